@@ -1,0 +1,16 @@
+"""Lambda: consume. SQS invokes it with up to ten schedules that have just become due, where ConsumerEnabled is set."""
+
+from typing import Any
+
+from scheduler import consuming, world
+from scheduler.consuming import Due
+
+outside = world.outside()
+
+
+def handle(schedule: Due) -> None:
+    """YOUR CODE GOES HERE. It may see the same id twice. Raise, and this schedule alone comes again."""
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    return consuming.consume(event["Records"], handle, outside.clock)

@@ -1,0 +1,26 @@
+"""Lambda: feed one partition. The trigger, or the feed itself, invokes it: {"partition": "3", "until": 1564378340}."""
+
+from dataclasses import asdict
+from typing import Any
+
+from scheduler import config, feeding, moving, world
+from scheduler.functions import Function
+from scheduler.queues import Queues
+from scheduler.table import Table
+
+CREW_WIDTH = 16  # At most this many parcels are sent and not yet deleted.
+
+settings = config.from_environment("TABLE_NAME", "OUTPUT_QUEUE_URL", "FAILURE_QUEUE_URL", "REACH_SECONDS")
+outside = world.outside()
+table = Table(outside.client("dynamodb", CREW_WIDTH), settings.table_name)
+queues = Queues(outside.client("sqs", CREW_WIDTH), settings.output_queue_url, settings.failure_queue_url)
+crew = outside.crew(CREW_WIDTH)
+functions = outside.client("lambda", 1)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    again = Function(functions, context.function_name)
+    line = feeding.Line(table, queues, crew, settings.reach_ms, again.invoke)
+    patience = outside.patience(context, moving.RESERVE_S)
+    holder = f"{outside.randomness.getrandbits(64):016x}"
+    return asdict(feeding.feed(feeding.Order.read(event), line, patience, holder))

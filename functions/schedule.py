@@ -1,0 +1,32 @@
+"""Lambda: schedule. Anyone invokes it with {"timestamp": 1893456000, "data": "some payload"}, or a batch of such."""
+
+from typing import Any
+
+from scheduler import config, log, partitions, request, scheduling, world
+from scheduler.queues import Queues
+from scheduler.table import Table
+
+RESERVE_S = 6  # A call that begins at the last moment may take 5 s, and then the answer is still to be given.
+CREW_WIDTH = 16
+
+settings = config.from_environment("TABLE_NAME", "OUTPUT_QUEUE_URL", "PARTITION_COUNT", "REACH_SECONDS")
+outside = world.outside()
+table = Table(outside.client("dynamodb", CREW_WIDTH), settings.table_name)
+desk = scheduling.Desk(
+    table=table,
+    memory=partitions.Memory(table),
+    queues=Queues(outside.client("sqs", CREW_WIDTH), settings.output_queue_url),
+    crew=outside.crew(CREW_WIDTH),
+    randomness=outside.randomness,
+    rules=request.Rules(settings.target_arns, settings.region, settings.require_user),
+    partition_count=settings.partition_count,
+    reach_ms=settings.reach_ms,
+)
+
+
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    answer = scheduling.accept(event, desk, outside.patience(context, RESERVE_S))
+    log.outcome(
+        "scheduled", accepted=answer.get("accepted", 1), rejected=answer.get("rejected", 0), id=answer.get("id")
+    )
+    return answer

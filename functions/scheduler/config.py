@@ -1,0 +1,60 @@
+"""What the template tells a function through its environment, read and checked once, at import."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scheduler.limits import PARTITIONS_MAX, SQS_DELAY_S_MAX
+
+
+class ConfigurationError(Exception):
+    """The environment lacks something or holds nonsense: the function cannot start, and says which variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    table_name: str
+    output_queue_url: str
+    failure_queue_url: str
+    feed_function: str
+    partition_count: int
+    reach_ms: int
+    feed_interval_s: int
+    target_arns: frozenset[str]
+    require_user: bool
+    region: str
+
+
+def from_environment(*required: str, environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this function; each variable named in `required` has to be there."""
+    missing = [name for name in required if not environment.get(name)]
+    if missing:
+        raise ConfigurationError(f"the environment lacks {', '.join(missing)}")
+    return Settings(
+        table_name=environment.get("TABLE_NAME", ""),
+        output_queue_url=environment.get("OUTPUT_QUEUE_URL", ""),
+        failure_queue_url=environment.get("FAILURE_QUEUE_URL", ""),
+        feed_function=environment.get("FEED_FUNCTION", ""),
+        partition_count=_whole(environment, "PARTITION_COUNT", 4, 1, PARTITIONS_MAX),
+        reach_ms=_whole(environment, "REACH_SECONDS", SQS_DELAY_S_MAX, 1, SQS_DELAY_S_MAX) * 1000,
+        feed_interval_s=_whole(environment, "FEED_INTERVAL_MINUTES", 10, 1, 10) * 60,
+        target_arns=frozenset(arn.strip() for arn in environment.get("TARGET_ARNS", "").split(",") if arn.strip()),
+        require_user=_truth(environment, "REQUIRE_USER"),
+        region=environment.get("AWS_REGION", ""),
+    )
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise ConfigurationError(f"{name} is {text!r}; wanted: a whole number from {least} to {most}")
+    return int(text)
+
+
+def _truth(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name) or "false"
+    if text not in ("true", "false"):
+        raise ConfigurationError(f"{name} is {text!r}; wanted: true or false")
+    return text == "true"

@@ -1,0 +1,95 @@
+"""The feed of one partition: take its lease, move what is within reach, and where more is waiting, begin again.
+
+A feed that runs out of time hands its lease and its position to a feed that it invokes itself, until the next trigger
+takes over. What AWS did not confirm in this run is left to Lambda's retry: the feed ends with an error, so that it
+comes back 60 and 120 s later, early enough for everything that was in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from scheduler import leasing, log, moving, reading
+from scheduler.crew import Crew
+from scheduler.errors import NotConfirmed
+from scheduler.leasing import Lease
+from scheduler.limits import PARTITIONS_MAX
+from scheduler.moving import Mover, Tally
+from scheduler.patience import Patience
+from scheduler.reading import Position, Reader
+
+
+class Table(leasing.Table, moving.Table, reading.Table, Protocol):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the trigger, or a feed before this one, asks for."""
+
+    partition: str
+    until_s: float | None = None
+    inherited: str | None = None
+    start: Position = Position()
+
+    @classmethod
+    def read(cls, event: Mapping[str, Any]) -> Order:
+        partition = event["partition"]
+        if partition not in map(str, range(PARTITIONS_MAX)):
+            raise ValueError(f"partition is {partition!r}; wanted: a string from '0' to '{PARTITIONS_MAX - 1}'")
+        return cls(partition, event.get("until"), event.get("lease"), Position(**event.get("position", {})))
+
+    def followed_by(self, holder: str, position: Position) -> dict[str, Any]:
+        return {"partition": self.partition, "until": self.until_s, "lease": holder, "position": asdict(position)}
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a feed works with."""
+
+    table: Table
+    queues: moving.Queues
+    crew: Crew
+    reach_ms: int
+    invoke_again: Callable[[dict[str, Any], Patience], None]
+
+
+def feed(order: Order, line: Line, patience: Patience, holder: str) -> Tally:
+    """Move what is within reach; the tally says what became of it. Zero of everything where another feed is at it."""
+    ends_ms = int((patience.deadline_s + moving.RESERVE_S) * 1000)
+    lease = Lease(order.partition, str(order.until_s), holder, ends_ms)
+    if not leasing.take(lease, line.table, patience, order.inherited):
+        log.outcome("doubled", partition=order.partition)
+        return Tally()
+    handed_over = False
+    try:
+        reader = Reader(order.partition, line.table, patience, line.reach_ms, order.start)
+        tally = _move(reader, line, patience)
+        log.outcome("fed", partition=order.partition, more=reader.more, **asdict(tally))
+        handed_over = _go_on(order, reader, tally, line, patience, holder)
+    finally:
+        if not handed_over:
+            leasing.end(lease, line.table)
+    return tally
+
+
+def _move(reader: Reader, line: Line, patience: Patience) -> Tally:
+    total, mover = Tally(), Mover(line.table, line.queues, patience)
+    for tally in line.crew.run(mover.work, reader.jobs(line.queues.output_queue_url)):
+        total.add(tally)
+    return total
+
+
+def _go_on(order: Order, reader: Reader, tally: Tally, line: Line, patience: Patience, holder: str) -> bool:
+    """Whether a continuation has the lease now. It tries again what this run left, but only where this run got through
+    with something: against a wall, Lambda's retry with its waits is the better one to come back."""
+    wanted = reader.more and order.until_s is not None and patience.clock() < order.until_s
+    if wanted and not (tally.left and not tally.deleted):
+        position = reader.position if not tally.left else order.start
+        line.invoke_again(order.followed_by(holder, position), patience)
+        return True
+    if tally.left:
+        raise NotConfirmed(f"partition {order.partition}: {tally.left} schedules were not confirmed: {tally.why}")
+    return False

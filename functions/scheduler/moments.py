@@ -1,0 +1,89 @@
+"""Moments as people write them, made into whole milliseconds since 1970 UTC.
+
+Fractions of a millisecond are rounded up: a schedule may be a hair late, never early.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_CEILING, Decimal
+
+from scheduler.errors import InvalidSchedule
+from scheduler.limits import DUE_MS_MAX
+from scheduler.text import shown
+
+TIMESTAMP_WANTED = 'seconds since 1970 as a number, or an ISO 8601 string such as "2030-01-31T08:00:00Z"'
+DELAY_WANTED = "a number of seconds from now, 0 or more"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+# fromisoformat takes any character between date and time and guesses at digits alone; this keeps it to ISO 8601.
+_ISO_8601 = re.compile(r"(\d{4}-\d{2}-\d{2}|\d{8}|\d{4}-?W\d{2}-?\d)([Tt ][\d:.,]+([Zz]|[+-][\d:]+)?)?", re.ASCII)
+
+
+def due_ms_from_timestamp(value: object) -> int:
+    """The moment that a `timestamp` names, or InvalidSchedule."""
+    due_ms = _from_text(value) if isinstance(value, str) else _milliseconds("timestamp", value, TIMESTAMP_WANTED)
+    if due_ms < 0:
+        raise InvalidSchedule(f"timestamp is {shown(value)}, before 1970; wanted: {TIMESTAMP_WANTED}")
+    if due_ms > DUE_MS_MAX:
+        hint = "; it looks like milliseconds: divide by 1000" if due_ms <= DUE_MS_MAX * 1000 else ""
+        raise InvalidSchedule(f"timestamp is {shown(value)}, past the year 9999{hint}; wanted: {TIMESTAMP_WANTED}")
+    return due_ms
+
+
+def due_ms_from_delay(value: object, now_ms: int) -> int:
+    """The moment that a `delay` ends, counted from now, or InvalidSchedule."""
+    delay_ms = _milliseconds("delay", value, DELAY_WANTED)
+    if delay_ms < 0:
+        raise InvalidSchedule(f"delay is {shown(value)}, in the past; wanted: {DELAY_WANTED}")
+    if now_ms + delay_ms > DUE_MS_MAX:
+        raise InvalidSchedule(f"delay is {shown(value)}, which ends past the year 9999; wanted: {DELAY_WANTED}")
+    return now_ms + delay_ms
+
+
+def duration_ms(field: str, value: object, wanted: str) -> int:
+    """A length of time in seconds, 0 or more, or InvalidSchedule that names the field."""
+    length_ms = _milliseconds(field, value, wanted)
+    if not 0 <= length_ms <= DUE_MS_MAX:
+        raise InvalidSchedule(f"{field} is {shown(value)}; wanted: {wanted}")
+    return length_ms
+
+
+def from_event_time(text: str) -> float:
+    """The `time` of an EventBridge event, in seconds since 1970."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def epoch_s(moment_ms: int) -> int | float:
+    """As it goes out: seconds since 1970, a whole number where it is one."""
+    seconds, rest = divmod(moment_ms, 1000)
+    return seconds if rest == 0 else moment_ms / 1000
+
+
+def _milliseconds(field: str, value: object, wanted: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidSchedule(f"{field} is {shown(value)}; wanted: {wanted}")
+    if isinstance(value, int):
+        return value * 1000
+    if not math.isfinite(value):
+        raise InvalidSchedule(f"{field} is {shown(value)}; wanted: {wanted}")
+    # By way of the shortest decimal, which is what the caller wrote: 0.123 * 1000 as a float would not be 123.
+    return int((Decimal(repr(value)) * 1000).to_integral_value(ROUND_CEILING))
+
+
+def _from_text(value: str) -> int:
+    try:
+        if not _ISO_8601.fullmatch(value):
+            raise ValueError(value)
+        moment = datetime.fromisoformat(value.upper())
+    except ValueError:
+        hint = "; a number goes without quotes" if re.fullmatch(r"\d+(\.\d+)?", value) else ""
+        raise InvalidSchedule(
+            f"timestamp is {shown(value)}, no date that exists{hint}; wanted: {TIMESTAMP_WANTED}"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return -((_EPOCH - moment) // _MILLISECOND)

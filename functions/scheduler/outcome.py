@@ -1,0 +1,31 @@
+"""What came of a call for many things at once: AWS's batch calls succeed, refuse and fail by the piece."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Thing = TypeVar("Thing")
+
+
+@dataclass
+class Outcome(Generic[Thing]):
+    """Every thing that went in is in exactly one of the four lists."""
+
+    done: list[Thing] = field(default_factory=list)
+    """AWS confirmed it."""
+    refused: list[tuple[Thing, str]] = field(default_factory=list)
+    """Its content is not accepted and never will be; with the reason."""
+    closed: list[tuple[Thing, str]] = field(default_factory=list)
+    """The place it should go to is gone or closed to us; with the reason."""
+    left: list[Thing] = field(default_factory=list)
+    """Not confirmed: throttled, failed or timed out. It may have happened all the same."""
+    why: str = ""
+    """The last reason for something being left."""
+
+    def add(self, other: Outcome[Thing]) -> None:
+        self.done += other.done
+        self.refused += other.refused
+        self.closed += other.closed
+        self.left += other.left
+        self.why = other.why or self.why

@@ -1,0 +1,70 @@
+"""How long to go on trying. Every retry of ours is here, bounded in number and by the end of the invocation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from scheduler.errors import NotConfirmed
+from scheduler.outcome import Outcome
+
+Thing = TypeVar("Thing")
+
+ATTEMPTS_MAX = 8
+PAUSE_S_FIRST = 0.05
+PAUSE_S_MAX = 2.0
+
+
+@dataclass(frozen=True)
+class Patience:
+    """A clock, a way to wait, and the moment after which nothing new is begun."""
+
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    jitter: Callable[[], float]
+    deadline_s: float
+
+    def now_ms(self) -> int:
+        return int(self.clock() * 1000)
+
+    def over(self) -> bool:
+        return self.clock() >= self.deadline_s
+
+    def pause(self, tries: int) -> bool:
+        """Wait before the next try, twice as long each time, at random so that callers spread; False at the end."""
+        pause_s = min(PAUSE_S_MAX, PAUSE_S_FIRST * 2 ** (tries - 1)) * (0.5 + self.jitter() / 2)
+        if tries >= ATTEMPTS_MAX or self.clock() + pause_s >= self.deadline_s:
+            return False
+        self.sleep(pause_s)
+        return True
+
+
+def insist(
+    call: Callable[[Sequence[Thing]], Outcome[Thing]], things: Sequence[Thing], patience: Patience
+) -> Outcome[Thing]:
+    """Call until nothing is left or patience ends; what was confirmed once is not sent again.
+
+    The first try is always made, so that whoever came this far makes some progress. `call` sees the clock anew at
+    every try: a delay worked out for an earlier one would be too long by now.
+    """
+    total: Outcome[Thing] = Outcome(left=list(things))
+    if not things:
+        return total
+    for tries in range(1, ATTEMPTS_MAX + 1):
+        remaining, total.left = total.left, []
+        total.add(call(remaining))
+        if not total.left or not patience.pause(tries):
+            break
+    return total
+
+
+def ask(question: Callable[[], Thing], patience: Patience) -> Thing:
+    """Read something, again while AWS does not answer; NotConfirmed where it does not in time."""
+    for tries in range(1, ATTEMPTS_MAX + 1):
+        try:
+            return question()
+        except NotConfirmed:
+            if not patience.pause(tries):
+                raise
+    raise AssertionError("pause ends the tries")

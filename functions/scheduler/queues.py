@@ -1,0 +1,122 @@
+"""The queues in SQS: schedules go out with the delay that is left of them, and reports of failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from scheduler.answers import code, confirmed, passing
+from scheduler.errors import NotConfirmed
+from scheduler.failures import Report
+from scheduler.limits import SQS_BATCH_BYTES_MAX, SQS_BATCH_MESSAGES_MAX
+from scheduler.outcome import Outcome
+from scheduler.schedule import Schedule
+
+Thing = TypeVar("Thing")
+Entry = dict[str, Any]
+
+ATTRIBUTES_BYTES_MAX = 4_096
+"""More than names, types and values of our message attributes can come to: id, due, and a user of 256 characters."""
+
+CONTENT_CODES = frozenset(
+    {
+        "InvalidMessageContents",
+        "InvalidParameterValue",
+        "InvalidParameterValueException",
+        "InvalidAttributeValue",
+        "MessageTooLong",
+        "BatchRequestTooLong",
+    }
+)
+"""What SQS says of a message that it will never take. Everything else that is not passing is about the queue."""
+
+
+class Queues:
+    def __init__(self, client: Any, output_queue_url: str, failure_queue_url: str = "") -> None:
+        self.output_queue_url = output_queue_url
+        self._client, self._failure_queue_url = client, failure_queue_url
+
+    def batches(self, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
+        return _cut(schedules, lambda schedule: len(schedule.data.encode()))
+
+    def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]:
+        """One batch, each message with the delay that is left at `now_ms`."""
+        return self._send(queue_url, schedules, [_entry(schedule, now_ms) for schedule in schedules])
+
+    def report(self, reports: Sequence[Report]) -> Outcome[Report]:
+        """To the failure queue."""
+        total: Outcome[Report] = Outcome()
+        for batch in _cut(reports, lambda report: len(report.body().encode())):
+            total.add(self._send(self._failure_queue_url, batch, [{"MessageBody": report.body()} for report in batch]))
+        return total
+
+    def _send(self, queue_url: str, things: Sequence[Thing], entries: Sequence[Entry]) -> Outcome[Thing]:
+        """SQS answers with success and a list of what failed. Where it refuses a whole batch for its content, that is
+        the content of one: each is tried alone, so that it harms no neighbour."""
+        numbered = [{"Id": str(index), **entry} for index, entry in enumerate(entries)]
+        try:
+            answer = confirmed(self._client.send_message_batch, QueueUrl=queue_url, Entries=numbered)
+        except NotConfirmed as failure:
+            return Outcome(left=list(things), why=str(failure))
+        except ClientError as failure:
+            if code(failure) not in CONTENT_CODES:
+                return Outcome(closed=[(thing, code(failure)) for thing in things])
+            if len(things) == 1:
+                return Outcome(refused=[(things[0], code(failure))])
+            total: Outcome[Thing] = Outcome()
+            for thing, entry in zip(things, entries, strict=True):
+                total.add(self._send(queue_url, [thing], [entry]))
+            return total
+        return _read(answer, things)
+
+
+def _read(answer: dict[str, Any], things: Sequence[Thing]) -> Outcome[Thing]:
+    """Only what stands under `Successful` is done; what is in neither list is left."""
+    outcome: Outcome[Thing] = Outcome()
+    done = {int(entry["Id"]) for entry in answer.get("Successful", [])}
+    failed = {int(entry["Id"]): entry for entry in answer.get("Failed", [])}
+    for index, thing in enumerate(things):
+        if index in done:
+            outcome.done.append(thing)
+            continue
+        entry = failed.get(index, {"Code": "NoAnswer", "SenderFault": False})
+        reason = entry["Code"].rpartition(".")[2]
+        if not entry["SenderFault"] or passing(reason, 400):
+            outcome.left.append(thing)
+            outcome.why = reason
+        elif reason in CONTENT_CODES:
+            outcome.refused.append((thing, reason))
+        else:
+            outcome.closed.append((thing, reason))
+    return outcome
+
+
+def _entry(schedule: Schedule, now_ms: int) -> Entry:
+    attributes = {
+        "id": {"DataType": "String", "StringValue": schedule.id},
+        "due": {"DataType": "Number", "StringValue": f"{schedule.due_ms // 1000}.{schedule.due_ms % 1000:03d}"},
+    }
+    if schedule.user is not None:
+        attributes["user"] = {"DataType": "String", "StringValue": schedule.user}
+    return {
+        "MessageBody": schedule.data,
+        "DelaySeconds": schedule.delay_s(now_ms),
+        "MessageAttributes": attributes,
+    }
+
+
+def _cut(things: Iterable[Thing], bytes_of: Callable[[Thing], int]) -> Iterator[list[Thing]]:
+    """At most ten, and at most a mebibyte together: a page may hold ten schedules of 256 KiB."""
+    batch: list[Thing] = []
+    batch_bytes = 0
+    for thing in things:
+        thing_bytes = bytes_of(thing) + ATTRIBUTES_BYTES_MAX
+        if batch and (len(batch) == SQS_BATCH_MESSAGES_MAX or batch_bytes + thing_bytes > SQS_BATCH_BYTES_MAX):
+            yield batch
+            batch, batch_bytes = [], 0
+        batch.append(thing)
+        batch_bytes += thing_bytes
+    if batch:
+        yield batch

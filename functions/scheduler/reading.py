@@ -1,0 +1,94 @@
+"""What has come within reach in a partition, cut into jobs: what is still in time and what is overdue, in turns.
+
+Both come page by page, so that a backlog does not make everything late, and the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from scheduler.moving import Aside
+from scheduler.patience import Patience, ask
+from scheduler.schedule import Schedule, sort_from
+from scheduler.sending import Parcel, parcels
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Schedules in the order of their due moments, what else lay between them, and where the next page begins."""
+
+    schedules: list[Schedule]
+    unreadable: list[Aside]
+    next_sort: str | None
+
+
+class Table(Protocol):
+    def page(self, partition: str, from_sort: str, to_sort: str) -> Page: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a feed has come, as the sort keys where it goes on."""
+
+    overdue: str = sort_from(0)
+    upcoming: str = sort_from(0)
+
+
+@dataclass(slots=True)
+class _Strand:
+    from_sort: str
+    to_sort: str
+
+    @property
+    def ended(self) -> bool:
+        return self.from_sort >= self.to_sort
+
+
+class Reader:
+    """Reads one partition from a position on, until it ends or patience does."""
+
+    def __init__(self, partition: str, table: Table, patience: Patience, reach_ms: int, start: Position) -> None:
+        now_ms = patience.now_ms()
+        now, horizon = sort_from(now_ms), sort_from(now_ms + reach_ms)
+        self._partition, self._table, self._patience = partition, table, patience
+        self._upcoming = _Strand(max(now, start.upcoming), horizon)
+        self._overdue = _Strand(start.overdue, now)
+
+    @property
+    def more(self) -> bool:
+        return not (self._upcoming.ended and self._overdue.ended)
+
+    @property
+    def position(self) -> Position:
+        return Position(self._overdue.from_sort, self._upcoming.from_sort)
+
+    def jobs(self, output_queue_url: str) -> Iterator[Parcel | list[Aside]]:
+        """At least one where there is any, so that a chain of feeds comes forward however little time each has.
+
+        A strand moves on only when all of a page is in hand: where patience ends within a page, it is read again.
+        """
+        begun = False
+        while self.more:
+            for strand in (self._upcoming, self._overdue):
+                if strand.ended:
+                    continue
+                if begun and self._patience.over():
+                    return
+                page = self._read(strand)
+                for job in _cut(page, output_queue_url):
+                    if begun and self._patience.over():
+                        return
+                    begun = True
+                    yield job
+                strand.from_sort = strand.to_sort if page.next_sort is None else page.next_sort
+
+    def _read(self, strand: _Strand) -> Page:
+        return ask(lambda: self._table.page(self._partition, strand.from_sort, strand.to_sort), self._patience)
+
+
+def _cut(page: Page, output_queue_url: str) -> Iterator[Parcel | list[Aside]]:
+    if page.unreadable:
+        yield page.unreadable
+    yield from parcels(page.schedules, output_queue_url)

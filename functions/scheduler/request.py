@@ -1,0 +1,159 @@
+"""From whatever a caller sent to a checked request, or to an InvalidSchedule that says how to put it right.
+
+Nothing of the input is trusted before it has passed here, and nothing past here checks it again.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scheduler import moments, targets
+from scheduler.errors import InvalidSchedule
+from scheduler.limits import DATA_BYTES_MAX, NESTING_MAX, TOKEN_CHARACTERS_MAX, USER_CHARACTERS_MAX
+from scheduler.schedule import Request
+from scheduler.text import fault, shown
+
+FIELDS = ("timestamp", "delay", "data", "target", "token", "user", "expires_after")
+LATER = ("name", "if_exists", "failure_target", "retry")
+"""In the contract, and not taken by this version."""
+
+SCHEDULE_WANTED = 'an object such as {"timestamp": 1893456000, "data": "some payload"}'
+DATA_WANTED = f"a string of 1 byte to {DATA_BYTES_MAX} bytes in UTF-8, or any JSON value but null"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the owner of the stack allows."""
+
+    target_arns: frozenset[str] = frozenset()
+    region: str = ""
+    require_user: bool = False
+
+
+def parse(raw: object, now_ms: int, rules: Rules, twin_of: str | None = None) -> Request:
+    """Check one request. `twin_of` is what the batch around it gives for a token, where it has none of its own."""
+    if not isinstance(raw, dict):
+        raise InvalidSchedule(f"the schedule is {shown(raw)}; wanted: {SCHEDULE_WANTED}")
+    _only_known_fields(raw)
+    token = _string(raw, "token", TOKEN_CHARACTERS_MAX)
+    if "delay" in raw and (token or twin_of):
+        raise InvalidSchedule(
+            "delay and token are both given, and a repeat would be another moment; wanted: timestamp with a token"
+        )
+    due_ms = _due_ms(raw, now_ms)
+    return Request(
+        due_ms=due_ms,
+        data=_data(raw),
+        target=targets.checked(raw["target"], rules.target_arns, rules.region) if "target" in raw else None,
+        user=_user(raw, rules.require_user),
+        expires_after_ms=_expires_after_ms(raw, due_ms, now_ms),
+        repeat_of=f"own {token}" if token else twin_of,
+    )
+
+
+def batch_token(batch: Mapping[str, object]) -> str | None:
+    """The token that a batch carries as a whole."""
+    return _string(batch, "token", TOKEN_CHARACTERS_MAX)
+
+
+def _only_known_fields(raw: Mapping[str, object]) -> None:
+    unknown = [field for field in raw if field not in FIELDS]
+    if not unknown:
+        return
+    field = str(unknown[0])
+    accepted = f"accepted are {', '.join(FIELDS)}"
+    if field in LATER:
+        raise InvalidSchedule(f"{field} is not taken by this version; {accepted}")
+    near = difflib.get_close_matches(field, FIELDS, 1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    raise InvalidSchedule(f"{shown(field)} is not a field{meant}; {accepted}")
+
+
+def _due_ms(raw: Mapping[str, object], now_ms: int) -> int:
+    if "timestamp" in raw and "delay" in raw:
+        raise InvalidSchedule("timestamp and delay are both given; wanted: exactly one of the two")
+    if "timestamp" in raw:
+        return moments.due_ms_from_timestamp(raw["timestamp"])
+    if "delay" in raw:
+        return moments.due_ms_from_delay(raw["delay"], now_ms)
+    raise InvalidSchedule(
+        f"timestamp is missing; wanted: {moments.TIMESTAMP_WANTED}, or a delay: {moments.DELAY_WANTED}"
+    )
+
+
+def _data(raw: Mapping[str, object]) -> str:
+    """The payload as the queue will carry it. Messages describe it and never quote it: they end up in logs."""
+    if raw.get("data") is None:
+        state = "null" if "data" in raw else "missing"
+        raise InvalidSchedule(f"data is {state}; wanted: {DATA_WANTED}")
+    value = raw["data"]
+    text = value if isinstance(value, str) else _compact(value)
+    found = fault(text)
+    if found:
+        raise InvalidSchedule(f"data holds {found}; wanted: {DATA_WANTED}")
+    size_bytes = len(text) if text.isascii() else len(text.encode())
+    if not 1 <= size_bytes <= DATA_BYTES_MAX:
+        raise InvalidSchedule(f"data is a string of {size_bytes} bytes; wanted: {DATA_WANTED}")
+    return text
+
+
+def _compact(value: object) -> str:
+    if _deeper_than(value, NESTING_MAX):
+        raise InvalidSchedule(f"data is nested more than {NESTING_MAX} levels deep; wanted: {DATA_WANTED}")
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        raise InvalidSchedule(f"data holds a number that JSON has no way to write; wanted: {DATA_WANTED}") from None
+
+
+def _deeper_than(value: object, levels: int) -> bool:
+    """Level by level: a recursive walk would fall into the very pit that it looks for."""
+    layer = [value]
+    for _ in range(levels + 1):
+        layer = [
+            child
+            for parent in layer
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not layer:
+            return False
+    return True
+
+
+def _user(raw: Mapping[str, object], required: bool) -> str | None:
+    user = _string(raw, "user", USER_CHARACTERS_MAX)
+    if required and user is None:
+        raise InvalidSchedule(
+            f"user is missing, and this stack requires it; wanted: 1 to {USER_CHARACTERS_MAX} characters"
+        )
+    return user
+
+
+def _expires_after_ms(raw: Mapping[str, object], due_ms: int, now_ms: int) -> int | None:
+    if "expires_after" not in raw:
+        return None
+    wanted = "a number of seconds, 0 or more, after which it is dropped rather than released late"
+    expires_after_ms = moments.duration_ms("expires_after", raw["expires_after"], wanted)
+    if due_ms + expires_after_ms < now_ms:
+        raise InvalidSchedule(
+            f"expires_after is {shown(raw['expires_after'])}, so it is past already and would never be released; "
+            f"wanted: {wanted}"
+        )
+    return expires_after_ms
+
+
+def _string(raw: Mapping[str, object], field: str, characters_max: int) -> str | None:
+    if field not in raw:
+        return None
+    value = raw[field]
+    wanted = f"a string of 1 to {characters_max} characters"
+    if not isinstance(value, str) or not 1 <= len(value) <= characters_max:
+        raise InvalidSchedule(f"{field} is {shown(value)}; wanted: {wanted}")
+    found = fault(value)
+    if found:
+        raise InvalidSchedule(f"{field} holds {found}; wanted: {wanted}")
+    return value

@@ -1,0 +1,66 @@
+"""Schedules to their queue, in parcels that one thread works through, with a delay that is right at every try."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from scheduler.limits import SQS_DELAY_S_MAX
+from scheduler.outcome import Outcome
+from scheduler.patience import Patience, insist
+from scheduler.schedule import Schedule
+from scheduler.targets import queue_url
+
+PARCEL_SCHEDULES_MAX = 50
+"""Five full batches of SQS and two of DynamoDB: 0.14 calls per schedule, and what a crash can repeat stays small."""
+
+
+class Queues(Protocol):
+    output_queue_url: str
+
+    def batches(self, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]: ...
+    def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A few schedules for one queue."""
+
+    queue_url: str
+    schedules: list[Schedule]
+
+
+def parcels(schedules: Iterable[Schedule], output_queue_url: str) -> Iterator[Parcel]:
+    """Sort by queue, in the order they come, and cut."""
+    by_queue: dict[str, list[Schedule]] = {}
+    for schedule in schedules:
+        by_queue.setdefault(queue_url(schedule.target, output_queue_url), []).append(schedule)
+    for url, waiting in by_queue.items():
+        for start in range(0, len(waiting), PARCEL_SCHEDULES_MAX):
+            yield Parcel(url, waiting[start : start + PARCEL_SCHEDULES_MAX])
+
+
+def send(parcel: Parcel, queues: Queues, patience: Patience) -> Outcome[Schedule]:
+    """Send batch by batch. Once the queue is found closed, or time is over, the rest is not tried."""
+    total: Outcome[Schedule] = Outcome()
+    for batch in queues.batches(parcel.schedules):
+        if total.closed:
+            total.closed += [(schedule, total.closed[0][1]) for schedule in batch]
+        elif total.left and patience.over():
+            total.left += batch
+        else:
+            total.add(insist(lambda left: _try(left, parcel.queue_url, queues, patience.now_ms()), batch, patience))
+    return total
+
+
+def _try(schedules: Sequence[Schedule], queue_url: str, queues: Queues, now_ms: int) -> Outcome[Schedule]:
+    """A clock that was set back may find a schedule out of reach again: SQS would refuse it, and a shorter delay
+    would be early, so it is left."""
+    near = [schedule for schedule in schedules if schedule.delay_s(now_ms) <= SQS_DELAY_S_MAX]
+    if len(near) == len(schedules):
+        return queues.send(queue_url, schedules, now_ms)
+    outcome = queues.send(queue_url, near, now_ms) if near else Outcome()
+    outcome.left += [schedule for schedule in schedules if schedule not in near]
+    outcome.why = outcome.why or "out of reach by this clock"
+    return outcome

@@ -1,0 +1,41 @@
+"""Strings as SQS takes them, and values as an error message shows them."""
+
+from __future__ import annotations
+
+import re
+
+SHOWN_CHARACTERS_MAX = 60
+
+# What SQS carries is what XML 1.0 allows: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+_REFUSED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def fault(text: str) -> str | None:
+    """What SQS would refuse in this string, in words; None where it would take it."""
+    found = _REFUSED.search(text)
+    if found is None:
+        return None
+    code = ord(found.group())
+    kind = "a lone surrogate" if 0xD800 <= code <= 0xDFFF else "a character that SQS refuses"
+    return f"U+{code:04X} at position {found.start()}, {kind}"
+
+
+def shown(value: object) -> str:
+    """A value for an error message: recognisable to who sent it, short, printable, and never a whole payload."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        start = ascii(value[:SHOWN_CHARACTERS_MAX])
+        return start if len(value) <= SHOWN_CHARACTERS_MAX else f"{start}… ({len(value)} characters)"
+    if isinstance(value, int):
+        bits = value.bit_length()  # Python refuses to print integers of thousands of digits.
+        return str(value) if bits < 256 else f"an integer of {bits} bits"
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, dict):
+        return f"an object with {len(value)} fields"
+    return f"a {type(value).__name__}"

@@ -1,0 +1,59 @@
+"""The world outside a function: its clock, chance, threads and AWS clients. A simulation puts another in its place."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from scheduler.crew import Crew, Threads
+from scheduler.patience import Patience
+
+CALL_S_MAX = 5
+"""The longest that one call may take. AWS answers in milliseconds; what takes longer is tried again."""
+
+
+def _client(service: str, connections: int) -> Any:
+    """A boto3 client that never tries again by itself: a send tried again with its old delay would come out late.
+
+    No call carries Lambda's trace header on. Lambda counts by it, and would stop a consumer that schedules itself
+    again after about 16 rounds.
+    """
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CALL_S_MAX,
+        read_timeout=CALL_S_MAX,
+        retries={"total_max_attempts": 1},
+        max_pool_connections=connections,
+        tcp_keepalive=True,
+    )
+    make: Any = boto3.client  # Its stubs want each service spelt out.
+    client = make(service, config=config)
+    client.meta.events.register_last("before-call", _without_trace)
+    return client
+
+
+def _without_trace(params: dict[str, Any], **_: object) -> None:
+    params["headers"].pop("X-Amzn-Trace-Id", None)
+
+
+@dataclass(frozen=True)
+class World:
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    randomness: random.Random = field(default_factory=random.SystemRandom)
+    client: Callable[[str, int], Any] = _client
+    crew: Callable[[int], Crew] = Threads
+
+    def patience(self, context: Any, reserve_s: float) -> Patience:
+        """Until shortly before Lambda ends the invocation."""
+        remaining_s = context.get_remaining_time_in_millis() / 1000
+        return Patience(self.clock, self.sleep, self.randomness.random, self.clock() + remaining_s - reserve_s)
+
+
+def outside() -> World:
+    return World()
