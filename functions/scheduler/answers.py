@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore import exceptions
+from botocore.exceptions import ClientError
 
 from scheduler.errors import NotConfirmed
 
@@ -37,7 +38,7 @@ def confirmed(call: Callable[..., Answer], **arguments: Any) -> Answer:
     """The answer; NotConfirmed where it failed for now or nobody knows; AWS's own error where it means something."""
     try:
         return call(**arguments)
-    except (ConnectionError, HTTPClientError) as failure:
+    except (exceptions.ConnectionError, exceptions.HTTPClientError) as failure:
         raise NotConfirmed(type(failure).__name__) from failure
     except ClientError as failure:
         if passing(code(failure), failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)):

@@ -32,7 +32,7 @@ def _consumed(record: Mapping[str, Any], handle: Callable[[Due], None], clock: C
         due = _read(record)
         lateness_ms = round((clock() - due.due_s) * 1000)
         handle(due)
-    except Exception as failure:  # Whatever the code above raises is about this one message, and logged by its kind.
+    except Exception as failure:  # noqa: BLE001 - Whatever the owner's code raises is about this one message.
         log.outcome("failed", message=record["messageId"], error=type(failure).__name__)
         return False
     log.outcome("consumed", id=due.id, due=due.due_s, lateness_ms=lateness_ms)

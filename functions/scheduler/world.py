@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import boto3
+from botocore.config import Config
+
 from scheduler.crew import Crew, Threads
 from scheduler.patience import Patience
 
@@ -21,9 +24,6 @@ def _client(service: str, connections: int) -> Any:
     No call carries Lambda's trace header on. Lambda counts by it, and would stop a consumer that schedules itself
     again after about 16 rounds.
     """
-    import boto3
-    from botocore.config import Config
-
     config = Config(
         connect_timeout=CALL_S_MAX,
         read_timeout=CALL_S_MAX,

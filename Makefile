@@ -1,0 +1,88 @@
+# Works with make 3.81 and any POSIX shell, so that a bare Mac will do.
+
+# The interpreter that the environments are made with. 3.13 first, as it is what Lambda runs; named
+# ones before `python3`, because the locks have ready-made wheels for these. PYTHON=... overrules it.
+PYTHONS = python3.13 python3.14 python3.12 python3.11 python3
+export PYTHON PYTHONS
+
+# Test files side by side; those of one file stay together, so that a deployed stack is shared. 0: no workers.
+WORKERS ?= 2
+TESTS ?= tests
+PYTEST = .venv/bin/python -m pytest
+SPREAD = -n $(WORKERS) --dist loadfile
+
+SAM = .venv-sam/bin/sam
+SAM_CLI_TELEMETRY ?= 0
+export SAM_CLI_TELEMETRY
+
+.DEFAULT_GOAL := help
+.PHONY: help run test soak lint format lock build deploy publish clean tidy-functions name-the-bucket
+
+help: ## Show this list
+	@echo "Punctual: something happens at that moment, to the second."
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/run.stamp ## Start a local AWS, deploy, watch schedules arrive (ONCE=1: then end; PERSIST=1: keep what is in it)
+	@.venv/bin/python -m punctual.local$(if $(filter-out 0,$(ONCE)), --once)$(if $(filter-out 0,$(PERSIST)), --persist)
+
+test: .venv/dev.stamp .venv-sam/sam.stamp ## Run the tests (TESTS=path, ARGS="-k word -x", WORKERS=0)
+	@$(PYTEST) -m "not soak" $(SPREAD) $(ARGS) $(TESTS)
+
+soak: .venv/dev.stamp .venv-sam/sam.stamp ## Run the tests that take longer
+	@$(PYTEST) -m soak $(ARGS) $(TESTS)
+
+lint: .venv/dev.stamp .venv-sam/sam.stamp ## Check style, types and the template
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/cfn-lint template.yml
+	$(SAM) validate --lint --template-file template.yml
+
+format: .venv/dev.stamp ## Lay the code out, and repair what can be repaired without thought
+	.venv/bin/ruff format
+	.venv/bin/ruff check --fix
+
+build: .venv-sam/sam.stamp tidy-functions ## Build what deploy sends to AWS
+	$(SAM) build --template-file template.yml
+
+deploy: build ## Deploy to your AWS account (PARAMETERS="PartitionCount=8 ApiEnabled=true", STACK=name)
+	$(SAM) deploy$(if $(STACK), --stack-name $(STACK))$(if $(PARAMETERS), --parameter-overrides $(PARAMETERS))
+
+publish: name-the-bucket build ## Publish to the Serverless Application Repository (BUCKET=where it may read the package)
+	$(SAM) package --s3-bucket $(BUCKET) --output-template-file .aws-sam/packaged.yml
+	$(SAM) publish --template .aws-sam/packaged.yml
+
+lock: ## Make the locks anew from requirements/*.in (UPGRADE=1: with the newest versions)
+	@requirements/lock.sh$(if $(filter-out 0,$(UPGRADE)), --upgrade)
+
+clean: tidy-functions ## Remove everything that was made here
+	rm -rf .venv .venv-sam .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+name-the-bucket:
+	@test -n "$(BUCKET)" || { echo "Say where the package goes: make publish BUCKET=name" >&2; exit 2; }
+
+# The code goes to Lambda as it lies there (SkipBuild in template.yml), and what tools left in it would go along.
+tidy-functions:
+	@find functions \( -name __pycache__ -o -name '.*_cache' -o -name .DS_Store \) -prune -exec rm -rf {} +
+
+# The environments. A stamp says that one is complete: it is touched last, and without it, or when its lock is
+# newer, the environment is made from nothing. So an install that was cut short is never mistaken for a whole one.
+
+.venv/run.stamp: requirements/run.txt
+	@echo "Setting up .venv (once; about half a minute) ..."
+	@requirements/install.sh --new .venv requirements/run.txt
+	@touch $@
+
+# Adds to what `make run` has, which may be running: both locks hold the same versions of that. With a dev.stamp
+# already here its lock has changed, and what fell out of it must not stay behind.
+.venv/dev.stamp: requirements/dev.txt .venv/run.stamp
+	@echo "Setting up .venv for tests and lint (once; about a minute) ..."
+	@new=; if [ -e $@ ]; then new=--new; fi; rm .venv/run.stamp; requirements/install.sh $$new .venv requirements/dev.txt
+	@touch .venv/run.stamp $@
+
+.venv-sam/sam.stamp: requirements/sam.txt
+	@echo "Setting up .venv-sam for the SAM CLI (once; about a minute) ..."
+	@requirements/install.sh --new .venv-sam requirements/sam.txt
+	@touch $@

@@ -1,0 +1,97 @@
+"""`python -m punctual.local`: the whole of Punctual on this machine, with a demonstration, until Ctrl-C.
+
+Exit status: 0 after a Ctrl-C and after a good `--once`; 1 where `--once` found something missing or early, was cut
+off, or the local AWS could not be set up.
+"""
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from punctual.local.demonstration import MISSING_SHOWN_MAX, DemonstrationFailed, Plan, Summary, demonstrate
+from punctual.local.deployment import DeploymentFailed, FunctionFailed, Stack, deploy
+from punctual.local.emulator import Emulator, EmulatorFailed
+from punctual.local.suggestions import suggestions
+from punctual.local.view import view
+
+TEMPLATE_PATH = Path(__file__).parents[2] / "template.yml"
+STATE_FOLDER = Path(".punctual")
+# Short enough to see the far way at work: a schedule 100 s ahead passes the table.
+PARAMETERS = {"FeedIntervalMinutes": 1, "ReachSeconds": 90}
+IDLE_S = 1.0
+
+# What can go wrong outside this code is told in a line; a fault of its own comes with its traceback.
+EXPECTED = (BotoCoreError, ClientError, DeploymentFailed, DemonstrationFailed, EmulatorFailed, FunctionFailed)
+
+
+def main(arguments: list[str]) -> int:
+    options = parsed(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        print("\nstopped; nothing is left running")
+        return 1 if options.once else 0
+    except EXPECTED as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m punctual.local",
+        description="Start a local AWS on loopback, deploy Punctual to it, show schedules arriving on time, and stay "
+        "up until Ctrl-C. Nothing reaches the real AWS, and nothing is left behind.",
+    )
+    parser.add_argument(
+        "--once", action="store_true", help="end after the demonstration: status 0 only if all came back and none early"
+    )
+    parser.add_argument(
+        "--persist", action="store_true", help=f"keep schedules and stack in {STATE_FOLDER}/ here, for the next run"
+    )
+    parser.add_argument("--port", type=int, help="the loopback port of the local AWS (default: any free one)")
+    return parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> int:
+    state_folder = STATE_FOLDER if options.persist else None
+    with Emulator(port=options.port, auth=True, state_folder=state_folder) as emulator:
+        print(f"A local AWS is up at {emulator.endpoint_url}. Deploying {TEMPLATE_PATH.name} ...", flush=True)
+        stack = deploy(emulator, TEMPLATE_PATH, parameters=PARAMETERS)
+        print("Deployed. Now schedules go in, due in 2 to 100 s. Watch them come out.\n", flush=True)
+        summary = demonstrated(stack)
+        print(f"\n{summary}\n{missing(summary)}", flush=True)
+        if options.once:
+            return 0 if summary.is_good else 1
+        print(f"{suggestions(stack)}\nIt stays up until Ctrl-C.", flush=True)
+        stay(emulator)
+    return 0
+
+
+def demonstrated(stack: Stack) -> Summary:
+    with view() as shown:
+        return demonstrate(stack, Plan.for_stack(stack), shown)
+
+
+def missing(summary: Summary) -> str:
+    """The ids of what did not come, cut short."""
+    if not summary.missing:
+        return ""
+    shown = "\n".join(f"  {id}" for id in summary.missing[:MISSING_SHOWN_MAX])
+    more = len(summary.missing) - MISSING_SHOWN_MAX
+    return f"missing:\n{shown}\n" + (f"  and {more} more\n" if more > 0 else "")
+
+
+def stay(emulator: Emulator) -> None:
+    """Until Ctrl-C; a local AWS that ends by itself is an error."""
+    while emulator.is_running():
+        time.sleep(IDLE_S)
+    raise EmulatorFailed("the local AWS ended by itself")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,284 @@
+"""Deploying a template to the local AWS, as `aws cloudformation package` and `deploy` would to the real one.
+
+The template itself is left as it is; what this local AWS needs otherwise is changed on a copy (see `localized`).
+A deployment is confirmed, or an error says which resources failed and why. One that is cut off in the middle leaves
+a half-made stack, which the next deployment to the same local AWS replaces.
+"""
+
+import copy
+import dataclasses
+import hashlib
+import io
+import json
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import botocore.exceptions
+from samtranslator.yaml_helper import yaml_parse
+
+from punctual.local.emulator import Emulator
+
+STACK_NAME = "punctual"
+CODE_BUCKET = "punctual-code"
+CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+
+DEPLOY_S_MAX = 120.0
+DEPLOY_POLL_S = 0.1
+EVENTS_SHOWN_MAX = 10
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # The earliest a zip can hold: the same code always makes the same zip.
+
+# ministack asks for the name of the call as an action. AWS has no such actions: SendMessage allows the batch too.
+BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch"}
+# Half-made states that CloudFormation cannot update.
+NOT_UPDATABLE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
+
+
+class DeploymentFailed(Exception):
+    """CloudFormation did not come to a good end; the message says which resources failed and why."""
+
+
+class FunctionFailed(Exception):
+    """A function answered with an error of its own."""
+
+    def __init__(self, function: str, answer: Mapping[str, Any]) -> None:
+        self.error_type = str(answer.get("errorType", ""))
+        self.error_message = str(answer.get("errorMessage", ""))
+        super().__init__(f"{function}: {self.error_type}: {self.error_message}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Stack:
+    """A deployed template: its outputs, and the few calls that everybody makes on it."""
+
+    name: str
+    parameters: dict[str, str]
+    outputs: dict[str, str]
+    emulator: Emulator
+    template: dict[str, Any] = dataclasses.field(repr=False)
+
+    def invoke(self, output: str, payload: object) -> Any:
+        """What the function named by this output answers to the payload; FunctionFailed where it fails."""
+        function = self.outputs[output]
+        answer = self.emulator.client("lambda").invoke(FunctionName=function, Payload=json.dumps(payload).encode())
+        body = json.loads(answer["Payload"].read() or b"null")
+        if "FunctionError" in answer:
+            raise FunctionFailed(function, body)
+        return body
+
+    def update(self, parameters: Mapping[str, object]) -> "Stack":
+        """Change these parameters on the running stack and leave the others as they are."""
+        return put_stack(self.emulator, self.name, self.template, self.parameters | as_text(parameters))
+
+    def delete(self) -> None:
+        """Remove the stack and wait until it is gone."""
+        delete_stack(self.emulator, self.name)
+
+
+def deploy(
+    emulator: Emulator,
+    template_path: Path,
+    stack_name: str = STACK_NAME,
+    parameters: Mapping[str, object] | None = None,
+) -> Stack:
+    """Create the stack from the template, or bring the existing one up to it."""
+    template = localized(yaml_parse(template_path.read_text()))
+    upload_code(emulator, template, template_path.parent)
+    return put_stack(emulator, stack_name, template, as_text(parameters or {}))
+
+
+def localized(template: dict[str, Any]) -> dict[str, Any]:
+    """A copy of the template with what this local AWS needs otherwise, and nothing else.
+
+    - Statements that deny plain HTTP are left out: the local AWS speaks plain HTTP, on loopback.
+    - Whoever may call SendMessage is also granted the name under which ministack checks the batch call.
+    """
+    changed = copy.deepcopy(template)
+    for document in policy_documents(changed):
+        document["Statement"] = [widened(one) for one in listed(document["Statement"]) if not denies_plain_http(one)]
+    resources = changed["Resources"]
+    for name in [name for name, resource in resources.items() if is_empty_policy(resource)]:
+        del resources[name]
+    return changed
+
+
+def policy_documents(node: Any) -> Iterator[dict[str, Any]]:
+    """Every policy document at any depth."""
+    if isinstance(node, dict):
+        if "Statement" in node:
+            yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from policy_documents(child)
+
+
+def denies_plain_http(statement: dict[str, Any]) -> bool:
+    return statement.get("Effect") == "Deny" and "aws:SecureTransport" in json.dumps(statement.get("Condition", {}))
+
+
+def widened(statement: dict[str, Any]) -> dict[str, Any]:
+    if statement.get("Effect") != "Allow" or "Action" not in statement:
+        return statement
+    actions = listed(statement["Action"])
+    return statement | {"Action": actions + [BATCH_ACTIONS[action] for action in actions if action in BATCH_ACTIONS]}
+
+
+def is_empty_policy(resource: dict[str, Any]) -> bool:
+    """Whether nothing is left of a queue's or a topic's policy."""
+    document = resource.get("Properties", {}).get("PolicyDocument")
+    return document is not None and not document["Statement"]
+
+
+def listed(value: Any) -> list[Any]:
+    """CloudFormation takes one thing for a list of it."""
+    return value if isinstance(value, list) else [value]
+
+
+def upload_code(emulator: Emulator, template: dict[str, Any], folder: Path) -> None:
+    """Put the code of every function on the local S3, and let the template point there."""
+    storage = emulator.client("s3")
+    if not any(bucket["Name"] == CODE_BUCKET for bucket in storage.list_buckets()["Buckets"]):
+        location = {} if emulator.region == "us-east-1" else {"LocationConstraint": emulator.region}
+        storage.create_bucket(Bucket=CODE_BUCKET, **({"CreateBucketConfiguration": location} if location else {}))
+    uploaded: dict[str, str] = {}
+    for function in functions(template).values():
+        source = function["Properties"]["CodeUri"]
+        if source not in uploaded:
+            code = zipped(folder / source)
+            key = f"{hashlib.sha256(code).hexdigest()}.zip"
+            storage.put_object(Bucket=CODE_BUCKET, Key=key, Body=code)
+            uploaded[source] = f"s3://{CODE_BUCKET}/{key}"
+        function["Properties"]["CodeUri"] = uploaded[source]
+
+
+def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        name: resource
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
+def zipped(folder: Path) -> bytes:
+    """The folder as a zip, byte for byte the same for the same files."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in files:
+            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), ZIP_TIME)
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def as_text(parameters: Mapping[str, object]) -> dict[str, str]:
+    """As CloudFormation takes them: True is `true`, and a list is separated by commas."""
+    return {name: parameter_text(value) for name, value in parameters.items()}
+
+
+def parameter_text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return ",".join(str(one) for one in value)
+    return str(value)
+
+
+def put_stack(emulator: Emulator, name: str, template: dict[str, Any], parameters: dict[str, str]) -> Stack:
+    """Create or update the stack and wait for its good end; parameters not named take their defaults."""
+    formation = emulator.client("cloudformation")
+    status = stack_status(emulator, name)
+    if status in NOT_UPDATABLE:
+        delete_stack(emulator, name)
+        status = None
+    put = formation.update_stack if status else formation.create_stack
+    try:
+        put(
+            StackName=name,
+            TemplateURL=upload_template(emulator, template),
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            Capabilities=CAPABILITIES,
+        )
+    except botocore.exceptions.ClientError as error:
+        if "No updates are to be performed" not in str(error):
+            raise
+    wait_until_deployed(emulator, name)
+    allow_recursion(emulator, name, template)
+    return Stack(name, parameters, stack_outputs(emulator, name), emulator, template)
+
+
+def upload_template(emulator: Emulator, template: dict[str, Any]) -> str:
+    """By way of S3, as CloudFormation takes no more than 51,200 bytes in the call itself."""
+    body = json.dumps(template, sort_keys=True).encode()
+    key = f"{hashlib.sha256(body).hexdigest()}.template"
+    emulator.client("s3").put_object(Bucket=CODE_BUCKET, Key=key, Body=body)
+    return f"{emulator.endpoint_url}/{CODE_BUCKET}/{key}"
+
+
+def wait_until_deployed(emulator: Emulator, name: str) -> None:
+    status = settled_status(emulator, name)
+    if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        reasons = "\n".join(failures(emulator, name))
+        raise DeploymentFailed(f"stack {name} ended as {status}:\n{reasons}")
+
+
+def settled_status(emulator: Emulator, name: str) -> str | None:
+    """Its status once nothing is in progress any more; None where there is no such stack."""
+    deadline_s = time.monotonic() + DEPLOY_S_MAX
+    while (status := stack_status(emulator, name)) and status.endswith("_IN_PROGRESS"):
+        if time.monotonic() > deadline_s:
+            raise DeploymentFailed(f"stack {name} is still {status} after {DEPLOY_S_MAX:.0f} s")
+        time.sleep(DEPLOY_POLL_S)
+    return status
+
+
+def stack_status(emulator: Emulator, name: str) -> str | None:
+    try:
+        found = emulator.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except botocore.exceptions.ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+    return None if not found or found[0]["StackStatus"] == "DELETE_COMPLETE" else str(found[0]["StackStatus"])
+
+
+def stack_outputs(emulator: Emulator, name: str) -> dict[str, str]:
+    stack = emulator.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def failures(emulator: Emulator, name: str) -> list[str]:
+    """What went wrong in it, newest first, a line per resource."""
+    events = emulator.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
+    lines = [
+        f"  {event['LogicalResourceId']} ({event['ResourceType']}): {event.get('ResourceStatusReason', 'no reason')}"
+        for event in events
+        if event["ResourceStatus"].endswith("_FAILED")
+    ]
+    return lines[:EVENTS_SHOWN_MAX]
+
+
+def allow_recursion(emulator: Emulator, name: str, template: dict[str, Any]) -> None:
+    """Do what ministack's CloudFormation leaves undone: let functions continue themselves that are meant to."""
+    allowed = {
+        logical
+        for logical, function in functions(template).items()
+        if function["Properties"].get("RecursiveLoop") == "Allow"
+    }
+    resources = emulator.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
+    for resource in resources:
+        if resource["LogicalResourceId"] in allowed:
+            emulator.client("lambda").put_function_recursion_config(
+                FunctionName=resource["PhysicalResourceId"], RecursiveLoop="Allow"
+            )
+
+
+def delete_stack(emulator: Emulator, name: str) -> None:
+    emulator.client("cloudformation").delete_stack(StackName=name)
+    status = settled_status(emulator, name)
+    if status is not None:
+        reasons = "\n".join(failures(emulator, name))
+        raise DeploymentFailed(f"stack {name} ended as {status}:\n{reasons}")

@@ -1,0 +1,72 @@
+"""The adapters against moto, which knows the rules of the services; calls and answers are bent on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from scheduler import world
+from scheduler.queues import Queues
+from scheduler.table import Table
+
+REGION = "eu-central-1"
+
+
+@dataclass
+class Cloud:
+    """A table and two queues in moto, and our adapters on them."""
+
+    dynamodb: Any
+    sqs: Any
+    table: Table
+    queues: Queues
+    output: str
+    failure: str
+
+    def received(self, queue_url: str | None = None) -> list[dict[str, Any]]:
+        """Everything that is visible in the queue, which is empty afterwards."""
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = self.sqs.receive_message(
+                QueueUrl=queue_url or self.output, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+            )
+            if "Messages" not in answer:
+                return found
+            found += answer["Messages"]
+            entries = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(answer["Messages"])]
+            self.sqs.delete_message_batch(QueueUrl=queue_url or self.output, Entries=entries)
+
+    def items(self) -> list[dict[str, Any]]:
+        pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName="schedules")
+        return [item for page in pages for item in page["Items"]]
+
+
+@pytest.fixture
+def cloud(monkeypatch) -> Iterator[Cloud]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        outside = world.outside()
+        dynamodb, sqs = outside.client("dynamodb", 4), outside.client("sqs", 4)
+        dynamodb.create_table(
+            TableName="schedules",
+            KeySchema=[
+                {"AttributeName": "partition", "KeyType": "HASH"},
+                {"AttributeName": "sort", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": "partition", "AttributeType": "S"},
+                {"AttributeName": "sort", "AttributeType": "S"},
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        attributes = {"MaximumMessageSize": "1048576", "VisibilityTimeout": "180"}
+        output = sqs.create_queue(QueueName="output", Attributes=attributes)["QueueUrl"]
+        failure = sqs.create_queue(QueueName="failure", Attributes=attributes)["QueueUrl"]
+        yield Cloud(dynamodb, sqs, Table(dynamodb, "schedules"), Queues(sqs, output, failure), output, failure)

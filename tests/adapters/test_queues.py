@@ -1,0 +1,188 @@
+"""The queues by SQS's rules: what a message may be, what a batch may hold, and how each kind of no is read."""
+
+import json
+import os
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from bending import bend_batch
+from fakes import NOON_MS, schedule
+from scheduler import failures, world
+from scheduler.schedule import Key, Schedule, sort_from
+
+
+def sized(number, data_bytes):
+    return Schedule(Key("0", f"{sort_from(NOON_MS)}#{number:016x}"), "x" * data_bytes)
+
+
+def refuse_call(code, status=400):
+    def refuse(**_):
+        raise ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "SendMessageBatch")
+
+    return refuse
+
+
+def test_body_is_the_data_and_attributes_say_what_it_is(cloud):
+    """id and due, three decimals, and user where given; Unicode and newlines untouched."""
+    key = Key("3", f"{sort_from(NOON_MS + 7)}#0123456789abcdef")
+    sent = Schedule(key, "Zeile\r\nnächste\t🎉", user="Ünal")
+    cloud.queues.send(cloud.output, [sent], NOON_MS + 7)
+    (message,) = cloud.received()
+    assert "Zeile\r\nnächste\t🎉" == message["Body"]
+    assert {
+        "id": ("String", "3-001893456000007-0123456789abcdef"),
+        "due": ("Number", "1893456000.007"),
+        "user": ("String", "Ünal"),
+    } == {name: (value["DataType"], value["StringValue"]) for name, value in message["MessageAttributes"].items()}
+
+
+def test_a_message_waits_in_the_queue_until_it_is_due(cloud):
+    """The delay that is left, and none for what is overdue."""
+    delays = []
+    cloud.sqs.meta.events.register(
+        "provide-client-params.sqs.SendMessageBatch",
+        lambda params, **_: delays.extend(entry["DelaySeconds"] for entry in params["Entries"]),
+    )
+    cloud.queues.send(cloud.output, [schedule(1, NOON_MS + 899_001), schedule(2, NOON_MS - 1)], NOON_MS)
+    assert [900, 0] == delays
+    assert ["data 2"] == [message["Body"] for message in cloud.received()]
+
+
+def test_a_delay_beyond_the_limit_is_refused_for_its_content(cloud):
+    """The limit is SQS's; moto keeps it."""
+    outcome = cloud.queues.send(cloud.output, [schedule(1, NOON_MS + 900_001), schedule(2)], NOON_MS)
+    assert (["data 2"], ["data 1"]) == ([s.data for s in outcome.done], [s.data for s, _ in outcome.refused])
+
+
+def test_a_batch_refused_for_one_bad_message_is_sent_again_one_by_one(cloud):
+    """Should a character that SQS refuses get so far, by another's hand: its neighbours go through.
+
+    moto takes such characters; SQS does not, and answers for the whole batch:
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
+    """
+
+    def refuse(params, **_):
+        if any("\x00" in entry["MessageBody"] for entry in params["Entries"]):
+            refuse_call("InvalidMessageContents")()
+
+    cloud.sqs.meta.events.register("provide-client-params.sqs.SendMessageBatch", refuse)
+    bad = Schedule(schedule(1).key, "a\x00b")
+    outcome = cloud.queues.send(cloud.output, [bad, schedule(2), schedule(3)], NOON_MS)
+    assert ([(bad, "InvalidMessageContents")], []) == (outcome.refused, outcome.left)
+    assert ["data 2", "data 3"] == sorted(message["Body"] for message in cloud.received())
+
+
+def test_batches_hold_ten_messages_and_a_mebibyte(cloud):
+    """A page may hold ten of 256 KiB; three of them fit a call."""
+    assert [10, 10, 5] == [len(batch) for batch in cloud.queues.batches([sized(n, 100) for n in range(25)])]
+    large = [sized(number, 262_144) for number in range(10)]
+    batches = list(cloud.queues.batches(large))
+    assert [3, 3, 3, 1] == [len(batch) for batch in batches]
+    for batch in batches:
+        assert batch == cloud.queues.send(cloud.output, batch, NOON_MS).done
+    assert {262_144} == {len(message["Body"]) for message in cloud.received()}
+
+
+def test_what_stands_under_failed_is_not_done(cloud):
+    """Ours to try again where it is SQS's fault, refused where it is the message, closed where it is the queue."""
+    codes = {
+        "data 1": ("InternalError", False),
+        "data 2": ("InvalidMessageContents", True),
+        "data 3": ("AccessDenied", True),
+        "data 4": ("RequestThrottled", True),
+    }
+
+    def report(parsed, held):
+        parsed["Failed"] = [
+            {"Id": entry["Id"], "Code": codes[entry["MessageBody"]][0], "SenderFault": codes[entry["MessageBody"]][1]}
+            for entry in held
+        ]
+
+    bend_batch(
+        cloud.sqs, "sqs.SendMessageBatch", lambda params: params["Entries"], lambda e: e["MessageBody"] in codes, report
+    )
+    outcome = cloud.queues.send(cloud.output, [schedule(number) for number in range(6)], NOON_MS)
+    assert ["data 0", "data 5"] == [each.data for each in outcome.done]
+    assert ["data 1", "data 4"] == [each.data for each in outcome.left]
+    assert [("data 2", "InvalidMessageContents")] == [(each.data, reason) for each, reason in outcome.refused]
+    assert [("data 3", "AccessDenied")] == [(each.data, reason) for each, reason in outcome.closed]
+
+
+def test_what_is_in_neither_list_is_left(cloud):
+    """Only what SQS confirmed is done."""
+    cloud.sqs.meta.events.register("after-call.sqs.SendMessageBatch", lambda parsed, **_: parsed.pop("Successful"))
+    assert [schedule(1)] == cloud.queues.send(cloud.output, [schedule(1)], NOON_MS).left
+
+
+def test_a_queue_that_is_gone_is_closed(cloud):
+    """And says so by its name in either protocol of SQS."""
+    outcome = cloud.queues.send(cloud.output + "-gone", [schedule(1)], NOON_MS)
+    assert [(schedule(1), "NonExistentQueue")] == outcome.closed
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "KmsDisabled", "KMS.AccessDeniedException"])
+def test_a_queue_that_is_not_ours_to_send_to_is_closed(cloud, code):
+    """By its policy or its key."""
+    cloud.sqs.meta.events.register("before-call.sqs.SendMessageBatch", refuse_call(code, 403))
+    assert [(schedule(1), code.rpartition(".")[2])] == cloud.queues.send(cloud.output, [schedule(1)], NOON_MS).closed
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("RequestThrottled", 403), ("ServiceUnavailable", 503), ("KmsThrottled", 400)]
+)
+def test_what_passes_leaves_everything(cloud, code, status):
+    """To be tried again with a new delay."""
+    cloud.sqs.meta.events.register("before-call.sqs.SendMessageBatch", refuse_call(code, status))
+    outcome = cloud.queues.send(cloud.output, [schedule(1)], NOON_MS)
+    assert ([schedule(1)], code) == (outcome.left, outcome.why)
+
+
+def test_a_call_without_an_answer_leaves_everything_and_is_not_sent_again_by_boto3(cloud):
+    """A resend of its own would carry a stale delay; trying again is ours."""
+    calls = []
+
+    def time_out(**_):
+        calls.append(1)
+        raise ReadTimeoutError(endpoint_url="sqs")
+
+    cloud.sqs.meta.events.register("before-send.sqs.SendMessageBatch", time_out)
+    outcome = cloud.queues.send(cloud.output, [schedule(1)], NOON_MS)
+    assert (1, "ReadTimeoutError") == (len(calls), outcome.why)
+
+
+def test_reports_go_to_the_failure_queue_whole(cloud):
+    """Even for the largest payload that escaping makes twice as long."""
+    large = Schedule(schedule(1).key, '"' * 262_144)
+    reports = [failures.expired(each, NOON_MS + 5000) for each in (large, large, schedule(2))]
+    assert reports == cloud.queues.report(reports).done
+    bodies = [json.loads(message["Body"]) for message in cloud.received(cloud.failure)]
+    assert {large.data, "data 2"} == {body["schedule"]["data"] for body in bodies}
+
+
+def test_no_call_carries_lambdas_trace_header(cloud, monkeypatch):
+    """Lambda counts invocations by it and would stop a consumer that schedules itself again after about 16 rounds."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "schedule")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=1:a87bd80c:16")
+    headers = []
+
+    def keep(request, **_):
+        headers.extend(request.headers)
+
+    cloud.sqs.meta.events.register("before-send.sqs.SendMessageBatch", keep)
+    cloud.queues.send(cloud.output, [schedule(1)], NOON_MS)
+    assert "Authorization" in headers
+    assert not [name for name in headers if "trace" in name.lower()]
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "sqs", "lambda"])
+def test_clients_wait_five_seconds_and_never_try_again_by_themselves(cloud, service):
+    """So that a try is one call, and ends while there is time to act on it."""
+    config = world.outside().client(service, 3).meta.config
+    assert (5, 5, 1, 3) == (
+        config.connect_timeout,
+        config.read_timeout,
+        config.retries["total_max_attempts"],
+        config.max_pool_connections,
+    )
+    assert "AWS_MAX_ATTEMPTS" not in os.environ

@@ -1,0 +1,158 @@
+"""The table by DynamoDB's rules: conditions, pages, and what comes back unprocessed."""
+
+import pytest
+from botocore.exceptions import ClientError
+
+from bending import bend_batch
+from fakes import NOON_MS, schedule
+from scheduler.errors import NotConfirmed
+from scheduler.leasing import Lease
+from scheduler.moving import Aside
+from scheduler.schedule import Key, Schedule, sort_from
+
+EARLIEST, LATEST = sort_from(0), sort_from(NOON_MS * 2)
+
+
+def test_a_schedule_comes_back_as_it_was_put(cloud):
+    """Every field, Unicode, newlines and 256 KiB included."""
+    key = Key("3", f"{sort_from(NOON_MS)}#0123456789abcdef")
+    whole = Schedule(key, "Zeile\n🎉" + "x" * 262_000, "arn:aws:sqs:eu-central-1:123456789012:other", "me", 5_000)
+    assert [whole] == cloud.table.put([whole]).done
+    assert [whole] == cloud.table.page("3", EARLIEST, LATEST).schedules
+
+
+def test_more_than_a_batch_is_written_in_batches(cloud):
+    """DynamoDB takes 25 writes at once."""
+    many = [schedule(number) for number in range(60)]
+    assert many == cloud.table.put(many).done
+    assert many == cloud.table.page("0", EARLIEST, LATEST).schedules
+    assert 60 == len(cloud.table.delete([each.key for each in many]).done)
+    assert [] == cloud.items()
+
+
+def test_a_page_ends_before_the_moment_and_begins_at_it(cloud):
+    """The bounds are bare digits, which sort before every key of their millisecond."""
+    cloud.table.put([schedule(number, NOON_MS + number) for number in range(5)])
+    page = cloud.table.page("0", sort_from(NOON_MS + 1), sort_from(NOON_MS + 3))
+    assert [NOON_MS + 1, NOON_MS + 2] == [each.due_ms for each in page.schedules]
+    assert page.next_sort is None
+
+
+def test_pages_follow_each_other_without_gap_or_repeat(cloud, monkeypatch):
+    """The next one begins right behind the last key of this one."""
+    monkeypatch.setattr("scheduler.table.PAGE_SCHEDULES_MAX", 7)
+    many = [schedule(number, NOON_MS + number % 3) for number in range(40)]
+    cloud.table.put(many)
+    seen, from_sort = [], EARLIEST
+    for _ in range(10):
+        page = cloud.table.page("0", from_sort, LATEST)
+        seen += page.schedules
+        if page.next_sort is None:
+            break
+        from_sort = page.next_sort
+    assert sorted(many, key=lambda each: each.key) == seen
+
+
+def test_what_dynamodb_has_not_processed_is_left(cloud):
+    """It answers with success and a list; ours is not to take that for done."""
+    bend_batch(
+        cloud.dynamodb,
+        "dynamodb.BatchWriteItem",
+        lambda params: params["RequestItems"]["schedules"],
+        lambda request: request["PutRequest"]["Item"]["data"]["S"] in ("data 3", "data 7"),
+        lambda parsed, held: parsed.update(UnprocessedItems={"schedules": list(held)}),
+    )
+    outcome = cloud.table.put([schedule(number) for number in range(10)])
+    assert ["data 3", "data 7"] == [each.data for each in outcome.left]
+    assert 8 == len(outcome.done) == len(cloud.items())
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("ProvisionedThroughputExceededException", 400), ("ThrottlingException", 400), ("InternalServerError", 500)],
+)
+def test_a_call_that_fails_for_a_while_leaves_everything(cloud, code, status):
+    """Nobody knows whether it happened: nothing is done, nothing is lost."""
+
+    def fail(**_):
+        raise ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "")
+
+    cloud.dynamodb.meta.events.register("before-call.dynamodb.*", fail)
+    outcome = cloud.table.put([schedule(1)])
+    assert ([schedule(1)], code) == (outcome.left, outcome.why)
+    with pytest.raises(NotConfirmed, match=code):
+        cloud.table.page("0", EARLIEST, LATEST)
+    assert [4] == cloud.table.remember_partitions([4]).left
+
+
+def test_a_mistake_of_ours_is_raised_plainly(cloud):
+    """A table that is not there is no reason to be patient."""
+    cloud.table._name = "nowhere"
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        cloud.table.put([schedule(1)])
+
+
+def test_the_memory_of_partitions_only_grows(cloud):
+    """The largest count ever written with, and 0 before the first."""
+    assert 0 == cloud.table.recall_partitions()
+    for count, remembered in [(4, 4), (8, 8), (2, 8), (16, 16)]:
+        assert [count] == cloud.table.remember_partitions([count]).done
+        assert remembered == cloud.table.recall_partitions()
+
+
+def lease(holder, tick="tick", ends_ms=NOON_MS + 20_000):
+    return Lease("3", tick, holder, ends_ms)
+
+
+def test_a_lease_keeps_others_out_until_it_runs_out(cloud):
+    """Who comes too early learns whose it is."""
+    assert cloud.table.take_lease(lease("first"), NOON_MS, None) is None
+    assert lease("first") == cloud.table.take_lease(lease("second"), NOON_MS + 19_999, None)
+    assert cloud.table.take_lease(lease("second"), NOON_MS + 20_000, None) is None
+
+
+def test_a_lease_is_inherited_once(cloud):
+    """Who inherits it puts their own name on it."""
+    cloud.table.take_lease(lease("first"), NOON_MS, None)
+    assert cloud.table.take_lease(lease("heir"), NOON_MS, "first") is None
+    assert lease("heir") == cloud.table.take_lease(lease("twin of the heir"), NOON_MS, "first")
+
+
+def test_only_its_holder_ends_a_lease(cloud):
+    """One that has run out and is another's by now stays the other's."""
+    cloud.table.take_lease(lease("first"), NOON_MS, None)
+    cloud.table.end_lease(lease("second"))
+    assert lease("first") == cloud.table.take_lease(lease("second"), NOON_MS, None)
+    cloud.table.end_lease(lease("first"))
+    assert cloud.table.take_lease(lease("second"), NOON_MS, None) is None
+
+
+def test_what_is_put_aside_keeps_everything_and_its_reason(cloud):
+    """A schedule or an item that is none: whole, under its moment, with where it was."""
+    odd = {"partition": {"S": "0"}, "sort": {"S": sort_from(5)}, "junk": {"BOOL": True}}
+    things = [Aside(schedule(1).key, schedule(1), "too odd"), Aside(Key("0", sort_from(5)), odd, "no schedule")]
+    assert things == cloud.table.put_aside(things).done
+    by_sort = {item["sort"]["S"]: item for item in cloud.items()}
+    assert {"quarantine"} == {item["partition"]["S"] for item in by_sort.values()}
+    kept = by_sort[schedule(1).key.sort]
+    assert ("data 1", "0", "too odd") == (kept["data"]["S"], kept["origin"]["S"], kept["reason"]["S"])
+    assert {"BOOL": True} == by_sort[sort_from(5)]["junk"]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}},
+        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"N": "5"}},
+        {"sort": {"S": "000000000000abc#x"}, "data": {"S": "x"}},
+        {"sort": {"S": sort_from(NOON_MS)}, "data": {"S": "x"}},
+        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"S": "x"}, "expires_after": {"N": "1.5"}},
+    ],
+)
+def test_an_item_that_is_no_schedule_does_not_hide_those_that_are(cloud, item):
+    """It is told apart, with a reason, and the page goes on."""
+    cloud.dynamodb.put_item(TableName="schedules", Item={"partition": {"S": "0"}, **item})
+    cloud.table.put([schedule(1)])
+    page = cloud.table.page("0", EARLIEST, LATEST)
+    assert ([schedule(1)], 1) == (page.schedules, len(page.unreadable))
+    assert page.unreadable[0].reason.startswith("no schedule: ")

@@ -1,0 +1,182 @@
+"""The demonstration counts only what it has seen, and tells what it has not."""
+
+import concurrent.futures
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from punctual.local.demonstration import (
+    BURST,
+    FAR,
+    SINGLES,
+    Accepted,
+    Arrival,
+    DemonstrationFailed,
+    Plan,
+    Progress,
+    accept,
+    demonstrate,
+)
+from punctual.local.deployment import Stack
+from punctual.local.emulator import Emulator
+from punctual.local.view import PlainView, picture
+
+PATIENCE_S = 20.0
+
+
+def progress_of(*accepted: Accepted) -> Progress:
+    progress = Progress()
+    for one in accepted:
+        progress.accept(one)
+    progress.complete()
+    return progress
+
+
+def near(id: str, due_s: float, part: str = SINGLES) -> Accepted:
+    return Accepted(id, due_s, part, "queued")
+
+
+def test_a_good_summary() -> None:
+    """All came, none early: that is good, and one line says so."""
+    progress = progress_of(near("a", 100.0), near("b", 100.0), near("c", 101.0))
+    for id, received_s in (("a", 100.1), ("b", 100.3), ("c", 101.2)):
+        progress.arrive(Arrival(id, 101.0 if id == "c" else 100.0, received_s))
+    summary = progress.summary()
+    assert summary.is_good
+    assert "released 3 of 3 accepted, 0 early, worst lateness 0.300 s, median 0.200 s, 0 duplicates" == str(summary)
+
+
+def test_a_duplicate_is_counted_and_is_not_bad() -> None:
+    """At least once is the promise."""
+    progress = progress_of(near("a", 100.0))
+    progress.arrive(Arrival("a", 100.0, 100.1))
+    progress.arrive(Arrival("a", 100.0, 105.0))
+    assert progress.summary().is_good
+    assert "released 1 of 1 accepted" in str(progress.summary())
+    assert str(progress.summary()).endswith("1 duplicates")
+
+
+def test_what_is_missing_is_named() -> None:
+    """What did not come is not good, whatever else came in its place."""
+    progress = progress_of(near("a", 100.0), near("b", 100.0))
+    progress.arrive(Arrival("a", 100.0, 100.1))
+    progress.arrive(Arrival("somebody else's", 100.0, 100.1))
+    assert ("b",) == progress.summary().missing
+    assert not progress.summary().is_good
+    assert "released 1 of 2 accepted" in str(progress.summary())
+
+
+def test_what_is_early_is_not_good() -> None:
+    """Not even by a millisecond."""
+    progress = progress_of(near("a", 100.0))
+    progress.arrive(Arrival("a", 100.0, 99.999))
+    assert not progress.summary().is_good
+    assert "released 1 of 1 accepted, 1 early" in str(progress.summary())
+
+
+def test_nothing_at_all_is_not_good() -> None:
+    """A demonstration that had nothing accepted has shown nothing."""
+    assert not progress_of().summary().is_good
+    assert "released 0 of 0 accepted" in str(progress_of().summary())
+
+
+def test_it_waits_until_the_last_is_lost() -> None:
+    """As long as one may still come it goes on; also while not all has been handed in."""
+    progress = Progress()
+    assert progress.is_expecting(lost_s=1000.0)
+    progress.accept(near("a", 100.0))
+    progress.accept(near("b", 200.0))
+    progress.complete()
+    assert progress.is_expecting(lost_s=150.0)
+    assert not progress.is_expecting(lost_s=200.0)
+    progress.arrive(Arrival("b", 200.0, 200.1))
+    assert not progress.is_expecting(lost_s=150.0)
+
+
+def test_an_arrival_may_overtake_its_own_answer() -> None:
+    """What comes before its acceptance is known is nobody else's."""
+    progress = Progress()
+    progress.arrive(Arrival("a", 100.0, 100.1))
+    assert [] == progress.strangers()
+    progress.accept(near("a", 100.0))
+    progress.complete()
+    assert [] == progress.strangers()
+    assert progress.summary().is_good
+
+
+def test_a_refusal_stops_the_demonstration() -> None:
+    """Everything in it is meant to be accepted; the error says what was not."""
+    with pytest.raises(DemonstrationFailed, match="InvalidSchedule: no such moment"):
+        accept({"error": "InvalidSchedule", "message": "no such moment"}, BURST, Progress())
+
+
+def test_plain_lines_tell_each_arrival_once_and_a_burst_in_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """A thousand lines would tell nobody anything."""
+    progress = progress_of(near("a", 100.0), *(near(f"b{index}", 100.0, BURST) for index in range(1000)))
+    shown = PlainView()
+    progress.arrive(Arrival("a", 100.0, 100.25))
+    shown.update(progress, now_s=0.0)
+    for index in range(1000):
+        progress.arrive(Arrival(f"b{index}", 100.0, 100.5))
+    shown.update(progress, now_s=0.0)
+    shown.update(progress, now_s=0.0)
+    lines = [re.sub(r"^\d\d:\d\d:\d\d  ", "", line) for line in capsys.readouterr().out.splitlines()]
+    assert [
+        "came  a  queued  0.250 s late",
+        "came  a burst of 1000, queued: median 0.500 s, worst 0.500 s late",
+    ] == lines
+
+
+def test_plain_lines_tell_now_and_then_what_is_to_come(capsys: pytest.CaptureFixture[str]) -> None:
+    """Per way, and when the next is due."""
+    progress = progress_of(near("a", 4e9), near("b", 4e9 + 1), Accepted("c", 4e9 + 90, FAR, "stored"))
+    PlainView().update(progress, now_s=4e9 - 2.5)
+    assert "pending 3 (2 queued, 1 stored), next due in 2.5 s" in capsys.readouterr().out
+
+
+def test_the_live_picture_shows_all_there_is() -> None:
+    """What has come with its lateness, what has not with its countdown, and what an earlier run has left."""
+    progress = progress_of(near("a", 100.0), near("b", 104.0), near("c", 103.0, BURST), near("d", 103.0, BURST))
+    progress.arrive(Arrival("a", 100.0, 100.25))
+    progress.arrive(Arrival("z", 90.0, 101.0))
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(picture(progress, now_s=101.0))
+    text = " ".join(captured.get().split())
+    assert "pending 3 (3 queued), next due in 2.0 s" in text
+    assert "a queued 0.250 s late" in text
+    assert "b queued due in 3.0 s" in text
+    assert "a burst of 2 queued due in 2.0 s" in text
+    assert "z from an earlier run 11.000 s late" in text
+
+
+def test_a_small_demonstration_of_the_real_template(real_stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    """Near and far, one by one and many at once: all come back, none early. The feeds are begun by hand."""
+    reach_s = 3
+    stack = real_stack.update({"ReachSeconds": reach_s})
+    plan = Plan(
+        single_delays_s=(1.0, 2.0),
+        burst_count=50,
+        burst_delay_s=2.0,
+        far_delays_s=(reach_s + 2.0, reach_s + 2.5),
+        patience_s=PATIENCE_S,
+    )
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(demonstrate, stack, plan, PlainView())
+        while not running.done():
+            stack.invoke("TriggerFunction", {})
+            concurrent.futures.wait([running], timeout=1)
+    assert running.result().is_good
+    assert str(running.result()).startswith("released 54 of 54 accepted, 0 early")
+    assert 2 == len(re.findall(r"came .* stored ", capsys.readouterr().out))
+
+
+def test_the_plan_follows_the_stack() -> None:
+    """What is far lies beyond the reach of this very stack, and what is near within."""
+    parameters = {"ReachSeconds": "90", "FeedIntervalMinutes": "1"}
+    stack: Any = Stack("punctual", parameters, {}, Emulator(), {})
+    plan = Plan.for_stack(stack)
+    assert 90 < min(plan.far_delays_s)
+    assert max(*plan.single_delays_s, plan.burst_delay_s) < 90

@@ -1,0 +1,208 @@
+"""The real template on a local AWS that enforces the roles of its functions.
+
+One stack is shared by all tests of a run; its rule fires every ten minutes and so does not get in their way: a test
+that wants a feed invokes the trigger. A test that needs another stack asks `make_stack` for one of its own. All of
+them end with the test run, whatever became of the tests.
+"""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from punctual.local.deployment import Stack, deploy
+from punctual.local.emulator import Emulator
+
+TEMPLATE_PATH = Path(__file__).parents[2] / "template.yml"
+PARAMETERS = {"FeedIntervalMinutes": 10}
+
+WITHIN_S = 10.0
+POLL_S = 1
+MESSAGES_MAX = 10  # SQS hands out no more at once.
+RECORDS_OF_THE_STACK = ("meta",)  # Partitions of the table that are kept between tests.
+
+
+@dataclasses.dataclass(frozen=True)
+class Message:
+    """What came out of a queue, and when by this machine's clock."""
+
+    body: str
+    attributes: dict[str, str]
+    received_s: float
+
+    @property
+    def id(self) -> str:
+        return self.attributes["id"]
+
+    @property
+    def due_s(self) -> float:
+        return float(self.attributes["due"])
+
+    @property
+    def lateness_s(self) -> float:
+        return self.received_s - self.due_s
+
+
+@dataclasses.dataclass(frozen=True)
+class Queue:
+    """A queue on the local AWS, as its owner sees it."""
+
+    url: str
+    arn: str
+    client: Any
+
+    def receive(self, count: int = 1, within_s: float = WITHIN_S) -> list[Message]:
+        """Take messages until there are so many, or that time is over; what is taken is gone from the queue."""
+        messages: list[Message] = []
+        deadline_s = time.time() + within_s
+        while len(messages) < count and time.time() < deadline_s:
+            messages += self._receive(min(POLL_S, within_s))
+        return messages
+
+    def count(self) -> int:
+        """How many messages it holds, those included whose time has not come."""
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed")
+        answer = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names))
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    def send(self, body: str, **fields: Any) -> None:
+        self.client.send_message(QueueUrl=self.url, MessageBody=body, **fields)
+
+    def empty(self) -> None:
+        self.client.purge_queue(QueueUrl=self.url)
+
+    def _receive(self, wait_s: float) -> list[Message]:
+        answer = self.client.receive_message(
+            QueueUrl=self.url,
+            MaxNumberOfMessages=MESSAGES_MAX,
+            WaitTimeSeconds=int(wait_s),
+            MessageAttributeNames=["All"],
+        )
+        received_s = time.time()
+        received = answer.get("Messages", [])
+        for message in received:
+            self.client.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        return [Message(message["Body"], values(message), received_s) for message in received]
+
+
+def values(message: dict[str, Any]) -> dict[str, str]:
+    return {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """The stack's table, as DynamoDB shows it."""
+
+    name: str
+    client: Any
+
+    def items(self) -> list[dict[str, Any]]:
+        """All schedules in it, in the notation of DynamoDB's API."""
+        pages = self.client.get_paginator("scan").paginate(TableName=self.name, ConsistentRead=True)
+        found = [item for page in pages for item in page["Items"]]
+        return [item for item in found if item["partition"]["S"] not in RECORDS_OF_THE_STACK]
+
+    def empty(self) -> None:
+        for item in self.items():
+            self.client.delete_item(TableName=self.name, Key={key: item[key] for key in ("partition", "sort")})
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """The local AWS that the shared stack is on."""
+    with Emulator(auth=True) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def target_queues(emulator: Emulator) -> list[Queue]:
+    """Two queues beside the stack that it may send to."""
+    client = emulator.client("sqs")
+    urls = [client.create_queue(QueueName=name)["QueueUrl"] for name in ("target", "other-target")]
+    return [queue(client, url) for url in urls]
+
+
+@pytest.fixture(scope="session")
+def shared_stack(emulator: Emulator, target_queues: list[Queue]) -> Stack:
+    parameters = PARAMETERS | {"TargetArns": [target.arn for target in target_queues]}
+    return deploy(emulator, TEMPLATE_PATH, parameters=parameters)
+
+
+@pytest.fixture
+def stack(shared_stack: Stack, target_queues: list[Queue]) -> Stack:
+    """The shared stack, with nothing in its table and its queues."""
+    for emptied in [*target_queues, *(stack_queue(shared_stack, name) for name in queue_outputs(shared_stack))]:
+        emptied.empty()
+    stack_table(shared_stack).empty()
+    return shared_stack
+
+
+@pytest.fixture
+def output_queue(stack: Stack) -> Queue:
+    return stack_queue(stack, "OutputQueueUrl")
+
+
+@pytest.fixture
+def failure_queue(stack: Stack) -> Queue:
+    return stack_queue(stack, "FailureQueueUrl")
+
+
+@pytest.fixture
+def dead_letter_queue(stack: Stack) -> Queue:
+    return stack_queue(stack, "DeadLetterQueueUrl")
+
+
+@pytest.fixture
+def target_queue(stack: Stack, target_queues: list[Queue]) -> Queue:
+    """A queue beside the stack that it may send to."""
+    return target_queues[0]
+
+
+@pytest.fixture
+def table(stack: Stack) -> Table:
+    return stack_table(stack)
+
+
+@pytest.fixture
+def make_stack() -> Iterator[Callable[..., Stack]]:
+    """Makes a stack on a local AWS of its own: `make_stack(ReachSeconds=90, PartitionCount=8)`."""
+    with contextlib.ExitStack() as running:
+
+        def make(async_retry_s: float = 1.0, **parameters: object) -> Stack:
+            emulator = running.enter_context(Emulator(auth=True, async_retry_s=async_retry_s))
+            return deploy(emulator, TEMPLATE_PATH, parameters=PARAMETERS | parameters)
+
+        yield make
+
+
+@pytest.fixture
+def queue_of() -> Callable[[Stack, str], Queue]:
+    """The queue that an output of any stack names: `queue_of(stack, "OutputQueueUrl")`."""
+    return stack_queue
+
+
+@pytest.fixture
+def table_of() -> Callable[[Stack], Table]:
+    """The table of any stack."""
+    return stack_table
+
+
+def queue(client: Any, url: str) -> Queue:
+    attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    return Queue(url, attributes["QueueArn"], client)
+
+
+def stack_queue(stack: Stack, output: str) -> Queue:
+    return queue(stack.emulator.client("sqs"), stack.outputs[output])
+
+
+def queue_outputs(stack: Stack) -> list[str]:
+    return [name for name in stack.outputs if name.endswith("QueueUrl")]
+
+
+def stack_table(stack: Stack) -> Table:
+    return Table(stack.outputs["TableName"], stack.emulator.client("dynamodb"))

@@ -1,0 +1,67 @@
+"""Partial failures over ten thousand schedules, by our adapters on the deployed table and queue."""
+
+import random
+import time
+
+import boto3
+
+from bending import bend_batch
+from fakes import desk
+from scheduler import feeding
+from scheduler.crew import Alone
+from scheduler.patience import Patience
+from scheduler.queues import Queues
+from scheduler.scheduling import accept
+from scheduler.table import Table
+
+
+def test_one_percent_of_partial_failures_loses_nothing_and_leaves_nothing_behind(stack, table, output_queue):
+    """In both batch calls, of the schedule function and of the feed; and none comes out twice."""
+    chance = random.Random(1)
+    dynamodb, sqs = fresh_client(stack, "dynamodb"), fresh_client(stack, "sqs")
+    bend_batch(
+        dynamodb,
+        "dynamodb.BatchWriteItem",
+        lambda params: params["RequestItems"][table.name],
+        lambda request: chance.random() < 0.01,
+        lambda parsed, held: parsed.update(UnprocessedItems={table.name: list(held)} if held else {}),
+    )
+    bend_batch(
+        sqs,
+        "sqs.SendMessageBatch",
+        lambda params: params["Entries"],
+        lambda entry: chance.random() < 0.01,
+        lambda parsed, held: parsed.update(
+            Failed=[{"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in held]
+        ),
+    )
+    schedules, queues = Table(dynamodb, table.name), Queues(sqs, output_queue.url)
+    now_s = time.time()
+    batch = [{"timestamp": int(now_s) + 1000, "data": str(number)} for number in range(10_000)]
+    taken_in = accept(batch, desk(schedules, queues, partition_count=2), patience(now_s))
+    assert 10_000 == taken_in["accepted"] == len(table.items())
+
+    line = feeding.Line(schedules, queues, Alone(), 900_000, lambda payload, _: None)
+    for partition in "01":
+        tally = feeding.feed(feeding.Order(partition), line, patience(now_s + 1000), partition)
+        assert (tally.sent, 0) == (tally.deleted, tally.left)
+    bodies = [message.body for message in output_queue.receive(10_000, within_s=120)]
+    assert sorted(map(str, range(10_000))) == sorted(bodies)
+    assert [] == table.items()
+
+
+def patience(now_s):
+    """At that moment, and for as long as it takes."""
+    return Patience(lambda: now_s, lambda pause_s: None, lambda: 0.5, now_s + 10_000)
+
+
+def fresh_client(stack, service):
+    """One whose wire may be bent without harm to the others."""
+    variables = stack.emulator.environment()
+    return boto3.client(
+        service,
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        region_name=variables["AWS_DEFAULT_REGION"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+    )

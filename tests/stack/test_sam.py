@@ -1,0 +1,143 @@
+"""What a user of the SAM CLI meets: the template is accepted, and all of the code is packaged, and only that."""
+
+import io
+import os
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from punctual.local.emulator import Emulator
+
+ROOT = Path(__file__).parents[2]
+SAM = Path(os.environ.get("PUNCTUAL_SAM", ROOT / ".venv-sam" / "bin" / "sam"))
+SAM_S_MAX = 120
+BUCKET = "packages"
+STRAYS = ("__pycache__/feed.pyc", "scheduler/__pycache__/feeding.pyc", ".mypy_cache/CACHEDIR.TAG", ".DS_Store")
+
+Sam = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the SAM CLI reads of the repository, after the tidying that comes before each `make build`."""
+    project = tmp_path_factory.mktemp("project")
+    # Not __pycache__: other tests write there while we copy.
+    shutil.copytree(ROOT / "functions", project / "functions", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Makefile", "template.yml", "samconfig.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, project)
+    for stray in STRAYS:
+        path = project / "functions" / stray
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("left by a tool")
+    subprocess.run(["make", "tidy-functions"], cwd=project, check=True)
+    return project
+
+
+@pytest.fixture(scope="module")
+def sam(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Sam:
+    """Runs the SAM CLI there: nothing of this machine's AWS set-up is in sight, and no Python on the path."""
+    if not SAM.exists():
+        pytest.fail(f"there is no {SAM}: `make test` installs it, or PUNCTUAL_SAM says where it is", pytrace=False)
+    plain = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "HOME": str(tmp_path_factory.mktemp("home")),
+        "PATH": str(tmp_path_factory.mktemp("nothing")),
+        "SAM_CLI_TELEMETRY": "0",
+    }
+
+    def run(*arguments: str, **environment: str) -> str:
+        done = subprocess.run(
+            [SAM, *arguments],
+            cwd=project,
+            env=plain | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SAM_S_MAX,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def template(sam: Sam, project: Path, emulator: Emulator) -> dict[str, Any]:
+    """The template after `sam build` and `sam package`, which put the code into a bucket of the local AWS."""
+    emulator.client("s3").create_bucket(Bucket=BUCKET)
+    sam("build")
+    sam("package", "--s3-bucket", BUCKET, "--output-template-file", "packaged.yml", **emulator.environment())
+    packaged: dict[str, Any] = yaml_parse((project / "packaged.yml").read_text())
+    return packaged
+
+
+def test_the_template_is_valid(sam: Sam) -> None:
+    """`sam validate --lint` has nothing to say against it."""
+    assert "is a valid SAM Template" in sam("validate", "--lint")
+
+
+def test_the_functions_share_one_package_with_all_of_the_code_and_only_that(
+    template: dict[str, Any], emulator: Emulator
+) -> None:
+    """It holds the Python files of functions/, byte by byte, whatever Python there is or is not where it was built."""
+    [location] = {function["CodeUri"] for function in functions(template)}
+    package = zipfile.ZipFile(io.BytesIO(fetched(emulator, location)))
+
+    assert code() == {name: package.read(name) for name in package.namelist()}
+
+
+def test_every_handler_is_in_the_package(template: dict[str, Any]) -> None:
+    """The name of a handler is that of a file in functions/."""
+    handlers = {function["Handler"].removesuffix(".handler") + ".py" for function in functions(template)}
+
+    assert handlers <= code().keys()
+
+
+@pytest.mark.parametrize(("field", "name"), [("LicenseUrl", "LICENSE"), ("ReadmeUrl", "README.md")])
+def test_licence_and_readme_go_along(template: dict[str, Any], emulator: Emulator, field: str, name: str) -> None:
+    """`sam publish` takes them from where `sam package` put them."""
+    location = template["Metadata"]["AWS::ServerlessRepo::Application"][field]
+
+    assert (ROOT / name).read_bytes() == fetched(emulator, location)
+
+
+def test_a_deploy_asks_nothing_and_keeps_what_was_chosen_before(sam: Sam, template: dict[str, Any]) -> None:
+    """The defaults are in samconfig.toml. To change nothing, or to say nothing of a parameter, is no error."""
+    with Emulator() as emulator:
+        sam("deploy", "--parameter-overrides", "PartitionCount=8", **emulator.environment())
+        sam("deploy", **emulator.environment())
+
+        [stack] = emulator.client("cloudformation").describe_stacks(StackName="punctual")["Stacks"]
+    parameters = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack["Parameters"]}
+    assert "8" == parameters.pop("PartitionCount")
+    assert defaults(template).items() >= parameters.items()
+
+
+def defaults(template: dict[str, Any]) -> dict[str, str]:
+    return {name: str(parameter.get("Default", "")) for name, parameter in template["Parameters"].items()}
+
+
+def functions(template: dict[str, Any]) -> list[dict[str, Any]]:
+    resources = template["Resources"].values()
+    return [resource["Properties"] for resource in resources if resource["Type"] == "AWS::Serverless::Function"]
+
+
+def code() -> dict[str, bytes]:
+    """The code of the functions, by its path in functions/."""
+    folder = ROOT / "functions"
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.py")}
+
+
+def fetched(emulator: Emulator, location: str) -> bytes:
+    """What lies at an address `s3://bucket/key`."""
+    bucket, _, key = location.removeprefix("s3://").partition("/")
+    body: bytes = emulator.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    return body

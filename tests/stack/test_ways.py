@@ -1,0 +1,207 @@
+"""Both ways of a schedule through the deployed template, on a local AWS that enforces the roles."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from punctual.local.deployment import FunctionFailed
+from scheduler.schedule import sort_from
+
+EVENTS = Path(__file__).parents[2] / "events"
+
+
+def put_due(table, number, due_s, partition="0", **fields):
+    """A far schedule whose moment has come within reach: nobody waits 15 minutes in a test."""
+    sort = f"{sort_from(round(due_s * 1000))}#{number:016x}"
+    item = {"partition": {"S": partition}, "sort": {"S": sort}, "data": {"S": f"data {number}"}, **fields}
+    table.client.put_item(TableName=table.name, Item=item)
+    return f"{partition}-{sort.replace('#', '-')}"
+
+
+def test_a_near_schedule_comes_out_of_the_output_queue_at_its_moment(stack, output_queue):
+    """Body, id and due as in the answer; not before its moment, and within a second or so after it."""
+    due_s = round(time.time() + 2, 3)
+    answer = stack.invoke("ScheduleFunction", {"timestamp": due_s, "data": "Zeile\nnächste 🎉", "user": "me"})
+    assert ("queued", due_s) == (answer["state"], answer["timestamp"])
+    (message,) = output_queue.receive()
+    assert "Zeile\nnächste 🎉" == message.body
+    assert {"id": answer["id"], "due": f"{due_s:.3f}", "user": "me"} == message.attributes
+    assert message.lateness_s >= 0
+
+
+def test_a_far_schedule_waits_in_the_table(stack, table, output_queue):
+    """And the trigger, which feeds every partition, does not move it before it is within reach."""
+    answer = stack.invoke("ScheduleFunction", {"delay": 1000, "data": "far"})
+    assert "stored" == answer["state"]
+    assert {"feeds": 4} == stack.invoke("TriggerFunction", json.loads((EVENTS / "trigger-by-hand.json").read_text()))
+    time.sleep(1)
+    assert (["far"], 0) == ([item["data"]["S"] for item in table.items()], output_queue.count())
+
+
+def test_the_trigger_feeds_what_has_come_within_reach_from_every_partition(stack, table, output_queue):
+    """Overdue at once, upcoming at its moment; the table is empty then."""
+    now_s = time.time()
+    ids = {put_due(table, number, now_s - 5 + number, str(number % 4)) for number in range(8)}
+    stack.invoke("TriggerFunction", {})
+    messages = output_queue.receive(8)
+    assert ids == {message.id for message in messages}
+    assert all(message.lateness_s >= 0 for message in messages)
+    assert [] == table.items()
+
+
+def test_a_schedule_for_1970_and_one_for_9999_behave(stack, table, output_queue):
+    """One comes out at once, from the door or from the table; the other waits for its time."""
+    stack.invoke("ScheduleFunction", {"timestamp": 0, "data": "from the door"})
+    stack.invoke("ScheduleFunction", {"timestamp": "9999-12-31T23:59:59.999Z", "data": "the last"})
+    put_due(table, 1, 0.0)
+    stack.invoke("TriggerFunction", {})
+    assert {"from the door", "data 1"} == {message.body for message in output_queue.receive(2)}
+    assert ["the last"] == [item["data"]["S"] for item in table.items()]
+
+
+def test_a_listed_target_gets_it_by_either_way(stack, table, target_queue, output_queue):
+    """And the output queue does not."""
+    stack.invoke("ScheduleFunction", {"delay": 0, "data": "near", "target": target_queue.arn})
+    put_due(table, 1, time.time(), target={"S": target_queue.arn})
+    stack.invoke("TriggerFunction", {})
+    assert {"near", "data 1"} == {message.body for message in target_queue.receive(2)}
+    assert 0 == output_queue.count()
+
+
+def test_an_expired_schedule_is_told_of_and_not_released(stack, table, output_queue, failure_queue):
+    """In the failure queue, as it was sent, with the reason."""
+    id = put_due(table, 1, time.time() - 60, expires_after={"N": "30000"})
+    stack.invoke("FeedFunction", {"partition": "0"})
+    (message,) = failure_queue.receive()
+    report = json.loads(message.body)
+    assert ("expired", id, "data 1") == (report["reason"], report["schedule"]["id"], report["schedule"]["data"])
+    assert (0, []) == (output_queue.count(), table.items())
+
+
+def test_three_far_twins_under_a_token_are_one(stack, table):
+    """The same request with the same token, sent again, has the same id and is stored once."""
+    twin = {"timestamp": int(time.time()) + 5000, "data": "x", "token": "t"}
+    assert 1 == len({stack.invoke("ScheduleFunction", twin)["id"] for _ in range(3)})
+    assert 1 == len(table.items())
+
+
+def test_three_near_twins_under_a_token_carry_one_id(stack, output_queue):
+    """A standard queue cannot tell: they may come out thrice, and whoever keeps the id acts once."""
+    twin = {"timestamp": int(time.time()) + 1, "data": "x", "token": "t"}
+    ids = {stack.invoke("ScheduleFunction", twin)["id"] for _ in range(3)}
+    assert ids == {message.id for message in output_queue.receive(3)}
+
+
+def test_twins_in_a_batch_and_the_same_batch_again_are_stored_once(stack, table):
+    """By the token of the member, and by that of the batch."""
+    far = {"timestamp": int(time.time()) + 5000, "data": "x"}
+    answer = stack.invoke("ScheduleFunction", [{**far, "token": "t"}] * 5)
+    assert (5, 1) == (answer["accepted"], len(table.items()))
+    batch = {"schedules": [far] * 5, "token": "t"}
+    assert stack.invoke("ScheduleFunction", batch) == stack.invoke("ScheduleFunction", batch)
+    assert 1 + 5 == len(table.items())
+
+
+def test_256_kib_come_out_whole_by_either_way(stack, output_queue):
+    """Ten in one batch, Unicode and newlines untouched."""
+    batch = [{"delay": 0, "data": f"{number}\n🎉" + "ü" * 131_069} for number in range(10)]
+    assert 10 == stack.invoke("ScheduleFunction", batch)["accepted"]
+    assert {member["data"] for member in batch} == {message.body for message in output_queue.receive(10)}
+
+
+def test_ten_of_256_kib_in_one_page_are_fed_whole(stack, table, output_queue):
+    """The feed counts bytes: three fit a call."""
+    expected = set()
+    for number in range(10):
+        data = f"{number}\n" + "x" * 262_142
+        put_due(table, number, time.time(), data={"S": data})
+        expected.add(data)
+    stack.invoke("FeedFunction", {"partition": "0"})
+    assert expected == {message.body for message in output_queue.receive(10)}
+    assert [] == table.items()
+
+
+@pytest.mark.parametrize("event", sorted(path.name for path in EVENTS.glob("schedule*.json")))
+def test_the_sample_events_are_accepted(stack, event):
+    """Each as it lies in events/."""
+    answer = stack.invoke("ScheduleFunction", json.loads((EVENTS / event).read_text()))
+    assert 0 < answer.get("accepted", 1)
+
+
+@pytest.mark.parametrize("event", ["feed.json", "feed-by-hand.json", "feed-continued.json"])
+def test_the_sample_orders_are_fed(stack, event):
+    """The shapes that the trigger, an operator and the feed itself send."""
+    assert 0 == stack.invoke("FeedFunction", json.loads((EVENTS / event).read_text()))["left"]
+
+
+def test_the_sample_event_of_the_rule_is_taken(stack):
+    """EventBridge sends its time along; until is one interval after it."""
+    assert {"feeds": 4} == stack.invoke("TriggerFunction", json.loads((EVENTS / "trigger.json").read_text()))
+
+
+def test_partitions_beyond_a_lowered_count_are_fed_on_a_running_stack(make_stack, queue_of, table_of):
+    """8 to 2 and back with schedules in all partitions: nothing is orphaned."""
+    stack = make_stack(PartitionCount=8)
+    output, table = queue_of(stack, "OutputQueueUrl"), table_of(stack)
+    expected = set()
+    for count in (8, 2, 8):
+        stack = stack.update({"PartitionCount": count})
+        stored = stack.invoke("ScheduleFunction", [{"delay": 5000, "data": "far"}] * 100)
+        partitions = {result["id"].split("-")[0] for result in stored["results"]}
+        assert {str(partition) for partition in range(count)} == partitions
+        expected |= {put_due(table, count * 100 + number, time.time(), str(number)) for number in range(8)}
+        assert {"feeds": 8} == stack.invoke("TriggerFunction", {})
+    assert expected == {message.id for message in output.receive(len(expected))}
+    assert 300 == len(table.items())
+
+
+def test_a_feed_goes_on_by_itself_for_more_than_16_hops(make_stack, queue_of, table_of):
+    """Lambda ends other loops after about 16 invocations; this one is allowed, and as long as it takes.
+
+    A timeout no longer than the reserve leaves each feed time for one parcel.
+    """
+    stack = make_stack()
+    output, table = queue_of(stack, "OutputQueueUrl"), table_of(stack)
+    functions = stack.emulator.client("lambda")
+    functions.update_function_configuration(FunctionName=stack.outputs["FeedFunction"], Timeout=6)
+    due_s = time.time()
+    for start in range(0, 1000, 25):
+        requests = [
+            {"PutRequest": {"Item": {
+                "partition": {"S": "0"},
+                "sort": {"S": f"{sort_from(round(due_s * 1000))}#{number:016x}"},
+                "data": {"S": str(number)},
+            }}}
+            for number in range(start, start + 25)
+        ]  # fmt: skip
+        table.client.batch_write_item(RequestItems={table.name: requests})
+    stack.invoke("FeedFunction", {"partition": "0", "until": due_s + 600})
+    assert sorted(map(str, range(1000))) == sorted(message.body for message in output.receive(1000, within_s=60))
+    assert [] == table.items()
+    assert 20 == stack.emulator.log_path.read_text().count('"outcome": "fed", "partition": "0"')
+
+
+def test_the_consumer_logs_each_schedule_with_its_lateness(make_stack):
+    """One JSON line each, with id, due and lateness in milliseconds; the queue is empty then."""
+    stack = make_stack(ConsumerEnabled="true")
+    answer = stack.invoke("ScheduleFunction", [{"delay": 1, "data": f"secret {number}"} for number in range(20)])
+    ids = {result["id"] for result in answer["results"]}
+    deadline_s = time.time() + 20
+    lines = []
+    while len(lines) < 20 and time.time() < deadline_s:
+        time.sleep(0.2)
+        text = stack.emulator.log_path.read_text()
+        lines = [json.loads(line) for line in text.splitlines() if line.startswith('{"outcome": "consumed"')]
+    assert ids == {line["id"] for line in lines}
+    assert all(line["lateness_ms"] >= 0 for line in lines)
+    assert "secret" not in text
+
+
+def test_the_user_is_required_where_the_owner_says_so(make_stack):
+    """RequireUser, on a running stack."""
+    stack = make_stack(RequireUser="true")
+    with pytest.raises(FunctionFailed, match="user is missing, and this stack requires it"):
+        stack.invoke("ScheduleFunction", {"delay": 1, "data": "x"})
+    assert "queued" == stack.invoke("ScheduleFunction", {"delay": 1, "data": "x", "user": "me"})["state"]

@@ -1,0 +1,245 @@
+"""The template and the code agree, and the template allows no more than the code needs."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scheduler import config, limits, moving, world
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+
+
+def of_type(template, kind):
+    return {name: each for name, each in template["Resources"].items() if each["Type"] == kind}
+
+
+def functions(template):
+    return {name: each["Properties"] for name, each in of_type(template, "AWS::Serverless::Function").items()}
+
+
+def parameter(template, name):
+    return template["Parameters"][name]
+
+
+def statements(template):
+    """Every statement of every role, with the role's name; conditional policies included."""
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        for policy in role["Properties"]["Policies"]:
+            document = policy["Fn::If"][1] if "Fn::If" in policy else policy
+            for statement in document["PolicyDocument"]["Statement"]:
+                yield name, statement
+    for policy in of_type(template, "AWS::IAM::Policy").values():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            yield policy["Properties"]["Roles"][0]["Ref"], statement
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def test_an_empty_deploy_works(template):
+    """Each parameter has a default and says what it is for."""
+    for name, each in template["Parameters"].items():
+        assert "Default" in each, name
+        assert each["Description"].strip().endswith("."), name
+
+
+def test_the_defaults_of_the_code_are_those_of_the_template(template):
+    """Partition count, reach and interval stand in both; so do their bounds."""
+    settings = config.from_environment(environment={})
+    assert parameter(template, "PartitionCount")["Default"] == settings.partition_count
+    assert parameter(template, "ReachSeconds")["Default"] * 1000 == settings.reach_ms
+    assert parameter(template, "FeedIntervalMinutes")["Default"] * 60 == settings.feed_interval_s
+    assert parameter(template, "RequireUser")["Default"] == str(settings.require_user).lower()
+    assert (1, limits.PARTITIONS_MAX) == bounds(parameter(template, "PartitionCount"))
+    assert (1, limits.SQS_DELAY_S_MAX) == bounds(parameter(template, "ReachSeconds"))
+    assert (1, 10) == bounds(parameter(template, "FeedIntervalMinutes"))
+
+
+def bounds(each):
+    return each["MinValue"], each["MaxValue"]
+
+
+def test_three_attempts_of_a_feed_end_before_anything_is_late(template):
+    """Reach less interval is the time for it. A bundle's span may take a quarter of that, 60 s at most; an attempt
+    takes the timeout at most, and Lambda waits 60 and 120 s between them."""
+    interval_s = parameter(template, "FeedIntervalMinutes")["Default"] * 60
+    spare_s = parameter(template, "ReachSeconds")["Default"] - interval_s
+    for_attempts_s = spare_s - min(60, spare_s / 4)
+    timeout_s = functions(template)["FeedFunction"]["Timeout"]
+    attempts = 1 + functions(template)["FeedFunction"]["EventInvokeConfig"]["MaximumRetryAttempts"]
+    assert limits.LAMBDA_RETRIES_MAX + 1 == attempts
+    assert attempts * timeout_s + sum(limits.LAMBDA_RETRY_WAITS_S) <= for_attempts_s == 240
+
+
+def test_a_call_that_begins_at_the_last_moment_ends_within_the_reserve(template):
+    """And something remains to delete what was sent; the rest of the timeout is there to work in."""
+    assert world.CALL_S_MAX < moving.RESERVE_S
+    assert functions(template)["FeedFunction"]["Timeout"] >= 3 * moving.RESERVE_S
+
+
+def test_no_feed_or_trigger_is_kept_longer_than_until_the_next(template):
+    """What waited in Lambda's own queue for ten minutes has been overtaken. A schedule has not."""
+    for name in ("FeedFunction", "TriggerFunction"):
+        assert 600 == functions(template)[name]["EventInvokeConfig"]["MaximumEventAgeInSeconds"]
+    assert "MaximumEventAgeInSeconds" not in functions(template)["ScheduleFunction"]["EventInvokeConfig"]
+
+
+def test_the_output_queue_waits_six_timeouts_of_its_consumer(template):
+    """As Lambda's guide asks for, and its retries then take hours."""
+    visibility_s = template["Resources"]["OutputQueue"]["Properties"]["VisibilityTimeout"]
+    assert visibility_s == 6 * functions(template)["ConsumerFunction"]["Timeout"]
+    count = template["Resources"]["OutputQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+    assert 5 == visibility_s * count / 3600
+
+
+def test_queues_keep_what_they_have_as_long_as_there_is_and_take_what_we_send(template):
+    """Fourteen days; 256 KiB of data and the attributes beside it."""
+    for name, queue in of_type(template, "AWS::SQS::Queue").items():
+        assert 14 * 24 * 3600 == queue["Properties"]["MessageRetentionPeriod"], name
+        assert limits.SQS_BATCH_BYTES_MAX == queue["Properties"]["MaximumMessageSize"], name
+
+
+def test_everything_is_encrypted_and_no_queue_speaks_plain_http(template):
+    """The table by KMS, the queues by SQS; each queue is in the policy that denies what does not come by TLS."""
+    assert {"SSEEnabled": True} == template["Resources"]["Table"]["Properties"]["SSESpecification"]
+    queues = of_type(template, "AWS::SQS::Queue")
+    assert all(queue["Properties"]["SqsManagedSseEnabled"] is True for queue in queues.values())
+    (policy,) = of_type(template, "AWS::SQS::QueuePolicy").values()
+    assert set(queues) == {queue["Ref"] for queue in policy["Properties"]["Queues"]}
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert ("Deny", "*", "sqs:*") == (statement["Effect"], statement["Principal"], statement["Action"])
+    assert {"Bool": {"aws:SecureTransport": "false"}} == statement["Condition"]
+    assert {(queue, "Arn") for queue in queues} == {tuple(resource["Fn::GetAtt"]) for resource in statement["Resource"]}
+
+
+def test_the_table_outlives_accidents(template):
+    """Protected against deletion, recoverable to any second, kept when it would be replaced."""
+    table = template["Resources"]["Table"]
+    assert "Retain" == table["UpdateReplacePolicy"]
+    assert {"Ref": "TableProtection"} == table["Properties"]["DeletionProtectionEnabled"]
+    assert "true" == parameter(template, "TableProtection")["Default"]
+    assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+    assert "PAY_PER_REQUEST" == table["Properties"]["BillingMode"]
+
+
+def test_each_function_has_a_role_and_a_log_group_of_its_own(template):
+    """With a role of our making SAM adds no managed policy; with a log group of our making logs end some day."""
+    roles, groups = set(), set()
+    for name, function in functions(template).items():
+        roles.add(function["Role"]["Fn::GetAtt"][0])
+        groups.add(group := function["LoggingConfig"]["LogGroup"]["Ref"])
+        assert template["Resources"][group]["Properties"]["RetentionInDays"] > 0
+        assert not {"Policies", "Connectors"} & set(function), name
+    assert len(functions(template)) == len(roles) == len(groups)
+    assert not {"Policies", "Role"} & set(template["Globals"]["Function"])
+
+
+def test_asynchronous_invocations_are_tried_again_and_never_silently_dropped(template):
+    """But for the consumer, which SQS invokes and tries again: to the dead-letter queue, which they may use."""
+    for name, function in functions(template).items():
+        if name == "ConsumerFunction":
+            continue
+        invocation = function["EventInvokeConfig"]
+        assert 2 == invocation["MaximumRetryAttempts"]
+        destination = invocation["DestinationConfig"]["OnFailure"]
+        assert {"Type": "SQS", "Destination": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}} == destination
+        allowed = [
+            resource
+            for role, statement in statements(template)
+            if role == function["Role"]["Fn::GetAtt"][0] and "sqs:SendMessage" in listed(statement["Action"])
+            for resource in listed(statement["Resource"])
+        ]
+        assert {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]} in allowed
+
+
+def test_the_roles_hold_no_star_and_nothing_beyond_the_stack(template):
+    """Actions one by one; resources by reference to what is in this template, or to the queues its owner listed."""
+    found = list(statements(template))
+    assert len(found) > 10
+    for role, statement in found:
+        assert "Allow" == statement["Effect"]
+        for action in listed(statement["Action"]):
+            assert re.fullmatch(r"[a-z]+:[A-Za-z]+", action), (role, action)
+        for resource in listed(statement["Resource"]):
+            if resource == {"Ref": "TargetArns"}:
+                continue
+            name, attribute = resource["Fn::GetAtt"]
+            assert "Arn" == attribute
+            assert name in template["Resources"], (role, resource)
+
+
+def test_without_targets_no_role_names_any(template):
+    """An empty list would be an invalid policy, and no list is what nobody may send to."""
+    for role in of_type(template, "AWS::IAM::Role").values():
+        for policy in role["Properties"]["Policies"]:
+            if "TargetArns" in str(policy):
+                assert ("HasTargets", {"Ref": "AWS::NoValue"}) == (policy["Fn::If"][0], policy["Fn::If"][2])
+
+
+def test_only_the_feed_may_invoke_itself(template):
+    """It continues itself by design; any other loop of Lambda's own is an accident, and stopped."""
+    loops = {name: function.get("RecursiveLoop") for name, function in functions(template).items()}
+    assert "Allow" == loops.pop("FeedFunction")
+    assert {None} == set(loops.values())
+
+
+def test_every_function_finds_what_it_requires(template, monkeypatch):
+    """The environment that the template gives is the one that the handler asks for at import."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    for function in functions(template).values():
+        module = function["Handler"].removesuffix(".handler")
+        variables = function.get("Environment", {}).get("Variables", {})
+        with monkeypatch.context() as patched:
+            for name, value in variables.items():
+                patched.setenv(name, str(template["Parameters"].get(value.get("Ref"), {"Default": "x"})["Default"]))
+            loaded = load(module)
+        assert callable(loaded.handler)
+
+
+def load(module):
+    spec = importlib.util.spec_from_file_location(f"handler_{module}", FUNCTIONS / f"{module}.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def test_every_variable_is_read_by_the_code(template):
+    """And the code of a function lies in one folder, packaged as it is."""
+    read = (FUNCTIONS / "scheduler" / "config.py").read_text()
+    for function in functions(template).values():
+        assert "functions/" == function["CodeUri"]
+        for name in function.get("Environment", {}).get("Variables", {}):
+            assert f'"{name}"' in read
+
+
+def test_there_is_no_yaml_alias(template):
+    """CloudFormation reads none: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html"""
+    text = (FUNCTIONS.parent / "template.yml").read_text()
+    assert not [token for token in yaml.scan(text) if isinstance(token, yaml.AliasToken | yaml.AnchorToken)]
+
+
+def test_one_transform_and_nothing_to_build(template):
+    """The Serverless Application Repository takes no other, and boto3 comes with the runtime."""
+    assert "AWS::Serverless-2016-10-31" == template["Transform"]
+    assert all(each["Metadata"]["SkipBuild"] for each in of_type(template, "AWS::Serverless::Function").values())
+    assert not list(FUNCTIONS.rglob("requirements*.txt"))
+    assert "python3.13" == template["Globals"]["Function"]["Runtime"]
+    assert ["arm64"] == template["Globals"]["Function"]["Architectures"]
+
+
+@pytest.mark.parametrize("alarm", ["QuarantineAlarm", "DeadLetterAlarm"])
+def test_what_was_given_up_raises_an_alarm(template, alarm):
+    """From the first one on."""
+    properties = template["Resources"][alarm]["Properties"]
+    assert (0, "GreaterThanThreshold") == (properties["Threshold"], properties["ComparisonOperator"])
+
+
+def test_the_quarantine_is_counted_by_the_line_that_the_code_writes(template):
+    """The filter names the outcome that moving.py logs."""
+    pattern = template["Resources"]["QuarantinedCount"]["Properties"]["FilterPattern"]
+    assert '{ $.outcome = "quarantined" }' == pattern
+    assert 'log.outcome("quarantined"' in (FUNCTIONS / "scheduler" / "moving.py").read_text()

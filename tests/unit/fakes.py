@@ -1,0 +1,176 @@
+"""A table and queues in memory, and a clock that moves only when told: what the domain sees of the world."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from scheduler.crew import Alone
+from scheduler.errors import NotConfirmed
+from scheduler.failures import Report
+from scheduler.leasing import Lease
+from scheduler.moving import Aside
+from scheduler.outcome import Outcome
+from scheduler.partitions import Memory
+from scheduler.patience import Patience
+from scheduler.reading import Page
+from scheduler.request import Rules
+from scheduler.schedule import Key, Schedule, sort_from
+from scheduler.scheduling import Desk
+
+OUTPUT = "https://sqs.eu-central-1.amazonaws.com/123456789012/output"
+OTHER_ARN = "arn:aws:sqs:eu-central-1:123456789012:other"
+OTHER = "https://sqs.eu-central-1.amazonaws.com/123456789012/other"
+
+NOON_MS = 1_893_456_000_000
+"""2030-01-01: the present of these tests."""
+
+
+class Clock:
+    """Moves when somebody sleeps, or by hand."""
+
+    def __init__(self, now_ms: int = NOON_MS) -> None:
+        self.now_ms = now_ms
+
+    def __call__(self) -> float:
+        return self.now_ms / 1000
+
+    def sleep(self, pause_s: float) -> None:
+        self.now_ms += round(pause_s * 1000)
+
+    def patience(self, seconds: float = 14) -> Patience:
+        return Patience(self, self.sleep, lambda: 0.5, self() + seconds)
+
+
+def schedule(
+    number: int,
+    due_ms: int = NOON_MS,
+    partition: str = "0",
+    target: str | None = None,
+    expires_after_ms: int | None = None,
+) -> Schedule:
+    """Schedule `number`, told from others by its random part and its data."""
+    key = Key(partition, f"{sort_from(due_ms)}#{number:016x}")
+    return Schedule(key, f"data {number}", target, None, expires_after_ms)
+
+
+@dataclass
+class FakeTable:
+    """Pages of `page_schedules_max`; `down` fails that many calls of each kind."""
+
+    page_schedules_max: int = 1000
+    items: dict[Key, Schedule | Aside] = field(default_factory=dict)
+    leases: dict[str, Lease] = field(default_factory=dict)
+    partitions: int = 0
+    aside: list[Aside] = field(default_factory=list)
+    undone: Callable[[Key], bool] = lambda key: False
+    down: bool = False
+
+    def put(self, schedules: Sequence[Schedule]) -> Outcome[Schedule]:
+        outcome: Outcome[Schedule] = Outcome(why="throttled")
+        for each in schedules:
+            if self.down or self.undone(each.key):
+                outcome.left.append(each)
+            else:
+                self.items[each.key] = each
+                outcome.done.append(each)
+        return outcome
+
+    def delete(self, keys: Sequence[Key]) -> Outcome[Key]:
+        outcome: Outcome[Key] = Outcome(why="throttled")
+        for key in keys:
+            if self.down or self.undone(key):
+                outcome.left.append(key)
+            else:
+                self.items.pop(key, None)
+                outcome.done.append(key)
+        return outcome
+
+    def put_aside(self, things: Sequence[Aside]) -> Outcome[Aside]:
+        self.aside += things
+        return Outcome(done=list(things))
+
+    def page(self, partition: str, from_sort: str, to_sort: str) -> Page:
+        if self.down:
+            raise NotConfirmed("throttled")
+        keys = sorted(key for key in self.items if key.partition == partition and from_sort <= key.sort <= to_sort)
+        found = [self.items[key] for key in keys[: self.page_schedules_max]]
+        more = len(keys) > len(found)
+        return Page(
+            [each for each in found if isinstance(each, Schedule)],
+            [each for each in found if isinstance(each, Aside)],
+            found[-1].key.sort + " " if more else None,
+        )
+
+    def remember_partitions(self, counts: Sequence[int]) -> Outcome[int]:
+        if self.down:
+            return Outcome(left=list(counts), why="throttled")
+        self.partitions = max(self.partitions, *counts)
+        return Outcome(done=list(counts))
+
+    def recall_partitions(self) -> int:
+        if self.down:
+            raise NotConfirmed("throttled")
+        return self.partitions
+
+    def take_lease(self, lease: Lease, now_ms: int, inherited: str | None) -> Lease | None:
+        if self.down:
+            raise NotConfirmed("throttled")
+        standing = self.leases.get(lease.partition)
+        if standing and standing.ends_ms > now_ms and standing.holder != inherited:
+            return standing
+        self.leases[lease.partition] = lease
+        return None
+
+    def end_lease(self, lease: Lease) -> None:
+        standing = self.leases.get(lease.partition)
+        if standing and standing.holder == lease.holder:
+            del self.leases[lease.partition]
+
+
+@dataclass
+class FakeQueues:
+    """Keeps what was sent, as (queue, number of the schedule, delay)."""
+
+    output_queue_url: str = OUTPUT
+    sent: list[tuple[str, str, int]] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
+    failing: dict[str, int] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
+
+    def batches(self, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
+        waiting = list(schedules)
+        for start in range(0, len(waiting), 10):
+            yield waiting[start : start + 10]
+
+    def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]:
+        self.calls.append(queue_url)
+        if queue_url in self.closed:
+            return Outcome(closed=[(each, "NonExistentQueue") for each in schedules])
+        outcome: Outcome[Schedule] = Outcome()
+        for each in schedules:
+            if each.data in self.refused:
+                outcome.refused.append((each, "InvalidMessageContents"))
+            elif self.failing.get(each.data, 0) > 0:
+                self.failing[each.data] -= 1
+                outcome.left.append(each)
+                outcome.why = "InternalError"
+            else:
+                self.sent.append((queue_url, each.data, each.delay_s(now_ms)))
+                outcome.done.append(each)
+        return outcome
+
+    def report(self, reports: Sequence[Report]) -> Outcome[Report]:
+        self.reports += reports
+        return Outcome(done=list(reports))
+
+    @property
+    def data(self) -> list[str]:
+        return sorted(data for _, data, _ in self.sent)
+
+
+def desk(table: FakeTable, queues: FakeQueues, rules: Rules = Rules(), partition_count: int = 4) -> Desk:
+    return Desk(table, Memory(table), queues, Alone(), random.Random(1), rules, partition_count, 900_000)

@@ -1,0 +1,54 @@
+"""Side by side: bounded, complete, and honest about what went wrong."""
+
+import threading
+
+import pytest
+
+from scheduler.crew import Alone, Threads
+
+
+@pytest.mark.parametrize("crew", [Alone(), Threads(4)], ids=["alone", "threads"])
+def test_results_come_in_the_order_of_the_jobs(crew):
+    """Whatever order they were done in."""
+    assert [number * 2 for number in range(100)] == crew.run(lambda number: number * 2, range(100))
+
+
+def test_a_job_is_drawn_only_when_a_thread_is_free_for_it():
+    """What is drawn is under way: no more than the width, so that a feed that stops leaves nothing begun and idle."""
+    drawn, done, most = 0, 0, 0
+    lock = threading.Lock()
+
+    def jobs():
+        nonlocal drawn, most
+        for number in range(50):
+            with lock:
+                drawn += 1
+                most = max(most, drawn - done)
+            yield number
+
+    def work(_):
+        nonlocal done
+        with lock:
+            done += 1
+
+    Threads(4).run(work, jobs())
+    assert most <= 5  # Four under way, one being handed over.
+
+
+def test_an_error_ends_the_drawing_and_comes_out_when_all_that_is_under_way_has_ended():
+    """What broke one job would break the next as well."""
+    drawn = []
+
+    def jobs():
+        for number in range(1000):
+            drawn.append(number)
+            yield number
+
+    def work(number):
+        if number == 3:
+            raise RuntimeError("broken")
+        return number
+
+    with pytest.raises(RuntimeError, match="broken"):
+        Threads(2).run(work, jobs())
+    assert len(drawn) < 20

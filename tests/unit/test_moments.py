@@ -1,0 +1,107 @@
+"""What a caller may write for a moment, and what becomes of it."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler import moments
+from scheduler.errors import InvalidSchedule
+from scheduler.limits import DUE_MS_MAX
+
+
+@pytest.mark.parametrize(
+    ("written", "due_ms"),
+    [
+        (0, 0),
+        (1564378340, 1_564_378_340_000),
+        (1564378340.123, 1_564_378_340_123),
+        (0.001, 1),
+        (1.0001, 1001),  # Rounded up: a hair late, never early.
+        (253402300799.999, DUE_MS_MAX),
+        ("2030-01-31T08:00:00Z", 1_896_076_800_000),
+        ("2030-01-31T08:00:00", 1_896_076_800_000),  # Without an offset it is UTC.
+        ("2030-01-31T10:00:00+02:00", 1_896_076_800_000),
+        ("2030-01-31 08:00", 1_896_076_800_000),
+        ("2030-01-31t08:00:00.5z", 1_896_076_800_500),
+        ("2030-01-31T08:00:00,0001", 1_896_076_800_001),
+        ("20300131T080000Z", 1_896_076_800_000),
+        ("2030-W05-4", 1_896_048_000_000),
+        ("2030-01-31", 1_896_048_000_000),
+        ("1970-01-01T00:00:00Z", 0),
+        ("9999-12-31T23:59:59.999Z", DUE_MS_MAX),
+    ],
+)
+def test_a_timestamp_is_kept_to_the_millisecond(written, due_ms):
+    """Numbers are epoch seconds, strings are ISO 8601; fractions below a millisecond are rounded up."""
+    assert due_ms == moments.due_ms_from_timestamp(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        (True, "timestamp is true"),
+        (None, "timestamp is null"),
+        ([], "timestamp is a list of 0"),
+        ({}, "timestamp is an object with 0 fields"),
+        (math.nan, "timestamp is nan"),
+        (math.inf, "timestamp is inf"),
+        (-math.inf, "timestamp is -inf"),
+        (-1, "before 1970"),
+        (-0.001, "before 1970"),
+        (253402300800, "past the year 9999"),
+        (1564378340123, "it looks like milliseconds: divide by 1000"),
+        (1564378340123.0, "it looks like milliseconds: divide by 1000"),
+        (1e300, "past the year 9999"),
+        pytest.param(10**5000, "past the year 9999", id="huge"),
+        ("", "no date that exists"),
+        ("tomorrow", "no date that exists"),
+        ("2030-02-30", "no date that exists"),
+        ("2030-01-31T25:00:00", "no date that exists"),
+        ("2030-01-31x08:00:00", "no date that exists"),
+        ("1564378340", "a number goes without quotes"),
+        ("1564378340.5", "a number goes without quotes"),
+        ("0001-01-01T00:00:00Z", "before 1970"),
+        ("9999-12-31T23:59:59-12:00", "past the year 9999"),
+        ("10000-01-01T00:00:00Z", "no date that exists"),
+        ("٢٠٣٠-٠١-٣١", "no date that exists"),
+        ("x" * 1000, "… (1000 characters)"),
+    ],
+)
+def test_what_is_no_moment_is_refused_with_field_value_and_what_is_wanted(written, says):
+    """The message names the field, shows what came, cut short, and says what to send instead."""
+    with pytest.raises(InvalidSchedule) as refusal:
+        moments.due_ms_from_timestamp(written)
+    message = str(refusal.value)
+    assert says in message
+    assert "wanted: seconds since 1970 as a number" in message
+    assert len(message) < 300
+
+
+def test_a_delay_counts_from_now():
+    """In seconds, a fraction of a millisecond rounded up, and 0 is now."""
+    assert 5_000 == moments.due_ms_from_delay(0, 5_000)
+    assert 6_500 == moments.due_ms_from_delay(1.5, 5_000)
+    assert 5_001 == moments.due_ms_from_delay(0.0001, 5_000)
+
+
+@pytest.mark.parametrize("written", [True, None, "5", -1, -0.5, math.nan, math.inf, 1e15, 10**30])
+def test_what_is_no_delay_is_refused(written):
+    """A delay that is negative, or ends past the year 9999, or is no number."""
+    with pytest.raises(InvalidSchedule, match=r"delay is .* wanted: a number of seconds from now"):
+        moments.due_ms_from_delay(written, 1_893_456_000_000)
+
+
+@given(st.integers(0, DUE_MS_MAX))
+def test_what_goes_out_comes_back_as_the_same_moment(due_ms):
+    """The epoch number of an answer, sent as a timestamp, is the same millisecond for every year to 9999."""
+    assert due_ms == moments.due_ms_from_timestamp(moments.epoch_s(due_ms))
+
+
+@given(st.floats(0, 253402300799, allow_nan=False))
+def test_no_moment_is_rounded_to_before_it(seconds):
+    """Whatever the float, the millisecond kept is not before it."""
+    assert moments.due_ms_from_timestamp(seconds) / 1000 >= seconds or math.isclose(
+        moments.due_ms_from_timestamp(seconds) / 1000, seconds, rel_tol=1e-15
+    )

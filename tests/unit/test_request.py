@@ -1,0 +1,176 @@
+"""From what a caller sent to a checked request."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import NOON_MS, OTHER_ARN
+from scheduler import request
+from scheduler.errors import InvalidSchedule
+from scheduler.limits import DATA_BYTES_MAX, NESTING_MAX
+from scheduler.request import Rules
+from scheduler.text import fault
+
+RULES = Rules(frozenset({OTHER_ARN, "arn:aws:sqs:eu-west-1:123456789012:far"}), "eu-central-1")
+
+
+def parse(raw, rules=RULES):
+    return request.parse(raw, NOON_MS, rules)
+
+
+def good(**fields):
+    return {"timestamp": 1893456000, "data": "x", **fields}
+
+
+def nested(levels):
+    value = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_two_fields_are_enough():
+    """{"timestamp", "data"} is the heart of it."""
+    parsed = parse({"timestamp": 1564378340, "data": "some payload"})
+    assert (1_564_378_340_000, "some payload", None, None) == (parsed.due_ms, parsed.data, parsed.target, parsed.user)
+
+
+@pytest.mark.parametrize(
+    ("data", "sent"),
+    [
+        ("some payload", "some payload"),
+        ("Zeile\nnächste\tZeile 🎉\r\n", "Zeile\nnächste\tZeile 🎉\r\n"),
+        ({"a": [1, 2.5, None, True], "ü": "🎉"}, '{"a":[1,2.5,null,true],"ü":"🎉"}'),
+        ([], "[]"),
+        ({}, "{}"),
+        (0, "0"),
+        (False, "false"),
+        ("x" * DATA_BYTES_MAX, "x" * DATA_BYTES_MAX),
+        ("ü" * (DATA_BYTES_MAX // 2), "ü" * (DATA_BYTES_MAX // 2)),
+        ({"control": "\x00"}, '{"control":"\\u0000"}'),  # JSON writes it in a way that SQS takes.
+    ],
+)
+def test_data_is_the_string_itself_or_compact_json(data, sent):
+    """A string goes out exactly as it came, any other value as its JSON text."""
+    assert sent == parse(good(data=data)).data
+
+
+REFUSED = [
+    ("text", "the schedule is 'text'"),
+    (5, "the schedule is 5"),
+    (None, "the schedule is null"),
+    ([], "the schedule is a list of 0"),
+    ({}, "timestamp is missing"),
+    ({"data": "x"}, "timestamp is missing"),
+    (good(delay=5), "timestamp and delay are both given"),
+    (good(timestmap=5), "'timestmap' is not a field; did you mean timestamp?"),
+    (good(colour="red"), "'colour' is not a field; accepted are timestamp, delay, data"),
+    (good(name="me"), "name is not taken by this version; accepted are timestamp"),
+    (good(retry={}), "retry is not taken by this version"),
+    ({"timestamp": 1893456000}, "data is missing"),
+    (good(data=None), "data is null"),
+    (good(data=""), "data is a string of 0 bytes"),
+    (good(data="x" * (DATA_BYTES_MAX + 1)), "data is a string of 262145 bytes"),
+    (good(data="ü" * (DATA_BYTES_MAX // 2 + 1)), "data is a string of 262146 bytes"),
+    (good(data=["x" * DATA_BYTES_MAX]), "data is a string of 262148 bytes"),
+    (good(data="a\x00b"), "data holds U+0000 at position 1, a character that SQS refuses"),
+    (good(data="\x1b"), "data holds U+001B"),
+    (good(data="\ufffe"), "data holds U+FFFE"),
+    (good(data="\ud800"), "data holds U+D800 at position 0, a lone surrogate"),
+    (good(data={"deep": "\udfff"}), "data holds U+DFFF"),
+    (good(data=[math.nan]), "data holds a number that JSON has no way to write"),
+    (good(data=[10**5000]), "data holds a number that JSON has no way to write"),
+    (good(data=nested(NESTING_MAX + 1)), f"data is nested more than {NESTING_MAX} levels deep"),
+    (good(data=nested(100_000)), f"data is nested more than {NESTING_MAX} levels deep"),
+    (good(user=""), "user is ''"),
+    (good(user="x" * 257), "… (257 characters); wanted: a string of 1 to 256 characters"),
+    (good(user=7), "user is 7"),
+    (good(user="a\x07"), "user holds U+0007"),
+    (good(token=""), "token is ''"),
+    (good(token="x" * 129), "… (129 characters); wanted: a string of 1 to 128 characters"),
+    (good(token=None), "token is null"),
+    ({"delay": 5, "data": "x", "token": "t"}, "delay and token are both given"),
+    (good(expires_after=-1), "expires_after is -1"),
+    (good(expires_after=True), "expires_after is true"),
+    (good(expires_after="1"), "expires_after is '1'"),
+    (good(timestamp=1, expires_after=10), "it is past already and would never be released"),
+    (good(target="nowhere"), "target is 'nowhere'; wanted: the ARN of a standard SQS queue"),
+    (good(target=None), "target is null"),
+    (good(target={"url": "https://example.com"}), "target is an object with 1 fields"),
+    (good(target="arn:aws:sns:eu-central-1:123456789012:topic"), "wanted: the ARN of a standard SQS queue"),
+    (good(target="arn:aws:sqs:eu-central-1:123456789012:q.fifo"), "a FIFO queue, which takes no delay"),
+    (good(target="arn:aws:sqs:eu-central-1:123456789012:unknown"), "which is not listed"),
+    (good(target="arn:aws:sqs:eu-west-1:123456789012:far"), "not in this stack's region eu-central-1"),
+    (good(target=OTHER_ARN + "\n"), "wanted: the ARN"),
+]
+
+
+@pytest.mark.parametrize(("raw", "says"), REFUSED, ids=[says[:50] for _, says in REFUSED])
+def test_what_cannot_be_accepted_is_refused_in_words(raw, says):
+    """Every refusal names the field, shows what came, cut short, and says what is wanted or accepted."""
+    with pytest.raises(InvalidSchedule) as refusal:
+        parse(raw)
+    message = str(refusal.value)
+    assert says in message
+    assert "wanted: " in message or "accepted are " in message
+    assert len(message) < 400
+
+
+def test_a_refusal_never_quotes_the_payload():
+    """Messages end up in logs; of data they tell the size or the character, not the content."""
+    with pytest.raises(InvalidSchedule) as refusal:
+        parse(good(data="card 4111 1111 1111 1111\x00"))
+    assert "4111" not in str(refusal.value)
+
+
+def test_a_listed_queue_is_accepted_as_target():
+    """By its exact ARN, in the region of the stack."""
+    assert OTHER_ARN == parse(good(target=OTHER_ARN)).target
+
+
+def test_user_is_required_where_the_stack_says_so():
+    """RequireUser makes a missing user an error, and changes nothing else."""
+    required = Rules(require_user=True)
+    with pytest.raises(InvalidSchedule, match="user is missing, and this stack requires it"):
+        parse(good(), required)
+    assert "me" == parse(good(user="me"), required).user
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=10,
+)
+fields = st.sampled_from(["timestamp", "delay", "data", "target", "user", "token", "expires_after", "name", "junk"])
+
+
+@given(st.dictionaries(fields, json_values) | json_values)
+def test_hostile_input_is_accepted_or_refused_and_nothing_else(raw):
+    """Whatever JSON comes in: a request that SQS will carry, or InvalidSchedule. Never another exception."""
+    try:
+        parsed = parse(raw)
+    except InvalidSchedule:
+        return
+    assert fault(parsed.data) is None
+    assert 1 <= len(parsed.data.encode()) <= DATA_BYTES_MAX
+
+
+@given(st.text(st.characters(), min_size=1, max_size=50))
+def test_text_is_taken_exactly_where_xml_allows_it(text):
+    """The rule of SQS, by its own words: #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF."""
+    codes = [ord(character) for character in text]
+    allowed = [c in (9, 10, 13) or 0x20 <= c <= 0xD7FF or 0xE000 <= c <= 0xFFFD or c >= 0x10000 for c in codes]
+    assert all(allowed) == (fault(text) is None)
+
+
+@given(json_values.filter(lambda value: value is not None and not isinstance(value, str)))
+def test_json_data_means_the_same_at_the_other_end(value):
+    """Any JSON value, read back from the message body, is equal to what was sent."""
+    try:
+        text = parse(good(data=value)).data
+    except InvalidSchedule:
+        return
+    assert value == json.loads(text)

@@ -1,0 +1,68 @@
+"""Keys and ids: they sort by time, and are the same for the same request under the same token."""
+
+import random
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import NOON_MS, schedule
+from scheduler.limits import DUE_MS_MAX
+from scheduler.schedule import Request, keyed, sort_from
+
+moment = st.integers(0, DUE_MS_MAX)
+
+
+@given(moment, moment)
+def test_keys_sort_as_text_the_way_moments_sort_as_numbers(one, other):
+    """From 1970 to the year 9999: fifteen digits, padded."""
+    assert (one < other) == (sort_from(one) < sort_from(other))
+    assert 15 == len(sort_from(one))
+
+
+@given(moment, st.integers(1, 256), st.integers())
+def test_the_id_is_the_key(due_ms, count, seed):
+    """`<partition>-<15 digits>-<16 hex>`, so that a schedule is found by its id without an index."""
+    made = keyed(Request(due_ms, "x"), count, random.Random(seed))
+    found = re.fullmatch(r"(\d{1,3})-(\d{15})-([0-9a-f]{16})", made.id)
+    assert made.key == (found[1], f"{found[2]}#{found[3]}")
+    assert int(found[1]) < count
+    assert due_ms == made.due_ms
+
+
+def test_the_same_request_with_the_same_token_has_the_same_id():
+    """Everything in the key that would be chance comes from the token and the request."""
+    chance = random.Random(1)
+    request = Request(NOON_MS, "x", repeat_of="own t")
+    assert keyed(request, 4, chance).id == keyed(request, 4, chance).id
+
+
+def test_another_request_with_the_same_token_has_another_id():
+    """A token used twice by mistake loses nothing: moment, data, target, user and expiry count."""
+    chance = random.Random(1)
+    requests = [
+        Request(NOON_MS, "x", repeat_of="t"),
+        Request(NOON_MS, "y", repeat_of="t"),
+        Request(NOON_MS, "x", target="arn", repeat_of="t"),
+        Request(NOON_MS, "x", user="me", repeat_of="t"),
+        Request(NOON_MS, "x", expires_after_ms=1, repeat_of="t"),
+        Request(NOON_MS, "x", repeat_of="u"),
+        Request(NOON_MS, "x"),
+    ]
+    assert len(requests) == len({keyed(request, 4, chance).id for request in requests})
+
+
+def test_without_a_token_partitions_are_picked_at_random():
+    """All of them, about equally often."""
+    chance = random.Random(1)
+    picked = [keyed(Request(0, "x"), 4, chance).key.partition for _ in range(4000)]
+    assert {"0", "1", "2", "3"} == set(picked)
+    assert all(800 < picked.count(partition) < 1200 for partition in "0123")
+
+
+@given(st.integers(-1_000_000, 900_000))
+def test_the_delay_is_rounded_up_and_never_negative(ahead_ms):
+    """A message with this delay becomes visible not before it is due, and less than a second after."""
+    delay_ms = schedule(1, NOON_MS + ahead_ms).delay_s(NOON_MS) * 1000
+    assert delay_ms >= ahead_ms
+    assert delay_ms - max(0, ahead_ms) < 1000

@@ -1,0 +1,185 @@
+"""Accepting: near to the queue, far to the table, and an answer only for what AWS has confirmed."""
+
+import pytest
+
+from fakes import NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, desk
+from scheduler.errors import InvalidSchedule, NotConfirmed
+from scheduler.request import Rules
+from scheduler.scheduling import accept
+
+NOON_S = NOON_MS // 1000
+
+
+@pytest.fixture
+def table():
+    return FakeTable()
+
+
+@pytest.fixture
+def queues():
+    return FakeQueues()
+
+
+@pytest.fixture
+def schedule(table, queues):
+    """One environment of the schedule function, at noon."""
+    taking = desk(table, queues, Rules(frozenset({OTHER_ARN}), "eu-central-1"))
+    return lambda event, clock=None: accept(event, taking, (clock or Clock()).patience())
+
+
+def test_what_is_near_goes_to_the_queue_with_the_rest_of_its_time_as_delay(schedule, table, queues):
+    """At most the reach of a queue ahead: nothing is written to the table."""
+    answer = schedule({"timestamp": NOON_S + 900, "data": "near"})
+    assert "queued" == answer["state"]
+    assert NOON_S + 900 == answer["timestamp"]
+    assert [(OUTPUT, "near", 900)] == queues.sent
+    assert {} == table.items
+
+
+def test_what_is_far_goes_to_the_table(schedule, table, queues):
+    """A millisecond beyond the reach is far."""
+    answer = schedule({"timestamp": NOON_S + 900.001, "data": "far"})
+    assert "stored" == answer["state"]
+    assert [answer["id"]] == [each.id for each in table.items.values()]
+    assert [] == queues.sent
+
+
+def test_what_is_past_is_released_at_once(schedule, queues):
+    """1970 included."""
+    assert "queued" == schedule({"timestamp": 0, "data": "old"})["state"]
+    assert [(OUTPUT, "old", 0)] == queues.sent
+
+
+def test_the_year_9999_waits_in_the_table(schedule, table):
+    """And its key is as long as any other."""
+    answer = schedule({"timestamp": "9999-12-31T23:59:59.999Z", "data": "last"})
+    assert 253402300799.999 == answer["timestamp"]
+    assert ["253402300799999"] == [key.sort[:15] for key in table.items]
+
+
+def test_a_named_target_gets_it(schedule, queues):
+    """The URL of a target is that of the output queue with the account and name of the ARN."""
+    schedule({"delay": 5, "data": "x", "target": OTHER_ARN})
+    assert [(OTHER, "x", 5)] == queues.sent
+
+
+def test_a_refused_request_leaves_nothing_behind(schedule, table, queues):
+    """Promise 5: an error that says why, and neither item nor message."""
+    with pytest.raises(InvalidSchedule, match="delay is -1"):
+        schedule({"delay": -1, "data": "x"})
+    assert ({}, 0, []) == (table.items, table.partitions, queues.sent)
+
+
+def test_in_a_batch_good_ones_go_through_beside_bad_ones(schedule, table, queues):
+    """Results come in the order of the requests, each with its id or its error."""
+    answer = schedule([{"delay": 1, "data": "a"}, 7, {"delay": 1000, "data": "b"}, {"delay": True, "data": "c"}])
+    assert (2, 2) == (answer["accepted"], answer["rejected"])
+    states = [result.get("state") or result["error"] for result in answer["results"]]
+    assert ["queued", "InvalidSchedule", "stored", "InvalidSchedule"] == states
+    assert "the schedule is 7" in answer["results"][1]["message"]
+    assert (["a"], 1) == (queues.data, len(table.items))
+
+
+@pytest.mark.parametrize(
+    ("event", "says"),
+    [
+        ([], "schedules is a list of 0"),
+        ([{"delay": 1, "data": "x"}] * 10_001, "schedules is a list of 10001"),
+        ({"schedules": "x"}, "schedules is 'x'"),
+        ({"schedules": None}, "schedules is null"),
+        ({"schedules": [{"delay": 1, "data": "x"}], "tokne": "t"}, "'tokne' is not a field of a batch"),
+        ({"schedules": [{"timestamp": 1, "data": "x"}], "token": "x" * 129}, "token is "),
+    ],
+)
+def test_a_batch_that_is_none_is_refused_whole(schedule, queues, event, says):
+    """Empty, too long, no list, or with a field that batches do not have."""
+    with pytest.raises(InvalidSchedule, match=says):
+        schedule(event)
+    assert [] == queues.sent
+
+
+def test_10000_schedules_are_one_batch(schedule, table):
+    """The most that one call takes."""
+    answer = schedule([{"delay": 1000, "data": "x"}] * 10_000)
+    assert 10_000 == answer["accepted"] == len(table.items)
+
+
+def test_far_twins_under_one_token_are_stored_once(schedule, table):
+    """Sent three times, in one batch or one by one: the same id, and one item."""
+    twin = {"timestamp": NOON_S + 5000, "data": "x", "token": "t"}
+    ids = {result["id"] for result in schedule([twin, twin])["results"]} | {schedule(twin)["id"]}
+    assert 1 == len(ids) == len(table.items)
+
+
+def test_near_twins_in_a_batch_are_sent_once(schedule, queues):
+    """One message; sent again later it may come out twice, under one id."""
+    twin = {"timestamp": NOON_S + 5, "data": "x", "token": "t"}
+    answer = schedule([twin, twin])
+    assert (2, ["x"]) == (answer["accepted"], queues.data)
+    assert answer["results"][0]["id"] == schedule(twin)["id"]
+
+
+def test_a_batch_sent_again_with_its_token_is_stored_once(schedule, table):
+    """Each member by its place in the batch: two that look alike are two schedules, not twins."""
+    batch = {"schedules": [{"timestamp": NOON_S + 5000, "data": "x"}] * 3, "token": "t"}
+    first, second = schedule(batch), schedule(batch)
+    assert first == second
+    assert 3 == len(table.items)
+
+
+def test_a_delay_in_a_batch_with_a_token_is_refused(schedule):
+    """A repeat would be another moment, and so no twin."""
+    answer = schedule({"schedules": [{"delay": 5, "data": "x"}], "token": "t"})
+    assert "delay and token are both given" in answer["results"][0]["message"]
+
+
+def test_what_failed_for_a_while_is_tried_again_with_the_delay_that_is_left(schedule, queues):
+    """A stale delay sent again would come out late."""
+    queues.failing = {"x": 6}
+    clock = Clock()
+    schedule({"timestamp": NOON_S + 100, "data": "x"}, clock)
+    late_s = (clock.now_ms - NOON_MS) // 1000
+    assert late_s >= 1
+    assert [(OUTPUT, "x", 100 - late_s)] == queues.sent
+
+
+def test_what_aws_does_not_confirm_is_not_accepted(schedule, table):
+    """A single one raises NotConfirmed; it is worth sending again."""
+    table.down = True
+    with pytest.raises(NotConfirmed, match="did not confirm it in time"):
+        schedule({"delay": 5000, "data": "x"})
+
+
+def test_in_a_batch_what_aws_does_not_confirm_is_told_by_the_piece(schedule, table, queues):
+    """A table that is down does not hold up what goes to a queue."""
+    table.down = True
+    answer = schedule([{"delay": 5, "data": "near"}, {"delay": 5000, "data": "far"}])
+    assert ["queued", "NotConfirmed"] == [result.get("state") or result["error"] for result in answer["results"]]
+    assert ["near"] == queues.data
+
+
+def test_what_a_queue_refuses_for_its_content_is_an_invalid_schedule(schedule, queues):
+    """Should SQS know a rule that we do not: the caller hears of it, and does not send it again."""
+    queues.refused = {"odd"}
+    answer = schedule([{"delay": 5, "data": "odd"}, {"delay": 5, "data": "fine"}])
+    assert ["InvalidSchedule", None] == [result.get("error") for result in answer["results"]]
+
+
+def test_a_target_queue_that_is_gone_harms_no_other(schedule, queues):
+    """It is worth sending again: the queue may come back."""
+    queues.closed = {OTHER}
+    answer = schedule([{"delay": 5, "data": "x", "target": OTHER_ARN}, {"delay": 5, "data": "y"}])
+    assert ["NotConfirmed", None] == [result.get("error") for result in answer["results"]]
+    assert ["y"] == queues.data
+
+
+def test_the_partition_count_is_remembered_before_the_first_far_write_and_only_then(table, queues):
+    """Once in the life of an environment."""
+    taking = desk(table, queues)
+    accept({"delay": 1, "data": "near"}, taking, Clock().patience())
+    assert 0 == table.partitions
+    accept({"delay": 1000, "data": "far"}, taking, Clock().patience())
+    assert 4 == table.partitions
+    table.partitions = 0
+    accept({"delay": 1000, "data": "far"}, taking, Clock().patience())
+    assert 0 == table.partitions
