@@ -16,7 +16,7 @@ SAM_CLI_TELEMETRY ?= 0
 export SAM_CLI_TELEMETRY
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak lint format lock build deploy publish clean tidy-functions name-the-bucket
+.PHONY: help run test soak lint format lock cost build deploy publish clean tidy-functions name-the-bucket
 
 help: ## Show this list
 	@echo "Punctual: something happens at that moment, to the second."
@@ -42,6 +42,9 @@ lint: .venv/dev.stamp .venv-sam/sam.stamp ## Check style, types and the template
 format: .venv/dev.stamp ## Lay the code out, and repair what can be repaired without thought
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
+
+cost: .venv/run.stamp ## Count what a million schedules cost
+	@.venv/bin/python bench/cost.py
 
 build: .venv-sam/sam.stamp tidy-functions ## Build what deploy sends to AWS
 	$(SAM) build --template-file template.yml

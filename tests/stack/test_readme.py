@@ -1,0 +1,53 @@
+"""The lines to copy from the README work: here on the local AWS, with the names filled in."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def block(heading, language):
+    """The one block of code in a section."""
+    section = re.split(r"^## ", README.split(f"\n## {heading}\n")[1], flags=re.MULTILINE)[0]
+    (code,) = re.findall(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)
+    return code
+
+
+@pytest.fixture
+def run(stack):
+    """Runs a command as a reader would, with the outputs of the stack as variables."""
+
+    def run(*command):
+        variables = {
+            **stack.emulator.environment(),
+            "SCHEDULE_FUNCTION": stack.outputs["ScheduleFunction"],
+            "OUTPUT_QUEUE_URL": stack.outputs["OutputQueueUrl"],
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+        ended = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
+        assert 0 == ended.returncode, ended.stderr
+        return ended.stdout
+
+    return run
+
+
+def test_python_schedules_and_consumes(run):
+    """The first block prints the answer, the second, two seconds later, what came out."""
+    answer = json.loads(run(sys.executable, "-c", block("Schedule", "python")).replace("'", '"'))
+    assert "queued" == answer["state"]
+    assert [answer["id"], '{"order":42}'] == run(sys.executable, "-c", block("Consume", "python")).split()
+
+
+def test_the_aws_cli_schedules_and_receives(run, stack, table):
+    """The first generation of it needs to be told where SQS is; on AWS it knows."""
+    assert '"state": "stored"' in run("sh", "-c", block("Schedule", "sh"))
+    assert ["some payload"] == [item["data"]["S"] for item in table.items()]
+    stack.invoke("ScheduleFunction", {"delay": 0, "data": "hello"})
+    receive = block("Consume", "sh").replace("aws sqs", 'aws --endpoint-url "$AWS_ENDPOINT_URL" sqs')
+    assert "hello" == json.loads(run("sh", "-c", receive))["Messages"][0]["Body"]

@@ -1,0 +1,67 @@
+"""What README and docs say is so: parameters, outputs, commands, links and figures."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scheduler.request import FIELDS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def rows(text, heading):
+    """The first two cells of each row of the table under a heading."""
+    section = re.split(r"^## ", text.split(f"\n## {heading}\n")[1], flags=re.MULTILINE)[0]
+    cells = [[cell.strip() for cell in line.split("|")[1:3]] for line in section.splitlines() if line.startswith("|")]
+    return cells[2:]
+
+
+def test_the_parameters_are_those_of_the_template_with_their_defaults(readme, template):
+    """In the same order."""
+    told = [(name.strip("`"), default) for name, default in rows(readme, "Parameters")]
+    assert [(name, str(each["Default"])) for name, each in template["Parameters"].items()] == told
+
+
+def test_the_outputs_are_those_of_the_template(readme, template):
+    """All of them, in the same order."""
+    assert list(template["Outputs"]) == [name.strip("`") for name, _ in rows(readme, "Outputs")]
+
+
+def test_the_fields_are_those_that_a_request_takes(readme):
+    """No more, no less."""
+    assert set(FIELDS) == {name.strip("`") for name, _ in rows(readme, "Schedule")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_target_that_is_named_exists(page):
+    """In README and docs."""
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(), flags=re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page):
+    """Within the repository."""
+    for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        if not link.startswith("http"):
+            assert (page.parent / link).exists(), link
+
+
+def test_the_cost_of_a_million_is_what_the_command_prints(readme):
+    """Line by line."""
+    printed = subprocess.run(
+        [sys.executable, ROOT / "bench" / "cost.py"], capture_output=True, text=True, check=True, timeout=120
+    ).stdout
+    table = [line for line in printed.splitlines() if line.startswith("|")]
+    assert "\n".join(table) in readme
+
+
+def test_the_two_commands_stand_at_the_top(readme):
+    """Before anything else to type."""
+    block = readme.split("```sh")[1].split("```")[0].strip()
+    assert ["make run", "make test"] == [line.split("#")[0].strip() for line in block.splitlines()]
