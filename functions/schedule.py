@@ -3,6 +3,7 @@
 from typing import Any
 
 from scheduler import config, log, partitions, request, scheduling, world
+from scheduler.keying import Keyring
 from scheduler.queues import Queues
 from scheduler.table import Table
 
@@ -17,9 +18,8 @@ desk = scheduling.Desk(
     memory=partitions.Memory(table),
     queues=Queues(outside.client("sqs", CREW_WIDTH), settings.output_queue_url),
     crew=outside.crew(CREW_WIDTH),
-    randomness=outside.randomness,
     rules=request.Rules(settings.target_arns, settings.region, settings.require_user),
-    partition_count=settings.partition_count,
+    keyring=Keyring(settings.partition_count, outside.randomness, settings.bundle_span_ms),
     reach_ms=settings.reach_ms,
 )
 

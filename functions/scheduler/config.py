@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from scheduler.bundle import span_ms_max
 from scheduler.limits import PARTITIONS_MAX, SQS_DELAY_S_MAX
 
 
@@ -25,6 +26,10 @@ class Settings:
     target_arns: frozenset[str]
     require_user: bool
     region: str
+
+    @property
+    def bundle_span_ms(self) -> int:
+        return span_ms_max(self.reach_ms, self.feed_interval_s * 1000)
 
 
 def from_environment(*required: str, environment: Mapping[str, str] = os.environ) -> Settings:

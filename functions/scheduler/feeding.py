@@ -85,7 +85,8 @@ def _move(reader: Reader, line: Line, patience: Patience) -> Tally:
 def _go_on(order: Order, reader: Reader, tally: Tally, line: Line, patience: Patience, holder: str) -> bool:
     """Whether a continuation has the lease now. It tries again what this run left, but only where this run got through
     with something: against a wall, Lambda's retry with its waits is the better one to come back."""
-    wanted = reader.more and order.until_s is not None and patience.clock() < order.until_s
+    unfinished = reader.more or tally.left > 0
+    wanted = unfinished and order.until_s is not None and patience.clock() < order.until_s
     if wanted and not (tally.left and not tally.deleted):
         position = reader.position if not tally.left else order.start
         line.invoke_again(order.followed_by(holder, position), patience)

@@ -1,8 +1,9 @@
-"""From the table to the queue, a parcel at a time. Send first, delete second.
+"""From the table to the queue, a job at a time. Send first, delete second.
 
-A crash between the two repeats the parcel; the other order would lose it. What was not confirmed stays in the table.
-What can never be sent is put aside: written under `quarantine` before it is deleted where it was, so that a crash
-leaves it in both places and the next feed only puts it aside again.
+A crash between the two repeats the job; the other order would lose it. What was not confirmed stays in the table: of a
+bundle that was sent in part, what is left is written back, on condition that it is as it was read, so that no member
+is sent again. What can never be sent is put aside: written under `quarantine` before it goes from where it was, so that
+a crash leaves it in both places and the next feed only puts it aside again.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 from scheduler import failures, log
+from scheduler.bundle import Bundle, Unpackable
 from scheduler.failures import Report
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, insist
 from scheduler.schedule import Key, Schedule
-from scheduler.sending import Parcel, send
+from scheduler.sending import Parcel, parcels, send
 from scheduler.sending import Queues as Outlets
 
 RESERVE_S = 6
@@ -28,16 +30,34 @@ CLOSED_MS_MAX = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """What lies under a key and can never be sent as it is: a schedule, or an item that is none; and why."""
+    """What can never be sent as it is: a schedule, or a bundle or an item that is none; where it lay, and why."""
 
     key: Key
-    content: Schedule | dict[str, Any]
+    content: Schedule | Bundle | dict[str, Any]
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bale:
+    """A few bundles, unpacked one at a time and deleted together."""
+
+    bundles: list[Bundle]
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """Items that are no schedules."""
+
+    things: list[Aside]
+
+
+Job = Parcel | Bale | Odds
 
 
 class Table(Protocol):
     def delete(self, keys: Sequence[Key]) -> Outcome[Key]: ...
     def put_aside(self, things: Sequence[Aside]) -> Outcome[Aside]: ...
+    def write_back(self, read: Bundle, kept: Bundle) -> Outcome[Bundle]: ...
 
 
 class Queues(Outlets, Protocol):
@@ -46,14 +66,15 @@ class Queues(Outlets, Protocol):
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the schedules that were read."""
+    """What became of the schedules that were read. Of these, `closed` and `left` are still in the table."""
 
     sent: int = 0
-    deleted: int = 0
     expired: int = 0
     quarantined: int = 0
     closed: int = 0
     left: int = 0
+    deleted: int = 0
+    """Items, each a schedule or a bundle."""
     why: str = ""
 
     def add(self, other: Tally) -> None:
@@ -73,20 +94,48 @@ class Mover:
     closed: dict[str, str] = field(default_factory=dict)
     """Queues found closed in this run, with the reason: each is tried once."""
 
-    def work(self, job: Parcel | list[Aside]) -> Tally:
-        return self._move(job) if isinstance(job, Parcel) else self._put_aside(job)
+    def work(self, job: Job) -> Tally:
+        tally = Tally()
+        if isinstance(job, Bale):
+            finished = [bundle.key for bundle in job.bundles if self._empty(bundle, tally)]
+        elif isinstance(job, Odds):
+            finished = [aside.key for aside in self._put_aside(job.things, tally)]
+        else:
+            finished = [schedule.key for schedule in self._release(job, tally)]
+        tally.deleted += len(insist(self.table.delete, finished, self._to_the_end()).done)
+        return tally
 
-    def _move(self, parcel: Parcel) -> Tally:
+    def _release(self, parcel: Parcel, tally: Tally) -> list[Schedule]:
+        """Send what is due, or do with it what else is right; those come back that need not be kept any longer."""
         now_ms = self.patience.now_ms()
         expired = [schedule for schedule in parcel.schedules if schedule.expired(now_ms)]
-        live = [schedule for schedule in parcel.schedules if not schedule.expired(now_ms)]
+        live = (
+            [schedule for schedule in parcel.schedules if not schedule.expired(now_ms)] if expired else parcel.schedules
+        )
         outcome = self._send(Parcel(parcel.queue_url, live))
-        tally = Tally(sent=len(outcome.done), left=len(outcome.left), why=outcome.why)
-        tally.deleted = self._delete(outcome.done)
-        tally.add(self._drop(expired, now_ms))
-        tally.add(self._put_aside([Aside(schedule.key, schedule, reason) for schedule, reason in outcome.refused]))
-        tally.add(self._hold(outcome.closed, now_ms))
-        return tally
+        tally.add(Tally(sent=len(outcome.done), left=len(outcome.left), why=outcome.why))
+        given_up = [each for each in outcome.closed if now_ms - each[0].due_ms > CLOSED_MS_MAX]
+        tally.closed += len(outcome.closed) - len(given_up)
+        asides = [Aside(schedule.key, schedule, reason) for schedule, reason in [*outcome.refused, *given_up]]
+        put_aside = [aside.content for aside in self._put_aside(asides, tally) if isinstance(aside.content, Schedule)]
+        return [*outcome.done, *self._drop(expired, now_ms, tally), *put_aside]
+
+    def _empty(self, bundle: Bundle, tally: Tally) -> bool:
+        """Release its members. True where none is left of it, so that it may be deleted."""
+        if self.patience.over() and tally.sent:
+            tally.add(Tally(left=bundle.count, why="time is over"))
+            return False
+        try:
+            members = bundle.members()
+        except Unpackable as fault:
+            return bool(self._put_aside([Aside(bundle.key, bundle, str(fault))], tally))
+        released: set[int | None] = set()
+        for parcel in parcels(members, self.queues.output_queue_url):
+            released |= {schedule.index for schedule in self._release(parcel, tally)}
+        kept = [schedule for schedule in members if schedule.index not in released]
+        if kept and released:
+            insist(lambda _: self.table.write_back(bundle, bundle.holding(kept)), [bundle], self._to_the_end())
+        return not kept
 
     def _send(self, parcel: Parcel) -> Outcome[Schedule]:
         """A queue of others that is closed waits for the next run. Ours is never given up: it is as good as slow."""
@@ -101,36 +150,22 @@ class Mover:
             self.closed[parcel.queue_url] = outcome.closed[0][1]
         return outcome
 
-    def _hold(self, closed: Sequence[tuple[Schedule, str]], now_ms: int) -> Tally:
-        """What a closed queue does not take stays in the table for a day, and is then put aside."""
-        given_up = [
-            Aside(schedule.key, schedule, reason)
-            for schedule, reason in closed
-            if now_ms - schedule.due_ms > CLOSED_MS_MAX
-        ]
-        tally = self._put_aside(given_up)
-        tally.closed = len(closed) - len(given_up)
-        return tally
+    def _drop(self, expired: Sequence[Schedule], now_ms: int, tally: Tally) -> list[Schedule]:
+        """Report what has expired, so that it is not silently gone."""
+        outcome = insist(self.queues.report, [failures.expired(each, now_ms) for each in expired], self.patience)
+        for report in outcome.done:
+            log.outcome("expired", id=report.schedule.id)
+        left = len(expired) - len(outcome.done)
+        tally.add(Tally(expired=len(outcome.done), left=left, why=outcome.why))
+        return [report.schedule for report in outcome.done]
 
-    def _drop(self, expired: Sequence[Schedule], now_ms: int) -> Tally:
-        """Report first, delete second: an expired schedule is not released, and not silently gone."""
-        outcome = insist(
-            self.queues.report, [failures.expired(schedule, now_ms) for schedule in expired], self.patience
-        )
-        dropped = [report.schedule for report in outcome.done]
-        for schedule in dropped:
-            log.outcome("expired", id=schedule.id)
-        left = len(expired) - len(dropped)
-        return Tally(expired=len(dropped), deleted=self._delete(dropped), left=left, why=outcome.why)
-
-    def _put_aside(self, things: Sequence[Aside]) -> Tally:
+    def _put_aside(self, things: Sequence[Aside], tally: Tally) -> list[Aside]:
         outcome = insist(self.table.put_aside, things, self.patience)
         for aside in outcome.done:
             log.outcome("quarantined", partition=aside.key.partition, sort=aside.key.sort, reason=aside.reason)
-        left = len(things) - len(outcome.done)
-        return Tally(quarantined=len(outcome.done), deleted=self._delete(outcome.done), left=left, why=outcome.why)
+        tally.add(Tally(quarantined=len(outcome.done), left=len(things) - len(outcome.done), why=outcome.why))
+        return outcome.done
 
-    def _delete(self, done: Sequence[Schedule | Aside]) -> int:
-        """Into the reserve if need be, for what is sent and not deleted comes out twice."""
-        to_the_end = replace(self.patience, deadline_s=self.patience.deadline_s + RESERVE_S - 1)
-        return len(insist(self.table.delete, [each.key for each in done], to_the_end).done)
+    def _to_the_end(self) -> Patience:
+        """Into the reserve if need be, for what is sent and neither deleted nor written back comes out twice."""
+        return replace(self.patience, deadline_s=self.patience.deadline_s + RESERVE_S - 1)

@@ -28,8 +28,9 @@ class Patience:
     def now_ms(self) -> int:
         return int(self.clock() * 1000)
 
-    def over(self) -> bool:
-        return self.clock() >= self.deadline_s
+    def over(self, ahead_s: float = 0) -> bool:
+        """Whether it will be by then."""
+        return self.clock() + ahead_s >= self.deadline_s
 
     def pause(self, tries: int) -> bool:
         """Wait before the next try, twice as long each time, at random so that callers spread; False at the end."""

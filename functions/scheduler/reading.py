@@ -9,17 +9,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from scheduler.moving import Aside
+from scheduler.bundle import MEMBERS_MAX, Bundle
+from scheduler.moving import Aside, Bale, Job, Odds
 from scheduler.patience import Patience, ask
 from scheduler.schedule import Schedule, sort_from
-from scheduler.sending import Parcel, parcels
+from scheduler.sending import parcels
+
+JOB_S = 1
+"""More than a job takes while AWS is well: what is begun is then ended, and half done only where calls are slow."""
+BUNDLES_MAX = 8
+"""One delete for so many: what it costs hardly shows beside the sends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Schedules in the order of their due moments, what else lay between them, and where the next page begins."""
+    """Schedules and bundles in the order of their keys, what else lay between them, and where the next page begins."""
 
     schedules: list[Schedule]
+    bundles: list[Bundle]
     unreadable: list[Aside]
     next_sort: str | None
 
@@ -64,7 +71,7 @@ class Reader:
     def position(self) -> Position:
         return Position(self._overdue.from_sort, self._upcoming.from_sort)
 
-    def jobs(self, output_queue_url: str) -> Iterator[Parcel | list[Aside]]:
+    def jobs(self, output_queue_url: str) -> Iterator[Job]:
         """At least one where there is any, so that a chain of feeds comes forward however little time each has.
 
         A strand moves on only when all of a page is in hand: where patience ends within a page, it is read again.
@@ -74,11 +81,11 @@ class Reader:
             for strand in (self._upcoming, self._overdue):
                 if strand.ended:
                     continue
-                if begun and self._patience.over():
+                if begun and self._patience.over(JOB_S):
                     return
                 page = self._read(strand)
                 for job in _cut(page, output_queue_url):
-                    if begun and self._patience.over():
+                    if begun and self._patience.over(JOB_S):
                         return
                     begun = True
                     yield job
@@ -88,7 +95,15 @@ class Reader:
         return ask(lambda: self._table.page(self._partition, strand.from_sort, strand.to_sort), self._patience)
 
 
-def _cut(page: Page, output_queue_url: str) -> Iterator[Parcel | list[Aside]]:
+def _cut(page: Page, output_queue_url: str) -> Iterator[Job]:
     if page.unreadable:
-        yield page.unreadable
+        yield Odds(page.unreadable)
     yield from parcels(page.schedules, output_queue_url)
+    held: list[Bundle] = []
+    for bundle in page.bundles:
+        if held and (len(held) == BUNDLES_MAX or sum(each.count for each in held) + bundle.count > MEMBERS_MAX):
+            yield Bale(held)
+            held = []
+        held.append(bundle)
+    if held:
+        yield Bale(held)

@@ -33,13 +33,13 @@ class Rules:
     require_user: bool = False
 
 
-def parse(raw: object, now_ms: int, rules: Rules, twin_of: str | None = None) -> Request:
-    """Check one request. `twin_of` is what the batch around it gives for a token, where it has none of its own."""
+def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False) -> Request:
+    """Check one request, which may be in a batch that has a token."""
     if not isinstance(raw, dict):
         raise InvalidSchedule(f"the schedule is {shown(raw)}; wanted: {SCHEDULE_WANTED}")
     _only_known_fields(raw)
     token = _string(raw, "token", TOKEN_CHARACTERS_MAX)
-    if "delay" in raw and (token or twin_of):
+    if "delay" in raw and (token or under_token):
         raise InvalidSchedule(
             "delay and token are both given, and a repeat would be another moment; wanted: timestamp with a token"
         )
@@ -50,7 +50,7 @@ def parse(raw: object, now_ms: int, rules: Rules, twin_of: str | None = None) ->
         target=targets.checked(raw["target"], rules.target_arns, rules.region) if "target" in raw else None,
         user=_user(raw, rules.require_user),
         expires_after_ms=_expires_after_ms(raw, due_ms, now_ms),
-        repeat_of=f"own {token}" if token else twin_of,
+        token=token,
     )
 
 

@@ -24,36 +24,54 @@ class Key(NamedTuple):
     partition: str
     sort: str
 
+    @property
+    def due_ms(self) -> int:
+        return int(self.sort[:DUE_DIGITS])
+
+    @property
+    def id(self) -> str:
+        return f"{self.partition}-{self.sort.replace('#', '-')}"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a caller asked for, checked. `target` is None for the output queue; `repeat_of` makes twins by a token."""
+    """What a caller asked for, checked. `target` is None for the output queue."""
 
     due_ms: int
     data: str
     target: str | None = None
     user: str | None = None
     expires_after_ms: int | None = None
-    repeat_of: str | None = None
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A request that has its key."""
+    """A request that has its key: its own, or as one of the members of a bundle the key that it shares with them."""
 
     key: Key
     data: str
     target: str | None = None
     user: str | None = None
     expires_after_ms: int | None = None
+    index: int | None = None
+    member_due_ms: int | None = None
+    """Of a member: the key tells the moment of the latest."""
 
     @property
     def id(self) -> str:
-        return f"{self.key.partition}-{self.key.sort.replace('#', '-')}"
+        return self.key.id if self.index is None else f"{self.key.id}-{self.index}"
+
+    @property
+    def own_sort(self) -> str:
+        """As a sort key of its own: by its own moment, and told from its fellow members."""
+        if self.index is None:
+            return self.key.sort
+        return f"{sort_from(self.due_ms)}{self.key.sort[DUE_DIGITS:]}-{self.index}"
 
     @property
     def due_ms(self) -> int:
-        return int(self.key.sort[:DUE_DIGITS])
+        return self.key.due_ms if self.member_due_ms is None else self.member_due_ms
 
     def delay_s(self, now_ms: int) -> int:
         """For DelaySeconds: rounded up, because SQS counts whole seconds and early is worse than late."""
@@ -63,29 +81,21 @@ class Schedule:
         return self.expires_after_ms is not None and now_ms > self.due_ms + self.expires_after_ms
 
 
-def keyed(request: Request, partition_count: int, randomness: random.Random) -> Schedule:
-    """Give a request its key: by chance, or by its token so that a repeat is no second schedule."""
-    if request.repeat_of is None:
-        partition, tail = randomness.randrange(partition_count), randomness.getrandbits(_RANDOM_BITS)
-    else:
-        digest = _digest(request)
-        partition, tail = int.from_bytes(digest[8:16], "big") % partition_count, int.from_bytes(digest[:8], "big")
-    key = Key(str(partition), f"{sort_from(request.due_ms)}#{tail:016x}")
-    return Schedule(key, request.data, request.target, request.user, request.expires_after_ms)
-
-
 def sort_from(due_ms: int) -> str:
     """The beginning of every sort key of this moment: before all of them, and after all of earlier ones."""
     return f"{due_ms:0{DUE_DIGITS}d}"
 
 
-def _digest(request: Request) -> bytes:
-    parts = [
-        request.repeat_of,
-        request.due_ms,
-        request.data,
-        request.target,
-        request.user,
-        request.expires_after_ms,
-    ]
-    return hashlib.sha256(json.dumps(parts).encode()).digest()
+def random_key(due_ms: int, partition_count: int, randomness: random.Random) -> Key:
+    return _key(due_ms, randomness.randrange(partition_count), randomness.getrandbits(_RANDOM_BITS))
+
+
+def repeatable_key(due_ms: int, partition_count: int, parts: list[object]) -> Key:
+    """The same for the same parts, which are all that tells one from another under its token."""
+    digest = hashlib.sha256(json.dumps(parts).encode()).digest()
+    partition = int.from_bytes(digest[8:16], "big") % partition_count
+    return _key(due_ms, partition, int.from_bytes(digest[:8], "big"))
+
+
+def _key(due_ms: int, partition: int, tail: int) -> Key:
+    return Key(str(partition), f"{sort_from(due_ms)}#{tail:016x}")

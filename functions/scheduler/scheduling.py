@@ -7,18 +7,19 @@ caller who sends it again gets it twice, unless with a token (far: stored once; 
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from scheduler import moments, partitions, request
+from scheduler.bundle import Bundle
 from scheduler.crew import Crew
 from scheduler.errors import InvalidSchedule, NotConfirmed
+from scheduler.keying import Keyring
 from scheduler.limits import BATCH_SCHEDULES_MAX
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, insist
-from scheduler.schedule import Schedule, keyed
+from scheduler.schedule import Key, Request, Schedule
 from scheduler.sending import PARCEL_SCHEDULES_MAX, Parcel, Queues, parcels, send
 from scheduler.text import shown
 
@@ -28,7 +29,7 @@ Answer = dict[str, Any]
 
 
 class Table(Protocol):
-    def put(self, schedules: Sequence[Schedule]) -> Outcome[Schedule]: ...
+    def put(self, things: Sequence[Schedule | Bundle]) -> Outcome[Schedule | Bundle]: ...
 
 
 @dataclass(frozen=True)
@@ -39,30 +40,46 @@ class Desk:
     memory: partitions.Memory
     queues: Queues
     crew: Crew
-    randomness: random.Random
     rules: request.Rules
-    partition_count: int
+    keyring: Keyring
     reach_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was accepted of a batch by our own rules, by its place in it; some of it lies together in bundles."""
+
+    schedules: dict[int, Schedule]
+    bundles: list[Bundle]
 
 
 def accept(event: object, desk: Desk, patience: Patience) -> Answer:
     """One schedule or a batch: a batch answers for each of its members, a single one raises what is wrong with it."""
     if isinstance(event, list) or (isinstance(event, dict) and "schedules" in event):
         return _accept_batch(event, desk, patience)
-    (answer,) = _accept([event], [None], desk, patience)
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+    now_ms = patience.now_ms()
+    schedule = desk.keyring.schedule(request.parse(event, now_ms, desk.rules))
+    failures = _write(Taken({0: schedule}, []), now_ms, desk, patience)
+    if failures:
+        raise failures[schedule.id]
+    return _accepted(schedule, now_ms, desk.reach_ms)
 
 
 def _accept_batch(event: list[object] | dict[str, object], desk: Desk, patience: Patience) -> Answer:
-    """A token of the batch makes twins of the same batch sent again, not of two members that look alike."""
     members, token = _unwrapped(event) if isinstance(event, dict) else (event, None)
     if not isinstance(members, list) or not 1 <= len(members) <= BATCH_SCHEDULES_MAX:
         raise InvalidSchedule(f"schedules is {shown(members)}; wanted: {BATCH_WANTED}")
-    twins = [None if token is None else f"batch {index} {token}" for index in range(len(members))]
-    answers = _accept(members, twins, desk, patience)
-    results = [_refusal(answer) if isinstance(answer, Exception) else answer for answer in answers]
+    now_ms = patience.now_ms()
+    checked = [_checked(member, now_ms, desk.rules, token) for member in members]
+    requests = {place: each for place, each in enumerate(checked) if isinstance(each, Request)}
+    taken = _take(requests, token, now_ms, desk)
+    failures = _write(taken, now_ms, desk, patience)
+    results = [
+        _refusal(each)
+        if isinstance(each, InvalidSchedule)
+        else _result(taken.schedules[place], failures, now_ms, desk.reach_ms)
+        for place, each in enumerate(checked)
+    ]
     rejected = sum("error" in result for result in results)
     return {"accepted": len(results) - rejected, "rejected": rejected, "results": results}
 
@@ -74,63 +91,82 @@ def _unwrapped(event: dict[str, object]) -> tuple[object, str | None]:
     return event["schedules"], request.batch_token(event)
 
 
-def _accept(
-    members: Sequence[object], twins: Sequence[str | None], desk: Desk, patience: Patience
-) -> list[Answer | InvalidSchedule | NotConfirmed]:
-    """Refuse, send or store each; the answers come in the order of the requests."""
-    now_ms = patience.now_ms()
-    asked = [_keyed(member, twin_of, desk, now_ms) for member, twin_of in zip(members, twins, strict=True)]
-    known = {schedule.id: schedule for schedule in asked if isinstance(schedule, Schedule)}  # Twins become one here.
-    near = [schedule for schedule in known.values() if schedule.due_ms - now_ms <= desk.reach_ms]
-    far = [schedule for schedule in known.values() if schedule.due_ms - now_ms > desk.reach_ms]
-    failures = _failures(_write(near, far, desk, patience))
-    return [
-        (failures.get(each.id) or _accepted(each, now_ms, desk.reach_ms)) if isinstance(each, Schedule) else each
-        for each in asked
-    ]
-
-
-def _keyed(member: object, twin_of: str | None, desk: Desk, now_ms: int) -> Schedule | InvalidSchedule:
+def _checked(member: object, now_ms: int, rules: request.Rules, token: str | None) -> Request | InvalidSchedule:
     try:
-        wanted = request.parse(member, now_ms, desk.rules, twin_of)
+        return request.parse(member, now_ms, rules, under_token=token is not None)
     except InvalidSchedule as refusal:
         return refusal
-    return keyed(wanted, desk.partition_count, desk.randomness)
 
 
-def _write(near: list[Schedule], far: list[Schedule], desk: Desk, patience: Patience) -> Outcome[Schedule]:
-    """Send the near and store the far, side by side."""
-    total: Outcome[Schedule] = Outcome()
-    if far:
-        remembered = desk.memory.make_sure(desk.partition_count, patience)
+def _take(requests: dict[int, Request], token: str | None, now_ms: int, desk: Desk) -> Taken:
+    """Pack what is far, or under a token whatever may be packed, and give the rest keys of its own."""
+    taken = Taken({}, [])
+    company = {
+        place: each
+        for place, each in requests.items()
+        if each.token is None and (token is not None or each.due_ms - now_ms > desk.reach_ms)
+    }
+    for bundle, members in desk.keyring.bundles(company, token):
+        taken.bundles.append(bundle)
+        taken.schedules.update(members)
+    for place, each in requests.items():
+        if place not in taken.schedules:
+            taken.schedules[place] = desk.keyring.schedule(each, place, token)
+    return taken
+
+
+def _write(taken: Taken, now_ms: int, desk: Desk, patience: Patience) -> dict[str, InvalidSchedule | NotConfirmed]:
+    """Send the near and store the far, side by side; what did not come through, by id."""
+
+    def is_far(thing: Schedule | Bundle) -> bool:
+        return not _is_near(thing.key, now_ms, desk.reach_ms)
+
+    known = {schedule.id: schedule for schedule in taken.schedules.values()}.values()  # Twins become one here.
+    near = [schedule for schedule in known if not is_far(schedule)]
+    items: list[Schedule | Bundle] = [each for each in known if each.index is None and is_far(each)]
+    items += [bundle for bundle in taken.bundles if is_far(bundle)]
+    failures: dict[str, InvalidSchedule | NotConfirmed] = {}
+    if items:
+        remembered = desk.memory.make_sure(desk.keyring.partition_count, patience)
         if remembered.left:
-            total.left, total.why, far = far, remembered.why, []
+            _note(failures, Outcome(left=items, why=remembered.why))
+            items = []
 
-    def work(job: Parcel | list[Schedule]) -> Outcome[Schedule]:
+    def work(job: Parcel | list[Schedule | Bundle]) -> Outcome[Any]:
         return send(job, desk.queues, patience) if isinstance(job, Parcel) else insist(desk.table.put, job, patience)
 
-    shelves = [far[start : start + PARCEL_SCHEDULES_MAX] for start in range(0, len(far), PARCEL_SCHEDULES_MAX)]
-    jobs: list[Parcel | list[Schedule]] = [*parcels(near, desk.queues.output_queue_url), *shelves]
+    shelves = [items[start : start + PARCEL_SCHEDULES_MAX] for start in range(0, len(items), PARCEL_SCHEDULES_MAX)]
+    jobs: list[Parcel | list[Schedule | Bundle]] = [*parcels(near, desk.queues.output_queue_url), *shelves]
     for outcome in desk.crew.run(work, jobs) if len(jobs) > 1 else map(work, jobs):
-        total.add(outcome)
-    return total
+        _note(failures, outcome)
+    return failures
+
+
+def _is_near(key: Key, now_ms: int, reach_ms: int) -> bool:
+    """By the key: the members of a bundle go one way together."""
+    return key.due_ms - now_ms <= reach_ms
+
+
+def _note(failures: dict[str, InvalidSchedule | NotConfirmed], outcome: Outcome[Any]) -> None:
+    for thing, reason in outcome.refused:
+        failures[thing.id] = InvalidSchedule(f"the queue does not take it: {reason}")
+    for thing, reason in outcome.closed:
+        failures[thing.id] = NotConfirmed(f"the queue is gone or closed to us: {reason}")
+    for thing in outcome.left:
+        failures[thing.id] = NotConfirmed(f"AWS did not confirm it in time ({outcome.why}); send it again")
+
+
+def _result(
+    schedule: Schedule, failures: dict[str, InvalidSchedule | NotConfirmed], now_ms: int, reach_ms: int
+) -> Answer:
+    """A member that lies in a bundle has come as far as its bundle has."""
+    failure = failures.get(schedule.id) or failures.get(schedule.key.id)
+    return _refusal(failure) if failure else _accepted(schedule, now_ms, reach_ms)
 
 
 def _accepted(schedule: Schedule, now_ms: int, reach_ms: int) -> Answer:
-    state = "queued" if schedule.due_ms - now_ms <= reach_ms else "stored"
+    state = "queued" if _is_near(schedule.key, now_ms, reach_ms) else "stored"
     return {"id": schedule.id, "timestamp": moments.epoch_s(schedule.due_ms), "state": state}
-
-
-def _failures(outcome: Outcome[Schedule]) -> dict[str, InvalidSchedule | NotConfirmed]:
-    """What did not come through, by id."""
-    failures: dict[str, InvalidSchedule | NotConfirmed] = {}
-    for schedule, reason in outcome.refused:
-        failures[schedule.id] = InvalidSchedule(f"the queue does not take it: {reason}")
-    for schedule, reason in outcome.closed:
-        failures[schedule.id] = NotConfirmed(f"the queue is gone or closed to us: {reason}")
-    for schedule in outcome.left:
-        failures[schedule.id] = NotConfirmed(f"AWS did not confirm it in time ({outcome.why}); send it again")
-    return failures
 
 
 def _refusal(error: Exception) -> Answer:

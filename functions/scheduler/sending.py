@@ -44,11 +44,12 @@ def parcels(schedules: Iterable[Schedule], output_queue_url: str) -> Iterator[Pa
 def send(parcel: Parcel, queues: Queues, patience: Patience) -> Outcome[Schedule]:
     """Send batch by batch. Once the queue is found closed, or time is over, the rest is not tried."""
     total: Outcome[Schedule] = Outcome()
-    for batch in queues.batches(parcel.schedules):
+    for number, batch in enumerate(queues.batches(parcel.schedules)):
         if total.closed:
             total.closed += [(schedule, total.closed[0][1]) for schedule in batch]
-        elif total.left and patience.over():
+        elif number and patience.over():
             total.left += batch
+            total.why = total.why or "time is over"
         else:
             total.add(insist(lambda left: _try(left, parcel.queue_url, queues, patience.now_ms()), batch, patience))
     return total

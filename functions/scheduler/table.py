@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from scheduler.answers import code, confirmed
+from scheduler.bundle import Bundle
 from scheduler.errors import NotConfirmed
 from scheduler.leasing import Lease
 from scheduler.limits import DUE_DIGITS, DYNAMODB_BATCH_WRITES_MAX
@@ -30,14 +31,32 @@ class Table:
     def __init__(self, client: Any, name: str) -> None:
         self._client, self._name = client, name
 
-    def put(self, schedules: Sequence[Schedule]) -> Outcome[Schedule]:
-        return self._write(schedules, [{"PutRequest": {"Item": _item(schedule)}} for schedule in schedules])
+    def put(self, things: Sequence[Schedule | Bundle]) -> Outcome[Schedule | Bundle]:
+        return self._write(things, [{"PutRequest": {"Item": _item(thing)}} for thing in things])
 
     def delete(self, keys: Sequence[Key]) -> Outcome[Key]:
         return self._write(keys, [{"DeleteRequest": {"Key": _key(*key)}} for key in keys])
 
     def put_aside(self, things: Sequence[Aside]) -> Outcome[Aside]:
         return self._write(things, [{"PutRequest": {"Item": _quarantined(aside)}} for aside in things])
+
+    def write_back(self, read: Bundle, kept: Bundle) -> Outcome[Bundle]:
+        """What is left of a bundle, where it is as it was read. Where it is not, somebody else has seen to it."""
+        try:
+            confirmed(
+                self._client.put_item,
+                TableName=self._name,
+                Item=_item(kept),
+                ConditionExpression="#bundle = :read",
+                ExpressionAttributeNames={"#bundle": "bundle"},
+                ExpressionAttributeValues={":read": {"B": read.packed}},
+            )
+        except NotConfirmed as failure:
+            return Outcome(left=[read], why=str(failure))
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":
+                raise
+        return Outcome(done=[read])
 
     def page(self, partition: str, from_sort: str, to_sort: str) -> Page:
         """From `from_sort` on, and before `to_sort`, as it is after every write that was confirmed before."""
@@ -55,15 +74,19 @@ class Table:
             Limit=PAGE_SCHEDULES_MAX,
         )
         schedules: list[Schedule] = []
+        bundles: list[Bundle] = []
         unreadable: list[Aside] = []
         for item in answer["Items"]:
             try:
-                schedules.append(_schedule(item))
+                if "bundle" in item:
+                    bundles.append(_bundle(item))
+                else:
+                    schedules.append(_schedule(item))
             except (KeyError, ValueError) as fault:
                 key = Key(item["partition"]["S"], item["sort"]["S"])
                 unreadable.append(Aside(key, item, f"no schedule: {type(fault).__name__} {fault}"))
         last = answer.get("LastEvaluatedKey")
-        return Page(schedules, unreadable, last["sort"]["S"] + " " if last else None)
+        return Page(schedules, bundles, unreadable, last["sort"]["S"] + " " if last else None)
 
     def remember_partitions(self, counts: Sequence[int]) -> Outcome[int]:
         (count,) = counts
@@ -165,8 +188,11 @@ def _key_of(request: dict[str, Any]) -> Key:
     return Key(item["partition"]["S"], item["sort"]["S"])
 
 
-def _item(schedule: Schedule) -> Item:
-    item = _key(*schedule.key)
+def _item(thing: Schedule | Bundle) -> Item:
+    item = _key(*thing.key)
+    if isinstance(thing, Bundle):
+        return {**item, "bundle": {"B": thing.packed}, "members": {"N": str(thing.count)}}
+    schedule = thing
     item["data"] = {"S": schedule.data}
     if schedule.target is not None:
         item["target"] = {"S": schedule.target}
@@ -177,13 +203,21 @@ def _item(schedule: Schedule) -> Item:
     return item
 
 
-def _schedule(item: Item) -> Schedule:
+def _bundle(item: Item) -> Bundle:
+    return Bundle(_key_in_time(item), item["bundle"]["B"], int(item["members"]["N"]))
+
+
+def _key_in_time(item: Item) -> Key:
     """KeyError or ValueError where the item is none: it is then put aside rather than stopping the feed for ever."""
     key = Key(item["partition"]["S"], item["sort"]["S"])
     if not key.sort[:DUE_DIGITS].isdigit() or key.sort[DUE_DIGITS : DUE_DIGITS + 1] != "#":
         raise ValueError("the sort key is not a moment")
+    return key
+
+
+def _schedule(item: Item) -> Schedule:
     return Schedule(
-        key,
+        _key_in_time(item),
         item["data"]["S"],
         item["target"]["S"] if "target" in item else None,
         item["user"]["S"] if "user" in item else None,
@@ -192,11 +226,13 @@ def _schedule(item: Item) -> Schedule:
 
 
 def _quarantined(aside: Aside) -> Item:
-    """Under the same moment as before, so that it sorts by it, with where it was and why it is here."""
-    item = _item(aside.content) if isinstance(aside.content, Schedule) else dict(aside.content)
+    """Under its moment, so that it sorts by it, with where it was and why it is here. A member of a bundle becomes a
+    schedule of its own, told from its fellows by its index."""
+    content = aside.content
+    sort = content.own_sort if isinstance(content, Schedule) else aside.key.sort
     return {
-        **item,
-        **_key(QUARANTINE, aside.key.sort),
+        **(dict(content) if isinstance(content, dict) else _item(content)),
+        **_key(QUARANTINE, sort),
         "origin": {"S": aside.key.partition},
         "reason": {"S": aside.reason},
     }

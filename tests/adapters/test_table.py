@@ -1,14 +1,17 @@
 """The table by DynamoDB's rules: conditions, pages, and what comes back unprocessed."""
 
+import random
+
 import pytest
 from botocore.exceptions import ClientError
 
 from bending import bend_batch
 from fakes import NOON_MS, schedule
 from scheduler.errors import NotConfirmed
+from scheduler.keying import Keyring
 from scheduler.leasing import Lease
 from scheduler.moving import Aside
-from scheduler.schedule import Key, Schedule, sort_from
+from scheduler.schedule import Key, Request, Schedule, sort_from
 
 EARLIEST, LATEST = sort_from(0), sort_from(NOON_MS * 2)
 
@@ -156,3 +159,53 @@ def test_an_item_that_is_no_schedule_does_not_hide_those_that_are(cloud, item):
     page = cloud.table.page("0", EARLIEST, LATEST)
     assert ([schedule(1)], 1) == (page.schedules, len(page.unreadable))
     assert page.unreadable[0].reason.startswith("no schedule: ")
+
+
+def packed(*requests):
+    """One bundle of these, and its members."""
+    ((bundle, members),) = Keyring(1, random.Random(1), 60_000).bundles(dict(enumerate(requests)), None)
+    return bundle, list(members.values())
+
+
+def test_a_bundle_comes_back_as_it_was_put(cloud):
+    """Beside plain schedules, and its members from it."""
+    bundle, members = packed(Request(NOON_MS, "a"), Request(NOON_MS, "ü🎉", user="me"))
+    cloud.table.put([bundle, schedule(1)])
+    page = cloud.table.page("0", EARLIEST, LATEST)
+    assert ([bundle], [schedule(1)], members) == (page.bundles, page.schedules, page.bundles[0].members())
+
+
+def test_a_full_bundle_is_four_write_units(cloud):
+    """DynamoDB counts names and values; with random data, which packs worst."""
+    requests = [Request(NOON_MS, random.Random(number).randbytes(50).hex()) for number in range(500)]
+    for bundle, _ in Keyring(256, random.Random(1), 60_000).bundles(dict(enumerate(requests)), None):
+        cloud.table.put([bundle])
+    for item in cloud.items():
+        size_bytes = sum(len(name) + len(*value.values()) for name, value in item.items())
+        assert size_bytes <= 4 * 1024
+
+
+def test_what_is_left_of_a_bundle_is_written_where_it_is_as_it_was_read(cloud):
+    """And where another has changed or deleted it, theirs stands."""
+    bundle, members = packed(*[Request(NOON_MS, str(number)) for number in range(4)])
+    cloud.table.put([bundle])
+    kept = bundle.holding(members[1:])
+    assert [bundle] == cloud.table.write_back(bundle, kept).done
+    assert [kept] == cloud.table.page("0", EARLIEST, LATEST).bundles
+
+    assert [bundle] == cloud.table.write_back(bundle, bundle.holding(members[3:])).done
+    assert [kept] == cloud.table.page("0", EARLIEST, LATEST).bundles
+
+    cloud.table.delete([bundle.key])
+    cloud.table.write_back(kept, bundle.holding(members[3:]))
+    assert [] == cloud.items()
+
+
+def test_a_member_is_put_aside_as_a_schedule_of_its_own(cloud):
+    """Under its own moment, told from its fellows by its index."""
+    bundle, members = packed(Request(NOON_MS - 5, "a"), Request(NOON_MS, "b"))
+    cloud.table.put_aside([Aside(bundle.key, member, "too odd") for member in members])
+    tail = bundle.key.sort[15:]
+    assert {(f"{sort_from(NOON_MS - 5)}{tail}-0", "a"), (f"{sort_from(NOON_MS)}{tail}-1", "b")} == {
+        (item["sort"]["S"], item["data"]["S"]) for item in cloud.items()
+    }

@@ -6,9 +6,11 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from scheduler.bundle import Bundle
 from scheduler.crew import Alone
 from scheduler.errors import NotConfirmed
 from scheduler.failures import Report
+from scheduler.keying import Keyring
 from scheduler.leasing import Lease
 from scheduler.moving import Aside
 from scheduler.outcome import Outcome
@@ -60,16 +62,16 @@ class FakeTable:
     """Pages of `page_schedules_max`; `down` fails that many calls of each kind."""
 
     page_schedules_max: int = 1000
-    items: dict[Key, Schedule | Aside] = field(default_factory=dict)
+    items: dict[Key, Schedule | Bundle | Aside] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
     partitions: int = 0
     aside: list[Aside] = field(default_factory=list)
     undone: Callable[[Key], bool] = lambda key: False
     down: bool = False
 
-    def put(self, schedules: Sequence[Schedule]) -> Outcome[Schedule]:
-        outcome: Outcome[Schedule] = Outcome(why="throttled")
-        for each in schedules:
+    def put(self, things: Sequence[Schedule | Bundle]) -> Outcome[Schedule | Bundle]:
+        outcome: Outcome[Schedule | Bundle] = Outcome(why="throttled")
+        for each in things:
             if self.down or self.undone(each.key):
                 outcome.left.append(each)
             else:
@@ -91,6 +93,13 @@ class FakeTable:
         self.aside += things
         return Outcome(done=list(things))
 
+    def write_back(self, read: Bundle, kept: Bundle) -> Outcome[Bundle]:
+        if self.down or self.undone(read.key):
+            return Outcome(left=[read], why="throttled")
+        if self.items.get(read.key) == read:
+            self.items[read.key] = kept
+        return Outcome(done=[read])
+
     def page(self, partition: str, from_sort: str, to_sort: str) -> Page:
         if self.down:
             raise NotConfirmed("throttled")
@@ -99,6 +108,7 @@ class FakeTable:
         more = len(keys) > len(found)
         return Page(
             [each for each in found if isinstance(each, Schedule)],
+            [each for each in found if isinstance(each, Bundle)],
             [each for each in found if isinstance(each, Aside)],
             found[-1].key.sort + " " if more else None,
         )
@@ -173,4 +183,5 @@ class FakeQueues:
 
 
 def desk(table: FakeTable, queues: FakeQueues, rules: Rules = Rules(), partition_count: int = 4) -> Desk:
-    return Desk(table, Memory(table), queues, Alone(), random.Random(1), rules, partition_count, 900_000)
+    keyring = Keyring(partition_count, random.Random(1), 60_000)
+    return Desk(table, Memory(table), queues, Alone(), rules, keyring, 900_000)

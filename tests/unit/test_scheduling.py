@@ -101,7 +101,8 @@ def test_a_batch_that_is_none_is_refused_whole(schedule, queues, event, says):
 def test_10000_schedules_are_one_batch(schedule, table):
     """The most that one call takes."""
     answer = schedule([{"delay": 1000, "data": "x"}] * 10_000)
-    assert 10_000 == answer["accepted"] == len(table.items)
+    assert 10_000 == answer["accepted"] == len({result["id"] for result in answer["results"]})
+    assert 10_000 == sum(bundle.count for bundle in table.items.values())
 
 
 def test_far_twins_under_one_token_are_stored_once(schedule, table):
@@ -124,7 +125,7 @@ def test_a_batch_sent_again_with_its_token_is_stored_once(schedule, table):
     batch = {"schedules": [{"timestamp": NOON_S + 5000, "data": "x"}] * 3, "token": "t"}
     first, second = schedule(batch), schedule(batch)
     assert first == second
-    assert 3 == len(table.items)
+    assert (3, 1) == (len({result["id"] for result in first["results"]}), len(table.items))
 
 
 def test_a_delay_in_a_batch_with_a_token_is_refused(schedule):

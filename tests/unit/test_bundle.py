@@ -1,0 +1,168 @@
+"""Bundles: what goes in comes out, none is too large to unpack, and no hostile one does harm."""
+
+import json
+import random
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import NOON_MS, OTHER_ARN, schedule
+from scheduler import bundle
+from scheduler.bundle import MEMBERS_MAX, PACKED_BYTES_MAX, UNPACKED_BYTES_MAX, Bundle, Unpackable
+from scheduler.keying import Keyring
+from scheduler.limits import DATA_BYTES_MAX
+from scheduler.schedule import Request
+
+SPAN_MS = 60_000
+
+
+def pack(requests, token=None, span_ms=SPAN_MS, seed=1):
+    """The bundles of a batch, each with its members by place."""
+    keyring = Keyring(4, random.Random(seed), span_ms)
+    return list(keyring.bundles(dict(enumerate(requests)), token))
+
+
+def hexadecimal(number):
+    return Request(NOON_MS, random.Random(number).randbytes(50).hex())
+
+
+text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
+requests = st.lists(
+    st.builds(
+        Request,
+        st.integers(NOON_MS, NOON_MS + 200_000),
+        text,
+        st.none() | st.just(OTHER_ARN),
+        st.none() | text,
+        st.none() | st.integers(0, 10**9),
+    ),
+    max_size=60,
+)
+
+
+@given(requests, st.none() | text)
+def test_every_member_comes_out_as_it_was_asked_for(batch, token):
+    """With its own moment, data, target, user and expiry; in one bundle, or in none where it has no company."""
+    seen = set()
+    for packed, members in pack(batch, token):
+        assert packed.count == len(members) > 1
+        assert packed.members() == list(members.values())
+        for place, member in members.items():
+            asked = batch[place]
+            assert (asked.due_ms, asked.data, asked.target, asked.user, asked.expires_after_ms) == (
+                member.due_ms,
+                member.data,
+                member.target,
+                member.user,
+                member.expires_after_ms,
+            )
+            assert place not in seen
+            seen.add(place)
+
+
+@given(requests)
+def test_a_bundle_keeps_its_bounds(batch):
+    """Key of its latest, span, size packed and unpacked, one queue."""
+    for packed, members in pack(batch):
+        dues_ms = [member.due_ms for member in members.values()]
+        assert packed.key.due_ms == max(dues_ms)
+        assert max(dues_ms) - min(dues_ms) <= SPAN_MS
+        assert 1 == len({member.target for member in members.values()})
+        assert len(packed.packed) <= PACKED_BYTES_MAX
+        assert packed.count <= MEMBERS_MAX
+        assert len(zlib.decompress(packed.packed)) <= UNPACKED_BYTES_MAX
+
+
+def test_a_member_is_known_by_the_key_and_its_index():
+    """`<partition>-<15 digits>-<16 hex>-<index>`, the digits those of the latest member."""
+    ((packed, members),) = pack([Request(NOON_MS, "a"), Request(NOON_MS + 5, "b")])
+    assert [f"{packed.key.id}-0", f"{packed.key.id}-1"] == [member.id for member in members.values()]
+    assert packed.key.id.split("-")[1] == f"{NOON_MS + 5:015d}"
+
+
+def test_random_data_is_packed_by_whole_batches_of_sqs():
+    """A hundred bytes of hex come to less than 60 in a bundle; tens, because that is what a call carries."""
+    counts = [packed.count for packed, _ in pack([hexadecimal(number) for number in range(1000)])]
+    assert 1000 == sum(counts)
+    assert all(count % 10 == 0 for count in counts)
+    assert min(counts[:-1]) >= 60
+
+
+def test_much_that_looks_alike_is_bounded_by_number():
+    """Five hundred members, whatever would fit."""
+    assert [500, 500] == [packed.count for packed, _ in pack([Request(NOON_MS, "x" * 100)] * 1000)]
+
+
+def test_strings_of_one_letter_do_not_unpack_into_more_than_a_feed_can_hold():
+    """Fifteen of 256 KiB would pack into 4 KB: each stays alone, and so do two of half the size."""
+    assert [] == pack([Request(NOON_MS, "x" * DATA_BYTES_MAX)] * 15)
+    assert [] == pack([Request(NOON_MS, "x" * (DATA_BYTES_MAX // 2))] * 15)
+    assert [2] * 7 == [packed.count for packed, _ in pack([Request(NOON_MS, "x" * 130_000)] * 15)]
+
+
+def test_what_is_due_too_far_apart_is_not_packed_together():
+    """A millisecond beyond the span; and without a span only what is due at one instant."""
+    apart = [Request(NOON_MS, "a"), Request(NOON_MS + SPAN_MS + 1, "b")]
+    assert [] == pack(apart)
+    assert 1 == len(pack([apart[0], Request(NOON_MS + SPAN_MS, "b")]))
+    assert [] == pack([apart[0], Request(NOON_MS + 1, "b")], span_ms=0)
+    assert 1 == len(pack([apart[0]] * 2, span_ms=0))
+
+
+@pytest.mark.parametrize(
+    ("reach_ms", "interval_ms", "span_ms"),
+    [(900_000, 600_000, 60_000), (900_000, 840_000, 15_000), (90_000, 60_000, 7_500), (60_000, 60_000, 0), (5, 9, 0)],
+)
+def test_the_span_is_a_quarter_of_what_the_reach_leaves(reach_ms, interval_ms, span_ms):
+    """A minute at most, and nothing where the reach leaves nothing."""
+    assert span_ms == bundle.span_ms_max(reach_ms, interval_ms)
+
+
+def test_the_same_batch_under_its_token_packs_into_the_same_bundles():
+    """Whatever chance says; other data, another token or none makes other keys."""
+    batch = [hexadecimal(number) for number in range(100)]
+    again = pack(batch, "t", seed=2)
+    assert pack(batch, "t", seed=1) == again
+    for other in (pack(batch, "u"), pack(batch), pack([*batch[:50], Request(NOON_MS, "?"), *batch[51:]], "t")):
+        assert not {packed.key for packed, _ in other} & {packed.key for packed, _ in again[:1]}
+
+
+def test_two_bundles_of_one_batch_that_hold_the_same_have_two_keys():
+    """A thousand alike are two bundles of five hundred, not one written twice."""
+    assert 2 == len({packed.key for packed, _ in pack([Request(NOON_MS, "x")] * 1000, "t")})
+
+
+def test_what_is_left_of_a_bundle_keeps_its_indexes():
+    """So that a member has the same id when it comes out at last."""
+    ((packed, members),) = pack([Request(NOON_MS, str(number), user="me") for number in range(5)])
+    kept = [members[1], members[4]]
+    left = packed.holding(kept)
+    assert (packed.key, 2, kept) == (left.key, left.count, left.members())
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"",
+        b"junk",
+        zlib.compress(b"junk"),
+        zlib.compress(b"[]")[:-1],
+        zlib.compress(b"5"),
+        zlib.compress(b"[5]"),
+        zlib.compress(b"[[]]"),
+        zlib.compress(b"[[0,1]]"),
+        zlib.compress(b'[["0",1,"x"]]'),
+        zlib.compress(b'[[0,1.5,"x"]]'),
+        zlib.compress(b'[[0,1,{"a":1}]]'),
+        zlib.compress(b"\xff\xfe"),
+        zlib.compress(json.dumps([[0, NOON_MS, "x" * UNPACKED_BYTES_MAX]]).encode()),
+        zlib.compress(b"0" * 10**8),
+    ],
+    ids=range(14),
+)
+def test_what_is_no_bundle_is_told_in_words_and_not_unpacked_without_end(packed):
+    """Whoever wrote it; a bomb is left alone at the size that a bundle may have."""
+    with pytest.raises(Unpackable):
+        Bundle(schedule(1).key, packed, 1).members()

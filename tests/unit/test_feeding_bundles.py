@@ -1,0 +1,179 @@
+"""The feed and bundles: every member comes out once, whatever becomes of its fellows."""
+
+import json
+import random
+
+import pytest
+
+from fakes import NOON_MS, OTHER, OTHER_ARN, Clock, FakeQueues, FakeTable, desk
+from scheduler.bundle import Bundle
+from scheduler.errors import NotConfirmed
+from scheduler.keying import Keyring
+from scheduler.moving import CLOSED_MS_MAX
+from scheduler.request import Rules
+from scheduler.schedule import Request
+from scheduler.scheduling import accept
+from test_feeding import Feeding
+
+
+@pytest.fixture
+def feeding_():
+    return Feeding()
+
+
+def put(feeding_, *requests):
+    """One bundle of these in partition 0."""
+    ((packed, members),) = Keyring(1, random.Random(len(requests)), 60_000).bundles(dict(enumerate(requests)), None)
+    feeding_.table.put([packed])
+    return packed, list(members.values())
+
+
+def data(*numbers, due_ms=NOON_MS, **fields):
+    return [Request(due_ms, f"data {number}", **fields) for number in numbers]
+
+
+def test_all_members_go_out_at_their_own_moments_and_the_bundle_goes(feeding_):
+    """The delay is each one's own; the key told only the latest."""
+    put(feeding_, *data(1, due_ms=NOON_MS + 100_000), *data(2, due_ms=NOON_MS + 130_000))
+    tally = feeding_.feed()
+    assert {("data 1", 100), ("data 2", 130)} == {(data, delay_s) for _, data, delay_s in feeding_.queues.sent}
+    assert (2, 1, {}) == (tally.sent, tally.deleted, feeding_.table.items)
+
+
+def test_of_a_partly_confirmed_bundle_only_what_is_left_is_written_back(feeding_):
+    """No confirmed member is sent again, and the one that was not keeps its id."""
+    packed, members = put(feeding_, *data(1, 2, 3))
+    feeding_.queues.failing = {"data 2": 1000}
+    with pytest.raises(NotConfirmed):
+        feeding_.feed()
+    assert [members[1]] == feeding_.table.items[packed.key].members()
+
+    feeding_.queues.failing = {}
+    feeding_.feed()
+    assert ["data 1", "data 2", "data 3"] == feeding_.queues.data
+    assert {} == feeding_.table.items
+
+
+def test_a_bundle_that_is_not_as_it_was_read_is_not_written_back(feeding_):
+    """Another feed has sent the rest meanwhile, or somebody has taken a member out: theirs stands."""
+    packed, _ = put(feeding_, *data(1, 2))
+    feeding_.queues.failing = {"data 2": 1000}
+    write_back = feeding_.table.write_back
+
+    def too_late(read, kept):
+        del feeding_.table.items[packed.key]
+        return write_back(read, kept)
+
+    feeding_.table.write_back = too_late
+    with pytest.raises(NotConfirmed):
+        feeding_.feed()
+    assert {} == feeding_.table.items
+
+
+def test_one_bad_member_is_put_aside_without_its_neighbours(feeding_):
+    """As a schedule of its own, with its id and its moment."""
+    _, members = put(feeding_, *data(1, 2, 3))
+    feeding_.queues.refused = {"data 2"}
+    tally = feeding_.feed()
+    assert [members[1]] == [aside.content for aside in feeding_.table.aside]
+    assert (["data 1", "data 3"], {}, 1) == (feeding_.queues.data, feeding_.table.items, tally.quarantined)
+
+
+def test_an_expired_member_is_reported_and_the_others_go_out(feeding_):
+    """Each by its own expires_after."""
+    put(feeding_, *data(1, due_ms=NOON_MS - 9_000, expires_after_ms=5_000), *data(2, due_ms=NOON_MS - 9_000))
+    feeding_.feed()
+    (report,) = [json.loads(report.body()) for report in feeding_.queues.reports]
+    assert ("expired", "data 1", ["data 2"]) == (report["reason"], report["schedule"]["data"], feeding_.queues.data)
+    assert {} == feeding_.table.items
+
+
+def test_a_bundle_for_a_closed_queue_waits_whole_and_is_put_aside_after_a_day(feeding_):
+    """As each of its members would."""
+    packed, members = put(feeding_, *data(1, 2, target=OTHER_ARN, due_ms=NOON_MS - CLOSED_MS_MAX))
+    feeding_.queues.closed = {OTHER}
+    assert 2 == feeding_.feed().closed
+    assert [packed] == list(feeding_.table.items.values())
+
+    feeding_.clock.now_ms += 1
+    assert 2 == feeding_.feed().quarantined
+    assert (members, {}) == ([aside.content for aside in feeding_.table.aside], feeding_.table.items)
+
+
+def test_what_is_no_bundle_is_put_aside_whole(feeding_):
+    """And the feed goes on."""
+    packed, _ = put(feeding_, *data(1, 2))
+    feeding_.table.items[packed.key] = Bundle(packed.key, b"junk", 2)
+    put(feeding_, *data(3, 4, 5))
+    feeding_.feed()
+    assert ([b"junk"], ["data 3", "data 4", "data 5"]) == (
+        [aside.content.packed for aside in feeding_.table.aside],
+        feeding_.queues.data,
+    )
+
+
+def test_a_million_bytes_of_one_letter_are_unpacked_one_bundle_at_a_time(feeding_):
+    """A page of bundles is held packed."""
+    requests = [Request(NOON_MS, "x" * 130_000)] * 40
+    for packed, _ in Keyring(1, random.Random(1), 60_000).bundles(dict(enumerate(requests)), None):
+        feeding_.table.put([packed])
+    assert sum(len(each.packed) for each in feeding_.table.items.values()) < 20_000
+    assert 40 == feeding_.feed().sent
+
+
+def test_a_batch_is_packed_stored_fed_and_comes_out_under_the_ids_of_its_answer():
+    """The whole way, with two moments in it."""
+    clock, table, queues = Clock(), FakeTable(), FakeQueues()
+    taking = desk(table, queues, Rules(frozenset({OTHER_ARN}), "eu-central-1"), partition_count=1)
+    batch = [{"timestamp": NOON_MS / 1000 + 1000 + number % 2, "data": f"data {number}"} for number in range(100)]
+    answer = accept(batch, taking, clock.patience())
+    assert {"stored"} == {result["state"] for result in answer["results"]}
+
+    feeding_ = Feeding()
+    feeding_.table, feeding_.clock = table, Clock(NOON_MS + 400_000)
+    ids = []
+    send = feeding_.queues.send
+    feeding_.queues.send = lambda url, schedules, now_ms: (
+        ids.extend(s.id for s in schedules) or send(url, schedules, now_ms)
+    )
+    feeding_.feed()
+    assert sorted(result["id"] for result in answer["results"]) == sorted(ids)
+    assert sorted(member["data"] for member in batch) == feeding_.queues.data
+
+
+def test_a_batch_sent_again_when_part_of_it_has_come_near_keeps_its_ids():
+    """Under its token: stored ones overwrite themselves, near ones go out under the ids that they had."""
+    clock, table, queues = Clock(), FakeTable(), FakeQueues()
+    taking = desk(table, queues, partition_count=4)
+    dues_s = [NOON_MS / 1000 + seconds for seconds in (5, 6, 950, 951, 5000, 5001)]
+    batch = {"schedules": [{"timestamp": due_s, "data": str(due_s)} for due_s in dues_s], "token": "t"}
+    first = accept(batch, taking, clock.patience())
+    stored = dict(table.items)
+    clock.now_ms += 100_000
+    second = accept(batch, taking, clock.patience())
+    assert [result["id"] for result in first["results"]] == [result["id"] for result in second["results"]]
+    assert ["queued"] * 2 + ["stored"] * 4 == [result["state"] for result in first["results"]]
+    assert ["queued"] * 4 + ["stored"] * 2 == [result["state"] for result in second["results"]]
+    assert stored == table.items
+
+
+def test_a_bundle_that_is_not_confirmed_is_not_accepted_and_each_member_is_told_so():
+    """Its members are in one item: they came through together or not at all."""
+    table, queues = FakeTable(), FakeQueues()
+    taking = desk(table, queues)
+    table.undone = lambda key: True
+    answer = accept([{"delay": 5000, "data": "x"}] * 3, taking, Clock().patience())
+    assert ["NotConfirmed"] * 3 == [result["error"] for result in answer["results"]]
+
+
+def test_schedules_with_a_token_of_their_own_and_single_ones_stay_plain():
+    """A repeat of one must find itself."""
+    table = FakeTable()
+    taking = desk(table, FakeQueues())
+    accept(
+        [{"timestamp": NOON_MS / 1000 + 5000, "data": "x", "token": str(n)} for n in range(3)],
+        taking,
+        Clock().patience(),
+    )
+    accept({"delay": 5000, "data": "x"}, taking, Clock().patience())
+    assert [None] * 4 == [each.index for each in table.items.values()]
