@@ -4,6 +4,7 @@ import random
 import time
 
 import boto3
+import pytest
 
 from bending import bend_batch
 from fakes import desk
@@ -15,7 +16,8 @@ from scheduler.scheduling import accept
 from scheduler.table import Table
 
 
-def test_one_percent_of_partial_failures_loses_nothing_and_leaves_nothing_behind(stack, table, output_queue):
+@pytest.mark.parametrize("bundled", [False, True], ids=["plain", "bundled"])
+def test_one_percent_of_partial_failures_loses_and_leaves_nothing(stack, table, output_queue, bundled):
     """In both batch calls, of the schedule function and of the feed; and none comes out twice."""
     chance = random.Random(1)
     dynamodb, sqs = fresh_client(stack, "dynamodb"), fresh_client(stack, "sqs")
@@ -38,8 +40,11 @@ def test_one_percent_of_partial_failures_loses_nothing_and_leaves_nothing_behind
     schedules, queues = Table(dynamodb, table.name), Queues(sqs, output_queue.url)
     now_s = time.time()
     batch = [{"timestamp": int(now_s) + 1000, "data": str(number)} for number in range(10_000)]
+    if not bundled:
+        batch = [{**member, "token": member["data"]} for member in batch]
     taken_in = accept(batch, desk(schedules, queues, partition_count=2), patience(now_s))
-    assert 10_000 == taken_in["accepted"] == len(table.items())
+    assert 10_000 == taken_in["accepted"]
+    assert (20 if bundled else 10_000) == len(table.items())
 
     line = feeding.Line(schedules, queues, Alone(), 900_000, lambda payload, _: None)
     for partition in "01":

@@ -145,16 +145,17 @@ def test_partitions_beyond_a_lowered_count_are_fed_on_a_running_stack(make_stack
     """8 to 2 and back with schedules in all partitions: nothing is orphaned."""
     stack = make_stack(PartitionCount=8)
     output, table = queue_of(stack, "OutputQueueUrl"), table_of(stack)
-    expected = set()
+    expected, due_s = set(), time.time() + 5000
     for count in (8, 2, 8):
         stack = stack.update({"PartitionCount": count})
-        stored = stack.invoke("ScheduleFunction", [{"delay": 5000, "data": "far"}] * 100)
+        far = [{"timestamp": int(due_s), "data": "far", "token": f"{count} {number}"} for number in range(100)]
+        stored = stack.invoke("ScheduleFunction", far)  # Each on its own, for its token's sake.
         partitions = {result["id"].split("-")[0] for result in stored["results"]}
         assert {str(partition) for partition in range(count)} == partitions
         expected |= {put_due(table, count * 100 + number, time.time(), str(number)) for number in range(8)}
         assert {"feeds": 8} == stack.invoke("TriggerFunction", {})
     assert expected == {message.id for message in output.receive(len(expected))}
-    assert 300 == len(table.items())
+    assert 200 == len(table.items())  # The same tokens over eight partitions are the same schedules.
 
 
 def test_a_feed_goes_on_by_itself_for_more_than_16_hops(make_stack, queue_of, table_of):
@@ -205,3 +206,21 @@ def test_the_user_is_required_where_the_owner_says_so(make_stack):
     with pytest.raises(FunctionFailed, match="user is missing, and this stack requires it"):
         stack.invoke("ScheduleFunction", {"delay": 1, "data": "x"})
     assert "queued" == stack.invoke("ScheduleFunction", {"delay": 1, "data": "x", "user": "me"})["state"]
+
+
+def test_a_far_batch_is_bundled_fed_and_comes_out_under_the_ids_of_its_answer(make_stack, queue_of, table_of):
+    """With a reach of five seconds, so that the whole way takes twelve; sent twice under a token, it comes out once."""
+    stack = make_stack(ReachSeconds=5)
+    output, table = queue_of(stack, "OutputQueueUrl"), table_of(stack)
+    due_s = int(time.time()) + 12
+    batch = {"schedules": [{"timestamp": due_s, "data": f"{n} 🎉"} for n in range(300)], "token": "t"}
+    answer = stack.invoke("ScheduleFunction", batch)
+    assert answer == stack.invoke("ScheduleFunction", batch)
+    assert {"stored"} == {result["state"] for result in answer["results"]}
+    assert len(table.items()) < 10
+    time.sleep(max(0.0, due_s - 4 - time.time()))
+    stack.invoke("TriggerFunction", {})
+    messages = output.receive(300, within_s=30)
+    assert {(r["id"], f"{n} 🎉") for n, r in enumerate(answer["results"])} == {(m.id, m.body) for m in messages}
+    assert all(message.lateness_s >= 0 for message in messages)
+    assert (300, []) == (len(messages), table.items())
