@@ -49,7 +49,7 @@ def test_one_percent_of_partial_failures_loses_and_leaves_nothing(stack, table, 
     line = feeding.Line(schedules, queues, Alone(), 900_000, lambda payload, _: None)
     for partition in "01":
         tally = feeding.feed(feeding.Order(partition), line, patience(now_s + 1000), partition)
-        assert (tally.sent, 0) == (tally.deleted, tally.left)
+        assert 0 == tally.left
     bodies = [message.body for message in output_queue.receive(10_000, within_s=120)]
     assert sorted(map(str, range(10_000))) == sorted(bodies)
     assert [] == table.items()
