@@ -1,10 +1,12 @@
 """Lambda: feed one partition. The trigger, or the feed itself, invokes it: {"partition": "3", "until": 1564378340}."""
 
+import functools
 from dataclasses import asdict
 from typing import Any
 
 from scheduler import config, feeding, moving, world
 from scheduler.functions import Function
+from scheduler.patience import Patience
 from scheduler.queues import Queues
 from scheduler.table import Table
 
@@ -15,12 +17,19 @@ outside = world.outside()
 table = Table(outside.client("dynamodb", CREW_WIDTH), settings.table_name)
 queues = Queues(outside.client("sqs", CREW_WIDTH), settings.output_queue_url, settings.failure_queue_url)
 crew = outside.crew(CREW_WIDTH)
-functions = outside.client("lambda", 1)
+
+
+@functools.cache
+def functions() -> Any:
+    """Made at first use: most feeds get through in one go."""
+    return outside.client("lambda", 1)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    again = Function(functions, context.function_name)
-    line = feeding.Line(table, queues, crew, settings.reach_ms, again.invoke)
+    def again(order: dict[str, Any], patience: Patience) -> None:
+        Function(functions(), context.function_name).invoke(order, patience)
+
+    line = feeding.Line(table, queues, crew, settings.reach_ms, again)
     patience = outside.patience(context, moving.RESERVE_S)
     holder = f"{outside.randomness.getrandbits(64):016x}"
     return asdict(feeding.feed(feeding.Order.read(event), line, patience, holder))

@@ -18,7 +18,9 @@ crew = outside.crew(CREW_WIDTH)
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     patience = outside.patience(context, RESERVE_S)
-    begun_s = moments.from_event_time(event["time"]) if "time" in event else outside.clock()
-    until_s = begun_s + settings.feed_interval_s
+    if "time" in event:
+        until_s = moments.from_event_time(event["time"]) + settings.feed_interval_s
+    else:
+        until_s = outside.clock() + triggering.BY_HAND_S
     feeds = triggering.trigger(until_s, settings.partition_count, table, crew, feed.invoke, patience)
     return {"feeds": feeds}

@@ -52,4 +52,4 @@ def passing(error_code: str, status: int) -> bool:
 
 def code(failure: ClientError) -> str:
     """Without the prefix that the older protocol of SQS has: AWS.SimpleQueueService.NonExistentQueue."""
-    return str(failure.response.get("Error", {}).get("Code", "Unknown")).rpartition(".")[2]
+    return str(failure.response.get("Error", {}).get("Code", "Unknown")).removeprefix("AWS.SimpleQueueService.")

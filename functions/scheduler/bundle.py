@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler.schedule import Key, Request, Schedule
+from scheduler.targets import unfit
 
 PACKED_BYTES_MAX = 4_000
 """With the names, the key and the count beside it, four kilobytes: as many write units for the whole bundle."""
@@ -78,7 +79,9 @@ def _member(key: Key, fields: list[Any]) -> Schedule:
     index, due_ms, data, target, user, expires_after_ms = [*fields, None, None, None][:6]
     if type(index) is not int or type(due_ms) is not int or type(data) is not str:
         raise TypeError("a member is not of the types that members have")
-    return Schedule(key, data, target, user, expires_after_ms, index, due_ms)
+    if unfit(data, target):
+        raise ValueError(unfit(data, target))
+    return Schedule(key, due_ms, data, target, user, expires_after_ms, index)
 
 
 def _text(*fields: object) -> str:

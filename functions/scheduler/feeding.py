@@ -18,7 +18,7 @@ from scheduler.leasing import Lease
 from scheduler.limits import PARTITIONS_MAX
 from scheduler.moving import Mover, Tally
 from scheduler.patience import Patience
-from scheduler.reading import Position, Reader
+from scheduler.reading import Position, Reader, Strand, Task
 
 
 class Table(leasing.Table, moving.Table, reading.Table, Protocol):
@@ -59,7 +59,7 @@ class Line:
 def feed(order: Order, line: Line, patience: Patience, holder: str) -> Tally:
     """Move what is within reach; the tally says what became of it. Zero of everything where another feed is at it."""
     ends_ms = int((patience.deadline_s + moving.RESERVE_S) * 1000)
-    lease = Lease(order.partition, str(order.until_s), holder, ends_ms)
+    lease = Lease(order.partition, int((order.until_s or 0) * 1000), holder, ends_ms)
     if not leasing.take(lease, line.table, patience, order.inherited):
         log.outcome("doubled", partition=order.partition)
         return Tally()
@@ -77,20 +77,25 @@ def feed(order: Order, line: Line, patience: Patience, holder: str) -> Tally:
 
 def _move(reader: Reader, line: Line, patience: Patience) -> Tally:
     total, mover = Tally(), Mover(line.table, line.queues, patience)
-    for tally in line.crew.run(mover.work, reader.jobs(line.queues.output_queue_url)):
+
+    def work(task: Task) -> tuple[Strand, str, Tally]:
+        return task.strand, task.page_sort, mover.work(task.job)
+
+    for strand, page_sort, tally in line.crew.run(work, reader.tasks(line.queues.output_queue_url)):
         total.add(tally)
+        if tally.left:
+            reader.again(strand, page_sort)
     return total
 
 
 def _go_on(order: Order, reader: Reader, tally: Tally, line: Line, patience: Patience, holder: str) -> bool:
-    """Whether a continuation has the lease now. It tries again what this run left, but only where this run got through
+    """Whether a continuation has the lease now. It takes up what this run left, but only where this run got through
     with something: against a wall, Lambda's retry with its waits is the better one to come back."""
-    unfinished = reader.more or tally.left > 0
-    wanted = unfinished and order.until_s is not None and patience.clock() < order.until_s
-    if wanted and not (tally.left and not tally.deleted):
-        position = reader.position if not tally.left else order.start
-        line.invoke_again(order.followed_by(holder, position), patience)
+    in_time = order.until_s is not None and patience.clock() < order.until_s
+    if reader.more and in_time and (tally.deleted or not tally.left):
+        line.invoke_again(order.followed_by(holder, reader.position), patience)
         return True
-    if tally.left:
-        raise NotConfirmed(f"partition {order.partition}: {tally.left} schedules were not confirmed: {tally.why}")
+    if tally.left or tally.held:
+        count = tally.left + tally.held
+        raise NotConfirmed(f"partition {order.partition}: {count} schedules were not confirmed: {tally.why}")
     return False

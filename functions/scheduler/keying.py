@@ -34,7 +34,7 @@ class Keyring:
         else:
             facts = [request.due_ms, request.data, request.target, request.user, request.expires_after_ms]
             key = repeatable_key(request.due_ms, self.partition_count, [*identity, *facts])
-        return Schedule(key, request.data, request.target, request.user, request.expires_after_ms)
+        return Schedule(key, request.due_ms, request.data, request.target, request.user, request.expires_after_ms)
 
     def bundles(
         self, requests: Mapping[int, Request], token: str | None
@@ -60,7 +60,7 @@ class Keyring:
         else:
             key = repeatable_key(due_ms, self.partition_count, ["bundle", token, first, *texts])
         return Bundle(key, blob, len(members)), {
-            place: Schedule(key, each.data, each.target, each.user, each.expires_after_ms, index, each.due_ms)
+            place: Schedule(key, each.due_ms, each.data, each.target, each.user, each.expires_after_ms, index)
             for index, (place, each) in enumerate(members)
         }
 

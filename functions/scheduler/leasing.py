@@ -1,9 +1,9 @@
 """One feed at a time per partition: two would send everything twice.
 
 A lease is a conditional write that lasts as long as its feed may run. A second feed of the same tick ends (it is a
-doubled invocation), one of another tick comes back by Lambda's retry, and a continuation takes over the lease of the
-feed that invoked it, once. A crash leaves a lease that runs out before Lambda's retry, 60 s later. The lease saves
-repeats, no promise hangs on it: where it cannot be written, the feed goes on without.
+doubled invocation), so does one of an older tick, one of the next comes back by Lambda's retry, and a continuation
+takes over the lease of the feed that invoked it, once. A crash leaves a lease that runs out before Lambda's retry, 60 s
+later. The lease saves repeats, no promise hangs on it: where it cannot be written, the feed goes on without.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from scheduler.patience import Patience, ask
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who feeds which partition, for which tick, until when."""
+    """Who feeds which partition, and until when. `until_ms` tells ticks apart: it is when the next one comes."""
 
     partition: str
-    tick: str
+    until_ms: int
     holder: str
     ends_ms: int
 
@@ -39,9 +39,9 @@ def take(lease: Lease, table: Table, patience: Patience, inherited: str | None) 
         return True
     if standing is None or standing.holder == lease.holder:  # Ours, if by a write that we had no answer to.
         return True
-    if standing.tick == lease.tick:
+    if standing.until_ms >= lease.until_ms:
         return False
-    raise PartitionBusy(f"partition {lease.partition} is held by the feed of another tick")
+    raise PartitionBusy(f"partition {lease.partition} is held by the feed of the tick before")
 
 
 def end(lease: Lease, table: Table) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_UP, Decimal
 
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import DUE_MS_MAX
@@ -19,8 +19,15 @@ DELAY_WANTED = "a number of seconds from now, 0 or more"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-# fromisoformat takes any character between date and time and guesses at digits alone; this keeps it to ISO 8601.
-_ISO_8601 = re.compile(r"(\d{4}-\d{2}-\d{2}|\d{8}|\d{4}-?W\d{2}-?\d)([Tt ][\d:.,]+([Zz]|[+-][\d:]+)?)?", re.ASCII)
+# fromisoformat takes any character between date and time, and reads 08.5 as eight hours and half a second.
+_ISO_8601 = re.compile(
+    r"(?P<date>\d{4}-\d{2}-\d{2}|\d{8}|\d{4}-?W\d{2}-?\d)"
+    r"([Tt ](?P<clock>\d{2}:\d{2}:\d{2}|\d{2}:\d{2}(?![.,])|\d{6}|\d{4}(?![.,])|\d{2}(?![.,]))([.,](?P<fraction>\d+))?"
+    r"(?P<offset>[Zz]|[+-]\d{2}(:?[0-5]\d)?)?)?",
+    re.ASCII,
+)
+_MILLISECONDS_SINCE_2001 = 1_000_000_000_000
+"""A number from here on is more likely milliseconds than a moment after the year 33658."""
 
 
 def due_ms_from_timestamp(value: object) -> int:
@@ -29,7 +36,8 @@ def due_ms_from_timestamp(value: object) -> int:
     if due_ms < 0:
         raise InvalidSchedule(f"timestamp is {shown(value)}, before 1970; wanted: {TIMESTAMP_WANTED}")
     if due_ms > DUE_MS_MAX:
-        hint = "; it looks like milliseconds: divide by 1000" if due_ms <= DUE_MS_MAX * 1000 else ""
+        milliseconds = not isinstance(value, str) and _MILLISECONDS_SINCE_2001 <= due_ms // 1000 <= DUE_MS_MAX
+        hint = "; it looks like milliseconds: divide by 1000" if milliseconds else ""
         raise InvalidSchedule(f"timestamp is {shown(value)}, past the year 9999{hint}; wanted: {TIMESTAMP_WANTED}")
     return due_ms
 
@@ -71,14 +79,21 @@ def _milliseconds(field: str, value: object, wanted: str) -> int:
     if not math.isfinite(value):
         raise InvalidSchedule(f"{field} is {shown(value)}; wanted: {wanted}")
     # By way of the shortest decimal, which is what the caller wrote: 0.123 * 1000 as a float would not be 123.
-    return int((Decimal(repr(value)) * 1000).to_integral_value(ROUND_CEILING))
+    return _rounded(Decimal(repr(value)) * 1000)
+
+
+def _rounded(milliseconds: Decimal) -> int:
+    """Away from 1970: up for what may be accepted, and what is before 1970 stays so, however little."""
+    return int(milliseconds.to_integral_value(ROUND_UP))
 
 
 def _from_text(value: str) -> int:
     try:
-        if not _ISO_8601.fullmatch(value):
+        found = _ISO_8601.fullmatch(value)
+        if found is None:
             raise ValueError(value)
-        moment = datetime.fromisoformat(value.upper())
+        written = found["date"] + (f"T{found['clock']}{found['offset'] or ''}" if found["clock"] else "")
+        moment = datetime.fromisoformat(written.upper())
     except ValueError:
         hint = "; a number goes without quotes" if re.fullmatch(r"\d+(\.\d+)?", value) else ""
         raise InvalidSchedule(
@@ -86,4 +101,6 @@ def _from_text(value: str) -> int:
         ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return -((_EPOCH - moment) // _MILLISECOND)
+    whole_ms = (moment - _EPOCH) // _MILLISECOND
+    # Before 1970 is before 1970, also by less than a second.
+    return whole_ms if whole_ms < 0 else whole_ms + _rounded(Decimal(f"0.{found['fraction'] or 0}") * 1000)

@@ -9,13 +9,14 @@ a crash leaves it in both places and the next feed only puts it aside again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from scheduler import failures, log
 from scheduler.bundle import Bundle, Unpackable
 from scheduler.failures import Report
 from scheduler.outcome import Outcome
+from scheduler.pacing import Pace
 from scheduler.patience import Patience, insist
 from scheduler.schedule import Key, Schedule
 from scheduler.sending import Parcel, parcels, send
@@ -23,6 +24,9 @@ from scheduler.sending import Queues as Outlets
 
 RESERVE_S = 6
 """Time kept back to end cleanly: a call that begins at the last moment may take 5 s, and what it sent be deleted."""
+
+OTHERS_TRIES_MAX = 3
+TO_THE_END_TRIES_MAX = 32
 
 CLOSED_MS_MAX = 24 * 3600 * 1000
 """How long something overdue waits for a queue that is gone or closed to us, before it is put aside."""
@@ -66,63 +70,115 @@ class Queues(Outlets, Protocol):
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the schedules that were read. Of these, `closed` and `left` are still in the table."""
+    """What became of the schedules that were read; after a run the last four kinds are still in the table."""
 
     sent: int = 0
     expired: int = 0
     quarantined: int = 0
     closed: int = 0
+    """Their queue is gone or closed to us."""
+    held: int = 0
+    """Their queue, one of others, fails for now."""
     left: int = 0
+    """Not confirmed, or not reached any more: to be tried again as soon as may be."""
+    undeleted: int = 0
+    """Sent, and their item could not be deleted: they come out again with the next tick."""
     deleted: int = 0
     """Items, each a schedule or a bundle."""
     why: str = ""
 
     def add(self, other: Tally) -> None:
-        for each in fields(self):
-            if each.name != "why":
-                setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+        self.sent += other.sent
+        self.expired += other.expired
+        self.quarantined += other.quarantined
+        self.closed += other.closed
+        self.held += other.held
+        self.left += other.left
+        self.undeleted += other.undeleted
+        self.deleted += other.deleted
         self.why = other.why or self.why
 
 
-@dataclass(frozen=True)
 class Mover:
     """Works on one job after the other in each thread; all threads of a run share one."""
 
-    table: Table
-    queues: Queues
-    patience: Patience
-    closed: dict[str, str] = field(default_factory=dict)
-    """Queues found closed in this run, with the reason: each is tried once."""
+    def __init__(self, table: Table, queues: Queues, patience: Patience) -> None:
+        self._table, self._queues, self._patience = table, queues, patience
+        # Into the reserve if need be, for what is sent and neither deleted nor written back comes out twice.
+        self._to_the_end = replace(
+            patience, deadline_s=patience.deadline_s + RESERVE_S - 1, tries_max=TO_THE_END_TRIES_MAX
+        )
+        # A queue of others gets few tries, so that one which fails holds up nobody for long.
+        self._short = replace(patience, tries_max=OTHERS_TRIES_MAX)
+        self._pace = Pace(patience.clock, patience.sleep)
+        self._closed: dict[str, str] = {}
+        self._failing: dict[str, str] = {}
 
     def work(self, job: Job) -> Tally:
-        tally = Tally()
+        tally, items, units = Tally(), _items(job), _units(job)
+        if self._pace.wait(units) and self._patience.over():
+            return Tally(left=items, why="time is over")
         if isinstance(job, Bale):
             finished = [bundle.key for bundle in job.bundles if self._empty(bundle, tally)]
         elif isinstance(job, Odds):
             finished = [aside.key for aside in self._put_aside(job.things, tally)]
         else:
             finished = [schedule.key for schedule in self._release(job, tally)]
-        tally.deleted += len(insist(self.table.delete, finished, self._to_the_end()).done)
+        outcome = insist(lambda keys: self._delete(keys, units / items), finished, self._to_the_end)
+        tally.deleted, tally.undeleted = len(outcome.done), len(outcome.left)
         return tally
+
+    def _delete(self, keys: Sequence[Key], units_each: float) -> Outcome[Key]:
+        outcome = self._table.delete(keys)
+        self._pace.learn(len(outcome.done) * units_each, len(outcome.left) * units_each)
+        return outcome
 
     def _release(self, parcel: Parcel, tally: Tally) -> list[Schedule]:
         """Send what is due, or do with it what else is right; those come back that need not be kept any longer."""
-        now_ms = self.patience.now_ms()
+        now_ms = self._patience.now_ms()
         expired = [schedule for schedule in parcel.schedules if schedule.expired(now_ms)]
-        live = (
-            [schedule for schedule in parcel.schedules if not schedule.expired(now_ms)] if expired else parcel.schedules
-        )
-        outcome = self._send(Parcel(parcel.queue_url, live))
-        tally.add(Tally(sent=len(outcome.done), left=len(outcome.left), why=outcome.why))
+        if expired:
+            parcel = Parcel(parcel.queue_url, [each for each in parcel.schedules if each not in expired])
+        outcome = self._send(parcel, tally)
+        finished = outcome.done
+        tally.sent += len(outcome.done)
         given_up = [each for each in outcome.closed if now_ms - each[0].due_ms > CLOSED_MS_MAX]
         tally.closed += len(outcome.closed) - len(given_up)
-        asides = [Aside(schedule.key, schedule, reason) for schedule, reason in [*outcome.refused, *given_up]]
-        put_aside = [aside.content for aside in self._put_aside(asides, tally) if isinstance(aside.content, Schedule)]
-        return [*outcome.done, *self._drop(expired, now_ms, tally), *put_aside]
+        if outcome.refused or given_up:
+            asides = [Aside(schedule.key, schedule, reason) for schedule, reason in [*outcome.refused, *given_up]]
+            finished += [
+                aside.content for aside in self._put_aside(asides, tally) if isinstance(aside.content, Schedule)
+            ]
+        if expired:
+            finished += self._drop(expired, now_ms, tally)
+        return finished
+
+    def _send(self, parcel: Parcel, tally: Tally) -> Outcome[Schedule]:
+        """A queue of others that is closed, or through which nothing gets, is not tried again in this run. Ours is
+        never given up: closed is as good as slow."""
+        ours, url = parcel.queue_url == self._queues.output_queue_url, parcel.queue_url
+        if url in self._closed:
+            return Outcome(closed=[(schedule, self._closed[url]) for schedule in parcel.schedules])
+        if url in self._failing:
+            tally.add(Tally(held=len(parcel.schedules), why=self._failing[url]))
+            return Outcome()
+        outcome = send(parcel, self._queues, self._patience if ours else self._short)
+        if outcome.closed and not ours:
+            self._closed[url] = outcome.closed[0][1]
+        not_sent = len(outcome.left) + len(outcome.untried)
+        if outcome.closed and ours:
+            tally.add(Tally(left=len(outcome.closed), why=outcome.closed[0][1]))
+            outcome.closed = []
+        if outcome.left and not outcome.done and not ours:
+            self._failing[url] = outcome.why
+            tally.add(Tally(held=not_sent, why=outcome.why))
+        elif not_sent:
+            tally.add(Tally(left=not_sent, why=outcome.why or "time is over"))
+        return outcome
 
     def _empty(self, bundle: Bundle, tally: Tally) -> bool:
         """Release its members. True where none is left of it, so that it may be deleted."""
-        if self.patience.over() and tally.sent:
+        if tally.sent and self._patience.over():
             tally.add(Tally(left=bundle.count, why="time is over"))
             return False
         try:
@@ -130,42 +186,37 @@ class Mover:
         except Unpackable as fault:
             return bool(self._put_aside([Aside(bundle.key, bundle, str(fault))], tally))
         released: set[int | None] = set()
-        for parcel in parcels(members, self.queues.output_queue_url):
+        for parcel in parcels(members, self._queues.output_queue_url):
             released |= {schedule.index for schedule in self._release(parcel, tally)}
         kept = [schedule for schedule in members if schedule.index not in released]
         if kept and released:
-            insist(lambda _: self.table.write_back(bundle, bundle.holding(kept)), [bundle], self._to_the_end())
+            insist(lambda _: self._table.write_back(bundle, bundle.holding(kept)), [bundle], self._to_the_end)
         return not kept
-
-    def _send(self, parcel: Parcel) -> Outcome[Schedule]:
-        """A queue of others that is closed waits for the next run. Ours is never given up: it is as good as slow."""
-        reason = self.closed.get(parcel.queue_url)
-        if reason is not None:
-            return Outcome(closed=[(schedule, reason) for schedule in parcel.schedules])
-        outcome = send(parcel, self.queues, self.patience)
-        if outcome.closed and parcel.queue_url == self.queues.output_queue_url:
-            outcome.left += [schedule for schedule, _ in outcome.closed]
-            outcome.why, outcome.closed = outcome.closed[0][1], []
-        elif outcome.closed:
-            self.closed[parcel.queue_url] = outcome.closed[0][1]
-        return outcome
 
     def _drop(self, expired: Sequence[Schedule], now_ms: int, tally: Tally) -> list[Schedule]:
         """Report what has expired, so that it is not silently gone."""
-        outcome = insist(self.queues.report, [failures.expired(each, now_ms) for each in expired], self.patience)
+        outcome = insist(self._queues.report, [failures.expired(each, now_ms) for each in expired], self._patience)
         for report in outcome.done:
             log.outcome("expired", id=report.schedule.id)
-        left = len(expired) - len(outcome.done)
-        tally.add(Tally(expired=len(outcome.done), left=left, why=outcome.why))
+        reasons = [reason for _, reason in [*outcome.closed, *outcome.refused]]
+        why = f"failure queue: {reasons[0]}" if reasons else outcome.why
+        tally.add(Tally(expired=len(outcome.done), left=len(expired) - len(outcome.done), why=why))
         return [report.schedule for report in outcome.done]
 
     def _put_aside(self, things: Sequence[Aside], tally: Tally) -> list[Aside]:
-        outcome = insist(self.table.put_aside, things, self.patience)
+        outcome = insist(self._table.put_aside, things, self._patience)
         for aside in outcome.done:
             log.outcome("quarantined", partition=aside.key.partition, sort=aside.key.sort, reason=aside.reason)
         tally.add(Tally(quarantined=len(outcome.done), left=len(things) - len(outcome.done), why=outcome.why))
         return outcome.done
 
-    def _to_the_end(self) -> Patience:
-        """Into the reserve if need be, for what is sent and neither deleted nor written back comes out twice."""
-        return replace(self.patience, deadline_s=self.patience.deadline_s + RESERVE_S - 1)
+
+def _items(job: Job) -> int:
+    return len(job.bundles) if isinstance(job, Bale) else len(job.things if isinstance(job, Odds) else job.schedules)
+
+
+def _units(job: Job) -> int:
+    """About what deleting it will take."""
+    if isinstance(job, Bale):
+        return sum(1 + len(bundle.packed) // 1024 for bundle in job.bundles)
+    return len(job.things) if isinstance(job, Odds) else sum(1 + len(each.data) // 1024 for each in job.schedules)

@@ -10,7 +10,7 @@ Thing = TypeVar("Thing")
 
 @dataclass
 class Outcome(Generic[Thing]):
-    """Every thing that went in is in exactly one of the four lists."""
+    """Every thing that went in is in exactly one of the lists."""
 
     done: list[Thing] = field(default_factory=list)
     """AWS confirmed it."""
@@ -20,6 +20,8 @@ class Outcome(Generic[Thing]):
     """The place it should go to is gone or closed to us; with the reason."""
     left: list[Thing] = field(default_factory=list)
     """Not confirmed: throttled, failed or timed out. It may have happened all the same."""
+    untried: list[Thing] = field(default_factory=list)
+    """Not begun, because time was over or the call before it got nothing through."""
     why: str = ""
     """The last reason for something being left."""
 
@@ -28,4 +30,5 @@ class Outcome(Generic[Thing]):
         self.refused += other.refused
         self.closed += other.closed
         self.left += other.left
+        self.untried += other.untried
         self.why = other.why or self.why

@@ -11,7 +11,7 @@ from scheduler.outcome import Outcome
 
 Thing = TypeVar("Thing")
 
-ATTEMPTS_MAX = 8
+TRIES_MAX = 8
 PAUSE_S_FIRST = 0.05
 PAUSE_S_MAX = 2.0
 
@@ -24,6 +24,7 @@ class Patience:
     sleep: Callable[[float], None]
     jitter: Callable[[], float]
     deadline_s: float
+    tries_max: int = TRIES_MAX
 
     def now_ms(self) -> int:
         return int(self.clock() * 1000)
@@ -35,7 +36,7 @@ class Patience:
     def pause(self, tries: int) -> bool:
         """Wait before the next try, twice as long each time, at random so that callers spread; False at the end."""
         pause_s = min(PAUSE_S_MAX, PAUSE_S_FIRST * 2 ** (tries - 1)) * (0.5 + self.jitter() / 2)
-        if tries >= ATTEMPTS_MAX or self.clock() + pause_s >= self.deadline_s:
+        if tries >= self.tries_max or self.clock() + pause_s >= self.deadline_s:
             return False
         self.sleep(pause_s)
         return True
@@ -52,7 +53,7 @@ def insist(
     total: Outcome[Thing] = Outcome(left=list(things))
     if not things:
         return total
-    for tries in range(1, ATTEMPTS_MAX + 1):
+    for tries in range(1, patience.tries_max + 1):
         remaining, total.left = total.left, []
         total.add(call(remaining))
         if not total.left or not patience.pause(tries):
@@ -62,7 +63,7 @@ def insist(
 
 def ask(question: Callable[[], Thing], patience: Patience) -> Thing:
     """Read something, again while AWS does not answer; NotConfirmed where it does not in time."""
-    for tries in range(1, ATTEMPTS_MAX + 1):
+    for tries in range(1, patience.tries_max + 1):
         try:
             return question()
         except NotConfirmed:

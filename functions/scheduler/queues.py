@@ -26,11 +26,15 @@ CONTENT_CODES = frozenset(
         "InvalidParameterValue",
         "InvalidParameterValueException",
         "InvalidAttributeValue",
+        "MissingParameter",
         "MessageTooLong",
         "BatchRequestTooLong",
     }
 )
-"""What SQS says of a message that it will never take. Everything else that is not passing is about the queue."""
+"""What SQS says of a message that it will never take. What else it says of a message alone is about the queue."""
+
+QUEUE_CODES = frozenset({"NonExistentQueue", "QueueDoesNotExist", "AccessDenied", "AccessDeniedException"})
+"""What is plainly about the queue, so that no message of the batch need be tried alone; the KMS ones beside them."""
 
 
 class Queues:
@@ -39,7 +43,7 @@ class Queues:
         self._client, self._failure_queue_url = client, failure_queue_url
 
     def batches(self, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
-        return _cut(schedules, lambda schedule: len(schedule.data.encode()))
+        return _cut(schedules, lambda schedule: _bytes(schedule.data))
 
     def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]:
         """One batch, each message with the delay that is left at `now_ms`."""
@@ -48,23 +52,25 @@ class Queues:
     def report(self, reports: Sequence[Report]) -> Outcome[Report]:
         """To the failure queue."""
         total: Outcome[Report] = Outcome()
-        for batch in _cut(reports, lambda report: len(report.body().encode())):
+        for batch in _cut(reports, lambda report: _bytes(report.body())):
             total.add(self._send(self._failure_queue_url, batch, [{"MessageBody": report.body()} for report in batch]))
         return total
 
     def _send(self, queue_url: str, things: Sequence[Thing], entries: Sequence[Entry]) -> Outcome[Thing]:
-        """SQS answers with success and a list of what failed. Where it refuses a whole batch for its content, that is
-        the content of one: each is tried alone, so that it harms no neighbour."""
+        """SQS answers with success and a list of what failed. Where it refuses a whole batch, that may be for the
+        content of one: each is tried alone, so that it harms no neighbour."""
         numbered = [{"Id": str(index), **entry} for index, entry in enumerate(entries)]
         try:
             answer = confirmed(self._client.send_message_batch, QueueUrl=queue_url, Entries=numbered)
         except NotConfirmed as failure:
             return Outcome(left=list(things), why=str(failure))
         except ClientError as failure:
-            if code(failure) not in CONTENT_CODES:
-                return Outcome(closed=[(thing, code(failure)) for thing in things])
+            reason = code(failure)
+            if _is_about_the_queue(reason):
+                return Outcome(closed=[(thing, reason) for thing in things])
             if len(things) == 1:
-                return Outcome(refused=[(things[0], code(failure))])
+                fate = [(things[0], reason)]
+                return Outcome(refused=fate) if reason in CONTENT_CODES else Outcome(closed=fate)
             total: Outcome[Thing] = Outcome()
             for thing, entry in zip(things, entries, strict=True):
                 total.add(self._send(queue_url, [thing], [entry]))
@@ -74,6 +80,8 @@ class Queues:
 
 def _read(answer: dict[str, Any], things: Sequence[Thing]) -> Outcome[Thing]:
     """Only what stands under `Successful` is done; what is in neither list is left."""
+    if len(answer.get("Successful", [])) == len(things):
+        return Outcome(done=list(things))
     outcome: Outcome[Thing] = Outcome()
     done = {int(entry["Id"]) for entry in answer.get("Successful", [])}
     failed = {int(entry["Id"]): entry for entry in answer.get("Failed", [])}
@@ -82,7 +90,7 @@ def _read(answer: dict[str, Any], things: Sequence[Thing]) -> Outcome[Thing]:
             outcome.done.append(thing)
             continue
         entry = failed.get(index, {"Code": "NoAnswer", "SenderFault": False})
-        reason = entry["Code"].rpartition(".")[2]
+        reason = entry["Code"].removeprefix("AWS.SimpleQueueService.")
         if not entry["SenderFault"] or passing(reason, 400):
             outcome.left.append(thing)
             outcome.why = reason
@@ -91,6 +99,14 @@ def _read(answer: dict[str, Any], things: Sequence[Thing]) -> Outcome[Thing]:
         else:
             outcome.closed.append((thing, reason))
     return outcome
+
+
+def _is_about_the_queue(reason: str) -> bool:
+    return reason in QUEUE_CODES or reason.startswith(("Kms", "KMS"))
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _entry(schedule: Schedule, now_ms: int) -> Entry:

@@ -37,14 +37,17 @@ class Table(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a feed has come, as the sort keys where it goes on."""
+    """How far a feed has come: the sort keys where its two strands go on, and where one strand became the other."""
 
     overdue: str = sort_from(0)
     upcoming: str = sort_from(0)
+    between: str = sort_from(0)
 
 
 @dataclass(slots=True)
-class _Strand:
+class Strand:
+    """A stretch of time, read page by page from its beginning."""
+
     from_sort: str
     to_sort: str
 
@@ -53,15 +56,25 @@ class _Strand:
         return self.from_sort >= self.to_sort
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A job, and the page that it is from."""
+
+    job: Job
+    strand: Strand
+    page_sort: str
+
+
 class Reader:
     """Reads one partition from a position on, until it ends or patience does."""
 
     def __init__(self, partition: str, table: Table, patience: Patience, reach_ms: int, start: Position) -> None:
         now_ms = patience.now_ms()
-        now, horizon = sort_from(now_ms), sort_from(now_ms + reach_ms)
+        # This clock may be behind that of the feed before: what was upcoming there is not to fall between the strands.
+        now, horizon = max(sort_from(now_ms), start.between), sort_from(now_ms + reach_ms)
         self._partition, self._table, self._patience = partition, table, patience
-        self._upcoming = _Strand(max(now, start.upcoming), horizon)
-        self._overdue = _Strand(start.overdue, now)
+        self._upcoming = Strand(max(now, start.upcoming), horizon)
+        self._overdue = Strand(start.overdue, now)
 
     @property
     def more(self) -> bool:
@@ -69,9 +82,13 @@ class Reader:
 
     @property
     def position(self) -> Position:
-        return Position(self._overdue.from_sort, self._upcoming.from_sort)
+        return Position(self._overdue.from_sort, self._upcoming.from_sort, self._overdue.to_sort)
 
-    def jobs(self, output_queue_url: str) -> Iterator[Job]:
+    def again(self, strand: Strand, page_sort: str) -> None:
+        """Something of this page is left: whoever goes on begins there, at the latest."""
+        strand.from_sort = min(strand.from_sort, page_sort)
+
+    def tasks(self, output_queue_url: str) -> Iterator[Task]:
         """At least one where there is any, so that a chain of feeds comes forward however little time each has.
 
         A strand moves on only when all of a page is in hand: where patience ends within a page, it is read again.
@@ -83,15 +100,16 @@ class Reader:
                     continue
                 if begun and self._patience.over(JOB_S):
                     return
+                page_sort = strand.from_sort
                 page = self._read(strand)
                 for job in _cut(page, output_queue_url):
                     if begun and self._patience.over(JOB_S):
                         return
                     begun = True
-                    yield job
+                    yield Task(job, strand, page_sort)
                 strand.from_sort = strand.to_sort if page.next_sort is None else page.next_sort
 
-    def _read(self, strand: _Strand) -> Page:
+    def _read(self, strand: Strand) -> Page:
         return ask(lambda: self._table.page(self._partition, strand.from_sort, strand.to_sort), self._patience)
 
 

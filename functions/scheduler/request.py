@@ -5,7 +5,6 @@ Nothing of the input is trusted before it has passed here, and nothing past here
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ from scheduler.schedule import Request
 from scheduler.text import fault, shown
 
 FIELDS = ("timestamp", "delay", "data", "target", "token", "user", "expires_after")
-LATER = ("name", "if_exists", "failure_target", "retry")
-"""In the contract, and not taken by this version."""
+LATER = ("name", "if_exists", "failure_target", "retry", "date", "payload", "url", "method", "headers", "cookies")
+"""In the contract, the older shapes among it, and not taken by this version."""
 
 SCHEDULE_WANTED = 'an object such as {"timestamp": 1893456000, "data": "some payload"}'
 DATA_WANTED = f"a string of 1 byte to {DATA_BYTES_MAX} bytes in UTF-8, or any JSON value but null"
@@ -67,6 +66,8 @@ def _only_known_fields(raw: Mapping[str, object]) -> None:
     accepted = f"accepted are {', '.join(FIELDS)}"
     if field in LATER:
         raise InvalidSchedule(f"{field} is not taken by this version; {accepted}")
+    import difflib  # noqa: PLC0415 - For this message alone; every cold start would pay for it.
+
     near = difflib.get_close_matches(field, FIELDS, 1)
     meant = f"; did you mean {near[0]}?" if near else ""
     raise InvalidSchedule(f"{shown(field)} is not a field{meant}; {accepted}")

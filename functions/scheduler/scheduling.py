@@ -133,6 +133,8 @@ def _write(taken: Taken, now_ms: int, desk: Desk, patience: Patience) -> dict[st
             items = []
 
     def work(job: Parcel | list[Schedule | Bundle]) -> Outcome[Any]:
+        if patience.over():
+            return Outcome(untried=job.schedules if isinstance(job, Parcel) else job, why="time is over")
         return send(job, desk.queues, patience) if isinstance(job, Parcel) else insist(desk.table.put, job, patience)
 
     shelves = [items[start : start + PARCEL_SCHEDULES_MAX] for start in range(0, len(items), PARCEL_SCHEDULES_MAX)]
@@ -152,7 +154,7 @@ def _note(failures: dict[str, InvalidSchedule | NotConfirmed], outcome: Outcome[
         failures[thing.id] = InvalidSchedule(f"the queue does not take it: {reason}")
     for thing, reason in outcome.closed:
         failures[thing.id] = NotConfirmed(f"the queue is gone or closed to us: {reason}")
-    for thing in outcome.left:
+    for thing in [*outcome.left, *outcome.untried]:
         failures[thing.id] = NotConfirmed(f"AWS did not confirm it in time ({outcome.why}); send it again")
 
 

@@ -42,26 +42,29 @@ def parcels(schedules: Iterable[Schedule], output_queue_url: str) -> Iterator[Pa
 
 
 def send(parcel: Parcel, queues: Queues, patience: Patience) -> Outcome[Schedule]:
-    """Send batch by batch. Once the queue is found closed, or time is over, the rest is not tried."""
+    """Send batch by batch. Once the queue is found closed, a batch found no way through, or time is over, the rest is
+    not tried."""
     total: Outcome[Schedule] = Outcome()
+    stuck = False
     for number, batch in enumerate(queues.batches(parcel.schedules)):
         if total.closed:
             total.closed += [(schedule, total.closed[0][1]) for schedule in batch]
-        elif number and patience.over():
-            total.left += batch
-            total.why = total.why or "time is over"
+        elif stuck or (number and patience.over()):
+            total.untried += batch
         else:
-            total.add(insist(lambda left: _try(left, parcel.queue_url, queues, patience.now_ms()), batch, patience))
+            outcome = insist(lambda left: _try(left, parcel.queue_url, queues, patience.now_ms()), batch, patience)
+            stuck = bool(outcome.left) and not outcome.done
+            total.add(outcome)
     return total
 
 
 def _try(schedules: Sequence[Schedule], queue_url: str, queues: Queues, now_ms: int) -> Outcome[Schedule]:
-    """A clock that was set back may find a schedule out of reach again: SQS would refuse it, and a shorter delay
-    would be early, so it is left."""
-    near = [schedule for schedule in schedules if schedule.delay_s(now_ms) <= SQS_DELAY_S_MAX]
-    if len(near) == len(schedules):
-        return queues.send(queue_url, schedules, now_ms)
-    outcome = queues.send(queue_url, near, now_ms) if near else Outcome()
-    outcome.left += [schedule for schedule in schedules if schedule not in near]
-    outcome.why = outcome.why or "out of reach by this clock"
+    """What may be sent at this moment. A clock that was set back may find a schedule out of reach again: SQS would
+    refuse it, and a shorter delay would be early. And what has expired meanwhile is not to be delivered."""
+    latest_ms = now_ms + SQS_DELAY_S_MAX * 1000
+    fit = [each for each in schedules if each.due_ms <= latest_ms and not each.expired(now_ms)]
+    outcome = queues.send(queue_url, fit, now_ms) if fit else Outcome()
+    if len(fit) < len(schedules):
+        outcome.left += [schedule for schedule in schedules if schedule not in fit]
+        outcome.why = outcome.why or "expired, or out of reach by this clock"
     return outcome

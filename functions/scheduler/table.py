@@ -16,6 +16,7 @@ from scheduler.moving import Aside
 from scheduler.outcome import Outcome
 from scheduler.reading import Page
 from scheduler.schedule import Key, Schedule
+from scheduler.targets import unfit
 
 Thing = TypeVar("Thing")
 Item = dict[str, dict[str, Any]]
@@ -120,11 +121,11 @@ class Table:
                 self._client.update_item,
                 TableName=self._name,
                 Key=_lease_key(lease),
-                UpdateExpression="SET #tick = :tick, #holder = :holder, #ends = :ends",
+                UpdateExpression="SET #until = :until, #holder = :holder, #ends = :ends",
                 ConditionExpression="attribute_not_exists(#holder) OR #ends <= :now OR #holder = :inherited",
-                ExpressionAttributeNames={"#tick": "tick", "#holder": "holder", "#ends": "ends"},
+                ExpressionAttributeNames={"#until": "until", "#holder": "holder", "#ends": "ends"},
                 ExpressionAttributeValues={
-                    ":tick": {"S": lease.tick},
+                    ":until": {"N": str(lease.until_ms)},
                     ":holder": {"S": lease.holder},
                     ":ends": {"N": str(lease.ends_ms)},
                     ":now": {"N": str(now_ms)},
@@ -137,7 +138,8 @@ class Table:
                 raise
             response: Any = failure.response  # Its stubs do not know of ALL_OLD.
             standing = response["Item"]
-            return Lease(lease.partition, standing["tick"]["S"], standing["holder"]["S"], int(standing["ends"]["N"]))
+            until_ms, ends_ms = int(standing["until"]["N"]), int(standing["ends"]["N"])
+            return Lease(lease.partition, until_ms, standing["holder"]["S"], ends_ms)
         return None
 
     def end_lease(self, lease: Lease) -> None:
@@ -168,7 +170,9 @@ class Table:
         except NotConfirmed as failure:
             return Outcome(left=list(things), why=str(failure))
         unprocessed = {_key_of(request) for request in answer.get("UnprocessedItems", {}).get(self._name, [])}
-        outcome: Outcome[Thing] = Outcome(why="UnprocessedItems" if unprocessed else "")
+        if not unprocessed:
+            return Outcome(done=list(things))
+        outcome: Outcome[Thing] = Outcome(why="UnprocessedItems")
         for thing, request in zip(things, requests, strict=True):
             (outcome.left if _key_of(request) in unprocessed else outcome.done).append(thing)
         return outcome
@@ -210,16 +214,23 @@ def _bundle(item: Item) -> Bundle:
 def _key_in_time(item: Item) -> Key:
     """KeyError or ValueError where the item is none: it is then put aside rather than stopping the feed for ever."""
     key = Key(item["partition"]["S"], item["sort"]["S"])
-    if not key.sort[:DUE_DIGITS].isdigit() or key.sort[DUE_DIGITS : DUE_DIGITS + 1] != "#":
-        raise ValueError("the sort key is not a moment")
+    digits, mark, _ = key.sort.partition("#")
+    if not (mark and len(digits) == DUE_DIGITS and digits.isascii() and digits.isdigit()):
+        raise ValueError("its sort key is not a moment")
     return key
 
 
 def _schedule(item: Item) -> Schedule:
+    key, data = _key_in_time(item), item["data"]["S"]
+    target = item["target"]["S"] if "target" in item else None
+    fault = unfit(data, target)
+    if fault:
+        raise ValueError(fault)
     return Schedule(
-        _key_in_time(item),
-        item["data"]["S"],
-        item["target"]["S"] if "target" in item else None,
+        key,
+        key.due_ms,
+        data,
+        target,
         item["user"]["S"] if "user" in item else None,
         int(item["expires_after"]["N"]) if "expires_after" in item else None,
     )

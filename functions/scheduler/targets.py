@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from scheduler.errors import InvalidSchedule
-from scheduler.text import shown
+from scheduler.text import fault, shown
 
 TARGET_WANTED = "the ARN of a standard SQS queue that the stack's TargetArns lists; left out, it is the output queue"
 
@@ -26,6 +26,15 @@ def checked(value: object, listed: frozenset[str], region: str) -> str:
     if value not in listed:
         raise InvalidSchedule(f"target is {shown(value)}, which is not listed; wanted: {TARGET_WANTED}")
     return value
+
+
+def unfit(data: str, target: str | None) -> str | None:
+    """Why no queue would take this, for what is read from the table: not everything in it need be from this code."""
+    if not data:
+        return "its data is empty"
+    if target is not None and not _QUEUE_ARN.fullmatch(target):
+        return "its target is no queue"
+    return fault(data)
 
 
 def queue_url(target: str | None, output_queue_url: str) -> str:

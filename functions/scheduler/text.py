@@ -27,8 +27,9 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        start = ascii(value[:SHOWN_CHARACTERS_MAX])
-        return start if len(value) <= SHOWN_CHARACTERS_MAX else f"{start}… ({len(value)} characters)"
+        start = ascii(value[:SHOWN_CHARACTERS_MAX])  # Which makes ten characters of one that is not ASCII.
+        cut = len(value) > SHOWN_CHARACTERS_MAX or len(start) > 2 * SHOWN_CHARACTERS_MAX
+        return f"{start[: 2 * SHOWN_CHARACTERS_MAX]}… ({len(value)} characters)" if cut else start
     if isinstance(value, int):
         bits = value.bit_length()  # Python refuses to print integers of thousands of digits.
         return str(value) if bits < 256 else f"an integer of {bits} bits"

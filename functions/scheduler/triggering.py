@@ -13,6 +13,9 @@ from scheduler.crew import Crew
 from scheduler.errors import NotConfirmed
 from scheduler.patience import Patience
 
+BY_HAND_S = 60
+"""How long the feeds go on that no tick has begun: short, so that the next tick finds them ended at its second try."""
+
 Invoke = Callable[[dict[str, Any], Patience], None]
 
 
@@ -20,6 +23,8 @@ def trigger(until_s: float, count: int, table: partitions.Table, crew: Crew, inv
     """How many feeds were invoked. NotConfirmed where one was not, after all others were; Lambda tries again then."""
 
     def begin(partition: int) -> str:
+        if patience.over():
+            return "time is over"
         try:
             invoke({"partition": str(partition), "until": until_s}, patience)
         except NotConfirmed as failure:

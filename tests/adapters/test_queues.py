@@ -13,7 +13,7 @@ from scheduler.schedule import Key, Schedule, sort_from
 
 
 def sized(number, data_bytes):
-    return Schedule(Key("0", f"{sort_from(NOON_MS)}#{number:016x}"), "x" * data_bytes)
+    return Schedule(Key("0", f"{sort_from(NOON_MS)}#{number:016x}"), NOON_MS, "x" * data_bytes)
 
 
 def refuse_call(code, status=400):
@@ -26,7 +26,7 @@ def refuse_call(code, status=400):
 def test_body_is_the_data_and_attributes_say_what_it_is(cloud):
     """id and due, three decimals, and user where given; Unicode and newlines untouched."""
     key = Key("3", f"{sort_from(NOON_MS + 7)}#0123456789abcdef")
-    sent = Schedule(key, "Zeile\r\nnächste\t🎉", user="Ünal")
+    sent = Schedule(key, NOON_MS + 7, "Zeile\r\nnächste\t🎉", user="Ünal")
     cloud.queues.send(cloud.output, [sent], NOON_MS + 7)
     (message,) = cloud.received()
     assert "Zeile\r\nnächste\t🎉" == message["Body"]
@@ -67,7 +67,7 @@ def test_a_batch_refused_for_one_bad_message_is_sent_again_one_by_one(cloud):
             refuse_call("InvalidMessageContents")()
 
     cloud.sqs.meta.events.register("provide-client-params.sqs.SendMessageBatch", refuse)
-    bad = Schedule(schedule(1).key, "a\x00b")
+    bad = Schedule(schedule(1).key, NOON_MS, "a\x00b")
     outcome = cloud.queues.send(cloud.output, [bad, schedule(2), schedule(3)], NOON_MS)
     assert ([(bad, "InvalidMessageContents")], []) == (outcome.refused, outcome.left)
     assert ["data 2", "data 3"] == sorted(message["Body"] for message in cloud.received())
@@ -125,7 +125,7 @@ def test_a_queue_that_is_gone_is_closed(cloud):
 def test_a_queue_that_is_not_ours_to_send_to_is_closed(cloud, code):
     """By its policy or its key."""
     cloud.sqs.meta.events.register("before-call.sqs.SendMessageBatch", refuse_call(code, 403))
-    assert [(schedule(1), code.rpartition(".")[2])] == cloud.queues.send(cloud.output, [schedule(1)], NOON_MS).closed
+    assert [(schedule(1), code)] == cloud.queues.send(cloud.output, [schedule(1)], NOON_MS).closed
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_call_without_an_answer_leaves_everything_and_is_not_sent_again_by_bot
 
 def test_reports_go_to_the_failure_queue_whole(cloud):
     """Even for the largest payload that escaping makes twice as long."""
-    large = Schedule(schedule(1).key, '"' * 262_144)
+    large = Schedule(schedule(1).key, NOON_MS, '"' * 262_144)
     reports = [failures.expired(each, NOON_MS + 5000) for each in (large, large, schedule(2))]
     assert reports == cloud.queues.report(reports).done
     bodies = [json.loads(message["Body"]) for message in cloud.received(cloud.failure)]
@@ -179,10 +179,23 @@ def test_no_call_carries_lambdas_trace_header(cloud, monkeypatch):
 def test_clients_wait_five_seconds_and_never_try_again_by_themselves(cloud, service):
     """So that a try is one call, and ends while there is time to act on it."""
     config = world.outside().client(service, 3).meta.config
-    assert (5, 5, 1, 3) == (
+    assert (1, 4, 1, 3) == (
         config.connect_timeout,
         config.read_timeout,
         config.retries["total_max_attempts"],
         config.max_pool_connections,
     )
     assert "AWS_MAX_ATTEMPTS" not in os.environ
+
+
+def test_a_batch_with_a_parameter_missing_is_sent_again_one_by_one(cloud):
+    """SQS says so of an empty body, for the whole batch; the neighbours are not to wait for it."""
+    bad = Schedule(schedule(1).key, NOON_MS, "bad")
+
+    def refuse(params, **_):
+        if any(entry["MessageBody"] == "bad" for entry in params["Entries"]):
+            refuse_call("MissingParameter")()
+
+    cloud.sqs.meta.events.register("provide-client-params.sqs.SendMessageBatch", refuse)
+    outcome = cloud.queues.send(cloud.output, [bad, schedule(2)], NOON_MS)
+    assert ([(bad, "MissingParameter")], [schedule(2)]) == (outcome.refused, outcome.done)

@@ -19,7 +19,9 @@ EARLIEST, LATEST = sort_from(0), sort_from(NOON_MS * 2)
 def test_a_schedule_comes_back_as_it_was_put(cloud):
     """Every field, Unicode, newlines and 256 KiB included."""
     key = Key("3", f"{sort_from(NOON_MS)}#0123456789abcdef")
-    whole = Schedule(key, "Zeile\n🎉" + "x" * 262_000, "arn:aws:sqs:eu-central-1:123456789012:other", "me", 5_000)
+    whole = Schedule(
+        key, NOON_MS, "Zeile\n🎉" + "x" * 262_000, "arn:aws:sqs:eu-central-1:123456789012:other", "me", 5_000
+    )
     assert [whole] == cloud.table.put([whole]).done
     assert [whole] == cloud.table.page("3", EARLIEST, LATEST).schedules
 
@@ -103,8 +105,8 @@ def test_the_memory_of_partitions_only_grows(cloud):
         assert remembered == cloud.table.recall_partitions()
 
 
-def lease(holder, tick="tick", ends_ms=NOON_MS + 20_000):
-    return Lease("3", tick, holder, ends_ms)
+def lease(holder, until_ms=NOON_MS + 600_000, ends_ms=NOON_MS + 20_000):
+    return Lease("3", until_ms, holder, ends_ms)
 
 
 def test_a_lease_keeps_others_out_until_it_runs_out(cloud):
@@ -149,6 +151,11 @@ def test_what_is_put_aside_keeps_everything_and_its_reason(cloud):
         {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"N": "5"}},
         {"sort": {"S": "000000000000abc#x"}, "data": {"S": "x"}},
         {"sort": {"S": sort_from(NOON_MS)}, "data": {"S": "x"}},
+        {"sort": {"S": f"00000000000000²#{'0' * 16}"}, "data": {"S": "x"}},
+        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"S": "x"}, "target": {"S": "nowhere"}},
+        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"S": ""}},
+        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"S": "\ufffe"}},
+        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "bundle": {"B": b"x"}},
         {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"S": "x"}, "expires_after": {"N": "1.5"}},
     ],
 )

@@ -108,12 +108,13 @@ def test_everything_is_encrypted_and_no_queue_speaks_plain_http(template):
     assert {"SSEEnabled": True} == template["Resources"]["Table"]["Properties"]["SSESpecification"]
     queues = of_type(template, "AWS::SQS::Queue")
     assert all(queue["Properties"]["SqsManagedSseEnabled"] is True for queue in queues.values())
-    (policy,) = of_type(template, "AWS::SQS::QueuePolicy").values()
-    assert set(queues) == {queue["Ref"] for queue in policy["Properties"]["Queues"]}
-    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
-    assert ("Deny", "*", "sqs:*") == (statement["Effect"], statement["Principal"], statement["Action"])
-    assert {"Bool": {"aws:SecureTransport": "false"}} == statement["Condition"]
-    assert {(queue, "Arn") for queue in queues} == {tuple(resource["Fn::GetAtt"]) for resource in statement["Resource"]}
+    policies = [policy["Properties"] for policy in of_type(template, "AWS::SQS::QueuePolicy").values()]
+    assert sorted(queues) == sorted(policy["Queues"][0]["Ref"] for policy in policies)
+    for policy in policies:
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert ("Deny", "*", "sqs:*") == (statement["Effect"], statement["Principal"], statement["Action"])
+        assert {"Bool": {"aws:SecureTransport": "false"}} == statement["Condition"]
+        assert {"Fn::GetAtt": [policy["Queues"][0]["Ref"], "Arn"]} == statement["Resource"]
 
 
 def test_the_table_outlives_accidents(template):

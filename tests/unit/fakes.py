@@ -54,7 +54,7 @@ def schedule(
 ) -> Schedule:
     """Schedule `number`, told from others by its random part and its data."""
     key = Key(partition, f"{sort_from(due_ms)}#{number:016x}")
-    return Schedule(key, f"data {number}", target, None, expires_after_ms)
+    return Schedule(key, due_ms, f"data {number}", target, None, expires_after_ms)
 
 
 @dataclass

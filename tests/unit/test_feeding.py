@@ -10,8 +10,11 @@ from scheduler.crew import Alone
 from scheduler.errors import NotConfirmed, PartitionBusy
 from scheduler.feeding import Order
 from scheduler.leasing import Lease
-from scheduler.moving import CLOSED_MS_MAX, Aside
+from scheduler.moving import CLOSED_MS_MAX, OTHERS_TRIES_MAX, Aside
+from scheduler.outcome import Outcome
+from scheduler.patience import TRIES_MAX
 from scheduler.reading import JOB_S
+from scheduler.schedule import sort_from
 
 REACH_MS = 900_000
 UNTIL_S = NOON_MS / 1000 + 600
@@ -115,9 +118,10 @@ def test_what_is_sent_and_not_deleted_comes_out_again_rather_than_never(feeding_
     """Send first, delete second: the other order would lose it."""
     feeding_.put(schedule(1))
     feeding_.table.undone = lambda key: True
-    feeding_.feed()
+    assert 1 == feeding_.feed().undeleted
     feeding_.table.undone = lambda key: False
-    feeding_.feed()
+    feeding_.clock.now_ms += 600_000
+    feeding_.feed({"partition": "0", "until": UNTIL_S + 600})
     assert ["data 1", "data 1"] == feeding_.queues.data
     assert [] == feeding_.waiting
 
@@ -273,7 +277,7 @@ def test_against_a_wall_it_does_not_invoke_itself_over_and_over(feeding_):
 def test_a_second_feed_of_the_same_tick_ends(feeding_, capsys):
     """Lambda may invoke twice for one event; the second would send everything twice."""
     feeding_.put(schedule(1))
-    feeding_.table.leases["0"] = Lease("0", str(UNTIL_S), "first", NOON_MS + 1)
+    feeding_.table.leases["0"] = Lease("0", int(UNTIL_S * 1000), "first", NOON_MS + 1)
     feeding_.feed()
     assert ["data 1"] == feeding_.waiting
     assert "doubled" in capsys.readouterr().out
@@ -281,7 +285,7 @@ def test_a_second_feed_of_the_same_tick_ends(feeding_, capsys):
 
 def test_a_feed_of_another_tick_comes_back_later(feeding_):
     """By Lambda's retry: the one before may still be at it, but what this one is for must not be forgotten."""
-    feeding_.table.leases["0"] = Lease("0", "another", "first", NOON_MS + 1)
+    feeding_.table.leases["0"] = Lease("0", NOON_MS, "first", NOON_MS + 1)
     with pytest.raises(PartitionBusy):
         feeding_.feed()
 
@@ -289,7 +293,7 @@ def test_a_feed_of_another_tick_comes_back_later(feeding_):
 def test_a_lease_that_has_run_out_is_taken_over(feeding_):
     """A crashed feed holds its partition no longer than its timeout."""
     feeding_.put(schedule(1))
-    feeding_.table.leases["0"] = Lease("0", "another", "crashed", NOON_MS)
+    feeding_.table.leases["0"] = Lease("0", NOON_MS, "crashed", NOON_MS)
     feeding_.feed()
     assert [] == feeding_.waiting
 
@@ -338,7 +342,7 @@ def test_where_the_lease_cannot_be_written_it_feeds_all_the_same(feeding_):
 
 def test_a_lease_that_was_written_without_an_answer_is_ours(feeding_):
     """The write is tried again, finds itself, and the feed goes on."""
-    lease = Lease("0", "tick", "me", NOON_MS + 20_000)
+    lease = Lease("0", NOON_MS, "me", NOON_MS + 20_000)
     feeding_.table.leases["0"] = lease
     assert leasing.take(lease, feeding_.table, feeding_.clock.patience(), None)
 
@@ -363,3 +367,86 @@ def test_a_schedule_out_of_reach_by_a_clock_set_back_is_left_rather_than_early(f
     with pytest.raises(NotConfirmed, match="out of reach by this clock"):
         feeding_.feed()
     assert ([], ["data 1"]) == (feeding_.queues.sent, feeding_.waiting)
+
+
+def test_a_target_that_fails_for_now_holds_up_nobody(feeding_):
+    """Few tries in a run, then its schedules are held for Lambda's retry; all others go out in this one."""
+    feeding_.table.page_schedules_max = 100
+    feeding_.put(*[schedule(number, NOON_MS - 2000, target=OTHER_ARN) for number in range(2000)])
+    feeding_.put(*[schedule(number, NOON_MS - 1000) for number in range(2000, 2100)])
+    feeding_.queues.failing = {f"data {number}": 10**6 for number in range(2000)}
+    with pytest.raises(NotConfirmed, match="2000 schedules were not confirmed: InternalError"):
+        feeding_.feed()
+    assert OTHERS_TRIES_MAX == feeding_.queues.calls.count(OTHER)
+    assert 100 == len(feeding_.queues.sent)
+    assert feeding_.clock.now_ms - NOON_MS < 1000
+
+
+def test_a_parcel_is_not_tried_further_where_nothing_of_a_batch_gets_through(feeding_):
+    """Eight tries for each of its batches would take all the time there is."""
+    feeding_.put(*[schedule(number) for number in range(50)])
+    feeding_.queues.failing = {f"data {number}": 10**6 for number in range(50)}
+    with pytest.raises(NotConfirmed, match="50 schedules"):
+        feeding_.feed()
+    assert TRIES_MAX == len(feeding_.queues.calls)
+
+
+def test_a_continuation_begins_with_the_page_of_which_something_is_left(feeding_):
+    """And not from the beginning: what waits there for a closed queue is not read again."""
+    feeding_.table.page_schedules_max = 50
+    feeding_.put(*[schedule(number, NOON_MS - 3000, target=OTHER_ARN) for number in range(50)])
+    feeding_.put(*[schedule(number, NOON_MS - 2000) for number in range(50, 100)])
+    feeding_.queues.closed, feeding_.queues.failing = {OTHER}, {"data 77": 8}
+    feeding_.feed()
+    (continuation,) = map(json.loads, feeding_.invoked)
+    assert sort_from(NOON_MS - 3000) < continuation["position"]["overdue"] < sort_from(NOON_MS - 2000)
+
+    read = []
+    page = feeding_.table.page
+    feeding_.table.page = lambda *arguments: read.append(arguments) or page(*arguments)
+    feeding_.feed(continuation)
+    assert "data 77" in feeding_.queues.data
+    assert continuation["position"]["overdue"] in [from_sort for _, from_sort, _ in read]
+    assert 50 == len(feeding_.waiting)
+
+
+def test_between_the_strands_of_two_feeds_nothing_falls_when_the_second_clock_is_behind(feeding_):
+    """What was upcoming to the first is overdue or upcoming to the second, not neither."""
+    feeding_.put(*[schedule(number, NOON_MS - 60_000) for number in range(100)])
+    feeding_.put(*[schedule(number, NOON_MS - 100) for number in range(100, 110)])
+    feeding_.clock.now_ms = NOON_MS - 300
+    feeding_.feed(seconds=JOB_S)
+    (continuation,) = map(json.loads, feeding_.invoked)
+    feeding_.invoked.clear()
+    for key in [key for key in feeding_.table.items if key.due_ms > NOON_MS - 60_000]:
+        del feeding_.table.items[key]
+    feeding_.put(*[schedule(number, NOON_MS - 400) for number in range(200, 210)])
+    feeding_.clock.now_ms = NOON_MS - 500
+    feeding_.feed(continuation)
+    assert [] == feeding_.waiting
+
+
+def test_what_expires_while_it_is_tried_again_is_not_sent_late(feeding_):
+    """The next feed finds it expired, and reports it."""
+    feeding_.put(schedule(1, NOON_MS, expires_after_ms=100))
+    feeding_.queues.failing = {"data 1": 4}
+    with pytest.raises(NotConfirmed, match="expired"):
+        feeding_.feed()
+    feeding_.feed()
+    assert ([], 1, []) == (feeding_.queues.sent, len(feeding_.queues.reports), feeding_.waiting)
+
+
+def test_an_older_tick_ends_where_a_newer_one_is_at_it(feeding_):
+    """What it is for is done by the other."""
+    feeding_.put(schedule(1))
+    feeding_.table.leases["0"] = Lease("0", int(UNTIL_S * 1000) + 600_000, "newer", NOON_MS + 1)
+    assert 0 == feeding_.feed().sent
+
+
+def test_a_report_that_the_failure_queue_does_not_take_keeps_the_schedule(feeding_):
+    """It is not silently gone, and the error says where to look."""
+    feeding_.put(schedule(1, NOON_MS - 9_000, expires_after_ms=5_000))
+    feeding_.queues.report = lambda reports: Outcome(closed=[(report, "NonExistentQueue") for report in reports])
+    with pytest.raises(NotConfirmed, match="failure queue: NonExistentQueue"):
+        feeding_.feed()
+    assert ["data 1"] == feeding_.waiting

@@ -29,6 +29,11 @@ from scheduler.limits import DUE_MS_MAX
         ("20300131T080000Z", 1_896_076_800_000),
         ("2030-W05-4", 1_896_048_000_000),
         ("2030-01-31", 1_896_048_000_000),
+        ("2030-01-31T08", 1_896_076_800_000),
+        ("20300131T080000,5+0200", 1_896_069_600_500),
+        ("2030-01-31T08:00:00.1230000009Z", 1_896_076_800_124),
+        ("2030-01-31T10:00:00+02", 1_896_076_800_000),
+        (-0.0, 0),
         ("1970-01-01T00:00:00Z", 0),
         ("9999-12-31T23:59:59.999Z", DUE_MS_MAX),
     ],
@@ -60,6 +65,20 @@ def test_a_timestamp_is_kept_to_the_millisecond(written, due_ms):
         ("2030-02-30", "no date that exists"),
         ("2030-01-31T25:00:00", "no date that exists"),
         ("2030-01-31x08:00:00", "no date that exists"),
+        # Decimal hours and minutes are ISO 8601 too, but Python would read 08.5 as half a second past eight.
+        ("2030-01-31T08.5Z", "no date that exists"),
+        ("2030-01-31T08:30.5Z", "no date that exists"),
+        ("20300131T0830.5Z", "no date that exists"),
+        ("2030-01-31T08:00:00:00", "no date that exists"),
+        ("2030-01-31T08:00:00.Z", "no date that exists"),
+        ("20300131T123Z", "no date that exists"),
+        ("20300131T08:Z", "no date that exists"),
+        ("2030-01-31T08:00:00+05:99", "no date that exists"),
+        ("2030-01-31T08:00:00+25:00", "no date that exists"),
+        ("2030-01-31T23:59:60Z", "no date that exists"),
+        (-1e-320, "before 1970"),
+        ("1969-12-31T23:59:59.9995Z", "before 1970"),
+        ("日本語" * 1000, "… (3000 characters)"),
         ("1564378340", "a number goes without quotes"),
         ("1564378340.5", "a number goes without quotes"),
         ("0001-01-01T00:00:00Z", "before 1970"),
@@ -86,7 +105,7 @@ def test_a_delay_counts_from_now():
     assert 5_001 == moments.due_ms_from_delay(0.0001, 5_000)
 
 
-@pytest.mark.parametrize("written", [True, None, "5", -1, -0.5, math.nan, math.inf, 1e15, 10**30])
+@pytest.mark.parametrize("written", [True, None, "5", -1, -0.5, -1e-320, math.nan, math.inf, 1e15, 10**30])
 def test_what_is_no_delay_is_refused(written):
     """A delay that is negative, or ends past the year 9999, or is no number."""
     with pytest.raises(InvalidSchedule, match=r"delay is .* wanted: a number of seconds from now"):
@@ -105,3 +124,11 @@ def test_no_moment_is_rounded_to_before_it(seconds):
     assert moments.due_ms_from_timestamp(seconds) / 1000 >= seconds or math.isclose(
         moments.due_ms_from_timestamp(seconds) / 1000, seconds, rel_tol=1e-15
     )
+
+
+@pytest.mark.parametrize("moment", [253402300800, 253402300799.9995, "9999-12-31T23:59:59.9999Z"])
+def test_only_what_looks_like_milliseconds_is_said_to(moment):
+    """A moment just past the year 9999 does not, nor does a date."""
+    with pytest.raises(InvalidSchedule) as refusal:
+        moments.due_ms_from_timestamp(moment)
+    assert "milliseconds" not in str(refusal.value)

@@ -2,7 +2,7 @@
 
 from fakes import Clock
 from scheduler.outcome import Outcome
-from scheduler.patience import ATTEMPTS_MAX, insist
+from scheduler.patience import TRIES_MAX, insist
 
 
 def test_only_what_is_left_is_tried_again():
@@ -26,7 +26,7 @@ def test_tries_are_bounded_and_the_reason_is_kept():
         return Outcome(left=list(things), why="down")
 
     outcome = insist(down, ["x"], clock.patience(60))
-    assert (["x"], "down", ATTEMPTS_MAX) == (outcome.left, outcome.why, len(tries))
+    assert (["x"], "down", TRIES_MAX) == (outcome.left, outcome.why, len(tries))
 
 
 def test_nothing_new_is_begun_after_the_deadline_but_the_first_try_is_made():

@@ -70,6 +70,7 @@ REFUSED = [
     (good(colour="red"), "'colour' is not a field; accepted are timestamp, delay, data"),
     (good(name="me"), "name is not taken by this version; accepted are timestamp"),
     (good(retry={}), "retry is not taken by this version"),
+    ({"date": "2030-01-31", "payload": "x"}, "date is not taken by this version"),
     ({"timestamp": 1893456000}, "data is missing"),
     (good(data=None), "data is null"),
     (good(data=""), "data is a string of 0 bytes"),

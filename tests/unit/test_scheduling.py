@@ -1,5 +1,7 @@
 """Accepting: near to the queue, far to the table, and an answer only for what AWS has confirmed."""
 
+import json
+
 import pytest
 
 from fakes import NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, desk
@@ -184,3 +186,30 @@ def test_the_partition_count_is_remembered_before_the_first_far_write_and_only_t
     table.partitions = 0
     accept({"delay": 1000, "data": "far"}, taking, Clock().patience())
     assert 0 == table.partitions
+
+
+def test_the_answer_to_the_worst_batch_fits_lambdas_six_megabytes(schedule):
+    """Each refusal is cut short, counted as it is written in JSON."""
+    worst = "🎉" * 60
+    for field in ("timestamp", "target", "token", "colour" + worst):
+        answer = schedule([{"timestamp": 5, "data": "x", field: worst * 10}] * 10_000)
+        assert 10_000 == answer["rejected"]
+        assert len(json.dumps(answer)) < 6_000_000
+
+
+def test_after_its_time_it_begins_nothing_and_says_so(table, queues):
+    """Rather than be ended by Lambda without an answer."""
+    clock = Clock()
+    answer = accept(
+        [{"delay": 5, "data": "near"}, {"delay": 5000, "data": "far"}] * 100, desk(table, queues), clock.patience(0)
+    )
+    assert {"NotConfirmed"} == {result["error"] for result in answer["results"]}
+    assert ({}, []) == (table.items, queues.sent)
+
+
+def test_a_near_one_that_expires_while_it_is_tried_again_is_not_queued(schedule, queues):
+    """Rather than delivered later than its expires_after."""
+    queues.failing = {"x": 5}
+    with pytest.raises(NotConfirmed, match="expired"):
+        schedule({"delay": 0, "data": "x", "expires_after": 0.1})
+    assert [] == queues.sent
