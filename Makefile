@@ -16,7 +16,7 @@ SAM_CLI_TELEMETRY ?= 0
 export SAM_CLI_TELEMETRY
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak lint format lock cost build deploy publish clean tidy-functions name-the-bucket
+.PHONY: help run test soak lint format lock simulate bench cost build deploy publish clean tidy-functions name-the-bucket
 
 help: ## Show this list
 	@echo "Punctual: something happens at that moment, to the second."
@@ -30,7 +30,7 @@ test: .venv/dev.stamp .venv-sam/sam.stamp ## Run the tests (TESTS=path, ARGS="-k
 	@$(PYTEST) -m "not soak" $(SPREAD) $(ARGS) $(TESTS)
 
 soak: .venv/dev.stamp .venv-sam/sam.stamp ## Run the tests that take longer
-	@$(PYTEST) -m soak $(ARGS) $(TESTS)
+	@$(PYTEST) -m soak -s $(ARGS) $(TESTS)
 
 lint: .venv/dev.stamp .venv-sam/sam.stamp ## Check style, types and the template
 	.venv/bin/ruff check
@@ -42,6 +42,12 @@ lint: .venv/dev.stamp .venv-sam/sam.stamp ## Check style, types and the template
 format: .venv/dev.stamp ## Lay the code out, and repair what can be repaired without thought
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
+
+simulate: .venv/dev.stamp ## Run the simulator (SEEDS=1000, FIRST=12345; SEED=42 replays one)
+	@.venv/bin/python -m simulator $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000)$(if $(FIRST), --first $(FIRST)))
+
+bench: .venv/run.stamp ## Measure calls, time and memory beside a plain boto3 loop (ARGS="--only feed --quick")
+	@.venv/bin/python -m bench $(ARGS)
 
 cost: .venv/run.stamp ## Count what a million schedules cost
 	@.venv/bin/python bench/cost.py

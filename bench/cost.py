@@ -1,156 +1,212 @@
-"""What a million schedules cost: calls and units are counted while the real code runs, prices come from prices.json.
+"""What a million schedules cost: calls and units are counted while the real functions run, prices are in prices.json.
 
-The services are stood in for by counters that answer at once, so the time of the functions is assumed rather than
-measured; prices.json says how much.
+They run against the same services as in the bench, here without HTTP and without waiting, by a clock that is set. So
+all counts are the same at every run, and the time of the functions is assumed, from the calls that were counted:
+prices.json says how much for each, and bench/results what was measured. Storage and free tiers are left out.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import importlib
 import io
 import json
-import math
+import os
 import random
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "functions"))
+sys.path[:0] = [str(ROOT), str(ROOT / "functions")]  # The functions are no package, and this is run as a script.
 
-from samtranslator.yaml_helper import yaml_parse  # noqa: E402 - The functions are no package of this environment.
+from botocore.exceptions import ClientError  # noqa: E402
+from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
-from scheduler import feeding, partitions, request, scheduling  # noqa: E402
-from scheduler.crew import Alone  # noqa: E402
-from scheduler.feeding import Order  # noqa: E402
-from scheduler.patience import Patience  # noqa: E402
-from scheduler.queues import Queues  # noqa: E402
-from scheduler.table import Table  # noqa: E402
+from bench.payloads import BYTES, payload  # noqa: E402
+from bench.services import Services  # noqa: E402
 
 MILLION = 1_000_000
-SAMPLE = 5_000
+SAMPLE = 10_000
 BATCH = 1_000
-DATA = "x" * 100
+PARTITIONS = 4
 NOW_S = 1_893_456_000
+NEAR_S, FAR_S = 60, 100_000
+FED_BEFORE_S = 300
+TIMEOUT_S = 600
+"""Longer than the functions have: no clock ticks while they run here."""
 
-WRITE_UNIT_BYTES = 1_024
-READ_UNIT_BYTES = 4_096
-SQS_REQUEST_BYTES = 65_536
+VCPU_MB = 1_769
+"""Lambda gives a function a whole processor with this much memory, and of it in proportion."""
 
-Item = dict[str, dict[str, Any]]
+ENVIRONMENT = {
+    "TABLE_NAME": "table",
+    "OUTPUT_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/output",
+    "FAILURE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/failures",
+    "DELIVERY_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/delivery",
+    "FEED_FUNCTION": "feed",
+    "PARTITION_COUNT": str(PARTITIONS),
+    "REACH_SECONDS": "900",
+    "AWS_REGION": "us-east-1",
+}
 
 
 @dataclass
-class Services:
-    """DynamoDB and SQS as far as our adapters call them, counting what AWS would bill."""
+class Stage:
+    """What the functions see of the world: services, and a clock."""
 
-    billed: Counter[str] = field(default_factory=Counter)
-    items: dict[tuple[str, str], Item] = field(default_factory=dict)
-
-    def batch_write_item(self, RequestItems: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:  # noqa: N803 - boto3's.
-        (requests,) = RequestItems.values()
-        for each in requests:
-            if "PutRequest" in each:
-                item = each["PutRequest"]["Item"]
-                self.items[_key(item)] = item
-            else:
-                item = self.items.pop(_key(each["DeleteRequest"]["Key"]))
-            self.billed["dynamodb_write_units"] += _units(_item_bytes(item), WRITE_UNIT_BYTES)
-        return {}
-
-    def query(self, ExpressionAttributeValues: Item, Limit: int, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's.
-        values = {name: value["S"] for name, value in ExpressionAttributeValues.items()}
-        keys = sorted(
-            key for key in self.items if key[0] == values[":partition"] and values[":from"] <= key[1] <= values[":to"]
-        )
-        found = [self.items[key] for key in keys[:Limit]]
-        self.billed["dynamodb_read_units"] += _units(sum(map(_item_bytes, found)), READ_UNIT_BYTES)
-        return {"Items": found} | ({"LastEvaluatedKey": found[-1]} if len(keys) > Limit else {})
-
-    def update_item(self, **_: Any) -> dict[str, Any]:
-        self.billed["dynamodb_write_units"] += 1
-        return {}
-
-    delete_item = update_item
-
-    def send_message_batch(self, Entries: list[dict[str, Any]], **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's.
-        sent_bytes = sum(len(entry["MessageBody"]) + len(str(entry["MessageAttributes"])) for entry in Entries)
-        self.billed["sqs_requests"] += _units(sent_bytes, SQS_REQUEST_BYTES)
-        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
+    services: Services
+    now_s: float = NOW_S
 
 
-def _key(item: Item) -> tuple[str, str]:
-    return item["partition"]["S"], item["sort"]["S"]
+class Wire:
+    """A client of boto3 for whatever services are on the stage, as far as our adapters call one."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
+        def call(**request: Any) -> dict[str, Any]:
+            if operation == "invoke":
+                self._stage.services.invoke(request["Payload"])
+                return {"StatusCode": 202}
+            status, answer = self._stage.services.answer(operation, json.dumps(request, default=_as_text).encode())
+            if status == 200:
+                decoded: dict[str, Any] = json.loads(answer, object_hook=_as_bytes)
+                return decoded
+            refusal: Any = json.loads(answer)
+            error = {"Code": refusal["__type"].lstrip("#"), "Message": refusal["message"]}
+            response: Any = {**refusal, "Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}
+            raise ClientError(response, operation)
+
+        return call
 
 
-def _item_bytes(item: Item) -> int:
-    return sum(len(name) + len(str(*value.values())) for name, value in item.items())
+class Context:
+    function_name = "feed"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return TIMEOUT_S * 1000
 
 
-def _units(size_bytes: int, unit_bytes: int) -> int:
-    return max(1, math.ceil(size_bytes / unit_bytes))
+@dataclass
+class Functions:
+    """The handlers, on a stage."""
+
+    stage: Stage
+    schedule: Callable[[Any, Any], Any]
+    feed: Callable[[Any, Any], Any]
 
 
-def count(ahead_s: int, batch: int, assumed: dict[str, float], memory_gb: dict[str, float]) -> Counter[str]:
-    """What AWS bills for SAMPLE schedules of 100 bytes from the request to the queue."""
-    services = Services()
-    table, queues = Table(services, "table"), Queues(services, "https://sqs/1/output")
-    desk = scheduling.Desk(
-        table, partitions.Memory(table), queues, Alone(), random.Random(1), request.Rules(), 4, 900_000
+def functions() -> Functions:
+    """Imported once, into a world without AWS, chance or time."""
+    os.environ.update(ENVIRONMENT)
+    world, crew = importlib.import_module("scheduler.world"), importlib.import_module("scheduler.crew")
+    stage = Stage(Services())
+    staged = world.World(
+        clock=lambda: stage.now_s,
+        sleep=lambda pause_s: None,
+        randomness=random.Random(1),
+        client=lambda service, connections: Wire(stage),
+        crew=lambda width: crew.Alone(),
     )
-    due = {"timestamp": NOW_S + ahead_s, "data": DATA}
-    for _ in range(SAMPLE // batch):
-        scheduling.accept([due] * batch if batch > 1 else due, desk, _patience(NOW_S))
-        services.billed["lambda_requests"] += 1
-        one_ms = assumed["milliseconds_of_one_schedule_call"]
-        call_ms = one_ms if batch == 1 else assumed["milliseconds_per_1000_in_a_batch"] * batch / 1000
-        services.billed["lambda_gb_ms"] += round(call_ms * memory_gb["ScheduleFunction"] * 1000)
-    line = feeding.Line(table, queues, Alone(), 900_000, lambda event, patience: None)
-    for partition in range(4) if services.items else ():
-        tally = feeding.feed(Order(str(partition)), line, _patience(NOW_S + ahead_s - 300), str(partition))
-        services.billed["lambda_requests"] += 1
-        fed_ms = assumed["milliseconds_per_1000_fed"] * tally.sent / 1000
-        services.billed["lambda_gb_ms"] += round(fed_ms * memory_gb["FeedFunction"] * 1000)
-    return services.billed
+    setattr(world, "outside", lambda: staged)  # noqa: B010 - The seam; mypy knows it as a function.
+    return Functions(stage, importlib.import_module("schedule").handler, importlib.import_module("feed").handler)
 
 
-def _patience(now_s: float) -> Patience:
-    return Patience(lambda: now_s, lambda pause_s: None, lambda: 0.5, now_s + 600)
+@dataclass(frozen=True)
+class Way:
+    name: str
+    ahead_s: int
+    batch: int
+    data: str
+
+
+WAYS = (
+    Way("near, one by one", NEAR_S, 1, "json"),
+    Way(f"near, in batches of {BATCH:,}", NEAR_S, BATCH, "json"),
+    Way("far, one by one", FAR_S, 1, "json"),
+    Way(f"far, in batches of {BATCH:,}, random data", FAR_S, BATCH, "hex"),
+    Way(f"far, in batches of {BATCH:,}, data of one kind", FAR_S, BATCH, "json"),
+)
+
+
+def count(way: Way, its: Functions, assumed: dict[str, float], memory_mb: dict[str, int]) -> Counter[str]:
+    """What AWS bills for SAMPLE schedules from the request to the queue."""
+    its.stage.services, its.stage.now_s = Services(), NOW_S
+    billed: Counter[str] = Counter()
+
+    def invoke(function: str, event: Any, schedules: int) -> None:
+        calls, log = its.stage.services.counted["calls"], io.StringIO()
+        with contextlib.redirect_stdout(log):
+            (its.schedule if function == "ScheduleFunction" else its.feed)(event, Context())
+        calls = its.stage.services.counted["calls"] - calls
+        cpu_ms = calls * assumed["cpu_ms_per_aws_call"] + schedules * assumed["cpu_ms_per_schedule"]
+        took_ms = cpu_ms * max(1, VCPU_MB / memory_mb[function]) + assumed["wait_ms_per_invocation"]
+        billed["lambda_mb_ms"] += round(took_ms * memory_mb[function])
+        billed["log_bytes"] += len(log.getvalue()) + round(assumed["lambda_log_bytes_per_invocation"])
+        billed["lambda_requests"] += 1
+
+    for start in range(0, SAMPLE, way.batch):
+        members = range(start, start + way.batch)
+        due = [{"timestamp": NOW_S + way.ahead_s, "data": payload(way.data, index)} for index in members]
+        invoke("ScheduleFunction", due if way.batch > 1 else due[0], way.batch)
+    if way.ahead_s == FAR_S:
+        its.stage.now_s = NOW_S + way.ahead_s - FED_BEFORE_S
+        for partition in range(PARTITIONS):
+            invoke("FeedFunction", {"partition": str(partition)}, SAMPLE // PARTITIONS)
+    counted = its.stage.services.counted
+    if counted["messages"] != SAMPLE:
+        raise RuntimeError(f"{way.name}: {SAMPLE:,} schedules, and {counted['messages']:,.0f} messages")
+    billed["sqs_requests"] = round(counted["sqs_requests"])
+    billed["dynamodb_write_units"] = round(counted["write_units"])
+    billed["dynamodb_read_units"] = round(counted["read_units"])
+    return billed
 
 
 def dollars(billed: Counter[str], prices: dict[str, Any]) -> float:
     """For a million of what was counted for SAMPLE."""
-    total = sum(billed[name] * price for name, price in prices["dollars_per_million"].items()) / MILLION
-    total += billed["lambda_gb_ms"] / 1e6 * prices["dollars_per_lambda_gb_second_arm"]
+    total: float = sum(billed[name] * price for name, price in prices["dollars_per_million"].items()) / MILLION
+    total += billed["lambda_mb_ms"] / 1024 / 1000 * prices["dollars_per_lambda_gb_second_arm"]
+    total += billed["log_bytes"] / 1e9 * prices["dollars_per_log_gb"]
     return total * MILLION / SAMPLE
+
+
+def _as_text(value: object) -> str:
+    """Binary as boto3 writes it."""
+    if not isinstance(value, bytes | bytearray):
+        raise TypeError(type(value))
+    return base64.b64encode(value).decode()
+
+
+def _as_bytes(value: dict[str, Any]) -> dict[str, Any]:
+    return {"B": base64.b64decode(value["B"])} if list(value) == ["B"] else value
+
+
+def _rounded(number: float) -> str:
+    """Two digits: what a compressor makes of the same text differs a little from one build of Python to the next."""
+    return f"{float(f'{number:.2g}'):,.0f}"
 
 
 def main() -> None:
     prices = json.loads((Path(__file__).parent / "prices.json").read_text())
     resources = yaml_parse((ROOT / "template.yml").read_text())["Resources"]
-    memory_gb = {
-        name: resources[name]["Properties"]["MemorySize"] / 1024 for name in ("ScheduleFunction", "FeedFunction")
-    }
-    print(
-        f"A million schedules of {len(DATA)} bytes, from request to queue; {prices['region']}, prices of {prices['date']}."
-    )
-    print(f"Assumed time of the functions: {prices['assumed']}")
+    memory_mb = {name: resources[name]["Properties"]["MemorySize"] for name in ("ScheduleFunction", "FeedFunction")}
+    its = functions()
+    print(f"A million schedules of {BYTES} bytes, due at one instant, from request to queue.")
+    print(f"Prices of {prices['region']} as of {prices['date']}; assumed: {prices['assumed']}")
     print()
     print("| way | dollars | calls to SQS | write units | read units |")
     print("|---|---|---|---|---|")
-    scale = MILLION // SAMPLE
-    for name, ahead_s, batch in [
-        ("near, one by one", 60, 1),
-        (f"near, in batches of {BATCH:,}", 60, BATCH),
-        ("far, one by one", 5000, 1),
-        (f"far, in batches of {BATCH:,}", 5000, BATCH),
-    ]:
-        with contextlib.redirect_stdout(io.StringIO()):  # The line that the code logs for each outcome.
-            billed = count(ahead_s, batch, prices["assumed"], memory_gb)
-        numbers = [billed[unit] * scale for unit in ("sqs_requests", "dynamodb_write_units", "dynamodb_read_units")]
-        print(f"| {name} | {dollars(billed, prices):.2f} | " + " | ".join(f"{number:,}" for number in numbers) + " |")
+    for way in WAYS:
+        billed = count(way, its, prices["assumed"], memory_mb)
+        units = ("sqs_requests", "dynamodb_write_units", "dynamodb_read_units")
+        numbers = [_rounded(billed[unit] * MILLION / SAMPLE) for unit in units]
+        print(f"| {way.name} | {dollars(billed, prices):.2f} | {' | '.join(numbers)} |")
     per_million = prices["dollars_per_million"]
     beside = per_million["eventbridge_schedules"] + per_million["sqs_requests"]
     print(f"| EventBridge Scheduler to a queue, for comparison | {beside:.2f} | 1,000,000 | | |")

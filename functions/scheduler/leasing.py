@@ -9,11 +9,15 @@ later. The lease saves repeats, no promise hangs on it: where it cannot be writt
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from scheduler.errors import NotConfirmed, PartitionBusy
 from scheduler.patience import Patience, ask
+
+
+TRIES_MAX = 3
+"""Few: the time is for the feed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,9 @@ class Table(Protocol):
 
 def take(lease: Lease, table: Table, patience: Patience, inherited: str | None) -> bool:
     """Whether this feed is to go on; PartitionBusy where it is to come back later."""
+    short = replace(patience, tries_max=TRIES_MAX)
     try:
-        standing = ask(lambda: table.take_lease(lease, patience.now_ms(), inherited), patience)
+        standing = ask(lambda: table.take_lease(lease, patience.now_ms(), inherited), short)
     except NotConfirmed:
         return True
     if standing is None or standing.holder == lease.holder:  # Ours, if by a write that we had no answer to.

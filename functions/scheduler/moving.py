@@ -187,7 +187,10 @@ class Mover:
             return bool(self._put_aside([Aside(bundle.key, bundle, str(fault))], tally))
         released: set[int | None] = set()
         for parcel in parcels(members, self._queues.output_queue_url):
-            released |= {schedule.index for schedule in self._release(parcel, tally)}
+            if released and self._patience.over():
+                tally.add(Tally(left=len(parcel.schedules), why="time is over"))
+            else:
+                released |= {schedule.index for schedule in self._release(parcel, tally)}
         kept = [schedule for schedule in members if schedule.index not in released]
         if kept and released:
             insist(lambda _: self._table.write_back(bundle, bundle.holding(kept)), [bundle], self._to_the_end)

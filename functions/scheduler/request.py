@@ -20,6 +20,7 @@ LATER = ("name", "if_exists", "failure_target", "retry", "date", "payload", "url
 """In the contract, the older shapes among it, and not taken by this version."""
 
 SCHEDULE_WANTED = 'an object such as {"timestamp": 1893456000, "data": "some payload"}'
+EXPIRY_WANTED = "a number of seconds, 0 or more, after which it is dropped rather than released late"
 DATA_WANTED = f"a string of 1 byte to {DATA_BYTES_MAX} bytes in UTF-8, or any JSON value but null"
 
 
@@ -42,13 +43,12 @@ def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False) -> 
         raise InvalidSchedule(
             "delay and token are both given, and a repeat would be another moment; wanted: timestamp with a token"
         )
-    due_ms = _due_ms(raw, now_ms)
     return Request(
-        due_ms=due_ms,
+        due_ms=_due_ms(raw, now_ms),
         data=_data(raw),
         target=targets.checked(raw["target"], rules.target_arns, rules.region) if "target" in raw else None,
         user=_user(raw, rules.require_user),
-        expires_after_ms=_expires_after_ms(raw, due_ms, now_ms),
+        expires_after_ms=_expires_after_ms(raw),
         token=token,
     )
 
@@ -134,17 +134,10 @@ def _user(raw: Mapping[str, object], required: bool) -> str | None:
     return user
 
 
-def _expires_after_ms(raw: Mapping[str, object], due_ms: int, now_ms: int) -> int | None:
+def _expires_after_ms(raw: Mapping[str, object]) -> int | None:
     if "expires_after" not in raw:
         return None
-    wanted = "a number of seconds, 0 or more, after which it is dropped rather than released late"
-    expires_after_ms = moments.duration_ms("expires_after", raw["expires_after"], wanted)
-    if due_ms + expires_after_ms < now_ms:
-        raise InvalidSchedule(
-            f"expires_after is {shown(raw['expires_after'])}, so it is past already and would never be released; "
-            f"wanted: {wanted}"
-        )
-    return expires_after_ms
+    return moments.duration_ms("expires_after", raw["expires_after"], EXPIRY_WANTED)
 
 
 def _string(raw: Mapping[str, object], field: str, characters_max: int) -> str | None:

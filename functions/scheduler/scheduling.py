@@ -59,6 +59,8 @@ def accept(event: object, desk: Desk, patience: Patience) -> Answer:
         return _accept_batch(event, desk, patience)
     now_ms = patience.now_ms()
     schedule = desk.keyring.schedule(request.parse(event, now_ms, desk.rules))
+    if schedule.expired(now_ms):
+        raise _expired(schedule)
     failures = _write(Taken({0: schedule}, []), now_ms, desk, patience)
     if failures:
         raise failures[schedule.id]
@@ -75,9 +77,9 @@ def _accept_batch(event: list[object] | dict[str, object], desk: Desk, patience:
     taken = _take(requests, token, now_ms, desk)
     failures = _write(taken, now_ms, desk, patience)
     results = [
-        _refusal(each)
-        if isinstance(each, InvalidSchedule)
-        else _result(taken.schedules[place], failures, now_ms, desk.reach_ms)
+        _result(taken.schedules[place], failures, now_ms, desk.reach_ms)
+        if isinstance(each, Request)
+        else _refusal(each)
         for place, each in enumerate(checked)
     ]
     rejected = sum("error" in result for result in results)
@@ -115,17 +117,28 @@ def _take(requests: dict[int, Request], token: str | None, now_ms: int, desk: De
     return taken
 
 
+def _expired(schedule: Schedule) -> InvalidSchedule:
+    expires_after_s = moments.epoch_s(schedule.expires_after_ms or 0)
+    return InvalidSchedule(
+        f"expires_after is {expires_after_s}, so it is past already and would never be released; "
+        f"wanted: {request.EXPIRY_WANTED}"
+    )
+
+
 def _write(taken: Taken, now_ms: int, desk: Desk, patience: Patience) -> dict[str, InvalidSchedule | NotConfirmed]:
     """Send the near and store the far, side by side; what did not come through, by id."""
+
+    failures: dict[str, InvalidSchedule | NotConfirmed] = {
+        each.id: _expired(each) for each in taken.schedules.values() if each.expired(now_ms)
+    }
 
     def is_far(thing: Schedule | Bundle) -> bool:
         return not _is_near(thing.key, now_ms, desk.reach_ms)
 
     known = {schedule.id: schedule for schedule in taken.schedules.values()}.values()  # Twins become one here.
-    near = [schedule for schedule in known if not is_far(schedule)]
+    near = [schedule for schedule in known if not is_far(schedule) and schedule.id not in failures]
     items: list[Schedule | Bundle] = [each for each in known if each.index is None and is_far(each)]
     items += [bundle for bundle in taken.bundles if is_far(bundle)]
-    failures: dict[str, InvalidSchedule | NotConfirmed] = {}
     if items:
         remembered = desk.memory.make_sure(desk.keyring.partition_count, patience)
         if remembered.left:

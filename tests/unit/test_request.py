@@ -97,7 +97,6 @@ REFUSED = [
     (good(expires_after=-1), "expires_after is -1"),
     (good(expires_after=True), "expires_after is true"),
     (good(expires_after="1"), "expires_after is '1'"),
-    (good(timestamp=1, expires_after=10), "it is past already and would never be released"),
     (good(target="nowhere"), "target is 'nowhere'; wanted: the ARN of a standard SQS queue"),
     (good(target=None), "target is null"),
     (good(target={"url": "https://example.com"}), "target is an object with 1 fields"),

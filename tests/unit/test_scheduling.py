@@ -207,6 +207,15 @@ def test_after_its_time_it_begins_nothing_and_says_so(table, queues):
     assert ({}, []) == (table.items, queues.sent)
 
 
+def test_what_has_expired_already_is_refused(schedule, queues):
+    """Alone or in a batch: it would never be released."""
+    past = {"timestamp": 1, "data": "x", "expires_after": 10}
+    with pytest.raises(InvalidSchedule, match="expires_after is 10, so it is past already and would never be released"):
+        schedule(past)
+    assert ["InvalidSchedule", None] == [r.get("error") for r in schedule([past, {"delay": 0, "data": "y"}])["results"]]
+    assert ["y"] == queues.data
+
+
 def test_a_near_one_that_expires_while_it_is_tried_again_is_not_queued(schedule, queues):
     """Rather than delivered later than its expires_after."""
     queues.failing = {"x": 5}

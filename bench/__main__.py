@@ -1,0 +1,55 @@
+"""Command line of the bench."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from bench import report, trials
+from bench.processes import Laboratory
+from bench.trials import QUICK, SECTIONS, Figure, Size
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # So that all is cleaned up then, too.
+    size = QUICK if options.quick else Size()
+    if options.rounds is not None:
+        size = replace(size, rounds=options.rounds)
+    figures: list[Figure] = []
+    with Laboratory() as laboratory:
+        for section in options.only or SECTIONS:
+            figures += SECTIONS[section](laboratory, size)
+    long = trials.ROUNDS_OF_LONG_ONES_MAX
+    how = f"Medians of {size.rounds} rounds in which both took turns, {long} at most where one takes minutes."
+    print(report.markdown(figures, how))
+    folder = options.results or (RESULTS if not (options.quick or options.only) else None)
+    if folder is not None:
+        report.write(figures, folder, how)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measures the real functions against a stand-in for DynamoDB and SQS on loopback, beside a plain "
+        "boto3 loop in the same run. Prints Markdown tables; what is in bold misses what is wanted of it.",
+        epilog="All of it takes about 45 minutes, and is written to bench/results; a part of it, or a quick one, is "
+        "written only where --results says.",
+    )
+    parser.add_argument(
+        "--only", action="append", choices=list(SECTIONS), help="this section alone; may be given again for more"
+    )
+    parser.add_argument("--quick", action="store_true", help="small numbers and one round: whether it works at all")
+    parser.add_argument("--rounds", type=int, choices=range(1, 21), metavar="N", help="so many of each (5)")
+    parser.add_argument("--results", type=Path, metavar="FOLDER", help="where to write results")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,403 @@
+"""DynamoDB, SQS and Lambda as far as they are called here: what they answer, and what AWS would bill for it.
+
+Requests and answers are the JSON that boto3 sends and reads. Items are kept as the JSON that a query answers with, so
+that a page is only joined together: the less this costs, the more of the machine is left to the client that is
+measured. What is not known is refused, never guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.expressions import Expression
+
+# Amazon DynamoDB, "quotas" and "read and write capacity".
+WRITE_UNIT_BYTES = 1_024
+READ_UNIT_BYTES = 4_096
+PAGE_BYTES_MAX = 1_048_576
+BATCH_WRITES_MAX = 25
+ITEM_BYTES_MAX = 409_600
+WRITE_UNITS_PER_S = 1_000
+"""What one partition key takes."""
+
+# Amazon SQS, "message quotas", and its price list.
+BATCH_MESSAGES_MAX = 10
+BATCH_BYTES_MAX = 1_048_576
+DELAY_S_MAX = 900
+REQUEST_BYTES = 65_536
+"""Each started so much of a payload is billed as a request."""
+
+ACCOUNTING_S = 1.0
+"""Units are counted by the second: what one second does not use up lapses."""
+BURST_S = 0.0
+"""Unused seconds that a partition saves up. DynamoDB has some and promises none, so nothing is built on it."""
+
+Item = dict[str, dict[str, Any]]
+Request = dict[str, Any]
+Counted = defaultdict[str, float]
+Stored = tuple[bytes, int]
+"""An item as the JSON that a query answers with, and its size as DynamoDB counts it."""
+
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+class Refusal(Exception):
+    """AWS says no: its error code, and what else stands in the answer."""
+
+    def __init__(self, code: str, message: str, **more: Any) -> None:
+        super().__init__(code)
+        self.code, self.message, self.more = code, message, more
+
+
+@dataclass(slots=True)
+class Bucket:
+    """The write units of one partition, from its first write on: it begins empty, so that no run gets more than its
+    time is worth."""
+
+    filled_s: float | None = None
+    units: float = WRITE_UNITS_PER_S * BURST_S
+
+    def take(self, units: int, now_s: float) -> bool:
+        depth = WRITE_UNITS_PER_S * (ACCOUNTING_S + BURST_S)
+        if self.filled_s is None:
+            self.filled_s = now_s
+        self.units = min(depth, self.units + (now_s - self.filled_s) * WRITE_UNITS_PER_S)
+        self.filled_s = now_s
+        if self.units < units:
+            return False
+        self.units -= units
+        return True
+
+
+@dataclass(slots=True)
+class Partition:
+    """Items by sort key. Keys that are gone stay in the list until it is half of such, and are sorted in when asked."""
+
+    bucket: Bucket = field(default_factory=Bucket)
+    items: dict[str, Stored] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
+    in_order: bool = True
+
+    def put(self, sort: str, stored: Stored) -> None:
+        if sort in self.gone:
+            self.gone.discard(sort)
+        elif sort not in self.items:
+            self.in_order = self.in_order and (not self.keys or self.keys[-1] < sort)
+            self.keys.append(sort)
+        self.items[sort] = stored
+
+    def delete(self, sort: str) -> None:
+        if self.items.pop(sort, None) is not None:
+            self.gone.add(sort)
+
+    def between(self, low: str, high: str, after: str | None) -> Iterator[str]:
+        if len(self.gone) * 2 > len(self.keys):
+            self.keys, self.gone, self.in_order = sorted(self.items), set(), True
+        if not self.in_order:
+            self.keys.sort()
+            self.in_order = True
+        start = bisect_left(self.keys, low) if after is None else bisect_right(self.keys, after)
+        for index in range(start, bisect_right(self.keys, high)):
+            if self.keys[index] not in self.gone:
+                yield self.keys[index]
+
+
+class Database:
+    """The one table, with `partition` and `sort` for its key."""
+
+    def __init__(self, counted: Counted, throttled: bool, clock: Callable[[], float]) -> None:
+        self._counted, self._throttled, self._clock = counted, throttled, clock
+        self.partitions: dict[str, Partition] = {}
+
+    def preload(self, item: Item) -> None:
+        """Put there by nobody: counted nowhere."""
+        self._partition(item["partition"]["S"]).put(item["sort"]["S"], _stored(item))
+
+    def throttle(self, throttled: bool) -> None:
+        self._throttled = throttled
+
+    def waiting(self, partition: str, before: str) -> int:
+        """Items with a sort key below this one."""
+        return sum(sort < before for sort in self._partition(partition).items)
+
+    def batch_write_item(self, request: Request) -> str:
+        ((table, writes),) = request["RequestItems"].items()
+        keys = [_key(_written(write)) for write in writes]
+        if not 1 <= len(writes) <= BATCH_WRITES_MAX or len(set(keys)) != len(keys):
+            raise Refusal("ValidationException", "1 to 25 writes with different keys are wanted")
+        left = [write for write, key in zip(writes, keys, strict=True) if not self._write(write, key)]
+        self._counted["unprocessed"] += len(left)
+        if len(left) == len(writes):
+            raise self._exceeded()
+        return '{"UnprocessedItems":' + (_compact({table: left}) if left else "{}") + "}"
+
+    def put_item(self, request: Request) -> str:
+        key = _key(request["Item"])
+        self._check(request, key)
+        if not self._write({"PutRequest": {"Item": request["Item"]}}, key):
+            raise self._exceeded()
+        return "{}"
+
+    def delete_item(self, request: Request) -> str:
+        key = _key(request["Key"])
+        self._check(request, key)
+        if not self._write({"DeleteRequest": {"Key": request["Key"]}}, key):
+            raise self._exceeded()
+        return "{}"
+
+    def update_item(self, request: Request) -> str:
+        key = _key(request["Key"])
+        self._check(request, key)
+        item = _expression(request, "UpdateExpression").update(self._item(key) or request["Key"])
+        if not self._write({"PutRequest": {"Item": item}}, key):
+            raise self._exceeded()
+        return "{}"
+
+    def get_item(self, request: Request) -> str:
+        stored = self._partition(request["Key"]["partition"]["S"]).items.get(request["Key"]["sort"]["S"])
+        self._read(stored[1] if stored else 0, request)
+        return '{"Item":' + stored[0].decode() + "}" if stored else "{}"
+
+    def query(self, request: Request) -> bytes:
+        names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
+        partition, low, high = _range(request["KeyConditionExpression"], names, values)
+        if set(request) & {"FilterExpression", "ProjectionExpression", "ScanIndexForward", "IndexName", "Select"}:
+            raise Refusal("ValidationException", "the stand-in queries whole items, forwards")
+        after = request.get("ExclusiveStartKey")
+        limit = request.get("Limit", PAGE_BYTES_MAX)
+        found: list[bytes] = []
+        found_bytes, last = 0, ""
+        shelf = self._partition(partition)
+        for sort in shelf.between(low, high, after["sort"]["S"] if after else None):
+            stored, size_bytes = shelf.items[sort]
+            if len(found) == limit or (found and found_bytes + size_bytes > PAGE_BYTES_MAX):
+                break
+            found.append(stored)
+            found_bytes, last = found_bytes + size_bytes, sort
+        else:  # At its limit DynamoDB does not look whether more would come.
+            last = last if len(found) == limit else ""
+        self._read(found_bytes, request)
+        self._counted["items_read"] += len(found)
+        more = f',"LastEvaluatedKey":{_compact(_as_key(partition, last))}' if last else ""
+        return b'{"Count":%d,"Items":[%s]%s,"ScannedCount":%d}' % (
+            len(found),
+            b",".join(found),
+            more.encode(),
+            len(found),
+        )
+
+    # ------------------------------------------------------------------------------------------------------- inside
+
+    def _partition(self, name: str) -> Partition:
+        if name not in self.partitions:
+            self.partitions[name] = Partition()
+        return self.partitions[name]
+
+    def _write(self, write: Request, key: tuple[str, str]) -> bool:
+        """Whether it went through. Billed by the larger of what was there and what is there now."""
+        partition, sort = key
+        shelf = self._partition(partition)
+        old = shelf.items.get(sort)
+        new = _stored(write["PutRequest"]["Item"]) if "PutRequest" in write else None
+        if new is not None and new[1] > ITEM_BYTES_MAX:
+            raise Refusal("ValidationException", "Item size has exceeded the maximum allowed size")
+        units = _started(max(old[1] if old else 0, new[1] if new else 0), WRITE_UNIT_BYTES)
+        if self._throttled and not shelf.bucket.take(units, self._clock()):
+            return False
+        self._counted["write_units"] += units
+        if new is None:
+            self._counted["items_deleted"] += 1
+            shelf.delete(sort)
+        else:
+            self._counted["items_put"] += 1
+            shelf.put(sort, new)
+        return True
+
+    def _read(self, size_bytes: int, request: Request) -> None:
+        units = _started(size_bytes, READ_UNIT_BYTES)
+        self._counted["read_units"] += units if request.get("ConsistentRead") else units / 2
+
+    def _item(self, key: tuple[str, str]) -> Item | None:
+        stored = self._partition(key[0]).items.get(key[1])
+        item: Item | None = json.loads(stored[0]) if stored else None
+        return item
+
+    def _check(self, request: Request, key: tuple[str, str]) -> None:
+        if "ConditionExpression" not in request:
+            return
+        item = self._item(key)
+        if _expression(request, "ConditionExpression").holds(item or {}):
+            return
+        self._counted["write_units"] += 1  # A condition that does not hold is billed as a write.
+        shown = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and item is not None
+        raise Refusal(
+            "ConditionalCheckFailedException", "The conditional request failed", **({"Item": item} if shown else {})
+        )
+
+    def _exceeded(self) -> Refusal:
+        self._counted["throttled_calls"] += 1
+        return Refusal(
+            "ProvisionedThroughputExceededException",
+            "Throughput exceeds the current capacity of a key range of the table.",
+        )
+
+
+class Queue:
+    """Any queue: messages are counted, and forgotten but for their ids."""
+
+    def __init__(self, counted: Counted) -> None:
+        self._counted = counted
+        self.ids: set[str] = set()
+
+    def send_message(self, request: Request) -> str:
+        self._accept([request])
+        return "{" + _DIGESTS + "}"
+
+    def send_message_batch(self, request: Request) -> str:
+        entries = request["Entries"]
+        if not 1 <= len(entries) <= BATCH_MESSAGES_MAX:
+            raise Refusal("AWS.SimpleQueueService.TooManyEntriesInBatchRequest", "1 to 10 entries are wanted")
+        self._accept(entries)
+        return '{"Successful":[' + ",".join(f'{{"Id":"{entry["Id"]}",{_DIGESTS}}}' for entry in entries) + "]}"
+
+    def _accept(self, entries: list[Request]) -> None:
+        sent_bytes = sum(_message_bytes(entry) for entry in entries)
+        if sent_bytes > BATCH_BYTES_MAX:
+            raise Refusal("AWS.SimpleQueueService.BatchRequestTooLong", "more than 1,048,576 bytes")
+        for entry in entries:
+            if not 0 <= entry.get("DelaySeconds", 0) <= DELAY_S_MAX:
+                raise Refusal("InvalidParameterValue", "DelaySeconds is out of range")
+            self.ids.add(entry["MessageAttributes"]["id"]["StringValue"])
+        self._counted["messages"] += len(entries)
+        self._counted["sqs_requests"] += _started(sent_bytes, REQUEST_BYTES)
+
+
+@dataclass
+class Services:
+    """All of them. `answer` is what their endpoint does with a request, less the waiting."""
+
+    throttled: bool = False
+    clock: Callable[[], float] = time.monotonic
+    counted: Counted = field(default_factory=lambda: defaultdict(float))
+    invoked: list[Request] = field(default_factory=list)
+    """Events of asynchronous invocations, until somebody takes them."""
+
+    def __post_init__(self) -> None:
+        self.database = Database(self.counted, self.throttled, self.clock)
+        self.queue = Queue(self.counted)
+        operations: list[Callable[[Request], str | bytes]] = [
+            self.database.batch_write_item,
+            self.database.put_item,
+            self.database.delete_item,
+            self.database.update_item,
+            self.database.get_item,
+            self.database.query,
+            self.queue.send_message,
+            self.queue.send_message_batch,
+        ]
+        self._operations = {operation.__name__: operation for operation in operations}
+
+    def answer(self, operation: str, body: bytes) -> tuple[int, bytes]:
+        """Status and body; the operation by its name in boto3."""
+        counted = self.counted
+        counted["calls"] += 1
+        counted[f"calls_{operation}"] += 1
+        counted["bytes"] += len(body)
+        try:
+            answer = self._operations[operation](json.loads(body))
+        except Refusal as refusal:
+            return 400, _compact({"__type": f"#{refusal.code}", "message": refusal.message, **refusal.more}).encode()
+        except (KeyError, ValueError) as fault:  # What is not known here, or no sense to DynamoDB either.
+            said = f"{type(fault).__name__}: {fault}"
+            return 400, _compact({"__type": "#ValidationException", "message": said}).encode()
+        return 200, answer if isinstance(answer, bytes) else answer.encode()
+
+    def invoke(self, body: bytes) -> None:
+        self.counted["calls"] += 1
+        self.counted["calls_invoke"] += 1
+        self.invoked.append(json.loads(body))
+
+    def taken(self, partitions: list[str]) -> list[Request]:
+        """The orders to feed these partitions that came in since the last time."""
+        mine = [event for event in self.invoked if event["partition"] in partitions]
+        self.invoked = [event for event in self.invoked if event not in mine]
+        return mine
+
+    def figures(self) -> dict[str, float]:
+        """All counters; `ids` are the messages less the repeats."""
+        return {**self.counted, "ids": len(self.queue.ids)}
+
+
+_DIGESTS = ",".join(
+    [
+        f'"MD5OfMessageAttributes":"{"0" * 32}"',
+        f'"MD5OfMessageBody":"{"0" * 32}"',
+        '"MessageId":"00000000-0000-0000-0000-000000000000"',
+    ]
+)
+"""Nobody checks them, and they are as long as real ones."""
+_BETWEEN = re.compile(r"\s*(#\w+) = (:\w+) AND (#\w+) BETWEEN (:\w+) AND (:\w+)\s*")
+
+
+def _range(expression: str, names: dict[str, str], values: Item) -> tuple[str, str, str]:
+    found = _BETWEEN.fullmatch(expression)
+    if found is None or (names[found[1]], names[found[3]]) != ("partition", "sort"):
+        raise Refusal("ValidationException", "the stand-in knows: #partition = :p AND #sort BETWEEN :from AND :to")
+    return values[found[2]]["S"], values[found[4]]["S"], values[found[5]]["S"]
+
+
+def _expression(request: Request, parameter: str) -> Expression:
+    names, values = request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {})
+    return Expression(request[parameter], names, values)
+
+
+def _written(write: Request) -> Item:
+    item: Item = write["PutRequest"]["Item"] if "PutRequest" in write else write["DeleteRequest"]["Key"]
+    return item
+
+
+def _key(item: Item) -> tuple[str, str]:
+    return item["partition"]["S"], item["sort"]["S"]
+
+
+def _as_key(partition: str, sort: str) -> Item:
+    return {"partition": {"S": partition}, "sort": {"S": sort}}
+
+
+def _stored(item: Item) -> Stored:
+    return _compact(item).encode(), sum(len(name) + _value_bytes(value) for name, value in item.items())
+
+
+def _value_bytes(value: dict[str, str]) -> int:
+    """As DynamoDB's "item sizes and formats" has it; nothing here stores maps or lists."""
+    ((kind, content),) = value.items()
+    if kind == "S":
+        return len(content) if content.isascii() else len(content.encode())
+    if kind == "N":
+        return len(content.lstrip("-").replace(".", "").strip("0")) // 2 + 2
+    if kind == "B":  # Base64 on the wire.
+        return len(content) // 4 * 3 - (2 if content.endswith("==") else int(content.endswith("=")))
+    if kind in ("BOOL", "NULL"):
+        return 1
+    raise Refusal("ValidationException", f"the stand-in knows no {kind}")
+
+
+def _message_bytes(entry: Request) -> int:
+    attributes_bytes = sum(
+        len(name) + len(value["DataType"]) + len(value["StringValue"])
+        for name, value in entry["MessageAttributes"].items()
+    )
+    body = entry["MessageBody"]
+    return attributes_bytes + (len(body) if body.isascii() else len(body.encode()))
+
+
+def _started(size_bytes: int, unit_bytes: int) -> int:
+    return max(1, -(-size_bytes // unit_bytes))

@@ -1,0 +1,241 @@
+"""The process that is measured: `python -m bench.worker TRIAL FUNCTIONS OUTCOME` runs one trial and writes its cost.
+
+It has the environment that Lambda would give it, and the functions on its path, as they lie there. It asks the
+stand-in for nothing while time is taken, and prints as the functions do.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+REACH_S = 900
+FEED_TIMEOUT_S = 20
+SCHEDULE_TIMEOUT_S = 30
+INVOCATIONS_MAX = 300
+"""Of one trial: a feed that does not come to an end is told of, not waited for."""
+WARM_CALLS = 30
+LINE_UP_S_MAX = 60
+
+Trial = dict[str, Any]
+Outcome = dict[str, float]
+
+
+class Context:
+    """What Lambda hands to a handler."""
+
+    function_name = "feed"
+
+    def __init__(self, timeout_s: float) -> None:
+        self._ends_s = time.monotonic() + timeout_s
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self._ends_s - time.monotonic()) * 1000)
+
+
+class Stopwatch:
+    """CPU and wall seconds of what it is told to time."""
+
+    def __init__(self) -> None:
+        self.cpu_s = self.wall_s = 0.0
+
+    def __call__(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        cpu_s, wall_s = time.process_time(), time.perf_counter()
+        try:
+            return work(*arguments)
+        finally:
+            self.cpu_s += time.process_time() - cpu_s
+            self.wall_s += time.perf_counter() - wall_s
+
+
+def control(order: str, **body: Any) -> Any:
+    """Ask the stand-in, as the bench may and AWS would not understand."""
+    url = f"{os.environ['AWS_ENDPOINT_URL']}/_standin/{order}"
+    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode()), timeout=120) as answer:
+        return json.load(answer)
+
+
+def handler_of(function: str, ahead_s: float) -> Callable[[Any, Any], Any]:
+    """The real handler; with a clock that is ahead, in a world that differs from the real one in nothing else."""
+    if ahead_s:
+        world = importlib.import_module("scheduler.world")
+        moved = world.World(clock=lambda: time.time() + ahead_s)
+        setattr(world, "outside", lambda: moved)  # noqa: B010 - The seam; mypy knows it as a function.
+    handler: Callable[[Any, Any], Any] = importlib.import_module(function).handler
+    return handler
+
+
+def feed(trial: Trial) -> Outcome:
+    """Its partitions until nothing is left, with all continuations, in one environment that stays warm.
+
+    What a whole tick leaves behind would wait for the next one: that one is begun at once, and counted.
+    """
+    ahead_s = trial["ahead_s"]
+    work = _plain_feed(ahead_s) if trial["who"] == "reference" else _our_feed(ahead_s)
+    _line_up(trial["side_by_side"])
+    watch, invocations, failed, ticks = Stopwatch(), 0, 0, 0
+    horizon_s = time.time() + ahead_s + REACH_S
+    orders: list[dict[str, Any]] = []
+    while orders or control("waiting", partitions=trial["partitions"], before_s=horizon_s):
+        if not orders:
+            ticks += 1
+            until_s = time.time() + ahead_s + 600
+            orders = [{"partition": partition, "until": until_s} for partition in trial["partitions"]]
+        order = orders.pop(0)
+        invocations += 1
+        if invocations > INVOCATIONS_MAX:
+            raise RuntimeError(f"not at an end after {INVOCATIONS_MAX} invocations")
+        try:
+            watch(work, order)
+        except Exception as failure:  # noqa: BLE001 - Lambda would bring it again, whatever it is.
+            print(f"{type(failure).__name__}: {failure}", file=sys.stderr)
+            failed += 1
+            orders.append(order)
+        orders += control("invoked", partitions=trial["partitions"])
+    outcome = {"invocations": invocations, "failed": failed, "ticks": ticks}
+    return {"cpu_s": watch.cpu_s, "wall_s": watch.wall_s, **outcome}
+
+
+def _line_up(workers: int) -> None:
+    """Those that run side by side begin at once: a start takes longer than many a feed."""
+    there = control("ready", more=1)
+    ends_s = time.monotonic() + LINE_UP_S_MAX
+    while there < workers and time.monotonic() < ends_s:
+        time.sleep(0.05)
+        there = control("ready", more=0)
+
+
+def _our_feed(ahead_s: float) -> Callable[[Any], Any]:
+    handler = handler_of("feed", ahead_s)
+    return lambda order: handler(order, Context(FEED_TIMEOUT_S))
+
+
+def _plain_feed(ahead_s: float) -> Callable[[Any], Any]:
+    plain = _plain(ahead_s)
+    return lambda order: plain.feed(order["partition"], REACH_S)
+
+
+def _plain(ahead_s: float = 0) -> Any:
+    from bench.reference import Plain  # noqa: PLC0415 - Not where ours is measured.
+
+    return Plain(os.environ["OUTPUT_QUEUE_URL"], lambda: time.time() + ahead_s)
+
+
+def schedule_singly(trial: Trial) -> Outcome:
+    """Ours and the plain call in turns, in one warm process, so that both meet the same noise."""
+    handler, plain = handler_of("schedule", 0), _plain()
+    far = trial["distance"] == "far"
+    call = plain.schedule_far if far else plain.schedule_near
+    ours, reference = Stopwatch(), Stopwatch()
+    for index in range(trial["count"] + WARM_CALLS):
+        if index == WARM_CALLS:
+            ours, reference = Stopwatch(), Stopwatch()
+        timestamp = int(time.time()) + (100_000 if far else 100)
+        request = {"timestamp": timestamp, "data": f"{index:0100d}"}
+        ours(handler, request, Context(SCHEDULE_TIMEOUT_S))
+        reference(call, timestamp, request["data"])
+    return {"ours_cpu_s": ours.cpu_s, "reference_cpu_s": reference.cpu_s}
+
+
+def schedule_batches(trial: Trial) -> Outcome:
+    """The same for whole batches."""
+    handler, plain = handler_of("schedule", 0), _plain()
+    far = trial["distance"] == "far"
+    call = plain.schedule_all_far if far else plain.schedule_all_near
+    ours, reference = Stopwatch(), Stopwatch()
+    for index in range(trial["batches"] + 1):
+        if index == 1:  # The first one opens the connections.
+            ours, reference = Stopwatch(), Stopwatch()
+        timestamp = int(time.time()) + (100_000 if far else 100)
+        batch = [{"timestamp": timestamp, "data": f"{member:0100d}"} for member in range(trial["size"])]
+        answer = ours(handler, batch, Context(SCHEDULE_TIMEOUT_S))
+        assert answer["accepted"] == trial["size"], answer
+        reference(call, batch)
+    return {"ours_cpu_s": ours.cpu_s, "reference_cpu_s": reference.cpu_s}
+
+
+def fill(trial: Trial) -> Outcome:
+    """Schedule all of it for one second, in batches, as a caller would."""
+    from bench.payloads import payload  # noqa: PLC0415 - Not where anything is timed.
+
+    handler, watch = handler_of("schedule", 0), Stopwatch()
+    timestamp = int(time.time()) + trial["ahead_s"]
+    for start in range(0, trial["count"], trial["size"]):
+        members = range(start, min(start + trial["size"], trial["count"]))
+        batch = [{"timestamp": timestamp, "data": payload(trial["data"], index)} for index in members]
+        answer = watch(handler, batch, Context(SCHEDULE_TIMEOUT_S))
+        assert answer["accepted"] == len(members), answer
+    return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s}
+
+
+def invoke(trial: Trial) -> Outcome:
+    """One invocation of any function."""
+    handler, watch = handler_of(trial["function"], 0), Stopwatch()
+    watch(handler, trial["event"], Context(SCHEDULE_TIMEOUT_S))
+    return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s}
+
+
+def start(trial: Trial) -> Outcome:
+    """A cold start: import, and clients made. The reference imports boto3 and makes the same clients."""
+    watch = Stopwatch()
+    if trial["who"] == "reference":
+        watch(_plain_start, trial["clients"])
+    else:
+        watch(importlib.import_module, trial["function"])
+    return {"cpu_s": watch.cpu_s, "wall_s": watch.wall_s}
+
+
+def _plain_start(services: list[str]) -> list[object]:
+    import boto3  # noqa: PLC0415 - It is what is timed.
+
+    make: Any = boto3.client
+    return [make(service) for service in services]
+
+
+def clients(trial: Trial) -> dict[str, list[str]]:
+    """Which clients a function makes when it starts."""
+    from botocore.session import Session  # noqa: PLC0415 - Not where anything is timed.
+
+    made: list[str] = []
+    make: Any = Session.create_client
+
+    def noted(session: Any, service: str, *arguments: Any, **options: Any) -> Any:
+        made.append(service)
+        return make(session, service, *arguments, **options)
+
+    setattr(Session, "create_client", noted)  # noqa: B010 - Boto3 comes by here as well.
+    importlib.import_module(trial["function"])
+    return {"clients": made}
+
+
+def memory_bytes_max() -> int:
+    """The most that this process ever had. What getrusage says begins with the parent's, so not from there on Linux."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # In bytes on a Mac.
+
+
+TRIALS: dict[str, Callable[[Trial], Any]] = {
+    each.__name__: each for each in (feed, schedule_singly, schedule_batches, fill, invoke, start, clients)
+}
+
+
+def main() -> None:
+    trial, functions, outcome = json.loads(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    sys.path.insert(0, functions)
+    taken = TRIALS[trial["trial"]](trial)
+    outcome.write_text(json.dumps({**taken, "memory_bytes_max": memory_bytes_max()}))
+
+
+if __name__ == "__main__":
+    main()

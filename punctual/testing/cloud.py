@@ -1,0 +1,166 @@
+"""One virtual AWS account with the stack in it, as template.yml describes it, and a clock of its own."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from punctual.testing.calls import Client, Network, Outsider, Process, Watcher
+from punctual.testing.dynamodb import DynamoDB
+from punctual.testing.functions import EventSource, Function, Functions, Rule
+from punctual.testing.source import Source, stack_file
+from punctual.testing.sqs import Queue, Sqs
+from punctual.testing.template import ACCOUNT, REGION, Template
+from punctual.testing.timeline import US, Timeline
+from punctual.testing.topics import Events, Sns
+
+
+class Cloud:
+    """`template` and `folder` default to the stack that this package belongs to."""
+
+    def __init__(
+        self,
+        start_s: float,
+        randomness: random.Random,
+        *,
+        watcher: Watcher | None = None,
+        template: Path | None = None,
+        folder: Path | None = None,
+        write: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.watcher = watcher or Watcher()
+        self.timeline = Timeline(round(start_s * US), random.Random(f"{randomness.getrandbits(64)}"))
+        self.network = Network(self.timeline, self.watcher)
+        self.dynamodb = DynamoDB(self.timeline, self.watcher)
+        self.sqs = Sqs(self.timeline, self.watcher)
+        self.sns = Sns(self.timeline, self.watcher)
+        self.events = Events(self.timeline, self.watcher)
+        source = _source(folder or stack_file("functions"))
+        source.write = write
+        self.functions = Functions(
+            self.timeline,
+            self.watcher,
+            self.network,
+            self.sqs,
+            source,
+            random.Random(f"{randomness.getrandbits(64)}"),
+        )
+        for service in (self.dynamodb, self.sqs, self.sns, self.events, self.functions):
+            self.network.services[service.name] = service
+        self._path = template or stack_file("template.yml")
+        self.template = _template(self._path, {})
+
+    def client(self, service: str, process: Process | None = None) -> Client:
+        return self.network.client(service, process or Outsider())
+
+    # --------------------------------------------------------------------------------------------------- deployment
+
+    def deploy(self, parameters: Mapping[str, Any] | None = None) -> None:
+        """Create the stack, or update it to other parameters: what is there stays, with all that is in it."""
+        self.template = _template(self._path, parameters or {})
+        for name, table in self.template.of_type("AWS::DynamoDB::Table").items():
+            keys = {key["KeyType"]: key["AttributeName"] for key in table["KeySchema"]}
+            self.dynamodb.create_table(self.template.name(name), keys["HASH"], keys["RANGE"])
+        for name, queue in self.template.of_type("AWS::SQS::Queue").items():
+            self.sqs.create_queue(self._queue(name, queue))
+        for name in self.template.of_type("AWS::SNS::Topic"):
+            self.sns.topics.add(self.template.resolve({"Ref": name}))
+        for name in self.template.of_type("AWS::Events::EventBus"):
+            self.events.buses.add(self.template.name(name))
+        for name, function in self.template.of_type("AWS::Serverless::Function").items():
+            self.functions.deploy(self._function(name, function))
+            for event_name, event in function.get("Events", {}).items():
+                self._connect(name, event_name, event)
+
+    def add_queue(self, name: str) -> str:
+        """A queue that is not of the stack, as other people have them; its ARN."""
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        self.sqs.create_queue(Queue(url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}", arn=arn))
+        return arn
+
+    def output(self, name: str) -> str:
+        return str(self.template.outputs[name])
+
+    def _queue(self, name: str, properties: dict[str, Any]) -> Queue:
+        queue = Queue(
+            url=self.template.resolve({"Ref": name}),
+            arn=self.template.resolve({"Fn::GetAtt": [name, "Arn"]}),
+            visibility_s=properties.get("VisibilityTimeout", 30),
+            retention_s=properties.get("MessageRetentionPeriod", 345_600),
+            delay_s=properties.get("DelaySeconds", 0),
+            bytes_max=properties.get("MaximumMessageSize", 1_048_576),
+        )
+        if "RedrivePolicy" in properties:
+            queue.dead_letter_arn = properties["RedrivePolicy"]["deadLetterTargetArn"]
+            queue.receives_max = properties["RedrivePolicy"]["maxReceiveCount"]
+        return queue
+
+    def _function(self, name: str, properties: dict[str, Any]) -> Function:
+        invoked = properties.get("EventInvokeConfig", {})
+        variables = {key: str(value) for key, value in properties.get("Environment", {}).get("Variables", {}).items()}
+        own = {"AWS_REGION": REGION, "AWS_LAMBDA_FUNCTION_NAME": self.template.name(name)}
+        optional: dict[str, Any] = {}
+        if "MaximumEventAgeInSeconds" in invoked:
+            optional["event_age_s"] = invoked["MaximumEventAgeInSeconds"]
+        return Function(
+            name=self.template.name(name),
+            handler=properties["Handler"],
+            timeout_s=properties["Timeout"],
+            environment={**variables, **own},
+            retries=invoked.get("MaximumRetryAttempts", 2),
+            failure_queue_arn=invoked.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination"),
+            **optional,
+        )
+
+    def _connect(self, function: str, event_name: str, event: dict[str, Any]) -> None:
+        name, properties = self.template.name(function), event["Properties"]
+        if event["Type"] == "Schedule":
+            self._connect_rule(f"{name}-{event_name}", name, _rate_s(properties["Schedule"]))
+        elif event["Type"] == "SQS":
+            queue = self.sqs.by_arn(properties["Queue"])
+            assert queue is not None
+            reports = "ReportBatchItemFailures" in properties.get("FunctionResponseTypes", [])
+            source = EventSource(name, queue.url, properties.get("BatchSize", 10), reports)
+            if source not in self.functions.mappings:
+                self.functions.add_mapping(source)
+        else:
+            raise NotImplementedError(f"the virtual Lambda has no event source {event['Type']}")
+
+    def _connect_rule(self, rule_name: str, function: str, interval_s: int) -> None:
+        """A changed rate counts from the change."""
+        standing = self.functions.rules.get(rule_name)
+        if standing is not None and standing.interval_s == interval_s:
+            return
+        ticks = standing.ticks if standing is not None else None
+        rule = Rule(rule_name, function, interval_s, self.timeline.now_us + interval_s * US)
+        if ticks is not None:
+            rule.ticks = ticks
+        self.functions.add_rule(rule)
+
+
+def _rate_s(expression: str) -> int:
+    found = re.fullmatch(r"rate\((\d+) (minute|minutes|hour|hours)\)", expression)
+    if found is None or (found[1] == "1") == found[2].endswith("s"):
+        raise ValueError(f"{expression} is not a rate that EventBridge takes")
+    return int(found[1]) * (60 if found[2].startswith("minute") else 3600)
+
+
+_SOURCES: dict[Path, Source] = {}
+_TEMPLATES: dict[tuple[Path, str], Template] = {}
+
+
+def _source(folder: Path) -> Source:
+    """Imported once in a process: it holds nothing that changes but where its prints go."""
+    if folder not in _SOURCES:
+        _SOURCES[folder] = Source(folder)
+    return _SOURCES[folder]
+
+
+def _template(path: Path, parameters: Mapping[str, Any]) -> Template:
+    key = (path, repr(sorted(parameters.items())))
+    if key not in _TEMPLATES:
+        _TEMPLATES[key] = Template(path, parameters)
+    return _TEMPLATES[key]

@@ -1,0 +1,188 @@
+"""The stack for your own tests: schedule, move time, and see what was released. No AWS, no waiting, no threads.
+
+It is the real code of Punctual's functions, in a virtual AWS whose clock moves only when you say so.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from punctual.testing.calls import Call, Client, Fair, Watcher
+from punctual.testing.cloud import Cloud
+from punctual.testing.sqs import Message
+from punctual.testing.timeline import US
+
+START_DEFAULT = "2030-01-01T00:00:00+00:00"
+STEPS_MAX = 1_000_000
+"""Steps of one `advance`: years in which something is due every ten minutes."""
+WORK_S = 5
+CLOSE_INTERVALS = 2
+"""So many ticks before something comes within reach the feeds run again; the ones before would find nothing."""
+
+
+class Refused(Exception):
+    """The schedule function raised: `kind` is the name of its error, `InvalidSchedule` for what it does not take."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.kind, self.message = kind, message
+
+
+@dataclass(frozen=True)
+class Released:
+    """A schedule that has come out. `due` and `at` are seconds since 1970, `queue` is the URL of its queue."""
+
+    id: str
+    data: str
+    due: float
+    at: float
+    user: str | None
+    queue: str
+
+    @property
+    def json(self) -> Any:
+        """The data, where it was sent as something else than a string."""
+        return json.loads(self.data)
+
+
+class Stack:
+    """Punctual, deployed with these parameters of its template, on an AWS of its own.
+
+    `start` is the moment that its clock shows at first. The same `seed` gives the same ids and the same order.
+    """
+
+    def __init__(self, *, start: str | float = START_DEFAULT, seed: int = 0, **parameters: Any) -> None:
+        self._watch = _Watch()
+        start_s = datetime.fromisoformat(start).timestamp() if isinstance(start, str) else start
+        self._cloud = Cloud(start_s, random.Random(seed), watcher=self._watch, write=self._log)
+        self._cloud.network.weather = Fair(there_s=0.0, back_s=0.0)  # A delay then counts from the very moment.
+        self._lines: list[dict[str, Any]] = []
+        self._parameters = {**parameters}
+        self._targets: list[str] = []
+        self._cloud.deploy(self._parameters)
+
+    # ------------------------------------------------------------------------------------------------------- asking
+
+    def schedule(self, request: Any) -> Any:
+        """Invoke the schedule function with a schedule or a batch; its answer, or Refused."""
+        answer = self.client("lambda").invoke(
+            FunctionName=self.output("ScheduleFunction"), Payload=json.dumps(request).encode()
+        )
+        content = json.loads(answer["Payload"].read())
+        if answer.get("FunctionError"):
+            raise Refused(content["errorType"], content["errorMessage"])
+        return content
+
+    def released(self) -> list[Released]:
+        """Everything that has come out so far, in the order of coming out."""
+        now_us = self._cloud.timeline.now_us
+        visible = [(message.visible_us, url, message) for url, message in self._watch.sent_messages]
+        visible.sort(key=lambda each: each[0])
+        return [_released(url, message) for at_us, url, message in visible if at_us <= now_us]
+
+    def failures(self) -> list[dict[str, Any]]:
+        """What was reported to the failure queue, such as schedules that had expired."""
+        queue = self._cloud.sqs.queues[self.output("FailureQueueUrl")]
+        return [json.loads(message.body) for message in queue.messages.values()]
+
+    def log(self) -> list[dict[str, Any]]:
+        """The lines that the functions logged so far."""
+        return list(self._lines)
+
+    # --------------------------------------------------------------------------------------------------------- time
+
+    @property
+    def now(self) -> float:
+        """Seconds since 1970, by the clock of this AWS."""
+        return self._cloud.timeline.now_s
+
+    def advance(self, **duration: float) -> None:
+        """Let time pass: `advance(days=30)`, and whatever else timedelta takes."""
+        self.advance_to(self.now + timedelta(**duration).total_seconds())
+
+    def advance_to(self, moment: float) -> None:
+        """Let time pass until a moment, in seconds since 1970."""
+        target_us = round(moment * US)
+        if target_us < self._cloud.timeline.now_us:
+            raise ValueError("time does not go backwards")
+        for _ in range(STEPS_MAX):
+            if self._cloud.timeline.now_us >= target_us:
+                return
+            self._step(target_us)
+        raise ValueError("that is too far at once, with so much to do on the way")
+
+    def _step(self, target_us: int) -> None:
+        """A little while the functions are at work; else a feed interval, or a jump to where there is one to feed."""
+        timeline, functions = self._cloud.timeline, self._cloud.functions
+        if functions.running or functions.events_waiting:
+            timeline.run_until(min(timeline.now_us + WORK_S * US, target_us))
+            return
+        interval_us = min(rule.interval_s for rule in functions.rules.values()) * US
+        next_us = min(timeline.now_us + interval_us, target_us)
+        idle_us = self._idle_until_us(target_us) - CLOSE_INTERVALS * interval_us
+        if idle_us > next_us:
+            next_us = min(idle_us, target_us)
+            functions.skip_ticks(next_us)
+        timeline.run_until(next_us)
+
+    def _idle_until_us(self, target_us: int) -> int:
+        """When the first thing in the table comes within reach."""
+        reach_us = int(self._cloud.template.parameters["ReachSeconds"]) * US
+        (table,) = self._cloud.dynamodb.tables.values()
+        dues_us = [
+            int(order[0].split("#")[0]) * 1000
+            for partition, order in table.order.items()
+            if partition.isdigit() and order
+        ]
+        return min([due_us - reach_us for due_us in dues_us], default=target_us + CLOSE_INTERVALS * 3600 * US)
+
+    # -------------------------------------------------------------------------------------------------------- parts
+
+    def client(self, service: str) -> Client:
+        """What boto3.client(service) would be: for code of yours that takes a client."""
+        return self._cloud.client(service)
+
+    def output(self, name: str) -> str:
+        """An output of the stack, such as `OutputQueueUrl`."""
+        return self._cloud.output(name)
+
+    def add_target(self, name: str) -> str:
+        """A queue of your own that schedules may name as their target; its ARN."""
+        arn = self._cloud.add_queue(name)
+        self._targets.append(arn)
+        self.update(TargetArns=",".join(self._targets))
+        return arn
+
+    def update(self, **parameters: Any) -> None:
+        """Deploy again with other parameters; what is stored stays."""
+        self._parameters |= parameters
+        self._cloud.deploy(self._parameters)
+
+    def _log(self, line: str) -> None:
+        self._lines.append(json.loads(line))
+
+
+class _Watch(Watcher):
+    def __init__(self) -> None:
+        self.sent_messages: list[tuple[str, Message]] = []
+
+    def sent(self, call: Call | None, queue: str, message: Message) -> None:
+        if call is not None and "id" in message.attributes:
+            self.sent_messages.append((queue, message))
+
+
+def _released(url: str, message: Message) -> Released:
+    attributes: Mapping[str, Any] = message.attributes
+    return Released(
+        id=attributes["id"]["StringValue"],
+        data=message.body,
+        due=float(attributes["due"]["StringValue"]),
+        at=max(message.visible_us, message.sent_us) / US,
+        user=attributes["user"]["StringValue"] if "user" in attributes else None,
+        queue=url,
+    )

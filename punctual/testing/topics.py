@@ -1,0 +1,71 @@
+"""The virtual SNS and EventBridge: what was published, kept for whoever looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from punctual.testing.calls import Call, Service, Watcher
+from punctual.testing.refusal import refusal
+from punctual.testing.timeline import Timeline
+
+PUBLISHED_BYTES_MAX = 256 * 1024
+EVENTS_MAX = 10
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a topic or a bus was given."""
+
+    arn: str
+    body: str
+    at_us: int
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Sns(Service):
+    name = "sns"
+
+    def __init__(self, timeline: Timeline, watcher: Watcher) -> None:
+        super().__init__(timeline, watcher)
+        self.topics: set[str] = set()
+        self.published: list[Published] = []
+        self.operations = {"publish": self._publish}
+
+    def _publish(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
+        if request.get("TopicArn") not in self.topics:
+            raise refusal("NotFound", "Topic does not exist", 404)
+        if not request["Message"]:
+            raise refusal("InvalidParameter", "Invalid parameter: Empty message")
+        if len(request["Message"].encode()) > PUBLISHED_BYTES_MAX:
+            raise refusal("InvalidParameter", "Invalid parameter: Message too long")
+        attributes = request.get("MessageAttributes", {})
+        self.published.append(Published(request["TopicArn"], request["Message"], self.timeline.now_us, attributes))
+        return {"MessageId": f"published-{len(self.published):08d}"}
+
+
+class Events(Service):
+    name = "events"
+
+    def __init__(self, timeline: Timeline, watcher: Watcher) -> None:
+        super().__init__(timeline, watcher)
+        self.buses: set[str] = {"default"}
+        self.published: list[Published] = []
+        self.operations = {"put_events": self._put_events}
+
+    def _put_events(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
+        entries = request["Entries"]
+        if len(entries) > EVENTS_MAX:
+            raise refusal("ValidationException", "Member must have length less than or equal to 10")
+        spoilt = set(call.fate.spoilt(len(entries))) if call.fate.spoilt else set()
+        results = []
+        for index, entry in enumerate(entries):
+            bus = entry.get("EventBusName", "default")
+            if index in spoilt:
+                results.append({"ErrorCode": "InternalFailure", "ErrorMessage": "An internal failure"})
+            elif bus.rpartition("/")[2] not in self.buses:
+                results.append({"ErrorCode": "ResourceNotFoundException", "ErrorMessage": "Event bus does not exist"})
+            else:
+                self.published.append(Published(bus, entry.get("Detail", "{}"), self.timeline.now_us, dict(entry)))
+                results.append({"EventId": f"event-{len(self.published):08d}"})
+        return {"FailedEntryCount": sum("ErrorCode" in result for result in results), "Entries": results}

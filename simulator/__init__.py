@@ -1,0 +1,5 @@
+"""The simulator: the real handlers in a virtual AWS with virtual time, faults from one seed, and the promises checked.
+
+Follow one seed: `simulation` plans and drives it, `workload` asks for schedules, `storm` brings the faults, `witness`
+sees everything and checks the promises, `chronicle` tells what happened.
+"""

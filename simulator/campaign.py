@@ -1,0 +1,98 @@
+"""Many seeds, side by side in processes, and what they come to together."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from simulator.simulation import YEAR_S, Result, simulate
+from simulator.witness import Figures
+
+CHUNK = 5
+"""Seeds that a process is given at a time."""
+BREACHES_MAX = 5
+"""After so many failures nothing new is to be learnt."""
+
+
+@dataclass
+class Total:
+    """The figures of all seeds so far."""
+
+    seeds: int = 0
+    figures: Figures = field(default_factory=Figures)
+    faults: Counter[str] = field(default_factory=Counter)
+    broken: list[Result] = field(default_factory=list)
+    took_s: float = 0.0
+
+    def add(self, result: Result) -> None:
+        mine, its = self.figures, result.figures
+        self.seeds += 1
+        self.faults += result.faults
+        for name in ("schedules", "released", "repeats", "invocations", "calls", "virtual_s"):
+            setattr(mine, name, getattr(mine, name) + getattr(its, name))
+        mine.lateness_s_max = max(mine.lateness_s_max, its.lateness_s_max)
+        mine.lateness_excused_s_max = max(mine.lateness_excused_s_max, its.lateness_excused_s_max)
+        if result.breach is not None:
+            self.broken.append(result)
+
+    def lines(self) -> Iterator[str]:
+        """The summary."""
+        its = self.figures
+        per_thousand = 1000 * its.repeats / max(1, its.released)
+        years = its.virtual_s / YEAR_S
+        yield f"{self.seeds:,} seeds in {self.took_s:.0f} s, {len(self.broken)} of them with a broken promise"
+        yield f"{its.schedules:,} schedules, {its.invocations:,} invocations, {its.calls:,} calls of AWS"
+        yield f"{years:,.0f} virtual years, {years / max(0.001, self.took_s):,.1f} each second"
+        yield f"{its.repeats:,} repeats, {per_thousand:.1f} of a thousand released"
+        excused_s = its.lateness_excused_s_max
+        yield f"worst lateness {its.lateness_s_max:.1f} s with a healthy feed, {excused_s:,.0f} s in outages"
+        yield "faults: " + (", ".join(f"{count:,} {kind}" for kind, count in sorted(self.faults.items())) or "none")
+
+
+def run(
+    seeds: Sequence[int],
+    folder: Path | None = None,
+    processes: int | None = None,
+    tell: Callable[[Total], None] = lambda total: None,
+    breaches_max: int = BREACHES_MAX,
+) -> Total:
+    """All seeds, or until enough promises are broken."""
+    total, begun_s = Total(), time.monotonic()
+    chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
+    workers = processes or os.cpu_count() or 1
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        coming = iter(chunks)
+        waiting: set[Future[list[Result]]] = set()
+        for chunk in coming:
+            waiting.add(pool.submit(_simulate, chunk, folder))
+            if len(waiting) >= 2 * workers:
+                waiting = _gather(waiting, total, begun_s, tell)
+            if len(total.broken) >= breaches_max:
+                break
+        for _ in range(len(waiting)):
+            if waiting:
+                waiting = _gather(waiting, total, begun_s, tell)
+    total.broken.sort(key=lambda result: result.seed)
+    return total
+
+
+def _gather(
+    waiting: set[Future[list[Result]]], total: Total, begun_s: float, tell: Callable[[Total], None]
+) -> set[Future[list[Result]]]:
+    done, rest = wait(waiting, return_when=FIRST_COMPLETED)
+    for future in done:
+        for result in future.result():
+            total.add(result)
+    total.took_s = time.monotonic() - begun_s
+    tell(total)
+    return rest
+
+
+def _simulate(seeds: Sequence[int], folder: Path | None) -> list[Result]:
+    return [simulate(seed, folder) for seed in seeds]

@@ -1,0 +1,92 @@
+"""A small workload, crashed at every single call that a function makes, before and after its effect, one by one.
+
+The workload passes every way there is: overdue, near and far, alone and in a batch, with a token and without. The
+first run counts the calls; each further run crashes one of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from punctual.testing.calls import Call, Fate
+from punctual.testing.functions import Environment
+from punctual.testing.timeline import US
+from simulator.simulation import INTERVAL_S, Simulation
+from simulator.witness import Breach, Broken
+from simulator.workload import Order
+
+SEED = 7
+POINTS_MAX = 2000
+SPAN_S = 3 * INTERVAL_S
+
+
+@dataclass
+class Point:
+    """One run: the call that was crashed, and what came of it."""
+
+    name: str
+    breach: Breach | None
+    story: list[str]
+
+
+@dataclass
+class One:
+    """Weather that crashes one call of a function, and is fair otherwise."""
+
+    number: int
+    moment: str
+    seen: list[str] = field(default_factory=list)
+
+    def fate(self, call: Call) -> Fate:
+        fate = Fate()
+        if isinstance(call.process, Environment):
+            self.seen.append(f"{call.process.function.name} at {call.operation}")
+            if len(self.seen) - 1 == self.number:
+                fate.crash = self.moment
+        return fate
+
+
+class Small(Simulation):
+    """The workload, with other weather."""
+
+    def __init__(self, weather: One) -> None:
+        super().__init__(SEED)
+        self._weather = weather
+
+    def plan(self) -> None:
+        self._prepare({"PartitionCount": 2})
+        self.storm.rates, self.storm.skewed = {}, False
+        self.cloud.network.weather = self._weather
+        start_us, make = self._start_us, self.wishes.make
+        near = [make(start_us, start_us // 1000 + 1000 * ahead_s, plain=True, fixed=True) for ahead_s in (-5, 30, 890)]
+        far = [
+            make(start_us, start_us // 1000 + 1000 * ahead_s, plain=True, fixed=True) for ahead_s in (905, 1300, 1500)
+        ]
+        token = make(start_us, start_us // 1000 + 1_100_000, token="token", plain=True)
+        self.callers.begin(Order(start_us, near + far, True, "batch", 3))
+        self.callers.begin(Order(start_us + US, [token], False, "token", 3))
+        alone = make(start_us, start_us // 1000 + 1_200_000, plain=True, fixed=True)
+        self.callers.begin(Order(start_us + 2 * US, [alone], False, None, 1))
+
+    def _drive(self) -> None:
+        self.cloud.timeline.run_until(self._start_us + SPAN_S * US)
+        self._calm_down()
+
+
+def exhaust() -> list[Point]:
+    """Every point, in the order of the calls."""
+    fair = One(-1, "")
+    nothing = _point(fair, "nothing crashed")
+    return [nothing] + [
+        _point(One(number, moment), f"call {number}, {name}, crashed {moment} its effect")
+        for number, name in enumerate(fair.seen[:POINTS_MAX])
+        for moment in ("before", "after")
+    ]
+
+
+def _point(weather: One, name: str) -> Point:
+    simulation = Small(weather)
+    result = simulation.run()
+    if weather.number >= 0 and len(weather.seen) <= weather.number:
+        raise Broken(Breach(0, "", f"{name}: it was never reached"))
+    return Point(name, result.breach, result.story)

@@ -1,0 +1,196 @@
+"""The checkers, proved: faults put into a copy of the functions on purpose, each of which the simulator has to find.
+
+A fault is a piece of text and what it becomes. Where the text is no longer found the code has moved on, and the
+fault has to be put in anew: that is an error, for a fault that is not there would go unseen.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from punctual.testing.source import stack_file
+from simulator import campaign
+from simulator.simulation import Result
+
+SEEDS_MAX = 200
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A fault, and the promises of which it breaks one."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    promises: tuple[int, ...]
+
+
+class Stale(Exception):
+    """The text that a mutation replaces is not in the code, or more than once."""
+
+
+MUTATIONS = (
+    Mutation(
+        "delete before send",
+        "scheduler/moving.py",
+        "        else:\n            finished = [schedule.key for schedule in self._release(job, tally)]\n",
+        "        else:\n            self._table.delete([schedule.key for schedule in job.schedules])\n"
+        "            finished = [schedule.key for schedule in self._release(job, tally)]\n",
+        (1,),
+    ),
+    Mutation("ignore Failed", "scheduler/queues.py", "        if index in done:\n", "        if True:\n", (1,)),
+    Mutation(
+        "ignore UnprocessedItems",
+        "scheduler/table.py",
+        'for request in answer.get("UnprocessedItems", {}).get(self._name, [])}',
+        "for request in []}",
+        (1,),
+    ),
+    Mutation(
+        "unpadded sort key",
+        "scheduler/schedule.py",
+        'return f"{due_ms:0{DUE_DIGITS}d}"',
+        'return f"{due_ms}"',
+        (1, 2, 3, 4),
+    ),
+    Mutation(
+        "floor instead of ceil of the delay",
+        "scheduler/schedule.py",
+        "-((now_ms - self.due_ms) // 1000)",
+        "(self.due_ms - now_ms) // 1000",
+        (2,),
+    ),
+    Mutation(
+        "no consistent read",
+        "scheduler/table.py",
+        "            ConsistentRead=True,\n            Limit=",
+        "            ConsistentRead=False,\n            Limit=",
+        (1, 3, 4),
+    ),
+    Mutation(
+        "lost partition memory",
+        "scheduler/table.py",
+        'return int(answer["Item"]["count"]["N"]) if "Item" in answer else 0',
+        "return 0",
+        (1, 4),
+    ),
+    Mutation(
+        "lease ignored",
+        "scheduler/leasing.py",
+        "    if standing is None or standing.holder == lease.holder:",
+        "    if True:",
+        (1,),
+    ),
+    Mutation(
+        "lease kept for ever",
+        "scheduler/feeding.py",
+        "ends_ms = int((patience.deadline_s + moving.RESERVE_S) * 1000)",
+        "ends_ms = 10**15",
+        (1, 3, 4),
+    ),
+    Mutation(
+        "overdue before on-time",
+        "scheduler/reading.py",
+        "for strand in (self._upcoming, self._overdue):",
+        "for strand in (self._overdue, self._upcoming):",
+        (3,),
+    ),
+    Mutation(
+        "a stale delay sent again",
+        "scheduler/sending.py",
+        "insist(lambda left: _try(left, parcel.queue_url, queues, patience.now_ms()), batch, patience)",
+        "insist(lambda left, at=patience.now_ms(): _try(left, parcel.queue_url, queues, at), batch, patience)",
+        (3,),
+    ),
+    Mutation(
+        "swallow an error of a write",
+        "scheduler/table.py",
+        "            return Outcome(left=list(things), why=str(failure))\n",
+        "            return Outcome(done=list(things))\n",
+        (1,),
+    ),
+    Mutation(
+        "swallow an error of a send",
+        "scheduler/queues.py",
+        "            return Outcome(left=list(things), why=str(failure))\n",
+        "            return Outcome(done=list(things))\n",
+        (1,),
+    ),
+    Mutation(
+        "no retry of what is left",
+        "scheduler/feeding.py",
+        "    if tally.left or tally.held:\n",
+        "    if False:\n",
+        (3,),
+    ),
+    Mutation(
+        "a parcel that is sent on when time is over",
+        "scheduler/sending.py",
+        "elif stuck or (number and patience.over()):",
+        "elif stuck:",
+        (1,),
+    ),
+    Mutation(
+        "a token that makes no twins",
+        "scheduler/keying.py",
+        "        if identity is None:\n",
+        "        if True:\n",
+        (1,),
+    ),
+    Mutation(
+        "a partly sent bundle deleted whole",
+        "scheduler/moving.py",
+        "        return not kept\n",
+        "        return True\n",
+        (1,),
+    ),
+    Mutation(
+        "a partly sent bundle left whole",
+        "scheduler/moving.py",
+        "        if kept and released:\n",
+        "        if False:\n",
+        (1,),
+    ),
+    Mutation(
+        "a bundle written back without its condition",
+        "scheduler/table.py",
+        'ConditionExpression="#bundle = :read"',
+        'ConditionExpression="attribute_not_exists(#bundle) OR #bundle <= :read OR #bundle > :read"',
+        (1,),
+    ),
+    Mutation(
+        "a bundle that spans longer than allowed",
+        "scheduler/bundle.py",
+        "SPAN_MS_MAX, (reach_ms - interval_ms) // 4",
+        "10 * SPAN_MS_MAX, reach_ms",
+        (3,),
+    ),
+)
+
+
+@contextmanager
+def applied(mutation: Mutation, functions: Path | None = None) -> Iterator[Path]:
+    """A copy of the functions with the fault in it."""
+    functions = functions or stack_file("functions")
+    with tempfile.TemporaryDirectory(prefix="punctual-mutation-") as folder:
+        copy = Path(folder) / "functions"
+        shutil.copytree(functions, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        file = copy / mutation.file
+        text = file.read_text(encoding="utf-8")
+        if text.count(mutation.old) != 1:
+            raise Stale(f"{mutation.name}: {mutation.old!r} stands {text.count(mutation.old)} times in {mutation.file}")
+        file.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
+        yield copy
+
+
+def hunt(mutation: Mutation, first: int = 0, processes: int | None = None) -> Result | None:
+    """The first seed found that shows the fault; None where none of them does."""
+    with applied(mutation) as folder:
+        total = campaign.run(range(first, first + SEEDS_MAX), folder, processes, breaches_max=1)
+    return total.broken[0] if total.broken else None

@@ -1,0 +1,478 @@
+"""Sees everything that happens in a run, and checks the promises of docs/design.md, section 12.
+
+At every step: nothing leaves early or with a wrong delay or content (2, 3), nothing is deleted that was not sent
+(1), a refused request leaves nothing behind (5). At the end: everything accepted came out (1), on time wherever a
+healthy feed had the time for it (3), repeats only where a crash or an unknown outcome lies between (1), and nothing
+is left over (4). That one caller's dead target delays nobody else (7) follows from 3: it is no excuse there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from punctual.testing.calls import Call, Watcher
+from punctual.testing.functions import Event, Invocation
+from punctual.testing.sqs import Message
+from punctual.testing.timeline import US
+from simulator.chronicle import Chronicle, tag_of
+from simulator.contents import Lying, contents, id_of
+from simulator.storm import SKEW_US_MAX, Storm
+from simulator.workload import Sent, Wish, due_of
+
+OWN_ERRORS = ("InvalidSchedule", "NotConfirmed", "PartitionBusy")
+"""What a function may raise. Anything else is a fault of ours."""
+
+GRACE_S = 240
+"""A feed that begins this long before something is due has it out in time, whatever befalls single calls: three
+attempts, 60 and 120 s apart."""
+GRACE_CALM_S = 15
+"""The same where nothing fails, on a slow day."""
+BUNDLE_SPAN_S = 60
+"""A member of a bundle comes within reach with the latest, at most so much later than by itself."""
+OUTAGE_BORNE_S = 60
+"""An outage no longer than this ends before the second attempt, and makes nothing late."""
+EXPIRY_SLACK_MS = 30_000
+"""What had not expired when its parcel was begun may go out until the parcel's end."""
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A promise that was not kept."""
+
+    promise: int
+    tag: str
+    what: str
+
+
+class Broken(Exception):
+    """Ends a run."""
+
+    def __init__(self, breach: Breach) -> None:
+        super().__init__(f"promise {breach.promise}, {breach.tag or 'nobody in particular'}: {breach.what}")
+        self.breach = breach
+
+
+@dataclass
+class Figures:
+    """What a run has to tell beside whether it held."""
+
+    schedules: int = 0
+    released: int = 0
+    repeats: int = 0
+    lateness_s_max: float = 0.0
+    lateness_excused_s_max: float = 0.0
+    invocations: int = 0
+    calls: int = 0
+    virtual_s: float = 0.0
+
+
+@dataclass(eq=False)
+class Witness(Watcher):
+    chronicle: Chronicle
+    wishes: dict[str, Wish] = field(default_factory=dict)
+    figures: Figures = field(default_factory=Figures)
+    reach_ms: int = 900_000
+    refused_by_sqs: set[str] = field(default_factory=set)
+    """Payloads that the virtual SQS finds unacceptable against all documentation."""
+    feeds_begun: dict[str, dict[str, tuple[int, bool]]] = field(default_factory=dict)
+    """By partition and tick: when the first feed began, and whether nothing was to go wrong. Doubles end at once."""
+    troubles: list[tuple[int, int]] = field(default_factory=list)
+    """Spans in which a feed could not do its work: outages, events that Lambda lost or gave up."""
+    closed: list[tuple[int, str]] = field(default_factory=list)
+    """When which queue of others was closed or opened, in turns."""
+    doubtful_leases: set[str] = field(default_factory=set)
+    """Invocations that had no answer about their lease, and went on without."""
+    partitions_changed: bool = False
+    consumed_from: str = ""
+    """The queue that the stack's consumer reads, where it is there."""
+    consumed: set[str] = field(default_factory=set)
+    _ids: dict[str, Wish] = field(default_factory=dict)
+    _lay_in: dict[str, set[str]] = field(default_factory=dict)
+    """Which schedules were ever seen in an item."""
+
+    def attach(self, timeline: Any, storm: Storm) -> None:
+        self._timeline, self._storm = timeline, storm
+
+    def breach(self, promise: int, tag: str, what: str) -> None:
+        self.chronicle.add(self._timeline.now_us, "witness", f"PROMISE {promise} BROKEN: {what}", [tag] if tag else [])
+        self._timeline.halt(Broken(Breach(promise, tag, what)))
+
+    # ------------------------------------------------------------------------------------------------------- calls
+
+    def called(self, call: Call) -> None:
+        self.figures.calls += 1
+        tags = self._confirm(call)
+        if call.error is None and call.answer is not None and not call.fate.spoilt:
+            return
+        if call.error is not None and _condition_failed(call.error):
+            return
+        told = "dies at" if call.error is None and call.answer is None else "has part of"
+        if call.error is not None:
+            told = f"has {_name(call.error)} from"
+        done = "" if call.effect_us is None else ", though done" if told != "has part of" else ""
+        self.chronicle.add(self._timeline.now_us, call.process.name, f"{told} {call.operation}{done}", tags)
+
+    def _confirm(self, call: Call) -> list[str]:
+        """Note what its process knows of the call; the tags that it was about."""
+        if call.operation == "send_message_batch":
+            return self._confirm_sends(call)
+        if call.operation == "batch_write_item":
+            return self._confirm_writes(call)
+        if call.operation == "put_item":
+            return self._confirm_write_back(call)
+        if call.operation == "update_item" and call.error is not None and not _condition_failed(call.error):
+            self.doubtful_leases.add(_invocation_id(call))
+        return []
+
+    def _confirm_sends(self, call: Call) -> list[str]:
+        numbers = {entry["Id"] for entry in (call.answer or {}).get("Successful", [])} if call.error is None else set()
+        tags = []
+        for entry in call.parameters["Entries"]:
+            wish = self.wishes.get(tag_of(entry["MessageBody"]))
+            if wish is None or "MessageAttributes" not in entry:
+                continue
+            tags.append(wish.tag)
+            schedule_id = entry["MessageAttributes"]["id"]["StringValue"]
+            for sent in wish.sends.get(schedule_id, []):
+                if sent.call is call:
+                    sent.confirmed = entry["Id"] in numbers
+        return tags
+
+    def _confirm_writes(self, call: Call) -> list[str]:
+        """Deletes: which of them the process knows to be done."""
+        tags = []
+        for writes in call.parameters["RequestItems"].values():
+            for write in writes:
+                if "PutRequest" in write:
+                    tags += [lying.tag for lying in contents(write["PutRequest"]["Item"]).values()]
+                    continue
+                key = write["DeleteRequest"]["Key"]
+                known = call.error is None and call.answer is not None and not _unprocessed(call, key)
+                tags += self._confirm_gone(call, self._lay_in.get(id_of(key), set()), known)
+        return tags
+
+    def _confirm_write_back(self, call: Call) -> list[str]:
+        """Of a bundle: what is not in it any longer was taken out."""
+        item = call.parameters["Item"]
+        gone = self._lay_in.get(id_of(item), set()) - set(contents(item))
+        return self._confirm_gone(call, gone, call.error is None and call.answer is not None)
+
+    def _confirm_gone(self, call: Call, ids: Iterable[str], known: bool) -> list[str]:
+        tags = []
+        for schedule_id in sorted(ids):
+            wish = self._ids[schedule_id]
+            tags.append(wish.tag)
+            wish.deleted.setdefault(schedule_id, []).append((self._timeline.now_us, _invocation(call), known))
+        return tags
+
+    # ------------------------------------------------------------------------------------------------------ effects
+
+    def wrote(self, call: Call, table: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        item = new or old or {}
+        partition = item["partition"]["S"]
+        if partition == "meta":
+            return
+        before, after = contents(old), contents(new)
+        for lying in {**before, **after}.values():
+            if lying.tag not in self.wishes:
+                self.breach(5, lying.tag, f"an item that nobody asked for: {item}")
+                return
+        if partition == "quarantine":
+            self._quarantined(call, item, self.wishes[next(iter({**before, **after}.values())).tag])
+            return
+        for lying in after.values():
+            if call.operation == "put_item" and lying.id not in before:
+                self.breach(1, lying.tag, f"{lying.id} is written back, and had gone")
+            self._stored(call, item, lying, self.wishes[lying.tag])
+        for lying in before.values():
+            if lying.id not in after:
+                self._removed(call, lying, self.wishes[lying.tag])
+
+    def _stored(self, call: Call, item: dict[str, Any], lying: Lying, wish: Wish) -> None:
+        self._ids[lying.id] = wish
+        self._lay_in.setdefault(id_of(item), set()).add(lying.id)
+        wish.dues[lying.id] = lying.due_ms
+        if call.operation == "put_item":
+            return  # Written back: it lay there before.
+        wish.stored.setdefault(lying.id, []).append(self._timeline.now_us)
+        self.chronicle.add(self._timeline.now_us, call.process.name, f"stores {lying.id}", [wish.tag])
+        if wish.fault:
+            self.breach(5, wish.tag, f"a bad request left {lying.id} in the table: {str(wish.request)[:200]}")
+
+    def _removed(self, call: Call, lying: Lying, wish: Wish) -> None:
+        self.chronicle.add(self._timeline.now_us, call.process.name, f"deletes {lying.id}", [wish.tag])
+        if not wish.settled(lying.id):
+            self.breach(1, wish.tag, f"{lying.id} is deleted, and was not sent")
+
+    def _quarantined(self, call: Call, item: dict[str, Any], wish: Wish) -> None:
+        """A member of a bundle lies there under its own moment, with the rest of its id behind it."""
+        own_id = f"{item['origin']['S']}-{item['sort']['S'].replace('#', '-')}"
+        parts = own_id.split("-")
+        known = [each for each in wish.stored if [each.split("-")[0], *each.split("-")[2:]] == [parts[0], *parts[2:]]]
+        schedule_id = known[0] if known else own_id
+        wish.aside[schedule_id] = item["reason"]["S"]
+        self.chronicle.add(
+            self._timeline.now_us, call.process.name, f"puts aside {schedule_id}: {item['reason']['S']}", [wish.tag]
+        )
+        if wish.tag not in self.refused_by_sqs:
+            self.breach(1, wish.tag, f"{schedule_id} is put aside: {item['reason']['S']}")
+
+    def sent(self, call: Call | None, queue: str, message: Message) -> None:
+        if call is None or "id" not in message.attributes:
+            self._reported(queue, message)
+            return
+        tag = tag_of(message.body)
+        wish = self.wishes.get(tag)
+        schedule_id = message.attributes["id"]["StringValue"]
+        if wish is None:
+            self.breach(5, tag, f"a message that nobody asked for: {message.body[:60]!r}")
+            return
+        self._ids[schedule_id] = wish
+        sent = Sent(self._timeline.now_us, message.visible_us, call, _invocation(call))
+        earlier = wish.sends.setdefault(schedule_id, [])
+        earlier.append(sent)
+        delay_s = (message.visible_us - message.sent_us) // US
+        again = f", for the {len(earlier)}th time" if len(earlier) > 1 else ""
+        self.chronicle.add(
+            self._timeline.now_us, call.process.name, f"sends {schedule_id} with {delay_s} s to go{again}", [tag]
+        )
+        self._check_content(wish, queue, message)
+        self._check_moment(wish, sent, due_of(message))
+
+    def _check_content(self, wish: Wish, queue: str, message: Message) -> None:
+        if wish.fault:
+            self.breach(5, wish.tag, "a bad request came out")
+        if message.body != wish.text:
+            self.breach(1, wish.tag, f"the body is {message.body[:80]!r} instead of {wish.text[:80]!r}")
+        if queue != wish.queue_url:
+            self.breach(1, wish.tag, f"it is in {queue} instead of {wish.queue_url}")
+        user = message.attributes.get("user", {}).get("StringValue")
+        if user != wish.user:
+            self.breach(1, wish.tag, f"the user is {user!r} instead of {wish.user!r}")
+        wanted_ms = wish.due_of(message.attributes["id"]["StringValue"])
+        if "timestamp" in wish.request and wish.due_ms is not None:
+            wanted_ms = wish.due_ms
+        if due_of(message) != wanted_ms:
+            self.breach(2, wish.tag, f"it says that it is due at {due_of(message)} instead of {wanted_ms}")
+
+    def _check_moment(self, wish: Wish, sent: Sent, due_ms: int) -> None:
+        """By the clock of the sender: never early, and the delay as short as whole seconds allow."""
+        skew_us = sent.call.process.skew_us
+        due_us = due_ms * 1000
+        if sent.visible_us + skew_us < due_us:
+            early_s = (due_us - sent.visible_us - skew_us) / US
+            self.breach(2, wish.tag, f"it comes out {early_s:.3f} s early")
+        begun_us = sent.call.begun_us + skew_us
+        way_us = sent.at_us - sent.call.begun_us
+        over_us = sent.visible_us + skew_us - max(due_us, begun_us) - way_us
+        if over_us > US + 1000:  # The functions' clock shows whole milliseconds.
+            self.breach(3, wish.tag, f"its delay is {over_us / US:.3f} s too long at the time of the call")
+        if wish.expires_ms is not None and begun_us // 1000 > wish.expires_ms + EXPIRY_SLACK_MS:
+            self.breach(3, wish.tag, "it comes out though it had expired")
+
+    def _reported(self, queue: str, message: Message) -> None:
+        """To the failure queue, or Lambda's own records."""
+        content = json.loads(message.body)
+        if content.get("reason") != "expired":
+            return
+        schedule = content["schedule"]
+        wish = self.wishes.get(tag_of(schedule["data"]))
+        if wish is None:
+            return
+        wish.expired[schedule["id"]] = self._timeline.now_us
+        self.chronicle.add(self._timeline.now_us, "failure queue", f"hears that {schedule['id']} expired", [wish.tag])
+        if wish.expires_ms is None or self._timeline.now_us // 1000 + SKEW_US_MAX // 1000 <= wish.expires_ms:
+            self.breach(1, wish.tag, "it was dropped as expired, and had not")
+
+    # -------------------------------------------------------------------------------------------- what is no call
+
+    def heard(self, line: str) -> None:
+        """A line that a function logged."""
+        if '"consumed"' in line:
+            self.consumed.add(json.loads(line)["id"])
+
+    def fell(self, kind: str, **facts: Any) -> None:
+        now_us = self._timeline.now_us
+        if kind == "began":
+            self.figures.invocations += 1
+            invocation: Invocation = facts["invocation"]
+            if invocation.environment.function.handler == "feed.handler" and "TriggerFunction" in invocation.cause:
+                partition = json.loads(invocation.payload)["partition"]
+                begun = self.feeds_begun.setdefault(partition, {})
+                begun.setdefault(invocation.payload, (now_us, self._storm.calm))
+        elif kind == "ended":
+            self._ended(facts["invocation"])
+        elif kind in ("lost", "given up"):
+            event: Event = facts["event"]
+            self.troubles.append((event.accepted_us, now_us))
+            self.chronicle.add(now_us, "lambda", f"{kind}: {event.function} {event.payload[:100]}")
+        elif kind == "tick":
+            delays_s = ", ".join(f"{delay_s:.1f} s late" for delay_s in facts["delays_s"]) or "missed"
+            self.chronicle.add(now_us, "weather", f"tick {delays_s}")
+
+    def _ended(self, invocation: Invocation) -> None:
+        if invocation.fate == "returned":
+            return
+        what = invocation.fate if invocation.error is None else f"raised {_name(invocation.error)}: {invocation.error}"
+        self.chronicle.add(self._timeline.now_us, invocation.environment.name, what[:200])
+        if invocation.error is not None and type(invocation.error).__name__ not in OWN_ERRORS:
+            self.breach(1, "", f"{invocation.id} raised {_name(invocation.error)}: {invocation.error}")
+        if invocation.fate == "timed out":
+            self._storm.counted["function timed out"] += 1
+
+    # --------------------------------------------------------------------------------------------------- at the end
+
+    def unsettled(self, until_ms: int) -> list[Wish]:
+        """What was accepted, is due until then, and has not come out."""
+        return [
+            wish
+            for wish in self.wishes.values()
+            if any(
+                wish.due_of(schedule_id) <= until_ms and not wish.settled(schedule_id)
+                for schedule_id in [*wish.accepted, *wish.stored]
+            )
+        ]
+
+    def pending_ms(self) -> Iterable[int]:
+        """The moments that something accepted or stored still waits for."""
+        for wish in self.wishes.values():
+            for schedule_id in [*wish.accepted, *wish.stored]:
+                if not wish.settled(schedule_id):
+                    yield wish.due_of(schedule_id)
+
+    def check_drained(self, until_ms: int, items: Iterable[dict[str, Any]]) -> None:
+        """Promise 4, and 1 for all that is due by now."""
+        for wish in self.unsettled(until_ms):
+            self.breach(1, wish.tag, "it was accepted and did not come out, though the faults have stopped")
+            return
+        for item in items:
+            if not item["partition"]["S"].isdigit():
+                continue
+            for lying in contents(item).values():
+                wish = self.wishes[lying.tag]
+                due_ms = wish.due_ms if lying.id not in wish.accepted and wish.due_ms is not None else lying.due_ms
+                if due_ms <= until_ms:
+                    self.breach(4, lying.tag, f"{lying.id} is still in the table, though the faults have stopped")
+                    return
+
+    def check_all(self) -> None:
+        for outage in self._storm.outages:
+            if outage.end_us - outage.begin_us > OUTAGE_BORNE_S * US:
+                self.troubles.append((outage.begin_us, outage.end_us))
+        for wish in self.wishes.values():
+            self.figures.schedules += 1
+            self._check_twins(wish)
+            for schedule_id, sends in wish.sends.items():
+                self.figures.released += 1
+                self.figures.repeats += len(sends) - 1
+                self._check_repeats(wish, schedule_id, sends)
+                if wish.queue_url == self.consumed_from and schedule_id not in self.consumed:
+                    self.breach(1, wish.tag, f"{schedule_id} was released, and the consumer never saw it")
+                self._check_lateness(wish, schedule_id, sends[0])
+
+    def _check_twins(self, wish: Wish) -> None:
+        """The same request with the same token has one id; a repeat across a change of PartitionCount may have two."""
+        ids = sorted({*wish.accepted, *wish.stored, *wish.sends})
+        if wish.repeatable and len(ids) > 1 and not self.partitions_changed:
+            self.breach(1, wish.tag, f"one request with one token has become {', '.join(ids)}")
+
+    def _check_repeats(self, wish: Wish, schedule_id: str, sends: list[Sent]) -> None:
+        tried = sorted(sends, key=lambda sent: sent.call.begun_us)  # Not as they arrived: one may have been held up.
+        for first, second in pairwise(tried):
+            if not self._justified(wish, schedule_id, first, second):
+                self.breach(1, wish.tag, f"{schedule_id} is sent twice, and nothing went wrong in between")
+                return
+
+    def _justified(self, wish: Wish, schedule_id: str, first: Sent, second: Sent) -> bool:
+        """A repeat is allowed where a crash or an unknown outcome lies between a send and its delete, or where the
+        caller said it twice."""
+        if not first.confirmed or wish.asked > 1 or first.invocation is None or second.invocation is None:
+            return True
+        if {first.invocation.id, second.invocation.id} & self.doubtful_leases:
+            return True
+        if any(at_us > first.at_us for at_us in wish.stored.get(schedule_id, [])):
+            return True  # A write of unknown outcome was carried out only after it had been sent and deleted.
+        deletes = [
+            (known and at_us < second.at_us)
+            for at_us, invocation, known in wish.deleted.get(schedule_id, [])
+            if invocation is first.invocation
+        ]
+        if any(deletes):
+            return False
+        if first.invocation.fate == "timed out" and not self._storm.rates:
+            return not self._stays_calm(first.at_us, first.invocation.end_us)  # On a merely slow day it ends in time.
+        return bool(deletes) or first.invocation.fate in ("crashed", "timed out")
+
+    def _check_lateness(self, wish: Wish, schedule_id: str, sent: Sent) -> None:
+        """By the clock of the sender, and without the time that AWS took to send."""
+        due_us = wish.due_of(schedule_id) * 1000
+        stored = wish.stored.get(schedule_id)
+        begun_us = sent.invocation.begun_us if sent.invocation is not None else sent.call.begun_us
+        way_us = sent.at_us - sent.call.begun_us - sent.call.process.skew_us
+        late_s = (sent.visible_us - way_us - max(due_us, begun_us if stored is None else 0)) / US
+        excused = stored is None or not self._had_its_feed(schedule_id, due_us, stored[0])
+        excused = excused or self._was_closed(wish.queue_url, due_us)
+        if excused:
+            self.figures.lateness_excused_s_max = max(self.figures.lateness_excused_s_max, late_s)
+            return
+        self.figures.lateness_s_max = max(self.figures.lateness_s_max, late_s)
+        if sent.call.begun_us > due_us + SKEW_US_MAX:
+            self.breach(3, wish.tag, f"{schedule_id} comes out {late_s:.3f} s late, though a feed had the time for it")
+
+    def _was_closed(self, queue_url: str, due_us: int) -> bool:
+        """Whether it could not go out, since its queue was gone some time within reach."""
+        moments_us = [at_us for at_us, url in self.closed if url == queue_url]
+        return any(
+            begin_us <= due_us and end_us >= due_us - self.reach_ms * 1000
+            for begin_us, end_us in zip(moments_us[::2], moments_us[1::2], strict=False)
+        )
+
+    def _stays_calm(self, from_us: int, to_us: int) -> bool:
+        storms = any(from_us <= begun_us <= to_us for begun_us in self._storm.begun)
+        outages = any(each.begin_us <= to_us and each.end_us >= from_us for each in self._storm.outages)
+        return not storms and not outages
+
+    def _had_its_feed(self, schedule_id: str, due_us: int, stored_us: int) -> bool:
+        """Whether a feed of its partition began in time for it, and nothing kept that from its work."""
+        partition = schedule_id.partition("-")[0]
+        in_bundle = schedule_id.count("-") > 2
+        span_us = BUNDLE_SPAN_S * US if in_bundle else 0
+        from_us = max(due_us + span_us - self.reach_ms * 1000 + 2 * SKEW_US_MAX, stored_us)
+        for begun_us, calm in self.feeds_begun.get(partition, {}).values():
+            grace_us = (GRACE_CALM_S if calm and self._stays_calm(begun_us, due_us) else GRACE_S) * US
+            if from_us <= begun_us <= due_us - grace_us and not any(
+                begin_us <= due_us and end_us >= begun_us for begin_us, end_us in self.troubles
+            ):
+                return True
+        return False
+
+
+def _invocation(call: Call) -> Invocation | None:
+    found: Invocation | None = getattr(call.process, "invocation", None)
+    return found
+
+
+def _invocation_id(call: Call) -> str:
+    invocation = _invocation(call)
+    return invocation.id if invocation is not None else ""
+
+
+def _unprocessed(call: Call, key: dict[str, Any]) -> bool:
+    left = (call.answer or {}).get("UnprocessedItems", {})
+    return any(write.get("DeleteRequest", {}).get("Key") == key for writes in left.values() for write in writes)
+
+
+def _condition_failed(error: BaseException) -> bool:
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
+def _name(error: BaseException) -> str:
+    if isinstance(error, ClientError):
+        return str(error.response["Error"]["Code"])
+    return type(error).__name__

@@ -1,0 +1,285 @@
+"""What we take for granted about DynamoDB, held against the virtual AWS, moto and the local AWS alike.
+
+Sources: the API reference of Amazon DynamoDB, and "Service, account, and table quotas" in its developer guide.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ParamValidationError
+from deviations import differs, refused
+
+
+def item(sort: str, partition: str = "p", **more: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {"partition": {"S": partition}, "sort": {"S": sort}, **more}
+
+
+def put(aws, *items: dict[str, Any]) -> None:
+    for each in items:
+        aws.dynamodb.put_item(TableName=aws.table, Item=each)
+
+
+def query(aws, **more: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = aws.dynamodb.query(
+        TableName=aws.table,
+        KeyConditionExpression="#p = :p",
+        ExpressionAttributeNames={"#p": "partition"},
+        ExpressionAttributeValues={":p": {"S": "p"}},
+        **more,
+    )
+    return answer
+
+
+def sorts(answer: dict[str, Any]) -> list[str]:
+    return [each["sort"]["S"] for each in answer["Items"]]
+
+
+def write(aws, *writes: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = aws.dynamodb.batch_write_item(RequestItems={aws.table: list(writes)})
+    return answer
+
+
+def update(aws, sort: str, expression: str, names: dict[str, str], values: dict[str, Any], **more: Any) -> Any:
+    return aws.dynamodb.update_item(
+        TableName=aws.table,
+        Key=item(sort),
+        UpdateExpression=expression,
+        ExpressionAttributeNames=names,
+        ExpressionAttributeValues=values,
+        **more,
+    )
+
+
+def test_what_was_put_is_got(aws):
+    """An item comes back as it was put, and one that is not there as no item at all."""
+    put(aws, item("a", data={"S": "x"}, number={"N": "12"}))
+    got = aws.dynamodb.get_item(TableName=aws.table, Key=item("a"), ConsistentRead=True)
+    assert item("a", data={"S": "x"}, number={"N": "12"}) == got["Item"]
+    assert "Item" not in aws.dynamodb.get_item(TableName=aws.table, Key=item("b"))
+
+
+def test_a_key_is_no_empty_string(aws):
+    """Key attributes hold at least a byte; other attributes may be empty."""
+    put(aws, item("a", data={"S": ""}))
+    refused("ValidationException", aws.dynamodb.put_item, TableName=aws.table, Item=item(""))
+
+
+def test_an_item_has_its_keys(aws):
+    """An item without its range key is refused."""
+    refused("ValidationException", aws.dynamodb.put_item, TableName=aws.table, Item={"partition": {"S": "p"}})
+
+
+def test_a_key_has_the_type_of_the_schema(aws):
+    """A number where the schema says string is refused."""
+    wrong = {"partition": {"S": "p"}, "sort": {"N": "1"}}
+    refused("ValidationException", aws.dynamodb.put_item, TableName=aws.table, Item=wrong)
+
+
+@differs(moto='it stops at 405,000 bytes; "Service, account, and table quotas", item size: 400 KB')
+def test_an_item_is_at_most_400_kb(aws):
+    """Names and values together."""
+    put(aws, item("a", data={"S": "x" * 409_500}))
+    larger = item("b", data={"S": "x" * 409_600})
+    refused("ValidationException", aws.dynamodb.put_item, TableName=aws.table, Item=larger)
+
+
+def test_an_unknown_table_is_said_to_be_unknown(aws):
+    refused("ResourceNotFoundException", aws.dynamodb.get_item, TableName="nowhere", Key=item("a"))
+
+
+def test_a_query_sorts_as_text(aws):
+    """By the bytes of the range key, upwards and downwards."""
+    put(aws, *(item(sort) for sort in ("b", "a#2", "a#10", "00", "B")))
+    assert ["00", "B", "a#10", "a#2", "b"] == sorts(query(aws))
+    assert ["b", "a#2", "a#10", "B", "00"] == sorts(query(aws, ScanIndexForward=False))
+
+
+def test_between_includes_both_ends(aws):
+    put(aws, *(item(sort) for sort in "abcd"))
+    answer = aws.dynamodb.query(
+        TableName=aws.table,
+        KeyConditionExpression="#p = :p AND #s BETWEEN :from AND :to",
+        ExpressionAttributeNames={"#p": "partition", "#s": "sort"},
+        ExpressionAttributeValues={":p": {"S": "p"}, ":from": {"S": "b"}, ":to": {"S": "c"}},
+        ConsistentRead=True,
+    )
+    assert ["b", "c"] == sorts(answer)
+
+
+def test_a_page_ends_at_its_limit_and_says_where(aws):
+    """The next page begins behind the key that is given, and the last one gives none."""
+    put(aws, *(item(sort) for sort in "abc"))
+    first = query(aws, Limit=2)
+    assert ["a", "b"] == sorts(first)
+    assert item("b") == first["LastEvaluatedKey"]
+    second = query(aws, Limit=2, ExclusiveStartKey=first["LastEvaluatedKey"])
+    assert ["c"] == sorts(second)
+    assert "LastEvaluatedKey" not in second
+
+
+def test_a_page_ends_at_a_megabyte(aws):
+    """Whatever the limit on their number."""
+    for sort in "abcd":
+        put(aws, item(sort, data={"S": "x" * 300_000}))
+        aws.wait(0.4)  # A key takes a thousand write units a second.
+    first = query(aws)
+    assert ["a", "b", "c"] == sorts(first)
+    assert ["d"] == sorts(query(aws, ExclusiveStartKey=first["LastEvaluatedKey"]))
+
+
+def test_a_filter_leaves_out_after_the_limit(aws):
+    """What is filtered out was read, and counts."""
+    put(aws, item("a", kind={"S": "x"}), item("b", kind={"S": "y"}), item("c", kind={"S": "y"}))
+    answer = aws.dynamodb.query(
+        TableName=aws.table,
+        KeyConditionExpression="#p = :p",
+        FilterExpression="#k = :k",
+        ExpressionAttributeNames={"#p": "partition", "#k": "kind"},
+        ExpressionAttributeValues={":p": {"S": "p"}, ":k": {"S": "y"}},
+        Limit=2,
+    )
+    assert ["b"] == sorts(answer)
+    assert (1, 2) == (answer["Count"], answer["ScannedCount"])
+
+
+def test_counting_returns_no_items(aws):
+    put(aws, item("a"), item("b"))
+    answer = query(aws, Select="COUNT")
+    assert 2 == answer["Count"]
+    assert not answer.get("Items")
+
+
+def test_a_batch_puts_and_deletes(aws):
+    """Deleting what is not there is no error."""
+    put(aws, item("a"))
+    gone = [{"DeleteRequest": {"Key": item(sort)}} for sort in ("a", "never")]
+    answer = write(aws, {"PutRequest": {"Item": item("b")}}, *gone)
+    assert {} == answer["UnprocessedItems"]
+    assert ["b"] == sorts(query(aws))
+
+
+@differs(moto='it takes 26; API reference, BatchWriteItem: "more than 25 requests in the batch"')
+def test_a_batch_has_at_most_25_writes(aws):
+    puts = [{"PutRequest": {"Item": item(f"{number:02d}")}} for number in range(26)]
+    refused("ValidationException", aws.dynamodb.batch_write_item, RequestItems={aws.table: puts})
+    assert {} == write(aws, *puts[:25])["UnprocessedItems"]
+
+
+@differs(moto='it sees no put and delete as twins; API reference, BatchWriteItem, "multiple operations"')
+def test_a_batch_names_a_key_once(aws):
+    """Twice the same key, be it put or deleted, is refused."""
+    twins = [{"PutRequest": {"Item": item("a")}}, {"DeleteRequest": {"Key": item("a")}}]
+    refused("ValidationException", aws.dynamodb.batch_write_item, RequestItems={aws.table: twins})
+
+
+def test_an_empty_batch_does_not_leave_the_client(aws):
+    with pytest.raises(ParamValidationError):
+        aws.dynamodb.batch_write_item(RequestItems={aws.table: []})
+
+
+def test_a_write_that_has_no_key_spoils_its_batch(aws):
+    """What is wrong with one request is an error of the whole call, and nothing is written."""
+    puts = [{"PutRequest": {"Item": item("a")}}, {"PutRequest": {"Item": item("")}}]
+    refused("ValidationException", aws.dynamodb.batch_write_item, RequestItems={aws.table: puts})
+    assert [] == sorts(query(aws))
+
+
+def test_an_update_creates_what_is_not_there(aws):
+    update(aws, "a", "SET #n = :n", {"#n": "n"}, {":n": {"N": "1"}})
+    assert [item("a", n={"N": "1"})] == query(aws)["Items"]
+
+
+def test_a_condition_that_does_not_hold_changes_nothing(aws):
+    """And on request the answer holds the item as it stands."""
+    put(aws, item("a", n={"N": "5"}))
+    error = refused(
+        "ConditionalCheckFailedException",
+        aws.dynamodb.update_item,
+        TableName=aws.table,
+        Key=item("a"),
+        UpdateExpression="SET #n = :n",
+        ConditionExpression="attribute_not_exists(#n) OR #n < :n",
+        ExpressionAttributeNames={"#n": "n"},
+        ExpressionAttributeValues={":n": {"N": "4"}},
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+    )
+    assert item("a", n={"N": "5"}) == error.response["Item"]
+    assert [item("a", n={"N": "5"})] == query(aws)["Items"]
+
+
+def test_numbers_compare_as_numbers(aws):
+    """10 is more than 9, though not as text."""
+    put(aws, item("a", n={"N": "9"}))
+    update(aws, "a", "SET #n = :n", {"#n": "n"}, {":n": {"N": "10"}}, ConditionExpression="#n < :n")
+    assert [item("a", n={"N": "10"})] == query(aws)["Items"]
+
+
+def test_what_is_not_there_is_equal_to_nothing(aws):
+    """A comparison with a missing attribute does not hold."""
+    put(aws, item("a"))
+    refused(
+        "ConditionalCheckFailedException",
+        aws.dynamodb.delete_item,
+        TableName=aws.table,
+        Key=item("a"),
+        ConditionExpression="#h = :h",
+        ExpressionAttributeNames={"#h": "holder"},
+        ExpressionAttributeValues={":h": {"S": "me"}},
+    )
+
+
+def test_a_conditional_delete_deletes(aws):
+    put(aws, item("a", holder={"S": "me"}))
+    aws.dynamodb.delete_item(
+        TableName=aws.table,
+        Key=item("a"),
+        ConditionExpression="#h = :h",
+        ExpressionAttributeNames={"#h": "holder"},
+        ExpressionAttributeValues={":h": {"S": "me"}},
+    )
+    assert [] == query(aws)["Items"]
+
+
+def test_an_update_adds_and_removes(aws):
+    put(aws, item("a", n={"N": "1"}, old={"S": "x"}))
+    update(aws, "a", "SET #n = #n + :one REMOVE #o", {"#n": "n", "#o": "old"}, {":one": {"N": "1"}})
+    update(aws, "a", "SET #m = if_not_exists(#m, :one)", {"#m": "m"}, {":one": {"N": "1"}})
+    assert [item("a", n={"N": "2"}, m={"N": "1"})] == query(aws)["Items"]
+
+
+def test_a_key_is_not_updated(aws):
+    refused(
+        "ValidationException",
+        aws.dynamodb.update_item,
+        TableName=aws.table,
+        Key=item("a"),
+        UpdateExpression="SET #s = :s",
+        ExpressionAttributeNames={"#s": "sort"},
+        ExpressionAttributeValues={":s": {"S": "b"}},
+    )
+
+
+def test_a_placeholder_that_nothing_uses_is_refused(aws):
+    refused(
+        "ValidationException",
+        aws.dynamodb.update_item,
+        TableName=aws.table,
+        Key=item("a"),
+        UpdateExpression="SET #n = :n",
+        ExpressionAttributeNames={"#n": "n"},
+        ExpressionAttributeValues={":n": {"N": "1"}, ":unused": {"N": "1"}},
+    )
+
+
+def test_a_placeholder_that_is_not_given_is_refused(aws):
+    refused(
+        "ValidationException",
+        aws.dynamodb.update_item,
+        TableName=aws.table,
+        Key=item("a"),
+        UpdateExpression="SET #n = :n",
+        ExpressionAttributeNames={"#n": "n"},
+        ExpressionAttributeValues={":other": {"N": "1"}},
+    )

@@ -1,0 +1,203 @@
+"""What we take for granted about SQS, held against the virtual AWS, moto and the local AWS alike.
+
+Sources: the API reference of Amazon SQS, and "Amazon SQS message quotas" in its developer guide.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from deviations import differs, refused
+
+
+def entry(number: int, body: str = "x", **more: Any) -> dict[str, Any]:
+    return {"Id": str(number), "MessageBody": body, **more}
+
+
+def send(aws, url: str, *entries: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = aws.sqs.send_message_batch(QueueUrl=url, Entries=list(entries))
+    return answer
+
+
+def receive(aws, url: str, **more: Any) -> list[dict[str, Any]]:
+    answer = aws.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], **more)
+    messages: list[dict[str, Any]] = answer.get("Messages", [])
+    return messages
+
+
+def bodies(messages: list[dict[str, Any]]) -> list[str]:
+    return sorted(message["Body"] for message in messages)
+
+
+def arn_of(aws, url: str) -> str:
+    answer = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return str(answer["Attributes"]["QueueArn"])
+
+
+def test_a_batch_arrives_with_its_attributes(aws):
+    """Bodies and attributes come out as they went in."""
+    url = aws.create_queue()
+    attributes = {
+        "id": {"DataType": "String", "StringValue": "3-x"},
+        "due": {"DataType": "Number", "StringValue": "1564378340.123"},
+    }
+    answer = send(aws, url, entry(0, "grüße"), entry(1, "b", MessageAttributes=attributes))
+    assert {"0", "1"} == {each["Id"] for each in answer["Successful"]}
+    assert not answer.get("Failed")
+    received = {message["Body"]: message.get("MessageAttributes", {}) for message in receive(aws, url)}
+    assert {"grüße": {}, "b": attributes} == received
+
+
+def test_a_delayed_message_is_not_there_yet(aws):
+    url = aws.create_queue()
+    send(aws, url, entry(0, "soon", DelaySeconds=1), entry(1, "now"))
+    assert ["now"] == bodies(receive(aws, url))
+    aws.wait(1.3)
+    assert ["soon"] == bodies(receive(aws, url))
+
+
+@differs(local='it takes it; API reference, SendMessageBatchRequestEntry: "Valid values: 0 to 900"')
+def test_a_delay_over_900_s_fails_alone(aws):
+    """It stands under Failed as the sender's fault, and its neighbour goes out."""
+    url = aws.create_queue()
+    answer = send(aws, url, entry(0, DelaySeconds=900), entry(1, DelaySeconds=901))
+    assert ["0"] == [each["Id"] for each in answer["Successful"]]
+    assert [("1", "InvalidParameterValue", True)] == [
+        (each["Id"], each["Code"].rpartition(".")[2], each["SenderFault"]) for each in answer["Failed"]
+    ]
+
+
+def test_a_batch_has_at_most_ten(aws):
+    url = aws.create_queue()
+    entries = [entry(number) for number in range(11)]
+    refused("TooManyEntriesInBatchRequest", aws.sqs.send_message_batch, QueueUrl=url, Entries=entries)
+
+
+def test_a_batch_is_not_empty(aws):
+    refused("EmptyBatchRequest", aws.sqs.send_message_batch, QueueUrl=aws.create_queue(), Entries=[])
+
+
+def test_ids_in_a_batch_differ(aws):
+    url = aws.create_queue()
+    refused("BatchEntryIdsNotDistinct", aws.sqs.send_message_batch, QueueUrl=url, Entries=[entry(0), entry(0)])
+
+
+def test_a_batch_is_at_most_a_mebibyte(aws):
+    """All of its messages together; one of them alone may be as large."""
+    url = aws.create_queue()
+    half = "x" * 524_288
+    assert send(aws, url, entry(0, half), entry(1, half))["Successful"]
+    entries = [entry(0, half), entry(1, half), entry(2)]
+    refused("BatchRequestTooLong", aws.sqs.send_message_batch, QueueUrl=url, Entries=entries)
+
+
+@differs(moto="it takes some of them; API reference, SendMessage, InvalidMessageContents")
+def test_characters_outside_xml_are_refused(aws):
+    """#x9, #xA, #xD, #x20 to #xD7FF, #xE000 to #xFFFD, #x10000 to #x10FFFF, and no others."""
+    url = aws.create_queue()
+    refused("InvalidMessageContents", aws.sqs.send_message, QueueUrl=url, MessageBody="bell \x07")
+    aws.sqs.send_message(QueueUrl=url, MessageBody="\t\n\r \ud7ff\ue000\ufffd\U00010000\U0010ffff")
+
+
+def test_a_queue_that_is_not_there_is_said_not_to_be(aws):
+    url = aws.create_queue() + "-not"
+    refused("NonExistentQueue", aws.sqs.send_message_batch, QueueUrl=url, Entries=[entry(0)])
+
+
+@differs(
+    moto="it does not look; developer guide, Amazon SQS message metadata, message attribute data types",
+    local="it does not look; developer guide, Amazon SQS message metadata, message attribute data types",
+)
+def test_a_number_has_to_be_one(aws):
+    """An attribute of the type Number that holds no number is refused."""
+    attributes = {"due": {"DataType": "Number", "StringValue": "tomorrow"}}
+    with pytest.raises(ClientError, match="due"):
+        aws.sqs.send_message(QueueUrl=aws.create_queue(), MessageBody="x", MessageAttributes=attributes)
+
+
+@differs(
+    moto="it does not look; developer guide, Amazon SQS message metadata, message attribute components",
+    local="it does not look; developer guide, Amazon SQS message metadata, message attribute components",
+)
+def test_an_attribute_has_a_value(aws):
+    attributes = {"user": {"DataType": "String", "StringValue": ""}}
+    with pytest.raises(ClientError, match="user"):
+        aws.sqs.send_message(QueueUrl=aws.create_queue(), MessageBody="x", MessageAttributes=attributes)
+
+
+def test_what_is_received_is_hidden_for_a_while(aws):
+    """Until its visibility timeout; then it comes again, under another receipt."""
+    url = aws.create_queue(visibility_s=1)
+    send(aws, url, entry(0))
+    (first,) = receive(aws, url)
+    assert [] == receive(aws, url)
+    aws.wait(1.3)
+    (second,) = receive(aws, url)
+    assert first["MessageId"] == second["MessageId"]
+    assert first["ReceiptHandle"] != second["ReceiptHandle"]
+
+
+@differs(local='it refuses the second; API reference, DeleteMessage: with an old receipt handle "the request succeeds"')
+def test_what_is_deleted_does_not_come_again(aws):
+    """Deleting it twice is no error."""
+    url = aws.create_queue(visibility_s=1)
+    send(aws, url, entry(0))
+    (message,) = receive(aws, url)
+    aws.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    aws.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    aws.wait(1.3)
+    assert [] == receive(aws, url)
+
+
+def test_visibility_can_be_given_back(aws):
+    """A timeout of 0 makes it visible at once."""
+    url = aws.create_queue()
+    send(aws, url, entry(0))
+    (message,) = receive(aws, url)
+    aws.sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
+    assert ["x"] == bodies(receive(aws, url))
+
+
+def test_what_is_received_too_often_moves_to_the_dead_letter_queue(aws):
+    """After maxReceiveCount receives the next one finds it gone."""
+    dead_letters = aws.create_queue()
+    url = aws.create_queue(visibility_s=0, receives_max=2, dead_letter_arn=arn_of(aws, dead_letters))
+    send(aws, url, entry(0))
+    for _ in range(2):
+        assert ["x"] == bodies(receive(aws, url))
+        aws.wait(0.05)
+    assert [] == receive(aws, url)
+    assert ["x"] == bodies(receive(aws, dead_letters))
+
+
+def test_a_receive_waits_for_what_comes(aws):
+    """Long polling returns as soon as there is something."""
+    url = aws.create_queue()
+    send(aws, url, entry(0, DelaySeconds=1))
+    assert ["x"] == bodies(receive(aws, url, WaitTimeSeconds=5))
+
+
+def test_a_queue_counts_what_is_in_it(aws):
+    url = aws.create_queue()
+    send(aws, url, entry(0), entry(1), entry(2, DelaySeconds=60))
+    aws.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1)
+    names = ["", "NotVisible", "Delayed"]
+    wanted = [f"ApproximateNumberOfMessages{name}" for name in names]
+    counted = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
+    assert ["1", "1", "1"] == [counted[name] for name in wanted]
+
+
+def test_deletes_come_in_batches(aws):
+    """Each under its own id."""
+    url = aws.create_queue(visibility_s=1)
+    send(aws, url, entry(0), entry(1))
+    entries = [
+        {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+        for number, message in enumerate(receive(aws, url))
+    ]
+    answer = aws.sqs.delete_message_batch(QueueUrl=url, Entries=entries)
+    assert {"0", "1"} == {each["Id"] for each in answer["Successful"]}
+    aws.wait(1.3)
+    assert [] == receive(aws, url)

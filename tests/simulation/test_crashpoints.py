@@ -1,0 +1,12 @@
+"""A crash at every single call of a small workload, before and after its effect."""
+
+from simulator import crashpoints
+
+
+def test_the_promises_hold_wherever_a_function_crashes():
+    """Every function that the workload passes is crashed at each of its calls."""
+    points = crashpoints.exhaust()
+    broken = [f"{point.name}: {point.breach}\n" + "\n".join(point.story) for point in points if point.breach]
+    assert not broken, "\n".join(broken)
+    for function in ("ScheduleFunction", "TriggerFunction", "FeedFunction"):
+        assert any(function in point.name for point in points)
