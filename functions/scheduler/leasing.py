@@ -15,7 +15,6 @@ from typing import Protocol
 from scheduler.errors import NotConfirmed, PartitionBusy
 from scheduler.patience import Patience, ask
 
-
 TRIES_MAX = 3
 """Few: the time is for the feed."""
 
