@@ -205,8 +205,8 @@ class Simulation:
         """Bundles of hundreds on a slow day, so that feeds run out of time within one; and no lease can be written
         while invocations are doubled, so that two feeds are at the same bundle."""
         draw = self._draw
-        self.storm.rates, self.storm.pace_s = {"doubled": 0.5}, 1.9
-        self.storm.leases_throttled = draw.random() < 0.4
+        self.storm.rates, self.storm.pace_s = {"doubled": 0.8}, 1.9
+        self.storm.leases_throttled = draw.random() < 0.8
         self.interval_s = INTERVAL_S
         self.deploy({"PartitionCount": 1, "FeedIntervalMinutes": INTERVAL_S // 60})
         tick_us = self._start_us + 2 * INTERVAL_S * US
