@@ -137,6 +137,13 @@ MUTATIONS = (
         (1,),
     ),
     Mutation(
+        "a bundle that is sent on when time is over",
+        "scheduler/moving.py",
+        "            if released and self._patience.over():\n",
+        "            if False:\n",
+        (1, 3, 4),
+    ),
+    Mutation(
         "a token that makes no twins",
         "scheduler/keying.py",
         "        if identity is None:\n",

@@ -92,7 +92,7 @@ def _go_on(order: Order, reader: Reader, tally: Tally, line: Line, patience: Pat
     """Whether a continuation has the lease now. It takes up what this run left, but only where this run got through
     with something: against a wall, Lambda's retry with its waits is the better one to come back."""
     in_time = order.until_s is not None and patience.clock() < order.until_s
-    if reader.more and in_time and (tally.deleted or not tally.left):
+    if reader.more and in_time and (tally.deleted or tally.lightened or not tally.left):
         line.invoke_again(order.followed_by(holder, reader.position), patience)
         return True
     if tally.left or tally.held:

@@ -70,7 +70,7 @@ class Queues(Outlets, Protocol):
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the schedules that were read; after a run the last four kinds are still in the table."""
+    """What became of the schedules that were read; after a run what is closed, held, left or undeleted is still in the table."""
 
     sent: int = 0
     expired: int = 0
@@ -85,6 +85,8 @@ class Tally:
     """Sent, and their item could not be deleted: they come out again with the next tick."""
     deleted: int = 0
     """Items, each a schedule or a bundle."""
+    lightened: int = 0
+    """Bundles written back with fewer members: not done, and yet the run got through with something."""
     why: str = ""
 
     def add(self, other: Tally) -> None:
@@ -96,6 +98,7 @@ class Tally:
         self.left += other.left
         self.undeleted += other.undeleted
         self.deleted += other.deleted
+        self.lightened += other.lightened
         self.why = other.why or self.why
 
 
@@ -193,7 +196,8 @@ class Mover:
                 released |= {schedule.index for schedule in self._release(parcel, tally)}
         kept = [schedule for schedule in members if schedule.index not in released]
         if kept and released:
-            insist(lambda _: self._table.write_back(bundle, bundle.holding(kept)), [bundle], self._to_the_end)
+            outcome = insist(lambda _: self._table.write_back(bundle, bundle.holding(kept)), [bundle], self._to_the_end)
+            tally.lightened += len(outcome.done)
         return not kept
 
     def _drop(self, expired: Sequence[Schedule], now_ms: int, tally: Tally) -> list[Schedule]:

@@ -19,6 +19,7 @@ SOAK_SEEDS = 10_000
 FINGERPRINT = "from simulator.simulation import simulate; print(simulate({seed}).fingerprint)"
 
 REGRESSIONS = {
+    7: "a bundle was sent on past the end of its feed, which was stopped before it could write back what was left",
     28: "on a slow day a parcel was sent on past the end of its feed, which was stopped before it could delete it",
 }
 """Seeds that showed a fault in our code once, with what it was. A changed workload gives them another run: the fault

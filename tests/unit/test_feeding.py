@@ -450,3 +450,16 @@ def test_a_report_that_the_failure_queue_does_not_take_keeps_the_schedule(feedin
     with pytest.raises(NotConfirmed, match="failure queue: NonExistentQueue"):
         feeding_.feed()
     assert ["data 1"] == feeding_.waiting
+
+
+def test_a_lease_that_is_refused_for_now_takes_little_of_the_time(feeding_):
+    """Three tries; with more, on a slow day, nothing would be left for the feed itself."""
+    tries = []
+
+    def throttled(*_):
+        tries.append(1)
+        raise NotConfirmed("throttled")
+
+    feeding_.table.take_lease = throttled
+    feeding_.feed()
+    assert leasing.TRIES_MAX == len(tries) == 3

@@ -7,7 +7,6 @@ import pytest
 
 from fakes import NOON_MS, OTHER, OTHER_ARN, Clock, FakeQueues, FakeTable, desk
 from scheduler.bundle import Bundle
-from scheduler.errors import NotConfirmed
 from scheduler.keying import Keyring
 from scheduler.moving import CLOSED_MS_MAX
 from scheduler.request import Rules
@@ -41,16 +40,16 @@ def test_all_members_go_out_at_their_own_moments_and_the_bundle_goes(feeding_):
 
 
 def test_of_a_partly_confirmed_bundle_only_what_is_left_is_written_back(feeding_):
-    """No confirmed member is sent again, and the one that was not keeps its id."""
+    """No confirmed member is sent again, and the one that was not keeps its id. A feed that got so far goes on at once:
+    Lambda's retries, minutes apart and three at most, would make the rest of a large bundle late."""
     packed, members = put(feeding_, *data(1, 2, 3))
     feeding_.queues.failing = {"data 2": 1000}
-    with pytest.raises(NotConfirmed):
-        feeding_.feed()
+    feeding_.feed()
     assert [members[1]] == feeding_.table.items[packed.key].members()
 
     feeding_.queues.failing = {}
-    feeding_.feed()
-    assert ["data 1", "data 2", "data 3"] == feeding_.queues.data
+    feeding_.feed(json.loads(feeding_.invoked.pop()))
+    assert ["data 1", "data 2", "data 3"] == sorted(feeding_.queues.data)
     assert {} == feeding_.table.items
 
 
@@ -65,8 +64,7 @@ def test_a_bundle_that_is_not_as_it_was_read_is_not_written_back(feeding_):
         return write_back(read, kept)
 
     feeding_.table.write_back = too_late
-    with pytest.raises(NotConfirmed):
-        feeding_.feed()
+    feeding_.feed()
     assert {} == feeding_.table.items
 
 
