@@ -70,7 +70,7 @@ class Queues(Outlets, Protocol):
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the schedules that were read; after a run what is closed, held, left or undeleted is still in the table."""
+    """What became of the schedules that were read; closed, held, left and undeleted ones are still in the table."""
 
     sent: int = 0
     expired: int = 0
