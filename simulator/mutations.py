@@ -137,6 +137,13 @@ MUTATIONS = (
         (1,),
     ),
     Mutation(
+        "a lightened bundle that is no progress",
+        "scheduler/feeding.py",
+        "tally.deleted or tally.lightened or",
+        "tally.deleted or",
+        (3,),
+    ),
+    Mutation(
         "a bundle that is sent on when time is over",
         "scheduler/moving.py",
         "            if released and self._patience.over():\n",

@@ -21,6 +21,7 @@ FINGERPRINT = "from simulator.simulation import simulate; print(simulate({seed})
 REGRESSIONS = {
     7: "a bundle was sent on past the end of its feed, which was stopped before it could write back what was left",
     28: "on a slow day a parcel was sent on past the end of its feed, which was stopped before it could delete it",
+    1_004_300: "a bundle sent in part and written back was no progress, and its feed waited for Lambda's retry",
 }
 """Seeds that showed a fault in our code once, with what it was. A changed workload gives them another run: the fault
 then goes on living among the mutations."""
