@@ -28,12 +28,27 @@ IDLE_S = 1.0
 EXPECTED = (BotoCoreError, ClientError, DeploymentFailed, DemonstrationFailed, EmulatorFailed, FunctionFailed)
 
 
+class Interruption:
+    """Ctrl-C, which may come while a library lets go of a lock and make it fail in turn: that is no fault then."""
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __call__(self, *_: object) -> None:
+        self.came = True
+        raise KeyboardInterrupt
+
+
 def main(arguments: list[str]) -> int:
     options = parsed(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interruption = Interruption()
+    signal.signal(signal.SIGTERM, interruption)
+    signal.signal(signal.SIGINT, interruption)
     try:
         return run(options)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError):
+        if not interruption.came:
+            raise
         print("\nstopped; nothing is left running")
         return 1 if options.once else 0
     except EXPECTED as error:

@@ -1,6 +1,7 @@
 """A small template on a local AWS, and a look at what this machine has left of one."""
 
 import dataclasses
+import signal
 import socket
 import sys
 import time
@@ -140,3 +141,10 @@ def readable(family: int, host: str) -> str:
     """The kernel writes addresses in words of four bytes, each in the byte order of this machine."""
     words = [int(host[start : start + 8], 16) for start in range(0, len(host), 8)]
     return socket.inet_ntop(family, b"".join(word.to_bytes(4, sys.byteorder) for word in words))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> None:
+    """What a shell runs in the background ignores Ctrl-C, and so would everything that is started from here."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
