@@ -12,10 +12,18 @@ from scheduler.table import Table
 
 CREW_WIDTH = 16  # At most this many parcels are sent and not yet deleted.
 
-settings = config.from_environment("TABLE_NAME", "OUTPUT_QUEUE_URL", "FAILURE_QUEUE_URL", "REACH_SECONDS")
+settings = config.from_environment(
+    "TABLE_NAME", "OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "FAILURE_QUEUE_URL", "REACH_SECONDS"
+)
 outside = world.outside()
 table = Table(outside.client("dynamodb", CREW_WIDTH), settings.table_name)
-queues = Queues(outside.client("sqs", CREW_WIDTH), settings.output_queue_url, settings.failure_queue_url)
+queues = Queues(
+    outside.client("sqs", CREW_WIDTH),
+    settings.output_queue_url,
+    settings.failure_queue_url,
+    settings.delivery_queue_url,
+    settings.lead_ms,
+)
 crew = outside.crew(CREW_WIDTH)
 
 

@@ -55,15 +55,15 @@ class Bundle:
 
     def holding(self, members: Sequence[Schedule]) -> Bundle:
         """The same bundle with no more than these members left, each under its index."""
-        texts = [
-            _text(each.index, each.due_ms, each.data, each.target, each.user, each.expires_after_ms) for each in members
-        ]
-        return Bundle(self.key, packed(texts), len(members))
+        return Bundle(self.key, packed([text_of(each, each.index) for each in members]), len(members))
 
 
-def text_of(request: Request, index: int) -> str:
-    """A member in JSON, before its bundle has a key."""
-    return _text(index, request.due_ms, request.data, request.target, request.user, request.expires_after_ms)
+def text_of(member: Request | Schedule, index: int | None) -> str:
+    """A member in JSON, without the fields at the end that are not set."""
+    fields = [index, member.due_ms, member.data, member.target, member.user, member.expires_after_ms, member.terms]
+    while fields[-1] is None:
+        fields.pop()
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
 def packed(texts: Sequence[str]) -> bytes:
@@ -76,17 +76,9 @@ def span_ms_max(reach_ms: int, interval_ms: int) -> int:
 
 
 def _member(key: Key, fields: list[Any]) -> Schedule:
-    index, due_ms, data, target, user, expires_after_ms = [*fields, None, None, None][:6]
+    index, due_ms, data, target, user, expires_after_ms, terms = [*fields, None, None, None, None][:7]
     if type(index) is not int or type(due_ms) is not int or type(data) is not str:
         raise TypeError("a member is not of the types that members have")
     if unfit(data, target):
         raise ValueError(unfit(data, target))
-    return Schedule(key, due_ms, data, target, user, expires_after_ms, index)
-
-
-def _text(*fields: object) -> str:
-    """Without the fields at the end that are not set."""
-    length = len(fields)
-    while fields[length - 1] is None:
-        length -= 1
-    return json.dumps(fields[:length], ensure_ascii=False, separators=(",", ":"))
+    return Schedule(key, due_ms, data, target, user, expires_after_ms, terms, index)

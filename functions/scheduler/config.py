@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scheduler.bundle import span_ms_max
-from scheduler.limits import PARTITIONS_MAX, SQS_DELAY_S_MAX
+from scheduler.limits import LEAD_S_MAX, PARTITIONS_MAX, SQS_DELAY_S_MAX
 
 
 class ConfigurationError(Exception):
@@ -18,11 +18,13 @@ class ConfigurationError(Exception):
 class Settings:
     table_name: str
     output_queue_url: str
+    delivery_queue_url: str
     failure_queue_url: str
     feed_function: str
     partition_count: int
     reach_ms: int
     feed_interval_s: int
+    lead_ms: int
     target_arns: frozenset[str]
     require_user: bool
     region: str
@@ -40,11 +42,13 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
     return Settings(
         table_name=environment.get("TABLE_NAME", ""),
         output_queue_url=environment.get("OUTPUT_QUEUE_URL", ""),
+        delivery_queue_url=environment.get("DELIVERY_QUEUE_URL", ""),
         failure_queue_url=environment.get("FAILURE_QUEUE_URL", ""),
         feed_function=environment.get("FEED_FUNCTION", ""),
         partition_count=_whole(environment, "PARTITION_COUNT", 4, 1, PARTITIONS_MAX),
         reach_ms=_whole(environment, "REACH_SECONDS", SQS_DELAY_S_MAX, 1, SQS_DELAY_S_MAX) * 1000,
         feed_interval_s=_whole(environment, "FEED_INTERVAL_MINUTES", 10, 1, 10) * 60,
+        lead_ms=_whole(environment, "DELIVERY_LEAD_SECONDS", 1, 0, LEAD_S_MAX) * 1000,
         target_arns=frozenset(arn.strip() for arn in environment.get("TARGET_ARNS", "").split(",") if arn.strip()),
         require_user=_truth(environment, "REQUIRE_USER"),
         region=environment.get("AWS_REGION", ""),

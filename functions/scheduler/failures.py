@@ -11,15 +11,18 @@ from scheduler.schedule import Schedule
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    schedule: Schedule
+    schedule: Schedule | str
+    """Or the text of what could not be read as one."""
     reason: str
     error: str
     at_ms: int
+    attempts: int = 0
 
     def body(self) -> str:
         """The schedule stands in it as it was sent, so that whoever reads this can send it again."""
-        facts = {"reason": self.reason, "error": self.error, "attempts": 0, "at": epoch_s(self.at_ms)}
-        return json.dumps({**facts, "schedule": _as_sent(self.schedule)}, ensure_ascii=False, separators=(",", ":"))
+        facts = {"reason": self.reason, "error": self.error, "attempts": self.attempts, "at": epoch_s(self.at_ms)}
+        sent = self.schedule if isinstance(self.schedule, str) else as_sent(self.schedule)
+        return json.dumps({**facts, "schedule": sent}, ensure_ascii=False, separators=(",", ":"))
 
 
 def expired(schedule: Schedule, now_ms: int) -> Report:
@@ -27,9 +30,18 @@ def expired(schedule: Schedule, now_ms: int) -> Report:
     return Report(schedule, "expired", f"it would have been {late_s:.3f} s late, past its expires_after", now_ms)
 
 
-def _as_sent(schedule: Schedule) -> dict[str, object]:
+def failed(schedule: Schedule, error: str, attempts: int, now_ms: int) -> Report:
+    return Report(schedule, "failed", error, now_ms, attempts)
+
+
+def unreadable(text: str, error: str, now_ms: int) -> Report:
+    return Report(text, "unreadable", error, now_ms)
+
+
+def as_sent(schedule: Schedule) -> dict[str, object]:
     sent: dict[str, object] = {
         "id": schedule.id,
+        "name": schedule.name,
         "timestamp": epoch_s(schedule.due_ms),
         "data": schedule.data,
         "target": schedule.target,

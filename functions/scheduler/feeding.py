@@ -81,7 +81,7 @@ def _move(reader: Reader, line: Line, patience: Patience) -> Tally:
     def work(task: Task) -> tuple[Strand, str, Tally]:
         return task.strand, task.page_sort, mover.work(task.job)
 
-    for strand, page_sort, tally in line.crew.run(work, reader.tasks(line.queues.output_queue_url)):
+    for strand, page_sort, tally in line.crew.run(work, reader.tasks(line.queues.url_of)):
         total.add(tally)
         if tally.left:
             reader.again(strand, page_sort)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from scheduler.bundle import MEMBERS_MAX, PACKED_BYTES_MAX, UNPACKED_BYTES_MAX, Bundle, packed, text_of
 from scheduler.limits import SQS_BATCH_MESSAGES_MAX
-from scheduler.schedule import Request, Schedule, random_key, repeatable_key
+from scheduler.schedule import Key, Request, Schedule, random_key, repeatable_key
 
 Placed = tuple[int, Request]
 """A request with its place in the batch."""
@@ -33,8 +33,9 @@ class Keyring:
             key = random_key(request.due_ms, self.partition_count, self.randomness)
         else:
             facts = [request.due_ms, request.data, request.target, request.user, request.expires_after_ms]
-            key = repeatable_key(request.due_ms, self.partition_count, [*identity, *facts])
-        return Schedule(key, request.due_ms, request.data, request.target, request.user, request.expires_after_ms)
+            rarer = [request.terms, request.name] if request.terms or request.name else []
+            key = repeatable_key(request.due_ms, self.partition_count, [*identity, *facts, *rarer])
+        return _keyed(request, key)
 
     def bundles(
         self, requests: Mapping[int, Request], token: str | None
@@ -60,9 +61,23 @@ class Keyring:
         else:
             key = repeatable_key(due_ms, self.partition_count, ["bundle", token, first, *texts])
         return Bundle(key, blob, len(members)), {
-            place: Schedule(key, each.due_ms, each.data, each.target, each.user, each.expires_after_ms, index)
+            place: _keyed(each, key, index)
             for index, (place, each) in enumerate(members)
         }
+
+
+def _keyed(request: Request, key: Key, index: int | None = None) -> Schedule:
+    return Schedule(
+        key,
+        request.due_ms,
+        request.data,
+        request.target,
+        request.user,
+        request.expires_after_ms,
+        request.terms,
+        index,
+        request.name,
+    )
 
 
 def _by_target(requests: Mapping[int, Request]) -> list[list[Placed]]:

@@ -20,11 +20,14 @@ PARTITIONS_MAX = 256
 DUE_MS_MAX = 253_402_300_799_999
 """The last millisecond of the year 9999: fifteen digits, so that keys sort as text the way they sort as numbers."""
 DUE_DIGITS = 15
+LEAD_S_MAX = 3
+"""How much earlier than due a message may be at the deliver function, which waits for it and is paid for waiting."""
 DATA_BYTES_MAX = 262_144
 """256 KiB, which leaves room for the other attributes in an item of at most 400 KB."""
 BATCH_SCHEDULES_MAX = 10_000
 """About what fits the 6 MB of a synchronous invocation."""
 TOKEN_CHARACTERS_MAX = 128
 USER_CHARACTERS_MAX = 256
+NAME_CHARACTERS_MAX = 128
 NESTING_MAX = 100
 """Levels of `data`. No sane payload has more, and a parser somewhere downstream gives up soon after."""

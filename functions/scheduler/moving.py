@@ -65,6 +65,7 @@ class Table(Protocol):
 
 
 class Queues(Outlets, Protocol):
+    def are_ours(self, url: str) -> bool: ...
     def report(self, reports: Sequence[Report]) -> Outcome[Report]: ...
 
 
@@ -159,7 +160,8 @@ class Mover:
     def _send(self, parcel: Parcel, tally: Tally) -> Outcome[Schedule]:
         """A queue of others that is closed, or through which nothing gets, is not tried again in this run. Ours is
         never given up: closed is as good as slow."""
-        ours, url = parcel.queue_url == self._queues.output_queue_url, parcel.queue_url
+        url = parcel.queue_url
+        ours = self._queues.are_ours(url)
         if url in self._closed:
             return Outcome(closed=[(schedule, self._closed[url]) for schedule in parcel.schedules])
         if url in self._failing:
@@ -189,7 +191,7 @@ class Mover:
         except Unpackable as fault:
             return bool(self._put_aside([Aside(bundle.key, bundle, str(fault))], tally))
         released: set[int | None] = set()
-        for parcel in parcels(members, self._queues.output_queue_url):
+        for parcel in parcels(members, self._queues.url_of):
             if released and self._patience.over():
                 tally.add(Tally(left=len(parcel.schedules), why="time is over"))
             else:
@@ -203,12 +205,13 @@ class Mover:
     def _drop(self, expired: Sequence[Schedule], now_ms: int, tally: Tally) -> list[Schedule]:
         """Report what has expired, so that it is not silently gone."""
         outcome = insist(self._queues.report, [failures.expired(each, now_ms) for each in expired], self._patience)
-        for report in outcome.done:
-            log.outcome("expired", id=report.schedule.id)
+        dropped = [report.schedule for report in outcome.done if isinstance(report.schedule, Schedule)]
+        for schedule in dropped:
+            log.outcome("expired", id=schedule.id)
         reasons = [reason for _, reason in [*outcome.closed, *outcome.refused]]
         why = f"failure queue: {reasons[0]}" if reasons else outcome.why
         tally.add(Tally(expired=len(outcome.done), left=len(expired) - len(outcome.done), why=why))
-        return [report.schedule for report in outcome.done]
+        return dropped
 
     def _put_aside(self, things: Sequence[Aside], tally: Tally) -> list[Aside]:
         outcome = insist(self._table.put_aside, things, self._patience)

@@ -7,12 +7,15 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
+from scheduler import errands
 from scheduler.answers import code, confirmed, passing
+from scheduler.errands import Errand
 from scheduler.errors import NotConfirmed
 from scheduler.failures import Report
 from scheduler.limits import SQS_BATCH_BYTES_MAX, SQS_BATCH_MESSAGES_MAX
 from scheduler.outcome import Outcome
 from scheduler.schedule import Schedule
+from scheduler.targets import goes_straight, queue_url
 
 Thing = TypeVar("Thing")
 Entry = dict[str, Any]
@@ -38,16 +41,42 @@ QUEUE_CODES = frozenset({"NonExistentQueue", "QueueDoesNotExist", "AccessDenied"
 
 
 class Queues:
-    def __init__(self, client: Any, output_queue_url: str, failure_queue_url: str = "") -> None:
+    def __init__(
+        self,
+        client: Any,
+        output_queue_url: str,
+        failure_queue_url: str = "",
+        delivery_queue_url: str = "",
+        lead_ms: int = 0,
+    ) -> None:
         self.output_queue_url = output_queue_url
         self._client, self._failure_queue_url = client, failure_queue_url
+        self._delivery_queue_url, self._lead_ms = delivery_queue_url, lead_ms
 
-    def batches(self, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
+    def url_of(self, schedule: Schedule) -> str:
+        """Where its way goes on: straight to its queue, or by the deliver function."""
+        if schedule.name is not None or not goes_straight(schedule.target):
+            return self._delivery_queue_url
+        return queue_url(schedule.target, self.output_queue_url)
+
+    def are_ours(self, url: str) -> bool:
+        """Those of the stack are never given up."""
+        return url in (self.output_queue_url, self._delivery_queue_url)
+
+    def batches(self, queue_url: str, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
+        if queue_url == self._delivery_queue_url:
+            return _cut(schedules, lambda schedule: _bytes(errands.body(Errand(schedule))))
         return _cut(schedules, lambda schedule: _bytes(schedule.data))
 
     def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]:
         """One batch, each message with the delay that is left at `now_ms`."""
+        if queue_url == self._delivery_queue_url:
+            return self._send(queue_url, schedules, [self._errand(Errand(each), now_ms) for each in schedules])
         return self._send(queue_url, schedules, [_entry(schedule, now_ms) for schedule in schedules])
+
+    def send_errand(self, errand: Errand, now_ms: int) -> Outcome[Errand]:
+        """One by itself, to wake at the moment of its schedule."""
+        return self._send(self._delivery_queue_url, [errand], [self._errand(errand, now_ms)])
 
     def report(self, reports: Sequence[Report]) -> Outcome[Report]:
         """To the failure queue."""
@@ -55,6 +84,10 @@ class Queues:
         for batch in _cut(reports, lambda report: _bytes(report.body())):
             total.add(self._send(self._failure_queue_url, batch, [{"MessageBody": report.body()} for report in batch]))
         return total
+
+    def _errand(self, errand: Errand, now_ms: int) -> Entry:
+        delay_s = errands.delay_s(errand.wake_ms, now_ms, self._lead_ms)
+        return {"MessageBody": errands.body(errand), "DelaySeconds": delay_s}
 
     def _send(self, queue_url: str, things: Sequence[Thing], entries: Sequence[Entry]) -> Outcome[Thing]:
         """SQS answers with success and a list of what failed. Where it refuses a whole batch, that may be for the

@@ -5,7 +5,7 @@ Both come page by page, so that a backlog does not make everything late, and the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -88,7 +88,7 @@ class Reader:
         """Something of this page is left: whoever goes on begins there, at the latest."""
         strand.from_sort = min(strand.from_sort, page_sort)
 
-    def tasks(self, output_queue_url: str) -> Iterator[Task]:
+    def tasks(self, url_of: Callable[[Schedule], str]) -> Iterator[Task]:
         """At least one where there is any, so that a chain of feeds comes forward however little time each has.
 
         A strand moves on only when all of a page is in hand: where patience ends within a page, it is read again.
@@ -102,7 +102,7 @@ class Reader:
                     return
                 page_sort = strand.from_sort
                 page = self._read(strand)
-                for job in _cut(page, output_queue_url):
+                for job in _cut(page, url_of):
                     if begun and self._patience.over(JOB_S):
                         return
                     begun = True
@@ -113,10 +113,10 @@ class Reader:
         return ask(lambda: self._table.page(self._partition, strand.from_sort, strand.to_sort), self._patience)
 
 
-def _cut(page: Page, output_queue_url: str) -> Iterator[Job]:
+def _cut(page: Page, url_of: Callable[[Schedule], str]) -> Iterator[Job]:
     if page.unreadable:
         yield Odds(page.unreadable)
-    yield from parcels(page.schedules, output_queue_url)
+    yield from parcels(page.schedules, url_of)
     held: list[Bundle] = []
     for bundle in page.bundles:
         if held and (len(held) == BUNDLES_MAX or sum(each.count for each in held) + bundle.count > MEMBERS_MAX):

@@ -6,22 +6,35 @@ Nothing of the input is trusted before it has passed here, and nothing past here
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scheduler import moments, targets
 from scheduler.errors import InvalidSchedule
-from scheduler.limits import DATA_BYTES_MAX, NESTING_MAX, TOKEN_CHARACTERS_MAX, USER_CHARACTERS_MAX
+from scheduler.limits import (
+    DATA_BYTES_MAX,
+    NAME_CHARACTERS_MAX,
+    NESTING_MAX,
+    TOKEN_CHARACTERS_MAX,
+    USER_CHARACTERS_MAX,
+)
 from scheduler.schedule import Request
 from scheduler.text import fault, shown
 
-FIELDS = ("timestamp", "delay", "data", "target", "token", "user", "expires_after")
-LATER = ("name", "if_exists", "failure_target", "retry", "date", "payload", "url", "method", "headers", "cookies")
+FIELDS = ("timestamp", "delay", "data", "target", "name", "if_exists", "token", "user", "expires_after")
+LATER = ("failure_target", "retry", "date", "payload", "url", "method", "headers", "cookies")
 """In the contract, the older shapes among it, and not taken by this version."""
 
 SCHEDULE_WANTED = 'an object such as {"timestamp": 1893456000, "data": "some payload"}'
 EXPIRY_WANTED = "a number of seconds, 0 or more, after which it is dropped rather than released late"
+NAME_WANTED = f"1 to {NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ : / -, and not of the form of an id"
+IF_EXISTS = ("replace", "keep", "fail")
 DATA_WANTED = f"a string of 1 byte to {DATA_BYTES_MAX} bytes in UTF-8, or any JSON value but null"
+
+
+_NAME = re.compile(rf"[A-Za-z0-9._:/-]{{1,{NAME_CHARACTERS_MAX}}}")
+_ID = re.compile(r"\d+-\d{15}-[0-9a-f]{16}(-\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +63,8 @@ def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False) -> 
         user=_user(raw, rules.require_user),
         expires_after_ms=_expires_after_ms(raw),
         token=token,
+        name=checked_name(raw["name"]) if "name" in raw else None,
+        if_exists=_if_exists(raw),
     )
 
 
@@ -123,6 +138,21 @@ def _deeper_than(value: object, levels: int) -> bool:
         if not layer:
             return False
     return True
+
+
+def checked_name(value: object) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value) or _ID.fullmatch(value):
+        raise InvalidSchedule(f"name is {shown(value)}; wanted: {NAME_WANTED}")
+    return value
+
+
+def _if_exists(raw: Mapping[str, object]) -> str:
+    value = raw.get("if_exists", IF_EXISTS[0])
+    if not isinstance(value, str) or value not in IF_EXISTS:
+        raise InvalidSchedule(f"if_exists is {shown(value)}; wanted: one of {', '.join(IF_EXISTS)}")
+    if "if_exists" in raw and "name" not in raw:
+        raise InvalidSchedule("if_exists is given without a name; wanted: both, for it is the name that may exist")
+    return value
 
 
 def _user(raw: Mapping[str, object], required: bool) -> str | None:

@@ -43,6 +43,9 @@ class Request:
     user: str | None = None
     expires_after_ms: int | None = None
     token: str | None = None
+    terms: str | None = None
+    name: str | None = None
+    if_exists: str = "replace"
 
 
 @dataclass(slots=True)  # Not frozen: making one would take three times as long, and a feed makes thousands a second.
@@ -56,7 +59,10 @@ class Schedule:
     target: str | None = None
     user: str | None = None
     expires_after_ms: int | None = None
+    terms: str | None = None
+    """What only a delivery asks for, as JSON text: how often to try, and whom to tell of a failure."""
     index: int | None = None
+    name: str | None = None
 
     @property
     def id(self) -> str:
@@ -75,6 +81,24 @@ class Schedule:
 
     def expired(self, now_ms: int) -> bool:
         return self.expires_after_ms is not None and now_ms > self.due_ms + self.expires_after_ms
+
+
+@dataclass(slots=True)
+class Timer(Schedule):
+    """What wakes a named schedule: as little as finds its record, under the same key. `asked` tells it from one that
+    was set earlier under that key, which is to be removed without it."""
+
+    asked: int = 0
+
+
+def timer(schedule: Schedule, asked: int) -> Timer:
+    return Timer(schedule.key, schedule.due_ms, "", name=schedule.name, asked=asked)
+
+
+def key_of(schedule_id: str) -> Key:
+    """The key that an id stands for, of a bundle where it is the id of a member."""
+    partition, due, tail = schedule_id.split("-")[:3]
+    return Key(partition, f"{due}#{tail}")
 
 
 def sort_from(due_ms: int) -> str:

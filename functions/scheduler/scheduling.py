@@ -7,28 +7,31 @@ caller who sends it again gets it twice, unless with a token (far: stored once; 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from scheduler import moments, partitions, request
+from scheduler import moments, naming, partitions, request
 from scheduler.bundle import Bundle
 from scheduler.crew import Crew
 from scheduler.errors import InvalidSchedule, NotConfirmed
 from scheduler.keying import Keyring
 from scheduler.limits import BATCH_SCHEDULES_MAX
+from scheduler.naming import Named, Wanted
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, insist
-from scheduler.schedule import Key, Request, Schedule
+from scheduler.record import asked_at
+from scheduler.schedule import Key, Request, Schedule, Timer
 from scheduler.sending import PARCEL_SCHEDULES_MAX, Parcel, Queues, parcels, send
 from scheduler.text import shown
 
 BATCH_WANTED = f'a list of 1 to {BATCH_SCHEDULES_MAX} schedules, or {{"schedules": [...], "token": "..."}}'
 
 Answer = dict[str, Any]
+Failures = dict[str, InvalidSchedule | NotConfirmed]
 
 
-class Table(Protocol):
+class Table(naming.Table, Protocol):
     def put(self, things: Sequence[Schedule | Bundle]) -> Outcome[Schedule | Bundle]: ...
 
 
@@ -43,14 +46,17 @@ class Desk:
     rules: request.Rules
     keyring: Keyring
     reach_ms: int
+    records: naming.Records
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What was accepted of a batch by our own rules, by its place in it; some of it lies together in bundles."""
+    """What was accepted of a batch by our own rules, by its place in it; some of it lies together in bundles, and of
+    what has a name a record was written."""
 
     schedules: dict[int, Schedule]
     bundles: list[Bundle]
+    named: dict[int, Named] = field(default_factory=dict)
 
 
 def accept(event: object, desk: Desk, patience: Patience) -> Answer:
@@ -58,13 +64,12 @@ def accept(event: object, desk: Desk, patience: Patience) -> Answer:
     if isinstance(event, list) or (isinstance(event, dict) and "schedules" in event):
         return _accept_batch(event, desk, patience)
     now_ms = patience.now_ms()
-    schedule = desk.keyring.schedule(request.parse(event, now_ms, desk.rules))
-    if schedule.expired(now_ms):
-        raise _expired(schedule)
-    failures = _write(Taken({0: schedule}, []), now_ms, desk, patience)
+    asked = request.parse(event, now_ms, desk.rules)
+    taken = Taken({0: desk.keyring.schedule(asked)}, [])
+    failures = _write(taken, {0: asked}, now_ms, desk, patience)
     if failures:
-        raise failures[schedule.id]
-    return _accepted(schedule, now_ms, desk.reach_ms)
+        raise next(iter(failures.values()))
+    return _accepted(taken, 0, now_ms, desk.reach_ms)
 
 
 def _accept_batch(event: list[object] | dict[str, object], desk: Desk, patience: Patience) -> Answer:
@@ -75,9 +80,9 @@ def _accept_batch(event: list[object] | dict[str, object], desk: Desk, patience:
     checked = [_checked(member, now_ms, desk.rules, token) for member in members]
     requests = {place: each for place, each in enumerate(checked) if isinstance(each, Request)}
     taken = _take(requests, token, now_ms, desk)
-    failures = _write(taken, now_ms, desk, patience)
+    failures = _write(taken, requests, now_ms, desk, patience)
     results = [
-        _result(taken.schedules[place], failures, now_ms, desk.reach_ms)
+        _result(taken, place, failures, now_ms, desk.reach_ms)
         if isinstance(each, Request)
         else _refusal(each)
         for place, each in enumerate(checked)
@@ -106,7 +111,7 @@ def _take(requests: dict[int, Request], token: str | None, now_ms: int, desk: De
     company = {
         place: each
         for place, each in requests.items()
-        if each.token is None and (token is not None or each.due_ms - now_ms > desk.reach_ms)
+        if each.token is None and each.name is None and (token is not None or each.due_ms - now_ms > desk.reach_ms)
     }
     for bundle, members in desk.keyring.bundles(company, token):
         taken.bundles.append(bundle)
@@ -125,17 +130,17 @@ def _expired(schedule: Schedule) -> InvalidSchedule:
     )
 
 
-def _write(taken: Taken, now_ms: int, desk: Desk, patience: Patience) -> dict[str, InvalidSchedule | NotConfirmed]:
-    """Send the near and store the far, side by side; what did not come through, by id."""
-
-    failures: dict[str, InvalidSchedule | NotConfirmed] = {
-        each.id: _expired(each) for each in taken.schedules.values() if each.expired(now_ms)
-    }
+def _write(taken: Taken, requests: Mapping[int, Request], now_ms: int, desk: Desk, patience: Patience) -> Failures:
+    """Records first, then send the near and store the far, side by side; what did not come through, by id."""
+    failures: Failures = {each.id: _expired(each) for each in taken.schedules.values() if each.expired(now_ms)}
+    names = {place: each for place, each in requests.items() if each.name is not None}
+    timers = _register(taken, names, failures, now_ms, desk, patience) if names else []
 
     def is_far(thing: Schedule | Bundle) -> bool:
         return not _is_near(thing.key, now_ms, desk.reach_ms)
 
-    known = {schedule.id: schedule for schedule in taken.schedules.values()}.values()  # Twins become one here.
+    unnamed = [schedule for schedule in taken.schedules.values() if schedule.name is None]
+    known = {schedule.id: schedule for schedule in [*unnamed, *timers]}.values()  # Twins become one here.
     near = [schedule for schedule in known if not is_far(schedule) and schedule.id not in failures]
     items: list[Schedule | Bundle] = [each for each in known if each.index is None and is_far(each)]
     items += [bundle for bundle in taken.bundles if is_far(bundle)]
@@ -151,10 +156,57 @@ def _write(taken: Taken, now_ms: int, desk: Desk, patience: Patience) -> dict[st
         return send(job, desk.queues, patience) if isinstance(job, Parcel) else insist(desk.table.put, job, patience)
 
     shelves = [items[start : start + PARCEL_SCHEDULES_MAX] for start in range(0, len(items), PARCEL_SCHEDULES_MAX)]
-    jobs: list[Parcel | list[Schedule | Bundle]] = [*parcels(near, desk.queues.output_queue_url), *shelves]
+    jobs: list[Parcel | list[Schedule | Bundle]] = [*parcels(near, desk.queues.url_of), *shelves]
     for outcome in desk.crew.run(work, jobs) if len(jobs) > 1 else map(work, jobs):
         _note(failures, outcome)
+    _remove_old_timers(taken, failures, desk, patience)
     return failures
+
+
+def _register(
+    taken: Taken, names: Mapping[int, Request], failures: Failures, now_ms: int, desk: Desk, patience: Patience
+) -> list[Timer]:
+    """Write the records, those of one name in their order, and note what stands there now. The timers to be set."""
+    places_of: dict[str | None, list[int]] = {}
+    for place, each in names.items():
+        if taken.schedules[place].id not in failures:
+            places_of.setdefault(each.name, []).append(place)
+
+    def register(places: list[int]) -> None:
+        for place in places:
+            wanted = Wanted(taken.schedules[place], asked_at(now_ms, place), names[place].if_exists)
+            try:
+                if place and patience.over():
+                    raise NotConfirmed("time is over; send it again")
+                taken.named[place] = naming.register(wanted, desk.records, patience, desk.reach_ms)
+            except (InvalidSchedule, NotConfirmed) as failure:
+                failures[wanted.schedule.id] = failure
+            else:
+                taken.schedules[place] = taken.named[place].schedule
+
+    groups = list(places_of.values())
+    if len(groups) > 1:
+        desk.crew.run(register, groups)
+    else:
+        for group in groups:
+            register(group)
+    last = [taken.named[max(done)] for places in groups if (done := [each for each in places if each in taken.named])]
+    return [named.timer for named in last if named.timer is not None]
+
+
+def _remove_old_timers(taken: Taken, failures: Failures, desk: Desk, patience: Patience) -> None:
+    """Of what was replaced, once the new one has its timer."""
+
+    def remove(timer: Timer) -> None:
+        if not patience.over():
+            naming.remove(timer, desk.table)
+
+    replaced = [each for each in taken.named.values() if each.old_timer is not None and each.schedule.id not in failures]
+    old_timers = [each.old_timer for each in replaced if each.old_timer is not None]
+    if len(old_timers) > 1:
+        desk.crew.run(remove, old_timers)
+    elif old_timers:
+        remove(old_timers[0])
 
 
 def _is_near(key: Key, now_ms: int, reach_ms: int) -> bool:
@@ -162,7 +214,7 @@ def _is_near(key: Key, now_ms: int, reach_ms: int) -> bool:
     return key.due_ms - now_ms <= reach_ms
 
 
-def _note(failures: dict[str, InvalidSchedule | NotConfirmed], outcome: Outcome[Any]) -> None:
+def _note(failures: Failures, outcome: Outcome[Any]) -> None:
     for thing, reason in outcome.refused:
         failures[thing.id] = InvalidSchedule(f"the queue does not take it: {reason}")
     for thing, reason in outcome.closed:
@@ -171,17 +223,18 @@ def _note(failures: dict[str, InvalidSchedule | NotConfirmed], outcome: Outcome[
         failures[thing.id] = NotConfirmed(f"AWS did not confirm it in time ({outcome.why}); send it again")
 
 
-def _result(
-    schedule: Schedule, failures: dict[str, InvalidSchedule | NotConfirmed], now_ms: int, reach_ms: int
-) -> Answer:
+def _result(taken: Taken, place: int, failures: Failures, now_ms: int, reach_ms: int) -> Answer:
     """A member that lies in a bundle has come as far as its bundle has."""
+    schedule = taken.schedules[place]
     failure = failures.get(schedule.id) or failures.get(schedule.key.id)
-    return _refusal(failure) if failure else _accepted(schedule, now_ms, reach_ms)
+    return _refusal(failure) if failure else _accepted(taken, place, now_ms, reach_ms)
 
 
-def _accepted(schedule: Schedule, now_ms: int, reach_ms: int) -> Answer:
+def _accepted(taken: Taken, place: int, now_ms: int, reach_ms: int) -> Answer:
+    schedule, named = taken.schedules[place], taken.named.get(place)
     state = "queued" if _is_near(schedule.key, now_ms, reach_ms) else "stored"
-    return {"id": schedule.id, "timestamp": moments.epoch_s(schedule.due_ms), "state": state}
+    answer = {"id": schedule.id, "timestamp": moments.epoch_s(schedule.due_ms), "state": state}
+    return answer if named is None else {**answer, "state": named.state or state, "result": named.result}
 
 
 def _refusal(error: Exception) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,16 +10,14 @@ from scheduler.limits import SQS_DELAY_S_MAX
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, insist
 from scheduler.schedule import Schedule
-from scheduler.targets import queue_url
 
 PARCEL_SCHEDULES_MAX = 50
 """Five full batches of SQS and two of DynamoDB: 0.14 calls per schedule, and what a crash can repeat stays small."""
 
 
 class Queues(Protocol):
-    output_queue_url: str
-
-    def batches(self, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]: ...
+    def url_of(self, schedule: Schedule) -> str: ...
+    def batches(self, queue_url: str, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]: ...
     def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]: ...
 
 
@@ -31,11 +29,11 @@ class Parcel:
     schedules: list[Schedule]
 
 
-def parcels(schedules: Iterable[Schedule], output_queue_url: str) -> Iterator[Parcel]:
+def parcels(schedules: Iterable[Schedule], url_of: Callable[[Schedule], str]) -> Iterator[Parcel]:
     """Sort by queue, in the order they come, and cut."""
     by_queue: dict[str, list[Schedule]] = {}
     for schedule in schedules:
-        by_queue.setdefault(queue_url(schedule.target, output_queue_url), []).append(schedule)
+        by_queue.setdefault(url_of(schedule), []).append(schedule)
     for url, waiting in by_queue.items():
         for start in range(0, len(waiting), PARCEL_SCHEDULES_MAX):
             yield Parcel(url, waiting[start : start + PARCEL_SCHEDULES_MAX])
@@ -46,7 +44,7 @@ def send(parcel: Parcel, queues: Queues, patience: Patience) -> Outcome[Schedule
     not tried."""
     total: Outcome[Schedule] = Outcome()
     stuck = False
-    for number, batch in enumerate(queues.batches(parcel.schedules)):
+    for number, batch in enumerate(queues.batches(parcel.queue_url, parcel.schedules)):
         if total.closed:
             total.closed += [(schedule, total.closed[0][1]) for schedule in batch]
         elif stuck or (number and patience.over()):
@@ -60,9 +58,10 @@ def send(parcel: Parcel, queues: Queues, patience: Patience) -> Outcome[Schedule
 
 def _try(schedules: Sequence[Schedule], queue_url: str, queues: Queues, now_ms: int) -> Outcome[Schedule]:
     """What may be sent at this moment. A clock that was set back may find a schedule out of reach again: SQS would
-    refuse it, and a shorter delay would be early. And what has expired meanwhile is not to be delivered."""
+    refuse it, and a shorter delay would be early; a timer may come early, it is set again. And what has expired
+    meanwhile is not to be delivered."""
     latest_ms = now_ms + SQS_DELAY_S_MAX * 1000
-    fit = [each for each in schedules if each.due_ms <= latest_ms and not each.expired(now_ms)]
+    fit = [each for each in schedules if (each.due_ms <= latest_ms or each.name) and not each.expired(now_ms)]
     outcome = queues.send(queue_url, fit, now_ms) if fit else Outcome()
     if len(fit) < len(schedules):
         outcome.left += [schedule for schedule in schedules if schedule not in fit]

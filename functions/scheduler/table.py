@@ -7,25 +7,23 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
+from scheduler import items
 from scheduler.answers import code, confirmed
 from scheduler.bundle import Bundle
 from scheduler.errors import NotConfirmed
+from scheduler.items import META
+from scheduler.failures import Report
 from scheduler.leasing import Lease
-from scheduler.limits import DUE_DIGITS, DYNAMODB_BATCH_WRITES_MAX
+from scheduler.limits import DYNAMODB_BATCH_WRITES_MAX
 from scheduler.moving import Aside
 from scheduler.outcome import Outcome
 from scheduler.reading import Page
-from scheduler.schedule import Key, Schedule
-from scheduler.targets import unfit
+from scheduler.schedule import Key, Schedule, Timer
 
 Thing = TypeVar("Thing")
-Item = dict[str, dict[str, Any]]
 
 PAGE_SCHEDULES_MAX = 1_000
 """DynamoDB ends a page at 1 MB by itself; of small schedules this many share the work with the other strand."""
-
-META = "meta"
-QUARANTINE = "quarantine"
 
 
 class Table:
@@ -33,13 +31,16 @@ class Table:
         self._client, self._name = client, name
 
     def put(self, things: Sequence[Schedule | Bundle]) -> Outcome[Schedule | Bundle]:
-        return self._write(things, [{"PutRequest": {"Item": _item(thing)}} for thing in things])
+        return self._write(things, [{"PutRequest": {"Item": items.item(thing)}} for thing in things])
 
     def delete(self, keys: Sequence[Key]) -> Outcome[Key]:
-        return self._write(keys, [{"DeleteRequest": {"Key": _key(*key)}} for key in keys])
+        return self._write(keys, [{"DeleteRequest": {"Key": items.key(*key)}} for key in keys])
 
     def put_aside(self, things: Sequence[Aside]) -> Outcome[Aside]:
-        return self._write(things, [{"PutRequest": {"Item": _quarantined(aside)}} for aside in things])
+        return self._write(things, [{"PutRequest": {"Item": items.quarantined(aside)}} for aside in things])
+
+    def put_failed(self, reports: Sequence[Report]) -> Outcome[Report]:
+        return self._write(reports, [{"PutRequest": {"Item": items.failed(report)}} for report in reports])
 
     def write_back(self, read: Bundle, kept: Bundle) -> Outcome[Bundle]:
         """What is left of a bundle, where it is as it was read. Where it is not, somebody else has seen to it."""
@@ -47,7 +48,7 @@ class Table:
             confirmed(
                 self._client.put_item,
                 TableName=self._name,
-                Item=_item(kept),
+                Item=items.item(kept),
                 ConditionExpression="#bundle = :read",
                 ExpressionAttributeNames={"#bundle": "bundle"},
                 ExpressionAttributeValues={":read": {"B": read.packed}},
@@ -58,6 +59,21 @@ class Table:
             if code(failure) != "ConditionalCheckFailedException":
                 raise
         return Outcome(done=[read])
+
+    def remove_timer(self, timer: Timer) -> None:
+        """Where that very one lies there; under the same key a later request may have set another."""
+        try:
+            confirmed(
+                self._client.delete_item,
+                TableName=self._name,
+                Key=items.key(*timer.key),
+                ConditionExpression="#asked = :asked",
+                ExpressionAttributeNames={"#asked": "asked"},
+                ExpressionAttributeValues={":asked": {"N": str(timer.asked)}},
+            )
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":
+                raise
 
     def page(self, partition: str, from_sort: str, to_sort: str) -> Page:
         """From `from_sort` on, and before `to_sort`, as it is after every write that was confirmed before."""
@@ -80,9 +96,9 @@ class Table:
         for item in answer["Items"]:
             try:
                 if "bundle" in item:
-                    bundles.append(_bundle(item))
+                    bundles.append(items.bundle(item))
                 else:
-                    schedules.append(_schedule(item))
+                    schedules.append(items.schedule(item))
             except (KeyError, ValueError) as fault:
                 key = Key(item["partition"]["S"], item["sort"]["S"])
                 unreadable.append(Aside(key, item, f"no schedule: {type(fault).__name__} {fault}"))
@@ -95,7 +111,7 @@ class Table:
             confirmed(
                 self._client.update_item,
                 TableName=self._name,
-                Key=_key(META, "partitions"),
+                Key=items.key(META, "partitions"),
                 UpdateExpression="SET #count = :count",
                 ConditionExpression="attribute_not_exists(#count) OR #count < :count",
                 ExpressionAttributeNames={"#count": "count"},
@@ -110,7 +126,7 @@ class Table:
 
     def recall_partitions(self) -> int:
         answer = confirmed(
-            self._client.get_item, TableName=self._name, Key=_key(META, "partitions"), ConsistentRead=True
+            self._client.get_item, TableName=self._name, Key=items.key(META, "partitions"), ConsistentRead=True
         )
         return int(answer["Item"]["count"]["N"]) if "Item" in answer else 0
 
@@ -178,72 +194,11 @@ class Table:
         return outcome
 
 
-def _key(partition: str, sort: str) -> Item:
-    return {"partition": {"S": partition}, "sort": {"S": sort}}
-
-
-def _lease_key(lease: Lease) -> Item:
-    return _key(META, f"lease#{lease.partition}")
+def _lease_key(lease: Lease) -> items.Item:
+    return items.key(META, f"lease#{lease.partition}")
 
 
 def _key_of(request: dict[str, Any]) -> Key:
     """The key that a request of BatchWriteItem is about; what comes back unprocessed is told by it."""
     item = request["PutRequest"]["Item"] if "PutRequest" in request else request["DeleteRequest"]["Key"]
     return Key(item["partition"]["S"], item["sort"]["S"])
-
-
-def _item(thing: Schedule | Bundle) -> Item:
-    item = _key(*thing.key)
-    if isinstance(thing, Bundle):
-        return {**item, "bundle": {"B": thing.packed}, "members": {"N": str(thing.count)}}
-    schedule = thing
-    item["data"] = {"S": schedule.data}
-    if schedule.target is not None:
-        item["target"] = {"S": schedule.target}
-    if schedule.user is not None:
-        item["user"] = {"S": schedule.user}
-    if schedule.expires_after_ms is not None:
-        item["expires_after"] = {"N": str(schedule.expires_after_ms)}
-    return item
-
-
-def _bundle(item: Item) -> Bundle:
-    return Bundle(_key_in_time(item), item["bundle"]["B"], int(item["members"]["N"]))
-
-
-def _key_in_time(item: Item) -> Key:
-    """KeyError or ValueError where the item is none: it is then put aside rather than stopping the feed for ever."""
-    key = Key(item["partition"]["S"], item["sort"]["S"])
-    digits, mark, _ = key.sort.partition("#")
-    if not (mark and len(digits) == DUE_DIGITS and digits.isascii() and digits.isdigit()):
-        raise ValueError("its sort key is not a moment")
-    return key
-
-
-def _schedule(item: Item) -> Schedule:
-    key, data = _key_in_time(item), item["data"]["S"]
-    target = item["target"]["S"] if "target" in item else None
-    fault = unfit(data, target)
-    if fault:
-        raise ValueError(fault)
-    return Schedule(
-        key,
-        key.due_ms,
-        data,
-        target,
-        item["user"]["S"] if "user" in item else None,
-        int(item["expires_after"]["N"]) if "expires_after" in item else None,
-    )
-
-
-def _quarantined(aside: Aside) -> Item:
-    """Under its moment, so that it sorts by it, with where it was and why it is here. A member of a bundle becomes a
-    schedule of its own, told from its fellows by its index."""
-    content = aside.content
-    sort = content.own_sort if isinstance(content, Schedule) else aside.key.sort
-    return {
-        **(dict(content) if isinstance(content, dict) else _item(content)),
-        **_key(QUARANTINE, sort),
-        "origin": {"S": aside.key.partition},
-        "reason": {"S": aside.reason},
-    }

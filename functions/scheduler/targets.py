@@ -37,6 +37,11 @@ def unfit(data: str, target: str | None) -> str | None:
     return fault(data)
 
 
+def goes_straight(target: str | None) -> bool:
+    """Whether a queue is the target, which needs nobody to deliver to it."""
+    return target is None or target.split(":", 3)[2:3] == ["sqs"]
+
+
 def queue_url(target: str | None, output_queue_url: str) -> str:
     """The URL of a target queue: that of the output queue with the other account and name at its end."""
     if target is None:

@@ -1,0 +1,33 @@
+"""Lambda: deliver. SQS invokes it with up to ten messages of the delivery queue, each a little before its moment."""
+
+from typing import Any
+
+from scheduler import config, delivering, world
+from scheduler.outlets import Outlets
+from scheduler.queues import Queues
+from scheduler.records import Records
+from scheduler.table import Table
+
+CREW_WIDTH = 10  # A batch side by side: each waits for its own moment.
+
+settings = config.from_environment(
+    "TABLE_NAME", "OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "FAILURE_QUEUE_URL", "REACH_SECONDS"
+)
+outside = world.outside()
+dynamodb = outside.client("dynamodb", CREW_WIDTH)
+sqs = outside.client("sqs", CREW_WIDTH)
+queues = Queues(
+    sqs, settings.output_queue_url, settings.failure_queue_url, settings.delivery_queue_url, settings.lead_ms
+)
+post = delivering.Post(
+    records=Records(dynamodb, settings.table_name),
+    table=Table(dynamodb, settings.table_name),
+    queues=queues,
+    outlets=Outlets(outside.client, sqs, settings),
+    crew=outside.crew(CREW_WIDTH),
+    reach_ms=settings.reach_ms,
+)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    return delivering.deliver(event["Records"], post, outside.patience(context, delivering.RESERVE_S))

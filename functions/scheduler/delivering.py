@@ -1,0 +1,205 @@
+"""Deliver: wait for the moment, look whether it is still wanted, hand it over, and write down what came of it.
+
+A message of the delivery queue comes a little early. What is waited out here is that little; what comes far too early
+is set anew. A named schedule is looked up after the wait, so that a cancel counts to the last moment, and its outcome is
+written on condition that it still stands. A retry is a message of its own, sent before the one that it follows goes.
+
+What a crash leaves behind:
+- before the target has it: the message, which comes again;
+- between the target and the outcome: the message too, so the target gets it twice under one id;
+- between a retry and the note of it: two messages for the next attempt, of which the second finds the first's note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from scheduler import errands, log, naming, retrying
+from scheduler.crew import Crew
+from scheduler.errands import Errand
+from scheduler.errors import NotConfirmed, Undelivered
+from scheduler.failures import Report, expired, failed, unreadable
+from scheduler.limits import SQS_DELAY_S_MAX
+from scheduler.outcome import Outcome
+from scheduler.patience import Patience, ask, insist
+from scheduler.record import DELIVERED, EXPIRED, FAILED, Record
+from scheduler.retrying import Terms
+from scheduler.schedule import Schedule, Timer
+from scheduler.targets import goes_straight
+
+WAIT_MS_MAX = 5_000
+"""More than the lead, what rounding down a delay adds to it, and two clocks that differ. What is earlier is set anew."""
+QUEUE_PAUSE_S_MAX = 60
+"""SQS comes back as a whole; nothing is spared by asking it seldom, and everything waits for it."""
+RESERVE_S = 8
+"""Time kept back so that a delivery that begins last has its outcome written."""
+
+
+class Records(naming.Records, Protocol):
+    def get(self, name: str) -> Record | None: ...
+    def close(self, read: Record, state: str, now_ms: int, attempts: int, error: str = "") -> bool: ...
+    def note_attempt(self, read: Record, attempts: int, error: str, now_ms: int) -> bool: ...
+
+
+class Table(Protocol):
+    def put(self, things: Sequence[Schedule]) -> Outcome[Any]: ...
+    def put_failed(self, reports: Sequence[Report]) -> Outcome[Report]: ...
+
+
+class Queues(Protocol):
+    def send_errand(self, errand: Errand, now_ms: int) -> Outcome[Errand]: ...
+    def report(self, reports: Sequence[Report]) -> Outcome[Report]: ...
+
+
+class Outlets(Protocol):
+    def deliver(self, schedule: Schedule) -> None:
+        """Undelivered where the target did not take it."""
+
+
+@dataclass(frozen=True)
+class Post:
+    """What a delivery works with."""
+
+    records: Records
+    table: Table
+    queues: Queues
+    outlets: Outlets
+    crew: Crew
+    reach_ms: int
+
+
+def deliver(messages: Sequence[Mapping[str, Any]], post: Post, patience: Patience) -> dict[str, Any]:
+    """A batch, side by side and the earliest first; the messages that are to come again by themselves."""
+    places = sorted(range(len(messages)), key=lambda place: _wake_ms(messages[place]))
+
+    def one(place: int) -> bool:
+        try:
+            _one(messages[place]["body"], post, patience)
+        except Exception as failure:  # noqa: BLE001 - It is about this message; its fellows are not to come again.
+            error = str(failure) if isinstance(failure, NotConfirmed) else type(failure).__name__
+            log.outcome("not confirmed", message=messages[place]["messageId"], error=error)
+            return False
+        return True
+
+    done = post.crew.run(one, places)
+    again = [messages[place]["messageId"] for place, well in zip(places, done, strict=True) if not well]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
+
+
+def _wake_ms(message: Mapping[str, Any]) -> int:
+    try:
+        return errands.read(message["body"]).wake_ms
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
+def _one(body: str, post: Post, patience: Patience) -> None:
+    try:
+        errand = errands.read(body)
+    except (ValueError, KeyError, TypeError) as fault:
+        _tell(unreadable(body, f"no errand: {type(fault).__name__}", patience.now_ms()), post, patience)
+        return
+    wait_ms = errand.wake_ms - patience.now_ms()
+    if wait_ms > WAIT_MS_MAX or patience.over(wait_ms / 1000):
+        _set(errand, post, patience)
+        return
+    if wait_ms > 0:
+        patience.sleep(wait_ms / 1000)
+    if errand.schedule.name is None:
+        _hand_over(errand, None, post, patience)
+    else:
+        _wake(errand, errand.schedule.name, post, patience)
+
+
+def _wake(errand: Errand, name: str, post: Post, patience: Patience) -> None:
+    """A timer has come: the record says whether it is the one, and what is to be done."""
+    record = ask(lambda: post.records.get(name), patience)
+    if record is None or not record.pending or (record.id == errand.id and errand.attempt <= record.attempts):
+        log.outcome("dropped", id=errand.id, state=record.state if record else "gone")
+    elif record.id != errand.id:
+        _set_timer(naming.following(record, patience.now_ms(), post.reach_ms), post, patience)
+        log.outcome("followed", id=errand.id, by=record.id)
+    elif record.schedule.due_ms > patience.now_ms():
+        _set_timer(naming.timer_of(record), post, patience)
+    else:
+        _hand_over(replace(errand, schedule=record.schedule), record, post, patience)
+
+
+def _hand_over(errand: Errand, record: Record | None, post: Post, patience: Patience) -> None:
+    schedule, begun_ms = errand.schedule, patience.now_ms()
+    if schedule.expired(begun_ms):
+        _tell(expired(schedule, begun_ms), post, patience)
+        log.outcome("expired", id=schedule.id)
+        _close(record, EXPIRED, errand.attempt - 1, "past its expires_after", post, patience)
+        return
+    try:
+        post.outlets.deliver(schedule)
+    except Undelivered as failure:
+        _not_delivered(errand, record, failure, post, patience)
+        return
+    log.outcome("delivered", id=schedule.id, lateness_ms=begun_ms - schedule.due_ms, attempt=errand.attempt)
+    _close(record, DELIVERED, errand.attempt, "", post, patience)
+
+
+def _not_delivered(errand: Errand, record: Record | None, failure: Undelivered, post: Post, patience: Patience) -> None:
+    now_ms, attempt = patience.now_ms(), errand.attempt
+    pause_s_max = QUEUE_PAUSE_S_MAX if goes_straight(errand.schedule.target) else SQS_DELAY_S_MAX
+    pause_s = min(pause_s_max, retrying.pause_s(attempt, failure.retry_after_s, patience.jitter()))
+    retry_ms = now_ms + round(pause_s * 1000)
+    again = _worth_trying(errand, failure, retry_ms)
+    log.outcome("undelivered", id=errand.id, attempt=attempt, error=failure.error, again=again)
+    if not again:
+        _tell(failed(errand.schedule, failure.error, attempt, now_ms), post, patience)
+        _close(record, FAILED, attempt, failure.error, post, patience)
+        return
+    woken = errand.schedule if record is None else naming.timer_of(record)
+    _set(Errand(woken, attempt + 1, retry_ms), post, patience)
+    if record is not None:
+        ask(lambda: post.records.note_attempt(record, attempt, failure.error, now_ms), patience)
+
+
+def _worth_trying(errand: Errand, failure: Undelivered, retry_ms: int) -> bool:
+    """A queue that fails for now is no less to be trusted than the one that the schedule waits in; ours is never
+    given up. Others are, by their terms."""
+    schedule, terms = errand.schedule, Terms.read(errand.schedule.terms)
+    if schedule.target is None:
+        return True
+    if failure.permanent or retry_ms - schedule.due_ms > terms.max_age_ms:
+        return False
+    return goes_straight(schedule.target) or errand.attempt < terms.attempts_max
+
+
+def _close(record: Record | None, state: str, attempts: int, error: str, post: Post, patience: Patience) -> None:
+    if record is not None:
+        ask(lambda: post.records.close(record, state, patience.now_ms(), attempts, error), patience)
+
+
+def _set_timer(timer: Timer, post: Post, patience: Patience) -> None:
+    """In the table where it is far, else on its way."""
+    if timer.due_ms - patience.now_ms() <= post.reach_ms:
+        _set(Errand(timer), post, patience)
+        return
+    outcome = insist(post.table.put, [timer], patience)
+    if not outcome.done:
+        raise NotConfirmed(f"a timer is not stored: {outcome.why}")
+
+
+def _set(errand: Errand, post: Post, patience: Patience) -> None:
+    outcome = insist(lambda _: post.queues.send_errand(errand, patience.now_ms()), [errand], patience)
+    if not outcome.done:
+        raise NotConfirmed(f"an errand is not sent: {_why(outcome)}")
+
+
+def _tell(report: Report, post: Post, patience: Patience) -> None:
+    """Keep it and tell of it, before anything says that it is over."""
+    for call in (post.table.put_failed, post.queues.report):
+        outcome = insist(call, [report], patience)
+        if not outcome.done:
+            raise NotConfirmed(f"a failure is not told: {_why(outcome)}")
+
+
+def _why(outcome: Outcome[Any]) -> str:
+    reasons = [reason for _, reason in [*outcome.closed, *outcome.refused]]
+    return reasons[0] if reasons else outcome.why

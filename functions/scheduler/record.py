@@ -1,0 +1,52 @@
+"""What is known of a name: the schedule that stands under it, and what has become of that.
+
+The record is the truth. A timer holds nothing but the name and the id that it was set for, and whoever it wakes looks
+here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scheduler.schedule import Schedule
+
+PENDING = "pending"
+DELIVERED = "delivered"
+FAILED = "failed"
+CANCELLED = "cancelled"
+EXPIRED = "expired"
+
+KEPT_S = 7 * 24 * 3600
+"""How long a record with an outcome stays. Longer than a message may stay in the input queue, so that no repeat of an
+old request finds its name free."""
+
+ASKED_PER_MS = 1_000_000
+"""`asked` counts in these: behind the millisecond there is room for the place in a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    schedule: Schedule
+    """With its name, and with the id that its timer has."""
+    asked: int
+    """When it was asked for. What was asked for earlier and comes later changes nothing."""
+    changed_ms: int
+    state: str = PENDING
+    attempts: int = 0
+    error: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.schedule.id
+
+    @property
+    def name(self) -> str:
+        return self.schedule.name or ""
+
+    @property
+    def pending(self) -> bool:
+        return self.state == PENDING
+
+
+def asked_at(moment_ms: int, place: int = 0) -> int:
+    return moment_ms * ASKED_PER_MS + place

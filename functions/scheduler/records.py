@@ -1,0 +1,184 @@
+"""The records of names in DynamoDB: `names#0` to `names#f` by the hash of the name, and there under the name itself.
+
+Every change is on condition, and every condition that fails hands back what stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from scheduler import items
+from scheduler.answers import code, confirmed
+from scheduler.record import CANCELLED, KEPT_S, PENDING, Record
+from scheduler.schedule import Key, key_of
+
+NAMES = "names#"
+PARTITIONS = tuple(f"{NAMES}{digit:x}" for digit in range(16))
+
+_STATE = {"#state": "state"}
+_UNLESS_ASKED_LATER = "(attribute_not_exists(#asked) OR #asked < :asked)"
+_UNLESS_THE_SAME = "(attribute_not_exists(#id) OR #id <> :id)"
+_UNLESS_PENDING = "(attribute_not_exists(#state) OR #state <> :pending)"
+
+
+class Records:
+    def __init__(self, client: Any, table_name: str) -> None:
+        self._client, self._table_name = client, table_name
+
+    def get(self, name: str) -> Record | None:
+        """As it is after every write that was confirmed before."""
+        answer = confirmed(self._client.get_item, TableName=self._table_name, Key=_key(name), ConsistentRead=True)
+        return record(answer["Item"]) if "Item" in answer else None
+
+    def put(self, new: Record, even_if_pending: bool = True) -> tuple[bool, Record | None]:
+        """Whether it is written, and what stood before. It is not where that was asked for later, or is this very one,
+        which may have been delivered meanwhile."""
+        values = {":asked": {"N": str(new.asked)}, ":id": {"S": new.id}}
+        condition, names = f"{_UNLESS_ASKED_LATER} AND {_UNLESS_THE_SAME}", {"#asked": "asked", "#id": "id"}
+        if not even_if_pending:
+            condition += f" AND {_UNLESS_PENDING}"
+            names |= _STATE
+            values[":pending"] = {"S": PENDING}
+        try:
+            answer = confirmed(
+                self._client.put_item,
+                TableName=self._table_name,
+                Item=_item(new),
+                ConditionExpression=condition,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
+                ReturnValues="ALL_OLD",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as failure:
+            standing = _standing(failure)
+            return False, record(standing) if standing else None
+        return True, record(answer["Attributes"]) if "Attributes" in answer else None
+
+    def put_over(self, read: Record, new: Record) -> bool:
+        """Write it where the record is as it was read."""
+        try:
+            confirmed(
+                self._client.put_item,
+                TableName=self._table_name,
+                Item=_item(new),
+                ConditionExpression="#asked = :asked AND #state = :state AND #attempts = :attempts",
+                ExpressionAttributeNames={**_STATE, "#asked": "asked", "#attempts": "attempts"},
+                ExpressionAttributeValues={
+                    ":asked": {"N": str(read.asked)},
+                    ":state": {"S": read.state},
+                    ":attempts": {"N": str(read.attempts)},
+                },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as failure:
+            standing = _standing(failure)
+            return standing is not None and record(standing) == new  # Ours, by a write that had no answer.
+        return True
+
+    def close(self, read: Record, state: str, now_ms: int, attempts: int, error: str = "") -> bool:
+        """Write down what came of it, where that schedule still stands under the name."""
+        changes = "SET #state = :state, #changed = :changed, #attempts = :attempts, #error = :error, #ttl = :ttl"
+        names = {"#changed": "changed", "#attempts": "attempts", "#error": "error", "#ttl": "ttl"}
+        values = {
+            ":state": {"S": state},
+            ":changed": {"N": str(now_ms)},
+            ":attempts": {"N": str(attempts)},
+            ":error": {"S": error},
+            ":ttl": {"N": str(_gone_s(now_ms))},
+        }
+        return self._change(read, changes, names, values)
+
+    def cancel(self, read: Record, asked: int, now_ms: int) -> bool:
+        """Mark it, where it is as it was read: from then on no timer finds anything to do."""
+        changes = "SET #state = :state, #changed = :changed, #asked = :asked, #ttl = :ttl"
+        names = {"#changed": "changed", "#asked": "asked", "#ttl": "ttl"}
+        values = {
+            ":state": {"S": CANCELLED},
+            ":changed": {"N": str(now_ms)},
+            ":asked": {"N": str(asked)},
+            ":ttl": {"N": str(_gone_s(now_ms))},
+        }
+        return self._change(read, changes, names, values)
+
+    def note_attempt(self, read: Record, attempts: int, error: str, now_ms: int) -> bool:
+        """That it was tried in vain, and is to be tried again."""
+        changes = "SET #changed = :changed, #attempts = :attempts, #error = :error"
+        names = {"#changed": "changed", "#attempts": "attempts", "#error": "error"}
+        values = {
+            ":changed": {"N": str(now_ms)},
+            ":attempts": {"N": str(attempts)},
+            ":error": {"S": error},
+        }
+        return self._change(read, changes, names, values)
+
+    def _change(self, read: Record, changes: str, names: dict[str, str], values: dict[str, Any]) -> bool:
+        try:
+            confirmed(
+                self._client.update_item,
+                TableName=self._table_name,
+                Key=_key(read.name),
+                UpdateExpression=changes,
+                ConditionExpression="#id = :id AND #state = :pending",
+                ExpressionAttributeNames={**_STATE, "#id": "id", **names},
+                ExpressionAttributeValues={":id": {"S": read.id}, ":pending": {"S": PENDING}, **values},
+            )
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+
+def _gone_s(now_ms: int) -> int:
+    return now_ms // 1000 + KEPT_S
+
+
+def _standing(failure: ClientError) -> items.Item | None:
+    """What a failed condition hands back: what stood in its way."""
+    if code(failure) != "ConditionalCheckFailedException":
+        raise failure
+    response: Any = failure.response  # Its stubs do not know of ALL_OLD.
+    standing: items.Item | None = response.get("Item")
+    return standing
+
+
+def partition_of(name: str) -> str:
+    return f"{NAMES}{hashlib.sha256(name.encode()).hexdigest()[0]}"
+
+
+def _key(name: str) -> items.Item:
+    return items.key(partition_of(name), name)
+
+
+def _item(record: Record) -> items.Item:
+    """A record written afresh has no `ttl`: what is pending does not go away by itself."""
+    contents = items.contents(record.schedule)
+    del contents["name"]
+    return {
+        **_key(record.name),
+        **contents,
+        "id": {"S": record.id},
+        "due": {"N": str(record.schedule.due_ms)},
+        "state": {"S": record.state},
+        "asked": {"N": str(record.asked)},
+        "changed": {"N": str(record.changed_ms)},
+        "attempts": {"N": str(record.attempts)},
+    }
+
+
+def record(item: items.Item) -> Record:
+    """Of an item as it lies there; fields that a projection left out are empty."""
+    schedule = items.with_contents(key_of(item["id"]["S"]), int(item["due"]["N"]), item)
+    schedule.name = item["sort"]["S"]
+    return Record(
+        schedule,
+        int(item["asked"]["N"]),
+        int(item["changed"]["N"]),
+        item["state"]["S"],
+        int(item["attempts"]["N"]),
+        item["error"]["S"] if "error" in item else "",
+    )
