@@ -18,7 +18,7 @@ desk = scheduling.Desk(
     memory=partitions.Memory(table),
     queues=Queues(outside.client("sqs", CREW_WIDTH), settings.output_queue_url),
     crew=outside.crew(CREW_WIDTH),
-    rules=request.Rules(settings.target_arns, settings.region, settings.require_user),
+    rules=request.Rules(settings.listed, settings.require_user),
     keyring=Keyring(settings.partition_count, outside.randomness, settings.bundle_span_ms),
     reach_ms=settings.reach_ms,
 )

@@ -28,8 +28,7 @@ DATA_WANTED = f"a string of 1 byte to {DATA_BYTES_MAX} bytes in UTF-8, or any JS
 class Rules:
     """What the owner of the stack allows."""
 
-    target_arns: frozenset[str] = frozenset()
-    region: str = ""
+    listed: targets.Listed = targets.Listed()
     require_user: bool = False
 
 
@@ -46,7 +45,7 @@ def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False) -> 
     return Request(
         due_ms=_due_ms(raw, now_ms),
         data=_data(raw),
-        target=targets.checked(raw["target"], rules.target_arns, rules.region) if "target" in raw else None,
+        target=targets.checked(raw["target"], rules.listed) if "target" in raw else None,
         user=_user(raw, rules.require_user),
         expires_after_ms=_expires_after_ms(raw),
         token=token,

@@ -43,6 +43,7 @@ class Request:
     user: str | None = None
     expires_after_ms: int | None = None
     token: str | None = None
+    name: str | None = None
 
 
 @dataclass(slots=True)  # Not frozen: making one would take three times as long, and a feed makes thousands a second.
@@ -57,6 +58,7 @@ class Schedule:
     user: str | None = None
     expires_after_ms: int | None = None
     index: int | None = None
+    name: str | None = None
 
     @property
     def id(self) -> str:
