@@ -11,6 +11,7 @@ from scheduler.answers import code, confirmed, passing
 from scheduler.errors import NotConfirmed
 from scheduler.failures import Report
 from scheduler.limits import SQS_BATCH_BYTES_MAX, SQS_BATCH_MESSAGES_MAX
+from scheduler.messages import attributes, body
 from scheduler.outcome import Outcome
 from scheduler.schedule import Schedule
 
@@ -18,7 +19,8 @@ Thing = TypeVar("Thing")
 Entry = dict[str, Any]
 
 ATTRIBUTES_BYTES_MAX = 4_096
-"""More than names, types and values of our message attributes can come to: id, due, and a user of 256 characters."""
+"""More than names, types and values of our message attributes can come to: id, due, a name of 128 and a user of 256
+characters."""
 
 CONTENT_CODES = frozenset(
     {
@@ -43,7 +45,7 @@ class Queues:
         self._client, self._failure_queue_url = client, failure_queue_url
 
     def batches(self, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
-        return _cut(schedules, lambda schedule: _bytes(schedule.data))
+        return _cut(schedules, lambda schedule: _bytes(body(schedule)))
 
     def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]:
         """One batch, each message with the delay that is left at `now_ms`."""
@@ -110,16 +112,10 @@ def _bytes(text: str) -> int:
 
 
 def _entry(schedule: Schedule, now_ms: int) -> Entry:
-    attributes = {
-        "id": {"DataType": "String", "StringValue": schedule.id},
-        "due": {"DataType": "Number", "StringValue": f"{schedule.due_ms // 1000}.{schedule.due_ms % 1000:03d}"},
-    }
-    if schedule.user is not None:
-        attributes["user"] = {"DataType": "String", "StringValue": schedule.user}
     return {
-        "MessageBody": schedule.data,
+        "MessageBody": body(schedule),
         "DelaySeconds": schedule.delay_s(now_ms),
-        "MessageAttributes": attributes,
+        "MessageAttributes": attributes(schedule),
     }
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scheduler import moments, targets
+from scheduler import fitting, moments, targets
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import DATA_BYTES_MAX, NESTING_MAX, TOKEN_CHARACTERS_MAX, USER_CHARACTERS_MAX
 from scheduler.schedule import Request
@@ -42,7 +42,7 @@ def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False) -> 
         raise InvalidSchedule(
             "delay and token are both given, and a repeat would be another moment; wanted: timestamp with a token"
         )
-    return Request(
+    request = Request(
         due_ms=_due_ms(raw, now_ms),
         data=_data(raw),
         target=targets.checked(raw["target"], rules.listed) if "target" in raw else None,
@@ -50,6 +50,8 @@ def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False) -> 
         expires_after_ms=_expires_after_ms(raw),
         token=token,
     )
+    fitting.check(request)
+    return request
 
 
 def batch_token(batch: Mapping[str, object]) -> str | None:
