@@ -16,6 +16,16 @@ settings = config.from_environment(
 outside = world.outside()
 dynamodb = outside.client("dynamodb", CREW_WIDTH)
 sqs = outside.client("sqs", CREW_WIDTH)
+
+
+def client_of(service: str) -> Any:
+    return sqs if service == "sqs" else outside.client(service, CREW_WIDTH)
+
+
+def no_webhooks() -> Any:
+    raise NotImplementedError
+
+
 queues = Queues(
     sqs, settings.output_queue_url, settings.failure_queue_url, settings.delivery_queue_url, settings.lead_ms
 )
@@ -23,7 +33,7 @@ post = delivering.Post(
     records=Records(dynamodb, settings.table_name),
     table=Table(dynamodb, settings.table_name),
     queues=queues,
-    outlets=Outlets(outside.client, sqs, settings),
+    outlets=Outlets(client_of, settings.output_queue_url, no_webhooks),
     crew=outside.crew(CREW_WIDTH),
     reach_ms=settings.reach_ms,
 )

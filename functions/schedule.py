@@ -28,7 +28,7 @@ desk = scheduling.Desk(
         settings.lead_ms,
     ),
     crew=outside.crew(CREW_WIDTH),
-    rules=request.Rules(settings.target_arns, settings.region, settings.require_user),
+    rules=request.Rules(settings.listed, settings.require_user),
     keyring=Keyring(settings.partition_count, outside.randomness, settings.bundle_span_ms),
     reach_ms=settings.reach_ms,
     records=Records(dynamodb, settings.table_name),

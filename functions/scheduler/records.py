@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from scheduler import items
 from scheduler.answers import code, confirmed
 from scheduler.record import CANCELLED, KEPT_S, PENDING, Record
-from scheduler.schedule import Key, key_of
+from scheduler.schedule import key_of
 
 NAMES = "names#"
 PARTITIONS = tuple(f"{NAMES}{digit:x}" for digit in range(16))

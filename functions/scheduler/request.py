@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scheduler import moments, targets
+from scheduler import fitting, moments, targets
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import (
     DATA_BYTES_MAX,
@@ -41,8 +41,7 @@ _ID = re.compile(r"\d+-\d{15}-[0-9a-f]{16}(-\d+)?")
 class Rules:
     """What the owner of the stack allows."""
 
-    target_arns: frozenset[str] = frozenset()
-    region: str = ""
+    listed: targets.Listed = targets.Listed()
     require_user: bool = False
 
 
@@ -56,16 +55,18 @@ def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False) -> 
         raise InvalidSchedule(
             "delay and token are both given, and a repeat would be another moment; wanted: timestamp with a token"
         )
-    return Request(
+    request = Request(
         due_ms=_due_ms(raw, now_ms),
         data=_data(raw),
-        target=targets.checked(raw["target"], rules.target_arns, rules.region) if "target" in raw else None,
+        target=targets.checked(raw["target"], rules.listed) if "target" in raw else None,
         user=_user(raw, rules.require_user),
         expires_after_ms=_expires_after_ms(raw),
         token=token,
         name=checked_name(raw["name"]) if "name" in raw else None,
         if_exists=_if_exists(raw),
     )
+    fitting.check(request)
+    return request
 
 
 def batch_token(batch: Mapping[str, object]) -> str | None:

@@ -82,9 +82,7 @@ def _accept_batch(event: list[object] | dict[str, object], desk: Desk, patience:
     taken = _take(requests, token, now_ms, desk)
     failures = _write(taken, requests, now_ms, desk, patience)
     results = [
-        _result(taken, place, failures, now_ms, desk.reach_ms)
-        if isinstance(each, Request)
-        else _refusal(each)
+        _result(taken, place, failures, now_ms, desk.reach_ms) if isinstance(each, Request) else _refusal(each)
         for place, each in enumerate(checked)
     ]
     rejected = sum("error" in result for result in results)
@@ -201,7 +199,9 @@ def _remove_old_timers(taken: Taken, failures: Failures, desk: Desk, patience: P
         if not patience.over():
             naming.remove(timer, desk.table)
 
-    replaced = [each for each in taken.named.values() if each.old_timer is not None and each.schedule.id not in failures]
+    replaced = [
+        each for each in taken.named.values() if each.old_timer is not None and each.schedule.id not in failures
+    ]
     old_timers = [each.old_timer for each in replaced if each.old_timer is not None]
     if len(old_timers) > 1:
         desk.crew.run(remove, old_timers)

@@ -11,8 +11,8 @@ from scheduler import items
 from scheduler.answers import code, confirmed
 from scheduler.bundle import Bundle
 from scheduler.errors import NotConfirmed
-from scheduler.items import META
 from scheduler.failures import Report
+from scheduler.items import META
 from scheduler.leasing import Lease
 from scheduler.limits import DYNAMODB_BATCH_WRITES_MAX
 from scheduler.moving import Aside

@@ -51,7 +51,7 @@ def cloud(monkeypatch) -> Iterator[Cloud]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    with mock_aws():
+    with mock_aws(config={"lambda": {"use_docker": False}}):
         outside = world.outside()
         dynamodb, sqs = outside.client("dynamodb", 4), outside.client("sqs", 4)
         dynamodb.create_table(

@@ -2,12 +2,13 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from bending import bend_batch
-from fakes import NOON_MS, schedule
+from fakes import NOON_MS, OTHER_ARN, schedule
 from scheduler import failures, world
 from scheduler.schedule import Key, Schedule, sort_from
 
@@ -199,3 +200,18 @@ def test_a_batch_with_a_parameter_missing_is_sent_again_one_by_one(cloud):
     cloud.sqs.meta.events.register("provide-client-params.sqs.SendMessageBatch", refuse)
     outcome = cloud.queues.send(cloud.output, [bad, schedule(2)], NOON_MS)
     assert ([(bad, "MissingParameter")], [schedule(2)]) == (outcome.refused, outcome.done)
+
+
+def test_an_envelope_is_the_body_where_the_target_wants_one(cloud):
+    """It counts in a batch with all its length, and the message waits in the queue like any other."""
+    target = f'{{"arn":"{OTHER_ARN}","envelope":true}}'
+    wrapped = replace(schedule(1, target=target), name="bill", user="Ünal")
+    assert [wrapped] == cloud.queues.send(cloud.output, [wrapped], NOON_MS).done
+    (message,) = cloud.received()
+    facts = {"id": wrapped.id, "due": 1893456000, "name": "bill", "user": "Ünal", "data": "data 1"}
+    assert facts == json.loads(message["Body"])
+    assert {"id", "due", "name", "user"} == set(message["MessageAttributes"])
+
+    escaped = [replace(sized(number, 1), data='"' * 262_144, target=target) for number in range(3)]
+    assert [1, 1, 1] == [len(batch) for batch in cloud.queues.batches(escaped)]
+    assert escaped[:1] == cloud.queues.send(cloud.output, escaped[:1], NOON_MS).done

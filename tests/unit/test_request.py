@@ -12,9 +12,10 @@ from scheduler import request
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import DATA_BYTES_MAX, NESTING_MAX
 from scheduler.request import Rules
+from scheduler.targets import Listed
 from scheduler.text import fault
 
-RULES = Rules(frozenset({OTHER_ARN, "arn:aws:sqs:eu-west-1:123456789012:far"}), "eu-central-1")
+RULES = Rules(Listed(frozenset({OTHER_ARN, "arn:aws:sqs:eu-west-1:123456789012:far"}), "eu-central-1"))
 
 
 def parse(raw, rules=RULES):
@@ -105,14 +106,14 @@ REFUSED = [
     (good(expires_after=-1), "expires_after is -1"),
     (good(expires_after=True), "expires_after is true"),
     (good(expires_after="1"), "expires_after is '1'"),
-    (good(target="nowhere"), "target is 'nowhere'; wanted: the ARN of a standard SQS queue"),
+    (good(target="nowhere"), "target is 'nowhere'; wanted: an ARN that the stack's TargetArns lists"),
     (good(target=None), "target is null"),
-    (good(target={"url": "https://example.com"}), "target is an object with 1 fields"),
-    (good(target="arn:aws:sns:eu-central-1:123456789012:topic"), "wanted: the ARN of a standard SQS queue"),
+    (good(target={"url": "https://example.com"}), "target is a webhook, and the stack's WebhookHosts lists no host"),
+    (good(target="arn:aws:sns:eu-central-1:123456789012:topic"), "which is not listed"),
     (good(target="arn:aws:sqs:eu-central-1:123456789012:q.fifo"), "a FIFO queue, which takes no delay"),
     (good(target="arn:aws:sqs:eu-central-1:123456789012:unknown"), "which is not listed"),
     (good(target="arn:aws:sqs:eu-west-1:123456789012:far"), "not in this stack's region eu-central-1"),
-    (good(target=OTHER_ARN + "\n"), "wanted: the ARN"),
+    (good(target=OTHER_ARN + "\n"), "wanted: an ARN"),
 ]
 
 
