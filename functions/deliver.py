@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scheduler import config, delivering, world
+from scheduler import config, delivering, partitions, world
 from scheduler.outlets import Outlets
 from scheduler.queues import Queues
 from scheduler.records import Records
@@ -15,6 +15,7 @@ settings = config.from_environment(
 )
 outside = world.outside()
 dynamodb = outside.client("dynamodb", CREW_WIDTH)
+table = Table(dynamodb, settings.table_name)
 sqs = outside.client("sqs", CREW_WIDTH)
 
 
@@ -31,10 +32,11 @@ queues = Queues(
 )
 post = delivering.Post(
     records=Records(dynamodb, settings.table_name),
-    table=Table(dynamodb, settings.table_name),
+    table=table,
     queues=queues,
     outlets=Outlets(client_of, settings.output_queue_url, no_webhooks),
     crew=outside.crew(CREW_WIDTH),
+    memory=partitions.Memory(table),
     reach_ms=settings.reach_ms,
 )
 

@@ -1,7 +1,7 @@
 """Deliver: wait for the moment, look whether it is still wanted, hand it over, and write down what came of it.
 
-A message of the delivery queue comes a little early. What is waited out here is that little; what comes far too early
-is set anew. A named schedule is looked up after the wait, so that a cancel counts to the last moment, and its outcome is
+A message of the delivery queue comes a little early. That little is waited out here; what comes far too early is set
+anew. A named schedule is looked up after the wait, so that a cancel counts to the last moment, and its outcome is
 written on condition that it still stands. A retry is a message of its own, sent before the one that it follows goes.
 
 What a crash leaves behind:
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from scheduler import errands, log, naming, retrying
+from scheduler import errands, log, naming, partitions, retrying
 from scheduler.crew import Crew
 from scheduler.errands import Errand
 from scheduler.errors import NotConfirmed, Undelivered
@@ -30,7 +30,7 @@ from scheduler.schedule import Schedule, Timer
 from scheduler.targets import goes_straight
 
 WAIT_MS_MAX = 5_000
-"""More than the lead, what rounding down a delay adds to it, and two clocks that differ. What is earlier is set anew."""
+"""More than the lead, what rounding down a delay adds, and two clocks that differ. What is earlier is set anew."""
 QUEUE_PAUSE_S_MAX = 60
 """SQS comes back as a whole; nothing is spared by asking it seldom, and everything waits for it."""
 RESERVE_S = 8
@@ -67,6 +67,7 @@ class Post:
     queues: Queues
     outlets: Outlets
     crew: Crew
+    memory: partitions.Memory
     reach_ms: int
 
 
@@ -181,9 +182,10 @@ def _set_timer(timer: Timer, post: Post, patience: Patience) -> None:
     if timer.due_ms - patience.now_ms() <= post.reach_ms:
         _set(Errand(timer), post, patience)
         return
-    outcome = insist(post.table.put, [timer], patience)
-    if not outcome.done:
-        raise NotConfirmed(f"a timer is not stored: {outcome.why}")
+    sure = post.memory.make_sure(int(timer.key.partition) + 1, patience)  # Whoever wrote the record may not have been.
+    stored = insist(post.table.put, [timer], patience) if sure.done else Outcome(why=sure.why)
+    if not stored.done:
+        raise NotConfirmed(f"a timer is not stored: {stored.why}")
 
 
 def _set(errand: Errand, post: Post, patience: Patience) -> None:

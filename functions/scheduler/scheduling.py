@@ -90,9 +90,9 @@ def _accept_batch(event: list[object] | dict[str, object], desk: Desk, patience:
 
 
 def _unwrapped(event: dict[str, object]) -> tuple[object, str | None]:
-    for field in event:
-        if field not in ("schedules", "token"):
-            raise InvalidSchedule(f"{shown(field)} is not a field of a batch; wanted: {BATCH_WANTED}")
+    for key in event:
+        if key not in ("schedules", "token"):
+            raise InvalidSchedule(f"{shown(key)} is not a field of a batch; wanted: {BATCH_WANTED}")
     return event["schedules"], request.batch_token(event)
 
 
