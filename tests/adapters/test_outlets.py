@@ -218,9 +218,17 @@ def test_an_entry_that_failed_in_a_call_that_succeeded_is_undelivered(place, bus
     assert (code, permanent, False) == (failure.value.error, failure.value.permanent, failure.value.timed_out)
 
 
-@pytest.mark.parametrize("answer", [{"Entries": []}, {"Entries": [{}]}, {"FailedEntryCount": 0}])
-def test_an_event_without_an_id_in_the_answer_is_undelivered(place, bus, answer):
-    """Only what EventBridge confirmed is delivered."""
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"Entries": []},
+        {"Entries": [{}]},
+        {"FailedEntryCount": 0},
+        {"FailedEntryCount": 1, "Entries": [{"EventId": "7"}]},
+    ],
+)
+def test_an_event_that_the_answer_does_not_plainly_confirm_is_undelivered(place, bus, answer):
+    """It has an id, and none has failed."""
 
     def bend(parsed, **_):
         parsed.pop("Entries")
