@@ -65,7 +65,7 @@ class Table(Protocol):
 
 
 class Queues(Outlets, Protocol):
-    def report(self, reports: Sequence[Report]) -> Outcome[Report]: ...
+    def report(self, reports: Sequence[Report[Schedule]]) -> Outcome[Report[Schedule]]: ...
 
 
 @dataclass(slots=True)

@@ -49,9 +49,9 @@ class Queues:
         """One batch, each message with the delay that is left at `now_ms`."""
         return self._send(queue_url, schedules, [_entry(schedule, now_ms) for schedule in schedules])
 
-    def report(self, reports: Sequence[Report]) -> Outcome[Report]:
+    def report(self, reports: Sequence[Report[Thing]]) -> Outcome[Report[Thing]]:
         """To the failure queue."""
-        total: Outcome[Report] = Outcome()
+        total: Outcome[Report[Thing]] = Outcome()
         for batch in _cut(reports, lambda report: _bytes(report.body())):
             total.add(self._send(self._failure_queue_url, batch, [{"MessageBody": report.body()} for report in batch]))
         return total
