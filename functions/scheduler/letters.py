@@ -20,8 +20,8 @@ from scheduler.limits import NESTING_MAX
 from scheduler.nesting import deeper_than
 from scheduler.request import SCHEDULE_WANTED
 
-LEVELS_MAX = NESTING_MAX + 4
-"""Batch, list and schedule around the data, and one level more, so that data that is just too deep is told alone."""
+LEVELS_MAX = 2 * NESTING_MAX
+"""So that data that is too deep is refused alone, in a batch too; and no parser that reads the report minds it."""
 
 WANTED = f"wanted: {SCHEDULE_WANTED}, or {batches.BATCH_WANTED}"
 

@@ -86,7 +86,7 @@ def _target(raw: Mapping[str, object]) -> dict[str, object]:
     if isinstance(method, str):
         target["method"] = method.upper()
     if isinstance(url, str):
-        target["url"] = _BEHIND_THE_HOST.sub(lambda rest: _UNQUOTED.sub(_quoted, rest.group()), url, count=1)
+        target["url"] = _BEHIND_THE_HOST.sub(lambda rest: _UNQUOTED.sub(_quoted, rest.group()), url)
     return target
 
 
