@@ -45,12 +45,12 @@ class Records(naming.Records, Protocol):
 
 class Table(Protocol):
     def put(self, things: Sequence[Schedule]) -> Outcome[Any]: ...
-    def put_failed(self, reports: Sequence[Report]) -> Outcome[Report]: ...
+    def put_failed(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]: ...
 
 
 class Queues(Protocol):
     def send_errand(self, errand: Errand, now_ms: int) -> Outcome[Errand]: ...
-    def report(self, reports: Sequence[Report]) -> Outcome[Report]: ...
+    def report(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]: ...
 
 
 class Outlets(Protocol):
@@ -194,7 +194,7 @@ def _set(errand: Errand, post: Post, patience: Patience) -> None:
         raise NotConfirmed(f"an errand is not sent: {_why(outcome)}")
 
 
-def _tell(report: Report, post: Post, patience: Patience) -> None:
+def _tell(report: Report[Any], post: Post, patience: Patience) -> None:
     """Keep it and tell of it, before anything says that it is over."""
     for call in (post.table.put_failed, post.queues.report):
         outcome = insist(call, [report], patience)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scheduler import fitting, moments, targets
+from scheduler import fitting, moments, shapes, targets
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import (
     DATA_BYTES_MAX,
@@ -19,6 +19,7 @@ from scheduler.limits import (
     TOKEN_CHARACTERS_MAX,
     USER_CHARACTERS_MAX,
 )
+from scheduler.nesting import deeper_than
 from scheduler.schedule import Request
 from scheduler.text import fault, shown
 
@@ -49,6 +50,13 @@ def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False) -> 
     """Check one request, which may be in a batch that has a token."""
     if not isinstance(raw, dict):
         raise InvalidSchedule(f"the schedule is {shown(raw)}; wanted: {SCHEDULE_WANTED}")
+    try:
+        return _parse(shapes.modern(raw), now_ms, rules, under_token)
+    except InvalidSchedule as refusal:
+        raise shapes.in_its_words(refusal, raw) from None
+
+
+def _parse(raw: Mapping[str, object], now_ms: int, rules: Rules, under_token: bool) -> Request:
     _only_known_fields(raw)
     token = _string(raw, "token", TOKEN_CHARACTERS_MAX)
     if "delay" in raw and (token or under_token):
@@ -118,27 +126,12 @@ def _data(raw: Mapping[str, object]) -> str:
 
 
 def _compact(value: object) -> str:
-    if _deeper_than(value, NESTING_MAX):
+    if deeper_than(value, NESTING_MAX):
         raise InvalidSchedule(f"data is nested more than {NESTING_MAX} levels deep; wanted: {DATA_WANTED}")
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
         raise InvalidSchedule(f"data holds a number that JSON has no way to write; wanted: {DATA_WANTED}") from None
-
-
-def _deeper_than(value: object, levels: int) -> bool:
-    """Level by level: a recursive walk would fall into the very pit that it looks for."""
-    layer = [value]
-    for _ in range(levels + 1):
-        layer = [
-            child
-            for parent in layer
-            if isinstance(parent, dict | list)
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-        if not layer:
-            return False
-    return True
 
 
 def checked_name(value: object) -> str:

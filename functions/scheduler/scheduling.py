@@ -11,21 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from scheduler import moments, naming, partitions, request
+from scheduler import batches, moments, naming, partitions, request
 from scheduler.bundle import Bundle
 from scheduler.crew import Crew
 from scheduler.errors import InvalidSchedule, NotConfirmed
 from scheduler.keying import Keyring
-from scheduler.limits import BATCH_SCHEDULES_MAX
 from scheduler.naming import Named, Wanted
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, insist
 from scheduler.record import asked_at
 from scheduler.schedule import Key, Request, Schedule, Timer
 from scheduler.sending import PARCEL_SCHEDULES_MAX, Parcel, Queues, parcels, send
-from scheduler.text import shown
-
-BATCH_WANTED = f'a list of 1 to {BATCH_SCHEDULES_MAX} schedules, or {{"schedules": [...], "token": "..."}}'
 
 Answer = dict[str, Any]
 Failures = dict[str, InvalidSchedule | NotConfirmed]
@@ -61,7 +57,7 @@ class Taken:
 
 def accept(event: object, desk: Desk, patience: Patience) -> Answer:
     """One schedule or a batch: a batch answers for each of its members, a single one raises what is wrong with it."""
-    if isinstance(event, list) or (isinstance(event, dict) and "schedules" in event):
+    if batches.is_batch(event):
         return _accept_batch(event, desk, patience)
     now_ms = patience.now_ms()
     asked = request.parse(event, now_ms, desk.rules)
@@ -73,9 +69,7 @@ def accept(event: object, desk: Desk, patience: Patience) -> Answer:
 
 
 def _accept_batch(event: list[object] | dict[str, object], desk: Desk, patience: Patience) -> Answer:
-    members, token = _unwrapped(event) if isinstance(event, dict) else (event, None)
-    if not isinstance(members, list) or not 1 <= len(members) <= BATCH_SCHEDULES_MAX:
-        raise InvalidSchedule(f"schedules is {shown(members)}; wanted: {BATCH_WANTED}")
+    members, token = batches.unwrapped(event)
     now_ms = patience.now_ms()
     checked = [_checked(member, now_ms, desk.rules, token) for member in members]
     requests = {place: each for place, each in enumerate(checked) if isinstance(each, Request)}
@@ -87,13 +81,6 @@ def _accept_batch(event: list[object] | dict[str, object], desk: Desk, patience:
     ]
     rejected = sum("error" in result for result in results)
     return {"accepted": len(results) - rejected, "rejected": rejected, "results": results}
-
-
-def _unwrapped(event: dict[str, object]) -> tuple[object, str | None]:
-    for key in event:
-        if key not in ("schedules", "token"):
-            raise InvalidSchedule(f"{shown(key)} is not a field of a batch; wanted: {BATCH_WANTED}")
-    return event["schedules"], request.batch_token(event)
 
 
 def _checked(member: object, now_ms: int, rules: request.Rules, token: str | None) -> Request | InvalidSchedule:

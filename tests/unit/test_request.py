@@ -79,7 +79,7 @@ REFUSED = [
     (good(name="me", if_exists=None), "if_exists is null"),
     (good(if_exists="keep"), "if_exists is given without a name"),
     (good(retry={}), "retry is not taken by this version"),
-    ({"date": "2030-01-31", "payload": "x"}, "date is not taken by this version"),
+    ({"timestamp": 5, "payload": "x"}, "payload and timestamp are fields of two different shapes"),
     ({"timestamp": 1893456000}, "data is missing"),
     (good(data=None), "data is null"),
     (good(data=""), "data is a string of 0 bytes"),
@@ -153,7 +153,9 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=10,
 )
-fields = st.sampled_from(["timestamp", "delay", "data", "target", "user", "token", "expires_after", "name", "junk"])
+fields = st.sampled_from(
+    ["timestamp", "delay", "data", "target", "user", "token", "expires_after", "name", "date", "payload", "url", "junk"]
+)
 
 
 @given(st.dictionaries(fields, json_values) | json_values)
