@@ -10,19 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from scheduler import failures, letters, log
 from scheduler.crew import Crew
 from scheduler.errors import NotConfirmed
 from scheduler.failures import Report
 from scheduler.letters import Letter
-from scheduler.limits import SNS_MESSAGE_BYTES_MAX, SQS_MESSAGE_BYTES_MAX
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, ask, insist
 
 Answer = dict[str, Any]
 Refusal = Report[object]
+
+
+class Accept(Protocol):
+    def __call__(self, members: list[object], sent_ms: int, token: str, *, patience: Patience) -> list[Answer]:
+        """Requests, when they were sent, the root of their tokens: for each in order an answer, or {"error",
+        "message"}."""
+
 
 REPORTS_MAX = 50
 """What one of the crew sends in one go."""
@@ -32,11 +38,10 @@ REPORTS_MAX = 50
 class Reception:
     """What a letter is handed to."""
 
-    accept: Callable[[list[object], int, str, Patience], list[Answer]]
-    """Requests, when they were sent, the root of their tokens: for each in order an answer or {"error", "message"}."""
+    accept: Accept
     report: Callable[[Sequence[Refusal]], Outcome[Refusal]]
     """To the failure queue."""
-    tell: Callable[[str, str], None]
+    tell: Callable[[str, Refusal], None]
     """A failure target and what it should hear. NotConfirmed where that is worth trying again; a target that is gone
     or closed for good is no reason to, for the failure queue has the report."""
     may_hear: Callable[[str], bool]
@@ -79,7 +84,7 @@ def _received(record: Mapping[str, Any], reception: Reception, patience: Patienc
 def _accepted(letter: Letter, reception: Reception, patience: Patience) -> list[Answer]:
     if letter.failure is not None:
         return []
-    return reception.accept(letter.requests, letter.sent_ms, letter.token_root, patience)
+    return reception.accept(letter.requests, letter.sent_ms, letter.token_root, patience=patience)
 
 
 def _refusals(letter: Letter, results: Sequence[Answer], now_ms: int) -> list[Refusal]:
@@ -99,7 +104,7 @@ def _told(refusals: Sequence[Refusal], reception: Reception, patience: Patience)
     def report(shelf: Sequence[Refusal]) -> bool:
         return not patience.over() and len(insist(reception.report, shelf, patience).done) == len(shelf)
 
-    def tell(word: tuple[str, str]) -> bool:
+    def tell(word: tuple[str, Refusal]) -> bool:
         return not patience.over() and _heard(word, reception, patience)
 
     shelves = [refusals[start : start + REPORTS_MAX] for start in range(0, len(refusals), REPORTS_MAX)]
@@ -108,15 +113,15 @@ def _told(refusals: Sequence[Refusal], reception: Reception, patience: Patience)
     return all(reception.crew.run(tell, _words(refusals, reception)))
 
 
-def _words(refusals: Sequence[Refusal], reception: Reception) -> Iterator[tuple[str, str]]:
+def _words(refusals: Sequence[Refusal], reception: Reception) -> Iterator[tuple[str, Refusal]]:
     """Each failure target, with what it should hear."""
     for refusal in refusals:
         for target in sorted(_failure_targets(refusal.schedule)):
             if reception.may_hear(target):
-                yield target, refusal.body(SNS_MESSAGE_BYTES_MAX if ":sns:" in target else SQS_MESSAGE_BYTES_MAX)
+                yield target, refusal
 
 
-def _heard(word: tuple[str, str], reception: Reception, patience: Patience) -> bool:
+def _heard(word: tuple[str, Refusal], reception: Reception, patience: Patience) -> bool:
     try:
         ask(lambda: reception.tell(*word), patience)
     except NotConfirmed:

@@ -12,7 +12,6 @@ from fakes import NOON_MS, Clock
 from scheduler import receiving
 from scheduler.crew import Alone, Threads
 from scheduler.errors import NotConfirmed
-from scheduler.limits import SNS_MESSAGE_BYTES_MAX, SQS_MESSAGE_BYTES_MAX
 from scheduler.outcome import Outcome
 from scheduler.receiving import Reception
 
@@ -39,14 +38,14 @@ class Office:
     accept_s: float = 0
     crew: object = field(default_factory=Alone)
 
-    def accept(self, requests, sent_ms, token_root, patience):
+    def accept(self, members, sent_ms, token, *, patience):
         self.clock.sleep(self.accept_s)
-        self.handed.append((requests, sent_ms, token_root))
-        if "broken" in requests:
+        self.handed.append((members, sent_ms, token))
+        if "broken" in members:
             raise ZeroDivisionError
-        if "down" in requests:
+        if "down" in members:
             raise NotConfirmed("throttled")
-        return [{"refuse": REFUSED, "wait": WAITING}.get(each["result"], ACCEPTED) for each in requests]
+        return [{"refuse": REFUSED, "wait": WAITING}.get(each["result"], ACCEPTED) for each in members]
 
     def report(self, reports):
         if self.reports_closed:
@@ -57,11 +56,11 @@ class Office:
         self.reports += [json.loads(each.body()) for each in reports]
         return Outcome(done=list(reports))
 
-    def tell(self, failure_target, body):
+    def tell(self, failure_target, report):
         if self.tells_failing:
             self.tells_failing -= 1
             raise NotConfirmed("throttled")
-        self.heard.append((failure_target, body))
+        self.heard.append((failure_target, report.body()))
 
     def receive(self, *bodies, seconds=14):
         records = [
@@ -128,15 +127,6 @@ def test_of_a_batch_that_is_refused_whole_each_failure_target_hears_once(office)
     assert [TOPIC, QUEUE] == [target for target, _ in office.heard]
     assert [batch] == [report["schedule"] for report in office.reports]
     assert [] == office.handed
-
-
-def test_a_topic_hears_as_much_as_a_topic_carries(office):
-    """The failure queue has the whole."""
-    long = asking("refuse", data="x" * (SQS_MESSAGE_BYTES_MAX - 1000), failure_target=TOPIC)
-    assert [] == office.receive(long)
-    assert [long] == [report["schedule"] for report in office.reports]
-    assert len(office.heard[0][1].encode()) <= SNS_MESSAGE_BYTES_MAX
-    assert json.loads(office.heard[0][1])["schedule_bytes"] > SNS_MESSAGE_BYTES_MAX
 
 
 def test_what_aws_did_not_confirm_comes_again_alone(office):

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from fakes import NOON_MS, OTHER_ARN
 from scheduler import request, shapes
 from scheduler.errors import InvalidSchedule
+from scheduler.targets import Listed
 
-RULES = request.Rules(frozenset({OTHER_ARN}), "eu-central-1")
+RULES = request.Rules(Listed(frozenset({OTHER_ARN}), "eu-central-1"))
 
 
 def parse(raw):
