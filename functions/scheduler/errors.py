@@ -11,3 +11,14 @@ class NotConfirmed(Exception):
 
 class PartitionBusy(Exception):
     """Another feed holds the partition; Lambda's retry comes back when it has ended."""
+
+
+class Undelivered(Exception):
+    """A target did not take a schedule. `error` says what came, short, and never holds a payload or a secret."""
+
+    def __init__(
+        self, error: str, permanent: bool = False, retry_after_s: float | None = None, timed_out: bool = False
+    ) -> None:
+        super().__init__(error)
+        self.error, self.permanent = error, permanent
+        self.retry_after_s, self.timed_out = retry_after_s, timed_out

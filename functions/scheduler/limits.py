@@ -26,5 +26,6 @@ BATCH_SCHEDULES_MAX = 10_000
 """About what fits the 6 MB of a synchronous invocation."""
 TOKEN_CHARACTERS_MAX = 128
 USER_CHARACTERS_MAX = 256
+TARGET_BYTES_MAX = 16_384
 NESTING_MAX = 100
 """Levels of `data`. No sane payload has more, and a parser somewhere downstream gives up soon after."""
