@@ -122,7 +122,7 @@ def resolved(host: str, port: int, lookup: Lookup, wait_s: float) -> list[Addres
     except queue.Empty:
         raise TimeoutError("no answer from the resolver") from None
     if isinstance(answer, Exception):
-        raise socket.gaierror(socket.EAI_NONAME, str(answer)) from answer
+        raise socket.gaierror(socket.EAI_NONAME, getattr(answer, "strerror", None) or str(answer)) from answer
     if not 1 <= len(answer) <= ADDRESSES_MAX:
         raise socket.gaierror(socket.EAI_NONAME, f"{len(answer)} addresses")
     return list(dict.fromkeys(ipaddress.ip_address(entry[4][0]) for entry in answer))
