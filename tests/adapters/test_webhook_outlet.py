@@ -84,6 +84,7 @@ def test_data_is_posted_as_it_is():
     assert "punctual" == request.headers["user-agent"]
     assert (ID, "1893456000.001") == (request.headers["punctual-id"], request.headers["punctual-due"])
     assert request.headers["host"].startswith("127.0.0.1:")
+    assert "close" == request.headers["connection"]
     assert not [name for name in request.names if name.startswith("webhook-")]
     assert len(set(request.names)) == len(request.names)
 
@@ -321,6 +322,23 @@ def test_a_success_stands_whatever_follows_it(behaviour):
     with receiving(behaviour) as receiver:
         outlet(receiver).deliver(aimed(receiver))
     assert time.monotonic() - begun_s < CUT_OFF_S
+
+
+def test_the_time_for_all_of_it_is_the_shortest():
+    """Whatever may be left for a single read."""
+    begun_s = time.monotonic()
+    with receiving(silent) as receiver:
+        sender = outlet(receiver, bounds=Bounds(read_s=5, total_s=0.1))
+        assert undelivered_by(sender, aimed(receiver)).timed_out
+    assert time.monotonic() - begun_s < CUT_OFF_S
+
+
+def test_nothing_is_begun_after_the_end():
+    """Not even a read that would find something."""
+    with receiving() as receiver:
+        failure = undelivered_by(outlet(receiver, bounds=Bounds(total_s=0)), aimed(receiver))
+        assert ("127.0.0.1: no connection in time", True) == (failure.error, failure.timed_out)
+        assert 0 == receiver.connections
 
 
 def test_a_receiver_that_does_not_take_the_body_is_cut_off():
@@ -594,7 +612,7 @@ def test_bounds_hold_under_tls(authority, behaviour):
 # What nobody hears of
 
 
-@pytest.mark.parametrize("behaviour", [answer(500, b"down"), raw(b"HTTP/1.1 500 X\r\n bad\r\n\r\n"), silent])
+@pytest.mark.parametrize("behaviour", [answer(500, b"down"), raw(b"HTTP/1.1 500 X\r\n hunter2\r\n\r\n"), silent])
 def test_neither_errors_nor_logs_tell_secrets(behaviour, caplog, capfd):
     """Not the path of the URL, which is one with many services, nor headers, cookies, data and keys."""
     caplog.set_level("DEBUG")

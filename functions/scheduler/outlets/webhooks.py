@@ -98,9 +98,12 @@ class Webhooks:
 
     def _addresses(self, origin: Origin, deadline: Deadline) -> list[Address]:
         """Those of the host, all of which have been checked. One that is refused says enough about the others."""
-        address, wait_s = origin.address, deadline.within(self._bounds.resolve_s)
         try:
-            found = [address] if address else addresses.resolved(origin.host, origin.port, self._lookup, wait_s)
+            if origin.address is None:
+                wait_s = deadline.within(self._bounds.resolve_s)
+                found = addresses.resolved(origin.host, origin.port, self._lookup, wait_s)
+            else:
+                found = [origin.address]
         except TimeoutError:
             raise Undelivered(f"{origin.host}: not resolved in time", timed_out=True) from None
         except OSError as failure:
