@@ -110,7 +110,7 @@ def group(target: str | None) -> str | None:
     """What deliveries share that may be slow together: the host of a webhook."""
     if target is None or not _is_webhook(target):
         return None
-    host = urlsplit(json.loads(target)["url"]).netloc
+    host: str = urlsplit(json.loads(target)["url"]).netloc
     return host[-GROUP_CHARACTERS_MAX:]
 
 
