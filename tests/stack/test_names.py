@@ -1,4 +1,4 @@
-"""Names through the deployed template, on a local AWS that enforces the roles: replace, cancel, move, fire, and look."""
+"""Names through the deployed template, on a local AWS that enforces the roles: replace, cancel, move, fire, look."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
