@@ -22,3 +22,15 @@ class Undelivered(Exception):
         super().__init__(error)
         self.error, self.permanent = error, permanent
         self.retry_after_s, self.timed_out = retry_after_s, timed_out
+
+
+class InvalidRequest(Exception):
+    """What was asked of the manage function makes no sense: asking it again is of no use."""
+
+
+class NotFound(Exception):
+    """There is no such schedule, or nothing of it is left that could be changed."""
+
+
+class OnItsWay(Exception):
+    """Too late: it is queued, released, or was never there, and nobody can tell which."""
