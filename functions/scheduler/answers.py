@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from scheduler.errors import NotConfirmed
+from scheduler.errors import NotConfirmed, Undelivered
 
 Answer = TypeVar("Answer")
 
@@ -29,9 +29,25 @@ PASSING = frozenset(
         "PriorRequestNotComplete",
         "KmsThrottled",
         "KMS.ThrottlingException",
+        "KMSThrottling",
+        "KmsThrottlingException",
+        # A session of the role that has just ended: the next call has another.
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        # Of Step Functions, until running executions have ended.
+        "ExecutionLimitExceeded",
+        # Of Lambda, while a function is being made, updated or woken.
+        "ResourceConflictException",
+        "SnapStartNotReadyException",
+        "CodeArtifactUserPendingException",
     }
 )
 """Errors of the 4xx kind that go away by themselves; those of the 5xx kind all do."""
+
+PASSING_STATUSES = frozenset({408, 425, 429})
+
+TIMEOUTS = (exceptions.ReadTimeoutError, exceptions.ConnectTimeoutError)
 
 
 def confirmed(call: Callable[..., Answer], **arguments: Any) -> Answer:
@@ -46,8 +62,19 @@ def confirmed(call: Callable[..., Answer], **arguments: Any) -> Answer:
         raise
 
 
+def delivered(call: Callable[..., Answer], **arguments: Any) -> Answer:
+    """The answer of a target; Undelivered where there is none, for good where its service says no to this. Of what
+    came the code alone is told: messages quote what was sent."""
+    try:
+        return confirmed(call, **arguments)
+    except NotConfirmed as failure:
+        raise Undelivered(str(failure), timed_out=isinstance(failure.__cause__, TIMEOUTS)) from failure
+    except ClientError as failure:
+        raise Undelivered(code(failure), permanent=True) from failure
+
+
 def passing(error_code: str, status: int) -> bool:
-    return status >= 500 or error_code in PASSING
+    return status >= 500 or status in PASSING_STATUSES or error_code in PASSING
 
 
 def code(failure: ClientError) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from scheduler.bundle import span_ms_max
 from scheduler.limits import LEAD_S_MAX, PARTITIONS_MAX, SQS_DELAY_S_MAX
+from scheduler.targets import Listed
 
 
 class ConfigurationError(Exception):
@@ -25,9 +26,8 @@ class Settings:
     reach_ms: int
     feed_interval_s: int
     lead_ms: int
-    target_arns: frozenset[str]
+    listed: Listed
     require_user: bool
-    region: str
 
     @property
     def bundle_span_ms(self) -> int:
@@ -49,9 +49,8 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         reach_ms=_whole(environment, "REACH_SECONDS", SQS_DELAY_S_MAX, 1, SQS_DELAY_S_MAX) * 1000,
         feed_interval_s=_whole(environment, "FEED_INTERVAL_MINUTES", 10, 1, 10) * 60,
         lead_ms=_whole(environment, "DELIVERY_LEAD_SECONDS", 1, 0, LEAD_S_MAX) * 1000,
-        target_arns=frozenset(arn.strip() for arn in environment.get("TARGET_ARNS", "").split(",") if arn.strip()),
+        listed=Listed(_words(environment, "TARGET_ARNS"), environment.get("AWS_REGION", "")),
         require_user=_truth(environment, "REQUIRE_USER"),
-        region=environment.get("AWS_REGION", ""),
     )
 
 
@@ -60,6 +59,10 @@ def _whole(environment: Mapping[str, str], name: str, default: int, least: int, 
     if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
         raise ConfigurationError(f"{name} is {text!r}; wanted: a whole number from {least} to {most}")
     return int(text)
+
+
+def _words(environment: Mapping[str, str], name: str) -> frozenset[str]:
+    return frozenset(word.strip() for word in environment.get(name, "").split(",") if word.strip())
 
 
 def _truth(environment: Mapping[str, str], name: str) -> bool:

@@ -1,7 +1,7 @@
 """Deliver: wait for the moment, look whether it is still wanted, hand it over, and write down what came of it.
 
-A message of the delivery queue comes a little early. What is waited out here is that little; what comes far too early
-is set anew. A named schedule is looked up after the wait, so that a cancel counts to the last moment, and its outcome is
+A message of the delivery queue comes a little early. That little is waited out here; what comes far too early is set
+anew. A named schedule is looked up after the wait, so that a cancel counts to the last moment, and its outcome is
 written on condition that it still stands. A retry is a message of its own, sent before the one that it follows goes.
 
 What a crash leaves behind:
@@ -12,11 +12,11 @@ What a crash leaves behind:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from scheduler import errands, log, naming, retrying
+from scheduler import errands, log, naming, partitions
 from scheduler.crew import Crew
 from scheduler.errands import Errand
 from scheduler.errors import NotConfirmed, Undelivered
@@ -25,12 +25,12 @@ from scheduler.limits import SQS_DELAY_S_MAX
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, ask, insist
 from scheduler.record import DELIVERED, EXPIRED, FAILED, Record
-from scheduler.retrying import Terms
 from scheduler.schedule import Schedule, Timer
 from scheduler.targets import goes_straight
+from scheduler.terms import Terms, pause_s
 
 WAIT_MS_MAX = 5_000
-"""More than the lead, what rounding down a delay adds to it, and two clocks that differ. What is earlier is set anew."""
+"""More than the lead, what rounding down a delay adds, and two clocks that differ. What is earlier is set anew."""
 QUEUE_PAUSE_S_MAX = 60
 """SQS comes back as a whole; nothing is spared by asking it seldom, and everything waits for it."""
 RESERVE_S = 8
@@ -45,12 +45,12 @@ class Records(naming.Records, Protocol):
 
 class Table(Protocol):
     def put(self, things: Sequence[Schedule]) -> Outcome[Any]: ...
-    def put_failed(self, reports: Sequence[Report]) -> Outcome[Report]: ...
+    def put_failed(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]: ...
 
 
 class Queues(Protocol):
     def send_errand(self, errand: Errand, now_ms: int) -> Outcome[Errand]: ...
-    def report(self, reports: Sequence[Report]) -> Outcome[Report]: ...
+    def report(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]: ...
 
 
 class Outlets(Protocol):
@@ -66,7 +66,10 @@ class Post:
     table: Table
     queues: Queues
     outlets: Outlets
+    tell: Callable[[str, Report[Any]], None]
+    """A failure target, and what it should hear."""
     crew: Crew
+    memory: partitions.Memory
     reach_ms: int
 
 
@@ -145,9 +148,9 @@ def _hand_over(errand: Errand, record: Record | None, post: Post, patience: Pati
 
 def _not_delivered(errand: Errand, record: Record | None, failure: Undelivered, post: Post, patience: Patience) -> None:
     now_ms, attempt = patience.now_ms(), errand.attempt
-    pause_s_max = QUEUE_PAUSE_S_MAX if goes_straight(errand.schedule.target) else SQS_DELAY_S_MAX
-    pause_s = min(pause_s_max, retrying.pause_s(attempt, failure.retry_after_s, patience.jitter()))
-    retry_ms = now_ms + round(pause_s * 1000)
+    longest_s = QUEUE_PAUSE_S_MAX if goes_straight(errand.schedule.target) else SQS_DELAY_S_MAX
+    wait_s = min(longest_s, pause_s(attempt, failure.retry_after_s, patience.jitter()))
+    retry_ms = now_ms + round(wait_s * 1000)
     again = _worth_trying(errand, failure, retry_ms)
     log.outcome("undelivered", id=errand.id, attempt=attempt, error=failure.error, again=again)
     if not again:
@@ -166,7 +169,7 @@ def _worth_trying(errand: Errand, failure: Undelivered, retry_ms: int) -> bool:
     schedule, terms = errand.schedule, Terms.read(errand.schedule.terms)
     if schedule.target is None:
         return True
-    if failure.permanent or retry_ms - schedule.due_ms > terms.max_age_ms:
+    if failure.permanent or retry_ms - schedule.due_ms > terms.age_ms_max:
         return False
     return goes_straight(schedule.target) or errand.attempt < terms.attempts_max
 
@@ -181,9 +184,10 @@ def _set_timer(timer: Timer, post: Post, patience: Patience) -> None:
     if timer.due_ms - patience.now_ms() <= post.reach_ms:
         _set(Errand(timer), post, patience)
         return
-    outcome = insist(post.table.put, [timer], patience)
-    if not outcome.done:
-        raise NotConfirmed(f"a timer is not stored: {outcome.why}")
+    sure = post.memory.make_sure(int(timer.key.partition) + 1, patience)  # Whoever wrote the record may not have been.
+    stored = insist(post.table.put, [timer], patience) if sure.done else Outcome(why=sure.why)
+    if not stored.done:
+        raise NotConfirmed(f"a timer is not stored: {stored.why}")
 
 
 def _set(errand: Errand, post: Post, patience: Patience) -> None:
@@ -192,12 +196,15 @@ def _set(errand: Errand, post: Post, patience: Patience) -> None:
         raise NotConfirmed(f"an errand is not sent: {_why(outcome)}")
 
 
-def _tell(report: Report, post: Post, patience: Patience) -> None:
+def _tell(report: Report[Any], post: Post, patience: Patience) -> None:
     """Keep it and tell of it, before anything says that it is over."""
     for call in (post.table.put_failed, post.queues.report):
         outcome = insist(call, [report], patience)
         if not outcome.done:
             raise NotConfirmed(f"a failure is not told: {_why(outcome)}")
+    hearer = Terms.read(report.schedule.terms).failure_target if isinstance(report.schedule, Schedule) else None
+    if hearer is not None:
+        ask(lambda: post.tell(hearer, report), patience)
 
 
 def _why(outcome: Outcome[Any]) -> str:

@@ -73,5 +73,3 @@ def delay_s(wake_ms: int, now_ms: int, lead_ms: int) -> int:
 def _index(schedule_id: str) -> int | None:
     parts = schedule_id.split("-")
     return int(parts[3]) if len(parts) > 3 else None
-
-

@@ -9,19 +9,18 @@ class NotConfirmed(Exception):
     """AWS did not confirm in time: it may or may not have happened, and is worth sending again."""
 
 
-class PartitionBusy(Exception):
-    """Another feed holds the partition; Lambda's retry comes back when it has ended."""
-
-
 class Undelivered(Exception):
-    """A target did not take a schedule. `error` says what came, short, and never holds a payload or a secret."""
+    """A target has not confirmed a delivery. What came is said in a few words, without payload and secrets."""
 
     def __init__(
         self, error: str, permanent: bool = False, retry_after_s: float | None = None, timed_out: bool = False
     ) -> None:
         super().__init__(error)
-        self.error, self.permanent = error, permanent
-        self.retry_after_s, self.timed_out = retry_after_s, timed_out
+        self.error, self.permanent, self.retry_after_s, self.timed_out = error, permanent, retry_after_s, timed_out
+
+
+class PartitionBusy(Exception):
+    """Another feed holds the partition; Lambda's retry comes back when it has ended."""
 
 
 class InvalidRequest(Exception):

@@ -61,8 +61,7 @@ class Keyring:
         else:
             key = repeatable_key(due_ms, self.partition_count, ["bundle", token, first, *texts])
         return Bundle(key, blob, len(members)), {
-            place: _keyed(each, key, index)
-            for index, (place, each) in enumerate(members)
+            place: _keyed(each, key, index) for index, (place, each) in enumerate(members)
         }
 
 

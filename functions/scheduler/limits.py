@@ -6,10 +6,21 @@ SQS_DELAY_S_MAX = 900
 SQS_BATCH_MESSAGES_MAX = 10
 SQS_BATCH_BYTES_MAX = 1_048_576
 """All bodies and attributes of one SendMessageBatch together."""
+SQS_MESSAGE_BYTES_MAX = 1_048_576
+
+# Amazon SNS, "publish".
+SNS_MESSAGE_BYTES_MAX = 262_144
 
 # Amazon DynamoDB, "quotas".
 DYNAMODB_BATCH_WRITES_MAX = 25
 """Puts and deletes in one BatchWriteItem."""
+
+# Amazon SNS, "publishing large messages": body and attributes together.
+SNS_MESSAGE_BYTES_MAX = 262_144
+"""Of a topic as it is made. Its owner may raise it to a mebibyte, which nobody can tell from the ARN."""
+
+# AWS Step Functions, "quotas related to task executions": a hard one, "as a UTF-8 encoded string".
+STEP_FUNCTIONS_INPUT_BYTES_MAX = 262_144
 
 # AWS Lambda, "error handling of asynchronous invocations".
 LAMBDA_RETRIES_MAX = 2
@@ -29,5 +40,6 @@ BATCH_SCHEDULES_MAX = 10_000
 TOKEN_CHARACTERS_MAX = 128
 USER_CHARACTERS_MAX = 256
 NAME_CHARACTERS_MAX = 128
+TARGET_BYTES_MAX = 16_384
 NESTING_MAX = 100
 """Levels of `data`. No sane payload has more, and a parser somewhere downstream gives up soon after."""

@@ -13,6 +13,7 @@ from scheduler.errands import Errand
 from scheduler.errors import NotConfirmed
 from scheduler.failures import Report
 from scheduler.limits import SQS_BATCH_BYTES_MAX, SQS_BATCH_MESSAGES_MAX
+from scheduler.messages import attributes, body
 from scheduler.outcome import Outcome
 from scheduler.schedule import Schedule
 from scheduler.targets import goes_straight, queue_url
@@ -21,7 +22,8 @@ Thing = TypeVar("Thing")
 Entry = dict[str, Any]
 
 ATTRIBUTES_BYTES_MAX = 4_096
-"""More than names, types and values of our message attributes can come to: id, due, and a user of 256 characters."""
+"""More than names, types and values of our message attributes can come to: id, due, a name of 128 and a user of 256
+characters."""
 
 CONTENT_CODES = frozenset(
     {
@@ -66,7 +68,7 @@ class Queues:
     def batches(self, queue_url: str, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
         if queue_url == self._delivery_queue_url:
             return _cut(schedules, lambda schedule: _bytes(errands.body(Errand(schedule))))
-        return _cut(schedules, lambda schedule: _bytes(schedule.data))
+        return _cut(schedules, lambda schedule: _bytes(body(schedule)))
 
     def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]:
         """One batch, each message with the delay that is left at `now_ms`."""
@@ -78,9 +80,9 @@ class Queues:
         """One by itself, to wake at the moment of its schedule."""
         return self._send(self._delivery_queue_url, [errand], [self._errand(errand, now_ms)])
 
-    def report(self, reports: Sequence[Report]) -> Outcome[Report]:
+    def report(self, reports: Sequence[Report[Thing]]) -> Outcome[Report[Thing]]:
         """To the failure queue."""
-        total: Outcome[Report] = Outcome()
+        total: Outcome[Report[Thing]] = Outcome()
         for batch in _cut(reports, lambda report: _bytes(report.body())):
             total.add(self._send(self._failure_queue_url, batch, [{"MessageBody": report.body()} for report in batch]))
         return total
@@ -143,16 +145,10 @@ def _bytes(text: str) -> int:
 
 
 def _entry(schedule: Schedule, now_ms: int) -> Entry:
-    attributes = {
-        "id": {"DataType": "String", "StringValue": schedule.id},
-        "due": {"DataType": "Number", "StringValue": f"{schedule.due_ms // 1000}.{schedule.due_ms % 1000:03d}"},
-    }
-    if schedule.user is not None:
-        attributes["user"] = {"DataType": "String", "StringValue": schedule.user}
     return {
-        "MessageBody": schedule.data,
+        "MessageBody": body(schedule),
         "DelaySeconds": schedule.delay_s(now_ms),
-        "MessageAttributes": attributes,
+        "MessageAttributes": attributes(schedule),
     }
 
 

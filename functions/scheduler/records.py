@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from scheduler import items
 from scheduler.answers import code, confirmed
 from scheduler.record import BEFORE, BEYOND, CANCELLED, KEPT_S, NAMES, PENDING, Names, Record
-from scheduler.schedule import Key, key_of
+from scheduler.schedule import key_of
 
 _STATE = {"#state": "state"}
 _OUTLINE: dict[str, Any] = {

@@ -11,8 +11,8 @@ from scheduler import items
 from scheduler.answers import code, confirmed
 from scheduler.bundle import Bundle
 from scheduler.errors import NotConfirmed
-from scheduler.items import META
 from scheduler.failures import Report
+from scheduler.items import META
 from scheduler.leasing import Lease
 from scheduler.limits import DYNAMODB_BATCH_WRITES_MAX
 from scheduler.moving import Aside
@@ -39,7 +39,7 @@ class Table:
     def put_aside(self, things: Sequence[Aside]) -> Outcome[Aside]:
         return self._write(things, [{"PutRequest": {"Item": items.quarantined(aside)}} for aside in things])
 
-    def put_failed(self, reports: Sequence[Report]) -> Outcome[Report]:
+    def put_failed(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]:
         return self._write(reports, [{"PutRequest": {"Item": items.failed(report)}} for report in reports])
 
     def write_back(self, read: Bundle, kept: Bundle) -> Outcome[Bundle]:

@@ -1,50 +1,178 @@
-"""Which targets a schedule may name, and the queue behind an ARN."""
+"""Which targets a schedule may name, how their text is kept, and what kind of thing is behind it.
+
+The canonical text of a target is all that is stored, hashed and carried: the ARN itself; the ARN within
+{"arn":"…","envelope":true}; or a webhook, {"url":"…", …}. None stands for the output queue.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from scheduler.errors import InvalidSchedule
+from scheduler.limits import TARGET_BYTES_MAX
 from scheduler.text import fault, shown
 
-TARGET_WANTED = "the ARN of a standard SQS queue that the stack's TargetArns lists; left out, it is the output queue"
+SQS, SNS, LAMBDA, EVENTS, STATES, WEBHOOK = "sqs", "sns", "lambda", "events", "states", "webhook"
+"""Kinds of targets. Those that have an ARN are called as their service is in it."""
 
-_QUEUE_ARN = re.compile(
-    r"arn:aws[a-z-]*:sqs:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):(?P<name>[A-Za-z0-9_-]{1,80}(\.fifo)?)"
+TARGET_WANTED = (
+    "an ARN that the stack's TargetArns lists, of a standard SQS queue or SNS topic, a Lambda function, an EventBridge"
+    ' bus or a Step Functions state machine; {"arn", "envelope"}; or a webhook, {"url"}; left out, the output queue'
 )
 
+HEARER_WANTED = "the ARN of a standard SQS queue or SNS topic that the stack's TargetArns lists"
 
-def checked(value: object, listed: frozenset[str], region: str) -> str:
-    """The target as it may be stored, or InvalidSchedule."""
-    found = _QUEUE_ARN.fullmatch(value) if isinstance(value, str) else None
-    if found is None or not isinstance(value, str):
-        raise InvalidSchedule(f"target is {shown(value)}; wanted: {TARGET_WANTED}")
-    if found["name"].endswith(".fifo"):
-        raise InvalidSchedule(f"target is {shown(value)}, a FIFO queue, which takes no delay; wanted: {TARGET_WANTED}")
-    if region and found["region"] != region:
-        raise InvalidSchedule(f"target is {shown(value)}, not in this stack's region {region}; wanted: {TARGET_WANTED}")
-    if value not in listed:
-        raise InvalidSchedule(f"target is {shown(value)}, which is not listed; wanted: {TARGET_WANTED}")
-    return value
+_ARN = re.compile(
+    r"arn:aws[a-z-]*:(?P<service>sqs|sns|lambda|events|states):(?P<region>[a-z0-9-]+):[0-9]{12}:(?P<resource>\S+)"
+)
+# As the services' own models and "CreateQueue", "CreateTopic", "StartExecution" of their API references have them. A
+# label behind a slash of a state machine's name is a part of one, which StartExecution refuses.
+_RESOURCES = {
+    SQS: re.compile(r"[A-Za-z0-9_-]{1,80}"),
+    SNS: re.compile(r"[A-Za-z0-9_-]{1,256}"),
+    LAMBDA: re.compile(r"function:[A-Za-z0-9_-]{1,64}(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?"),
+    EVENTS: re.compile(r"event-bus/[A-Za-z0-9._-]{1,256}"),
+    STATES: re.compile(r'stateMachine:[^\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}(:[A-Za-z0-9._-]{1,80})?'),
+}
+_FIFO = {
+    SQS: "a FIFO queue, which takes no delay for a message of its own",
+    SNS: "a FIFO topic, which wants a message group, and a schedule has none",
+}
+_OPENING, _CLOSING = '{"arn":"', '","envelope":true}'
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The targets that the owner of the stack allows: exact ARNs in one region, and the hosts of webhooks."""
+
+    arns: frozenset[str] = frozenset()
+    region: str = ""
+    hosts: object | None = None
+    """None: no webhooks at all."""
+
+
+def checked(value: object, listed: Listed) -> str:
+    """The canonical text of a target that may be delivered to, or InvalidSchedule."""
+    if not isinstance(value, dict):
+        return _checked_arn("target", value, listed)
+    if "url" not in value:
+        return _checked_object(value, listed)
+    text = _checked_webhook(value, listed)
+    size_bytes = len(text.encode())
+    if size_bytes > TARGET_BYTES_MAX:
+        raise InvalidSchedule(f"target is a webhook of {size_bytes} bytes; wanted: at most {TARGET_BYTES_MAX} bytes")
+    return text
+
+
+def checked_hearer(value: object, listed: Listed) -> str:
+    """Who is to hear of a failure: a queue or a topic that is listed, or InvalidSchedule."""
+    found = _ARN.fullmatch(value) if isinstance(value, str) else None
+    if found is None or found["service"] not in (SQS, SNS):
+        raise InvalidSchedule(f"failure_target is {shown(value)}; wanted: {HEARER_WANTED}")
+    return _checked_arn("failure_target", value, listed)
 
 
 def unfit(data: str, target: str | None) -> str | None:
-    """Why no queue would take this, for what is read from the table: not everything in it need be from this code."""
-    if not data:
+    """Why nothing would take this, for what is read from the table: not everything in it need be from this code."""
+    if target is not None and not _is_canonical(target):
+        return "its target is none that could be delivered to"
+    if not data and kind(target) != WEBHOOK:
         return "its data is empty"
-    if target is not None and not _QUEUE_ARN.fullmatch(target):
-        return "its target is no queue"
     return fault(data)
 
 
+def kind(target: str | None) -> str:
+    """One of the kinds above, for a canonical text."""
+    if target is None:
+        return SQS
+    return WEBHOOK if _is_webhook(target) else arn_of(target).split(":", 3)[2]
+
+
 def goes_straight(target: str | None) -> bool:
-    """Whether a queue is the target, which needs nobody to deliver to it."""
-    return target is None or target.split(":", 3)[2:3] == ["sqs"]
+    """Whether an unnamed schedule is sent to its target right away, with its delay, because that is a queue."""
+    return target is None or kind(target) == SQS
+
+
+def envelope(target: str | None) -> bool:
+    return target is not None and target.startswith(_OPENING)
+
+
+def arn_of(target: str) -> str:
+    """The ARN of a target that is no webhook."""
+    return target[len(_OPENING) : -len(_CLOSING)] if target.startswith(_OPENING) else target
 
 
 def queue_url(target: str | None, output_queue_url: str) -> str:
     """The URL of a target queue: that of the output queue with the other account and name at its end."""
     if target is None:
         return output_queue_url
-    account, name = target.split(":")[4:6]
+    account, name = arn_of(target).split(":")[4:6]
     return "/".join([output_queue_url.rsplit("/", 2)[0], account, name])
+
+
+def _checked_arn(field: str, value: object, listed: Listed) -> str:
+    """Another region is refused for every kind: a client speaks to the endpoint of its own region, and none of the
+    five services takes a call there for a resource elsewhere (SQS does not find the queue, SNS publishes "only to
+    topics in the same Region", Lambda and Step Functions answer that there is no such ARN, and from bus to bus across
+    regions events go by rules)."""
+    said = f"{field} is {shown(value)}"
+    found = _ARN.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not isinstance(value, str):
+        raise InvalidSchedule(f"{said}; wanted: {TARGET_WANTED}")
+    service, resource = found["service"], found["resource"]
+    if service in _FIFO and resource.endswith(".fifo"):
+        raise InvalidSchedule(f"{said}, {_FIFO[service]}; wanted: {TARGET_WANTED}")
+    if not _RESOURCES[service].fullmatch(resource):
+        raise InvalidSchedule(f"{said}; wanted: {TARGET_WANTED}")
+    if listed.region and found["region"] != listed.region:
+        raise InvalidSchedule(f"{said}, not in this stack's region {listed.region}; wanted: {TARGET_WANTED}")
+    if value not in listed.arns:
+        raise InvalidSchedule(f"{said}, which is not listed; wanted: {TARGET_WANTED}")
+    return value
+
+
+def _checked_object(value: Mapping[str, object], listed: Listed) -> str:
+    unknown = [field for field in value if field not in ("arn", "envelope")]
+    if unknown:
+        raise InvalidSchedule(f"target has {shown(unknown[0])}, which is not a field of it; wanted: {TARGET_WANTED}")
+    if "arn" not in value:
+        raise InvalidSchedule(f"target.arn is missing; wanted: {TARGET_WANTED}")
+    arn = _checked_arn("target.arn", value["arn"], listed)
+    enveloped = value.get("envelope", False)
+    if not isinstance(enveloped, bool):
+        raise InvalidSchedule(f"target.envelope is {shown(enveloped)}; wanted: true or false")
+    return f"{_OPENING}{arn}{_CLOSING}" if enveloped else arn
+
+
+def _checked_webhook(value: Mapping[str, object], listed: Listed) -> str:
+    if listed.hosts is None:
+        raise InvalidSchedule(
+            f"target is a webhook, and the stack's WebhookHosts lists no host; wanted: {TARGET_WANTED}"
+        )
+    from scheduler import webhooks  # type: ignore[attr-defined]  # noqa: PLC0415 - Many stacks have none.
+
+    return str(webhooks.checked(value, listed.hosts))
+
+
+def _is_canonical(target: str) -> bool:
+    if _is_webhook(target):
+        return _has_url(target)
+    if envelope(target) and not target.endswith(_CLOSING):
+        return False
+    found = _ARN.fullmatch(arn_of(target))
+    return found is not None and _RESOURCES[found["service"]].fullmatch(found["resource"]) is not None
+
+
+def _is_webhook(target: str) -> bool:
+    return target.startswith("{") and not target.startswith(_OPENING)
+
+
+def _has_url(target: str) -> bool:
+    try:
+        value = json.loads(target)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and isinstance(value.get("url"), str)

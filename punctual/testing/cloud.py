@@ -63,7 +63,8 @@ class Cloud:
         self.template = _template(self._path, parameters or {})
         for name, table in self.template.of_type("AWS::DynamoDB::Table").items():
             keys = {key["KeyType"]: key["AttributeName"] for key in table["KeySchema"]}
-            self.dynamodb.create_table(self.template.name(name), keys["HASH"], keys["RANGE"])
+            ttl_name = table.get("TimeToLiveSpecification", {}).get("AttributeName", "")
+            self.dynamodb.create_table(self.template.name(name), keys["HASH"], keys["RANGE"], ttl_name)
         for name, queue in self.template.of_type("AWS::SQS::Queue").items():
             self.sqs.create_queue(self._queue(name, queue))
         for name in self.template.of_type("AWS::SNS::Topic"):

@@ -28,6 +28,7 @@ NUMBER_DIGITS_MAX = 38
 WRITE_UNIT_BYTES = 1024
 WRITE_UNITS_PER_S = 1000
 """Of one partition key, each second."""
+TTL_LAG_S = 3600
 STALE_S_MAX = 3.0
 """Eventually consistent reads lag by less than a second, as a rule; no read of ours lags more than this."""
 
@@ -41,6 +42,7 @@ class Table:
     name: str
     hash_name: str
     range_name: str
+    ttl_name: str = ""
     items: dict[str, dict[str, Item]] = field(default_factory=dict)
     order: dict[str, list[str]] = field(default_factory=dict)
     journal: deque[tuple[int, str, str, Item | None]] = field(default_factory=deque)
@@ -100,8 +102,8 @@ class DynamoDB(Service):
             "batch_write_item": self._batch_write_item,
         }
 
-    def create_table(self, name: str, hash_name: str, range_name: str) -> Table:
-        return self.tables.setdefault(name, Table(name, hash_name, range_name))
+    def create_table(self, name: str, hash_name: str, range_name: str, ttl_name: str = "") -> Table:
+        return self.tables.setdefault(name, Table(name, hash_name, range_name, ttl_name))
 
     # ------------------------------------------------------------------------------------------------- single items
 
@@ -115,8 +117,9 @@ class DynamoDB(Service):
     def _put_item(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         table = self._table(request, call, {"TableName", "Item", "ReturnValues", *_CONDITIONAL})
         key = _checked_item(table, request["Item"])
-        self._change(table, key, request, call, lambda old: _copy(request["Item"]))
-        return {}
+        old = self._change(table, key, request, call, lambda old: _copy(request["Item"]))
+        wanted = _returned(request, "NONE", "ALL_OLD") == "ALL_OLD"
+        return {"Attributes": _copy(old)} if wanted and old is not None else {}
 
     def _update_item(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         table = self._table(request, call, {"TableName", "Key", "UpdateExpression", "ReturnValues", *_CONDITIONAL})
@@ -140,10 +143,8 @@ class DynamoDB(Service):
         if "UpdateExpression" in request:  # What the update uses counts as used for the condition's check as well.
             self._expression(request, "UpdateExpression", used).update()
         self._change(table, key, request, call, changed, used)
-        if request.get("ReturnValues", "NONE") == "NONE":
+        if _returned(request, "NONE", "ALL_NEW") == "NONE":
             return {}
-        if request["ReturnValues"] != "ALL_NEW":
-            raise NotImplementedError(f"the virtual DynamoDB returns no {request['ReturnValues']}")
         return {"Attributes": _copy(table.items[key[0]][key[1]])}
 
     def _delete_item(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -160,8 +161,8 @@ class DynamoDB(Service):
         call: Call,
         change: Callable[[Item | None], Item | None],
         used: set[str] | None = None,
-    ) -> None:
-        """On condition, where there is one."""
+    ) -> Item | None:
+        """On condition, where there is one. What was there before."""
         used = set() if used is None else used
         old = table.get(key)
         holds = True
@@ -176,6 +177,7 @@ class DynamoDB(Service):
             more: dict[str, Any] = {"Item": _copy(old)} if wanted and old is not None else {}
             raise refusal("ConditionalCheckFailedException", "The conditional request failed", **more)
         self._store(table, key, new, call)
+        return old
 
     # --------------------------------------------------------------------------------------------------------- many
 
@@ -284,6 +286,20 @@ class DynamoDB(Service):
             return
         old = table.store(key, item, self.timeline.now_us)
         self.watcher.wrote(call, table.name, old, item)
+        if item is not None and table.ttl_name in item:
+            self._let_expire(table, key, item)
+
+    def _let_expire(self, table: Table, key: tuple[str, str], item: Item) -> None:
+        """Some time after the moment of its `ttl`; DynamoDB speaks of a few days."""
+        gone_us = int(item[table.ttl_name]["N"]) * US + TTL_LAG_S * US
+
+        def expire() -> None:
+            standing = table.get(key)
+            if standing is not None and standing.get(table.ttl_name) == item[table.ttl_name]:
+                table.store(key, None, self.timeline.now_us)
+                self.watcher.fell("expired", item=standing)
+
+        self.timeline.at(gone_us, expire)
 
 
 _PLACEHOLDERS = ("ExpressionAttributeNames", "ExpressionAttributeValues")
@@ -294,6 +310,13 @@ def _only(request: dict[str, Any], known: set[str]) -> None:
     for parameter in request:
         if parameter not in known:
             raise NotImplementedError(f"the virtual DynamoDB does not know the parameter {parameter} here")
+
+
+def _returned(request: dict[str, Any], *known: str) -> str:
+    wanted = str(request.get("ReturnValues", "NONE"))
+    if wanted not in known:
+        raise NotImplementedError(f"the virtual DynamoDB returns no {wanted} here")
+    return wanted
 
 
 def _throttled(table: str) -> NoReturn:

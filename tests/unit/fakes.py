@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from scheduler.bundle import Bundle
 from scheduler.crew import Alone
@@ -17,11 +18,14 @@ from scheduler.outcome import Outcome
 from scheduler.partitions import Memory
 from scheduler.patience import Patience
 from scheduler.reading import Page
+from scheduler.record import Record
 from scheduler.request import Rules
-from scheduler.schedule import Key, Schedule, sort_from
+from scheduler.schedule import Key, Schedule, Timer, sort_from
 from scheduler.scheduling import Desk
+from scheduler.targets import goes_straight, queue_url
 
 OUTPUT = "https://sqs.eu-central-1.amazonaws.com/123456789012/output"
+DELIVERY = "https://sqs.eu-central-1.amazonaws.com/123456789012/delivery"
 OTHER_ARN = "arn:aws:sqs:eu-central-1:123456789012:other"
 OTHER = "https://sqs.eu-central-1.amazonaws.com/123456789012/other"
 
@@ -100,6 +104,11 @@ class FakeTable:
             self.items[read.key] = kept
         return Outcome(done=[read])
 
+    def remove_timer(self, timer: Timer) -> None:
+        if self.down:
+            raise NotConfirmed("throttled")
+        self.items.pop(timer.key, None)
+
     def page(self, partition: str, from_sort: str, to_sort: str) -> Page:
         if self.down:
             raise NotConfirmed("throttled")
@@ -145,13 +154,21 @@ class FakeQueues:
 
     output_queue_url: str = OUTPUT
     sent: list[tuple[str, str, int]] = field(default_factory=list)
-    reports: list[Report] = field(default_factory=list)
+    reports: list[Report[Any]] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     failing: dict[str, int] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
 
-    def batches(self, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
+    def url_of(self, schedule: Schedule) -> str:
+        if schedule.name is not None or not goes_straight(schedule.target):
+            return DELIVERY
+        return queue_url(schedule.target, self.output_queue_url)
+
+    def are_ours(self, url: str) -> bool:
+        return url in (self.output_queue_url, DELIVERY)
+
+    def batches(self, queue_url: str, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
         waiting = list(schedules)
         for start in range(0, len(waiting), 10):
             yield waiting[start : start + 10]
@@ -173,7 +190,7 @@ class FakeQueues:
                 outcome.done.append(each)
         return outcome
 
-    def report(self, reports: Sequence[Report]) -> Outcome[Report]:
+    def report(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]:
         self.reports += reports
         return Outcome(done=list(reports))
 
@@ -182,6 +199,25 @@ class FakeQueues:
         return sorted(data for _, data, _ in self.sent)
 
 
+class FakeRecords:
+    """Records in memory, by their rules."""
+
+    def __init__(self) -> None:
+        self.standing: dict[str, Record] = {}
+
+    def get(self, name: str) -> Record | None:
+        return self.standing.get(name)
+
+    def put(self, new: Record, even_if_pending: bool = True) -> tuple[bool, Record | None]:
+        old = self.standing.get(new.name)
+        in_the_way = old is not None and (
+            old.asked >= new.asked or old.id == new.id or (old.pending and not even_if_pending)
+        )
+        if not in_the_way:
+            self.standing[new.name] = new
+        return not in_the_way, old
+
+
 def desk(table: FakeTable, queues: FakeQueues, rules: Rules = Rules(), partition_count: int = 4) -> Desk:
     keyring = Keyring(partition_count, random.Random(1), 60_000)
-    return Desk(table, Memory(table), queues, Alone(), rules, keyring, 900_000)
+    return Desk(table, Memory(table), queues, Alone(), rules, keyring, 900_000, FakeRecords())

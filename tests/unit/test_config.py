@@ -15,12 +15,12 @@ def test_what_is_not_required_has_a_default():
     """The defaults of the template."""
     settings = config.from_environment(environment={})
     assert (4, 900_000, 600) == (settings.partition_count, settings.reach_ms, settings.feed_interval_s)
-    assert (frozenset(), False) == (settings.target_arns, settings.require_user)
+    assert (frozenset(), False) == (settings.listed.arns, settings.require_user)
 
 
 def test_targets_are_a_list_with_commas():
     """As CloudFormation joins them; spaces and empty ones do no harm."""
-    assert {"a", "b"} == config.from_environment(environment={"TARGET_ARNS": "a, b,,"}).target_arns
+    assert {"a", "b"} == config.from_environment(environment={"TARGET_ARNS": "a, b,,"}).listed.arns
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from scheduler.moving import CLOSED_MS_MAX
 from scheduler.request import Rules
 from scheduler.schedule import Request
 from scheduler.scheduling import accept
+from scheduler.targets import Listed
 from test_feeding import Feeding
 
 
@@ -122,7 +123,7 @@ def test_a_million_bytes_of_one_letter_are_unpacked_one_bundle_at_a_time(feeding
 def test_a_batch_is_packed_stored_fed_and_comes_out_under_the_ids_of_its_answer():
     """The whole way, with two moments in it."""
     clock, table, queues = Clock(), FakeTable(), FakeQueues()
-    taking = desk(table, queues, Rules(frozenset({OTHER_ARN}), "eu-central-1"), partition_count=1)
+    taking = desk(table, queues, Rules(Listed(frozenset({OTHER_ARN}), "eu-central-1")), partition_count=1)
     batch = [{"timestamp": NOON_MS / 1000 + 1000 + number % 2, "data": f"data {number}"} for number in range(100)]
     answer = accept(batch, taking, clock.patience())
     assert {"stored"} == {result["state"] for result in answer["results"]}

@@ -12,9 +12,10 @@ from scheduler import request
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import DATA_BYTES_MAX, NESTING_MAX
 from scheduler.request import Rules
+from scheduler.targets import Listed
 from scheduler.text import fault
 
-RULES = Rules(frozenset({OTHER_ARN, "arn:aws:sqs:eu-west-1:123456789012:far"}), "eu-central-1")
+RULES = Rules(Listed(frozenset({OTHER_ARN, "arn:aws:sqs:eu-west-1:123456789012:far"}), "eu-central-1"))
 
 
 def parse(raw, rules=RULES):
@@ -68,9 +69,28 @@ REFUSED = [
     (good(delay=5), "timestamp and delay are both given"),
     (good(timestmap=5), "'timestmap' is not a field; did you mean timestamp?"),
     (good(colour="red"), "'colour' is not a field; accepted are timestamp, delay, data"),
-    (good(name="me"), "name is not taken by this version; accepted are timestamp"),
-    (good(retry={}), "retry is not taken by this version"),
-    ({"date": "2030-01-31", "payload": "x"}, "date is not taken by this version"),
+    (good(name=""), "name is ''; wanted: 1 to 128 of A-Z a-z 0-9 . _ : / -"),
+    (good(name="a b"), "name is 'a b'"),
+    (good(name="n" * 129), "name is 'nnn"),
+    (good(name=7), "name is 7"),
+    (good(name="3-001893456000000-0123456789abcdef"), "not of the form of an id"),
+    (good(name="3-001893456000000-0123456789abcdef-12"), "not of the form of an id"),
+    (good(name="me", if_exists="perhaps"), "if_exists is 'perhaps'; wanted: one of replace, keep, fail"),
+    (good(name="me", if_exists=None), "if_exists is null"),
+    (good(if_exists="keep"), "if_exists is given without a name"),
+    (good(retry={}), 'retry is an object with 0 fields; wanted: {"attempts": 1 to 20, "max_age_s": 1 to 604800}'),
+    (good(retry=3), "retry is 3"),
+    (good(retry={"attempts": 0}), "retry.attempts is 0"),
+    (good(retry={"attempts": 21}), "retry.attempts is 21"),
+    (good(retry={"attempts": True}), "retry.attempts is true"),
+    (good(retry={"attempts": 2.5}), "retry.attempts is 2.5"),
+    (good(retry={"max_age_s": 604_801}), "retry.max_age_s is 604801"),
+    (good(retry={"tries": 3}), "retry has 'tries', which is not a field of it"),
+    (good(failure_target="me"), "failure_target is 'me'; wanted: the ARN of a standard SQS queue or SNS topic"),
+    (good(failure_target=None), "failure_target is null"),
+    (good(failure_target="arn:aws:sqs:eu-central-1:123456789012:unlisted"), "which is not listed"),
+    (good(failure_target="arn:aws:lambda:eu-central-1:123456789012:function:f"), "wanted: the ARN of a standard SQS"),
+    ({"timestamp": 5, "payload": "x"}, "payload and timestamp are fields of two different shapes"),
     ({"timestamp": 1893456000}, "data is missing"),
     (good(data=None), "data is null"),
     (good(data=""), "data is a string of 0 bytes"),
@@ -97,14 +117,14 @@ REFUSED = [
     (good(expires_after=-1), "expires_after is -1"),
     (good(expires_after=True), "expires_after is true"),
     (good(expires_after="1"), "expires_after is '1'"),
-    (good(target="nowhere"), "target is 'nowhere'; wanted: the ARN of a standard SQS queue"),
+    (good(target="nowhere"), "target is 'nowhere'; wanted: an ARN that the stack's TargetArns lists"),
     (good(target=None), "target is null"),
-    (good(target={"url": "https://example.com"}), "target is an object with 1 fields"),
-    (good(target="arn:aws:sns:eu-central-1:123456789012:topic"), "wanted: the ARN of a standard SQS queue"),
+    (good(target={"url": "https://example.com"}), "target is a webhook, and the stack's WebhookHosts lists no host"),
+    (good(target="arn:aws:sns:eu-central-1:123456789012:topic"), "which is not listed"),
     (good(target="arn:aws:sqs:eu-central-1:123456789012:q.fifo"), "a FIFO queue, which takes no delay"),
     (good(target="arn:aws:sqs:eu-central-1:123456789012:unknown"), "which is not listed"),
     (good(target="arn:aws:sqs:eu-west-1:123456789012:far"), "not in this stack's region eu-central-1"),
-    (good(target=OTHER_ARN + "\n"), "wanted: the ARN"),
+    (good(target=OTHER_ARN + "\n"), "wanted: an ARN"),
 ]
 
 
@@ -144,7 +164,9 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=10,
 )
-fields = st.sampled_from(["timestamp", "delay", "data", "target", "user", "token", "expires_after", "name", "junk"])
+fields = st.sampled_from(
+    ["timestamp", "delay", "data", "target", "user", "token", "expires_after", "name", "date", "payload", "url", "junk"]
+)
 
 
 @given(st.dictionaries(fields, json_values) | json_values)

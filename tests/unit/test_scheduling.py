@@ -8,6 +8,7 @@ from fakes import NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTabl
 from scheduler.errors import InvalidSchedule, NotConfirmed
 from scheduler.request import Rules
 from scheduler.scheduling import accept
+from scheduler.targets import Listed
 
 NOON_S = NOON_MS // 1000
 
@@ -25,7 +26,7 @@ def queues():
 @pytest.fixture
 def schedule(table, queues):
     """One environment of the schedule function, at noon."""
-    taking = desk(table, queues, Rules(frozenset({OTHER_ARN}), "eu-central-1"))
+    taking = desk(table, queues, Rules(Listed(frozenset({OTHER_ARN}), "eu-central-1")))
     return lambda event, clock=None: accept(event, taking, (clock or Clock()).patience())
 
 

@@ -1,0 +1,57 @@
+"""The outlets: one for each kind of target. An outlet of a kind and its client are made at first use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any, Protocol
+
+from scheduler.outlets.events import Buses
+from scheduler.outlets.functions import Functions
+from scheduler.outlets.machines import Machines
+from scheduler.outlets.sns import Topics
+from scheduler.outlets.sqs import Queues
+from scheduler.schedule import Schedule
+from scheduler.targets import EVENTS, LAMBDA, SNS, SQS, STATES, WEBHOOK, kind
+
+
+class Outlet(Protocol):
+    def deliver(self, schedule: Schedule) -> None:
+        """Return once the target has confirmed, or raise Undelivered. It is called once for a try, by many threads."""
+
+
+class Outlets:
+    """All of them as one. `make_client` makes the client of a service, `make_webhooks` the outlet of webhooks."""
+
+    def __init__(
+        self, make_client: Callable[[str], Any], output_queue_url: str, make_webhooks: Callable[[], Outlet]
+    ) -> None:
+        self._make_client, self._output_queue_url, self._make_webhooks = make_client, output_queue_url, make_webhooks
+        self._made: dict[str, Outlet] = {}
+        self._making = Lock()
+
+    def deliver(self, schedule: Schedule) -> None:
+        self._outlet(kind(schedule.target)).deliver(schedule)
+
+    def _outlet(self, of_kind: str) -> Outlet:
+        found = self._made.get(of_kind)
+        if found is None:
+            with self._making:
+                found = self._made.get(of_kind) or self._make(of_kind)
+                self._made[of_kind] = found
+        return found
+
+    def _make(self, of_kind: str) -> Outlet:
+        if of_kind == SQS:
+            return Queues(self._make_client("sqs"), self._output_queue_url)
+        if of_kind == SNS:
+            return Topics(self._make_client("sns"))
+        if of_kind == LAMBDA:
+            return Functions(self._make_client("lambda"))
+        if of_kind == EVENTS:
+            return Buses(self._make_client("events"))
+        if of_kind == STATES:
+            return Machines(self._make_client("stepfunctions"))
+        if of_kind == WEBHOOK:
+            return self._make_webhooks()
+        raise ValueError(f"no outlet for a target of the kind {of_kind!r}")

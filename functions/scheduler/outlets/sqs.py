@@ -1,0 +1,25 @@
+"""SQS: what waited in the delivery queue for its moment, because it has a name, into the queue that is its target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scheduler.answers import delivered
+from scheduler.messages import attributes, body
+from scheduler.schedule import Schedule
+from scheduler.targets import queue_url
+
+
+class Queues:
+    def __init__(self, client: Any, output_queue_url: str) -> None:
+        self._client, self._output_queue_url = client, output_queue_url
+
+    def deliver(self, schedule: Schedule) -> None:
+        """Now: a delay that the queue has by default is not for what is due."""
+        delivered(
+            self._client.send_message,
+            QueueUrl=queue_url(schedule.target, self._output_queue_url),
+            MessageBody=body(schedule),
+            MessageAttributes=attributes(schedule),
+            DelaySeconds=0,
+        )

@@ -1,0 +1,150 @@
+"""Targets: which are taken, how their text is kept, and what is told from it."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import OTHER, OTHER_ARN, OUTPUT
+from scheduler import targets
+from scheduler.errors import InvalidSchedule
+from scheduler.limits import TARGET_BYTES_MAX
+from scheduler.targets import Listed
+
+PLACE = "eu-central-1:123456789012"
+KINDS = {
+    OTHER_ARN: "sqs",
+    f"arn:aws:sns:{PLACE}:topic": "sns",
+    f"arn:aws:lambda:{PLACE}:function:worker": "lambda",
+    f"arn:aws:lambda:{PLACE}:function:worker:live": "lambda",
+    f"arn:aws:lambda:{PLACE}:function:worker:7": "lambda",
+    f"arn:aws:lambda:{PLACE}:function:worker:$LATEST": "lambda",
+    f"arn:aws:events:{PLACE}:event-bus/default": "events",
+    f"arn:aws:states:{PLACE}:stateMachine:orders": "states",
+    f"arn:aws:states:{PLACE}:stateMachine:Bestellungen.für-alle:3": "states",
+    f"arn:aws:states:{PLACE}:stateMachine:orders:live": "states",
+    "arn:aws-cn:sns:cn-north-1:123456789012:topic": "sns",
+    "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:worker": "lambda",
+}
+WEBHOOK = '{"url":"https://example.com/?a=b:c:d","method":"PUT"}'
+
+
+def checked(value, region="eu-central-1"):
+    return targets.checked(value, Listed(frozenset(KINDS), region))
+
+
+@pytest.mark.parametrize(("arn", "kind"), KINDS.items(), ids=KINDS)
+def test_a_listed_arn_is_kept_as_it_is(arn, kind):
+    """Plain, with its kind; with an envelope in the one way to write it; and without one it is plain again."""
+    region = arn.split(":")[3]
+    assert (arn, kind, False) == (checked(arn, region), targets.kind(arn), targets.envelope(arn))
+    assert arn == checked({"arn": arn}, region) == checked({"envelope": False, "arn": arn}, region)
+
+    enveloped = checked({"envelope": True, "arn": arn}, region)
+    assert json.dumps({"arn": arn, "envelope": True}, separators=(",", ":"), ensure_ascii=False) == enveloped
+    assert (arn, kind, True) == (targets.arn_of(enveloped), targets.kind(enveloped), targets.envelope(enveloped))
+    assert [None, None] == [targets.unfit("x", text) for text in (arn, enveloped)]
+
+
+def test_a_canonical_target_is_canonical_again():
+    """So that a schedule that is read from the table can be sent as a request."""
+    enveloped = checked({"arn": OTHER_ARN, "envelope": True})
+    assert enveloped == checked(json.loads(enveloped))
+
+
+REFUSED = [
+    (None, "target is null; wanted: an ARN"),
+    (True, "target is true"),
+    ([OTHER_ARN], "target is a list of 1"),
+    ({}, "target.arn is missing"),
+    ({"envelope": True}, "target.arn is missing"),
+    ({"arn": None}, "target.arn is null"),
+    ({"arn": OTHER_ARN, "envelope": 1}, "target.envelope is 1; wanted: true or false"),
+    ({"arn": OTHER_ARN, "envelope": "true"}, "target.envelope is 'true'"),
+    ({"arn": OTHER_ARN, "envelope": None}, "target.envelope is null"),
+    ({"arn": OTHER_ARN, "headers": {}}, "target has 'headers', which is not a field of it"),
+    ({"arn": OTHER_ARN + "x"}, "target.arn is 'arn:aws:sqs:eu-central-1:123456789012:otherx', which is not listed"),
+    ({"url": "https://example.com"}, "the stack's WebhookHosts lists no host"),
+    (f"arn:aws:s3:{PLACE}:bucket", "wanted: an ARN"),
+    (f"arn:aws:sqs:{PLACE}:q.fifo", "a FIFO queue, which takes no delay"),
+    (f"arn:aws:sns:{PLACE}:t.fifo", "a FIFO topic, which wants a message group"),
+    ({"arn": f"arn:aws:sns:{PLACE}:t.fifo"}, "target.arn is 'arn:aws:sns:eu-central-1:123456789012:t.fifo', a FIFO"),
+    (f"arn:aws:sns:{PLACE}:topic:8d8f8c3a-subscription", "wanted: an ARN"),
+    (f"arn:aws:lambda:{PLACE}:function:worker:other", "which is not listed"),
+    (f"arn:aws:lambda:{PLACE}:layer:worker:1", "wanted: an ARN"),
+    (f"arn:aws:lambda:{PLACE}:function:worker:live:7", "wanted: an ARN"),
+    (f"arn:aws:events:{PLACE}:rule/default", "wanted: an ARN"),
+    (f"arn:aws:states:{PLACE}:execution:orders:1", "wanted: an ARN"),
+    (f"arn:aws:states:{PLACE}:stateMachine:orders/label", "wanted: an ARN"),
+    ("arn:aws:sns:eu-west-1:123456789012:topic", "not in this stack's region eu-central-1"),
+    ("arn:aws:sqs:eu-central-1:١٢٣٤٥٦٧٨٩٠١٢:q", "wanted: an ARN"),
+    (OTHER_ARN + " ", "wanted: an ARN"),
+    (OTHER_ARN + '","envelope":true}', "wanted: an ARN"),
+    (checked({"arn": OTHER_ARN, "envelope": True}), "wanted: an ARN"),
+    ("arn:aws:sqs:eu-central-1:123456789012:" + "q" * 100_000, "(100038 characters)"),
+]
+
+
+@pytest.mark.parametrize(("value", "says"), REFUSED, ids=[says[:60] for _, says in REFUSED])
+def test_any_other_target_is_refused_in_words(value, says):
+    """With the field, what came and what is wanted."""
+    with pytest.raises(InvalidSchedule) as refusal:
+        checked(value)
+    assert says in str(refusal.value)
+    assert "wanted: " in str(refusal.value)
+    assert ("not listed" in says) == ("not listed" in str(refusal.value))
+    assert len(str(refusal.value)) < 600
+
+
+def test_no_arn_comes_near_the_bound_of_a_target():
+    """It is there for webhooks, with their headers."""
+    longest = f"arn:aws-us-gov:sns:us-gov-west-1:123456789012:{'t' * 256}"
+    listed = Listed(frozenset({longest}), "us-gov-west-1")
+    assert TARGET_BYTES_MAX > 10 * len(targets.checked({"arn": longest, "envelope": True}, listed))
+
+
+def test_queues_alone_are_sent_to_straight():
+    """The output queue, and any queue with or without an envelope; everything else is delivered."""
+    queue = checked({"arn": OTHER_ARN, "envelope": True})
+    assert [True] * 3 == [targets.goes_straight(target) for target in (None, OTHER_ARN, queue)]
+    assert [OUTPUT, OTHER, OTHER] == [targets.queue_url(target, OUTPUT) for target in (None, OTHER_ARN, queue)]
+    others = [arn for arn, kind in KINDS.items() if kind != "sqs"]
+    assert not [arn for arn in [*others, WEBHOOK] if targets.goes_straight(arn)]
+    assert ("webhook", False, "sqs") == (targets.kind(WEBHOOK), targets.envelope(WEBHOOK), targets.kind(None))
+
+
+@pytest.mark.parametrize(
+    ("data", "target", "says"),
+    [
+        ("", None, "its data is empty"),
+        ("", OTHER_ARN, "its data is empty"),
+        ("", f"arn:aws:sns:{PLACE}:topic", "its data is empty"),
+        ("", WEBHOOK, None),
+        ("x", WEBHOOK, None),
+        ("x", None, None),
+        ("\x00", None, "U+0000 at position 0, a character that SQS refuses"),
+        ("x", "", "its target is none"),
+        ("", "nowhere", "its target is none"),
+        ("x", f"arn:aws:sqs:{PLACE}:q.fifo", "its target is none"),
+        ("x", "{", "its target is none"),
+        ("x", "{}", "its target is none"),
+        ("x", '{"url":7}', "its target is none"),
+        ("x", "{" * 200_000, "its target is none"),
+        ("x", '{"url":' * 100_000, "its target is none"),
+        ("x", '{"arn":"', "its target is none"),
+        ("x", '{"arn":"nowhere","envelope":true}', "its target is none"),
+        ("x", f'{{"arn":"{OTHER_ARN}","envelope":false}}', "its target is none"),
+    ],
+)
+def test_what_nothing_would_take_is_told_in_words(data, target, says):
+    """Of texts in the table that anybody may have written."""
+    found = targets.unfit(data, target)
+    assert found is None if says is None else found is not None and found.startswith(says)
+
+
+@given(st.text(max_size=3), st.text(max_size=60) | st.text(max_size=60).map('{"arn":"'.__add__))
+def test_whatever_stands_in_the_table_is_judged_and_never_raises(data, target):
+    """Nor does what is fit raise when it is asked about."""
+    if targets.unfit(data, target) is None:
+        assert targets.kind(target) in {"sqs", "sns", "lambda", "events", "states", "webhook"}
