@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from scheduler import cursor
+from scheduler.fullness import fitting
 from scheduler.inquiry import DAWN_MS, Inquiry
 from scheduler.items import FAILED, FAILED_KEPT_S, QUARANTINE
 from scheduler.looking import target_as_sent
@@ -44,10 +45,11 @@ def failures(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, 
         found += page.failures
         if len(found) > limit:
             break
-    more = len(found) > limit
+    facts = [_shown(each) for each in found[:limit]]
+    count = fitting(facts)
     return {
-        "failures": [_shown(each) for each in found[:limit]],
-        "next": cursor.written("failures", *found[limit - 1].key) if more else None,
+        "failures": facts[:count],
+        "next": cursor.written("failures", *found[count - 1].key) if len(found) > count else None,
     }
 
 

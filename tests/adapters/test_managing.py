@@ -1,8 +1,11 @@
 """Look, list, forecast, sweep and redrive, on DynamoDB's own pages and filters; and what is refused."""
 
+import importlib
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -478,3 +481,16 @@ def test_an_outcome_is_one_line_without_data(house, capsys):
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [("managed", "get"), ("managed", "list")] == [(line["outcome"], line["operation"]) for line in lines]
     assert "secret" not in json.dumps(lines)
+
+
+def test_the_function_answers(cloud, monkeypatch):
+    """As Lambda runs it: composed from its environment."""
+    addresses = {"OUTPUT_QUEUE_URL": cloud.output, "DELIVERY_QUEUE_URL": cloud.delivery}
+    for name, value in {"TABLE_NAME": "schedules", "PARTITION_COUNT": "2", "REACH_SECONDS": "900", **addresses}.items():
+        monkeypatch.setenv(name, value)
+    sys.modules.pop("manage", None)
+    manage = importlib.import_module("manage")
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000)
+    assert [] == manage.handler({"operation": "list"}, context)["schedules"]
+    with pytest.raises(NotFound, match="nothing is known under the name 'bill'"):
+        manage.handler({"operation": "get", "name": "bill"}, context)
