@@ -80,7 +80,14 @@ class House:
         """The data of everything that is out by then, or is in a queue already."""
         self.clock.now_ms = max(self.clock.now_ms, round(timestamp * 1000))
         for partition in range(self.partition_count):
-            line = feeding.Line(self.cloud.table, self.cloud.queues, Alone(), REACH_MS, lambda payload, _: None)
+            line = feeding.Line(
+                self.cloud.table,
+                self.cloud.queues,
+                Alone(),
+                REACH_MS,
+                lambda payload, _: None,
+                lambda hearer, report: None,
+            )
             order = feeding.Order.read({"partition": str(partition)})
             feeding.feed(order, line, self.clock.patience(10_000), f"{random.random()}")
         self._deliver()
