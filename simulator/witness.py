@@ -8,6 +8,7 @@ is left over (4). That one caller's dead target delays nobody else (7) follows f
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ from punctual.testing.functions import Event, Invocation
 from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
 from simulator.chronicle import Chronicle, tag_of
-from simulator.contents import Lying, contents, id_of
+from simulator.contents import Lying, contents, id_of, is_record, is_timer
+from simulator.names import Names
 from simulator.storm import SKEW_US_MAX, Storm
 from simulator.workload import Sent, Wish, due_of
 
@@ -92,12 +94,18 @@ class Witness(Watcher):
     consumed_from: str = ""
     """The queue that the stack's consumer reads, where it is there."""
     consumed: set[str] = field(default_factory=set)
+    delivery_queue: str = ""
+    names: Names = field(init=False)
     _ids: dict[str, Wish] = field(default_factory=dict)
     _lay_in: dict[str, set[str]] = field(default_factory=dict)
     """Which schedules were ever seen in an item."""
 
+    def __post_init__(self) -> None:
+        self.names = Names(self.chronicle, self.breach)
+
     def attach(self, timeline: Any, storm: Storm) -> None:
         self._timeline, self._storm = timeline, storm
+        self.names.attach(timeline, storm)
 
     def breach(self, promise: int, tag: str, what: str) -> None:
         self.chronicle.add(self._timeline.now_us, "witness", f"PROMISE {promise} BROKEN: {what}", [tag] if tag else [])
@@ -124,15 +132,23 @@ class Witness(Watcher):
             return self._confirm_sends(call)
         if call.operation == "batch_write_item":
             return self._confirm_writes(call)
+        if call.operation == "send_message":
+            return self._confirm_send(call)
         if call.operation == "put_item":
             return self._confirm_write_back(call)
+        if call.operation == "get_item" and is_record(call.parameters["Key"]):
+            self.names.read(call)
         if call.operation == "update_item" and call.error is not None and not _condition_failed(call.error):
             self.doubtful_leases.add(_invocation_id(call))
         return []
 
     def _confirm_sends(self, call: Call) -> list[str]:
         numbers = {entry["Id"] for entry in (call.answer or {}).get("Successful", [])} if call.error is None else set()
-        tags = []
+        tags: list[str] = []
+        if call.parameters["QueueUrl"] == self.delivery_queue:
+            bodies = [entry["MessageBody"] for entry in call.parameters["Entries"] if entry["Id"] in numbers]
+            self.names.confirm(call, bodies)
+            return tags
         for entry in call.parameters["Entries"]:
             wish = self.wishes.get(tag_of(entry["MessageBody"]))
             if wish is None or "MessageAttributes" not in entry:
@@ -143,6 +159,16 @@ class Witness(Watcher):
                 if sent.call is call:
                     sent.confirmed = entry["Id"] in numbers
         return tags
+
+    def _confirm_send(self, call: Call) -> list[str]:
+        """A delivery, which is one message."""
+        wish = self.wishes.get(tag_of(call.parameters["MessageBody"]))
+        if wish is None:
+            return []
+        for sent in wish.sends.get(call.parameters["MessageAttributes"]["id"]["StringValue"], []):
+            if sent.call is call:
+                sent.confirmed = call.error is None and call.answer is not None
+        return [wish.tag]
 
     def _confirm_writes(self, call: Call) -> list[str]:
         """Deletes: which of them the process knows to be done."""
@@ -176,7 +202,7 @@ class Witness(Watcher):
     def wrote(self, call: Call, table: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         item = new or old or {}
         partition = item["partition"]["S"]
-        if partition == "meta":
+        if partition == "meta" or self._wrote_of_names(call, item, old, new):
             return
         before, after = contents(old), contents(new)
         for lying in {**before, **after}.values():
@@ -193,6 +219,19 @@ class Witness(Watcher):
         for lying in before.values():
             if lying.id not in after:
                 self._removed(call, lying, self.wishes[lying.tag])
+
+    def _wrote_of_names(
+        self, call: Call, item: dict[str, Any], old: dict[str, Any] | None, new: dict[str, Any] | None
+    ) -> bool:
+        if is_record(item):
+            self.names.wrote(call, old, new)
+        elif is_timer(item):
+            self.names.timer(call, old, new)
+        elif item["partition"]["S"].startswith("failed#"):
+            self.names.kept.add(item["id"]["S"])
+        else:
+            return False
+        return True
 
     def _stored(self, call: Call, item: dict[str, Any], lying: Lying, wish: Wish) -> None:
         self._ids[lying.id] = wish
@@ -224,6 +263,9 @@ class Witness(Watcher):
             self.breach(1, wish.tag, f"{schedule_id} is put aside: {item['reason']['S']}")
 
     def sent(self, call: Call | None, queue: str, message: Message) -> None:
+        if call is not None and queue == self.delivery_queue:
+            self.names.sent(call, message)
+            return
         if call is None or "id" not in message.attributes:
             self._reported(queue, message)
             return
@@ -244,6 +286,8 @@ class Witness(Watcher):
         )
         self._check_content(wish, queue, message)
         self._check_moment(wish, sent, due_of(message))
+        if wish.name is not None:
+            self.names.released(wish, schedule_id, sent, message)
 
     def _check_content(self, wish: Wish, queue: str, message: Message) -> None:
         if wish.fault:
@@ -256,7 +300,7 @@ class Witness(Watcher):
         if user != wish.user:
             self.breach(1, wish.tag, f"the user is {user!r} instead of {wish.user!r}")
         wanted_ms = wish.due_of(message.attributes["id"]["StringValue"])
-        if "timestamp" in wish.request and wish.due_ms is not None:
+        if "timestamp" in wish.request and wish.due_ms is not None and wish.name is None:
             wanted_ms = wish.due_ms
         if due_of(message) != wanted_ms:
             self.breach(2, wish.tag, f"it says that it is due at {due_of(message)} instead of {wanted_ms}")
@@ -279,21 +323,36 @@ class Witness(Watcher):
     def _reported(self, queue: str, message: Message) -> None:
         """To the failure queue, or Lambda's own records."""
         content = json.loads(message.body)
-        if content.get("reason") != "expired":
+        if content.get("reason") not in ("expired", "failed"):
             return
         schedule = content["schedule"]
         wish = self.wishes.get(tag_of(schedule["data"]))
         if wish is None:
+            return
+        if content["reason"] == "failed":
+            self._failed(wish, schedule["id"], content["error"])
             return
         wish.expired[schedule["id"]] = self._timeline.now_us
         self.chronicle.add(self._timeline.now_us, "failure queue", f"hears that {schedule['id']} expired", [wish.tag])
         if wish.expires_ms is None or self._timeline.now_us // 1000 + SKEW_US_MAX // 1000 <= wish.expires_ms:
             self.breach(1, wish.tag, "it was dropped as expired, and had not")
 
+    def _failed(self, wish: Wish, schedule_id: str, error: str) -> None:
+        """For good only where its queue was gone for a while, or does not take its content."""
+        wish.failed[schedule_id] = self._timeline.now_us
+        self.chronicle.add(
+            self._timeline.now_us, "failure queue", f"hears that {schedule_id} failed: {error}", [wish.tag]
+        )
+        was_closed = any(url == wish.queue_url for _, url in self.closed)
+        if not was_closed and wish.tag not in self.refused_by_sqs:
+            self.breach(1, wish.tag, f"{schedule_id} is given up: {error}")
+
     # -------------------------------------------------------------------------------------------- what is no call
 
     def heard(self, line: str) -> None:
         """A line that a function logged."""
+        if '"not confirmed"' in line and _is_a_fault(json.loads(line)["error"]):
+            self.breach(1, "", f"a delivery raised {line}")
         if '"consumed"' in line:
             self.consumed.add(json.loads(line)["id"])
 
@@ -306,6 +365,10 @@ class Witness(Watcher):
                 partition = json.loads(invocation.payload)["partition"]
                 begun = self.feeds_begun.setdefault(partition, {})
                 begun.setdefault(invocation.payload, (now_us, self._storm.calm))
+            if invocation.environment.function.handler == "deliver.handler":
+                self.names.began()
+        elif kind == "expired":
+            self.names.gone(facts["item"])
         elif kind == "ended":
             self._ended(facts["invocation"])
         elif kind in ("lost", "given up"):
@@ -317,6 +380,8 @@ class Witness(Watcher):
             self.chronicle.add(now_us, "weather", f"tick {delays_s}")
 
     def _ended(self, invocation: Invocation) -> None:
+        if invocation.environment.function.handler == "deliver.handler":
+            self.names.ended()
         if invocation.fate == "returned":
             return
         what = invocation.fate if invocation.error is None else f"raised {_name(invocation.error)}: {invocation.error}"
@@ -333,7 +398,8 @@ class Witness(Watcher):
         return [
             wish
             for wish in self.wishes.values()
-            if any(
+            if wish.name is None
+            and any(
                 wish.due_of(schedule_id) <= until_ms and not wish.settled(schedule_id)
                 for schedule_id in [*wish.accepted, *wish.stored]
             )
@@ -341,7 +407,10 @@ class Witness(Watcher):
 
     def pending_ms(self) -> Iterable[int]:
         """The moments that something accepted or stored still waits for."""
+        yield from self.names.pending_ms()
         for wish in self.wishes.values():
+            if wish.name is not None:
+                continue
             for schedule_id in [*wish.accepted, *wish.stored]:
                 if not wish.settled(schedule_id):
                     yield wish.due_of(schedule_id)
@@ -351,6 +420,7 @@ class Witness(Watcher):
         for wish in self.unsettled(until_ms):
             self.breach(1, wish.tag, "it was accepted and did not come out, though the faults have stopped")
             return
+        self.names.check_drained(until_ms)
         for item in items:
             if not item["partition"]["S"].isdigit():
                 continue
@@ -371,10 +441,13 @@ class Witness(Watcher):
             for schedule_id, sends in wish.sends.items():
                 self.figures.released += 1
                 self.figures.repeats += len(sends) - 1
-                self._check_repeats(wish, schedule_id, sends)
                 if wish.queue_url == self.consumed_from and schedule_id not in self.consumed:
                     self.breach(1, wish.tag, f"{schedule_id} was released, and the consumer never saw it")
-                self._check_lateness(wish, schedule_id, sends[0])
+                if wish.name is None:
+                    self._check_repeats(wish, schedule_id, sends)
+                    self._check_lateness(wish, schedule_id, sends[0])
+        self.names.check_all(self.troubles)
+        self.figures.lateness_s_max = max(self.figures.lateness_s_max, self.names.late_s_max)
 
     def _check_twins(self, wish: Wish) -> None:
         """The same request with the same token has one id; a repeat across a change of PartitionCount may have two."""
@@ -470,6 +543,11 @@ def _unprocessed(call: Call, key: dict[str, Any]) -> bool:
 
 def _condition_failed(error: BaseException) -> bool:
     return isinstance(error, ClientError) and error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
+def _is_a_fault(error: str) -> bool:
+    """Of our own code, or something that AWS says for good. What AWS fails with for now has other names."""
+    return error == "ClientError" or hasattr(builtins, error)
 
 
 def _name(error: BaseException) -> str:
