@@ -166,7 +166,7 @@ def _worth_trying(errand: Errand, failure: Undelivered, retry_ms: int) -> bool:
     given up. Others are, by their terms."""
     schedule, terms = errand.schedule, Terms.read(errand.schedule.terms)
     if schedule.target is None:
-        return True
+        return not failure.permanent
     if failure.permanent or retry_ms - schedule.due_ms > terms.max_age_ms:
         return False
     return goes_straight(schedule.target) or errand.attempt < terms.attempts_max
