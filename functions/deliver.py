@@ -1,8 +1,10 @@
 """Lambda: deliver. SQS invokes it with up to ten messages of the delivery queue, each a little before its moment."""
 
+import functools
 from typing import Any
 
 from scheduler import config, delivering, partitions, world
+from scheduler.hearers import Hearers
 from scheduler.outlets import Outlets
 from scheduler.queues import Queues
 from scheduler.records import Records
@@ -19,7 +21,9 @@ table = Table(dynamodb, settings.table_name)
 sqs = outside.client("sqs", CREW_WIDTH)
 
 
+@functools.cache
 def client_of(service: str) -> Any:
+    """Made at first use: most stacks deliver to one or two services."""
     return sqs if service == "sqs" else outside.client(service, CREW_WIDTH)
 
 
@@ -34,6 +38,7 @@ post = delivering.Post(
     records=Records(dynamodb, settings.table_name),
     table=table,
     queues=queues,
+    tell=Hearers(client_of, settings.output_queue_url).tell,
     outlets=Outlets(client_of, settings.output_queue_url, no_webhooks),
     crew=outside.crew(CREW_WIDTH),
     memory=partitions.Memory(table),

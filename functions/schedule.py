@@ -1,8 +1,11 @@
-"""Lambda: schedule. Anyone invokes it with {"timestamp": 1893456000, "data": "some payload"}, or a batch of such."""
+"""Lambda: schedule. Anyone invokes it with {"timestamp": 1893456000, "data": "some payload"}, or a batch of such; SQS
+with messages of the input queue that hold the same."""
 
+import functools
 from typing import Any
 
-from scheduler import config, log, partitions, request, scheduling, world
+from scheduler import config, log, partitions, receiving, request, scheduling, world
+from scheduler.hearers import Hearers
 from scheduler.keying import Keyring
 from scheduler.queues import Queues
 from scheduler.records import Records
@@ -12,21 +15,19 @@ RESERVE_S = 6  # A call that begins at the last moment may take 5 s, and then th
 CREW_WIDTH = 16
 
 settings = config.from_environment(
-    "TABLE_NAME", "OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "PARTITION_COUNT", "REACH_SECONDS"
+    "TABLE_NAME", "OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "FAILURE_QUEUE_URL", "PARTITION_COUNT", "REACH_SECONDS"
 )
 outside = world.outside()
 dynamodb = outside.client("dynamodb", CREW_WIDTH)
 table = Table(dynamodb, settings.table_name)
+sqs = outside.client("sqs", CREW_WIDTH)
+queues = Queues(
+    sqs, settings.output_queue_url, settings.failure_queue_url, settings.delivery_queue_url, settings.lead_ms
+)
 desk = scheduling.Desk(
     table=table,
     memory=partitions.Memory(table),
-    queues=Queues(
-        outside.client("sqs", CREW_WIDTH),
-        settings.output_queue_url,
-        settings.failure_queue_url,
-        settings.delivery_queue_url,
-        settings.lead_ms,
-    ),
+    queues=queues,
     crew=outside.crew(CREW_WIDTH),
     rules=request.Rules(settings.listed, settings.require_user),
     keyring=Keyring(settings.partition_count, outside.randomness, settings.bundle_span_ms),
@@ -35,8 +36,30 @@ desk = scheduling.Desk(
 )
 
 
+@functools.cache
+def topics() -> Any:
+    """Made at first use: few requests are refused, and fewer of them to a topic."""
+    return outside.client("sns", CREW_WIDTH)
+
+
+def client_of(service: str) -> Any:
+    return sqs if service == "sqs" else topics()
+
+
+reception = receiving.Reception(
+    accept=functools.partial(scheduling.accept_sent, desk=desk),
+    report=queues.report,
+    tell=Hearers(client_of, settings.output_queue_url).tell,
+    may_hear=settings.listed.arns.__contains__,
+    crew=desk.crew,
+)
+
+
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    answer = scheduling.accept(event, desk, outside.patience(context, RESERVE_S))
+    patience = outside.patience(context, RESERVE_S)
+    if receiving.is_from_queue(event):
+        return receiving.receive(event["Records"], reception, patience)
+    answer = scheduling.accept(event, desk, patience)
     log.outcome(
         "scheduled", accepted=answer.get("accepted", 1), rejected=answer.get("rejected", 0), id=answer.get("id")
     )

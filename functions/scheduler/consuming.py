@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,16 +33,10 @@ def _consumed(record: Mapping[str, Any], handle: Callable[[Due], None], clock: C
         lateness_ms = round((clock() - due.due_s) * 1000)
         handle(due)
     except Exception as failure:  # noqa: BLE001 - Whatever the owner's code raises is about this one message.
-        log.outcome("failed", message=record["messageId"], error=type(failure).__name__, where=_where(failure))
+        log.outcome("failed", message=record["messageId"], error=type(failure).__name__, where=log.where(failure))
         return False
     log.outcome("consumed", id=due.id, due=due.due_s, lateness_ms=lateness_ms)
     return True
-
-
-def _where(failure: Exception) -> str:
-    """The line that raised it. The message is left out: it may hold what was in the schedule."""
-    frame = traceback.extract_tb(failure.__traceback__)[-1]
-    return f"{frame.filename}:{frame.lineno}"
 
 
 def _read(record: Mapping[str, Any]) -> Due:

@@ -12,11 +12,11 @@ What a crash leaves behind:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from scheduler import errands, log, naming, partitions, retrying
+from scheduler import errands, log, naming, partitions
 from scheduler.crew import Crew
 from scheduler.errands import Errand
 from scheduler.errors import NotConfirmed, Undelivered
@@ -25,9 +25,9 @@ from scheduler.limits import SQS_DELAY_S_MAX
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, ask, insist
 from scheduler.record import DELIVERED, EXPIRED, FAILED, Record
-from scheduler.retrying import Terms
 from scheduler.schedule import Schedule, Timer
 from scheduler.targets import goes_straight
+from scheduler.terms import Terms, pause_s
 
 WAIT_MS_MAX = 5_000
 """More than the lead, what rounding down a delay adds, and two clocks that differ. What is earlier is set anew."""
@@ -45,12 +45,12 @@ class Records(naming.Records, Protocol):
 
 class Table(Protocol):
     def put(self, things: Sequence[Schedule]) -> Outcome[Any]: ...
-    def put_failed(self, reports: Sequence[Report]) -> Outcome[Report]: ...
+    def put_failed(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]: ...
 
 
 class Queues(Protocol):
     def send_errand(self, errand: Errand, now_ms: int) -> Outcome[Errand]: ...
-    def report(self, reports: Sequence[Report]) -> Outcome[Report]: ...
+    def report(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]: ...
 
 
 class Outlets(Protocol):
@@ -66,6 +66,8 @@ class Post:
     table: Table
     queues: Queues
     outlets: Outlets
+    tell: Callable[[str, Report[Any]], None]
+    """A failure target, and what it should hear."""
     crew: Crew
     memory: partitions.Memory
     reach_ms: int
@@ -146,9 +148,9 @@ def _hand_over(errand: Errand, record: Record | None, post: Post, patience: Pati
 
 def _not_delivered(errand: Errand, record: Record | None, failure: Undelivered, post: Post, patience: Patience) -> None:
     now_ms, attempt = patience.now_ms(), errand.attempt
-    pause_s_max = QUEUE_PAUSE_S_MAX if goes_straight(errand.schedule.target) else SQS_DELAY_S_MAX
-    pause_s = min(pause_s_max, retrying.pause_s(attempt, failure.retry_after_s, patience.jitter()))
-    retry_ms = now_ms + round(pause_s * 1000)
+    longest_s = QUEUE_PAUSE_S_MAX if goes_straight(errand.schedule.target) else SQS_DELAY_S_MAX
+    wait_s = min(longest_s, pause_s(attempt, failure.retry_after_s, patience.jitter()))
+    retry_ms = now_ms + round(wait_s * 1000)
     again = _worth_trying(errand, failure, retry_ms)
     log.outcome("undelivered", id=errand.id, attempt=attempt, error=failure.error, again=again)
     if not again:
@@ -167,7 +169,7 @@ def _worth_trying(errand: Errand, failure: Undelivered, retry_ms: int) -> bool:
     schedule, terms = errand.schedule, Terms.read(errand.schedule.terms)
     if schedule.target is None:
         return not failure.permanent
-    if failure.permanent or retry_ms - schedule.due_ms > terms.max_age_ms:
+    if failure.permanent or retry_ms - schedule.due_ms > terms.age_ms_max:
         return False
     return goes_straight(schedule.target) or errand.attempt < terms.attempts_max
 
@@ -194,12 +196,15 @@ def _set(errand: Errand, post: Post, patience: Patience) -> None:
         raise NotConfirmed(f"an errand is not sent: {_why(outcome)}")
 
 
-def _tell(report: Report, post: Post, patience: Patience) -> None:
+def _tell(report: Report[Any], post: Post, patience: Patience) -> None:
     """Keep it and tell of it, before anything says that it is over."""
     for call in (post.table.put_failed, post.queues.report):
         outcome = insist(call, [report], patience)
         if not outcome.done:
             raise NotConfirmed(f"a failure is not told: {_why(outcome)}")
+    hearer = Terms.read(report.schedule.terms).failure_target if isinstance(report.schedule, Schedule) else None
+    if hearer is not None:
+        ask(lambda: post.tell(hearer, report), patience)
 
 
 def _why(outcome: Outcome[Any]) -> str:

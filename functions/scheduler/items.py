@@ -91,7 +91,7 @@ def quarantined(aside: Aside) -> Item:
     }
 
 
-def failed(report: Report) -> Item:
+def failed(report: Report[Any]) -> Item:
     """By the day and moment of the failure, with everything that it takes to try again."""
     schedule = report.schedule
     day = datetime.fromtimestamp(report.at_ms / 1000, UTC).strftime("%Y-%m-%d")

@@ -6,6 +6,10 @@ SQS_DELAY_S_MAX = 900
 SQS_BATCH_MESSAGES_MAX = 10
 SQS_BATCH_BYTES_MAX = 1_048_576
 """All bodies and attributes of one SendMessageBatch together."""
+SQS_MESSAGE_BYTES_MAX = 1_048_576
+
+# Amazon SNS, "publish".
+SNS_MESSAGE_BYTES_MAX = 262_144
 
 # Amazon DynamoDB, "quotas".
 DYNAMODB_BATCH_WRITES_MAX = 25

@@ -66,7 +66,7 @@ class Table(Protocol):
 
 class Queues(Outlets, Protocol):
     def are_ours(self, url: str) -> bool: ...
-    def report(self, reports: Sequence[Report]) -> Outcome[Report]: ...
+    def report(self, reports: Sequence[Report[Schedule]]) -> Outcome[Report[Schedule]]: ...
 
 
 @dataclass(slots=True)
@@ -205,7 +205,7 @@ class Mover:
     def _drop(self, expired: Sequence[Schedule], now_ms: int, tally: Tally) -> list[Schedule]:
         """Report what has expired, so that it is not silently gone."""
         outcome = insist(self._queues.report, [failures.expired(each, now_ms) for each in expired], self._patience)
-        dropped = [report.schedule for report in outcome.done if isinstance(report.schedule, Schedule)]
+        dropped = [report.schedule for report in outcome.done]
         for schedule in dropped:
             log.outcome("expired", id=schedule.id)
         reasons = [reason for _, reason in [*outcome.closed, *outcome.refused]]

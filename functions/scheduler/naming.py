@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from scheduler.errors import InvalidSchedule, NotConfirmed
@@ -62,10 +63,11 @@ class Named:
 def register(wanted: Wanted, records: Records, patience: Patience, reach_ms: int) -> Named:
     """Write the record, unless what stands is to be left alone. NotConfirmed where nobody knows."""
     now_ms, asked = patience.now_ms(), wanted.asked
+    unheard: list[Record] = []
     for _ in range(ROUNDS_MAX):
         new = Record(wanted.schedule, asked, now_ms)
-        written, old = ask(lambda new=new: records.put(new, wanted.if_exists == "replace"), patience)  # type: ignore[misc]
-        if written or old == new:  # Ours, by a write that had no answer.
+        written, old = ask(partial(_put, new, wanted, records, unheard), patience)
+        if written or (old == new and new in unheard):  # Ours, by a write that had no answer.
             return _written(new, old if written else None, now_ms + reach_ms)
         if old is None:  # It went away between the condition and the look at it.
             continue
@@ -80,6 +82,14 @@ def register(wanted: Wanted, records: Records, patience: Patience, reach_ms: int
             )
         asked = max(asked, old.asked + 1)  # This one came later, whatever the clock of its function says.
     raise NotConfirmed(f"the name {wanted.schedule.name!r} is written by others all the time; send it again")
+
+
+def _put(new: Record, wanted: Wanted, records: Records, unheard: list[Record]) -> tuple[bool, Record | None]:
+    try:
+        return records.put(new, wanted.if_exists == "replace")
+    except NotConfirmed:
+        unheard.append(new)
+        raise
 
 
 def _written(new: Record, old: Record | None, horizon_ms: int) -> Named:

@@ -67,9 +67,9 @@ class Queues:
         """One by itself, to wake at the moment of its schedule."""
         return self._send(self._delivery_queue_url, [errand], [self._errand(errand, now_ms)])
 
-    def report(self, reports: Sequence[Report]) -> Outcome[Report]:
+    def report(self, reports: Sequence[Report[Thing]]) -> Outcome[Report[Thing]]:
         """To the failure queue."""
-        total: Outcome[Report] = Outcome()
+        total: Outcome[Report[Thing]] = Outcome()
         for batch in _cut(reports, lambda report: _bytes(report.body())):
             total.add(self._send(self._failure_queue_url, batch, [{"MessageBody": report.body()} for report in batch]))
         return total

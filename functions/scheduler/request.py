@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scheduler import fitting, moments, targets
+from scheduler import fitting, moments, shapes, targets, terms
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import (
     DATA_BYTES_MAX,
@@ -19,12 +19,23 @@ from scheduler.limits import (
     TOKEN_CHARACTERS_MAX,
     USER_CHARACTERS_MAX,
 )
+from scheduler.nesting import deeper_than
 from scheduler.schedule import Request
 from scheduler.text import fault, shown
 
-FIELDS = ("timestamp", "delay", "data", "target", "name", "if_exists", "token", "user", "expires_after")
-LATER = ("failure_target", "retry", "date", "payload", "url", "method", "headers", "cookies")
-"""In the contract, the older shapes among it, and not taken by this version."""
+FIELDS = (
+    "timestamp",
+    "delay",
+    "data",
+    "target",
+    "name",
+    "if_exists",
+    "token",
+    "failure_target",
+    "retry",
+    "user",
+    "expires_after",
+)
 
 SCHEDULE_WANTED = 'an object such as {"timestamp": 1893456000, "data": "some payload"}'
 EXPIRY_WANTED = "a number of seconds, 0 or more, after which it is dropped rather than released late"
@@ -45,23 +56,33 @@ class Rules:
     require_user: bool = False
 
 
-def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False) -> Request:
-    """Check one request, which may be in a batch that has a token."""
+def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False, repeated_as_sent: bool = False) -> Request:
+    """Check one request, which may be in a batch that has a token. Where a repeat of it is counted from the same
+    `now_ms`, as that of a message is from when it was sent, a delay may have a token, too."""
     if not isinstance(raw, dict):
         raise InvalidSchedule(f"the schedule is {shown(raw)}; wanted: {SCHEDULE_WANTED}")
+    try:
+        return _parse(shapes.modern(raw), now_ms, rules, under_token, repeated_as_sent)
+    except InvalidSchedule as refusal:
+        raise shapes.in_its_words(refusal, raw) from None
+
+
+def _parse(raw: Mapping[str, object], now_ms: int, rules: Rules, under_token: bool, repeated_as_sent: bool) -> Request:
     _only_known_fields(raw)
     token = _string(raw, "token", TOKEN_CHARACTERS_MAX)
-    if "delay" in raw and (token or under_token):
+    if "delay" in raw and (token or under_token) and not repeated_as_sent:
         raise InvalidSchedule(
             "delay and token are both given, and a repeat would be another moment; wanted: timestamp with a token"
         )
+    target = targets.checked(raw["target"], rules.listed) if "target" in raw else None
     request = Request(
         due_ms=_due_ms(raw, now_ms),
-        data=_data(raw),
-        target=targets.checked(raw["target"], rules.listed) if "target" in raw else None,
+        data="" if "data" not in raw and targets.kind(target) == targets.WEBHOOK else _data(raw),
+        target=target,
         user=_user(raw, rules.require_user),
         expires_after_ms=_expires_after_ms(raw),
         token=token,
+        terms=terms.checked(raw, rules.listed),
         name=checked_name(raw["name"]) if "name" in raw else None,
         if_exists=_if_exists(raw),
     )
@@ -80,8 +101,6 @@ def _only_known_fields(raw: Mapping[str, object]) -> None:
         return
     field = str(unknown[0])
     accepted = f"accepted are {', '.join(FIELDS)}"
-    if field in LATER:
-        raise InvalidSchedule(f"{field} is not taken by this version; {accepted}")
     import difflib  # noqa: PLC0415 - For this message alone; every cold start would pay for it.
 
     near = difflib.get_close_matches(field, FIELDS, 1)
@@ -118,27 +137,12 @@ def _data(raw: Mapping[str, object]) -> str:
 
 
 def _compact(value: object) -> str:
-    if _deeper_than(value, NESTING_MAX):
+    if deeper_than(value, NESTING_MAX):
         raise InvalidSchedule(f"data is nested more than {NESTING_MAX} levels deep; wanted: {DATA_WANTED}")
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
         raise InvalidSchedule(f"data holds a number that JSON has no way to write; wanted: {DATA_WANTED}") from None
-
-
-def _deeper_than(value: object, levels: int) -> bool:
-    """Level by level: a recursive walk would fall into the very pit that it looks for."""
-    layer = [value]
-    for _ in range(levels + 1):
-        layer = [
-            child
-            for parent in layer
-            if isinstance(parent, dict | list)
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-        if not layer:
-            return False
-    return True
 
 
 def checked_name(value: object) -> str:

@@ -11,21 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from scheduler import moments, naming, partitions, request
+from scheduler import batches, moments, naming, partitions, request
 from scheduler.bundle import Bundle
 from scheduler.crew import Crew
 from scheduler.errors import InvalidSchedule, NotConfirmed
 from scheduler.keying import Keyring
-from scheduler.limits import BATCH_SCHEDULES_MAX
 from scheduler.naming import Named, Wanted
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, insist
 from scheduler.record import asked_at
 from scheduler.schedule import Key, Request, Schedule, Timer
 from scheduler.sending import PARCEL_SCHEDULES_MAX, Parcel, Queues, parcels, send
-from scheduler.text import shown
-
-BATCH_WANTED = f'a list of 1 to {BATCH_SCHEDULES_MAX} schedules, or {{"schedules": [...], "token": "..."}}'
 
 Answer = dict[str, Any]
 Failures = dict[str, InvalidSchedule | NotConfirmed]
@@ -50,6 +46,20 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True)
+class Occasion:
+    """When requests are taken in, under which token together; and when they were sent, where a repeat of them was
+    sent at the same moment."""
+
+    now_ms: int
+    token: str | None = None
+    sent_ms: int | None = None
+
+    @property
+    def counted_from_ms(self) -> int:
+        return self.now_ms if self.sent_ms is None else self.sent_ms
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """What was accepted of a batch by our own rules, by its place in it; some of it lies together in bundles, and of
     what has a name a record was written."""
@@ -61,51 +71,51 @@ class Taken:
 
 def accept(event: object, desk: Desk, patience: Patience) -> Answer:
     """One schedule or a batch: a batch answers for each of its members, a single one raises what is wrong with it."""
-    if isinstance(event, list) or (isinstance(event, dict) and "schedules" in event):
+    if batches.is_batch(event):
         return _accept_batch(event, desk, patience)
-    now_ms = patience.now_ms()
-    asked = request.parse(event, now_ms, desk.rules)
+    occasion = Occasion(patience.now_ms())
+    asked = request.parse(event, occasion.now_ms, desk.rules)
     taken = Taken({0: desk.keyring.schedule(asked)}, [])
-    failures = _write(taken, {0: asked}, now_ms, desk, patience)
+    failures = _write(taken, {0: asked}, occasion, desk, patience)
     if failures:
         raise next(iter(failures.values()))
-    return _accepted(taken, 0, now_ms, desk.reach_ms)
+    return _accepted(taken, 0, occasion.now_ms, desk.reach_ms)
+
+
+def accept_sent(members: Sequence[object], sent_ms: int, token: str, desk: Desk, patience: Patience) -> list[Answer]:
+    """What a message held, which may be delivered again: the same members are then the same schedules."""
+    return _accept_members(members, Occasion(patience.now_ms(), token, sent_ms), desk, patience)
 
 
 def _accept_batch(event: list[object] | dict[str, object], desk: Desk, patience: Patience) -> Answer:
-    members, token = _unwrapped(event) if isinstance(event, dict) else (event, None)
-    if not isinstance(members, list) or not 1 <= len(members) <= BATCH_SCHEDULES_MAX:
-        raise InvalidSchedule(f"schedules is {shown(members)}; wanted: {BATCH_WANTED}")
-    now_ms = patience.now_ms()
-    checked = [_checked(member, now_ms, desk.rules, token) for member in members]
-    requests = {place: each for place, each in enumerate(checked) if isinstance(each, Request)}
-    taken = _take(requests, token, now_ms, desk)
-    failures = _write(taken, requests, now_ms, desk, patience)
-    results = [
-        _result(taken, place, failures, now_ms, desk.reach_ms) if isinstance(each, Request) else _refusal(each)
-        for place, each in enumerate(checked)
-    ]
+    members, token = batches.unwrapped(event)
+    results = _accept_members(members, Occasion(patience.now_ms(), token), desk, patience)
     rejected = sum("error" in result for result in results)
     return {"accepted": len(results) - rejected, "rejected": rejected, "results": results}
 
 
-def _unwrapped(event: dict[str, object]) -> tuple[object, str | None]:
-    for key in event:
-        if key not in ("schedules", "token"):
-            raise InvalidSchedule(f"{shown(key)} is not a field of a batch; wanted: {BATCH_WANTED}")
-    return event["schedules"], request.batch_token(event)
+def _accept_members(members: Sequence[object], occasion: Occasion, desk: Desk, patience: Patience) -> list[Answer]:
+    checked = [_checked(member, occasion, desk.rules) for member in members]
+    requests = {place: each for place, each in enumerate(checked) if isinstance(each, Request)}
+    taken = _take(requests, occasion, desk)
+    failures = _write(taken, requests, occasion, desk, patience)
+    return [
+        _result(taken, place, failures, occasion.now_ms, desk.reach_ms) if isinstance(each, Request) else _refusal(each)
+        for place, each in enumerate(checked)
+    ]
 
 
-def _checked(member: object, now_ms: int, rules: request.Rules, token: str | None) -> Request | InvalidSchedule:
+def _checked(member: object, occasion: Occasion, rules: request.Rules) -> Request | InvalidSchedule:
+    sent = occasion.sent_ms is not None
     try:
-        return request.parse(member, now_ms, rules, under_token=token is not None)
+        return request.parse(member, occasion.counted_from_ms, rules, occasion.token is not None, sent)
     except InvalidSchedule as refusal:
         return refusal
 
 
-def _take(requests: dict[int, Request], token: str | None, now_ms: int, desk: Desk) -> Taken:
+def _take(requests: dict[int, Request], occasion: Occasion, desk: Desk) -> Taken:
     """Pack what is far, or under a token whatever may be packed, and give the rest keys of its own."""
-    taken = Taken({}, [])
+    taken, token, now_ms = Taken({}, []), occasion.token, occasion.now_ms
     company = {
         place: each
         for place, each in requests.items()
@@ -128,11 +138,14 @@ def _expired(schedule: Schedule) -> InvalidSchedule:
     )
 
 
-def _write(taken: Taken, requests: Mapping[int, Request], now_ms: int, desk: Desk, patience: Patience) -> Failures:
+def _write(
+    taken: Taken, requests: Mapping[int, Request], occasion: Occasion, desk: Desk, patience: Patience
+) -> Failures:
     """Records first, then send the near and store the far, side by side; what did not come through, by id."""
+    now_ms = occasion.now_ms
     failures: Failures = {each.id: _expired(each) for each in taken.schedules.values() if each.expired(now_ms)}
     names = {place: each for place, each in requests.items() if each.name is not None}
-    timers = _register(taken, names, failures, now_ms, desk, patience) if names else []
+    timers = _register(taken, names, failures, occasion, desk, patience) if names else []
 
     def is_far(thing: Schedule | Bundle) -> bool:
         return not _is_near(thing.key, now_ms, desk.reach_ms)
@@ -162,7 +175,7 @@ def _write(taken: Taken, requests: Mapping[int, Request], now_ms: int, desk: Des
 
 
 def _register(
-    taken: Taken, names: Mapping[int, Request], failures: Failures, now_ms: int, desk: Desk, patience: Patience
+    taken: Taken, names: Mapping[int, Request], failures: Failures, occasion: Occasion, desk: Desk, patience: Patience
 ) -> list[Timer]:
     """Write the records, those of one name in their order, and note what stands there now. The timers to be set."""
     places_of: dict[str | None, list[int]] = {}
@@ -172,7 +185,8 @@ def _register(
 
     def register(places: list[int]) -> None:
         for place in places:
-            wanted = Wanted(taken.schedules[place], asked_at(now_ms, place), names[place].if_exists)
+            asked, repeats = asked_at(occasion.counted_from_ms, place), occasion.sent_ms is not None
+            wanted = Wanted(taken.schedules[place], asked, names[place].if_exists, repeats)
             try:
                 if place and patience.over():
                     raise NotConfirmed("time is over; send it again")

@@ -39,7 +39,7 @@ class Table:
     def put_aside(self, things: Sequence[Aside]) -> Outcome[Aside]:
         return self._write(things, [{"PutRequest": {"Item": items.quarantined(aside)}} for aside in things])
 
-    def put_failed(self, reports: Sequence[Report]) -> Outcome[Report]:
+    def put_failed(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]:
         return self._write(reports, [{"PutRequest": {"Item": items.failed(report)}} for report in reports])
 
     def write_back(self, read: Bundle, kept: Bundle) -> Outcome[Bundle]:

@@ -23,6 +23,8 @@ TARGET_WANTED = (
     ' bus or a Step Functions state machine; {"arn", "envelope"}; or a webhook, {"url"}; left out, the output queue'
 )
 
+HEARER_WANTED = "the ARN of a standard SQS queue or SNS topic that the stack's TargetArns lists"
+
 _ARN = re.compile(
     r"arn:aws[a-z-]*:(?P<service>sqs|sns|lambda|events|states):(?P<region>[a-z0-9-]+):[0-9]{12}:(?P<resource>\S+)"
 )
@@ -63,6 +65,14 @@ def checked(value: object, listed: Listed) -> str:
     if size_bytes > TARGET_BYTES_MAX:
         raise InvalidSchedule(f"target is a webhook of {size_bytes} bytes; wanted: at most {TARGET_BYTES_MAX} bytes")
     return text
+
+
+def checked_hearer(value: object, listed: Listed) -> str:
+    """Who is to hear of a failure: a queue or a topic that is listed, or InvalidSchedule."""
+    found = _ARN.fullmatch(value) if isinstance(value, str) else None
+    if found is None or found["service"] not in (SQS, SNS):
+        raise InvalidSchedule(f"failure_target is {shown(value)}; wanted: {HEARER_WANTED}")
+    return _checked_arn("failure_target", value, listed)
 
 
 def unfit(data: str, target: str | None) -> str | None:

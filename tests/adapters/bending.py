@@ -1,9 +1,31 @@
-"""Partial failures on the wire: the service answers with success, and a list of what it has not done."""
+"""Failures on the wire: refusals, answers that never come, and successes with a list of what was not done."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+
+def refuse_call(code: str, status: int = 400) -> Callable[..., None]:
+    """For an event of a client before its call: AWS says no."""
+
+    def refuse(**_: object) -> None:
+        raise ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Call")
+
+    return refuse
+
+
+def lose_answer(client: Any, operation: str) -> None:
+    """The next call of this operation is done, and nobody hears of it."""
+    event = f"after-call.{operation}"
+
+    def lose(**_: object) -> None:
+        client.meta.events.unregister(event, lose)
+        raise ReadTimeoutError(endpoint_url=operation)
+
+    client.meta.events.register(event, lose)
 
 
 def bend_batch(client: Any, operation: str, entries_of: Callable[[dict[str, Any]], list[Any]], fails, report) -> None:

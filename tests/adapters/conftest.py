@@ -12,6 +12,7 @@ from moto import mock_aws
 
 from scheduler import world
 from scheduler.queues import Queues
+from scheduler.records import Records
 from scheduler.table import Table
 
 REGION = "eu-central-1"
@@ -19,7 +20,7 @@ REGION = "eu-central-1"
 
 @dataclass
 class Cloud:
-    """A table and two queues in moto, and our adapters on them."""
+    """A table and three queues in moto, and our adapters on them."""
 
     dynamodb: Any
     sqs: Any
@@ -27,6 +28,8 @@ class Cloud:
     queues: Queues
     output: str
     failure: str
+    delivery: str
+    records: Records
 
     def received(self, queue_url: str | None = None) -> list[dict[str, Any]]:
         """Everything that is visible in the queue, which is empty afterwards."""
@@ -69,4 +72,7 @@ def cloud(monkeypatch) -> Iterator[Cloud]:
         attributes = {"MaximumMessageSize": "1048576", "VisibilityTimeout": "180"}
         output = sqs.create_queue(QueueName="output", Attributes=attributes)["QueueUrl"]
         failure = sqs.create_queue(QueueName="failure", Attributes=attributes)["QueueUrl"]
-        yield Cloud(dynamodb, sqs, Table(dynamodb, "schedules"), Queues(sqs, output, failure), output, failure)
+        delivery = sqs.create_queue(QueueName="delivery", Attributes=attributes)["QueueUrl"]
+        queues = Queues(sqs, output, failure, delivery, lead_ms=1000)
+        table, records = Table(dynamodb, "schedules"), Records(dynamodb, "schedules")
+        yield Cloud(dynamodb, sqs, table, queues, output, failure, delivery, records)

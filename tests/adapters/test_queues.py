@@ -5,23 +5,19 @@ import os
 from dataclasses import replace
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ReadTimeoutError
 
-from bending import bend_batch
+from bending import bend_batch, refuse_call
 from fakes import NOON_MS, OTHER_ARN, schedule
-from scheduler import failures, world
-from scheduler.schedule import Key, Schedule, sort_from
+from scheduler import errands, failures, world
+from scheduler.errands import Errand
+from scheduler.schedule import Key, Schedule, sort_from, timer
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:topic"
 
 
 def sized(number, data_bytes):
     return Schedule(Key("0", f"{sort_from(NOON_MS)}#{number:016x}"), NOON_MS, "x" * data_bytes)
-
-
-def refuse_call(code, status=400):
-    def refuse(**_):
-        raise ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "SendMessageBatch")
-
-    return refuse
 
 
 def test_body_is_the_data_and_attributes_say_what_it_is(cloud):
@@ -76,9 +72,11 @@ def test_a_batch_refused_for_one_bad_message_is_sent_again_one_by_one(cloud):
 
 def test_batches_hold_ten_messages_and_a_mebibyte(cloud):
     """A page may hold ten of 256 KiB; three of them fit a call."""
-    assert [10, 10, 5] == [len(batch) for batch in cloud.queues.batches([sized(n, 100) for n in range(25)])]
+    assert [10, 10, 5] == [
+        len(batch) for batch in cloud.queues.batches(cloud.output, [sized(n, 100) for n in range(25)])
+    ]
     large = [sized(number, 262_144) for number in range(10)]
-    batches = list(cloud.queues.batches(large))
+    batches = list(cloud.queues.batches(cloud.output, large))
     assert [3, 3, 3, 1] == [len(batch) for batch in batches]
     for batch in batches:
         assert batch == cloud.queues.send(cloud.output, batch, NOON_MS).done
@@ -202,6 +200,31 @@ def test_a_batch_with_a_parameter_missing_is_sent_again_one_by_one(cloud):
     assert ([(bad, "MissingParameter")], [schedule(2)]) == (outcome.refused, outcome.done)
 
 
+def test_what_is_to_be_delivered_waits_as_an_errand_and_comes_a_lead_early(cloud):
+    """The whole schedule in one text, or of a named one no more than wakes it; the delay is rounded down."""
+    entries = []
+    cloud.sqs.meta.events.register(
+        "provide-client-params.sqs.SendMessageBatch", lambda params, **_: entries.extend(params["Entries"])
+    )
+    topic = replace(schedule(1, NOON_MS + 10_900, target=TOPIC), user="Ünal", terms='{"retry":{"attempts":3}}')
+    named = timer(replace(schedule(2, NOON_MS + 5_000), name="bill"), 7)
+    assert cloud.delivery == cloud.queues.url_of(topic) == cloud.queues.url_of(named)
+    assert [topic, named] == cloud.queues.send(cloud.delivery, [topic, named], NOON_MS).done
+    assert [9, 4] == [entry["DelaySeconds"] for entry in entries]
+    assert Errand(topic) == errands.read(entries[0]["MessageBody"])
+    assert {"id": named.id, "due": named.due_ms, "name": "bill"} == json.loads(entries[1]["MessageBody"])
+
+
+def test_an_errand_with_every_sign_escaped_is_a_batch_of_its_own(cloud):
+    """As JSON text 256 KiB may become twice that; and a retry waits no longer than SQS lets it."""
+    heavy = [replace(sized(number, 1), data='"' * 262_144, target=TOPIC) for number in range(3)]
+    assert [1, 1, 1] == [len(batch) for batch in cloud.queues.batches(cloud.delivery, heavy)]
+    retry = Errand(heavy[0], attempt=2, retry_ms=NOON_MS + 2_000_000)
+    assert [retry] == cloud.queues.send_errand(retry, NOON_MS).done
+    attributes = cloud.sqs.get_queue_attributes(QueueUrl=cloud.delivery, AttributeNames=["All"])["Attributes"]
+    assert "1" == attributes["ApproximateNumberOfMessagesDelayed"]
+
+
 def test_an_envelope_is_the_body_where_the_target_wants_one(cloud):
     """It counts in a batch with all its length, and the message waits in the queue like any other."""
     target = f'{{"arn":"{OTHER_ARN}","envelope":true}}'
@@ -213,5 +236,5 @@ def test_an_envelope_is_the_body_where_the_target_wants_one(cloud):
     assert {"id", "due", "name", "user"} == set(message["MessageAttributes"])
 
     escaped = [replace(sized(number, 1), data='"' * 262_144, target=target) for number in range(3)]
-    assert [1, 1, 1] == [len(batch) for batch in cloud.queues.batches(escaped)]
+    assert [1, 1, 1] == [len(batch) for batch in cloud.queues.batches(cloud.output, escaped)]
     assert escaped[:1] == cloud.queues.send(cloud.output, escaped[:1], NOON_MS).done

@@ -18,7 +18,7 @@ from punctual.local.deployment import Stack, deploy
 from punctual.local.emulator import Emulator
 
 TEMPLATE_PATH = Path(__file__).parents[2] / "template.yml"
-PARAMETERS = {"FeedIntervalMinutes": 10}
+PARAMETERS = {"FeedIntervalMinutes": 10, "DeliveryLeadSeconds": 3}
 
 WITHIN_S = 10.0
 POLL_S = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from scheduler.bundle import Bundle
 from scheduler.crew import Alone
@@ -153,7 +154,7 @@ class FakeQueues:
 
     output_queue_url: str = OUTPUT
     sent: list[tuple[str, str, int]] = field(default_factory=list)
-    reports: list[Report] = field(default_factory=list)
+    reports: list[Report[Any]] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     failing: dict[str, int] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
@@ -189,7 +190,7 @@ class FakeQueues:
                 outcome.done.append(each)
         return outcome
 
-    def report(self, reports: Sequence[Report]) -> Outcome[Report]:
+    def report(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]:
         self.reports += reports
         return Outcome(done=list(reports))
 

@@ -78,8 +78,19 @@ REFUSED = [
     (good(name="me", if_exists="perhaps"), "if_exists is 'perhaps'; wanted: one of replace, keep, fail"),
     (good(name="me", if_exists=None), "if_exists is null"),
     (good(if_exists="keep"), "if_exists is given without a name"),
-    (good(retry={}), "retry is not taken by this version"),
-    ({"date": "2030-01-31", "payload": "x"}, "date is not taken by this version"),
+    (good(retry={}), 'retry is an object with 0 fields; wanted: {"attempts": 1 to 20, "max_age_s": 1 to 604800}'),
+    (good(retry=3), "retry is 3"),
+    (good(retry={"attempts": 0}), "retry.attempts is 0"),
+    (good(retry={"attempts": 21}), "retry.attempts is 21"),
+    (good(retry={"attempts": True}), "retry.attempts is true"),
+    (good(retry={"attempts": 2.5}), "retry.attempts is 2.5"),
+    (good(retry={"max_age_s": 604_801}), "retry.max_age_s is 604801"),
+    (good(retry={"tries": 3}), "retry has 'tries', which is not a field of it"),
+    (good(failure_target="me"), "failure_target is 'me'; wanted: the ARN of a standard SQS queue or SNS topic"),
+    (good(failure_target=None), "failure_target is null"),
+    (good(failure_target="arn:aws:sqs:eu-central-1:123456789012:unlisted"), "which is not listed"),
+    (good(failure_target="arn:aws:lambda:eu-central-1:123456789012:function:f"), "wanted: the ARN of a standard SQS"),
+    ({"timestamp": 5, "payload": "x"}, "payload and timestamp are fields of two different shapes"),
     ({"timestamp": 1893456000}, "data is missing"),
     (good(data=None), "data is null"),
     (good(data=""), "data is a string of 0 bytes"),
@@ -153,7 +164,9 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=10,
 )
-fields = st.sampled_from(["timestamp", "delay", "data", "target", "user", "token", "expires_after", "name", "junk"])
+fields = st.sampled_from(
+    ["timestamp", "delay", "data", "target", "user", "token", "expires_after", "name", "date", "payload", "url", "junk"]
+)
 
 
 @given(st.dictionaries(fields, json_values) | json_values)

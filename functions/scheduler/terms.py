@@ -1,0 +1,77 @@
+"""What a schedule says of its delivery: how often to try, for how long, and whom to tell where it fails for good.
+
+The terms are kept as one JSON text, which nobody reads on the way. The waiting of a retry is a message's own delay.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler import targets
+from scheduler.errors import InvalidSchedule
+from scheduler.limits import SQS_DELAY_S_MAX
+from scheduler.text import shown
+
+ATTEMPTS_DEFAULT = 5
+ATTEMPTS_MAX = 20
+AGE_S_DEFAULT = 86_400
+AGE_S_MAX = 7 * 86_400
+PAUSE_S_FIRST = 10.0
+"""Then 20, 40, 80: a restart of the other side fits in between, and five attempts take two to three minutes."""
+DOUBLINGS_MAX = 10
+
+RETRY_WANTED = (
+    f'{{"attempts": 1 to {ATTEMPTS_MAX}, "max_age_s": 1 to {AGE_S_MAX}}}, whole numbers, either of them or both'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    attempts_max: int = ATTEMPTS_DEFAULT
+    age_ms_max: int = AGE_S_DEFAULT * 1000
+    failure_target: str | None = None
+
+    @classmethod
+    def read(cls, text: str | None) -> Terms:
+        """As `Schedule.terms` has them, or what goes without saying."""
+        if text is None:
+            return cls()
+        terms: dict[str, Any] = json.loads(text)
+        retry = terms.get("retry", {})
+        return cls(
+            retry.get("attempts", ATTEMPTS_DEFAULT),
+            retry.get("max_age_s", AGE_S_DEFAULT) * 1000,
+            terms.get("failure_target"),
+        )
+
+
+def checked(raw: Mapping[str, object], listed: targets.Listed) -> str | None:
+    """The terms of a request as they are kept, or InvalidSchedule."""
+    found: dict[str, object] = {}
+    if "retry" in raw:
+        found["retry"] = _retry(raw["retry"])
+    if "failure_target" in raw:
+        found["failure_target"] = targets.checked_hearer(raw["failure_target"], listed)
+    return json.dumps(found, separators=(",", ":")) if found else None
+
+
+def pause_s(attempt: int, retry_after_s: float | None, jitter: float) -> float:
+    """After so many attempts: twice as long each time, at random so that callers spread, and no sooner than the other
+    side wants it."""
+    own_s = PAUSE_S_FIRST * 2 ** min(attempt - 1, DOUBLINGS_MAX) * (0.5 + jitter / 2)
+    return float(min(SQS_DELAY_S_MAX, max(own_s, retry_after_s or 0.0)))
+
+
+def _retry(value: object) -> dict[str, int]:
+    if not isinstance(value, dict) or not value:
+        raise InvalidSchedule(f"retry is {shown(value)}; wanted: {RETRY_WANTED}")
+    bounds = {"attempts": ATTEMPTS_MAX, "max_age_s": AGE_S_MAX}
+    for field, number in value.items():
+        if field not in bounds:
+            raise InvalidSchedule(f"retry has {shown(field)}, which is not a field of it; wanted: {RETRY_WANTED}")
+        if type(number) is not int or not 1 <= number <= bounds[field]:
+            raise InvalidSchedule(f"retry.{field} is {shown(number)}; wanted: {RETRY_WANTED}")
+    return {field: value[field] for field in bounds if field in value}

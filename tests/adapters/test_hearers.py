@@ -1,0 +1,63 @@
+"""Failure targets: queues and topics that hear of a failure, on moto."""
+
+import json
+
+import boto3
+import pytest
+
+from bending import refuse_call
+from fakes import NOON_MS
+from scheduler import failures, world
+from scheduler.errors import NotConfirmed
+from scheduler.hearers import Hearers
+from scheduler.limits import SNS_MESSAGE_BYTES_MAX, SQS_MESSAGE_BYTES_MAX
+
+
+@pytest.fixture
+def hearers(cloud):
+    made = {name: world.outside().client(name, 1) for name in ("sqs", "sns")}
+    return Hearers(made.__getitem__, cloud.output), made
+
+
+@pytest.fixture
+def queue(cloud):
+    url = cloud.sqs.create_queue(QueueName="hears", Attributes={"MaximumMessageSize": "1048576"})["QueueUrl"]
+    return url, cloud.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+
+@pytest.fixture
+def topic(queue):
+    sns = boto3.client("sns")
+    arn = sns.create_topic(Name="hears")["TopicArn"]
+    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue[1], Attributes={"RawMessageDelivery": "true"})
+    return arn
+
+
+def test_queues_and_topics_hear_the_report(cloud, hearers, queue, topic):
+    """The one that the failure queue has."""
+    report = failures.refused({"data": "x"}, "data is bad", NOON_MS)
+    for hearer in (queue[1], topic):
+        hearers[0].tell(hearer, report)
+        assert [report.body()] == [message["Body"] for message in cloud.received(queue[0])]
+
+
+def test_a_topic_hears_as_much_as_a_topic_carries(cloud, hearers, queue, topic):
+    """A queue has the whole."""
+    report = failures.refused({"data": "x" * (SQS_MESSAGE_BYTES_MAX - 1000)}, "data is bad", NOON_MS)
+    hearers[0].tell(queue[1], report)
+    assert [report.body()] == [message["Body"] for message in cloud.received(queue[0])]
+    hearers[0].tell(topic, report)
+    (heard,) = cloud.received(queue[0])
+    assert len(heard["Body"].encode()) <= SNS_MESSAGE_BYTES_MAX
+    assert json.loads(heard["Body"])["schedule_bytes"] > SNS_MESSAGE_BYTES_MAX
+
+
+def test_one_that_is_gone_stops_nobody_and_one_that_fails_for_now_is_told_again(cloud, hearers, queue, topic, capsys):
+    """The failure queue has the report already."""
+    report = failures.refused({}, "no", NOON_MS)
+    for hearer in (queue[1].replace("hears", "gone"), topic.replace("hears", "gone")):
+        hearers[0].tell(hearer, report)
+        assert {"untold", hearer} <= set(json.loads(capsys.readouterr().out).values())
+    hearers[1]["sns"].meta.events.register("provide-client-params.sns.Publish", refuse_call("Throttled", 500))
+    with pytest.raises(NotConfirmed):
+        hearers[0].tell(topic, report)

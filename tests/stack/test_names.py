@@ -1,0 +1,122 @@
+"""Names through the deployed template, on a local AWS that enforces the roles: replace, cancel, move, fire, and look."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from punctual.local.deployment import FunctionFailed
+
+COUNT = 100
+
+
+def names(count=COUNT):
+    return [f"name/{number}" for number in range(count)]
+
+
+def manage(stack, operation, **fields):
+    return stack.invoke("ManageFunction", {"operation": operation, **fields})
+
+
+def test_a_named_schedule_comes_out_at_its_moment_and_says_so(stack, output_queue):
+    """In its queue under its name and id, and in its record as delivered."""
+    due_s = round(time.time() + 4, 3)
+    answer = stack.invoke("ScheduleFunction", {"timestamp": due_s, "data": "a", "name": "bill", "user": "me"})
+    assert ("queued", "created") == (answer["state"], answer["result"])
+    (message,) = output_queue.receive()
+    assert {"id": answer["id"], "due": f"{due_s:.3f}", "name": "bill", "user": "me"} == message.attributes
+    assert message.lateness_s >= 0
+    found = wait_for(stack, "bill", "delivered")
+    assert (answer["id"], due_s, "a", 1) == (found["id"], found["timestamp"], found["data"], found["attempts"])
+
+
+def wait_for(stack, name, state, within_s=10):
+    """The record of a name, once it is in this state."""
+    deadline_s = time.time() + within_s
+    while (found := manage(stack, "get", name=name))["state"] != state and time.time() < deadline_s:
+        time.sleep(0.2)
+    assert state == found["state"]
+    return found
+
+
+def test_what_is_cancelled_two_seconds_before_it_is_due_is_not_delivered(stack, output_queue):
+    """A hundred of a hundred, though the message that wakes each of them is on its way."""
+    due_s = time.time() + 10
+    stack.invoke("ScheduleFunction", [{"timestamp": due_s, "data": name, "name": name} for name in names()])
+    stack.invoke("ScheduleFunction", {"timestamp": due_s, "data": "control", "name": "control"})
+    time.sleep(max(0.0, due_s - 4 - time.time()))
+    with ThreadPoolExecutor(4) as callers:
+        answers = list(callers.map(lambda name: manage(stack, "cancel", name=name), names()))
+    assert {"cancelled"} == {answer["state"] for answer in answers}
+    assert time.time() < due_s - 1
+    assert ["control"] == [message.body for message in output_queue.receive(2, within_s=due_s + 6 - time.time())]
+
+
+def test_what_is_replaced_comes_out_once_as_it_was_asked_for_last(stack, output_queue):
+    """A hundred times +5 s becomes +10 s: each at +10 s, with the new data."""
+    now_s = time.time()
+    stack.invoke("ScheduleFunction", [{"timestamp": now_s + 5, "data": f"old {each}", "name": each} for each in names()])
+    new = [{"timestamp": now_s + 10, "data": f"new {each}", "name": each} for each in names()]
+    answer = stack.invoke("ScheduleFunction", new)
+    assert {"replaced"} == {result["result"] for result in answer["results"]}
+    messages = output_queue.receive(COUNT + 1, within_s=20)
+    assert sorted(f"new {name}" for name in names()) == sorted(message.body for message in messages)
+    assert all(message.lateness_s >= 0 for message in messages)
+
+
+def test_of_twenty_that_replace_one_name_at_once_one_comes_out(stack, output_queue):
+    """And it is the one that get shows."""
+    due_s = time.time() + 6
+
+    def replace(number):
+        return stack.invoke("ScheduleFunction", {"timestamp": due_s, "data": f"{number}", "name": "contested"})
+
+    with ThreadPoolExecutor(20) as callers:
+        answers = list(callers.map(replace, range(20)))
+    assert 20 == len({answer["id"] for answer in answers})
+    shown = manage(stack, "get", name="contested")
+    (message,) = output_queue.receive(2, within_s=due_s + 5 - time.time())
+    assert (shown["id"], shown["data"]) == (message.id, message.body)
+
+
+def test_far_schedules_are_listed_counted_moved_fired_and_cancelled(stack, output_queue):
+    """Named or not, alone or in a bundle; none comes out twice."""
+    base_s = (int(time.time()) // 3600 + 24) * 3600
+    batch = [{"timestamp": base_s + number, "data": f"{number}"} for number in range(20)]
+    ids = [result["id"] for result in stack.invoke("ScheduleFunction", batch)["results"]]
+    stack.invoke("ScheduleFunction", {"timestamp": base_s + 30, "data": "named", "name": "far/one"})
+    listed = manage(stack, "list", **{"from": base_s, "to": base_s + 3600})["schedules"]
+    assert [*map(str, range(20)), "named"] == [each["data"] for each in listed]
+    counted = manage(stack, "forecast", **{"from": base_s, "to": base_s + 3600}, bucket=3600)
+    assert (21, [21]) == (counted["total"], [bucket["count"] for bucket in counted["buckets"]])
+
+    moved = manage(stack, "move", id=ids[3], timestamp=base_s + 7200)
+    assert ("stored", base_s + 7200) == (moved["state"], moved["timestamp"])
+    assert ("cancelled", ids[4]) == (manage(stack, "cancel", id=ids[4])["state"], ids[4])
+    manage(stack, "fire", id=ids[5])
+    manage(stack, "fire", name="far/one")
+    assert {"5", "named"} == {message.body for message in output_queue.receive(2)}
+    left = manage(stack, "list", **{"from": base_s, "to": base_s + 8000})["schedules"]
+    assert [number for number in map(str, range(20)) if number not in "345"] + ["3"] == [each["data"] for each in left]
+    assert {"matched": 0, "cancelled": 0} == {
+        key: value for key, value in manage(stack, "cancel_where", prefix="far/").items() if key != "next"
+    }
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind"),
+    [
+        ({"operation": "gte"}, "InvalidRequest"),
+        ({"operation": "get", "id": "7"}, "InvalidRequest"),
+        ({"operation": "get", "name": "never there"}, "InvalidRequest"),
+        ({"operation": "get", "name": "never-there"}, "NotFound"),
+        ({"operation": "cancel", "id": "0-009999999999999-0123456789abcdef"}, "NotFound"),
+        ({"operation": "cancel", "id": "0-001000000000000-0123456789abcdef"}, "OnItsWay"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_name(stack, request_, kind):
+    """The local AWS calls every error Runtime.HandlerError; the message is ours."""
+    with pytest.raises(FunctionFailed) as failure:
+        stack.invoke("ManageFunction", request_)
+    assert failure.value.error_type in (kind, "Runtime.HandlerError")
+    assert failure.value.error_message

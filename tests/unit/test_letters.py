@@ -1,0 +1,159 @@
+"""Letters: whatever lies in the input queue is opened, and says for itself what is wrong with it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler import letters
+from scheduler.letters import LEVELS_MAX
+from scheduler.limits import BATCH_SCHEDULES_MAX, NESTING_MAX
+
+EVENTS = Path(__file__).parents[2] / "events"
+
+SENT_MS = 1_893_456_000_000
+ONE = {"delay": 60, "data": "x"}
+
+
+def record(body, message_id="from-sqs"):
+    return {"messageId": message_id, "body": body, "attributes": {"SentTimestamp": str(SENT_MS)}}
+
+
+def envelope(message, **parts):
+    return {
+        "Type": "Notification",
+        "MessageId": "from-sns",
+        "TopicArn": "arn:aws:sns:eu-central-1:123456789012:input",
+        "Message": message,
+        "Timestamp": "2030-01-01T00:00:00.123Z",
+        **parts,
+    }
+
+
+def opened(content):
+    return letters.opened(record(content if isinstance(content, str) else json.dumps(content)))
+
+
+def samples(name):
+    return [letters.opened(each) for each in json.loads((EVENTS / name).read_text())["Records"]]
+
+
+def test_a_publisher_s_own_letter_has_the_id_and_the_time_that_sqs_gave_it():
+    """As it lies in events/; of a batch the token stands in the place of the id."""
+    one, batch = samples("input-queue.json")
+    assert [{"delay": 1200, "data": "counted from when the message was sent"}] == one.requests
+    assert (one.message_id, 1_893_456_000_000) == (one.token_root, one.sent_ms)
+    assert ("t", 2, 1_893_455_990_000) == (batch.token_root, len(batch.requests), batch.sent_ms)
+    assert [None, None] == [one.failure, batch.failure]
+
+
+def test_a_letter_of_the_topic_has_the_id_and_the_time_that_sns_gave_it():
+    """SNS may hand the same message to the queue twice; each copy then has another id there."""
+    topic, webhook = samples("input-topic.json")
+    assert ("eccc1539-0867-5c6d-8b53-408f5b91b578", 1_564_229_966_405) == (topic.token_root, topic.sent_ms)
+    assert "b3b5a5c0-9a9e-4f5c-8d2e-3a1f0c9be001" == topic.message_id
+    assert ["46607451-3e67-49bc-972b-425c150c5456"] == [request["payload"] for request in topic.requests]
+    assert ["post"] == [request["method"] for request in webhook.requests]
+
+
+@pytest.mark.parametrize("wrap", [lambda text: text, lambda text: json.dumps(envelope(text))])
+@pytest.mark.parametrize(
+    ("content", "requests"),
+    [
+        (ONE, [ONE]),
+        ([ONE, 7, "text"], [ONE, 7, "text"]),
+        ({"schedules": [ONE, ONE]}, [ONE, ONE]),
+        ({"Type": "Notification", "MessageId": "x"}, [{"Type": "Notification", "MessageId": "x"}]),
+        (json.dumps(ONE), [json.dumps(ONE)]),  # JSON in a JSON string: a string, which is no schedule.
+        (5, [5]),
+        (None, [None]),
+    ],
+)
+def test_one_object_a_list_and_a_batch_are_requests(wrap, content, requests):
+    """Whether they are any good is for each of them to be told."""
+    letter = opened(wrap(json.dumps(content)))
+    assert (requests, None, content) == (letter.requests, letter.failure, letter.content)
+
+
+def test_the_token_of_a_batch_goes_before_the_id_of_its_message():
+    """So that the same batch, published again, is the same."""
+    batch = {"schedules": [ONE], "token": "mine"}
+    assert ["mine", "mine"] == [opened(batch).token_root, opened(envelope(json.dumps(batch))).token_root]
+
+
+def test_every_delivery_of_a_letter_is_the_same():
+    """Also if SNS handed it to the queue a second time."""
+    text = json.dumps(envelope(json.dumps([ONE])))
+    first, second = letters.opened(record(text, "a")), letters.opened(record(text, "b"))
+    assert (first.sent_ms, first.token_root, first.requests) == (second.sent_ms, second.token_root, second.requests)
+
+
+UNREADABLE = [
+    ("", "the message is no JSON: Expecting value at position 0"),
+    ("hello", "the message is no JSON"),
+    ('{"timestamp": 5', "the message is no JSON: Expecting ',' delimiter at position 15"),
+    ("\ufeff{}", "the message is no JSON"),
+    ("[1" + "0" * 5000 + "]", "the message holds a number of thousands of digits"),
+    ("[" * 100_000, f"the message is nested more than {LEVELS_MAX} levels deep"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), UNREADABLE, ids=[says for _, says in UNREADABLE])
+def test_what_cannot_be_read_is_kept_as_its_text(text, says):
+    """And says why, and what is wanted; of an envelope it is the text that the publisher wrote."""
+    for letter in (opened(text), opened(envelope(text))):
+        assert (text, []) == (letter.content, letter.requests)
+        assert letter.failure.startswith(says)
+        assert 'wanted: an object such as {"timestamp"' in letter.failure
+
+
+REFUSED_WHOLE = [
+    ([], "schedules is a list of 0"),
+    ({"schedules": [ONE] * (BATCH_SCHEDULES_MAX + 1)}, "schedules is a list of 10001"),
+    ({"schedules": "x"}, "schedules is 'x'"),
+    ({"schedules": [ONE], "tokne": "t"}, "'tokne' is not a field of a batch"),
+    ({"schedules": [ONE], "token": ""}, "token is ''"),
+    (envelope("{}", Timestamp="yesterday"), "the envelope's timestamp is 'yesterday'"),
+]
+
+
+@pytest.mark.parametrize(("content", "says"), REFUSED_WHOLE, ids=[says for _, says in REFUSED_WHOLE])
+def test_a_letter_that_is_refused_whole_has_no_requests(content, says):
+    """Its failure is in the words that a direct caller would get."""
+    letter = opened(content)
+    assert letter.failure.startswith(says)
+    assert "wanted: " in letter.failure
+    assert [] == letter.requests
+
+
+def test_data_that_is_just_too_deep_harms_no_neighbour():
+    """It is within what a letter may hold, and refused alone; what is far deeper is refused with its letter."""
+
+    def batch(levels):
+        return f'{{"schedules": [{json.dumps(ONE)}, {{"delay": 5, "data": {"[" * levels}{"]" * levels}}}]}}'
+
+    assert [None, True] == [opened(batch(levels)).failure and True for levels in (NESTING_MAX + 90, LEVELS_MAX)]
+
+
+def test_an_envelope_in_an_envelope_is_no_schedule():
+    """One is opened; what is in it is somebody's own."""
+    inner = envelope(json.dumps(ONE))
+    assert [inner] == opened(envelope(json.dumps(inner))).requests
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["schedules", "token", "Type", "Message", "x"]), inner, max_size=4)
+    ),
+)
+
+
+@given(st.text() | json_values.map(json.dumps) | json_values.map(json.dumps).map(envelope).map(json.dumps))
+def test_no_body_breaks_the_opening(body):
+    """Requests, or a failure; never an exception."""
+    letter = opened(body)
+    assert bool(letter.requests) == (letter.failure is None)
