@@ -21,3 +21,15 @@ class Undelivered(Exception):
 
 class PartitionBusy(Exception):
     """Another feed holds the partition; Lambda's retry comes back when it has ended."""
+
+
+class InvalidRequest(Exception):
+    """What was asked of the manage function makes no sense: asking it again is of no use."""
+
+
+class NotFound(Exception):
+    """There is no such schedule, or nothing of it is left that could be changed."""
+
+
+class OnItsWay(Exception):
+    """Too late: it is queued, released, or was never there, and nobody can tell which."""

@@ -51,12 +51,12 @@ def contents(schedule: Schedule) -> Item:
 
 
 def bundle(item: Item) -> Bundle:
-    return Bundle(_key_in_time(item), item["bundle"]["B"], int(item["members"]["N"]))
+    return Bundle(key_in_time(item), item["bundle"]["B"], int(item["members"]["N"]))
 
 
 def schedule(item: Item) -> Schedule:
     """KeyError or ValueError where it is none, or none that could ever be sent."""
-    found_key = _key_in_time(item)
+    found_key = key_in_time(item)
     found = with_contents(found_key, found_key.due_ms, item)
     fault = None if found.name is not None else unfit(found.data, found.target)
     if fault:
@@ -80,11 +80,12 @@ def with_contents(key: Key, due_ms: int, item: Item) -> Schedule:
 
 def quarantined(aside: Aside) -> Item:
     """Under its moment, so that it sorts by it, with where it was and why it is here. A member of a bundle becomes a
-    schedule of its own, told from its fellows by its index."""
+    schedule of its own, told from its fellows by its index; its id does not tell its moment, so both are kept."""
     content = aside.content
     sort = content.own_sort if isinstance(content, Schedule) else aside.key.sort
     return {
         **(dict(content) if isinstance(content, dict) else item(content)),
+        **({"id": {"S": content.id}} if isinstance(content, Schedule) else {}),
         **key(QUARANTINE, sort),
         "origin": {"S": aside.key.partition},
         "reason": {"S": aside.reason},
@@ -108,7 +109,7 @@ def failed(report: Report[Any]) -> Item:
     return {**facts, **contents(schedule), "id": {"S": schedule.id}, "due": {"N": str(schedule.due_ms)}}
 
 
-def _key_in_time(item: Item) -> Key:
+def key_in_time(item: Item) -> Key:
     """KeyError or ValueError where the item is none: it is then put aside rather than stopping the feed for ever."""
     found = Key(item["partition"]["S"], item["sort"]["S"])
     digits, mark, _ = found.sort.partition("#")

@@ -10,6 +10,11 @@ from dataclasses import dataclass
 
 from scheduler.schedule import Schedule
 
+NAMES = "names#"
+PARTITIONS = tuple(f"{NAMES}{digit:x}" for digit in range(16))
+BEFORE, BEYOND = " ", "~"
+"""What sorts before every character of a name, and behind them all."""
+
 PENDING = "pending"
 DELIVERED = "delivered"
 FAILED = "failed"
@@ -46,6 +51,15 @@ class Record:
     @property
     def pending(self) -> bool:
         return self.state == PENDING
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Pending records without their data, how many were looked at for them, and where the rest begins."""
+
+    records: list[Record]
+    looked_at: int
+    next_sort: str | None
 
 
 def asked_at(moment_ms: int, place: int = 0) -> int:

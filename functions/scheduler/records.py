@@ -6,19 +6,29 @@ Every change is on condition, and every condition that fails hands back what sta
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from scheduler import items
 from scheduler.answers import code, confirmed
-from scheduler.record import CANCELLED, KEPT_S, PENDING, Record
+from scheduler.record import BEFORE, BEYOND, CANCELLED, KEPT_S, NAMES, PENDING, Names, Record
 from scheduler.schedule import key_of
 
-NAMES = "names#"
-PARTITIONS = tuple(f"{NAMES}{digit:x}" for digit in range(16))
-
 _STATE = {"#state": "state"}
+_OUTLINE: dict[str, Any] = {
+    "ProjectionExpression": "#sort, #id, #due, #state, #asked, #changed, #attempts",
+    "ExpressionAttributeNames": {
+        **_STATE,
+        "#sort": "sort",
+        "#id": "id",
+        "#due": "due",
+        "#asked": "asked",
+        "#changed": "changed",
+        "#attempts": "attempts",
+    },
+}
 _UNLESS_ASKED_LATER = "(attribute_not_exists(#asked) OR #asked < :asked)"
 _UNLESS_THE_SAME = "(attribute_not_exists(#id) OR #id <> :id)"
 _UNLESS_PENDING = "(attribute_not_exists(#state) OR #state <> :pending)"
@@ -114,6 +124,39 @@ class Records:
             ":error": {"S": error},
         }
         return self._change(read, changes, names, values)
+
+    def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]:
+        """The records of these names, with their data or without, and the names that DynamoDB has not got to."""
+        request: dict[str, Any] = {"Keys": [_key(name) for name in names], "ConsistentRead": True}
+        if not whole:
+            request |= _OUTLINE
+        answer = confirmed(self._client.batch_get_item, RequestItems={self._table_name: request})
+        found = [record(item) for item in answer["Responses"].get(self._table_name, [])]
+        left = answer.get("UnprocessedKeys", {}).get(self._table_name, {}).get("Keys", [])
+        return {each.name: each for each in found}, [each["sort"]["S"] for each in left]
+
+    def page(self, partition: str, from_sort: str, prefix: str, from_ms: int, to_ms: int) -> Names:
+        """The pending ones with this prefix that are due from one moment on and before another, without their data."""
+        answer = confirmed(
+            self._client.query,
+            TableName=self._table_name,
+            KeyConditionExpression="#partition = :partition AND #sort BETWEEN :from AND :to",
+            FilterExpression="#state = :pending AND #due >= :from_ms AND #due < :to_ms",
+            ProjectionExpression=_OUTLINE["ProjectionExpression"],
+            ExpressionAttributeNames={**_OUTLINE["ExpressionAttributeNames"], "#partition": "partition"},
+            ExpressionAttributeValues={
+                ":partition": {"S": partition},
+                ":from": {"S": from_sort},
+                ":to": {"S": prefix + BEYOND},
+                ":pending": {"S": PENDING},
+                ":from_ms": {"N": str(from_ms)},
+                ":to_ms": {"N": str(to_ms)},
+            },
+            ConsistentRead=True,
+        )
+        last = answer.get("LastEvaluatedKey")
+        next_sort = last["sort"]["S"] + BEFORE if last else None
+        return Names([record(item) for item in answer["Items"]], answer["ScannedCount"], next_sort)
 
     def _change(self, read: Record, changes: str, names: dict[str, str], values: dict[str, Any]) -> bool:
         try:

@@ -101,6 +101,12 @@ def key_of(schedule_id: str) -> Key:
     return Key(partition, f"{due}#{tail}")
 
 
+def index_of(schedule_id: str) -> int | None:
+    """Of a member in its bundle; None where it is the id of a schedule by itself."""
+    parts = schedule_id.split("-")
+    return int(parts[3]) if len(parts) > 3 else None
+
+
 def sort_from(due_ms: int) -> str:
     """The beginning of every sort key of this moment: before all of them, and after all of earlier ones."""
     return f"{due_ms:0{DUE_DIGITS}d}"

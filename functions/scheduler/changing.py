@@ -1,0 +1,140 @@
+"""Cancel, move and fire: by name as long as it is pending, by id while it is far enough away.
+
+Under a name the record is changed first, on condition that it is as it was read, and its timer set then, as `naming`
+does: a crash in between leaves the timer of before, which finds the record and sets it right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from scheduler import holding, looking, naming, placing
+from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
+from scheduler.inquiry import Inquiry
+from scheduler.looking import Found
+from scheduler.moments import epoch_s
+from scheduler.naming import ROUNDS_MAX
+from scheduler.office import Office
+from scheduler.patience import Patience, ask
+from scheduler.record import CANCELLED, DELIVERED, Record, asked_at
+from scheduler.schedule import random_key
+
+Answer = dict[str, Any]
+
+
+def cancel(inquiry: Inquiry, office: Office, patience: Patience) -> Answer:
+    def unnamed(found: Found) -> Answer:
+        holding.take_out(found, holding.new_holder(office), office, patience)
+        return {"id": found.schedule.id, "state": CANCELLED}
+
+    return _change(inquiry, unnamed, _cancel_record, office, patience)
+
+
+def move(inquiry: Inquiry, office: Office, patience: Patience) -> Answer:
+    inquiry.which()
+    return _move_to(inquiry.due_ms(patience.now_ms()), inquiry, office, patience)
+
+
+def fire(inquiry: Inquiry, office: Office, patience: Patience) -> Answer:
+    return _move_to(patience.now_ms(), inquiry, office, patience)
+
+
+def cancel_record(record: Record, office: Office, patience: Patience) -> bool:
+    """Where it is pending and as it was read. A far timer goes too; one that stays finds nothing."""
+    now_ms = patience.now_ms()
+    asked = max(asked_at(now_ms), record.asked + 1)
+    if not ask(lambda: office.records.cancel(record, asked, now_ms), patience):
+        return False
+    _remove_timer(record, now_ms, office)
+    return True
+
+
+def _move_to(due_ms: int, inquiry: Inquiry, office: Office, patience: Patience) -> Answer:
+    now_ms = patience.now_ms()
+
+    def unnamed(found: Found) -> Answer:
+        return placing.placed(holding.move(found, due_ms, office, patience), now_ms, office)
+
+    def move_record(record: Record, office: Office, patience: Patience) -> Answer | None:
+        return _move_record(record, due_ms, office, patience)
+
+    return _change(inquiry, unnamed, move_record, office, patience)
+
+
+def _change(
+    inquiry: Inquiry,
+    unnamed: Callable[[Found], Answer],
+    of_record: Callable[[Record, Office, Patience], Answer | None],
+    office: Office,
+    patience: Patience,
+) -> Answer:
+    """The id of what has a name stands for that name, as long as it is the one that stands there."""
+    name, schedule_id = inquiry.which()
+    if name:
+        return _under_name(name, None, of_record, office, patience)
+    found = looking.find(schedule_id, office, patience)
+    if found is not None and found.schedule.name is not None:
+        return _under_name(found.schedule.name, schedule_id, of_record, office, patience)
+    now_ms = patience.now_ms()
+    if found is None or not looking.changeable(found.schedule.key, office, now_ms):
+        raise looking.missing(schedule_id, office, now_ms)
+    return unnamed(found)
+
+
+def _under_name(
+    name: str,
+    expected_id: str | None,
+    of_record: Callable[[Record, Office, Patience], Answer | None],
+    office: Office,
+    patience: Patience,
+) -> Answer:
+    for _ in range(ROUNDS_MAX):
+        record = looking.named(name, office, patience)
+        if expected_id is not None and record.id != expected_id:
+            raise looking.replaced(expected_id, record)
+        answer = of_record(record, office, patience)
+        if answer is not None:
+            return answer
+    raise NotConfirmed(f"the name {name!r} is written by others all the time; try again")
+
+
+def _cancel_record(record: Record, office: Office, patience: Patience) -> Answer | None:
+    if record.state != CANCELLED:
+        _pending(record)
+        if not cancel_record(record, office, patience):
+            return None
+    return {"id": record.id, "state": CANCELLED}
+
+
+def _move_record(record: Record, due_ms: int, office: Office, patience: Patience) -> Answer | None:
+    """Under a new id, so that no timer of before is meant any more; all else is kept."""
+    _pending(record)
+    now_ms, keyring = patience.now_ms(), office.keyring
+    key = random_key(due_ms, keyring.partition_count, keyring.randomness)
+    schedule = replace(record.schedule, key=key, due_ms=due_ms)
+    if schedule.expired(now_ms):
+        raise InvalidRequest("by its expires_after it would be dropped at once; wanted: a later moment")
+    new = Record(schedule, max(asked_at(now_ms), record.asked + 1), now_ms)
+    placing.get_ready(schedule, now_ms, office, patience)
+    if not ask(lambda: office.records.put_over(record, new), patience):
+        return None
+    placing.place(naming.timer_of(new), office, patience)
+    _remove_timer(record, now_ms, office)
+    return {**placing.placed(schedule, now_ms, office), "result": "replaced"}
+
+
+def _remove_timer(record: Record, now_ms: int, office: Office) -> None:
+    if record.schedule.due_ms - now_ms > office.reach_ms:
+        naming.remove(naming.timer_of(record), office.table)
+
+
+def _pending(record: Record) -> None:
+    """What came out is too late to change; of what did not, nothing is left to change."""
+    if record.pending:
+        return
+    past = f"{record.id}, the last under the name {record.name!r}, is {record.state} since {epoch_s(record.changed_ms)}"
+    if record.state == DELIVERED:
+        raise OnItsWay(past)
+    raise NotFound(f"{past}; a new schedule may take the name")

@@ -1,0 +1,144 @@
+"""What could not be released, as it lies in the table.
+
+Failures lie by the day, and are kept for 90 of them. What a feed put aside lies under the moment that it was due, and
+comes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from scheduler import cursor
+from scheduler.inquiry import DAWN_MS, Inquiry
+from scheduler.items import FAILED, FAILED_KEPT_S, QUARANTINE
+from scheduler.looking import target_as_sent
+from scheduler.moments import epoch_s
+from scheduler.office import Failure, Failures, Office
+from scheduler.patience import Patience, ask
+from scheduler.schedule import key_of, sort_from
+
+LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
+DAY_MS = 86_400_000
+CLOCKS_MS = 60_000
+"""How far the clock that wrote a failure may be ahead of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawer:
+    """A part of the table where failures lie, and from where to where it is to be read."""
+
+    partition: str
+    from_sort: str
+    to_sort: str
+
+
+def failures(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+    """In the order in which they failed."""
+    span, limit = inquiry.span(), inquiry.limit(LIMIT_DEFAULT, LIMIT_MAX)
+    place = _place(inquiry.fields.get("next"))
+    found: list[Failure] = []
+    for _, page in pages(drawers(span, patience.now_ms() + CLOCKS_MS, place), limit + 1, office, patience):
+        found += page.failures
+        if len(found) > limit:
+            break
+    more = len(found) > limit
+    return {
+        "failures": [_shown(each) for each in found[:limit]],
+        "next": cursor.written("failures", *found[limit - 1].key) if more else None,
+    }
+
+
+def pages(
+    each_drawer: Iterator[Drawer], items_max: int, office: Office, patience: Patience
+) -> Iterator[tuple[Drawer, Failures]]:
+    """Page by page, each with the drawer from where that began."""
+    for drawer in each_drawer:
+        rest: Drawer | None = drawer
+        while rest is not None:
+            page = _page(rest, items_max, None, office, patience)
+            yield rest, page
+            rest = replace(rest, from_sort=page.next_sort) if page.next_sort is not None else None
+
+
+def drawers(span: tuple[int, int], until_ms: int, place: tuple[str, str] | None = None) -> Iterator[Drawer]:
+    """From the place on. Of the days those that are kept, and nothing that failed later than `until_ms`."""
+    from_ms, to_ms = span
+    first_ms = max(from_ms, until_ms - FAILED_KEPT_S * 1000 - DAY_MS)
+    last_ms = min(to_ms, until_ms)
+    first, last = _day_of(first_ms), _day_of(last_ms)
+    days = [_partition_of(first + timedelta(days=number)) for number in range((last - first).days + 1)]
+    bounds = [*((day, first_ms, last_ms) for day in days), (QUARANTINE, from_ms, to_ms)]
+    at, sort = place or ("", "")
+    for partition, begin_ms, end_ms in bounds:
+        if partition < at:  # A day sorts before a later one, and each before the quarantine.
+            continue
+        from_sort, to_sort = sort_from(begin_ms), sort_from(end_ms)
+        if partition == at:
+            from_sort = max(from_sort, sort)
+        if from_sort < to_sort:
+            yield Drawer(partition, from_sort, to_sort)
+
+
+def of_id(schedule_id: str, office: Office, patience: Patience) -> list[Failure]:
+    """Where it was put aside, or on the days since it was due, side by side."""
+    aside = ask(lambda: office.catalogue.quarantined(schedule_id), patience)
+    if aside is not None:
+        return [aside]
+
+    def of_day(drawer: Drawer) -> list[Failure]:
+        rest: Drawer | None = drawer
+        found: list[Failure] = []
+        while rest is not None:
+            page = _page(rest, None, schedule_id, office, patience)
+            found += page.failures
+            rest = replace(rest, from_sort=page.next_sort) if page.next_sort is not None else None
+        return found
+
+    until_ms = patience.now_ms() + CLOCKS_MS
+    since_ms = max(DAWN_MS, key_of(schedule_id).due_ms - DAY_MS)
+    days = [each for each in drawers((since_ms, max(since_ms, until_ms)), until_ms) if each.partition != QUARANTINE]
+    return [failure for found in office.crew.run(of_day, days) for failure in found]
+
+
+def _page(
+    drawer: Drawer, items_max: int | None, schedule_id: str | None, office: Office, patience: Patience
+) -> Failures:
+    bounds = drawer.partition, drawer.from_sort, drawer.to_sort
+    return ask(lambda: office.catalogue.failures(*bounds, items_max, schedule_id), patience)
+
+
+def _day_of(moment_ms: int) -> date:
+    return datetime.fromtimestamp(moment_ms / 1000, UTC).date()
+
+
+def _partition_of(day: date) -> str:
+    return f"{FAILED}{day.isoformat()}"
+
+
+def _place(value: object) -> tuple[str, str] | None:
+    """Right behind the last one that was shown."""
+    place = cursor.read(value, "failures", str, str)
+    if place is None:
+        return None
+    partition, sort = place
+    if not cursor.is_sort(sort):
+        raise cursor.refused(value)
+    return partition, sort + " "
+
+
+def _shown(failure: Failure) -> dict[str, Any]:
+    """When something was put aside is not known, and its reason is all that there is to say."""
+    schedule, aside = failure.schedule, failure.failed_ms is None
+    return {
+        "id": None if schedule is None else schedule.id,
+        "name": None if schedule is None else schedule.name,
+        "timestamp": None if schedule is None else epoch_s(schedule.due_ms),
+        "failed": None if failure.failed_ms is None else epoch_s(failure.failed_ms),
+        "reason": "quarantined" if aside else failure.reason,
+        "error": failure.reason if aside else failure.error,
+        "attempts": failure.attempts,
+        "target": None if schedule is None else target_as_sent(schedule.target),
+    }

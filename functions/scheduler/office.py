@@ -1,0 +1,129 @@
+"""What the operations of the manage function work with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from scheduler import naming, partitions
+from scheduler.bundle import Bundle
+from scheduler.crew import Crew
+from scheduler.errors import NotConfirmed
+from scheduler.keying import Keyring
+from scheduler.outcome import Outcome
+from scheduler.patience import Patience
+from scheduler.record import Names, Record
+from scheduler.schedule import Key, Schedule
+from scheduler.sending import Queues
+
+BATCH_WHOLE_MAX = 25
+"""Records with their data are up to 400 KB each; so many are less than the 16 MB that one answer may hold."""
+BATCH_OUTLINES_MAX = 100
+"""Amazon DynamoDB, "quotas": keys in one BatchGetItem."""
+
+DONE, BUSY, GONE = "done", "busy", "gone"
+"""What became of a conditional write: done; another call holds the item; it is not there as it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What lies in a part of a partition in the order of the keys, and where the rest of it begins."""
+
+    things: list[Schedule | Bundle]
+    next_sort: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The same without data: moments, those of timers with names and ids, and bundles, which only unpacked tell."""
+
+    dues_ms: list[int]
+    timers: list[tuple[int, str, str]]
+    bundles: list[Bundle]
+    next_sort: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What could not be released: a failed delivery, or what was put aside."""
+
+    key: Key
+    schedule: Schedule | None
+    """None where it is none that could be read."""
+    reason: str
+    error: str = ""
+    attempts: int | None = None
+    failed_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    failures: list[Failure]
+    next_sort: str | None
+
+
+class Records(naming.Records, Protocol):
+    def put_over(self, read: Record, new: Record) -> bool: ...
+    def cancel(self, read: Record, asked: int, now_ms: int) -> bool: ...
+    def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]: ...
+    def page(self, partition: str, from_sort: str, prefix: str, from_ms: int, to_ms: int) -> Names: ...
+
+
+class Table(naming.Table, partitions.Table, Protocol):
+    def put(self, things: Sequence[Any]) -> Outcome[Any]: ...
+    def delete(self, keys: Sequence[Key]) -> Outcome[Key]: ...
+
+
+class Catalogue(Protocol):
+    def get(self, key: Key) -> Schedule | Bundle | None: ...
+    def stretch(
+        self, partition: str, from_sort: str, to_sort: str, bundles_only: bool, limit: int | None
+    ) -> Stretch: ...
+    def outline(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool) -> Outline: ...
+    def hold(self, read: Schedule | Bundle, holder: str, now_ms: int, ends_ms: int) -> str: ...
+    def let_go(self, key: Key, holder: str) -> None: ...
+    def take_out(self, read: Schedule | Bundle, kept: Bundle | None, holder: str, now_ms: int) -> str: ...
+    def quarantined(self, schedule_id: str) -> Failure | None: ...
+    def failures(
+        self, partition: str, from_sort: str, to_sort: str, limit: int | None, schedule_id: str | None = None
+    ) -> Failures: ...
+
+
+@dataclass(frozen=True)
+class Office:
+    records: Records
+    table: Table
+    catalogue: Catalogue
+    memory: partitions.Memory
+    queues: Queues
+    crew: Crew
+    keyring: Keyring
+    reach_ms: int
+
+    def partitions(self, patience: Patience) -> list[str]:
+        """All that may hold schedules."""
+        return [str(number) for number in partitions.to_feed(self.table, self.keyring.partition_count, patience)]
+
+    def standing(self, names: Sequence[str], whole: bool, patience: Patience) -> dict[str, Record]:
+        """The records of these names, as far as there are any; NotConfirmed where not all could be read."""
+        found: dict[str, Record] = {}
+        each_name, step = list(dict.fromkeys(names)), BATCH_WHOLE_MAX if whole else BATCH_OUTLINES_MAX
+        for start in range(0, len(each_name), step):
+            found |= self._batch(each_name[start : start + step], whole, patience)
+        return found
+
+    def _batch(self, names: list[str], whole: bool, patience: Patience) -> dict[str, Record]:
+        found: dict[str, Record] = {}
+        for tries in range(1, patience.tries_max + 1):
+            why = "UnprocessedKeys"
+            try:
+                more, names = self.records.batch(names, whole)
+                found |= more
+            except NotConfirmed as failure:
+                why = str(failure)
+            if not names:
+                break
+            if not patience.pause(tries):
+                raise NotConfirmed(f"records could not be read: {why}")
+        return found

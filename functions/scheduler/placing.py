@@ -1,0 +1,45 @@
+"""Put a schedule where it waits for its moment: in its queue where that is near, else in the table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scheduler import moments
+from scheduler.errors import InvalidRequest, NotConfirmed
+from scheduler.office import Office
+from scheduler.outcome import Outcome
+from scheduler.patience import Patience, insist
+from scheduler.schedule import Schedule
+from scheduler.sending import Parcel, send
+
+
+def is_near(schedule: Schedule, now_ms: int, office: Office) -> bool:
+    return schedule.due_ms - now_ms <= office.reach_ms
+
+
+def get_ready(schedule: Schedule, now_ms: int, office: Office, patience: Patience) -> None:
+    """What has to be so before anything is written for a far one: whoever feeds knows of its partition."""
+    if not is_near(schedule, now_ms, office):
+        remembered = office.memory.make_sure(office.keyring.partition_count, patience)
+        if not remembered.done:
+            raise NotConfirmed(f"AWS did not confirm it in time ({remembered.why}); try again")
+
+
+def place(schedule: Schedule, office: Office, patience: Patience) -> None:
+    """Confirmed, or NotConfirmed."""
+    outcome: Outcome[Any]
+    if is_near(schedule, patience.now_ms(), office):
+        outcome = send(Parcel(office.queues.url_of(schedule), [schedule]), office.queues, patience)
+    else:
+        outcome = insist(office.table.put, [schedule], patience)
+    if outcome.refused:
+        raise InvalidRequest(f"the queue does not take it: {outcome.refused[0][1]}")
+    if not outcome.done:
+        why = outcome.closed[0][1] if outcome.closed else outcome.why
+        raise NotConfirmed(f"AWS did not confirm it in time ({why}); try again")
+
+
+def placed(schedule: Schedule, now_ms: int, office: Office) -> dict[str, Any]:
+    """The answer of the schedule function, too."""
+    state = "queued" if is_near(schedule, now_ms, office) else "stored"
+    return {"id": schedule.id, "timestamp": moments.epoch_s(schedule.due_ms), "state": state}

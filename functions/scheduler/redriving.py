@@ -1,0 +1,134 @@
+"""Schedule again what could not be released: one, or all that failed in a time.
+
+It is due now, or at random within a spread, and keeps its id, by which a receiver tells a repeat, unless it has a name
+or is due beyond the reach. First it is scheduled, then its failure is deleted: a crash in between repeats it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from scheduler import cursor, failed, log, naming, placing
+from scheduler.errors import InvalidRequest, NotConfirmed, NotFound
+from scheduler.failed import DAY_MS, Drawer
+from scheduler.inquiry import Inquiry
+from scheduler.limits import DUE_MS_MAX
+from scheduler.naming import Wanted
+from scheduler.office import Failure, Office
+from scheduler.outcome import Outcome
+from scheduler.patience import Patience, insist
+from scheduler.record import asked_at
+from scheduler.schedule import Schedule, random_key
+
+STEP_MAX = 100
+"""Redriven at once: what a crash can repeat."""
+SPREAD_MS_MAX = 30 * DAY_MS
+
+
+def redrive(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+    spread_ms = inquiry.duration_ms("spread", 0, SPREAD_MS_MAX, 0)
+    if "id" in inquiry.fields:
+        others = [field for field in ("from", "to", "next") if field in inquiry.fields]
+        if others:
+            raise InvalidRequest(f"id and {others[0]} are both given; wanted: one failure, or those of a time")
+        return _redrive_one(inquiry.id() or "", spread_ms, office, patience)
+    if "from" not in inquiry.fields or "to" not in inquiry.fields:
+        raise InvalidRequest("id is missing, and so is from or to; wanted: an id, or both of the others")
+    return _redrive_all(inquiry, spread_ms, office, patience)
+
+
+def _redrive_one(schedule_id: str, spread_ms: int, office: Office, patience: Patience) -> dict[str, Any]:
+    found = failed.of_id(schedule_id, office, patience)
+    if not found:
+        raise NotFound(f"{schedule_id} is not among the failures that are kept")
+    outcome = _again(found[-1:], spread_ms, office, patience)
+    if outcome.left:
+        raise NotConfirmed(f"AWS did not confirm it in time ({outcome.why}); try again")
+    if outcome.refused:
+        raise InvalidRequest(f"{schedule_id} {outcome.refused[0][1]}")
+    insist(office.table.delete, [each.key for each in found[:-1]], patience)  # It has failed more than once.
+    return _answer(outcome, None)
+
+
+def _redrive_all(inquiry: Inquiry, spread_ms: int, office: Office, patience: Patience) -> dict[str, Any]:
+    """Step by step until patience ends. What cannot be scheduled again is left where it is, and counted.
+
+    Only what had failed when the first call began: what fails anew meanwhile would go round for ever.
+    """
+    span, (partition, sort, begun_ms) = inquiry.span(), _place(inquiry.fields.get("next"), patience.now_ms())
+    total: Outcome[Failure] = Outcome()
+    begun = False
+    for drawer, page in failed.pages(failed.drawers(span, begun_ms, (partition, sort)), STEP_MAX, office, patience):
+        if begun and patience.over():
+            return _answer(total, _next(drawer, begun_ms))
+        outcome = _again(page.failures, spread_ms, office, patience)
+        total.add(outcome)
+        begun = begun or bool(page.failures)
+        if outcome.left and not total.done:
+            raise NotConfirmed(f"AWS did not confirm a single one in time ({total.why}); try again")
+        if outcome.left:
+            return _answer(total, _next(drawer, begun_ms))
+    return _answer(total, None)
+
+
+def _answer(total: Outcome[Failure], next_place: str | None) -> dict[str, Any]:
+    return {"redriven": len(total.done), "left": len(total.refused), "next": next_place}
+
+
+def _next(drawer: Drawer, begun_ms: int) -> str:
+    return cursor.written("redrive", drawer.partition, drawer.from_sort, begun_ms)
+
+
+def _place(value: object, now_ms: int) -> tuple[str, str, int]:
+    partition, sort, begun_ms = cursor.read(value, "redrive", str, str, int) or ("", "", now_ms)
+    if value is not None and not (cursor.is_sort(sort) and cursor.is_moment(begun_ms)):
+        raise cursor.refused(value)
+    return partition, sort, begun_ms
+
+
+def _again(found: Sequence[Failure], spread_ms: int, office: Office, patience: Patience) -> Outcome[Failure]:
+    """Schedule them, side by side, then delete the failures of those that are confirmed."""
+
+    def one(failure: Failure) -> Outcome[Failure]:
+        if patience.over():
+            return Outcome(left=[failure], why="time is over")
+        if failure.schedule is None:
+            return Outcome(refused=[(failure, "is none that can be read, so it cannot be scheduled again")])
+        try:
+            refusal = _schedule(failure, failure.schedule, spread_ms, office, patience)
+        except NotConfirmed as reason:
+            return Outcome(left=[failure], why=str(reason))
+        except InvalidRequest as reason:
+            return Outcome(refused=[(failure, f"cannot be scheduled again: {reason}")])
+        return Outcome(refused=[(failure, refusal)]) if refusal else Outcome(done=[failure])
+
+    total: Outcome[Failure] = Outcome()
+    for outcome in office.crew.run(one, found):
+        total.add(outcome)
+    deleted = insist(office.table.delete, [each.key for each in total.done], patience)
+    if deleted.left:  # They are scheduled again all the same, and would be once more.
+        log.outcome("not deleted", failures=len(deleted.left), why=deleted.why)
+    return total
+
+
+def _schedule(failure: Failure, old: Schedule, spread_ms: int, office: Office, patience: Patience) -> str:
+    """Nothing, or why it is left as it is."""
+    keyring, now_ms = office.keyring, patience.now_ms()
+    if old.name is not None and failure.failed_ms is None:  # A timer: whoever it wakes looks at its record.
+        placing.place(replace(old, due_ms=now_ms), office, patience)
+        return ""
+    due_ms = min(DUE_MS_MAX, now_ms + round(spread_ms * keyring.randomness.random()))
+    new = replace(old, due_ms=due_ms)
+    if old.name is not None or not placing.is_near(new, now_ms, office):
+        key = random_key(due_ms, keyring.partition_count, keyring.randomness)
+        new = replace(new, key=key, index=None)
+    placing.get_ready(new, now_ms, office, patience)
+    if old.name is None:
+        placing.place(new, office, patience)
+        return ""
+    named = naming.register(Wanted(new, asked_at(now_ms), if_exists="keep"), office.records, patience, office.reach_ms)
+    if named.timer is not None:
+        placing.place(named.timer, office, patience)
+    return f"has the name {old.name!r}, under which {named.schedule.id} is pending" if named.result == "kept" else ""

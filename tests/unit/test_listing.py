@@ -1,0 +1,177 @@
+"""List: in order of time, and nothing left out or twice, whatever is written between two pages."""
+
+import base64
+import json
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fakes import NOON_MS, Clock, schedule
+from offices import FAR_MS, FakeCatalogue, FakeRecords, bundles, entries, named, office
+from scheduler import inquiry, listing, managing
+from scheduler.errors import InvalidRequest, NotConfirmed
+from scheduler.schedule import sort_from
+
+
+def ask(where, clock=None, **fields):
+    asked = inquiry.read({"operation": "list", **fields}, managing.FIELDS)
+    return listing.list_(asked, where, (clock or Clock()).patience())
+
+
+def every_page(where, between=lambda: None, **fields):
+    """All pages, with something done between each two."""
+    pages, cursor = [], {}
+    for _ in range(2_000):
+        answer = ask(where, **fields, **cursor)
+        pages.append(answer["schedules"])
+        if answer["next"] is None:
+            return pages
+        cursor = {"next": answer["next"]}
+        between()
+    raise AssertionError("it never ends")
+
+
+def ids(pages):
+    return [each["id"] for page in pages for each in page]
+
+
+def order(each):
+    return (each.due_ms, each.key.sort, each.key.partition, each.index or 0)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    partition_count=st.sampled_from([1, 2, 5, 16]),
+    limit=st.integers(1, 40),
+    page_items=st.sampled_from([1, 3, 10, 1_000]),
+    spread_ms=st.sampled_from([1, 50, 5_000, 200_000, 10_000_000]),
+)
+def test_nothing_is_left_out_or_shown_twice(seed, partition_count, limit, page_items, spread_ms):
+    """Single ones and bundles, at random and at the same moments, with others written and deleted between the pages."""
+    rng = random.Random(seed)
+    catalogue = FakeCatalogue(page_items)
+
+    def batch():
+        alone = [
+            schedule(rng.getrandbits(60), FAR_MS + rng.randrange(spread_ms), str(rng.randrange(partition_count)))
+            for _ in range(rng.randrange(30))
+        ]
+        dues_ms = [FAR_MS + rng.randrange(spread_ms) for _ in range(rng.randrange(40))]
+        return [*alone, *bundles(rng, dues_ms, partition_count)]
+
+    stays = [*batch(), *batch()]
+    passing = batch()
+    catalogue.add(*stays, *passing)
+
+    def between():
+        for each in passing:
+            catalogue.items.pop(each.key, None)
+        passing[:] = batch()
+        catalogue.add(*passing)
+
+    from_ms, to_ms = FAR_MS + spread_ms // 5, FAR_MS + spread_ms - spread_ms // 7
+    shown = ids(
+        every_page(
+            office(catalogue, None, partition_count),
+            between,
+            limit=limit,
+            **{"from": from_ms / 1000, "to": to_ms / 1000},
+        )
+    )
+    lasting = sorted((each for thing in stays for each in entries(thing)), key=order)
+    expected = [each.id for each in lasting if from_ms <= each.due_ms < to_ms]
+    assert expected == [each for each in shown if each in set(expected)]
+    assert len(set(shown)) == len(shown)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32), limit=st.integers(1, 30), page_items=st.sampled_from([2, 1_000]))
+def test_without_writes_pages_are_full_and_in_order(seed, limit, page_items):
+    """Every page but the last has as many as asked for, and together they are sorted."""
+    rng, catalogue = random.Random(seed), FakeCatalogue(page_items)
+    catalogue.add(*(schedule(number, FAR_MS + rng.randrange(100_000), str(number % 4)) for number in range(50)))
+    catalogue.add(*bundles(rng, [FAR_MS + rng.randrange(100_000) for _ in range(90)], 4))
+    pages = every_page(office(catalogue), limit=limit)
+    everything = sorted((each for thing in catalogue.items.values() for each in entries(thing)), key=order)
+    assert [each.id for each in everything] == ids(pages)
+    assert {limit} >= {len(page) for page in pages[:-1]}
+
+
+def test_a_million_at_one_moment_are_not_read_anew_for_every_page():
+    """What sorts before the last one shown is not looked at again."""
+    catalogue = FakeCatalogue()
+    catalogue.add(*(schedule(number, FAR_MS, str(number % 4)) for number in range(2_000)))
+    pages = every_page(office(catalogue), limit=100)
+    assert 20 == len(pages)
+    assert catalogue.reads <= 20 * 4 * 3
+
+
+def test_a_timer_shows_what_it_wakes_and_only_that():
+    """With the data of its record, cut; of a replaced, delivered or forgotten one nothing is shown."""
+    catalogue, records = FakeCatalogue(), FakeRecords(batch_max=3)
+    for number in range(200):
+        name = f"n/{number // 2 if number % 2 else number}"
+        timer, record = named(number, name, timer_only=number % 2 == 1)
+        catalogue.add(timer)
+        if number % 2 == 0 and number % 10:
+            records.records[name] = record
+    shown = [each for page in every_page(office(catalogue, records), limit=7) for each in page]
+    assert [f"n/{number}" for number in range(0, 200, 2) if number % 10] == [each["name"] for each in shown]
+    assert {256} == {len(each["data"]) for each in shown}
+    assert {"stored"} == {each["state"] for each in shown}
+
+
+def test_what_is_near_is_noted():
+    """Unnamed ones within reach are in their queues: the answer says so where that matters."""
+    where = office(FakeCatalogue())
+    assert "note" in ask(where)
+    assert "note" in ask(where, **{"from": NOON_MS / 1000 + 900})
+    assert "note" not in ask(where, **{"from": NOON_MS / 1000 + 901})
+
+
+def test_an_end_of_time_in_the_middle_is_told():
+    """More bundles in a minute than can be read in time: no page that may lack something is handed out."""
+    catalogue, clock = FakeCatalogue(items_max=1), Clock()
+    catalogue.add(*bundles(random.Random(1), [FAR_MS + number for number in range(2_000)], 1))
+    patience = clock.patience()
+    clock.sleep(20)
+    asked = inquiry.read({"operation": "list", "limit": 1}, managing.FIELDS)
+    with pytest.raises(NotConfirmed, match="ask for less"):
+        listing.list_(asked, office(catalogue, None, 1), patience)
+
+
+def cursor_of(value):
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        5,
+        "",
+        "x",
+        "é",
+        "A" * 100_000,
+        cursor_of("list"),
+        cursor_of([]),
+        cursor_of([[]]),
+        cursor_of(["names", 5, "x"]),
+        cursor_of(["list", 5, f"{sort_from(5)}#x", "0"]),
+        cursor_of(["list", True, f"{sort_from(5)}#x", "0", 1]),
+        cursor_of(["list", -1, f"{sort_from(5)}#x", "0", 1]),
+        cursor_of(["list", 10**30, f"{sort_from(5)}#x", "0", 1]),
+        cursor_of(["list", 5, "", "0", 1]),
+        cursor_of(["list", 5, f"{sort_from(5)}#\ud800", "0", 1]),
+        cursor_of(["list", 5, f"{sort_from(5)}#" + "x" * 2_000, "0", 1]),
+        cursor_of(["list", 5, f"{sort_from(5)}#x", "names#0", 1]),
+        base64.urlsafe_b64encode(b"[" * 30_000).decode(),
+        base64.urlsafe_b64encode(b"\xff").decode(),
+    ],
+)
+def test_a_cursor_that_is_none_of_ours_is_refused(value):
+    """Whoever has it may have changed it."""
+    with pytest.raises(InvalidRequest, match=r"next is .*; wanted: the next of the answer before"):
+        ask(office(FakeCatalogue()), next=value)
