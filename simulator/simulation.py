@@ -180,7 +180,7 @@ class Simulation:
             at_us = begin_us + round(draw.choice((0.0, draw.uniform(0, 5), draw.uniform(0, 600))) * US)
             if ahead_s < 7200 and draw.random() < 0.4:
                 at_us = max(begin_us, focus_us + round(draw.uniform(-2.5, 0.5) * US))
-            if "ManageFunction" in self.cloud.template.outputs and draw.random() < 0.3:
+            if draw.random() < 0.3 and "ManageFunction" in self.cloud.template.outputs:
                 self._plan_change(draw, names, at_us, focus_us)
             else:
                 self._plan_named(draw, names, at_us, focus_us)
