@@ -78,6 +78,8 @@ class Names:
     heralds: dict[str, list[Herald]] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     """Ids of which a failure is kept in the table."""
+    moved_ids: set[str] = field(default_factory=set)
+    """Which came from a move, not from a request."""
     closed: list[tuple[int, str]] = field(default_factory=list)
     interval_s: int = 600
     reach_s: int = 900
@@ -116,6 +118,8 @@ class Names:
             before.over_us, turn.replaces = now_us, before.state == PENDING
             tags += [before.wish.tag] if turn.replaces and before.wish is not wish else []
         turns.append(turn)
+        if "ManageFunction" in call.process.name:
+            self.moved_ids.add(turn.id)
         wish.dues[turn.id] = turn.due_ms
         instead = f" instead of {before.id}" if before is not None and turn.replaces else ""
         self.chronicle.add(now_us, call.process.name, f"writes {turn.id} under {name}{instead}", tags)
@@ -259,6 +263,17 @@ class Names:
             self.breach(1, turn.wish.tag if turn else "", f"{result['id']} is said to stand under {name}: {result}")
         else:
             turn.promised_us, turn.own = turn.promised_us or self._timeline.now_us, True
+
+    def denied(self, name: str, error: str, asked_us: int) -> None:
+        """A caller heard that there is nothing to change, though one had been promised and waits still."""
+        turns = self.turns.get(name, [])
+        if not turns or error not in ("NotFound", "OnItsWay"):
+            return
+        turn = turns[-1]
+        if turn.promised_us is not None and turn.promised_us < asked_us and turn.state == PENDING:
+            self.breach(
+                6, turn.wish.tag, f"{turn.id} is pending, and {error} is what a caller hears who would change it"
+            )
 
     def _standing(self, name: str, schedule_id: str) -> Turn | None:
         return next((turn for turn in reversed(self.turns.get(name, [])) if turn.id == schedule_id), None)

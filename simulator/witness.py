@@ -27,7 +27,7 @@ from simulator.names import Names
 from simulator.storm import SKEW_US_MAX, Storm
 from simulator.workload import Sent, Wish, due_of
 
-OWN_ERRORS = ("InvalidSchedule", "NotConfirmed", "PartitionBusy")
+OWN_ERRORS = ("InvalidSchedule", "NotConfirmed", "PartitionBusy", "InvalidRequest", "NotFound", "OnItsWay")
 """What a function may raise. Anything else is a fault of ours."""
 
 GRACE_S = 240
@@ -285,7 +285,7 @@ class Witness(Watcher):
             self._timeline.now_us, call.process.name, f"sends {schedule_id} with {delay_s} s to go{again}", [tag]
         )
         self._check_content(wish, queue, message)
-        self._check_moment(wish, sent, due_of(message))
+        self._check_moment(wish, schedule_id, sent, due_of(message))
         if wish.name is not None:
             self.names.released(wish, schedule_id, sent, message)
 
@@ -305,7 +305,7 @@ class Witness(Watcher):
         if due_of(message) != wanted_ms:
             self.breach(2, wish.tag, f"it says that it is due at {due_of(message)} instead of {wanted_ms}")
 
-    def _check_moment(self, wish: Wish, sent: Sent, due_ms: int) -> None:
+    def _check_moment(self, wish: Wish, schedule_id: str, sent: Sent, due_ms: int) -> None:
         """By the clock of the sender: never early, and the delay as short as whole seconds allow."""
         skew_us = sent.call.process.skew_us
         due_us = due_ms * 1000
@@ -317,7 +317,8 @@ class Witness(Watcher):
         over_us = sent.visible_us + skew_us - max(due_us, begun_us) - way_us
         if over_us > US + 1000:  # The functions' clock shows whole milliseconds.
             self.breach(3, wish.tag, f"its delay is {over_us / US:.3f} s too long at the time of the call")
-        if wish.expires_ms is not None and begun_us // 1000 > wish.expires_ms + EXPIRY_SLACK_MS:
+        expires_ms = wish.expires_of(schedule_id)
+        if expires_ms is not None and begun_us // 1000 > expires_ms + EXPIRY_SLACK_MS:
             self.breach(3, wish.tag, "it comes out though it had expired")
 
     def _reported(self, queue: str, message: Message) -> None:
@@ -334,7 +335,8 @@ class Witness(Watcher):
             return
         wish.expired[schedule["id"]] = self._timeline.now_us
         self.chronicle.add(self._timeline.now_us, "failure queue", f"hears that {schedule['id']} expired", [wish.tag])
-        if wish.expires_ms is None or self._timeline.now_us // 1000 + SKEW_US_MAX // 1000 <= wish.expires_ms:
+        expires_ms = wish.expires_of(schedule["id"])
+        if expires_ms is None or self._timeline.now_us // 1000 + SKEW_US_MAX // 1000 <= expires_ms:
             self.breach(1, wish.tag, "it was dropped as expired, and had not")
 
     def _failed(self, wish: Wish, schedule_id: str, error: str) -> None:
@@ -451,7 +453,7 @@ class Witness(Watcher):
 
     def _check_twins(self, wish: Wish) -> None:
         """The same request with the same token has one id; a repeat across a change of PartitionCount may have two."""
-        ids = sorted({*wish.accepted, *wish.stored, *wish.sends})
+        ids = sorted({*wish.accepted, *wish.stored, *wish.sends} - self.names.moved_ids)
         if wish.repeatable and len(ids) > 1 and not self.partitions_changed:
             self.breach(1, wish.tag, f"one request with one token has become {', '.join(ids)}")
 

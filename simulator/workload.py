@@ -107,6 +107,12 @@ class Wish:
             return self.due_ms
         return key_due_ms(schedule_id)
 
+    def expires_of(self, schedule_id: str) -> int | None:
+        """It moves with the moment."""
+        if self.expires_ms is None:
+            return None
+        return self.due_of(schedule_id) + round(self.request["expires_after"] * 1000)
+
     def settled(self, schedule_id: str) -> bool:
         return any(schedule_id in fates for fates in (self.sends, self.aside, self.expired, self.failed))
 
@@ -128,6 +134,7 @@ class Names(Protocol):
     def refused(self, wish: Wish) -> bool: ...
     def cancelled(self, name: str, schedule_id: str) -> None: ...
     def moved(self, name: str, result: dict[str, Any]) -> None: ...
+    def denied(self, name: str, error: str, asked_us: int) -> None: ...
 
 
 @dataclass
@@ -280,6 +287,7 @@ class Callers:
         process = Outsider(f"caller {self._count}")
         event = {"operation": change.operation, "name": change.name, **change.more}
         self._note(process, f"wants {json.dumps(event)}", [])
+        asked_us = self._cloud.timeline.now_us
         function, payload = self._cloud.output("ManageFunction"), json.dumps(event).encode()
         try:
             answer = self._cloud.client("lambda", process).invoke(FunctionName=function, Payload=payload)
@@ -289,8 +297,8 @@ class Callers:
         content = json.loads(answer["Payload"].read())
         self._note(process, f"hears {str(content)[:160]}", [])
         if answer.get("FunctionError"):
-            return
-        if change.operation == "cancel":
+            self._names.denied(change.name, content["errorType"], asked_us)
+        elif change.operation == "cancel":
             self._names.cancelled(change.name, content["id"])
         else:
             self._names.moved(change.name, content)
