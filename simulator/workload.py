@@ -111,7 +111,8 @@ class Wish:
         """It moves with the moment."""
         if self.expires_ms is None:
             return None
-        return self.due_of(schedule_id) + round(self.request["expires_after"] * 1000)
+        after_ms: int = round(self.request["expires_after"] * 1000)
+        return self.due_of(schedule_id) + after_ms
 
     def settled(self, schedule_id: str) -> bool:
         return any(schedule_id in fates for fates in (self.sends, self.aside, self.expired, self.failed))
