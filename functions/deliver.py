@@ -8,6 +8,8 @@ from scheduler.hearers import Hearers
 from scheduler.outlets import Outlets
 from scheduler.queues import Queues
 from scheduler.records import Records
+from scheduler.resting import Resting
+from scheduler.secrets import Secrets
 from scheduler.table import Table
 
 CREW_WIDTH = 10  # A batch side by side: each waits for its own moment.
@@ -27,8 +29,13 @@ def client_of(service: str) -> Any:
     return sqs if service == "sqs" else outside.client(service, CREW_WIDTH)
 
 
-def no_webhooks() -> Any:
-    raise NotImplementedError
+def webhooks() -> Any:
+    """Made at the start where there are any, so that the first one is on time."""
+    if settings.webhook_hosts is None:
+        return None
+    keys = outside.client("secretsmanager", 1) if settings.webhook_secret_arn else None
+    secrets = Secrets(keys, settings.webhook_secret_arn, outside.clock)
+    return outside.webhooks(settings.webhook_hosts, secrets, outside.clock)
 
 
 queues = Queues(
@@ -39,9 +46,10 @@ post = delivering.Post(
     table=table,
     queues=queues,
     tell=Hearers(client_of, settings.output_queue_url).tell,
-    outlets=Outlets(client_of, settings.output_queue_url, no_webhooks),
+    outlets=Outlets(client_of, settings.output_queue_url, webhooks()),
     crew=outside.crew(CREW_WIDTH),
     memory=partitions.Memory(table),
+    resting=Resting(),
     reach_ms=settings.reach_ms,
 )
 

@@ -33,6 +33,9 @@ STRENGTHS = (0.0, 0.01, 0.03, 0.1)
 KIND_CHANCE = 0.6
 CRASH_SHARE = 0.3
 """Crashes are rarer than other faults: a process that dies at every tenth call gets nothing done."""
+DOUBLED_MAX = 8
+"""Events of one run that are invoked twice. Without a bound those that double and invoke themselves would become
+thousands, and each of them would be a repeat."""
 
 THROTTLES = {
     "dynamodb": ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"),
@@ -71,6 +74,7 @@ class Storm:
     skewed: bool = False
     leases_throttled: bool = False
     """The one hash key that all leases have is too hot to be written."""
+    doubled: int = 0
     counted: Counter[str] = field(default_factory=Counter)
     tell: Callable[[str, str], None] = lambda who, what: None
 
@@ -188,7 +192,10 @@ class Storm:
     def copies(self, event: Event) -> int:
         if self._strikes("lost"):
             return 0
-        return 2 if self._strikes("doubled") else 1
+        if self.doubled >= DOUBLED_MAX or not self._strikes("doubled"):
+            return 1
+        self.doubled += 1
+        return 2
 
     def ticks(self, moment_us: int) -> list[float]:
         """A missed tick is made up by the next one, a late one comes minutes later, and one in a while comes twice."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from scheduler.bundle import span_ms_max
 from scheduler.limits import LEAD_S_MAX, PARTITIONS_MAX, SQS_DELAY_S_MAX
 from scheduler.targets import Listed
+
+if TYPE_CHECKING:
+    from scheduler.hosts import Hosts
 
 
 class ConfigurationError(Exception):
@@ -27,6 +32,8 @@ class Settings:
     feed_interval_s: int
     lead_ms: int
     listed: Listed
+    webhook_hosts: Hosts | None
+    webhook_secret_arn: str
     require_user: bool
 
     @property
@@ -39,6 +46,7 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
     missing = [name for name in required if not environment.get(name)]
     if missing:
         raise ConfigurationError(f"the environment lacks {', '.join(missing)}")
+    hosts, check_webhook = _webhooks(environment)
     return Settings(
         table_name=environment.get("TABLE_NAME", ""),
         output_queue_url=environment.get("OUTPUT_QUEUE_URL", ""),
@@ -49,9 +57,28 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         reach_ms=_whole(environment, "REACH_SECONDS", SQS_DELAY_S_MAX, 1, SQS_DELAY_S_MAX) * 1000,
         feed_interval_s=_whole(environment, "FEED_INTERVAL_MINUTES", 10, 1, 10) * 60,
         lead_ms=_whole(environment, "DELIVERY_LEAD_SECONDS", 1, 0, LEAD_S_MAX) * 1000,
-        listed=Listed(_words(environment, "TARGET_ARNS"), environment.get("AWS_REGION", "")),
+        listed=Listed(_words(environment, "TARGET_ARNS"), environment.get("AWS_REGION", ""), check_webhook),
+        webhook_hosts=hosts,
+        webhook_secret_arn=environment.get("WEBHOOK_SECRET_ARN", ""),
         require_user=_truth(environment, "REQUIRE_USER"),
     )
+
+
+def _webhooks(
+    environment: Mapping[str, str],
+) -> tuple[Hosts | None, Callable[[Mapping[str, object]], str] | None]:
+    """The hosts that webhooks may go to, and how a webhook is checked; nothing of it is imported where none may."""
+    text = environment.get("WEBHOOK_HOSTS", "")
+    if not text.strip():
+        return None, None
+    from scheduler import webhooks  # noqa: PLC0415
+    from scheduler.hosts import Hosts  # noqa: PLC0415
+
+    try:
+        hosts = Hosts.read(text, _truth(environment, "WEBHOOK_ALLOW_PRIVATE"))
+    except ValueError as fault:
+        raise ConfigurationError(f"WEBHOOK_HOSTS: {fault}") from None
+    return hosts, functools.partial(webhooks.checked, hosts=hosts)
 
 
 def _whole(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

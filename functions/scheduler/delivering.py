@@ -25,8 +25,9 @@ from scheduler.limits import SQS_DELAY_S_MAX
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, ask, insist
 from scheduler.record import DELIVERED, EXPIRED, FAILED, Record
+from scheduler.resting import Resting
 from scheduler.schedule import Schedule, Timer
-from scheduler.targets import goes_straight
+from scheduler.targets import goes_straight, group
 from scheduler.terms import Terms, pause_s
 
 WAIT_MS_MAX = 5_000
@@ -70,6 +71,7 @@ class Post:
     """A failure target, and what it should hear."""
     crew: Crew
     memory: partitions.Memory
+    resting: Resting
     reach_ms: int
 
 
@@ -137,11 +139,19 @@ def _hand_over(errand: Errand, record: Record | None, post: Post, patience: Pati
         log.outcome("expired", id=schedule.id)
         _close(record, EXPIRED, errand.attempt - 1, "past its expires_after", post, patience)
         return
+    shared = group(schedule.target)
+    rest_until_s = post.resting.until_s(shared, patience.clock())
+    if rest_until_s is not None and _in_time(schedule, round(rest_until_s * 1000)):
+        log.outcome("put off", id=schedule.id, group=shared)
+        _set(_woken_again(errand, record, errand.attempt, round(rest_until_s * 1000)), post, patience)
+        return
     try:
         post.outlets.deliver(schedule)
     except Undelivered as failure:
+        post.resting.note(shared, failure.timed_out, patience.clock())
         _not_delivered(errand, record, failure, post, patience)
         return
+    post.resting.note(shared, False, patience.clock())
     log.outcome("delivered", id=schedule.id, lateness_ms=begun_ms - schedule.due_ms, attempt=errand.attempt)
     _close(record, DELIVERED, errand.attempt, "", post, patience)
 
@@ -157,8 +167,7 @@ def _not_delivered(errand: Errand, record: Record | None, failure: Undelivered, 
         _tell(failed(errand.schedule, failure.error, attempt, now_ms), post, patience)
         _close(record, FAILED, attempt, failure.error, post, patience)
         return
-    woken = errand.schedule if record is None else naming.timer_of(record)
-    _set(Errand(woken, attempt + 1, retry_ms), post, patience)
+    _set(_woken_again(errand, record, attempt + 1, retry_ms), post, patience)
     if record is not None:
         ask(lambda: post.records.note_attempt(record, attempt, failure.error, now_ms), patience)
 
@@ -166,12 +175,21 @@ def _not_delivered(errand: Errand, record: Record | None, failure: Undelivered, 
 def _worth_trying(errand: Errand, failure: Undelivered, retry_ms: int) -> bool:
     """A queue that fails for now is no less to be trusted than the one that the schedule waits in; ours is never
     given up. Others are, by their terms."""
-    schedule, terms = errand.schedule, Terms.read(errand.schedule.terms)
+    schedule = errand.schedule
     if schedule.target is None:
         return not failure.permanent
-    if failure.permanent or retry_ms - schedule.due_ms > terms.age_ms_max:
+    if failure.permanent or not _in_time(schedule, retry_ms):
         return False
-    return goes_straight(schedule.target) or errand.attempt < terms.attempts_max
+    return goes_straight(schedule.target) or errand.attempt < Terms.read(schedule.terms).attempts_max
+
+
+def _in_time(schedule: Schedule, retry_ms: int) -> bool:
+    return retry_ms - schedule.due_ms <= Terms.read(schedule.terms).age_ms_max
+
+
+def _woken_again(errand: Errand, record: Record | None, attempt: int, retry_ms: int) -> Errand:
+    woken = errand.schedule if record is None else naming.timer_of(record)
+    return Errand(woken, attempt, retry_ms)
 
 
 def _close(record: Record | None, state: str, attempts: int, error: str, post: Post, patience: Patience) -> None:

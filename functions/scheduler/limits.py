@@ -3,6 +3,8 @@
 # Amazon SQS, "message quotas".
 SQS_DELAY_S_MAX = 900
 """The longest DelaySeconds. It is why there is a table and a feed at all."""
+GROUP_CHARACTERS_MAX = 128
+"""Of a MessageGroupId."""
 SQS_BATCH_MESSAGES_MAX = 10
 SQS_BATCH_BYTES_MAX = 1_048_576
 """All bodies and attributes of one SendMessageBatch together."""

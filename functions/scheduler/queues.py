@@ -16,7 +16,7 @@ from scheduler.limits import SQS_BATCH_BYTES_MAX, SQS_BATCH_MESSAGES_MAX
 from scheduler.messages import attributes, body
 from scheduler.outcome import Outcome
 from scheduler.schedule import Schedule
-from scheduler.targets import goes_straight, queue_url
+from scheduler.targets import goes_straight, group, queue_url
 
 Thing = TypeVar("Thing")
 Entry = dict[str, Any]
@@ -76,7 +76,10 @@ class Queues:
 
     def _errand(self, errand: Errand, now_ms: int) -> Entry:
         delay_s = errands.delay_s(errand.wake_ms, now_ms, self._lead_ms)
-        return {"MessageBody": errands.body(errand), "DelaySeconds": delay_s}
+        entry = {"MessageBody": errands.body(errand), "DelaySeconds": delay_s}
+        shared = group(errand.schedule.target)
+        # By it SQS is fair: while those of one host pile up, it hands out the others first.
+        return entry if shared is None else {**entry, "MessageGroupId": shared}
 
     def _send(self, queue_url: str, things: Sequence[Thing], entries: Sequence[Entry]) -> Outcome[Thing]:
         """SQS answers with success and a list of what failed. Where it refuses a whole batch, that may be for the

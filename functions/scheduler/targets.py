@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from scheduler.errors import InvalidSchedule
-from scheduler.limits import TARGET_BYTES_MAX
+from scheduler.limits import GROUP_CHARACTERS_MAX, TARGET_BYTES_MAX
 from scheduler.text import fault, shown
 
 SQS, SNS, LAMBDA, EVENTS, STATES, WEBHOOK = "sqs", "sns", "lambda", "events", "states", "webhook"
@@ -50,8 +51,8 @@ class Listed:
 
     arns: frozenset[str] = frozenset()
     region: str = ""
-    hosts: object | None = None
-    """None: no webhooks at all."""
+    check_webhook: Callable[[Mapping[str, object]], str] | None = None
+    """The canonical text of a webhook, or InvalidSchedule. None: no webhooks at all."""
 
 
 def checked(value: object, listed: Listed) -> str:
@@ -105,6 +106,14 @@ def arn_of(target: str) -> str:
     return target[len(_OPENING) : -len(_CLOSING)] if target.startswith(_OPENING) else target
 
 
+def group(target: str | None) -> str | None:
+    """What deliveries share that may be slow together: the host of a webhook."""
+    if target is None or not _is_webhook(target):
+        return None
+    host: str = urlsplit(json.loads(target)["url"]).netloc
+    return host[-GROUP_CHARACTERS_MAX:]
+
+
 def queue_url(target: str | None, output_queue_url: str) -> str:
     """The URL of a target queue: that of the output queue with the other account and name at its end."""
     if target is None:
@@ -148,13 +157,11 @@ def _checked_object(value: Mapping[str, object], listed: Listed) -> str:
 
 
 def _checked_webhook(value: Mapping[str, object], listed: Listed) -> str:
-    if listed.hosts is None:
+    if listed.check_webhook is None:
         raise InvalidSchedule(
             f"target is a webhook, and the stack's WebhookHosts lists no host; wanted: {TARGET_WANTED}"
         )
-    from scheduler import webhooks  # type: ignore[attr-defined]  # noqa: PLC0415 - Many stacks have none.
-
-    return str(webhooks.checked(value, listed.hosts))
+    return listed.check_webhook(value)
 
 
 def _is_canonical(target: str) -> bool:

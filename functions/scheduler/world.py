@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,13 @@ def _without_trace(params: dict[str, Any], **_: object) -> None:
     params["headers"].pop("X-Amzn-Trace-Id", None)
 
 
+def _webhooks(hosts: Any, secrets: Callable[[], Sequence[bytes]], clock: Callable[[], float]) -> Any:
+    """The outlet that speaks HTTP."""
+    from scheduler.outlets.webhooks import Webhooks  # noqa: PLC0415 - Many stacks have none.
+
+    return Webhooks(hosts, secrets, clock)
+
+
 @dataclass(frozen=True)
 class World:
     clock: Callable[[], float] = time.time
@@ -58,6 +65,7 @@ class World:
     randomness: random.Random = field(default_factory=random.SystemRandom)
     client: Callable[[str, int], Any] = _client
     crew: Callable[[int], Crew] = Threads
+    webhooks: Callable[[Any, Callable[[], Sequence[bytes]], Callable[[], float]], Any] = _webhooks
 
     def patience(self, context: Any, reserve_s: float) -> Patience:
         """Until shortly before Lambda ends the invocation."""

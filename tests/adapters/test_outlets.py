@@ -32,7 +32,7 @@ class Place:
         self.cloud = cloud
         self.clients = {}
         self.webhooks = []
-        self.outlets = Outlets(self.client, cloud.output, lambda: self)
+        self.outlets = Outlets(self.client, cloud.output, self)
 
     def client(self, service):
         assert service not in self.clients

@@ -55,7 +55,9 @@ def test_what_is_cancelled_two_seconds_before_it_is_due_is_not_delivered(stack, 
 def test_what_is_replaced_comes_out_once_as_it_was_asked_for_last(stack, output_queue):
     """A hundred times +5 s becomes +10 s: each at +10 s, with the new data."""
     now_s = time.time()
-    stack.invoke("ScheduleFunction", [{"timestamp": now_s + 5, "data": f"old {each}", "name": each} for each in names()])
+    stack.invoke(
+        "ScheduleFunction", [{"timestamp": now_s + 5, "data": f"old {each}", "name": each} for each in names()]
+    )
     new = [{"timestamp": now_s + 10, "data": f"new {each}", "name": each} for each in names()]
     answer = stack.invoke("ScheduleFunction", new)
     assert {"replaced"} == {result["result"] for result in answer["results"]}

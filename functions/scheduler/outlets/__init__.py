@@ -6,6 +6,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any, Protocol
 
+from scheduler.errors import Undelivered
 from scheduler.outlets.events import Buses
 from scheduler.outlets.functions import Functions
 from scheduler.outlets.machines import Machines
@@ -21,12 +22,10 @@ class Outlet(Protocol):
 
 
 class Outlets:
-    """All of them as one. `make_client` makes the client of a service, `make_webhooks` the outlet of webhooks."""
+    """All of them as one. `make_client` makes the client of a service; `webhooks` is None where none are allowed."""
 
-    def __init__(
-        self, make_client: Callable[[str], Any], output_queue_url: str, make_webhooks: Callable[[], Outlet]
-    ) -> None:
-        self._make_client, self._output_queue_url, self._make_webhooks = make_client, output_queue_url, make_webhooks
+    def __init__(self, make_client: Callable[[str], Any], output_queue_url: str, webhooks: Outlet | None) -> None:
+        self._make_client, self._output_queue_url, self._webhooks = make_client, output_queue_url, webhooks
         self._made: dict[str, Outlet] = {}
         self._making = Lock()
 
@@ -52,6 +51,8 @@ class Outlets:
             return Buses(self._make_client("events"))
         if of_kind == STATES:
             return Machines(self._make_client("stepfunctions"))
+        if of_kind == WEBHOOK and self._webhooks is not None:
+            return self._webhooks
         if of_kind == WEBHOOK:
-            return self._make_webhooks()
+            raise Undelivered("the stack's WebhookHosts lists no host any more", permanent=True)
         raise ValueError(f"no outlet for a target of the kind {of_kind!r}")

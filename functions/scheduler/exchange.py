@@ -1,0 +1,108 @@
+"""One request by HTTP and its answer: no redirects, no retries, no proxies, and nothing from the environment.
+
+It is urllib3's, of the generations 1.26 and 2, and speaks over a `Wire` that is connected already.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as Slow
+
+from scheduler.wire import Oversized, Wire
+
+HEAD_BYTES_MAX = 65_536
+BODY_BYTES_MAX = 65_536
+PIECE_BYTES = 1_024
+"""Read at once: where the rest does not come, so much less is known of it."""
+
+# It warns of odd headers with the whole URL, which may hold a secret.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+
+class Failed(Exception):
+    """No answer. The text says why in a word or two that are ours or Python's, not the other side's."""
+
+    def __init__(self, why: str, timed_out: bool = False) -> None:
+        super().__init__(why)
+        self.timed_out = timed_out
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    start: str
+    """Of the body, as much as is kept."""
+
+
+class _Connection(HTTPConnection):
+    """Is connected already, and asks for the path as it is: urllib3 1.26 takes //a for a host, and logs show paths."""
+
+    def __init__(self, *positional: Any, wire: Wire, path: str, **named: Any) -> None:
+        super().__init__(*positional, **named)
+        self._wire, self._path = wire, path
+
+    def connect(self) -> None:
+        self.sock = self._wire
+
+    def putrequest(self, method: str, url: str, *positional: Any, **named: Any) -> None:
+        super().putrequest(method, self._path, *positional, **named)
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+def exchange(
+    wire: Wire, method: str, path: str, headers: Mapping[str, str], body: bytes | None, kept_characters: int
+) -> Answer:
+    """Ends with the wire hung up. What becomes of the body changes nothing: the status stands."""
+    pool = _Pool(
+        "connected", maxsize=1, retries=False, wire=wire, path=path
+    )  # A host has to be given, and is not used.
+    try:
+        response = pool.urlopen(
+            method, "/", body=body, headers=dict(headers), redirect=False, assert_same_host=False,
+            preload_content=False, decode_content=False,
+        )  # fmt: skip
+        wire.allow(BODY_BYTES_MAX)
+        start = _start(response, kept_characters)
+        response.close()
+        return Answer(response.status, response.headers, start)
+    except Oversized:
+        raise Failed(f"an answer of more than {HEAD_BYTES_MAX} bytes before its body") from None
+    except (HTTPError, http.client.HTTPException, OSError, ValueError) as failure:
+        raise _failed(failure) from None
+    finally:
+        pool.close()
+        wire.hang_up()
+
+
+def _failed(failure: Exception) -> Failed:
+    cause = failure.args[-1] if failure.args and isinstance(failure.args[-1], Exception) else failure
+    if isinstance(failure, Slow) or isinstance(cause, TimeoutError):
+        return Failed("no answer in time", timed_out=True)
+    return Failed(f"no answer ({type(cause).__name__})")
+
+
+def _start(response: Any, kept_characters: int) -> str:
+    """Read to its end, so that no server takes us for gone, but never more than the bound."""
+    kept = b""
+    try:
+        for _ in range(BODY_BYTES_MAX // PIECE_BYTES):
+            piece = response.read(PIECE_BYTES)
+            if not piece:
+                break
+            if len(kept) < 4 * kept_characters:  # The longest character of UTF-8 has four.
+                kept += piece
+    except (HTTPError, http.client.HTTPException, OSError, ValueError, Oversized):
+        pass  # Cut off.
+    return kept.decode("utf-8", "replace")[:kept_characters]

@@ -1,0 +1,45 @@
+"""Signatures of webhooks after the Standard Webhooks convention, version 1: https://www.standardwebhooks.com
+
+A receiver works out the same over the id, the time and the body as they came, compares, and refuses what is too old.
+While secrets rotate there is one signature for each, and any of them will do.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+PREFIX = "whsec_"
+SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64
+"""What the convention asks for."""
+
+
+def secret(text: str) -> bytes:
+    """The key that `whsec_…` stands for. ValueError says what is wrong and never what came."""
+    if not text.startswith(PREFIX):
+        raise ValueError(f"does not begin with {PREFIX}")
+    encoded = text.removeprefix(PREFIX).rstrip("=")
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"is not base64 behind {PREFIX}") from None
+    if not SECRET_BYTES_MIN <= len(key) <= SECRET_BYTES_MAX:
+        raise ValueError(f"stands for {len(key)} bytes; wanted: {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX}")
+    return key
+
+
+def headers(id: str, now_s: float, body: bytes, secrets: Sequence[bytes]) -> dict[str, str]:
+    """The three headers that go with a signed webhook; none where there is no secret."""
+    if not secrets:
+        return {}
+    timestamp = str(int(now_s))
+    content = f"{id}.{timestamp}.".encode() + body
+    signatures = [hmac.new(key, content, hashlib.sha256).digest() for key in secrets]
+    return {
+        "webhook-id": id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": " ".join(f"v1,{base64.b64encode(each).decode()}" for each in signatures),
+    }

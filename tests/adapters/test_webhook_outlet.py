@@ -1,0 +1,625 @@
+"""The outlet for webhooks against real servers on loopback: what they get, and what they cannot do to us."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import json
+import socket
+import time
+from types import SimpleNamespace
+
+import pytest
+from cryptography import x509
+
+from fakes import NOON_MS
+from receiver import Authority, answer, endless, raw, receiving, silent
+from scheduler import webhooks
+from scheduler.errors import Undelivered
+from scheduler.hosts import Hosts
+from scheduler.limits import DATA_BYTES_MAX
+from scheduler.outlets.webhooks import RETRY_AFTER_S_MAX, Webhooks, retry_after_s
+from scheduler.schedule import Key, Schedule
+from scheduler.wire import Bounds
+
+NOW_S = NOON_MS / 1000
+ID = "3-001893456000000-00000000000000ff"
+SHORT = Bounds(resolve_s=0.2, connect_s=0.2, read_s=0.2, total_s=0.4)
+CUT_OFF_S = 2
+"""Well above the bounds, for a busy machine, and well below what the receivers would go on for."""
+NEW, OLD = b"n" * 24, b"o" * 32
+
+
+def clock():
+    return NOW_S
+
+
+def schedule(data="", **target):
+    text = webhooks.checked(target, Hosts.read("* *:8443 http://localhost http://a.example", True))
+    return Schedule(Key("3", "001893456000000#00000000000000ff"), NOON_MS + 1, data, text)
+
+
+def aimed(receiver, data="some payload", path="/", **fields):
+    """A schedule for this receiver, as it would come from the table."""
+    text = json.dumps({"url": f"http://127.0.0.1:{receiver.port}{path}", **fields})
+    return Schedule(Key("3", "001893456000000#00000000000000ff"), NOON_MS + 1, data, text)
+
+
+def outlet(receiver, *secrets, **given):
+    hosts = Hosts.read(f"http://127.0.0.1:{receiver.port}", allow_private=False)
+    return Webhooks(hosts, lambda: secrets, clock, **{"bounds": SHORT, **given})
+
+
+def sent(data="some payload", path="/", secrets=(), **fields):
+    """What a receiver got."""
+    with receiving() as receiver:
+        outlet(receiver, *secrets).deliver(aimed(receiver, data, path, **fields))
+        (request,) = receiver.requests
+        return request
+
+
+def undelivered_by(sender, due):
+    with pytest.raises(Undelivered) as undelivered:
+        sender.deliver(due)
+    return undelivered.value
+
+
+def refused(behaviour, data="some payload", **fields):
+    """What came of it, where it was not taken."""
+    with receiving(behaviour) as receiver:
+        return undelivered_by(outlet(receiver), aimed(receiver, data, **fields))
+
+
+# What a receiver gets
+
+
+def test_data_is_posted_as_it_is():
+    """With who we are, which schedule it is, and when it was due."""
+    request = sent("Grüße 🎉\n", "/a/%2f?b=c%20d")
+    assert "POST /a/%2f?b=c%20d HTTP/1.1" == request.line
+    assert "Grüße 🎉\n".encode() == request.body
+    assert "text/plain; charset=utf-8" == request.headers["content-type"]
+    assert "punctual" == request.headers["user-agent"]
+    assert (ID, "1893456000.001") == (request.headers["punctual-id"], request.headers["punctual-due"])
+    assert request.headers["host"].startswith("127.0.0.1:")
+    assert "close" == request.headers["connection"]
+    assert not [name for name in request.names if name.startswith("webhook-")]
+    assert len(set(request.names)) == len(request.names)
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type"),
+    [
+        ("{}", "application/json"),
+        ('[1, {"a": "ü"}]', "application/json"),
+        (' {"a": 1}\n', "application/json"),
+        ("5", "text/plain; charset=utf-8"),
+        ('"text"', "text/plain; charset=utf-8"),
+        ("{not json}", "text/plain; charset=utf-8"),
+        ("[NaN]", "text/plain; charset=utf-8"),
+        ("[" * 200_000, "text/plain; charset=utf-8"),
+    ],
+)
+def test_an_object_or_a_list_is_json(data, content_type):
+    """Other JSON is as likely to be a text that happens to be a number."""
+    request = sent(data)
+    assert content_type == request.headers["content-type"]
+    assert data.encode() == request.body
+
+
+def test_the_largest_data_arrives():
+    """Byte by byte."""
+    data = "ü" * (DATA_BYTES_MAX // 2)
+    assert data.encode() == sent(data).body
+
+
+def test_without_data_it_is_a_get():
+    """And nothing is said of a body."""
+    request = sent("")
+    assert "GET / HTTP/1.1" == request.line
+    assert not {"content-type", "content-length"} & set(request.names)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "PURGE"])
+def test_any_method_carries_the_data(method):
+    """A GET as well, where somebody asks for it."""
+    request = sent("x=1", method=method)
+    assert (f"{method} / HTTP/1.1", b"x=1") == (request.line, request.body)
+
+
+def test_a_post_without_data_says_that_it_is_empty():
+    """Some servers wait for a body otherwise."""
+    request = sent("", method="POST")
+    assert ("POST / HTTP/1.1", "0") == (request.line, request.headers["content-length"])
+
+
+def test_headers_and_cookies_of_the_caller():
+    """They come before ours, whatever case they are in."""
+    request = sent(
+        "{}",
+        headers={
+            "Content-Type": "application/cloudevents+json",
+            "USER-AGENT": "me",
+            "X-Käse".replace("ä", "a"): "Käse",
+        },
+        cookies={"session": "a=b", "theme": "dark"},
+    )
+    assert "application/cloudevents+json" == request.headers["content-type"]
+    assert ("me", "Käse") == (request.headers["user-agent"], request.headers["x-kase"])
+    assert "session=a=b; theme=dark" == request.headers["cookie"]
+    assert len(set(request.names)) == len(request.names)
+
+
+def test_a_path_with_two_slashes_is_a_path():
+    """And not another host."""
+    assert "GET //other.example:1/a HTTP/1.1" == sent("", "//other.example:1/a").line
+
+
+def test_a_receiver_can_verify_the_signature():
+    """As the convention says: over id, time and body, with the newest secret or the one before it."""
+    request = sent('{"a":"ü"}', secrets=(NEW, OLD))
+    assert (ID, str(int(NOW_S))) == (request.headers["webhook-id"], request.headers["webhook-timestamp"])
+    content = f"{ID}.{int(NOW_S)}.".encode() + request.body
+    expected = [f"v1,{base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode()}" for key in (NEW, OLD)]
+    assert expected == request.headers["webhook-signature"].split(" ")
+
+
+def test_a_secret_that_cannot_be_had_sends_nothing():
+    """The receiver would refuse it, and it is worth another try."""
+
+    def none():
+        raise Undelivered("the secret cannot be had")
+
+    with receiving() as receiver:
+        hosts = Hosts.read(f"http://127.0.0.1:{receiver.port}", allow_private=False)
+        with pytest.raises(Undelivered, match="cannot be had"):
+            Webhooks(hosts, none, clock, bounds=SHORT).deliver(aimed(receiver))
+        assert 0 == receiver.connections
+
+
+def test_the_environment_changes_nothing(monkeypatch):
+    """No proxy, no other certificates, no log of keys."""
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSLKEYLOGFILE"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert b"some payload" == sent().body
+
+
+# What its answer means
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_2xx_is_delivered(status):
+    """Whatever else it says."""
+    with receiving(answer(status, b"" if status == 204 else b"thanks")) as receiver:
+        outlet(receiver).deliver(aimed(receiver))
+        assert 1 == len(receiver.requests)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 599])
+def test_not_now_is_tried_again(status):
+    """5xx, and those of 4xx that say so."""
+    failure = refused(answer(status, b"busy\r\n\x1b[31m now"))
+    assert (f"answered {status}: busy [31m now", False, None, False) == (
+        failure.error,
+        failure.permanent,
+        failure.retry_after_s,
+        failure.timed_out,
+    )
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 422])
+def test_never_is_not_tried_again(status):
+    """The other 4xx."""
+    assert refused(answer(status)).permanent
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+@pytest.mark.parametrize("where", ["http://169.254.169.254/latest/meta-data/", "/elsewhere", "file:///etc/passwd", ""])
+def test_a_redirect_is_not_followed(status, where):
+    """To wherever; and it says so, for good."""
+    with receiving(answer(status, b"", f"Location: {where}")) as receiver:
+        with pytest.raises(Undelivered, match=f"answered {status}, and redirects are not followed") as undelivered:
+            outlet(receiver).deliver(aimed(receiver))
+        assert undelivered.value.permanent
+        assert where in undelivered.value.error
+        assert 1 == receiver.connections
+
+
+@pytest.mark.parametrize(
+    ("text", "expected_s"),
+    [
+        ("0", 0), ("7", 7), (" 120 ", 120), ("900", 900), ("901", 900), ("9" * 4000, 900),
+        ("Tue, 01 Jan 2030 00:02:00 GMT", 120), ("Tue, 01 Jan 2030 01:00:00 GMT", 900),
+        ("Mon, 31 Dec 2029 23:59:00 GMT", 0),
+        ("", None), (None, None), ("soon", None), ("-5", None), ("1.5", None), ("²", None), ("1, 2", None),
+        ("Tue, 99 Jan 2030 00:02:00 GMT", None), ("Tue, 01 Jan 99999999 00:02:00 GMT", None),
+    ],
+)  # fmt: skip
+def test_retry_after(text, expected_s):
+    """In seconds or as a date, for a quarter of an hour at most; nonsense says nothing."""
+    assert expected_s == retry_after_s(text, NOW_S)
+
+
+def test_retry_after_is_handed_on():
+    """With the failure."""
+    assert 30 == refused(answer(429, b"", "Retry-After: 30")).retry_after_s
+    assert RETRY_AFTER_S_MAX == refused(answer(503, b"", "retry-after: 86400")).retry_after_s
+
+
+@pytest.mark.parametrize(
+    "echo", [b"got: some payload", b"Authorization: Bearer 0123456789abcdef", b"... 0123456789abcde..."]
+)
+def test_an_answer_that_repeats_the_request_is_not_kept(echo):
+    """Payloads and tokens are nothing for logs."""
+    failure = refused(answer(500, echo), headers={"Authorization": "Bearer 0123456789abcdef"})
+    assert "answered 500: what was sent, again" == failure.error
+
+
+def test_only_the_start_of_an_answer_is_kept():
+    """Enough to see what it was."""
+    assert "answered 500: " + "ü" * 256 == refused(answer(500, "ü".encode() * 10_000)).error
+
+
+# What it cannot do
+
+NO_HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = b"HTTP/1.1 %d Word\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+HOSTILE_ANSWERS = {
+    "silence": (silent, "no answer in time", True),
+    "hanging up": (raw(b""), "no answer (RemoteDisconnected)", False),
+    "no HTTP": (raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "no answer (BadStatusLine)", False),
+    "no status": (raw(b"HTTP/1.1 ABC OK\r\n\r\n"), "no answer (BadStatusLine)", False),
+    "status of four digits": (raw(b"HTTP/1.1 2000 OK\r\n\r\n"), "no answer (BadStatusLine)", False),
+    "first line without an end": (endless(b"HTTP/1.1 200 ", b"x" * 4096), "more than 65536 bytes", False),
+    "slow first line": (endless(b"HTTP/1.1 200 ", b"x", 0.02), "no answer in time", True),
+    "slow header": (endless(NO_HEAD + b"A: ", b"x", 0.02), "no answer in time", True),
+    "slow headers": (endless(NO_HEAD, b"A: b\r\n", 0.02), "no answer in time", True),
+    "one header without an end": (endless(NO_HEAD + b"A: ", b"x" * 4096), "", False),
+    "headers without an end": (endless(NO_HEAD, b"A: b\r\n" * 100), "no answer (HTTPException)", False),
+    "huge headers": (raw(NO_HEAD + (b"A: " + b"x" * 60_000 + b"\r\n") * 2), "more than 65536 bytes", False),
+    "continue for ever": (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100), "more than 65536 bytes", False),
+    "slow continue": (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.02), "no answer in time", True),
+    "another protocol": (answer(101, b"", "Upgrade: websocket", "Connection: Upgrade"), "answered 101", False),
+    "endless failure": (endless(b"HTTP/1.1 500 Word\r\n\r\n", b"x" * 4096), "answered 500: " + "x" * 256, False),
+    "slow failure": (endless(b"HTTP/1.1 500 Word\r\n\r\n", b"x", 0.02), "answered 500", False),
+    "endless chunks": (endless(CHUNKED % 500, b"1000\r\n" + b"x" * 4096 + b"\r\n"), "answered 500: xxx", False),
+    "endless size of a chunk": (endless(CHUNKED % 500, b"0" * 4096), "answered 500", False),
+    "no size of a chunk": (raw(CHUNKED % 500 + b"ZZZ\r\n"), "answered 500", False),
+    "negative chunk": (raw(CHUNKED % 500 + b"-5\r\nxxxxx\r\n"), "answered 500", False),
+    "giant chunk": (raw(CHUNKED % 500 + b"ffffffffffffffff\r\nxxxxx"), "answered 500", False),
+    "endless trailers": (endless(CHUNKED % 500 + b"0\r\n", b"A: b\r\n" * 100), "answered 500", False),
+    "giant length": (raw(b"HTTP/1.1 500 Word\r\nContent-Length: 99999999999999\r\n\r\nx"), "answered 500", False),
+    "negative length": (raw(b"HTTP/1.1 500 Word\r\nContent-Length: -5\r\n\r\nx"), "answered 500", False),
+    "two lengths": (raw(b"HTTP/1.1 500 Word\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxy"), "", False),
+    "compressed": (answer(500, b"\x1f\x8b\x08", "Content-Encoding: gzip"), "answered 500", False),
+    "broken headers": (raw(b"HTTP/1.1 500 Word\r\n folded\r\nno colon\r\n\x00: \x00\r\n\r\n"), "answered 500", False),
+    "line breaks in its words": (answer(500, b'\n{"a": "b"}\r\x00\x9b'), 'answered 500: {"a": "b"}', False),
+    "no text": (answer(500, b"\xff\xfe\x80"), "answered 500: \ufffd\ufffd\ufffd", False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("behaviour", "says", "timed_out"), HOSTILE_ANSWERS.values(), ids=HOSTILE_ANSWERS.keys())
+def test_a_hostile_answer_is_cut_off(behaviour, says, timed_out):
+    """In time and size, and is worth another try, for a receiver may be out of its mind for a while only."""
+    begun_s = time.monotonic()
+    failure = refused(behaviour)
+    assert time.monotonic() - begun_s < CUT_OFF_S
+    assert says in failure.error
+    assert (timed_out, False) == (failure.timed_out, failure.permanent)
+    assert len(failure.error) < 400
+    assert "\n" not in failure.error
+
+
+@pytest.mark.parametrize(
+    "behaviour", [endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 4096), endless(CHUNKED % 200, b"x", 0.02)]
+)
+def test_a_success_stands_whatever_follows_it(behaviour):
+    """The status says that it was taken; the rest is cut off like any other."""
+    begun_s = time.monotonic()
+    with receiving(behaviour) as receiver:
+        outlet(receiver).deliver(aimed(receiver))
+    assert time.monotonic() - begun_s < CUT_OFF_S
+
+
+def test_the_time_for_all_of_it_is_the_shortest():
+    """Whatever may be left for a single read."""
+    begun_s = time.monotonic()
+    with receiving(silent) as receiver:
+        sender = outlet(receiver, bounds=Bounds(read_s=5, total_s=0.1))
+        assert undelivered_by(sender, aimed(receiver)).timed_out
+    assert time.monotonic() - begun_s < CUT_OFF_S
+
+
+def test_nothing_is_begun_after_the_end():
+    """Not even a read that would find something."""
+    with receiving() as receiver:
+        failure = undelivered_by(outlet(receiver, bounds=Bounds(total_s=0)), aimed(receiver))
+        assert ("127.0.0.1: no connection in time", True) == (failure.error, failure.timed_out)
+        assert 0 == receiver.connections
+
+
+def test_a_receiver_that_does_not_take_the_body_is_cut_off():
+    """Its window stays closed; the time for all of it ends."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+        def narrow(address, timeout):
+            made = socket.socket()
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            made.settimeout(timeout)
+            made.connect(address)
+            return made
+
+        sender = Webhooks(Hosts.read(url, False), tuple, clock, connect=narrow, bounds=SHORT)
+        due = Schedule(
+            Key("3", "001893456000000#00000000000000ff"), NOON_MS, "x" * DATA_BYTES_MAX, f'{{"url":"{url}"}}'
+        )
+        with pytest.raises(Undelivered, match="no answer in time") as undelivered:
+            sender.deliver(due)
+    assert undelivered.value.timed_out
+
+
+def test_nobody_there():
+    """Is worth another try."""
+    with receiving() as receiver:
+        due, sender = aimed(receiver), outlet(receiver)
+    with pytest.raises(Undelivered, match=r"127.0.0.1: no connection \(Connection refused\)") as undelivered:
+        sender.deliver(due)
+    assert not undelivered.value.permanent
+    assert not undelivered.value.timed_out
+
+
+@pytest.mark.parametrize(
+    "target", ["arn:aws:sqs:eu-central-1:123456789012:q", "{}", "[]", "{", '{"url":"https://10.0.0.1/"}', '{"url":"https://a.example/"}']
+)  # fmt: skip
+def test_a_target_that_is_not_allowed_any_more_is_given_up(target):
+    """The list of hosts is asked again: it may be another by now."""
+    with receiving() as receiver, pytest.raises(Undelivered) as undelivered:
+        outlet(receiver).deliver(Schedule(Key("3", "001893456000000#00000000000000ff"), NOON_MS, "x", target))
+    assert undelivered.value.permanent
+
+
+# Names and addresses
+
+
+class Internet:
+    """A resolver with an answer for each time, and a way to wherever that leads to one receiver."""
+
+    def __init__(self, receiver, *answers, dead=()):
+        self.asked, self.dialled = [], []
+        self._receiver, self._answers, self._dead = receiver, answers, dead
+
+    def lookup(self, host, port, **_):
+        self.asked.append((host, port))
+        found = self._answers[min(len(self.asked), len(self._answers)) - 1]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in found]
+
+    def connect(self, address, timeout):
+        self.dialled.append(address)
+        if address[0] in self._dead:
+            raise OSError(101, "Network is unreachable")
+        return socket.create_connection(("127.0.0.1", self._receiver.port), timeout)
+
+    def outlet(self, hosts="* http://a.example http://localhost", allow_private=False, **given):
+        listed = Hosts.read(hosts, allow_private)
+        return Webhooks(listed, tuple, clock, lookup=self.lookup, connect=self.connect, bounds=SHORT, **given)
+
+
+def test_the_address_that_was_checked_is_connected_to():
+    """A name that is at home the second time it is asked for gains nothing: it is asked for once."""
+    with receiving() as receiver:
+        internet = Internet(receiver, ["93.184.216.34"], ["127.0.0.1"])
+        internet.outlet().deliver(schedule("x", url="http://a.example/"))
+        assert ([("a.example", 80)], [("93.184.216.34", 80)]) == (internet.asked, internet.dialled)
+        assert "a.example" == receiver.requests[0].headers["host"]
+
+
+def test_a_name_that_comes_home_between_two_tries_is_refused():
+    """First in public, then private."""
+    with receiving(answer(503)) as receiver:
+        internet = Internet(receiver, ["93.184.216.34"], ["10.0.0.1"])
+        sender, due = internet.outlet(), schedule("x", url="http://a.example/")
+        with pytest.raises(Undelivered, match="answered 503"):
+            sender.deliver(due)
+        with pytest.raises(Undelivered, match=r"a.example is at 10.0.0.1, not an address in public") as undelivered:
+            sender.deliver(due)
+        assert undelivered.value.permanent
+        assert [("93.184.216.34", 80)] == internet.dialled
+
+
+PRIVATE = [
+    "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
+    "::1", "::", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::", "fd00:ec2::254",
+    "fe80::1%1", "fec0::1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+@pytest.mark.parametrize("company", [[], ["93.184.216.34"]], ids=["alone", "behind one in public"])
+def test_a_name_that_is_not_in_public_is_refused(address, company):
+    """One address is enough, and nobody is called."""
+    with receiving() as receiver:
+        internet = Internet(receiver, [*company, address])
+        with pytest.raises(Undelivered, match="not an address in public") as undelivered:
+            internet.outlet().deliver(schedule("x", url="https://a.example/"))
+        assert undelivered.value.permanent
+        assert [] == internet.dialled
+
+
+def test_private_networks_where_the_owner_opened_them():
+    """10.0.0.1, and never the machine itself or what it is told of itself."""
+    with receiving() as receiver:
+        internet = Internet(receiver, ["10.0.0.1"], ["127.0.0.1"], ["169.254.169.254"])
+        sender, due = internet.outlet(allow_private=True), schedule("x", url="http://a.example/")
+        sender.deliver(due)
+        for _ in range(2):
+            with pytest.raises(Undelivered, match="not an address in public"):
+                sender.deliver(due)
+        assert [("10.0.0.1", 80)] == internet.dialled
+
+
+def test_localhost_where_the_owner_listed_it():
+    """And nothing else by that name."""
+    with receiving() as receiver:
+        internet = Internet(receiver, ["127.0.0.1", "::1"], ["10.0.0.1"])
+        sender, due = internet.outlet(), schedule("x", url="http://localhost/")
+        sender.deliver(due)
+        with pytest.raises(Undelivered, match="not an address in public"):
+            sender.deliver(due)
+
+
+def test_a_dead_address_is_followed_by_the_next():
+    """Most of Lambda has no way to IPv6."""
+    with receiving() as receiver:
+        internet = Internet(receiver, ["2606:4700::1", "93.184.216.34"], dead=("2606:4700::1",))
+        internet.outlet().deliver(schedule("x", url="http://a.example/"))
+        assert [("2606:4700::1", 80), ("93.184.216.34", 80)] == internet.dialled
+
+
+def test_so_many_addresses_are_tried_and_no_more():
+    """The time for all of it is short."""
+    addresses = [f"8.8.8.{number}" for number in range(9)]
+    with receiving() as receiver:
+        internet = Internet(receiver, addresses, dead=addresses)
+        with pytest.raises(Undelivered, match=r"no connection \(Network is unreachable\)"):
+            internet.outlet().deliver(schedule("x", url="http://a.example/"))
+        assert SHORT.addresses_max == len(internet.dialled)
+
+
+def test_a_name_that_is_not_found_is_tried_again():
+    """Resolvers fail for a while, too."""
+    with receiving() as receiver, pytest.raises(Undelivered, match=r"a.example: not resolved") as undelivered:
+        Internet(receiver, []).outlet().deliver(schedule("x", url="http://a.example/"))
+    assert not undelivered.value.permanent
+
+
+def test_a_resolver_that_hangs_is_cut_off():
+    """Somebody's own name server may never answer."""
+
+    def hang(*_, **__):
+        time.sleep(1)
+        return []
+
+    sender = Webhooks(Hosts.read("a.example", False), tuple, clock, lookup=hang, bounds=SHORT)
+    with pytest.raises(Undelivered, match="not resolved in time") as undelivered:
+        sender.deliver(schedule("x", url="https://a.example/"))
+    assert undelivered.value.timed_out
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+def test_the_name_is_asked_for_and_its_certificate_checked(authority):
+    """Though the connection goes to an address: SNI, certificate and Host are of the name."""
+    asked = []
+    with receiving(context=authority.serving(x509.DNSName("a.example"), asked)) as receiver:
+        internet = Internet(receiver, ["93.184.216.34"])
+        internet.outlet(context=authority.trusting()).deliver(schedule("x", url="https://a.example/"))
+        assert (["a.example"], [("93.184.216.34", 443)]) == (asked, internet.dialled)
+        assert "a.example" == receiver.requests[0].headers["host"]
+
+
+def test_a_port_of_its_own_is_in_the_host(authority):
+    """As RFC 9110 has it."""
+    with receiving(context=authority.serving(x509.DNSName("a.example"), [])) as receiver:
+        internet = Internet(receiver, ["93.184.216.34"])
+        sender = internet.outlet("*:8443", context=authority.trusting())
+        sender.deliver(schedule("x", url="https://a.example:8443/"))
+        assert "a.example:8443" == receiver.requests[0].headers["host"]
+
+
+def test_an_address_has_a_certificate_of_its_own(authority):
+    """And no name is asked for."""
+    asked = []
+    host = x509.IPAddress(ipaddress.ip_address("2606:4700::1"))
+    with receiving(context=authority.serving(host, asked)) as receiver:
+        internet = Internet(receiver)
+        internet.outlet(context=authority.trusting()).deliver(schedule("x", url="https://[2606:4700::1]/"))
+        assert ([None], [("2606:4700::1", 443)], []) == (asked, internet.dialled, internet.asked)
+        assert "[2606:4700::1]" == receiver.requests[0].headers["host"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        x509.DNSName("b.example"),
+        x509.DNSName("*.a.example"),
+        x509.DNSName("a.example.evil.example"),
+        x509.IPAddress(ipaddress.ip_address("93.184.216.34")),
+    ],
+    ids=["another", "below it", "longer", "its address"],
+)
+def test_a_certificate_for_another_host_is_refused(authority, host):
+    """Nothing is sent, and another try is worth it once it is put right."""
+    with receiving(context=authority.serving(host, [])) as receiver:
+        internet = Internet(receiver, ["93.184.216.34"])
+        with pytest.raises(
+            Undelivered, match=r"a.example: its certificate: .*not valid for 'a.example'"
+        ) as undelivered:
+            internet.outlet(context=authority.trusting()).deliver(schedule("x", url="https://a.example/"))
+        assert not undelivered.value.permanent
+        assert [] == receiver.requests
+
+
+def test_a_certificate_of_nobody_is_refused(authority):
+    """Without a context of a test's own, the authorities are those that botocore brings."""
+    with receiving(context=authority.serving(x509.DNSName("a.example"), [])) as receiver:
+        with pytest.raises(Undelivered, match=r"its certificate: unable to get local issuer"):
+            Internet(receiver, ["93.184.216.34"]).outlet().deliver(schedule("x", url="https://a.example/"))
+        assert [] == receiver.requests
+
+
+def test_a_server_without_tls_gets_nothing():
+    """Not even the path."""
+    with receiving(raw(b"")) as receiver:
+        with pytest.raises(Undelivered, match=r"a.example: no connection"):
+            Internet(receiver, ["93.184.216.34"]).outlet().deliver(schedule("x", url="https://a.example/"))
+        assert [] == receiver.requests
+
+
+def test_a_handshake_that_hangs_is_cut_off():
+    """Within the time for connecting."""
+    begun_s = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        internet = Internet(SimpleNamespace(port=server.getsockname()[1]), ["93.184.216.34"])
+        due = schedule("x", url="https://a.example/")
+        failure = undelivered_by(internet.outlet(), due)
+    assert ("a.example: no connection in time", True) == (failure.error, failure.timed_out)
+    assert time.monotonic() - begun_s < CUT_OFF_S
+
+
+@pytest.mark.parametrize("behaviour", [silent, endless(NO_HEAD, b"A: b\r\n", 0.02)], ids=["silence", "slow headers"])
+def test_bounds_hold_under_tls(authority, behaviour):
+    """Where a record is read by more than one call."""
+    begun_s = time.monotonic()
+    with receiving(behaviour, context=authority.serving(x509.DNSName("a.example"), [])) as receiver:
+        sender = Internet(receiver, ["93.184.216.34"]).outlet(context=authority.trusting())
+        with pytest.raises(Undelivered, match="no answer in time") as undelivered:
+            sender.deliver(schedule("x", url="https://a.example/"))
+    assert undelivered.value.timed_out
+    assert time.monotonic() - begun_s < CUT_OFF_S
+
+
+# What nobody hears of
+
+
+@pytest.mark.parametrize("behaviour", [answer(500, b"down"), raw(b"HTTP/1.1 500 X\r\n hunter2\r\n\r\n"), silent])
+def test_neither_errors_nor_logs_tell_secrets(behaviour, caplog, capfd):
+    """Not the path of the URL, which is one with many services, nor headers, cookies, data and keys."""
+    caplog.set_level("DEBUG")
+    with receiving(behaviour) as receiver, pytest.raises(Undelivered) as undelivered:
+        outlet(receiver, b"hunter2-" * 4).deliver(
+            aimed(receiver, "hunter2", "/hunter2?hunter2", headers={"a": "hunter2"}, cookies={"b": "hunter2"})
+        )
+    told = undelivered.value.error + caplog.text + "".join(capfd.readouterr())
+    assert "hunter2" not in told
+    assert "127.0.0.1" in undelivered.value.error or "500" in undelivered.value.error

@@ -1,0 +1,147 @@
+"""Addresses in public, addresses that are not, and the many ways to write one."""
+
+import ipaddress
+import socket
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler import addresses
+
+
+def public(text):
+    return addresses.public(ipaddress.ip_address(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "8.8.8.8", "1.1.1.1", "93.184.216.34", "100.63.255.255", "100.128.0.0", "172.15.0.1", "172.32.0.1",
+        "223.255.255.255", "2606:4700::1111", "2a00:1450:4001::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8",
+    ],
+)  # fmt: skip
+def test_what_is_in_public(text):
+    """As far as the address tells; one that is mapped or translated counts as the one within."""
+    assert public(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.255.254",
+        "169.254.169.254", "169.254.170.2", "172.16.0.1", "172.31.255.255", "192.0.0.9", "192.0.0.170", "192.0.2.1",
+        "192.88.99.1", "192.168.0.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255",
+        "240.0.0.1", "255.255.255.255",
+        "::", "::1", "::127.0.0.1", "::8.8.8.8", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254",
+        "64:ff9b::127.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b:1::8.8.8.8", "100::1", "2001::1", "2001:0:7f00:1::",
+        "2001:db8::1", "2002:7f00:1::", "2002:808:808::1", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254",
+        "fe80::1", "fe80::1%eth0", "fec0::1", "ff02::1", "ff0e::1",
+    ],
+)  # fmt: skip
+def test_what_is_not_in_public(text):
+    """Private, loopback, link-local, metadata, multicast, reserved, and those that hold another address."""
+    assert not public(text)
+
+
+@given(st.ip_addresses())
+def test_nothing_is_in_public_that_python_knows_not_to_be(address):
+    """Our tables are no wider than its own, for addresses that hold no other one."""
+    held = isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address in addresses._NAT64)
+    if addresses.public(address) and not held:
+        assert address.is_global
+        assert not address.is_multicast
+
+
+@pytest.mark.parametrize(
+    ("text", "is_private"),
+    [
+        ("10.1.2.3", True), ("172.16.0.1", True), ("192.168.1.1", True), ("100.64.0.1", True), ("fd12::1", True),
+        ("::ffff:10.0.0.1", True),
+        ("127.0.0.1", False), ("::1", False), ("169.254.169.254", False), ("::ffff:169.254.169.254", False),
+        ("fd00:ec2::254", False), ("fe80::1", False), ("0.0.0.0", False), ("224.0.0.1", False), ("8.8.8.8", False),
+    ],
+)  # fmt: skip
+def test_a_private_network_is_neither_loopback_nor_link_local(text, is_private):
+    """Opening the VPC does not open the machine itself, or what it is told about itself."""
+    assert is_private == addresses.private(ipaddress.ip_address(text))
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "127.0.0.1"), ("2130706433", "127.0.0.1"), ("0x7f000001", "127.0.0.1"), ("0x7f.1", "127.0.0.1"),
+        ("0177.0.0.1", "127.0.0.1"), ("017700000001", "127.0.0.1"), ("127.1", "127.0.0.1"), ("127.0.1", "127.0.0.1"),
+        ("0", "0.0.0.0"), ("0x", "0.0.0.0"), ("00", "0.0.0.0"), ("8.8.2056", "8.8.8.8"),
+        ("[::1]", "::1"), ("[0:0:0:0:0:0:0:1]", "::1"), ("[::ffff:127.0.0.1]", "::ffff:127.0.0.1"),
+    ],
+)  # fmt: skip
+def test_every_spelling_of_an_address_is_that_address(host, address):
+    """Resolvers read them all, so what a name may not be they may not be either."""
+    assert ipaddress.ip_address(address) == addresses.read(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["example.com", "localhost", "0x7f.example.com", "1.2.3.4.example", "xn--bcher-kva.de", "a1"]
+)
+def test_a_name_is_no_address(host):
+    """It ends in something else than a number."""
+    assert addresses.read(host) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "256.0.0.1", "1.2.3.4.5", "1.2.3.256", "08.0.0.1", "1.2.3.08", "4294967296", "1..1", "a.1", "example.0x7f",
+        "[::1", "[fe80::1%25eth0]", "[1.2.3.4]", "[]",
+    ],
+)  # fmt: skip
+def test_what_ends_in_a_number_and_is_no_address_is_neither(host):
+    """Whatever one resolver or another would make of it."""
+    with pytest.raises(ValueError):  # noqa: PT011 - Which reason it is does not matter.
+        addresses.read(host)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["{}", "{:#x}", "0{:o}"]))
+def test_one_number_is_what_the_system_reads(number, form):
+    """The library of the C language is the judge."""
+    host = form.format(number)
+    assert socket.inet_aton(host) == addresses.read(host).packed
+
+
+def lookup(*found):
+    return lambda host, port, **_: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in found]
+
+
+def test_a_name_has_all_its_addresses_once_and_in_order():
+    """As the resolver has them."""
+    found = addresses.resolved("a.example", 443, lookup("8.8.8.8", "2606:4700::1", "8.8.8.8"), 1)
+    assert ["8.8.8.8", "2606:4700::1"] == [str(each) for each in found]
+
+
+def test_a_name_without_addresses_is_an_error():
+    """And so is one with more than anybody has."""
+    with pytest.raises(socket.gaierror):
+        addresses.resolved("a.example", 443, lookup(), 1)
+    with pytest.raises(socket.gaierror):
+        addresses.resolved("a.example", 443, lookup(*(f"8.8.8.{number}" for number in range(65))), 1)
+
+
+@pytest.mark.parametrize("failure", [socket.gaierror(socket.EAI_AGAIN, "again"), UnicodeError("label")])
+def test_a_resolver_that_fails_is_an_error(failure):
+    """Of one kind, whatever it was."""
+
+    def fail(*_, **__):
+        raise failure
+
+    with pytest.raises(OSError, match=str(failure.args[-1])):
+        addresses.resolved("a.example", 443, fail, 1)
+
+
+def test_a_resolver_that_hangs_is_left_behind():
+    """It has no timeout of its own."""
+    ended = threading.Event()
+    with pytest.raises(TimeoutError):
+        addresses.resolved("a.example", 443, lambda *_, **__: ended.wait(5), 0.01)
+    ended.set()

@@ -1,0 +1,61 @@
+"""Signatures, by the convention and not by our own code."""
+
+import base64
+import hashlib
+import hmac
+
+import pytest
+
+from scheduler import signing
+
+KEY = b"0123456789abcdef01234567"
+TEXT = f"whsec_{base64.b64encode(KEY).decode()}"
+
+
+def test_the_example_of_the_convention():
+    """The one that its own libraries test with."""
+    key = signing.secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    assert {
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    } == signing.headers("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}', [key])
+
+
+def test_two_secrets_sign_side_by_side():
+    """The newest first, each as it would alone."""
+    other = b"x" * 32
+    both = signing.headers("id", 5.9, "ü".encode(), [KEY, other])
+    signatures = [
+        "v1," + base64.b64encode(hmac.digest(key, "id.5.ü".encode(), hashlib.sha256)).decode() for key in (KEY, other)
+    ]
+    assert {"webhook-id": "id", "webhook-timestamp": "5", "webhook-signature": " ".join(signatures)} == both
+
+
+def test_without_a_secret_nothing_is_signed():
+    """And no header says that it was."""
+    assert {} == signing.headers("id", 5, b"", [])
+
+
+def test_a_secret_is_base64_behind_its_prefix():
+    """With or without the padding."""
+    assert KEY == signing.secret(TEXT)
+    assert KEY + b"x" == signing.secret(f"whsec_{base64.b64encode(KEY + b'x').decode().rstrip('=')}")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("hunter2", "does not begin with whsec_"),
+        ("whsec_hunter!!", "is not base64"),
+        ("whsec_hünter", "is not base64"),
+        ("whsec_", "stands for 0 bytes; wanted: 24 to 64"),
+        ("whsec_hunter22", "stands for 6 bytes"),
+        ("whsec_" + "hunter22" * 11, "stands for 66 bytes"),
+    ],
+)
+def test_what_is_no_secret_is_told_without_showing_it(text, says):
+    """It may be one that somebody mistyped."""
+    with pytest.raises(ValueError, match=says) as fault:
+        signing.secret(text)
+    assert "hunter" not in str(fault.value)
