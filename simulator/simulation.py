@@ -66,6 +66,7 @@ class Simulation:
         self._targets: dict[str, str] = {}
         self._draining = False
         self._asked_us: list[int] = []
+        self._batches: list[tuple[int, list[Wish]]] = []
         self._start_us = self.cloud.timeline.now_us
 
     # --------------------------------------------------------------------------------------------------------- plan
@@ -96,6 +97,7 @@ class Simulation:
         else:
             self._plan_days(changing=draw.random() < 0.3)
             self._plan_names()
+            self._plan_withdrawals()
 
     def _prepare(self, parameters: Mapping[str, Any]) -> None:
         """The stack, a queue that is not of it, and callers."""
@@ -154,7 +156,19 @@ class Simulation:
             made.append(wish)
         tries = draw.randint(2, TRIES_MAX) if token or draw.random() < 0.3 else 1
         self._asked_us.append(at_us)
+        self._batches += [(at_us, made)] if batch else []
         self.callers.begin(Order(at_us, made, batch, token, tries))
+
+    def _plan_withdrawals(self) -> None:
+        """Several callers at once cancel members of one batch by their ids, far enough ahead; drawn by itself."""
+        draw = random.Random(f"punctual withdrawals {self.seed}")
+        if "ManageFunction" not in self.cloud.template.outputs:
+            return
+        for at_us, wishes in self._batches:
+            begin_us = at_us + round(draw.uniform(30, 200) * US)
+            far = [each for each in wishes if (each.due_ms or 0) * 1000 > begin_us + 1000 * US]
+            for wish in draw.sample(far, min(len(far), draw.choice((0, 2, 3, 5)))):
+                self.callers.withdraw(begin_us + draw.randrange(20_000), wish)
 
     # -------------------------------------------------------------------------------------------------------- names
 

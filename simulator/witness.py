@@ -237,8 +237,8 @@ class Witness(Watcher):
         self._ids[lying.id] = wish
         self._lay_in.setdefault(id_of(item), set()).add(lying.id)
         wish.dues[lying.id] = lying.due_ms
-        if call.operation == "put_item":
-            return  # Written back: it lay there before.
+        if call.operation != "batch_write_item":
+            return  # Written back, or held: it lay there before.
         wish.stored.setdefault(lying.id, []).append(self._timeline.now_us)
         self.chronicle.add(self._timeline.now_us, call.process.name, f"stores {lying.id}", [wish.tag])
         if wish.fault:
@@ -246,7 +246,9 @@ class Witness(Watcher):
 
     def _removed(self, call: Call, lying: Lying, wish: Wish) -> None:
         self.chronicle.add(self._timeline.now_us, call.process.name, f"deletes {lying.id}", [wish.tag])
-        if not wish.settled(lying.id):
+        if lying.id in wish.withdrawing and "ManageFunction" in call.process.name:
+            wish.withdrawn[lying.id] = self._timeline.now_us
+        elif not wish.settled(lying.id):
             self.breach(1, wish.tag, f"{lying.id} is deleted, and was not sent")
 
     def _quarantined(self, call: Call, item: dict[str, Any], wish: Wish) -> None:
@@ -284,6 +286,8 @@ class Witness(Watcher):
         self.chronicle.add(
             self._timeline.now_us, call.process.name, f"sends {schedule_id} with {delay_s} s to go{again}", [tag]
         )
+        if schedule_id in wish.heard_withdrawn:
+            self.breach(6, tag, f"{schedule_id} comes out after a caller heard that it is cancelled")
         self._check_content(wish, queue, message)
         self._check_moment(wish, schedule_id, sent, due_of(message))
         if wish.name is not None:

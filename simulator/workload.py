@@ -96,6 +96,11 @@ class Wish:
     aside: dict[str, str] = field(default_factory=dict)
     expired: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
+    withdrawing: set[str] = field(default_factory=set)
+    """Ids that somebody wants to be cancelled, without a name."""
+    withdrawn: dict[str, int] = field(default_factory=dict)
+    """Which of them were taken out of the table."""
+    heard_withdrawn: set[str] = field(default_factory=set)
 
     dues: dict[str, int] = field(default_factory=dict)
     """What the table says of an id: the key of a bundle tells only the moment of its latest member."""
@@ -115,7 +120,9 @@ class Wish:
         return self.due_of(schedule_id) + after_ms
 
     def settled(self, schedule_id: str) -> bool:
-        return any(schedule_id in fates for fates in (self.sends, self.aside, self.expired, self.failed))
+        return any(
+            schedule_id in fates for fates in (self.sends, self.aside, self.expired, self.failed, self.withdrawn)
+        )
 
 
 @dataclass(frozen=True)
@@ -282,6 +289,38 @@ class Callers:
 
         self._cloud.timeline.at(change.at_us, spawn)
 
+    def withdraw(self, at_us: int, wish: Wish) -> None:
+        def spawn() -> None:
+            self._cloud.timeline.spawn(lambda: self._withdraw(wish))
+
+        self._cloud.timeline.at(at_us, spawn)
+
+    def _withdraw(self, wish: Wish) -> None:
+        """Cancel it by the id that its caller was told, if any."""
+        self._count += 1
+        process, schedule_id = Outsider(f"caller {self._count}"), next(iter(wish.accepted), None)
+        if schedule_id is None:
+            return
+        wish.withdrawing.add(schedule_id)
+        self._note(process, f"wants {schedule_id} cancelled", [wish])
+        content = self._manage({"operation": "cancel", "id": schedule_id}, process, [wish])
+        if content is not None and "errorType" not in content:
+            wish.heard_withdrawn.add(schedule_id)
+            if schedule_id not in wish.withdrawn:
+                self._breach(6, wish.tag, f"{schedule_id} is said to be cancelled, and is not")
+
+    def _manage(self, event: dict[str, Any], process: Outsider, wishes: list[Wish]) -> dict[str, Any] | None:
+        """The answer, or what was raised; None where nothing is heard."""
+        function, payload = self._cloud.output("ManageFunction"), json.dumps(event).encode()
+        try:
+            answer = self._cloud.client("lambda", process).invoke(FunctionName=function, Payload=payload)
+        except (ClientError, BotoCoreError, Crash) as error:
+            self._note(process, f"hears nothing: {type(error).__name__}", wishes)
+            return None
+        content: dict[str, Any] = json.loads(answer["Payload"].read())
+        self._note(process, f"hears {str(content)[:160]}", wishes)
+        return content
+
     def _change(self, change: Change) -> None:
         """Once: who hears nothing knows nothing."""
         self._count += 1
@@ -289,15 +328,10 @@ class Callers:
         event = {"operation": change.operation, "name": change.name, **change.more}
         self._note(process, f"wants {json.dumps(event)}", [])
         asked_us = self._cloud.timeline.now_us
-        function, payload = self._cloud.output("ManageFunction"), json.dumps(event).encode()
-        try:
-            answer = self._cloud.client("lambda", process).invoke(FunctionName=function, Payload=payload)
-        except (ClientError, BotoCoreError, Crash) as error:
-            self._note(process, f"hears nothing: {type(error).__name__}", [])
+        content = self._manage(event, process, [])
+        if content is None:
             return
-        content = json.loads(answer["Payload"].read())
-        self._note(process, f"hears {str(content)[:160]}", [])
-        if answer.get("FunctionError"):
+        if "errorType" in content:
             self._names.denied(change.name, content["errorType"], asked_us)
         elif change.operation == "cancel":
             self._names.cancelled(change.name, content["id"])
