@@ -243,6 +243,13 @@ MUTATIONS = (
         (1,),
     ),
     Mutation(
+        "a member of a bundle cancelled without the condition",
+        "scheduler/catalogue.py",
+        'f"#bundle = :read AND attribute_exists(#sort) AND {_UNHELD}"',
+        'f"(#bundle = :read OR #bundle <> :read) AND attribute_exists(#sort) AND {_UNHELD}"',
+        (1, 6),
+    ),
+    Mutation(
         "content that the output queue refuses is sent again for ever",
         "scheduler/outlets/sqs.py",
         "            if schedule.target is None and failure.error not in CONTENT_CODES:\n",
