@@ -29,6 +29,7 @@ LATE_S_MAX = 1.0
 """In health, by the clock of the sender, while the deliver function has capacity."""
 FOLLOWING_S = 20.0
 """So much later comes the second timer, where the first may never have been set."""
+ASKED_PER_MS = 1_000_000
 INTERVALS = 2
 """So many feed intervals and the reach before its moment, faults may have kept a far timer from its way."""
 
@@ -240,13 +241,30 @@ class Names:
 
     def refused(self, wish: Wish) -> bool:
         """Whether a good request may be refused for what stands under its name; then it leaves nothing behind."""
-        if wish.asked == 1 and any(turn.wish is wish for turn in self.turns.get(wish.name or "", [])):
-            self.breach(5, wish.tag, "it is refused, and stood under its name all the same")
+        turns = self.turns.get(wish.name or "", [])
+        if wish.asked == 1 and any(turn.wish is wish and (turn.over_us is None or turn.sends) for turn in turns):
+            self.breach(
+                5, wish.tag, "it is refused, and stands under its name all the same"
+            )  # Not: was replaced since.
         return wish.if_exists == "fail" and any(
             turn.wish is not wish or wish.asked > 1
-            for turn in self.turns.get(wish.name or "", [])
+            for turn in turns
             if turn.over_us is None or turn.over_us >= wish.asked_us
         )
+
+    def taken_in(self, wish: Wish, facts: dict[str, str]) -> None:
+        """A letter is done with: what it asks for stands, or stood, or came too late."""
+        turns = self.turns.get(wish.name or "", [])
+        turn = next((turn for turn in reversed(turns) if turn.wish is wish), None)
+        self.chronicle.add(self._timeline.now_us, "input queue", "has its letter done with", [wish.tag])
+        if turn is not None:
+            first = turn.promised_us is None and facts["ApproximateReceiveCount"] == "1"
+            turn.own = turn.own or first
+            turn.promised_us = turn.promised_us or self._timeline.now_us
+        elif wish.if_exists == "replace" and not wish.fault and wish.expires_ms is None:
+            sent = int(facts["SentTimestamp"]) * ASKED_PER_MS
+            if not any(turn.asked >= sent for turn in turns):
+                self.breach(1, wish.tag, f"its letter is done with, and it never stood under {wish.name}")
 
     def cancelled(self, name: str, schedule_id: str) -> None:
         """A caller heard it."""

@@ -109,6 +109,7 @@ class Simulation:
         witness.wishes = witness.names.wishes = self.wishes.by_tag
         witness.names.closed, witness.names.interval_s = witness.closed, self.interval_s
         witness.delivery_queue = self.cloud.output("DeliveryQueueUrl")
+        witness.input_queue = self.cloud.output("InputQueueUrl")
         self.callers = Callers(
             self.cloud, self.chronicle, self._fork(), witness.breach, witness.refused_by_sqs, witness.names
         )
@@ -217,7 +218,8 @@ class Simulation:
             made.append(wish)
         tries = draw.randint(2, TRIES_MAX) if token or draw.random() < 0.2 else 1
         self._asked_us.append(at_us)
-        self.callers.begin(Order(at_us, made, batch, token, tries))
+        by_letter = token is None and draw.random() < 0.25
+        (self.callers.post if by_letter else self.callers.begin)(Order(at_us, made, batch, token, tries))
 
     def _plan_change(self, draw: random.Random, names: list[str], at_us: int, focus_us: int) -> None:
         operation = draw.choice(("cancel", "cancel", "move", "fire"))

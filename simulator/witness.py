@@ -95,6 +95,7 @@ class Witness(Watcher):
     """The queue that the stack's consumer reads, where it is there."""
     consumed: set[str] = field(default_factory=set)
     delivery_queue: str = ""
+    input_queue: str = ""
     names: Names = field(init=False)
     _ids: dict[str, Wish] = field(default_factory=dict)
     _lay_in: dict[str, set[str]] = field(default_factory=dict)
@@ -268,6 +269,8 @@ class Witness(Watcher):
         if call is not None and queue == self.delivery_queue:
             self.names.sent(call, message)
             return
+        if queue == self.input_queue:
+            return
         if call is None or "id" not in message.attributes:
             self._reported(queue, message)
             return
@@ -388,6 +391,8 @@ class Witness(Watcher):
     def _ended(self, invocation: Invocation) -> None:
         if invocation.environment.function.handler == "deliver.handler":
             self.names.ended()
+        elif invocation.cause == self.input_queue and invocation.fate == "returned":
+            self._taken_in(invocation)
         if invocation.fate == "returned":
             return
         what = invocation.fate if invocation.error is None else f"raised {_name(invocation.error)}: {invocation.error}"
@@ -396,6 +401,17 @@ class Witness(Watcher):
             self.breach(1, "", f"{invocation.id} raised {_name(invocation.error)}: {invocation.error}")
         if invocation.fate == "timed out":
             self._storm.counted["function timed out"] += 1
+
+    def _taken_in(self, invocation: Invocation) -> None:
+        """Letters that SQS is told to be done with are as good as accepted."""
+        failed = {failure["itemIdentifier"] for failure in json.loads(invocation.answer)["batchItemFailures"]}
+        for record in json.loads(invocation.payload)["Records"]:
+            requests = json.loads(record["body"])
+            for request in requests if isinstance(requests, list) else [requests]:
+                data = request.get("data")
+                wish = self.wishes.get(tag_of(data if isinstance(data, str) else json.dumps(data)))
+                if wish is not None and record["messageId"] not in failed:
+                    self.names.taken_in(wish, record["attributes"])
 
     # --------------------------------------------------------------------------------------------------- at the end
 

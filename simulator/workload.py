@@ -281,6 +281,30 @@ class Callers:
         if wish.fault and wish.fault not in message:
             self._breach(5, wish.tag, f"the refusal does not name {wish.fault}: {message}")
 
+    # ------------------------------------------------------------------------------------------------------ letters
+
+    def post(self, order: Order) -> None:
+        """The same by the input queue: nobody hears an answer, and SQS may bring it twice."""
+
+        def spawn() -> None:
+            self._cloud.timeline.spawn(lambda: self._post(order))
+
+        self._cloud.timeline.at(order.at_us, spawn)
+
+    def _post(self, order: Order) -> None:
+        self._count += 1
+        process = Outsider(f"caller {self._count}")
+        for wish in order.wishes:
+            wish.asked_us, wish.asked, wish.repeatable = self._cloud.timeline.now_us, 2, True
+        self._note(process, "posts", order.wishes)
+        requests = [wish.request for wish in order.wishes]
+        body = json.dumps(requests if order.batch else requests[0])
+        try:
+            url = self._cloud.output("InputQueueUrl")
+            self._cloud.client("sqs", process).send_message(QueueUrl=url, MessageBody=body)
+        except (ClientError, BotoCoreError, Crash) as error:
+            self._note(process, f"hears nothing: {type(error).__name__}", order.wishes)
+
     # ------------------------------------------------------------------------------------------------------ changes
 
     def change(self, change: Change) -> None:
