@@ -29,9 +29,17 @@ def key_due_ms(schedule_id: str) -> int:
     return int(schedule_id.split("-")[1])
 
 
+def is_record(item: dict[str, Any]) -> bool:
+    return bool(item["partition"]["S"].startswith("names#"))
+
+
+def is_timer(item: dict[str, Any]) -> bool:
+    return "name" in item and bool(item["partition"]["S"].isdigit())
+
+
 def contents(item: dict[str, Any] | None) -> dict[str, Lying]:
-    """By id."""
-    if item is None:
+    """By id. A timer is none, nor is what is known of a name."""
+    if item is None or is_record(item) or is_timer(item):
         return {}
     item_id = id_of(item)
     if "bundle" not in item:

@@ -185,6 +185,91 @@ MUTATIONS = (
         "10 * SPAN_MS_MAX, reach_ms",
         (3,),
     ),
+    Mutation(
+        "a timer set before its record",
+        "scheduler/scheduling.py",
+        "    timers = _register(taken, names, failures, occasion, desk, patience) if names else []\n",
+        "    timers: list[Timer] = []\n"
+        "    for place in names:\n"
+        "        early = naming.timer(taken.schedules[place], asked_at(occasion.counted_from_ms, place))\n"
+        "        if _is_near(early.key, now_ms, desk.reach_ms):\n"
+        "            send(Parcel(desk.queues.url_of(early), [early]), desk.queues, patience)\n"
+        "        elif desk.memory.make_sure(desk.keyring.partition_count, patience).done:\n"
+        "            insist(desk.table.put, [early], patience)\n"
+        "    if names:\n"
+        "        _register(taken, names, failures, occasion, desk, patience)\n",
+        (1, 3),
+    ),
+    Mutation(
+        "the record read before the wait",
+        "scheduler/delivering.py",
+        "    if wait_ms > 0:\n        patience.sleep(wait_ms / 1000)\n",
+        "    if errand.schedule.name is not None:\n"
+        "        early, records = post.records.get(errand.schedule.name), post.records\n"
+        "        class Early:\n"
+        "            get = lambda self, name: early\n"
+        "            __getattr__ = lambda self, word: getattr(records, word)\n"
+        "        post = replace(post, records=Early())\n"
+        "    if wait_ms > 0:\n        patience.sleep(wait_ms / 1000)\n",
+        (6,),
+    ),
+    Mutation(
+        "an outcome written without its condition",
+        "scheduler/records.py",
+        'ConditionExpression="#id = :id AND #state = :pending"',
+        'ConditionExpression="(#id = :id OR #id <> :id) AND (#state = :pending OR #state <> :pending)"',
+        (1, 6),
+    ),
+    Mutation(
+        "a timer that finds another schedule and sets none for it",
+        "scheduler/delivering.py",
+        "        _set_timer(naming.following(record, patience.now_ms(), post.reach_ms), post, patience)\n",
+        "",
+        (1,),
+    ),
+    Mutation(
+        "an older request let through",
+        "scheduler/records.py",
+        '"(attribute_not_exists(#asked) OR #asked < :asked)"',
+        '"(attribute_not_exists(#asked) OR #asked < :asked OR #asked >= :asked)"',
+        (6,),
+    ),
+    Mutation(
+        "a ttl on a record written afresh",
+        "scheduler/records.py",
+        '        "attempts": {"N": str(record.attempts)},\n    }\n',
+        '        "attempts": {"N": str(record.attempts)},\n'
+        '        "ttl": {"N": str(_gone_s(record.changed_ms))},\n    }\n',
+        (1,),
+    ),
+    Mutation(
+        "a member of a bundle cancelled without the condition",
+        "scheduler/catalogue.py",
+        'f"#bundle = :read AND attribute_exists(#sort) AND {_UNHELD}"',
+        'f"(#bundle = :read OR #bundle <> :read) AND attribute_exists(#sort) AND {_UNHELD}"',
+        (1, 6),
+    ),
+    Mutation(
+        "content that the output queue refuses is sent again for ever",
+        "scheduler/outlets/sqs.py",
+        "            if schedule.target is None and failure.error not in CONTENT_CODES:\n",
+        "            if schedule.target is None:\n",
+        (1,),
+    ),
+    Mutation(
+        "members under one name that fail each for itself",
+        "scheduler/scheduling.py",
+        "    _fail_together(taken, failures)\n",
+        "",
+        (1,),
+    ),
+    Mutation(
+        "a member that is kept, and late",
+        "scheduler/scheduling.py",
+        "each.timer is not None][:1]",
+        "each.timer is not None][-1:]",
+        (3,),
+    ),
 )
 
 

@@ -23,7 +23,7 @@ from simulator import storm as weather
 from simulator.chronicle import Chronicle
 from simulator.storm import Outage, Storm
 from simulator.witness import Breach, Broken, Figures, Witness
-from simulator.workload import TRIES_MAX, Callers, Order, Wish, Wishes
+from simulator.workload import TRIES_MAX, Callers, Change, Order, Wish, Wishes
 
 EPISODES_MAX = 40
 START_S_MIN, START_S_MAX = 1_000_000_000, 9_900_000_000
@@ -66,6 +66,7 @@ class Simulation:
         self._targets: dict[str, str] = {}
         self._draining = False
         self._asked_us: list[int] = []
+        self._batches: list[tuple[int, list[Wish]]] = []
         self._start_us = self.cloud.timeline.now_us
 
     # --------------------------------------------------------------------------------------------------------- plan
@@ -95,6 +96,8 @@ class Simulation:
             self._plan_large_bundles()
         else:
             self._plan_days(changing=draw.random() < 0.3)
+            self._plan_names()
+            self._plan_withdrawals()
 
     def _prepare(self, parameters: Mapping[str, Any]) -> None:
         """The stack, a queue that is not of it, and callers."""
@@ -102,9 +105,14 @@ class Simulation:
         self._targets[target] = next(queue.url for queue in self.cloud.sqs.queues.values() if queue.arn == target)
         self.deploy({**parameters, "TargetArns": target})
         self.wishes = Wishes(self._fork(), self.cloud.output("OutputQueueUrl"), self._targets)
-        self.witness.wishes = self.wishes.by_tag
-        refused = self.witness.refused_by_sqs
-        self.callers = Callers(self.cloud, self.chronicle, self._fork(), self.witness.breach, refused)
+        witness = self.witness
+        witness.wishes = witness.names.wishes = self.wishes.by_tag
+        witness.names.closed, witness.names.interval_s = witness.closed, self.interval_s
+        witness.delivery_queue = self.cloud.output("DeliveryQueueUrl")
+        witness.input_queue = self.cloud.output("InputQueueUrl")
+        self.callers = Callers(
+            self.cloud, self.chronicle, self._fork(), witness.breach, witness.refused_by_sqs, witness.names
+        )
 
     def _plan_days(self, changing: bool) -> None:
         """Callers who come and go for an hour or two, for soon and for much later."""
@@ -149,7 +157,76 @@ class Simulation:
             made.append(wish)
         tries = draw.randint(2, TRIES_MAX) if token or draw.random() < 0.3 else 1
         self._asked_us.append(at_us)
+        self._batches += [(at_us, made)] if batch else []
         self.callers.begin(Order(at_us, made, batch, token, tries))
+
+    def _plan_withdrawals(self) -> None:
+        """Several callers at once cancel members of one batch by their ids, far enough ahead; drawn by itself."""
+        draw = random.Random(f"punctual withdrawals {self.seed}")
+        if "ManageFunction" not in self.cloud.template.outputs:
+            return
+        for at_us, wishes in self._batches:
+            begin_us = at_us + round(draw.uniform(30, 200) * US)
+            far = [each for each in wishes if (each.due_ms or 0) * 1000 > begin_us + 1000 * US]
+            for wish in draw.sample(far, min(len(far), draw.choice((0, 2, 3, 5)))):
+                self.callers.withdraw(begin_us + draw.randrange(20_000), wish)
+
+    # -------------------------------------------------------------------------------------------------------- names
+
+    def _plan_names(self) -> None:
+        """Several callers at the same few names. All of it is drawn by itself, so that it changes nothing else."""
+        draw = random.Random(f"punctual names {self.seed}")
+        if draw.random() < 0.3:
+            return
+        if self.storm.rates and draw.random() < 0.3:
+            self.cloud.sqs.unruly, self.cloud.sqs.twice = random.Random(f"punctual sqs {self.seed}"), 0.03
+            self.storm.counted["received twice"] += 1
+        names = [f"name/{number}" for number in range(draw.randint(1, 3))]
+        for _ in range(draw.randint(1, 3)):
+            self._plan_scene(draw, names, self._start_us + round(draw.uniform(0, 3600) * US))
+
+    def _plan_scene(self, draw: random.Random, names: list[str], begin_us: int) -> None:
+        """All around one moment: soon, at the edge of the reach, beyond it, or far away."""
+        ahead_s = draw.choice(
+            (0.0, 1.0, 3.0, 30.0, 899.5, 901.0, 1500.0, draw.uniform(900, 7200), 10 ** draw.uniform(4, 9))
+        )
+        focus_us = begin_us + round(ahead_s * US)
+        for _ in range(draw.randint(2, 7)):
+            at_us = begin_us + round(draw.choice((0.0, draw.uniform(0, 5), draw.uniform(0, 600))) * US)
+            if ahead_s < 7200 and draw.random() < 0.4:
+                at_us = max(begin_us, focus_us + round(draw.uniform(-2.5, 0.5) * US))
+            if draw.random() < 0.3 and "ManageFunction" in self.cloud.template.outputs:
+                self._plan_change(draw, names, at_us, focus_us)
+            else:
+                self._plan_named(draw, names, at_us, focus_us)
+
+    def _plan_named(self, draw: random.Random, names: list[str], at_us: int, focus_us: int) -> None:
+        size = draw.choice((1, 1, 1, 1, 2, 4))
+        batch = size > 1 or draw.random() < 0.1
+        token = f"token {len(self.wishes.by_tag)}" if draw.random() < 0.3 else None
+        made = []
+        for _ in range(size):
+            due_us = focus_us + round(draw.choice((0.0, 0.0, -5.0, -1.0, 1.0, 10.0, 60.0, 910.0)) * US)
+            if_exists = draw.choice(("replace", "replace", "replace", "replace", "keep", "fail"))
+            own_token = None if batch else token
+            fixed = batch and token is not None
+            wish = self.wishes.make_named(at_us, due_us // 1000, draw.choice(names), if_exists, own_token, fixed)
+            if draw.random() < 0.05:
+                self.wishes.spoil(wish)
+            elif draw.random() < 0.02:
+                self.witness.refused_by_sqs.add(wish.tag)
+            made.append(wish)
+        tries = draw.randint(2, TRIES_MAX) if token or draw.random() < 0.2 else 1
+        self._asked_us.append(at_us)
+        by_letter = token is None and draw.random() < 0.25
+        (self.callers.post if by_letter else self.callers.begin)(Order(at_us, made, batch, token, tries))
+
+    def _plan_change(self, draw: random.Random, names: list[str], at_us: int, focus_us: int) -> None:
+        operation = draw.choice(("cancel", "cancel", "move", "fire"))
+        due_us = focus_us + round(draw.choice((-5.0, 0.0, 5.0, 60.0, 910.0)) * US)
+        more = {"timestamp": due_us / US} if operation == "move" else {}
+        self._asked_us.append(at_us)
+        self.callers.change(Change(at_us, draw.choice(names), operation, more))
 
     def _due_us(self, at_us: int, epochs_s: list[int]) -> int:
         """Soon, around the reach, within hours, or around one of the far epochs."""
@@ -292,7 +369,8 @@ class Simulation:
     def _calm_down(self) -> None:
         """The faults stop, and whoever still waits for an answer gets it; then the system has two feed intervals."""
         timeline = self.cloud.timeline
-        self.storm.calm = self._draining = True
+        self.storm.rest()
+        self._draining = True
         self._close_targets(None)
         over_us = max([timeline.now_us, *(outage.end_us for outage in self.storm.outages)])
         self._tell("weather", "calm")

@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from botocore.exceptions import (
     ConnectionClosedError,
@@ -67,6 +68,7 @@ class Storm:
     outages: list[Outage] = field(default_factory=list)
     calm: bool = True
     begun: list[int] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
     pace_s: float = 0.0
     """How much longer than usual every call takes: a slow day, on which nothing fails."""
     skewed: bool = False
@@ -79,6 +81,16 @@ class Storm:
     def rage(self) -> None:
         self.calm = not self.rates
         self.begun += [] if self.calm else [self.timeline.now_us]
+
+    def rest(self) -> None:
+        if not self.calm:
+            self.ended.append(self.timeline.now_us)
+        self.calm = True
+
+    def spans(self) -> list[tuple[int, int]]:
+        """When anything could go wrong."""
+        raging = list(zip_longest(self.begun, self.ended, fillvalue=self.timeline.now_us))
+        return raging + [(outage.begin_us, outage.end_us) for outage in self.outages]
 
     # ---------------------------------------------------------------------------------------------------- of calls
 

@@ -8,6 +8,7 @@ is left over (4). That one caller's dead target delays nobody else (7) follows f
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,11 +22,12 @@ from punctual.testing.functions import Event, Invocation
 from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
 from simulator.chronicle import Chronicle, tag_of
-from simulator.contents import Lying, contents, id_of
+from simulator.contents import Lying, contents, id_of, is_record, is_timer
+from simulator.names import Names
 from simulator.storm import SKEW_US_MAX, Storm
 from simulator.workload import Sent, Wish, due_of
 
-OWN_ERRORS = ("InvalidSchedule", "NotConfirmed", "PartitionBusy")
+OWN_ERRORS = ("InvalidSchedule", "NotConfirmed", "PartitionBusy", "InvalidRequest", "NotFound", "OnItsWay")
 """What a function may raise. Anything else is a fault of ours."""
 
 GRACE_S = 240
@@ -92,12 +94,19 @@ class Witness(Watcher):
     consumed_from: str = ""
     """The queue that the stack's consumer reads, where it is there."""
     consumed: set[str] = field(default_factory=set)
+    delivery_queue: str = ""
+    input_queue: str = ""
+    names: Names = field(init=False)
     _ids: dict[str, Wish] = field(default_factory=dict)
     _lay_in: dict[str, set[str]] = field(default_factory=dict)
     """Which schedules were ever seen in an item."""
 
+    def __post_init__(self) -> None:
+        self.names = Names(self.chronicle, self.breach)
+
     def attach(self, timeline: Any, storm: Storm) -> None:
         self._timeline, self._storm = timeline, storm
+        self.names.attach(timeline, storm)
 
     def breach(self, promise: int, tag: str, what: str) -> None:
         self.chronicle.add(self._timeline.now_us, "witness", f"PROMISE {promise} BROKEN: {what}", [tag] if tag else [])
@@ -124,15 +133,23 @@ class Witness(Watcher):
             return self._confirm_sends(call)
         if call.operation == "batch_write_item":
             return self._confirm_writes(call)
+        if call.operation == "send_message":
+            return self._confirm_send(call)
         if call.operation == "put_item":
             return self._confirm_write_back(call)
+        if call.operation == "get_item" and is_record(call.parameters["Key"]):
+            self.names.read(call)
         if call.operation == "update_item" and call.error is not None and not _condition_failed(call.error):
             self.doubtful_leases.add(_invocation_id(call))
         return []
 
     def _confirm_sends(self, call: Call) -> list[str]:
         numbers = {entry["Id"] for entry in (call.answer or {}).get("Successful", [])} if call.error is None else set()
-        tags = []
+        tags: list[str] = []
+        if call.parameters["QueueUrl"] == self.delivery_queue:
+            bodies = [entry["MessageBody"] for entry in call.parameters["Entries"] if entry["Id"] in numbers]
+            self.names.confirm(call, bodies)
+            return tags
         for entry in call.parameters["Entries"]:
             wish = self.wishes.get(tag_of(entry["MessageBody"]))
             if wish is None or "MessageAttributes" not in entry:
@@ -143,6 +160,16 @@ class Witness(Watcher):
                 if sent.call is call:
                     sent.confirmed = entry["Id"] in numbers
         return tags
+
+    def _confirm_send(self, call: Call) -> list[str]:
+        """A delivery, which is one message."""
+        wish = self.wishes.get(tag_of(call.parameters["MessageBody"]))
+        if wish is None:
+            return []
+        for sent in wish.sends.get(call.parameters["MessageAttributes"]["id"]["StringValue"], []):
+            if sent.call is call:
+                sent.confirmed = call.error is None and call.answer is not None
+        return [wish.tag]
 
     def _confirm_writes(self, call: Call) -> list[str]:
         """Deletes: which of them the process knows to be done."""
@@ -176,7 +203,7 @@ class Witness(Watcher):
     def wrote(self, call: Call, table: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         item = new or old or {}
         partition = item["partition"]["S"]
-        if partition == "meta":
+        if partition == "meta" or self._wrote_of_names(call, item, old, new):
             return
         before, after = contents(old), contents(new)
         for lying in {**before, **after}.values():
@@ -194,12 +221,25 @@ class Witness(Watcher):
             if lying.id not in after:
                 self._removed(call, lying, self.wishes[lying.tag])
 
+    def _wrote_of_names(
+        self, call: Call, item: dict[str, Any], old: dict[str, Any] | None, new: dict[str, Any] | None
+    ) -> bool:
+        if is_record(item):
+            self.names.wrote(call, old, new)
+        elif is_timer(item):
+            self.names.timer(call, old, new)
+        elif item["partition"]["S"].startswith("failed#"):
+            self.names.kept.add(item["id"]["S"])
+        else:
+            return False
+        return True
+
     def _stored(self, call: Call, item: dict[str, Any], lying: Lying, wish: Wish) -> None:
         self._ids[lying.id] = wish
         self._lay_in.setdefault(id_of(item), set()).add(lying.id)
         wish.dues[lying.id] = lying.due_ms
-        if call.operation == "put_item":
-            return  # Written back: it lay there before.
+        if call.operation != "batch_write_item":
+            return  # Written back, or held: it lay there before.
         wish.stored.setdefault(lying.id, []).append(self._timeline.now_us)
         self.chronicle.add(self._timeline.now_us, call.process.name, f"stores {lying.id}", [wish.tag])
         if wish.fault:
@@ -207,7 +247,9 @@ class Witness(Watcher):
 
     def _removed(self, call: Call, lying: Lying, wish: Wish) -> None:
         self.chronicle.add(self._timeline.now_us, call.process.name, f"deletes {lying.id}", [wish.tag])
-        if not wish.settled(lying.id):
+        if lying.id in wish.withdrawing and "ManageFunction" in call.process.name:
+            wish.withdrawn[lying.id] = self._timeline.now_us
+        elif not wish.settled(lying.id):
             self.breach(1, wish.tag, f"{lying.id} is deleted, and was not sent")
 
     def _quarantined(self, call: Call, item: dict[str, Any], wish: Wish) -> None:
@@ -224,6 +266,11 @@ class Witness(Watcher):
             self.breach(1, wish.tag, f"{schedule_id} is put aside: {item['reason']['S']}")
 
     def sent(self, call: Call | None, queue: str, message: Message) -> None:
+        if call is not None and queue == self.delivery_queue:
+            self.names.sent(call, message)
+            return
+        if queue == self.input_queue:
+            return
         if call is None or "id" not in message.attributes:
             self._reported(queue, message)
             return
@@ -242,8 +289,12 @@ class Witness(Watcher):
         self.chronicle.add(
             self._timeline.now_us, call.process.name, f"sends {schedule_id} with {delay_s} s to go{again}", [tag]
         )
+        if schedule_id in wish.heard_withdrawn:
+            self.breach(6, tag, f"{schedule_id} comes out after a caller heard that it is cancelled")
         self._check_content(wish, queue, message)
-        self._check_moment(wish, sent, due_of(message))
+        self._check_moment(wish, schedule_id, sent, due_of(message))
+        if wish.name is not None:
+            self.names.released(wish, schedule_id, sent, message)
 
     def _check_content(self, wish: Wish, queue: str, message: Message) -> None:
         if wish.fault:
@@ -256,12 +307,12 @@ class Witness(Watcher):
         if user != wish.user:
             self.breach(1, wish.tag, f"the user is {user!r} instead of {wish.user!r}")
         wanted_ms = wish.due_of(message.attributes["id"]["StringValue"])
-        if "timestamp" in wish.request and wish.due_ms is not None:
+        if "timestamp" in wish.request and wish.due_ms is not None and wish.name is None:
             wanted_ms = wish.due_ms
         if due_of(message) != wanted_ms:
             self.breach(2, wish.tag, f"it says that it is due at {due_of(message)} instead of {wanted_ms}")
 
-    def _check_moment(self, wish: Wish, sent: Sent, due_ms: int) -> None:
+    def _check_moment(self, wish: Wish, schedule_id: str, sent: Sent, due_ms: int) -> None:
         """By the clock of the sender: never early, and the delay as short as whole seconds allow."""
         skew_us = sent.call.process.skew_us
         due_us = due_ms * 1000
@@ -273,27 +324,44 @@ class Witness(Watcher):
         over_us = sent.visible_us + skew_us - max(due_us, begun_us) - way_us
         if over_us > US + 1000:  # The functions' clock shows whole milliseconds.
             self.breach(3, wish.tag, f"its delay is {over_us / US:.3f} s too long at the time of the call")
-        if wish.expires_ms is not None and begun_us // 1000 > wish.expires_ms + EXPIRY_SLACK_MS:
+        expires_ms = wish.expires_of(schedule_id)
+        if expires_ms is not None and begun_us // 1000 > expires_ms + EXPIRY_SLACK_MS:
             self.breach(3, wish.tag, "it comes out though it had expired")
 
     def _reported(self, queue: str, message: Message) -> None:
         """To the failure queue, or Lambda's own records."""
         content = json.loads(message.body)
-        if content.get("reason") != "expired":
+        if content.get("reason") not in ("expired", "failed"):
             return
         schedule = content["schedule"]
         wish = self.wishes.get(tag_of(schedule["data"]))
         if wish is None:
             return
+        if content["reason"] == "failed":
+            self._failed(wish, schedule["id"], content["error"])
+            return
         wish.expired[schedule["id"]] = self._timeline.now_us
         self.chronicle.add(self._timeline.now_us, "failure queue", f"hears that {schedule['id']} expired", [wish.tag])
-        if wish.expires_ms is None or self._timeline.now_us // 1000 + SKEW_US_MAX // 1000 <= wish.expires_ms:
+        expires_ms = wish.expires_of(schedule["id"])
+        if expires_ms is None or self._timeline.now_us // 1000 + SKEW_US_MAX // 1000 <= expires_ms:
             self.breach(1, wish.tag, "it was dropped as expired, and had not")
+
+    def _failed(self, wish: Wish, schedule_id: str, error: str) -> None:
+        """For good only where its queue was gone for a while, or does not take its content."""
+        wish.failed[schedule_id] = self._timeline.now_us
+        self.chronicle.add(
+            self._timeline.now_us, "failure queue", f"hears that {schedule_id} failed: {error}", [wish.tag]
+        )
+        was_closed = any(url == wish.queue_url for _, url in self.closed)
+        if not was_closed and wish.tag not in self.refused_by_sqs:
+            self.breach(1, wish.tag, f"{schedule_id} is given up: {error}")
 
     # -------------------------------------------------------------------------------------------- what is no call
 
     def heard(self, line: str) -> None:
         """A line that a function logged."""
+        if '"not confirmed"' in line and _is_a_fault(json.loads(line)["error"]):
+            self.breach(1, "", f"a delivery raised {line}")
         if '"consumed"' in line:
             self.consumed.add(json.loads(line)["id"])
 
@@ -306,6 +374,10 @@ class Witness(Watcher):
                 partition = json.loads(invocation.payload)["partition"]
                 begun = self.feeds_begun.setdefault(partition, {})
                 begun.setdefault(invocation.payload, (now_us, self._storm.calm))
+            if invocation.environment.function.handler == "deliver.handler":
+                self.names.began()
+        elif kind == "expired":
+            self.names.gone(facts["item"])
         elif kind == "ended":
             self._ended(facts["invocation"])
         elif kind in ("lost", "given up"):
@@ -317,6 +389,10 @@ class Witness(Watcher):
             self.chronicle.add(now_us, "weather", f"tick {delays_s}")
 
     def _ended(self, invocation: Invocation) -> None:
+        if invocation.environment.function.handler == "deliver.handler":
+            self.names.ended()
+        elif invocation.cause == self.input_queue and invocation.fate == "returned":
+            self._taken_in(invocation)
         if invocation.fate == "returned":
             return
         what = invocation.fate if invocation.error is None else f"raised {_name(invocation.error)}: {invocation.error}"
@@ -326,6 +402,17 @@ class Witness(Watcher):
         if invocation.fate == "timed out":
             self._storm.counted["function timed out"] += 1
 
+    def _taken_in(self, invocation: Invocation) -> None:
+        """Letters that SQS is told to be done with are as good as accepted."""
+        failed = {failure["itemIdentifier"] for failure in json.loads(invocation.answer)["batchItemFailures"]}
+        for record in json.loads(invocation.payload)["Records"]:
+            requests = json.loads(record["body"])
+            for request in requests if isinstance(requests, list) else [requests]:
+                data = request.get("data")
+                wish = self.wishes.get(tag_of(data if isinstance(data, str) else json.dumps(data)))
+                if wish is not None and record["messageId"] not in failed:
+                    self.names.taken_in(wish, record["attributes"])
+
     # --------------------------------------------------------------------------------------------------- at the end
 
     def unsettled(self, until_ms: int) -> list[Wish]:
@@ -333,7 +420,8 @@ class Witness(Watcher):
         return [
             wish
             for wish in self.wishes.values()
-            if any(
+            if wish.name is None
+            and any(
                 wish.due_of(schedule_id) <= until_ms and not wish.settled(schedule_id)
                 for schedule_id in [*wish.accepted, *wish.stored]
             )
@@ -341,7 +429,10 @@ class Witness(Watcher):
 
     def pending_ms(self) -> Iterable[int]:
         """The moments that something accepted or stored still waits for."""
+        yield from self.names.pending_ms()
         for wish in self.wishes.values():
+            if wish.name is not None:
+                continue
             for schedule_id in [*wish.accepted, *wish.stored]:
                 if not wish.settled(schedule_id):
                     yield wish.due_of(schedule_id)
@@ -351,6 +442,7 @@ class Witness(Watcher):
         for wish in self.unsettled(until_ms):
             self.breach(1, wish.tag, "it was accepted and did not come out, though the faults have stopped")
             return
+        self.names.check_drained(until_ms)
         for item in items:
             if not item["partition"]["S"].isdigit():
                 continue
@@ -371,14 +463,17 @@ class Witness(Watcher):
             for schedule_id, sends in wish.sends.items():
                 self.figures.released += 1
                 self.figures.repeats += len(sends) - 1
-                self._check_repeats(wish, schedule_id, sends)
                 if wish.queue_url == self.consumed_from and schedule_id not in self.consumed:
                     self.breach(1, wish.tag, f"{schedule_id} was released, and the consumer never saw it")
-                self._check_lateness(wish, schedule_id, sends[0])
+                if wish.name is None:
+                    self._check_repeats(wish, schedule_id, sends)
+                    self._check_lateness(wish, schedule_id, sends[0])
+        self.names.check_all(self.troubles)
+        self.figures.lateness_s_max = max(self.figures.lateness_s_max, self.names.late_s_max)
 
     def _check_twins(self, wish: Wish) -> None:
         """The same request with the same token has one id; a repeat across a change of PartitionCount may have two."""
-        ids = sorted({*wish.accepted, *wish.stored, *wish.sends})
+        ids = sorted({*wish.accepted, *wish.stored, *wish.sends} - self.names.moved_ids)
         if wish.repeatable and len(ids) > 1 and not self.partitions_changed:
             self.breach(1, wish.tag, f"one request with one token has become {', '.join(ids)}")
 
@@ -470,6 +565,11 @@ def _unprocessed(call: Call, key: dict[str, Any]) -> bool:
 
 def _condition_failed(error: BaseException) -> bool:
     return isinstance(error, ClientError) and error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
+def _is_a_fault(error: str) -> bool:
+    """Of our own code, or something that AWS says for good. What AWS fails with for now has other names."""
+    return error == "ClientError" or hasattr(builtins, error)
 
 
 def _name(error: BaseException) -> str:

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -43,6 +43,16 @@ BAD = (
 )
 """Ways to spoil a request, and what the answer has to name."""
 
+BAD_NAMES = (
+    ({"name": ""}, "name"),
+    ({"name": "two words"}, "name"),
+    ({"name": "n" * 129}, "name"),
+    ({"name": 7}, "name"),
+    ({"name": "3-001893456000000-0123456789abcdef"}, "name"),
+    ({"if_exists": "perhaps"}, "if_exists"),
+)
+"""The same for one with a name."""
+
 
 @dataclass(eq=False)
 class Sent:
@@ -65,6 +75,8 @@ class Wish:
     due_ms: int | None
     """None for a `delay`: the answer tells."""
     queue_url: str
+    name: str | None = None
+    if_exists: str = "replace"
     user: str | None = None
     expires_ms: int | None = None
     repeatable: bool = False
@@ -83,6 +95,12 @@ class Wish:
     """By whom, and whether it was told that it is done."""
     aside: dict[str, str] = field(default_factory=dict)
     expired: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
+    withdrawing: set[str] = field(default_factory=set)
+    """Ids that somebody wants to be cancelled, without a name."""
+    withdrawn: dict[str, int] = field(default_factory=dict)
+    """Which of them were taken out of the table."""
+    heard_withdrawn: set[str] = field(default_factory=set)
 
     dues: dict[str, int] = field(default_factory=dict)
     """What the table says of an id: the key of a bundle tells only the moment of its latest member."""
@@ -94,8 +112,37 @@ class Wish:
             return self.due_ms
         return key_due_ms(schedule_id)
 
+    def expires_of(self, schedule_id: str) -> int | None:
+        """It moves with the moment."""
+        if self.expires_ms is None:
+            return None
+        after_ms: int = round(self.request["expires_after"] * 1000)
+        return self.due_of(schedule_id) + after_ms
+
     def settled(self, schedule_id: str) -> bool:
-        return schedule_id in self.sends or schedule_id in self.aside or schedule_id in self.expired
+        return any(
+            schedule_id in fates for fates in (self.sends, self.aside, self.expired, self.failed, self.withdrawn)
+        )
+
+
+@dataclass(frozen=True)
+class Change:
+    """One call of one caller to the manage function, about a name."""
+
+    at_us: int
+    name: str
+    operation: str
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+class Names(Protocol):
+    """Who writes down what callers hear of names."""
+
+    def accepted(self, wish: Wish, result: dict[str, Any]) -> None: ...
+    def refused(self, wish: Wish) -> bool: ...
+    def cancelled(self, name: str, schedule_id: str) -> None: ...
+    def moved(self, name: str, result: dict[str, Any]) -> None: ...
+    def denied(self, name: str, error: str, asked_us: int) -> None: ...
 
 
 @dataclass
@@ -119,9 +166,10 @@ class Callers:
         randomness: random.Random,
         breach: Callable[[int, str, str], None],
         unacceptable: Container[str],
+        names: Names,
     ) -> None:
         self._cloud, self._chronicle, self._randomness = cloud, chronicle, randomness
-        self._breach, self._unacceptable = breach, unacceptable
+        self._breach, self._unacceptable, self._names = breach, unacceptable, names
         self._count = 0
 
     def begin(self, order: Order) -> None:
@@ -196,16 +244,25 @@ class Callers:
         schedule_id = result["id"]
         due_ms = round(result["timestamp"] * 1000)
         self._note(process, f"hears {result['state']} as {schedule_id}", [wish])
-        if wish.due_ms is None:
-            wish.due_ms = due_ms
         if wish.fault:
             self._breach(5, wish.tag, f"a bad request was accepted: {wish.request}")
+        if wish.name is not None:
+            self._names.accepted(wish, result)
+        if result.get("result") == "kept":
+            return
+        if wish.due_ms is None:
+            wish.due_ms = due_ms
         if "delay" in wish.request and not self._plausible(wish, due_ms):
             self._breach(2, wish.tag, f"accepted for {due_ms}, asked for with {wish.request['delay']} s to go")
         if due_ms != wish.due_ms and "timestamp" in wish.request:
             self._breach(2, wish.tag, f"accepted for {due_ms}, asked for {wish.due_ms}")
         wish.accepted.setdefault(schedule_id, self._cloud.timeline.now_us)
-        if schedule_id not in wish.stored and schedule_id not in wish.sends and schedule_id not in wish.aside:
+        if (
+            wish.name is None
+            and schedule_id not in wish.stored
+            and schedule_id not in wish.sends
+            and schedule_id not in wish.aside
+        ):
             self._breach(1, wish.tag, "accepted, but neither stored nor sent")
 
     def _plausible(self, wish: Wish, due_ms: int) -> bool:
@@ -217,10 +274,93 @@ class Callers:
         wish.in_doubt -= 1
         wish.refused += 1
         self._note(process, f"hears no: {message[:120]}", [wish])
+        if wish.name is not None and not wish.fault and self._names.refused(wish):
+            return
         if not wish.fault and wish.tag not in self._unacceptable:
             self._breach(1, wish.tag, f"a good request is refused: {message}")
         if wish.fault and wish.fault not in message:
             self._breach(5, wish.tag, f"the refusal does not name {wish.fault}: {message}")
+
+    # ------------------------------------------------------------------------------------------------------ letters
+
+    def post(self, order: Order) -> None:
+        """The same by the input queue: nobody hears an answer, and SQS may bring it twice."""
+
+        def spawn() -> None:
+            self._cloud.timeline.spawn(lambda: self._post(order))
+
+        self._cloud.timeline.at(order.at_us, spawn)
+
+    def _post(self, order: Order) -> None:
+        self._count += 1
+        process = Outsider(f"caller {self._count}")
+        for wish in order.wishes:
+            wish.asked_us, wish.asked, wish.repeatable = self._cloud.timeline.now_us, 2, True
+        self._note(process, "posts", order.wishes)
+        requests = [wish.request for wish in order.wishes]
+        body = json.dumps(requests if order.batch else requests[0])
+        try:
+            url = self._cloud.output("InputQueueUrl")
+            self._cloud.client("sqs", process).send_message(QueueUrl=url, MessageBody=body)
+        except (ClientError, BotoCoreError, Crash) as error:
+            self._note(process, f"hears nothing: {type(error).__name__}", order.wishes)
+
+    # ------------------------------------------------------------------------------------------------------ changes
+
+    def change(self, change: Change) -> None:
+        def spawn() -> None:
+            self._cloud.timeline.spawn(lambda: self._change(change))
+
+        self._cloud.timeline.at(change.at_us, spawn)
+
+    def withdraw(self, at_us: int, wish: Wish) -> None:
+        def spawn() -> None:
+            self._cloud.timeline.spawn(lambda: self._withdraw(wish))
+
+        self._cloud.timeline.at(at_us, spawn)
+
+    def _withdraw(self, wish: Wish) -> None:
+        """Cancel it by the id that its caller was told, if any."""
+        self._count += 1
+        process, schedule_id = Outsider(f"caller {self._count}"), next(iter(wish.accepted), None)
+        if schedule_id is None:
+            return
+        wish.withdrawing.add(schedule_id)
+        self._note(process, f"wants {schedule_id} cancelled", [wish])
+        content = self._manage({"operation": "cancel", "id": schedule_id}, process, [wish])
+        if content is not None and "errorType" not in content:
+            wish.heard_withdrawn.add(schedule_id)
+            if schedule_id not in wish.withdrawn:
+                self._breach(6, wish.tag, f"{schedule_id} is said to be cancelled, and is not")
+
+    def _manage(self, event: dict[str, Any], process: Outsider, wishes: list[Wish]) -> dict[str, Any] | None:
+        """The answer, or what was raised; None where nothing is heard."""
+        function, payload = self._cloud.output("ManageFunction"), json.dumps(event).encode()
+        try:
+            answer = self._cloud.client("lambda", process).invoke(FunctionName=function, Payload=payload)
+        except (ClientError, BotoCoreError, Crash) as error:
+            self._note(process, f"hears nothing: {type(error).__name__}", wishes)
+            return None
+        content: dict[str, Any] = json.loads(answer["Payload"].read())
+        self._note(process, f"hears {str(content)[:160]}", wishes)
+        return content
+
+    def _change(self, change: Change) -> None:
+        """Once: who hears nothing knows nothing."""
+        self._count += 1
+        process = Outsider(f"caller {self._count}")
+        event = {"operation": change.operation, "name": change.name, **change.more}
+        self._note(process, f"wants {json.dumps(event)}", [])
+        asked_us = self._cloud.timeline.now_us
+        content = self._manage(event, process, [])
+        if content is None:
+            return
+        if "errorType" in content:
+            self._names.denied(change.name, content["errorType"], asked_us)
+        elif change.operation == "cancel":
+            self._names.cancelled(change.name, content["id"])
+        else:
+            self._names.moved(change.name, content)
 
     def _note(self, process: Outsider, what: str, wishes: list[Wish]) -> None:
         self._chronicle.add(self._cloud.timeline.now_us, process.name, what, (wish.tag for wish in wishes))
@@ -250,6 +390,15 @@ class Wishes:
         self.by_tag[tag] = wish
         return wish
 
+    def make_named(self, at_us: int, due_ms: int, name: str, if_exists: str, token: str | None, fixed: bool) -> Wish:
+        """One with a name, and as often as not with nothing else."""
+        wish = self.make(at_us, due_ms, token, plain=self._randomness.random() < 0.5, fixed=fixed)
+        wish.name, wish.if_exists = name, if_exists
+        wish.request["name"] = name
+        if if_exists != "replace" or self._randomness.random() < 0.2:
+            wish.request["if_exists"] = if_exists
+        return wish
+
     def _set_time(self, wish: Wish, at_us: int, due_ms: int, fixed: bool) -> None:
         draw = self._randomness.random()
         now_ms = at_us // 1000
@@ -275,7 +424,7 @@ class Wishes:
 
     def spoil(self, wish: Wish) -> Wish:
         """Make a bad request of it."""
-        change, wish.fault = self._randomness.choice(BAD)
+        change, wish.fault = self._randomness.choice(BAD if wish.name is None else BAD_NAMES)
         if "delay" in change:
             wish.request["timestamp"] = wish.request.get("timestamp", 1)
         if "timestamp" in change:

@@ -49,6 +49,19 @@ PASSING_STATUSES = frozenset({408, 425, 429})
 
 TIMEOUTS = (exceptions.ReadTimeoutError, exceptions.ConnectTimeoutError)
 
+CONTENT_CODES = frozenset(
+    {
+        "InvalidMessageContents",
+        "InvalidParameterValue",
+        "InvalidParameterValueException",
+        "InvalidAttributeValue",
+        "MissingParameter",
+        "MessageTooLong",
+        "BatchRequestTooLong",
+    }
+)
+"""What SQS says of a message that it will never take. What else it says of a message alone is about the queue."""
+
 
 def confirmed(call: Callable[..., Answer], **arguments: Any) -> Answer:
     """The answer; NotConfirmed where it failed for now or nobody knows; AWS's own error where it means something."""

@@ -177,7 +177,7 @@ def _worth_trying(errand: Errand, failure: Undelivered, retry_ms: int) -> bool:
     given up. Others are, by their terms."""
     schedule = errand.schedule
     if schedule.target is None:
-        return True
+        return not failure.permanent
     if failure.permanent or not _in_time(schedule, retry_ms):
         return False
     return goes_straight(schedule.target) or errand.attempt < Terms.read(schedule.terms).attempts_max

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from scheduler import errands
-from scheduler.answers import code, confirmed, passing
+from scheduler.answers import CONTENT_CODES, code, confirmed, passing
 from scheduler.errands import Errand
 from scheduler.errors import NotConfirmed
 from scheduler.failures import Report
@@ -24,19 +24,6 @@ Entry = dict[str, Any]
 ATTRIBUTES_BYTES_MAX = 4_096
 """More than names, types and values of our message attributes can come to: id, due, a name of 128 and a user of 256
 characters."""
-
-CONTENT_CODES = frozenset(
-    {
-        "InvalidMessageContents",
-        "InvalidParameterValue",
-        "InvalidParameterValueException",
-        "InvalidAttributeValue",
-        "MissingParameter",
-        "MessageTooLong",
-        "BatchRequestTooLong",
-    }
-)
-"""What SQS says of a message that it will never take. What else it says of a message alone is about the queue."""
 
 QUEUE_CODES = frozenset({"NonExistentQueue", "QueueDoesNotExist", "AccessDenied", "AccessDeniedException"})
 """What is plainly about the queue, so that no message of the batch need be tried alone; the KMS ones beside them."""

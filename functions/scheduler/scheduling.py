@@ -170,6 +170,7 @@ def _write(
     jobs: list[Parcel | list[Schedule | Bundle]] = [*parcels(near, desk.queues.url_of), *shelves]
     for outcome in desk.crew.run(work, jobs) if len(jobs) > 1 else map(work, jobs):
         _note(failures, outcome)
+    _fail_together(taken, failures)
     _remove_old_timers(taken, failures, desk, patience)
     return failures
 
@@ -202,8 +203,34 @@ def _register(
     else:
         for group in groups:
             register(group)
-    last = [taken.named[max(done)] for places in groups if (done := [each for each in places if each in taken.named])]
-    return [named.timer for named in last if named.timer is not None]
+    return _timers(taken)
+
+
+def _by_name(taken: Taken) -> list[list[Named]]:
+    """What was done under each name, in the order of the batch: the last says what stands."""
+    groups: dict[str | None, list[Named]] = {}
+    for place in sorted(taken.named):
+        groups.setdefault(taken.named[place].schedule.name, []).append(taken.named[place])
+    return list(groups.values())
+
+
+def _timers(taken: Taken) -> list[Timer]:
+    """One for each name. Where a later member of the batch kept an earlier one, that one's own: a second timer would
+    make it late."""
+    found: list[Timer] = []
+    for group in _by_name(taken):
+        standing_id = group[-1].schedule.id
+        found += [each.timer for each in group if each.schedule.id == standing_id and each.timer is not None][:1]
+    return found
+
+
+def _fail_together(taken: Taken, failures: Failures) -> None:
+    """Of one name only the last has a timer. Where that could not be set none is accepted, and what they replaced
+    keeps its own timer, which wakes the name."""
+    for group in _by_name(taken):
+        failure = failures.get(group[-1].schedule.id)
+        if failure is not None:
+            failures.update({each.schedule.id: failure for each in group})
 
 
 def _remove_old_timers(taken: Taken, failures: Failures, desk: Desk, patience: Patience) -> None:

@@ -20,6 +20,7 @@ from punctual.testing.timeline import US, Timeline
 
 ITEM_BYTES_MAX = 400 * 1024
 BATCH_WRITES_MAX = 25
+BATCH_GETS_MAX = 100
 BATCH_BYTES_MAX = 16 * 1024 * 1024
 PAGE_BYTES_MAX = 1024 * 1024
 HASH_BYTES_MAX = 2048
@@ -100,6 +101,7 @@ class DynamoDB(Service):
             "delete_item": self._delete_item,
             "query": self._query,
             "batch_write_item": self._batch_write_item,
+            "batch_get_item": self._batch_get_item,
         }
 
     def create_table(self, name: str, hash_name: str, range_name: str, ttl_name: str = "") -> Table:
@@ -110,8 +112,7 @@ class DynamoDB(Service):
     def _get_item(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         table = self._table(request, call, {"TableName", "Key", "ConsistentRead"})
         key = _checked_key(table, request["Key"])
-        rows = table.rows(key[0], self._as_of_us(request, call))
-        found = next((item for item in rows if item[table.range_name]["S"] == key[1]), None)
+        found = self._read(table, key, self._as_of_us(request, call))
         return {} if found is None else {"Item": _copy(found)}
 
     def _put_item(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -215,6 +216,45 @@ class DynamoDB(Service):
             item = write["PutRequest"]["Item"]
             return table, _checked_item(table, item), _copy(item)
         return table, _checked_key(table, write["DeleteRequest"]["Key"]), None
+
+    def _batch_get_item(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
+        """What is not there is left out; what was not read this time stands under UnprocessedKeys, and so does what
+        would make the answer larger than it may be."""
+        _only(request, {"RequestItems"})
+        wanted = [(name, about, key) for name, about in request["RequestItems"].items() for key in about["Keys"]]
+        if len(wanted) > BATCH_GETS_MAX:
+            raise invalid(f"Too many items requested for the BatchGetItem call: {len(wanted)}")
+        planned = [(self._known(name), about, _checked_key(self._known(name), key)) for name, about, key in wanted]
+        if len({(table.name, key) for table, _, key in planned}) != len(planned):
+            raise invalid("Provided list of item keys contains duplicates")
+        spoilt = set(call.fate.spoilt(len(planned))) if call.fate.spoilt else set()
+        if len(spoilt) == len(planned):  # "If none of the items can be processed due to insufficient throughput".
+            _throttled(planned[0][0].name)
+        found: dict[str, list[Item]] = {name: [] for name in request["RequestItems"]}
+        left: dict[str, dict[str, Any]] = {}
+        answer_bytes = 0
+        for index, (table, about, key) in enumerate(planned):
+            item = self._read(table, key, self._as_of_us(about, call))
+            answer_bytes += _size(item or {}) if index not in spoilt else 0
+            if index in spoilt or answer_bytes > BATCH_BYTES_MAX:
+                about_left = {name: part for name, part in about.items() if name != "Keys"}
+                left.setdefault(table.name, {**about_left, "Keys": []})["Keys"].append(dict(wanted[index][2]))
+            elif item is not None:
+                found[table.name].append(self._shape(about)(item))
+        return {"Responses": found, "UnprocessedKeys": left}
+
+    def _shape(self, about: dict[str, Any]) -> Callable[[Item], Item]:
+        _only(about, {"Keys", "ConsistentRead", "ProjectionExpression", "ExpressionAttributeNames"})
+        used: set[str] = set()
+        shape = self._projected(about, used)
+        _all_used(about, used)
+        return shape
+
+    def _read(self, table: Table, key: tuple[str, str], as_of_us: int) -> Item | None:
+        if as_of_us == self.timeline.now_us:
+            return table.get(key)
+        rows = table.rows(key[0], as_of_us)
+        return next((item for item in rows if item[table.range_name]["S"] == key[1]), None)
 
     def _query(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         known = {"TableName", "KeyConditionExpression", "FilterExpression", "ProjectionExpression", "Limit", "Select"}

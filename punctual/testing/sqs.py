@@ -25,6 +25,8 @@ BYTES_MAX = 1024 * 1024
 ATTRIBUTES_MAX = 10
 VISIBILITY_S_MAX = 43_200
 WAIT_S_MAX = 20
+COPY_S_MAX = 600
+"""So late a copy that was not deleted may come again; AWS names no bound."""
 POLL_S = 0.1
 """A receive that waits looks again this often, and at the moment when it knows of something."""
 
@@ -75,7 +77,7 @@ class Sqs(Service):
         """Bodies that this SQS does not take for their content, beside those that the documentation names."""
         self.unruly: random.Random | None = None
         self.twice = 0.0
-        """How often a message stays in sight though it was received: it comes again."""
+        """How often a message stays in sight though it was received, or is not gone though it was deleted."""
         self._count = 0
         self.operations = {
             "send_message": self._send_message,
@@ -223,8 +225,13 @@ class Sqs(Service):
     def remove(self, queue: Queue, receipt: str) -> None:
         """Deleting what is gone already, or was received again since, is no error."""
         found = self._by_receipt(queue, receipt)
-        if found is not None:
-            del queue.messages[found.id]
+        if found is None:
+            return
+        if self.unruly is not None and self.unruly.random() < self.twice:  # One of the copies did not hear of it.
+            found.visible_us = self.timeline.now_us + self.unruly.randrange(COPY_S_MAX * US)
+            self._announce(queue, found.visible_us)
+            return
+        del queue.messages[found.id]
 
     def _by_receipt(self, queue: Queue, receipt: str) -> Message | None:
         return next((message for message in queue.messages.values() if message.receipt == receipt), None)

@@ -386,6 +386,17 @@ def test_each_no_of_a_service_is_for_good_or_for_now(place, call, code, status, 
     assert not failure.value.timed_out
 
 
+@pytest.mark.parametrize(
+    ("code", "permanent"), [("InvalidMessageContents", True), ("AccessDenied", False), ("NonExistentQueue", False)]
+)
+def test_the_output_queue_is_given_up_for_the_content_alone(place, code, permanent):
+    """What it does not take it will never take; gone or closed to us it comes back."""
+    place.bend("before-call.sqs.SendMessage", refuse(code, 400))
+    with pytest.raises(Undelivered) as failure:
+        place.outlets.deliver(made("x", None))
+    assert (code, permanent) == (failure.value.error, failure.value.permanent)
+
+
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize(
     ("error", "timed_out"),

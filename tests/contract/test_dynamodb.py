@@ -5,12 +5,14 @@ Sources: the API reference of Amazon DynamoDB, and "Service, account, and table 
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 from botocore.exceptions import ParamValidationError
 
 from deviations import differs, refused
+from punctual.testing.cloud import Cloud
 
 
 def item(sort: str, partition: str = "p", **more: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -284,3 +286,166 @@ def test_a_placeholder_that_is_not_given_is_refused(aws):
         ExpressionAttributeNames={"#n": "n"},
         ExpressionAttributeValues={":other": {"N": "1"}},
     )
+
+
+def read(aws, *keys: dict[str, Any], **more: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = aws.dynamodb.batch_get_item(RequestItems={aws.table: {"Keys": list(keys), **more}})
+    return answer
+
+
+def test_a_put_hands_back_what_it_replaced(aws):
+    """ALL_OLD: the whole item as it was before; nothing where there was none."""
+    first = aws.dynamodb.put_item(TableName=aws.table, Item=item("a", n={"N": "1"}), ReturnValues="ALL_OLD")
+    second = aws.dynamodb.put_item(TableName=aws.table, Item=item("a"), ReturnValues="ALL_OLD")
+    assert "Attributes" not in first
+    assert item("a", n={"N": "1"}) == second["Attributes"]
+
+
+def test_a_put_leaves_nothing_of_what_it_replaced(aws):
+    """Other than an update: what the new item does not have is gone."""
+    put(aws, item("a", ttl={"N": "5"}), item("a", n={"N": "1"}))
+    assert [item("a", n={"N": "1"})] == query(aws)["Items"]
+
+
+def test_a_put_whose_condition_fails_hands_back_what_stands(aws):
+    """On request, and whatever it would have returned otherwise."""
+    put(aws, item("a", n={"N": "5"}))
+    error = refused(
+        "ConditionalCheckFailedException",
+        aws.dynamodb.put_item,
+        TableName=aws.table,
+        Item=item("a", n={"N": "4"}),
+        ConditionExpression="(attribute_not_exists(#n) OR #n < :n) AND (attribute_not_exists(#i) OR #i <> :i)",
+        ExpressionAttributeNames={"#n": "n", "#i": "id"},
+        ExpressionAttributeValues={":n": {"N": "4"}, ":i": {"S": "x"}},
+        ReturnValues="ALL_OLD",
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+    )
+    assert item("a", n={"N": "5"}) == error.response["Item"]
+
+
+def test_a_condition_that_nothing_stands_against_hands_back_nothing(aws):
+    """Where there is no item the error has none either."""
+    error = refused(
+        "ConditionalCheckFailedException",
+        aws.dynamodb.put_item,
+        TableName=aws.table,
+        Item=item("a"),
+        ConditionExpression="attribute_exists(#n)",
+        ExpressionAttributeNames={"#n": "n"},
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+    )
+    assert "Item" not in error.response
+
+
+def test_what_is_not_there_is_unequal_to_everything(aws):
+    """`<>` with a missing attribute holds, other than `=` and `<`."""
+    put(aws, item("a"))
+    changed = {"names": {"#n": "n", "#s": "state"}, "values": {":n": {"N": "1"}, ":s": {"S": "pending"}}}
+    update(aws, "a", "SET #n = :n", **changed, ConditionExpression="#s <> :s")
+    assert [item("a", n={"N": "1"})] == query(aws)["Items"]
+
+
+def test_a_conditional_delete_of_another_changes_nothing(aws):
+    """One that holds for what lay there once, and not for what lies there now."""
+    put(aws, item("a", asked={"N": "2"}))
+    refused(
+        "ConditionalCheckFailedException",
+        aws.dynamodb.delete_item,
+        TableName=aws.table,
+        Key=item("a"),
+        ConditionExpression="#a = :a",
+        ExpressionAttributeNames={"#a": "asked"},
+        ExpressionAttributeValues={":a": {"N": "1"}},
+    )
+    assert [item("a", asked={"N": "2"})] == query(aws)["Items"]
+
+
+def test_an_update_sets_several_and_leaves_the_rest(aws):
+    """All at once, or with a condition that fails none of them."""
+    put(aws, item("a", id={"S": "x"}, data={"S": "d"}))
+    names = {"#s": "state", "#e": "error", "#t": "ttl", "#i": "id"}
+    values = {":s": {"S": "done"}, ":e": {"S": ""}, ":t": {"N": "9"}, ":i": {"S": "x"}}
+    setting = "SET #s = :s, #e = :e, #t = :t"
+    update(aws, "a", setting, names, values, ConditionExpression="#i = :i")
+    done = item("a", id={"S": "x"}, data={"S": "d"}, state={"S": "done"}, error={"S": ""}, ttl={"N": "9"})
+    assert [done] == query(aws)["Items"]
+    parameters = {"Key": item("a"), "UpdateExpression": setting, "ConditionExpression": "#i = :i"}
+    refused(
+        "ConditionalCheckFailedException",
+        aws.dynamodb.update_item,
+        TableName=aws.table,
+        ExpressionAttributeNames=names,
+        ExpressionAttributeValues={**values, ":s": {"S": "other"}, ":i": {"S": "y"}},
+        **parameters,
+    )
+    assert [done] == query(aws)["Items"]
+
+
+def test_a_batch_of_keys_reads_what_is_there(aws):
+    """In no certain order; what is not there is left out."""
+    put(aws, item("a", n={"N": "1"}), item("b", n={"N": "2"}, m={"N": "3"}))
+    answer = read(aws, item("a"), item("b"), item("never"), ConsistentRead=True)
+    assert {"a", "b"} == {each["sort"]["S"] for each in answer["Responses"][aws.table]}
+    assert {} == answer["UnprocessedKeys"]
+
+
+def test_a_batch_of_keys_reads_what_is_wanted_of_each(aws):
+    put(aws, item("a", n={"N": "1"}, m={"N": "3"}))
+    wanted = {"ProjectionExpression": "#n, #never", "ExpressionAttributeNames": {"#n": "n", "#never": "never"}}
+    assert [{"n": {"N": "1"}}] == read(aws, item("a"), **wanted)["Responses"][aws.table]
+
+
+def test_a_batch_reads_at_most_a_hundred_keys(aws):
+    keys = [item(f"{number:03d}") for number in range(101)]
+    refused("ValidationException", aws.dynamodb.batch_get_item, RequestItems={aws.table: {"Keys": keys}})
+    assert {} == read(aws, *keys[:100])["UnprocessedKeys"]
+
+
+def test_a_batch_reads_a_key_once(aws):
+    """The same key twice is refused, as in a batch of writes."""
+    twins = {aws.table: {"Keys": [item("a"), item("a")]}}
+    refused("ValidationException", aws.dynamodb.batch_get_item, RequestItems=twins)
+
+
+@differs(local='it hands out all at once; API reference, BatchGetItem: "the response size limit is exceeded"')
+def test_a_batch_reads_at_most_16_mb(aws):
+    """The rest stands under UnprocessedKeys, in a form to be asked for as it is."""
+    for number in range(43):
+        put(aws, item("a", partition=f"p{number}", data={"S": "x" * 400_000}))
+    first = read(aws, *(item("a", partition=f"p{number}") for number in range(43)), ConsistentRead=True)
+    left = first["UnprocessedKeys"]
+    assert 0 < len(left[aws.table]["Keys"]) < 43
+    second = aws.dynamodb.batch_get_item(RequestItems=left)
+    found = [*first["Responses"][aws.table], *second["Responses"][aws.table]]
+    assert 43 == len({each["partition"]["S"] for each in found}) == len(found)
+
+
+def test_what_is_past_its_ttl_goes_away_some_time_later():
+    """The virtual one alone: moto never takes it away, the local AWS by its own clock, and AWS within a few days."""
+    cloud = Cloud(1_893_456_000, random.Random(0))
+    table, dynamodb = cloud.dynamodb.create_table("expiring", "partition", "sort", "ttl"), cloud.client("dynamodb")
+    ttl = {"N": "1893456060"}
+    for new in (item("a", ttl=ttl), item("b", ttl=ttl), item("b")):  # The last one is written afresh, without.
+        dynamodb.put_item(TableName=table.name, Item=new)
+    cloud.timeline.sleep(61)
+    assert {"a", "b"} == set(table.items["p"])
+    cloud.timeline.sleep(3 * 24 * 3600)
+    assert {"b"} == set(table.items["p"])
+
+
+def test_a_filter_and_a_limit_page_on(aws):
+    """A page may be empty and yet not the last: `LastEvaluatedKey` tells, not the number of items."""
+    put(aws, *(item(sort, kind={"S": "x"}) for sort in "abc"), item("d", kind={"S": "y"}))
+    asked: dict[str, Any] = {
+        "TableName": aws.table,
+        "KeyConditionExpression": "#p = :p",
+        "FilterExpression": "#k = :k",
+        "ExpressionAttributeNames": {"#p": "partition", "#k": "kind"},
+        "ExpressionAttributeValues": {":p": {"S": "p"}, ":k": {"S": "y"}},
+        "Limit": 3,
+    }
+    first = aws.dynamodb.query(**asked)
+    assert [] == first["Items"]
+    assert item("c") == first["LastEvaluatedKey"]
+    assert ["d"] == sorts(aws.dynamodb.query(**asked, ExclusiveStartKey=first["LastEvaluatedKey"]))

@@ -223,3 +223,21 @@ def test_a_near_one_that_expires_while_it_is_tried_again_is_not_queued(schedule,
     with pytest.raises(NotConfirmed, match="expired"):
         schedule({"delay": 0, "data": "x", "expires_after": 0.1})
     assert [] == queues.sent
+
+
+def test_a_member_that_keeps_an_earlier_one_of_its_batch_does_not_delay_it(schedule, queues):
+    """The timer is the one of the member that stands, at its own moment; a second one would come behind it."""
+    first = {"timestamp": NOON_S + 60, "data": "first", "name": "n"}
+    answer = schedule([first, {**first, "data": "second", "if_exists": "keep"}])
+    assert ["created", "kept"] == [each["result"] for each in answer["results"]]
+    assert [60] == [delay_s for _, _, delay_s in queues.sent]
+
+
+def test_of_one_name_in_a_batch_none_is_accepted_where_the_last_has_no_timer(schedule, queues, table):
+    """What they replaced, far away, keeps its timer."""
+    before = schedule({"timestamp": NOON_S + 9000, "data": "before", "name": "n"})
+    queues.failing[""] = 100
+    near = {"timestamp": NOON_S + 60, "data": "near", "name": "n"}
+    answer = schedule([near, {**near, "data": "last"}])
+    assert ["NotConfirmed", "NotConfirmed"] == [each.get("error") for each in answer["results"]]
+    assert [before["id"]] == [each.id for each in table.items.values()]

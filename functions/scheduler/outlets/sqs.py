@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from scheduler.answers import delivered
+from scheduler.answers import CONTENT_CODES, delivered
+from scheduler.errors import Undelivered
 from scheduler.messages import attributes, body
 from scheduler.schedule import Schedule
 from scheduler.targets import queue_url
@@ -15,11 +16,17 @@ class Queues:
         self._client, self._output_queue_url = client, output_queue_url
 
     def deliver(self, schedule: Schedule) -> None:
-        """Now: a delay that the queue has by default is not for what is due."""
-        delivered(
-            self._client.send_message,
-            QueueUrl=queue_url(schedule.target, self._output_queue_url),
-            MessageBody=body(schedule),
-            MessageAttributes=attributes(schedule),
-            DelaySeconds=0,
-        )
+        """Now: a delay that the queue has by default is not for what is due. Our own queue is never given up for being
+        gone or closed to us; what it finds wrong with the content is for good there too."""
+        try:
+            delivered(
+                self._client.send_message,
+                QueueUrl=queue_url(schedule.target, self._output_queue_url),
+                MessageBody=body(schedule),
+                MessageAttributes=attributes(schedule),
+                DelaySeconds=0,
+            )
+        except Undelivered as failure:
+            if schedule.target is None and failure.error not in CONTENT_CODES:
+                failure.permanent = False
+            raise
