@@ -9,7 +9,7 @@ from scheduler.functions import Function
 from scheduler.hearers import Hearers
 from scheduler.patience import Patience
 from scheduler.queues import Queues
-from scheduler.table import Table
+from scheduler.stock import Stock
 
 CREW_WIDTH = 16  # At most this many parcels are sent and not yet deleted.
 
@@ -17,7 +17,7 @@ settings = config.from_environment(
     "TABLE_NAME", "OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "FAILURE_QUEUE_URL", "REACH_SECONDS"
 )
 outside = world.outside()
-table = Table(outside.client("dynamodb", CREW_WIDTH), settings.table_name)
+table = Stock(outside.client("dynamodb", CREW_WIDTH), settings.table_name)
 sqs = outside.client("sqs", CREW_WIDTH)
 queues = Queues(
     sqs, settings.output_queue_url, settings.failure_queue_url, settings.delivery_queue_url, settings.lead_ms

@@ -4,11 +4,9 @@ with messages of the input queue that hold the same."""
 import functools
 from typing import Any
 
-from scheduler import config, log, partitions, receiving, request, scheduling, world
-from scheduler.hearers import Hearers
+from scheduler import batches, config, log, partitions, request, scheduling, world
 from scheduler.keying import Keyring
 from scheduler.queues import Queues
-from scheduler.records import Records
 from scheduler.table import Table
 
 RESERVE_S = 6  # A call that begins at the last moment may take 5 s, and then the answer is still to be given.
@@ -24,6 +22,37 @@ sqs = outside.client("sqs", CREW_WIDTH)
 queues = Queues(
     sqs, settings.output_queue_url, settings.failure_queue_url, settings.delivery_queue_url, settings.lead_ms
 )
+
+
+@functools.cache
+def records() -> Any:
+    """Made at first use, as is everything that most callers do without."""
+    from scheduler.records import Records  # noqa: PLC0415
+
+    return Records(dynamodb, settings.table_name)
+
+
+@functools.cache
+def letters() -> Any:
+    """Takes in what the input queue brings."""
+    from scheduler import hearers, receiving  # noqa: PLC0415
+
+    reception = receiving.Reception(
+        accept=functools.partial(scheduling.accept_sent, desk=desk),
+        report=queues.report,
+        tell=hearers.Hearers(client_of, settings.output_queue_url).tell,
+        may_hear=settings.listed.arns.__contains__,
+        crew=desk.crew,
+    )
+    return functools.partial(receiving.receive, reception=reception)
+
+
+@functools.cache
+def client_of(service: str) -> Any:
+    """For failure targets."""
+    return sqs if service == "sqs" else outside.client(service, CREW_WIDTH)
+
+
 desk = scheduling.Desk(
     table=table,
     memory=partitions.Memory(table),
@@ -32,33 +61,15 @@ desk = scheduling.Desk(
     rules=request.Rules(settings.listed, settings.require_user),
     keyring=Keyring(settings.partition_count, outside.randomness, settings.bundle_span_ms),
     reach_ms=settings.reach_ms,
-    records=Records(dynamodb, settings.table_name),
-)
-
-
-@functools.cache
-def topics() -> Any:
-    """Made at first use: few requests are refused, and fewer of them to a topic."""
-    return outside.client("sns", CREW_WIDTH)
-
-
-def client_of(service: str) -> Any:
-    return sqs if service == "sqs" else topics()
-
-
-reception = receiving.Reception(
-    accept=functools.partial(scheduling.accept_sent, desk=desk),
-    report=queues.report,
-    tell=Hearers(client_of, settings.output_queue_url).tell,
-    may_hear=settings.listed.arns.__contains__,
-    crew=desk.crew,
+    records=records,
 )
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
     patience = outside.patience(context, RESERVE_S)
-    if receiving.is_from_queue(event):
-        return receiving.receive(event["Records"], reception, patience)
+    if batches.is_from_queue(event):
+        answer: dict[str, Any] = letters()(event["Records"], patience)
+        return answer
     answer = scheduling.accept(event, desk, patience)
     log.outcome(
         "scheduled", accepted=answer.get("accepted", 1), rejected=answer.get("rejected", 0), id=answer.get("id")

@@ -68,7 +68,7 @@ MUTATIONS = (
     ),
     Mutation(
         "no consistent read",
-        "scheduler/table.py",
+        "scheduler/stock.py",
         "            ConsistentRead=True,\n            Limit=",
         "            ConsistentRead=False,\n            Limit=",
         (1, 3, 4),
@@ -173,7 +173,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a bundle written back without its condition",
-        "scheduler/table.py",
+        "scheduler/stock.py",
         'ConditionExpression="#bundle = :read"',
         'ConditionExpression="attribute_not_exists(#bundle) OR #bundle <= :read OR #bundle > :read"',
         (1,),
@@ -188,16 +188,16 @@ MUTATIONS = (
     Mutation(
         "a timer set before its record",
         "scheduler/scheduling.py",
-        "    timers = _register(taken, names, failures, occasion, desk, patience) if names else []\n",
+        "    timers = registering.register(taken, names, failures, occasion, desk, patience)\n",
+        "    from scheduler import naming, record\n"
         "    timers: list[Timer] = []\n"
         "    for place in names:\n"
-        "        early = naming.timer(taken.schedules[place], asked_at(occasion.counted_from_ms, place))\n"
+        "        early = naming.timer(taken.schedules[place], record.asked_at(occasion.counted_from_ms, place))\n"
         "        if _is_near(early.key, now_ms, desk.reach_ms):\n"
         "            send(Parcel(desk.queues.url_of(early), [early]), desk.queues, patience)\n"
         "        elif desk.memory.make_sure(desk.keyring.partition_count, patience).done:\n"
         "            insist(desk.table.put, [early], patience)\n"
-        "    if names:\n"
-        "        _register(taken, names, failures, occasion, desk, patience)\n",
+        "    registering.register(taken, names, failures, occasion, desk, patience)\n",
         (1, 3),
     ),
     Mutation(
@@ -259,13 +259,13 @@ MUTATIONS = (
     Mutation(
         "members under one name that fail each for itself",
         "scheduler/scheduling.py",
-        "    _fail_together(taken, failures)\n",
+        "    registering.fail_together(taken, failures)\n",
         "",
         (1,),
     ),
     Mutation(
         "a member that is kept, and late",
-        "scheduler/scheduling.py",
+        "scheduler/registering.py",
         "each.timer is not None][:1]",
         "each.timer is not None][-1:]",
         (3,),

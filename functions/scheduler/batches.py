@@ -1,4 +1,4 @@
-"""A batch as it comes: a list of schedules, or an object that holds one and a token."""
+"""What comes in, told by its form: one schedule, a batch (a list, or an object that holds one and a token), letters."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ BATCH_WANTED = f'a list of 1 to {BATCH_SCHEDULES_MAX} schedules, or {{"schedules
 def is_batch(event: object) -> TypeGuard[list[object] | dict[str, object]]:
     """Everything else is meant as one schedule."""
     return isinstance(event, list) or (isinstance(event, dict) and "schedules" in event)
+
+
+def is_from_queue(event: object) -> bool:
+    """Whether it is SQS that invokes us, and not a caller of its own accord."""
+    records = event.get("Records") if isinstance(event, dict) else None
+    first = records[0] if isinstance(records, list) and records else None
+    return isinstance(first, dict) and first.get("eventSource") == "aws:sqs"
 
 
 def unwrapped(event: list[object] | dict[str, object]) -> tuple[list[object], str | None]:

@@ -12,7 +12,7 @@ from scheduler import messages
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import SNS_MESSAGE_BYTES_MAX, STEP_FUNCTIONS_INPUT_BYTES_MAX
 from scheduler.schedule import Key, Request, Schedule
-from scheduler.targets import SNS, STATES, kind
+from scheduler.targets import SNS, STATES, is_tight, kind
 
 _LONGEST_KEY = Key("255", f"{'9' * 15}#{'f' * 16}")
 _LONGEST_INDEX = 9_999
@@ -20,10 +20,9 @@ _LONGEST_INDEX = 9_999
 
 def check(request: Request) -> None:
     """InvalidSchedule where what would be sent is larger than its target takes."""
-    found = None if request.target is None else _LIMITS.get(kind(request.target))
-    if found is None:
+    if not is_tight(request.target):
         return
-    size_bytes_of, bytes_max, what = found
+    size_bytes_of, bytes_max, what = _LIMITS[kind(request.target)]
     size_bytes = size_bytes_of(_as_sent(request))
     if size_bytes > bytes_max:
         raise InvalidSchedule(f"data comes to {size_bytes} bytes as {what}; wanted: at most {bytes_max} bytes")

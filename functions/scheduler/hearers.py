@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from scheduler import log
 from scheduler.answers import code, confirmed
-from scheduler.failures import Report
 from scheduler.limits import SNS_MESSAGE_BYTES_MAX
 from scheduler.targets import SNS, kind, queue_url
+
+if TYPE_CHECKING:
+    from scheduler.failures import Report
 
 
 class Hearers:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scheduler.bundle import Bundle
-from scheduler.failures import Report
 from scheduler.limits import DUE_DIGITS
-from scheduler.moving import Aside
 from scheduler.schedule import Key, Schedule, Timer, sort_from
 from scheduler.targets import unfit
+
+if TYPE_CHECKING:
+    from scheduler.failures import Report
+    from scheduler.moving import Aside
 
 Item = dict[str, dict[str, Any]]
 

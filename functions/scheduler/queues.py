@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -11,12 +11,14 @@ from scheduler import errands
 from scheduler.answers import CONTENT_CODES, code, confirmed, passing
 from scheduler.errands import Errand
 from scheduler.errors import NotConfirmed
-from scheduler.failures import Report
 from scheduler.limits import SQS_BATCH_BYTES_MAX, SQS_BATCH_MESSAGES_MAX
 from scheduler.messages import attributes, body
 from scheduler.outcome import Outcome
 from scheduler.schedule import Schedule
 from scheduler.targets import goes_straight, group, queue_url
+
+if TYPE_CHECKING:
+    from scheduler.failures import Report
 
 Thing = TypeVar("Thing")
 Entry = dict[str, Any]

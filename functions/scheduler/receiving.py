@@ -49,14 +49,7 @@ class Reception:
     crew: Crew
 
 
-def is_from_queue(event: object) -> bool:
-    """Whether it is SQS that invokes us, and not a caller of its own accord."""
-    records = event.get("Records") if isinstance(event, dict) else None
-    first = records[0] if isinstance(records, list) and records else None
-    return isinstance(first, dict) and first.get("eventSource") == "aws:sqs"
-
-
-def receive(records: Iterable[Mapping[str, Any]], reception: Reception, patience: Patience) -> dict[str, Any]:
+def receive(records: Iterable[Mapping[str, Any]], patience: Patience, reception: Reception) -> dict[str, Any]:
     """Name the messages that are not done with: SQS brings these again, and deletes the others."""
     failed = [record["messageId"] for record in records if not _received(record, reception, patience)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

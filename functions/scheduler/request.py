@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scheduler import fitting, moments, shapes, targets, terms
+from scheduler import moments, targets
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import (
     DATA_BYTES_MAX,
@@ -37,6 +37,9 @@ FIELDS = (
     "expires_after",
 )
 
+OLDER = frozenset({"date", "payload", "failure_topic", "url", "method", "headers", "cookies"})
+"""By these an older shape is known."""
+
 SCHEDULE_WANTED = 'an object such as {"timestamp": 1893456000, "data": "some payload"}'
 EXPIRY_WANTED = "a number of seconds, 0 or more, after which it is dropped rather than released late"
 NAME_WANTED = f"1 to {NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ : / -, and not of the form of an id"
@@ -61,6 +64,10 @@ def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False, rep
     `now_ms`, as that of a message is from when it was sent, a delay may have a token, too."""
     if not isinstance(raw, dict):
         raise InvalidSchedule(f"the schedule is {shown(raw)}; wanted: {SCHEDULE_WANTED}")
+    if OLDER.isdisjoint(raw):
+        return _parse(raw, now_ms, rules, under_token, repeated_as_sent)
+    from scheduler import shapes  # noqa: PLC0415 - As below: few requests need it, and every cold start would pay.
+
     try:
         return _parse(shapes.modern(raw), now_ms, rules, under_token, repeated_as_sent)
     except InvalidSchedule as refusal:
@@ -82,11 +89,14 @@ def _parse(raw: Mapping[str, object], now_ms: int, rules: Rules, under_token: bo
         user=_user(raw, rules.require_user),
         expires_after_ms=_expires_after_ms(raw),
         token=token,
-        terms=terms.checked(raw, rules.listed),
+        terms=_terms(raw, rules.listed),
         name=checked_name(raw["name"]) if "name" in raw else None,
         if_exists=_if_exists(raw),
     )
-    fitting.check(request)
+    if targets.is_tight(target):
+        from scheduler import fitting  # noqa: PLC0415
+
+        fitting.check(request)
     return request
 
 
@@ -158,6 +168,14 @@ def _if_exists(raw: Mapping[str, object]) -> str:
     if "if_exists" in raw and "name" not in raw:
         raise InvalidSchedule("if_exists is given without a name; wanted: both, for it is the name that may exist")
     return value
+
+
+def _terms(raw: Mapping[str, object], listed: targets.Listed) -> str | None:
+    if "retry" not in raw and "failure_target" not in raw:
+        return None
+    from scheduler import terms  # noqa: PLC0415
+
+    return terms.checked(raw, listed)
 
 
 def _user(raw: Mapping[str, object], required: bool) -> str | None:

@@ -7,28 +7,31 @@ caller who sends it again gets it twice, unless with a token (far: stored once; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from scheduler import batches, moments, naming, partitions, request
+from scheduler import batches, moments, partitions, request
 from scheduler.bundle import Bundle
 from scheduler.crew import Crew
 from scheduler.errors import InvalidSchedule, NotConfirmed
 from scheduler.keying import Keyring
-from scheduler.naming import Named, Wanted
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, insist
-from scheduler.record import asked_at
 from scheduler.schedule import Key, Request, Schedule, Timer
 from scheduler.sending import PARCEL_SCHEDULES_MAX, Parcel, Queues, parcels, send
+
+if TYPE_CHECKING:
+    from scheduler import naming
+    from scheduler.naming import Named
 
 Answer = dict[str, Any]
 Failures = dict[str, InvalidSchedule | NotConfirmed]
 
 
-class Table(naming.Table, Protocol):
+class Table(Protocol):
     def put(self, things: Sequence[Schedule | Bundle]) -> Outcome[Schedule | Bundle]: ...
+    def remove_timer(self, timer: Timer) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Desk:
     rules: request.Rules
     keyring: Keyring
     reach_ms: int
-    records: naming.Records
+    records: Callable[[], naming.Records]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +144,27 @@ def _expired(schedule: Schedule) -> InvalidSchedule:
 def _write(
     taken: Taken, requests: Mapping[int, Request], occasion: Occasion, desk: Desk, patience: Patience
 ) -> Failures:
-    """Records first, then send the near and store the far, side by side; what did not come through, by id."""
+    """What did not come through, by id. Of what has a name the record first; what is then sent or stored is its
+    timer."""
     now_ms = occasion.now_ms
     failures: Failures = {each.id: _expired(each) for each in taken.schedules.values() if each.expired(now_ms)}
     names = {place: each for place, each in requests.items() if each.name is not None}
-    timers = _register(taken, names, failures, occasion, desk, patience) if names else []
+    if not names:
+        _put(taken, [], failures, now_ms, desk, patience)
+        return failures
+    from scheduler import registering  # noqa: PLC0415 - Most callers give no names.
+
+    timers = registering.register(taken, names, failures, occasion, desk, patience)
+    _put(taken, timers, failures, now_ms, desk, patience)
+    registering.fail_together(taken, failures)
+    registering.remove_old_timers(taken, failures, desk, patience)
+    return failures
+
+
+def _put(
+    taken: Taken, timers: Sequence[Timer], failures: Failures, now_ms: int, desk: Desk, patience: Patience
+) -> None:
+    """Send the near and store the far, side by side."""
 
     def is_far(thing: Schedule | Bundle) -> bool:
         return not _is_near(thing.key, now_ms, desk.reach_ms)
@@ -170,84 +189,6 @@ def _write(
     jobs: list[Parcel | list[Schedule | Bundle]] = [*parcels(near, desk.queues.url_of), *shelves]
     for outcome in desk.crew.run(work, jobs) if len(jobs) > 1 else map(work, jobs):
         _note(failures, outcome)
-    _fail_together(taken, failures)
-    _remove_old_timers(taken, failures, desk, patience)
-    return failures
-
-
-def _register(
-    taken: Taken, names: Mapping[int, Request], failures: Failures, occasion: Occasion, desk: Desk, patience: Patience
-) -> list[Timer]:
-    """Write the records, those of one name in their order, and note what stands there now. The timers to be set."""
-    places_of: dict[str | None, list[int]] = {}
-    for place, each in names.items():
-        if taken.schedules[place].id not in failures:
-            places_of.setdefault(each.name, []).append(place)
-
-    def register(places: list[int]) -> None:
-        for place in places:
-            asked, repeats = asked_at(occasion.counted_from_ms, place), occasion.sent_ms is not None
-            wanted = Wanted(taken.schedules[place], asked, names[place].if_exists, repeats)
-            try:
-                if place and patience.over():
-                    raise NotConfirmed("time is over; send it again")
-                taken.named[place] = naming.register(wanted, desk.records, patience, desk.reach_ms)
-            except (InvalidSchedule, NotConfirmed) as failure:
-                failures[wanted.schedule.id] = failure
-            else:
-                taken.schedules[place] = taken.named[place].schedule
-
-    groups = list(places_of.values())
-    if len(groups) > 1:
-        desk.crew.run(register, groups)
-    else:
-        for group in groups:
-            register(group)
-    return _timers(taken)
-
-
-def _by_name(taken: Taken) -> list[list[Named]]:
-    """What was done under each name, in the order of the batch: the last says what stands."""
-    groups: dict[str | None, list[Named]] = {}
-    for place in sorted(taken.named):
-        groups.setdefault(taken.named[place].schedule.name, []).append(taken.named[place])
-    return list(groups.values())
-
-
-def _timers(taken: Taken) -> list[Timer]:
-    """One for each name. Where a later member of the batch kept an earlier one, that one's own: a second timer would
-    make it late."""
-    found: list[Timer] = []
-    for group in _by_name(taken):
-        standing_id = group[-1].schedule.id
-        found += [each.timer for each in group if each.schedule.id == standing_id and each.timer is not None][:1]
-    return found
-
-
-def _fail_together(taken: Taken, failures: Failures) -> None:
-    """Of one name only the last has a timer. Where that could not be set none is accepted, and what they replaced
-    keeps its own timer, which wakes the name."""
-    for group in _by_name(taken):
-        failure = failures.get(group[-1].schedule.id)
-        if failure is not None:
-            failures.update({each.schedule.id: failure for each in group})
-
-
-def _remove_old_timers(taken: Taken, failures: Failures, desk: Desk, patience: Patience) -> None:
-    """Of what was replaced, once the new one has its timer."""
-
-    def remove(timer: Timer) -> None:
-        if not patience.over():
-            naming.remove(timer, desk.table)
-
-    replaced = [
-        each for each in taken.named.values() if each.old_timer is not None and each.schedule.id not in failures
-    ]
-    old_timers = [each.old_timer for each in replaced if each.old_timer is not None]
-    if len(old_timers) > 1:
-        desk.crew.run(remove, old_timers)
-    elif old_timers:
-        remove(old_timers[0])
 
 
 def _is_near(key: Key, now_ms: int, reach_ms: int) -> bool:

@@ -13,10 +13,10 @@ import re
 from collections.abc import Mapping
 
 from scheduler.errors import InvalidSchedule
+from scheduler.request import OLDER
 
 RENAMED = {"date": "timestamp", "payload": "data", "failure_topic": "failure_target"}
 WEBHOOK = ("url", "method", "headers", "cookies")
-OLDER = frozenset({*RENAMED, *WEBHOOK})
 
 TOPIC_SHAPE = '{"date", "payload", "target", "user", "failure_topic"}'
 WEBHOOK_SHAPE = '{"date", "url", "method", "payload", "headers", "cookies"}'

@@ -98,6 +98,11 @@ def goes_straight(target: str | None) -> bool:
     return target is None or kind(target) == SQS
 
 
+def is_tight(target: str | None) -> bool:
+    """Whether it takes less than a schedule may come to."""
+    return target is not None and kind(target) in (SNS, STATES)
+
+
 def envelope(target: str | None) -> bool:
     return target is not None and target.startswith(_OPENING)
 

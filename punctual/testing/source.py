@@ -6,16 +6,21 @@ right after, so that a module of the same name in somebody's own tests is never 
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parent.parent
+PACKAGE = "scheduler"
+"""Of the functions."""
 
 
 class Missing(Exception):
@@ -38,6 +43,8 @@ class Source:
         self.write: Callable[[str], None] = lambda line: None
         self._modules: dict[str, ModuleType] = {}
         self._handlers: dict[str, CodeType] = {}
+        self._builtins = {**vars(builtins), "__import__": self._import}
+        self._finder = _Finder(self.folder, self._builtins)
         importlib.invalidate_caches()
         with self._in_sight():
             self.world: Any = importlib.import_module("scheduler.world")
@@ -52,7 +59,7 @@ class Source:
             file = self.folder / f"{name}.py"
             self._handlers[name] = compile(file.read_text(encoding="utf-8"), str(file), "exec")
         module = ModuleType(name)
-        module.__dict__["print"] = self._print
+        module.__dict__.update({"print": self._print, "__builtins__": self._builtins})
         with self._in_sight(), _environment(environment):
             original, self.world.outside = self.world.outside, outside
             try:
@@ -74,11 +81,11 @@ class Source:
         """Our modules stand in for whatever has their names, for as long as a handler is loaded."""
         theirs = {name: sys.modules.pop(name) for name in _ours_in_sight()}
         sys.modules.update(self._modules)
-        sys.path.insert(0, str(self.folder))
+        sys.meta_path.insert(0, self._finder)
         try:
             yield
         finally:
-            sys.path.remove(str(self.folder))
+            sys.meta_path.remove(self._finder)
             for name in _ours_in_sight():
                 module = sys.modules.pop(name)
                 if name not in self._modules:
@@ -86,12 +93,45 @@ class Source:
                     self._modules[name] = module
             sys.modules.update(theirs)
 
+    def _import(self, name: str, *how: Any) -> ModuleType:
+        """What our code imports while it runs, rather than at the start, is likewise ours."""
+        if name.partition(".")[0] != PACKAGE or self._finder in sys.meta_path:
+            return builtins.__import__(name, *how)
+        with self._in_sight():
+            return builtins.__import__(name, *how)
+
     def _print(self, *values: object, **_: object) -> None:
         self.write(" ".join(map(str, values)))
 
 
+class _Finder(MetaPathFinder):
+    """Finds our package in its folder. Its modules see builtins of their own from their first line on, because a
+    function keeps those that it was made with."""
+
+    def __init__(self, folder: Path, own_builtins: dict[str, Any]) -> None:
+        self._folder, self._builtins = folder, own_builtins
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name.partition(".")[0] != PACKAGE:
+            return None
+        spec = PathFinder.find_spec(name, path or [str(self._folder)], target)
+        if spec is not None and spec.origin is not None:
+            spec.loader = _Loader(name, spec.origin, self._builtins)
+        return spec
+
+
+class _Loader(SourceFileLoader):
+    def __init__(self, name: str, path: str, own_builtins: dict[str, Any]) -> None:
+        super().__init__(name, path)
+        self._builtins = own_builtins
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__dict__["__builtins__"] = self._builtins
+        super().exec_module(module)
+
+
 def _ours_in_sight() -> list[str]:
-    return [name for name in sys.modules if name.startswith("scheduler") and name.split(".")[0] == "scheduler"]
+    return [name for name in sys.modules if name.partition(".")[0] == PACKAGE]
 
 
 @contextmanager

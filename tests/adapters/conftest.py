@@ -13,7 +13,7 @@ from moto import mock_aws
 from scheduler import world
 from scheduler.queues import Queues
 from scheduler.records import Records
-from scheduler.table import Table
+from scheduler.stock import Stock
 
 REGION = "eu-central-1"
 
@@ -24,7 +24,7 @@ class Cloud:
 
     dynamodb: Any
     sqs: Any
-    table: Table
+    table: Stock
     queues: Queues
     output: str
     failure: str
@@ -74,5 +74,5 @@ def cloud(monkeypatch) -> Iterator[Cloud]:
         failure = sqs.create_queue(QueueName="failure", Attributes=attributes)["QueueUrl"]
         delivery = sqs.create_queue(QueueName="delivery", Attributes=attributes)["QueueUrl"]
         queues = Queues(sqs, output, failure, delivery, lead_ms=1000)
-        table, records = Table(dynamodb, "schedules"), Records(dynamodb, "schedules")
+        table, records = Stock(dynamodb, "schedules"), Records(dynamodb, "schedules")
         yield Cloud(dynamodb, sqs, table, queues, output, failure, delivery, records)

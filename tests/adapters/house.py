@@ -54,7 +54,7 @@ class House:
     def accept(self, event: Any) -> dict[str, Any]:
         where = desk(self.cloud.table, self.cloud.queues, partition_count=self.partition_count)
         keyring = Keyring(self.partition_count, random.Random(random.random()), 60_000)
-        where = replace(where, records=self.cloud.records, keyring=keyring)
+        where = replace(where, records=lambda: self.cloud.records, keyring=keyring)
         return scheduling.accept(event, where, self.clock.patience())
 
     def bundle(self, count: int = 3, timestamp: float = FAR_S) -> list[dict[str, Any]]:
@@ -103,6 +103,7 @@ class House:
             tell=lambda *_: None,
             crew=Alone(),
             memory=Memory(self.cloud.table),
+            resting=Resting(),
             reach_ms=REACH_MS,
         )
         while messages := self.cloud.received(self.cloud.delivery):

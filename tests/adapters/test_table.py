@@ -45,7 +45,7 @@ def test_a_page_ends_before_the_moment_and_begins_at_it(cloud):
 
 def test_pages_follow_each_other_without_gap_or_repeat(cloud, monkeypatch):
     """The next one begins right behind the last key of this one."""
-    monkeypatch.setattr("scheduler.table.PAGE_SCHEDULES_MAX", 7)
+    monkeypatch.setattr("scheduler.stock.PAGE_SCHEDULES_MAX", 7)
     many = [schedule(number, NOON_MS + number % 3) for number in range(40)]
     cloud.table.put(many)
     seen, from_sort = [], EARLIEST

@@ -13,7 +13,7 @@ from scheduler.crew import Alone
 from scheduler.patience import Patience
 from scheduler.queues import Queues
 from scheduler.scheduling import accept
-from scheduler.table import Table
+from scheduler.stock import Stock
 
 
 @pytest.mark.parametrize("bundled", [False, True], ids=["plain", "bundled"])
@@ -37,7 +37,7 @@ def test_one_percent_of_partial_failures_loses_and_leaves_nothing(stack, table, 
             Failed=[{"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in held]
         ),
     )
-    schedules, queues = Table(dynamodb, table.name), Queues(sqs, output_queue.url)
+    schedules, queues = Stock(dynamodb, table.name), Queues(sqs, output_queue.url)
     now_s = time.time()
     batch = [{"timestamp": int(now_s) + 1000, "data": str(number)} for number in range(10_000)]
     if not bundled:

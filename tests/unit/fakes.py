@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from scheduler.bundle import Bundle
@@ -220,4 +221,4 @@ class FakeRecords:
 
 def desk(table: FakeTable, queues: FakeQueues, rules: Rules = Rules(), partition_count: int = 4) -> Desk:
     keyring = Keyring(partition_count, random.Random(1), 60_000)
-    return Desk(table, Memory(table), queues, Alone(), rules, keyring, 900_000, FakeRecords())
+    return Desk(table, Memory(table), queues, Alone(), rules, keyring, 900_000, cache(FakeRecords))

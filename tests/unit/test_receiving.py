@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, Clock
-from scheduler import receiving
+from scheduler import batches, receiving
 from scheduler.crew import Alone, Threads
 from scheduler.errors import NotConfirmed
 from scheduler.outcome import Outcome
@@ -68,7 +68,7 @@ class Office:
             for number, body in enumerate(each if isinstance(each, str) else json.dumps(each) for each in bodies)
         ]
         reception = Reception(self.accept, self.report, self.tell, {TOPIC, QUEUE}.__contains__, self.crew)
-        answer = receiving.receive(records, reception, self.clock.patience(seconds))
+        answer = receiving.receive(records, self.clock.patience(seconds), reception)
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
@@ -201,13 +201,13 @@ def test_the_log_counts_and_does_not_quote(office, capsys):
 @pytest.mark.parametrize("name", ["input-queue.json", "input-topic.json"])
 def test_an_event_of_sqs_is_known_by_its_records(name):
     """As they lie in events/."""
-    assert receiving.is_from_queue(json.loads((EVENTS / name).read_text()))
+    assert batches.is_from_queue(json.loads((EVENTS / name).read_text()))
 
 
 @pytest.mark.parametrize("event", [{}, [], None, "Records", {"Records": []}, {"Records": 5}, {"Records": [{}]}, [{}]])
 def test_what_a_caller_sends_is_no_event_of_sqs(event):
     """Whatever it is: it goes the way of a direct call."""
-    assert not receiving.is_from_queue(event)
+    assert not batches.is_from_queue(event)
 
 
 results = st.sampled_from(["accept", "refuse", "wait"])

@@ -1,4 +1,4 @@
-"""The outlets: one for each kind of target. An outlet of a kind and its client are made at first use."""
+"""The outlets: one for each kind of target. An outlet of a kind, its module and its client are made at first use."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from threading import Lock
 from typing import Any, Protocol
 
 from scheduler.errors import Undelivered
-from scheduler.outlets.events import Buses
-from scheduler.outlets.functions import Functions
-from scheduler.outlets.machines import Machines
-from scheduler.outlets.sns import Topics
-from scheduler.outlets.sqs import Queues
 from scheduler.schedule import Schedule
 from scheduler.targets import EVENTS, LAMBDA, SNS, SQS, STATES, WEBHOOK, kind
 
@@ -42,14 +37,24 @@ class Outlets:
 
     def _make(self, of_kind: str) -> Outlet:
         if of_kind == SQS:
+            from scheduler.outlets.sqs import Queues  # noqa: PLC0415
+
             return Queues(self._make_client("sqs"), self._output_queue_url)
         if of_kind == SNS:
+            from scheduler.outlets.sns import Topics  # noqa: PLC0415
+
             return Topics(self._make_client("sns"))
         if of_kind == LAMBDA:
+            from scheduler.outlets.functions import Functions  # noqa: PLC0415
+
             return Functions(self._make_client("lambda"))
         if of_kind == EVENTS:
+            from scheduler.outlets.events import Buses  # noqa: PLC0415
+
             return Buses(self._make_client("events"))
         if of_kind == STATES:
+            from scheduler.outlets.machines import Machines  # noqa: PLC0415
+
             return Machines(self._make_client("stepfunctions"))
         if of_kind == WEBHOOK and self._webhooks is not None:
             return self._webhooks
