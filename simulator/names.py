@@ -82,6 +82,8 @@ class Names:
     moved_ids: set[str] = field(default_factory=set)
     """Which came from a move, not from a request."""
     closed: list[tuple[int, str]] = field(default_factory=list)
+    crashes: list[tuple[int, int]] = field(default_factory=list)
+    """From the beginning of the invocation on."""
     interval_s: int = 600
     reach_s: int = 900
     late_s_max: float = 0.0
@@ -338,7 +340,7 @@ class Names:
         return False
 
     def check_all(self, troubles: Iterable[tuple[int, int]]) -> None:
-        spans = [*troubles, *self._storm.spans()]
+        spans = [*troubles, *self.crashes, *self._storm.spans()]
         for turns in self.turns.values():
             for turn in turns:
                 if turn.sends and turn.own:

@@ -181,6 +181,8 @@ class Simulation:
         if self.storm.rates and draw.random() < 0.3:
             self.cloud.sqs.unruly, self.cloud.sqs.twice = random.Random(f"punctual sqs {self.seed}"), 0.03
             self.storm.counted["received twice"] += 1
+        if self.storm.rates and draw.random() < 0.2:
+            self.storm.broken_off = 0.15
         names = [f"name/{number}" for number in range(draw.randint(1, 3))]
         for _ in range(draw.randint(1, 3)):
             self._plan_scene(draw, names, self._start_us + round(draw.uniform(0, 3600) * US))
