@@ -12,7 +12,7 @@ What a crash leaves behind:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from scheduler.errands import Errand
 from scheduler.errors import NotConfirmed, Undelivered
 from scheduler.failures import Report, expired, failed, unreadable
 from scheduler.limits import SQS_DELAY_S_MAX
+from scheduler.moving import Tell
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, ask, insist
 from scheduler.record import DELIVERED, EXPIRED, FAILED, Record
@@ -67,8 +68,7 @@ class Post:
     table: Table
     queues: Queues
     outlets: Outlets
-    tell: Callable[[str, Report[Any]], None]
-    """A failure target, and what it should hear."""
+    tell: Tell
     crew: Crew
     memory: partitions.Memory
     resting: Resting

@@ -11,6 +11,7 @@ from typing import Any
 
 from scheduler import cursor, looking
 from scheduler.errors import InvalidRequest
+from scheduler.fullness import fitting
 from scheduler.inquiry import Inquiry
 from scheduler.office import Office
 from scheduler.patience import Patience, ask
@@ -44,14 +45,12 @@ def list_(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any
     outlines = _first(inquiry.prefix() or "", after, (max(from_ms, after[0]), to_ms), limit + 1, office, patience)
     records = office.standing([each.name for each in outlines[:limit]], True, patience)
     now_ms = patience.now_ms()
-    return {
-        "schedules": [
-            looking.shown_short(records[each.name].schedule, records[each.name], now_ms, office.reach_ms)
-            for each in outlines[:limit]
-            if each.name in records and _unchanged(records[each.name], each)
-        ],
-        "next": cursor.written("names", *_place_of(outlines[limit - 1])) if len(outlines) > limit else None,
-    }
+    shown = [each for each in outlines[:limit] if each.name in records and _unchanged(records[each.name], each)]
+    found = [records[each.name] for each in shown]
+    facts = [looking.shown_short(each.schedule, each, now_ms, office.reach_ms) for each in found]
+    count = fitting(facts)
+    last = shown[count - 1] if count < len(shown) else outlines[limit - 1] if len(outlines) > limit else None
+    return {"schedules": facts[:count], "next": cursor.written("names", *_place_of(last)) if last else None}
 
 
 def _place(value: object) -> Place | None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from scheduler import cursor
+from scheduler import cursor, targets
+from scheduler.fullness import fitting
 from scheduler.inquiry import DAWN_MS, Inquiry
 from scheduler.items import FAILED, FAILED_KEPT_S, QUARANTINE
-from scheduler.looking import target_as_sent
 from scheduler.moments import epoch_s
 from scheduler.office import Failure, Failures, Office
 from scheduler.patience import Patience, ask
@@ -44,10 +44,11 @@ def failures(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, 
         found += page.failures
         if len(found) > limit:
             break
-    more = len(found) > limit
+    facts = [_shown(each) for each in found[:limit]]
+    count = fitting(facts)
     return {
-        "failures": [_shown(each) for each in found[:limit]],
-        "next": cursor.written("failures", *found[limit - 1].key) if more else None,
+        "failures": facts[:count],
+        "next": cursor.written("failures", *found[count - 1].key) if len(found) > count else None,
     }
 
 
@@ -140,5 +141,5 @@ def _shown(failure: Failure) -> dict[str, Any]:
         "reason": "quarantined" if aside else failure.reason,
         "error": failure.reason if aside else failure.error,
         "attempts": failure.attempts,
-        "target": None if schedule is None else target_as_sent(schedule.target),
+        "target": None if schedule is None else targets.as_sent(schedule.target),
     }

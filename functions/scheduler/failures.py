@@ -13,6 +13,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from scheduler import targets
 from scheduler.limits import SQS_MESSAGE_BYTES_MAX
 from scheduler.moments import epoch_s
 from scheduler.schedule import Schedule
@@ -84,9 +85,10 @@ def _as_sent(schedule: Schedule) -> dict[str, object]:
         "id": schedule.id,
         "name": schedule.name,
         "timestamp": epoch_s(schedule.due_ms),
-        "data": schedule.data,
-        "target": schedule.target,
+        "data": schedule.data or None,
+        "target": targets.as_sent(schedule.target),
         "user": schedule.user,
         "expires_after": None if schedule.expires_after_ms is None else schedule.expires_after_ms / 1000,
+        **json.loads(schedule.terms or "{}"),
     }
     return {field: value for field, value in sent.items() if value is not None}

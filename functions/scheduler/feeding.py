@@ -54,6 +54,7 @@ class Line:
     crew: Crew
     reach_ms: int
     invoke_again: Callable[[dict[str, Any], Patience], None]
+    tell: moving.Tell
 
 
 def feed(order: Order, line: Line, patience: Patience, holder: str) -> Tally:
@@ -76,7 +77,7 @@ def feed(order: Order, line: Line, patience: Patience, holder: str) -> Tally:
 
 
 def _move(reader: Reader, line: Line, patience: Patience) -> Tally:
-    total, mover = Tally(), Mover(line.table, line.queues, patience)
+    total, mover = Tally(), Mover(line.table, line.queues, patience, line.tell)
 
     def work(task: Task) -> tuple[Strand, str, Tally]:
         return task.strand, task.page_sort, mover.work(task.job)

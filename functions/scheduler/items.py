@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -96,9 +97,9 @@ def failed(report: Report[Any]) -> Item:
     """By the day and moment of the failure, with everything that it takes to try again."""
     schedule = report.schedule
     day = datetime.fromtimestamp(report.at_ms / 1000, UTC).strftime("%Y-%m-%d")
-    schedule_id = "-" if isinstance(schedule, str) else schedule.id
+    mark = hashlib.sha256(schedule.encode()).hexdigest()[:16] if isinstance(schedule, str) else schedule.id
     facts = {
-        **key(f"{FAILED}{day}", f"{sort_from(report.at_ms)}#{schedule_id}"),
+        **key(f"{FAILED}{day}", f"{sort_from(report.at_ms)}#{mark}"),
         "reason": {"S": report.reason},
         "error": {"S": report.error},
         "attempts": {"N": str(report.attempts)},

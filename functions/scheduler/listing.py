@@ -17,6 +17,7 @@ from typing import Any
 from scheduler import cursor, directory
 from scheduler.bundle import SPAN_MS_MAX, Bundle, Unpackable
 from scheduler.errors import NotConfirmed
+from scheduler.fullness import fitting
 from scheduler.inquiry import Inquiry
 from scheduler.limits import DUE_DIGITS
 from scheduler.looking import DATA_CHARACTERS_MAX, shown_short
@@ -94,9 +95,11 @@ def list_(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any
     # One more than asked for tells whether there is a next page.
     entries = Reader(Window(after, to_ms, limit + 1), office, patience).entries()
     now_ms = patience.now_ms()
+    facts = [shown_short(each.schedule, each.record, now_ms, office.reach_ms) for each in entries[:limit]]
+    count = fitting(facts)
     answer: dict[str, Any] = {
-        "schedules": [shown_short(each.schedule, each.record, now_ms, office.reach_ms) for each in entries[:limit]],
-        "next": cursor.written("list", *entries[limit - 1].place) if len(entries) > limit else None,
+        "schedules": facts[:count],
+        "next": cursor.written("list", *entries[count - 1].place) if len(entries) > count else None,
     }
     return {**answer, "note": NEAR_NOTE} if from_ms <= now_ms + office.reach_ms else answer
 

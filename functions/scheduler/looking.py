@@ -6,10 +6,10 @@ known of it any more: who wants to know what became of it gives it a name.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from scheduler import targets
 from scheduler.bundle import Bundle, Unpackable
 from scheduler.errors import NotFound, OnItsWay
 from scheduler.inquiry import Inquiry
@@ -111,7 +111,7 @@ def shown(schedule: Schedule, record: Record | None, now_ms: int, reach_ms: int)
         "name": schedule.name,
         "timestamp": epoch_s(schedule.due_ms),
         "state": state,
-        "target": target_as_sent(schedule.target),
+        "target": targets.as_sent(schedule.target),
         "data": schedule.data or None,
         "attempts": None if record is None else record.attempts,
         "error": None if record is None else record.error or None,
@@ -123,11 +123,6 @@ def shown_short(schedule: Schedule, record: Record | None, now_ms: int, reach_ms
     """As one of many, with the beginning of its data."""
     facts = shown(schedule, record, now_ms, reach_ms)
     return {**facts, "data": schedule.data[:DATA_CHARACTERS_MAX] or None}
-
-
-def target_as_sent(target: str | None) -> Any:
-    """An ARN, or the object that the caller wrote."""
-    return json.loads(target) if target is not None and target.startswith("{") else target
 
 
 def _waiting(schedule: Schedule, now_ms: int, reach_ms: int) -> str:

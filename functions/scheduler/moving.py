@@ -8,19 +8,21 @@ a crash leaves it in both places and the next feed only puts it aside again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from scheduler import failures, log
 from scheduler.bundle import Bundle, Unpackable
+from scheduler.errors import NotConfirmed
 from scheduler.failures import Report
 from scheduler.outcome import Outcome
 from scheduler.pacing import Pace
-from scheduler.patience import Patience, insist
+from scheduler.patience import Patience, ask, insist
 from scheduler.schedule import Key, Schedule
 from scheduler.sending import Parcel, parcels, send
 from scheduler.sending import Queues as Outlets
+from scheduler.terms import Terms
 
 RESERVE_S = 6
 """Time kept back to end cleanly: a call that begins at the last moment may take 5 s, and what it sent be deleted."""
@@ -56,6 +58,8 @@ class Odds:
 
 
 Job = Parcel | Bale | Odds
+Tell = Callable[[str, Report[Any]], None]
+"""A failure target, and what it should hear; NotConfirmed where that is worth trying again."""
 
 
 class Table(Protocol):
@@ -106,8 +110,8 @@ class Tally:
 class Mover:
     """Works on one job after the other in each thread; all threads of a run share one."""
 
-    def __init__(self, table: Table, queues: Queues, patience: Patience) -> None:
-        self._table, self._queues, self._patience = table, queues, patience
+    def __init__(self, table: Table, queues: Queues, patience: Patience, tell: Tell) -> None:
+        self._table, self._queues, self._patience, self._tell = table, queues, patience, tell
         # Into the reserve if need be, for what is sent and neither deleted nor written back comes out twice.
         self._to_the_end = replace(
             patience, deadline_s=patience.deadline_s + RESERVE_S - 1, tries_max=TO_THE_END_TRIES_MAX
@@ -205,13 +209,24 @@ class Mover:
     def _drop(self, expired: Sequence[Schedule], now_ms: int, tally: Tally) -> list[Schedule]:
         """Report what has expired, so that it is not silently gone."""
         outcome = insist(self._queues.report, [failures.expired(each, now_ms) for each in expired], self._patience)
-        dropped = [report.schedule for report in outcome.done]
+        dropped = [report.schedule for report in outcome.done if self._heard(report)]
         for schedule in dropped:
             log.outcome("expired", id=schedule.id)
         reasons = [reason for _, reason in [*outcome.closed, *outcome.refused]]
         why = f"failure queue: {reasons[0]}" if reasons else outcome.why
-        tally.add(Tally(expired=len(outcome.done), left=len(expired) - len(outcome.done), why=why))
+        tally.add(Tally(expired=len(dropped), left=len(expired) - len(dropped), why=why))
         return dropped
+
+    def _heard(self, report: Report[Schedule]) -> bool:
+        """By its failure target, where it has one."""
+        hearer = Terms.read(report.schedule.terms).failure_target
+        if hearer is None:
+            return True
+        try:
+            ask(lambda: self._tell(hearer, report), self._short)
+        except NotConfirmed:
+            return False
+        return True
 
     def _put_aside(self, things: Sequence[Aside], tally: Tally) -> list[Aside]:
         outcome = insist(self._table.put_aside, things, self._patience)

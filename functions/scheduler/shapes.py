@@ -27,7 +27,7 @@ _OFTEN_EMPTY = ("user", "failure_topic")
 """Optional in the older shape, and filled with null or nothing by callers that always send every field."""
 _BODILESS = ("GET", "HEAD")
 _BEHIND_THE_HOST = re.compile(r"(?<=[^/?#:])[/?#].*", re.DOTALL)
-_UNQUOTED = re.compile('[ "<>\\\\^`{|}\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
+_UNQUOTED = re.compile(r"[^!#-;=?-\[\]_a-z~%\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """What has no place in a URL and can only have been meant as itself. Control characters are for the check to refuse."""
 
 

@@ -30,7 +30,7 @@ def cancel_where(inquiry: Inquiry, office: Office, patience: Patience) -> dict[s
         matched += sum(each is not None for each in done) if not dry_run else len(names.records)
         cancelled += sum(each is True for each in done)
         if None in done:  # Not confirmed: whoever goes on finds those again that are pending still.
-            if not begun and cancelled == 0:
+            if cancelled == 0:
                 raise NotConfirmed("AWS did not confirm a single one of them in time; try again")
             break
         begun = True

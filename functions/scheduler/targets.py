@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from scheduler.errors import InvalidSchedule
@@ -104,6 +105,16 @@ def envelope(target: str | None) -> bool:
 def arn_of(target: str) -> str:
     """The ARN of a target that is no webhook."""
     return target[len(_OPENING) : -len(_CLOSING)] if target.startswith(_OPENING) else target
+
+
+def as_sent(target: str | None) -> Any:
+    """As a caller would write it; what only looks like an object of ours is shown as the text that it is."""
+    if target is None or not target.startswith("{"):
+        return target
+    try:
+        return json.loads(target)
+    except (ValueError, RecursionError):
+        return target
 
 
 def group(target: str | None) -> str | None:

@@ -15,7 +15,9 @@ class Crash(BaseException):
 
 
 def feed(cloud, clock, partition="0"):
-    line = feeding.Line(cloud.table, cloud.queues, Alone(), 900_000, lambda payload, _: None)
+    line = feeding.Line(
+        cloud.table, cloud.queues, Alone(), 900_000, lambda payload, _: None, lambda hearer, report: None
+    )
     order = feeding.Order.read({"partition": partition})
     return feeding.feed(order, line, clock.patience(10_000), f"{random.random()}")
 

@@ -1,4 +1,4 @@
-"""Names through the deployed template, on a local AWS that enforces the roles: replace, cancel, move, fire, and look."""
+"""Names through the deployed template, on a local AWS that enforces the roles: replace, cancel, move, fire, look."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -41,15 +41,13 @@ def wait_for(stack, name, state, within_s=10):
 
 def test_what_is_cancelled_two_seconds_before_it_is_due_is_not_delivered(stack, output_queue):
     """A hundred of a hundred, though the message that wakes each of them is on its way."""
-    due_s = time.time() + 10
-    stack.invoke("ScheduleFunction", [{"timestamp": due_s, "data": name, "name": name} for name in names()])
-    stack.invoke("ScheduleFunction", {"timestamp": due_s, "data": "control", "name": "control"})
-    time.sleep(max(0.0, due_s - 4 - time.time()))
-    with ThreadPoolExecutor(4) as callers:
-        answers = list(callers.map(lambda name: manage(stack, "cancel", name=name), names()))
-    assert {"cancelled"} == {answer["state"] for answer in answers}
-    assert time.time() < due_s - 1
-    assert ["control"] == [message.body for message in output_queue.receive(2, within_s=due_s + 6 - time.time())]
+    due_s = {name: time.time() + 10 + number * 0.4 for number, name in enumerate([*names(), "control"])}
+    batch = [{"timestamp": moment_s, "data": name, "name": name} for name, moment_s in due_s.items()]
+    stack.invoke("ScheduleFunction", batch)
+    for name in names():
+        time.sleep(max(0.0, due_s[name] - 2 - time.time()))
+        assert "cancelled" == manage(stack, "cancel", name=name)["state"]
+    assert ["control"] == [message.body for message in output_queue.receive(2, within_s=10)]
 
 
 def test_what_is_replaced_comes_out_once_as_it_was_asked_for_last(stack, output_queue):
@@ -68,7 +66,7 @@ def test_what_is_replaced_comes_out_once_as_it_was_asked_for_last(stack, output_
 
 def test_of_twenty_that_replace_one_name_at_once_one_comes_out(stack, output_queue):
     """And it is the one that get shows."""
-    due_s = time.time() + 6
+    due_s = time.time() + 15  # Twenty cold starts may take half of that.
 
     def replace(number):
         return stack.invoke("ScheduleFunction", {"timestamp": due_s, "data": f"{number}", "name": "contested"})
@@ -77,7 +75,7 @@ def test_of_twenty_that_replace_one_name_at_once_one_comes_out(stack, output_que
         answers = list(callers.map(replace, range(20)))
     assert 20 == len({answer["id"] for answer in answers})
     shown = manage(stack, "get", name="contested")
-    (message,) = output_queue.receive(2, within_s=due_s + 5 - time.time())
+    (message,) = output_queue.receive(2, within_s=max(due_s - time.time(), 0) + 8)
     assert (shown["id"], shown["data"]) == (message.id, message.body)
 
 

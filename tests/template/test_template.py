@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scheduler import config, limits, moving, world
+from scheduler import config, delivering, holding, limits, looking, moving, naming, record, world
+from scheduler.outlets.webhooks import USUAL
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
@@ -53,6 +54,8 @@ def test_the_defaults_of_the_code_are_those_of_the_template(template):
     assert parameter(template, "PartitionCount")["Default"] == settings.partition_count
     assert parameter(template, "ReachSeconds")["Default"] * 1000 == settings.reach_ms
     assert parameter(template, "FeedIntervalMinutes")["Default"] * 60 == settings.feed_interval_s
+    assert parameter(template, "DeliveryLeadSeconds")["Default"] * 1000 == settings.lead_ms
+    assert (0, limits.LEAD_S_MAX) == bounds(parameter(template, "DeliveryLeadSeconds"))
     assert parameter(template, "RequireUser")["Default"] == str(settings.require_user).lower()
     assert (1, limits.PARTITIONS_MAX) == bounds(parameter(template, "PartitionCount"))
     assert (1, limits.SQS_DELAY_S_MAX) == bounds(parameter(template, "ReachSeconds"))
@@ -81,6 +84,68 @@ def test_a_call_that_begins_at_the_last_moment_ends_within_the_reserve(template)
     assert functions(template)["FeedFunction"]["Timeout"] >= 3 * moving.RESERVE_S
 
 
+def test_a_delivery_ends_before_its_timeout(template):
+    """Which covers the longest wait, the longest delivery and the outcome that is written after it; and a second timer
+    comes when the first one's delivery is over."""
+    timeout_s = functions(template)["DeliverFunction"]["Timeout"]
+    waits_s = delivering.WAIT_MS_MAX / 1000
+    assert waits_s + USUAL.total_s + delivering.RESERVE_S <= timeout_s
+    assert world.CALL_S_MAX < delivering.RESERVE_S
+    assert USUAL.total_s + world.CALL_S_MAX <= naming.FOLLOWING_MS / 1000
+
+
+def test_the_deliver_function_waits_out_what_a_message_comes_too_early(template):
+    """By the lead, by a second of rounding down, and by a second between two clocks."""
+    lead_s = parameter(template, "DeliveryLeadSeconds")["MaxValue"]
+    assert delivering.WAIT_MS_MAX >= (lead_s + 1 + 1) * 1000
+
+
+def test_a_hold_outlives_its_holder_and_ends_before_a_feed_comes(template):
+    """So nobody is still at work on an item when another may take it up; nor is when the feed may send it."""
+    timeout_s = functions(template)["ManageFunction"]["Timeout"]
+    assert 2 * timeout_s * 1000 <= holding.HOLD_MS
+    assert holding.HOLD_MS <= looking.MARGIN_MS
+
+
+def test_a_repeat_from_the_input_queue_finds_the_outcome_of_its_name(template):
+    """A message is gone from the queue before the record is: it finds no name free that it had filled once."""
+    kept_s = template["Resources"]["InputQueue"]["Properties"]["MessageRetentionPeriod"]
+    assert kept_s < record.KEPT_S
+    ttl = template["Resources"]["Table"]["Properties"]["TimeToLiveSpecification"]
+    assert {"AttributeName": "ttl", "Enabled": True} == ttl
+
+
+def test_only_the_topic_may_send_to_the_input_queue_and_only_listed_ones_publish(template):
+    """Beside whom the account's own policies allow."""
+    statements_ = template["Resources"]["InputQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    (allowed,) = [each for each in statements_ if each["Effect"] == "Allow"]
+    assert {"Service": "sns.amazonaws.com"} == allowed["Principal"]
+    assert {"ArnEquals": {"aws:SourceArn": {"Ref": "InputTopic"}}} == allowed["Condition"]
+    refusal, publishers = template["Resources"]["InputTopicOverTlsOnly"]["Properties"]["PolicyDocument"]["Statement"]
+    assert ("Deny", "sns:Publish") == (refusal["Effect"], refusal["Action"])
+    condition, statement, otherwise = publishers["Fn::If"]
+    assert ("HasPublishers", {"Ref": "AWS::NoValue"}) == (condition, otherwise)
+    assert ({"AWS": {"Ref": "AllowedPublishers"}}, "sns:Publish") == (statement["Principal"], statement["Action"])
+
+
+def test_with_no_parameters_set_the_deliver_function_may_call_nothing_outside_the_stack(template):
+    """Each right beyond it hangs on the parameter that grants it."""
+    conditions = {
+        policy["Fn::If"][0]: [
+            (statement["Action"], statement["Resource"])
+            for statement in policy["Fn::If"][1]["PolicyDocument"]["Statement"]
+        ]
+        for policy in template["Resources"]["DeliverRole"]["Properties"]["Policies"]
+        if "Fn::If" in policy
+    }
+    kinds = ["sqs:SendMessage", "sns:Publish", "lambda:InvokeFunction", "events:PutEvents", "states:StartExecution"]
+    assert {
+        "HasTargets": [(kinds, {"Ref": "TargetArns"})],
+        "HasTargetKeys": [(["kms:GenerateDataKey", "kms:Decrypt"], {"Ref": "TargetKeyArns"})],
+        "HasWebhookSecret": [("secretsmanager:GetSecretValue", {"Ref": "WebhookSecretArn"})],
+    } == conditions
+
+
 def test_no_feed_or_trigger_is_kept_longer_than_until_the_next(template):
     """What waited in Lambda's own queue for ten minutes has been overtaken. A schedule has not."""
     for name in ("FeedFunction", "TriggerFunction"):
@@ -88,18 +153,30 @@ def test_no_feed_or_trigger_is_kept_longer_than_until_the_next(template):
     assert "MaximumEventAgeInSeconds" not in functions(template)["ScheduleFunction"]["EventInvokeConfig"]
 
 
-def test_the_output_queue_waits_six_timeouts_of_its_consumer(template):
-    """As Lambda's guide asks for, and its retries then take hours."""
-    visibility_s = template["Resources"]["OutputQueue"]["Properties"]["VisibilityTimeout"]
-    assert visibility_s == 6 * functions(template)["ConsumerFunction"]["Timeout"]
-    count = template["Resources"]["OutputQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
-    assert 5 == visibility_s * count / 3600
+@pytest.mark.parametrize(
+    ("queue", "function", "hours"),
+    [
+        ("OutputQueue", "ConsumerFunction", 5),
+        ("InputQueue", "ScheduleFunction", 5),
+        ("DeliveryQueue", "DeliverFunction", 50),
+    ],
+)
+def test_a_queue_waits_six_timeouts_of_the_function_that_reads_it(template, queue, function, hours):
+    """As Lambda's guide asks for, and its retries then take hours. A retry of a delivery is a message of its own, so
+    that its queue gives up only what crashes over and over."""
+    properties = template["Resources"][queue]["Properties"]
+    assert properties["VisibilityTimeout"] == 6 * functions(template)[function]["Timeout"]
+    assert hours == properties["VisibilityTimeout"] * properties["RedrivePolicy"]["maxReceiveCount"] / 3600
+    (event,) = functions(template)[function]["Events"].values()
+    assert {"Fn::GetAtt": [queue, "Arn"]} == event["Properties"]["Queue"]
+    assert ["ReportBatchItemFailures"] == event["Properties"]["FunctionResponseTypes"]
+    assert "MaximumBatchingWindowInSeconds" not in event["Properties"]
 
 
 def test_queues_keep_what_they_have_as_long_as_there_is_and_take_what_we_send(template):
-    """Fourteen days; 256 KiB of data and the attributes beside it."""
+    """Fourteen days, but for the input; 256 KiB of data and the attributes beside it."""
     for name, queue in of_type(template, "AWS::SQS::Queue").items():
-        assert 14 * 24 * 3600 == queue["Properties"]["MessageRetentionPeriod"], name
+        assert (4 if name == "InputQueue" else 14) * 24 * 3600 == queue["Properties"]["MessageRetentionPeriod"], name
         assert limits.SQS_BATCH_BYTES_MAX == queue["Properties"]["MaximumMessageSize"], name
 
 
@@ -111,7 +188,7 @@ def test_everything_is_encrypted_and_no_queue_speaks_plain_http(template):
     policies = [policy["Properties"] for policy in of_type(template, "AWS::SQS::QueuePolicy").values()]
     assert sorted(queues) == sorted(policy["Queues"][0]["Ref"] for policy in policies)
     for policy in policies:
-        (statement,) = policy["PolicyDocument"]["Statement"]
+        statement = policy["PolicyDocument"]["Statement"][0]
         assert ("Deny", "*", "sqs:*") == (statement["Effect"], statement["Principal"], statement["Action"])
         assert {"Bool": {"aws:SecureTransport": "false"}} == statement["Condition"]
         assert {"Fn::GetAtt": [policy["Queues"][0]["Ref"], "Arn"]} == statement["Resource"]
@@ -140,9 +217,9 @@ def test_each_function_has_a_role_and_a_log_group_of_its_own(template):
 
 
 def test_asynchronous_invocations_are_tried_again_and_never_silently_dropped(template):
-    """But for the consumer, which SQS invokes and tries again: to the dead-letter queue, which they may use."""
+    """But for those that SQS alone invokes and tries again: to the dead-letter queue, which they may use."""
     for name, function in functions(template).items():
-        if name == "ConsumerFunction":
+        if name in ("ConsumerFunction", "DeliverFunction"):
             continue
         invocation = function["EventInvokeConfig"]
         assert 2 == invocation["MaximumRetryAttempts"]
@@ -166,7 +243,7 @@ def test_the_roles_hold_no_star_and_nothing_beyond_the_stack(template):
         for action in listed(statement["Action"]):
             assert re.fullmatch(r"[a-z]+:[A-Za-z]+", action), (role, action)
         for resource in listed(statement["Resource"]):
-            if resource == {"Ref": "TargetArns"}:
+            if resource.get("Ref") in ("TargetArns", "TargetKeyArns", "WebhookSecretArn"):
                 continue
             name, attribute = resource["Fn::GetAtt"]
             assert "Arn" == attribute

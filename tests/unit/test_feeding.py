@@ -26,15 +26,27 @@ class Feeding:
     def __init__(self):
         self.table, self.queues, self.clock = FakeTable(), FakeQueues(), Clock()
         self.invoked = []
+        self.told = []
+        self.deaf = False
         self.holders = 0
 
     def put(self, *schedules):
         self.table.put(schedules)
 
+    def tell(self, hearer, report):
+        if self.deaf:
+            raise NotConfirmed("throttled")
+        self.told.append((hearer, report))
+
     def feed(self, event=None, seconds=14):
         self.holders += 1
         line = feeding.Line(
-            self.table, self.queues, Alone(), REACH_MS, lambda payload, _: self.invoked.append(json.dumps(payload))
+            self.table,
+            self.queues,
+            Alone(),
+            REACH_MS,
+            lambda payload, _: self.invoked.append(json.dumps(payload)),
+            self.tell,
         )
         order = Order.read(event or {"partition": "0", "until": UNTIL_S})
         return feeding.feed(order, line, self.clock.patience(seconds), f"holder {self.holders}")
@@ -212,6 +224,20 @@ def test_what_has_expired_is_reported_and_not_sent(feeding_):
     assert ("expired", 0, NOON_MS / 1000) == (report["reason"], report["attempts"], report["at"])
     sent = {"id": late.id, "timestamp": NOON_MS / 1000 - 5.001, "data": "data 1"}
     assert {**sent, "expires_after": 5.0} == report["schedule"]
+
+
+def test_a_failure_target_hears_of_what_has_expired(feeding_):
+    """While it cannot be told the schedule stays, and is reported once more."""
+    late = schedule(1, NOON_MS - 5_001, expires_after_ms=5_000)
+    late.terms = json.dumps({"failure_target": OTHER_ARN})
+    feeding_.put(late)
+    feeding_.deaf = True
+    with pytest.raises(NotConfirmed):
+        feeding_.feed()
+    assert [late.data] == feeding_.waiting
+    feeding_.deaf = False
+    feeding_.feed()
+    assert ([], [(OTHER_ARN, feeding_.queues.reports[-1])]) == (feeding_.waiting, feeding_.told)
 
 
 def test_a_backlog_does_not_make_late_what_is_still_in_time(feeding_):

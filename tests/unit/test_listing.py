@@ -143,6 +143,15 @@ def test_an_end_of_time_in_the_middle_is_told():
         listing.list_(asked, office(catalogue, None, 1), patience)
 
 
+def test_a_page_that_no_answer_could_hold_is_cut():
+    """Webhooks with long headers: Lambda takes 6 MB back. What does not fit comes with the next page."""
+    catalogue, headers = FakeCatalogue(), json.dumps({"url": "https://example.com", "headers": {"x": "é" * 15_000}})
+    catalogue.add(*(schedule(number, FAR_MS + number, "0", target=headers) for number in range(200)))
+    pages = every_page(office(catalogue), limit=200)
+    assert 200 == len(set(ids(pages)))
+    assert all(1_000 < len(json.dumps(page)) < 6_000_000 for page in pages)
+
+
 def cursor_of(value):
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
 

@@ -1,0 +1,137 @@
+"""The whole house on moto: schedules are taken in, managed, fed and delivered, by a clock that moves when told."""
+
+from __future__ import annotations
+
+import random
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fakes import NOON_MS, Clock, desk
+from scheduler import delivering, feeding, managing, scheduling
+from scheduler.catalogue import Catalogue
+from scheduler.crew import Alone
+from scheduler.keying import Keyring
+from scheduler.office import Office
+from scheduler.partitions import Memory
+
+REACH_MS = 900_000
+NOON_S = NOON_MS // 1000
+FAR_S = NOON_S + 10_000
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+@dataclass
+class House:
+    cloud: Any
+    clock: Clock = field(default_factory=Clock)
+    partition_count: int = 2
+    delivered: list[str] = field(default_factory=list)
+
+    @property
+    def office(self) -> Office:
+        cloud, randomness = self.cloud, random.Random(random.random())
+        return Office(
+            records=cloud.records,
+            table=cloud.table,
+            catalogue=Catalogue(cloud.dynamodb, "schedules"),
+            memory=Memory(cloud.table),
+            queues=cloud.queues,
+            crew=Alone(),
+            keyring=Keyring(self.partition_count, randomness),
+            reach_ms=REACH_MS,
+        )
+
+    def ask(self, operation: str, **fields: Any) -> dict[str, Any]:
+        return managing.manage({"operation": operation, **fields}, self.office, self.clock.patience())
+
+    def take(self, timestamp: float = FAR_S, data: str = "data", **fields: Any) -> dict[str, Any]:
+        return self.accept({"timestamp": timestamp, "data": data, **fields})
+
+    def accept(self, event: Any) -> dict[str, Any]:
+        where = desk(self.cloud.table, self.cloud.queues, partition_count=self.partition_count)
+        keyring = Keyring(self.partition_count, random.Random(random.random()), 60_000)
+        where = replace(where, records=self.cloud.records, keyring=keyring)
+        return scheduling.accept(event, where, self.clock.patience())
+
+    def bundle(self, count: int = 3, timestamp: float = FAR_S) -> list[dict[str, Any]]:
+        """A batch that lies in one bundle, its members a second apart and the last at that time."""
+        first = timestamp - count + 1
+        batch = [{"timestamp": first + number, "data": f"member {number}"} for number in range(count)]
+        return self.accept(batch)["results"]
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """Items of schedules, timers and bundles."""
+        return [item for item in self.cloud.items() if item["partition"]["S"].isdigit()]
+
+    def begin_anew(self) -> None:
+        self.clock.now_ms = NOON_MS
+        self.delivered.clear()
+
+    def delayed(self, queue_url: str) -> int:
+        """Messages that are not visible yet."""
+        answer = self.cloud.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])
+        return int(answer["Attributes"]["ApproximateNumberOfMessagesDelayed"])
+
+    def come_out(self, timestamp: float = FAR_S + 1_000) -> list[str]:
+        """The data of everything that is out by then, or is in a queue already."""
+        self.clock.now_ms = max(self.clock.now_ms, round(timestamp * 1000))
+        for partition in range(self.partition_count):
+            line = feeding.Line(
+                self.cloud.table,
+                self.cloud.queues,
+                Alone(),
+                REACH_MS,
+                lambda payload, _: None,
+                lambda hearer, report: None,
+            )
+            order = feeding.Order.read({"partition": str(partition)})
+            feeding.feed(order, line, self.clock.patience(10_000), f"{random.random()}")
+        self._deliver()
+        return sorted([message["Body"] for message in self.cloud.received()] + self.delivered)
+
+    def _deliver(self) -> None:
+        """As the deliver function would, timers that it sets anew included."""
+        post = delivering.Post(
+            records=self.cloud.records,
+            table=self.cloud.table,
+            queues=self.cloud.queues,
+            outlets=Outlet(self.delivered),
+            tell=lambda *_: None,
+            crew=Alone(),
+            memory=Memory(self.cloud.table),
+            reach_ms=REACH_MS,
+        )
+        while messages := self.cloud.received(self.cloud.delivery):
+            batch = [{"messageId": str(number), "body": each["Body"]} for number, each in enumerate(messages)]
+            assert {"batchItemFailures": []} == delivering.deliver(batch, post, self.clock.patience(60))
+
+    @contextmanager
+    def before_call(self, number: int, act):
+        """Let something happen before the call with this number, to whichever service."""
+        calls = [0]
+
+        def count(**_):
+            calls[0] += 1
+            if calls[0] == number + 1:
+                act()
+
+        clients = (self.cloud.dynamodb, self.cloud.sqs)
+        for client in clients:
+            client.meta.events.register_first("before-call.*.*", count, unique_id="house")
+        try:
+            yield calls
+        finally:
+            for client in clients:
+                client.meta.events.unregister("before-call.*.*", unique_id="house")
+
+
+@dataclass
+class Outlet:
+    delivered: list[str]
+
+    def deliver(self, schedule) -> None:
+        self.delivered.append(schedule.data)

@@ -1,0 +1,496 @@
+"""Look, list, forecast, sweep and redrive, on DynamoDB's own pages and filters; and what is refused."""
+
+import importlib
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bending import bend_batch, lose_answer, refuse_call
+from fakes import NOON_MS, schedule
+from house import FAR_S, NOON_S, House
+from scheduler import managing
+from scheduler.bundle import Bundle
+from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
+from scheduler.failures import failed, unreadable
+from scheduler.moving import Aside
+from scheduler.record import FAILED
+from scheduler.schedule import Key, sort_from
+
+EVENTS = Path(__file__).parents[2] / "events"
+SHOWN = {"id", "name", "timestamp", "state", "target", "data", "attempts", "error", "changed"}
+
+
+@pytest.fixture
+def house(cloud):
+    return House(cloud)
+
+
+# Get.
+
+
+def test_an_unnamed_one_is_found_by_its_id(house):
+    """By itself or in its bundle; what it does not have is None."""
+    taken = house.take(FAR_S + 0.5, "ü🎉")
+    found = house.ask("get", id=taken["id"])
+    assert SHOWN == set(found)
+    assert (taken["id"], FAR_S + 0.5, "stored", "ü🎉") == tuple(
+        found[fact] for fact in ("id", "timestamp", "state", "data")
+    )
+    assert {None} == {found[fact] for fact in ("name", "target", "attempts", "error", "changed")}
+    for number, each in enumerate(house.bundle()):
+        assert f"member {number}" == house.ask("get", id=each["id"])["data"]
+
+
+def test_a_name_tells_what_became_of_it(house):
+    """Pending, tried in vain, failed, delivered."""
+    taken = house.take(name="bill")
+    assert ("stored", 0, None, NOON_S) == look(house)
+    house.clock.sleep(10)
+    record = house.cloud.records.get("bill")
+    house.cloud.records.note_attempt(record, 1, "503", house.clock.now_ms)
+    assert ("stored", 1, "503", NOON_S + 10) == look(house)
+    house.clock.now_ms = (FAR_S - 900) * 1000
+    assert "queued" == house.ask("get", id=taken["id"])["state"]
+    house.cloud.records.close(record, FAILED, house.clock.now_ms, 5, "gone")
+    assert ("failed", 5, "gone", FAR_S - 900) == look(house)
+
+
+def look(house):
+    return tuple(house.ask("get", name="bill")[fact] for fact in ("state", "attempts", "error", "changed"))
+
+
+def test_a_target_is_shown_as_it_was_sent(house):
+    """An ARN as a string, anything else as an object."""
+    envelope = {"arn": "arn:aws:sqs:eu-central-1:123456789012:other", "envelope": True}
+    for number, (stored, sent) in enumerate(
+        [(envelope["arn"], envelope["arn"]), (json.dumps(envelope, separators=(",", ":")), envelope)]
+    ):
+        each = replace(schedule(number, FAR_S * 1000), target=stored)
+        house.cloud.table.put([each])
+        assert sent == house.ask("get", id=each.id)["target"]
+
+
+def test_what_was_put_aside_has_failed(house):
+    """By itself, as a member of a bundle, or with a bundle that could not be unpacked."""
+    first, second = house.bundle(2)
+    (item,) = house.waiting()
+    bundle = house.office.catalogue.get(Key(item["partition"]["S"], item["sort"]["S"]))
+    member = bundle.members()[0]
+    single, broken = schedule(1, FAR_S * 1000), Bundle(Key("1", f"{sort_from(9)}#{'b' * 16}"), b"junk", 2)
+    asides = [
+        Aside(bundle.key, member, "closed"),
+        Aside(single.key, single, "refused"),
+        Aside(broken.key, broken, "no bundle"),
+    ]
+    house.cloud.table.put_aside(asides)
+    house.cloud.table.delete([bundle.key])
+    for each, reason, data in [
+        (first["id"], "closed", "member 0"),
+        (single.id, "refused", "data 1"),
+        (f"{broken.key.id}-1", "no bundle", None),
+    ]:
+        found = house.ask("get", id=each)
+        assert (each, "failed", reason, data) == tuple(found[fact] for fact in ("id", "state", "error", "data"))
+    with pytest.raises(NotFound):
+        house.ask("get", id=second["id"])
+
+
+def test_what_nobody_knows_is_not_found(house):
+    """A name that was never given; an id whose moment is far, or is not."""
+    with pytest.raises(NotFound, match="nothing is known under the name 'bill'"):
+        house.ask("get", name="bill")
+    with pytest.raises(OnItsWay, match="queued, released or was never there"):
+        house.ask("get", id=house.take(NOON_S + 5)["id"])
+    house.cloud.dynamodb.put_item(
+        TableName="schedules", Item={"partition": {"S": "0"}, "sort": {"S": f"{FAR_S:012d}000#{'0' * 16}"}}
+    )
+    with pytest.raises(NotFound):
+        house.ask("get", id=f"0-{FAR_S:012d}000-{'0' * 16}")
+
+
+# List and forecast.
+
+
+def test_a_list_is_in_order_across_partitions_and_kinds(house):
+    """Single ones, bundles and names, pages of three, and the data cut."""
+    for number in range(5):
+        house.take(FAR_S + number * 10, f"alone {number}" + "x" * 500)
+        house.take(FAR_S + number * 10 + 1, f"named {number}", name=f"n/{number}")
+    house.bundle(6, FAR_S + 25)
+    house.ask("cancel", name="n/3")
+    seen, fields = [], {}
+    for _ in range(20):
+        answer = house.ask("list", limit=3, **{"from": FAR_S}, **fields)
+        assert len(answer["schedules"]) <= 3
+        seen += answer["schedules"]
+        if answer["next"] is None:
+            break
+        fields = {"next": answer["next"]}
+    assert sorted(each["timestamp"] for each in seen) == [each["timestamp"] for each in seen]
+    assert 5 + 4 + 6 == len({each["id"] for each in seen}) == len(seen)
+    assert 256 == max(len(each["data"]) for each in seen)
+    assert {"stored"} == {each["state"] for each in seen}
+
+
+def test_records_that_were_not_processed_are_asked_for_again(house):
+    """BatchGetItem answers with success and a list of what it has not read."""
+    for number in range(30):
+        house.take(FAR_S + number, name=f"n/{number}")
+    refused = []
+
+    def forget(parsed, **_):
+        if len(refused) < 2:
+            items = parsed["Responses"]["schedules"]
+            keys = [{"partition": each["partition"], "sort": each["sort"]} for each in items[1:] if "partition" in each]
+            if keys:
+                refused.append(keys)
+                del items[1:]
+                parsed["UnprocessedKeys"] = {"schedules": {"Keys": keys}}
+
+    house.cloud.dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", forget)
+    assert [f"n/{number}" for number in range(30)] == [each["name"] for each in house.ask("list")["schedules"]]
+    assert 2 == len(refused)
+
+
+def test_a_list_by_prefix_reads_the_records(house):
+    """In order of time, pages of two, near ones too; what is not pending or is called otherwise is not there."""
+    house.cloud.table.remember_partitions([2])
+    for number, timestamp in enumerate([FAR_S + 7, NOON_S + 500, FAR_S + 7, FAR_S + 3, FAR_S + 1_000]):
+        house.take(timestamp, "x" * 300, name=f"order/{number}")
+    house.take(name="other")
+    house.take(name="order/cancelled")
+    house.ask("cancel", name="order/cancelled")
+    assert [["order/1", "order/3"], ["order/0", "order/2"], ["order/4"]] == pages(house, prefix="order/", limit=2)
+    assert [["order/3", "order/0", "order/2"]] == pages(house, prefix="order/", to=FAR_S + 1_000, **{"from": FAR_S})
+    assert 6 == len(pages(house, prefix="")[0])
+    assert [[]] == pages(house, prefix="nobody")
+    assert {256} == {len(each["data"]) for each in house.ask("list", prefix="order/")["schedules"]}
+
+
+def pages(house, **fields):
+    found = []
+    for _ in range(20):
+        answer = house.ask("list", **fields)
+        found.append([each["name"] for each in answer["schedules"]])
+        if answer["next"] is None:
+            return found
+        fields["next"] = answer["next"]
+    raise AssertionError("it never ends")
+
+
+def test_a_prefix_that_too_many_have_is_refused(house, monkeypatch):
+    """One call looks at no more than so many."""
+    monkeypatch.setattr("scheduler.directory.LOOKED_AT_MAX", 5)
+    bend_pages(house, 1)
+    for number in range(40):
+        house.take(name=f"n/{number}")
+    with pytest.raises(InvalidRequest, match=r"prefix is 'n/', and more names begin so .* wanted: a longer prefix"):
+        house.ask("list", prefix="n/")
+
+
+def bend_pages(house, items_max):
+    """Pages of so many items at most."""
+
+    def shorten(params, **_):
+        params["Limit"] = min(items_max, params.get("Limit", items_max))
+
+    house.cloud.dynamodb.meta.events.register("provide-client-params.dynamodb.Query", shorten)
+
+
+def test_a_forecast_counts_what_will_come_out(house):
+    """Of every kind, in pages, with what was cancelled left out."""
+    bend_pages(house, 2)
+    for number in range(7):
+        house.take(FAR_S + number * 10, "x", name=f"n/{number}")
+        house.take(FAR_S + number * 10, "x")
+    house.bundle(5, FAR_S + 32)
+    house.ask("cancel", name="n/0")
+    answer = house.ask("forecast", to=FAR_S + 40, bucket=20, **{"from": FAR_S})
+    assert ([3 + 0, 4 + 5], 12, None) == (
+        [each["count"] for each in answer["buckets"]],
+        answer["total"],
+        answer["next"],
+    )
+    assert [FAR_S, FAR_S + 20] == [each["timestamp"] for each in answer["buckets"]]
+
+
+# Cancel where.
+
+
+def test_all_that_begin_alike_are_cancelled_in_steps(house):
+    """In pages, each with a cursor; a dry run only counts; the others come out."""
+    bend_pages(house, 3)
+    for number in range(40):
+        house.take(FAR_S + number, f"n/{number:02}", name=f"n/{number:02}")
+    house.take(data="other", name="other")
+    house.take(data="unnamed")
+    assert (35, 0) == sweep(house, dry_run=True, to=FAR_S + 35, prefix="n/")
+    assert (35, 35) == sweep(house, to=FAR_S + 35, prefix="n/")
+    assert (0, 0) == sweep(house, to=FAR_S + 35, prefix="n/")
+    assert (5, 0) == sweep(house, dry_run=True, prefix="n/")
+    assert 7 == len(house.waiting())
+    assert ["n/35", "n/36", "n/37", "n/38", "n/39", "other", "unnamed"] == house.come_out()
+
+
+def sweep(house, seconds=0.0, **fields):
+    """Until the end, with no more time than for a page in each call."""
+    matched = cancelled = 0
+    for _ in range(200):
+        answer = managing.manage({"operation": "cancel_where", **fields}, house.office, house.clock.patience(seconds))
+        matched, cancelled = matched + answer["matched"], cancelled + answer["cancelled"]
+        if answer["next"] is None:
+            return matched, cancelled
+        fields["next"] = answer["next"]
+    raise AssertionError("it never ends")
+
+
+def test_a_sweep_that_gets_nothing_through_says_so(house):
+    """And can be made again."""
+    house.take(name="n/1")
+    events = house.cloud.dynamodb.meta.events
+    events.register("before-call.dynamodb.UpdateItem", refuse_call("ThrottlingException"), unique_id="down")
+    with pytest.raises(NotConfirmed):
+        house.ask("cancel_where", prefix="n/")
+    events.unregister("before-call.dynamodb.UpdateItem", unique_id="down")
+    assert (1, 1) == sweep(house, prefix="n/")
+
+
+# Failures and redrive.
+
+
+def fail(house, number, at_ms, name=None):
+    """A delivery that failed then."""
+    each = replace(schedule(number, NOON_MS - 100_000_000, str(number % 2)), name=name)
+    house.cloud.table.put_failed([failed(each, "503", 5, at_ms)])
+    return each
+
+
+def test_failures_are_shown_in_order_and_in_pages(house):
+    """Across days, each with its error; what is no schedule and what was put aside as well."""
+    day_ms = 86_400_000
+    times = [NOON_MS - 3 * day_ms, NOON_MS - 3 * day_ms + 5, NOON_MS - day_ms, NOON_MS - 7]
+    for number, at_ms in enumerate(times):
+        fail(house, number, at_ms, name="bill" if number == 2 else None)
+    house.cloud.table.put_failed([unreadable("{", "no errand", NOON_MS - 3)])
+    house.cloud.table.put_aside([Aside(schedule(9).key, schedule(9), "InvalidMessageContents")])
+    shown, fields = [], {}
+    for _ in range(10):
+        answer = house.ask("failures", limit=2, **fields)
+        shown += answer["failures"]
+        if answer["next"] is None:
+            break
+        fields["next"] = answer["next"]
+    assert [at_ms / 1000 for at_ms in times] + [(NOON_MS - 3) / 1000, None] == [each["failed"] for each in shown]
+    assert ("503", 5, "failed", "bill") == tuple(shown[2][fact] for fact in ("error", "attempts", "reason", "name"))
+    assert (None, "no errand", "unreadable") == tuple(shown[4][fact] for fact in ("id", "error", "reason"))
+    assert ("InvalidMessageContents", "quarantined") == (shown[5]["error"], shown[5]["reason"])
+    since = house.ask("failures", to=NOON_S, **{"from": NOON_S - 86_400})["failures"]
+    assert times[2:] == [each["failed"] * 1000 for each in since[:2]]
+    assert 3 == len(since)
+
+
+def test_one_failure_is_redriven_under_its_id(house):
+    """Now, once, and its failure is gone."""
+    each = fail(house, 1, NOON_MS - 50_000_000)
+    fail(house, 2, NOON_MS)
+    assert {"redriven": 1, "left": 0, "next": None} == house.ask("redrive", id=each.id)
+    (message,) = house.cloud.received()
+    assert (each.id, "data 1") == (message["MessageAttributes"]["id"]["StringValue"], message["Body"])
+    with pytest.raises(NotFound, match="is not among the failures that are kept"):
+        house.ask("redrive", id=each.id)
+    assert 1 == len(house.ask("failures")["failures"])
+
+
+def test_all_of_a_time_are_redriven_in_steps(house):
+    """With no more time than for a page in each call; what cannot be is left, and counted."""
+    bend_pages(house, 3)
+    for number in range(20):
+        fail(house, number, NOON_MS - 200_000_000 + number * 10_000_000)
+    house.cloud.table.put_failed([unreadable("{", "no errand", NOON_MS - 190_000_000)])
+    total, left, fields = 0, 0, {"from": NOON_S - 200_000, "to": NOON_S - 50_000}
+    for _ in range(20):
+        answer = managing.manage({"operation": "redrive", **fields}, house.office, house.clock.patience(0.5))
+        house.clock.sleep(1)
+        total, left = total + answer["redriven"], left + answer["left"]
+        if answer["next"] is None:
+            break
+        fields["next"] = answer["next"]
+    assert (15, 1) == (total, left)
+    assert 15 == len(house.cloud.received())
+    assert 6 == len(house.ask("failures")["failures"])
+
+
+def test_a_spread_reaches_beyond_the_queue(house):
+    """What is due later than a queue can hold waits in the table; all come out."""
+    for number in range(10):
+        fail(house, number, NOON_MS - 1_000)
+    assert 10 == house.ask("redrive", spread=100_000, to=NOON_S, **{"from": 0})["redriven"]
+    assert 10 == len(house.waiting()) + house.delayed(house.cloud.output)
+    assert 5 < len(house.waiting())
+
+
+def test_a_name_is_redriven_where_nothing_is_pending_under_it(house):
+    """Under a new id; a later schedule of that name is left alone."""
+    each = fail(house, 1, NOON_MS - 1_000, name="bill")
+    house.take(name="bill", data="later")
+    with pytest.raises(InvalidRequest, match=r"has the name 'bill', under which .* is pending"):
+        house.ask("redrive", id=each.id)
+    assert {"redriven": 0, "left": 1, "next": None} == house.ask("redrive", to=NOON_S, **{"from": 0})
+    house.ask("cancel", name="bill")
+    house.clock.sleep(1)
+    assert 1 == house.ask("redrive", id=each.id)["redriven"]
+    assert ["data 1"] == house.come_out()
+    assert "delivered" == house.ask("get", name="bill")["state"]
+
+
+def test_what_was_put_aside_is_redriven_too(house):
+    """By its id or with all others; what is no schedule stays."""
+    house.bundle(2)
+    (item,) = house.waiting()
+    bundle = house.office.catalogue.get(Key(item["partition"]["S"], item["sort"]["S"]))
+    house.cloud.table.put_aside([Aside(bundle.key, each, "closed") for each in bundle.members()])
+    house.cloud.table.delete([bundle.key])
+    junk = {"partition": {"S": "0"}, "sort": {"S": sort_from(5)}, "junk": {"BOOL": True}}
+    house.cloud.table.put_aside([Aside(Key("0", sort_from(5)), junk, "no schedule")])
+    assert 1 == house.ask("redrive", id=bundle.members()[0].id)["redriven"]
+    assert {"redriven": 1, "left": 1, "next": None} == house.ask("redrive", to=FAR_S + 1, **{"from": 0})
+    assert ["member 0", "member 1"] == house.come_out()
+    assert 1 == len(house.ask("failures")["failures"])
+
+
+def test_a_timer_that_was_put_aside_wakes_its_record(house):
+    """The record is the truth: the timer carries nothing."""
+    house.take(name="bill")
+    (item,) = house.waiting()
+    timer = house.office.catalogue.get(Key(item["partition"]["S"], item["sort"]["S"]))
+    house.cloud.table.put_aside([Aside(timer.key, timer, "closed")])
+    house.cloud.table.delete([timer.key])
+    house.clock.now_ms = (FAR_S + 100_000) * 1000
+    house.ask("redrive", id=timer.id)
+    assert ["data"] == house.come_out()
+
+
+def test_a_redrive_without_an_answer_may_repeat_and_loses_nothing(house):
+    """Sent again, and deleted then."""
+    each = fail(house, 1, NOON_MS - 1_000)
+    lose_answer(house.cloud.sqs, "sqs.SendMessageBatch")
+    lose_answer(house.cloud.dynamodb, "dynamodb.BatchWriteItem")
+    house.ask("redrive", id=each.id)
+    assert {"data 1"} == {message["Body"] for message in house.cloud.received()}
+    assert [] == house.ask("failures")["failures"]
+
+
+def test_a_queue_that_is_down_leaves_the_failures_where_they_are(house):
+    """Not confirmed, not deleted."""
+    fail(house, 1, NOON_MS - 1_000)
+    house.cloud.sqs.meta.events.register("before-call.sqs.SendMessageBatch", refuse_call("ServiceUnavailable", 503))
+    with pytest.raises(NotConfirmed):
+        house.ask("redrive", to=NOON_S, **{"from": 0})
+    assert 1 == len(house.ask("failures")["failures"])
+
+
+def test_what_is_not_deleted_is_told(house, capsys):
+    """It is scheduled all the same, and would be once more."""
+    fail(house, 1, NOON_MS - 1_000)
+    fail(house, 2, NOON_MS - 1_000)
+    bend_batch(
+        house.cloud.dynamodb,
+        "dynamodb.BatchWriteItem",
+        lambda params: params["RequestItems"]["schedules"],
+        lambda request: True,
+        lambda parsed, held: parsed.update(UnprocessedItems={"schedules": list(held)}),
+    )
+    house.clock.sleep(1)
+    assert 2 == house.ask("redrive", to=NOON_S, **{"from": 0})["redriven"]
+    assert [] == house.ask("failures")["failures"] or "not deleted" in capsys.readouterr().out
+
+
+# What is refused, and the samples.
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (None, "the request is null; wanted: an object"),
+        ([], "the request is a list of 0"),
+        ({}, "operation is missing; wanted: one of get, list, forecast, cancel, move, fire, cancel_where, failures"),
+        ({"operation": "cancle"}, "operation is 'cancle'; did you mean cancel?; wanted: one of"),
+        ({"operation": ["get"]}, "operation is a list of 1; wanted"),
+        ({"operation": "get", "nmae": "x"}, "'nmae' is not a field of get; did you mean name?; accepted are name, id"),
+        ({"operation": "get"}, "name and id are both missing; wanted: exactly one of the two"),
+        ({"operation": "fire", "name": "x", "id": "y"}, "name and id are both given"),
+        ({"operation": "cancel", "id": "bill"}, "id is 'bill'; is it a name?; wanted: an id as it was answered"),
+        ({"operation": "cancel", "id": 5}, "id is 5; wanted: an id"),
+        ({"operation": "cancel", "id": "names#0-1-2"}, "id is 'names#0-1-2'"),
+        ({"operation": "cancel", "id": f"0-{'٣' * 15}-{'0' * 16}"}, "id is"),
+        ({"operation": "cancel", "name": "a b"}, "name is 'a b'; wanted: 1 to 128 of"),
+        ({"operation": "cancel", "name": ""}, "name is ''; wanted"),
+        ({"operation": "move", "name": "x"}, "timestamp and delay are both missing"),
+        ({"operation": "move", "name": "x", "delay": 1, "timestamp": 1}, "timestamp and delay are both given"),
+        ({"operation": "move", "name": "x", "delay": -1}, "delay is -1, in the past"),
+        ({"operation": "move", "name": "x", "timestamp": "soon"}, "timestamp is 'soon', no date that exists"),
+        ({"operation": "list", "limit": 1_001}, "limit is 1001; wanted: a whole number from 1 to 1000"),
+        ({"operation": "list", "limit": True}, "limit is true"),
+        ({"operation": "list", "limit": 2.0}, "limit is 2.0"),
+        ({"operation": "list", "from": 5, "to": 5}, "to is 5, not after from"),
+        ({"operation": "list", "from": None}, "from is null; wanted: seconds since 1970"),
+        ({"operation": "list", "to": 1893456000000}, "to is 1893456000000, past the year 9999; it looks like milli"),
+        ({"operation": "list", "prefix": "a b"}, "prefix is 'a b'; wanted: the beginning of names"),
+        ({"operation": "list", "prefix": "a", "next": "x"}, "next is 'x'; wanted: the next of the answer before"),
+        ({"operation": "cancel_where"}, "prefix is missing; cancel_where wants prefix"),
+        ({"operation": "cancel_where", "prefix": "a", "dry_run": "yes"}, "dry_run is 'yes'; wanted: true or false"),
+        ({"operation": "cancel_where", "prefix": "b", "next": "WyJzd2VlcCIsMCwiYSJd"}, "next is"),
+        ({"operation": "failures", "next": "W10="}, "next is 'W10='"),
+        ({"operation": "redrive"}, "id is missing, and so is from or to"),
+        ({"operation": "redrive", "id": f"0-{'0' * 15}-{'0' * 16}", "from": 5}, "id and from are both given"),
+        (
+            {"operation": "redrive", "from": 0, "to": 1, "spread": -1},
+            "spread is -1; wanted: a number of seconds from 0",
+        ),
+        ({"operation": "redrive", "from": 0, "to": 1, "next": "W10="}, "next is 'W10='"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(house, event, message):
+    """With the field, what came, and what is wanted."""
+    with pytest.raises(InvalidRequest) as refusal:
+        managing.manage(event, house.office, house.clock.patience())
+    assert message in str(refusal.value)
+
+
+def test_every_operation_has_a_sample(house):
+    """Which it takes."""
+    samples = {path.stem.removeprefix("manage_"): json.loads(path.read_text()) for path in EVENTS.glob("manage_*.json")}
+    assert set(managing.OPERATIONS) == set(samples) == {each["operation"] for each in samples.values()}
+    for event in samples.values():
+        try:
+            managing.manage(event, house.office, house.clock.patience())
+        except (NotFound, OnItsWay):
+            continue
+
+
+def test_an_outcome_is_one_line_without_data(house, capsys):
+    """Ids and counts."""
+    house.take(data="secret", name="bill")
+    capsys.readouterr()
+    house.ask("get", name="bill")
+    house.ask("list")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [("managed", "get"), ("managed", "list")] == [(line["outcome"], line["operation"]) for line in lines]
+    assert "secret" not in json.dumps(lines)
+
+
+def test_the_function_answers(cloud, monkeypatch):
+    """As Lambda runs it: composed from its environment."""
+    addresses = {"OUTPUT_QUEUE_URL": cloud.output, "DELIVERY_QUEUE_URL": cloud.delivery}
+    for name, value in {"TABLE_NAME": "schedules", "PARTITION_COUNT": "2", "REACH_SECONDS": "900", **addresses}.items():
+        monkeypatch.setenv(name, value)
+    sys.modules.pop("manage", None)
+    manage = importlib.import_module("manage")
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000)
+    assert [] == manage.handler({"operation": "list"}, context)["schedules"]
+    with pytest.raises(NotFound, match="nothing is known under the name 'bill'"):
+        manage.handler({"operation": "get", "name": "bill"}, context)
