@@ -1,6 +1,7 @@
 """A small workload, crashed at every single call that a function makes, before and after its effect, one by one.
 
-The workload passes every way there is: overdue, near and far, alone and in a batch, with a token and without. The
+The workload passes every way there is: overdue, near and far, alone and in a batch, with a token and without, with a
+name that is replaced and kept, by the input queue. The
 first run counts the calls; each further run crashes one of them.
 """
 
@@ -67,6 +68,23 @@ class Small(Simulation):
         self.callers.begin(Order(start_us + US, [token], False, "token", 3))
         alone = make(start_us, start_us // 1000 + 1_200_000, plain=True, fixed=True)
         self.callers.begin(Order(start_us + 2 * US, [alone], False, None, 1))
+        self._plan_one_name(start_us)
+
+    def _plan_one_name(self, start_us: int) -> None:
+        """Near, replaced by a far one, twice within a batch, kept, and by the input queue."""
+        asked = ((3, 30, "replace"), (4, 1000, "replace"), (5, 1200, "keep"), (20, 1100, "replace"))
+        for at_s, ahead_s, if_exists in asked:
+            at_us = start_us + at_s * US
+            due_ms = start_us // 1000 + ahead_s * 1000
+            wish = self.wishes.make_named(at_us, due_ms, "name/1", if_exists, f"token {at_s}", True)
+            self.callers.begin(Order(at_us, [wish], False, None, 3))
+        for at_s, hand_in in ((40, self.callers.begin), (60, self.callers.post)):
+            at_us = start_us + at_s * US
+            wishes = [
+                self.wishes.make_named(at_us, at_us // 1000 + ahead_ms, "name/2", "replace", None, True)
+                for ahead_ms in (920_000, 5_000)
+            ]
+            hand_in(Order(at_us, wishes, True, None, 1))
 
     def _drive(self) -> None:
         self.cloud.timeline.run_until(self._start_us + SPAN_S * US)

@@ -82,6 +82,8 @@ class Names:
     moved_ids: set[str] = field(default_factory=set)
     """Which came from a move, not from a request."""
     closed: list[tuple[int, str]] = field(default_factory=list)
+    crashes: list[tuple[int, int]] = field(default_factory=list)
+    """From the beginning of the invocation on."""
     interval_s: int = 600
     reach_s: int = 900
     late_s_max: float = 0.0
@@ -228,6 +230,10 @@ class Names:
             self.breach(1, wish.tag, f"accepted as {result['id']}, which never stood under {wish.name}")
             return
         turn.promised_us = turn.promised_us or self._timeline.now_us
+        turns = self.turns[wish.name or ""]
+        since = turns[turns.index(turn) :]
+        if turns[-1].state == PENDING and not any(each.id in self.heralds or each.id in self.timers for each in since):
+            self.breach(1, wish.tag, f"{turn.id} is accepted, and no timer will wake its name")
         if round(result["timestamp"] * 1000) != turn.due_ms:
             self.breach(2, wish.tag, f"{turn.id} is said to be due at {result['timestamp']}, and is at {turn.due_ms}")
         if turn.wish is wish:
@@ -338,7 +344,7 @@ class Names:
         return False
 
     def check_all(self, troubles: Iterable[tuple[int, int]]) -> None:
-        spans = [*troubles, *self._storm.spans()]
+        spans = [*troubles, *self.crashes, *self._storm.spans()]
         for turns in self.turns.values():
             for turn in turns:
                 if turn.sends and turn.own:

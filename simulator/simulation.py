@@ -181,9 +181,13 @@ class Simulation:
         if self.storm.rates and draw.random() < 0.3:
             self.cloud.sqs.unruly, self.cloud.sqs.twice = random.Random(f"punctual sqs {self.seed}"), 0.03
             self.storm.counted["received twice"] += 1
+        if self.storm.rates and draw.random() < 0.2:
+            self.storm.broken_off = 0.15
         names = [f"name/{number}" for number in range(draw.randint(1, 3))]
         for _ in range(draw.randint(1, 3)):
             self._plan_scene(draw, names, self._start_us + round(draw.uniform(0, 3600) * US))
+        for outage in self.storm.outages:
+            self._plan_scene(draw, names, outage.begin_us + round(draw.uniform(-5, 40) * US))
 
     def _plan_scene(self, draw: random.Random, names: list[str], begin_us: int) -> None:
         """All around one moment: soon, at the edge of the reach, beyond it, or far away."""
@@ -201,10 +205,12 @@ class Simulation:
                 self._plan_named(draw, names, at_us, focus_us)
 
     def _plan_named(self, draw: random.Random, names: list[str], at_us: int, focus_us: int) -> None:
-        size = draw.choice((1, 1, 1, 1, 2, 4))
+        size = draw.choice((1, 1, 1, 2, 4))
         batch = size > 1 or draw.random() < 0.1
         token = f"token {len(self.wishes.by_tag)}" if draw.random() < 0.3 else None
         made = []
+        if draw.random() < 0.7:
+            names = [draw.choice(names)]  # The members of a batch come upon each other.
         for _ in range(size):
             due_us = focus_us + round(draw.choice((0.0, 0.0, -5.0, -1.0, 1.0, 10.0, 60.0, 910.0)) * US)
             if_exists = draw.choice(("replace", "replace", "replace", "replace", "keep", "fail"))
@@ -213,7 +219,7 @@ class Simulation:
             wish = self.wishes.make_named(at_us, due_us // 1000, draw.choice(names), if_exists, own_token, fixed)
             if draw.random() < 0.05:
                 self.wishes.spoil(wish)
-            elif draw.random() < 0.02:
+            elif draw.random() < 0.04:
                 self.witness.refused_by_sqs.add(wish.tag)
             made.append(wish)
         tries = draw.randint(2, TRIES_MAX) if token or draw.random() < 0.2 else 1

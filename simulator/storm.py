@@ -74,6 +74,8 @@ class Storm:
     skewed: bool = False
     leases_throttled: bool = False
     """The one hash key that all leases have is too hot to be written."""
+    broken_off: float = 0.0
+    """How often the schedule function dies when it is to set a timer: the record is there and nothing else."""
     doubled: int = 0
     counted: Counter[str] = field(default_factory=Counter)
     tell: Callable[[str, str], None] = lambda who, what: None
@@ -105,6 +107,9 @@ class Storm:
         elif outage is not None:
             self.counted["outage"] += 1
             fate.error_before = self._unreachable(call)
+        elif self.broken_off and not self.calm and _ends_a_request(call) and draw() < self.broken_off:
+            self.counted["crash"] += 1
+            fate.crash = "before"
         elif not self.calm:
             kind = self._kind()
             if kind:
@@ -210,6 +215,10 @@ class Storm:
             return False
         self.counted[kind] += 1
         return True
+
+
+def _ends_a_request(call: Call) -> bool:
+    return "ScheduleFunction" in call.process.name and call.operation in ("send_message_batch", "batch_write_item")
 
 
 def _is_lease(call: Call) -> bool:

@@ -395,6 +395,8 @@ class Witness(Watcher):
             self._taken_in(invocation)
         if invocation.fate == "returned":
             return
+        if invocation.fate == "crashed":
+            self.names.crashes.append((invocation.begun_us, self._timeline.now_us))
         what = invocation.fate if invocation.error is None else f"raised {_name(invocation.error)}: {invocation.error}"
         self.chronicle.add(self._timeline.now_us, invocation.environment.name, what[:200])
         if invocation.error is not None and type(invocation.error).__name__ not in OWN_ERRORS:

@@ -8,5 +8,5 @@ def test_the_promises_hold_wherever_a_function_crashes():
     points = crashpoints.exhaust()
     broken = [f"{point.name}: {point.breach}\n" + "\n".join(point.story) for point in points if point.breach]
     assert not broken, "\n".join(broken)
-    for function in ("ScheduleFunction", "TriggerFunction", "FeedFunction"):
+    for function in ("ScheduleFunction", "TriggerFunction", "FeedFunction", "DeliverFunction"):
         assert any(function in point.name for point in points)
