@@ -14,6 +14,7 @@ from scheduler.crew import Alone
 from scheduler.keying import Keyring
 from scheduler.office import Office
 from scheduler.partitions import Memory
+from scheduler.resting import Resting
 
 REACH_MS = 900_000
 NOON_S = NOON_MS // 1000
