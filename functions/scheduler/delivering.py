@@ -159,7 +159,7 @@ def _hand_over(errand: Errand, record: Record | None, post: Post, patience: Pati
 def _not_delivered(errand: Errand, record: Record | None, failure: Undelivered, post: Post, patience: Patience) -> None:
     now_ms, attempt = patience.now_ms(), errand.attempt
     longest_s = QUEUE_PAUSE_S_MAX if goes_straight(errand.schedule.target) else SQS_DELAY_S_MAX
-    wait_s = min(longest_s, pause_s(attempt, failure.retry_after_s, patience.jitter()))
+    wait_s = pause_s(attempt, failure.retry_after_s, patience.jitter(), longest_s)
     retry_ms = now_ms + round(wait_s * 1000)
     again = _worth_trying(errand, failure, retry_ms)
     log.outcome("undelivered", id=errand.id, attempt=attempt, error=failure.error, again=again)

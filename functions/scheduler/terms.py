@@ -58,10 +58,10 @@ def checked(raw: Mapping[str, object], listed: targets.Listed) -> str | None:
     return json.dumps(found, separators=(",", ":")) if found else None
 
 
-def pause_s(attempt: int, retry_after_s: float | None, jitter: float) -> float:
+def pause_s(attempt: int, retry_after_s: float | None, jitter: float, longest_s: float = SQS_DELAY_S_MAX) -> float:
     """After so many attempts: twice as long each time, at random so that callers spread, and no sooner than the other
     side wants it."""
-    own_s = PAUSE_S_FIRST * 2 ** min(attempt - 1, DOUBLINGS_MAX) * (0.5 + jitter / 2)
+    own_s = min(longest_s, PAUSE_S_FIRST * 2 ** min(attempt - 1, DOUBLINGS_MAX)) * (0.5 + jitter / 2)
     return float(min(SQS_DELAY_S_MAX, max(own_s, retry_after_s or 0.0)))
 
 

@@ -1,0 +1,46 @@
+"""Terms of a delivery: as they are kept, what goes without saying, and how long to wait between two tries."""
+
+import pytest
+
+from scheduler import terms
+from scheduler.limits import SQS_DELAY_S_MAX
+from scheduler.targets import Listed
+from scheduler.terms import Terms, pause_s
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:topic"
+LISTED = Listed(frozenset({TOPIC}), "eu-central-1")
+
+
+def test_terms_are_kept_as_one_text_and_read_back():
+    """Only what was given is in it."""
+    raw = {"retry": {"max_age_s": 60, "attempts": 3}, "failure_target": TOPIC, "data": "x"}
+    text = terms.checked(raw, LISTED)
+    assert f'{{"retry":{{"attempts":3,"max_age_s":60}},"failure_target":"{TOPIC}"}}' == text
+    assert Terms(3, 60_000, TOPIC) == Terms.read(text)
+    assert terms.checked({"data": "x"}, LISTED) is None
+
+
+def test_what_is_not_said_goes_without_saying():
+    """Five attempts within a day."""
+    assert Terms(5, 86_400_000, None) == Terms.read(None)
+    assert Terms(2, 86_400_000, None) == Terms.read('{"retry":{"attempts":2}}')
+
+
+def test_a_pause_doubles_and_spreads():
+    """From half of it to the whole; five attempts take about two minutes."""
+    assert [5, 10, 20, 40] == [pause_s(attempt, None, 0.0) for attempt in range(1, 5)]
+    assert [10, 20, 40, 80] == [pause_s(attempt, None, 1.0) for attempt in range(1, 5)]
+
+
+@pytest.mark.parametrize("attempt", [8, 20, 10_000])
+def test_no_pause_is_longer_than_a_message_can_wait(attempt):
+    """And a bound of its own leaves room to spread, so that two chains of retries do not stay in step."""
+    assert SQS_DELAY_S_MAX == pause_s(attempt, None, 1.0)
+    assert (30, 60) == (pause_s(attempt, None, 0.0, longest_s=60), pause_s(attempt, None, 1.0, longest_s=60))
+
+
+def test_the_other_side_may_ask_for_more():
+    """And up to a quarter of an hour gets it."""
+    assert 120 == pause_s(1, 120.0, 1.0)
+    assert 10 == pause_s(1, 1.0, 1.0)
+    assert SQS_DELAY_S_MAX == pause_s(1, 5_000.0, 1.0)
