@@ -1,5 +1,6 @@
 """The lines to copy from the README work: here on the local AWS, with the names filled in."""
 
+import ast
 import json
 import os
 import re
@@ -27,6 +28,7 @@ def run(stack):
         variables = {
             **stack.emulator.environment(),
             "SCHEDULE_FUNCTION": stack.outputs["ScheduleFunction"],
+            "MANAGE_FUNCTION": stack.outputs["ManageFunction"],
             "OUTPUT_QUEUE_URL": stack.outputs["OutputQueueUrl"],
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
@@ -42,6 +44,15 @@ def test_python_schedules_and_consumes(run):
     answer = json.loads(run(sys.executable, "-c", block("Schedule", "python")).replace("'", '"'))
     assert "queued" == answer["state"]
     assert [answer["id"], '{"order":42}'] == run(sys.executable, "-c", block("Consume", "python")).split()
+
+
+def test_python_moves_looks_and_cancels(run):
+    """One line for each: moved a day on, still stored, and cancelled."""
+    lines = run(sys.executable, "-c", block("Names", "python")).splitlines()
+    moved, shown, cancelled = (ast.literal_eval(line) for line in lines)
+    assert ("stored", "replaced") == (moved["state"], moved["result"])
+    assert (moved["id"], "tomorrow", "stored") == (shown["id"], shown["data"], shown["state"])
+    assert {"id": moved["id"], "state": "cancelled"} == cancelled
 
 
 def test_the_aws_cli_schedules_and_receives(run, stack, table):
