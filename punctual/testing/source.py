@@ -93,12 +93,12 @@ class Source:
                     self._modules[name] = module
             sys.modules.update(theirs)
 
-    def _import(self, name: str, *how: Any) -> ModuleType:
+    def _import(self, name: str, *how: Any, **named: Any) -> ModuleType:
         """What our code imports while it runs, rather than at the start, is likewise ours."""
         if name.partition(".")[0] != PACKAGE or self._finder in sys.meta_path:
-            return builtins.__import__(name, *how)
+            return builtins.__import__(name, *how, **named)
         with self._in_sight():
-            return builtins.__import__(name, *how)
+            return builtins.__import__(name, *how, **named)
 
     def _print(self, *values: object, **_: object) -> None:
         self.write(" ".join(map(str, values)))

@@ -26,7 +26,7 @@ CLOSE_INTERVALS = 2
 
 
 class Refused(Exception):
-    """The schedule function raised: `kind` is the name of its error, `InvalidSchedule` for what it does not take."""
+    """The function raised: `kind` is the name of its error, such as `InvalidSchedule` for what is not taken."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"{kind}: {message}")
@@ -43,6 +43,7 @@ class Released:
     at: float
     user: str | None
     queue: str
+    name: str | None = None
 
     @property
     def json(self) -> Any:
@@ -70,9 +71,14 @@ class Stack:
 
     def schedule(self, request: Any) -> Any:
         """Invoke the schedule function with a schedule or a batch; its answer, or Refused."""
-        answer = self.client("lambda").invoke(
-            FunctionName=self.output("ScheduleFunction"), Payload=json.dumps(request).encode()
-        )
+        return self._invoke("ScheduleFunction", request)
+
+    def manage(self, operation: str, **fields: Any) -> Any:
+        """Invoke the manage function: `manage("cancel", name="bill")`; its answer, or Refused."""
+        return self._invoke("ManageFunction", {"operation": operation, **fields})
+
+    def _invoke(self, output: str, request: Any) -> Any:
+        answer = self.client("lambda").invoke(FunctionName=self.output(output), Payload=json.dumps(request).encode())
         content = json.loads(answer["Payload"].read())
         if answer.get("FunctionError"):
             raise Refused(content["errorType"], content["errorMessage"])
@@ -185,4 +191,5 @@ def _released(url: str, message: Message) -> Released:
         at=max(message.visible_us, message.sent_us) / US,
         user=attributes["user"]["StringValue"] if "user" in attributes else None,
         queue=url,
+        name=attributes["name"]["StringValue"] if "name" in attributes else None,
     )

@@ -47,7 +47,7 @@ def test_a_named_schedule_comes_out_at_its_moment(stack, delay):
     assert [] == stack.released()
     stack.advance(seconds=2)
     (out,) = stack.released()
-    assert (answer["id"], "a", "me", answer["timestamp"]) == (out.id, out.data, out.user, out.due)
+    assert (answer["id"], "bill", "a", "me", answer["timestamp"]) == (out.id, out.name, out.data, out.user, out.due)
     assert 0 <= out.at - out.due < 0.1
 
 
@@ -202,3 +202,21 @@ def test_what_comes_far_too_early_is_set_anew(stack):
     assert [] == stack.released()
     stack.advance(seconds=60)
     assert start + 600 <= stack.released()[0].at
+
+
+def test_what_is_cancelled_moved_and_fired_by_its_name_does_as_it_is_told(stack):
+    """Cancelled it does not come out; moved at its new moment; fired now, and not a second time."""
+    start = stack.now
+    for name in ("cancelled", "moved", "fired"):
+        stack.schedule(named(name, 2000, name))
+    assert "cancelled" == stack.manage("cancel", name="cancelled")["state"]
+    assert "replaced" == stack.manage("move", name="moved", delay=4000)["result"]
+    stack.manage("fire", name="fired")
+    stack.advance(hours=3)
+    assert [("fired", start), ("moved", start + 4000)] == [(data, round(at)) for data, at in released(stack)]
+    assert ["cancelled", "delivered", "delivered"] == [
+        stack.manage("get", name=name)["state"] for name in ("cancelled", "moved", "fired")
+    ]
+    with pytest.raises(Refused) as refusal:
+        stack.manage("get", name="never there")
+    assert "InvalidRequest" == refusal.value.kind
