@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import report, trials
+from bench.deliveries import deliveries
 from bench.processes import Laboratory
-from bench.trials import QUICK, SECTIONS, Figure, Size
+from bench.trials import QUICK, Figure, Size
 
+SECTIONS = {**trials.SECTIONS, "deliveries": deliveries}
 RESULTS = Path(__file__).parent / "results"
 
 

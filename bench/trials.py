@@ -45,9 +45,10 @@ class Size:
     starts: int = STARTS
     most: int = 10_000
     letters: int = 1_000
+    burst: int = 500
 
 
-QUICK = Size((2_000, 4_000), (500, 1_000, 2_000), (1, 4), 2_000, 5_000, 50, 1, 1, 1, 1_000, 40)
+QUICK = Size((2_000, 4_000), (500, 1_000, 2_000), (1, 4), 2_000, 5_000, 50, 1, 1, 1, 1_000, 40, 50)
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,17 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from punctual.local.demonstration import MISSING_SHOWN_MAX, DemonstrationFailed, Plan, Summary, demonstrate
+from punctual.local.demonstration import MISSING_SHOWN_MAX, REFUSALS, DemonstrationFailed, Plan, Summary, demonstrate
 from punctual.local.deployment import DeploymentFailed, FunctionFailed, Stack, deploy
 from punctual.local.emulator import Emulator, EmulatorFailed
+from punctual.local.receiver import Receiver
 from punctual.local.suggestions import suggestions
 from punctual.local.view import view
 
 TEMPLATE_PATH = Path(__file__).parents[2] / "template.yml"
 STATE_FOLDER = Path(".punctual")
 # Short enough to see the far way at work: a schedule 100 s ahead passes the table.
-PARAMETERS = {"FeedIntervalMinutes": 1, "ReachSeconds": 90}
+PARAMETERS = {"FeedIntervalMinutes": 1, "ReachSeconds": 90, "DeliveryLeadSeconds": 3}
 IDLE_S = 1.0
 
 # What can go wrong outside this code is told in a line; a fault of its own comes with its traceback.
@@ -74,11 +75,14 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> int:
     state_folder = STATE_FOLDER if options.persist else None
-    with Emulator(port=options.port, auth=True, state_folder=state_folder) as emulator:
+    with (
+        Receiver(REFUSALS) as receiver,
+        Emulator(port=options.port, auth=True, state_folder=state_folder) as emulator,
+    ):
         print(f"A local AWS is up at {emulator.endpoint_url}. Deploying {TEMPLATE_PATH.name} ...", flush=True)
-        stack = deploy(emulator, TEMPLATE_PATH, parameters=PARAMETERS)
+        stack = deploy(emulator, TEMPLATE_PATH, parameters={**PARAMETERS, "WebhookHosts": receiver.origin})
         print("Deployed. Now schedules go in, due in 2 to 100 s. Watch them come out.\n", flush=True)
-        summary = demonstrated(stack)
+        summary = demonstrated(stack, receiver)
         print(f"\n{summary}\n{missing(summary)}", flush=True)
         if options.once:
             return 0 if summary.is_good else 1
@@ -87,9 +91,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def demonstrated(stack: Stack) -> Summary:
+def demonstrated(stack: Stack, receiver: Receiver) -> Summary:
     with view() as shown:
-        return demonstrate(stack, Plan.for_stack(stack), shown)
+        return demonstrate(stack, Plan.for_stack(stack), shown, receiver)
 
 
 def missing(summary: Summary) -> str:

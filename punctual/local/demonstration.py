@@ -1,8 +1,9 @@
 """Schedules go in, and come out on time, near and far, while you watch.
 
-What was accepted is held against what comes out of the output queue: nothing is taken for released that was not
-received, and `Summary.is_good` is true only if everything came and nothing early. Early and late are measured by
-this machine's clock at the moment a message was received, so that the way through the queue counts as well.
+What was accepted is held against what comes out of the output queue, and at a receiver of webhooks: nothing is taken
+for released that was not received, and `Summary.is_good` is true only if everything came, nothing early, and nothing
+that was cancelled. Early and late are measured by this machine's clock at the moment a message was received, so that
+the way through the queue counts as well.
 """
 
 import concurrent.futures
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from punctual.local.deployment import Stack
+from punctual.local.receiver import Receiver
 
 RECEIVERS = 4
 RECEIVE_WAIT_S = 1  # Short, as nobody is to wait for it at the end.
@@ -28,7 +30,13 @@ MISSING_SHOWN_MAX = 20
 SINGLES = "one by one"
 BURST = "a burst"
 FAR = "far ahead"
+WEBHOOKS = "webhooks"
 EARLIER = "from an earlier run"
+
+MOVED, CANCELLED = "demonstration/moved", "demonstration/cancelled"
+AT_ONCE, AT_LAST = "/at-once", "/at-the-third-time"
+REFUSALS = {AT_LAST: 2}
+"""Paths at which the receiver is to refuse the first requests."""
 
 
 class DemonstrationFailed(Exception):
@@ -44,6 +52,11 @@ class Plan:
     burst_delay_s: float
     far_delays_s: tuple[float, ...]
     patience_s: float
+    webhook_delay_s: float | None = None
+    """One that is taken at once, and one that is refused twice first."""
+    moved_delays_s: tuple[float, float] | None = None
+    """When a named one is due, and to when it is moved: nearer, so that a slow machine is in time to do it."""
+    cancelled_delay_s: float | None = None
 
     @classmethod
     def for_stack(cls, stack: Stack) -> "Plan":
@@ -51,11 +64,14 @@ class Plan:
         reach_s = int(stack.parameters["ReachSeconds"])
         interval_s = 60 * int(stack.parameters["FeedIntervalMinutes"])
         return cls(
-            single_delays_s=tuple(float(delay_s) for delay_s in range(2, 11)),
+            single_delays_s=tuple(float(delay_s) for delay_s in range(2, 10)),
             burst_count=1000,
             burst_delay_s=12.0,
             far_delays_s=tuple(reach_s + 10 + index / 2 for index in range(10)),
             patience_s=2 * interval_s + PATIENCE_S,
+            webhook_delay_s=5.0,
+            moved_delays_s=(60.0, 10.0),
+            cancelled_delay_s=30.0,
         )
 
 
@@ -107,6 +123,13 @@ class Summary:
     missing: tuple[str, ...]
     duplicates_count: int
     latenesses_s: tuple[float, ...]
+    """Of what came out of the queue."""
+    webhooks_count: int = 0
+    webhook_latenesses_s: tuple[float, ...] = ()
+    """From the due moment until the receiver took it, be it at the third time."""
+    requests_count: int = 0
+    cancelled: tuple[str, ...] = ()
+    came_though_cancelled: tuple[str, ...] = ()
 
     @property
     def released_count(self) -> int:
@@ -114,19 +137,31 @@ class Summary:
 
     @property
     def early_count(self) -> int:
-        return sum(lateness_s < 0 for lateness_s in self.latenesses_s)
+        return sum(lateness_s < 0 for lateness_s in (*self.latenesses_s, *self.webhook_latenesses_s))
 
     @property
     def is_good(self) -> bool:
-        return self.accepted_count > 0 and not self.missing and not self.early_count
+        is_quiet = not self.missing and not self.early_count and not self.came_though_cancelled
+        return self.accepted_count > 0 and is_quiet
 
     def __str__(self) -> str:
         latenesses_s = self.latenesses_s or (0.0,)
         return (
             f"released {self.released_count} of {self.accepted_count} accepted, {self.early_count} early, "
             f"worst lateness {max(latenesses_s):.3f} s, median {statistics.median(latenesses_s):.3f} s, "
-            f"{self.duplicates_count} duplicates"
+            f"{self.duplicates_count} duplicates{self._webhooks()}{self._cancelled()}"
         )
+
+    def _webhooks(self) -> str:
+        if not self.webhooks_count:
+            return ""
+        delivered = f"{len(self.webhook_latenesses_s)} of {self.webhooks_count}"
+        return f"; webhooks delivered {delivered} in {self.requests_count} requests"
+
+    def _cancelled(self) -> str:
+        if not self.cancelled:
+            return ""
+        return f"; {len(self.cancelled)} cancelled, {len(self.came_though_cancelled)} of them came"
 
 
 class Progress:
@@ -136,7 +171,9 @@ class Progress:
         self._lock = threading.Lock()
         self._accepted: dict[str, Accepted] = {}
         self._arrivals: dict[str, Arrival] = {}
+        self._cancelled: dict[str, Accepted] = {}
         self._duplicates_count = 0
+        self._requests_count = 0
         self._is_complete = False
 
     def complete(self) -> None:
@@ -152,6 +189,16 @@ class Progress:
     def accept(self, accepted: Accepted) -> None:
         with self._lock:
             self._accepted[accepted.id] = accepted
+
+    def cancel(self, cancelled: Accepted) -> None:
+        """It is not to come any more."""
+        with self._lock:
+            self._cancelled[cancelled.id] = cancelled
+
+    def request(self, count: int) -> None:
+        """So many requests have come to the receiver of webhooks."""
+        with self._lock:
+            self._requests_count = count
 
     def arrive(self, arrival: Arrival) -> None:
         with self._lock:
@@ -176,7 +223,13 @@ class Progress:
         with self._lock:
             if not self._is_complete:  # It may be of ours, and its answer still on the way.
                 return []
-            return [arrival for id, arrival in self._arrivals.items() if id not in self._accepted]
+            ours = {**self._accepted, **self._cancelled}
+            return [arrival for id, arrival in self._arrivals.items() if id not in ours]
+
+    def cancelled(self) -> list[tuple[Accepted, bool]]:
+        """What was cancelled, and whether it came all the same."""
+        with self._lock:
+            return [(cancelled, id in self._arrivals) for id, cancelled in self._cancelled.items()]
 
     def pending(self) -> list[Accepted]:
         """What is still to come, the next one first."""
@@ -185,13 +238,20 @@ class Progress:
         return sorted(left, key=lambda accepted: accepted.due_s)
 
     def summary(self) -> Summary:
+        came = self.cancelled()
         with self._lock:
-            arrivals = [self._arrivals[id] for id in self._accepted if id in self._arrivals]
+            webhooks = {id for id, accepted in self._accepted.items() if accepted.part == WEBHOOKS}
+            latenesses_s = {id: self._arrivals[id].lateness_s for id in self._accepted if id in self._arrivals}
             return Summary(
-                accepted_count=len(self._accepted),
+                accepted_count=len(self._accepted) - len(webhooks),
                 missing=tuple(id for id in self._accepted if id not in self._arrivals),
                 duplicates_count=self._duplicates_count,
-                latenesses_s=tuple(arrival.lateness_s for arrival in arrivals),
+                latenesses_s=tuple(late_s for id, late_s in latenesses_s.items() if id not in webhooks),
+                webhooks_count=len(webhooks),
+                webhook_latenesses_s=tuple(late_s for id, late_s in latenesses_s.items() if id in webhooks),
+                requests_count=self._requests_count,
+                cancelled=tuple(cancelled.id for cancelled, _ in came),
+                came_though_cancelled=tuple(cancelled.id for cancelled, it_came in came if it_came),
             )
 
 
@@ -201,10 +261,10 @@ class View(Protocol):
     def update(self, progress: Progress, now_s: float) -> None: ...
 
 
-def demonstrate(stack: Stack, plan: Plan, view: View) -> Summary:
+def demonstrate(stack: Stack, plan: Plan, view: View, receiver: Receiver | None = None) -> Summary:
     """Schedule what the plan says and watch until all of it has come, or until it is no longer to be expected."""
     progress = Progress()
-    with working(stack, plan, progress) as workers:
+    with working(stack, plan, progress, receiver) as workers:
         while progress.is_expecting(time.time() - plan.patience_s):
             for worker in workers:
                 if worker.done():
@@ -216,30 +276,59 @@ def demonstrate(stack: Stack, plan: Plan, view: View) -> Summary:
 
 
 @contextlib.contextmanager
-def working(stack: Stack, plan: Plan, progress: Progress) -> Iterator[list["concurrent.futures.Future[None]"]]:
+def working(
+    stack: Stack, plan: Plan, progress: Progress, receiver: Receiver | None
+) -> Iterator[list["concurrent.futures.Future[None]"]]:
     """Meanwhile, hand in what the plan says and receive what comes."""
     enough = threading.Event()
-    with concurrent.futures.ThreadPoolExecutor(1 + RECEIVERS) as pool:
+    with concurrent.futures.ThreadPoolExecutor(2 + RECEIVERS) as pool:
         try:
             yield [
-                pool.submit(submit, stack, plan, progress),
+                pool.submit(submit, stack, plan, progress, receiver),
+                pool.submit(watch, receiver, progress, enough),
                 *(pool.submit(receive, stack, progress, enough) for _ in range(RECEIVERS)),
             ]
         finally:
             enough.set()
 
 
-def submit(stack: Stack, plan: Plan, progress: Progress) -> None:
+def submit(stack: Stack, plan: Plan, progress: Progress, receiver: Receiver | None) -> None:
     """Hand it all to the schedule function: two batches, and then one invocation each, while the batches wait."""
     burst_s = math.ceil(time.time() + plan.burst_delay_s)
     submit_batch(stack, [burst_s] * plan.burst_count, BURST, progress)
     now_s = time.time()
     submit_batch(stack, [round(now_s + delay_s, 3) for delay_s in plan.far_delays_s], FAR, progress)
+    if receiver is not None and plan.webhook_delay_s is not None:
+        submit_webhooks(stack, receiver, plan.webhook_delay_s, progress)
+    if plan.moved_delays_s is not None:
+        submit_moved(stack, plan.moved_delays_s, progress)
+    if plan.cancelled_delay_s is not None:
+        submit_cancelled(stack, plan.cancelled_delay_s, progress)
     now_s = time.time()
     for delay_s in plan.single_delays_s:
         schedule = {"timestamp": round(now_s + delay_s, 3), "data": f"due {delay_s:g} s after it was asked for"}
         accept(stack.invoke("ScheduleFunction", schedule), SINGLES, progress)
     progress.complete()
+
+
+def submit_webhooks(stack: Stack, receiver: Receiver, delay_s: float, progress: Progress) -> None:
+    for path, way in ((AT_ONCE, "webhook"), (AT_LAST, "webhook, refused twice first")):
+        schedule = {"delay": delay_s, "data": {"to": path}, "target": {"url": receiver.origin + path}}
+        accept(stack.invoke("ScheduleFunction", schedule), WEBHOOKS, progress, way)
+
+
+def submit_moved(stack: Stack, delays_s: tuple[float, float], progress: Progress) -> None:
+    """What counts is the moment to which it was moved."""
+    before_s, after_s = delays_s
+    stack.invoke("ScheduleFunction", {"delay": before_s, "data": "moved on", "name": MOVED})
+    moved = stack.invoke("ManageFunction", {"operation": "move", "name": MOVED, "delay": after_s})
+    accept(moved, SINGLES, progress, "named, moved")
+
+
+def submit_cancelled(stack: Stack, delay_s: float, progress: Progress) -> None:
+    answer = stack.invoke("ScheduleFunction", {"delay": delay_s, "data": "not to come", "name": CANCELLED})
+    stack.invoke("ManageFunction", {"operation": "cancel", "name": CANCELLED})
+    progress.cancel(Accepted(answer["id"], float(answer["timestamp"]), SINGLES, "named, cancelled"))
 
 
 def submit_batch(stack: Stack, dues_s: list[float], part: str, progress: Progress) -> None:
@@ -250,10 +339,22 @@ def submit_batch(stack: Stack, dues_s: list[float], part: str, progress: Progres
         accept(result, part, progress)
 
 
-def accept(result: dict[str, Any], part: str, progress: Progress) -> None:
+def accept(result: dict[str, Any], part: str, progress: Progress, way: str = "") -> None:
     if "error" in result:
         raise DemonstrationFailed(f"{part}: {result['error']}: {result.get('message')}")
-    progress.accept(Accepted(result["id"], float(result["timestamp"]), part, result["state"]))
+    progress.accept(Accepted(result["id"], float(result["timestamp"]), part, way or result["state"]))
+
+
+def watch(receiver: Receiver | None, progress: Progress, enough: threading.Event) -> None:
+    """What the receiver of webhooks has taken, until told that it is enough."""
+    seen = 0
+    while receiver is not None and not enough.wait(UPDATE_S):
+        requests = receiver.requests()
+        progress.request(len(requests))
+        for request in requests[seen:]:
+            if request.taken:
+                progress.arrive(Arrival(request.id, request.due_s, request.received_s))
+        seen = len(requests)
 
 
 def receive(stack: Stack, progress: Progress, enough: threading.Event) -> None:

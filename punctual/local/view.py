@@ -17,6 +17,8 @@ from punctual.local.demonstration import BURST, EARLIER, Accepted, Arrival, Part
 
 PLAIN_EVERY_S = 5.0
 REFRESHES_PER_S = 10
+QUIET_S = 3.0
+"""After its moment, so that what was cancelled can be said not to have come."""
 
 
 @contextlib.contextmanager
@@ -46,11 +48,19 @@ class PlainView:
             elif not part.pending_count and part.name not in self._shown:
                 self._shown.add(part.name)
                 say(f"came  {part.name} of {len(part.accepted)}, {way_of(part)}: {spread(part.latenesses_s)}", now_s)
+        for cancelled, came in progress.cancelled():
+            if came or cancelled.due_s < now_s - QUIET_S:
+                self._show_cancelled(cancelled, came, now_s)
         for arrival in progress.strangers():
             self._show_arrival(arrival, EARLIER)
         if now_s >= self._quiet_since_s + PLAIN_EVERY_S:
             self._quiet_since_s = now_s
             say(pending_line(progress.pending(), now_s), now_s)
+
+    def _show_cancelled(self, cancelled: Accepted, came: bool, now_s: float) -> None:
+        if cancelled.id not in self._shown:
+            self._shown.add(cancelled.id)
+            say(f"{'CAME' if came else 'quiet'} {cancelled.id}  {cancelled.way}", now_s)
 
     def _show_arrival(self, arrival: Arrival, way: str) -> None:
         if arrival.id not in self._shown:
@@ -79,6 +89,8 @@ def picture(progress: Progress, now_s: float) -> RenderableType:
             add_burst(table, part, now_s)
         else:
             add_each(table, part, now_s)
+    for cancelled, came in progress.cancelled():
+        add_cancelled(table, cancelled, came, now_s)
     # On top, as a low terminal cuts off the bottom.
     return Group(Text(pending_line(progress.pending(), now_s), style="bold"), Text(), table)
 
@@ -97,6 +109,13 @@ def add_each(table: Table, part: Part, now_s: float) -> None:
         arrival = arrivals.get(accepted.id)
         came = lateness(arrival.lateness_s) if arrival else countdown(accepted.due_s, now_s)
         table.add_row(clock(accepted.due_s), accepted.id, accepted.way, came, style="green" if arrival else "dim")
+
+
+def add_cancelled(table: Table, cancelled: Accepted, came: bool, now_s: float) -> None:
+    is_over = now_s > cancelled.due_s + QUIET_S
+    said = "CAME" if came else "did not come" if is_over else countdown(cancelled.due_s, now_s)
+    style = "red" if came else "green" if is_over else "dim"
+    table.add_row(clock(cancelled.due_s), cancelled.id, cancelled.way, said, style=style)
 
 
 def row_style(part: Part) -> str:

@@ -44,6 +44,11 @@ class Receiver:
         self.port: int = self._server.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
 
+    def turn(self, *behaviours: Behaviour) -> None:
+        """From here on it answers so, and knows of no request before."""
+        self._behaviours = list(behaviours)
+        self.requests.clear()
+
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)

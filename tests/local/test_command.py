@@ -104,6 +104,7 @@ def test_once_shows_that_everything_comes_back(repository: Path, private_tempora
     ended = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=ONCE_S_MAX, check=False)
     assert 0 == ended.returncode, ended.stdout + ended.stderr
     assert re.search(r"^released 1019 of 1019 accepted, 0 early, worst lateness [0-9.]+ s", ended.stdout, re.MULTILINE)
+    assert "webhooks delivered 2 of 2 in 4 requests; 1 cancelled, 0 of them came\n" in ended.stdout
     assert [] == list(private_temporary_folder.iterdir())
 
 

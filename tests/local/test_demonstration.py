@@ -2,15 +2,20 @@
 
 import concurrent.futures
 import re
+import urllib.error
+import urllib.request
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from punctual.local.demonstration import (
+    AT_LAST,
     BURST,
     FAR,
+    REFUSALS,
     SINGLES,
+    WEBHOOKS,
     Accepted,
     Arrival,
     DemonstrationFailed,
@@ -21,9 +26,10 @@ from punctual.local.demonstration import (
 )
 from punctual.local.deployment import Stack
 from punctual.local.emulator import Emulator
+from punctual.local.receiver import Receiver
 from punctual.local.view import PlainView, picture
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def progress_of(*accepted: Accepted) -> Progress:
@@ -56,6 +62,59 @@ def test_a_duplicate_is_counted_and_is_not_bad() -> None:
     assert progress.summary().is_good
     assert "released 1 of 1 accepted" in str(progress.summary())
     assert str(progress.summary()).endswith("1 duplicates")
+
+
+def test_webhooks_and_what_was_cancelled_are_told_beside() -> None:
+    """A webhook that is taken at the third time is no late release; what was cancelled has to stay away."""
+    progress = progress_of(near("a", 100.0), near("w", 100.0, WEBHOOKS), near("x", 100.0, WEBHOOKS))
+    progress.cancel(near("c", 100.0))
+    for id, received_s in (("a", 100.1), ("w", 100.2), ("x", 125.0)):
+        progress.arrive(Arrival(id, 100.0, received_s))
+    progress.request(4)
+    assert progress.summary().is_good
+    assert (
+        "released 1 of 1 accepted, 0 early, worst lateness 0.100 s, median 0.100 s, 0 duplicates"
+        "; webhooks delivered 2 of 2 in 4 requests; 1 cancelled, 0 of them came"
+    ) == str(progress.summary())
+
+
+def test_what_came_though_it_was_cancelled_is_not_good() -> None:
+    """However well all else went; and it is nobody else's."""
+    progress = progress_of(near("a", 100.0))
+    progress.cancel(near("c", 100.0))
+    for id in ("a", "c"):
+        progress.arrive(Arrival(id, 100.0, 100.1))
+    assert not progress.summary().is_good
+    assert [] == progress.strangers()
+    assert str(progress.summary()).endswith("1 cancelled, 1 of them came")
+
+
+def test_a_webhook_that_does_not_come_is_missing() -> None:
+    """It is waited for as a message is."""
+    progress = progress_of(near("a", 100.0), near("w", 100.0, WEBHOOKS))
+    progress.arrive(Arrival("a", 100.0, 100.1))
+    assert ("w",) == progress.summary().missing
+    assert not progress.summary().is_good
+    assert progress.is_expecting(lost_s=50.0)
+
+
+def test_the_receiver_refuses_as_often_as_it_is_told() -> None:
+    """At that path alone; it keeps all that came."""
+    with Receiver({"/twice": 2}) as receiver:
+        statuses = [post(f"{receiver.origin}{path}") for path in ("/twice", "/", "/twice", "/twice")]
+        requests = receiver.requests()
+    assert [503, 200, 503, 200] == statuses
+    assert [(False, "i", 5.25), (True, "i", 5.25)] == [(each.taken, each.id, each.due_s) for each in requests[:2]]
+
+
+def post(url: str) -> int:
+    request = urllib.request.Request(url, b"x", {"punctual-id": "i", "punctual-due": "5.25"})
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.code
 
 
 def test_what_is_missing_is_named() -> None:
@@ -136,6 +195,20 @@ def test_plain_lines_tell_now_and_then_what_is_to_come(capsys: pytest.CaptureFix
     assert "pending 3 (2 queued, 1 stored), next due in 2.5 s" in capsys.readouterr().out
 
 
+def test_what_was_cancelled_is_said_to_have_stayed_away(capsys: pytest.CaptureFixture[str]) -> None:
+    """Once, and only when its moment is over."""
+    progress = progress_of(near("a", 110.0))
+    progress.cancel(Accepted("c", 100.0, SINGLES, "named, cancelled"))
+    shown = PlainView()
+    for now_s in (101.0, 104.0, 105.0):
+        shown.update(progress, now_s)
+    assert 1 == capsys.readouterr().out.count("quiet c  named, cancelled")
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(picture(progress, now_s=104.0))
+    assert "c named, cancelled did not come" in " ".join(captured.get().split())
+
+
 def test_the_live_picture_shows_all_there_is() -> None:
     """What has come with its lateness, what has not with its countdown, and what an earlier run has left."""
     progress = progress_of(near("a", 100.0), near("b", 104.0), near("c", 103.0, BURST), near("d", 103.0, BURST))
@@ -153,23 +226,32 @@ def test_the_live_picture_shows_all_there_is() -> None:
 
 
 def test_a_small_demonstration_of_the_real_template(real_stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    """Near and far, one by one and many at once: all come back, none early. The feeds are begun by hand."""
+    """Near and far, one by one and many at once, webhooks and names: all come back, none early.
+
+    The feeds are begun by hand.
+    """
     reach_s = 3
-    stack = real_stack.update({"ReachSeconds": reach_s})
     plan = Plan(
         single_delays_s=(1.0, 2.0),
         burst_count=50,
         burst_delay_s=2.0,
         far_delays_s=(reach_s + 2.0, reach_s + 2.5),
         patience_s=PATIENCE_S,
+        webhook_delay_s=2.0,
+        moved_delays_s=(60.0, 2.5),
+        cancelled_delay_s=20.0,
     )
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        running = pool.submit(demonstrate, stack, plan, PlainView())
+    with Receiver(REFUSALS) as receiver, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        parameters = {"ReachSeconds": reach_s, "DeliveryLeadSeconds": 3, "WebhookHosts": receiver.origin}
+        stack = real_stack.update(parameters)
+        running = pool.submit(demonstrate, stack, plan, PlainView(), receiver)
         while not running.done():
             stack.invoke("TriggerFunction", {})
             concurrent.futures.wait([running], timeout=1)
-    assert running.result().is_good
-    assert str(running.result()).startswith("released 54 of 54 accepted, 0 early")
+    assert running.result().is_good, running.result()
+    said = str(running.result())
+    assert said.startswith("released 55 of 55 accepted, 0 early")
+    assert said.endswith(f"webhooks delivered 2 of 2 in {2 + REFUSALS[AT_LAST]} requests; 1 cancelled, 0 of them came")
     assert 2 == len(re.findall(r"came .* stored ", capsys.readouterr().out))
 
 

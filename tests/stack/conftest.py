@@ -5,6 +5,7 @@ that wants a feed invokes the trigger. A test that needs another stack asks `mak
 them end with the test run, whatever became of the tests.
 """
 
+import base64
 import contextlib
 import dataclasses
 import time
@@ -14,8 +15,11 @@ from typing import Any
 
 import pytest
 
+import receivers as beside
 from punctual.local.deployment import Stack, deploy
 from punctual.local.emulator import Emulator
+from receiver import Receiver, answer
+from scheduler.schedule import sort_from
 
 TEMPLATE_PATH = Path(__file__).parents[2] / "template.yml"
 PARAMETERS = {"FeedIntervalMinutes": 10, "DeliveryLeadSeconds": 3}
@@ -106,6 +110,13 @@ class Table:
         found = [item for page in pages for item in page["Items"]]
         return [item for item in found if item["partition"]["S"] not in RECORDS_OF_THE_STACK]
 
+    def put_due(self, number: int, due_s: float, partition: str = "0", **fields: Any) -> str:
+        """A far schedule whose moment has come within reach: nobody waits 15 minutes in a test. Its id."""
+        sort = f"{sort_from(round(due_s * 1000))}#{number:016x}"
+        item = {"partition": {"S": partition}, "sort": {"S": sort}, "data": {"S": f"data {number}"}, **fields}
+        self.client.put_item(TableName=self.name, Item=item)
+        return f"{partition}-{sort.replace('#', '-')}"
+
     def empty(self) -> None:
         for item in self.items():
             self.client.delete_item(TableName=self.name, Key={key: item[key] for key in ("partition", "sort")})
@@ -135,10 +146,114 @@ def shared_stack(emulator: Emulator, target_queues: list[Queue]) -> Stack:
 @pytest.fixture
 def stack(shared_stack: Stack, target_queues: list[Queue]) -> Stack:
     """The shared stack, with nothing in its table and its queues."""
-    for emptied in [*target_queues, *(stack_queue(shared_stack, name) for name in queue_outputs(shared_stack))]:
-        emptied.empty()
-    stack_table(shared_stack).empty()
+    emptied_stack(shared_stack, target_queues)
     return shared_stack
+
+
+OLDER_TOPIC = ("256608350746", "scheduler-output-prod")
+PUBLISHER = "111122223333"
+"""An account that may publish to the input topic."""
+KEYS = (b"the newer secret of these tests", b"the older secret of these tests")
+SIGNED_WITH = tuple(f"whsec_{base64.b64encode(key).decode()}" for key in KEYS)
+"""A receiver may still know the older one alone."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Receivers:
+    """One of each kind, beside the stack that is to deliver to them."""
+
+    queue: Queue
+    unlisted: Queue
+    topic_arn: str
+    of_topic: Queue
+    unlisted_topic_arn: str
+    of_unlisted_topic: Queue
+    bus_arn: str
+    of_bus: Queue
+    function_arn: str
+    of_function: Queue
+    machine_arn: str
+    failures: Queue
+    """A failure target."""
+    server: Receiver
+    """Of webhooks."""
+    other_server: Receiver
+    older_topic_arn: str
+    """Of another account: the one that the README of an older system names."""
+    of_older_topic: Queue
+    emulator: Emulator
+    secrets: tuple[str, ...] = SIGNED_WITH
+
+    def url(self, path: str = "/") -> str:
+        return url_of(self.server) + path
+
+    def queues(self) -> list[Queue]:
+        found = (getattr(self, each.name) for each in dataclasses.fields(self))
+        return [each for each in found if isinstance(each, Queue)]
+
+
+def url_of(server: Receiver) -> str:
+    return f"http://127.0.0.1:{server.port}"
+
+
+@pytest.fixture(scope="session")
+def all_receivers(emulator: Emulator) -> Iterator[Receivers]:
+    def made(name: str) -> Queue:
+        return queue(emulator.client("sqs"), beside.make_queue(emulator, name))
+
+    of_topic, of_unlisted_topic, of_bus, of_function, of_older_topic = (
+        made(name) for name in ("of-topic", "of-unlisted-topic", "of-bus", "of-function", "of-older-topic")
+    )
+    with contextlib.closing(Receiver([answer(200)])) as server, contextlib.closing(Receiver([answer(200)])) as other:
+        yield Receivers(
+            queue=made("receiver"),
+            unlisted=made("unlisted"),
+            topic_arn=beside.make_topic(emulator, "topic", of_topic.url),
+            of_topic=of_topic,
+            unlisted_topic_arn=beside.make_topic(emulator, "unlisted-topic", of_unlisted_topic.url),
+            of_unlisted_topic=of_unlisted_topic,
+            bus_arn=beside.make_bus(emulator, "orders", of_bus.url),
+            of_bus=of_bus,
+            function_arn=beside.make_function(emulator, "worker", of_function.url),
+            of_function=of_function,
+            machine_arn=beside.make_machine(emulator, "orders"),
+            failures=made("failures-of-ours"),
+            server=server,
+            other_server=other,
+            older_topic_arn=beside.make_topic_of_another(emulator, *OLDER_TOPIC, of_older_topic.url),
+            of_older_topic=of_older_topic,
+            emulator=emulator,
+        )
+
+
+@pytest.fixture(scope="session")
+def shared_delivering_stack(emulator: Emulator, all_receivers: Receivers) -> Stack:
+    """A stack that may deliver to every one of them but the unlisted ones."""
+    far = all_receivers
+    listed = [far.queue.arn, far.topic_arn, far.bus_arn, far.function_arn, far.machine_arn, far.failures.arn]
+    listed.append(far.older_topic_arn)
+    parameters = PARAMETERS | {
+        "TargetArns": listed,
+        "WebhookHosts": [url_of(far.server), url_of(far.other_server), "api.example.com"],  # The last in samples.
+        "AllowedPublishers": PUBLISHER,
+        "WebhookSecretArn": beside.make_secret(emulator, "signing", " ".join(far.secrets)),
+    }
+    return deploy(emulator, TEMPLATE_PATH, "delivering", parameters)
+
+
+@pytest.fixture
+def delivering_stack(shared_delivering_stack: Stack, all_receivers: Receivers) -> Stack:
+    """It, with nothing in its table and its queues."""
+    emptied_stack(shared_delivering_stack, all_receivers.queues())
+    return shared_delivering_stack
+
+
+@pytest.fixture
+def receivers(all_receivers: Receivers, delivering_stack: Stack) -> Receivers:
+    """They, with nothing received so far."""
+    for server in (all_receivers.server, all_receivers.other_server):
+        server.turn(answer(200))
+    return all_receivers
 
 
 @pytest.fixture
@@ -189,6 +304,12 @@ def queue_of() -> Callable[[Stack, str], Queue]:
 def table_of() -> Callable[[Stack], Table]:
     """The table of any stack."""
     return stack_table
+
+
+def emptied_stack(stack: Stack, queues_beside: list[Queue]) -> None:
+    for emptied in [*queues_beside, *(stack_queue(stack, name) for name in queue_outputs(stack))]:
+        emptied.empty()
+    stack_table(stack).empty()
 
 
 def queue(client: Any, url: str) -> Queue:

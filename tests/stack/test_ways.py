@@ -12,14 +12,6 @@ from scheduler.schedule import sort_from
 EVENTS = Path(__file__).parents[2] / "events"
 
 
-def put_due(table, number, due_s, partition="0", **fields):
-    """A far schedule whose moment has come within reach: nobody waits 15 minutes in a test."""
-    sort = f"{sort_from(round(due_s * 1000))}#{number:016x}"
-    item = {"partition": {"S": partition}, "sort": {"S": sort}, "data": {"S": f"data {number}"}, **fields}
-    table.client.put_item(TableName=table.name, Item=item)
-    return f"{partition}-{sort.replace('#', '-')}"
-
-
 def test_a_near_schedule_comes_out_of_the_output_queue_at_its_moment(stack, output_queue):
     """Body, id and due as in the answer; not before its moment, and within a second or so after it."""
     due_s = round(time.time() + 2, 3)
@@ -43,7 +35,7 @@ def test_a_far_schedule_waits_in_the_table(stack, table, output_queue):
 def test_the_trigger_feeds_what_has_come_within_reach_from_every_partition(stack, table, output_queue):
     """Overdue at once, upcoming at its moment; the table is empty then."""
     now_s = time.time()
-    ids = {put_due(table, number, now_s - 5 + number, str(number % 4)) for number in range(8)}
+    ids = {table.put_due(number, now_s - 5 + number, str(number % 4)) for number in range(8)}
     stack.invoke("TriggerFunction", {})
     messages = output_queue.receive(8)
     assert ids == {message.id for message in messages}
@@ -55,7 +47,7 @@ def test_a_schedule_for_1970_and_one_for_9999_behave(stack, table, output_queue)
     """One comes out at once, from the door or from the table; the other waits for its time."""
     stack.invoke("ScheduleFunction", {"timestamp": 0, "data": "from the door"})
     stack.invoke("ScheduleFunction", {"timestamp": "9999-12-31T23:59:59.999Z", "data": "the last"})
-    put_due(table, 1, 0.0)
+    table.put_due(1, 0.0)
     stack.invoke("TriggerFunction", {})
     assert {"from the door", "data 1"} == {message.body for message in output_queue.receive(2)}
     assert ["the last"] == [item["data"]["S"] for item in table.items()]
@@ -64,7 +56,7 @@ def test_a_schedule_for_1970_and_one_for_9999_behave(stack, table, output_queue)
 def test_a_listed_target_gets_it_by_either_way(stack, table, target_queue, output_queue):
     """And the output queue does not."""
     stack.invoke("ScheduleFunction", {"delay": 0, "data": "near", "target": target_queue.arn})
-    put_due(table, 1, time.time(), target={"S": target_queue.arn})
+    table.put_due(1, time.time(), target={"S": target_queue.arn})
     stack.invoke("TriggerFunction", {})
     assert {"near", "data 1"} == {message.body for message in target_queue.receive(2)}
     assert 0 == output_queue.count()
@@ -72,7 +64,7 @@ def test_a_listed_target_gets_it_by_either_way(stack, table, target_queue, outpu
 
 def test_an_expired_schedule_is_told_of_and_not_released(stack, table, output_queue, failure_queue):
     """In the failure queue, as it was sent, with the reason."""
-    id = put_due(table, 1, time.time() - 60, expires_after={"N": "30000"})
+    id = table.put_due(1, time.time() - 60, expires_after={"N": "30000"})
     stack.invoke("FeedFunction", {"partition": "0"})
     (message,) = failure_queue.receive()
     report = json.loads(message.body)
@@ -116,18 +108,11 @@ def test_ten_of_256_kib_in_one_page_are_fed_whole(stack, table, output_queue):
     expected = set()
     for number in range(10):
         data = f"{number}\n" + "x" * 262_142
-        put_due(table, number, time.time(), data={"S": data})
+        table.put_due(number, time.time(), data={"S": data})
         expected.add(data)
     stack.invoke("FeedFunction", {"partition": "0"})
     assert expected == {message.body for message in output_queue.receive(10)}
     assert [] == table.items()
-
-
-@pytest.mark.parametrize("event", sorted(path.name for path in EVENTS.glob("schedule*.json")))
-def test_the_sample_events_are_accepted(stack, event):
-    """Each as it lies in events/."""
-    answer = stack.invoke("ScheduleFunction", json.loads((EVENTS / event).read_text()))
-    assert 0 < answer.get("accepted", 1)
 
 
 @pytest.mark.parametrize("event", ["feed.json", "feed-by-hand.json", "feed-continued.json"])
@@ -152,7 +137,7 @@ def test_partitions_beyond_a_lowered_count_are_fed_on_a_running_stack(make_stack
         stored = stack.invoke("ScheduleFunction", far)  # Each on its own, for its token's sake.
         partitions = {result["id"].split("-")[0] for result in stored["results"]}
         assert {str(partition) for partition in range(count)} == partitions
-        expected |= {put_due(table, count * 100 + number, time.time(), str(number)) for number in range(8)}
+        expected |= {table.put_due(count * 100 + number, time.time(), str(number)) for number in range(8)}
         assert {"feeds": 8} == stack.invoke("TriggerFunction", {})
     assert expected == {message.id for message in output.receive(len(expected))}
     assert 200 == len(table.items())  # The same tokens over eight partitions are the same schedules.

@@ -1,0 +1,200 @@
+"""How late deliveries are: the real stack on the local AWS, with the real deliver function, queues and webhooks.
+
+The local AWS invokes a function with at most five batches of ten at once, where AWS begins with five and adds to them;
+and all of it, receivers included, runs on this machine. So these figures are what one machine can show, and no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from bench.processes import Laboratory
+from bench.trials import Figure, Size, Wanted, at_most, tell
+from punctual.local.deployment import Stack, deploy
+from punctual.local.emulator import HOST, Emulator
+
+TEMPLATE_PATH = Path(__file__).parents[1] / "template.yml"
+LEAD_S = 3
+"""The local AWS polls slowly."""
+
+NAMED_OVER_S = 20
+ANSWER_S = 0.1
+BACKLOG = 1_000
+"""Connections that nobody has taken yet."""
+AHEAD_S = 12
+"""Time to hand everything in, and to let the stack wake up."""
+LOST_S = 60
+BATCH_SIZE = 10
+FIRST_BATCH = 5 * BATCH_SIZE
+"""What is waiting at the function when the moment comes."""
+POLLERS, BATCHES_OF_A_POLLER = 2, 10
+"""The fewest that can be had, and what Lambda works on with each."""
+RESTED_S = 45
+"""A host that hangs is left alone for a while by those who know; its messages are over then."""
+POLL_S = 0.1
+HEAD_END = b"\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+SECTION = "Deliveries on the local AWS"
+
+
+@dataclass
+class Host:
+    """A receiver of webhooks on loopback that answers after a while, or never. It keeps when each request came."""
+
+    answer_s: float | None
+    arrivals_s: list[float] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def origin(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    async def open(self) -> None:
+        server = await asyncio.start_server(self._attend, HOST, 0, backlog=BACKLOG)
+        self.port = server.sockets[0].getsockname()[1]
+
+    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(HEAD_END)
+            self.arrivals_s.append(time.time())
+            await asyncio.sleep(LOST_S if self.answer_s is None else self.answer_s)
+            writer.write(ANSWER)
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # It did not wait for us, or we are at the end.
+        finally:
+            writer.close()
+
+
+class Hosts:
+    """Some of them, on a thread of their own for as long as they are wanted."""
+
+    def __init__(self, *hosts: Host) -> None:
+        self._hosts = hosts
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self) -> Hosts:
+        self._thread.start()
+        for host in self._hosts:
+            asyncio.run_coroutine_threadsafe(host.open(), self._loop).result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(_end_of_all(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+async def _end_of_all() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+def deliveries(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
+    """Names to the output queue, a burst to a webhook, and a host that hangs beside one that does not."""
+    good, silent = Host(ANSWER_S), Host(None)
+    with Hosts(good, silent), Emulator(auth=True) as emulator:
+        parameters = {"DeliveryLeadSeconds": LEAD_S, "WebhookHosts": [good.origin, silent.origin]}
+        stack = deploy(emulator, TEMPLATE_PATH, parameters=parameters)
+        _warmed(stack, good, FIRST_BATCH)
+        yield from _named(stack, size.burst * 2 // 5)
+        yield from _burst(stack, good, size.burst)
+        yield from _beside(stack, good, silent, size.burst // 5, "")
+        time.sleep(RESTED_S)
+        stack = stack.update({"DeliveryPollers": POLLERS})
+        _warmed(stack, good, POLLERS * BATCHES_OF_A_POLLER * BATCH_SIZE)
+        yield from _beside(stack, good, silent, size.burst // 5, f", DeliveryPollers {POLLERS}")
+
+
+def _warmed(stack: Stack, good: Host, count: int) -> None:
+    """As many environments as there will be, each with its clients made."""
+    tell("deliveries: waking the stack")
+    good.arrivals_s.clear()
+    known, due_s = len(_latenesses_s(stack)), time.time() + LEAD_S + 1
+    _ask(stack, [due_s] * count, {"url": good.origin}, "warm")
+    _wait(lambda: len(_latenesses_s(stack)) >= known + count, due_s)
+
+
+def _named(stack: Stack, count: int) -> Iterator[Figure]:
+    tell(f"deliveries: {count} named ones")
+    known, first_s = len(_latenesses_s(stack)), time.time() + AHEAD_S
+    batch = [
+        {"timestamp": first_s + number * NAMED_OVER_S / count, "data": "x", "name": f"bench/{number}"}
+        for number in range(count)
+    ]
+    stack.invoke("ScheduleFunction", batch)
+    _wait(lambda: len(_latenesses_s(stack)) >= known + count, first_s + NAMED_OVER_S)
+    latenesses_s = _latenesses_s(stack)[known:]
+    name = f"{count} named ones over {NAMED_OVER_S} s, start of delivery after due"
+    yield _figure(f"{name}: median", statistics.median(latenesses_s), at_most(0.1, False))
+    yield _figure(f"{name}: worst", max(latenesses_s), at_most(1, False))
+
+
+def _burst(stack: Stack, good: Host, count: int) -> Iterator[Figure]:
+    tell(f"deliveries: {count} in one second")
+    good.arrivals_s.clear()
+    due_s = round(time.time()) + AHEAD_S
+    _ask(stack, [due_s] * count, {"url": good.origin}, "burst")
+    _wait(lambda: len(good.arrivals_s) >= count, due_s)
+    arrivals_s = sorted(arrival_s - due_s for arrival_s in good.arrivals_s)
+    name = f"{count} webhooks due in one second, arrival after due"
+    yield _figure(f"{name}: first", arrivals_s[0])
+    yield _figure(
+        f"{name}: median of the first {FIRST_BATCH}", statistics.median(arrivals_s[:FIRST_BATCH]), at_most(0.1, False)
+    )
+    yield _figure(f"{name}: median", statistics.median(arrivals_s))
+    yield _figure(f"{name}: last", arrivals_s[count - 1], at_most(3, False))
+
+
+def _beside(stack: Stack, good: Host, silent: Host, count: int, how: str) -> Iterator[Figure]:
+    lasts_s = {}
+    for hanging in (False, True):
+        tell(f"deliveries: {count} to one host, {'as many to one that hangs' if hanging else 'alone'}")
+        good.arrivals_s.clear()
+        due_s = round(time.time()) + AHEAD_S
+        urls = [good.origin, silent.origin] if hanging else [good.origin]
+        batch = [{"timestamp": due_s, "data": "x", "target": {"url": url}} for _ in range(count) for url in urls]
+        stack.invoke("ScheduleFunction", batch)
+        _wait(lambda: len(good.arrivals_s) >= count, due_s)
+        lasts_s[hanging] = max(good.arrivals_s) - due_s
+        beside = " beside a host that hangs" if hanging else ""
+        yield _figure(f"{count} webhooks{beside}{how}: last arrival after due", lasts_s[hanging])
+    name = f"{count} webhooks beside a host that hangs{how}: last, later than without it"
+    yield _figure(name, lasts_s[True] - lasts_s[False], at_most(1, False))
+
+
+def _ask(stack: Stack, dues_s: Sequence[float], target: dict[str, Any], data: str) -> None:
+    stack.invoke("ScheduleFunction", [{"timestamp": due_s, "data": data, "target": target} for due_s in dues_s])
+
+
+def _latenesses_s(stack: Stack) -> list[float]:
+    """What the deliver function logged, delivery by delivery."""
+    lines = stack.emulator.log_path.read_text().splitlines()
+    delivered = [json.loads(line) for line in lines if line.startswith('{"outcome": "delivered"')]
+    return [each["lateness_ms"] / 1000 for each in delivered]
+
+
+def _wait(fact: Any, due_s: float) -> None:
+    while not fact():
+        if time.time() > due_s + LOST_S:
+            raise RuntimeError(f"not all was delivered within {LOST_S} s")
+        time.sleep(POLL_S)
+
+
+def _figure(name: str, ours: float, wanted: Wanted | None = None) -> Figure:
+    return Figure(SECTION, name, "s", ours, None, None, wanted)

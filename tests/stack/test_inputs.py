@@ -1,0 +1,217 @@
+"""Schedules that come by the input topic and the input queue of the deployed stack, in the older shapes too."""
+
+import json
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+import receivers as beside
+
+EVENTS = Path(__file__).parents[2] / "events"
+WITHIN_S = 15
+FAR_S = 4_070_908_800
+PUBLISHER, STRANGER = "111122223333", "444455556666"
+
+# bahrmichael/aws-scheduler, README.md, "Input": the event of the Python example, as json.dumps writes it.
+TOPIC_MESSAGE = (
+    '{"date": "2019-07-27T12:20:24.919071", '
+    '"target": "arn:aws:sns:us-east-1:256608350746:scheduler-output-prod", '
+    '"user": "Twitter @michabahr", '
+    '"payload": "46607451-3e67-49bc-972b-425c150c5456"}'
+)
+
+# agusmdev/aws-serverless-scheduler, README.md, "Input", with the host of the receiver in the place of Telegram's.
+WEBHOOK_MESSAGE = (
+    '{"date": "2019-07-27T12:30:24.919071", '
+    '"url": "%s/bot<YOUR_TELEGRAM_BOT_TOKEN>/sendMessage'
+    '?chat_id=<YOUR_TELEGRAM_CHAT_ID>&text=Your first scheduled message!", '
+    '"method": "post"}'
+)
+
+
+@pytest.fixture
+def stack(delivering_stack):
+    return delivering_stack
+
+
+@pytest.fixture
+def publish(stack):
+    """To the input topic, as the owner of the stack."""
+
+    def send(message):
+        text = message if isinstance(message, str) else json.dumps(message)
+        topics = stack.emulator.client("sns")
+        return topics.publish(TopicArn=stack.outputs["InputTopicArn"], Message=text)["MessageId"]
+
+    return send
+
+
+@pytest.fixture
+def input_queue(stack, queue_of):
+    return queue_of(stack, "InputQueueUrl")
+
+
+@pytest.fixture
+def output(stack, queue_of):
+    return queue_of(stack, "OutputQueueUrl")
+
+
+@pytest.fixture
+def failures_told(stack, queue_of):
+    return queue_of(stack, "FailureQueueUrl")
+
+
+@pytest.fixture
+def far_ones(stack, table_of):
+    """What is in the table, once there are so many or no more to be expected."""
+
+    def items(count, within_s=WITHIN_S):
+        deadline_s = time.time() + within_s
+        while len(found := table_of(stack).items()) < count and time.time() < deadline_s:
+            time.sleep(0.1)
+        return found
+
+    return items
+
+
+def test_what_users_of_the_older_system_for_topics_publish_is_delivered(receivers, publish):
+    """The example of its README as it stands there: the payload, byte for byte, at the very topic that it names."""
+    publish(TOPIC_MESSAGE)
+    (message,) = receivers.of_older_topic.receive()
+    assert "46607451-3e67-49bc-972b-425c150c5456" == message.body
+    assert ("Twitter @michabahr", "1564230024.920") == (message.attributes["user"], message.attributes["due"])
+
+
+def test_what_users_of_the_older_system_for_webhooks_publish_is_delivered(receivers, publish):
+    """The example of its README: the request that went out then."""
+    publish(WEBHOOK_MESSAGE % receivers.url(""))
+    (request,) = wait_for_requests(receivers.server)
+    assert (
+        "POST /bot%3CYOUR_TELEGRAM_BOT_TOKEN%3E/sendMessage?chat_id=%3CYOUR_TELEGRAM_CHAT_ID%3E"
+        "&text=Your%20first%20scheduled%20message! HTTP/1.1"
+    ) == request.line
+    assert ("application/json", {}) == (request.headers["content-type"], json.loads(request.body))
+
+
+def wait_for_requests(server, count=1):
+    deadline_s = time.time() + WITHIN_S
+    while len(server.requests) < count and time.time() < deadline_s:
+        time.sleep(0.1)
+    return server.requests
+
+
+def test_every_field_of_an_older_webhook_is_in_its_request(receivers, publish):
+    """Method, headers, cookies and payload."""
+    message = {
+        "date": "2019-07-27T12:30:24.919071",
+        "url": receivers.url("/orders"),
+        "method": "put",
+        "payload": {"order": 42},
+        "headers": {"X-Token": "t"},
+        "cookies": {"session": "s"},
+    }
+    publish(message)
+    (request,) = wait_for_requests(receivers.server)
+    assert ("PUT /orders HTTP/1.1", {"order": 42}) == (request.line, json.loads(request.body))
+    assert ("t", "session=s") == (request.headers["x-token"], request.headers["cookie"])
+
+
+def test_the_present_shape_comes_by_topic_and_by_queue(publish, input_queue, output):
+    """At its moment, which for a delay counts from when it was sent."""
+    sent_s = time.time()
+    publish({"delay": 2, "data": "by topic"})
+    input_queue.send(json.dumps({"delay": 2, "data": "by queue"}))
+    messages = output.receive(2)
+    assert {"by topic", "by queue"} == {message.body for message in messages}
+    for message in messages:
+        assert sent_s + 1 < message.due_s < sent_s + 4  # This SNS tells whole seconds of when it was sent.
+        assert message.lateness_s >= 0
+
+
+def test_a_batch_in_one_message_is_taken_one_by_one(publish, output, failures_told, receivers):
+    """What cannot be accepted is told of with its reason, where it says so too; the others come out."""
+    refused = {"timestmap": 5, "data": "refused", "failure_target": receivers.failures.arn}
+    publish([{"delay": 0, "data": "one"}, refused, {"delay": 0, "data": "two"}])
+    assert {"one", "two"} == {message.body for message in output.receive(2)}
+    (told,), (heard,) = failures_told.receive(), receivers.failures.receive()
+    report = json.loads(told.body)
+    assert report == json.loads(heard.body)
+    assert ("refused", 0, refused) == (report["reason"], report["attempts"], report["schedule"])
+    assert "did you mean timestamp?" in report["error"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("no JSON", "the message is no JSON"), ("[]", "schedules is a list of 0"), ('"text"', "the schedule is 'text'")],
+)
+def test_what_can_never_be_accepted_is_told_once(input_queue, failures_told, text, says):
+    """As it came, and it does not come again."""
+    input_queue.send(text)
+    (told,) = failures_told.receive()
+    report = json.loads(told.body)
+    assert "refused" == report["reason"]
+    assert says in report["error"]
+    assert ([], 0) == (failures_told.receive(within_s=2), input_queue.count())
+
+
+def test_a_failure_target_that_is_not_listed_hears_nothing(input_queue, failures_told, receivers):
+    """Nobody may have us write wherever they like; the failure queue has it."""
+    input_queue.send(json.dumps({"timestamp": 5, "data": "", "failure_target": receivers.unlisted.arn}))
+    (told,) = failures_told.receive()
+    assert "refused" == json.loads(told.body)["reason"]
+    assert 0 == receivers.unlisted.count()
+
+
+def test_what_sns_hands_over_twice_is_one_schedule(input_queue, far_ones):
+    """Two messages of SQS with one id of SNS; the second one's token is the first one's."""
+    letter = {
+        "Type": "Notification",
+        "MessageId": str(uuid.uuid4()),
+        "TopicArn": "arn:aws:sns:us-east-1:000000000000:input",
+        "Message": json.dumps([{"timestamp": FAR_S, "data": "a"}, {"timestamp": FAR_S, "data": "b", "name": "b"}]),
+        "Timestamp": "2030-01-01T00:00:00.000Z",
+    }
+    for _ in range(2):
+        input_queue.send(json.dumps(letter))
+    assert 3 == len(far_ones(3))  # One far schedule, and a record with its timer.
+    wait_until_empty(input_queue)
+    assert 3 == len(far_ones(4, within_s=2))
+
+
+def wait_until_empty(queue):
+    deadline_s = time.time() + WITHIN_S
+    while queue.count() and time.time() < deadline_s:
+        time.sleep(0.1)
+    assert 0 == queue.count()
+
+
+def test_what_sqs_hands_over_twice_is_one_schedule(stack, table_of):
+    """The local AWS cannot be made to, so the function is invoked as SQS would: the very message once more."""
+    event = json.loads((EVENTS / "input-queue.json").read_text())
+    for record in event["Records"]:
+        record["body"] = json.dumps({"timestamp": FAR_S, "data": record["messageId"]})
+    first = stack.invoke("ScheduleFunction", event), table_of(stack).items()
+    second = stack.invoke("ScheduleFunction", event), table_of(stack).items()
+    assert first == second
+    assert ({"batchItemFailures": []}, 2) == (first[0], len(first[1]))
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EVENTS.glob("input-*.json")))
+def test_the_sample_events_of_the_inputs_are_done_with(stack, name):
+    """As they lie in events/: what is in them is accepted, or refused and told."""
+    answer = stack.invoke("ScheduleFunction", json.loads((EVENTS / name).read_text()))
+    assert {"batchItemFailures": []} == answer
+
+
+def test_only_those_who_are_listed_publish_from_other_accounts(stack, output):
+    """AllowedPublishers, as the topic's own policy has it."""
+    listed, stranger = (beside.client_of(stack.emulator, account, "sns") for account in (PUBLISHER, STRANGER))
+    message = json.dumps({"delay": 0, "data": "from another account"})
+    with pytest.raises(ClientError) as refusal:
+        stranger.publish(TopicArn=stack.outputs["InputTopicArn"], Message=message)
+    assert "AuthorizationError" == refusal.value.response["Error"]["Code"]
+    listed.publish(TopicArn=stack.outputs["InputTopicArn"], Message=message)
+    assert ["from another account"] == [found.body for found in output.receive(2, within_s=5)]
