@@ -141,7 +141,7 @@ class Names:
         turn, state = self.turns[new["sort"]["S"]][-1], new["state"]["S"]
         tag, was = turn.wish.tag, old.get("state", {}).get("S")
         self.chronicle.add(self._timeline.now_us, call.process.name, f"notes {turn.id} as {state}", [tag])
-        turn.state = state
+        turn.state, turn.asked = state, int(new["asked"]["N"])
         if was != PENDING:
             self.breach(6, tag, f"{turn.id} was {was}, and is {state} now")
         elif state != PENDING and "ttl" not in new:

@@ -241,6 +241,7 @@ class Witness(Watcher):
         if call.operation != "batch_write_item":
             return  # Written back, or held: it lay there before.
         wish.stored.setdefault(lying.id, []).append(self._timeline.now_us)
+        wish.heard_withdrawn.discard(lying.id)  # Its caller said it again, under its token: it is scheduled anew.
         self.chronicle.add(self._timeline.now_us, call.process.name, f"stores {lying.id}", [wish.tag])
         if wish.fault:
             self.breach(5, wish.tag, f"a bad request left {lying.id} in the table: {str(wish.request)[:200]}")
