@@ -31,8 +31,9 @@ EVENT_KINDS = ("doubled", "lost", "tick missed", "tick late", "stale")
 STRENGTHS = (0.0, 0.01, 0.03, 0.1)
 """How often a call meets a fault of a kind that the seed has."""
 KIND_CHANCE = 0.6
-CRASH_SHARE = 0.3
-"""Crashes are rarer than other faults: a process that dies at every tenth call gets nothing done."""
+SHARES = {"crash": 0.3, "partial": 3}
+"""Crashes are rarer than other faults: a process that dies at every tenth call gets nothing done. Batches that are done
+in part are as frequent as they can be only in batches, which few calls are."""
 DOUBLED_MAX = 8
 """Events of one run that are invoked twice. Without a bound those that double and invoke themselves would become
 thousands, and each of them would be a repeat."""
@@ -125,7 +126,7 @@ class Storm:
     def _kind(self) -> str:
         draw = self.randomness.random()
         for kind in CALL_KINDS:
-            draw -= self.rates.get(kind, 0.0) * (CRASH_SHARE if kind == "crash" else 1)
+            draw -= self.rates.get(kind, 0.0) * SHARES.get(kind, 1)
             if draw < 0:
                 return kind
         return "stale" if self.randomness.random() < self.rates.get("stale", 0.0) else ""
