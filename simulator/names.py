@@ -232,7 +232,8 @@ class Names:
         turn.promised_us = turn.promised_us or self._timeline.now_us
         turns = self.turns[wish.name or ""]
         since = turns[turns.index(turn) :]
-        if turns[-1].state == PENDING and not any(each.id in self.heralds or each.id in self.timers for each in since):
+        pending = turn.state == turns[-1].state == PENDING
+        if pending and not any(each.id in self.heralds or each.id in self.timers for each in since):
             self.breach(1, wish.tag, f"{turn.id} is accepted, and no timer will wake its name")
         if round(result["timestamp"] * 1000) != turn.due_ms:
             self.breach(2, wish.tag, f"{turn.id} is said to be due at {result['timestamp']}, and is at {turn.due_ms}")
