@@ -52,8 +52,6 @@ class Deliveries:
     heard: set[str] = field(default_factory=set)
     """Ids whose failure a failure target was told of."""
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
-    excuses: dict[str, int] = field(default_factory=dict)
-    """By id: how often something befell a message or its errand that may bring it once more."""
     others: Others | None = None
     interval_s: int = 600
     late_s_max: float = 0.0
@@ -177,7 +175,10 @@ class Deliveries:
         number = max((each.get("attempt", 1) for each in self._errands(call) if each["id"] == schedule_id), default=1)
         if number > 1 and call.begun_us + call.process.skew_us < wish.due_of(schedule_id) * 1000:
             self.breach(2, wish.tag, f"{schedule_id} is tried early")
-        self.attempts.setdefault(schedule_id, []).append(Attempt(call, number, _is_permanent(call)))
+        tried = self.attempts.setdefault(schedule_id, [])
+        tried.append(Attempt(call, number, _is_permanent(call)))
+        if len(tried) > _attempts_max(wish):
+            self._check_count(wish, schedule_id, tried)
         return [wish.tag]
 
     # ------------------------------------------------------------------------------------------------------ failures
@@ -208,11 +209,9 @@ class Deliveries:
                 self.breach(1, wish.tag, f"its failure target never heard that {schedule_id} failed")
             if schedule_id in wish.failed and schedule_id not in self.names.kept:
                 self.breach(1, wish.tag, f"{schedule_id} failed, and it is not kept")
-        for schedule_id, tried in self.attempts.items():
-            if self._wish_of(_body(tried[0].call)) is wish:
-                self._check_count(wish, schedule_id, tried)
-                if wish.name is None:
-                    self._check_lateness(wish, schedule_id, tried[0], troubles)
+        for schedule_id in sorted(wish.on_its_way):
+            if wish.name is None and schedule_id in self.attempts:
+                self._check_lateness(wish, schedule_id, self.attempts[schedule_id][0], troubles)
 
     def _check_count(self, wish: Wish, schedule_id: str, tried: list[Attempt]) -> None:
         """Once for each attempt of its terms, and again wherever a crash, an unknown outcome or SQS explains it."""

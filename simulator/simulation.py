@@ -246,6 +246,8 @@ class Simulation:
             at_us = self._start_us + round(draw.uniform(0, 3600) * US)
             ahead_s = draw.choice((0.0, 2.0, 30.0, 899.5, 901.0, draw.uniform(900, 7200), 10 ** draw.uniform(4, 9)))
             self._plan_deliveries(draw, at_us, at_us + round(ahead_s * US))
+        for outage in self.storm.outages:
+            self._plan_deliveries(draw, outage.begin_us - 20 * US, outage.begin_us + round(draw.uniform(-5, 40) * US))
 
     def _plan_deliveries(self, draw: random.Random, at_us: int, focus_us: int) -> None:
         """Some of one caller, all about one moment."""
