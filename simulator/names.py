@@ -200,9 +200,13 @@ class Names:
 
     def released(self, wish: Wish, schedule_id: str, sent: Sent, message: Message) -> None:
         """Promise 6, and that it is the one of its name."""
-        turns = self.turns.get(wish.name or "", [])
         if message.attributes.get("name", {}).get("StringValue") != wish.name:
             self.breach(1, wish.tag, f"its name is {message.attributes.get('name')} instead of {wish.name}")
+        self.delivered(wish, schedule_id, sent)
+
+    def delivered(self, wish: Wish, schedule_id: str, sent: Sent) -> None:
+        """To whatever target."""
+        turns = self.turns.get(wish.name or "", [])
         read_us = self._reads.get((sent.call.process.name, schedule_id))
         due_us = wish.due_of(schedule_id) * 1000 - sent.call.process.skew_us
         places = [place for place, turn in enumerate(turns) if turn.id == schedule_id]
@@ -348,7 +352,7 @@ class Names:
         spans = [*troubles, *self.crashes, *self._storm.spans()]
         for turns in self.turns.values():
             for turn in turns:
-                if turn.sends and turn.own:
+                if turn.sends and turn.own and turn.wish.target is None:
                     self._check_lateness(turn, spans)
             for turn in {turn.id: turn for turn in turns}.values():
                 self._check_repeats(turn)
@@ -360,14 +364,14 @@ class Names:
         begun_us = sent.call.begun_us + sent.call.process.skew_us
         late_us = begun_us - max(due_us, promised_us + SKEW_US_MAX)
         from_us = max(turn.at_us, due_us - (self.reach_s + INTERVALS * self.interval_s) * US)
-        excused = any(begin_us <= begun_us and end_us >= from_us for begin_us, end_us in [*spans, *self._full()])
+        excused = any(begin_us <= begun_us and end_us >= from_us for begin_us, end_us in [*spans, *self.full()])
         if excused or self._was_closed(turn, from_us, begun_us):
             return
         self.late_s_max = max(self.late_s_max, late_us / US)
         if late_us > LATE_S_MAX * US + 3 * self._storm.pace_s * US:
             self.breach(3, turn.wish.tag, f"{turn.id} is delivered {late_us / US:.3f} s late, and nothing went wrong")
 
-    def _full(self) -> Iterator[tuple[int, int]]:
+    def full(self) -> Iterator[tuple[int, int]]:
         for begun_us, *ended in self._busy:
             yield begun_us, ended[0] if ended else self._timeline.now_us
 

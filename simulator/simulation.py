@@ -19,8 +19,10 @@ from botocore.exceptions import ClientError
 from punctual.testing.cloud import Cloud
 from punctual.testing.refusal import refusal
 from punctual.testing.timeline import US
+from simulator import others
 from simulator import storm as weather
 from simulator.chronicle import Chronicle
+from simulator.others import Others
 from simulator.storm import Outage, Storm
 from simulator.witness import Breach, Broken, Figures, Witness
 from simulator.workload import TRIES_MAX, Callers, Change, Order, Wish, Wishes
@@ -97,16 +99,22 @@ class Simulation:
         else:
             self._plan_days(changing=draw.random() < 0.3)
             self._plan_names()
+            self._plan_targets()
             self._plan_withdrawals()
 
     def _prepare(self, parameters: Mapping[str, Any]) -> None:
         """The stack, a queue that is not of it, and callers."""
         target = self.cloud.add_queue("other")
         self._targets[target] = next(queue.url for queue in self.cloud.sqs.queues.values() if queue.arn == target)
-        self.deploy({**parameters, "TargetArns": target})
+        own = random.Random(f"punctual others {self.seed}")
+        self.others = Others(self.cloud, own, lambda: self._draining)
+        allowed = self.others.parameters()
+        self.deploy({**parameters, **allowed, "TargetArns": f"{target},{allowed['TargetArns']}"})
         self.wishes = Wishes(self._fork(), self.cloud.output("OutputQueueUrl"), self._targets)
         witness = self.witness
         witness.wishes = witness.names.wishes = self.wishes.by_tag
+        witness.deliveries.wishes, witness.deliveries.others = self.wishes.by_tag, self.others
+        witness.deliveries.interval_s = self.interval_s
         witness.names.closed, witness.names.interval_s = witness.closed, self.interval_s
         witness.delivery_queue = self.cloud.output("DeliveryQueueUrl")
         witness.input_queue = self.cloud.output("InputQueueUrl")
@@ -226,6 +234,36 @@ class Simulation:
         self._asked_us.append(at_us)
         by_letter = token is None and draw.random() < 0.25
         (self.callers.post if by_letter else self.callers.begin)(Order(at_us, made, batch, token, tries))
+
+    # ------------------------------------------------------------------------------------------------------ targets
+
+    def _plan_targets(self) -> None:
+        """Schedules for what is no queue, near and far, alone and in batches, with names and without; by itself."""
+        draw = random.Random(f"punctual targets {self.seed}")
+        if draw.random() < 0.4:
+            return
+        for _ in range(draw.randint(1, 4)):
+            at_us = self._start_us + round(draw.uniform(0, 3600) * US)
+            ahead_s = draw.choice((0.0, 2.0, 30.0, 899.5, 901.0, draw.uniform(900, 7200), 10 ** draw.uniform(4, 9)))
+            self._plan_deliveries(draw, at_us, at_us + round(ahead_s * US))
+        for outage in self.storm.outages:
+            self._plan_deliveries(draw, outage.begin_us - 20 * US, outage.begin_us + round(draw.uniform(-5, 40) * US))
+
+    def _plan_deliveries(self, draw: random.Random, at_us: int, focus_us: int) -> None:
+        """Some of one caller, all about one moment."""
+        size, named = draw.choice((1, 1, 3, 8, 25)), draw.random() < 0.3
+        made = []
+        for number in range(size):
+            due_ms = (focus_us + round(draw.choice((0.0, 0.0, 0.5, 5.0, 50.0)) * US)) // 1000
+            if named:
+                name = f"delivery/{len(self.wishes.by_tag)}/{number}"
+                wish = self.wishes.make_named(at_us, due_ms, name, "replace", None, True)
+            else:
+                wish = self.wishes.make(at_us, due_ms, plain=draw.random() < 0.5, fixed=True)
+            expires_s = draw.choice((20, 60, 600)) if focus_us > at_us + 60 * US and draw.random() < 0.3 else None
+            made.append(self.wishes.direct(wish, *others.request(draw, self.others, named), expires_s))
+        self._asked_us.append(at_us)
+        self.callers.begin(Order(at_us, made, size > 1, None, 1))
 
     def _plan_change(self, draw: random.Random, names: list[str], at_us: int, focus_us: int) -> None:
         operation = draw.choice(("cancel", "cancel", "move", "fire"))

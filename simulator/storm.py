@@ -20,6 +20,7 @@ from botocore.exceptions import (
 
 from punctual.testing.calls import Call, Fate
 from punctual.testing.functions import COLD_START_S, Event
+from punctual.testing.receivers import ANSWER_S_MAX, Receivers
 from punctual.testing.refusal import refusal
 from punctual.testing.timeline import US, Timeline
 
@@ -42,11 +43,19 @@ THROTTLES = {
     "dynamodb": ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"),
     "sqs": ("RequestThrottled", "ThrottlingException"),
     "lambda": ("TooManyRequestsException",),
+    "sns": ("Throttling",),
+    "events": ("ThrottlingException",),
+    "stepfunctions": ("ThrottlingException",),
+    "webhooks": ("TooManyRequests",),
 }
 BREAKDOWNS = {
     "dynamodb": ("InternalServerError",),
     "sqs": ("InternalFailure", "ServiceUnavailable"),
     "lambda": ("ServiceException",),
+    "sns": ("InternalError",),
+    "events": ("InternalException",),
+    "stepfunctions": ("InternalError",),
+    "webhooks": ("NoConnection",),
 }
 
 
@@ -140,7 +149,7 @@ class Storm:
         elif kind == "throttled":
             fate.error_before = refusal(draw.choice(THROTTLES[call.service]), "slow down", 400)
         elif kind == "partial":
-            if not call.operation.endswith(("_batch", "batch_write_item")):
+            if not call.operation.endswith(("_batch", "batch_write_item", "put_events")):
                 return
             fate.spoilt = self._subset
         elif kind == "crash":
@@ -156,9 +165,9 @@ class Storm:
         if kind == "slow":
             fate.there_s, fate.back_s = draw.uniform(0.1, 2.0), draw.uniform(0.1, 2.0)
         elif kind == "timed out":
-            fate.back_s = call.process.answer_s_max + 1.0
+            fate.back_s = _patience_s(call) + 1.0
         elif kind == "done late":
-            fate.there_s = call.process.answer_s_max + draw.uniform(0.1, 3.0)
+            fate.there_s = _patience_s(call) + draw.uniform(0.1, 3.0)
 
     def _subset(self, size: int) -> list[int]:
         """Some, all but some, or all."""
@@ -220,6 +229,11 @@ class Storm:
 
 def _ends_a_request(call: Call) -> bool:
     return "ScheduleFunction" in call.process.name and call.operation in ("send_message_batch", "batch_write_item")
+
+
+def _patience_s(call: Call) -> float:
+    """After this its client gives up."""
+    return ANSWER_S_MAX if call.service == Receivers.name else call.process.answer_s_max
 
 
 def _is_lease(call: Call) -> bool:

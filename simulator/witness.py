@@ -17,12 +17,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from punctual.testing.calls import Call, Watcher
+from punctual.testing.calls import Call, Delivery, Watcher
 from punctual.testing.functions import Event, Invocation
 from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
 from simulator.chronicle import Chronicle, tag_of
 from simulator.contents import Lying, contents, id_of, is_record, is_timer
+from simulator.deliveries import OPERATIONS, Deliveries
 from simulator.names import Names
 from simulator.storm import SKEW_US_MAX, Storm
 from simulator.workload import Sent, Wish, due_of
@@ -97,16 +98,19 @@ class Witness(Watcher):
     delivery_queue: str = ""
     input_queue: str = ""
     names: Names = field(init=False)
+    deliveries: Deliveries = field(init=False)
     _ids: dict[str, Wish] = field(default_factory=dict)
     _lay_in: dict[str, set[str]] = field(default_factory=dict)
     """Which schedules were ever seen in an item."""
 
     def __post_init__(self) -> None:
         self.names = Names(self.chronicle, self.breach)
+        self.deliveries = Deliveries(self.chronicle, self.breach, self.names)
 
     def attach(self, timeline: Any, storm: Storm) -> None:
         self._timeline, self._storm = timeline, storm
         self.names.attach(timeline, storm)
+        self.deliveries.attach(timeline, storm)
 
     def breach(self, promise: int, tag: str, what: str) -> None:
         self.chronicle.add(self._timeline.now_us, "witness", f"PROMISE {promise} BROKEN: {what}", [tag] if tag else [])
@@ -129,6 +133,8 @@ class Witness(Watcher):
 
     def _confirm(self, call: Call) -> list[str]:
         """Note what its process knows of the call; the tags that it was about."""
+        if call.operation in OPERATIONS:
+            return self.deliveries.called(call)
         if call.operation == "send_message_batch":
             return self._confirm_sends(call)
         if call.operation == "batch_write_item":
@@ -241,7 +247,8 @@ class Witness(Watcher):
         if call.operation != "batch_write_item":
             return  # Written back, or held: it lay there before.
         wish.stored.setdefault(lying.id, []).append(self._timeline.now_us)
-        wish.heard_withdrawn.discard(lying.id)  # Its caller said it again, under its token: it is scheduled anew.
+        if wish.asked > 1:
+            wish.heard_withdrawn.discard(lying.id)  # Its caller has asked for it once more.
         self.chronicle.add(self._timeline.now_us, call.process.name, f"stores {lying.id}", [wish.tag])
         if wish.fault:
             self.breach(5, wish.tag, f"a bad request left {lying.id} in the table: {str(wish.request)[:200]}")
@@ -250,7 +257,7 @@ class Witness(Watcher):
         self.chronicle.add(self._timeline.now_us, call.process.name, f"deletes {lying.id}", [wish.tag])
         if lying.id in wish.withdrawing and "ManageFunction" in call.process.name:
             wish.withdrawn[lying.id] = self._timeline.now_us
-        elif not wish.settled(lying.id):
+        elif not wish.settled(lying.id) and lying.id not in wish.on_its_way:
             self.breach(1, wish.tag, f"{lying.id} is deleted, and was not sent")
 
     def _quarantined(self, call: Call, item: dict[str, Any], wish: Wish) -> None:
@@ -269,6 +276,7 @@ class Witness(Watcher):
     def sent(self, call: Call | None, queue: str, message: Message) -> None:
         if call is not None and queue == self.delivery_queue:
             self.names.sent(call, message)
+            self.deliveries.sent(call, message)
             return
         if queue == self.input_queue:
             return
@@ -296,6 +304,9 @@ class Witness(Watcher):
         self._check_moment(wish, schedule_id, sent, due_of(message))
         if wish.name is not None:
             self.names.released(wish, schedule_id, sent, message)
+
+    def received(self, call: Call, delivery: Delivery) -> None:
+        self.deliveries.received(call, delivery)
 
     def _check_content(self, wish: Wish, queue: str, message: Message) -> None:
         if wish.fault:
@@ -334,6 +345,9 @@ class Witness(Watcher):
         content = json.loads(message.body)
         if content.get("reason") not in ("expired", "failed"):
             return
+        if self.deliveries.others is not None and queue in self.deliveries.others.hearers:
+            self.deliveries.hears(message.body)
+            return
         schedule = content["schedule"]
         wish = self.wishes.get(tag_of(schedule["data"]))
         if wish is None:
@@ -353,6 +367,9 @@ class Witness(Watcher):
         self.chronicle.add(
             self._timeline.now_us, "failure queue", f"hears that {schedule_id} failed: {error}", [wish.tag]
         )
+        if wish.target is not None:
+            self.deliveries.failed(wish, schedule_id, error)
+            return
         was_closed = any(url == wish.queue_url for _, url in self.closed)
         if not was_closed and wish.tag not in self.refused_by_sqs:
             self.breach(1, wish.tag, f"{schedule_id} is given up: {error}")
@@ -460,15 +477,18 @@ class Witness(Watcher):
         for outage in self._storm.outages:
             if outage.end_us - outage.begin_us > OUTAGE_BORNE_S * US:
                 self.troubles.append((outage.begin_us, outage.end_us))
+        spans = [*self.troubles, *self.names.crashes, *self._storm.spans()]
         for wish in self.wishes.values():
             self.figures.schedules += 1
+            if wish.target is not None:
+                self.deliveries.check(wish, spans)
             self._check_twins(wish)
             for schedule_id, sends in wish.sends.items():
                 self.figures.released += 1
                 self.figures.repeats += len(sends) - 1
                 if wish.queue_url == self.consumed_from and schedule_id not in self.consumed:
                     self.breach(1, wish.tag, f"{schedule_id} was released, and the consumer never saw it")
-                if wish.name is None:
+                if wish.name is None and wish.target is None:
                     self._check_repeats(wish, schedule_id, sends)
                     self._check_lateness(wish, schedule_id, sends[0])
         self.names.check_all(self.troubles)

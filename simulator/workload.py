@@ -12,6 +12,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -75,6 +76,8 @@ class Wish:
     due_ms: int | None
     """None for a `delay`: the answer tells."""
     queue_url: str
+    target: Any = None
+    """As it stands in the request, where it is no queue."""
     name: str | None = None
     if_exists: str = "replace"
     user: str | None = None
@@ -91,6 +94,8 @@ class Wish:
     in_doubt: int = 0
     stored: dict[str, list[int]] = field(default_factory=dict)
     sends: dict[str, list[Sent]] = field(default_factory=dict)
+    on_its_way: set[str] = field(default_factory=set)
+    """Ids that are in the delivery queue, or were."""
     deleted: dict[str, list[tuple[int, Invocation | None, bool]]] = field(default_factory=dict)
     """By whom, and whether it was told that it is done."""
     aside: dict[str, str] = field(default_factory=dict)
@@ -104,6 +109,11 @@ class Wish:
 
     dues: dict[str, int] = field(default_factory=dict)
     """What the table says of an id: the key of a bundle tells only the moment of its latest member."""
+
+    @property
+    def target_host(self) -> str | None:
+        """Of a webhook."""
+        return urlsplit(self.target["url"]).netloc if isinstance(self.target, dict) and "url" in self.target else None
 
     def due_of(self, schedule_id: str) -> int:
         if schedule_id in self.dues:
@@ -261,6 +271,7 @@ class Callers:
             wish.name is None
             and schedule_id not in wish.stored
             and schedule_id not in wish.sends
+            and schedule_id not in wish.on_its_way
             and schedule_id not in wish.aside
         ):
             self._breach(1, wish.tag, "accepted, but neither stored nor sent")
@@ -388,6 +399,18 @@ class Wishes:
         if not plain:
             self._adorn(wish, at_us, due_ms)
         self.by_tag[tag] = wish
+        return wish
+
+    def direct(self, wish: Wish, target: Any, terms: dict[str, Any], expires_after_s: int | None) -> Wish:
+        """Have it delivered to somebody else than a queue."""
+        wish.target = wish.request["target"] = target
+        wish.queue_url = "none"
+        wish.request |= terms
+        wish.request.pop("expires_after", None)
+        wish.expires_ms = None
+        if expires_after_s is not None and wish.due_ms is not None:
+            wish.request["expires_after"] = expires_after_s
+            wish.expires_ms = wish.due_ms + expires_after_s * 1000
         return wish
 
     def make_named(self, at_us: int, due_ms: int, name: str, if_exists: str, token: str | None, fixed: bool) -> Wish:

@@ -7,7 +7,7 @@ between is decided by the weather, which is fair unless a simulation brings anot
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, Protocol
@@ -105,6 +105,16 @@ class Call:
     """What the process was told. Neither answer nor error: it did not live to hear it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a target that is no queue was given: by its ARN, or by the URL of a webhook."""
+
+    target: str
+    body: str
+    at_us: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Watcher:
     """Sees everything that happens; a simulation checks its promises here. Nothing by default."""
 
@@ -117,6 +127,9 @@ class Watcher:
     def sent(self, call: Call | None, queue: str, message: Any) -> None:
         """A message is in a queue; without a call it is Lambda or SQS itself that sent it."""
 
+    def received(self, call: Call, delivery: Delivery) -> None:
+        """A target that is no queue has something."""
+
     def fell(self, kind: str, **facts: Any) -> None:
         """Something that is no call happened: a tick, a crash, an invocation that began or ended."""
 
@@ -125,6 +138,10 @@ class Service:
     """A service of the virtual AWS: named operations, each with its effect."""
 
     name = ""
+    answer_s_max: float | None = None
+    """After this a client gives up waiting, where it is not the same for all that a process calls."""
+    described = True
+    """Whether it is one of AWS's, so that boto3 knows what it takes."""
 
     def __init__(self, timeline: Timeline, watcher: Watcher) -> None:
         self.timeline, self.watcher = timeline, watcher
@@ -149,12 +166,13 @@ class Network:
         effect = service.operations.get(operation)
         if effect is None:
             self._give_up(NotImplementedError(f"the virtual {service.name} has no {operation}"))
-        self._check(service.name, operation, parameters)
+        if service.described:
+            self._check(service.name, operation, parameters)
         call = Call(service.name, operation, parameters, process, self.timeline.now_us)
         call.fate = self.weather.fate(call)
         try:
             assert effect is not None
-            call.answer = self._carry(call, effect)
+            call.answer = self._carry(call, effect, service.answer_s_max or process.answer_s_max)
             return call.answer
         except (ClientError, BotoCoreError, Crash) as error:
             call.error = None if isinstance(error, Crash) else error
@@ -165,11 +183,11 @@ class Network:
         finally:
             self.watcher.called(call)
 
-    def _carry(self, call: Call, effect: Effect) -> dict[str, Any]:
+    def _carry(self, call: Call, effect: Effect, answer_s_max: float) -> dict[str, Any]:
         fate = call.fate
         if fate.crash == "before":
             self._crash(call.process)
-        end_us = call.begun_us + round(call.process.answer_s_max * US)
+        end_us = call.begun_us + round(answer_s_max * US)
         arrival_us = call.begun_us + round(fate.there_s * US)
         if arrival_us > end_us:
             if fate.error_before is None:

@@ -11,6 +11,7 @@ from typing import Any
 from punctual.testing.calls import Client, Network, Outsider, Process, Watcher
 from punctual.testing.dynamodb import DynamoDB
 from punctual.testing.functions import EventSource, Function, Functions, Rule
+from punctual.testing.receivers import Machines, Receivers
 from punctual.testing.source import Source, stack_file
 from punctual.testing.sqs import Queue, Sqs
 from punctual.testing.template import ACCOUNT, REGION, Template
@@ -38,6 +39,8 @@ class Cloud:
         self.sqs = Sqs(self.timeline, self.watcher)
         self.sns = Sns(self.timeline, self.watcher)
         self.events = Events(self.timeline, self.watcher)
+        self.machines = Machines(self.timeline, self.watcher)
+        self.receivers = Receivers(self.timeline, self.watcher)
         source = _source(folder or stack_file("functions"))
         source.write = write
         self.functions = Functions(
@@ -48,7 +51,8 @@ class Cloud:
             source,
             random.Random(f"{randomness.getrandbits(64)}"),
         )
-        for service in (self.dynamodb, self.sqs, self.sns, self.events, self.functions):
+        outside = (self.sns, self.events, self.machines, self.receivers)
+        for service in (self.dynamodb, self.sqs, self.functions, *outside):
             self.network.services[service.name] = service
         self._path = template or stack_file("template.yml")
         self.template = _template(self._path, {})
@@ -80,6 +84,18 @@ class Cloud:
         """A queue that is not of the stack, as other people have them; its ARN."""
         arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
         self.sqs.create_queue(Queue(url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}", arn=arn))
+        return arn
+
+    def add_stranger(self, kind: str, name: str) -> str:
+        """A topic, function, bus or state machine that is not of the stack: `sns`, `lambda`, `events`, `states`; its
+        ARN."""
+        resource = {"sns": "", "lambda": "function:", "events": "event-bus/", "states": "stateMachine:"}[kind]
+        arn = f"arn:aws:{kind}:{REGION}:{ACCOUNT}:{resource}{name}"
+        if kind == "events":
+            self.events.buses.add(name)
+        else:
+            known = {"sns": self.sns.topics, "lambda": self.functions.strangers, "states": self.machines.machines}
+            known[kind].add(arn)
         return arn
 
     def output(self, name: str) -> str:

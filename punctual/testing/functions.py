@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 from greenlet import getcurrent
 
-from punctual.testing.calls import Call, Network, Service, Watcher
+from punctual.testing.calls import Call, Delivery, Network, Service, Watcher
+from punctual.testing.receivers import Outlet
 from punctual.testing.refusal import refusal
 from punctual.testing.source import Source
 from punctual.testing.sqs import Message, Queue, Sqs
@@ -151,6 +152,9 @@ class Environment:
             randomness=self._randomness,
             client=lambda service, connections: self._functions.network.client(service, self),
             crew=lambda width: Crew(self.timeline, width),
+            webhooks=lambda hosts, secrets, clock: Outlet(
+                self._functions.network.client("webhooks", self), self._functions.source.undelivered
+            ),
         )
 
 
@@ -246,6 +250,8 @@ class Functions(Service):
         self.network, self.sqs, self.source, self.randomness = network, sqs, source, randomness
         self.chance: Chance = Steady()
         self.functions: dict[str, Function] = {}
+        self.strangers: set[str] = set()
+        """Functions that are not of the stack, by ARN: what they are given is accepted and kept."""
         self.rules: dict[str, Rule] = {}
         self.mappings: list[EventSource] = []
         self.running: list[Invocation] = []
@@ -308,7 +314,7 @@ class Functions(Service):
             if parameter not in ("FunctionName", "InvocationType", "Payload"):
                 raise NotImplementedError(f"the virtual Lambda does not know the parameter {parameter}")
         name = request["FunctionName"].rpartition(":")[2]
-        if name not in self.functions:
+        if name not in self.functions and request["FunctionName"] not in self.strangers:
             raise refusal("ResourceNotFoundException", f"Function not found: {name}", 404)
         payload = request.get("Payload", b"{}")
         text = payload.decode() if isinstance(payload, bytes) else payload
@@ -319,6 +325,9 @@ class Functions(Service):
             json.loads(text)
         except ValueError:
             raise refusal("InvalidRequestContentException", "Could not parse request body into json") from None
+        if request["FunctionName"] in self.strangers:
+            self.watcher.received(call, Delivery(request["FunctionName"], text, self.timeline.now_us))
+            return {"StatusCode": 202, "Payload": b""}
         if kind == "Event":
             self.accept(Event(name, text, self.timeline.now_us, cause=call.process.name))
             return {"StatusCode": 202, "Payload": b""}

@@ -73,6 +73,11 @@ class Source:
         """The functions' own World, with other parts."""
         return self.world.World(**parts)
 
+    def undelivered(self, error: str, **facts: Any) -> Exception:
+        """The functions' own Undelivered, for an outlet that stands in for one of theirs."""
+        failure: Exception = self._modules[f"{PACKAGE}.errors"].Undelivered(error, **facts)
+        return failure
+
     def modules(self) -> dict[str, ModuleType]:
         return dict(self._modules)
 

@@ -112,7 +112,7 @@ class Sqs(Service):
         entries = request["Entries"]
         _check_batch(entries)
         for number, entry in enumerate(entries, 1):
-            _only(entry, {"Id", "MessageBody", "DelaySeconds", "MessageAttributes"})
+            _only(entry, {"Id", "MessageBody", "DelaySeconds", "MessageAttributes", "MessageGroupId"})
             if not entry["MessageBody"]:
                 parameter = f"SendMessageBatchRequestEntry.{number}.MessageBody"
                 raise refusal("MissingParameter", f"The request must contain the parameter {parameter}.")

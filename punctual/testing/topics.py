@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
-from punctual.testing.calls import Call, Service, Watcher
+from punctual.testing.calls import Call, Delivery, Service, Watcher
 from punctual.testing.refusal import refusal
 from punctual.testing.timeline import Timeline
 
 PUBLISHED_BYTES_MAX = 256 * 1024
 EVENTS_MAX = 10
-
-
-@dataclass(frozen=True)
-class Published:
-    """What a topic or a bus was given."""
-
-    arn: str
-    body: str
-    at_us: int
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class Sns(Service):
@@ -29,7 +18,7 @@ class Sns(Service):
     def __init__(self, timeline: Timeline, watcher: Watcher) -> None:
         super().__init__(timeline, watcher)
         self.topics: set[str] = set()
-        self.published: list[Published] = []
+        self.published: list[Delivery] = []
         self.operations = {"publish": self._publish}
 
     def _publish(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -40,7 +29,9 @@ class Sns(Service):
         if len(request["Message"].encode()) > PUBLISHED_BYTES_MAX:
             raise refusal("InvalidParameter", "Invalid parameter: Message too long")
         attributes = request.get("MessageAttributes", {})
-        self.published.append(Published(request["TopicArn"], request["Message"], self.timeline.now_us, attributes))
+        published = Delivery(request["TopicArn"], request["Message"], self.timeline.now_us, attributes)
+        self.published.append(published)
+        self.watcher.received(call, published)
         return {"MessageId": f"published-{len(self.published):08d}"}
 
 
@@ -50,7 +41,7 @@ class Events(Service):
     def __init__(self, timeline: Timeline, watcher: Watcher) -> None:
         super().__init__(timeline, watcher)
         self.buses: set[str] = {"default"}
-        self.published: list[Published] = []
+        self.published: list[Delivery] = []
         self.operations = {"put_events": self._put_events}
 
     def _put_events(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -66,6 +57,8 @@ class Events(Service):
             elif bus.rpartition("/")[2] not in self.buses:
                 results.append({"ErrorCode": "ResourceNotFoundException", "ErrorMessage": "Event bus does not exist"})
             else:
-                self.published.append(Published(bus, entry.get("Detail", "{}"), self.timeline.now_us, dict(entry)))
+                published = Delivery(bus, entry.get("Detail", "{}"), self.timeline.now_us, dict(entry))
+                self.published.append(published)
+                self.watcher.received(call, published)
                 results.append({"EventId": f"event-{len(self.published):08d}"})
         return {"FailedEntryCount": sum("ErrorCode" in result for result in results), "Entries": results}

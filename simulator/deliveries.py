@@ -1,0 +1,301 @@
+"""What becomes of deliveries to targets that are no queues, and the promises about them.
+
+Each gets what was accepted for it, or its failure is told: in the failure queue, under `failed#`, and to the failure
+target where there is one (1). None gets anything early, by the clock of who sends it (2), or late in health, whoever
+else hangs (3, 7). Attempts keep to the terms.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from punctual.testing.calls import Call, Delivery
+from punctual.testing.functions import Invocation
+from punctual.testing.sqs import Message
+from punctual.testing.timeline import US
+from simulator.chronicle import TAG, Chronicle
+from simulator.names import Names
+from simulator.others import FINE, Others
+from simulator.storm import SKEW_US_MAX, Storm
+from simulator.workload import Sent, Wish
+
+OPERATIONS = ("publish", "invoke", "put_events", "start_execution", "request")
+PERMANENT_CODES = ("NotFound",)
+ATTEMPTS_DEFAULT, AGE_S_DEFAULT = 5, 86_400
+PAUSE_S_MAX = 900
+LATE_S_MAX = 1.0
+LATE_BUSY_S_MAX = 20.0
+"""While every poller waits for a host that hangs."""
+EXPIRY_SLACK_US = US
+
+
+@dataclass(eq=False)
+class Attempt:
+    """One call of a target."""
+
+    call: Call
+    number: int
+    permanent: bool
+
+
+@dataclass(eq=False)
+class Deliveries:
+    chronicle: Chronicle
+    breach: Callable[[int, str, str], None]
+    names: Names
+    wishes: Mapping[str, Wish] = field(default_factory=dict)
+    heard: set[str] = field(default_factory=set)
+    """Ids whose failure a failure target was told of."""
+    attempts: dict[str, list[Attempt]] = field(default_factory=dict)
+    others: Others | None = None
+    interval_s: int = 600
+    late_s_max: float = 0.0
+
+    def attach(self, timeline: Any, storm: Storm) -> None:
+        self._timeline, self._storm = timeline, storm
+
+    # ------------------------------------------------------------------------------------------------------- errands
+
+    def sent(self, call: Call, message: Message) -> None:
+        """An errand, to the delivery queue."""
+        errand = json.loads(message.body)
+        wish, attempt = self._wish(errand), errand.get("attempt", 1)
+        if wish is None or wish.target is None:
+            return
+        schedule_id = errand["id"]
+        wish.on_its_way.add(schedule_id)
+        what = f"sends the errand of {schedule_id}, attempt {attempt}"
+        self.chronicle.add(self._timeline.now_us, call.process.name, what, [wish.tag])
+        if attempt > _attempts_max(wish):
+            self.breach(7, wish.tag, f"{schedule_id} is to be tried for the {attempt}th time")
+        retry_ms = errand.get("retry")
+        if retry_ms is not None and retry_ms - wish.due_of(schedule_id) > _age_ms_max(wish):
+            self.breach(7, wish.tag, f"{schedule_id} is to be tried again when it is too old")
+        last = self._last(schedule_id, call)
+        if last is not None and last.permanent:
+            self.breach(7, wish.tag, f"{schedule_id} is to be tried again, and its target said no for good")
+
+    def _wish(self, errand: dict[str, Any]) -> Wish | None:
+        if "name" not in errand:
+            found = TAG.search(errand.get("data", ""))
+            return self.wishes.get(found.group()) if found else None
+        turns = self.names.turns.get(errand["name"], [])
+        return next((turn.wish for turn in turns if turn.id == errand["id"]), None)
+
+    def _last(self, schedule_id: str, call: Call) -> Attempt | None:
+        """By the invocation that makes this call."""
+        mine = [each for each in self.attempts.get(schedule_id, []) if _invocation(each.call) is _invocation(call)]
+        return mine[-1] if mine else None
+
+    # -------------------------------------------------------------------------------------------------------- calls
+
+    def received(self, call: Call, delivery: Delivery) -> None:
+        """By a target, or by who hears of failures."""
+        if self.others is not None and delivery.target in self.others.hearers:
+            self.hears(delivery.body)
+            return
+        wish = self._wish_of(delivery.body)
+        if wish is None or wish.target is None:
+            self.breach(5, "", f"a delivery that nobody asked for: {delivery.body[:60]!r}")
+            return
+        schedule_id = self._id(call, wish)
+        now_us = self._timeline.now_us
+        sent = Sent(now_us, now_us, call, _invocation(call))
+        wish.sends.setdefault(schedule_id, []).append(sent)
+        self.chronicle.add(now_us, call.process.name, f"delivers {schedule_id} to {delivery.target}", [wish.tag])
+        if delivery.target != _address(wish):
+            self.breach(1, wish.tag, f"it is at {delivery.target} instead of {_address(wish)}")
+        self._check_content(wish, schedule_id, delivery)
+        self._check_moment(wish, schedule_id, call)
+        if wish.name is not None:
+            self.names.delivered(wish, schedule_id, sent)
+
+    def _wish_of(self, body: str) -> Wish | None:
+        found = TAG.search(body)
+        return self.wishes.get(found.group()) if found else None
+
+    def _id(self, call: Call, wish: Wish) -> str:
+        """As it stands in the call, or else in what the invocation was given."""
+        parameters = call.parameters
+        if call.operation == "publish":
+            return str(parameters["MessageAttributes"]["id"]["StringValue"])
+        if call.operation in ("start_execution", "request"):
+            return str(parameters["name" if call.operation == "start_execution" else "id"])
+        body = json.loads(_body(call))
+        if _enveloped(wish):
+            return str(body["id"])
+        errands = self._errands(call)
+        return next((each["id"] for each in errands if self._wish(each) is wish), "")
+
+    def _errands(self, call: Call) -> list[dict[str, Any]]:
+        invocation = _invocation(call)
+        records = json.loads(invocation.payload)["Records"] if invocation is not None else []
+        return [json.loads(record["body"]) for record in records]
+
+    def _check_content(self, wish: Wish, schedule_id: str, delivery: Delivery) -> None:
+        body, wanted = delivery.body, _wanted(wish)
+        if _enveloped(wish):
+            told = json.loads(body)
+            if round(told.pop("due") * 1000) != wish.due_of(schedule_id) or told.pop("id") != schedule_id:
+                self.breach(1, wish.tag, f"its envelope is of another: {body[:80]}")
+            facts = {"name": wish.name, "user": wish.user, "data": _value(wish.text)}
+            body, wanted = json.dumps(told), json.dumps({key: fact for key, fact in facts.items() if fact is not None})
+        if body != wanted:
+            self.breach(1, wish.tag, f"the body is {body[:80]!r} instead of {wanted[:80]!r}")
+        if "due_ms" in delivery.facts and delivery.facts["due_ms"] != wish.due_of(schedule_id):
+            self.breach(2, wish.tag, f"it says that it is due at {delivery.facts['due_ms']}")
+
+    def _check_moment(self, wish: Wish, schedule_id: str, call: Call) -> None:
+        """By the clock of the function."""
+        begun_us = call.begun_us + call.process.skew_us
+        due_us = wish.due_of(schedule_id) * 1000
+        if begun_us < due_us:
+            self.breach(2, wish.tag, f"{schedule_id} is delivered {(due_us - begun_us) / US:.3f} s early")
+        expires_ms = wish.expires_of(schedule_id)
+        if expires_ms is not None and begun_us > expires_ms * 1000 + EXPIRY_SLACK_US:
+            self.breach(3, wish.tag, f"{schedule_id} is delivered though it had expired")
+
+    def called(self, call: Call) -> list[str]:
+        """A call has ended, of which its process knows this; its tags."""
+        if call.operation not in OPERATIONS or "DeliverFunction" not in call.process.name:
+            return []
+        wish = self._wish_of(_body(call))
+        if wish is None or _is_report(call):
+            return []
+        schedule_id = self._id(call, wish)
+        known = call.error is None and call.answer is not None and _well(call.answer)
+        for sent in wish.sends.get(schedule_id, []):
+            if sent.call is call:
+                sent.confirmed = known
+        number = max((each.get("attempt", 1) for each in self._errands(call) if each["id"] == schedule_id), default=1)
+        if number > 1 and call.begun_us + call.process.skew_us < wish.due_of(schedule_id) * 1000:
+            self.breach(2, wish.tag, f"{schedule_id} is tried early")
+        tried = self.attempts.setdefault(schedule_id, [])
+        tried.append(Attempt(call, number, _is_permanent(call)))
+        if len(tried) > _attempts_max(wish):
+            self._check_count(wish, schedule_id, tried)
+        return [wish.tag]
+
+    # ------------------------------------------------------------------------------------------------------ failures
+
+    def hears(self, body: str) -> None:
+        """A failure target."""
+        content = json.loads(body)
+        self.heard.add(content["schedule"]["id"])
+
+    def failed(self, wish: Wish, schedule_id: str, error: str) -> None:
+        """Told to the failure queue. Only when its target said no for good, or its terms are exhausted."""
+        tried = self.attempts.get(schedule_id, [])
+        if not tried:
+            self.breach(1, wish.tag, f"{schedule_id} is given up, and was never tried: {error}")
+            return
+        over_ms = wish.due_of(schedule_id) + _age_ms_max(wish) - PAUSE_S_MAX * 1000
+        if any(each.permanent for each in tried) or self._timeline.now_us // 1000 >= over_ms:
+            return
+        if max(each.number for each in tried) < _attempts_max(wish):
+            self.breach(1, wish.tag, f"{schedule_id} is given up before its terms are exhausted: {error}")
+
+    # --------------------------------------------------------------------------------------------------- at the end
+
+    def check(self, wish: Wish, troubles: list[tuple[int, int]]) -> None:
+        for schedule_id, told_us in [*wish.failed.items(), *wish.expired.items()]:
+            delivered = any(sent.at_us > told_us for sent in wish.sends.get(schedule_id, []))  # Since, by a repeat.
+            if "failure_target" in wish.request and schedule_id not in self.heard and not delivered:
+                self.breach(1, wish.tag, f"its failure target never heard that {schedule_id} failed")
+            if schedule_id in wish.failed and schedule_id not in self.names.kept:
+                self.breach(1, wish.tag, f"{schedule_id} failed, and it is not kept")
+        for schedule_id in sorted(wish.on_its_way):
+            if wish.name is None and schedule_id in self.attempts:
+                self._check_lateness(wish, schedule_id, self.attempts[schedule_id][0], troubles)
+
+    def _check_count(self, wish: Wish, schedule_id: str, tried: list[Attempt]) -> None:
+        """Once for each attempt of its terms, and again wherever a crash, an unknown outcome or SQS explains it."""
+        heralds = self.names.heralds.get(schedule_id, [])
+        receives = sum(herald.message.receives - 1 for herald in heralds if herald.message.receives > 1)
+        first = sum(not {"attempt", "retry"} & json.loads(herald.body).keys() for herald in heralds)
+        unsure = sum(not herald.confirmed for herald in heralds)
+        excused = receives + max(0, first - 1) + unsure + max(0, wish.asked - 1)
+        if len(tried) > _attempts_max(wish) * (1 + excused):
+            self.breach(7, wish.tag, f"{schedule_id} was tried {len(tried)} times")
+
+    def _check_lateness(self, wish: Wish, schedule_id: str, first: Attempt, troubles: list[tuple[int, int]]) -> None:
+        """Of the first attempt, which is not to wait for anybody else's."""
+        due_us = wish.due_of(schedule_id) * 1000
+        begun_us = first.call.begun_us + first.call.process.skew_us
+        known_us = max(wish.accepted.get(schedule_id, 0), wish.asked_us)
+        from_us = min(known_us, due_us) - (self.names.reach_s + 2 * self.interval_s) * US
+        if wish.target_host not in (None, FINE) or schedule_id not in wish.accepted:
+            return
+        if any(begin_us <= begun_us and end_us >= max(from_us, wish.asked_us) for begin_us, end_us in troubles):
+            return
+        late_s = (begun_us - max(due_us, known_us + SKEW_US_MAX)) / US
+        self.late_s_max = max(self.late_s_max, late_s)
+        busy = any(begin_us <= begun_us and end_us >= due_us for begin_us, end_us in self.names.full())
+        most_s = LATE_BUSY_S_MAX if busy else LATE_S_MAX
+        if late_s > most_s + 3 * self._storm.pace_s:
+            self.breach(3, wish.tag, f"{schedule_id} is delivered {late_s:.3f} s late, and nothing went wrong")
+
+
+def _attempts_max(wish: Wish) -> int:
+    return int(wish.request.get("retry", {}).get("attempts", ATTEMPTS_DEFAULT))
+
+
+def _age_ms_max(wish: Wish) -> int:
+    return int(wish.request.get("retry", {}).get("max_age_s", AGE_S_DEFAULT)) * 1000
+
+
+def _enveloped(wish: Wish) -> bool:
+    return isinstance(wish.target, dict) and "envelope" in wish.target
+
+
+def _address(wish: Wish) -> str:
+    return str(wish.target if isinstance(wish.target, str) else wish.target.get("arn") or wish.target["url"])
+
+
+def _value(text: str) -> Any:
+    return json.loads(text) if text.startswith(("{", "[")) else text
+
+
+def _wanted(wish: Wish) -> str:
+    """What its target is to get, by the kind of that."""
+    address, value = _address(wish), _value(wish.text)
+    if ":lambda:" in address or ":states:" in address:
+        return json.dumps(wish.text, ensure_ascii=False) if isinstance(value, str) else wish.text
+    if ":events:" in address and not isinstance(value, dict):
+        return '{"data":' + (json.dumps(value, ensure_ascii=False) if isinstance(value, str) else wish.text) + "}"
+    return wish.text
+
+
+def _body(call: Call) -> str:
+    parameters = call.parameters
+    if call.operation == "invoke":
+        payload = parameters.get("Payload", b"")
+        return str(payload.decode())
+    if call.operation == "put_events":
+        return str(parameters["Entries"][0]["Detail"])
+    field_of = {"publish": "Message", "start_execution": "input", "request": "body"}
+    return str(parameters[field_of[call.operation]])
+
+
+def _is_report(call: Call) -> bool:
+    return call.operation == "publish" and "MessageAttributes" not in call.parameters
+
+
+def _well(answer: dict[str, Any]) -> bool:
+    return not answer.get("FailedEntryCount") and answer.get("status", 200) < 300
+
+
+def _is_permanent(call: Call) -> bool:
+    if isinstance(call.error, ClientError):
+        return call.error.response["Error"]["Code"] in PERMANENT_CODES
+    return call.answer is not None and call.answer.get("status") == 404
+
+
+def _invocation(call: Call) -> Invocation | None:
+    found: Invocation | None = getattr(call.process, "invocation", None)
+    return found
