@@ -88,9 +88,10 @@ class Deliveries:
         return next((turn.wish for turn in turns if turn.id == errand["id"]), None)
 
     def _last(self, schedule_id: str, call: Call) -> Attempt | None:
-        """By the invocation that makes this call."""
+        """By the invocation that makes this call. One message that came twice may be tried twice in it, side by side,
+        and be told two things: then it is not known which of them is tried again."""
         mine = [each for each in self.attempts.get(schedule_id, []) if _invocation(each.call) is _invocation(call)]
-        return mine[-1] if mine else None
+        return mine[-1] if mine and len({each.permanent for each in mine}) == 1 else None
 
     # -------------------------------------------------------------------------------------------------------- calls
 
@@ -177,7 +178,7 @@ class Deliveries:
             self.breach(2, wish.tag, f"{schedule_id} is tried early")
         tried = self.attempts.setdefault(schedule_id, [])
         tried.append(Attempt(call, number, _is_permanent(call)))
-        if len(tried) > _attempts_max(wish):
+        if schedule_id and len(tried) > _attempts_max(wish):  # Without an envelope a function does not see which.
             self._check_count(wish, schedule_id, tried)
         return [wish.tag]
 

@@ -266,8 +266,8 @@ MUTATIONS = (
     Mutation(
         "a member that is kept, and late",
         "scheduler/registering.py",
-        "each.timer is not None][:1]",
-        "each.timer is not None][-1:]",
+        "-timer.asked))[:1]",
+        "-timer.asked))[-1:]",
         (3,),
     ),
     Mutation(

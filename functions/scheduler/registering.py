@@ -56,12 +56,13 @@ def _by_name(taken: Taken) -> list[list[Named]]:
 
 
 def _timers(taken: Taken) -> list[Timer]:
-    """One for each name. Where a later member of the batch kept an earlier one, that one's own: a second timer would
-    make it late."""
+    """One for each name: of those that were set for what stands now, the first to wake. A second one, such as a member
+    that was kept has, would be late; and under a token an earlier call may have left what stands again now."""
     found: list[Timer] = []
     for group in _by_name(taken):
         standing_id = group[-1].schedule.id
-        found += [each.timer for each in group if each.schedule.id == standing_id and each.timer is not None][:1]
+        own = [each.timer for each in group if each.schedule.id == standing_id and each.timer is not None]
+        found += sorted(own, key=lambda timer: (timer.due_ms, -timer.asked))[:1]
     return found
 
 
@@ -75,16 +76,16 @@ def fail_together(taken: Taken, failures: Failures) -> None:
 
 
 def remove_old_timers(taken: Taken, failures: Failures, desk: Desk, patience: Patience) -> None:
-    """Of what was replaced, once the new one has its timer."""
+    """Of what was replaced, once the new one has its timer. Not of what a later member of the batch put there again."""
+    standing = {group[-1].schedule.id for group in _by_name(taken)}
 
     def remove(timer: Timer) -> None:
         if not patience.over():
             naming.remove(timer, desk.table)
 
-    replaced = [
-        each for each in taken.named.values() if each.old_timer is not None and each.schedule.id not in failures
-    ]
-    old_timers = [each.old_timer for each in replaced if each.old_timer is not None]
+    replaced = [each for each in taken.named.values() if each.schedule.id not in failures]
+    olds = [each.old_timer for each in replaced if each.old_timer is not None]
+    old_timers = [timer for timer in olds if timer.id not in standing]
     if len(old_timers) > 1:
         desk.crew.run(remove, old_timers)
     elif old_timers:

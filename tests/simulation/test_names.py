@@ -220,3 +220,14 @@ def test_what_is_cancelled_moved_and_fired_by_its_name_does_as_it_is_told(stack)
     with pytest.raises(Refused) as refusal:
         stack.manage("get", name="never there")
     assert "InvalidRequest" == refusal.value.kind
+
+
+def test_a_batch_that_puts_a_name_where_it_was_keeps_its_timer(stack):
+    """Under its token the same batch makes the same ids: what its first member replaces, its last puts there again."""
+    far = [named("a", if_exists="keep"), named("b"), named("c", if_exists="keep"), named("d")]
+    members = [{**each, "timestamp": stack.now + 4000 + place} for place, each in enumerate(far)]
+    batch = {"schedules": [{k: v for k, v in each.items() if k != "delay"} for each in members], "token": "t"}
+    first, second = stack.schedule(batch), stack.schedule(batch)
+    assert first["results"][-1]["id"] == second["results"][-1]["id"]
+    stack.advance(hours=3)
+    assert ["d"] == [each.data for each in stack.released()]

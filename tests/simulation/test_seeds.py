@@ -24,6 +24,7 @@ REGRESSIONS = {
     1_004_300: "a bundle sent in part and written back was no progress, and its feed waited for Lambda's retry",
     4: "what the output queue refused for its content was sent to it once a minute for ever, under a name",
     101: "of a batch under one name the earlier members were accepted, though the timer of the last could not be set",
+    2_003_155: "a batch sent again under its token removed the timer of what it had put under a name once more",
     23: "a member of a batch that was kept came out 20 s late, by its second timer",
 }
 """Seeds that showed a fault in our code once, with what it was. A changed workload gives them another run: the fault
