@@ -169,8 +169,8 @@ class Database:
     def query(self, request: Request) -> bytes:
         names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
         partition, low, high = _range(request["KeyConditionExpression"], names, values)
-        if set(request) & {"FilterExpression", "ProjectionExpression", "ScanIndexForward", "IndexName", "Select"}:
-            raise Refusal("ValidationException", "the stand-in queries whole items, forwards")
+        if set(request) & {"ScanIndexForward", "IndexName", "Select"}:
+            raise Refusal("ValidationException", "the stand-in queries forwards")
         after = request.get("ExclusiveStartKey")
         limit = request.get("Limit", PAGE_BYTES_MAX)
         found: list[bytes] = []
@@ -187,9 +187,10 @@ class Database:
         self._read(found_bytes, request)
         self._counted["items_read"] += len(found)
         more = f',"LastEvaluatedKey":{_compact(_as_key(partition, last))}' if last else ""
+        kept = found if set(request).isdisjoint(NARROWING) else _narrowed(found, request)
         return b'{"Count":%d,"Items":[%s]%s,"ScannedCount":%d}' % (
-            len(found),
-            b",".join(found),
+            len(kept),
+            b",".join(kept),
             more.encode(),
             len(found),
         )
@@ -344,7 +345,21 @@ _DIGESTS = ",".join(
     ]
 )
 """Nobody checks them, and they are as long as real ones."""
+NARROWING = {"FilterExpression", "ProjectionExpression"}
 _BETWEEN = re.compile(r"\s*(#\w+) = (:\w+) AND (#\w+) BETWEEN (:\w+) AND (:\w+)\s*")
+
+
+def _narrowed(found: list[bytes], request: Request) -> list[bytes]:
+    """What a filter keeps, and of that what a projection shows. All that was looked at is read and billed."""
+    items: list[Item] = [json.loads(stored) for stored in found]
+    if "FilterExpression" in request:
+        items = [item for item in items if _expression(request, "FilterExpression").holds(item)]
+    if "ProjectionExpression" in request:
+        shown = [
+            request["ExpressionAttributeNames"][word.strip()] for word in request["ProjectionExpression"].split(",")
+        ]
+        items = [{name: item[name] for name in shown if name in item} for item in items]
+    return [_compact(item).encode() for item in items]
 
 
 def _range(expression: str, names: dict[str, str], values: Item) -> tuple[str, str, str]:

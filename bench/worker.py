@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 import urllib.request
+from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,51 @@ def invoke(trial: Trial) -> Outcome:
     return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s}
 
 
+def look(trial: Trial) -> Outcome:
+    """List one hour of it page by page, or count all of it; how much of the answer is wrong."""
+    handler, watch, answers = handler_of("manage", 0), Stopwatch(), []
+    request = dict(trial["request"])
+    for _ in range(INVOCATIONS_MAX):
+        answers.append(watch(handler, request, Context(SCHEDULE_TIMEOUT_S)))
+        request["next"] = answers[-1]["next"]
+        if request["next"] is None:
+            break
+    dues_ms = [
+        trial["first_due_s"] * 1000 + index * trial["spread_s"] * 1000 // trial["count"]
+        for index in range(trial["count"])
+    ]
+    from_ms, to_ms = trial["request"]["from"] * 1000, trial["request"]["to"] * 1000
+    wanted_ms = [due_ms for due_ms in dues_ms if from_ms <= due_ms < to_ms]
+    wrong = _wrongly_listed(answers, wanted_ms) if "limit" in request else _wrongly_counted(answers, wanted_ms)
+    return {
+        "cpu_s": watch.cpu_s,
+        "wall_s": watch.wall_s,
+        "pages": len(answers),
+        "found": len(wanted_ms),
+        "wrong": wrong,
+    }
+
+
+def _wrongly_listed(answers: list[dict[str, Any]], wanted_ms: list[int]) -> int:
+    """In the order of time, nothing left out and nothing twice."""
+    listed = [round(each["timestamp"] * 1000) for answer in answers for each in answer["schedules"]]
+    differing = sum(one != other for one, other in zip(listed, wanted_ms, strict=False))
+    return abs(len(listed) - len(wanted_ms)) + int(differing)
+
+
+def _wrongly_counted(answers: list[dict[str, Any]], wanted_ms: list[int]) -> int:
+    """Over all pages, bucket by bucket."""
+    counted: dict[float, int] = {}
+    for answer in answers:
+        for bucket in answer["buckets"]:
+            counted[bucket["timestamp"]] = counted.get(bucket["timestamp"], 0) + bucket["count"]
+    starts = sorted(counted)
+    wanted = dict.fromkeys(starts, 0)
+    for due_ms in wanted_ms:
+        wanted[starts[bisect_right(starts, due_ms / 1000) - 1]] += 1
+    return sum(counted[start] != wanted[start] for start in starts)
+
+
 def start(trial: Trial) -> Outcome:
     """A cold start: import, and clients made. The reference imports boto3 and makes the same clients."""
     watch = Stopwatch()
@@ -226,7 +272,7 @@ def memory_bytes_max() -> int:
 
 
 TRIALS: dict[str, Callable[[Trial], Any]] = {
-    each.__name__: each for each in (feed, schedule_singly, schedule_batches, fill, invoke, start, clients)
+    each.__name__: each for each in (feed, schedule_singly, schedule_batches, fill, invoke, look, start, clients)
 }
 
 

@@ -41,13 +41,13 @@ def delete(services, *items):
     return ask(services, "batch_write_item", RequestItems={"table": writes})
 
 
-def query(services, partition="0", low="", high="~", **more):
+def query(services, partition="0", low="", high="~", names=(), **more):
     return ask(
         services,
         "query",
         TableName="table",
         KeyConditionExpression="#partition = :partition AND #sort BETWEEN :from AND :to",
-        ExpressionAttributeNames={"#partition": "partition", "#sort": "sort"},
+        ExpressionAttributeNames={"#partition": "partition", "#sort": "sort", **{f"#{name}": name for name in names}},
         ExpressionAttributeValues={":partition": {"S": partition}, ":from": {"S": low}, ":to": {"S": high}},
         ConsistentRead=True,
         **more,
@@ -104,6 +104,19 @@ def test_a_query_pages_by_its_limit_and_goes_on_behind_its_last_key():
         start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
     assert list("abcde") == tails
     assert 3 == services.counted["calls_query"]
+
+
+def test_what_a_filter_leaves_out_and_a_projection_does_not_show_is_read_all_the_same():
+    """As DynamoDB bills it."""
+    services = Services()
+    put(services, *[item(tail) for tail in "abc"])
+    whole = query(services)[1]
+    read_units = services.counted["read_units"]
+    none = query(services, names=["bundle"], FilterExpression="attribute_exists(#bundle)")[1]
+    assert ([], 0, 3) == (none["Items"], none["Count"], none["ScannedCount"])
+    shown = query(services, names=["bundle"], ProjectionExpression="#sort, #bundle")[1]
+    assert [{"sort": each["sort"]} for each in whole["Items"]] == shown["Items"]
+    assert 3 * read_units == services.counted["read_units"]
 
 
 def test_a_page_ends_at_a_mebibyte():
