@@ -10,10 +10,11 @@ from pathlib import Path
 
 from bench import report, trials
 from bench.deliveries import deliveries
+from bench.managing import manage
 from bench.processes import Laboratory
 from bench.trials import QUICK, Figure, Size
 
-SECTIONS = {**trials.SECTIONS, "deliveries": deliveries}
+SECTIONS = {**trials.SECTIONS, "manage": manage, "deliveries": deliveries}
 RESULTS = Path(__file__).parent / "results"
 
 

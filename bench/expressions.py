@@ -29,6 +29,7 @@ class Expression:
         self._at = 0
 
     def holds(self, item: Item) -> bool:
+        self._at = 0
         result = self._any(item)
         if self._at != len(self._tokens):
             raise ValueError(f"not understood: {self._next()}")

@@ -23,6 +23,8 @@ WRITE_UNIT_BYTES = 1_024
 READ_UNIT_BYTES = 4_096
 PAGE_BYTES_MAX = 1_048_576
 BATCH_WRITES_MAX = 25
+BATCH_READS_MAX = 100
+BATCH_READ_BYTES_MAX = 16_777_216
 ITEM_BYTES_MAX = 409_600
 WRITE_UNITS_PER_S = 1_000
 """What one partition key takes."""
@@ -142,9 +144,10 @@ class Database:
     def put_item(self, request: Request) -> str:
         key = _key(request["Item"])
         self._check(request, key)
+        old = self._item(key) if request.get("ReturnValues") == "ALL_OLD" else None
         if not self._write({"PutRequest": {"Item": request["Item"]}}, key):
             raise self._exceeded()
-        return "{}"
+        return _compact({"Attributes": old}) if old is not None else "{}"
 
     def delete_item(self, request: Request) -> str:
         key = _key(request["Key"])
@@ -166,11 +169,32 @@ class Database:
         self._read(stored[1] if stored else 0, request)
         return '{"Item":' + stored[0].decode() + "}" if stored else "{}"
 
+    def batch_get_item(self, request: Request) -> str:
+        """Each item by itself counts, as much as of it is asked for, and so does each that is not there."""
+        ((table, wanted),) = request["RequestItems"].items()
+        keys = [_key(key) for key in wanted["Keys"]]
+        if not 1 <= len(keys) <= BATCH_READS_MAX or len(set(keys)) != len(keys):
+            raise Refusal("ValidationException", "1 to 100 different keys are wanted")
+        found: list[bytes] = []
+        found_bytes, done = 0, 0
+        for partition, sort in keys:
+            stored, size_bytes = self._partition(partition).items.get(sort, (b"", 0))
+            if found_bytes + size_bytes > BATCH_READ_BYTES_MAX:
+                break
+            self._read(size_bytes, wanted)
+            found_bytes, done = found_bytes + size_bytes, done + 1
+            if stored:
+                found.append(stored)
+        self._counted["items_read"] += len(found)
+        items = b",".join(_shown(found, wanted)).decode()
+        left = {table: {**wanted, "Keys": wanted["Keys"][done:]}} if done < len(keys) else {}
+        return f'{{"Responses":{{{_compact(table)}:[{items}]}},"UnprocessedKeys":{_compact(left)}}}'
+
     def query(self, request: Request) -> bytes:
         names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
         partition, low, high = _range(request["KeyConditionExpression"], names, values)
-        if set(request) & {"ScanIndexForward", "IndexName", "Select"}:
-            raise Refusal("ValidationException", "the stand-in queries forwards")
+        if request.keys() & {"ScanIndexForward", "IndexName", "Select"}:
+            raise Refusal("ValidationException", "the stand-in queries the table, forwards")
         after = request.get("ExclusiveStartKey")
         limit = request.get("Limit", PAGE_BYTES_MAX)
         found: list[bytes] = []
@@ -187,10 +211,10 @@ class Database:
         self._read(found_bytes, request)
         self._counted["items_read"] += len(found)
         more = f',"LastEvaluatedKey":{_compact(_as_key(partition, last))}' if last else ""
-        kept = found if set(request).isdisjoint(NARROWING) else _narrowed(found, request)
+        shown = _shown(found, request)
         return b'{"Count":%d,"Items":[%s]%s,"ScannedCount":%d}' % (
-            len(kept),
-            b",".join(kept),
+            len(shown),
+            b",".join(shown),
             more.encode(),
             len(found),
         )
@@ -252,11 +276,13 @@ class Database:
 
 
 class Queue:
-    """Any queue: messages are counted, and forgotten but for their ids."""
+    """Any queue: messages are counted, and forgotten but for their ids; what has no attributes, which is how the
+    delivery queue is written to, waits until somebody takes it."""
 
     def __init__(self, counted: Counted) -> None:
         self._counted = counted
         self.ids: set[str] = set()
+        self.bare: list[str] = []
 
     def send_message(self, request: Request) -> str:
         self._accept([request])
@@ -276,7 +302,10 @@ class Queue:
         for entry in entries:
             if not 0 <= entry.get("DelaySeconds", 0) <= DELAY_S_MAX:
                 raise Refusal("InvalidParameterValue", "DelaySeconds is out of range")
-            self.ids.add(entry["MessageAttributes"]["id"]["StringValue"])
+            if "MessageAttributes" in entry:
+                self.ids.add(entry["MessageAttributes"]["id"]["StringValue"])
+            else:
+                self.bare.append(entry["MessageBody"])
         self._counted["messages"] += len(entries)
         self._counted["sqs_requests"] += _started(sent_bytes, REQUEST_BYTES)
 
@@ -300,6 +329,7 @@ class Services:
             self.database.delete_item,
             self.database.update_item,
             self.database.get_item,
+            self.database.batch_get_item,
             self.database.query,
             self.queue.send_message,
             self.queue.send_message_batch,
@@ -345,21 +375,7 @@ _DIGESTS = ",".join(
     ]
 )
 """Nobody checks them, and they are as long as real ones."""
-NARROWING = {"FilterExpression", "ProjectionExpression"}
 _BETWEEN = re.compile(r"\s*(#\w+) = (:\w+) AND (#\w+) BETWEEN (:\w+) AND (:\w+)\s*")
-
-
-def _narrowed(found: list[bytes], request: Request) -> list[bytes]:
-    """What a filter keeps, and of that what a projection shows. All that was looked at is read and billed."""
-    items: list[Item] = [json.loads(stored) for stored in found]
-    if "FilterExpression" in request:
-        items = [item for item in items if _expression(request, "FilterExpression").holds(item)]
-    if "ProjectionExpression" in request:
-        shown = [
-            request["ExpressionAttributeNames"][word.strip()] for word in request["ProjectionExpression"].split(",")
-        ]
-        items = [{name: item[name] for name in shown if name in item} for item in items]
-    return [_compact(item).encode() for item in items]
 
 
 def _range(expression: str, names: dict[str, str], values: Item) -> tuple[str, str, str]:
@@ -372,6 +388,21 @@ def _range(expression: str, names: dict[str, str], values: Item) -> tuple[str, s
 def _expression(request: Request, parameter: str) -> Expression:
     names, values = request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {})
     return Expression(request[parameter], names, values)
+
+
+def _shown(found: list[bytes], request: Request) -> list[bytes]:
+    """What is handed out of what was read, and billed, in full."""
+    if not request.keys() & {"FilterExpression", "ProjectionExpression"}:
+        return found
+    items: list[Item] = [json.loads(stored) for stored in found]
+    if "FilterExpression" in request:
+        wanted = _expression(request, "FilterExpression")
+        items = [item for item in items if wanted.holds(item)]
+    if "ProjectionExpression" in request:
+        names = request["ExpressionAttributeNames"]
+        kept = [names[word.strip()] for word in request["ProjectionExpression"].split(",")]
+        items = [{name: item[name] for name in kept if name in item} for item in items]
+    return [_compact(item).encode() for item in items]
 
 
 def _written(write: Request) -> Item:
@@ -408,7 +439,7 @@ def _value_bytes(value: dict[str, str]) -> int:
 def _message_bytes(entry: Request) -> int:
     attributes_bytes = sum(
         len(name) + len(value["DataType"]) + len(value["StringValue"])
-        for name, value in entry["MessageAttributes"].items()
+        for name, value in entry.get("MessageAttributes", {}).items()
     )
     body = entry["MessageBody"]
     return attributes_bytes + (len(body) if body.isascii() else len(body.encode()))

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from bench.services import Services
+from bench.services import Item, Services
 
 DYNAMODB_S = 0.004
 SQS_S = 0.008
@@ -39,6 +39,7 @@ class Standin:
         orders: dict[str, Callable[..., object]] = {
             "reset": self._reset,
             "preload": self._preload,
+            "lay": self._lay,
             "throttle": self.services.database.throttle,
             "figures": self.services.figures,
             "invoked": self.services.taken,
@@ -59,6 +60,11 @@ class Standin:
                 "sort": {"S": f"{due_ms:015d}#{index:016x}"},
                 "data": {"S": f"{index:0{DATA_CHARACTERS}d}"},
             }
+            self.services.database.preload(item)
+
+    def _lay(self, items: list[Item]) -> None:
+        """These very items, by nobody."""
+        for item in items:
             self.services.database.preload(item)
 
     def _waiting(self, partitions: list[str], before_s: float) -> int:

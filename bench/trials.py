@@ -26,7 +26,6 @@ BUNDLES_AHEAD_S = 2_000
 FED_BEFORE_S = 400
 BATCH = 1_000
 IDLE_DUE_S = 365 * 86_400
-MONTH_S, MONTH_PARTITIONS, MONTH_BUCKETS = 30 * 86_400, 8, 720
 
 Outcome = dict[str, float]
 
@@ -48,9 +47,10 @@ class Size:
     letters: int = 1_000
     burst: int = 500
     month: int = 100_000
+    named: int = 10_000
 
 
-QUICK = Size((2_000, 4_000), (500, 1_000, 2_000), (1, 4), 2_000, 5_000, 50, 1, 1, 1, 1_000, 40, 50, 2_000)
+QUICK = Size((2_000, 4_000), (500, 1_000, 2_000), (1, 4), 2_000, 5_000, 50, 1, 1, 1, 1_000, 40, 50, 5_000, 200)
 
 
 @dataclass(frozen=True)
@@ -392,36 +392,10 @@ def _limit_figures(name: str, outcome: Outcome) -> Iterator[Figure]:
     yield Figure(section, f"{name}: CPU", "s", outcome["cpu_s"])
 
 
-def managing(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
-    """A month of schedules in eight partitions: one hour listed, and all of it counted."""
-    first_due_s = (int(time.time()) // 3600 + 48) * 3600
-    hour = {"from": first_due_s + MONTH_S // 2, "to": first_due_s + MONTH_S // 2 + 3600}
-    month = {"from": first_due_s, "to": first_due_s + MONTH_S, "bucket": MONTH_S // MONTH_BUCKETS}
-    for name, request in (
-        ("list of an hour, 100 a page", {"operation": "list", "limit": 100, **hour}),
-        ("list of an hour, 1,000 a page", {"operation": "list", "limit": 1_000, **hour}),
-        (f"forecast of the month in {MONTH_BUCKETS} buckets", {"operation": "forecast", **month}),
-    ):
-        tell(f"manage: {name}")
-        laboratory.control("reset")
-        spread = {"first_due_s": first_due_s, "spread_s": MONTH_S, "count": size.month}
-        laboratory.control("preload", partitions=MONTH_PARTITIONS, **spread)
-        outcome = laboratory.run(trial="look", request=request, partition_count=MONTH_PARTITIONS, **spread)
-        outcome |= laboratory.control("figures")
-        section = f"Managing: {size.month:,} schedules over a month in {MONTH_PARTITIONS} partitions"
-        yield Figure(section, f"{name}: found", "", outcome["found"])
-        yield Figure(section, f"{name}: wrong", "", outcome["wrong"], wanted=at_most(0, of_ratio=False))
-        yield Figure(section, f"{name}: pages", "", outcome["pages"])
-        yield Figure(section, f"{name}: AWS calls", "", outcome["calls"])
-        yield Figure(section, f"{name}: items read", "", outcome["items_read"])
-        yield Figure(section, f"{name}: wall", "s", outcome["wall_s"])
-
-
 SECTIONS: dict[str, Callable[[Laboratory, Size], Iterator[Figure]]] = {
     "feed": feeds,
     "schedule": schedules,
     "start": starts,
     "growth": growth,
     "limits": limits,
-    "manage": managing,
 }

@@ -6,6 +6,7 @@ stand-in for nothing while time is taken, and prints as the functions do.
 
 from __future__ import annotations
 
+import base64
 import importlib
 import json
 import os
@@ -13,7 +14,6 @@ import resource
 import sys
 import time
 import urllib.request
-from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,13 @@ from typing import Any
 REACH_S = 900
 FEED_TIMEOUT_S = 20
 SCHEDULE_TIMEOUT_S = 30
+MANAGE_TIMEOUT_S = 30
 INVOCATIONS_MAX = 300
 """Of one trial: a feed that does not come to an end is told of, not waited for."""
 WARM_CALLS = 30
+PAGES_MAX = 1_000
+ITEMS_LAID = 2_000
+"""In one request to the stand-in."""
 LINE_UP_S_MAX = 60
 
 Trial = dict[str, Any]
@@ -184,49 +188,49 @@ def invoke(trial: Trial) -> Outcome:
     return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s}
 
 
-def look(trial: Trial) -> Outcome:
-    """List one hour of it page by page, or count all of it; how much of the answer is wrong."""
-    handler, watch, answers = handler_of("manage", 0), Stopwatch(), []
-    request = dict(trial["request"])
-    for _ in range(INVOCATIONS_MAX):
-        answers.append(watch(handler, request, Context(SCHEDULE_TIMEOUT_S)))
-        request["next"] = answers[-1]["next"]
-        if request["next"] is None:
-            break
-    dues_ms = [
-        trial["first_due_s"] * 1000 + index * trial["spread_s"] * 1000 // trial["count"]
-        for index in range(trial["count"])
-    ]
-    from_ms, to_ms = trial["request"]["from"] * 1000, trial["request"]["to"] * 1000
-    wanted_ms = [due_ms for due_ms in dues_ms if from_ms <= due_ms < to_ms]
-    wrong = _wrongly_listed(answers, wanted_ms) if "limit" in request else _wrongly_counted(answers, wanted_ms)
-    return {
-        "cpu_s": watch.cpu_s,
-        "wall_s": watch.wall_s,
-        "pages": len(answers),
-        "found": len(wanted_ms),
-        "wrong": wrong,
-    }
+def lay_month(trial: Trial) -> dict[str, Any]:
+    """Lay a month of schedules into the table; their moments and ids, in order."""
+    from bench.month import month  # noqa: PLC0415 - It takes the functions' own packing, and time.
+
+    laid = month(trial["count"], trial["partition_count"], trial["first_ms"], trial["hours"])
+    wired = [{name: _wired(value) for name, value in item.items()} for item in laid.items]
+    for begin in range(0, len(wired), ITEMS_LAID):
+        control("lay", items=wired[begin : begin + ITEMS_LAID])
+    return {"items": len(wired), "schedules": [(each.due_ms, each.id) for each in laid.schedules]}
 
 
-def _wrongly_listed(answers: list[dict[str, Any]], wanted_ms: list[int]) -> int:
-    """In the order of time, nothing left out and nothing twice."""
-    listed = [round(each["timestamp"] * 1000) for answer in answers for each in answer["schedules"]]
-    differing = sum(one != other for one, other in zip(listed, wanted_ms, strict=False))
-    return abs(len(listed) - len(wanted_ms)) + int(differing)
+def _wired(value: dict[str, Any]) -> dict[str, Any]:
+    """As boto3 sends it."""
+    return {"B": base64.b64encode(value["B"]).decode()} if "B" in value else value
 
 
-def _wrongly_counted(answers: list[dict[str, Any]], wanted_ms: list[int]) -> int:
-    """Over all pages, bucket by bucket."""
-    counted: dict[float, int] = {}
-    for answer in answers:
-        for bucket in answer["buckets"]:
-            counted[bucket["timestamp"]] = counted.get(bucket["timestamp"], 0) + bucket["count"]
-    starts = sorted(counted)
-    wanted = dict.fromkeys(starts, 0)
-    for due_ms in wanted_ms:
-        wanted[starts[bisect_right(starts, due_ms / 1000) - 1]] += 1
-    return sum(counted[start] != wanted[start] for start in starts)
+def manage(trial: Trial) -> dict[str, Any]:
+    """Ask each of `events` to its last page, in one warm environment: what was answered, and what each took."""
+    handler, found = handler_of("manage", 0), []
+    handler({"operation": "list", "limit": 1}, Context(MANAGE_TIMEOUT_S))  # It opens the connections.
+    for event in trial["events"]:
+        watch, before = Stopwatch(), control("figures")
+        answers = _pages(event, handler, watch)
+        took = {name: value - before.get(name, 0) for name, value in control("figures").items()}
+        found.append({**took, "cpu_s": watch.cpu_s, "wall_s": watch.wall_s, "answers": answers})
+    return {"asked": found}
+
+
+def _pages(event: dict[str, Any], handler: Callable[[Any, Any], Any], watch: Stopwatch) -> list[Any]:
+    answers = [watch(handler, event, Context(MANAGE_TIMEOUT_S))]
+    while answers[-1]["next"] is not None:
+        if len(answers) == PAGES_MAX:
+            raise RuntimeError(f"not at an end after {PAGES_MAX} pages: {event}")
+        event = {**event, "next": answers[-1]["next"]}
+        answers.append(watch(handler, event, Context(MANAGE_TIMEOUT_S)))
+    return answers
+
+
+def lives(trial: Trial) -> dict[str, Any]:
+    """Whole lives, without HTTP: nothing is timed here, only counted."""
+    from bench import lives as bench_lives  # noqa: PLC0415 - It takes the place of the world.
+
+    return bench_lives.lives(trial["count"])
 
 
 def start(trial: Trial) -> Outcome:
@@ -272,7 +276,8 @@ def memory_bytes_max() -> int:
 
 
 TRIALS: dict[str, Callable[[Trial], Any]] = {
-    each.__name__: each for each in (feed, schedule_singly, schedule_batches, fill, invoke, look, start, clients)
+    each.__name__: each
+    for each in (feed, schedule_singly, schedule_batches, fill, invoke, lay_month, manage, lives, start, clients)
 }
 
 

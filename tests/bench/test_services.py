@@ -41,14 +41,19 @@ def delete(services, *items):
     return ask(services, "batch_write_item", RequestItems={"table": writes})
 
 
-def query(services, partition="0", low="", high="~", names=(), **more):
+def query(services, partition="0", low="", high="~", names=None, values=None, **more):
     return ask(
         services,
         "query",
         TableName="table",
         KeyConditionExpression="#partition = :partition AND #sort BETWEEN :from AND :to",
-        ExpressionAttributeNames={"#partition": "partition", "#sort": "sort", **{f"#{name}": name for name in names}},
-        ExpressionAttributeValues={":partition": {"S": partition}, ":from": {"S": low}, ":to": {"S": high}},
+        ExpressionAttributeNames={"#partition": "partition", "#sort": "sort", **(names or {})},
+        ExpressionAttributeValues={
+            ":partition": {"S": partition},
+            ":from": {"S": low},
+            ":to": {"S": high},
+            **(values or {}),
+        },
         ConsistentRead=True,
         **more,
     )
@@ -106,19 +111,6 @@ def test_a_query_pages_by_its_limit_and_goes_on_behind_its_last_key():
     assert 3 == services.counted["calls_query"]
 
 
-def test_what_a_filter_leaves_out_and_a_projection_does_not_show_is_read_all_the_same():
-    """As DynamoDB bills it."""
-    services = Services()
-    put(services, *[item(tail) for tail in "abc"])
-    whole = query(services)[1]
-    read_units = services.counted["read_units"]
-    none = query(services, names=["bundle"], FilterExpression="attribute_exists(#bundle)")[1]
-    assert ([], 0, 3) == (none["Items"], none["Count"], none["ScannedCount"])
-    shown = query(services, names=["bundle"], ProjectionExpression="#sort, #bundle")[1]
-    assert [{"sort": each["sort"]} for each in whole["Items"]] == shown["Items"]
-    assert 3 * read_units == services.counted["read_units"]
-
-
 def test_a_page_ends_at_a_mebibyte():
     """Of items as DynamoDB counts them."""
     services = Services()
@@ -138,6 +130,87 @@ def test_a_query_has_both_its_bounds_in_it_and_none_of_what_was_deleted():
     put(services, item("c", "again"))
     found = query(services, low=f"{DUE}#b", high=f"{DUE}#d")[1]["Items"]
     assert [("c", "again"), ("d", "x")] == [(each["sort"]["S"][-1], each["data"]["S"]) for each in found]
+
+
+def test_what_is_filtered_out_is_not_handed_out_and_is_billed():
+    """A page and its limit count what is looked at."""
+    services = Services()
+    put(services, *[item(tail, "x" * 3_000) for tail in "abcd"], {**item("e"), "bundle": {"B": "AAAA"}})
+    filtered = {"FilterExpression": "attribute_exists(#bundle)", "names": {"#bundle": "bundle"}}
+    answer = query(services, **filtered)[1]
+    assert (["e"], 1, 5) == (
+        [each["sort"]["S"][-1] for each in answer["Items"]],
+        answer["Count"],
+        answer["ScannedCount"],
+    )
+    assert (3, 5) == (services.counted["read_units"], services.counted["items_read"])
+    answer = query(services, **filtered, Limit=2)[1]
+    assert ([], 2, "b") == (answer["Items"], answer["ScannedCount"], answer["LastEvaluatedKey"]["sort"]["S"][-1])
+
+
+def test_a_projection_hands_out_the_named_attributes_and_is_billed_for_all():
+    """Those that an item has."""
+    services = Services()
+    put(services, item("a", "x" * 9_000), {**item("b"), "name": {"S": "n"}})
+    answer = query(services, ProjectionExpression="#sort, #name", names={"#name": "name"})[1]
+    assert [{"sort": item("a")["sort"]}, {"sort": item("b")["sort"], "name": {"S": "n"}}] == answer["Items"]
+    assert 3 == services.counted["read_units"]
+
+
+def test_a_filter_compares_numbers_as_numbers():
+    """And takes a projection beside it."""
+    services = Services()
+    put(services, *[{**item(tail), "due": {"N": due}} for tail, due in (("a", "9"), ("b", "10"), ("c", "20"))])
+    answer = query(
+        services,
+        FilterExpression="#due >= :low AND #due < :high",
+        ProjectionExpression="#due",
+        names={"#due": "due"},
+        values={":low": {"N": "10"}, ":high": {"N": "20"}},
+    )[1]
+    assert [{"due": {"N": "10"}}] == answer["Items"]
+
+
+def get_batch(services, *tails, **more):
+    keys = [{name: item(tail)[name] for name in ("partition", "sort")} for tail in tails]
+    return ask(services, "batch_get_item", RequestItems={"table": {"Keys": keys, "ConsistentRead": True, **more}})
+
+
+def test_a_batch_of_reads_is_billed_item_by_item():
+    """Each by its started four kilobytes, however little of it is asked for, and one unit for what is not there."""
+    services = Services()
+    put(services, item("a"), item("b", "x" * 5_000))
+    projected = {"ProjectionExpression": "#sort", "ExpressionAttributeNames": {"#sort": "sort"}}
+    _, answer = get_batch(services, "a", "b", "none", **projected)
+    assert [{"sort": item(tail)["sort"]} for tail in "ab"] == answer["Responses"]["table"]
+    assert {} == answer["UnprocessedKeys"]
+    assert 4 == services.counted["read_units"]
+
+
+def test_a_batch_of_reads_ends_at_sixteen_mebibytes():
+    """The rest comes back to be asked for again."""
+    services = Services()
+    tails = [f"{number:02d}" for number in range(43)]
+    for tail in tails:
+        put(services, item(tail, "x" * 400_000))
+    _, answer = get_batch(services, *tails)
+    assert 41 == len(answer["Responses"]["table"])
+    left = answer["UnprocessedKeys"]["table"]
+    assert (["41", "42"], True) == ([key["sort"]["S"][-2:] for key in left["Keys"]], left["ConsistentRead"])
+
+
+@pytest.mark.parametrize("tails", [[], ["a", "a"], [str(number) for number in range(101)]])
+def test_a_batch_of_reads_takes_a_hundred_different_keys(tails):
+    """And no fewer than one."""
+    assert 400 == get_batch(Services(), *tails)[0]
+
+
+def test_a_put_hands_back_what_stood_there_where_that_is_asked_for():
+    """Nothing, where nothing did."""
+    services = Services()
+    assert {} == ask(services, "put_item", TableName="table", Item=item("a"), ReturnValues="ALL_OLD")[1]
+    answer = ask(services, "put_item", TableName="table", Item=item("a", "y"), ReturnValues="ALL_OLD")[1]
+    assert {"Attributes": item("a")} == answer
 
 
 def test_a_throttled_partition_takes_a_thousand_units_a_second(clock):
@@ -209,6 +282,14 @@ def test_messages_are_counted_by_schedule_and_billed_by_64_kibibytes():
     assert (16, 11, 4, 3) == tuple(figures[name] for name in ("messages", "ids", "sqs_requests", "calls"))
 
 
+def test_a_message_without_attributes_waits_to_be_taken():
+    """As those of the delivery queue, which are counted like any other."""
+    services = Services()
+    ask(services, "send_message_batch", QueueUrl="delivery", Entries=[{"Id": "0", "MessageBody": "x"}])
+    assert (["x"], 1) == (services.queue.bare, services.counted["messages"])
+    assert 0 == services.figures()["ids"]
+
+
 @pytest.mark.parametrize(
     "entries", [[message(index) for index in range(11)], [message(0, DelaySeconds=901)], [message(0, "x" * 2**20)]]
 )
@@ -224,4 +305,7 @@ def test_what_is_not_known_is_refused():
     services = Services()
     put(services, item("a"))
     assert 400 == query(services, FilterExpression="#data = :data")[0]
+    assert 400 == query(services, FilterExpression="size(#sort) > :from")[0]
+    assert 400 == query(services, ProjectionExpression="#data")[0]
+    assert 400 == query(services, ScanIndexForward=False)[0]
     assert 400 == ask(services, "scan", TableName="table")[0]

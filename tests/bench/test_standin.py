@@ -109,6 +109,33 @@ def test_what_was_scheduled_in_batches_is_fed_by_a_clock_that_is_ahead(laborator
     assert 40 == laboratory.control("figures")["ids"]
 
 
+def test_what_is_laid_of_a_month_is_listed_hour_by_hour(laboratory):
+    """Alone and in bundles, by the ids under which it was laid."""
+    first_s = int(time.time()) // 3_600 * 3_600 + 86_400
+    month = {"count": 600, "partition_count": 2, "first_ms": first_s * 1000, "hours": 24}
+    laid = laboratory.run(trial="lay_month", **month)
+    assert 600 == len(laid["schedules"])
+    assert 300 < laid["items"] < 350
+    assert {"ids": 0} == laboratory.control("figures")
+    end_s = first_s + 20 * 3_600
+    event = {"operation": "list", "from": first_s, "to": end_s, "limit": 100}
+    (asked,) = laboratory.run(trial="manage", events=[event], partition_count=2)["asked"]
+    ids = [schedule["id"] for answer in asked["answers"] for schedule in answer["schedules"]]
+    assert [each_id for due_ms, each_id in laid["schedules"] if first_s * 1000 <= due_ms < end_s * 1000] == ids
+    assert len(asked["answers"]) > 1
+    assert asked["calls_query"] > 2
+
+
+def test_a_schedule_without_a_name_takes_what_it_took_before_there_were_names(laboratory):
+    """Calls and units of a thousand far ones, requested one by one; and what a name adds to each."""
+    lives = laboratory.run(trial="lives", count=1_000)
+    before = {"calls": 1_159, "sqs_requests": 101, "write_units": 2_009, "read_units": 42}
+    assert before == {name: round(lives["unnamed"][name] * 1_000) for name in before}
+    assert 0 == lives["unnamed"].get("calls_get_item", 0)
+    more = {name: round(lives["named"][name] - lives["unnamed"][name], 1) for name in before}
+    assert {"calls": 4, "sqs_requests": 1, "write_units": 2, "read_units": 1} == more
+
+
 def test_no_process_outlives_the_laboratory():
     """Nor does its folder."""
     with Laboratory() as laboratory:
