@@ -17,6 +17,7 @@ class Due:
     due_s: float
     data: str
     user: str | None
+    name: str | None = None
 
 
 def consume(
@@ -46,4 +47,5 @@ def _read(record: Mapping[str, Any]) -> Due:
         due_s=float(attributes["due"]["stringValue"]),
         data=record["body"],
         user=attributes["user"]["stringValue"] if "user" in attributes else None,
+        name=attributes["name"]["stringValue"] if "name" in attributes else None,
     )

@@ -26,6 +26,15 @@ def test_each_schedule_is_handed_over_with_its_id_due_and_data(capsys):
     assert "payload" not in str(lines)
 
 
+def test_what_has_a_name_is_handed_over_with_it():
+    """Others have none."""
+    record = json.loads(json.dumps(EVENT["Records"][0]))
+    record["messageAttributes"]["name"] = {"dataType": "String", "stringValue": "order/4711"}
+    handed = []
+    consuming.consume([record, EVENT["Records"][1]], handed.append, lambda: 1893456000.25)
+    assert ["order/4711", None] == [due.name for due in handed]
+
+
 def test_one_that_fails_comes_again_alone(capsys):
     """The others of its batch are not handed over twice."""
 
