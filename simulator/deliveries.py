@@ -28,6 +28,8 @@ OPERATIONS = ("publish", "invoke", "put_events", "start_execution", "request")
 PERMANENT_CODES = ("NotFound",)
 ATTEMPTS_DEFAULT, AGE_S_DEFAULT = 5, 86_400
 PAUSE_S_MAX = 900
+FLOAT_US = 4
+"""A clock that is a float, as Python's is, tells no smaller steps in the 23rd century."""
 LATE_S_MAX = 1.0
 LATE_BUSY_S_MAX = 20.0
 """While every poller waits for a host that hangs."""
@@ -90,7 +92,10 @@ class Deliveries:
     def _last(self, schedule_id: str, call: Call) -> Attempt | None:
         """By the invocation that makes this call. One message that came twice may be tried twice in it, side by side,
         and be told two things: then it is not known which of them is tried again."""
-        mine = [each for each in self.attempts.get(schedule_id, []) if _invocation(each.call) is _invocation(call)]
+        invocation = _invocation(call)
+        if invocation is None:  # A call that AWS carried out when nobody waited for it any more.
+            return None
+        mine = [each for each in self.attempts.get(schedule_id, []) if _invocation(each.call) is invocation]
         return mine[-1] if mine and len({each.permanent for each in mine}) == 1 else None
 
     # -------------------------------------------------------------------------------------------------------- calls
@@ -155,7 +160,7 @@ class Deliveries:
         """By the clock of the function."""
         begun_us = call.begun_us + call.process.skew_us
         due_us = wish.due_of(schedule_id) * 1000
-        if begun_us < due_us:
+        if begun_us < due_us - FLOAT_US:
             self.breach(2, wish.tag, f"{schedule_id} is delivered {(due_us - begun_us) / US:.3f} s early")
         expires_ms = wish.expires_of(schedule_id)
         if expires_ms is not None and begun_us > expires_ms * 1000 + EXPIRY_SLACK_US:

@@ -236,7 +236,7 @@ class Names:
         turn.promised_us = turn.promised_us or self._timeline.now_us
         turns = self.turns[wish.name or ""]
         since = turns[turns.index(turn) :]
-        pending = turn.state == turns[-1].state == PENDING
+        pending = all(each.state == PENDING for each in since)  # Else whoever asked last is not through yet.
         if pending and not any(each.id in self.heralds or each.id in self.timers for each in since):
             self.breach(1, wish.tag, f"{turn.id} is accepted, and no timer will wake its name")
         if round(result["timestamp"] * 1000) != turn.due_ms:

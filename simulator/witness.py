@@ -363,7 +363,7 @@ class Witness(Watcher):
 
     def _failed(self, wish: Wish, schedule_id: str, error: str) -> None:
         """For good only where its queue was gone for a while, or does not take its content."""
-        wish.failed[schedule_id] = self._timeline.now_us
+        wish.failed.setdefault(schedule_id, self._timeline.now_us)
         self.chronicle.add(
             self._timeline.now_us, "failure queue", f"hears that {schedule_id} failed: {error}", [wish.tag]
         )

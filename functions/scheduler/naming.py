@@ -75,6 +75,8 @@ def register(wanted: Wanted, records: Records, patience: Patience, reach_ms: int
             return _left_alone(old, now_ms, reach_ms)
         if old.pending and wanted.if_exists == "keep":
             return _left_alone(old, now_ms, reach_ms)
+        if old.pending and wanted.if_exists == "fail" and unheard:  # Ours may be what stands, moved meanwhile.
+            raise NotConfirmed(f"AWS did not confirm what became of the name {wanted.schedule.name!r}; send it again")
         if old.pending and wanted.if_exists == "fail":
             raise InvalidSchedule(
                 f"name is {wanted.schedule.name!r}, under which {old.id} is pending, and if_exists is fail; "
