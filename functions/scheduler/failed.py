@@ -6,7 +6,7 @@ comes last.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -53,13 +53,17 @@ def failures(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, 
 
 
 def pages(
-    each_drawer: Iterator[Drawer], items_max: int, office: Office, patience: Patience
+    each_drawer: Iterable[Drawer],
+    items_max: int | None,
+    office: Office,
+    patience: Patience,
+    schedule_id: str | None = None,
 ) -> Iterator[tuple[Drawer, Failures]]:
-    """Page by page, each with the drawer from where that began."""
+    """Page by page, each with the drawer from where that began; of one schedule alone where its id is given."""
     for drawer in each_drawer:
         rest: Drawer | None = drawer
         while rest is not None:
-            page = _page(rest, items_max, None, office, patience)
+            page = _page(rest, items_max, schedule_id, office, patience)
             yield rest, page
             rest = replace(rest, from_sort=page.next_sort) if page.next_sort is not None else None
 
@@ -90,13 +94,7 @@ def of_id(schedule_id: str, office: Office, patience: Patience) -> list[Failure]
         return [aside]
 
     def of_day(drawer: Drawer) -> list[Failure]:
-        rest: Drawer | None = drawer
-        found: list[Failure] = []
-        while rest is not None:
-            page = _page(rest, None, schedule_id, office, patience)
-            found += page.failures
-            rest = replace(rest, from_sort=page.next_sort) if page.next_sort is not None else None
-        return found
+        return [each for _, page in pages([drawer], None, office, patience, schedule_id) for each in page.failures]
 
     until_ms = patience.now_ms() + CLOCKS_MS
     since_ms = max(DAWN_MS, key_of(schedule_id).due_ms - DAY_MS)
