@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scheduler import naming, partitions
 from scheduler.bundle import Bundle
@@ -15,7 +15,9 @@ from scheduler.outcome import Outcome
 from scheduler.patience import Patience
 from scheduler.record import Names, Record
 from scheduler.schedule import Key, Schedule
-from scheduler.sending import Queues
+
+if TYPE_CHECKING:
+    from scheduler.sending import Queues
 
 BATCH_WHOLE_MAX = 25
 """Records with their data are up to 400 KB each; so many are less than the 16 MB that one answer may hold."""

@@ -1,7 +1,9 @@
 """The queues by SQS's rules: what a message may be, what a batch may hold, and how each kind of no is read."""
 
+import gc
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -185,6 +187,16 @@ def test_clients_wait_five_seconds_and_never_try_again_by_themselves(cloud, serv
         config.max_pool_connections,
     )
     assert "AWS_MAX_ATTEMPTS" not in os.environ
+
+
+def test_clients_that_many_threads_ask_for_at_once_are_whole(cloud):
+    """Those of a target's service are made at first use, by whoever of a crew comes first."""
+    make, services = world.outside().client, ["sns", "lambda", "events", "stepfunctions"] * 3
+    with ThreadPoolExecutor(len(services)) as pool:
+        made = list(pool.map(lambda service: make(service, 1), services))
+    assert [] == made[0].list_topics()["Topics"]
+    assert ["sns", "lambda", "events", "states"] * 3 == [client.meta.service_model.endpoint_prefix for client in made]
+    assert gc.isenabled()
 
 
 def test_a_batch_with_a_parameter_missing_is_sent_again_one_by_one(cloud):
