@@ -34,7 +34,7 @@ def register(
                     raise NotConfirmed("time is over; send it again")
                 taken.named[place] = naming.register(wanted, desk.records(), patience, desk.reach_ms)
             except (InvalidSchedule, NotConfirmed) as failure:
-                failures[wanted.schedule.id] = failure
+                taken.denied[place] = failure
             else:
                 taken.schedules[place] = taken.named[place].schedule
 

@@ -70,6 +70,8 @@ class Taken:
     schedules: dict[int, Schedule]
     bundles: list[Bundle]
     named: dict[int, Named] = field(default_factory=dict)
+    denied: dict[int, InvalidSchedule | NotConfirmed] = field(default_factory=dict)
+    """The name was not to be had. By place: under a token its id may be what stands there, kept for another member."""
 
 
 def accept(event: object, desk: Desk, patience: Patience) -> Answer:
@@ -80,8 +82,9 @@ def accept(event: object, desk: Desk, patience: Patience) -> Answer:
     asked = request.parse(event, occasion.now_ms, desk.rules)
     taken = Taken({0: desk.keyring.schedule(asked)}, [])
     failures = _write(taken, {0: asked}, occasion, desk, patience)
-    if failures:
-        raise next(iter(failures.values()))
+    failure = _failure(taken, 0, failures)
+    if failure is not None:
+        raise failure
     return _accepted(taken, 0, occasion.now_ms, desk.reach_ms)
 
 
@@ -206,10 +209,14 @@ def _note(failures: Failures, outcome: Outcome[Any]) -> None:
 
 
 def _result(taken: Taken, place: int, failures: Failures, now_ms: int, reach_ms: int) -> Answer:
+    failure = _failure(taken, place, failures)
+    return _accepted(taken, place, now_ms, reach_ms) if failure is None else _refusal(failure)
+
+
+def _failure(taken: Taken, place: int, failures: Failures) -> InvalidSchedule | NotConfirmed | None:
     """A member that lies in a bundle has come as far as its bundle has."""
     schedule = taken.schedules[place]
-    failure = failures.get(schedule.id) or failures.get(schedule.key.id)
-    return _refusal(failure) if failure else _accepted(taken, place, now_ms, reach_ms)
+    return taken.denied.get(place) or failures.get(schedule.id) or failures.get(schedule.key.id)
 
 
 def _accepted(taken: Taken, place: int, now_ms: int, reach_ms: int) -> Answer:

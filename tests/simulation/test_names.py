@@ -231,3 +231,18 @@ def test_a_batch_that_puts_a_name_where_it_was_keeps_its_timer(stack):
     assert first["results"][-1]["id"] == second["results"][-1]["id"]
     stack.advance(hours=3)
     assert ["d"] == [each.data for each in stack.released()]
+
+
+def test_a_member_that_keeps_what_a_later_one_left_is_not_refused_with_it(stack):
+    """The first keeps what the third put there in an earlier call; the second replaces it, and the third fails."""
+    bad, moment = {"data": ""}, stack.now + 4000
+    a, b, c = (named(data, if_exists=choice) for data, choice in (("a", "keep"), ("b", "replace"), ("c", "fail")))
+    members = [{"timestamp": moment, **{k: v for k, v in each.items() if k != "delay"}} for each in (a, b, c)]
+    earlier = stack.schedule({"schedules": [bad, bad, members[2]], "token": "t"})["results"]
+    results = stack.schedule({"schedules": members, "token": "t"})["results"]
+    assert [("kept", earlier[2]["id"]), ("replaced", results[1]["id"])] == [
+        (each["result"], each["id"]) for each in results[:2]
+    ]
+    assert "InvalidSchedule" == results[2]["error"]
+    stack.advance(hours=3)
+    assert ["b"] == [each.data for each in stack.released()]
