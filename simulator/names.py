@@ -235,7 +235,8 @@ class Names:
             return
         turn.promised_us = turn.promised_us or self._timeline.now_us
         turns = self.turns[wish.name or ""]
-        since = turns[turns.index(turn) :]
+        seen = next((each for each in turns if each.id == turn.id and not _over_before(each, wish.asked_us)), turn)
+        since = turns[turns.index(seen) :]  # It may have been replaced, and put there again by another.
         pending = all(each.state == PENDING for each in since)  # Else whoever asked last is not through yet.
         if pending and not any(each.id in self.heralds or each.id in self.timers for each in since):
             self.breach(1, wish.tag, f"{turn.id} is accepted, and no timer will wake its name")
@@ -245,7 +246,7 @@ class Names:
             turn.own = turn.own or result["result"] != "kept"
         elif result["result"] != "kept" or wish.if_exists != "keep":
             self.breach(5, wish.tag, f"{result['result']} {turn.id} of another, and if_exists is {wish.if_exists}")
-        elif turn.over_us is not None and turn.over_us < wish.asked_us:
+        elif _over_before(turn, wish.asked_us):
             self.breach(1, wish.tag, f"{turn.id} is said to be kept, and was replaced before that was asked")
         if result["result"] == "replaced" and not turn.replaces:
             self.breach(6, wish.tag, f"{turn.id} is said to replace something, and nothing stood there")
@@ -258,9 +259,7 @@ class Names:
                 5, wish.tag, "it is refused, and stands under its name all the same"
             )  # Not: was replaced since.
         return wish.if_exists == "fail" and any(
-            turn.wish is not wish or wish.asked > 1
-            for turn in turns
-            if turn.over_us is None or turn.over_us >= wish.asked_us
+            turn.wish is not wish or wish.asked > 1 for turn in turns if not _over_before(turn, wish.asked_us)
         )
 
     def taken_in(self, wish: Wish, facts: dict[str, str]) -> None:
@@ -397,6 +396,10 @@ class Names:
         wakes = {json.loads(herald.body)["due"] for herald in heralds}
         feeds = {herald.call.process.name for herald in heralds}
         return len(wakes) > 1 or len(feeds) > 1 or not all(herald.confirmed for herald in heralds)
+
+
+def _over_before(turn: Turn, moment_us: int) -> bool:
+    return turn.over_us is not None and turn.over_us < moment_us
 
 
 def _messages(invocation: Invocation, schedule_id: str) -> set[str]:
