@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simulator.simulation import YEAR_S, Result, simulate
-from simulator.witness import Figures
+from simulator.witness import LEASE_IN_DOUBT, Figures
 
 CHUNK = 5
 """Seeds that a process is given at a time."""
@@ -36,6 +36,7 @@ class Total:
         self.faults += result.faults
         for name in ("schedules", "released", "repeats", "invocations", "calls", "virtual_s"):
             setattr(mine, name, getattr(mine, name) + getattr(its, name))
+        mine.causes += its.causes
         mine.lateness_s_max = max(mine.lateness_s_max, its.lateness_s_max)
         mine.lateness_excused_s_max = max(mine.lateness_excused_s_max, its.lateness_excused_s_max)
         if result.breach is not None:
@@ -44,12 +45,16 @@ class Total:
     def lines(self) -> Iterator[str]:
         """The summary."""
         its = self.figures
-        per_thousand = 1000 * its.repeats / max(1, its.released)
+        each = 1000 / max(1, its.released)
+        sure = its.repeats - its.causes[LEASE_IN_DOUBT]
         years = its.virtual_s / YEAR_S
         yield f"{self.seeds:,} seeds in {self.took_s:.0f} s, {len(self.broken)} of them with a broken promise"
         yield f"{its.schedules:,} schedules, {its.invocations:,} invocations, {its.calls:,} calls of AWS"
         yield f"{years:,.0f} virtual years, {years / max(0.001, self.took_s):,.1f} each second"
-        yield f"{its.repeats:,} repeats, {per_thousand:.1f} of a thousand released"
+        yield f"{its.repeats:,} repeats, {its.repeats * each:.1f} of a thousand released"
+        if its.repeats:
+            yield f"{sure * each:.1f} of a thousand but for those of feeds that had no answer about their lease"
+            yield "causes: " + ", ".join(f"{count:,} {cause}" for cause, count in its.causes.most_common())
         excused_s = its.lateness_excused_s_max
         yield f"worst lateness {its.lateness_s_max:.1f} s with a healthy feed, {excused_s:,.0f} s in outages"
         yield "faults: " + (", ".join(f"{count:,} {kind}" for kind, count in sorted(self.faults.items())) or "none")

@@ -10,6 +10,7 @@ and not before the moment that it waits for.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -32,6 +33,9 @@ FOLLOWING_S = 20.0
 ASKED_PER_MS = 1_000_000
 INTERVALS = 2
 """So many feed intervals and the reach before its moment, faults may have kept a far timer from its way."""
+
+UNHEARD, ASKED_AGAIN, CAME_AGAIN, STOPPED = "send unheard", "asked for again", "message came again", "function stopped"
+"""What may lie between a send and the next of the same."""
 
 
 @dataclass(eq=False)
@@ -84,6 +88,8 @@ class Names:
     closed: list[tuple[int, str]] = field(default_factory=list)
     crashes: list[tuple[int, int]] = field(default_factory=list)
     """From the beginning of the invocation on."""
+    causes: Counter[str] = field(default_factory=Counter)
+    """Of repeats."""
     interval_s: int = 600
     reach_s: int = 900
     late_s_max: float = 0.0
@@ -380,22 +386,27 @@ class Names:
     def _check_repeats(self, turn: Turn) -> None:
         tried = sorted(turn.wish.sends.get(turn.id, []), key=lambda sent: sent.call.begun_us)
         for first, second in pairwise(tried):
-            if not self._justified(turn, first, second):
+            cause = self._cause(turn, first, second)
+            if cause is None:
                 self.breach(1, turn.wish.tag, f"{turn.id} is delivered twice, and nothing went wrong in between")
                 return
+            self.causes[cause] += 1
 
-    def _justified(self, turn: Turn, first: Sent, second: Sent) -> bool:
+    def _cause(self, turn: Turn, first: Sent, second: Sent) -> str | None:
         """Where an outcome is unknown, a message came again, or a second timer was set for want of an answer."""
-        if not first.confirmed or first.invocation is None or second.invocation is None or turn.wish.asked > 1:
-            return True
+        if not first.confirmed or first.invocation is None or second.invocation is None:
+            return UNHEARD
+        if turn.wish.asked > 1:
+            return ASKED_AGAIN
         if first.invocation.fate != "returned" or first.invocation is second.invocation:
-            return True
+            return STOPPED
         if _messages(first.invocation, turn.id) & _messages(second.invocation, turn.id):
-            return True
+            return CAME_AGAIN
         heralds = self.heralds.get(turn.id, [])
         wakes = {json.loads(herald.body)["due"] for herald in heralds}
         feeds = {herald.call.process.name for herald in heralds}
-        return len(wakes) > 1 or len(feeds) > 1 or not all(herald.confirmed for herald in heralds)
+        several = len(wakes) > 1 or len(feeds) > 1 or not all(herald.confirmed for herald in heralds)
+        return "second timer" if several else None
 
 
 def _over_before(turn: Turn, moment_us: int) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import builtins
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -24,9 +25,12 @@ from punctual.testing.timeline import US
 from simulator.chronicle import Chronicle, tag_of
 from simulator.contents import Lying, contents, id_of, is_record, is_timer
 from simulator.deliveries import OPERATIONS, Deliveries
-from simulator.names import Names
+from simulator.names import ASKED_AGAIN, CAME_AGAIN, STOPPED, UNHEARD, Names
 from simulator.storm import SKEW_US_MAX, Storm
 from simulator.workload import Sent, Wish, due_of
+
+LEASE_IN_DOUBT = "lease in doubt"
+"""Two feeds at once, of which one could not ask: a scene makes this cause far more frequent than it is."""
 
 OWN_ERRORS = ("InvalidSchedule", "NotConfirmed", "PartitionBusy", "InvalidRequest", "NotFound", "OnItsWay")
 """What a function may raise. Anything else is a fault of ours."""
@@ -68,6 +72,8 @@ class Figures:
     schedules: int = 0
     released: int = 0
     repeats: int = 0
+    causes: Counter[str] = field(default_factory=Counter)
+    """Of the repeats: what lay between one send and the next."""
     lateness_s_max: float = 0.0
     lateness_excused_s_max: float = 0.0
     invocations: int = 0
@@ -488,10 +494,12 @@ class Witness(Watcher):
                 self.figures.repeats += len(sends) - 1
                 if wish.queue_url == self.consumed_from and schedule_id not in self.consumed:
                     self.breach(1, wish.tag, f"{schedule_id} was released, and the consumer never saw it")
-                if wish.name is None and wish.target is None:
+                if wish.name is None:
                     self._check_repeats(wish, schedule_id, sends)
+                if wish.name is None and wish.target is None:
                     self._check_lateness(wish, schedule_id, sends[0])
         self.names.check_all(self.troubles)
+        self.figures.causes += self.names.causes
         self.figures.lateness_s_max = max(self.figures.lateness_s_max, self.names.late_s_max)
 
     def _check_twins(self, wish: Wish) -> None:
@@ -503,29 +511,40 @@ class Witness(Watcher):
     def _check_repeats(self, wish: Wish, schedule_id: str, sends: list[Sent]) -> None:
         tried = sorted(sends, key=lambda sent: sent.call.begun_us)  # Not as they arrived: one may have been held up.
         for first, second in pairwise(tried):
-            if not self._justified(wish, schedule_id, first, second):
+            cause = self._cause(wish, schedule_id, first, second)
+            if cause is None:
                 self.breach(1, wish.tag, f"{schedule_id} is sent twice, and nothing went wrong in between")
                 return
+            self.figures.causes[cause] += 1
 
-    def _justified(self, wish: Wish, schedule_id: str, first: Sent, second: Sent) -> bool:
+    def _cause(self, wish: Wish, schedule_id: str, first: Sent, second: Sent) -> str | None:
         """A repeat is allowed where a crash or an unknown outcome lies between a send and its delete, or where the
         caller said it twice."""
-        if not first.confirmed or wish.asked > 1 or first.invocation is None or second.invocation is None:
-            return True
+        if not first.confirmed:
+            return UNHEARD
+        if wish.asked > 1:
+            return ASKED_AGAIN
+        if first.invocation is None or second.invocation is None:
+            return "sent by a caller"
+        if wish.target is not None:
+            return CAME_AGAIN
         if {first.invocation.id, second.invocation.id} & self.doubtful_leases:
-            return True
+            return LEASE_IN_DOUBT
         if any(at_us > first.at_us for at_us in wish.stored.get(schedule_id, [])):
-            return True  # A write of unknown outcome was carried out only after it had been sent and deleted.
+            return "written once more, late"  # By a call of unknown outcome, after it had been sent and deleted.
         deletes = [
             (known and at_us < second.at_us)
             for at_us, invocation, known in wish.deleted.get(schedule_id, [])
             if invocation is first.invocation
         ]
         if any(deletes):
-            return False
+            return None
+        if deletes:
+            return "delete unheard"
         if first.invocation.fate == "timed out" and not self._storm.rates:
-            return not self._stays_calm(first.at_us, first.invocation.end_us)  # On a merely slow day it ends in time.
-        return bool(deletes) or first.invocation.fate in ("crashed", "timed out")
+            calm = self._stays_calm(first.at_us, first.invocation.end_us)
+            return None if calm else STOPPED  # On a merely slow day it ends in time.
+        return STOPPED if first.invocation.fate in ("crashed", "timed out") else None
 
     def _check_lateness(self, wish: Wish, schedule_id: str, sent: Sent) -> None:
         """By the clock of the sender, and without the time that AWS took to send."""
