@@ -33,16 +33,20 @@ class Order:
     until_s: float | None = None
     inherited: str | None = None
     start: Position = Position()
+    pace: float | None = None
+    """Write units a second that the feed before found the table to take."""
 
     @classmethod
     def read(cls, event: Mapping[str, Any]) -> Order:
         partition = event["partition"]
         if partition not in map(str, range(PARTITIONS_MAX)):
             raise ValueError(f"partition is {partition!r}; wanted: a string from '0' to '{PARTITIONS_MAX - 1}'")
-        return cls(partition, event.get("until"), event.get("lease"), Position(**event.get("position", {})))
+        start = Position(**event.get("position", {}))
+        return cls(partition, event.get("until"), event.get("lease"), start, event.get("pace"))
 
-    def followed_by(self, holder: str, position: Position) -> dict[str, Any]:
-        return {"partition": self.partition, "until": self.until_s, "lease": holder, "position": asdict(position)}
+    def followed_by(self, holder: str, position: Position, pace: float | None) -> dict[str, Any]:
+        order = {"partition": self.partition, "until": self.until_s, "lease": holder, "position": asdict(position)}
+        return order if pace is None else {**order, "pace": round(pace)}
 
 
 @dataclass(frozen=True)
@@ -67,17 +71,19 @@ def feed(order: Order, line: Line, patience: Patience, holder: str) -> Tally:
     handed_over = False
     try:
         reader = Reader(order.partition, line.table, patience, line.reach_ms, order.start)
-        tally = _move(reader, line, patience)
+        mover = Mover(line.table, line.queues, patience, line.tell, order.pace)
+        tally = _move(reader, line, mover)
         log.outcome("fed", partition=order.partition, more=reader.more, **asdict(tally))
-        handed_over = _go_on(order, reader, tally, line, patience, holder)
+        following = order.followed_by(holder, reader.position, mover.units_per_s)
+        handed_over = _go_on(order, following, reader, tally, line, patience)
     finally:
         if not handed_over:
             leasing.end(lease, line.table)
     return tally
 
 
-def _move(reader: Reader, line: Line, patience: Patience) -> Tally:
-    total, mover = Tally(), Mover(line.table, line.queues, patience, line.tell)
+def _move(reader: Reader, line: Line, mover: Mover) -> Tally:
+    total = Tally()
 
     def work(task: Task) -> tuple[Strand, str, Tally]:
         return task.strand, task.page_sort, mover.work(task.job)
@@ -89,12 +95,14 @@ def _move(reader: Reader, line: Line, patience: Patience) -> Tally:
     return total
 
 
-def _go_on(order: Order, reader: Reader, tally: Tally, line: Line, patience: Patience, holder: str) -> bool:
+def _go_on(
+    order: Order, following: dict[str, Any], reader: Reader, tally: Tally, line: Line, patience: Patience
+) -> bool:
     """Whether a continuation has the lease now. It takes up what this run left, but only where this run got through
     with something: against a wall, Lambda's retry with its waits is the better one to come back."""
     in_time = order.until_s is not None and patience.clock() < order.until_s
     if reader.more and in_time and (tally.deleted or tally.lightened or not tally.left):
-        line.invoke_again(order.followed_by(holder, reader.position), patience)
+        line.invoke_again(following, patience)
         return True
     if tally.left or tally.held:
         count = tally.left + tally.held

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Protocol
 
 from scheduler import failures, log
@@ -110,7 +111,9 @@ class Tally:
 class Mover:
     """Works on one job after the other in each thread; all threads of a run share one."""
 
-    def __init__(self, table: Table, queues: Queues, patience: Patience, tell: Tell) -> None:
+    def __init__(
+        self, table: Table, queues: Queues, patience: Patience, tell: Tell, units_per_s: float | None = None
+    ) -> None:
         self._table, self._queues, self._patience, self._tell = table, queues, patience, tell
         # Into the reserve if need be, for what is sent and neither deleted nor written back comes out twice.
         self._to_the_end = replace(
@@ -118,28 +121,46 @@ class Mover:
         )
         # A queue of others gets few tries, so that one which fails holds up nobody for long.
         self._short = replace(patience, tries_max=OTHERS_TRIES_MAX)
-        self._pace = Pace(patience.clock, patience.sleep)
+        self._pace = Pace(patience.clock, patience.sleep, units_per_s)
         self._closed: dict[str, str] = {}
         self._failing: dict[str, str] = {}
 
+    @property
+    def units_per_s(self) -> float | None:
+        """The pace that it found; None while nothing was throttled."""
+        return self._pace.units_per_s
+
     def work(self, job: Job) -> Tally:
-        tally, items, units = Tally(), _items(job), _units(job)
-        if self._pace.wait(units) and self._patience.over():
-            return Tally(left=items, why="time is over")
-        if isinstance(job, Bale):
-            finished = [bundle.key for bundle in job.bundles if self._empty(bundle, tally)]
-        elif isinstance(job, Odds):
-            finished = [aside.key for aside in self._put_aside(job.things, tally)]
-        else:
-            finished = [schedule.key for schedule in self._release(job, tally)]
-        outcome = insist(lambda keys: self._delete(keys, units / items), finished, self._to_the_end)
+        tally, units = Tally(), _units(job)
+        waited = self._pace.begin(units)
+        try:
+            if waited and self._patience.over():
+                return Tally(left=_items(job), why="time is over")
+            finished = self._send_all(job, tally)
+            outcome = self._delete(finished, units / _items(job))
+        finally:
+            self._pace.end(units)
         tally.deleted, tally.undeleted = len(outcome.done), len(outcome.left)
         return tally
 
-    def _delete(self, keys: Sequence[Key], units_each: float) -> Outcome[Key]:
-        outcome = self._table.delete(keys)
-        self._pace.learn(len(outcome.done) * units_each, len(outcome.left) * units_each)
-        return outcome
+    def _send_all(self, job: Job, tally: Tally) -> list[Key]:
+        """What is then to be deleted."""
+        if isinstance(job, Bale):
+            return [bundle.key for bundle in job.bundles if self._empty(bundle, tally)]
+        if isinstance(job, Odds):
+            return [aside.key for aside in self._put_aside(job.things, tally)]
+        return [schedule.key for schedule in self._release(job, tally)]
+
+    def _delete(self, finished: Sequence[Key], units_each: float) -> Outcome[Key]:
+        tries = count()
+
+        def delete(keys: Sequence[Key]) -> Outcome[Key]:
+            outcome = self._table.delete(keys)
+            again = next(tries) > 0
+            self._pace.learn(len(outcome.done) * units_each, len(outcome.left) * units_each, again)
+            return outcome
+
+        return insist(delete, finished, self._to_the_end)
 
     def _release(self, parcel: Parcel, tally: Tally) -> list[Schedule]:
         """Send what is due, or do with it what else is right; those come back that need not be kept any longer."""

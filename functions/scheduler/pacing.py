@@ -1,8 +1,8 @@
 """The rate of writes to a partition, found by trying: DynamoDB names none, it only throttles.
 
 Writes beyond 1,000 units a second bounce, and each bounce costs a call and its CPU. The pace is shared by all threads
-of a run, and unlimited until the first bounce. Then it is cut to a little less than what got through, and raised little
-by little, so that few bounce and little is left unused.
+of a run, and unlimited until the first bounce. Then it is cut to a little less than what gets through, goes back to
+that at once and beyond it slowly, so that few bounce and little is left unused.
 """
 
 from __future__ import annotations
@@ -11,45 +11,83 @@ from collections.abc import Callable
 from threading import Lock
 
 UNITS_PER_S_MIN = 100
-LEFT_AT_CUT = 0.96
-RAISE_PER_S = 0.03
-CUT_EVERY_S = 0.5
-"""What bounces sooner after a cut was under way before it."""
+USUAL_PER_S = 1_000
+"""Amazon DynamoDB, "partition key design": what a partition key takes, unless it was split or the table takes less."""
+LEFT_AT_CUT = 0.98
+BACK_PER_S = 0.15
+"""Up to what got through when it was cut last."""
+RAISE_PER_S = 0.01
+"""From there on: DynamoDB lets a second's worth through that was not used before, and bounces late what is too much."""
+FASTER_EVERY_S = 4
+"""So much more each time while nothing bounces: the table may take more again than it did."""
+LEFT_AT_LEAST = 0.9
+"""Of a pace, at one cut: less may have been written for want of a thread that is not waiting to try again."""
+LISTEN_S = 0.5
+"""From the first bounce on, what is written for so long is what the table takes."""
 
 
 class Pace:
-    def __init__(self, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], sleep: Callable[[float], None], units_per_s: float | None = None
+    ) -> None:
         self._clock, self._sleep, self._lock = clock, sleep, Lock()
-        self._units_per_s: float | None = None
-        self._free_s = 0.0
-        self._since_s = self._raised_s = clock()
-        self._written = self._bounced = 0.0
+        self.units_per_s = units_per_s
+        """None: not limited so far. What a run has found, the next may begin with."""
+        self._limit_per_s = units_per_s or 0.0
+        self._free_s = self._calm_s = 0.0
+        self._raised_s = self._cut_s = clock()
+        self._bounced_s: float | None = None
+        self._written, self._under_way = 0.0, 0
 
-    def wait(self, units: int) -> bool:
-        """Until so many units may be written. Whether there was anything to wait for."""
+    def begin(self, units: int) -> bool:
+        """Wait until so many units may be written. Whether there was anything to wait for."""
         with self._lock:
-            if self._units_per_s is None:
-                return False
-            now_s = self._clock()
-            turn_s = max(now_s, self._free_s)
-            self._free_s = turn_s + units / self._units_per_s
+            turn_s = now_s = self._clock()
+            if self.units_per_s is not None:
+                turn_s = max(now_s, self._free_s)
+                self._free_s = turn_s + units / self.units_per_s
         if turn_s > now_s:
             self._sleep(turn_s - now_s)
+        with self._lock:
+            self._under_way += units
         return turn_s > now_s
 
-    def learn(self, written: float, bounced: float) -> None:
-        """From what came of so many units."""
+    def end(self, units: int) -> None:
+        """They are written, or not to be."""
+        with self._lock:
+            self._under_way -= units
+
+    def learn(self, written: float, bounced: float, again: bool) -> None:
+        """From what came of so many units. What bounces again says nothing new."""
         with self._lock:
             now_s = self._clock()
-            self._written += written
-            self._bounced += bounced
-            elapsed_s = now_s - self._since_s
-            if bounced and elapsed_s >= CUT_EVERY_S:
-                asked = self._units_per_s or (self._written + self._bounced) / elapsed_s
-                got_through = self._written / (self._written + self._bounced)
-                self._units_per_s = max(UNITS_PER_S_MIN, asked * got_through * LEFT_AT_CUT)
-                self._since_s = self._raised_s = now_s
-                self._written = self._bounced = 0.0
-            elif self._units_per_s is not None and not bounced:
-                self._units_per_s *= 1 + RAISE_PER_S * (now_s - self._raised_s)
-                self._raised_s = now_s
+            if self._bounced_s is not None:
+                self._written += written
+                if now_s - self._bounced_s >= LISTEN_S:
+                    self._cut(self._written / (now_s - self._bounced_s), now_s)
+            elif bounced and not again and now_s >= self._calm_s:
+                self._bounced_s, self._written = now_s, 0.0
+            elif self.units_per_s is not None:
+                self._raise(self.units_per_s, now_s)
+            if self.units_per_s is not None and not again:
+                self._free_s = max(now_s, self._free_s) + bounced / self.units_per_s  # It is written again.
+
+    def _cut(self, limit_per_s: float, now_s: float) -> None:
+        """What is under way was begun at the pace before, and is written before anything else."""
+        if self.units_per_s is not None:
+            limit_per_s = max(limit_per_s, self.units_per_s * LEFT_AT_LEAST)
+        elif limit_per_s >= USUAL_PER_S / 2:
+            limit_per_s = max(limit_per_s, USUAL_PER_S)
+        self._limit_per_s = max(UNITS_PER_S_MIN, limit_per_s)
+        self.units_per_s = self._limit_per_s * LEFT_AT_CUT
+        self._calm_s = now_s + self._under_way / self.units_per_s
+        self._free_s = max(self._free_s, self._calm_s)
+        self._raised_s = self._cut_s = self._calm_s
+        self._bounced_s = None
+
+    def _raise(self, units_per_s: float, now_s: float) -> None:
+        elapsed_s = max(0.0, now_s - self._cut_s)
+        beyond = units_per_s >= self._limit_per_s
+        raise_per_s = RAISE_PER_S * (1 + elapsed_s / FASTER_EVERY_S) if beyond else BACK_PER_S
+        self.units_per_s = units_per_s * (1 + raise_per_s * max(0.0, now_s - self._raised_s))
+        self._raised_s = max(now_s, self._raised_s)

@@ -380,6 +380,13 @@ def test_an_order_for_what_is_no_partition_is_refused(partition):
         Order.read({"partition": partition})
 
 
+def test_a_feed_that_goes_on_begins_with_the_pace_of_the_one_before():
+    """What bounces costs calls, and the same table takes as much as it did a moment ago."""
+    order = Order.read({"partition": "0", "until": UNTIL_S})
+    assert Order.read(order.followed_by("holder", order.start, 812.4)).pace == 812
+    assert "pace" not in order.followed_by("holder", order.start, None)
+
+
 def test_a_schedule_out_of_reach_by_a_clock_set_back_is_left_rather_than_early(feeding_):
     """SQS would refuse the delay, and a shorter one would be before its time."""
     feeding_.put(schedule(1, NOON_MS + REACH_MS - 1))

@@ -11,12 +11,13 @@ def run(pace, clock, seconds, capacity_per_s=CAPACITY_PER_S, units=25, call_s=0.
     room, written, bounced, end_ms = 0.0, 0, 0, clock.now_ms + seconds * 1000
     while clock.now_ms < end_ms:
         before_s = clock()
-        pace.wait(units)
+        pace.begin(units)
         clock.sleep(call_s)
         room = min(capacity_per_s, room + (clock() - before_s) * capacity_per_s)
         taken = int(min(units, room))
         room -= taken
-        pace.learn(taken, units - taken)
+        pace.learn(taken, units - taken, False)
+        pace.end(units)
         written, bounced = written + taken, bounced + units - taken
     return written, bounced
 
@@ -25,8 +26,9 @@ def test_without_throttling_there_is_no_pace():
     """Nobody waits for what nobody asked for."""
     clock = Clock()
     pace = Pace(clock, clock.sleep)
-    pace.learn(10**6, 0)
-    assert not pace.wait(10**6)
+    pace.learn(10**6, 0, False)
+    assert not pace.begin(10**6)
+    assert pace.units_per_s is None
 
 
 def test_under_throttling_little_bounces_and_little_is_left_unused():
@@ -49,12 +51,49 @@ def test_when_the_table_takes_more_again_the_pace_rises():
 
 
 def test_threads_share_one_pace():
-    """Each waits for its turn behind the others."""
-    clock = Clock()
-    slept = []
+    """Each waits for its turn behind the others, and the first for what is under way."""
+    clock, slept = Clock(), []
     pace = Pace(clock, slept.append)
-    clock.now_ms += 1000
-    pace.learn(1000, 1000)
+    pace.begin(98)
+    throttled(pace, clock, 500)
     for _ in range(3):
-        pace.wait(96)
-    assert [0.1, 0.2] == [round(pause_s, 1) for pause_s in slept]
+        pace.begin(98)
+    assert [0.1, 0.2, 0.3] == [round(pause_s, 1) for pause_s in slept]
+
+
+def test_what_a_partition_key_takes_is_the_first_guess():
+    """Threads that wait to try again write less than the table would take; more than that is what it takes."""
+    clock = Clock()
+    found = []
+    for written in (100, 250, 400, 900):
+        pace = Pace(clock, clock.sleep)
+        throttled(pace, clock, written)
+        found.append(round(pace.units_per_s or 0))
+    assert [196, 980, 980, 1764] == found
+
+
+def test_what_bounces_again_says_nothing_new():
+    """It was too much before the pace was cut, and still has to get through."""
+    clock = Clock()
+    pace = Pace(clock, clock.sleep)
+    throttled(pace, clock, 500)
+    for _ in range(10):
+        clock.sleep(1)
+        pace.learn(0, 25, True)
+    assert pace.units_per_s >= 980
+
+
+def test_a_run_begins_with_the_pace_of_the_one_before():
+    """It need not find out anew what bounces."""
+    clock, slept = Clock(), []
+    pace = Pace(clock, slept.append, 500)
+    pace.begin(100)
+    pace.begin(100)
+    assert [0.2] == [round(pause_s, 1) for pause_s in slept]
+
+
+def throttled(pace, clock, written):
+    """So much gets through in the half second after something bounced."""
+    pace.learn(0, 25, False)
+    clock.sleep(0.5)
+    pace.learn(written, 0, False)
