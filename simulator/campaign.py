@@ -34,7 +34,7 @@ class Total:
         mine, its = self.figures, result.figures
         self.seeds += 1
         self.faults += result.faults
-        for name in ("schedules", "released", "repeats", "invocations", "calls", "virtual_s"):
+        for name in ("schedules", "released", "repeats", "helped", "invocations", "calls", "virtual_s"):
             setattr(mine, name, getattr(mine, name) + getattr(its, name))
         mine.lateness_s_max = max(mine.lateness_s_max, its.lateness_s_max)
         mine.lateness_excused_s_max = max(mine.lateness_excused_s_max, its.lateness_excused_s_max)
@@ -50,6 +50,7 @@ class Total:
         yield f"{its.schedules:,} schedules, {its.invocations:,} invocations, {its.calls:,} calls of AWS"
         yield f"{years:,.0f} virtual years, {years / max(0.001, self.took_s):,.1f} each second"
         yield f"{its.repeats:,} repeats, {per_thousand:.1f} of a thousand released"
+        yield f"{its.helped:,} deliveries beside a batch in which something hung"
         excused_s = its.lateness_excused_s_max
         yield f"worst lateness {its.lateness_s_max:.1f} s with a healthy feed, {excused_s:,.0f} s in outages"
         yield "faults: " + (", ".join(f"{count:,} {kind}" for kind, count in sorted(self.faults.items())) or "none")
