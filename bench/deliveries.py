@@ -33,13 +33,8 @@ BACKLOG = 1_000
 AHEAD_S = 12
 """Time to hand everything in, and to let the stack wake up."""
 LOST_S = 60
-BATCH_SIZE = 10
-FIRST_BATCH = 5 * BATCH_SIZE
-"""What is waiting at the function when the moment comes."""
-POLLERS, BATCHES_OF_A_POLLER = 2, 10
-"""The fewest that can be had, and what Lambda works on with each."""
-RESTED_S = 45
-"""A host that hangs is left alone for a while by those who know; its messages are over then."""
+FIRST_BATCH = 50
+"""What is waiting at the function when the moment comes: five batches of ten."""
 POLL_S = 0.1
 HEAD_END = b"\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -114,11 +109,7 @@ def deliveries(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
         _warmed(stack, good, FIRST_BATCH)
         yield from _named(stack, size.burst * 2 // 5)
         yield from _burst(stack, good, size.burst)
-        yield from _beside(stack, good, silent, size.burst // 5, "")
-        time.sleep(RESTED_S)
-        stack = stack.update({"DeliveryPollers": POLLERS})
-        _warmed(stack, good, POLLERS * BATCHES_OF_A_POLLER * BATCH_SIZE)
-        yield from _beside(stack, good, silent, size.burst // 5, f", DeliveryPollers {POLLERS}")
+        yield from _beside(stack, good, silent, size.burst // 5)
 
 
 def _warmed(stack: Stack, good: Host, count: int) -> None:
@@ -161,7 +152,7 @@ def _burst(stack: Stack, good: Host, count: int) -> Iterator[Figure]:
     yield _figure(f"{name}: last", arrivals_s[count - 1], at_most(3, False))
 
 
-def _beside(stack: Stack, good: Host, silent: Host, count: int, how: str) -> Iterator[Figure]:
+def _beside(stack: Stack, good: Host, silent: Host, count: int) -> Iterator[Figure]:
     lasts_s = {}
     for hanging in (False, True):
         tell(f"deliveries: {count} to one host, {'as many to one that hangs' if hanging else 'alone'}")
@@ -173,8 +164,8 @@ def _beside(stack: Stack, good: Host, silent: Host, count: int, how: str) -> Ite
         _wait(lambda: len(good.arrivals_s) >= count, due_s)
         lasts_s[hanging] = max(good.arrivals_s) - due_s
         beside = " beside a host that hangs" if hanging else ""
-        yield _figure(f"{count} webhooks{beside}{how}: last arrival after due", lasts_s[hanging])
-    name = f"{count} webhooks beside a host that hangs{how}: last, later than without it"
+        yield _figure(f"{count} webhooks{beside}: last arrival after due", lasts_s[hanging])
+    name = f"{count} webhooks beside a host that hangs: last, later than without it"
     yield _figure(name, lasts_s[True] - lasts_s[False], at_most(1, False))
 
 

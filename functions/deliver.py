@@ -12,21 +12,19 @@ from scheduler.resting import Resting
 from scheduler.secrets import Secrets
 from scheduler.table import Table
 
-CREW_WIDTH = 10  # A batch side by side: each waits for its own moment.
-
 settings = config.from_environment(
     "TABLE_NAME", "OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "FAILURE_QUEUE_URL", "REACH_SECONDS"
 )
 outside = world.outside()
-dynamodb = outside.client("dynamodb", CREW_WIDTH)
+dynamodb = outside.client("dynamodb", delivering.CREW_WIDTH)
 table = Table(dynamodb, settings.table_name)
-sqs = outside.client("sqs", CREW_WIDTH)
+sqs = outside.client("sqs", delivering.CREW_WIDTH)
 
 
 @functools.cache
 def client_of(service: str) -> Any:
     """Made at first use: most stacks deliver to one or two services."""
-    return sqs if service == "sqs" else outside.client(service, CREW_WIDTH)
+    return sqs if service == "sqs" else outside.client(service, delivering.CREW_WIDTH)
 
 
 def webhooks() -> Any:
@@ -38,6 +36,14 @@ def webhooks() -> Any:
     return outside.webhooks(settings.webhook_hosts, secrets, outside.clock)
 
 
+@functools.cache
+def intake() -> Any:
+    """Made when something hangs, which most environments never see."""
+    from scheduler.intake import Intake  # noqa: PLC0415 - As above.
+
+    return Intake(sqs, settings.delivery_queue_url)
+
+
 queues = Queues(
     sqs, settings.output_queue_url, settings.failure_queue_url, settings.delivery_queue_url, settings.lead_ms
 )
@@ -47,9 +53,10 @@ post = delivering.Post(
     queues=queues,
     tell=Hearers(client_of, settings.output_queue_url).tell,
     outlets=Outlets(client_of, settings.output_queue_url, webhooks()),
-    crew=outside.crew(CREW_WIDTH),
+    crew=outside.crew(delivering.CREW_WIDTH),
     memory=partitions.Memory(table),
     resting=Resting(),
+    intake=intake,
     reach_ms=settings.reach_ms,
 )
 

@@ -34,7 +34,7 @@ class Total:
         mine, its = self.figures, result.figures
         self.seeds += 1
         self.faults += result.faults
-        for name in ("schedules", "released", "repeats", "invocations", "calls", "virtual_s"):
+        for name in ("schedules", "released", "repeats", "helped", "invocations", "calls", "virtual_s"):
             setattr(mine, name, getattr(mine, name) + getattr(its, name))
         mine.causes += its.causes
         mine.lateness_s_max = max(mine.lateness_s_max, its.lateness_s_max)
@@ -55,6 +55,7 @@ class Total:
         if its.repeats:
             yield f"{sure * each:.1f} of a thousand but for those of feeds that had no answer about their lease"
             yield "causes: " + ", ".join(f"{count:,} {cause}" for cause, count in its.causes.most_common())
+        yield f"{its.helped:,} deliveries beside a batch in which something hung"
         excused_s = its.lateness_excused_s_max
         yield f"worst lateness {its.lateness_s_max:.1f} s with a healthy feed, {excused_s:,.0f} s in outages"
         yield "faults: " + (", ".join(f"{count:,} {kind}" for kind, count in sorted(self.faults.items())) or "none")

@@ -30,9 +30,6 @@ ATTEMPTS_DEFAULT, AGE_S_DEFAULT = 5, 86_400
 PAUSE_S_MAX = 900
 FLOAT_US = 4
 """A clock that is a float, as Python's is, tells no smaller steps in the 23rd century."""
-LATE_S_MAX = 1.0
-LATE_BUSY_S_MAX = 20.0
-"""While every poller waits for a host that hangs."""
 EXPIRY_SLACK_US = US
 
 
@@ -140,8 +137,8 @@ class Deliveries:
 
     def _errands(self, call: Call) -> list[dict[str, Any]]:
         invocation = _invocation(call)
-        records = json.loads(invocation.payload)["Records"] if invocation is not None else []
-        return [json.loads(record["body"]) for record in records]
+        given = self.names.given(invocation) if invocation is not None else []
+        return [json.loads(body) for _, body in given]
 
     def _check_content(self, wish: Wish, schedule_id: str, delivery: Delivery) -> None:
         body, wanted = delivery.body, _wanted(wish)
@@ -241,9 +238,7 @@ class Deliveries:
             return
         late_s = (begun_us - max(due_us, known_us + SKEW_US_MAX)) / US
         self.late_s_max = max(self.late_s_max, late_s)
-        busy = any(begin_us <= begun_us and end_us >= due_us for begin_us, end_us in self.names.full())
-        most_s = LATE_BUSY_S_MAX if busy else LATE_S_MAX
-        if late_s > most_s + 3 * self._storm.pace_s:
+        if late_s > self.names.late_s_allowed(due_us, begun_us) + 3 * self._storm.pace_s:
             self.breach(3, wish.tag, f"{schedule_id} is delivered {late_s:.3f} s late, and nothing went wrong")
 
 

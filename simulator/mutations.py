@@ -324,7 +324,7 @@ MUTATIONS = (
     Mutation(
         "an attempt at any age",
         "scheduler/delivering.py",
-        "    return retry_ms - schedule.due_ms <= Terms.read(schedule.terms).age_ms_max\n",
+        "    return retry_ms <= _last_ms(schedule)\n",
         "    return True\n",
         (7,),
     ),
@@ -359,8 +359,36 @@ MUTATIONS = (
     Mutation(
         "a batch delivered one by one",
         "scheduler/delivering.py",
-        "    done = post.crew.run(one, places)\n",
-        "    done = [one(place) for place in places]\n",
+        "    done = post.crew.run(one, _under_watch(batch, watch, post, patience))\n",
+        "    done = [one(message) for message in _under_watch(batch, watch, post, patience)]\n",
+        (3,),
+    ),
+    Mutation(
+        "a received message deleted before it is delivered",
+        "scheduler/delivering.py",
+        "            _one(message.body, post, patience)\n            _dismiss(message, post, patience)\n",
+        "            _dismiss(message, post, patience)\n            _one(message.body, post, patience)\n",
+        (1,),
+    ),
+    Mutation(
+        "a received message that failed deleted all the same",
+        "scheduler/delivering.py",
+        "            return False\n        finally:\n",
+        "            _dismiss(message, post, patience)\n            return False\n        finally:\n",
+        (1,),
+    ),
+    Mutation(
+        "what is behind one that hangs left there",
+        "scheduler/delivering.py",
+        "    if hanging:\n",
+        "    if False:\n",
+        (3,),
+    ),
+    Mutation(
+        "a silent host given every thread",
+        "scheduler/resting.py",
+        "        if len(begun_s) < CROWD_MAX and silent_s < SILENT_S:\n",
+        "        if True:\n",
         (3,),
     ),
 )

@@ -22,7 +22,7 @@ from punctual.testing.timeline import US
 from simulator import others
 from simulator import storm as weather
 from simulator.chronicle import Chronicle
-from simulator.others import Others
+from simulator.others import FINE, HANGS, Others
 from simulator.storm import Outage, Storm
 from simulator.witness import Breach, Broken, Figures, Witness
 from simulator.workload import TRIES_MAX, Callers, Change, Order, Wish, Wishes
@@ -100,6 +100,7 @@ class Simulation:
             self._plan_days(changing=draw.random() < 0.3)
             self._plan_names()
             self._plan_targets()
+            self._plan_crowds()
             self._plan_withdrawals()
 
     def _prepare(self, parameters: Mapping[str, Any]) -> None:
@@ -251,7 +252,7 @@ class Simulation:
 
     def _plan_deliveries(self, draw: random.Random, at_us: int, focus_us: int) -> None:
         """Some of one caller, all about one moment."""
-        size, named = draw.choice((1, 1, 3, 8, 25)), draw.random() < 0.3
+        size, named = draw.choice((1, 1, 3, 8, 25)), draw.random() < 0.45
         made = []
         for number in range(size):
             due_ms = (focus_us + round(draw.choice((0.0, 0.0, 0.5, 5.0, 50.0)) * US)) // 1000
@@ -264,6 +265,27 @@ class Simulation:
             made.append(self.wishes.direct(wish, *others.request(draw, self.others, named), expires_s))
         self._asked_us.append(at_us)
         self.callers.begin(Order(at_us, made, size > 1, None, 1))
+
+    def _plan_crowds(self) -> None:
+        """Many for a host that hangs, and for one that does not, about one moment, where nothing else goes wrong; by
+        itself."""
+        draw = random.Random(f"punctual crowds {self.seed}")
+        if self.storm.rates or draw.random() < 0.2:
+            return
+        self.cloud.sqs.twice = 0.0
+        for _ in range(draw.randint(1, 2)):
+            at_us = self._start_us + round(draw.uniform(0, 3600) * US)
+            begin_us, span_s = at_us + round(draw.choice((2.0, 20.0, 400.0)) * US), draw.choice((0.0, 0.0, 2.0, 40.0))
+            hosts = [HANGS] * draw.randint(1, 60) + [FINE] * draw.randint(1, 60)
+            if draw.random() < 0.5:
+                draw.shuffle(hosts)
+            made = []
+            for host in hosts:
+                due_ms = (begin_us + round(draw.uniform(0, span_s) * US)) // 1000
+                wish = self.wishes.make(at_us, due_ms, plain=True, fixed=True)
+                made.append(self.wishes.direct(wish, {"url": f"https://{host}/hook"}, {}, None))
+            self._asked_us.append(at_us)
+            self.callers.begin(Order(at_us, made, True, None, 1))
 
     def _plan_change(self, draw: random.Random, names: list[str], at_us: int, focus_us: int) -> None:
         operation = draw.choice(("cancel", "cancel", "move", "fire"))

@@ -7,14 +7,15 @@ written on condition that it still stands. A retry is a message of its own, sent
 What a crash leaves behind:
 - before the target has it: the message, which comes again;
 - between the target and the outcome: the message too, so the target gets it twice under one id;
-- between a retry and the note of it: two messages for the next attempt, of which the second finds the first's note.
+- between a retry and the note of it: two messages for the next attempt, of which the second finds the first's note;
+- between the outcome and the delete of a message that the function received itself: the message, as above.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scheduler import errands, log, naming, partitions
 from scheduler.crew import Crew
@@ -22,15 +23,21 @@ from scheduler.errands import Errand
 from scheduler.errors import NotConfirmed, Undelivered
 from scheduler.failures import Report, expired, failed, unreadable
 from scheduler.limits import SQS_DELAY_S_MAX
-from scheduler.moving import Tell
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, ask, insist
 from scheduler.record import DELIVERED, EXPIRED, FAILED, Record
-from scheduler.resting import Resting
+from scheduler.resting import CROWD_MAX, Resting
 from scheduler.schedule import Schedule, Timer
 from scheduler.targets import goes_straight, group
 from scheduler.terms import Terms, pause_s
+from scheduler.watching import Message, Watch
 
+if TYPE_CHECKING:
+    from scheduler.helping import Intake
+    from scheduler.moving import Tell
+
+CREW_WIDTH = 2 * CROWD_MAX
+"""A batch side by side, each waiting for its own moment, and what is taken in beside it; no host has more than half."""
 WAIT_MS_MAX = 5_000
 """More than the lead, what rounding down a delay adds, and two clocks that differ. What is earlier is set anew."""
 QUEUE_PAUSE_S_MAX = 60
@@ -72,32 +79,68 @@ class Post:
     crew: Crew
     memory: partitions.Memory
     resting: Resting
+    intake: Callable[[], Intake]
+    """The delivery queue, for when something hangs."""
     reach_ms: int
 
 
-def deliver(messages: Sequence[Mapping[str, Any]], post: Post, patience: Patience) -> dict[str, Any]:
-    """A batch, side by side and the earliest first; the messages that are to come again by themselves."""
-    places = sorted(range(len(messages)), key=lambda place: _wake_ms(messages[place]))
+def deliver(records: Sequence[Mapping[str, Any]], post: Post, patience: Patience) -> dict[str, Any]:
+    """A batch, side by side and the earliest first, and what is behind it where something hangs; those of the batch
+    that are to come again by themselves."""
+    batch = [Message(record["messageId"], record["body"]) for record in records]
+    batch.sort(key=lambda message: _wake_ms(message.body))
+    watch = Watch(patience.clock)
 
-    def one(place: int) -> bool:
+    def one(message: Message) -> bool:
         try:
-            _one(messages[place]["body"], post, patience)
+            _one(message.body, post, patience)
+            _dismiss(message, post, patience)
         except Exception as failure:  # noqa: BLE001 - It is about this message; its fellows are not to come again.
             error = str(failure) if isinstance(failure, NotConfirmed) else type(failure).__name__
-            log.outcome("not confirmed", message=messages[place]["messageId"], error=error)
+            log.outcome("not confirmed", message=message.id, error=error)
             return False
+        finally:
+            watch.end(message)
         return True
 
-    done = post.crew.run(one, places)
-    again = [messages[place]["messageId"] for place, well in zip(places, done, strict=True) if not well]
+    done = post.crew.run(one, _under_watch(batch, watch, post, patience))
+    again = [message.id for message, well in zip(batch, done, strict=False) if not well]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
 
 
-def _wake_ms(message: Mapping[str, Any]) -> int:
+def _under_watch(batch: Sequence[Message], watch: Watch, post: Post, patience: Patience) -> Iterator[Message]:
+    """The batch; then, should one of it hang, what is behind it."""
+    begun_s = patience.clock()
+    for message in batch:
+        yield watch.begin(message, _moment_s(message, patience))
+    under_way, hanging = watch.counts()
+    while under_way and not hanging:
+        patience.sleep(watch.quiet_s())
+        under_way, hanging = watch.counts()
+    if hanging:
+        from scheduler import helping  # noqa: PLC0415 - Most invocations do without.
+
+        for message in helping.more(post.intake(), watch, CREW_WIDTH, begun_s, patience):
+            yield watch.begin(message, _moment_s(message, patience))
+
+
+def _moment_s(message: Message, patience: Patience) -> float:
+    """When its target is to be called. What is set anew is not waited for."""
+    wake_ms = _wake_ms(message.body)
+    return (0 if wake_ms - patience.now_ms() > WAIT_MS_MAX else wake_ms) / 1000
+
+
+def _wake_ms(body: str) -> int:
     try:
-        return errands.read(message["body"]).wake_ms
+        return errands.read(body).wake_ms
     except (ValueError, KeyError, TypeError):
         return 0
+
+
+def _dismiss(message: Message, post: Post, patience: Patience) -> None:
+    receipt = message.receipt
+    if receipt is not None:
+        ask(lambda: post.intake().delete(receipt), patience)
 
 
 def _one(body: str, post: Post, patience: Patience) -> None:
@@ -140,20 +183,30 @@ def _hand_over(errand: Errand, record: Record | None, post: Post, patience: Pati
         _close(record, EXPIRED, errand.attempt - 1, "past its expires_after", post, patience)
         return
     shared = group(schedule.target)
-    rest_until_s = post.resting.until_s(shared, patience.clock())
-    if rest_until_s is not None and _in_time(schedule, round(rest_until_s * 1000)):
+    again_s = post.resting.begin(shared, patience.clock(), _last_ms(schedule) / 1000)
+    if again_s is not None:
         log.outcome("put off", id=schedule.id, group=shared)
-        _set(_woken_again(errand, record, errand.attempt, round(rest_until_s * 1000)), post, patience)
+        _set(_woken_again(errand, record, errand.attempt, round(again_s * 1000)), post, patience)
         return
+    failure = _tried(schedule, shared, post, patience)
+    if failure is not None:
+        _not_delivered(errand, record, failure, post, patience)
+        return
+    log.outcome("delivered", id=schedule.id, lateness_ms=begun_ms - schedule.due_ms, attempt=errand.attempt)
+    _close(record, DELIVERED, errand.attempt, "", post, patience)
+
+
+def _tried(schedule: Schedule, shared: str | None, post: Post, patience: Patience) -> Undelivered | None:
+    """What came of it, which those who put off the others hear of first."""
+    timed_out = False
     try:
         post.outlets.deliver(schedule)
     except Undelivered as failure:
-        post.resting.note(shared, failure.timed_out, patience.clock())
-        _not_delivered(errand, record, failure, post, patience)
-        return
-    post.resting.note(shared, False, patience.clock())
-    log.outcome("delivered", id=schedule.id, lateness_ms=begun_ms - schedule.due_ms, attempt=errand.attempt)
-    _close(record, DELIVERED, errand.attempt, "", post, patience)
+        timed_out = failure.timed_out
+        return failure
+    finally:
+        post.resting.end(shared, timed_out, patience.clock())
+    return None
 
 
 def _not_delivered(errand: Errand, record: Record | None, failure: Undelivered, post: Post, patience: Patience) -> None:
@@ -184,7 +237,11 @@ def _worth_trying(errand: Errand, failure: Undelivered, retry_ms: int) -> bool:
 
 
 def _in_time(schedule: Schedule, retry_ms: int) -> bool:
-    return retry_ms - schedule.due_ms <= Terms.read(schedule.terms).age_ms_max
+    return retry_ms <= _last_ms(schedule)
+
+
+def _last_ms(schedule: Schedule) -> int:
+    return schedule.due_ms + Terms.read(schedule.terms).age_ms_max
 
 
 def _woken_again(errand: Errand, record: Record | None, attempt: int, retry_ms: int) -> Errand:

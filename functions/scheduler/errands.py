@@ -64,10 +64,13 @@ def read(text: str) -> Errand:
     return Errand(schedule, attempt, retry_ms)
 
 
-def delay_s(wake_ms: int, now_ms: int, lead_ms: int) -> int:
-    """Rounded down, and a lead earlier: the deliver function waits out the rest. One that is out of reach comes as
-    late as may be, and is then set anew."""
-    return max(0, min(SQS_DELAY_S_MAX, (wake_ms - lead_ms - now_ms) // 1000))
+def delay_s(errand: Errand, now_ms: int, lead_ms: int) -> int:
+    """Rounded down, and a lead earlier: the deliver function waits out the rest. One that is tried again is not awaited
+    by anybody to the moment: rounded up, it holds no place there while it waits. One that is out of reach comes as late
+    as may be, and is then set anew."""
+    left_ms = errand.wake_ms - now_ms
+    left_s = (left_ms - lead_ms) // 1000 if errand.retry_ms is None else -(-left_ms // 1000)
+    return max(0, min(SQS_DELAY_S_MAX, left_s))
 
 
 def _index(schedule_id: str) -> int | None:

@@ -77,7 +77,7 @@ class Queues:
         return total
 
     def _errand(self, errand: Errand, now_ms: int) -> Entry:
-        delay_s = errands.delay_s(errand.wake_ms, now_ms, self._lead_ms)
+        delay_s = errands.delay_s(errand, now_ms, self._lead_ms)
         entry = {"MessageBody": errands.body(errand), "DelaySeconds": delay_s}
         shared = group(errand.schedule.target)
         # By it SQS is fair: while those of one host pile up, it hands out the others first.

@@ -1,5 +1,9 @@
-"""Hosts that do not answer: after a few timeouts in a row the rest of their messages are put off, rather than each of
-them waiting for its own. What an environment has seen, it keeps to itself; another finds out as soon.
+"""Hosts that do not answer: rather than each of their messages waiting for its own timeout, and holding a thread for
+it, some wait for all, and the rest are put off. What an environment has seen, it keeps to itself; another finds out as
+soon.
+
+After a few timeouts in a row a host rests. Until it is known to need that, it gets no more at once than `CROWD_MAX`,
+and no more at all while it answers nobody; what is put off for that comes again after as long as it has been silent.
 """
 
 from __future__ import annotations
@@ -12,6 +16,11 @@ REST_S = 30
 """Then the next ones are tried again."""
 GROUPS_MAX = 1_000
 """Of as many hosts something is kept; then it is all forgotten, which costs a few timeouts."""
+CROWD_MAX = 16
+"""Of one host at once; more than a batch, so that a slow one is served no slower for it."""
+SILENT_S = 2
+"""What begins later would hang on for longer than an invocation helps others."""
+PAUSE_S_MIN = 1
 
 
 @dataclass
@@ -20,18 +29,39 @@ class Resting:
 
     _timeouts: dict[str, int] = field(default_factory=dict)
     _until_s: dict[str, float] = field(default_factory=dict)
+    _under_way: dict[str, list[float]] = field(default_factory=dict)
+    """When each began, the earliest first."""
+    _heard_s: dict[str, float] = field(default_factory=dict)
+    """When one last answered, of those who have something under way."""
     _lock: Lock = field(default_factory=Lock)
 
-    def until_s(self, group: str | None, now_s: float) -> float | None:
-        """When it is worth trying again; None where it is worth it now."""
-        end_s = self._until_s.get(group or "", now_s)
-        return end_s if end_s > now_s else None
+    def begin(self, group: str | None, now_s: float, last_s: float) -> float | None:
+        """When to try it instead, which is not later than `last_s`; or None: it is under way now, until its `end`."""
+        if group is None:
+            return None
+        with self._lock:
+            again_s = self._again_s(group, now_s)
+            if now_s < again_s <= last_s:
+                return again_s
+            self._under_way.setdefault(group, []).append(now_s)
+            return None
 
-    def note(self, group: str | None, timed_out: bool, now_s: float) -> None:
+    def _again_s(self, group: str, now_s: float) -> float:
+        rest_until_s = self._until_s.get(group, now_s)
+        begun_s = self._under_way.get(group)
+        if rest_until_s > now_s or not begun_s:
+            return rest_until_s
+        silent_s = now_s - max(begun_s[0], self._heard_s.get(group, 0.0))
+        if len(begun_s) < CROWD_MAX and silent_s < SILENT_S:
+            return now_s
+        return now_s + max(PAUSE_S_MIN, silent_s)
+
+    def end(self, group: str | None, timed_out: bool, now_s: float) -> None:
         """What came of a delivery to it."""
         if group is None:
             return
         with self._lock:
+            self._leave(group, timed_out, now_s)
             if not timed_out:
                 self._timeouts.pop(group, None)
                 self._until_s.pop(group, None)
@@ -43,3 +73,13 @@ class Resting:
             self._timeouts[group] = count
             if count >= TIMEOUTS_MAX:
                 self._until_s[group] = now_s + REST_S
+
+    def _leave(self, group: str, timed_out: bool, now_s: float) -> None:
+        """The earliest, whichever it was: an answer speaks for all of them."""
+        begun_s = self._under_way[group]
+        begun_s.pop(0)
+        if not timed_out:
+            self._heard_s[group] = now_s
+        if not begun_s:
+            del self._under_way[group]
+            self._heard_s.pop(group, None)

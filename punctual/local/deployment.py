@@ -32,8 +32,6 @@ ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # The earliest a zip can hold: the same code a
 
 # ministack asks for the name of the call as an action. AWS has no such actions: SendMessage allows the batch too.
 BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch"}
-# Of two provisioned pollers, the fewest that Lambda sells, each with ten. ministack knows none, and has five at once.
-POLLED_BATCHES_MAX = 20
 # Half-made states that CloudFormation cannot update.
 NOT_UPDATABLE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
 
@@ -96,7 +94,6 @@ def localized(template: dict[str, Any]) -> dict[str, Any]:
 
     - Statements that deny plain HTTP are left out: the local AWS speaks plain HTTP, on loopback.
     - Whoever may call SendMessage is also granted the name under which ministack checks the batch call.
-    - Where a queue has pollers of its own, as many batches are worked on at once as these would bring.
     """
     changed = copy.deepcopy(template)
     for document in policy_documents(changed):
@@ -104,24 +101,7 @@ def localized(template: dict[str, Any]) -> dict[str, Any]:
     resources = changed["Resources"]
     for name in [name for name, resource in resources.items() if is_empty_policy(resource)]:
         del resources[name]
-    for source in event_sources(changed):
-        if "ProvisionedPollerConfig" in source:
-            source["ScalingConfig"] = as_concurrency(source.pop("ProvisionedPollerConfig"))
     return changed
-
-
-def event_sources(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for function in functions(template).values():
-        for event in function["Properties"].get("Events", {}).values():
-            yield event.get("Properties", {})
-
-
-def as_concurrency(pollers: dict[str, Any]) -> dict[str, Any]:
-    """The same under the name that ministack knows, on the same condition."""
-    if "Fn::If" not in pollers:
-        return {"MaximumConcurrency": POLLED_BATCHES_MAX}
-    condition, _, otherwise = pollers["Fn::If"]
-    return {"Fn::If": [condition, {"MaximumConcurrency": POLLED_BATCHES_MAX}, otherwise]}
 
 
 def policy_documents(node: Any) -> Iterator[dict[str, Any]]:

@@ -191,7 +191,7 @@ class Network:
         arrival_us = call.begun_us + round(fate.there_s * US)
         if arrival_us > end_us:
             if fate.error_before is None:
-                self.timeline.at(arrival_us, partial(self._late, call, effect))
+                self.timeline.at(arrival_us, partial(self._begin_late, call, effect))
             self.timeline.sleep_until(end_us)
             raise timeout(call)
         self.timeline.sleep_until(arrival_us)
@@ -218,8 +218,11 @@ class Network:
         if back_us > end_us:
             raise timeout(call)
 
+    def _begin_late(self, call: Call, effect: Effect) -> None:
+        self.timeline.spawn(partial(self._late, call, effect))
+
     def _late(self, call: Call, effect: Effect) -> None:
-        """AWS does it, though nobody waits for the answer any more."""
+        """AWS does it, though nobody waits for the answer any more. It may take its time, as a receive does."""
         call.effect_us = self.timeline.now_us
         try:
             effect(call.parameters, call)

@@ -11,6 +11,7 @@ from fakes import NOON_MS, Clock, desk
 from scheduler import delivering, feeding, managing, scheduling
 from scheduler.catalogue import Catalogue
 from scheduler.crew import Alone
+from scheduler.intake import Intake
 from scheduler.keying import Keyring
 from scheduler.office import Office
 from scheduler.partitions import Memory
@@ -105,6 +106,7 @@ class House:
             crew=Alone(),
             memory=Memory(self.cloud.table),
             resting=Resting(),
+            intake=lambda: Intake(self.cloud.sqs, self.cloud.delivery),
             reach_ms=REACH_MS,
         )
         while messages := self.cloud.received(self.cloud.delivery):

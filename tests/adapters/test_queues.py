@@ -227,6 +227,17 @@ def test_what_is_to_be_delivered_waits_as_an_errand_and_comes_a_lead_early(cloud
     assert {"id": named.id, "due": named.due_ms, "name": "bill"} == json.loads(entries[1]["MessageBody"])
 
 
+@pytest.mark.parametrize(("left_ms", "delay_s"), [(10_000, 10), (10_001, 11), (1, 1), (-1, 0)])
+def test_what_is_tried_again_is_not_waited_for(cloud, left_ms, delay_s):
+    """Its delay is rounded up, without a lead: nobody awaits it to the moment, and a wait would hold a thread."""
+    entries = []
+    cloud.sqs.meta.events.register(
+        "provide-client-params.sqs.SendMessageBatch", lambda params, **_: entries.extend(params["Entries"])
+    )
+    cloud.queues.send_errand(Errand(schedule(1, target=TOPIC), 2, NOON_MS + left_ms), NOON_MS)
+    assert [delay_s] == [entry["DelaySeconds"] for entry in entries]
+
+
 def test_an_errand_with_every_sign_escaped_is_a_batch_of_its_own(cloud):
     """As JSON text 256 KiB may become twice that; and a retry waits no longer than SQS lets it."""
     heavy = [replace(sized(number, 1), data='"' * 262_144, target=TOPIC) for number in range(3)]

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from punctual.local.deployment import DeploymentFailed, FunctionFailed, Stack, deploy, localized, zipped
 from punctual.local.emulator import Emulator
 
-TEMPLATE_PATH = Path(__file__).parents[2] / "template.yml"
 HOPS = 20  # More than the 16 after which Lambda stops a function that goes on invoking itself.
 
 
@@ -45,15 +43,6 @@ def test_who_may_send_may_send_a_batch(action: object) -> None:
     allowed, denied = {"Effect": "Allow", "Action": action}, {"Effect": "Deny", "Action": action}
     widened = {"Effect": "Allow", "Action": ["sqs:SendMessage", "sqs:SendMessageBatch"]}
     assert [widened, denied] == statements(localized(template(allowed, denied)))
-
-
-def test_pollers_of_a_queue_s_own_are_batches_at_once() -> None:
-    """ministack knows no pollers; what is sold at least is two, of ten batches each."""
-    ours = localized(yaml_parse(TEMPLATE_PATH.read_text()))["Resources"]["DeliverFunction"]["Properties"]
-    source = ours["Events"]["Due"]["Properties"]
-    expected = {"Fn::If": ["HasPollers", {"MaximumConcurrency": 20}, {"Ref": "AWS::NoValue"}]}
-    assert expected == source["ScalingConfig"]
-    assert "ProvisionedPollerConfig" not in source
 
 
 def test_the_template_itself_is_left_as_it_is() -> None:

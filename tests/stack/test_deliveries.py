@@ -1,6 +1,7 @@
 """Deliveries through the deployed template, on a local AWS that enforces the roles: what receivers read."""
 
 import json
+import threading
 import time
 from pathlib import Path
 
@@ -18,6 +19,9 @@ EVENTS = Path(__file__).parents[2] / "events"
 UNICODE = "Zeile\r\nnächste\t🎉 \"'\\ &<>"
 OBJECT = '{"order": 42, "note": "Grüße 🎉"}'
 WITHIN_S = 15
+READ_S_MAX = 10
+IN_BATCHES = 50
+"""What Lambda brings at once at first."""
 KINDS = ["queue", "topic", "bus", "function", "machine", "webhook"]
 
 
@@ -326,6 +330,33 @@ def test_a_failing_host_does_not_keep_others_waiting(stack, receivers):
     stack.invoke("ScheduleFunction", batch)
     assert 3 == len(requests(receivers.server, 3))
     assert time.time() - due_s < 4
+
+
+def test_what_is_behind_a_host_that_hangs_is_there_before_that_has_timed_out(stack, receivers):
+    """Where one hangs in every batch that Lambda has brought; the function takes in the rest, and what comes after."""
+    over = threading.Event()
+
+    def hang(connection):
+        over.wait(READ_S_MAX)
+        answer(200)(connection)
+
+    receivers.other_server.turn(hang)
+    due_s = time.time() + 6
+    hanging = {"timestamp": due_s, "data": "x", "target": {"url": f"http://127.0.0.1:{receivers.other_server.port}/"}}
+    try:
+        stack.invoke("ScheduleFunction", [hanging] * IN_BATCHES)
+        assert IN_BATCHES <= len(requests(receivers.other_server, IN_BATCHES))
+        behind = asked(stack, data="y", target={"url": receivers.url()})
+        (request,) = requests(receivers.server)
+        assert time.time() - due_s < READ_S_MAX / 2
+        assert behind["id"] == request.headers["punctual-id"]
+    finally:
+        over.set()
+    assert wait_until(lambda: sum(logged(stack, "delivered", each) for each in ids(receivers)) >= IN_BATCHES)
+
+
+def ids(receivers):
+    return {each.headers["punctual-id"] for each in receivers.other_server.requests}
 
 
 # The role

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scheduler import config, delivering, holding, limits, looking, moving, naming, record, world
+from scheduler import config, delivering, helping, holding, limits, looking, moving, naming, record, resting, world
 from scheduler.outlets.webhooks import USUAL
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -85,13 +85,20 @@ def test_a_call_that_begins_at_the_last_moment_ends_within_the_reserve(template)
 
 
 def test_a_delivery_ends_before_its_timeout(template):
-    """Which covers the longest wait, the longest delivery and the outcome that is written after it; and a second timer
-    comes when the first one's delivery is over."""
+    """Which covers the time in which more is received while something hangs, the longest wait, the longest delivery and
+    the outcome that is written after it; and a second timer comes when the first one's delivery is over."""
     timeout_s = functions(template)["DeliverFunction"]["Timeout"]
     waits_s = delivering.WAIT_MS_MAX / 1000
-    assert waits_s + USUAL.total_s + delivering.RESERVE_S <= timeout_s
+    assert helping.HELP_S_MAX + waits_s + USUAL.total_s + delivering.RESERVE_S <= timeout_s
     assert world.CALL_S_MAX < delivering.RESERVE_S
     assert USUAL.total_s + world.CALL_S_MAX <= naming.FOLLOWING_MS / 1000
+
+
+def test_the_deliver_function_helps_until_what_hung_first_has_timed_out(template):
+    """With the usual lead. What it begins beside, before it knows that the host is silent, ends little later."""
+    lead_s = parameter(template, "DeliveryLeadSeconds")["Default"]
+    assert lead_s + 1 + resting.SILENT_S + USUAL.read_s <= helping.HELP_S_MAX
+    assert limits.SQS_BATCH_MESSAGES_MAX < resting.CROWD_MAX <= delivering.CREW_WIDTH / 2
 
 
 def test_the_deliver_function_waits_out_what_a_message_comes_too_early(template):
@@ -158,7 +165,7 @@ def test_no_feed_or_trigger_is_kept_longer_than_until_the_next(template):
     [
         ("OutputQueue", "ConsumerFunction", 5),
         ("InputQueue", "ScheduleFunction", 5),
-        ("DeliveryQueue", "DeliverFunction", 50),
+        ("DeliveryQueue", "DeliverFunction", 75),
     ],
 )
 def test_a_queue_waits_six_timeouts_of_the_function_that_reads_it(template, queue, function, hours):

@@ -1,0 +1,215 @@
+"""While one of a batch hangs, what is behind it in the queue is delivered beside; in virtual time."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from fakes import NOON_MS, FakeQueues, FakeRecords, FakeTable, schedule
+from punctual.testing.timeline import Crew, Timeline
+from scheduler import delivering, errands
+from scheduler.delivering import CREW_WIDTH, RESERVE_S, Post
+from scheduler.errands import Errand
+from scheduler.errors import NotConfirmed, Undelivered
+from scheduler.helping import HELP_S_MAX
+from scheduler.limits import SQS_BATCH_MESSAGES_MAX
+from scheduler.outcome import Outcome
+from scheduler.partitions import Memory
+from scheduler.patience import Patience
+from scheduler.resting import CROWD_MAX, Resting
+from scheduler.watching import HANGS_AFTER_S, Message
+
+TIMEOUT_S = 45
+READ_S = 10.0
+"""After this a host that hangs is given up."""
+SLOW_S = 1.0
+
+
+def message(name: str, host: str = "quick", ahead_s: float = 0) -> Message:
+    target = json.dumps({"url": f"https://{host}/"}, separators=(",", ":"))
+    sent = replace(schedule(1, NOON_MS + round(ahead_s * 1000), target=target), data=name)
+    return Message(name, errands.body(Errand(sent)), f"receipt of {name}")
+
+
+@dataclass
+class World(FakeQueues):
+    """The delivery queue and the targets. Moments are seconds from the start of the invocation."""
+
+    waiting: list[Message] = field(default_factory=list)
+    timeline: Timeline = field(default_factory=lambda: Timeline(NOON_MS * 1000, random.Random(1)))
+    delivered: dict[str, float] = field(default_factory=dict)
+    deleted: dict[str, float] = field(default_factory=dict)
+    asked: list[tuple[float, int]] = field(default_factory=list)
+    """When the queue was asked for more, and for how many."""
+    put_off: list[str] = field(default_factory=list)
+    broken: Callable[[], Exception | None] = lambda: None
+    ended_s: float = 0.0
+
+    @property
+    def now_s(self) -> float:
+        return self.timeline.now_s - NOON_MS / 1000
+
+    def receive(self, most: int) -> list[Message]:
+        self.asked.append((self.now_s, most))
+        failure = self.broken()
+        if failure is not None:
+            raise failure
+        taken, self.waiting = self.waiting[:most], self.waiting[most:]
+        self.timeline.sleep(0.01 if taken else 1.0)
+        return taken
+
+    def delete(self, receipt: str) -> None:
+        self.deleted[receipt.removeprefix("receipt of ")] = self.now_s
+
+    def send_errand(self, errand: Errand, now_ms: int) -> Outcome[Errand]:
+        if errand.attempt == 1:
+            self.put_off.append(errand.schedule.data)
+        return Outcome(done=[errand])
+
+    def deliver(self, sent) -> None:
+        host = json.loads(sent.target)["url"].split("/")[2]
+        self.delivered[sent.data] = self.now_s
+        if host == "bad":
+            raise RuntimeError("a fault of ours")
+        self.timeline.sleep({"quick": 0.05, "slow": SLOW_S}.get(host, READ_S))
+        if host not in ("quick", "slow"):
+            raise Undelivered("no answer in time", timed_out=True)
+
+    def invoke(self, *batch: Message) -> list[str]:
+        """What is to come again by itself."""
+        table, timeline = FakeTable(), self.timeline
+        post = Post(
+            records=FakeRecords(),
+            table=table,
+            queues=self,
+            outlets=self,
+            tell=lambda *_: None,
+            crew=Crew(timeline, CREW_WIDTH),
+            memory=Memory(table),
+            resting=Resting(),
+            intake=lambda: self,
+            reach_ms=900_000,
+        )
+        clock = lambda: timeline.now_s  # noqa: E731
+        patience = Patience(clock, timeline.sleep, lambda: 0.5, clock() + TIMEOUT_S - RESERVE_S)
+        records = [{"messageId": each.id, "body": each.body} for each in batch]
+        task = timeline.spawn(lambda: delivering.deliver(records, post, patience))
+        timeline.run(lambda: not task.ended)
+        if task.fault is not None:
+            raise task.fault
+        self.ended_s = self.now_s
+        return [failure["itemIdentifier"] for failure in task.result["batchItemFailures"]]
+
+
+def test_nothing_more_is_asked_for_while_nothing_hangs():
+    """An invocation with quick targets ends when they have answered, waits for the moment included."""
+    world = World(waiting=[message("behind")])
+    assert [] == world.invoke(message("a"), message("b", ahead_s=2.5))
+    assert ([], {}) == (world.asked, world.deleted)
+    assert 2.55 <= world.ended_s < 2.6
+
+
+def test_what_is_behind_one_that_hangs_is_delivered_half_a_second_later():
+    """And deleted when it has been delivered; what hangs is tried again as ever."""
+    world = World(waiting=[message("behind"), message("later", ahead_s=3)])
+    assert [] == world.invoke(message("hangs", "hangs"), message("a"))
+    assert HANGS_AFTER_S <= world.delivered["behind"] < HANGS_AFTER_S + 0.1
+    assert 3 <= world.delivered["later"] < 3.1
+    assert {"behind", "later"} == set(world.deleted)
+    assert all(world.deleted[name] > world.delivered[name] for name in world.deleted)
+    assert READ_S <= world.ended_s < READ_S + 1.1
+
+
+def test_what_is_waited_for_does_not_hang():
+    """Half a second counts from the moment of a message, not from when it came."""
+    world = World(waiting=[message("behind", ahead_s=2)])
+    world.invoke(message("hangs", "hangs", ahead_s=2))
+    assert 2 + HANGS_AFTER_S <= world.delivered["behind"] < 2 + HANGS_AFTER_S + 0.1
+
+
+def test_all_of_a_long_queue_gets_through():
+    """A hundred of a host that answers, while there is place for ten or more at once."""
+    world = World(waiting=[message(f"behind {number}") for number in range(100)])
+    world.invoke(message("hangs", "hangs"))
+    assert 100 == len(world.deleted)
+    assert max(world.delivered.values()) < HANGS_AFTER_S + 1
+    assert not world.put_off
+
+
+def test_a_received_one_that_failed_stays_in_the_queue():
+    """It comes again after its visibility timeout, and is no matter of the batch."""
+    world = World(waiting=[message("bad", "bad"), message("good")])
+    assert [] == world.invoke(message("hangs", "hangs"))
+    assert {"good"} == set(world.deleted)
+
+
+def test_one_of_the_batch_that_failed_is_told_while_received_ones_are_delivered():
+    """By the id that Lambda knows; nothing of the batch is deleted by the function."""
+    world = World(waiting=[message("good")])
+    assert ["bad"] == world.invoke(message("hangs", "hangs"), message("bad", "bad"))
+    assert {"good"} == set(world.deleted)
+
+
+def test_nothing_is_received_when_the_invocation_has_little_time_left():
+    """Though new ones hang all the time, on one host after the other, and the queue is never empty."""
+    world = World(waiting=[message(f"{number}", f"hangs {number}", number / 3) for number in range(300)])
+    world.invoke(message("hangs", "hangs 0"))
+    assert world.asked
+    assert max(moment_s for moment_s, _ in world.asked) < HELP_S_MAX
+    assert max(world.delivered.values()) <= HELP_S_MAX + delivering.WAIT_MS_MAX / 1000
+    assert world.ended_s < TIMEOUT_S - RESERVE_S
+
+
+def test_a_receive_that_fails_ends_the_helping_and_harms_nobody():
+    """Whether AWS does not answer, or says no."""
+    for failure in (NotConfirmed("ReadTimeoutError"), RuntimeError("no")):
+        world = World(waiting=[message("behind")], broken=lambda failure=failure: failure)
+        assert [] == world.invoke(message("hangs", "hangs"), message("a"))
+        assert (1, {"hangs", "a"}) == (len(world.asked), set(world.delivered))
+
+
+def test_a_message_that_cannot_be_deleted_fails_alone(monkeypatch):
+    """It comes again, as after a crash."""
+    world = World(waiting=[message("behind")])
+    tries = []
+
+    def refuse(receipt):
+        tries.append(receipt)
+        raise NotConfirmed("InternalError")
+
+    monkeypatch.setattr(world, "delete", refuse)
+    assert [] == world.invoke(message("hangs", "hangs"))
+    assert ("behind" in world.delivered, {"receipt of behind"}) == (True, set(tries))
+
+
+def test_no_more_is_received_than_there_are_threads_for():
+    """Nor more at once than a call to SQS brings."""
+    world = World(waiting=[message(f"{number}", f"hangs {number}") for number in range(100)])
+    world.invoke(*[message(f"own {number}", f"hangs {number}") for number in range(10)])
+    assert all(1 <= most <= SQS_BATCH_MESSAGES_MAX for _, most in world.asked)
+    first_s = [moment_s for name, moment_s in world.delivered.items() if not name.startswith("own") and moment_s < 9]
+    assert CREW_WIDTH - 10 == len(first_s)
+
+
+@pytest.mark.parametrize("others", [1, 40])
+def test_one_host_never_takes_every_thread(others):
+    """Beyond a crowd its messages are put off; those of others go out meanwhile."""
+    behind = [message(f"hangs too {number}", "hangs") for number in range(60)]
+    world = World(waiting=[*behind, *(message(f"other {number}") for number in range(others))])
+    world.invoke(*[message(f"own {number}", "hangs") for number in range(10)])
+    tried = [name for name in world.delivered if name.startswith(("own", "hangs too"))]
+    assert (CROWD_MAX, 70 - CROWD_MAX) == (len(tried), len(set(world.put_off)))
+    assert others == len([name for name in world.deleted if name.startswith("other")])
+    assert max(world.delivered.values()) < HANGS_AFTER_S + 1
+
+
+def test_a_slow_host_is_served_beside_by_more_than_a_batch():
+    """It answers, so nothing rests; what is put off finds a place again."""
+    world = World(waiting=[message(f"{number}", "slow") for number in range(30)])
+    world.invoke(*[message(f"own {number}", "slow") for number in range(10)])
+    assert CROWD_MAX <= len(world.delivered)
+    assert 40 == len(set(world.delivered) | set(world.put_off))

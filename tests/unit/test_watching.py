@@ -1,0 +1,47 @@
+"""What is under way, and what of it hangs."""
+
+import pytest
+
+from fakes import Clock
+from scheduler.watching import HANGS_AFTER_S, STEP_S, Message, Watch
+
+
+@pytest.fixture
+def clock():
+    return Clock(1_000_000)
+
+
+def test_what_waits_for_its_moment_does_not_hang(clock):
+    """What waits for an answer does, after half a second."""
+    watch = Watch(clock)
+    watch.begin(Message("overdue", ""), 0)
+    watch.begin(Message("early", ""), 1002)
+    assert (2, 0) == watch.counts()
+    clock.sleep(HANGS_AFTER_S)
+    assert (2, 1) == watch.counts()
+    clock.sleep(2)
+    assert (2, 2) == watch.counts()
+
+
+def test_the_same_message_twice_is_two_of_them(clock):
+    """SQS may bring one twice; each ends by itself."""
+    watch, twins = Watch(clock), [Message("a", "x"), Message("a", "x")]
+    for each in twins:
+        watch.begin(each, 0)
+    watch.end(twins[0])
+    assert (1, 0) == watch.counts()
+    watch.end(twins[1])
+    assert (0, 0) == watch.counts()
+
+
+@pytest.mark.parametrize(
+    ("moments_s", "quiet_s"),
+    [([1001], 1), ([1001, 1003], 1 + HANGS_AFTER_S), ([0, 1000.25], 0.25), ([0], STEP_S), ([], STEP_S)],
+    ids=str,
+)
+def test_nothing_changes_until_the_last_is_at_its_moment_or_the_first_hangs(clock, moments_s, quiet_s):
+    """Then step by step."""
+    watch = Watch(clock)
+    for moment_s in moments_s:
+        watch.begin(Message("any", ""), moment_s)
+    assert quiet_s == watch.quiet_s()
