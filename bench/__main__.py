@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench",
         description="Measures the real functions against a stand-in for DynamoDB and SQS on loopback, beside a plain "
         "boto3 loop in the same run. Prints Markdown tables; what is in bold misses what is wanted of it.",
-        epilog="All of it takes about 45 minutes, and is written to bench/results; a part of it, or a quick one, is "
+        epilog="All of it takes about half an hour, and is written to bench/results; a part of it, or a quick one, is "
         "written only where --results says.",
     )
     parser.add_argument(

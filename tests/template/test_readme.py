@@ -52,6 +52,14 @@ def test_every_link_leads_somewhere(page):
             assert (page.parent / link).exists(), link
 
 
+def test_what_it_takes_is_what_the_bench_found(readme):
+    """Line by line, as `make bench` wrote it."""
+    (section,) = re.findall(r"^## What it takes$(.*?)^## ", readme, re.MULTILINE | re.DOTALL)
+    quoted = {line for line in section.splitlines() if line.startswith("|")}
+    assert len(quoted) > 10
+    assert quoted <= set((ROOT / "bench" / "results" / "results.md").read_text().splitlines())
+
+
 def test_the_cost_of_a_million_is_what_the_command_prints(readme):
     """Line by line."""
     printed = subprocess.run(
