@@ -39,9 +39,9 @@ MUTATIONS = (
     Mutation(
         "delete before send",
         "scheduler/moving.py",
-        "        else:\n            finished = [schedule.key for schedule in self._release(job, tally)]\n",
-        "        else:\n            self._table.delete([schedule.key for schedule in job.schedules])\n"
-        "            finished = [schedule.key for schedule in self._release(job, tally)]\n",
+        "        return [schedule.key for schedule in self._release(job, tally)]\n",
+        "        self._table.delete([schedule.key for schedule in job.schedules])\n"
+        "        return [schedule.key for schedule in self._release(job, tally)]\n",
         (1,),
     ),
     Mutation("ignore Failed", "scheduler/queues.py", "        if index in done:\n", "        if True:\n", (1,)),
