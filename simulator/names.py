@@ -28,9 +28,9 @@ from simulator.workload import Sent, Wish
 PENDING = "pending"
 LATE_S_MAX = 1.0
 """In health, by the clock of the sender, while the deliver function has capacity."""
-LATE_BUSY_S_MAX = 2.0
-"""While every poller has a batch in hand: one of it hangs for half a second before others are helped, and those of a
-batch that wait for their moment are waited for."""
+LATE_BUSY_S_MAX = 3.0
+"""While every poller has a batch in hand: those of a batch wait for their moments, for the lead and a second at most,
+one of them hangs for half a second before others are helped, and these are received ten at a time."""
 FOLLOWING_S = 20.0
 """So much later comes the second timer, where the first may never have been set."""
 ASKED_PER_MS = 1_000_000
