@@ -29,8 +29,8 @@ PENDING = "pending"
 LATE_S_MAX = 1.0
 """In health, by the clock of the sender, while the deliver function has capacity."""
 LATE_BUSY_S_MAX = 3.0
-"""While every poller has a batch in hand, of those who wait for their moments or hang. A margin above the worst of 10,000
-seeds, 2.2 s (4008650); not derived."""
+"""While every poller has a batch in hand, of those who wait for their moments or hang. A margin above the worst of
+10,000 seeds, 2.2 s (4008650); not derived."""
 FOLLOWING_S = 20.0
 """So much later comes the second timer, where the first may never have been set."""
 ASKED_PER_MS = 1_000_000

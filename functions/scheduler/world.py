@@ -25,7 +25,8 @@ class Clients:
     No call carries Lambda's trace header on. Lambda counts by it, and would stop a consumer that schedules itself
     again after about 16 rounds.
 
-    All are made by one session: what it reads for the first it need not read again for the next. It makes one at a time; those that are made at first use are asked for by many threads.
+    All are made by one session: what it reads for the first it need not read again for the next. It makes one at a
+    time, since those that are made at first use are asked for by many threads.
 
     What else is unusual here saves a tenth of every call and a quarter of every cold start: parameters are not checked
     twice (our adapters are typed, and AWS checks them), the user agent is not put together anew for each call, and the
