@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from punctual.testing.calls import Call, Fate
 from punctual.testing.functions import Environment
 from punctual.testing.timeline import US
-from simulator.simulation import INTERVAL_S, Simulation
+from simulator.callers import Order
+from simulator.scenes import INTERVAL_S
+from simulator.simulation import Simulation
 from simulator.witness import Breach, Broken
-from simulator.workload import Order
 
 SEED = 7
 POINTS_MAX = 2000
@@ -58,7 +59,7 @@ class Small(Simulation):
         self._prepare({"PartitionCount": 2})
         self.storm.rates, self.storm.skewed = {}, False
         self.cloud.network.weather = self._weather
-        start_us, make = self._start_us, self.wishes.make
+        start_us, make = self.start_us, self.wishes.make
         near = [make(start_us, start_us // 1000 + 1000 * ahead_s, plain=True, fixed=True) for ahead_s in (-5, 30, 890)]
         far = [
             make(start_us, start_us // 1000 + 1000 * ahead_s, plain=True, fixed=True) for ahead_s in (905, 1300, 1500)
@@ -87,7 +88,7 @@ class Small(Simulation):
             hand_in(Order(at_us, wishes, True, None, 1))
 
     def _drive(self) -> None:
-        self.cloud.timeline.run_until(self._start_us + SPAN_S * US)
+        self.cloud.timeline.run_until(self.start_us + SPAN_S * US)
         self._calm_down()
 
 

@@ -22,7 +22,7 @@ from simulator.chronicle import TAG, Chronicle
 from simulator.names import Names
 from simulator.others import FINE, Others
 from simulator.storm import SKEW_US_MAX, Storm
-from simulator.workload import Sent, Wish
+from simulator.wishes import Sent, Wish
 
 OPERATIONS = ("publish", "invoke", "put_events", "start_execution", "request")
 PERMANENT_CODES = ("NotFound",)

@@ -23,7 +23,7 @@ from punctual.testing.timeline import US
 from simulator.chronicle import Chronicle, tag_of
 from simulator.contents import id_of
 from simulator.storm import SKEW_US_MAX, Storm
-from simulator.workload import Sent, Wish
+from simulator.wishes import Sent, Wish
 
 PENDING = "pending"
 LATE_S_MAX = 1.0

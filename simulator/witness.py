@@ -27,7 +27,7 @@ from simulator.contents import Lying, contents, id_of, is_record, is_timer
 from simulator.deliveries import OPERATIONS, Deliveries
 from simulator.names import ASKED_AGAIN, CAME_AGAIN, STOPPED, UNHEARD, Names
 from simulator.storm import SKEW_US_MAX, Storm
-from simulator.workload import Sent, Wish, due_of
+from simulator.wishes import Sent, Wish, due_of
 
 LEASE_IN_DOUBT = "lease in doubt"
 """Two feeds at once, of which one could not ask: a scene makes this cause far more frequent than it is."""
