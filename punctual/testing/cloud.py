@@ -37,7 +37,7 @@ class Cloud:
         self.network = Network(self.timeline, self.watcher)
         self.dynamodb = DynamoDB(self.timeline, self.watcher)
         self.sqs = Sqs(self.timeline, self.watcher)
-        self.sns = Sns(self.timeline, self.watcher)
+        self.sns = Sns(self.timeline, self.watcher, self.sqs)
         self.events = Events(self.timeline, self.watcher)
         self.machines = Machines(self.timeline, self.watcher)
         self.receivers = Receivers(self.timeline, self.watcher)
@@ -73,6 +73,8 @@ class Cloud:
             self.sqs.create_queue(self._queue(name, queue))
         for name in self.template.of_type("AWS::SNS::Topic"):
             self.sns.topics.add(self.template.resolve({"Ref": name}))
+        for subscription in self.template.of_type("AWS::SNS::Subscription").values():
+            self._subscribe(subscription)
         for name in self.template.of_type("AWS::Events::EventBus"):
             self.events.buses.add(self.template.name(name))
         for name, function in self.template.of_type("AWS::Serverless::Function").items():
@@ -100,6 +102,14 @@ class Cloud:
 
     def output(self, name: str) -> str:
         return str(self.template.outputs[name])
+
+    def _subscribe(self, properties: dict[str, Any]) -> None:
+        queue = self.sqs.by_arn(properties["Endpoint"])
+        if properties["Protocol"] != "sqs" or queue is None:
+            raise NotImplementedError(f"the virtual SNS feeds queues of the stack alone, and not {properties}")
+        fed = self.sns.queues.setdefault(properties["TopicArn"], [])
+        if queue not in fed:
+            fed.append(queue)
 
     def _queue(self, name: str, properties: dict[str, Any]) -> Queue:
         queue = Queue(

@@ -75,14 +75,16 @@ class Receivers(Service):
     def __init__(self, timeline: Timeline, watcher: Watcher) -> None:
         super().__init__(timeline, watcher)
         self.conduct: dict[str, Callable[[], Conduct]] = {}
-        """By host. One that is not here refuses the connection."""
+        """By host."""
+        self.otherwise: Conduct | None = None
+        """Of a host that is not there. None: it refuses the connection."""
         self.operations = {"request": self._request}
 
     def _request(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         host = urlsplit(request["target"]["url"]).netloc
-        if host not in self.conduct:
+        conduct = self.conduct[host]() if host in self.conduct else self.otherwise
+        if conduct is None:
             raise refusal("NoConnection", f"{host}: no connection", 503)
-        conduct = self.conduct[host]()
         call.fate.back_s += conduct.answers_after_s
         if conduct.works:
             facts = {name: request[name] for name in ("id", "due_ms", "user", "target")}

@@ -192,6 +192,7 @@ class Sqs(Service):
             if now_us - message.sent_us > queue.retention_s * US:
                 del queue.messages[message.id]
         ready = [message for message in queue.messages.values() if message.visible_us <= now_us]
+        ready.sort(key=lambda message: message.visible_us)
         if self.unruly is not None:
             self.unruly.shuffle(ready)
         taken: list[Message] = []

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from punctual.testing.calls import Call, Client, Fair, Watcher
+from punctual.testing.calls import Call, Client, Delivery, Fair, Watcher
 from punctual.testing.cloud import Cloud
+from punctual.testing.receivers import HANGING, Conduct
 from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
 
@@ -51,6 +52,22 @@ class Released:
         return json.loads(self.data)
 
 
+@dataclass(frozen=True)
+class Delivered:
+    """What a target that is no queue was given. `target` is its ARN or the URL of the webhook, `at` is in seconds since
+    1970, and `id` is None where the target is not told of it."""
+
+    target: str
+    data: str
+    at: float
+    id: str | None
+
+    @property
+    def json(self) -> Any:
+        """The data, where it is JSON."""
+        return json.loads(self.data)
+
+
 class Stack:
     """Punctual, deployed with these parameters of its template, on an AWS of its own.
 
@@ -64,8 +81,9 @@ class Stack:
         self._cloud.network.weather = Fair(there_s=0.0, back_s=0.0)  # A delay then counts from the very moment.
         self._lines: list[dict[str, Any]] = []
         self._parameters = {**parameters}
-        self._targets: list[str] = []
+        self._cloud.receivers.otherwise = Conduct()
         self._cloud.deploy(self._parameters)
+        self._watch.own_topic = self.output("InputTopicArn")
 
     # ------------------------------------------------------------------------------------------------------- asking
 
@@ -90,6 +108,10 @@ class Stack:
         visible = [(message.visible_us, url, message) for url, message in self._watch.sent_messages]
         visible.sort(key=lambda each: each[0])
         return [_released(url, message) for at_us, url, message in visible if at_us <= now_us]
+
+    def delivered(self) -> list[Delivered]:
+        """Everything that was delivered so far to what is no queue: webhooks, topics, functions, buses, machines."""
+        return [_delivered(delivery) for delivery in self._watch.deliveries]
 
     def failures(self) -> list[dict[str, Any]]:
         """What was reported to the failure queue, such as schedules that had expired."""
@@ -157,12 +179,18 @@ class Stack:
         """An output of the stack, such as `OutputQueueUrl`."""
         return self._cloud.output(name)
 
-    def add_target(self, name: str) -> str:
-        """A queue of your own that schedules may name as their target; its ARN."""
-        arn = self._cloud.add_queue(name)
-        self._targets.append(arn)
-        self.update(TargetArns=",".join(self._targets))
+    def add_target(self, name: str, kind: str = "sqs") -> str:
+        """A queue of your own that schedules may name as their target, or a topic (`sns`), a function (`lambda`), an
+        event bus (`events`) or a state machine (`states`); its ARN."""
+        arn = self._cloud.add_queue(name) if kind == "sqs" else self._cloud.add_stranger(kind, name)
+        listed = [each for each in str(self._parameters.get("TargetArns", "")).split(",") if each]
+        self.update(TargetArns=",".join([*listed, arn]))
         return arn
+
+    def answer(self, host: str, status: int | None = 200, retry_after: float | None = None) -> None:
+        """How a host answers webhooks from now on; with None it hangs. Until told otherwise all answer 200."""
+        conduct = HANGING if status is None else Conduct(status, retry_after, works=200 <= status < 300)
+        self._cloud.receivers.conduct[host] = lambda: conduct
 
     def update(self, **parameters: Any) -> None:
         """Deploy again with other parameters; what is stored stays."""
@@ -176,10 +204,16 @@ class Stack:
 class _Watch(Watcher):
     def __init__(self) -> None:
         self.sent_messages: list[tuple[str, Message]] = []
+        self.deliveries: list[Delivery] = []
+        self.own_topic = ""
 
     def sent(self, call: Call | None, queue: str, message: Message) -> None:
         if call is not None and "id" in message.attributes:
             self.sent_messages.append((queue, message))
+
+    def received(self, call: Call, delivery: Delivery) -> None:
+        if delivery.target != self.own_topic:
+            self.deliveries.append(delivery)
 
 
 def _released(url: str, message: Message) -> Released:
@@ -193,3 +227,11 @@ def _released(url: str, message: Message) -> Released:
         queue=url,
         name=attributes["name"]["StringValue"] if "name" in attributes else None,
     )
+
+
+def _delivered(delivery: Delivery) -> Delivered:
+    """The id is where its kind of target has it: an attribute, a fact of the request, or the name of an execution."""
+    schedule_id = delivery.facts.get("id", delivery.facts.get("name"))
+    if isinstance(schedule_id, Mapping):
+        schedule_id = schedule_id["StringValue"]
+    return Delivered(delivery.target, delivery.body, delivery.at_us / US, schedule_id)

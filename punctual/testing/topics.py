@@ -1,12 +1,20 @@
-"""The virtual SNS and EventBridge: what was published, kept for whoever looks."""
+"""The virtual SNS and EventBridge: what was published, kept for whoever looks; and the queues that a topic feeds.
+
+Source: "Fanout to Amazon SQS queues" and "Amazon SNS message delivery retries" of the SNS guide. A subscriber may get a
+message twice.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from punctual.testing.calls import Call, Delivery, Service, Watcher
 from punctual.testing.refusal import refusal
-from punctual.testing.timeline import Timeline
+from punctual.testing.sqs import Queue, Sqs
+from punctual.testing.timeline import US, Timeline
 
 PUBLISHED_BYTES_MAX = 256 * 1024
 EVENTS_MAX = 10
@@ -15,9 +23,14 @@ EVENTS_MAX = 10
 class Sns(Service):
     name = "sns"
 
-    def __init__(self, timeline: Timeline, watcher: Watcher) -> None:
+    def __init__(self, timeline: Timeline, watcher: Watcher, sqs: Sqs) -> None:
         super().__init__(timeline, watcher)
+        self._sqs = sqs
         self.topics: set[str] = set()
+        self.queues: dict[str, list[Queue]] = {}
+        """Those that a topic feeds, by its ARN."""
+        self.copies: Callable[[], int] = lambda: 1
+        """How many times a queue gets a message."""
         self.published: list[Delivery] = []
         self.operations = {"publish": self._publish}
 
@@ -32,7 +45,25 @@ class Sns(Service):
         published = Delivery(request["TopicArn"], request["Message"], self.timeline.now_us, attributes)
         self.published.append(published)
         self.watcher.received(call, published)
-        return {"MessageId": f"published-{len(self.published):08d}"}
+        message_id = f"published-{len(self.published):08d}"
+        for queue in self.queues.get(published.target, []):
+            for _ in range(self.copies()):
+                self._sqs.put(queue, _envelope(message_id, published), {})
+        return {"MessageId": message_id}
+
+
+def _envelope(message_id: str, published: Delivery) -> str:
+    """Without raw delivery: a notification as JSON, dated to the millisecond."""
+    moment = datetime.fromtimestamp(published.at_us // US, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return json.dumps(
+        {
+            "Type": "Notification",
+            "MessageId": message_id,
+            "TopicArn": published.target,
+            "Message": published.body,
+            "Timestamp": f"{moment}.{published.at_us // 1000 % 1000:03d}Z",
+        }
+    )
 
 
 class Events(Service):

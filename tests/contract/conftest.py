@@ -29,6 +29,8 @@ class Aws:
     client: Callable[[str], Any]
     wait: Callable[[float], None]
     create_queue: Callable[..., str]
+    create_topic: Callable[[str], str]
+    """One that feeds this queue; its ARN."""
     table: str
 
     @property
@@ -72,7 +74,13 @@ def _virtual() -> Aws:
         queue = Queue(url=f"https://sqs.virtual/{name}", arn=f"arn:aws:sqs:{REGION}:123456789012:{name}", **settings)
         return cloud.sqs.create_queue(queue).url
 
-    return Aws("virtual", cloud.client, cloud.timeline.sleep, create_queue, "contract")
+    def create_topic(queue_url: str) -> str:
+        arn = f"arn:aws:sns:{REGION}:123456789012:topic-{len(cloud.sns.topics)}"
+        cloud.sns.topics.add(arn)
+        cloud.sns.queues[arn] = [cloud.sqs.queues[queue_url]]
+        return arn
+
+    return Aws("virtual", cloud.client, cloud.timeline.sleep, create_queue, create_topic, "contract")
 
 
 def _real(name: str, client: Callable[[str], Any]) -> Aws:
@@ -95,4 +103,11 @@ def _real(name: str, client: Callable[[str], Any]) -> Aws:
             attributes["RedrivePolicy"] = policy
         return str(sqs.create_queue(QueueName=f"contract-{uuid.uuid4().hex}", Attributes=attributes)["QueueUrl"])
 
-    return Aws(name, client, time.sleep, create_queue, table)
+    def create_topic(queue_url: str) -> str:
+        sns = client("sns")
+        arn = str(sns.create_topic(Name=f"contract-{uuid.uuid4().hex}")["TopicArn"])
+        queue_arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue_arn)
+        return arn
+
+    return Aws(name, client, time.sleep, create_queue, create_topic, table)

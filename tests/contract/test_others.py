@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 from deviations import refused
 
 
@@ -14,6 +17,19 @@ def test_a_topic_that_is_not_there_is_said_not_to_be(aws):
     arn = "arn:aws:sns:us-east-1:123456789012:nowhere"
     error = refused("NotFound", aws.client("sns").publish, TopicArn=arn, Message="x")
     assert 404 == error.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_a_topic_feeds_a_queue_with_what_was_published_in_an_envelope(aws):
+    """By its id and its date to the millisecond, which are the same however often it comes."""
+    queue = aws.create_queue()
+    topic = aws.create_topic(queue)
+    message_id = aws.client("sns").publish(TopicArn=topic, Message='{"delay": 1}')["MessageId"]
+    (message,) = aws.sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=2)["Messages"]
+    envelope = json.loads(message["Body"])
+    found = {part: envelope[part] for part in ("Type", "MessageId", "TopicArn", "Message")}
+    wanted = {"Type": "Notification", "MessageId": message_id, "TopicArn": topic, "Message": '{"delay": 1}'}
+    assert wanted == found
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", envelope["Timestamp"])
 
 
 def test_events_are_accepted_one_by_one(aws):

@@ -55,6 +55,14 @@ def test_things_come_out_in_the_order_of_their_moments(stack):
     assert ["0", "3", "5000", "90000"] == [released.data for released in stack.released()]
 
 
+def test_what_is_published_to_the_topic_is_scheduled(stack):
+    """As a letter of the input queue: nobody hears an answer."""
+    stack.client("sns").publish(TopicArn=stack.output("InputTopicArn"), Message='{"delay": 60, "data": "published"}')
+    stack.advance(seconds=61)
+    (released,) = stack.released()
+    assert ("published", START + 60) == (released.data, released.due)
+
+
 def test_what_expired_is_told_of(stack):
     """Lateness is made by a feed that never came: the trigger's rule is taken away for a while."""
     stack.schedule({"delay": 3600, "data": "stale", "expires_after": 60})
@@ -75,6 +83,51 @@ def test_a_queue_of_ones_own_may_be_a_target(stack):
     stack.advance(seconds=3)
     (released,) = stack.released()
     assert released.queue.endswith("/mine")
+
+
+@pytest.mark.parametrize("kind", ["sns", "lambda", "events", "states"])
+def test_whatever_may_be_a_target_can_be_one(stack, kind):
+    """What it was given is seen, and when."""
+    arn = stack.add_target("theirs", kind)
+    answer = stack.schedule({"delay": 3600, "data": {"order": 1}, "target": arn})
+    stack.advance(hours=2)
+    (delivered,) = stack.delivered()
+    assert (arn, {"order": 1}, START + 3600) == (delivered.target, delivered.json, delivered.at)
+    assert delivered.id in (answer["id"], None)
+
+
+def test_a_second_target_does_not_take_the_place_of_the_first():
+    """Nor does one that the stack was made with."""
+    first = "arn:aws:sns:eu-central-1:123456789012:first"
+    stack = Stack(TargetArns=first)
+    stack._cloud.add_stranger("sns", "first")
+    second = stack.add_target("second")
+    stack.schedule([{"delay": 1, "data": "x", "target": target} for target in (first, second)])
+    stack.advance(seconds=5)
+    assert (1, 1) == (len(stack.delivered()), len(stack.released()))
+
+
+def test_a_webhook_is_tried_again_until_its_host_answers_well():
+    """A host answers as it is told to; what it refused is no delivery."""
+    stack = Stack(start=START, WebhookHosts="api.example.com")
+    url = "https://api.example.com/orders"
+    answer = stack.schedule({"delay": 10, "data": "x", "target": {"url": url}})
+    stack.answer("api.example.com", status=503)
+    stack.advance(seconds=12)
+    assert [] == stack.delivered()
+    stack.answer("api.example.com", status=204)
+    stack.advance(minutes=15)
+    (delivered,) = stack.delivered()
+    assert (url, "x", answer["id"]) == (delivered.target, delivered.data, delivered.id)
+
+
+def test_a_webhook_to_a_host_that_hangs_is_told_as_failed():
+    stack = Stack(start=START, WebhookHosts="*.example.com")
+    stack.answer("api.example.com", status=None)
+    stack.schedule({"delay": 1, "data": "x", "target": {"url": "https://api.example.com/"}, "retry": {"attempts": 2}})
+    stack.advance(hours=1)
+    assert [] == stack.delivered()
+    assert ["failed"] == [failure["reason"] for failure in stack.failures()]
 
 
 def test_the_stack_is_updated_with_all_that_is_in_it(stack):
