@@ -16,19 +16,27 @@ from punctual.testing.calls import Outsider
 from punctual.testing.cloud import Cloud
 from punctual.testing.timeline import Crash
 from simulator.chronicle import Chronicle
+from simulator.storm import SKEW_US_MAX
 from simulator.wishes import Wish
 
+CALL, QUEUE, TOPIC = "call", "queue", "topic"
+"""The ways in: to the schedule function, to the input queue, to the input topic."""
 TRIES_MAX = 4
 RETRY_WAIT_S_MAX = 20.0
+PAGES_MAX = 50
+DUSK_S = 253_402_300_800
+"""The end of the year 9999."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One call of one caller to the manage function, about a name."""
+    """One call of one caller to the manage function: about a name, about a wish by the id that its caller was told, or
+    about all names that begin so."""
 
     at_us: int
-    name: str
     operation: str
+    name: str = ""
+    wish: Wish | None = None
     more: dict[str, Any] = field(default_factory=dict)
 
 
@@ -39,18 +47,21 @@ class Names(Protocol):
     def refused(self, wish: Wish) -> bool: ...
     def cancelled(self, name: str, schedule_id: str) -> None: ...
     def moved(self, name: str, result: dict[str, Any]) -> None: ...
+    def swept(self, prefix: str, from_ms: int, to_ms: int, asked_us: int) -> None: ...
     def denied(self, name: str, error: str, asked_us: int) -> None: ...
 
 
 @dataclass
 class Order:
-    """One call of one caller: a schedule, or a batch of them."""
+    """One call of one caller: a schedule, or a batch of them. Or a letter: nobody hears an answer, and it may come
+    twice."""
 
     at_us: int
     wishes: list[Wish]
     batch: bool
     token: str | None
     tries: int
+    way: str = CALL
 
 
 class Callers:
@@ -70,14 +81,25 @@ class Callers:
         self._count = 0
 
     def begin(self, order: Order) -> None:
-        self._cloud.timeline.at(order.at_us, lambda: self._spawn(order))
+        self._at(order.at_us, lambda: self._ask(order) if order.way == CALL else self._post(order))
 
-    def _spawn(self, order: Order) -> None:
-        self._cloud.timeline.spawn(lambda: self._ask(order))
+    def change(self, change: Change) -> None:
+        wish = change.wish
+        if wish is not None:
+            self._at(change.at_us, lambda: self._change_by_id(change, wish))
+        elif change.operation == "cancel_where":
+            self._at(change.at_us, lambda: self._sweep(change))
+        else:
+            self._at(change.at_us, lambda: self._change(change))
+
+    def _at(self, at_us: int, work: Callable[[], None]) -> None:
+        self._cloud.timeline.at(at_us, lambda: self._spawn(work))
+
+    def _spawn(self, work: Callable[[], None]) -> None:
+        self._cloud.timeline.spawn(work)
 
     def _ask(self, order: Order) -> None:
-        self._count += 1
-        process = Outsider(f"caller {self._count}")
+        process = self._outsider()
         for _ in range(order.tries):
             try:
                 done = self._try(order, process)
@@ -181,58 +203,91 @@ class Callers:
 
     # ------------------------------------------------------------------------------------------------------ letters
 
-    def post(self, order: Order) -> None:
-        """The same by the input queue: nobody hears an answer, and SQS may bring it twice."""
-
-        def spawn() -> None:
-            self._cloud.timeline.spawn(lambda: self._post(order))
-
-        self._cloud.timeline.at(order.at_us, spawn)
-
     def _post(self, order: Order) -> None:
-        self._count += 1
-        process = Outsider(f"caller {self._count}")
+        process = self._outsider()
         for wish in order.wishes:
-            wish.asked_us, wish.asked, wish.repeatable = self._cloud.timeline.now_us, 2, True
-        self._note(process, "posts", order.wishes)
-        requests = [wish.request for wish in order.wishes]
-        body = json.dumps(requests if order.batch else requests[0])
+            wish.asked_us, wish.repeatable, wish.by_letter = self._cloud.timeline.now_us, True, True
+        self._note(process, f"posts to the {order.way}", order.wishes)
+        requests: Any = [wish.request for wish in order.wishes]
+        if not order.batch:
+            (requests,) = requests
+        elif order.token:
+            requests = {"schedules": requests, "token": order.token}
+        text = json.dumps(requests)
         try:
-            url = self._cloud.output("InputQueueUrl")
-            self._cloud.client("sqs", process).send_message(QueueUrl=url, MessageBody=body)
+            if order.way == TOPIC:
+                topic = self._cloud.output("InputTopicArn")
+                self._cloud.client("sns", process).publish(TopicArn=topic, Message=text)
+            else:
+                url = self._cloud.output("InputQueueUrl")
+                self._cloud.client("sqs", process).send_message(QueueUrl=url, MessageBody=text)
         except (ClientError, BotoCoreError, Crash) as error:
             self._note(process, f"hears nothing: {type(error).__name__}", order.wishes)
 
     # ------------------------------------------------------------------------------------------------------ changes
 
-    def change(self, change: Change) -> None:
-        def spawn() -> None:
-            self._cloud.timeline.spawn(lambda: self._change(change))
-
-        self._cloud.timeline.at(change.at_us, spawn)
-
-    def withdraw(self, at_us: int, wish: Wish) -> None:
-        def spawn() -> None:
-            self._cloud.timeline.spawn(lambda: self._withdraw(wish))
-
-        self._cloud.timeline.at(at_us, spawn)
-
-    def _withdraw(self, wish: Wish) -> None:
-        """Cancel it by the id that its caller was told, if any."""
-        self._count += 1
-        process, schedule_id = Outsider(f"caller {self._count}"), next(iter(wish.accepted), None)
+    def _change_by_id(self, change: Change, wish: Wish) -> None:
+        """By the id that its caller was told, if any."""
+        process, schedule_id = self._outsider(), next(iter(wish.accepted), None)
         if schedule_id is None:
             return
-        wish.withdrawing.add(schedule_id)
-        self._note(process, f"wants {schedule_id} cancelled", [wish])
-        content = self._manage({"operation": "cancel", "id": schedule_id}, process, [wish])
-        if content is not None and "errorType" not in content:
-            wish.heard_withdrawn.add(schedule_id)
-            if schedule_id not in wish.withdrawn:
-                self._breach(6, wish.tag, f"{schedule_id} is said to be cancelled, and is not")
+        asked_us = self._cloud.timeline.now_us
+        wish.withdrawing.setdefault(schedule_id, set()).add(change.operation)
+        content = self._manage({"operation": change.operation, "id": schedule_id, **change.more}, process, [wish])
+        if content is None or "errorType" in content:
+            return
+        wish.heard_withdrawn.add(schedule_id)
+        if schedule_id not in wish.withdrawn:
+            self._breach(6, wish.tag, f"{schedule_id} is said to be out of the way, and is not")
+        if change.operation != "cancel":
+            self._moved(change, wish, content, asked_us)
+
+    def _moved(self, change: Change, wish: Wish, content: dict[str, Any], asked_us: int) -> None:
+        """Its caller heard of another id, and when that is due."""
+        new_id, due_ms = content["id"], round(content["timestamp"] * 1000)
+        wish.accepted.setdefault(new_id, self._cloud.timeline.now_us)
+        if new_id not in wish.somewhere():
+            self._breach(1, wish.tag, f"it is said to be moved to {new_id}, which is neither stored nor sent")
+        if due_ms != wish.due_of(new_id):
+            self._breach(2, wish.tag, f"{new_id} is said to be due at {due_ms}, and is at {wish.due_of(new_id)}")
+        from_ms = (asked_us - SKEW_US_MAX) // 1000
+        to_ms = (self._cloud.timeline.now_us + SKEW_US_MAX) // 1000
+        if change.operation == "move":
+            from_ms = to_ms = round(change.more["timestamp"] * 1000)
+        if not from_ms <= due_ms <= to_ms:
+            self._breach(2, wish.tag, f"{new_id} is due at {due_ms} by {change.operation} to {from_ms}")
+
+    def _change(self, change: Change) -> None:
+        """Once: who hears nothing knows nothing."""
+        process, asked_us = self._outsider(), self._cloud.timeline.now_us
+        content = self._manage({"operation": change.operation, "name": change.name, **change.more}, process, [])
+        if content is None:
+            return
+        if "errorType" in content:
+            self._names.denied(change.name, content["errorType"], asked_us)
+        elif change.operation == "cancel":
+            self._names.cancelled(change.name, content["id"])
+        else:
+            self._names.moved(change.name, content)
+
+    def _sweep(self, change: Change) -> None:
+        """Page by page to the end, unless something goes wrong."""
+        process, asked_us = self._outsider(), self._cloud.timeline.now_us
+        event = {"operation": change.operation, **change.more}
+        for _ in range(PAGES_MAX):
+            content = self._manage(event, process, [])
+            if content is None or "errorType" in content:
+                return
+            if content["next"] is None:
+                from_ms, to_ms = round(change.more.get("from", 0) * 1000), round(change.more.get("to", DUSK_S) * 1000)
+                self._names.swept(change.more["prefix"], from_ms, to_ms, asked_us)
+                return
+            event["next"] = content["next"]
+        self._breach(4, "", f"a sweep of {change.more} comes to no end")
 
     def _manage(self, event: dict[str, Any], process: Outsider, wishes: list[Wish]) -> dict[str, Any] | None:
         """The answer, or what was raised; None where nothing is heard."""
+        self._note(process, f"wants {json.dumps(event)}", wishes)
         function, payload = self._cloud.output("ManageFunction"), json.dumps(event).encode()
         try:
             answer = self._cloud.client("lambda", process).invoke(FunctionName=function, Payload=payload)
@@ -243,22 +298,9 @@ class Callers:
         self._note(process, f"hears {str(content)[:160]}", wishes)
         return content
 
-    def _change(self, change: Change) -> None:
-        """Once: who hears nothing knows nothing."""
+    def _outsider(self) -> Outsider:
         self._count += 1
-        process = Outsider(f"caller {self._count}")
-        event = {"operation": change.operation, "name": change.name, **change.more}
-        self._note(process, f"wants {json.dumps(event)}", [])
-        asked_us = self._cloud.timeline.now_us
-        content = self._manage(event, process, [])
-        if content is None:
-            return
-        if "errorType" in content:
-            self._names.denied(change.name, content["errorType"], asked_us)
-        elif change.operation == "cancel":
-            self._names.cancelled(change.name, content["id"])
-        else:
-            self._names.moved(change.name, content)
+        return Outsider(f"caller {self._count}")
 
     def _note(self, process: Outsider, what: str, wishes: list[Wish]) -> None:
         self._chronicle.add(self._cloud.timeline.now_us, process.name, what, (wish.tag for wish in wishes))

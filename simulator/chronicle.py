@@ -12,7 +12,8 @@ from punctual.testing.timeline import US
 
 TAG = re.compile(r"s\d{6}")
 """Every payload of a simulation begins with the tag of its schedule, by which it is known everywhere."""
-TAG_CHARACTERS_MAX = 24
+TAG_CHARACTERS_MAX = 256
+"""In an envelope other things stand before it: an id, a moment, a name."""
 STORY_LINES_MAX = 60
 NEAR_US = 30 * US
 """What befell a process this long before or after it had a schedule in hand belongs to the story."""

@@ -1,10 +1,11 @@
-"""What lies in an item of the table, read anew rather than by the code under test: a schedule, or a bundle of them."""
+"""What lies in an item of the table, and in messages, read anew rather than by the code under test."""
 
 from __future__ import annotations
 
 import json
 import zlib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from simulator.chronicle import tag_of
@@ -48,3 +49,27 @@ def contents(item: dict[str, Any] | None) -> dict[str, Lying]:
     members = json.loads(zlib.decompress(item["bundle"]["B"]))
     found = [Lying(f"{item_id}-{index}", tag_of(data), due_ms) for index, due_ms, data, *_ in members]
     return {lying.id: lying for lying in found}
+
+
+def letter(body: str, sent_us: int) -> tuple[list[dict[str, Any]], int]:
+    """What a message of the input queue asks for, and from when its delays count: by the topic, from its publishing."""
+    content, sent_ms = json.loads(body), sent_us // 1000
+    if "TopicArn" in content:
+        sent_ms = round(datetime.fromisoformat(content["Timestamp"]).timestamp() * 1000)
+        content = json.loads(content["Message"])
+    requests = content.get("schedules", [content]) if isinstance(content, dict) else content
+    return requests, sent_ms
+
+
+def opened(body: str) -> dict[str, Any]:
+    """What stands in an envelope; nothing where it is none."""
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def value(text: str) -> Any:
+    """Data as it stands in an envelope: what is an object or a list is one there too."""
+    return json.loads(text) if text.startswith(("{", "[")) else text

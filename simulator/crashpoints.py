@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from punctual.testing.calls import Call, Fate
 from punctual.testing.functions import Environment
 from punctual.testing.timeline import US
-from simulator.callers import Order
+from simulator.callers import CALL, QUEUE, TOPIC, Order
 from simulator.scenes import INTERVAL_S
 from simulator.simulation import Simulation
 from simulator.witness import Breach, Broken
@@ -79,13 +79,13 @@ class Small(Simulation):
             due_ms = start_us // 1000 + ahead_s * 1000
             wish = self.wishes.make_named(at_us, due_ms, "name/1", if_exists, f"token {at_s}", True)
             self.callers.begin(Order(at_us, [wish], False, None, 3))
-        for at_s, hand_in in ((40, self.callers.begin), (60, self.callers.post)):
+        for at_s, way in ((40, CALL), (60, QUEUE), (80, TOPIC)):
             at_us = start_us + at_s * US
             wishes = [
                 self.wishes.make_named(at_us, at_us // 1000 + ahead_ms, "name/2", "replace", None, True)
                 for ahead_ms in (920_000, 5_000)
             ]
-            hand_in(Order(at_us, wishes, True, None, 1))
+            self.callers.begin(Order(at_us, wishes, True, None, 1, way))
 
     def _drive(self) -> None:
         self.cloud.timeline.run_until(self.start_us + SPAN_S * US)

@@ -19,7 +19,8 @@ from punctual.testing.functions import Invocation
 from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
 from simulator.chronicle import TAG, Chronicle
-from simulator.names import Names
+from simulator.contents import opened, value
+from simulator.names import Names, invocation_of
 from simulator.others import FINE, Others
 from simulator.storm import SKEW_US_MAX, Storm
 from simulator.wishes import Sent, Wish
@@ -38,6 +39,7 @@ class Attempt:
     """One call of a target."""
 
     call: Call
+    invocation: Invocation | None
     number: int
     permanent: bool
 
@@ -68,6 +70,8 @@ class Deliveries:
             return
         schedule_id = errand["id"]
         wish.on_its_way.add(schedule_id)
+        if schedule_id in wish.heard_withdrawn:
+            self.breach(6, wish.tag, f"{schedule_id} is on its way after a caller heard that it is not to come out")
         what = f"sends the errand of {schedule_id}, attempt {attempt}"
         self.chronicle.add(self._timeline.now_us, call.process.name, what, [wish.tag])
         if attempt > _attempts_max(wish):
@@ -89,10 +93,10 @@ class Deliveries:
     def _last(self, schedule_id: str, call: Call) -> Attempt | None:
         """By the invocation that makes this call. One message that came twice may be tried twice in it, side by side,
         and be told two things: then it is not known which of them is tried again."""
-        invocation = _invocation(call)
+        invocation = invocation_of(call)
         if invocation is None:  # A call that AWS carried out when nobody waited for it any more.
             return None
-        mine = [each for each in self.attempts.get(schedule_id, []) if _invocation(each.call) is invocation]
+        mine = [each for each in self.attempts.get(schedule_id, []) if each.invocation is invocation]
         return mine[-1] if mine and len({each.permanent for each in mine}) == 1 else None
 
     # -------------------------------------------------------------------------------------------------------- calls
@@ -108,7 +112,7 @@ class Deliveries:
             return
         schedule_id = self._id(call, wish)
         now_us = self._timeline.now_us
-        sent = Sent(now_us, now_us, call, _invocation(call))
+        sent = Sent(now_us, now_us, call, invocation_of(call))
         wish.sends.setdefault(schedule_id, []).append(sent)
         self.chronicle.add(now_us, call.process.name, f"delivers {schedule_id} to {delivery.target}", [wish.tag])
         if delivery.target != _address(wish):
@@ -129,29 +133,32 @@ class Deliveries:
             return str(parameters["MessageAttributes"]["id"]["StringValue"])
         if call.operation in ("start_execution", "request"):
             return str(parameters["name" if call.operation == "start_execution" else "id"])
-        body = json.loads(_body(call))
-        if _enveloped(wish):
-            return str(body["id"])
+        if wish.enveloped:
+            return str(opened(_body(call)).get("id", ""))
         errands = self._errands(call)
         return next((each["id"] for each in errands if self._wish(each) is wish), "")
 
     def _errands(self, call: Call) -> list[dict[str, Any]]:
-        invocation = _invocation(call)
+        invocation = invocation_of(call)
         given = self.names.given(invocation) if invocation is not None else []
         return [json.loads(body) for _, body in given]
 
     def _check_content(self, wish: Wish, schedule_id: str, delivery: Delivery) -> None:
-        body, wanted = delivery.body, _wanted(wish)
-        if _enveloped(wish):
-            told = json.loads(body)
-            if round(told.pop("due") * 1000) != wish.due_of(schedule_id) or told.pop("id") != schedule_id:
+        self.check_body(wish, schedule_id, delivery.body)
+        if "due_ms" in delivery.facts and delivery.facts["due_ms"] != wish.due_of(schedule_id):
+            self.breach(2, wish.tag, f"it says that it is due at {delivery.facts['due_ms']}")
+
+    def check_body(self, wish: Wish, schedule_id: str, body: str) -> None:
+        """What its target got, a queue too."""
+        wanted = _wanted(wish)
+        if wish.enveloped:
+            told = opened(body)
+            if round(told.pop("due", 0) * 1000) != wish.due_of(schedule_id) or told.pop("id", "") != schedule_id:
                 self.breach(1, wish.tag, f"its envelope is of another: {body[:80]}")
-            facts = {"name": wish.name, "user": wish.user, "data": _value(wish.text)}
+            facts = {"name": wish.name, "user": wish.user, "data": value(wish.text)}
             body, wanted = json.dumps(told), json.dumps({key: fact for key, fact in facts.items() if fact is not None})
         if body != wanted:
             self.breach(1, wish.tag, f"the body is {body[:80]!r} instead of {wanted[:80]!r}")
-        if "due_ms" in delivery.facts and delivery.facts["due_ms"] != wish.due_of(schedule_id):
-            self.breach(2, wish.tag, f"it says that it is due at {delivery.facts['due_ms']}")
 
     def _check_moment(self, wish: Wish, schedule_id: str, call: Call) -> None:
         """By the clock of the function."""
@@ -179,7 +186,7 @@ class Deliveries:
         if number > 1 and call.begun_us + call.process.skew_us < wish.due_of(schedule_id) * 1000:
             self.breach(2, wish.tag, f"{schedule_id} is tried early")
         tried = self.attempts.setdefault(schedule_id, [])
-        tried.append(Attempt(call, number, _is_permanent(call)))
+        tried.append(Attempt(call, invocation_of(call), number, _is_permanent(call)))
         if schedule_id and len(tried) > _attempts_max(wish):  # Without an envelope a function does not see which.
             self._check_count(wish, schedule_id, tried)
         return [wish.tag]
@@ -189,6 +196,11 @@ class Deliveries:
     def hears(self, body: str) -> None:
         """A failure target."""
         content = json.loads(body)
+        if content["reason"] == "refused":
+            found = TAG.search(body)
+            if found:
+                self.wishes[found.group()].told.add("target")
+            return
         self.heard.add(content["schedule"]["id"])
 
     def failed(self, wish: Wish, schedule_id: str, error: str) -> None:
@@ -250,25 +262,19 @@ def _age_ms_max(wish: Wish) -> int:
     return int(wish.request.get("retry", {}).get("max_age_s", AGE_S_DEFAULT)) * 1000
 
 
-def _enveloped(wish: Wish) -> bool:
-    return isinstance(wish.target, dict) and "envelope" in wish.target
-
-
 def _address(wish: Wish) -> str:
-    return str(wish.target if isinstance(wish.target, str) else wish.target.get("arn") or wish.target["url"])
-
-
-def _value(text: str) -> Any:
-    return json.loads(text) if text.startswith(("{", "[")) else text
+    """Nothing for a queue."""
+    target = wish.target or ""
+    return str(target if isinstance(target, str) else target.get("arn") or target["url"])
 
 
 def _wanted(wish: Wish) -> str:
     """What its target is to get, by the kind of that."""
-    address, value = _address(wish), _value(wish.text)
+    address, data = _address(wish), value(wish.text)
     if ":lambda:" in address or ":states:" in address:
-        return json.dumps(wish.text, ensure_ascii=False) if isinstance(value, str) else wish.text
-    if ":events:" in address and not isinstance(value, dict):
-        return '{"data":' + (json.dumps(value, ensure_ascii=False) if isinstance(value, str) else wish.text) + "}"
+        return json.dumps(wish.text, ensure_ascii=False) if isinstance(data, str) else wish.text
+    if ":events:" in address and not isinstance(data, dict):
+        return '{"data":' + (json.dumps(data, ensure_ascii=False) if isinstance(data, str) else wish.text) + "}"
     return wish.text
 
 
@@ -295,8 +301,3 @@ def _is_permanent(call: Call) -> bool:
     if isinstance(call.error, ClientError):
         return call.error.response["Error"]["Code"] in PERMANENT_CODES
     return call.answer is not None and call.answer.get("status") == 404
-
-
-def _invocation(call: Call) -> Invocation | None:
-    found: Invocation | None = getattr(call.process, "invocation", None)
-    return found

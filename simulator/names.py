@@ -28,9 +28,14 @@ from simulator.wishes import Sent, Wish
 PENDING = "pending"
 LATE_S_MAX = 1.0
 """In health, by the clock of the sender, while the deliver function has capacity."""
-LATE_BUSY_S_MAX = 3.0
-"""While every poller has a batch in hand, of those who wait for their moments or hang. A margin above the worst of
-10,000 seeds, 2.2 s (4008650); not derived."""
+ROUNDING_S = 1.0
+"""Delays are whole seconds, rounded down: of two messages in sight at one moment, one may be due so much later."""
+LEAD_S = 1.0
+"""What is in sight is due no sooner than this, where it was not late before."""
+HANG_S = 0.5
+"""Past its moment so long, and the function takes in what is behind."""
+FLIGHT_MESSAGES = POLLERS * 10
+"""What the pollers have in hand at once."""
 FOLLOWING_S = 20.0
 """So much later comes the second timer, where the first may never have been set."""
 ASKED_PER_MS = 1_000_000
@@ -50,6 +55,7 @@ class Turn:
     due_ms: int
     asked: int
     at_us: int
+    writer: Invocation | None
     replaces: bool
     """Something pending stood there."""
     state: str = PENDING
@@ -72,7 +78,16 @@ class Herald:
     body: str
     message: Message
     call: Call
+    visible_us: int
+    """When it was first in sight."""
+    invocation: Invocation | None
     confirmed: bool = False
+
+    @property
+    def is_first(self) -> bool:
+        """Not of a delivery that is tried again, or was put off; and not one that came too early, and was set anew."""
+        again = {"attempt", "retry"} & json.loads(self.body).keys()
+        return not again and "DeliverFunction" not in self.call.process.name
 
 
 @dataclass(eq=False)
@@ -89,12 +104,16 @@ class Names:
     moved_ids: set[str] = field(default_factory=set)
     """Which came from a move, not from a request."""
     closed: list[tuple[int, str]] = field(default_factory=list)
+    troubled: set[Invocation] = field(default_factory=set)
+    """Who does not know what became of some call."""
     crashes: list[tuple[int, int]] = field(default_factory=list)
     """From the beginning of the invocation on."""
     causes: Counter[str] = field(default_factory=Counter)
     """Of repeats."""
     interval_s: int = 600
     reach_s: int = 900
+    orderly: bool = True
+    """Whether the queues hand out first what was in sight first."""
     late_s_max: float = 0.0
     _reads: dict[tuple[str, str], int] = field(default_factory=dict)
     """When a process last read an id as pending."""
@@ -125,8 +144,8 @@ class Names:
     def _begin(self, call: Call, wish: Wish, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
         name, now_us = new["sort"]["S"], self._timeline.now_us
         turns = self.turns.setdefault(name, [])
-        before = turns[-1] if turns and old is not None else None
-        turn = Turn(new["id"]["S"], wish, int(new["due"]["N"]), int(new["asked"]["N"]), now_us, False)
+        before, writer = turns[-1] if turns and old is not None else None, invocation_of(call)
+        turn = Turn(new["id"]["S"], wish, int(new["due"]["N"]), int(new["asked"]["N"]), now_us, writer, False)
         tags = [wish.tag]
         if before is not None:
             before.over_us, turn.replaces = now_us, before.state == PENDING
@@ -189,7 +208,8 @@ class Names:
         """A timer, to the delivery queue."""
         errand = json.loads(message.body)
         name, schedule_id = errand.get("name", ""), errand["id"]
-        self.heralds.setdefault(schedule_id, []).append(Herald(schedule_id, message.body, message, call))
+        herald = Herald(schedule_id, message.body, message, call, message.visible_us, invocation_of(call))
+        self.heralds.setdefault(schedule_id, []).append(herald)
         tags = {turn.wish.tag for turn in self.turns.get(name, []) if turn.id == schedule_id}
         wake_s = (message.visible_us - self._timeline.now_us) // US
         self.chronicle.add(
@@ -273,19 +293,18 @@ class Names:
             turn.wish is not wish or wish.asked > 1 for turn in turns if not _over_before(turn, wish.asked_us)
         )
 
-    def taken_in(self, wish: Wish, facts: dict[str, str]) -> None:
+    def taken_in(self, wish: Wish, sent_ms: int) -> None:
         """A letter is done with: what it asks for stands, or stood, or came too late."""
         turns = self.turns.get(wish.name or "", [])
         turn = next((turn for turn in reversed(turns) if turn.wish is wish), None)
-        self.chronicle.add(self._timeline.now_us, "input queue", "has its letter done with", [wish.tag])
         if turn is not None:
-            first = turn.promised_us is None and facts["ApproximateReceiveCount"] == "1"
+            first = turn.promised_us is None and wish.asked == 1
             turn.own = turn.own or first
             turn.promised_us = turn.promised_us or self._timeline.now_us
-        elif wish.if_exists == "replace" and not wish.fault and wish.expires_ms is None:
-            sent = int(facts["SentTimestamp"]) * ASKED_PER_MS
-            if not any(turn.asked >= sent for turn in turns):
-                self.breach(1, wish.tag, f"its letter is done with, and it never stood under {wish.name}")
+            return
+        may_be_late = any(turn.asked >= sent_ms * ASKED_PER_MS for turn in turns)
+        if wish.if_exists == "replace" and wish.expires_ms is None and not wish.told and not may_be_late:
+            self.breach(1, wish.tag, f"its letter is done with, and it never stood under {wish.name}")
 
     def cancelled(self, name: str, schedule_id: str) -> None:
         """A caller heard it."""
@@ -302,6 +321,17 @@ class Names:
             self.breach(1, turn.wish.tag if turn else "", f"{result['id']} is said to stand under {name}: {result}")
         else:
             turn.promised_us, turn.own = turn.promised_us or self._timeline.now_us, True
+
+    def swept(self, prefix: str, from_ms: int, to_ms: int, asked_us: int) -> None:
+        """A caller heard that all which begin so and are due then are cancelled; of what came meanwhile, nothing."""
+        for name, turns in self.turns.items():
+            turn = turns[-1]
+            if not name.startswith(prefix) or not from_ms <= turn.due_ms < to_ms:
+                continue
+            if turn.state == "cancelled":
+                turn.cancelled_us = turn.cancelled_us or self._timeline.now_us
+            elif turn.state == PENDING and turn.at_us < asked_us:
+                self.breach(6, turn.wish.tag, f"{turn.id} is pending, and all of {prefix!r} are said to be cancelled")
 
     def denied(self, name: str, error: str, asked_us: int) -> None:
         """A caller heard that there is nothing to change, though one had been promised and waits still."""
@@ -398,10 +428,18 @@ class Names:
             self.breach(3, turn.wish.tag, f"{turn.id} is delivered {late_us / US:.3f} s late, and nothing went wrong")
 
     def late_s_allowed(self, due_us: int, begun_us: int) -> float:
-        """Where nothing went wrong."""
+        """Where nothing went wrong. While every poller has a batch in hand it is behind those: they were in sight no
+        later, so they wait for their own moments `ROUNDING_S` longer at most. Those that follow before it are past
+        theirs, and hold a poller until they are taken to hang. In an unruly queue they may as well be later ones."""
         spans = [(begin_us, ended[0] if ended else self._timeline.now_us) for begin_us, *ended in self._busy]
-        busy = any(begin_us <= begun_us and end_us >= due_us for begin_us, end_us in spans)
-        return LATE_BUSY_S_MAX if busy else LATE_S_MAX
+        busy_us = [begin_us for begin_us, end_us in spans if begin_us <= begun_us and end_us >= due_us]
+        if not busy_us:
+            return LATE_S_MAX
+        from_us = min(busy_us) - round((LEAD_S + ROUNDING_S) * US)
+        heralds = [herald for heralds in self.heralds.values() for herald in heralds]
+        rounds = sum(from_us <= herald.visible_us <= begun_us for herald in heralds) // FLIGHT_MESSAGES
+        round_s = HANG_S if self.orderly else LEAD_S + ROUNDING_S + HANG_S
+        return LATE_S_MAX + ROUNDING_S + rounds * round_s
 
     def _was_closed(self, turn: Turn, from_us: int, to_us: int) -> bool:
         return any(from_us <= at_us <= to_us for at_us, url in self.closed if url == turn.wish.queue_url)
@@ -415,8 +453,26 @@ class Names:
                 return
             self.causes[cause] += 1
 
+    def cause(self, wish: Wish, schedule_id: str, first: Sent, second: Sent) -> str | None:
+        """Of a second delivery of what has no name: an outcome is unknown, or its message came again, or it had two.
+        That there are two has to have a cause of its own."""
+        if not first.confirmed or first.invocation is None or second.invocation is None:
+            return UNHEARD
+        if wish.asked > 1:
+            return ASKED_AGAIN
+        if first.invocation.fate != "returned":
+            return STOPPED
+        heralds = self.heralds.get(schedule_id, [])
+        if any(herald.message.receives > 1 for herald in heralds):
+            return CAME_AGAIN
+        if not all(herald.confirmed for herald in heralds) or sum(herald.is_first for herald in heralds) > 1:
+            return "second errand"
+        return None
+
     def _cause(self, turn: Turn, first: Sent, second: Sent) -> str | None:
-        """Where an outcome is unknown, a message came again, or a second timer was set for want of an answer."""
+        """Where an outcome is unknown, a message came again, or a second timer found no outcome for want of an answer.
+        That there is a second one is no reason: it comes late enough to find what the first one did. Unless there was
+        no first, for whoever wrote the record could not set it: then two second ones may come together."""
         if not first.confirmed or first.invocation is None or second.invocation is None:
             return UNHEARD
         if turn.wish.asked > 1:
@@ -426,21 +482,21 @@ class Names:
         if self._messages(first.invocation, turn.id) & self._messages(second.invocation, turn.id):
             return CAME_AGAIN
         heralds = self.heralds.get(turn.id, [])
-        wakes = {json.loads(herald.body)["due"] for herald in heralds}
-        feeds = {herald.call.process.name for herald in heralds}
-        again = sum(_is_second(herald) for herald in heralds)
-        several = len(wakes) > 1 or len(feeds) > 1 or again > 1 or not all(herald.confirmed for herald in heralds)
-        return "second timer" if several else None
+        writers = [each.writer for each in self.turns.get(turn.wish.name or "", []) if each.id == turn.id]
+        hands = [first.invocation, second.invocation, *writers, *(herald.invocation for herald in heralds)]
+        unsure = not all(herald.confirmed for herald in heralds)
+        return "second timer" if unsure or any(hand in self.troubled for hand in hands) else None
 
     def _messages(self, invocation: Invocation, schedule_id: str) -> set[str]:
         """Those given to it that are timers of this one."""
         return {message_id for message_id, body in self.given(invocation) if json.loads(body).get("id") == schedule_id}
 
 
+def invocation_of(call: Call) -> Invocation | None:
+    """Of whoever makes it now; None for who is no function."""
+    found: Invocation | None = getattr(call.process, "invocation", None)
+    return found
+
+
 def _over_before(turn: Turn, moment_us: int) -> bool:
     return turn.over_us is not None and turn.over_us < moment_us
-
-
-def _is_second(herald: Herald) -> bool:
-    """Set by an invocation that came upon the record with the timer of another schedule; with two such, twice."""
-    return "DeliverFunction" in herald.call.process.name and not {"attempt", "retry"} & json.loads(herald.body).keys()

@@ -22,7 +22,7 @@ from simulator import storm as weather
 from simulator.callers import Callers
 from simulator.chronicle import Chronicle
 from simulator.others import Others
-from simulator.scenes import INTERVAL_S, changes, days, names, targets, troubles
+from simulator.scenes import INTERVAL_S, changes, days, letters, names, targets, troubles
 from simulator.storm import Storm
 from simulator.wishes import Wish, Wishes
 from simulator.witness import Breach, Broken, Figures, Witness
@@ -62,12 +62,14 @@ class Simulation:
         self.cloud.network.weather = self.storm
         self.cloud.functions.chance = self.storm
         self.cloud.sqs.refused = self._refused_by_sqs
+        self.cloud.sns.copies = self.storm.copies_of_letter
         self.interval_s = INTERVAL_S
         self.parameters: dict[str, Any] = {}
         self.targets: dict[str, str] = {}
         self._draining = False
         self.asked_us: list[int] = []
-        self.batches: list[tuple[int, list[Wish]]] = []
+        self.orders: list[tuple[int, list[Wish]]] = []
+        """What has no name, and when it was asked for."""
         self.start_us = self.cloud.timeline.now_us
 
     # --------------------------------------------------------------------------------------------------------- plan
@@ -100,7 +102,9 @@ class Simulation:
             names.plan(self)
             targets.plan(self)
             targets.plan_crowds(self)
+            letters.plan(self)
             changes.plan(self)
+        self.witness.names.orderly = self.cloud.sqs.unruly is None
 
     def _prepare(self, parameters: Mapping[str, Any]) -> None:
         """The stack, a queue that is not of it, and callers."""
@@ -118,6 +122,7 @@ class Simulation:
         witness.names.closed, witness.names.interval_s = witness.closed, self.interval_s
         witness.delivery_queue = self.cloud.output("DeliveryQueueUrl")
         witness.input_queue = self.cloud.output("InputQueueUrl")
+        witness.input_topic = self.cloud.output("InputTopicArn")
         self.callers = Callers(
             self.cloud, self.chronicle, self._fork(), witness.breach, witness.refused_by_sqs, witness.names
         )

@@ -205,8 +205,13 @@ class Storm:
         return self.randomness.random() > 0.1
 
     def copies(self, event: Event) -> int:
-        if self._strikes("lost"):
-            return 0
+        return 0 if self._strikes("lost") else self._doubles()
+
+    def copies_of_letter(self) -> int:
+        """That a queue gets of what was published. SNS tries for weeks: it loses none."""
+        return self._doubles()
+
+    def _doubles(self) -> int:
         if self.doubled >= DOUBLED_MAX or not self._strikes("doubled"):
             return 1
         self.doubled += 1

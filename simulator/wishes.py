@@ -19,7 +19,7 @@ from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
 from simulator.contents import key_due_ms
 
-BAD = (
+BAD: tuple[tuple[dict[str, Any], str], ...] = (
     ({"timestmap": 1}, "timestmap"),
     ({"timestamp": True}, "timestamp"),
     ({"timestamp": -1}, "timestamp"),
@@ -36,7 +36,7 @@ BAD = (
 )
 """Ways to spoil a request, and what the answer has to name."""
 
-BAD_NAMES = (
+BAD_NAMES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"name": ""}, "name"),
     ({"name": "two words"}, "name"),
     ({"name": "n" * 129}, "name"),
@@ -66,7 +66,7 @@ class Wish:
     request: dict[str, Any]
     text: str
     due_ms: int | None
-    """None for a `delay`: the answer tells."""
+    """None for a `delay`: the answer tells, or the letter that it is in."""
     queue_url: str
     target: Any = None
     """As it stands in the request, where it is no queue."""
@@ -75,7 +75,8 @@ class Wish:
     user: str | None = None
     expires_ms: int | None = None
     repeatable: bool = False
-    """It has a token, its own or that of its batch."""
+    """It has a token, its own or that of its batch or letter."""
+    by_letter: bool = False
     fault: str = ""
     """What a refusal has to name, where it is a bad request."""
     asked: int = 0
@@ -83,6 +84,8 @@ class Wish:
     accepted: dict[str, int] = field(default_factory=dict)
     """When which id was promised."""
     refused: int = 0
+    told: set[str] = field(default_factory=set)
+    """Who was told that it is refused, of a letter: `queue` for the failure queue, `target` for its failure target."""
     in_doubt: int = 0
     stored: dict[str, list[int]] = field(default_factory=dict)
     sends: dict[str, list[Sent]] = field(default_factory=dict)
@@ -93,11 +96,14 @@ class Wish:
     aside: dict[str, str] = field(default_factory=dict)
     expired: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
-    withdrawing: set[str] = field(default_factory=set)
-    """Ids that somebody wants to be cancelled, without a name."""
+    withdrawing: dict[str, set[str]] = field(default_factory=dict)
+    """Ids that somebody wants to be changed, without a name; by which operations."""
     withdrawn: dict[str, int] = field(default_factory=dict)
     """Which of them were taken out of the table."""
     heard_withdrawn: set[str] = field(default_factory=set)
+    """Which of them do not come out any more, as a caller heard."""
+    moved: set[str] = field(default_factory=set)
+    """Ids that it was given by a change."""
 
     dues: dict[str, int] = field(default_factory=dict)
     """What the table says of an id: the key of a bundle tells only the moment of its latest member."""
@@ -107,11 +113,22 @@ class Wish:
         """Of a webhook."""
         return urlsplit(self.target["url"]).netloc if isinstance(self.target, dict) and "url" in self.target else None
 
+    @property
+    def enveloped(self) -> bool:
+        """Whether its target gets its id with the data."""
+        target = self.request.get("target")
+        return isinstance(target, dict) and target.get("envelope") is True
+
+    @property
+    def fixed_ms(self) -> int | None:
+        """Its moment, where that is the same however often it is asked for."""
+        return self.due_ms if "timestamp" in self.request or self.by_letter else None
+
     def due_of(self, schedule_id: str) -> int:
         if schedule_id in self.dues:
             return self.dues[schedule_id]
-        if "timestamp" in self.request and self.due_ms is not None:
-            return self.due_ms
+        if self.fixed_ms is not None and schedule_id not in self.moved:
+            return self.fixed_ms
         return key_due_ms(schedule_id)
 
     def expires_of(self, schedule_id: str) -> int | None:
@@ -125,6 +142,10 @@ class Wish:
         return any(
             schedule_id in fates for fates in (self.sends, self.aside, self.expired, self.failed, self.withdrawn)
         )
+
+    def somewhere(self) -> set[str]:
+        """Its ids that were ever seen in the table, in a queue, or at their end."""
+        return {*self.stored, *self.sends, *self.on_its_way, *self.aside, *self.expired, *self.failed}
 
 
 class Wishes:
@@ -163,6 +184,11 @@ class Wishes:
             wish.expires_ms = wish.due_ms + expires_after_s * 1000
         return wish
 
+    def wrap(self, wish: Wish, arn: str) -> Wish:
+        """Have it in a queue of others with an envelope around it."""
+        wish.request["target"], wish.queue_url = {"arn": arn, "envelope": True}, self._targets[arn]
+        return wish
+
     def make_named(self, at_us: int, due_ms: int, name: str, if_exists: str, token: str | None, fixed: bool) -> Wish:
         """One with a name, and as often as not with nothing else."""
         wish = self.make(at_us, due_ms, token, plain=self._randomness.random() < 0.5, fixed=fixed)
@@ -195,9 +221,12 @@ class Wishes:
             seconds = draw.choice((600, 3600, 7200))
             wish.request["expires_after"], wish.expires_ms = seconds, due_ms + seconds * 1000
 
-    def spoil(self, wish: Wish) -> Wish:
-        """Make a bad request of it."""
-        change, wish.fault = self._randomness.choice(BAD if wish.name is None else BAD_NAMES)
+    def spoil(self, wish: Wish, by: random.Random | None = None) -> Wish:
+        """Make a bad request of it. `by` another chance, its data stays: it is known by that in a report."""
+        ways = BAD if wish.name is None else BAD_NAMES
+        if by is not None:
+            ways = tuple(way for way in ways if "data" not in way[0])
+        change, wish.fault = (by or self._randomness).choice(ways)
         if "delay" in change:
             wish.request["timestamp"] = wish.request.get("timestamp", 1)
         if "timestamp" in change:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import builtins
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -23,9 +23,9 @@ from punctual.testing.functions import Event, Invocation
 from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
 from simulator.chronicle import Chronicle, tag_of
-from simulator.contents import Lying, contents, id_of, is_record, is_timer
+from simulator.contents import Lying, contents, id_of, is_record, is_timer, letter
 from simulator.deliveries import OPERATIONS, Deliveries
-from simulator.names import ASKED_AGAIN, CAME_AGAIN, STOPPED, UNHEARD, Names
+from simulator.names import ASKED_AGAIN, STOPPED, UNHEARD, Names, invocation_of
 from simulator.storm import SKEW_US_MAX, Storm
 from simulator.wishes import Sent, Wish, due_of
 
@@ -105,6 +105,7 @@ class Witness(Watcher):
     consumed: set[str] = field(default_factory=set)
     delivery_queue: str = ""
     input_queue: str = ""
+    input_topic: str = ""
     names: Names = field(init=False)
     deliveries: Deliveries = field(init=False)
     _ids: dict[str, Wish] = field(default_factory=dict)
@@ -129,6 +130,9 @@ class Witness(Watcher):
     def called(self, call: Call) -> None:
         self.figures.calls += 1
         tags = self._confirm(call)
+        if call.answer is None and not (call.error is not None and _condition_failed(call.error)):
+            hand = invocation_of(call)
+            self.names.troubled |= {hand} if hand is not None else set()
         if call.error is None and call.answer is not None and not call.fate.spoilt:
             return
         if call.error is not None and _condition_failed(call.error):
@@ -180,7 +184,7 @@ class Witness(Watcher):
     def _confirm_send(self, call: Call) -> list[str]:
         """A delivery, which is one message."""
         wish = self.wishes.get(tag_of(call.parameters["MessageBody"]))
-        if wish is None:
+        if wish is None or "MessageAttributes" not in call.parameters:
             return []
         for sent in wish.sends.get(call.parameters["MessageAttributes"]["id"]["StringValue"], []):
             if sent.call is call:
@@ -211,7 +215,7 @@ class Witness(Watcher):
         for schedule_id in sorted(ids):
             wish = self._ids[schedule_id]
             tags.append(wish.tag)
-            wish.deleted.setdefault(schedule_id, []).append((self._timeline.now_us, _invocation(call), known))
+            wish.deleted.setdefault(schedule_id, []).append((self._timeline.now_us, invocation_of(call), known))
         return tags
 
     # ------------------------------------------------------------------------------------------------------ effects
@@ -254,6 +258,7 @@ class Witness(Watcher):
         self._ids[lying.id] = wish
         self._lay_in.setdefault(id_of(item), set()).add(lying.id)
         wish.dues[lying.id] = lying.due_ms
+        self._placed(call, wish, lying.id)
         if call.operation != "batch_write_item":
             return  # Written back, or held: it lay there before.
         wish.stored.setdefault(lying.id, []).append(self._timeline.now_us)
@@ -263,10 +268,17 @@ class Witness(Watcher):
         if wish.fault:
             self.breach(5, wish.tag, f"a bad request left {lying.id} in the table: {str(wish.request)[:200]}")
 
+    def _placed(self, call: Call, wish: Wish, schedule_id: str) -> None:
+        """In the table or in a queue, by whoever wrote it."""
+        if "ManageFunction" in call.process.name and wish.name is None and schedule_id not in wish.accepted:
+            wish.moved.add(schedule_id)
+
     def _removed(self, call: Call, lying: Lying, wish: Wish) -> None:
         self.chronicle.add(self._timeline.now_us, call.process.name, f"deletes {lying.id}", [wish.tag])
         if lying.id in wish.withdrawing and "ManageFunction" in call.process.name:
             wish.withdrawn[lying.id] = self._timeline.now_us
+            if "cancel" not in wish.withdrawing[lying.id] and not wish.moved & wish.somewhere():
+                self.breach(1, wish.tag, f"{lying.id} is taken away to be moved, and is nowhere else")
         elif not wish.settled(lying.id) and lying.id not in wish.on_its_way:
             self.breach(1, wish.tag, f"{lying.id} is deleted, and was not sent")
 
@@ -289,6 +301,7 @@ class Witness(Watcher):
             self.deliveries.sent(call, message)
             return
         if queue == self.input_queue:
+            self._posted(message)
             return
         if call is None or "id" not in message.attributes:
             self._reported(queue, message)
@@ -300,7 +313,8 @@ class Witness(Watcher):
             self.breach(5, tag, f"a message that nobody asked for: {message.body[:60]!r}")
             return
         self._ids[schedule_id] = wish
-        sent = Sent(self._timeline.now_us, message.visible_us, call, _invocation(call))
+        self._placed(call, wish, schedule_id)
+        sent = Sent(self._timeline.now_us, message.visible_us, call, invocation_of(call))
         earlier = wish.sends.setdefault(schedule_id, [])
         earlier.append(sent)
         delay_s = (message.visible_us - message.sent_us) // US
@@ -316,21 +330,22 @@ class Witness(Watcher):
             self.names.released(wish, schedule_id, sent, message)
 
     def received(self, call: Call, delivery: Delivery) -> None:
-        self.deliveries.received(call, delivery)
+        if delivery.target != self.input_topic:
+            self.deliveries.received(call, delivery)
 
     def _check_content(self, wish: Wish, queue: str, message: Message) -> None:
         if wish.fault:
             self.breach(5, wish.tag, "a bad request came out")
-        if message.body != wish.text:
-            self.breach(1, wish.tag, f"the body is {message.body[:80]!r} instead of {wish.text[:80]!r}")
+        schedule_id = message.attributes["id"]["StringValue"]
+        self.deliveries.check_body(wish, schedule_id, message.body)
         if queue != wish.queue_url:
             self.breach(1, wish.tag, f"it is in {queue} instead of {wish.queue_url}")
         user = message.attributes.get("user", {}).get("StringValue")
         if user != wish.user:
             self.breach(1, wish.tag, f"the user is {user!r} instead of {wish.user!r}")
-        wanted_ms = wish.due_of(message.attributes["id"]["StringValue"])
-        if "timestamp" in wish.request and wish.due_ms is not None and wish.name is None:
-            wanted_ms = wish.due_ms
+        wanted_ms = wish.due_of(schedule_id)
+        if wish.fixed_ms is not None and wish.name is None and schedule_id not in wish.moved:
+            wanted_ms = wish.fixed_ms
         if due_of(message) != wanted_ms:
             self.breach(2, wish.tag, f"it says that it is due at {due_of(message)} instead of {wanted_ms}")
 
@@ -353,6 +368,9 @@ class Witness(Watcher):
     def _reported(self, queue: str, message: Message) -> None:
         """To the failure queue, or Lambda's own records."""
         content = json.loads(message.body)
+        if content.get("reason") == "refused":
+            self._refused(queue, content)
+            return
         if content.get("reason") not in ("expired", "failed"):
             return
         if self.deliveries.others is not None and queue in self.deliveries.others.hearers:
@@ -370,6 +388,25 @@ class Witness(Watcher):
         expires_ms = wish.expires_of(schedule["id"])
         if expires_ms is None or self._timeline.now_us // 1000 + SKEW_US_MAX // 1000 <= expires_ms:
             self.breach(1, wish.tag, "it was dropped as expired, and had not")
+
+    def _refused(self, queue: str, content: dict[str, Any]) -> None:
+        """Of a letter: what can never be accepted, as it came."""
+        wish = self._wished(content["schedule"])
+        if wish is None:
+            return
+        self.chronicle.add(self._timeline.now_us, "failure queue", f"hears no: {content['error'][:120]}", [wish.tag])
+        heard_by_target = self.deliveries.others is not None and queue in self.deliveries.others.hearers
+        wish.told.add("target" if heard_by_target else "queue")
+        if wish.fault and wish.fault not in content["error"]:
+            self.breach(5, wish.tag, f"the refusal does not name {wish.fault}: {content['error']}")
+        may_be = wish.tag in self.refused_by_sqs or wish.expires_ms is not None  # Which may have passed meanwhile.
+        if not wish.fault and not may_be and not (wish.name is not None and self.names.refused(wish)):
+            self.breach(1, wish.tag, f"a good request is refused: {content['error']}")
+
+    def _wished(self, request: dict[str, Any]) -> Wish | None:
+        """By what stands in a letter."""
+        data = request.get("data")
+        return self.wishes.get(tag_of(data if isinstance(data, str) else json.dumps(data)))
 
     def _failed(self, wish: Wish, schedule_id: str, error: str) -> None:
         """For good only where its queue was gone for a while, or does not take its content."""
@@ -404,6 +441,9 @@ class Witness(Watcher):
                 begun.setdefault(invocation.payload, (now_us, self._storm.calm))
             if invocation.environment.function.handler == "deliver.handler":
                 self.names.began()
+            elif invocation.cause == self.input_queue:
+                for wish, _, _ in self._letters(invocation):
+                    wish.asked += 1
         elif kind == "expired":
             self.names.gone(facts["item"])
         elif kind == "ended":
@@ -432,16 +472,46 @@ class Witness(Watcher):
         if invocation.fate == "timed out":
             self._storm.counted["function timed out"] += 1
 
+    def _posted(self, message: Message) -> None:
+        """A letter is in the input queue: from when it was sent its delays count."""
+        requests, sent_ms = letter(message.body, message.sent_us)
+        for request in requests:
+            wish = self._wished(request)
+            if wish is not None and "delay" in request and not wish.fault:
+                wish.due_ms = sent_ms + round(request["delay"] * 1000)
+
+    def _letters(self, invocation: Invocation) -> Iterator[tuple[Wish, str, int]]:
+        """Who asked by the letters that it was brought; the message that each was in, and when that was sent."""
+        for record in json.loads(invocation.payload)["Records"]:
+            requests, sent_ms = letter(record["body"], int(record["attributes"]["SentTimestamp"]) * 1000)
+            for wish in map(self._wished, requests):
+                if wish is not None:
+                    yield wish, record["messageId"], sent_ms
+
     def _taken_in(self, invocation: Invocation) -> None:
         """Letters that SQS is told to be done with are as good as accepted."""
         failed = {failure["itemIdentifier"] for failure in json.loads(invocation.answer)["batchItemFailures"]}
-        for record in json.loads(invocation.payload)["Records"]:
-            requests = json.loads(record["body"])
-            for request in requests if isinstance(requests, list) else [requests]:
-                data = request.get("data")
-                wish = self.wishes.get(tag_of(data if isinstance(data, str) else json.dumps(data)))
-                if wish is not None and record["messageId"] not in failed:
-                    self.names.taken_in(wish, record["attributes"])
+        for wish, message_id, sent_ms in self._letters(invocation):
+            if message_id in failed:
+                continue
+            self.chronicle.add(self._timeline.now_us, "input queue", "has its letter done with", [wish.tag])
+            if wish.fault:
+                self._check_told(wish)
+            elif wish.name is not None:
+                self.names.taken_in(wish, sent_ms)
+            elif not wish.told:
+                self._check_taken_in(wish)
+
+    def _check_told(self, wish: Wish) -> None:
+        wanted = {"queue"} | ({"target"} if "failure_target" in wish.request else set())
+        if not wanted <= wish.told:
+            self.breach(5, wish.tag, f"its letter is done with, and of those who are to hear why only {wish.told} did")
+
+    def _check_taken_in(self, wish: Wish) -> None:
+        if not wish.somewhere():
+            self.breach(1, wish.tag, "its letter is done with, and it is neither stored nor sent")
+        for schedule_id in sorted(wish.somewhere()):
+            wish.accepted.setdefault(schedule_id, self._timeline.now_us)
 
     # --------------------------------------------------------------------------------------------------- at the end
 
@@ -478,7 +548,8 @@ class Witness(Watcher):
                 continue
             for lying in contents(item).values():
                 wish = self.wishes[lying.tag]
-                due_ms = wish.due_ms if lying.id not in wish.accepted and wish.due_ms is not None else lying.due_ms
+                unheard = lying.id not in wish.accepted and lying.id not in wish.moved
+                due_ms = wish.due_ms if unheard and wish.due_ms is not None else lying.due_ms
                 if due_ms <= until_ms:
                     self.breach(4, lying.tag, f"{lying.id} is still in the table, though the faults have stopped")
                     return
@@ -492,6 +563,8 @@ class Witness(Watcher):
             self.figures.schedules += 1
             if wish.target is not None:
                 self.deliveries.check(wish, spans)
+                for schedule_id in sorted(wish.on_its_way) if wish.name is None else []:
+                    self._check_errands(wish, schedule_id)
             self._check_twins(wish)
             for schedule_id, sends in wish.sends.items():
                 self.figures.released += 1
@@ -508,18 +581,31 @@ class Witness(Watcher):
 
     def _check_twins(self, wish: Wish) -> None:
         """The same request with the same token has one id; a repeat across a change of PartitionCount may have two."""
-        ids = sorted({*wish.accepted, *wish.stored, *wish.sends} - self.names.moved_ids)
+        unknown = {""}  # A function without an envelope does not see which one it gets.
+        ids = sorted({*wish.accepted, *wish.stored, *wish.sends} - self.names.moved_ids - wish.moved - unknown)
         if wish.repeatable and len(ids) > 1 and not self.partitions_changed:
             self.breach(1, wish.tag, f"one request with one token has become {', '.join(ids)}")
 
     def _check_repeats(self, wish: Wish, schedule_id: str, sends: list[Sent]) -> None:
         tried = sorted(sends, key=lambda sent: sent.call.begun_us)  # Not as they arrived: one may have been held up.
+        cause_of = self._cause if wish.target is None else self.names.cause
         for first, second in pairwise(tried):
-            cause = self._cause(wish, schedule_id, first, second)
+            cause = cause_of(wish, schedule_id, first, second)
             if cause is None:
                 self.breach(1, wish.tag, f"{schedule_id} is sent twice, and nothing went wrong in between")
                 return
             self.figures.causes[cause] += 1
+
+    def _check_errands(self, wish: Wish, schedule_id: str) -> None:
+        """What is delivered comes by an errand, which is sent as a message is: once, unless there was a reason."""
+        first = [herald for herald in self.names.heralds.get(schedule_id, []) if herald.is_first]
+        sends = [
+            Sent(each.message.sent_us, each.visible_us, each.call, each.invocation, each.confirmed)
+            for each in sorted(first, key=lambda herald: herald.call.begun_us)
+        ]
+        for one, other in pairwise(sends):
+            if self._cause(wish, schedule_id, one, other) is None:
+                self.breach(1, wish.tag, f"its errand {schedule_id} is sent twice, and nothing went wrong in between")
 
     def _cause(self, wish: Wish, schedule_id: str, first: Sent, second: Sent) -> str | None:
         """A repeat is allowed where a crash or an unknown outcome lies between a send and its delete, or where the
@@ -530,8 +616,6 @@ class Witness(Watcher):
             return ASKED_AGAIN
         if first.invocation is None or second.invocation is None:
             return "sent by a caller"
-        if wish.target is not None:
-            return CAME_AGAIN
         if {first.invocation.id, second.invocation.id} & self.doubtful_leases:
             return LEASE_IN_DOUBT
         if any(at_us > first.at_us for at_us in wish.stored.get(schedule_id, [])):
@@ -594,13 +678,8 @@ class Witness(Watcher):
         return False
 
 
-def _invocation(call: Call) -> Invocation | None:
-    found: Invocation | None = getattr(call.process, "invocation", None)
-    return found
-
-
 def _invocation_id(call: Call) -> str:
-    invocation = _invocation(call)
+    invocation = invocation_of(call)
     return invocation.id if invocation is not None else ""
 
 

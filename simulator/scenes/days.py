@@ -58,7 +58,7 @@ def _order(run: Simulation, at_us: int, epochs_s: list[int]) -> None:
         made.append(wish)
     tries = draw.randint(2, TRIES_MAX) if token or draw.random() < 0.3 else 1
     run.asked_us.append(at_us)
-    run.batches += [(at_us, made)] if batch else []
+    run.orders.append((at_us, made))
     run.callers.begin(Order(at_us, made, batch, token, tries))
 
 

@@ -4,10 +4,10 @@ that what is drawn in one changes nothing in the others."""
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from punctual.testing.timeline import US
-from simulator.callers import TRIES_MAX, Change, Order
+from simulator.callers import CALL, QUEUE, TOPIC, TRIES_MAX, Change, Order
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -26,6 +26,8 @@ def plan(run: Simulation) -> None:
     names = [f"name/{number}" for number in range(draw.randint(1, 3))]
     for _ in range(draw.randint(1, 3)):
         _scene(run, draw, names, run.start_us + round(draw.uniform(0, 3600) * US))
+    if draw.random() < 0.5:
+        _sweep(run, draw)
     for outage in run.storm.outages:
         _scene(run, draw, names, outage.begin_us + round(draw.uniform(-5, 40) * US))
 
@@ -40,7 +42,7 @@ def _scene(run: Simulation, draw: random.Random, names: list[str], begin_us: int
         at_us = begin_us + round(draw.choice((0.0, draw.uniform(0, 5), draw.uniform(0, 600))) * US)
         if ahead_s < 7200 and draw.random() < 0.4:
             at_us = max(begin_us, focus_us + round(draw.uniform(-2.5, 0.5) * US))
-        if draw.random() < 0.3 and "ManageFunction" in run.cloud.template.outputs:
+        if draw.random() < 0.3:
             _change(run, draw, names, at_us, focus_us)
         else:
             _order(run, draw, names, at_us, focus_us)
@@ -66,8 +68,18 @@ def _order(run: Simulation, draw: random.Random, names: list[str], at_us: int, f
         made.append(wish)
     tries = draw.randint(2, TRIES_MAX) if token or draw.random() < 0.2 else 1
     run.asked_us.append(at_us)
-    by_letter = token is None and draw.random() < 0.25
-    (run.callers.post if by_letter else run.callers.begin)(Order(at_us, made, batch, token, tries))
+    way = draw.choice((QUEUE, TOPIC)) if draw.random() < 0.25 else CALL
+    run.callers.begin(Order(at_us, made, batch, token, tries, way))
+
+
+def _sweep(run: Simulation, draw: random.Random) -> None:
+    """All that begin so are cancelled, or those that are due in some hours."""
+    at_us = run.start_us + round(draw.uniform(0, 7200) * US)
+    more: dict[str, Any] = {"prefix": draw.choice(("name/", "name/", "name/0", "delivery/", ""))}
+    if draw.random() < 0.3:
+        more |= {"from": at_us // US, "to": at_us // US + draw.choice((1000, 7200))}
+    run.asked_us.append(at_us)
+    run.callers.change(Change(at_us, "cancel_where", more=more))
 
 
 def _change(run: Simulation, draw: random.Random, names: list[str], at_us: int, focus_us: int) -> None:
@@ -75,4 +87,4 @@ def _change(run: Simulation, draw: random.Random, names: list[str], at_us: int, 
     due_us = focus_us + round(draw.choice((-5.0, 0.0, 5.0, 60.0, 910.0)) * US)
     more = {"timestamp": due_us / US} if operation == "move" else {}
     run.asked_us.append(at_us)
-    run.callers.change(Change(at_us, draw.choice(names), operation, more))
+    run.callers.change(Change(at_us, operation, draw.choice(names), more=more))

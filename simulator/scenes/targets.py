@@ -39,6 +39,9 @@ def _order(run: Simulation, draw: random.Random, at_us: int, focus_us: int) -> N
             wish = run.wishes.make_named(at_us, due_ms, name, "replace", None, True)
         else:
             wish = run.wishes.make(at_us, due_ms, plain=draw.random() < 0.5, fixed=True)
+        if draw.random() < 0.1:
+            made.append(run.wishes.wrap(wish, next(iter(run.targets))))
+            continue
         expires_s = draw.choice((20, 60, 600)) if focus_us > at_us + 60 * US and draw.random() < 0.3 else None
         made.append(run.wishes.direct(wish, *others.request(draw, run.others, named), expires_s))
     run.asked_us.append(at_us)
@@ -62,6 +65,23 @@ def plan_crowds(run: Simulation) -> None:
         for host in hosts:
             due_ms = (begin_us + round(draw.uniform(0, span_s) * US)) // 1000
             wish = run.wishes.make(at_us, due_ms, plain=True, fixed=True)
-            made.append(run.wishes.direct(wish, {"url": f"https://{host}/hook"}, {}, None))
+            made.append(run.wishes.direct(wish, _hook(host), {}, None))
         run.asked_us.append(at_us)
         run.callers.begin(Order(at_us, made, True, None, 1))
+        _replaced(run, draw, at_us, begin_us)
+
+
+def _replaced(run: Simulation, draw: random.Random, at_us: int, begin_us: int) -> None:
+    """Among a crowd some with names, near and replaced before they are due, so that each has two timers."""
+    for _ in range(draw.choice((0, 1, 4))):
+        name, host = f"crowd/{len(run.wishes.by_tag)}", draw.choice((HANGS, HANGS, FINE))
+        for number in range(2):
+            asked_us = at_us + number * US
+            due_ms = (begin_us + round(draw.uniform(0, 5) * US)) // 1000
+            wish = run.wishes.make_named(asked_us, due_ms, name, "replace", None, True)
+            run.wishes.direct(wish, _hook(host), {}, None)
+            run.callers.begin(Order(asked_us, [wish], False, None, 1))
+
+
+def _hook(host: str) -> dict[str, str]:
+    return {"url": f"https://{host}/hook"}
