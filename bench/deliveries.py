@@ -6,98 +6,31 @@ and all of it, receivers included, runs on this machine. So these figures are wh
 
 from __future__ import annotations
 
-import asyncio
 import json
 import statistics
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from bench.hosts import ANSWER_S, Host, Hosts
 from bench.processes import Laboratory
 from bench.trials import Figure, Size, Wanted, at_most, tell
 from punctual.local.deployment import Stack, deploy
-from punctual.local.emulator import HOST, Emulator
+from punctual.local.emulator import Emulator
 
 TEMPLATE_PATH = Path(__file__).parents[1] / "template.yml"
 LEAD_S = 3
 """The local AWS polls slowly."""
 
 NAMED_OVER_S = 20
-ANSWER_S = 0.1
-BACKLOG = 1_000
-"""Connections that nobody has taken yet."""
 AHEAD_S = 12
 """Time to hand everything in, and to let the stack wake up."""
 LOST_S = 60
 FIRST_BATCH = 50
 """What is waiting at the function when the moment comes: five batches of ten."""
 POLL_S = 0.1
-HEAD_END = b"\r\n\r\n"
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 SECTION = "Deliveries on the local AWS"
-
-
-@dataclass
-class Host:
-    """A receiver of webhooks on loopback that answers after a while, or never. It keeps when each request came."""
-
-    answer_s: float | None
-    arrivals_s: list[float] = field(default_factory=list)
-    port: int = 0
-
-    @property
-    def origin(self) -> str:
-        return f"http://{HOST}:{self.port}"
-
-    async def open(self) -> None:
-        server = await asyncio.start_server(self._attend, HOST, 0, backlog=BACKLOG)
-        self.port = server.sockets[0].getsockname()[1]
-
-    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(HEAD_END)
-            self.arrivals_s.append(time.time())
-            await asyncio.sleep(LOST_S if self.answer_s is None else self.answer_s)
-            writer.write(ANSWER)
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # It did not wait for us, or we are at the end.
-        finally:
-            writer.close()
-
-
-class Hosts:
-    """Some of them, on a thread of their own for as long as they are wanted."""
-
-    def __init__(self, *hosts: Host) -> None:
-        self._hosts = hosts
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    def __enter__(self) -> Hosts:
-        self._thread.start()
-        for host in self._hosts:
-            asyncio.run_coroutine_threadsafe(host.open(), self._loop).result()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(_end_of_all(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-async def _end_of_all() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
 
 
 def deliveries(laboratory: Laboratory, size: Size) -> Iterator[Figure]:

@@ -140,4 +140,5 @@ class Laboratory:
             "FEED_FUNCTION": "feed",
             "PARTITION_COUNT": str(trial.get("partition_count", 1)),
             "REACH_SECONDS": "900",
+            **trial.get("variables", {}),
         }

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from bench.hosts import Host, Hosts
 from bench.processes import Laboratory
 
 ROUNDS = 5
@@ -23,6 +24,8 @@ STARTS = 7
 FIRST_DUE_S, SPREAD_S = 250, 500
 """Everything is within reach, and nothing becomes overdue while it is fed."""
 BUNDLES_AHEAD_S = 2_000
+CROWD, SLOW_S = 32, 0.5
+"""As many deliveries as the deliver function has at once, and long enough for all to be under way."""
 FED_BEFORE_S = 400
 BATCH = 1_000
 IDLE_DUE_S = 365 * 86_400
@@ -379,6 +382,17 @@ def limits(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
     ahead_s = BUNDLES_AHEAD_S - FED_BEFORE_S
     outcome = laboratory.run(trial="feed", who="ours", partitions=["0"], ahead_s=ahead_s, side_by_side=1)
     yield from _limit_figures(name, _checked({**outcome, **laboratory.control("figures"), "count": letters}))
+    name = f"deliver: {CROWD} webhooks of 256 KiB at once, each answered after {SLOW_S} s"
+    tell(f"limits: {name}")
+    hosts = Host(SLOW_S), Host(SLOW_S)  # One alone gets no more than half of them at once.
+    with Hosts(*hosts):
+        origins = [host.origin for host in hosts]
+        variables = {"WEBHOOK_HOSTS": ",".join(origins)}
+        outcome = laboratory.run(trial="deliver", count=CROWD, origins=origins, variables=variables)
+    arrived = sum(len(host.arrivals_s) for host in hosts)
+    if arrived != CROWD:
+        raise RuntimeError(f"{arrived} of {CROWD} webhooks have arrived")
+    yield from _limit_figures(name, outcome)
 
 
 def _filling(count: int, batch: int, ahead_s: int, data: str) -> dict[str, Any]:

@@ -22,6 +22,8 @@ REACH_S = 900
 FEED_TIMEOUT_S = 20
 SCHEDULE_TIMEOUT_S = 30
 MANAGE_TIMEOUT_S = 30
+DELIVER_TIMEOUT_S = 45
+DATA_BYTES_MAX = 262_144
 INVOCATIONS_MAX = 300
 """Of one trial: a feed that does not come to an end is told of, not waited for."""
 WARM_CALLS = 30
@@ -188,6 +190,20 @@ def invoke(trial: Trial) -> Outcome:
     return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s}
 
 
+def deliver(trial: Trial) -> Outcome:
+    """So many webhooks with the most data there may be, all due, in one invocation."""
+    handler, watch, due_ms = handler_of("deliver", 0), Stopwatch(), int(time.time() * 1000)
+    origins, records = trial["origins"], []
+    for number in range(trial["count"]):
+        target = json.dumps({"url": f"{origins[number % len(origins)]}/"})
+        key = f"0-{due_ms:015d}-{number:016x}"
+        body = json.dumps({"id": key, "due": due_ms, "data": "x" * DATA_BYTES_MAX, "target": target})
+        records.append({"messageId": str(number), "body": body})
+    answer = watch(handler, {"Records": records}, Context(DELIVER_TIMEOUT_S))
+    assert answer == {"batchItemFailures": []}, answer
+    return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s}
+
+
 def lay_month(trial: Trial) -> dict[str, Any]:
     """Lay a month of schedules into the table; their moments and ids, in order."""
     from bench.month import month  # noqa: PLC0415 - It takes the functions' own packing, and time.
@@ -277,7 +293,19 @@ def memory_bytes_max() -> int:
 
 TRIALS: dict[str, Callable[[Trial], Any]] = {
     each.__name__: each
-    for each in (feed, schedule_singly, schedule_batches, fill, invoke, lay_month, manage, lives, start, clients)
+    for each in (
+        feed,
+        schedule_singly,
+        schedule_batches,
+        fill,
+        invoke,
+        deliver,
+        lay_month,
+        manage,
+        lives,
+        start,
+        clients,
+    )
 }
 
 
