@@ -179,6 +179,17 @@ def test_schedules_with_a_token_of_their_own_and_single_ones_stay_plain():
     assert [None] * 4 == [each.index for each in table.items.values()]
 
 
+def test_bales_are_of_one_size_or_nearly(feeding_):
+    """An odd bundle would be sent before all others; what its delete meets says little of what they will."""
+    for number in range(17):
+        put(feeding_, *data(number, 100 + number, due_ms=NOON_MS + number))
+    deleted = []
+    delete = feeding_.table.delete
+    feeding_.table.delete = lambda keys: deleted.append(len(keys)) or delete(keys)
+    feeding_.feed()
+    assert [5, 6, 6] == deleted
+
+
 def test_a_page_of_full_bundles_has_no_more_than_memory_is_meant_for(feeding_):
     """A thousand of them would be four megabytes, and DynamoDB ends a page at one."""
     chance = random.Random(1)
