@@ -97,8 +97,8 @@ MUTATIONS = (
     Mutation(
         "overdue before on-time",
         "scheduler/reading.py",
-        "for strand in (self._upcoming, self._overdue):",
-        "for strand in (self._overdue, self._upcoming):",
+        "                if strand.ended:\n",
+        "                if strand.ended or (strand is self._upcoming and not self._overdue.ended):\n",
         (3,),
     ),
     Mutation(

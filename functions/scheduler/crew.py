@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from threading import BoundedSemaphore, Event
-from typing import Protocol, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
+from typing import Any, Protocol, TypeVar
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -24,15 +24,16 @@ class Threads:
         self._width = width
 
     def run(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> list[Result]:
-        free, failed = BoundedSemaphore(self._width), Event()
-        futures: list[Future[Result]] = []
+        """Of what is done only the results are kept: a future for each would be 1.6 KB, however little its result."""
+        free = BoundedSemaphore(self._width)
+        results: list[Any] = []
+        failures: list[BaseException] = []
 
-        def one(job: Job) -> Result:
+        def one(job: Job, place: int) -> None:
             try:
-                return work(job)
-            except BaseException:
-                failed.set()
-                raise
+                results[place] = work(job)
+            except BaseException as failure:  # noqa: BLE001 - It comes out when all have ended.
+                failures.append(failure)
             finally:
                 free.release()
 
@@ -40,16 +41,20 @@ class Threads:
         try:
             while True:
                 free.acquire()
-                if failed.is_set():  # What broke one job would break the next as well.
+                if failures:  # What broke one job would break the next as well.
                     break
                 try:
                     job = next(waiting)
                 except StopIteration:
                     break
-                futures.append(self._pool.submit(one, job))
+                results.append(None)
+                self._pool.submit(one, job, len(results) - 1)
         finally:
-            wait(futures)  # Whatever happens, no call of ours is still under way when the function answers.
-        return [future.result() for future in futures]
+            for _ in range(self._width - 1):  # One is in hand already.
+                free.acquire()  # Whatever happens, no call of ours is still under way when the function answers.
+        if failures:
+            raise failures[0]
+        return results
 
 
 class Alone:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from threading import Lock
 from typing import Any, Protocol
 
 from scheduler import leasing, log, moving, reading
@@ -83,15 +84,20 @@ def feed(order: Order, line: Line, patience: Patience, holder: str) -> Tally:
 
 
 def _move(reader: Reader, line: Line, mover: Mover) -> Tally:
-    total = Tally()
+    """All are added up as they come: what is kept does not grow with what is fed."""
+    total, adding = Tally(), Lock()
+    unfinished: list[tuple[Strand, str]] = []
 
-    def work(task: Task) -> tuple[Strand, str, Tally]:
-        return task.strand, task.page_sort, mover.work(task.job)
+    def work(task: Task) -> None:
+        tally = mover.work(task.job)
+        with adding:
+            total.add(tally)
+            if tally.left:
+                unfinished.append((task.strand, task.page_sort))
 
-    for strand, page_sort, tally in line.crew.run(work, reader.tasks(line.queues.url_of)):
-        total.add(tally)
-        if tally.left:
-            reader.again(strand, page_sort)
+    line.crew.run(work, reader.tasks(line.queues.url_of))
+    for strand, page_sort in unfinished:
+        reader.again(strand, page_sort)
     return total
 
 

@@ -13,12 +13,17 @@ from scheduler.bundle import MEMBERS_MAX, Bundle
 from scheduler.moving import Aside, Bale, Job, Odds
 from scheduler.patience import Patience, ask
 from scheduler.schedule import Schedule, sort_from
-from scheduler.sending import parcels
+from scheduler.sending import PARCEL_SCHEDULES_MAX, parcels
 
 JOB_S = 1
 """More than a job takes while AWS is well: what is begun is then ended, and half done only where calls are slow."""
 BUNDLES_MAX = 8
 """One delete for so many: what it costs hardly shows beside the sends."""
+PAGE_PARCELS_MAX = 20
+"""Of small schedules so many share the work with the other strand."""
+PAGE_BYTES_AIM = 262_144
+"""Bytes cannot be asked for, so it is the size of the items before that says how many these are. A page is in memory
+four times over while it is read: its JSON as bytes and as text, the items, and what becomes of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +35,15 @@ class Page:
     unreadable: list[Aside]
     next_sort: str | None
 
+    @property
+    def size_bytes(self) -> int:
+        """About what it took in the table: keys and small fields do not count."""
+        schedules_bytes = sum(len(each.data) + len(each.target or "") for each in self.schedules)
+        return schedules_bytes + sum(len(bundle.packed) for bundle in self.bundles)
+
 
 class Table(Protocol):
-    def page(self, partition: str, from_sort: str, to_sort: str) -> Page: ...
+    def page(self, partition: str, from_sort: str, to_sort: str, items_max: int) -> Page: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +61,18 @@ class Strand:
 
     from_sort: str
     to_sort: str
+    items_max: int = PARCEL_SCHEDULES_MAX
+    """On the next page. The first one only shows how large they are."""
 
     @property
     def ended(self) -> bool:
         return self.from_sort >= self.to_sort
+
+    def go_on_behind(self, page: Page) -> None:
+        """The next page has as many as should fit if they are like these: whole parcels, and one at least."""
+        self.from_sort = self.to_sort if page.next_sort is None else page.next_sort
+        fitting = (len(page.schedules) + len(page.bundles)) * PAGE_BYTES_AIM // max(1, page.size_bytes)
+        self.items_max = min(PAGE_PARCELS_MAX, max(1, fitting // PARCEL_SCHEDULES_MAX)) * PARCEL_SCHEDULES_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +126,29 @@ class Reader:
                         return
                     begun = True
                     yield Task(job, strand, page_sort)
-                strand.from_sort = strand.to_sort if page.next_sort is None else page.next_sort
+                strand.go_on_behind(page)
 
     def _read(self, strand: Strand) -> Page:
-        return ask(lambda: self._table.page(self._partition, strand.from_sort, strand.to_sort), self._patience)
+        place = self._partition, strand.from_sort, strand.to_sort
+        return ask(lambda: self._table.page(*place, strand.items_max), self._patience)
 
 
 def _cut(page: Page, url_of: Callable[[Schedule], str]) -> Iterator[Job]:
     if page.unreadable:
         yield Odds(page.unreadable)
     yield from parcels(page.schedules, url_of)
-    held: list[Bundle] = []
-    for bundle in page.bundles:
-        if held and (len(held) == BUNDLES_MAX or sum(each.count for each in held) + bundle.count > MEMBERS_MAX):
-            yield Bale(held)
-            held = []
-        held.append(bundle)
-    if held:
+    yield from _bales(page.bundles)
+
+
+def _bales(bundles: list[Bundle]) -> Iterator[Bale]:
+    """Of nearly one size. Where the table throttles, what it takes is learned in the half second after the first delete
+    that bounces, and an odd bundle would come to its own long before the others."""
+    bales = -(-len(bundles) // BUNDLES_MAX)
+    for number in range(bales):
+        held: list[Bundle] = []
+        for bundle in bundles[len(bundles) * number // bales : len(bundles) * (number + 1) // bales]:
+            if held and sum(each.count for each in held) + bundle.count > MEMBERS_MAX:
+                yield Bale(held)
+                held = []
+            held.append(bundle)
         yield Bale(held)

@@ -18,9 +18,6 @@ from scheduler.reading import Page
 from scheduler.schedule import Key, Schedule
 from scheduler.table import Table
 
-PAGE_SCHEDULES_MAX = 1_000
-"""DynamoDB ends a page at 1 MB by itself; of small schedules this many share the work with the other strand."""
-
 
 class Stock(Table):
     def write_back(self, read: Bundle, kept: Bundle) -> Outcome[Bundle]:
@@ -41,8 +38,9 @@ class Stock(Table):
                 raise
         return Outcome(done=[read])
 
-    def page(self, partition: str, from_sort: str, to_sort: str) -> Page:
-        """From `from_sort` on, and before `to_sort`, as it is after every write that was confirmed before."""
+    def page(self, partition: str, from_sort: str, to_sort: str, items_max: int) -> Page:
+        """From `from_sort` on, and before `to_sort`, as it is after every write that was confirmed before. DynamoDB
+        ends a page at 1 MB, too."""
         answer = confirmed(
             self._client.query,
             TableName=self._name,
@@ -54,7 +52,7 @@ class Stock(Table):
                 ":to": {"S": to_sort},
             },
             ConsistentRead=True,
-            Limit=PAGE_SCHEDULES_MAX,
+            Limit=items_max,
         )
         schedules: list[Schedule] = []
         bundles: list[Bundle] = []

@@ -14,6 +14,7 @@ from scheduler.moving import Aside
 from scheduler.schedule import Key, Request, Schedule, sort_from
 
 EARLIEST, LATEST = sort_from(0), sort_from(NOON_MS * 2)
+MANY = 1_000
 
 
 def test_a_schedule_comes_back_as_it_was_put(cloud):
@@ -23,14 +24,14 @@ def test_a_schedule_comes_back_as_it_was_put(cloud):
         key, NOON_MS, "Zeile\n🎉" + "x" * 262_000, "arn:aws:sqs:eu-central-1:123456789012:other", "me", 5_000
     )
     assert [whole] == cloud.table.put([whole]).done
-    assert [whole] == cloud.table.page("3", EARLIEST, LATEST).schedules
+    assert [whole] == cloud.table.page("3", EARLIEST, LATEST, MANY).schedules
 
 
 def test_more_than_a_batch_is_written_in_batches(cloud):
     """DynamoDB takes 25 writes at once."""
     many = [schedule(number) for number in range(60)]
     assert many == cloud.table.put(many).done
-    assert many == cloud.table.page("0", EARLIEST, LATEST).schedules
+    assert many == cloud.table.page("0", EARLIEST, LATEST, MANY).schedules
     assert 60 == len(cloud.table.delete([each.key for each in many]).done)
     assert [] == cloud.items()
 
@@ -38,19 +39,18 @@ def test_more_than_a_batch_is_written_in_batches(cloud):
 def test_a_page_ends_before_the_moment_and_begins_at_it(cloud):
     """The bounds are bare digits, which sort before every key of their millisecond."""
     cloud.table.put([schedule(number, NOON_MS + number) for number in range(5)])
-    page = cloud.table.page("0", sort_from(NOON_MS + 1), sort_from(NOON_MS + 3))
+    page = cloud.table.page("0", sort_from(NOON_MS + 1), sort_from(NOON_MS + 3), MANY)
     assert [NOON_MS + 1, NOON_MS + 2] == [each.due_ms for each in page.schedules]
     assert page.next_sort is None
 
 
-def test_pages_follow_each_other_without_gap_or_repeat(cloud, monkeypatch):
+def test_pages_follow_each_other_without_gap_or_repeat(cloud):
     """The next one begins right behind the last key of this one."""
-    monkeypatch.setattr("scheduler.stock.PAGE_SCHEDULES_MAX", 7)
     many = [schedule(number, NOON_MS + number % 3) for number in range(40)]
     cloud.table.put(many)
     seen, from_sort = [], EARLIEST
     for _ in range(10):
-        page = cloud.table.page("0", from_sort, LATEST)
+        page = cloud.table.page("0", from_sort, LATEST, 7)
         seen += page.schedules
         if page.next_sort is None:
             break
@@ -86,7 +86,7 @@ def test_a_call_that_fails_for_a_while_leaves_everything(cloud, code, status):
     outcome = cloud.table.put([schedule(1)])
     assert ([schedule(1)], code) == (outcome.left, outcome.why)
     with pytest.raises(NotConfirmed, match=code):
-        cloud.table.page("0", EARLIEST, LATEST)
+        cloud.table.page("0", EARLIEST, LATEST, MANY)
     assert [4] == cloud.table.remember_partitions([4]).left
 
 
@@ -163,7 +163,7 @@ def test_an_item_that_is_no_schedule_does_not_hide_those_that_are(cloud, item):
     """It is told apart, with a reason, and the page goes on."""
     cloud.dynamodb.put_item(TableName="schedules", Item={"partition": {"S": "0"}, **item})
     cloud.table.put([schedule(1)])
-    page = cloud.table.page("0", EARLIEST, LATEST)
+    page = cloud.table.page("0", EARLIEST, LATEST, MANY)
     assert ([schedule(1)], 1) == (page.schedules, len(page.unreadable))
     assert page.unreadable[0].reason.startswith("no schedule: ")
 
@@ -178,7 +178,7 @@ def test_a_bundle_comes_back_as_it_was_put(cloud):
     """Beside plain schedules, and its members from it."""
     bundle, members = packed(Request(NOON_MS, "a"), Request(NOON_MS, "ü🎉", user="me"))
     cloud.table.put([bundle, schedule(1)])
-    page = cloud.table.page("0", EARLIEST, LATEST)
+    page = cloud.table.page("0", EARLIEST, LATEST, MANY)
     assert ([bundle], [schedule(1)], members) == (page.bundles, page.schedules, page.bundles[0].members())
 
 
@@ -198,10 +198,10 @@ def test_what_is_left_of_a_bundle_is_written_where_it_is_as_it_was_read(cloud):
     cloud.table.put([bundle])
     kept = bundle.holding(members[1:])
     assert [bundle] == cloud.table.write_back(bundle, kept).done
-    assert [kept] == cloud.table.page("0", EARLIEST, LATEST).bundles
+    assert [kept] == cloud.table.page("0", EARLIEST, LATEST, MANY).bundles
 
     assert [bundle] == cloud.table.write_back(bundle, bundle.holding(members[3:])).done
-    assert [kept] == cloud.table.page("0", EARLIEST, LATEST).bundles
+    assert [kept] == cloud.table.page("0", EARLIEST, LATEST, MANY).bundles
 
     cloud.table.delete([bundle.key])
     cloud.table.write_back(kept, bundle.holding(members[3:]))

@@ -64,9 +64,11 @@ def schedule(
 
 @dataclass
 class FakeTable:
-    """Pages of `page_schedules_max`; `down` fails that many calls of each kind."""
+    """Pages of `page_schedules_max` at most; `down` fails that many calls of each kind."""
 
     page_schedules_max: int = 1000
+    pages: list[tuple[int, Page]] = field(default_factory=list)
+    """How much was asked for, and what came."""
     items: dict[Key, Schedule | Bundle | Aside] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
     partitions: int = 0
@@ -110,18 +112,20 @@ class FakeTable:
             raise NotConfirmed("throttled")
         self.items.pop(timer.key, None)
 
-    def page(self, partition: str, from_sort: str, to_sort: str) -> Page:
+    def page(self, partition: str, from_sort: str, to_sort: str, items_max: int) -> Page:
         if self.down:
             raise NotConfirmed("throttled")
         keys = sorted(key for key in self.items if key.partition == partition and from_sort <= key.sort <= to_sort)
-        found = [self.items[key] for key in keys[: self.page_schedules_max]]
+        found = [self.items[key] for key in keys[: min(items_max, self.page_schedules_max)]]
         more = len(keys) > len(found)
-        return Page(
+        page = Page(
             [each for each in found if isinstance(each, Schedule)],
             [each for each in found if isinstance(each, Bundle)],
             [each for each in found if isinstance(each, Aside)],
             found[-1].key.sort + " " if more else None,
         )
+        self.pages.append((items_max, page))
+        return page
 
     def remember_partitions(self, counts: Sequence[int]) -> Outcome[int]:
         if self.down:

@@ -1,6 +1,7 @@
 """Side by side: bounded, complete, and honest about what went wrong."""
 
 import threading
+import tracemalloc
 
 import pytest
 
@@ -52,3 +53,40 @@ def test_an_error_ends_the_drawing_and_comes_out_when_all_that_is_under_way_has_
     with pytest.raises(RuntimeError, match="broken"):
         Threads(2).run(work, jobs())
     assert len(drawn) < 20
+
+
+def test_jobs_that_break_come_out_when_all_that_is_under_way_has_ended():
+    """No call of ours is still under way when the function answers; and the crew can be asked again."""
+    crew, broken, done = Threads(4), threading.Event(), []
+
+    def jobs():
+        yield from range(3)
+        broken.set()
+        raise RuntimeError("broken")
+
+    def work(number):
+        broken.wait()
+        done.append(number)
+
+    with pytest.raises(RuntimeError, match="broken"):
+        crew.run(work, jobs())
+    assert [0, 1, 2] == sorted(done)
+    assert [0, 1, 2] == crew.run(lambda number: number, range(3))
+
+
+def test_of_a_job_that_is_done_nothing_is_kept_but_its_result():
+    """A feed does thousands: what it takes does not grow with what is waiting."""
+    taken_bytes = []
+
+    def jobs():
+        for number in range(3_000):
+            if number in (1_000, 2_999):
+                taken_bytes.append(tracemalloc.get_traced_memory()[0])
+            yield number
+
+    tracemalloc.start()
+    try:
+        Threads(4).run(lambda _: None, jobs())
+    finally:
+        tracemalloc.stop()
+    assert (taken_bytes[1] - taken_bytes[0]) / 2_000 < 100

@@ -1,6 +1,7 @@
 """The feed: what is within reach goes out, nothing unconfirmed is deleted, and nobody holds up another."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from scheduler.leasing import Lease
 from scheduler.moving import CLOSED_MS_MAX, OTHERS_TRIES_MAX, Aside
 from scheduler.outcome import Outcome
 from scheduler.patience import TRIES_MAX
-from scheduler.reading import JOB_S
+from scheduler.reading import JOB_S, PAGE_BYTES_AIM
 from scheduler.schedule import sort_from
 
 REACH_MS = 900_000
@@ -63,6 +64,10 @@ class Feeding:
     @property
     def waiting(self):
         return sorted(each.data for each in self.table.items.values())
+
+
+def large(number, due_ms, size_bytes):
+    return replace(schedule(number, due_ms), data=f"data {number}".ljust(size_bytes, "."))
 
 
 @pytest.fixture
@@ -258,6 +263,24 @@ def test_what_is_upcoming_does_not_hold_up_what_is_overdue(feeding_):
     assert [data for _, data, _ in feeding_.queues.sent].index("data 5000") < 20
 
 
+def test_the_first_page_shows_how_much_the_next_ones_may_ask_for(feeding_):
+    """Of small ones a thousand, so that reading costs next to no calls."""
+    feeding_.put(*[schedule(number, NOON_MS - 1) for number in range(2100)])
+    feeding_.feed()
+    assert [50, 1000, 1000, 1000] == [items_max for items_max, page in feeding_.table.pages if page.schedules]
+
+
+def test_of_large_ones_a_page_has_no_more_than_memory_is_meant_for_or_a_parcel(feeding_):
+    """They may be a hundred times as large as the usual ones."""
+    feeding_.put(*[large(number, NOON_MS - 2, 2_000) for number in range(500)])
+    feeding_.put(*[large(number, NOON_MS - 1, 20_000) for number in range(500, 700)])
+    feeding_.feed()
+    overdue = [(items_max, page) for items_max, page in feeding_.table.pages if page.schedules]
+    assert [50, 100, 100, 100, 100, 100, 50, 50, 50] == [items_max for items_max, _ in overdue]
+    assert all(page.size_bytes <= PAGE_BYTES_AIM for _, page in overdue[:5])
+    assert [] == feeding_.waiting
+
+
 def test_a_feed_without_time_moves_a_batch_and_hands_on(feeding_):
     """It stops cleanly and invokes itself, as often as it takes; each comes forward, none repeats."""
     feeding_.put(*[schedule(number, NOON_MS - 1) for number in range(300)])
@@ -439,7 +462,7 @@ def test_a_continuation_begins_with_the_page_of_which_something_is_left(feeding_
     feeding_.table.page = lambda *arguments: read.append(arguments) or page(*arguments)
     feeding_.feed(continuation)
     assert "data 77" in feeding_.queues.data
-    assert continuation["position"]["overdue"] in [from_sort for _, from_sort, _ in read]
+    assert continuation["position"]["overdue"] in [from_sort for _, from_sort, *_ in read]
     assert 50 == len(feeding_.waiting)
 
 

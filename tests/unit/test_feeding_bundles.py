@@ -9,6 +9,7 @@ from fakes import NOON_MS, OTHER, OTHER_ARN, Clock, FakeQueues, FakeTable, desk
 from scheduler.bundle import Bundle
 from scheduler.keying import Keyring
 from scheduler.moving import CLOSED_MS_MAX
+from scheduler.reading import PAGE_BYTES_AIM
 from scheduler.request import Rules
 from scheduler.schedule import Request
 from scheduler.scheduling import accept
@@ -176,3 +177,26 @@ def test_schedules_with_a_token_of_their_own_and_single_ones_stay_plain():
     )
     accept({"delay": 5000, "data": "x"}, taking, Clock().patience())
     assert [None] * 4 == [each.index for each in table.items.values()]
+
+
+def test_bales_are_of_one_size_or_nearly(feeding_):
+    """An odd bundle would be sent before all others; what its delete meets says little of what they will."""
+    for number in range(17):
+        put(feeding_, *data(number, 100 + number, due_ms=NOON_MS + number))
+    deleted = []
+    delete = feeding_.table.delete
+    feeding_.table.delete = lambda keys: deleted.append(len(keys)) or delete(keys)
+    feeding_.feed()
+    assert [5, 6, 6] == deleted
+
+
+def test_a_page_of_full_bundles_has_no_more_than_memory_is_meant_for(feeding_):
+    """A thousand of them would be four megabytes, and DynamoDB ends a page at one."""
+    chance = random.Random(1)
+    requests = dict(enumerate(Request(NOON_MS, chance.randbytes(50).hex()) for _ in range(15_000)))
+    feeding_.table.put([bundle for bundle, _ in Keyring(1, chance, 60_000).bundles(requests, None)])
+    feeding_.feed(seconds=10**6)
+    full = [page for _, page in feeding_.table.pages if page.next_sort is not None]
+    assert len(full) > 3
+    assert all(0.5 * PAGE_BYTES_AIM < page.size_bytes <= PAGE_BYTES_AIM for page in full)
+    assert ({}, 15_000) == (feeding_.table.items, len(feeding_.queues.sent))
