@@ -132,10 +132,9 @@ class Mover:
 
     def work(self, job: Job) -> Tally:
         tally, units = Tally(), _units(job)
-        waited = self._pace.begin(units)
+        if not self._pace.begin(units, self._patience.deadline_s):
+            return Tally(left=_items(job), why="time is over")
         try:
-            if waited and self._patience.over():
-                return Tally(left=_items(job), why="time is over")
             finished = self._send_all(job, tally)
             outcome = self._delete(finished, units / _items(job))
         finally:

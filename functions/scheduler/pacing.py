@@ -3,6 +3,9 @@
 Writes beyond 1,000 units a second bounce, and each bounce costs a call and its CPU. The pace is shared by all threads
 of a run, and unlimited until the first bounce. Then it is cut to a little less than what gets through, goes back to
 that at once and beyond it slowly, so that few bounce and little is left unused.
+
+What is sent has to be deleted before the function ends, or it comes out twice. So never more is under way than a
+throttled partition takes in the time that is kept back for it, and nothing begins whose turn would come too late.
 """
 
 from __future__ import annotations
@@ -23,7 +26,12 @@ FASTER_EVERY_S = 4
 LEFT_AT_LEAST = 0.9
 """Of a pace, at one cut: less may have been written for want of a thread that is not waiting to try again."""
 LISTEN_S = 0.5
-"""From the first bounce on, what is written for so long is what the table takes."""
+"""From the first bounce on, what is written for so long is what the table takes, if something bounces meanwhile. If
+not, it was not tried how much that is."""
+UNDER_WAY_MAX = 4 * USUAL_PER_S
+"""Units. Sixteen parcels of schedules of 4 KB; of larger ones fewer, down to one at a time."""
+ROOM_S = 0.01
+"""So often is looked whether there is room again."""
 
 
 class Pace:
@@ -37,24 +45,44 @@ class Pace:
         self._free_s = self._calm_s = 0.0
         self._raised_s = self._cut_s = clock()
         self._bounced_s: float | None = None
-        self._written, self._under_way = 0.0, 0
+        self._written = self._bounced = 0.0
+        self._taken, self._under_way = 0, 0
 
-    def begin(self, units: int) -> bool:
-        """Wait until so many units may be written. Whether there was anything to wait for."""
-        with self._lock:
-            turn_s = now_s = self._clock()
-            if self.units_per_s is not None:
-                turn_s = max(now_s, self._free_s)
-                self._free_s = turn_s + units / self.units_per_s
-        if turn_s > now_s:
-            self._sleep(turn_s - now_s)
+    def begin(self, units: int, latest_s: float) -> bool:
+        """Wait until so many units may be written; False where that would be later than this. They are under way then,
+        until their `end`."""
+        turn_s = self._turn_s(units, latest_s)
+        while turn_s is None and self._clock() + ROOM_S < latest_s:
+            self._sleep(ROOM_S)
+            turn_s = self._turn_s(units, latest_s)
+        if turn_s is None:
+            return False
+        wait_s = turn_s - self._clock()
+        if wait_s > 0:
+            self._sleep(wait_s)
         with self._lock:
             self._under_way += units
-        return turn_s > now_s
+        return True
+
+    def _turn_s(self, units: int, latest_s: float) -> float | None:
+        """When it is the turn of these, which is then theirs. None while there is no room, or none in time; whoever
+        finds nothing before him need not be in time, so that every run does something."""
+        with self._lock:
+            now_s = self._clock()
+            if self._taken and self._taken + units > UNDER_WAY_MAX:
+                return None
+            turn_s = max(now_s, self._free_s) if self.units_per_s is not None else now_s
+            if turn_s > now_s and turn_s >= latest_s:
+                return None
+            if self.units_per_s is not None:
+                self._free_s = turn_s + units / self.units_per_s
+            self._taken += units
+            return turn_s
 
     def end(self, units: int) -> None:
         """They are written, or not to be."""
         with self._lock:
+            self._taken -= units
             self._under_way -= units
 
     def learn(self, written: float, bounced: float, again: bool) -> None:
@@ -63,14 +91,20 @@ class Pace:
             now_s = self._clock()
             if self._bounced_s is not None:
                 self._written += written
+                self._bounced += bounced
                 if now_s - self._bounced_s >= LISTEN_S:
-                    self._cut(self._written / (now_s - self._bounced_s), now_s)
+                    self._conclude(now_s - self._bounced_s, now_s)
             elif bounced and not again and now_s >= self._calm_s:
-                self._bounced_s, self._written = now_s, 0.0
+                self._bounced_s, self._written, self._bounced = now_s, 0.0, 0.0
             elif self.units_per_s is not None:
                 self._raise(self.units_per_s, now_s)
             if self.units_per_s is not None and not again:
                 self._free_s = max(now_s, self._free_s) + bounced / self.units_per_s  # It is written again.
+
+    def _conclude(self, listened_s: float, now_s: float) -> None:
+        self._bounced_s = None
+        if self._bounced:
+            self._cut(self._written / listened_s, now_s)
 
     def _cut(self, limit_per_s: float, now_s: float) -> None:
         """What is under way was begun at the pace before, and is written before anything else."""
@@ -83,7 +117,6 @@ class Pace:
         self._calm_s = now_s + self._under_way / self.units_per_s
         self._free_s = max(self._free_s, self._calm_s)
         self._raised_s = self._cut_s = self._calm_s
-        self._bounced_s = None
 
     def _raise(self, units_per_s: float, now_s: float) -> None:
         elapsed_s = max(0.0, now_s - self._cut_s)

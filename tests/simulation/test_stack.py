@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import sys
 import types
@@ -167,3 +168,16 @@ def test_the_consumer_of_the_stack_sees_each_schedule():
     stack.schedule([{"delay": delay, "data": "x"} for delay in (1, 2, 3)])
     stack.advance(seconds=5)
     assert 3 == len([line for line in stack.log() if line["outcome"] == "consumed"])
+
+
+def test_large_ones_due_together_come_out_once_and_on_time():
+    """A hundred of the largest, which take a throttled partition half a minute to delete: no more is sent at once than
+    can be deleted before its feed ends."""
+    stack, data = Stack(start=START, PartitionCount=1), random.Random(0).randbytes(131_072).hex()
+    for _ in range(20):
+        assert 5 == stack.schedule([{"timestamp": START + 1_500, "data": data}] * 5)["accepted"]
+        stack.advance(seconds=10)
+    stack.advance(minutes=40)
+    released = stack.released()
+    assert (100, 100) == (len(released), len({each.id for each in released}))
+    assert all(0 <= each.at - each.due < 1 for each in released)

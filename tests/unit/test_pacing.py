@@ -4,6 +4,7 @@ from fakes import Clock
 from scheduler.pacing import Pace
 
 CAPACITY_PER_S = 1000
+END_S = 10.0**10
 
 
 def run(pace, clock, seconds, capacity_per_s=CAPACITY_PER_S, units=25, call_s=0.001):
@@ -11,7 +12,7 @@ def run(pace, clock, seconds, capacity_per_s=CAPACITY_PER_S, units=25, call_s=0.
     room, written, bounced, end_ms = 0.0, 0, 0, clock.now_ms + seconds * 1000
     while clock.now_ms < end_ms:
         before_s = clock()
-        pace.begin(units)
+        assert pace.begin(units, END_S)
         clock.sleep(call_s)
         room = min(capacity_per_s, room + (clock() - before_s) * capacity_per_s)
         taken = int(min(units, room))
@@ -27,7 +28,9 @@ def test_without_throttling_there_is_no_pace():
     clock = Clock()
     pace = Pace(clock, clock.sleep)
     pace.learn(10**6, 0, False)
-    assert not pace.begin(10**6)
+    slept_until_s = clock()
+    assert pace.begin(10**6, END_S)
+    assert slept_until_s == clock()
     assert pace.units_per_s is None
 
 
@@ -54,10 +57,10 @@ def test_threads_share_one_pace():
     """Each waits for its turn behind the others, and the first for what is under way."""
     clock, slept = Clock(), []
     pace = Pace(clock, slept.append)
-    pace.begin(98)
+    pace.begin(98, END_S)
     throttled(pace, clock, 500)
     for _ in range(3):
-        pace.begin(98)
+        pace.begin(98, END_S)
     assert [0.1, 0.2, 0.3] == [round(pause_s, 1) for pause_s in slept]
 
 
@@ -87,13 +90,48 @@ def test_a_run_begins_with_the_pace_of_the_one_before():
     """It need not find out anew what bounces."""
     clock, slept = Clock(), []
     pace = Pace(clock, slept.append, 500)
-    pace.begin(100)
-    pace.begin(100)
+    pace.begin(100, END_S)
+    pace.begin(100, END_S)
     assert [0.2] == [round(pause_s, 1) for pause_s in slept]
 
 
-def throttled(pace, clock, written):
-    """So much gets through in the half second after something bounced."""
+def test_a_bounce_alone_says_nothing_of_what_the_table_takes():
+    """Where nothing else was written meanwhile and nothing bounced again, the pace would fall to next to nothing."""
+    clock = Clock()
+    pace = Pace(clock, clock.sleep)
     pace.learn(0, 25, False)
     clock.sleep(0.5)
-    pace.learn(written, 0, False)
+    pace.learn(25, 0, True)
+    assert pace.units_per_s is None
+
+
+def test_no_more_is_under_way_than_can_be_deleted_in_the_end():
+    """Large ones wait for room; one that is too large by itself has it all to itself."""
+    clock, ended = Clock(), []
+    pace = Pace(clock, lambda pause_s: (clock.sleep(pause_s), ended or ended.append(pace.end(1000))))
+    for _ in range(4):
+        assert pace.begin(1000, END_S)
+    assert not ended
+    assert pace.begin(1000, END_S)
+    assert ended == [None]
+    alone = Pace(clock, clock.sleep)
+    assert alone.begin(9000, clock())
+    assert not alone.begin(1, clock() + 5)
+
+
+def test_whose_turn_would_come_too_late_does_not_wait_for_it():
+    """It is left to the feed that goes on, instead of being slept through to the end of the function."""
+    clock = Clock()
+    pace = Pace(clock, clock.sleep, 100)
+    assert pace.begin(1000, clock() + 5)
+    began_s = clock()
+    assert not pace.begin(10, clock() + 5)
+    assert clock() <= began_s + 5
+    assert pace.begin(10, clock() + 20)
+
+
+def throttled(pace, clock, written):
+    """So much gets through in the half second after something bounced, and something bounces still."""
+    pace.learn(0, 25, False)
+    clock.sleep(0.5)
+    pace.learn(written, 25, True)
