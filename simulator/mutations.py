@@ -366,8 +366,8 @@ MUTATIONS = (
     Mutation(
         "a received message deleted before it is delivered",
         "scheduler/delivering.py",
-        "            _one(message.body, post, patience)\n            _dismiss(message, post, patience)\n",
-        "            _dismiss(message, post, patience)\n            _one(message.body, post, patience)\n",
+        "            _one(message, post, patience)\n            _dismiss(message, post, patience)\n",
+        "            _dismiss(message, post, patience)\n            _one(message, post, patience)\n",
         (1,),
     ),
     Mutation(

@@ -16,6 +16,8 @@ SNS_MESSAGE_BYTES_MAX = 262_144
 # Amazon DynamoDB, "quotas".
 DYNAMODB_BATCH_WRITES_MAX = 25
 """Puts and deletes in one BatchWriteItem."""
+DYNAMODB_ITEM_BYTES_MAX = 400_000
+"""Of an item, the names of its attributes included; it takes 400 KB of 1,024, and who counts need not be exact."""
 
 # Amazon SNS, "publishing large messages": body and attributes together.
 SNS_MESSAGE_BYTES_MAX = 262_144

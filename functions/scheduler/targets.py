@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import GROUP_CHARACTERS_MAX, TARGET_BYTES_MAX
@@ -43,6 +42,8 @@ _FIFO = {
     SQS: "a FIFO queue, which takes no delay for a message of its own",
     SNS: "a FIFO topic, which wants a message group, and a schedule has none",
 }
+_ORIGIN = re.compile(r"https?://(?P<authority>([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?)(?=[/?#]|$)")
+"""Of a URL as it is kept, whose host is in ASCII: SQS takes that for a group of messages, and no space."""
 _OPENING, _CLOSING = '{"arn":"', '","envelope":true}'
 
 
@@ -75,6 +76,11 @@ def checked_hearer(value: object, listed: Listed) -> str:
     if found is None or found["service"] not in (SQS, SNS):
         raise InvalidSchedule(f"failure_target is {shown(value)}; wanted: {HEARER_WANTED}")
     return _checked_arn("failure_target", value, listed)
+
+
+def may_hear(value: object) -> bool:
+    """Whether it is the ARN of a queue or a topic."""
+    return isinstance(value, str) and _is_canonical(value) and not envelope(value) and kind(value) in (SQS, SNS)
 
 
 def unfit(data: str, target: str | None) -> str | None:
@@ -124,10 +130,8 @@ def as_sent(target: str | None) -> Any:
 
 def group(target: str | None) -> str | None:
     """What deliveries share that may be slow together: the host of a webhook."""
-    if target is None or not _is_webhook(target):
-        return None
-    host: str = urlsplit(json.loads(target)["url"]).netloc
-    return host[-GROUP_CHARACTERS_MAX:]
+    authority = _authority(target) if target is not None and _is_webhook(target) else None
+    return None if authority is None else authority[-GROUP_CHARACTERS_MAX:]
 
 
 def queue_url(target: str | None, output_queue_url: str) -> str:
@@ -182,7 +186,7 @@ def _checked_webhook(value: Mapping[str, object], listed: Listed) -> str:
 
 def _is_canonical(target: str) -> bool:
     if _is_webhook(target):
-        return _has_url(target)
+        return _authority(target) is not None
     if envelope(target) and not target.endswith(_CLOSING):
         return False
     found = _ARN.fullmatch(arn_of(target))
@@ -193,9 +197,17 @@ def _is_webhook(target: str) -> bool:
     return target.startswith("{") and not target.startswith(_OPENING)
 
 
-def _has_url(target: str) -> bool:
+def _authority(target: str) -> str | None:
+    """Host and port of a webhook; None where it is none as we keep them: texts, and objects of texts."""
     try:
         value = json.loads(target)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(value, dict) and isinstance(value.get("url"), str)
+        return None
+    if not isinstance(value, dict) or not all(_is_flat(each) for each in value.values()):
+        return None
+    found = _ORIGIN.match(value["url"]) if isinstance(value.get("url"), str) else None
+    return None if found is None else found["authority"]
+
+
+def _is_flat(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, dict) and all(isinstance(each, str) for each in value.values()))

@@ -7,7 +7,9 @@ from botocore.exceptions import ClientError
 
 from bending import bend_batch
 from fakes import NOON_MS, schedule
+from scheduler import items
 from scheduler.errors import NotConfirmed
+from scheduler.failures import unreadable
 from scheduler.keying import Keyring
 from scheduler.leasing import Lease
 from scheduler.moving import Aside
@@ -216,3 +218,41 @@ def test_a_member_is_put_aside_as_a_schedule_of_its_own(cloud):
     assert {(f"{sort_from(NOON_MS - 5)}{tail}-0", "a"), (f"{sort_from(NOON_MS)}{tail}-1", "b")} == {
         (item["sort"]["S"], item["data"]["S"]) for item in cloud.items()
     }
+
+
+@pytest.mark.parametrize("text", ["x" * 500_000, "ü" * 500_000, "\ud800" * 200_000])
+def test_what_is_too_large_for_an_item_is_kept_cut_and_marked(cloud, text):
+    """Its beginning, and of how many bytes; a message may be of more than twice what an item holds."""
+    outcome = cloud.table.put_failed([unreadable(text, "no errand", NOON_MS)])
+    assert 1 == len(outcome.done)
+    (item,) = cloud.items()
+    whole = text.encode(errors="backslashreplace")
+    assert whole.startswith(item["text"]["S"].encode())
+    assert 399_000 < len(item["text"]["S"].encode()) < int(item["cut"]["N"]) == len(whole) + len("text")
+
+
+def test_what_is_put_aside_fits_whatever_it_is(cloud):
+    """An item that is full already gets its reason; what is longest in it loses, and what is short stays."""
+    full = {"data": {"S": "x" * 200_000}, "some": {"S": "ü" * 101_500}, "bit": {"BOOL": True}, "list": {"L": []}}
+    key = items.key("0", schedule(1).key.sort)
+    cloud.dynamodb.put_item(TableName="schedules", Item={**key, **full})
+    (read,) = cloud.items()
+    assert 1 == len(cloud.table.put_aside([Aside(schedule(1).key, read, "no schedule")]).done)
+    (item,) = [each for each in cloud.items() if each["partition"]["S"] == "quarantine"]
+    assert ("no schedule", 200_000) == (item["reason"]["S"], len(item["data"]["S"]))
+    assert 95_000 < len(item["some"]["S"]) < 101_500
+    assert ({"BOOL": True}, {"L": []}) == (item["bit"], item["list"])
+    assert int(item["cut"]["N"]) > 403_000
+
+
+def test_bytes_are_cut_and_of_lists_nothing_is_left():
+    """That they were there is kept; nothing is cut where it need not be."""
+    key = items.key("0", schedule(1).key.sort)
+    lists = {"L": [{"S": "x" * 1000}] * 300}
+    cut = items.quarantined(
+        Aside(schedule(1).key, {**key, "bundle": {"B": b"x" * 200_000}, "junk": lists}, "no bundle")
+    )
+    assert ({"NULL": True}, 200_000) == (cut["junk"], len(cut["bundle"]["B"]))
+    cut = items.quarantined(Aside(schedule(1).key, {**key, "bundle": {"B": b"x" * 409_000}}, "no bundle"))
+    assert 399_000 < len(cut["bundle"]["B"]) < 400_000
+    assert "cut" not in items.quarantined(Aside(schedule(1).key, schedule(1), "no"))
