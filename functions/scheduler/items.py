@@ -6,9 +6,9 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from scheduler.bundle import Bundle
+from scheduler.bundle import MEMBERS_MAX, Bundle
 from scheduler.limits import DUE_DIGITS, DYNAMODB_ITEM_BYTES_MAX
-from scheduler.schedule import Key, Schedule, Timer, sort_from, sound
+from scheduler.schedule import Key, Schedule, Timer, is_id, sort_from, sound
 
 if TYPE_CHECKING:
     from scheduler.failures import Report
@@ -55,12 +55,16 @@ def contents(schedule: Schedule) -> Item:
 
 
 def bundle(item: Item) -> Bundle:
-    return Bundle(key_in_time(item), item["bundle"]["B"], int(item["members"]["N"]))
+    """KeyError or ValueError where it is none."""
+    count = int(item["members"]["N"])
+    if not 1 <= count <= MEMBERS_MAX:
+        raise ValueError("its members are none, or more than a bundle has")
+    return Bundle(_own_key(item), item["bundle"]["B"], count)
 
 
 def schedule(item: Item) -> Schedule:
     """KeyError or ValueError where it is none, or none that could ever be sent."""
-    found_key = key_in_time(item)
+    found_key = _own_key(item)
     return whole(found_key, found_key.due_ms, item, or_timer=True)
 
 
@@ -156,6 +160,14 @@ def _value_bytes(typed: dict[str, Any]) -> int:
     if of_type == "B":
         return len(value)
     return len((value if isinstance(value, str) else repr(value)).encode())
+
+
+def _own_key(item: Item) -> Key:
+    """That of what is fed, which is its id as well."""
+    found = key_in_time(item)
+    if not is_id(found.id):
+        raise ValueError("its key is no id")
+    return found
 
 
 def key_in_time(item: Item) -> Key:

@@ -15,6 +15,7 @@ from scheduler.leasing import Lease
 from scheduler.moving import Aside
 from scheduler.schedule import Key, Request, Schedule, sort_from
 
+SORT = f"{sort_from(NOON_MS)}#{'f' * 16}"
 EARLIEST, LATEST = sort_from(0), sort_from(NOON_MS * 2)
 
 
@@ -149,16 +150,30 @@ def test_what_is_put_aside_keeps_everything_and_its_reason(cloud):
 @pytest.mark.parametrize(
     "item",
     [
-        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}},
-        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"N": "5"}},
-        {"sort": {"S": "000000000000abc#x"}, "data": {"S": "x"}},
+        {"sort": {"S": SORT}},
+        {"sort": {"S": SORT}, "data": {"N": "5"}},
+        {"sort": {"S": f"000000000000abc{SORT[15:]}"}, "data": {"S": "x"}},
         {"sort": {"S": sort_from(NOON_MS)}, "data": {"S": "x"}},
-        {"sort": {"S": f"00000000000000²#{'0' * 16}"}, "data": {"S": "x"}},
-        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"S": "x"}, "target": {"S": "nowhere"}},
-        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"S": ""}},
-        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"S": "\ufffe"}},
-        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "bundle": {"B": b"x"}},
-        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"S": "x"}, "expires_after": {"N": "1.5"}},
+        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"S": "x"}},
+        {"sort": {"S": f"00000000000000²{SORT[15:]}"}, "data": {"S": "x"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "target": {"S": "nowhere"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "target": {"S": '{"url":"https://["}'}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "target": {"S": '{"url":"https://a.b/","headers":{"a":[[]]}}'}},
+        {"sort": {"S": SORT}, "data": {"S": ""}},
+        {"sort": {"S": SORT}, "data": {"S": "\ufffe"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "user": {"S": "\ufffe"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "name": {"S": "a b"}},
+        {"sort": {"S": SORT}, "name": {"S": "bill"}, "target": {"S": '{"url":"https://["}'}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "terms": {"S": "x"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "terms": {"S": '{"failure_target":"x"}'}},
+        {"sort": {"S": SORT}, "bundle": {"B": b"x"}},
+        {"sort": {"S": SORT}, "bundle": {"B": b"x"}, "members": {"N": "-1"}},
+        {"sort": {"S": SORT}, "bundle": {"B": b"x"}, "members": {"N": "501"}},
+        {"sort": {"S": SORT}, "bundle": {"S": "x"}, "members": {"N": "2"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "expires_after": {"N": "1.5"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "expires_after": {"N": "-1"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "expires_after": {"N": "9" * 38}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "cut": {"N": "5"}},
     ],
 )
 def test_an_item_that_is_no_schedule_does_not_hide_those_that_are(cloud, item):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 
 import pytest
 
@@ -49,6 +50,42 @@ def test_poison_in_the_delivery_queue_is_reported_and_takes_nobody_along(stack, 
     (failure,) = stack.failures()
     assert "unreadable" == failure["reason"]
     assert {"Messages": []} == {"Messages": [], **stack.client("sqs").receive_message(QueueUrl=queue_url)}
+
+
+def bundle(*members):
+    return {"members": {"N": str(len(members))}, "bundle": {"B": zlib.compress(json.dumps(members).encode())}}
+
+
+@pytest.mark.parametrize(
+    ("item", "neighbours"),
+    [
+        ({"x": {"S": "y"}}, 0),
+        ({"data": {"S": "x"}, "target": {"S": '{"url":"https://["}'}}, 0),
+        ({"data": {"S": "x"}, "terms": {"S": "x"}, "expires_after": {"N": "0"}}, 0),
+        ({"data": {"S": "x" * 200_000}, "more": {"S": "x" * 200_000}, "user": {"S": "\ufffe"}}, 0),
+        (bundle([0, DUE_MS, "x", 5], [1, DUE_MS, "member"]), 1),
+        (bundle([0, DUE_MS, "x", None, None, "soon"], [1, DUE_MS, "member"], [1, DUE_MS, "twin"]), 1),
+        ({"members": {"N": "1"}, "bundle": {"B": zlib.compress(b"[" * 200_000)}}, 0),
+    ],
+    ids=["nothing", "url", "terms", "full", "target", "expiry", "deep"],
+)
+def test_junk_in_the_table_is_put_aside_and_stops_no_feed(stack, item, neighbours):
+    """No feed ends with an error for it; the schedules and members beside it come out, once."""
+    table = stack.output("TableName")
+    key = {"partition": {"S": "0"}, "sort": {"S": f"{DUE_MS:015d}#{'0' * 16}"}}
+    stack.client("dynamodb").put_item(TableName=table, Item={**key, **item})
+    for number in range(3):
+        stack.schedule({"timestamp": START + 1_000 + number, "data": str(number)})
+    stack.advance(hours=2)
+    assert 3 + neighbours == len(stack.released())
+    assert all(each.at - each.due < 1 for each in stack.released())
+    assert any(line["outcome"] == "quarantined" for line in stack.log())
+    dead = stack.client("sqs").receive_message(QueueUrl=stack.output("DeadLetterQueueUrl"))
+    assert [] == dead.get("Messages", [])
+    left = stack.client("dynamodb").get_item(TableName=table, Key=key)
+    assert "Item" not in left
+    shown = stack.manage("failures")["failures"]
+    assert {"quarantined"} == {failure["reason"] for failure in shown}
 
 
 def test_a_record_that_holds_no_schedule_is_reported_and_closed(stack):
