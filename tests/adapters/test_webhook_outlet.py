@@ -209,6 +209,16 @@ def test_not_now_is_tried_again(status):
     )
 
 
+@pytest.mark.parametrize("before", [[100], [102], [103], [103, 100, 103], [199] * 64], ids=len)
+def test_what_a_server_says_before_its_answer_is_not_the_answer(before):
+    """Any 1xx, with headers or without, but for 101; headers of those are not those of the answer."""
+    hints = b"".join(b"HTTP/1.1 %d Word\r\nRetry-After: 5\r\n\r\n" % status for status in before)
+    with receiving(raw(hints + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")) as receiver:
+        outlet(receiver).deliver(aimed(receiver))
+    failure = refused(raw(hints + b"HTTP/1.1 503 Word\r\nContent-Length: 4\r\n\r\ndown"))
+    assert ("answered 503: down", None) == (failure.error, failure.retry_after_s)
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 422])
 def test_never_is_not_tried_again(status):
     """The other 4xx."""
@@ -265,6 +275,7 @@ def test_only_the_start_of_an_answer_is_kept():
 # What it cannot do
 
 NO_HEAD = b"HTTP/1.1 200 OK\r\n"
+HINT = b"x" * 9_000
 CHUNKED = b"HTTP/1.1 %d Word\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 HOSTILE_ANSWERS = {
@@ -280,7 +291,11 @@ HOSTILE_ANSWERS = {
     "one header without an end": (endless(NO_HEAD + b"A: ", b"x" * 4096), "", False),
     "headers without an end": (endless(NO_HEAD, b"A: b\r\n" * 100), "no answer (HTTPException)", False),
     "huge headers": (raw(NO_HEAD + (b"A: " + b"x" * 60_000 + b"\r\n") * 2), "more than 65536 bytes", False),
-    "continue for ever": (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100), "more than 65536 bytes", False),
+    "continue for ever": (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100), "more than 64 times 1xx", False),
+    "hints for ever": (endless(b"", b"HTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n"), "more than 64 times 1xx", False),
+    "huge hints": (endless(b"", b"HTTP/1.1 103 Hints\r\nA: " + HINT + b"\r\n\r\n"), "more than 65536 bytes", False),
+    "slow hints": (endless(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", 0.02), "no answer in time", True),
+    "hints and nothing": (raw(b"HTTP/1.1 103 Early Hints\r\n\r\n"), "no answer (RemoteDisconnected)", False),
     "slow continue": (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.02), "no answer in time", True),
     "another protocol": (answer(101, b"", "Upgrade: websocket", "Connection: Upgrade"), "answered 101", False),
     "endless failure": (endless(b"HTTP/1.1 500 Word\r\n\r\n", b"x" * 4096), "answered 500: " + "x" * 256, False),
