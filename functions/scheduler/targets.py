@@ -14,7 +14,7 @@ from typing import Any
 
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import GROUP_CHARACTERS_MAX, TARGET_BYTES_MAX
-from scheduler.text import fault, shown
+from scheduler.text import fault, shown, up_to_host
 
 SQS, SNS, LAMBDA, EVENTS, STATES, WEBHOOK = "sqs", "sns", "lambda", "events", "states", "webhook"
 """Kinds of targets. Those that have an ARN are called as their service is in it."""
@@ -74,7 +74,7 @@ def checked_hearer(value: object, listed: Listed) -> str:
     """Who is to hear of a failure: a queue or a topic that is listed, or InvalidSchedule."""
     found = _ARN.fullmatch(value) if isinstance(value, str) else None
     if found is None or found["service"] not in (SQS, SNS):
-        raise InvalidSchedule(f"failure_target is {shown(value)}; wanted: {HEARER_WANTED}")
+        raise InvalidSchedule(f"failure_target is {_shown(value)}; wanted: {HEARER_WANTED}")
     return _checked_arn("failure_target", value, listed)
 
 
@@ -147,10 +147,11 @@ def _checked_arn(field: str, value: object, listed: Listed) -> str:
     five services takes a call there for a resource elsewhere (SQS does not find the queue, SNS publishes "only to
     topics in the same Region", Lambda and Step Functions answer that there is no such ARN, and from bus to bus across
     regions events go by rules)."""
-    said = f"{field} is {shown(value)}"
+    said = f"{field} is {_shown(value)}"
     found = _ARN.fullmatch(value) if isinstance(value, str) else None
     if found is None or not isinstance(value, str):
-        raise InvalidSchedule(f"{said}; wanted: {TARGET_WANTED}")
+        hint = '; a webhook is an object, {"url": "https://..."}' if isinstance(value, str) and "://" in value else ""
+        raise InvalidSchedule(f"{said}{hint}; wanted: {TARGET_WANTED}")
     service, resource = found["service"], found["resource"]
     if service in _FIFO and resource.endswith(".fifo"):
         raise InvalidSchedule(f"{said}, {_FIFO[service]}; wanted: {TARGET_WANTED}")
@@ -161,6 +162,11 @@ def _checked_arn(field: str, value: object, listed: Listed) -> str:
     if value not in listed.arns:
         raise InvalidSchedule(f"{said}, which is not listed; wanted: {TARGET_WANTED}")
     return value
+
+
+def _shown(value: object) -> str:
+    """Whoever sends a URL in its place sends what may be secret behind the host."""
+    return shown(up_to_host(value) if isinstance(value, str) and not value.startswith("arn:") else value)
 
 
 def _checked_object(value: Mapping[str, object], listed: Listed) -> str:

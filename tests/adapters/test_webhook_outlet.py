@@ -66,10 +66,10 @@ def undelivered_by(sender, due):
     return undelivered.value
 
 
-def refused(behaviour, data="some payload", **fields):
+def refused(behaviour, data="some payload", path="/", **fields):
     """What came of it, where it was not taken."""
     with receiving(behaviour) as receiver:
-        return undelivered_by(outlet(receiver), aimed(receiver, data, **fields))
+        return undelivered_by(outlet(receiver), aimed(receiver, data, path, **fields))
 
 
 # What a receiver gets
@@ -226,14 +226,25 @@ def test_never_is_not_tried_again(status):
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
-@pytest.mark.parametrize("where", ["http://169.254.169.254/latest/meta-data/", "/elsewhere", "file:///etc/passwd", ""])
-def test_a_redirect_is_not_followed(status, where):
-    """To wherever; and it says so, for good."""
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("http://169.254.169.254/latest/meta-data/", "http://169.254.169.254"),
+        ("https://me:hunter2@b.example:8443?hunter2#hunter2", "https://b.example:8443"),
+        ("https://b.example\\hunter2", "what was sent, again"),
+        ("//b.example/hunter2", "another path"),
+        ("/elsewhere", "another path"),
+        ("file:///etc/passwd", "file://"),
+        ("", "nowhere"),
+    ],
+)
+def test_a_redirect_is_not_followed(status, where, told):
+    """To wherever; and it says to which host, for good. What is behind that may be the secret of the URL."""
     with receiving(answer(status, b"", f"Location: {where}")) as receiver:
-        with pytest.raises(Undelivered, match=f"answered {status}, and redirects are not followed") as undelivered:
-            outlet(receiver).deliver(aimed(receiver))
+        with pytest.raises(Undelivered) as undelivered:
+            outlet(receiver).deliver(aimed(receiver, path="/b-example-hunter2"))
+        assert f"answered {status}, and redirects are not followed: {told}" == undelivered.value.error
         assert undelivered.value.permanent
-        assert where in undelivered.value.error
         assert 1 == receiver.connections
 
 
@@ -265,6 +276,35 @@ def test_an_answer_that_repeats_the_request_is_not_kept(echo):
     """Payloads and tokens are nothing for logs."""
     failure = refused(answer(500, echo), headers={"Authorization": "Bearer 0123456789abcdef"})
     assert "answered 500: what was sent, again" == failure.error
+
+
+SECRET = "/services/T000/B000/Sec%20ret-Sec/ret1?key=abc%2Fdef+ghi&z=1"
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        f"Cannot POST {SECRET}",
+        "Cannot POST /services/T000/B000/Sec ret-Sec/ret1",
+        "no such hook: Sec ret-Sec",
+        "no such hook: Sec%20ret-Sec",
+        "abc/def ghi is no key",
+        "abc%2Fdef+ghi is no key",
+        '{"path":"\\/services\\/T000\\/B000\\/Sec%20ret-Sec"}',
+        "<code>key=abc&#x2F;def ghi</code>",
+        "x" * 250 + " Sec ret-Sec",
+    ],
+)
+def test_an_answer_that_repeats_the_path_or_a_part_of_it_is_not_kept(echo):
+    """With many services the path is the secret; receivers show it quoted, unquoted and escaped."""
+    assert "answered 404: what was sent, again" == refused(answer(404, echo.encode()), path=SECRET).error
+
+
+@pytest.mark.parametrize("path", ["/hook", "/h?k=1"])
+def test_a_short_path_is_not_shown_as_it_stands(path):
+    """Words that are in it may be: any answer has them."""
+    assert "answered 404: what was sent, again" == refused(answer(404, f"no {path}".encode()), path=path).error
+    assert "answered 404: no such webhook" == refused(answer(404, b"no such webhook"), path=path).error
 
 
 def test_only_the_start_of_an_answer_is_kept():
