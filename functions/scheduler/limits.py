@@ -9,6 +9,8 @@ SQS_BATCH_MESSAGES_MAX = 10
 SQS_BATCH_BYTES_MAX = 1_048_576
 """All bodies and attributes of one SendMessageBatch together."""
 SQS_MESSAGE_BYTES_MAX = 1_048_576
+SQS_QUEUE_BYTES_MIN = 1_024
+"""The least that the owner of a queue may set as its MaximumMessageSize."""
 
 # Amazon SNS, "publish".
 SNS_MESSAGE_BYTES_MAX = 262_144
