@@ -12,9 +12,6 @@ SQS_MESSAGE_BYTES_MAX = 1_048_576
 SQS_QUEUE_BYTES_MIN = 1_024
 """The least that the owner of a queue may set as its MaximumMessageSize."""
 
-# Amazon SNS, "publish".
-SNS_MESSAGE_BYTES_MAX = 262_144
-
 # Amazon DynamoDB, "quotas".
 DYNAMODB_BATCH_WRITES_MAX = 25
 """Puts and deletes in one BatchWriteItem."""

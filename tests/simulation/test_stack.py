@@ -114,3 +114,11 @@ def test_the_consumer_of_the_stack_sees_each_schedule():
     stack.schedule([{"delay": delay, "data": "x"} for delay in (1, 2, 3)])
     stack.advance(seconds=5)
     assert 3 == len([line for line in stack.log() if line["outcome"] == "consumed"])
+
+
+@pytest.mark.parametrize("pollers", [1, 201, "two"])
+def test_a_parameter_that_the_template_does_not_allow_is_refused_with_what_it_allows(pollers):
+    """As CloudFormation would."""
+    with pytest.raises(ValueError, match="from 2 to 200"):
+        Stack(DeliveryPollers=pollers)
+    Stack(DeliveryPollers=2)
