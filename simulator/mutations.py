@@ -160,14 +160,14 @@ MUTATIONS = (
     Mutation(
         "a partly sent bundle deleted whole",
         "scheduler/moving.py",
-        "        return not kept\n",
+        "        return not kept and not broken\n",
         "        return True\n",
         (1,),
     ),
     Mutation(
         "a partly sent bundle left whole",
         "scheduler/moving.py",
-        "        if kept and released:\n",
+        "        if (kept or broken) and len(kept) + len(broken) < contents.count:\n",
         "        if False:\n",
         (1,),
     ),
@@ -408,8 +408,8 @@ MUTATIONS = (
     Mutation(
         "a received message deleted before it is delivered",
         "scheduler/delivering.py",
-        "            _one(message.body, post, patience)\n            _dismiss(message, post, patience)\n",
-        "            _dismiss(message, post, patience)\n            _one(message.body, post, patience)\n",
+        "            _one(message, post, patience)\n            _dismiss(message, post, patience)\n",
+        "            _dismiss(message, post, patience)\n            _one(message, post, patience)\n",
         (1,),
     ),
     Mutation(

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-from scheduler.schedule import Key, Request, Schedule
-from scheduler.targets import unfit
+from scheduler.schedule import Key, Request, Schedule, sound
 
 PACKED_BYTES_MAX = 4_000
 """With the names, the key and the count beside it, four kilobytes: as many write units for the whole bundle."""
@@ -22,6 +20,9 @@ UNPACKED_BYTES_MAX = 262_144
 """Fifteen strings of 256 KiB of one letter pack into 4 KB; what a feed unpacks at once is bounded by this instead."""
 MEMBERS_MAX = 500
 SPAN_MS_MAX = 60_000
+
+MEMBER_FIELDS_MIN, MEMBER_FIELDS_MAX = 3, 7
+_UNSET = (None,) * (MEMBER_FIELDS_MAX - MEMBER_FIELDS_MIN)
 
 _LEVEL = 6
 
@@ -42,20 +43,54 @@ class Bundle:
     def id(self) -> str:
         return self.key.id
 
+    def unpacked(self) -> Contents:
+        """Anew at every call: a page of bundles takes no more memory than it does packed. A member that is none does
+        no harm to the others; Unpackable where all are."""
+        contents = Contents()
+        met: set[int] = set()
+        for fields in self._list():
+            try:
+                contents.members.append(_member(self.key, fields, met))
+            except ValueError as fault:
+                contents.broken[_again(fields)] = str(fault)
+        if not contents.members:
+            raise Unpackable("no bundle: " + next(iter(contents.broken.values()), "nothing in it"))
+        return contents
+
     def members(self) -> list[Schedule]:
-        """Unpacked anew at every call: a page of bundles takes no more memory than it does packed."""
+        """Those that are some."""
+        return self.unpacked().members
+
+    def holding(self, members: Sequence[Schedule], broken: Iterable[str] = ()) -> Bundle:
+        """The same bundle with no more than these members left, each under its index."""
+        texts = [*(text_of(each, each.index) for each in members), *broken]
+        return Bundle(self.key, packed(texts), len(texts))
+
+    def _list(self) -> list[object]:
         unpacker = zlib.decompressobj()
         try:
             text = unpacker.decompress(self.packed, UNPACKED_BYTES_MAX)
             if not unpacker.eof:
                 raise Unpackable("longer than a bundle may be, or cut off")
-            return [_member(self.key, fields) for fields in json.loads(text)]
-        except (zlib.error, ValueError, TypeError) as fault:
+            found = json.loads(text)
+            if not isinstance(found, list):
+                raise Unpackable("no list of members")
+        except (zlib.error, ValueError, RecursionError) as fault:
             raise Unpackable(f"no bundle: {fault}") from fault
+        return found
 
-    def holding(self, members: Sequence[Schedule]) -> Bundle:
-        """The same bundle with no more than these members left, each under its index."""
-        return Bundle(self.key, packed([text_of(each, each.index) for each in members]), len(members))
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What lies in a bundle."""
+
+    members: list[Schedule] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
+    """What is no member, as JSON text, and why; each such text once."""
+
+    @property
+    def count(self) -> int:
+        return len(self.members) + len(self.broken)
 
 
 def text_of(member: Request | Schedule, index: int | None) -> str:
@@ -75,10 +110,22 @@ def span_ms_max(reach_ms: int, interval_ms: int) -> int:
     return max(0, min(SPAN_MS_MAX, (reach_ms - interval_ms) // 4))
 
 
-def _member(key: Key, fields: list[Any]) -> Schedule:
-    index, due_ms, data, target, user, expires_after_ms, terms = [*fields, None, None, None, None][:7]
-    if type(index) is not int or type(due_ms) is not int or type(data) is not str:
-        raise TypeError("a member is not of the types that members have")
-    if unfit(data, target):
-        raise ValueError(unfit(data, target))
-    return Schedule(key, due_ms, data, target, user, expires_after_ms, terms, index)
+def _again(fields: object) -> str:
+    try:
+        return json.dumps(fields, separators=(",", ":"))
+    except RecursionError:
+        raise Unpackable("no bundle: a member is nested too deep") from None
+
+
+def _member(key: Key, fields: object, met: set[int]) -> Schedule:
+    """It is due no later than the key says, which is when a feed comes upon it; and it has its index for itself."""
+    if not isinstance(fields, list) or not MEMBER_FIELDS_MIN <= len(fields) <= MEMBER_FIELDS_MAX:
+        raise ValueError("it is no list of fields")
+    index, due_ms, data, target, user, expires_after_ms, terms = [*fields, *_UNSET][:MEMBER_FIELDS_MAX]
+    member = sound(Schedule(key, due_ms, data, target, user, expires_after_ms, terms, index))
+    if index is None or index in met:
+        raise ValueError("its index is none, or that of another")
+    if due_ms > key.due_ms:
+        raise ValueError("it is due later than its bundle")
+    met.add(index)
+    return member

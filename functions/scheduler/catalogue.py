@@ -189,10 +189,10 @@ def _next_sort(answer: dict[str, Any]) -> str | None:
 def _failure(item: Item) -> Failure:
     found_key, aside = Key(item["partition"]["S"], item["sort"]["S"]), item["partition"]["S"] == QUARANTINE
     schedule: Schedule | None = None
-    with suppress(KeyError, ValueError, TypeError):  # Text that was none, a bundle that cannot be unpacked, junk.
+    with suppress(KeyError, ValueError):  # Text that was none, a bundle that cannot be unpacked, junk, what was cut.
         schedule_id = item["id"]["S"]
         due_ms = items.key_in_time(item).due_ms if aside else int(item["due"]["N"])
-        schedule = items.with_contents(key_of(schedule_id), due_ms, item)
+        schedule = items.whole(key_of(schedule_id), due_ms, item, or_timer=aside)
         schedule.index = index_of(schedule_id)
     return Failure(
         found_key,

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from scheduler import errands, log, naming, partitions
+from scheduler import log, naming, partitions
 from scheduler.crew import Crew
 from scheduler.errands import Errand
 from scheduler.errors import NotConfirmed, Undelivered
@@ -27,7 +27,7 @@ from scheduler.outcome import Outcome
 from scheduler.patience import Patience, ask, insist
 from scheduler.record import DELIVERED, EXPIRED, FAILED, Record
 from scheduler.resting import CROWD_MAX, Resting
-from scheduler.schedule import Schedule, Timer
+from scheduler.schedule import Schedule, Timer, sound
 from scheduler.targets import goes_straight, group
 from scheduler.terms import Terms, pause_s
 from scheduler.watching import Message, Watch
@@ -88,12 +88,12 @@ def deliver(records: Sequence[Mapping[str, Any]], post: Post, patience: Patience
     """A batch, side by side and the earliest first, and what is behind it where something hangs; those of the batch
     that are to come again by themselves."""
     batch = [Message(record["messageId"], record["body"]) for record in records]
-    batch.sort(key=lambda message: _wake_ms(message.body))
+    batch.sort(key=lambda message: message.wake_ms)
     watch = Watch(patience.clock)
 
     def one(message: Message) -> bool:
         try:
-            _one(message.body, post, patience)
+            _one(message, post, patience)
             _dismiss(message, post, patience)
         except Exception as failure:  # noqa: BLE001 - It is about this message; its fellows are not to come again.
             error = str(failure) if isinstance(failure, NotConfirmed) else type(failure).__name__
@@ -126,15 +126,7 @@ def _under_watch(batch: Sequence[Message], watch: Watch, post: Post, patience: P
 
 def _moment_s(message: Message, patience: Patience) -> float:
     """When its target is to be called. What is set anew is not waited for."""
-    wake_ms = _wake_ms(message.body)
-    return (0 if wake_ms - patience.now_ms() > WAIT_MS_MAX else wake_ms) / 1000
-
-
-def _wake_ms(body: str) -> int:
-    try:
-        return errands.read(body).wake_ms
-    except (ValueError, KeyError, TypeError):
-        return 0
+    return (0 if message.wake_ms - patience.now_ms() > WAIT_MS_MAX else message.wake_ms) / 1000
 
 
 def _dismiss(message: Message, post: Post, patience: Patience) -> None:
@@ -143,11 +135,10 @@ def _dismiss(message: Message, post: Post, patience: Patience) -> None:
         ask(lambda: post.intake().delete(receipt), patience)
 
 
-def _one(body: str, post: Post, patience: Patience) -> None:
-    try:
-        errand = errands.read(body)
-    except (ValueError, KeyError, TypeError) as fault:
-        _tell(unreadable(body, f"no errand: {type(fault).__name__}", patience.now_ms()), post, patience)
+def _one(message: Message, post: Post, patience: Patience) -> None:
+    errand = message.errand
+    if errand is None:
+        _tell(unreadable(message.body, message.fault, patience.now_ms()), post, patience)
         return
     wait_ms = errand.wake_ms - patience.now_ms()
     if wait_ms > WAIT_MS_MAX or patience.over(wait_ms / 1000):
@@ -172,7 +163,18 @@ def _wake(errand: Errand, name: str, post: Post, patience: Patience) -> None:
     elif record.schedule.due_ms > patience.now_ms():
         _set_timer(naming.timer_of(record), post, patience)
     else:
-        _hand_over(replace(errand, schedule=record.schedule), record, post, patience)
+        _hand_over_named(errand, record, post, patience)
+
+
+def _hand_over_named(errand: Errand, record: Record, post: Post, patience: Patience) -> None:
+    """The record lies where others may write, too."""
+    try:
+        due = replace(errand, schedule=sound(record.schedule))
+    except ValueError as fault:
+        failure = Undelivered(f"under its name lies no schedule: {fault}", permanent=True)
+        _not_delivered(errand, record, failure, post, patience)
+        return
+    _hand_over(due, record, post, patience)
 
 
 def _hand_over(errand: Errand, record: Record | None, post: Post, patience: Patience) -> None:

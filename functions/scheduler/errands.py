@@ -10,8 +10,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.limits import SQS_DELAY_S_MAX
-from scheduler.schedule import Schedule, key_of
+from scheduler.limits import DUE_MS_MAX, SQS_DELAY_S_MAX
+from scheduler.schedule import Schedule, index_of, is_id, key_of, sound
+
+ATTEMPT_MAX = 1_000_000
+"""Once a minute, for our own queue is never given up, that is two years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +52,40 @@ def body(errand: Errand) -> str:
 
 
 def read(text: str) -> Errand:
-    """ValueError, KeyError or TypeError where it is none: whoever may send to the queue may have sent anything."""
-    facts: dict[str, Any] = json.loads(text)
-    key, index = key_of(facts["id"]), _index(facts["id"])
-    due_ms, attempt, retry_ms = facts["due"], facts.get("attempt", 1), facts.get("retry")
-    expires_after_ms = facts.get("expires_after")
-    if not all(type(number) is int for number in (key.due_ms, due_ms, attempt, retry_ms or 0, expires_after_ms or 0)):
-        raise TypeError("an errand has whole numbers")
-    texts = [facts.get(field) for field in ("data", "target", "user", "terms", "name")]
-    if not all(text is None or isinstance(text, str) for text in texts):
-        raise TypeError("an errand has texts")
-    data, target, user, terms, name = texts
-    schedule = Schedule(key, due_ms, data or "", target, user, expires_after_ms, terms, index, name)
-    return Errand(schedule, attempt, retry_ms)
+    """ValueError where it is none: whoever may send to the queue may have sent anything. What is past here can be
+    worked with, and reported."""
+    facts = _facts(text)
+    schedule_id, retry_ms, attempt = facts.get("id"), facts.get("retry"), facts.get("attempt", 1)
+    if not is_id(schedule_id):
+        raise ValueError("its id is none")
+    if retry_ms is not None and not (type(retry_ms) is int and 0 <= retry_ms <= DUE_MS_MAX):
+        raise ValueError("its retry is no moment")
+    if not (type(attempt) is int and 1 <= attempt <= ATTEMPT_MAX):
+        raise ValueError("its attempt is none")
+    schedule = Schedule(
+        key_of(schedule_id),
+        facts.get("due", -1),
+        facts.get("data", ""),
+        facts.get("target"),
+        facts.get("user"),
+        facts.get("expires_after"),
+        facts.get("terms"),
+        index_of(schedule_id),
+        facts.get("name"),
+    )
+    return Errand(sound(schedule, or_timer=True), attempt, retry_ms)
+
+
+def _facts(text: str) -> dict[str, Any]:
+    try:
+        facts = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    except ValueError:  # Whose message may show what came.
+        raise ValueError("it is no JSON") from None
+    if not isinstance(facts, dict):
+        raise ValueError("it is no object")
+    return facts
 
 
 def delay_s(errand: Errand, now_ms: int, lead_ms: int) -> int:
@@ -71,8 +95,3 @@ def delay_s(errand: Errand, now_ms: int, lead_ms: int) -> int:
     left_ms = errand.wake_ms - now_ms
     left_s = (left_ms - lead_ms) // 1000 if errand.retry_ms is None else -(-left_ms // 1000)
     return max(0, min(SQS_DELAY_S_MAX, left_s))
-
-
-def _index(schedule_id: str) -> int | None:
-    parts = schedule_id.split("-")
-    return int(parts[3]) if len(parts) > 3 else None

@@ -20,6 +20,8 @@ from scheduler.wire import Oversized, Wire
 
 HEAD_BYTES_MAX = 65_536
 BODY_BYTES_MAX = 65_536
+INTERIM_MAX = 64
+"""So many times a server may say something before its answer, such as 103 Early Hints (RFC 9110, 15.2)."""
 PIECE_BYTES = 1_024
 """Read at once: where the rest does not come, so much less is known of it."""
 
@@ -43,8 +45,23 @@ class Answer:
     """Of the body, as much as is kept."""
 
 
+class _Response(http.client.HTTPResponse):
+    """Python's own passes over 100 alone, and takes every other of the 1xx for the answer."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Of the answer: 101 is one, for nothing follows by HTTP."""
+        for _ in range(INTERIM_MAX + 1):
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # Not in its stubs.
+            if not 100 <= status < 200 or status == http.client.SWITCHING_PROTOCOLS:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise Failed(f"more than {INTERIM_MAX} times 1xx, and no answer")
+
+
 class _Connection(HTTPConnection):
     """Is connected already, and asks for the path as it is: urllib3 1.26 takes //a for a host, and logs show paths."""
+
+    response_class = _Response
 
     def __init__(self, *positional: Any, wire: Wire, path: str, **named: Any) -> None:
         super().__init__(*positional, **named)

@@ -6,10 +6,9 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from scheduler.bundle import Bundle
-from scheduler.limits import DUE_DIGITS
-from scheduler.schedule import Key, Schedule, Timer, sort_from
-from scheduler.targets import unfit
+from scheduler.bundle import MEMBERS_MAX, Bundle
+from scheduler.limits import DUE_DIGITS, DYNAMODB_ITEM_BYTES_MAX
+from scheduler.schedule import Key, Schedule, Timer, is_id, sort_from, sound
 
 if TYPE_CHECKING:
     from scheduler.failures import Report
@@ -21,6 +20,8 @@ META = "meta"
 QUARANTINE = "quarantine"
 FAILED = "failed#"
 FAILED_KEPT_S = 90 * 24 * 3600
+CUT = "cut"
+"""The attribute of what would not have fitted an item as a whole."""
 
 
 def key(partition: str, sort: str) -> Item:
@@ -54,17 +55,24 @@ def contents(schedule: Schedule) -> Item:
 
 
 def bundle(item: Item) -> Bundle:
-    return Bundle(key_in_time(item), item["bundle"]["B"], int(item["members"]["N"]))
+    """KeyError or ValueError where it is none."""
+    count = int(item["members"]["N"])
+    if not 1 <= count <= MEMBERS_MAX:
+        raise ValueError("its members are none, or more than a bundle has")
+    return Bundle(_own_key(item), item["bundle"]["B"], count)
 
 
 def schedule(item: Item) -> Schedule:
     """KeyError or ValueError where it is none, or none that could ever be sent."""
-    found_key = key_in_time(item)
-    found = with_contents(found_key, found_key.due_ms, item)
-    fault = None if found.name is not None else unfit(found.data, found.target)
-    if fault:
-        raise ValueError(fault)
-    return found
+    found_key = _own_key(item)
+    return whole(found_key, found_key.due_ms, item, or_timer=True)
+
+
+def whole(key: Key, due_ms: int, item: Item, or_timer: bool = False) -> Schedule:
+    """One that may be released, or KeyError or ValueError."""
+    if CUT in item:
+        raise ValueError("it was cut")
+    return sound(with_contents(key, due_ms, item), or_timer)
 
 
 def with_contents(key: Key, due_ms: int, item: Item) -> Schedule:
@@ -86,20 +94,21 @@ def quarantined(aside: Aside) -> Item:
     schedule of its own, told from its fellows by its index; its id does not tell its moment, so both are kept."""
     content = aside.content
     sort = content.own_sort if isinstance(content, Schedule) else aside.key.sort
-    return {
-        **(dict(content) if isinstance(content, dict) else item(content)),
+    facts = {
         **({"id": {"S": content.id}} if isinstance(content, Schedule) else {}),
         **key(QUARANTINE, sort),
         "origin": {"S": aside.key.partition},
         "reason": {"S": aside.reason},
     }
+    return _fitting(dict(content) if isinstance(content, dict) else item(content), facts)
 
 
 def failed(report: Report[Any]) -> Item:
     """By the day and moment of the failure, with everything that it takes to try again."""
     schedule = report.schedule
     day = datetime.fromtimestamp(report.at_ms / 1000, UTC).strftime("%Y-%m-%d")
-    mark = hashlib.sha256(schedule.encode()).hexdigest()[:16] if isinstance(schedule, str) else schedule.id
+    text = schedule.encode(errors="backslashreplace") if isinstance(schedule, str) else None
+    mark = hashlib.sha256(text).hexdigest()[:16] if text is not None else schedule.id
     facts = {
         **key(f"{FAILED}{day}", f"{sort_from(report.at_ms)}#{mark}"),
         "reason": {"S": report.reason},
@@ -107,9 +116,58 @@ def failed(report: Report[Any]) -> Item:
         "attempts": {"N": str(report.attempts)},
         "ttl": {"N": str(report.at_ms // 1000 + FAILED_KEPT_S)},
     }
-    if isinstance(schedule, str):
-        return {**facts, "text": {"S": schedule}}
-    return {**facts, **contents(schedule), "id": {"S": schedule.id}, "due": {"N": str(schedule.due_ms)}}
+    if text is not None:
+        return _fitting({"text": {"S": text.decode()}}, facts)
+    return _fitting(contents(schedule), {**facts, "id": {"S": schedule.id}, "due": {"N": str(schedule.due_ms)}})
+
+
+def _fitting(content: Item, facts: Item) -> Item:
+    """As much of the content as an item holds beside the facts. Where that is not all, the longest of it is shorter,
+    and `cut` says how many bytes there were: to be read by people, and never to be released."""
+    whole = {**content, **facts}
+    over_bytes = _bytes(whole) - DYNAMODB_ITEM_BYTES_MAX
+    if over_bytes <= 0:
+        return whole
+    cut = {CUT: {"N": str(_bytes(content))}}
+    facts, over_bytes = {**facts, **cut}, over_bytes + _bytes(cut)
+    kept = {name: value for name, value in content.items() if name not in facts}
+    for name in sorted(kept, key=lambda each: -_bytes({each: kept[each]})):
+        if over_bytes <= 0:
+            break
+        before_bytes = _bytes({name: kept[name]})
+        kept[name] = _shorter(kept[name], over_bytes)
+        over_bytes -= before_bytes - _bytes({name: kept[name]})
+    return {**kept, **facts}
+
+
+def _shorter(value: dict[str, Any], by_bytes: int) -> dict[str, Any]:
+    """Strings and bytes keep their beginning, and of what else there is nothing is left."""
+    if "S" in value:
+        text = value["S"].encode()
+        return {"S": text[: max(0, len(text) - by_bytes)].decode(errors="ignore")}
+    if "B" in value:
+        return {"B": value["B"][: max(0, len(value["B"]) - by_bytes)]}
+    return {"NULL": True}
+
+
+def _bytes(item: Item) -> int:
+    """At least what DynamoDB counts ("item sizes and formats"): of nested values their whole notation."""
+    return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
+
+
+def _value_bytes(typed: dict[str, Any]) -> int:
+    ((of_type, value),) = typed.items()
+    if of_type == "B":
+        return len(value)
+    return len((value if isinstance(value, str) else repr(value)).encode())
+
+
+def _own_key(item: Item) -> Key:
+    """That of what is fed, which is its id as well."""
+    found = key_in_time(item)
+    if not is_id(found.id):
+        raise ValueError("its key is no id")
+    return found
 
 
 def key_in_time(item: Item) -> Key:

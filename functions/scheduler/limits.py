@@ -9,13 +9,14 @@ SQS_BATCH_MESSAGES_MAX = 10
 SQS_BATCH_BYTES_MAX = 1_048_576
 """All bodies and attributes of one SendMessageBatch together."""
 SQS_MESSAGE_BYTES_MAX = 1_048_576
-
-# Amazon SNS, "publish".
-SNS_MESSAGE_BYTES_MAX = 262_144
+SQS_QUEUE_BYTES_MIN = 1_024
+"""The least that the owner of a queue may set as its MaximumMessageSize."""
 
 # Amazon DynamoDB, "quotas".
 DYNAMODB_BATCH_WRITES_MAX = 25
 """Puts and deletes in one BatchWriteItem."""
+DYNAMODB_ITEM_BYTES_MAX = 400_000
+"""Of an item, the names of its attributes included; it takes 400 KB of 1,024, and who counts need not be exact."""
 
 # Amazon SNS, "publishing large messages": body and attributes together.
 SNS_MESSAGE_BYTES_MAX = 262_144

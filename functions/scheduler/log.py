@@ -5,7 +5,8 @@ import traceback
 
 
 def outcome(name: str, **facts: object) -> None:
-    print(json.dumps({"outcome": name, **facts}), flush=True)
+    """In one write with its end: Lambda's stdout passes every write on at once, and those of threads mix."""
+    print(json.dumps({"outcome": name, **facts}) + "\n", end="", flush=True)
 
 
 def where(failure: Exception) -> str:

@@ -39,8 +39,9 @@ class Found:
         """What is left of the bundle without it; None where nothing is, or it lies there by itself."""
         if not isinstance(self.item, Bundle):
             return None
-        others = [each for each in self.item.members() if each.index != self.schedule.index]
-        return self.item.holding(others) if others else None
+        contents = self.item.unpacked()
+        others = [each for each in contents.members if each.index != self.schedule.index]
+        return self.item.holding(others, contents.broken) if others or contents.broken else None
 
 
 def get(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:

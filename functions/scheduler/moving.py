@@ -8,7 +8,8 @@ a crash leaves it in both places and the next feed only puts it aside again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Protocol
@@ -37,7 +38,8 @@ CLOSED_MS_MAX = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """What can never be sent as it is: a schedule, or a bundle or an item that is none; where it lay, and why."""
+    """What can never be sent as it is: a schedule, or a bundle, an item or a part of one that is none; where it lay,
+    and why."""
 
     key: Key
     content: Schedule | Bundle | dict[str, Any]
@@ -211,20 +213,30 @@ class Mover:
             tally.add(Tally(left=bundle.count, why="time is over"))
             return False
         try:
-            members = bundle.members()
+            contents = bundle.unpacked()
         except Unpackable as fault:
             return bool(self._put_aside([Aside(bundle.key, bundle, str(fault))], tally))
         released: set[int | None] = set()
-        for parcel in parcels(members, self._queues.url_of):
+        for parcel in parcels(contents.members, self._queues.url_of):
             if released and self._patience.over():
                 tally.add(Tally(left=len(parcel.schedules), why="time is over"))
             else:
                 released |= {schedule.index for schedule in self._release(parcel, tally)}
-        kept = [schedule for schedule in members if schedule.index not in released]
-        if kept and released:
-            outcome = insist(lambda _: self._table.write_back(bundle, bundle.holding(kept)), [bundle], self._to_the_end)
+        broken = self._sort_out(bundle, contents.broken, tally)
+        kept = [schedule for schedule in contents.members if schedule.index not in released]
+        if (kept or broken) and len(kept) + len(broken) < contents.count:
+            lighter = bundle.holding(kept, broken)
+            outcome = insist(lambda _: self._table.write_back(bundle, lighter), [bundle], self._to_the_end)
             tally.lightened += len(outcome.done)
-        return not kept
+        return not kept and not broken
+
+    def _sort_out(self, bundle: Bundle, broken: Mapping[str, str], tally: Tally) -> list[str]:
+        """Put aside what is no member, each for itself; those come back that have to stay."""
+        if not broken:
+            return []
+        asides = {text: _part(bundle.key, text, why) for text, why in broken.items()}
+        done = self._put_aside(list(asides.values()), tally)
+        return [text for text, aside in asides.items() if aside not in done]
 
     def _drop(self, expired: Sequence[Schedule], now_ms: int, tally: Tally) -> list[Schedule]:
         """Report what has expired, so that it is not silently gone."""
@@ -254,6 +266,12 @@ class Mover:
             log.outcome("quarantined", partition=aside.key.partition, sort=aside.key.sort, reason=aside.reason)
         tally.add(Tally(quarantined=len(outcome.done), left=len(things) - len(outcome.done), why=outcome.why))
         return outcome.done
+
+
+def _part(key: Key, text: str, why: str) -> Aside:
+    """Of a bundle, told from others by what it holds."""
+    mark = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Aside(Key(key.partition, f"{key.sort}-{mark}"), {"text": {"S": text}}, f"no member of a bundle: {why}")
 
 
 def _items(job: Job) -> int:

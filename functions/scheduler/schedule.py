@@ -10,12 +10,21 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
-from scheduler.limits import DUE_DIGITS
+from scheduler.limits import DUE_DIGITS, DUE_MS_MAX, NAME_CHARACTERS_MAX
+from scheduler.targets import unfit
+from scheduler.text import fault
 
 _RANDOM_BITS = 64
+INDEX_MAX = 999
+"""More than a bundle has members; three digits in an id."""
+
+# Texts, not compiled at the start: who only writes schedules never asks by them.
+_ID = rf"[0-9]{{1,3}}-[0-9]{{{DUE_DIGITS}}}-[0-9a-f]{{16}}(-(0|[1-9][0-9]{{0,2}}))?"
+_NAME = rf"[A-Za-z0-9._:/-]{{1,{NAME_CHARACTERS_MAX}}}"
 
 
 class Key(NamedTuple):
@@ -93,6 +102,49 @@ class Timer(Schedule):
 
 def timer(schedule: Schedule, asked: int) -> Timer:
     return Timer(schedule.key, schedule.due_ms, "", name=schedule.name, asked=asked)
+
+
+def sound(read: Schedule, or_timer: bool = False) -> Schedule:
+    """A schedule read back from where anybody may have written, or ValueError where nothing could come of it: past here
+    it has the types, bounds and texts of one that was accepted. What is wrong is said without quoting any of it. A
+    timer has a name, and need have no data."""
+    _check_number("due", read.due_ms, DUE_MS_MAX)
+    if read.expires_after_ms is not None:
+        _check_number("expires_after", read.expires_after_ms, DUE_MS_MAX)
+    if read.index is not None:
+        _check_number("index", read.index, INDEX_MAX)
+    for field, text in (("target", read.target), ("user", read.user), ("terms", read.terms), ("name", read.name)):
+        if text is not None:
+            _check_text(field, text)
+    if not isinstance(read.data, str):
+        raise ValueError("its data is no text")
+    if read.name is not None and not re.fullmatch(_NAME, read.name):
+        raise ValueError("its name is none")
+    refusal = unfit(read.data or (read.name if or_timer and read.name else ""), read.target)
+    if refusal:
+        raise ValueError(refusal)
+    if read.terms is not None:
+        from scheduler.terms import Terms  # noqa: PLC0415 - Few have any, and who only writes never asks.
+
+        Terms.read(read.terms)
+    return read
+
+
+def _check_number(field: str, number: object, most: int) -> None:
+    if type(number) is not int or not 0 <= number <= most:
+        raise ValueError(f"its {field} is no whole number from 0 to {most}")
+
+
+def _check_text(field: str, text: object) -> None:
+    if not isinstance(text, str) or not text:
+        raise ValueError(f"its {field} is no text")
+    found = fault(text)
+    if found:
+        raise ValueError(f"its {field} holds {found}")
+
+
+def is_id(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and re.fullmatch(_ID, value) is not None
 
 
 def key_of(schedule_id: str) -> Key:

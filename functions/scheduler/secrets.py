@@ -1,7 +1,8 @@
 """The secrets that webhooks are signed with, read from Secrets Manager and kept for a while.
 
 A new secret is in use five minutes after it was put there. While Secrets Manager does not answer, or holds nonsense,
-the old ones go on for an hour: a signature that a receiver knows is better than no delivery.
+the old ones go on for an hour: a signature that a receiver knows is better than no delivery. And while one delivery
+waits for the answer, the others go on with them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,38 +29,58 @@ SECRETS_MAX = 2
 SECRETS_WANTED = f"one {signing.PREFIX}… or two, newest first, with a space between them or as a JSON list"
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is known at a moment; another takes its place as a whole."""
+
+    keys: Sequence[bytes] = ()
+    until_s: float = float("-inf")
+    """So long they hold."""
+    next_s: float = float("-inf")
+    """From then on they are to be read anew."""
+    error: str = ""
+
+
 class Secrets:
     """Called by every delivery. Without an ARN there are none, and nothing is signed."""
 
     def __init__(self, client: Any, arn: str, clock: Callable[[], float]) -> None:
         self._client, self._arn, self._clock = client, arn, clock
-        self._lock = threading.Lock()
-        self._keys: Sequence[bytes] = ()
-        self._read_s, self._next_s = float("-inf"), float("-inf")
-        self._error = ""
+        self._reading = threading.Lock()
+        self._held = Held()
 
     def __call__(self) -> Sequence[bytes]:
         """Newest first. Undelivered, but not for ever, where there should be some and none are to be had."""
         if not self._arn:
             return ()
-        with self._lock:  # Deliveries are side by side, and one of them reads for all.
-            now_s = self._clock()
-            if now_s >= self._next_s:
-                self._refresh(now_s)
-            if now_s >= self._read_s + KEPT_S_MAX:
-                raise Undelivered(self._error)
-            return self._keys
+        now_s = self._clock()
+        if now_s >= self._held.next_s:
+            self._renew(now_s)
+        held = self._held
+        if now_s >= held.until_s:
+            raise Undelivered(held.error)
+        return held.keys
 
-    def _refresh(self, now_s: float) -> None:
+    def _renew(self, now_s: float) -> None:
+        """Deliveries are side by side, and one of them reads for all. Nobody waits for it who has keys that hold:
+        Secrets Manager may hang as any service may."""
+        if not self._reading.acquire(blocking=now_s >= self._held.until_s):
+            return
+        try:
+            if now_s >= self._held.next_s:
+                self._held = self._read(now_s)
+        finally:
+            self._reading.release()
+
+    def _read(self, now_s: float) -> Held:
         try:
             answer = confirmed(self._client.get_secret_value, SecretId=self._arn)
-            self._keys = read(str(answer.get("SecretString", "")))
+            keys = read(str(answer.get("SecretString", "")))
         except (BotoCoreError, ClientError, NotConfirmed, ValueError) as failure:
-            self._error = f"the secret for signing cannot be had: {_reason(failure)}"
-            self._next_s = now_s + AGAIN_S
-            log.outcome("secret not read", error=self._error)
-        else:
-            self._read_s, self._next_s = now_s, now_s + FRESH_S
+            error = f"the secret for signing cannot be had: {_reason(failure)}"
+            log.outcome("secret not read", error=error)
+            return replace(self._held, next_s=now_s + AGAIN_S, error=error)
+        return Held(keys, now_s + KEPT_S_MAX, now_s + FRESH_S)
 
 
 def read(text: str) -> list[bytes]:

@@ -11,11 +11,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import GROUP_CHARACTERS_MAX, TARGET_BYTES_MAX
-from scheduler.text import fault, shown
+from scheduler.text import fault, shown, up_to_host
 
 SQS, SNS, LAMBDA, EVENTS, STATES, WEBHOOK = "sqs", "sns", "lambda", "events", "states", "webhook"
 """Kinds of targets. Those that have an ARN are called as their service is in it."""
@@ -43,6 +42,8 @@ _FIFO = {
     SQS: "a FIFO queue, which takes no delay for a message of its own",
     SNS: "a FIFO topic, which wants a message group, and a schedule has none",
 }
+_ORIGIN = re.compile(r"https?://(?P<authority>([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?)(?=[/?#]|$)")
+"""Of a URL as it is kept, whose host is in ASCII: SQS takes that for a group of messages, and no space."""
 _OPENING, _CLOSING = '{"arn":"', '","envelope":true}'
 
 
@@ -73,8 +74,13 @@ def checked_hearer(value: object, listed: Listed) -> str:
     """Who is to hear of a failure: a queue or a topic that is listed, or InvalidSchedule."""
     found = _ARN.fullmatch(value) if isinstance(value, str) else None
     if found is None or found["service"] not in (SQS, SNS):
-        raise InvalidSchedule(f"failure_target is {shown(value)}; wanted: {HEARER_WANTED}")
+        raise InvalidSchedule(f"failure_target is {_shown(value)}; wanted: {HEARER_WANTED}")
     return _checked_arn("failure_target", value, listed)
+
+
+def may_hear(value: object) -> bool:
+    """Whether it is the ARN of a queue or a topic."""
+    return isinstance(value, str) and _is_canonical(value) and not envelope(value) and kind(value) in (SQS, SNS)
 
 
 def unfit(data: str, target: str | None) -> str | None:
@@ -124,10 +130,8 @@ def as_sent(target: str | None) -> Any:
 
 def group(target: str | None) -> str | None:
     """What deliveries share that may be slow together: the host of a webhook."""
-    if target is None or not _is_webhook(target):
-        return None
-    host: str = urlsplit(json.loads(target)["url"]).netloc
-    return host[-GROUP_CHARACTERS_MAX:]
+    authority = _authority(target) if target is not None and _is_webhook(target) else None
+    return None if authority is None else authority[-GROUP_CHARACTERS_MAX:]
 
 
 def queue_url(target: str | None, output_queue_url: str) -> str:
@@ -143,10 +147,11 @@ def _checked_arn(field: str, value: object, listed: Listed) -> str:
     five services takes a call there for a resource elsewhere (SQS does not find the queue, SNS publishes "only to
     topics in the same Region", Lambda and Step Functions answer that there is no such ARN, and from bus to bus across
     regions events go by rules)."""
-    said = f"{field} is {shown(value)}"
+    said = f"{field} is {_shown(value)}"
     found = _ARN.fullmatch(value) if isinstance(value, str) else None
     if found is None or not isinstance(value, str):
-        raise InvalidSchedule(f"{said}; wanted: {TARGET_WANTED}")
+        hint = '; a webhook is an object, {"url": "https://..."}' if isinstance(value, str) and "://" in value else ""
+        raise InvalidSchedule(f"{said}{hint}; wanted: {TARGET_WANTED}")
     service, resource = found["service"], found["resource"]
     if service in _FIFO and resource.endswith(".fifo"):
         raise InvalidSchedule(f"{said}, {_FIFO[service]}; wanted: {TARGET_WANTED}")
@@ -157,6 +162,11 @@ def _checked_arn(field: str, value: object, listed: Listed) -> str:
     if value not in listed.arns:
         raise InvalidSchedule(f"{said}, which is not listed; wanted: {TARGET_WANTED}")
     return value
+
+
+def _shown(value: object) -> str:
+    """Whoever sends a URL in its place sends what may be secret behind the host."""
+    return shown(up_to_host(value) if isinstance(value, str) and not value.startswith("arn:") else value)
 
 
 def _checked_object(value: Mapping[str, object], listed: Listed) -> str:
@@ -182,7 +192,7 @@ def _checked_webhook(value: Mapping[str, object], listed: Listed) -> str:
 
 def _is_canonical(target: str) -> bool:
     if _is_webhook(target):
-        return _has_url(target)
+        return _authority(target) is not None
     if envelope(target) and not target.endswith(_CLOSING):
         return False
     found = _ARN.fullmatch(arn_of(target))
@@ -193,9 +203,17 @@ def _is_webhook(target: str) -> bool:
     return target.startswith("{") and not target.startswith(_OPENING)
 
 
-def _has_url(target: str) -> bool:
+def _authority(target: str) -> str | None:
+    """Host and port of a webhook; None where it is none as we keep them: texts, and objects of texts."""
     try:
         value = json.loads(target)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(value, dict) and isinstance(value.get("url"), str)
+        return None
+    if not isinstance(value, dict) or not all(_is_flat(each) for each in value.values()):
+        return None
+    found = _ORIGIN.match(value["url"]) if isinstance(value.get("url"), str) else None
+    return None if found is None else found["authority"]
+
+
+def _is_flat(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, dict) and all(isinstance(each, str) for each in value.values()))

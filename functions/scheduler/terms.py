@@ -27,6 +27,8 @@ RETRY_WANTED = (
     f'{{"attempts": 1 to {ATTEMPTS_MAX}, "max_age_s": 1 to {AGE_S_MAX}}}, whole numbers, either of them or both'
 )
 
+_BOUNDS = {"attempts": ATTEMPTS_MAX, "max_age_s": AGE_S_MAX}
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -36,16 +38,17 @@ class Terms:
 
     @classmethod
     def read(cls, text: str | None) -> Terms:
-        """As `Schedule.terms` has them, or what goes without saying."""
+        """As `Schedule.terms` has them, or what goes without saying. ValueError where they are none of ours."""
         if text is None:
             return cls()
-        terms: dict[str, Any] = json.loads(text)
-        retry = terms.get("retry", {})
-        return cls(
-            retry.get("attempts", ATTEMPTS_DEFAULT),
-            retry.get("max_age_s", AGE_S_DEFAULT) * 1000,
-            terms.get("failure_target"),
-        )
+        terms = _with(_parsed(text), "retry", "failure_target")
+        retry = _with(terms.get("retry", {}), *_BOUNDS)
+        if not all(_within(retry[field], bound) for field, bound in _BOUNDS.items() if field in retry):
+            raise ValueError("its terms are out of bounds")
+        hearer = terms.get("failure_target")
+        if hearer is not None and not targets.may_hear(hearer):
+            raise ValueError("its failure target is neither queue nor topic")
+        return cls(retry.get("attempts", ATTEMPTS_DEFAULT), retry.get("max_age_s", AGE_S_DEFAULT) * 1000, hearer)
 
 
 def checked(raw: Mapping[str, object], listed: targets.Listed) -> str | None:
@@ -68,10 +71,27 @@ def pause_s(attempt: int, retry_after_s: float | None, jitter: float, longest_s:
 def _retry(value: object) -> dict[str, int]:
     if not isinstance(value, dict) or not value:
         raise InvalidSchedule(f"retry is {shown(value)}; wanted: {RETRY_WANTED}")
-    bounds = {"attempts": ATTEMPTS_MAX, "max_age_s": AGE_S_MAX}
     for field, number in value.items():
-        if field not in bounds:
+        if field not in _BOUNDS:
             raise InvalidSchedule(f"retry has {shown(field)}, which is not a field of it; wanted: {RETRY_WANTED}")
-        if type(number) is not int or not 1 <= number <= bounds[field]:
+        if not _within(number, _BOUNDS[field]):
             raise InvalidSchedule(f"retry.{field} is {shown(number)}; wanted: {RETRY_WANTED}")
-    return {field: value[field] for field in bounds if field in value}
+    return {field: value[field] for field in _BOUNDS if field in value}
+
+
+def _within(number: object, bound: int) -> bool:
+    return type(number) is int and 1 <= number <= bound
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("its terms are no JSON") from None
+
+
+def _with(value: object, *fields: str) -> dict[str, Any]:
+    """The object that it is, with no field but these."""
+    if not isinstance(value, dict) or not set(value) <= set(fields):
+        raise ValueError("its terms are none")
+    return value

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
+
+from scheduler import errands
+from scheduler.errands import Errand
 
 HANGS_AFTER_S = 0.5
 """Past its moment. Most targets answer sooner; and nobody behind one that does not is to be a second late."""
@@ -12,14 +15,27 @@ STEP_S = 0.01
 """By so much an invocation may end late, for want of somebody to wake it."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class Message:
-    """One of the delivery queue, in hand."""
+    """One of the delivery queue, in hand, and read: it holds an errand, or what is wrong with it."""
 
     id: str
     body: str
     receipt: str | None = None
     """Of one that the function received itself: Lambda deletes only what it brought."""
+    errand: Errand | None = field(init=False, default=None)
+    fault: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        try:
+            self.errand = errands.read(self.body)
+        except ValueError as fault:
+            self.fault = f"no errand: {fault}"
+
+    @property
+    def wake_ms(self) -> int:
+        """What is no errand need not wait."""
+        return 0 if self.errand is None else self.errand.wake_ms
 
 
 class Watch:

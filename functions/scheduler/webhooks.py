@@ -15,7 +15,7 @@ from urllib.parse import quote
 from scheduler.errors import InvalidSchedule
 from scheduler.hosts import Hosts, Origin, origin
 from scheduler.limits import TARGET_BYTES_MAX
-from scheduler.text import fault, shown
+from scheduler.text import fault, shown, up_to_host
 
 FIELDS = ("url", "method", "headers", "cookies")
 
@@ -117,20 +117,18 @@ def _url(url: object, hosts: Hosts) -> tuple[Origin, str]:
     if not isinstance(url, str):
         raise InvalidSchedule(f"target.url is {shown(url)}; wanted: {URL_WANTED}")
     _only_what_urls_hold(url)
-    found = _URL.fullmatch(url)
+    found, said = _URL.fullmatch(url), f"target.url is {shown(up_to_host(url))}"
     if found is None:
-        raise InvalidSchedule(f"target.url is {shown(_cut(url))}, no absolute URL; wanted: {URL_WANTED}")
+        raise InvalidSchedule(f"{said}, no absolute URL; wanted: {URL_WANTED}")
     try:
         place = origin(found["scheme"].lower(), found["authority"])
     except ValueError as reason:
-        raise InvalidSchedule(f"target.url is {shown(_cut(url))}, {reason}; wanted: {URL_WANTED}") from None
+        raise InvalidSchedule(f"{said}, {reason}; wanted: {URL_WANTED}") from None
     if not hosts.lists(place):
-        raise InvalidSchedule(f"target.url is {shown(_cut(url))}, which is not listed; wanted: {URL_WANTED}")
+        raise InvalidSchedule(f"{said}, which is not listed; wanted: {URL_WANTED}")
     address = place.address
     if address is not None and not hosts.admits(place, address):
-        raise InvalidSchedule(
-            f"target.url is {shown(_cut(url))}, which is {address}, not an address in public; wanted: {URL_WANTED}"
-        )
+        raise InvalidSchedule(f"{said}, which is {address}, not an address in public; wanted: {URL_WANTED}")
     return place, quote((found["path"] or "/") + (found["query"] or ""), safe=_KEPT_IN_URLS)
 
 
@@ -144,12 +142,6 @@ def _only_what_urls_hold(url: str) -> None:
         what = "a % without two hexadecimal digits" if strange.group() == "%" else f"U+{ord(strange.group()):04X}"
         found = f"{what} at position {strange.start()}"
     raise InvalidSchedule(f"target.url holds {found}; wanted: {URL_WANTED}")
-
-
-def _cut(url: str) -> str:
-    """As much of it as an error may show: nothing behind the host, and no credentials."""
-    scheme, mark, rest = url.partition("://")
-    return scheme + mark + re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
 
 
 def _method(value: Mapping[str, object]) -> str | None:

@@ -106,7 +106,7 @@ class Source:
             return builtins.__import__(name, *how, **named)
 
     def _print(self, *values: object, **_: object) -> None:
-        self.write(" ".join(map(str, values)))
+        self.write(" ".join(map(str, values)).removesuffix("\n"))
 
 
 class _Finder(MetaPathFinder):

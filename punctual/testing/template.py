@@ -170,4 +170,6 @@ def _typed(declaration: Mapping[str, Any], value: Any) -> Any:
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if text not in declaration.get("AllowedValues", [text]):
         raise ValueError(f"{text} is not one of {declaration['AllowedValues']}")
+    if not re.fullmatch(declaration.get("AllowedPattern", "(?s:.*)"), text):
+        raise ValueError(f"{text} is not allowed: {declaration.get('ConstraintDescription', declaration)}")
     return text

@@ -59,6 +59,18 @@ def test_what_is_cancelled_does_not_come_out(house, unnamed):
     assert fellows(house) == house.come_out()
 
 
+def test_a_member_that_is_none_stays_when_another_goes(house):
+    """Until a feed puts it aside."""
+    answers = house.bundle(2)
+    (read,) = house.cloud.table.page("0", "0", "9").bundles + house.cloud.table.page("1", "0", "9").bundles
+    house.cloud.table.put([read.holding(read.members(), ['"junk"'])])
+    for answer in answers:
+        house.ask("cancel", id=answer["id"])
+    assert [] == house.come_out()
+    assert [] == house.waiting()
+    assert any(item["partition"]["S"] == "quarantine" and "bundle" in item for item in house.cloud.items())
+
+
 def test_what_is_moved_comes_out_at_its_new_moment(house, unnamed):
     """Under a new id, with its data; not at the old one."""
     answer = house.ask("move", id=unnamed, timestamp=FAR_S + 50_000)

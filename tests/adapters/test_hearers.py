@@ -1,16 +1,17 @@
 """Failure targets: queues and topics that hear of a failure, on moto."""
 
 import json
+from dataclasses import replace
 
 import boto3
 import pytest
 
 from bending import refuse_call
-from fakes import NOON_MS
+from fakes import NOON_MS, schedule
 from scheduler import failures, world
 from scheduler.errors import NotConfirmed
 from scheduler.hearers import Hearers
-from scheduler.limits import SNS_MESSAGE_BYTES_MAX, SQS_MESSAGE_BYTES_MAX
+from scheduler.limits import DATA_BYTES_MAX, SNS_MESSAGE_BYTES_MAX, SQS_MESSAGE_BYTES_MAX
 
 
 @pytest.fixture
@@ -50,6 +51,42 @@ def test_a_topic_hears_as_much_as_a_topic_carries(cloud, hearers, queue, topic):
     (heard,) = cloud.received(queue[0])
     assert len(heard["Body"].encode()) <= SNS_MESSAGE_BYTES_MAX
     assert json.loads(heard["Body"])["schedule_bytes"] > SNS_MESSAGE_BYTES_MAX
+
+
+def calls_of(client, operation):
+    """What is sent from here on."""
+    sent = []
+    client.meta.events.register(f"provide-client-params.sqs.{operation}", lambda params, **_: sent.append(params))
+    return sent
+
+
+@pytest.mark.parametrize(("takes", "calls"), [(1_048_576, 1), (262_144, 2), (100_000, 3), (1_024, 3)])
+def test_a_queue_that_takes_less_hears_the_beginning(cloud, hearers, takes, calls):
+    """Marked as cut, with the id in it; queues have taken 256 KiB for years, and their owners may set less."""
+    url = cloud.sqs.create_queue(QueueName="small", Attributes={"MaximumMessageSize": str(takes)})["QueueUrl"]
+    arn = cloud.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    each = replace(schedule(1), data="x" * DATA_BYTES_MAX)
+    sent = calls_of(hearers[1]["sqs"], "SendMessage")
+    hearers[0].tell(arn, failures.failed(each, "answered 503", 5, NOON_MS))
+    assert calls == len(sent)
+    (heard,) = [json.loads(message["Body"]) for message in cloud.received(url)]
+    assert ("failed", "answered 503", 5) == (heard["reason"], heard["error"], heard["attempts"])
+    assert each.id in str(heard["schedule"])
+    assert (takes < 1_000_000) == ("schedule_bytes" in heard)
+
+
+def test_what_is_refused_whatever_its_length_is_told_of_once(cloud, hearers, queue, capsys):
+    """Nothing is sent twice that would be the same; what says nothing of the content ends it at once."""
+    report = failures.refused({}, "no", NOON_MS)
+    for refusal, calls in (("InvalidMessageContents", 1), ("AccessDenied", 1)):
+        sent = calls_of(hearers[1]["sqs"], "SendMessage")
+        hearers[1]["sqs"].meta.events.register_last(
+            "provide-client-params.sqs.SendMessage", refuse_call(refusal, 400), unique_id=refusal
+        )
+        hearers[0].tell(queue[1], report)
+        hearers[1]["sqs"].meta.events.unregister("provide-client-params.sqs.SendMessage", unique_id=refusal)
+        assert calls == len(sent)
+        assert {"untold", refusal, queue[1]} == set(json.loads(capsys.readouterr().out).values())
 
 
 def test_one_that_is_gone_stops_nobody_and_one_that_fails_for_now_is_told_again(cloud, hearers, queue, topic, capsys):

@@ -305,6 +305,17 @@ def test_one_failure_is_redriven_under_its_id(house):
     assert 1 == len(house.ask("failures")["failures"])
 
 
+def test_what_was_cut_is_not_redriven(house):
+    """It would come out as something else than was asked for."""
+    whole = replace(schedule(1), data="x" * 500_000)
+    house.cloud.table.put_failed([failed(whole, "503", 5, NOON_MS)])
+    with pytest.raises(InvalidRequest, match="cannot be scheduled again"):
+        house.ask("redrive", id=whole.id)
+    (shown,) = house.ask("failures")["failures"]
+    assert ("failed", "503") == (shown["reason"], shown["error"])
+    assert [] == house.cloud.received()
+
+
 def test_all_of_a_time_are_redriven_in_steps(house):
     """With no more time than for a page in each call; what cannot be is left, and counted."""
     bend_pages(house, 3)

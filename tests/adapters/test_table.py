@@ -7,12 +7,15 @@ from botocore.exceptions import ClientError
 
 from bending import bend_batch
 from fakes import NOON_MS, schedule
+from scheduler import items
 from scheduler.errors import NotConfirmed
+from scheduler.failures import unreadable
 from scheduler.keying import Keyring
 from scheduler.leasing import Lease
 from scheduler.moving import Aside
 from scheduler.schedule import Key, Request, Schedule, sort_from
 
+SORT = f"{sort_from(NOON_MS)}#{'f' * 16}"
 EARLIEST, LATEST = sort_from(0), sort_from(NOON_MS * 2)
 MANY = 1_000
 
@@ -147,16 +150,30 @@ def test_what_is_put_aside_keeps_everything_and_its_reason(cloud):
 @pytest.mark.parametrize(
     "item",
     [
-        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}},
-        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"N": "5"}},
-        {"sort": {"S": "000000000000abc#x"}, "data": {"S": "x"}},
+        {"sort": {"S": SORT}},
+        {"sort": {"S": SORT}, "data": {"N": "5"}},
+        {"sort": {"S": f"000000000000abc{SORT[15:]}"}, "data": {"S": "x"}},
         {"sort": {"S": sort_from(NOON_MS)}, "data": {"S": "x"}},
-        {"sort": {"S": f"00000000000000²#{'0' * 16}"}, "data": {"S": "x"}},
-        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"S": "x"}, "target": {"S": "nowhere"}},
-        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"S": ""}},
-        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"S": "\ufffe"}},
-        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "bundle": {"B": b"x"}},
-        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"S": "x"}, "expires_after": {"N": "1.5"}},
+        {"sort": {"S": f"{sort_from(NOON_MS)}#x"}, "data": {"S": "x"}},
+        {"sort": {"S": f"00000000000000²{SORT[15:]}"}, "data": {"S": "x"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "target": {"S": "nowhere"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "target": {"S": '{"url":"https://["}'}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "target": {"S": '{"url":"https://a.b/","headers":{"a":[[]]}}'}},
+        {"sort": {"S": SORT}, "data": {"S": ""}},
+        {"sort": {"S": SORT}, "data": {"S": "\ufffe"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "user": {"S": "\ufffe"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "name": {"S": "a b"}},
+        {"sort": {"S": SORT}, "name": {"S": "bill"}, "target": {"S": '{"url":"https://["}'}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "terms": {"S": "x"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "terms": {"S": '{"failure_target":"x"}'}},
+        {"sort": {"S": SORT}, "bundle": {"B": b"x"}},
+        {"sort": {"S": SORT}, "bundle": {"B": b"x"}, "members": {"N": "-1"}},
+        {"sort": {"S": SORT}, "bundle": {"B": b"x"}, "members": {"N": "501"}},
+        {"sort": {"S": SORT}, "bundle": {"S": "x"}, "members": {"N": "2"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "expires_after": {"N": "1.5"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "expires_after": {"N": "-1"}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "expires_after": {"N": "9" * 38}},
+        {"sort": {"S": SORT}, "data": {"S": "x"}, "cut": {"N": "5"}},
     ],
 )
 def test_an_item_that_is_no_schedule_does_not_hide_those_that_are(cloud, item):
@@ -216,3 +233,41 @@ def test_a_member_is_put_aside_as_a_schedule_of_its_own(cloud):
     assert {(f"{sort_from(NOON_MS - 5)}{tail}-0", "a"), (f"{sort_from(NOON_MS)}{tail}-1", "b")} == {
         (item["sort"]["S"], item["data"]["S"]) for item in cloud.items()
     }
+
+
+@pytest.mark.parametrize("text", ["x" * 500_000, "ü" * 500_000, "\ud800" * 200_000])
+def test_what_is_too_large_for_an_item_is_kept_cut_and_marked(cloud, text):
+    """Its beginning, and of how many bytes; a message may be of more than twice what an item holds."""
+    outcome = cloud.table.put_failed([unreadable(text, "no errand", NOON_MS)])
+    assert 1 == len(outcome.done)
+    (item,) = cloud.items()
+    whole = text.encode(errors="backslashreplace")
+    assert whole.startswith(item["text"]["S"].encode())
+    assert 399_000 < len(item["text"]["S"].encode()) < int(item["cut"]["N"]) == len(whole) + len("text")
+
+
+def test_what_is_put_aside_fits_whatever_it_is(cloud):
+    """An item that is full already gets its reason; what is longest in it loses, and what is short stays."""
+    full = {"data": {"S": "x" * 200_000}, "some": {"S": "ü" * 101_500}, "bit": {"BOOL": True}, "list": {"L": []}}
+    key = items.key("0", schedule(1).key.sort)
+    cloud.dynamodb.put_item(TableName="schedules", Item={**key, **full})
+    (read,) = cloud.items()
+    assert 1 == len(cloud.table.put_aside([Aside(schedule(1).key, read, "no schedule")]).done)
+    (item,) = [each for each in cloud.items() if each["partition"]["S"] == "quarantine"]
+    assert ("no schedule", 200_000) == (item["reason"]["S"], len(item["data"]["S"]))
+    assert 95_000 < len(item["some"]["S"]) < 101_500
+    assert ({"BOOL": True}, {"L": []}) == (item["bit"], item["list"])
+    assert int(item["cut"]["N"]) > 403_000
+
+
+def test_bytes_are_cut_and_of_lists_nothing_is_left():
+    """That they were there is kept; nothing is cut where it need not be."""
+    key = items.key("0", schedule(1).key.sort)
+    lists = {"L": [{"S": "x" * 1000}] * 300}
+    cut = items.quarantined(
+        Aside(schedule(1).key, {**key, "bundle": {"B": b"x" * 200_000}, "junk": lists}, "no bundle")
+    )
+    assert ({"NULL": True}, 200_000) == (cut["junk"], len(cut["bundle"]["B"]))
+    cut = items.quarantined(Aside(schedule(1).key, {**key, "bundle": {"B": b"x" * 409_000}}, "no bundle"))
+    assert 399_000 < len(cut["bundle"]["B"]) < 400_000
+    assert "cut" not in items.quarantined(Aside(schedule(1).key, schedule(1), "no"))

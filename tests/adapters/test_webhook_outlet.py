@@ -66,10 +66,10 @@ def undelivered_by(sender, due):
     return undelivered.value
 
 
-def refused(behaviour, data="some payload", **fields):
+def refused(behaviour, data="some payload", path="/", **fields):
     """What came of it, where it was not taken."""
     with receiving(behaviour) as receiver:
-        return undelivered_by(outlet(receiver), aimed(receiver, data, **fields))
+        return undelivered_by(outlet(receiver), aimed(receiver, data, path, **fields))
 
 
 # What a receiver gets
@@ -209,6 +209,16 @@ def test_not_now_is_tried_again(status):
     )
 
 
+@pytest.mark.parametrize("before", [[100], [102], [103], [103, 100, 103], [199] * 64], ids=len)
+def test_what_a_server_says_before_its_answer_is_not_the_answer(before):
+    """Any 1xx, with headers or without, but for 101; headers of those are not those of the answer."""
+    hints = b"".join(b"HTTP/1.1 %d Word\r\nRetry-After: 5\r\n\r\n" % status for status in before)
+    with receiving(raw(hints + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")) as receiver:
+        outlet(receiver).deliver(aimed(receiver))
+    failure = refused(raw(hints + b"HTTP/1.1 503 Word\r\nContent-Length: 4\r\n\r\ndown"))
+    assert ("answered 503: down", None) == (failure.error, failure.retry_after_s)
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 422])
 def test_never_is_not_tried_again(status):
     """The other 4xx."""
@@ -216,14 +226,25 @@ def test_never_is_not_tried_again(status):
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
-@pytest.mark.parametrize("where", ["http://169.254.169.254/latest/meta-data/", "/elsewhere", "file:///etc/passwd", ""])
-def test_a_redirect_is_not_followed(status, where):
-    """To wherever; and it says so, for good."""
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("http://169.254.169.254/latest/meta-data/", "http://169.254.169.254"),
+        ("https://me:hunter2@b.example:8443?hunter2#hunter2", "https://b.example:8443"),
+        ("https://b.example\\hunter2", "what was sent, again"),
+        ("//b.example/hunter2", "another path"),
+        ("/elsewhere", "another path"),
+        ("file:///etc/passwd", "file://"),
+        ("", "nowhere"),
+    ],
+)
+def test_a_redirect_is_not_followed(status, where, told):
+    """To wherever; and it says to which host, for good. What is behind that may be the secret of the URL."""
     with receiving(answer(status, b"", f"Location: {where}")) as receiver:
-        with pytest.raises(Undelivered, match=f"answered {status}, and redirects are not followed") as undelivered:
-            outlet(receiver).deliver(aimed(receiver))
+        with pytest.raises(Undelivered) as undelivered:
+            outlet(receiver).deliver(aimed(receiver, path="/b-example-hunter2"))
+        assert f"answered {status}, and redirects are not followed: {told}" == undelivered.value.error
         assert undelivered.value.permanent
-        assert where in undelivered.value.error
         assert 1 == receiver.connections
 
 
@@ -257,6 +278,35 @@ def test_an_answer_that_repeats_the_request_is_not_kept(echo):
     assert "answered 500: what was sent, again" == failure.error
 
 
+SECRET = "/services/T000/B000/Sec%20ret-Sec/ret1?key=abc%2Fdef+ghi&z=1"
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        f"Cannot POST {SECRET}",
+        "Cannot POST /services/T000/B000/Sec ret-Sec/ret1",
+        "no such hook: Sec ret-Sec",
+        "no such hook: Sec%20ret-Sec",
+        "abc/def ghi is no key",
+        "abc%2Fdef+ghi is no key",
+        '{"path":"\\/services\\/T000\\/B000\\/Sec%20ret-Sec"}',
+        "<code>key=abc&#x2F;def ghi</code>",
+        "x" * 250 + " Sec ret-Sec",
+    ],
+)
+def test_an_answer_that_repeats_the_path_or_a_part_of_it_is_not_kept(echo):
+    """With many services the path is the secret; receivers show it quoted, unquoted and escaped."""
+    assert "answered 404: what was sent, again" == refused(answer(404, echo.encode()), path=SECRET).error
+
+
+@pytest.mark.parametrize("path", ["/hook", "/h?k=1"])
+def test_a_short_path_is_not_shown_as_it_stands(path):
+    """Words that are in it may be: any answer has them."""
+    assert "answered 404: what was sent, again" == refused(answer(404, f"no {path}".encode()), path=path).error
+    assert "answered 404: no such webhook" == refused(answer(404, b"no such webhook"), path=path).error
+
+
 def test_only_the_start_of_an_answer_is_kept():
     """Enough to see what it was."""
     assert "answered 500: " + "ü" * 256 == refused(answer(500, "ü".encode() * 10_000)).error
@@ -265,6 +315,7 @@ def test_only_the_start_of_an_answer_is_kept():
 # What it cannot do
 
 NO_HEAD = b"HTTP/1.1 200 OK\r\n"
+HINT = b"x" * 9_000
 CHUNKED = b"HTTP/1.1 %d Word\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 HOSTILE_ANSWERS = {
@@ -280,7 +331,11 @@ HOSTILE_ANSWERS = {
     "one header without an end": (endless(NO_HEAD + b"A: ", b"x" * 4096), "", False),
     "headers without an end": (endless(NO_HEAD, b"A: b\r\n" * 100), "no answer (HTTPException)", False),
     "huge headers": (raw(NO_HEAD + (b"A: " + b"x" * 60_000 + b"\r\n") * 2), "more than 65536 bytes", False),
-    "continue for ever": (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100), "more than 65536 bytes", False),
+    "continue for ever": (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100), "more than 64 times 1xx", False),
+    "hints for ever": (endless(b"", b"HTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n"), "more than 64 times 1xx", False),
+    "huge hints": (endless(b"", b"HTTP/1.1 103 Hints\r\nA: " + HINT + b"\r\n\r\n"), "more than 65536 bytes", False),
+    "slow hints": (endless(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n", 0.02), "no answer in time", True),
+    "hints and nothing": (raw(b"HTTP/1.1 103 Early Hints\r\n\r\n"), "no answer (RemoteDisconnected)", False),
     "slow continue": (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.02), "no answer in time", True),
     "another protocol": (answer(101, b"", "Upgrade: websocket", "Connection: Upgrade"), "answered 101", False),
     "endless failure": (endless(b"HTTP/1.1 500 Word\r\n\r\n", b"x" * 4096), "answered 500: " + "x" * 256, False),

@@ -158,7 +158,7 @@ def test_what_is_named_and_expired_is_told_and_not_delivered(stack):
     stack.schedule(named("a", 2000, expires_after=1))
     stack.client("lambda")
     record = find_record(stack)
-    record["expires_after"] = {"N": "-5000"}
+    record["due"] = {"N": str(int(record["due"]["N"]) - 5_000)}
     stack.client("dynamodb").put_item(TableName=stack.output("TableName"), Item=record)
     stack.advance(seconds=2100)
     assert [] == stack.released()

@@ -181,3 +181,11 @@ def test_large_ones_due_together_come_out_once_and_on_time():
     released = stack.released()
     assert (100, 100) == (len(released), len({each.id for each in released}))
     assert all(0 <= each.at - each.due < 1 for each in released)
+
+
+@pytest.mark.parametrize("pollers", [1, 201, "two"])
+def test_a_parameter_that_the_template_does_not_allow_is_refused_with_what_it_allows(pollers):
+    """As CloudFormation would."""
+    with pytest.raises(ValueError, match="from 2 to 200"):
+        Stack(DeliveryPollers=pollers)
+    Stack(DeliveryPollers=2)

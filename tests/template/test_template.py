@@ -66,6 +66,19 @@ def bounds(each):
     return each["MinValue"], each["MaxValue"]
 
 
+def test_one_poller_is_refused_before_lambda_does(template):
+    """It takes from 2 to 200 for a queue; what it refuses rolls a whole deployment back."""
+    pattern = parameter(template, "DeliveryPollers")["AllowedPattern"]
+    assert [0, *range(2, 201)] == [number for number in range(1_100) if re.fullmatch(pattern, str(number))]
+
+
+@pytest.mark.parametrize("pollers", ["-2", "02", "", "2.5", " 2", "two"])
+def test_what_is_no_number_of_pollers_is_refused(template, pollers):
+    """With what is wanted."""
+    assert not re.fullmatch(parameter(template, "DeliveryPollers")["AllowedPattern"], pollers)
+    assert "from 2 to 200" in parameter(template, "DeliveryPollers")["ConstraintDescription"]
+
+
 def test_three_attempts_of_a_feed_end_before_anything_is_late(template):
     """Reach less interval is the time for it. A bundle's span may take a quarter of that, 60 s at most; an attempt
     takes the timeout at most, and Lambda waits 60 and 120 s between them."""

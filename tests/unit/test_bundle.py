@@ -152,6 +152,9 @@ def test_what_is_left_of_a_bundle_keeps_its_indexes():
         zlib.compress(b"5"),
         zlib.compress(b"[5]"),
         zlib.compress(b"[[]]"),
+        zlib.compress(b"[]"),
+        zlib.compress(b'{"a":1}'),
+        zlib.compress(b"[" * 200_000),
         zlib.compress(b"[[0,1]]"),
         zlib.compress(b'[["0",1,"x"]]'),
         zlib.compress(b'[[0,1.5,"x"]]'),
@@ -160,9 +163,49 @@ def test_what_is_left_of_a_bundle_keeps_its_indexes():
         zlib.compress(json.dumps([[0, NOON_MS, "x" * UNPACKED_BYTES_MAX]]).encode()),
         zlib.compress(b"0" * 10**8),
     ],
-    ids=range(14),
+    ids=range(17),
 )
 def test_what_is_no_bundle_is_told_in_words_and_not_unpacked_without_end(packed):
     """Whoever wrote it; a bomb is left alone at the size that a bundle may have."""
     with pytest.raises(Unpackable):
         Bundle(schedule(1).key, packed, 1).members()
+
+
+BROKEN = [
+    5,
+    [],
+    [1, NOON_MS],
+    [1, NOON_MS, "x", None, None, None, None, None],
+    [None, NOON_MS, "x"],
+    [0, NOON_MS, "the index of another"],
+    [True, NOON_MS, "x"],
+    [-1, NOON_MS, "x"],
+    [10**30, NOON_MS, "x"],
+    [1, NOON_MS + 1, "later than the key"],
+    [1, -1, "x"],
+    [1, NOON_MS, ""],
+    [1, NOON_MS, "\ud800"],
+    [1, NOON_MS, "x", 5],
+    [1, NOON_MS, "x", '{"url":"https://["}'],
+    [1, NOON_MS, "x", None, 5],
+    [1, NOON_MS, "x", None, None, "soon"],
+    [1, NOON_MS, "x", None, None, -1],
+    [1, NOON_MS, "x", None, None, None, "x"],
+    [1, NOON_MS, [[[[]]]]],
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=str)
+def test_a_member_that_is_none_stands_by_itself(broken):
+    """Its neighbours are as they were; it is kept as it was while they change."""
+    members = [[0, NOON_MS, "a"], broken, [2, NOON_MS, "b", OTHER_ARN, "me", 5, '{"retry":{"attempts":2}}'], broken]
+    contents = Bundle(schedule(1).key, zlib.compress(json.dumps(members).encode()), 4).unpacked()
+    assert ["a", "b"] == [each.data for each in contents.members]
+    assert [broken] == [json.loads(text) for text in contents.broken]
+
+    left = Bundle(schedule(1).key, b"", 4).holding(contents.members[:1], contents.broken)
+    assert (2, contents.members[:1], contents.broken) == (
+        left.count,
+        left.unpacked().members,
+        left.unpacked().broken,
+    )

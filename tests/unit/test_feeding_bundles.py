@@ -9,6 +9,7 @@ from fakes import NOON_MS, OTHER, OTHER_ARN, Clock, FakeQueues, FakeTable, desk
 from scheduler.bundle import Bundle
 from scheduler.keying import Keyring
 from scheduler.moving import CLOSED_MS_MAX
+from scheduler.outcome import Outcome
 from scheduler.reading import PAGE_BYTES_AIM
 from scheduler.request import Rules
 from scheduler.schedule import Request
@@ -110,6 +111,47 @@ def test_what_is_no_bundle_is_put_aside_whole(feeding_):
         [aside.content.packed for aside in feeding_.table.aside],
         feeding_.queues.data,
     )
+
+
+def with_broken(feeding_, *texts):
+    """A bundle of three good members and these."""
+    packed, members = put(feeding_, *data(1, 2, 3))
+    feeding_.table.put([packed.holding(members, texts)])
+    return packed.key, members
+
+
+def test_a_member_that_is_none_is_put_aside_by_itself(feeding_):
+    """As it lay there, with its reason; the others go out, and the bundle goes."""
+    key, _ = with_broken(feeding_, '[3,5,"x",7]', '"junk"', '[4,5,"x",null,null,"soon"]', '"junk"')
+    tally = feeding_.feed()
+    assert (["data 1", "data 2", "data 3"], {}) == (feeding_.queues.data, feeding_.table.items)
+    assert (3, 3, 1) == (tally.sent, tally.quarantined, tally.deleted)
+    assert ['[3,5,"x",7]', '"junk"', '[4,5,"x",null,null,"soon"]'] == [
+        aside.content["text"]["S"] for aside in feeding_.table.aside
+    ]
+    assert 3 == len({aside.key for aside in feeding_.table.aside} - {key})
+
+
+def test_a_member_that_is_none_stays_where_it_cannot_be_put_aside(feeding_):
+    """Nothing is lost, and nobody is sent twice: what stays is put aside the next time."""
+    key, _ = with_broken(feeding_, '"junk"')
+    put_aside, feeding_.table.put_aside = feeding_.table.put_aside, lambda things: Outcome(left=list(things))
+    feeding_.feed()
+    assert ({key}, 1) == (set(feeding_.table.items), feeding_.table.items[key].count)
+
+    feeding_.table.put_aside = put_aside
+    feeding_.feed(json.loads(feeding_.invoked.pop()))
+    assert (["data 1", "data 2", "data 3"], {}) == (feeding_.queues.data, feeding_.table.items)
+    assert [key] == [aside.key for aside in feeding_.table.aside]
+
+
+def test_a_member_that_is_none_stays_with_those_that_are_not_sent(feeding_):
+    """Where the queue takes nothing the bundle lightens by what is put aside."""
+    key, members = with_broken(feeding_, '"junk"')
+    feeding_.queues.failing = dict.fromkeys(["data 1", "data 2", "data 3"], 1000)
+    feeding_.feed()
+    assert members == feeding_.table.items[key].members()
+    assert 1 == len(feeding_.table.aside)
 
 
 def test_a_million_bytes_of_one_letter_are_unpacked_one_bundle_at_a_time(feeding_):

@@ -156,8 +156,8 @@ def test_one_of_the_batch_that_failed_is_told_while_received_ones_are_delivered(
 
 def test_nothing_is_received_when_the_invocation_has_little_time_left():
     """Though new ones hang all the time, on one host after the other, and the queue is never empty."""
-    world = World(waiting=[message(f"{number}", f"hangs {number}", number / 3) for number in range(300)])
-    world.invoke(message("hangs", "hangs 0"))
+    world = World(waiting=[message(f"{number}", f"hangs-{number}", number / 3) for number in range(300)])
+    world.invoke(message("hangs", "hangs-0"))
     assert world.asked
     assert max(moment_s for moment_s, _ in world.asked) < HELP_S_MAX
     assert max(world.delivered.values()) <= HELP_S_MAX + delivering.WAIT_MS_MAX / 1000
@@ -188,8 +188,8 @@ def test_a_message_that_cannot_be_deleted_fails_alone(monkeypatch):
 
 def test_no_more_is_received_than_there_are_threads_for():
     """Nor more at once than a call to SQS brings."""
-    world = World(waiting=[message(f"{number}", f"hangs {number}") for number in range(100)])
-    world.invoke(*[message(f"own {number}", f"hangs {number}") for number in range(10)])
+    world = World(waiting=[message(f"{number}", f"hangs-{number}") for number in range(100)])
+    world.invoke(*[message(f"own {number}", f"hangs-{number}") for number in range(10)])
     assert all(1 <= most <= SQS_BATCH_MESSAGES_MAX for _, most in world.asked)
     first_s = [moment_s for name, moment_s in world.delivered.items() if not name.startswith("own") and moment_s < 9]
     assert CREW_WIDTH - 10 == len(first_s)

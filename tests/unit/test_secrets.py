@@ -2,6 +2,8 @@
 
 import base64
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
@@ -109,6 +111,50 @@ def test_the_old_secret_goes_on_while_the_new_one_cannot_be_had(failure, capsys)
     with pytest.raises(Undelivered) as undelivered:
         held()
     assert not undelivered.value.permanent
+
+
+class Hanging(SecretsManager):
+    """Answers once it is let go."""
+
+    def __init__(self, held):
+        super().__init__(held)
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def get_secret_value(self, **arguments):
+        self.begun.set()
+        assert self.go_on.wait(10)
+        return super().get_secret_value(**arguments)
+
+
+def test_while_one_waits_for_a_new_secret_the_others_sign_with_the_old_one():
+    """Secrets Manager may hang, and nobody is late for it but who asks."""
+    clock, manager = Clock(), Hanging(text(OLD))
+    manager.go_on.set()
+    held = Secrets(manager, ARN, clock)
+    assert [OLD] == held()
+    manager.begun.clear()
+    manager.go_on.clear()
+    manager.held = text(NEW)
+    clock.sleep(FRESH_S)
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(held)
+        assert manager.begun.wait(10)
+        assert [[OLD]] * 8 == [held() for _ in range(8)]
+        manager.go_on.set()
+        assert [NEW] == asking.result(10) == held()
+    assert 2 == len(manager.asked)
+
+
+def test_where_there_is_no_old_secret_all_wait_for_one_answer():
+    """As at a cold start: one asks for all."""
+    manager = Hanging(text(OLD))
+    held = Secrets(manager, ARN, Clock())
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(held) for _ in range(4)]
+        assert manager.begun.wait(10)
+        manager.go_on.set()
+        assert [[OLD]] * 4 == [each.result(10) for each in asking]
+    assert 1 == len(manager.asked)
 
 
 def test_without_any_secret_nothing_goes_out_unsigned():

@@ -148,3 +148,24 @@ def test_whatever_stands_in_the_table_is_judged_and_never_raises(data, target):
     """Nor does what is fit raise when it is asked about."""
     if targets.unfit(data, target) is None:
         assert targets.kind(target) in {"sqs", "sns", "lambda", "events", "states", "webhook"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://hooks.example.com/h?key=hunter2",
+        "https://me:hunter2@hooks.example.com",
+        "https://hooks.example.com#hunter2",
+        "hooks.example.com/hunter2",
+        "hooks.example.com?hunter2",
+    ],
+)
+def test_a_url_in_place_of_an_arn_is_shown_up_to_its_host(value):
+    """What is behind it may be secret, and errors end up in logs; whoever meant a webhook hears how to write one."""
+    for check in (targets.checked, targets.checked_hearer):
+        with pytest.raises(InvalidSchedule, match=r"hooks\.example\.com'") as refusal:
+            check(value, Listed())
+        assert "hunter2" not in str(refusal.value)
+    with pytest.raises(InvalidSchedule) as refusal:
+        targets.checked(value, Listed())
+    assert ("://" in value) == ('a webhook is an object, {"url": "https://..."}' in str(refusal.value))

@@ -15,8 +15,9 @@ import math
 import re
 import socket
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import unquote, unquote_plus
 
 import botocore
 
@@ -27,6 +28,7 @@ from scheduler.exchange import HEAD_BYTES_MAX, Answer, Failed, exchange
 from scheduler.hosts import Hosts, Origin
 from scheduler.moments import epoch_s
 from scheduler.schedule import Schedule
+from scheduler.text import up_to_host
 from scheduler.webhooks import Webhook
 from scheduler.wire import USUAL, Bounds, Connect, Deadline, Wire, dial, secured
 
@@ -34,8 +36,14 @@ KEPT_CHARACTERS_MAX = 256
 """Of an answer, for the record of a failure."""
 RETRY_AFTER_S_MAX = 900
 """A receiver that asks for more is asked again after this."""
-REPEATED_CHARACTERS = 16
-"""So many in a row, in an answer as in the request, are no chance: it repeats what was sent."""
+REPEATED_CHARACTERS = 12
+"""So many letters and digits in a row, in an answer as in the request, are no chance: it repeats what was sent."""
+WHOLE_CHARACTERS_MIN = 8
+"""Of them, in something that was sent as a whole: shorter ones are words that any answer may have."""
+PATH_CHARACTERS_MIN = 5
+"""Of a path that an answer repeats just so. There are shorter ones in any HTML."""
+READ_CHARACTERS_MAX = KEPT_CHARACTERS_MAX + 64
+"""Of an answer, so that what begins before the end of what is kept is told, too."""
 
 PASSING = frozenset({408, 425, 429})
 """Of the 4xx, those that say: not now."""
@@ -68,10 +76,10 @@ class Webhooks:
         )
         wire = self._wire(webhook.origin)
         try:
-            answer = exchange(wire, method, webhook.path, headers, body, KEPT_CHARACTERS_MAX)
+            answer = exchange(wire, method, webhook.path, headers, body, READ_CHARACTERS_MAX)
         except Failed as failure:
             raise Undelivered(f"{webhook.origin.host}: {failure}", timed_out=failure.timed_out) from None
-        self._judge(answer, _said(schedule, webhook))
+        self._judge(answer, Said(schedule, webhook))
 
     def _webhook(self, schedule: Schedule) -> Webhook:
         """Looked at once more: the owner may have struck its host off the list since it was accepted."""
@@ -114,12 +122,12 @@ class Webhooks:
                 raise Undelivered(f"{origin.host} is at {each}, not an address in public", permanent=True)
         return found
 
-    def _judge(self, answer: Answer, said: Sequence[str]) -> None:
+    def _judge(self, answer: Answer, said: Said) -> None:
         status = answer.status
         if 200 <= status < 300:
             return
         if 300 <= status < 400:
-            where = _discreet(answer.headers.get("location", ""), said)
+            where = _discreet(_place(answer.headers.get("location", "")), said)
             raise Undelivered(f"answered {status}, and redirects are not followed: {where}", permanent=True)
         error = f"answered {status}: {_discreet(answer.start, said)}"
         if 400 <= status < 500 and status not in PASSING:
@@ -179,21 +187,51 @@ def _no_json(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _said(schedule: Schedule, webhook: Webhook) -> list[str]:
-    """What of a request is not to come back in an error."""
-    values: Mapping[str, str] = {**webhook.headers, **webhook.cookies}
-    return [text for text in (schedule.data, *values.values()) if text]
+class Said:
+    """What of a request is not to come back in an error: its data, values of headers and cookies, and the path with its
+    query, whole and in parts, as it was sent and as a receiver reads it."""
+
+    def __init__(self, schedule: Schedule, webhook: Webhook) -> None:
+        self._paths = _as_read(webhook.path)
+        parts = [form for part in re.split(r"[/?&=;]", webhook.path) for form in _as_read(part)]
+        values = [schedule.data, *webhook.headers.values(), *webhook.cookies.values(), *self._paths, *parts]
+        self._texts = {_bare(value) for value in values}
+
+    def repeated_in(self, text: str) -> bool:
+        """However its marks are escaped: letters and digits alone are compared."""
+        if "&" in text:
+            from html import unescape  # noqa: PLC0415 - For pages of errors alone.
+
+            text = unescape(text)
+        if any(path in text for path in self._paths if len(path) >= PATH_CHARACTERS_MIN):
+            return True
+        bare = _bare(text)
+        if any(each in bare for each in self._texts if len(each) >= WHOLE_CHARACTERS_MIN):
+            return True
+        runs = [bare[place : place + REPEATED_CHARACTERS] for place in range(len(bare) - REPEATED_CHARACTERS + 1)]
+        return any(run in each for each in self._texts for run in runs)
 
 
-def _discreet(text: str, said: Sequence[str]) -> str:
+def _as_read(text: str) -> set[str]:
+    return {text, unquote(text), unquote_plus(text)}
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text)
+
+
+def _place(location: str) -> str:
+    """Of where a redirect leads the scheme and the host: what is behind them may be the very secret that was sent."""
+    if "://" in location:
+        return up_to_host(location)
+    return "another path" if location else "nowhere"
+
+
+def _discreet(text: str, said: Said) -> str:
     """The start of what came, printable on one line; not where it repeats what was sent, which is nothing for logs."""
-    start = text[:KEPT_CHARACTERS_MAX]
-    for place in range(max(1, len(start) - REPEATED_CHARACTERS + 1)):
-        run = start[place : place + REPEATED_CHARACTERS]
-        if len(run) == REPEATED_CHARACTERS and any(run in each for each in said):
-            return "what was sent, again"
-    if any(8 <= len(each) <= KEPT_CHARACTERS_MAX and each in start for each in said):
+    if said.repeated_in(text[:READ_CHARACTERS_MAX]):
         return "what was sent, again"
+    start = text[:KEPT_CHARACTERS_MAX]
     return " ".join("".join(character if character.isprintable() else " " for character in start).split())
 
 

@@ -1,0 +1,108 @@
+"""Errands: what goes into the delivery queue comes out, and whatever else lies there is told from it."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import NOON_MS, OTHER_ARN, schedule
+from scheduler import errands
+from scheduler.errands import ATTEMPT_MAX, Errand
+from scheduler.failures import unreadable
+from scheduler.limits import DUE_MS_MAX
+from scheduler.schedule import Key, Schedule
+from scheduler.watching import Message
+
+ID = schedule(1).id
+GOOD = {"id": ID, "due": NOON_MS, "data": "x"}
+WEBHOOK = '{"url":"https://example.com/"}'
+
+
+def read(facts):
+    return errands.read(json.dumps(facts))
+
+
+@pytest.mark.parametrize(
+    "errand",
+    [
+        Errand(schedule(1)),
+        Errand(schedule(1, target=OTHER_ARN, expires_after_ms=0), ATTEMPT_MAX, DUE_MS_MAX),
+        Errand(replace(schedule(1, target=WEBHOOK), data="", user="Ünal", index=499)),
+        Errand(replace(schedule(1), data="", name="bill/7"), 2, 0),
+        Errand(replace(schedule(1), terms='{"retry":{"attempts":3}}')),
+    ],
+)
+def test_an_errand_comes_out_as_it_went_in(errand):
+    """One by itself, a member of a bundle, a timer, and a retry."""
+    assert errand == errands.read(errands.body(errand))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "not json", "[", "[" * 200_000, '{"a":' * 200_000, "null", "5", "[]", '"text"', "9" * 5_000, "{}", "NaN"],
+    ids=lambda text: text[:8],
+)
+def test_what_is_no_object_is_no_errand(text):
+    """One kind of error, whatever it is."""
+    with pytest.raises(ValueError, match=r"it is|its id"):
+        errands.read(text)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        *[("id", value, "its id") for value in (5, None, "", "a", "0-1-2", f"{ID}-", f"{ID}-x", f"{ID}-1000")],
+        ("id", f"{ID}\n", "its id"),
+        *[("due", value, "its due") for value in (None, True, "1", 1.5, -1, -(10**400), DUE_MS_MAX + 1, [1])],
+        *[("retry", value, "its retry") for value in (True, "", -1, 10**400, {})],
+        *[("attempt", value, "its attempt") for value in (None, 0, True, 1.0, ATTEMPT_MAX + 1)],
+        *[("expires_after", value, "its expires_after") for value in (False, "", "soon", -1, 10**400)],
+        *[("data", value, "its data|U.D800|U.0000") for value in (None, 5, [], "", "\ud800", "\x00")],
+        *[("target", value, "its target") for value in (5, "", "arn", {}, '{"url":"https://["}', '{"url":"\ud800"}')],
+        *[("user", value, "its user") for value in (5, "", "\ud800")],
+        *[("name", value, "its name") for value in (5, "", "a b", "x" * 129)],
+        *[("terms", value, "terms|failure target|no text") for value in (5, "", "x", "[]", "[" * 200_000)],
+        *[("terms", json.dumps(value), "terms") for value in ({"id": 1}, {"retry": 5}, {"retry": {"a": 1}})],
+        *[("terms", f'{{"retry":{{"max_age_s":{value}}}}}', "terms") for value in ("0", "1e3", "9" * 30, '"5"')],
+        *[("terms", json.dumps({"failure_target": value}), "failure target") for value in (5, "x", WEBHOOK)],
+    ],
+)  # fmt: skip
+def test_an_errand_has_the_types_bounds_and_texts_of_what_was_accepted(field, value, says):
+    """What is wrong is told by its field."""
+    assert Errand(schedule(1)) == read({**GOOD, "data": "data 1"})
+    with pytest.raises(ValueError, match=says):
+        read({**GOOD, field: value})
+
+
+def test_what_is_wrong_is_said_without_showing_it():
+    """The text goes to the failure queue; the reason goes to logs as well."""
+    for text in ('{"id":"secret"}', "secret", json.dumps({**GOOD, "target": "secret"})):
+        assert "secret" not in Message("m", text).fault
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([WEBHOOK, OTHER_ARN, ID]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = ["id", "due", "data", "target", "user", "expires_after", "terms", "name", "attempt", "retry"]
+
+
+@given(st.text() | st.dictionaries(st.sampled_from(FIELDS), json_values).map(lambda some: json.dumps({**GOOD, **some})))
+def test_whatever_comes_is_an_errand_that_can_be_reported_or_told_in_words(text):
+    """A message is made of anything, knows when it is wanted, and there is a report of it."""
+    message = Message("m", text)
+    assert 0 <= message.wake_ms <= DUE_MS_MAX
+    if message.errand is None:
+        assert message.fault.startswith("no errand: ")
+        assert json.loads(unreadable(text, message.fault, NOON_MS).body())
+    else:
+        assert message.errand == errands.read(errands.body(message.errand))
+
+
+def test_a_key_is_not_what_it_is_due_by():
+    """A second timer comes behind the moment of its key."""
+    later = Schedule(Key("0", schedule(1).key.sort), NOON_MS + 20_000, "", name="bill")
+    assert NOON_MS + 20_000 == Message("m", errands.body(Errand(later))).wake_ms
