@@ -64,12 +64,13 @@ def _redrive_all(inquiry: Inquiry, spread_ms: int, office: Office, patience: Pat
         if begun and patience.over():
             return _answer(total, _next(drawer, begun_ms))
         outcome = _again(page.failures, spread_ms, office, patience)
+        if outcome.left and not (begun or outcome.done):
+            raise NotConfirmed(f"AWS did not confirm a single one in time ({outcome.why}); try again")
+        if outcome.left:  # This page is read once more, and what is refused of it counts then.
+            total.done += outcome.done
+            return _answer(total, _next(drawer, begun_ms))
         total.add(outcome)
         begun = begun or bool(page.failures)
-        if outcome.left and not total.done:
-            raise NotConfirmed(f"AWS did not confirm a single one in time ({total.why}); try again")
-        if outcome.left:
-            return _answer(total, _next(drawer, begun_ms))
     return _answer(total, None)
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from bending import bend_batch, lose_answer, refuse_call
-from fakes import NOON_MS, schedule
+from fakes import NOON_MS, OTHER_ARN, schedule
 from house import FAR_S, NOON_S, House
 from scheduler import managing
 from scheduler.bundle import Bundle
@@ -262,9 +262,9 @@ def test_a_sweep_that_gets_nothing_through_says_so(house):
 # Failures and redrive.
 
 
-def fail(house, number, at_ms, name=None):
+def fail(house, number, at_ms, name=None, target=None):
     """A delivery that failed then."""
-    each = replace(schedule(number, NOON_MS - 100_000_000, str(number % 2)), name=name)
+    each = replace(schedule(number, NOON_MS - 100_000_000, str(number % 2), target), name=name)
     house.cloud.table.put_failed([failed(each, "503", 5, at_ms)])
     return each
 
@@ -389,6 +389,42 @@ def test_a_queue_that_is_down_leaves_the_failures_where_they_are(house):
     fail(house, 1, NOON_MS - 1_000)
     house.cloud.sqs.meta.events.register("before-call.sqs.SendMessageBatch", refuse_call("ServiceUnavailable", 503))
     with pytest.raises(NotConfirmed):
+        house.ask("redrive", to=NOON_S, **{"from": 0})
+    assert 1 == len(house.ask("failures")["failures"])
+
+
+def test_failures_whose_queue_is_gone_hold_up_no_others(house):
+    """More of them than a step has are left and counted, and what lies behind them is redriven by the same call."""
+    for number in range(120):
+        fail(house, number, NOON_MS - 2_000 + number, target=OTHER_ARN)
+    fail(house, 200, NOON_MS - 1_000)
+    assert {"redriven": 1, "left": 120, "next": None} == house.ask("redrive", to=NOON_S, **{"from": 0})
+    assert ["data 200"] == [message["Body"] for message in house.cloud.received()]
+    with pytest.raises(InvalidRequest, match="cannot be scheduled again: its queue is gone or closed to us: Non"):
+        house.ask("redrive", id=schedule(0, NOON_MS - 100_000_000, "0").id)
+
+
+def test_a_sweep_of_failures_whose_queue_is_gone_goes_on_where_its_time_ended(house):
+    """In the middle of a step: what was looked at before is not looked at again, and each is counted once."""
+    for number in range(350):
+        fail(house, number, NOON_MS - 2_000 + number, target=OTHER_ARN)
+    slow = house.cloud.sqs.meta.events
+    slow.register("before-call.sqs.SendMessageBatch", lambda **_: house.clock.sleep(0.1))
+    left, fields = 0, {"from": 0, "to": NOON_S}
+    for _ in range(5):
+        answer = house.ask("redrive", **fields)
+        left += answer["left"]
+        if answer["next"] is None:
+            break
+        fields["next"] = answer["next"]
+    assert (350, None) == (left, answer["next"])
+
+
+def test_failures_wait_while_the_output_queue_is_closed(house):
+    """It is the stack's own, and never given up."""
+    fail(house, 1, NOON_MS - 1_000)
+    house.cloud.sqs.meta.events.register("before-call.sqs.SendMessageBatch", refuse_call("AccessDenied", 403))
+    with pytest.raises(NotConfirmed, match="AccessDenied"):
         house.ask("redrive", to=NOON_S, **{"from": 0})
     assert 1 == len(house.ask("failures")["failures"])
 
