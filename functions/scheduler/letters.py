@@ -4,7 +4,8 @@ All in a letter is the same however often it is delivered: its requests, the mom
 the root of their tokens. So a redelivery makes no second schedule.
 
 Signatures of SNS are not checked: the queue's policy admits only the topic and the principals that the owner listed.
-The most that one of these could do with an envelope of its own making is to date its letter otherwise.
+The most that one of these could do with an envelope of its own making is to date its letter earlier: one from the
+future would leave its names deaf to all letters until then, so what SQS says of when it came counts instead.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ LEVELS_MAX = 2 * NESTING_MAX
 """So that data that is too deep is refused alone, in a batch too; and no parser that reads the report minds it."""
 
 WANTED = f"wanted: {SCHEDULE_WANTED}, or {batches.BATCH_WANTED}"
+
+CLOCKS_MS = 1_000
+"""How far SNS's clock may be ahead of SQS's. Not nothing: of a message that SNS hands over twice both copies have to
+have one date, for their delays count from it."""
 
 _ENVELOPE = ("MessageId", "Message", "Timestamp", "TopicArn")
 
@@ -51,7 +56,8 @@ def opened(record: Mapping[str, Any]) -> Letter:
         envelope = letter.content
         if _is_envelope(envelope):
             letter = replace(letter, token_root=envelope["MessageId"], content=envelope["Message"])
-            letter = replace(letter, sent_ms=_sent_ms(envelope["Timestamp"]))
+            dated_ms = _dated_ms(envelope["Timestamp"])
+            letter = replace(letter, sent_ms=dated_ms if dated_ms <= sent_ms + CLOCKS_MS else sent_ms)
             letter = replace(letter, content=_read(envelope["Message"]))
         if not batches.is_batch(letter.content):
             return replace(letter, requests=[letter.content])
@@ -84,7 +90,7 @@ def _is_envelope(content: object) -> TypeGuard[dict[str, str]]:
     )
 
 
-def _sent_ms(timestamp: str) -> int:
+def _dated_ms(timestamp: str) -> int:
     try:
         return moments.due_ms_from_timestamp(timestamp)
     except InvalidSchedule as refusal:

@@ -17,6 +17,7 @@ from scheduler.crew import Crew
 from scheduler.errors import NotConfirmed
 from scheduler.failures import Report
 from scheduler.letters import Letter
+from scheduler.naming import OLDER
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, ask, insist
 
@@ -69,8 +70,9 @@ def _received(record: Mapping[str, Any], reception: Reception, patience: Patienc
     refusals = _refusals(letter, results, patience.now_ms())
     waiting = errors.count(NotConfirmed.__name__)
     told = not waiting and _told(refusals, reception, patience)
-    facts = {"accepted": errors.count(None), "refused": len(refusals), "waiting": waiting, "told": told}
-    log.outcome("received", message=letter.message_id, **facts)
+    older = sum(result.get("result") == OLDER for result in results)
+    facts = {"accepted": errors.count(None) - older, "older": older, "refused": len(refusals), "waiting": waiting}
+    log.outcome("received", message=letter.message_id, **facts, told=told)
     return told
 
 

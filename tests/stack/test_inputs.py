@@ -172,7 +172,7 @@ def test_what_sns_hands_over_twice_is_one_schedule(input_queue, far_ones):
         "MessageId": str(uuid.uuid4()),
         "TopicArn": "arn:aws:sns:us-east-1:000000000000:input",
         "Message": json.dumps([{"timestamp": FAR_S, "data": "a"}, {"timestamp": FAR_S, "data": "b", "name": "b"}]),
-        "Timestamp": "2030-01-01T00:00:00.000Z",
+        "Timestamp": "2020-01-01T00:00:00.000Z",
     }
     for _ in range(2):
         input_queue.send(json.dumps(letter))

@@ -90,6 +90,20 @@ def test_every_delivery_of_a_letter_is_the_same():
     assert (first.sent_ms, first.token_root, first.requests) == (second.sent_ms, second.token_root, second.requests)
 
 
+@pytest.mark.parametrize(
+    ("timestamp", "sent_ms"),
+    [
+        ("2029-12-31T23:59:00.000Z", SENT_MS - 60_000),
+        ("2030-01-01T00:00:01.000Z", SENT_MS + 1_000),
+        ("2030-01-01T00:00:01.001Z", SENT_MS),
+        ("9990-01-01T00:00:00.000Z", SENT_MS),
+    ],
+)
+def test_no_letter_comes_from_the_future(timestamp, sent_ms):
+    """By more than two clocks of AWS may differ: then the date of SQS counts, which no sender can write."""
+    assert sent_ms == opened(envelope(json.dumps(ONE), Timestamp=timestamp)).sent_ms
+
+
 UNREADABLE = [
     ("", "the message is no JSON: Expecting value at position 0"),
     ("hello", "the message is no JSON"),

@@ -21,6 +21,7 @@ QUEUE = "arn:aws:sqs:eu-central-1:123456789012:failures"
 
 ACCEPTED = {"id": "0-001893456060000-0123456789abcdef", "timestamp": 1893456060, "state": "queued"}
 REFUSED = {"error": "InvalidSchedule", "message": "data is missing; wanted: data"}
+OLDER = {**ACCEPTED, "result": "older"}
 WAITING = {"error": "NotConfirmed", "message": "AWS did not confirm it in time"}
 
 
@@ -45,7 +46,7 @@ class Office:
             raise ZeroDivisionError
         if "down" in members:
             raise NotConfirmed("throttled")
-        return [{"refuse": REFUSED, "wait": WAITING}.get(each["result"], ACCEPTED) for each in members]
+        return [{"refuse": REFUSED, "wait": WAITING, "older": OLDER}.get(each["result"], ACCEPTED) for each in members]
 
     def report(self, reports):
         if self.reports_closed:
@@ -193,9 +194,16 @@ def test_the_log_counts_and_does_not_quote(office, capsys):
     """One line for each letter."""
     office.receive([asking("accept", data="secret"), asking("refuse", data="secret")], "secret")
     assert [
-        {"outcome": "received", "message": "0", "accepted": 1, "refused": 1, "waiting": 0, "told": True},
-        {"outcome": "received", "message": "1", "accepted": 0, "refused": 1, "waiting": 0, "told": True},
+        {"outcome": "received", "message": "0", "accepted": 1, "older": 0, "refused": 1, "waiting": 0, "told": True},
+        {"outcome": "received", "message": "1", "accepted": 0, "older": 0, "refused": 1, "waiting": 0, "told": True},
     ] == [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_log_tells_what_came_too_late_to_change_anything(office, capsys):
+    """Something that was asked for later stands under its name: it is not counted as accepted."""
+    assert [] == office.receive([asking("accept"), asking("older"), asking("older")])
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (1, 2, 0) == (line["accepted"], line["older"], line["refused"])
 
 
 @pytest.mark.parametrize("name", ["input-queue.json", "input-topic.json"])
