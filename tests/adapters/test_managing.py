@@ -305,6 +305,53 @@ def test_one_failure_is_redriven_under_its_id(house):
     assert 1 == len(house.ask("failures")["failures"])
 
 
+def ask_on(house, seconds, **fields):
+    """The answers of calls that have so much time each, until one has no next."""
+    answers = []
+    while not answers or answers[-1]["next"] is not None:
+        assert len(answers) < 100
+        more = {"next": answers[-1]["next"]} if answers else {}
+        answers.append(managing.manage({**fields, **more}, house.office, house.clock.patience(seconds)))
+        house.clock.sleep(1)
+    return answers
+
+
+def test_one_failure_is_found_among_any_number(house):
+    """In as many calls as it takes, each of which ends in its time and goes on where the one before it ended."""
+    bend_pages(house, 3)
+    for number in range(40):
+        fail(house, number, NOON_MS - 90_000_000 + number * 2_000_000)
+    house.cloud.dynamodb.meta.events.register("before-call.dynamodb.Query", lambda **_: house.clock.sleep(1))
+    each = fail(house, 99, NOON_MS - 1_000)
+    answers = ask_on(house, 10, operation="redrive", id=each.id)
+    assert 3 <= len(answers) <= 6
+    assert [0] * (len(answers) - 1) + [1] == [answer["redriven"] for answer in answers]
+    assert ["data 99"] == [message["Body"] for message in house.cloud.received()]
+    with pytest.raises(NotFound):
+        ask_on(house, 10, operation="redrive", id=each.id)
+
+
+def test_what_was_put_aside_is_found_among_any_number(house):
+    """A member of a bundle lies under a moment of its own, which its id does not tell."""
+    house.bundle(40)
+    (item,) = house.waiting()
+    bundle = house.office.catalogue.get(Key(item["partition"]["S"], item["sort"]["S"]))
+    house.cloud.table.put_aside([Aside(bundle.key, each, "closed") for each in bundle.members()])
+    house.cloud.table.delete([bundle.key])
+    bend_pages(house, 3)
+    answers = ask_on(house, 0.5, operation="redrive", id=bundle.members()[30].id)
+    assert 1 == answers[-1]["redriven"]
+    assert ["member 30"] == house.come_out()
+
+
+def test_of_one_that_failed_twice_nothing_is_left(house):
+    """It comes out once."""
+    each = fail(house, 1, NOON_MS - 70_000_000)
+    fail(house, 1, NOON_MS - 1_000)
+    assert {"redriven": 1, "left": 0, "next": None} == house.ask("redrive", id=each.id)
+    assert (1, []) == (len(house.cloud.received()), house.ask("failures")["failures"])
+
+
 def test_all_of_a_time_are_redriven_in_steps(house):
     """With no more time than for a page in each call; what cannot be is left, and counted."""
     bend_pages(house, 3)
@@ -488,6 +535,7 @@ def test_what_is_not_deleted_is_told(house, capsys):
             "spread is -1; wanted: a number of seconds from 0",
         ),
         ({"operation": "redrive", "from": 0, "to": 1, "next": "W10="}, "next is 'W10='"),
+        ({"operation": "redrive", "id": f"0-{'0' * 15}-{'0' * 16}", "next": "W10="}, "next is 'W10='"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused(house, event, message):
