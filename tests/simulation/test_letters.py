@@ -7,6 +7,7 @@ import json
 import pytest
 
 from punctual.testing import Stack
+from punctual.testing.refusal import refusal
 
 START = 1_893_456_000
 
@@ -57,3 +58,67 @@ def test_a_letter_that_is_older_than_what_stands_is_told_as_that(stack, post, re
     stack.advance(seconds=120)
     assert (["stands"], []) == (out(stack), stack.failures())
     assert [(0, 1)] == [(line["accepted"], line["older"]) for line in received()]
+
+
+@pytest.fixture
+def dead(stack):
+    """A target whose queue somebody has deleted."""
+    arn = stack.add_target("dead")
+    queues = stack._cloud.sqs.queues
+    del queues[next(url for url in queues if url.endswith("/dead"))]
+    return arn
+
+
+def test_a_dead_target_sends_none_of_its_neighbours_out_again(stack, post, dead):
+    """Near ones as well: each comes out once, at its moment. What was for it is told, once, and nothing is left."""
+    names = ["a", "b", "c"]
+    good = [{"timestamp": START + 5, "data": name} for name in names]
+    bad = [{"timestamp": START + 5, "data": "bad", "target": dead}]
+    post([*good, *bad, {"timestamp": START + 5000, "data": "far"}, {"data": "refused"}])
+    stack.advance(hours=6)
+    assert [*names, "far"] == out(stack)
+    assert [released.due for released in stack.released()[:3]] == [int(each.at) for each in stack.released()[:3]]
+    errors = {report["schedule"]["data"]: report["error"] for report in stack.failures()}
+    assert {"bad", "refused"} == set(errors)
+    assert "the queue is gone or closed to us: NonExistentQueue" == errors["bad"]
+    assert 2 == len(stack.failures())
+    queues = stack._cloud.sqs.queues
+    assert [{}, {}] == [queues[stack.output(name)].messages for name in ("InputQueueUrl", "DeadLetterQueueUrl")]
+
+
+def test_a_target_that_is_there_again_in_time_gets_what_was_for_it(stack, post):
+    """Under the id that it had, as the delay says that counts from when the letter was sent."""
+    arn = stack.add_target("away")
+    queues = stack._cloud.sqs.queues
+    url = next(url for url in queues if url.endswith("/away"))
+    away = queues.pop(url)
+    post([{"delay": 600, "data": "near"}, {"delay": 600, "data": "waits", "target": arn}])
+    stack.advance(seconds=30)
+    queues[url] = away
+    stack.advance(minutes=20)
+    assert [("near", START + 600), ("waits", START + 600)] == sorted((r.data, round(r.due)) for r in stack.released())
+    assert [] == stack.failures()
+
+
+def test_a_closed_output_queue_is_waited_for(stack, post, dead):
+    """It is the stack's own: what is for it comes out when it is open again, and no failure is told before."""
+    queue = stack._cloud.sqs.queues[stack.output("OutputQueueUrl")]
+    queue.closed = refusal("AccessDenied", "closed")
+    post([{"timestamp": START + 5, "data": "waits"}, {"timestamp": START + 5000, "data": "far", "name": "n"}])
+    stack.advance(minutes=70)
+    assert ([], []) == (out(stack), stack.failures())
+    queue.closed = None
+    stack.advance(minutes=30)
+    assert {"waits", "far"} == set(out(stack))
+    assert [] == stack.failures()
+
+
+def test_what_waits_for_ever_is_told_and_not_put_away(stack, post):
+    """After hours in which AWS confirmed none of it, with the schedule as it came."""
+    stack._cloud.sqs.queues[stack.output("OutputQueueUrl")].closed = refusal("AccessDenied", "closed")
+    post({"timestamp": START + 5, "data": "lost"})
+    stack.advance(hours=5)
+    (report,) = stack.failures()
+    assert ("refused", "lost") == (report["reason"], report["schedule"]["data"])
+    assert report["error"].startswith("given up after 80 tries, and may be scheduled all the same")
+    assert {} == stack._cloud.sqs.queues[stack.output("DeadLetterQueueUrl")].messages
