@@ -48,6 +48,7 @@ ENVIRONMENT = {
     "OUTPUT_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/output",
     "FAILURE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/failures",
     "DELIVERY_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/delivery",
+    "INPUT_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/input",
     "FEED_FUNCTION": "feed",
     "PARTITION_COUNT": str(PARTITIONS),
     "REACH_SECONDS": "900",

@@ -137,6 +137,7 @@ class Laboratory:
             "OUTPUT_QUEUE_URL": f"{self.url}/000000000000/output",
             "FAILURE_QUEUE_URL": f"{self.url}/000000000000/failures",
             "DELIVERY_QUEUE_URL": f"{self.url}/000000000000/delivery",
+            "INPUT_QUEUE_URL": f"{self.url}/000000000000/input",
             "FEED_FUNCTION": "feed",
             "PARTITION_COUNT": str(trial.get("partition_count", 1)),
             "REACH_SECONDS": "900",

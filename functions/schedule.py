@@ -13,7 +13,13 @@ RESERVE_S = 6  # A call that begins at the last moment may take 5 s, and then th
 CREW_WIDTH = 16
 
 settings = config.from_environment(
-    "TABLE_NAME", "OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "FAILURE_QUEUE_URL", "PARTITION_COUNT", "REACH_SECONDS"
+    "TABLE_NAME",
+    "OUTPUT_QUEUE_URL",
+    "DELIVERY_QUEUE_URL",
+    "FAILURE_QUEUE_URL",
+    "INPUT_QUEUE_URL",
+    "PARTITION_COUNT",
+    "REACH_SECONDS",
 )
 outside = world.outside()
 dynamodb = outside.client("dynamodb", CREW_WIDTH)
@@ -36,9 +42,11 @@ def records() -> Any:
 def letters() -> Any:
     """Takes in what the input queue brings."""
     from scheduler import hearers, receiving  # noqa: PLC0415
+    from scheduler.postbox import Postbox  # noqa: PLC0415
 
     reception = receiving.Reception(
-        accept=functools.partial(scheduling.accept_sent, desk=desk),
+        accept=functools.partial(scheduling.accept_letter, desk=desk),
+        put_back=Postbox(sqs, settings.input_queue_url).put_back,
         report=queues.report,
         tell=hearers.Hearers(client_of, settings.output_queue_url).tell,
         may_hear=settings.listed.arns.__contains__,

@@ -26,6 +26,7 @@ class Settings:
     output_queue_url: str
     delivery_queue_url: str
     failure_queue_url: str
+    input_queue_url: str
     feed_function: str
     partition_count: int
     reach_ms: int
@@ -52,6 +53,7 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         output_queue_url=environment.get("OUTPUT_QUEUE_URL", ""),
         delivery_queue_url=environment.get("DELIVERY_QUEUE_URL", ""),
         failure_queue_url=environment.get("FAILURE_QUEUE_URL", ""),
+        input_queue_url=environment.get("INPUT_QUEUE_URL", ""),
         feed_function=environment.get("FEED_FUNCTION", ""),
         partition_count=_whole(environment, "PARTITION_COUNT", 4, 1, PARTITIONS_MAX),
         reach_ms=_whole(environment, "REACH_SECONDS", SQS_DELAY_S_MAX, 1, SQS_DELAY_S_MAX) * 1000,

@@ -12,18 +12,21 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from scheduler import cursor, targets
+from scheduler.bundle import SPAN_MS_MAX
 from scheduler.fullness import fitting
 from scheduler.inquiry import DAWN_MS, Inquiry
 from scheduler.items import FAILED, FAILED_KEPT_S, QUARANTINE
 from scheduler.moments import epoch_s
 from scheduler.office import Failure, Failures, Office
 from scheduler.patience import Patience, ask
-from scheduler.schedule import key_of, sort_from
+from scheduler.schedule import index_of, key_of, sort_from
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 DAY_MS = 86_400_000
 CLOCKS_MS = 60_000
-"""How far the clock that wrote a failure may be ahead of ours."""
+"""How far the clock that wrote a failure may be ahead of ours, or behind."""
+FOUND_S = 6
+"""Time kept back to do something with what was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +90,33 @@ def drawers(span: tuple[int, int], until_ms: int, place: tuple[str, str] | None 
             yield Drawer(partition, from_sort, to_sort)
 
 
-def of_id(schedule_id: str, office: Office, patience: Patience) -> list[Failure]:
-    """Where it was put aside, or on the days since it was due, side by side."""
-    aside = ask(lambda: office.catalogue.quarantined(schedule_id), patience)
-    if aside is not None:
-        return [aside]
+def put_aside(schedule_id: str, office: Office, patience: Patience) -> Failure | None:
+    return ask(lambda: office.catalogue.quarantined(schedule_id), patience)
 
-    def of_day(drawer: Drawer) -> list[Failure]:
-        return [each for _, page in pages([drawer], None, office, patience, schedule_id) for each in page.failures]
 
-    until_ms = patience.now_ms() + CLOCKS_MS
-    since_ms = max(DAWN_MS, key_of(schedule_id).due_ms - DAY_MS)
-    days = [each for each in drawers((since_ms, max(since_ms, until_ms)), until_ms) if each.partition != QUARANTINE]
-    return [failure for found in office.crew.run(of_day, days) for failure in found]
+def of_id(
+    schedule_id: str, begun_ms: int, place: tuple[str, str], office: Office, patience: Patience
+) -> tuple[list[Failure], Drawer | None]:
+    """Page by page since it was due, and what is left to read when time is over: a day may hold millions. Something is
+    read in any case, so whoever goes on there comes to the end."""
+    found: list[Failure] = []
+    for drawer, page in pages(_drawers_of(schedule_id, begun_ms, place), None, office, patience, schedule_id):
+        found += page.failures
+        if patience.over(FOUND_S):
+            return found, replace(drawer, from_sort=page.next_sort or drawer.to_sort)
+    return found, None
+
+
+def _drawers_of(schedule_id: str, begun_ms: int, place: tuple[str, str]) -> Iterator[Drawer]:
+    """Nothing fails before it is due, by more than two clocks differ. Of a bundle the latest member gives the id, and
+    its members lie in the quarantine each under a moment of its own."""
+    due_ms, until_ms = key_of(schedule_id).due_ms, begun_ms + CLOCKS_MS
+    since_ms = max(DAWN_MS, due_ms - SPAN_MS_MAX - CLOCKS_MS)
+    for drawer in drawers((since_ms, max(due_ms + 1, until_ms)), until_ms, place):
+        if drawer.partition != QUARANTINE:
+            yield drawer
+        elif index_of(schedule_id) is not None and drawer.from_sort <= sort_from(due_ms):
+            yield replace(drawer, to_sort=sort_from(due_ms + 1))
 
 
 def _page(

@@ -72,7 +72,6 @@ class Table(Protocol):
 
 
 class Queues(Outlets, Protocol):
-    def are_ours(self, url: str) -> bool: ...
     def report(self, reports: Sequence[Report[Schedule]]) -> Outcome[Report[Schedule]]: ...
 
 

@@ -24,6 +24,8 @@ from scheduler.schedule import Schedule, Timer, timer
 
 FOLLOWING_MS = 20_000
 """Longer than a delivery takes, so that the second timer finds its outcome."""
+OLDER = "older"
+"""Of a request that may be a repeat: it was asked for before what stands, and changes nothing."""
 ROUNDS_MAX = 20
 """Others who write the same name at the same moment; each round one of them gets through."""
 
@@ -71,8 +73,10 @@ def register(wanted: Wanted, records: Records, patience: Patience, reach_ms: int
             return _written(new, old if written else None, now_ms + reach_ms)
         if old is None:  # It went away between the condition and the look at it.
             continue
-        if old.id == new.id or (wanted.repeats and old.asked >= asked):
+        if old.id == new.id:
             return _left_alone(old, now_ms, reach_ms)
+        if wanted.repeats and old.asked >= asked:
+            return replace(_left_alone(old, now_ms, reach_ms), result=OLDER)
         if old.pending and wanted.if_exists == "keep":
             return _left_alone(old, now_ms, reach_ms)
         if old.pending and wanted.if_exists == "fail" and unheard:  # Ours may be what stands, moved meanwhile.

@@ -26,14 +26,18 @@ def get_ready(schedule: Schedule, now_ms: int, office: Office, patience: Patienc
 
 
 def place(schedule: Schedule, office: Office, patience: Patience) -> None:
-    """Confirmed, or NotConfirmed."""
+    """Confirmed, or NotConfirmed; InvalidRequest where its queue does not take it, or is another's and gone or closed
+    to us. One of the stack's own is never given up."""
     outcome: Outcome[Any]
+    url = office.queues.url_of(schedule)
     if is_near(schedule, patience.now_ms(), office):
-        outcome = send(Parcel(office.queues.url_of(schedule), [schedule]), office.queues, patience)
+        outcome = send(Parcel(url, [schedule]), office.queues, patience)
     else:
         outcome = insist(office.table.put, [schedule], patience)
     if outcome.refused:
         raise InvalidRequest(f"the queue does not take it: {outcome.refused[0][1]}")
+    if outcome.closed and not office.queues.are_ours(url):
+        raise InvalidRequest(f"its queue is gone or closed to us: {outcome.closed[0][1]}")
     if not outcome.done:
         why = outcome.closed[0][1] if outcome.closed else outcome.why
         raise NotConfirmed(f"AWS did not confirm it in time ({why}); try again")

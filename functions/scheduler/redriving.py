@@ -30,17 +30,21 @@ SPREAD_MS_MAX = 30 * DAY_MS
 def redrive(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
     spread_ms = inquiry.duration_ms("spread", 0, SPREAD_MS_MAX, 0)
     if "id" in inquiry.fields:
-        others = [field for field in ("from", "to", "next") if field in inquiry.fields]
+        others = [field for field in ("from", "to") if field in inquiry.fields]
         if others:
             raise InvalidRequest(f"id and {others[0]} are both given; wanted: one failure, or those of a time")
-        return _redrive_one(inquiry.id() or "", spread_ms, office, patience)
+        return _redrive_one(inquiry, spread_ms, office, patience)
     if "from" not in inquiry.fields or "to" not in inquiry.fields:
         raise InvalidRequest("id is missing, and so is from or to; wanted: an id, or both of the others")
     return _redrive_all(inquiry, spread_ms, office, patience)
 
 
-def _redrive_one(schedule_id: str, spread_ms: int, office: Office, patience: Patience) -> dict[str, Any]:
-    found = failed.of_id(schedule_id, office, patience)
+def _redrive_one(inquiry: Inquiry, spread_ms: int, office: Office, patience: Patience) -> dict[str, Any]:
+    """As it failed last, as far as there was time to look; its other failures that were found are deleted with that."""
+    schedule_id = inquiry.id() or ""
+    found, next_place = _failures_of(schedule_id, inquiry.fields.get("next"), office, patience)
+    if not found and next_place is not None:
+        return _answer(Outcome(), next_place)
     if not found:
         raise NotFound(f"{schedule_id} is not among the failures that are kept")
     outcome = _again(found[-1:], spread_ms, office, patience)
@@ -52,24 +56,37 @@ def _redrive_one(schedule_id: str, spread_ms: int, office: Office, patience: Pat
     return _answer(outcome, None)
 
 
+def _failures_of(
+    schedule_id: str, place: object, office: Office, patience: Patience
+) -> tuple[list[Failure], str | None]:
+    """What was put aside under the id, or else what failed, and where the next call goes on to look."""
+    partition, sort, begun_ms = _place(place, "redrive one", patience.now_ms())
+    aside = failed.put_aside(schedule_id, office, patience)
+    if aside is not None:
+        return [aside], None
+    found, rest = failed.of_id(schedule_id, begun_ms, (partition, sort), office, patience)
+    return found, None if rest is None else _next(rest, "redrive one", begun_ms)
+
+
 def _redrive_all(inquiry: Inquiry, spread_ms: int, office: Office, patience: Patience) -> dict[str, Any]:
     """Step by step until patience ends. What cannot be scheduled again is left where it is, and counted.
 
     Only what had failed when the first call began: what fails anew meanwhile would go round for ever.
     """
-    span, (partition, sort, begun_ms) = inquiry.span(), _place(inquiry.fields.get("next"), patience.now_ms())
+    span, (partition, sort, begun_ms) = inquiry.span(), _place(inquiry.fields.get("next"), "redrive", patience.now_ms())
     total: Outcome[Failure] = Outcome()
     begun = False
     for drawer, page in failed.pages(failed.drawers(span, begun_ms, (partition, sort)), STEP_MAX, office, patience):
         if begun and patience.over():
-            return _answer(total, _next(drawer, begun_ms))
+            return _answer(total, _next(drawer, "redrive", begun_ms))
         outcome = _again(page.failures, spread_ms, office, patience)
+        if outcome.left and not (begun or outcome.done):
+            raise NotConfirmed(f"AWS did not confirm a single one in time ({outcome.why}); try again")
+        if outcome.left:  # This page is read once more, and what is refused of it counts then.
+            total.done += outcome.done
+            return _answer(total, _next(drawer, "redrive", begun_ms))
         total.add(outcome)
         begun = begun or bool(page.failures)
-        if outcome.left and not total.done:
-            raise NotConfirmed(f"AWS did not confirm a single one in time ({total.why}); try again")
-        if outcome.left:
-            return _answer(total, _next(drawer, begun_ms))
     return _answer(total, None)
 
 
@@ -77,12 +94,12 @@ def _answer(total: Outcome[Failure], next_place: str | None) -> dict[str, Any]:
     return {"redriven": len(total.done), "left": len(total.refused), "next": next_place}
 
 
-def _next(drawer: Drawer, begun_ms: int) -> str:
-    return cursor.written("redrive", drawer.partition, drawer.from_sort, begun_ms)
+def _next(drawer: Drawer, kind: str, begun_ms: int) -> str:
+    return cursor.written(kind, drawer.partition, drawer.from_sort, begun_ms)
 
 
-def _place(value: object, now_ms: int) -> tuple[str, str, int]:
-    partition, sort, begun_ms = cursor.read(value, "redrive", str, str, int) or ("", "", now_ms)
+def _place(value: object, kind: str, now_ms: int) -> tuple[str, str, int]:
+    partition, sort, begun_ms = cursor.read(value, kind, str, str, int) or ("", "", now_ms)
     if value is not None and not (cursor.is_sort(sort) and cursor.is_moment(begun_ms)):
         raise cursor.refused(value)
     return partition, sort, begun_ms

@@ -7,7 +7,7 @@ caller who sends it again gets it twice, unless with a token (far: stored once; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +23,7 @@ from scheduler.sending import PARCEL_SCHEDULES_MAX, Parcel, Queues, parcels, sen
 
 if TYPE_CHECKING:
     from scheduler import naming
+    from scheduler.letters import Letter
     from scheduler.naming import Named
 
 Answer = dict[str, Any]
@@ -56,6 +57,8 @@ class Occasion:
     now_ms: int
     token: str | None = None
     sent_ms: int | None = None
+    closed_for_good: bool = False
+    """A queue of others that is gone or closed to us has been that for long enough: what it was for is refused."""
 
     @property
     def counted_from_ms(self) -> int:
@@ -73,6 +76,12 @@ class Taken:
     denied: dict[int, InvalidSchedule | NotConfirmed] = field(default_factory=dict)
     """The name was not to be had. By place: under a token its id may be what stands there, kept for another member."""
 
+    def at(self, places: Collection[int]) -> Taken:
+        """Only those, under the keys that they have in company. Of a bundle that is stored they are all."""
+        schedules = {place: self.schedules[place] for place in places if place in self.schedules}
+        keys = {each.key for each in schedules.values()}
+        return Taken(schedules, [bundle for bundle in self.bundles if bundle.key in keys])
+
 
 def accept(event: object, desk: Desk, patience: Patience) -> Answer:
     """One schedule or a batch: a batch answers for each of its members, a single one raises what is wrong with it."""
@@ -88,27 +97,38 @@ def accept(event: object, desk: Desk, patience: Patience) -> Answer:
     return _accepted(taken, 0, occasion.now_ms, desk.reach_ms)
 
 
-def accept_sent(members: Sequence[object], sent_ms: int, token: str, desk: Desk, patience: Patience) -> list[Answer]:
-    """What a message held, which may be delivered again: the same members are then the same schedules."""
-    return _accept_members(members, Occasion(patience.now_ms(), token, sent_ms), desk, patience)
+def accept_letter(letter: Letter, closed_for_good: bool, desk: Desk, patience: Patience) -> list[Answer]:
+    """What is at hand of a letter, which may be delivered again, whole or in part: the same members are then the same
+    schedules. So all of them are given their keys, and packed, as they were the first time."""
+    occasion = Occasion(patience.now_ms(), letter.token_root, letter.sent_ms, closed_for_good)
+    return _accept_members(letter.requests, occasion, desk, patience, letter.places)
 
 
 def _accept_batch(event: list[object] | dict[str, object], desk: Desk, patience: Patience) -> Answer:
     members, token = batches.unwrapped(event)
-    results = _accept_members(members, Occasion(patience.now_ms(), token), desk, patience)
+    results = _accept_members(members, Occasion(patience.now_ms(), token), desk, patience, range(len(members)))
     rejected = sum("error" in result for result in results)
     return {"accepted": len(results) - rejected, "rejected": rejected, "results": results}
 
 
-def _accept_members(members: Sequence[object], occasion: Occasion, desk: Desk, patience: Patience) -> list[Answer]:
+def _accept_members(
+    members: Sequence[object], occasion: Occasion, desk: Desk, patience: Patience, places: Collection[int]
+) -> list[Answer]:
+    """An answer for each of these places."""
     checked = [_checked(member, occasion, desk.rules) for member in members]
     requests = {place: each for place, each in enumerate(checked) if isinstance(each, Request)}
     taken = _take(requests, occasion, desk)
+    if len(places) < len(members):
+        taken = taken.at(places)
     failures = _write(taken, requests, occasion, desk, patience)
-    return [
-        _result(taken, place, failures, occasion.now_ms, desk.reach_ms) if isinstance(each, Request) else _refusal(each)
-        for place, each in enumerate(checked)
-    ]
+
+    def answer(place: int) -> Answer:
+        each = checked[place]
+        if not isinstance(each, Request):
+            return _refusal(each)
+        return _result(taken, place, failures, occasion.now_ms, desk.reach_ms)
+
+    return [answer(place) for place in places]
 
 
 def _checked(member: object, occasion: Occasion, rules: request.Rules) -> Request | InvalidSchedule:
@@ -151,26 +171,26 @@ def _write(
     timer."""
     now_ms = occasion.now_ms
     failures: Failures = {each.id: _expired(each) for each in taken.schedules.values() if each.expired(now_ms)}
-    names = {place: each for place, each in requests.items() if each.name is not None}
+    names = {place: requests[place] for place, each in taken.schedules.items() if each.name is not None}
     if not names:
-        _put(taken, [], failures, now_ms, desk, patience)
+        _put(taken, [], failures, occasion, desk, patience)
         return failures
     from scheduler import registering  # noqa: PLC0415 - Most callers give no names.
 
     timers = registering.register(taken, names, failures, occasion, desk, patience)
-    _put(taken, timers, failures, now_ms, desk, patience)
+    _put(taken, timers, failures, occasion, desk, patience)
     registering.fail_together(taken, failures)
     registering.remove_old_timers(taken, failures, desk, patience)
     return failures
 
 
 def _put(
-    taken: Taken, timers: Sequence[Timer], failures: Failures, now_ms: int, desk: Desk, patience: Patience
+    taken: Taken, timers: Sequence[Timer], failures: Failures, occasion: Occasion, desk: Desk, patience: Patience
 ) -> None:
     """Send the near and store the far, side by side."""
 
     def is_far(thing: Schedule | Bundle) -> bool:
-        return not _is_near(thing.key, now_ms, desk.reach_ms)
+        return not _is_near(thing.key, occasion.now_ms, desk.reach_ms)
 
     unnamed = [schedule for schedule in taken.schedules.values() if schedule.name is None]
     known = {schedule.id: schedule for schedule in [*unnamed, *timers]}.values()  # Twins become one here.
@@ -190,8 +210,9 @@ def _put(
 
     shelves = [items[start : start + PARCEL_SCHEDULES_MAX] for start in range(0, len(items), PARCEL_SCHEDULES_MAX)]
     jobs: list[Parcel | list[Schedule | Bundle]] = [*parcels(near, desk.queues.url_of), *shelves]
-    for outcome in desk.crew.run(work, jobs) if len(jobs) > 1 else map(work, jobs):
-        _note(failures, outcome)
+    for job, outcome in zip(jobs, desk.crew.run(work, jobs) if len(jobs) > 1 else map(work, jobs), strict=True):
+        others = isinstance(job, Parcel) and not desk.queues.are_ours(job.queue_url)
+        _note(failures, outcome, closed_for_good=others and occasion.closed_for_good)
 
 
 def _is_near(key: Key, now_ms: int, reach_ms: int) -> bool:
@@ -199,11 +220,12 @@ def _is_near(key: Key, now_ms: int, reach_ms: int) -> bool:
     return key.due_ms - now_ms <= reach_ms
 
 
-def _note(failures: Failures, outcome: Outcome[Any]) -> None:
+def _note(failures: Failures, outcome: Outcome[Any], closed_for_good: bool = False) -> None:
     for thing, reason in outcome.refused:
         failures[thing.id] = InvalidSchedule(f"the queue does not take it: {reason}")
     for thing, reason in outcome.closed:
-        failures[thing.id] = NotConfirmed(f"the queue is gone or closed to us: {reason}")
+        kind = InvalidSchedule if closed_for_good else NotConfirmed
+        failures[thing.id] = kind(f"the queue is gone or closed to us: {reason}")
     for thing in [*outcome.left, *outcome.untried]:
         failures[thing.id] = NotConfirmed(f"AWS did not confirm it in time ({outcome.why}); send it again")
 

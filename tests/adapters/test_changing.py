@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bending import lose_answer, refuse_call
-from fakes import NOON_MS, Clock
+from fakes import NOON_MS, OTHER_ARN, Clock, schedule
 from house import FAR_S, NOON_S, Crash, House
 from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
 from scheduler.record import CANCELLED, DELIVERED, EXPIRED, FAILED
@@ -62,7 +62,8 @@ def test_what_is_cancelled_does_not_come_out(house, unnamed):
 def test_a_member_that_is_none_stays_when_another_goes(house):
     """Until a feed puts it aside."""
     answers = house.bundle(2)
-    (read,) = house.cloud.table.page("0", "0", "9").bundles + house.cloud.table.page("1", "0", "9").bundles
+    pages = [house.cloud.table.page(partition, "0", "9", 50) for partition in "01"]
+    (read,) = [bundle for page in pages for bundle in page.bundles]
     house.cloud.table.put([read.holding(read.members(), ['"junk"'])])
     for answer in answers:
         house.ask("cancel", id=answer["id"])
@@ -227,6 +228,16 @@ def test_where_nothing_is_confirmed_it_is_let_go(house, unnamed):
     assert not any("hold" in item for item in house.waiting())
     house.ask("cancel", id=unnamed)
     assert fellows(house) == house.come_out()
+
+
+def test_what_goes_to_a_queue_that_is_gone_cannot_be_fired(house):
+    """It is said so, and it stays where it was, held by nobody."""
+    far = schedule(1, FAR_S * 1000, target=OTHER_ARN)
+    house.cloud.table.put([far])
+    for _ in range(2):
+        with pytest.raises(InvalidRequest, match="its queue is gone or closed to us: NonExistentQueue"):
+            house.ask("fire", id=far.id)
+    assert FAR_S + 500 == house.ask("move", id=far.id, timestamp=FAR_S + 500)["timestamp"]
 
 
 def test_twenty_movers_make_one_move(house):

@@ -5,9 +5,13 @@ import json
 import boto3
 import pytest
 
+from bending import refuse_call
 from fakes import NOON_MS
 from scheduler import failures, letters
+from scheduler.errors import NotConfirmed
+from scheduler.letters import Part
 from scheduler.limits import SQS_MESSAGE_BYTES_MAX
+from scheduler.postbox import Postbox
 
 
 @pytest.mark.parametrize("raw", ["false", "true"])
@@ -25,6 +29,60 @@ def test_what_is_published_to_the_topic_arrives_as_one_letter(cloud, raw):
     assert [json.loads(message)] == letter.requests
     assert (published if raw == "false" else received["MessageId"]) == letter.token_root
     assert abs(letter.sent_ms - int(received["Attributes"]["SentTimestamp"])) < 1000
+
+
+def record_of(message):
+    attributes = {
+        name: {"dataType": each["DataType"], "stringValue": each["StringValue"]}
+        for name, each in message.get("MessageAttributes", {}).items()
+    }
+    return {
+        "messageId": message["MessageId"],
+        "body": message["Body"],
+        "attributes": {**message["Attributes"], "ApproximateReceiveCount": "1"},
+        "messageAttributes": attributes,
+    }
+
+
+def received(cloud):
+    answer = cloud.sqs.receive_message(QueueUrl=cloud.output, AttributeNames=["All"], MessageAttributeNames=["All"])
+    return answer.get("Messages", [])
+
+
+def test_a_part_comes_back_as_its_letter_was(cloud):
+    """Byte for byte, with another id and time of its own, and with the id and time of the first all the same."""
+    text = '[{"delay": 5,  "data": "Grüße \\u0007 🎉"}, {"delay": 1e1, "data": "x"}]'
+    cloud.sqs.send_message(QueueUrl=cloud.output, MessageBody=text)
+    (first,) = received(cloud)
+    letter = letters.opened(record_of(first))
+    assert Postbox(cloud.sqs, cloud.output).put_back(letter.part([1]), 0)
+    (second,) = received(cloud)
+    part = letters.opened(record_of(second))
+    assert first["MessageId"] != second["MessageId"]
+    assert (first["Body"], [1]) == (second["Body"], part.places)
+    assert (letter.token_root, letter.sent_ms, letter.requests) == (part.token_root, part.sent_ms, part.requests)
+
+
+def test_a_part_comes_after_a_pause(cloud):
+    """AWS has had it several times just now."""
+    assert Postbox(cloud.sqs, cloud.output).put_back(Part("[]", "{}"), 60)
+    assert [] == received(cloud)
+
+
+def test_the_longest_part_is_one_that_sqs_takes(cloud):
+    """Its size is counted as SQS counts it; what is longer is not taken, and it is said so."""
+    postbox, again = Postbox(cloud.sqs, cloud.output), '{"places":[0]}'
+    body_bytes = SQS_MESSAGE_BYTES_MAX - Part("", again).size_bytes
+    assert postbox.put_back(Part("x" * body_bytes, again), 0)
+    assert not postbox.put_back(Part("x" * SQS_MESSAGE_BYTES_MAX + "x", again), 0)
+
+
+@pytest.mark.parametrize("code", ["ServiceUnavailable", "ThrottlingException"])
+def test_a_part_without_an_answer_may_be_there(cloud, code):
+    """It is not known, which is not no."""
+    cloud.sqs.meta.events.register("before-call.sqs.SendMessage", refuse_call(code, 503))
+    with pytest.raises(NotConfirmed):
+        Postbox(cloud.sqs, cloud.output).put_back(Part("[]", "{}"), 0)
 
 
 @pytest.mark.parametrize("character", ["x", '"', "🎉", "\uffff", "\ud800"])

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from bending import bend_batch, lose_answer, refuse_call
-from fakes import NOON_MS, schedule
+from fakes import NOON_MS, OTHER_ARN, schedule
 from house import FAR_S, NOON_S, House
 from scheduler import managing
 from scheduler.bundle import Bundle
@@ -262,9 +262,9 @@ def test_a_sweep_that_gets_nothing_through_says_so(house):
 # Failures and redrive.
 
 
-def fail(house, number, at_ms, name=None):
+def fail(house, number, at_ms, name=None, target=None):
     """A delivery that failed then."""
-    each = replace(schedule(number, NOON_MS - 100_000_000, str(number % 2)), name=name)
+    each = replace(schedule(number, NOON_MS - 100_000_000, str(number % 2), target), name=name)
     house.cloud.table.put_failed([failed(each, "503", 5, at_ms)])
     return each
 
@@ -314,6 +314,53 @@ def test_what_was_cut_is_not_redriven(house):
     (shown,) = house.ask("failures")["failures"]
     assert ("failed", "503") == (shown["reason"], shown["error"])
     assert [] == house.cloud.received()
+
+
+def ask_on(house, seconds, **fields):
+    """The answers of calls that have so much time each, until one has no next."""
+    answers = []
+    while not answers or answers[-1]["next"] is not None:
+        assert len(answers) < 100
+        more = {"next": answers[-1]["next"]} if answers else {}
+        answers.append(managing.manage({**fields, **more}, house.office, house.clock.patience(seconds)))
+        house.clock.sleep(1)
+    return answers
+
+
+def test_one_failure_is_found_among_any_number(house):
+    """In as many calls as it takes, each of which ends in its time and goes on where the one before it ended."""
+    bend_pages(house, 3)
+    for number in range(40):
+        fail(house, number, NOON_MS - 90_000_000 + number * 2_000_000)
+    house.cloud.dynamodb.meta.events.register("before-call.dynamodb.Query", lambda **_: house.clock.sleep(1))
+    each = fail(house, 99, NOON_MS - 1_000)
+    answers = ask_on(house, 10, operation="redrive", id=each.id)
+    assert 3 <= len(answers) <= 6
+    assert [0] * (len(answers) - 1) + [1] == [answer["redriven"] for answer in answers]
+    assert ["data 99"] == [message["Body"] for message in house.cloud.received()]
+    with pytest.raises(NotFound):
+        ask_on(house, 10, operation="redrive", id=each.id)
+
+
+def test_what_was_put_aside_is_found_among_any_number(house):
+    """A member of a bundle lies under a moment of its own, which its id does not tell."""
+    house.bundle(40)
+    (item,) = house.waiting()
+    bundle = house.office.catalogue.get(Key(item["partition"]["S"], item["sort"]["S"]))
+    house.cloud.table.put_aside([Aside(bundle.key, each, "closed") for each in bundle.members()])
+    house.cloud.table.delete([bundle.key])
+    bend_pages(house, 3)
+    answers = ask_on(house, 0.5, operation="redrive", id=bundle.members()[30].id)
+    assert 1 == answers[-1]["redriven"]
+    assert ["member 30"] == house.come_out()
+
+
+def test_of_one_that_failed_twice_nothing_is_left(house):
+    """It comes out once."""
+    each = fail(house, 1, NOON_MS - 70_000_000)
+    fail(house, 1, NOON_MS - 1_000)
+    assert {"redriven": 1, "left": 0, "next": None} == house.ask("redrive", id=each.id)
+    assert (1, []) == (len(house.cloud.received()), house.ask("failures")["failures"])
 
 
 def test_all_of_a_time_are_redriven_in_steps(house):
@@ -404,6 +451,42 @@ def test_a_queue_that_is_down_leaves_the_failures_where_they_are(house):
     assert 1 == len(house.ask("failures")["failures"])
 
 
+def test_failures_whose_queue_is_gone_hold_up_no_others(house):
+    """More of them than a step has are left and counted, and what lies behind them is redriven by the same call."""
+    for number in range(120):
+        fail(house, number, NOON_MS - 2_000 + number, target=OTHER_ARN)
+    fail(house, 200, NOON_MS - 1_000)
+    assert {"redriven": 1, "left": 120, "next": None} == house.ask("redrive", to=NOON_S, **{"from": 0})
+    assert ["data 200"] == [message["Body"] for message in house.cloud.received()]
+    with pytest.raises(InvalidRequest, match="cannot be scheduled again: its queue is gone or closed to us: Non"):
+        house.ask("redrive", id=schedule(0, NOON_MS - 100_000_000, "0").id)
+
+
+def test_a_sweep_of_failures_whose_queue_is_gone_goes_on_where_its_time_ended(house):
+    """In the middle of a step: what was looked at before is not looked at again, and each is counted once."""
+    for number in range(350):
+        fail(house, number, NOON_MS - 2_000 + number, target=OTHER_ARN)
+    slow = house.cloud.sqs.meta.events
+    slow.register("before-call.sqs.SendMessageBatch", lambda **_: house.clock.sleep(0.1))
+    left, fields = 0, {"from": 0, "to": NOON_S}
+    for _ in range(5):
+        answer = house.ask("redrive", **fields)
+        left += answer["left"]
+        if answer["next"] is None:
+            break
+        fields["next"] = answer["next"]
+    assert (350, None) == (left, answer["next"])
+
+
+def test_failures_wait_while_the_output_queue_is_closed(house):
+    """It is the stack's own, and never given up."""
+    fail(house, 1, NOON_MS - 1_000)
+    house.cloud.sqs.meta.events.register("before-call.sqs.SendMessageBatch", refuse_call("AccessDenied", 403))
+    with pytest.raises(NotConfirmed, match="AccessDenied"):
+        house.ask("redrive", to=NOON_S, **{"from": 0})
+    assert 1 == len(house.ask("failures")["failures"])
+
+
 def test_what_is_not_deleted_is_told(house, capsys):
     """It is scheduled all the same, and would be once more."""
     fail(house, 1, NOON_MS - 1_000)
@@ -463,6 +546,7 @@ def test_what_is_not_deleted_is_told(house, capsys):
             "spread is -1; wanted: a number of seconds from 0",
         ),
         ({"operation": "redrive", "from": 0, "to": 1, "next": "W10="}, "next is 'W10='"),
+        ({"operation": "redrive", "id": f"0-{'0' * 15}-{'0' * 16}", "next": "W10="}, "next is 'W10='"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused(house, event, message):

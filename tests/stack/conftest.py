@@ -184,6 +184,11 @@ class Receivers:
     emulator: Emulator
     secrets: tuple[str, ...] = SIGNED_WITH
 
+    @property
+    def gone_arn(self) -> str:
+        """Of a queue that is not there."""
+        return f"{self.queue.arn}-that-is-gone"
+
     def url(self, path: str = "/") -> str:
         return url_of(self.server) + path
 
@@ -231,7 +236,7 @@ def shared_delivering_stack(emulator: Emulator, all_receivers: Receivers) -> Sta
     """A stack that may deliver to every one of them but the unlisted ones."""
     far = all_receivers
     listed = [far.queue.arn, far.topic_arn, far.bus_arn, far.function_arn, far.machine_arn, far.failures.arn]
-    listed.append(far.older_topic_arn)
+    listed += [far.older_topic_arn, far.gone_arn]
     parameters = PARAMETERS | {
         "TargetArns": listed,
         "WebhookHosts": [url_of(far.server), url_of(far.other_server), "api.example.com"],  # The last in samples.

@@ -172,7 +172,7 @@ def test_what_sns_hands_over_twice_is_one_schedule(input_queue, far_ones):
         "MessageId": str(uuid.uuid4()),
         "TopicArn": "arn:aws:sns:us-east-1:000000000000:input",
         "Message": json.dumps([{"timestamp": FAR_S, "data": "a"}, {"timestamp": FAR_S, "data": "b", "name": "b"}]),
-        "Timestamp": "2030-01-01T00:00:00.000Z",
+        "Timestamp": "2020-01-01T00:00:00.000Z",
     }
     for _ in range(2):
         input_queue.send(json.dumps(letter))
@@ -197,6 +197,22 @@ def test_what_sqs_hands_over_twice_is_one_schedule(stack, table_of):
     second = stack.invoke("ScheduleFunction", event), table_of(stack).items()
     assert first == second
     assert ({"batchItemFailures": []}, 2) == (first[0], len(first[1]))
+
+
+def test_what_waits_for_a_queue_that_is_gone_comes_again_alone(stack, input_queue, output, failures_told, receivers):
+    """The role lets the function put it back; it comes a minute later, and at the fifth try it is told."""
+    letter = [{"timestamp": 0, "data": "good"}, {"timestamp": 0, "data": "bad", "target": receivers.gone_arn}]
+    input_queue.send(json.dumps(letter))
+    assert ["good"] == [message.body for message in output.receive(2, within_s=5)]
+    assert 1 == input_queue.count()
+    input_queue.empty()
+
+    event = json.loads((EVENTS / "input-put-back.json").read_text())
+    event["Records"][0]["body"] = json.dumps(letter)
+    event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "4"
+    assert {"batchItemFailures": []} == stack.invoke("ScheduleFunction", event)
+    (told,) = failures_told.receive()
+    assert ("bad", []) == (json.loads(told.body)["schedule"]["data"], output.receive(within_s=2))
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EVENTS.glob("input-*.json")))

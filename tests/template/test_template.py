@@ -7,7 +7,20 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scheduler import config, delivering, helping, holding, limits, looking, moving, naming, record, resting, world
+from scheduler import (
+    config,
+    delivering,
+    helping,
+    holding,
+    limits,
+    looking,
+    moving,
+    naming,
+    receiving,
+    record,
+    resting,
+    world,
+)
 from scheduler.outlets.webhooks import USUAL
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -133,6 +146,35 @@ def test_a_repeat_from_the_input_queue_finds_the_outcome_of_its_name(template):
     assert kept_s < record.KEPT_S
     ttl = template["Resources"]["Table"]["Properties"]["TimeToLiveSpecification"]
     assert {"AttributeName": "ttl", "Enabled": True} == ttl
+
+
+def test_what_is_put_back_of_a_letter_finds_the_outcome_of_its_name_too(template):
+    """It is kept in the queue anew, once the letter is as old as it may be for that at most."""
+    kept_s = template["Resources"]["InputQueue"]["Properties"]["MessageRetentionPeriod"]
+    assert receiving.AGE_MS_MAX / 1000 + kept_s < record.KEPT_S
+
+
+def test_what_is_never_confirmed_is_reported_before_sqs_puts_it_away(template):
+    """And what is left of a letter is put back before the function's time is over."""
+    receives = template["Resources"]["InputQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+    assert receiving.CLOSED_TRIES_MAX < receiving.TRIES_MAX < receives
+    assert world.CALL_S_MAX < receiving.PUT_BACK_S
+    timeout_s = functions(template)["ScheduleFunction"]["Timeout"]
+    assert receiving.PUT_BACK_S <= timeout_s / 4
+    assert receiving.PAUSE_S <= limits.SQS_DELAY_S_MAX
+
+
+def test_the_schedule_function_may_send_to_the_queue_that_it_reads(template):
+    """And is told which one that is."""
+    assert {"Ref": "InputQueue"} == functions(template)["ScheduleFunction"]["Environment"]["Variables"][
+        "INPUT_QUEUE_URL"
+    ]
+    may_send = [
+        each["Resource"]
+        for name, each in statements(template)
+        if name == "ScheduleRole" and each["Action"] == "sqs:SendMessage"
+    ]
+    assert [True] == [{"Fn::GetAtt": ["InputQueue", "Arn"]} in resources for resources in may_send]
 
 
 def test_only_the_topic_may_send_to_the_input_queue_and_only_listed_ones_publish(template):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler import letters
-from scheduler.letters import LEVELS_MAX
+from scheduler.letters import AGAIN, LEVELS_MAX
 from scheduler.limits import BATCH_SCHEDULES_MAX, NESTING_MAX
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -17,8 +17,13 @@ SENT_MS = 1_893_456_000_000
 ONE = {"delay": 60, "data": "x"}
 
 
-def record(body, message_id="from-sqs"):
-    return {"messageId": message_id, "body": body, "attributes": {"SentTimestamp": str(SENT_MS)}}
+def record(body, message_id="from-sqs", again=None, sent_ms=SENT_MS, count=1):
+    return {
+        "messageId": message_id,
+        "body": body,
+        "attributes": {"SentTimestamp": str(sent_ms), "ApproximateReceiveCount": str(count)},
+        "messageAttributes": {} if again is None else {AGAIN: {"dataType": "String", "stringValue": again}},
+    }
 
 
 def envelope(message, **parts):
@@ -90,6 +95,88 @@ def test_every_delivery_of_a_letter_is_the_same():
     assert (first.sent_ms, first.token_root, first.requests) == (second.sent_ms, second.token_root, second.requests)
 
 
+@pytest.mark.parametrize(
+    ("timestamp", "sent_ms"),
+    [
+        ("2029-12-31T23:59:00.000Z", SENT_MS - 60_000),
+        ("2030-01-01T00:00:01.000Z", SENT_MS + 1_000),
+        ("2030-01-01T00:00:01.001Z", SENT_MS),
+        ("9990-01-01T00:00:00.000Z", SENT_MS),
+    ],
+)
+def test_no_letter_comes_from_the_future(timestamp, sent_ms):
+    """By more than two clocks of AWS may differ: then the date of SQS counts, which no sender can write."""
+    assert sent_ms == opened(envelope(json.dumps(ONE), Timestamp=timestamp)).sent_ms
+
+
+def put_back(letter, places, **facts):
+    """As it comes again."""
+    part = letter.part(places)
+    return letters.opened(
+        record(part.body, **{"message_id": "another", "sent_ms": SENT_MS + 60_000, **facts}, again=part.again)
+    )
+
+
+def test_the_sample_of_a_part_is_one():
+    """As it lies in events/."""
+    (part,) = samples("input-put-back.json")
+    assert ("2e1424d4-f796-459a-8184-9c92662be6da", 1_893_456_000_000, [1]) == (
+        part.token_root,
+        part.sent_ms,
+        part.places,
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[ONE] * 4, {"schedules": [ONE] * 4, "token": "mine"}, envelope(json.dumps([ONE] * 4))],
+    ids=["list", "batch", "topic"],
+)
+def test_a_part_is_the_letter_with_less_at_hand(content):
+    """All that keys and tokens come from is as it was; the tries are counted on."""
+    letter = letters.opened(record(json.dumps(content), count=3))
+    first = put_back(letter, [0, 2, 3], count=2)
+    second = put_back(first, [2])
+    assert [range(4), [0, 2, 3], [2]] == [each.places for each in (letter, first, second)]
+    assert [3, 5, 6] == [each.came.tries for each in (letter, first, second)]
+    facts = [(each.token_root, each.sent_ms, each.requests) for each in (letter, first, second)]
+    assert [facts[0]] * 3 == facts
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "", "x", "[]", "5", "null", "[" * 100_000, "{}",
+        '{"id": "", "sent": 5, "tries": 1, "places": [0]}',
+        '{"id": "x", "sent": -1, "tries": 1, "places": [0]}',
+        '{"id": "x", "sent": true, "tries": 1, "places": [0]}',
+        '{"id": "x", "sent": 5, "tries": -1000, "places": [0]}',
+        '{"id": "x", "sent": 5, "tries": 1, "places": []}',
+        '{"id": "x", "sent": 5, "tries": 1, "places": [1, 0]}',
+        '{"id": "x", "sent": 5, "tries": 1, "places": [0, 0]}',
+        '{"id": "x", "sent": 5, "tries": 1, "places": "01"}',
+        '{"id": "x", "sent": 5, "tries": 1, "places": 0}',
+        '{"id": "%s", "sent": 5, "tries": 1, "places": [0]}' % ("x" * 129),
+    ],
+)  # fmt: skip
+def test_an_attribute_that_we_did_not_write_makes_no_part(again):
+    """It is a letter as others are; there may be senders who use that word for themselves."""
+    text = json.dumps([ONE, ONE])
+    assert opened(text) == letters.opened(record(text, again=again))
+
+
+def test_a_part_of_what_is_not_there_is_the_whole():
+    """Nothing of a letter is passed over because of places that it does not have."""
+    forged = '{"id": "x", "sent": 5, "tries": 1, "places": [0, 2]}'
+    assert range(2) == letters.opened(record(json.dumps([ONE, ONE]), again=forged)).places
+
+
+def test_a_part_dates_no_letter_later():
+    """Whoever wrote its attribute."""
+    forged = json.dumps({"id": "x", "sent": SENT_MS + 5_000, "tries": 0, "places": [0]})
+    assert SENT_MS == letters.opened(record(json.dumps([ONE, ONE]), again=forged)).sent_ms
+
+
 UNREADABLE = [
     ("", "the message is no JSON: Expecting value at position 0"),
     ("hello", "the message is no JSON"),
@@ -150,6 +237,19 @@ json_values = st.recursive(
         | st.dictionaries(st.sampled_from(["schedules", "token", "Type", "Message", "x"]), inner, max_size=4)
     ),
 )
+
+
+@given(
+    st.dictionaries(st.sampled_from(["id", "sent", "tries", "places"]), json_values).map(json.dumps)
+    | st.lists(st.integers(0, 3)).map(
+        lambda places: json.dumps({"id": "x", "sent": SENT_MS, "tries": 1, "places": places})
+    )
+)
+def test_no_attribute_breaks_the_opening(again):
+    """And whatever it says there is something at hand."""
+    letter = letters.opened(record(json.dumps([ONE] * 3), again=again))
+    assert 1 <= len(letter.places) <= 3
+    assert set(letter.places) <= {0, 1, 2}
 
 
 @given(st.text() | json_values.map(json.dumps) | json_values.map(json.dumps).map(envelope).map(json.dumps))

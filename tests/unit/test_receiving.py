@@ -12,6 +12,8 @@ from fakes import NOON_MS, Clock
 from scheduler import batches, receiving
 from scheduler.crew import Alone, Threads
 from scheduler.errors import NotConfirmed
+from scheduler.letters import AGAIN, Part
+from scheduler.limits import SQS_MESSAGE_BYTES_MAX
 from scheduler.outcome import Outcome
 from scheduler.receiving import Reception
 
@@ -21,6 +23,8 @@ QUEUE = "arn:aws:sqs:eu-central-1:123456789012:failures"
 
 ACCEPTED = {"id": "0-001893456060000-0123456789abcdef", "timestamp": 1893456060, "state": "queued"}
 REFUSED = {"error": "InvalidSchedule", "message": "data is missing; wanted: data"}
+OLDER = {**ACCEPTED, "result": "older"}
+CLOSED = {"error": "InvalidSchedule", "message": "the queue is gone or closed to us"}
 WAITING = {"error": "NotConfirmed", "message": "AWS did not confirm it in time"}
 
 
@@ -30,22 +34,36 @@ class Office:
 
     clock: Clock = field(default_factory=Clock)
     handed: list[tuple] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     reports: list[dict] = field(default_factory=list)
     heard: list[tuple[str, str]] = field(default_factory=list)
     reports_failing: int = 0
     reports_closed: bool = False
     tells_failing: int = 0
+    put_backs_failing: int = 0
+    put_backs_refused: bool = False
     accept_s: float = 0
     crew: object = field(default_factory=Alone)
 
-    def accept(self, members, sent_ms, token, *, patience):
+    def accept(self, letter, closed_for_good, *, patience):
         self.clock.sleep(self.accept_s)
-        self.handed.append((members, sent_ms, token))
+        members = [letter.requests[place] for place in letter.places]
+        self.handed.append((members, letter.sent_ms, letter.token_root))
         if "broken" in members:
             raise ZeroDivisionError
         if "down" in members:
             raise NotConfirmed("throttled")
-        return [{"refuse": REFUSED, "wait": WAITING}.get(each["result"], ACCEPTED) for each in members]
+        fates = {"refuse": REFUSED, "wait": WAITING, "older": OLDER, "closed": CLOSED if closed_for_good else WAITING}
+        return [fates.get(each["result"], ACCEPTED) for each in members]
+
+    def put_back(self, part, delay_s):
+        assert receiving.PAUSE_S == delay_s
+        if self.put_backs_failing:
+            self.put_backs_failing -= 1
+            raise NotConfirmed("throttled")
+        if not self.put_backs_refused:
+            self.parts.append(part)
+        return not self.put_backs_refused
 
     def report(self, reports):
         if self.reports_closed:
@@ -62,14 +80,24 @@ class Office:
             raise NotConfirmed("throttled")
         self.heard.append((failure_target, report.body()))
 
-    def receive(self, *bodies, seconds=14):
-        records = [
-            {"messageId": str(number), "body": body, "attributes": {"SentTimestamp": str(NOON_MS)}}
-            for number, body in enumerate(each if isinstance(each, str) else json.dumps(each) for each in bodies)
-        ]
-        reception = Reception(self.accept, self.report, self.tell, {TOPIC, QUEUE}.__contains__, self.crew)
+    def receive(self, *bodies, seconds=20, count=1):
+        """Letters, and the parts that were put back, received so often."""
+        records = [record(str(number), each, count) for number, each in enumerate(bodies)]
+        hears = {TOPIC, QUEUE}.__contains__
+        reception = Reception(self.accept, self.put_back, self.report, self.tell, hears, self.crew)
         answer = receiving.receive(records, self.clock.patience(seconds), reception)
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def record(message_id, content, count):
+    part = content if isinstance(content, Part) else None
+    body = part.body if part else content if isinstance(content, str) else json.dumps(content)
+    return {
+        "messageId": message_id,
+        "body": body,
+        "attributes": {"SentTimestamp": str(NOON_MS), "ApproximateReceiveCount": str(count)},
+        "messageAttributes": {AGAIN: {"dataType": "String", "stringValue": part.again}} if part else {},
+    }
 
 
 @pytest.fixture
@@ -130,9 +158,82 @@ def test_of_a_batch_that_is_refused_whole_each_failure_target_hears_once(office)
 
 
 def test_what_aws_did_not_confirm_comes_again_alone(office):
-    """Its neighbours do not; and what is refused beside it is told when it is through, not at every turn."""
-    assert ["1"] == office.receive(asking("accept"), [asking("wait"), asking("refuse")], asking("accept"))
+    """Without its neighbours in the letter; what is refused beside it is told at once, and once."""
+    assert [] == office.receive(asking("accept"), [asking("accept"), asking("wait"), asking("refuse")])
+    (part,) = office.parts
+    assert ["0"] == office.receive(part, count=2)
+    assert [[asking("wait")]] == [members for members, _, _ in office.handed[2:]]
+    assert (1, 1) == (len(office.reports), len(office.parts))
+
+
+def test_a_letter_that_waits_as_a_whole_comes_again_as_it_is(office):
+    """SQS brings it; there is nothing to part, and no message more than before."""
+    assert ["0", "1"] == office.receive(asking("wait"), [asking("wait"), asking("wait")])
+    assert [] == office.parts
+
+
+def test_a_part_is_to_its_letter_what_a_redelivery_would_be(office):
+    """The same root of tokens, the same time, and each member in its place, through as many parts as it takes."""
+    members = [asking(what, number=number) for number, what in enumerate(["wait", "accept", "wait", "wait", "accept"])]
+    office.receive(members)
+    office.receive(Part(json.dumps([*members[:3], asking("accept"), members[4]]), office.parts[0].again))
+    first, second = [json.loads(part.again) for part in office.parts]
+    assert ([0, 2, 3], [0, 2]) == (first["places"], second["places"])
+    assert [(NOON_MS, "0")] * 2 == [handed[1:] for handed in office.handed]
+    assert (1, 2) == (first["tries"], second["tries"])
+
+
+def test_a_part_that_cannot_be_put_back_brings_the_letter_again(office):
+    """Rather than losing it. Where it is plain beforehand refusals wait, so that they are not told at every turn."""
+    mixed = [asking("accept"), asking("wait"), asking("refuse")]
+    office.put_backs_refused = True
+    assert ["0"] == office.receive(mixed)
+    office.put_backs_refused, office.put_backs_failing = False, 1000
+    assert ["0"] == office.receive(mixed)
+    office.reports.clear()
+    office.put_backs_failing = 0
+    assert ["0"] == office.receive(json.dumps(mixed) + " " * (SQS_MESSAGE_BYTES_MAX - len(json.dumps(mixed))))
+    office.clock.now_ms += receiving.AGE_MS_MAX + 1
+    assert ["0"] == office.receive(mixed)
+    assert ([], []) == (office.parts, office.reports)
+
+
+def test_a_part_is_put_back_although_the_time_is_over(office):
+    """So much of it is kept back; what was accepted would come out again otherwise."""
+    office.accept_s, office.put_backs_failing = 19, 2
+    assert [] == office.receive([asking("accept"), asking("wait"), asking("refuse")])
+    assert [[1, 2]] == [json.loads(part.again)["places"] for part in office.parts]
     assert [] == office.reports
+
+
+def test_a_queue_that_stays_closed_is_told_after_a_few_tries(office):
+    """Counted over all parts of a letter."""
+    office.receive([asking("accept"), asking("closed", failure_target=TOPIC)])
+    tries = receiving.CLOSED_TRIES_MAX
+    assert ["0"] == office.receive(*office.parts, count=tries - 2)
+    assert [] == office.receive(*office.parts, count=tries - 1)
+    assert ([CLOSED["message"]], 1) == ([report["error"] for report in office.reports], len(office.heard))
+
+
+def test_what_is_never_confirmed_is_told_in_the_end(office):
+    """With what came, before SQS puts it away where nobody looks for it."""
+    waiting = asking("wait", data="x", failure_target=TOPIC)
+    assert ["0"] == office.receive(waiting, count=receiving.TRIES_MAX - 1)
+    assert [] == office.receive(waiting, count=receiving.TRIES_MAX)
+    (report,) = office.reports
+    assert (waiting, "refused") == (report["schedule"], report["reason"])
+    assert report["error"].startswith("given up after 80 tries, and may be scheduled all the same: AWS did not confirm")
+    assert [TOPIC] == [target for target, _ in office.heard]
+
+
+def test_what_could_not_be_told_comes_again_alone(office):
+    """Its neighbours are through."""
+    office.reports_failing = 1000
+    assert [] == office.receive([asking("accept"), asking("refuse")])
+    office.reports_failing = 0
+    assert [] == office.receive(*office.parts)
+    assert [[asking("accept"), asking("refuse")], [asking("refuse")]] == [members for members, _, _ in office.handed]
+    assert 1 == len(office.reports)
 
 
 def test_a_letter_that_raises_comes_again_alone(office, capsys):
@@ -170,14 +271,14 @@ def test_a_failure_target_that_does_not_answer_has_the_message_come_again(office
 def test_when_time_is_over_the_rest_comes_again(office):
     """Nothing is begun that could not be ended."""
     office.accept_s = 3
-    assert ["2", "3"] == office.receive(*[asking("accept")] * 4, seconds=5)
+    assert ["2", "3"] == office.receive(*[asking("accept")] * 4, seconds=5 + receiving.PUT_BACK_S)
     assert 2 == len(office.handed)
 
 
 def test_a_refusal_that_comes_when_time_is_over_comes_again(office):
     """There was no time left to tell it."""
     office.accept_s = 6
-    assert ["0"] == office.receive(asking("refuse"), seconds=5)
+    assert ["0"] == office.receive(asking("refuse"), seconds=5 + receiving.PUT_BACK_S)
     assert [] == office.reports
 
 
@@ -193,12 +294,37 @@ def test_the_log_counts_and_does_not_quote(office, capsys):
     """One line for each letter."""
     office.receive([asking("accept", data="secret"), asking("refuse", data="secret")], "secret")
     assert [
-        {"outcome": "received", "message": "0", "accepted": 1, "refused": 1, "waiting": 0, "told": True},
-        {"outcome": "received", "message": "1", "accepted": 0, "refused": 1, "waiting": 0, "told": True},
+        {
+            "outcome": "received",
+            "message": "0",
+            "accepted": 1,
+            "older": 0,
+            "refused": 1,
+            "waiting": 0,
+            "told": True,
+            "put_back": False,
+        },
+        {
+            "outcome": "received",
+            "message": "1",
+            "accepted": 0,
+            "older": 0,
+            "refused": 1,
+            "waiting": 0,
+            "told": True,
+            "put_back": False,
+        },
     ] == [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-@pytest.mark.parametrize("name", ["input-queue.json", "input-topic.json"])
+def test_the_log_tells_what_came_too_late_to_change_anything(office, capsys):
+    """Something that was asked for later stands under its name: it is not counted as accepted."""
+    assert [] == office.receive([asking("accept"), asking("older"), asking("older")])
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (1, 2, 0) == (line["accepted"], line["older"], line["refused"])
+
+
+@pytest.mark.parametrize("name", ["input-queue.json", "input-topic.json", "input-put-back.json"])
 def test_an_event_of_sqs_is_known_by_its_records(name):
     """As they lie in events/."""
     assert batches.is_from_queue(json.loads((EVENTS / name).read_text()))
@@ -210,14 +336,21 @@ def test_what_a_caller_sends_is_no_event_of_sqs(event):
     assert not batches.is_from_queue(event)
 
 
-results = st.sampled_from(["accept", "refuse", "wait"])
+results = st.sampled_from(["accept", "refuse", "wait", "older"])
 
 
-@given(st.lists(st.lists(results, min_size=1, max_size=5) | st.just("no JSON"), max_size=6), st.integers(0, 20))
-def test_a_message_is_done_with_only_when_all_in_it_is(messages, reports_failing):
-    """Accepted, or refused and reported. Whatever else happened, it comes again."""
-    office = Office(reports_failing=reports_failing)
+@given(
+    st.lists(st.lists(results, min_size=1, max_size=5) | st.just("no JSON"), max_size=6),
+    st.integers(0, 20),
+    st.integers(0, 20),
+)
+def test_a_message_is_done_with_only_when_all_in_it_is(messages, reports_failing, put_backs_failing):
+    """Accepted, refused and reported, or put back. Whatever else happened, it comes again."""
+    office = Office(reports_failing=reports_failing, put_backs_failing=put_backs_failing)
     again = office.receive(*[each if each == "no JSON" else [asking(what) for what in each] for each in messages])
     done = [each for number, each in enumerate(messages) if str(number) not in again]
-    assert not any("wait" in each for each in done)
-    assert sum(1 if each == "no JSON" else each.count("refuse") for each in done) == len(office.reports)
+    back = [json.loads(part.body)[place] for part in office.parts for place in json.loads(part.again)["places"]]
+    assert back.count(asking("wait")) == sum(each.count("wait") for each in done if each != "no JSON")
+    assert not [each for each in back if each["result"] in ("accept", "older")]
+    refused = sum(1 if each == "no JSON" else each.count("refuse") for each in done)
+    assert refused - back.count(asking("refuse")) <= len(office.reports)

@@ -1,13 +1,18 @@
 """Accepting: near to the queue, far to the table, and an answer only for what AWS has confirmed."""
 
 import json
+import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, desk
+from scheduler import letters
 from scheduler.errors import InvalidSchedule, NotConfirmed
+from scheduler.letters import AGAIN
 from scheduler.request import Rules
-from scheduler.scheduling import accept
+from scheduler.scheduling import accept, accept_letter
 from scheduler.targets import Listed
 
 NOON_S = NOON_MS // 1000
@@ -241,3 +246,63 @@ def test_of_one_name_in_a_batch_none_is_accepted_where_the_last_has_no_timer(sch
     answer = schedule([near, {**near, "data": "last"}])
     assert ["NotConfirmed", "NotConfirmed"] == [each.get("error") for each in answer["results"]]
     assert [before["id"]] == [each.id for each in table.items.values()]
+
+
+# Letters, whole and in parts.
+
+
+def opened(content, again=None):
+    attributes = {"SentTimestamp": str(NOON_MS), "ApproximateReceiveCount": "1"}
+    record = {"messageId": "letter", "body": json.dumps(content), "attributes": attributes}
+    return letters.opened(record | {"messageAttributes": {AGAIN: {"stringValue": again}} if again else {}})
+
+
+def take_letter(content, table, queues, again=None, closed_for_good=False, clock=None):
+    taking = desk(table, queues, Rules(Listed(frozenset({OTHER_ARN}), "eu-central-1")))
+    return accept_letter(opened(content, again), closed_for_good, taking, (clock or Clock()).patience())
+
+
+def member(rng, number):
+    """Near and far ones, alike or apart, for one queue or another; some with a name or a token, some that are none."""
+    fields = {"delay": rng.choice([5, 6, 890, 895, 905, 1000, 1001, 5000]), "data": f"{number} {rng.choice('abc') * 9}"}
+    more = rng.choice([{}, {}, {}, {"target": OTHER_ARN}, {"name": f"n{rng.randrange(3)}"}, {"token": "t"}, {"bad": 1}])
+    return {**fields, **more}
+
+
+@given(st.integers(0, 10_000), st.integers(2, 60), st.data())
+def test_a_part_of_a_letter_gives_each_member_the_id_that_it_had(seed, count, data):
+    """Whichever members are left of it, and however much later. So no second schedule comes of what was sent before."""
+    rng = random.Random(seed)
+    content = [member(rng, number) for number in range(count)]
+    places = sorted(data.draw(st.sets(st.integers(0, count - 1), min_size=1)))
+    whole = take_letter(content, FakeTable(), FakeQueues())
+    later = Clock(NOON_MS + data.draw(st.integers(0, 1_000_000)))
+    part = take_letter(content, FakeTable(), FakeQueues(), opened(content).part(places).again, clock=later)
+
+    def unnamed(answers, at):
+        return [
+            (place, each.get("id")) for place, each in zip(at, answers, strict=True) if "name" not in content[place]
+        ]
+
+    assert [each for each in unnamed(whole, range(count)) if each[0] in places] == unnamed(part, places)
+
+
+def test_of_a_part_only_what_is_at_hand_is_sent_and_stored(table, queues):
+    """Near ones one by one, out of a packing that they share; of far ones the whole bundle, which waits as a whole."""
+    near = [{"delay": 5 + number, "data": f"near {number}"} for number in range(4)]
+    far = [{"delay": 5000 + number, "data": f"far {number}"} for number in range(3)]
+    content = [*near, *far, {"delay": 9, "data": "named", "name": "n"}]
+    take_letter(content, table, queues, opened(content).part([1, 3]).again)
+    assert (["near 1", "near 3"], {}) == (queues.data, table.items)
+    take_letter(content, table, queues, opened(content).part([4, 5, 6]).again)
+    assert (["near 1", "near 3"], [3]) == (queues.data, [bundle.count for bundle in table.items.values()])
+
+
+def test_a_queue_that_stays_closed_refuses_what_was_for_it(table, queues):
+    """One of others: of its own the stack never says so."""
+    queues.closed = {OTHER, OUTPUT}
+    content = [{"delay": 5, "data": "x", "target": OTHER_ARN}, {"delay": 5, "data": "y"}, {"delay": 5000, "data": "z"}]
+    assert ["NotConfirmed", "NotConfirmed", None] == [each.get("error") for each in take_letter(content, table, queues)]
+    answers = take_letter(content, table, queues, closed_for_good=True)
+    assert ["InvalidSchedule", "NotConfirmed", None] == [each.get("error") for each in answers]
+    assert "the queue is gone or closed to us: NonExistentQueue" == answers[0]["message"]

@@ -1,0 +1,117 @@
+"""Receiving on moto: a letter that crashes at each of its calls in turn, what is left of it, and what comes of both."""
+
+import json
+import random
+from collections import Counter, defaultdict
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from fakes import OTHER_ARN, desk
+from house import NOON_S, Crash, House
+from scheduler import receiving
+from scheduler.crew import Alone
+from scheduler.keying import Keyring
+from scheduler.postbox import Postbox
+from scheduler.request import Rules
+from scheduler.schedule import Key
+from scheduler.scheduling import accept_letter
+from scheduler.targets import Listed
+
+CALLS_MAX = 10
+"""More than receiving the letter takes, so that every call of it has its turn."""
+TURNS_MAX = 10
+
+LETTER = [
+    *({"timestamp": NOON_S - 2 + number, "data": f"near {number}"} for number in range(3)),
+    {"timestamp": NOON_S, "data": "gone", "target": OTHER_ARN},
+    *({"timestamp": NOON_S + 5000 + number, "data": f"far {number}"} for number in range(3)),
+    {"timestamp": NOON_S + 60, "data": "named", "name": "bill"},
+    {"data": "refused"},
+]
+
+
+class Room:
+    """Where letters are received, and a queue for what is put back."""
+
+    def __init__(self, cloud):
+        self.house, self.cloud = House(cloud), cloud
+        self.url = cloud.sqs.create_queue(QueueName="input")["QueueUrl"]
+        self.tried: Counter[str] = Counter()
+
+    def receive(self, message):
+        """Whether it is done with. By the third time what is closed is refused."""
+        self.tried[message["messageId"]] += 1
+        facts = {
+            "SentTimestamp": str(NOON_S * 1000),
+            "ApproximateReceiveCount": str(2 * self.tried[message["messageId"]]),
+        }
+        where = desk(self.cloud.table, self.cloud.queues, Rules(Listed(frozenset({OTHER_ARN}), "eu-central-1")))
+        where = replace(where, records=lambda: self.cloud.records, keyring=Keyring(4, random.Random(), 60_000))
+        reception = receiving.Reception(
+            accept=partial(accept_letter, desk=where),
+            put_back=lambda part, _: Postbox(self.cloud.sqs, self.url).put_back(part, 0),
+            report=self.cloud.queues.report,
+            tell=lambda *_: None,
+            may_hear=lambda _: False,
+            crew=Alone(),
+        )
+        record = {**message, "attributes": facts}
+        return [] == receiving.receive([record], self.house.clock.patience(20), reception)["batchItemFailures"]
+
+    def put_back(self):
+        return [
+            {
+                "messageId": each["MessageId"],
+                "body": each["Body"],
+                "messageAttributes": {
+                    name: {"stringValue": value["StringValue"]} for name, value in each["MessageAttributes"].items()
+                },
+            }
+            for each in self.cloud.received(self.url)
+        ]
+
+    def come_out(self):
+        """The ids under which the members are in their queues and in the table, by their data."""
+        ids = defaultdict(set)
+        for message in self.cloud.received():
+            ids[message["Body"]].add(message["MessageAttributes"]["id"]["StringValue"])
+        for item in self.house.waiting():
+            stored = self.house.office.catalogue.get(Key(item["partition"]["S"], item["sort"]["S"]))
+            for each in stored.members() if "bundle" in item else [stored]:
+                ids[each.data].add(each.id)
+        return ids
+
+
+@pytest.mark.parametrize("number", range(CALLS_MAX))
+def test_a_crash_loses_no_member_and_makes_no_second_one(cloud, number):
+    """At any call: what is accepted is there under one id, what is not is told; and it ends."""
+    room = Room(cloud)
+    waiting = [{"messageId": "letter", "body": json.dumps(LETTER)}]
+    for turn in range(TURNS_MAX):
+        again = []
+        for message in waiting:
+            with room.house.before_call(number if turn == 0 else -2, crash):
+                again += [] if survived(room, message) else [message]
+        waiting = again + room.put_back()
+        if not waiting:
+            break
+    assert [] == waiting
+    ids = room.come_out()
+    assert {f"{where} {number}" for where in ("near", "far") for number in range(3)} == set(ids)
+    assert {1} == {len(each) for each in ids.values()}
+    assert "bill" == cloud.records.get("bill").name
+    told = {json.loads(message["Body"])["schedule"]["data"] for message in cloud.received(cloud.failure)}
+    assert {"gone", "refused"} == told
+
+
+def crash():
+    raise Crash
+
+
+def survived(room, message):
+    try:
+        return room.receive(message)
+    except Crash:
+        return False

@@ -1,0 +1,124 @@
+"""Letters on the virtual AWS: the input queue, the schedule function that reads it, and what comes of both."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from punctual.testing import Stack
+from punctual.testing.refusal import refusal
+
+START = 1_893_456_000
+
+
+@pytest.fixture
+def stack():
+    return Stack(start=START)
+
+
+@pytest.fixture
+def post(stack):
+    """Something into the input queue, as who may send there."""
+
+    def send(content, **fields):
+        url = stack.output("InputQueueUrl")
+        stack.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(content), **fields)
+
+    return send
+
+
+@pytest.fixture
+def received(stack):
+    """The log's lines about letters."""
+    return lambda: [line for line in stack.log() if line["outcome"] == "received"]
+
+
+def out(stack):
+    return [released.data for released in stack.released()]
+
+
+def test_a_letter_dated_in_the_future_makes_no_name_deaf(stack, post):
+    """What comes after it stands, whatever its envelope says."""
+    forged = {"timestamp": START + 60, "data": "forged", "name": "bill"}
+    envelope = {"Type": "Notification", "MessageId": "m", "TopicArn": "t", "Timestamp": "9990-01-01T00:00:00Z"}
+    post({**envelope, "Message": json.dumps(forged)})
+    stack.advance(seconds=120)
+    post({"timestamp": START + 180, "data": "honest", "name": "bill"})
+    stack.advance(seconds=120)
+    assert ["forged", "honest"] == out(stack)
+
+
+def test_a_letter_that_is_older_than_what_stands_is_told_as_that(stack, post, received):
+    """It changes nothing, and the log says so; nothing else is wrong with it."""
+    stack.schedule({"timestamp": START + 60, "data": "stands", "name": "bill"})
+    old = {"timestamp": START + 60, "data": "older", "name": "bill"}
+    envelope = {"Type": "Notification", "MessageId": "m", "TopicArn": "t", "Timestamp": "2029-12-31T23:59:59Z"}
+    post({**envelope, "Message": json.dumps(old)})
+    stack.advance(seconds=120)
+    assert (["stands"], []) == (out(stack), stack.failures())
+    assert [(0, 1)] == [(line["accepted"], line["older"]) for line in received()]
+
+
+@pytest.fixture
+def dead(stack):
+    """A target whose queue somebody has deleted."""
+    arn = stack.add_target("dead")
+    queues = stack._cloud.sqs.queues
+    del queues[next(url for url in queues if url.endswith("/dead"))]
+    return arn
+
+
+def test_a_dead_target_sends_none_of_its_neighbours_out_again(stack, post, dead):
+    """Near ones as well: each comes out once, at its moment. What was for it is told, once, and nothing is left."""
+    names = ["a", "b", "c"]
+    good = [{"timestamp": START + 5, "data": name} for name in names]
+    bad = [{"timestamp": START + 5, "data": "bad", "target": dead}]
+    post([*good, *bad, {"timestamp": START + 5000, "data": "far"}, {"data": "refused"}])
+    stack.advance(hours=6)
+    assert [*names, "far"] == out(stack)
+    assert [released.due for released in stack.released()[:3]] == [int(each.at) for each in stack.released()[:3]]
+    errors = {report["schedule"]["data"]: report["error"] for report in stack.failures()}
+    assert {"bad", "refused"} == set(errors)
+    assert "the queue is gone or closed to us: NonExistentQueue" == errors["bad"]
+    assert 2 == len(stack.failures())
+    queues = stack._cloud.sqs.queues
+    assert [{}, {}] == [queues[stack.output(name)].messages for name in ("InputQueueUrl", "DeadLetterQueueUrl")]
+
+
+def test_a_target_that_is_there_again_in_time_gets_what_was_for_it(stack, post):
+    """Under the id that it had, as the delay says that counts from when the letter was sent."""
+    arn = stack.add_target("away")
+    queues = stack._cloud.sqs.queues
+    url = next(url for url in queues if url.endswith("/away"))
+    away = queues.pop(url)
+    post([{"delay": 600, "data": "near"}, {"delay": 600, "data": "waits", "target": arn}])
+    stack.advance(seconds=30)
+    queues[url] = away
+    stack.advance(minutes=20)
+    assert [("near", START + 600), ("waits", START + 600)] == sorted((r.data, round(r.due)) for r in stack.released())
+    assert [] == stack.failures()
+
+
+def test_a_closed_output_queue_is_waited_for(stack, post, dead):
+    """It is the stack's own: what is for it comes out when it is open again, and no failure is told before."""
+    queue = stack._cloud.sqs.queues[stack.output("OutputQueueUrl")]
+    queue.closed = refusal("AccessDenied", "closed")
+    post([{"timestamp": START + 5, "data": "waits"}, {"timestamp": START + 5000, "data": "far", "name": "n"}])
+    stack.advance(minutes=70)
+    assert ([], []) == (out(stack), stack.failures())
+    queue.closed = None
+    stack.advance(minutes=30)
+    assert {"waits", "far"} == set(out(stack))
+    assert [] == stack.failures()
+
+
+def test_what_waits_for_ever_is_told_and_not_put_away(stack, post):
+    """After hours in which AWS confirmed none of it, with the schedule as it came."""
+    stack._cloud.sqs.queues[stack.output("OutputQueueUrl")].closed = refusal("AccessDenied", "closed")
+    post({"timestamp": START + 5, "data": "lost"})
+    stack.advance(hours=5)
+    (report,) = stack.failures()
+    assert ("refused", "lost") == (report["reason"], report["schedule"]["data"])
+    assert report["error"].startswith("given up after 80 tries, and may be scheduled all the same")
+    assert {} == stack._cloud.sqs.queues[stack.output("DeadLetterQueueUrl")].messages
