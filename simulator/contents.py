@@ -10,6 +10,9 @@ from typing import Any
 
 from simulator.chronicle import tag_of
 
+AGAIN = "punctual-again"
+"""The attribute of a letter that was put back for a part of it."""
+
 
 @dataclass(frozen=True)
 class Lying:
@@ -51,14 +54,16 @@ def contents(item: dict[str, Any] | None) -> dict[str, Lying]:
     return {lying.id: lying for lying in found}
 
 
-def letter(body: str, sent_us: int) -> tuple[list[dict[str, Any]], int]:
-    """What a message of the input queue asks for, and from when its delays count: by the topic, from its publishing."""
-    content, sent_ms = json.loads(body), sent_us // 1000
+def letter(body: str, sent_us: int, again: str | None) -> tuple[list[dict[str, Any]], int]:
+    """What a message of the input queue asks for, and from when its delays count: by the topic, from its publishing.
+    Of one that was put back, what is left of it, and from when the first one counts."""
+    content, rest = json.loads(body), json.loads(again or "{}")
+    sent_ms: int = rest.get("sent", sent_us // 1000)
     if "TopicArn" in content:
         sent_ms = round(datetime.fromisoformat(content["Timestamp"]).timestamp() * 1000)
         content = json.loads(content["Message"])
     requests = content.get("schedules", [content]) if isinstance(content, dict) else content
-    return requests, sent_ms
+    return [requests[place] for place in rest.get("places", range(len(requests)))], sent_ms
 
 
 def opened(body: str) -> dict[str, Any]:

@@ -87,6 +87,8 @@ class Wish:
     told: set[str] = field(default_factory=set)
     """Who was told that it is refused, of a letter: `queue` for the failure queue, `target` for its failure target."""
     in_doubt: int = 0
+    letters: set[str] = field(default_factory=set)
+    """Messages of the input queue that ask for it, and are not done with."""
     stored: dict[str, list[int]] = field(default_factory=dict)
     sends: dict[str, list[Sent]] = field(default_factory=dict)
     on_its_way: set[str] = field(default_factory=set)

@@ -23,7 +23,7 @@ from punctual.testing.functions import Event, Invocation
 from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
 from simulator.chronicle import Chronicle, tag_of
-from simulator.contents import Lying, contents, id_of, is_record, is_timer, letter
+from simulator.contents import AGAIN, Lying, contents, id_of, is_record, is_timer, letter
 from simulator.deliveries import OPERATIONS, Deliveries
 from simulator.names import ASKED_AGAIN, STOPPED, UNHEARD, Names, invocation_of
 from simulator.storm import SKEW_US_MAX, Storm
@@ -184,7 +184,7 @@ class Witness(Watcher):
     def _confirm_send(self, call: Call) -> list[str]:
         """A delivery, which is one message."""
         wish = self.wishes.get(tag_of(call.parameters["MessageBody"]))
-        if wish is None or "MessageAttributes" not in call.parameters:
+        if wish is None or "id" not in call.parameters.get("MessageAttributes", {}):  # A report, or a letter.
             return []
         for sent in wish.sends.get(call.parameters["MessageAttributes"]["id"]["StringValue"], []):
             if sent.call is call:
@@ -400,6 +400,7 @@ class Witness(Watcher):
         if wish.fault and wish.fault not in content["error"]:
             self.breach(5, wish.tag, f"the refusal does not name {wish.fault}: {content['error']}")
         may_be = wish.tag in self.refused_by_sqs or wish.expires_ms is not None  # Which may have passed meanwhile.
+        may_be = may_be or any(url == wish.queue_url for _, url in self.closed) or "given up" in content["error"]
         if not wish.fault and not may_be and not (wish.name is not None and self.names.refused(wish)):
             self.breach(1, wish.tag, f"a good request is refused: {content['error']}")
 
@@ -474,25 +475,33 @@ class Witness(Watcher):
 
     def _posted(self, message: Message) -> None:
         """A letter is in the input queue: from when it was sent its delays count."""
-        requests, sent_ms = letter(message.body, message.sent_us)
+        again = message.attributes.get(AGAIN, {}).get("StringValue")
+        requests, sent_ms = letter(message.body, message.sent_us, again)
         for request in requests:
             wish = self._wished(request)
-            if wish is not None and "delay" in request and not wish.fault:
+            if wish is None:
+                continue
+            wish.letters.add(message.id)
+            if "delay" in request and not wish.fault:
                 wish.due_ms = sent_ms + round(request["delay"] * 1000)
 
     def _letters(self, invocation: Invocation) -> Iterator[tuple[Wish, str, int]]:
         """Who asked by the letters that it was brought; the message that each was in, and when that was sent."""
         for record in json.loads(invocation.payload)["Records"]:
-            requests, sent_ms = letter(record["body"], int(record["attributes"]["SentTimestamp"]) * 1000)
+            again = record["messageAttributes"].get(AGAIN, {}).get("stringValue")
+            requests, sent_ms = letter(record["body"], int(record["attributes"]["SentTimestamp"]) * 1000, again)
             for wish in map(self._wished, requests):
                 if wish is not None:
                     yield wish, record["messageId"], sent_ms
 
     def _taken_in(self, invocation: Invocation) -> None:
-        """Letters that SQS is told to be done with are as good as accepted."""
+        """Letters that SQS is told to be done with are as good as accepted, but for what was put back."""
         failed = {failure["itemIdentifier"] for failure in json.loads(invocation.answer)["batchItemFailures"]}
         for wish, message_id, sent_ms in self._letters(invocation):
             if message_id in failed:
+                continue
+            wish.letters.discard(message_id)
+            if wish.letters:
                 continue
             self.chronicle.add(self._timeline.now_us, "input queue", "has its letter done with", [wish.tag])
             if wish.fault:
