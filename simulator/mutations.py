@@ -223,9 +223,30 @@ MUTATIONS = (
     Mutation(
         "a letter whose tokens are new whenever it comes",
         "scheduler/letters.py",
-        'letter = Letter(record["messageId"], sent_ms, record["messageId"], record["body"])',
-        'letter = Letter(record["messageId"], sent_ms, record["receiptHandle"], record["body"])',
+        'own = Coming(record["messageId"], ',
+        'own = Coming(record["receiptHandle"], ',
         (1,),
+    ),
+    Mutation(
+        "a letter done with while a part of it waits",
+        "scheduler/receiving.py",
+        "    return put_back or not rest\n",
+        "    return True\n",
+        (1, 5),
+    ),
+    Mutation(
+        "a refusal of a letter that nobody is told",
+        "scheduler/receiving.py",
+        "    rest = sorted([*waiting, *untold])\n",
+        "    refusals, untold = {}, []\n    rest = sorted([*waiting, *untold])\n",
+        (5,),
+    ),
+    Mutation(
+        "a part of a letter dated when it was put back",
+        "scheduler/letters.py",
+        '"sent": came.sent_ms, ',
+        '"sent": 10**15, ',
+        (1, 2),
     ),
     Mutation(
         "a timer set before its record",
@@ -315,17 +336,27 @@ MUTATIONS = (
     Mutation(
         "a retry that is not sent",
         "scheduler/delivering.py",
-        "    _set(_woken_again(errand, record, attempt + 1, retry_ms), post, patience)\n",
-        "",
+        "    _take_up_again(_woken_again(errand, record, attempt + 1, retry_ms), record, failure.error,",
+        "    return\n    _take_up_again(_woken_again(errand, record, attempt + 1, retry_ms), record, failure.error,",
         (1,),
     ),
     Mutation(
         "a retry noted before it is sent",
         "scheduler/delivering.py",
-        "    _set(_woken_again(errand, record, attempt + 1, retry_ms), post, patience)\n",
+        "    _set(following, post, patience)\n    if record is not None:\n"
+        "        turns, attempts, now_ms = following.turn - 1, following.attempt - 1, patience.now_ms()\n"
+        "        ask(lambda: post.records.note(record, turns, attempts, error, now_ms), patience)\n",
         "    if record is not None:\n"
-        "        ask(lambda: post.records.note_attempt(record, attempt, failure.error, now_ms), patience)\n"
-        "    _set(_woken_again(errand, record, attempt + 1, retry_ms), post, patience)\n",
+        "        turns, attempts, now_ms = following.turn - 1, following.attempt - 1, patience.now_ms()\n"
+        "        ask(lambda: post.records.note(record, turns, attempts, error, now_ms), patience)\n"
+        "    _set(following, post, patience)\n",
+        (1,),
+    ),
+    Mutation(
+        "what is put off for a name not noted",
+        "scheduler/delivering.py",
+        '        _take_up_again(following, record, record.error if record is not None else "", post, patience)\n',
+        "        _set(following, post, patience)\n",
         (1,),
     ),
     Mutation(

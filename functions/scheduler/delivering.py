@@ -7,7 +7,8 @@ written on condition that it still stands. A retry is a message of its own, sent
 What a crash leaves behind:
 - before the target has it: the message, which comes again;
 - between the target and the outcome: the message too, so the target gets it twice under one id;
-- between a retry and the note of it: two messages for the next attempt, of which the second finds the first's note;
+- between a retry, or what is put off, and the note of it: two messages for the next turn, of which the second finds
+  the first's note;
 - between the outcome and the delete of a message that the function received itself: the message, as above.
 """
 
@@ -49,7 +50,7 @@ RESERVE_S = 8
 class Records(naming.Records, Protocol):
     def get(self, name: str) -> Record | None: ...
     def close(self, read: Record, state: str, now_ms: int, attempts: int, error: str = "") -> bool: ...
-    def note_attempt(self, read: Record, attempts: int, error: str, now_ms: int) -> bool: ...
+    def note(self, read: Record, turns: int, attempts: int, error: str, now_ms: int) -> bool: ...
 
 
 class Table(Protocol):
@@ -155,7 +156,7 @@ def _one(message: Message, post: Post, patience: Patience) -> None:
 def _wake(errand: Errand, name: str, post: Post, patience: Patience) -> None:
     """A timer has come: the record says whether it is the one, and what is to be done."""
     record = ask(lambda: post.records.get(name), patience)
-    if record is None or not record.pending or (record.id == errand.id and errand.attempt <= record.attempts):
+    if record is None or not record.pending or (record.id == errand.id and errand.turn <= record.turns):
         log.outcome("dropped", id=errand.id, state=record.state if record else "gone")
     elif record.id != errand.id:
         _set_timer(naming.following(record, patience.now_ms(), post.reach_ms), post, patience)
@@ -188,7 +189,8 @@ def _hand_over(errand: Errand, record: Record | None, post: Post, patience: Pati
     again_s = post.resting.begin(shared, patience.clock(), _last_ms(schedule) / 1000)
     if again_s is not None:
         log.outcome("put off", id=schedule.id, group=shared)
-        _set(_woken_again(errand, record, errand.attempt, round(again_s * 1000)), post, patience)
+        following = _woken_again(errand, record, errand.attempt, round(again_s * 1000))
+        _take_up_again(following, record, record.error if record is not None else "", post, patience)
         return
     failure = _tried(schedule, shared, post, patience)
     if failure is not None:
@@ -222,9 +224,7 @@ def _not_delivered(errand: Errand, record: Record | None, failure: Undelivered, 
         _tell(failed(errand.schedule, failure.error, attempt, now_ms), post, patience)
         _close(record, FAILED, attempt, failure.error, post, patience)
         return
-    _set(_woken_again(errand, record, attempt + 1, retry_ms), post, patience)
-    if record is not None:
-        ask(lambda: post.records.note_attempt(record, attempt, failure.error, now_ms), patience)
+    _take_up_again(_woken_again(errand, record, attempt + 1, retry_ms), record, failure.error, post, patience)
 
 
 def _worth_trying(errand: Errand, failure: Undelivered, retry_ms: int) -> bool:
@@ -248,7 +248,16 @@ def _last_ms(schedule: Schedule) -> int:
 
 def _woken_again(errand: Errand, record: Record | None, attempt: int, retry_ms: int) -> Errand:
     woken = errand.schedule if record is None else naming.timer_of(record)
-    return Errand(woken, attempt, retry_ms)
+    return Errand(woken, attempt, retry_ms, errand.turn + 1)
+
+
+def _take_up_again(following: Errand, record: Record | None, error: str, post: Post, patience: Patience) -> None:
+    """By another message, and then a note of that in the record: a name may have two timers, and of those which are put
+    off to one moment only the one that is noted finds something to do."""
+    _set(following, post, patience)
+    if record is not None:
+        turns, attempts, now_ms = following.turn - 1, following.attempt - 1, patience.now_ms()
+        ask(lambda: post.records.note(record, turns, attempts, error, now_ms), patience)
 
 
 def _close(record: Record | None, state: str, attempts: int, error: str, post: Post, patience: Patience) -> None:

@@ -14,7 +14,7 @@ from scheduler.limits import DUE_MS_MAX, SQS_DELAY_S_MAX
 from scheduler.schedule import Schedule, index_of, is_id, key_of, sound
 
 ATTEMPT_MAX = 1_000_000
-"""Once a minute, for our own queue is never given up, that is two years."""
+"""Of attempts, and of turns. Once a minute, for our own queue is never given up, that is two years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,9 @@ class Errand:
     schedule: Schedule
     attempt: int = 1
     retry_ms: int | None = None
-    """When to try again, where it was tried in vain."""
+    """When to try again, where it was tried in vain or put off."""
+    turn: int = 1
+    """How often it was taken up with this time: its attempts, and how often it was put off."""
 
     @property
     def id(self) -> str:
@@ -46,6 +48,7 @@ def body(errand: Errand) -> str:
         "terms": schedule.terms,
         "attempt": errand.attempt if errand.attempt > 1 else None,
         "retry": errand.retry_ms,
+        "turn": errand.turn if errand.turn > errand.attempt else None,
     }
     given = {field: value for field, value in facts.items() if value is not None}
     return json.dumps(given, ensure_ascii=False, separators=(",", ":"))
@@ -60,8 +63,9 @@ def read(text: str) -> Errand:
         raise ValueError("its id is none")
     if retry_ms is not None and not (type(retry_ms) is int and 0 <= retry_ms <= DUE_MS_MAX):
         raise ValueError("its retry is no moment")
-    if not (type(attempt) is int and 1 <= attempt <= ATTEMPT_MAX):
-        raise ValueError("its attempt is none")
+    turn = facts.get("turn", attempt)
+    if not all(type(count) is int and 1 <= count <= ATTEMPT_MAX for count in (attempt, turn)):
+        raise ValueError("its attempt or its turn is none")
     schedule = Schedule(
         key_of(schedule_id),
         facts.get("due", -1),
@@ -73,7 +77,7 @@ def read(text: str) -> Errand:
         index_of(schedule_id),
         facts.get("name"),
     )
-    return Errand(sound(schedule, or_timer=True), attempt, retry_ms)
+    return Errand(sound(schedule, or_timer=True), attempt, retry_ms, turn)
 
 
 def _facts(text: str) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class Record:
     state: str = PENDING
     attempts: int = 0
     error: str = ""
+    turns: int = 0
+    """How often a timer took it up, and set another before it went: whichever is not that one has nothing to do."""
 
     @property
     def id(self) -> str:

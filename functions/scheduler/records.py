@@ -114,12 +114,13 @@ class Records:
         }
         return self._change(read, changes, names, values)
 
-    def note_attempt(self, read: Record, attempts: int, error: str, now_ms: int) -> bool:
-        """That it was tried in vain, and is to be tried again."""
-        changes = "SET #changed = :changed, #attempts = :attempts, #error = :error"
-        names = {"#changed": "changed", "#attempts": "attempts", "#error": "error"}
+    def note(self, read: Record, turns: int, attempts: int, error: str, now_ms: int) -> bool:
+        """That it was tried in vain, or put off, and is to be taken up again."""
+        changes = "SET #changed = :changed, #turns = :turns, #attempts = :attempts, #error = :error"
+        names = {"#changed": "changed", "#turns": "turns", "#attempts": "attempts", "#error": "error"}
         values = {
             ":changed": {"N": str(now_ms)},
+            ":turns": {"N": str(turns)},
             ":attempts": {"N": str(attempts)},
             ":error": {"S": error},
         }
@@ -224,4 +225,5 @@ def record(item: items.Item) -> Record:
         item["state"]["S"],
         int(item["attempts"]["N"]),
         item["error"]["S"] if "error" in item else "",
+        int(item.get("turns", item["attempts"])["N"]),
     )

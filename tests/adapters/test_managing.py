@@ -51,7 +51,7 @@ def test_a_name_tells_what_became_of_it(house):
     assert ("stored", 0, None, NOON_S) == look(house)
     house.clock.sleep(10)
     record = house.cloud.records.get("bill")
-    house.cloud.records.note_attempt(record, 1, "503", house.clock.now_ms)
+    house.cloud.records.note(record, 1, 1, "503", house.clock.now_ms)
     assert ("stored", 1, "503", NOON_S + 10) == look(house)
     house.clock.now_ms = (FAR_S - 900) * 1000
     assert "queued" == house.ask("get", id=taken["id"])["state"]

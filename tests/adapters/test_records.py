@@ -63,7 +63,7 @@ def test_an_outcome_is_for_the_schedule_that_stands(cloud):
     cloud.records.put(record())
     assert not cloud.records.close(record(2), DELIVERED, NOON_MS + 5, 1)
     assert cloud.records.close(record(), DELIVERED, NOON_MS + 5, 3, "410")
-    done = replace(record(), state=DELIVERED, changed_ms=NOON_MS + 5, attempts=3, error="410")
+    done = replace(record(), state=DELIVERED, changed_ms=NOON_MS + 5, attempts=3, error="410", turns=3)
     assert done == cloud.records.get("bill")
     assert str((NOON_MS + 5) // 1000 + KEPT_S) == cloud.items()[0]["ttl"]["N"]
     assert not cloud.records.close(record(), DELIVERED, NOON_MS + 6, 4)
@@ -84,17 +84,17 @@ def test_a_cancelled_record_is_marked_and_counts_as_asked_for_then(cloud):
 def test_a_note_of_an_attempt_leaves_it_pending(cloud):
     """And is taken by the one that stands alone."""
     cloud.records.put(record())
-    assert cloud.records.note_attempt(record(), 2, "503", NOON_MS + 5)
+    assert cloud.records.note(record(), 3, 2, "503", NOON_MS + 5)
     standing = cloud.records.get("bill")
     assert (True, 2, "503") == (standing.pending, standing.attempts, standing.error)
-    assert not cloud.records.note_attempt(record(2), 3, "503", NOON_MS + 6)
+    assert not cloud.records.note(record(2), 4, 3, "503", NOON_MS + 6)
 
 
 def test_it_is_written_over_only_as_it_was_read(cloud):
     """An attempt or a replacement in between makes it another."""
     cloud.records.put(record())
     moved = record(2, asked_at(NOON_MS + 9))
-    cloud.records.note_attempt(record(), 1, "503", NOON_MS + 5)
+    cloud.records.note(record(), 1, 1, "503", NOON_MS + 5)
     assert not cloud.records.put_over(record(), moved)
     assert cloud.records.put_over(cloud.records.get("bill"), moved)
     assert moved == cloud.records.get("bill")

@@ -246,3 +246,19 @@ def test_a_member_that_keeps_what_a_later_one_left_is_not_refused_with_it(stack)
     assert "InvalidSchedule" == results[2]["error"]
     stack.advance(hours=3)
     assert ["b"] == [each.data for each in stack.released()]
+
+
+def test_two_timers_put_off_to_one_moment_deliver_once():
+    """One that is replaced while it is near has two, and a host that rests puts off whatever comes for it."""
+    stack, hook = Stack(WebhookHosts="api.example.com"), {"url": "https://api.example.com/"}
+    stack.answer("api.example.com", status=None)
+    stack.schedule([{"delay": 10, "data": f"{number}", "target": hook, "expires_after": 20} for number in range(4)])
+    stack.schedule(named("first", delay=28, target=hook))
+    stack.schedule(named("second", delay=30, target=hook))
+    stack.advance(seconds=52)
+    stack.answer("api.example.com")
+    stack.advance(minutes=5)
+    assert ["second"] == [each.data for each in stack.delivered()]
+    second = stack.manage("get", name="bill")["id"]
+    found = [line["outcome"] for line in outcomes(stack, "put off", "dropped", "delivered") if line["id"] == second]
+    assert ["put off", "dropped", "delivered"] == found
