@@ -22,6 +22,7 @@ from simulator import storm as weather
 from simulator.callers import Callers
 from simulator.chronicle import Chronicle
 from simulator.others import Others
+from simulator.reckoning import Reckoning
 from simulator.scenes import INTERVAL_S, changes, days, letters, names, targets, troubles
 from simulator.storm import Storm
 from simulator.wishes import Wish, Wishes
@@ -55,6 +56,7 @@ class Simulation:
         self.draw = random.Random(f"punctual {seed}")
         start_s = self.draw.choice((1_700_000_000, self.draw.randrange(START_S_MIN, START_S_MAX)))
         self.witness = Witness(self.chronicle)
+        self.reckoning = Reckoning(self.witness)
         self.cloud = Cloud(start_s, self._fork(), watcher=self.witness, folder=folder, write=self.witness.heard)
         self.storm = Storm(self.cloud.timeline, self._fork())
         self.storm.tell = self._tell
@@ -155,7 +157,7 @@ class Simulation:
         try:
             self.plan()
             self._drive()
-            self.witness.check_all()
+            self.reckoning.check_all()
             self.cloud.timeline.run(lambda: False)
             self._raise_breach()
         except Broken as broken:
@@ -174,7 +176,7 @@ class Simulation:
             timeline.run_until(timeline.now_us + round(self.draw.choice((900, 1800, 3600, 7200)) * US))
             self._calm_down()
             ahead = [at_us // 1000 for at_us in self.asked_us if at_us > timeline.now_us]
-            upcoming = min([*self.witness.pending_ms(), *ahead], default=None)
+            upcoming = min([*self.reckoning.pending_ms(), *ahead], default=None)
             if upcoming is None:
                 timeline.run_until(
                     timeline.now_us + (REACH_S + 2 * CLOSING_S) * US
@@ -196,7 +198,7 @@ class Simulation:
         until_ms = over_us // 1000
         tables = self.cloud.dynamodb.tables.values()
         items = [item for table in tables for rows in table.items.values() for item in rows.values()]
-        self.witness.check_drained(until_ms, items)
+        self.reckoning.check_drained(until_ms, items)
         self._raise_breach()
 
     def _jump(self, due_ms: int) -> None:

@@ -1,9 +1,7 @@
 """Sees everything that happens in a run, and checks the promises of docs/design.md, section 12.
 
 At every step: nothing leaves early or with a wrong delay or content (2, 3), nothing is deleted that was not sent
-(1), a refused request leaves nothing behind (5). At the end: everything accepted came out (1), on time wherever a
-healthy feed had the time for it (3), repeats only where a crash or an unknown outcome lies between (1), and nothing
-is left over (4). That one caller's dead target delays nobody else (7) follows from 3: it is no excuse there.
+(1), a refused request leaves nothing behind (5). What can only be said at the end is for `reckoning`.
 """
 
 from __future__ import annotations
@@ -11,9 +9,8 @@ from __future__ import annotations
 import builtins
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -21,11 +18,12 @@ from botocore.exceptions import ClientError
 from punctual.testing.calls import Call, Delivery, Watcher
 from punctual.testing.functions import Event, Invocation
 from punctual.testing.sqs import Message
-from punctual.testing.timeline import US
+from punctual.testing.timeline import US, Timeline
 from simulator.chronicle import Chronicle, tag_of
-from simulator.contents import AGAIN, Lying, contents, id_of, is_record, is_timer, letter
+from simulator.contents import Lying, contents, id_of, is_record, is_timer
 from simulator.deliveries import OPERATIONS, Deliveries
-from simulator.names import ASKED_AGAIN, STOPPED, UNHEARD, Names, invocation_of
+from simulator.letters import Letters
+from simulator.names import Names, invocation_of
 from simulator.storm import SKEW_US_MAX, Storm
 from simulator.wishes import Sent, Wish, due_of
 
@@ -35,15 +33,6 @@ LEASE_IN_DOUBT = "lease in doubt"
 OWN_ERRORS = ("InvalidSchedule", "NotConfirmed", "PartitionBusy", "InvalidRequest", "NotFound", "OnItsWay")
 """What a function may raise. Anything else is a fault of ours."""
 
-GRACE_S = 240
-"""A feed that begins this long before something is due has it out in time, whatever befalls single calls: three
-attempts, 60 and 120 s apart."""
-GRACE_CALM_S = 15
-"""The same where nothing fails, on a slow day."""
-BUNDLE_SPAN_S = 60
-"""A member of a bundle comes within reach with the latest, at most so much later than by itself."""
-OUTAGE_BORNE_S = 60
-"""An outage no longer than this ends before the second attempt, and makes nothing late."""
 EXPIRY_SLACK_MS = 30_000
 """What had not expired when its parcel was begun may go out until the parcel's end."""
 
@@ -108,6 +97,9 @@ class Witness(Watcher):
     input_topic: str = ""
     names: Names = field(init=False)
     deliveries: Deliveries = field(init=False)
+    letters: Letters = field(init=False)
+    timeline: Timeline = field(init=False)
+    storm: Storm = field(init=False)
     _ids: dict[str, Wish] = field(default_factory=dict)
     _lay_in: dict[str, set[str]] = field(default_factory=dict)
     """Which schedules were ever seen in an item."""
@@ -115,15 +107,16 @@ class Witness(Watcher):
     def __post_init__(self) -> None:
         self.names = Names(self.chronicle, self.breach)
         self.deliveries = Deliveries(self.chronicle, self.breach, self.names)
+        self.letters = Letters(self)
 
-    def attach(self, timeline: Any, storm: Storm) -> None:
-        self._timeline, self._storm = timeline, storm
+    def attach(self, timeline: Timeline, storm: Storm) -> None:
+        self.timeline, self.storm = timeline, storm
         self.names.attach(timeline, storm)
         self.deliveries.attach(timeline, storm)
 
     def breach(self, promise: int, tag: str, what: str) -> None:
-        self.chronicle.add(self._timeline.now_us, "witness", f"PROMISE {promise} BROKEN: {what}", [tag] if tag else [])
-        self._timeline.halt(Broken(Breach(promise, tag, what)))
+        self.chronicle.add(self.timeline.now_us, "witness", f"PROMISE {promise} BROKEN: {what}", [tag] if tag else [])
+        self.timeline.halt(Broken(Breach(promise, tag, what)))
 
     # ------------------------------------------------------------------------------------------------------- calls
 
@@ -141,7 +134,7 @@ class Witness(Watcher):
         if call.error is not None:
             told = f"has {_name(call.error)} from"
         done = "" if call.effect_us is None else ", though done" if told != "has part of" else ""
-        self.chronicle.add(self._timeline.now_us, call.process.name, f"{told} {call.operation}{done}", tags)
+        self.chronicle.add(self.timeline.now_us, call.process.name, f"{told} {call.operation}{done}", tags)
 
     def _confirm(self, call: Call) -> list[str]:
         """Note what its process knows of the call; the tags that it was about."""
@@ -215,7 +208,7 @@ class Witness(Watcher):
         for schedule_id in sorted(ids):
             wish = self._ids[schedule_id]
             tags.append(wish.tag)
-            wish.deleted.setdefault(schedule_id, []).append((self._timeline.now_us, invocation_of(call), known))
+            wish.deleted.setdefault(schedule_id, []).append((self.timeline.now_us, invocation_of(call), known))
         return tags
 
     # ------------------------------------------------------------------------------------------------------ effects
@@ -261,10 +254,10 @@ class Witness(Watcher):
         self._placed(call, wish, lying.id)
         if call.operation != "batch_write_item":
             return  # Written back, or held: it lay there before.
-        wish.stored.setdefault(lying.id, []).append(self._timeline.now_us)
+        wish.stored.setdefault(lying.id, []).append(self.timeline.now_us)
         if wish.asked > 1:
             wish.heard_withdrawn.discard(lying.id)  # Its caller has asked for it once more.
-        self.chronicle.add(self._timeline.now_us, call.process.name, f"stores {lying.id}", [wish.tag])
+        self.chronicle.add(self.timeline.now_us, call.process.name, f"stores {lying.id}", [wish.tag])
         if wish.fault:
             self.breach(5, wish.tag, f"a bad request left {lying.id} in the table: {str(wish.request)[:200]}")
 
@@ -274,9 +267,9 @@ class Witness(Watcher):
             wish.moved.add(schedule_id)
 
     def _removed(self, call: Call, lying: Lying, wish: Wish) -> None:
-        self.chronicle.add(self._timeline.now_us, call.process.name, f"deletes {lying.id}", [wish.tag])
+        self.chronicle.add(self.timeline.now_us, call.process.name, f"deletes {lying.id}", [wish.tag])
         if lying.id in wish.withdrawing and "ManageFunction" in call.process.name:
-            wish.withdrawn[lying.id] = self._timeline.now_us
+            wish.withdrawn[lying.id] = self.timeline.now_us
             if "cancel" not in wish.withdrawing[lying.id] and not wish.moved & wish.somewhere():
                 self.breach(1, wish.tag, f"{lying.id} is taken away to be moved, and is nowhere else")
         elif not wish.settled(lying.id) and lying.id not in wish.on_its_way:
@@ -290,7 +283,7 @@ class Witness(Watcher):
         schedule_id = known[0] if known else own_id
         wish.aside[schedule_id] = item["reason"]["S"]
         self.chronicle.add(
-            self._timeline.now_us, call.process.name, f"puts aside {schedule_id}: {item['reason']['S']}", [wish.tag]
+            self.timeline.now_us, call.process.name, f"puts aside {schedule_id}: {item['reason']['S']}", [wish.tag]
         )
         if wish.tag not in self.refused_by_sqs:
             self.breach(1, wish.tag, f"{schedule_id} is put aside: {item['reason']['S']}")
@@ -301,7 +294,7 @@ class Witness(Watcher):
             self.deliveries.sent(call, message)
             return
         if queue == self.input_queue:
-            self._posted(message)
+            self.letters.posted(message)
             return
         if call is None or "id" not in message.attributes:
             self._reported(queue, message)
@@ -314,13 +307,13 @@ class Witness(Watcher):
             return
         self._ids[schedule_id] = wish
         self._placed(call, wish, schedule_id)
-        sent = Sent(self._timeline.now_us, message.visible_us, call, invocation_of(call))
+        sent = Sent(self.timeline.now_us, message.visible_us, call, invocation_of(call))
         earlier = wish.sends.setdefault(schedule_id, [])
         earlier.append(sent)
         delay_s = (message.visible_us - message.sent_us) // US
         again = f", for the {len(earlier)}th time" if len(earlier) > 1 else ""
         self.chronicle.add(
-            self._timeline.now_us, call.process.name, f"sends {schedule_id} with {delay_s} s to go{again}", [tag]
+            self.timeline.now_us, call.process.name, f"sends {schedule_id} with {delay_s} s to go{again}", [tag]
         )
         if schedule_id in wish.heard_withdrawn:
             self.breach(6, tag, f"{schedule_id} comes out after a caller heard that it is cancelled")
@@ -369,7 +362,7 @@ class Witness(Watcher):
         """To the failure queue, or Lambda's own records."""
         content = json.loads(message.body)
         if content.get("reason") == "refused":
-            self._refused(queue, content)
+            self.letters.refused(queue, content)
             return
         if content.get("reason") not in ("expired", "failed"):
             return
@@ -383,37 +376,17 @@ class Witness(Watcher):
         if content["reason"] == "failed":
             self._failed(wish, schedule["id"], content["error"])
             return
-        wish.expired[schedule["id"]] = self._timeline.now_us
-        self.chronicle.add(self._timeline.now_us, "failure queue", f"hears that {schedule['id']} expired", [wish.tag])
+        wish.expired[schedule["id"]] = self.timeline.now_us
+        self.chronicle.add(self.timeline.now_us, "failure queue", f"hears that {schedule['id']} expired", [wish.tag])
         expires_ms = wish.expires_of(schedule["id"])
-        if expires_ms is None or self._timeline.now_us // 1000 + SKEW_US_MAX // 1000 <= expires_ms:
+        if expires_ms is None or self.timeline.now_us // 1000 + SKEW_US_MAX // 1000 <= expires_ms:
             self.breach(1, wish.tag, "it was dropped as expired, and had not")
-
-    def _refused(self, queue: str, content: dict[str, Any]) -> None:
-        """Of a letter: what can never be accepted, as it came."""
-        wish = self._wished(content["schedule"])
-        if wish is None:
-            return
-        self.chronicle.add(self._timeline.now_us, "failure queue", f"hears no: {content['error'][:120]}", [wish.tag])
-        heard_by_target = self.deliveries.others is not None and queue in self.deliveries.others.hearers
-        wish.told.add("target" if heard_by_target else "queue")
-        if wish.fault and wish.fault not in content["error"]:
-            self.breach(5, wish.tag, f"the refusal does not name {wish.fault}: {content['error']}")
-        may_be = wish.tag in self.refused_by_sqs or wish.expires_ms is not None  # Which may have passed meanwhile.
-        may_be = may_be or any(url == wish.queue_url for _, url in self.closed) or "given up" in content["error"]
-        if not wish.fault and not may_be and not (wish.name is not None and self.names.refused(wish)):
-            self.breach(1, wish.tag, f"a good request is refused: {content['error']}")
-
-    def _wished(self, request: dict[str, Any]) -> Wish | None:
-        """By what stands in a letter."""
-        data = request.get("data")
-        return self.wishes.get(tag_of(data if isinstance(data, str) else json.dumps(data)))
 
     def _failed(self, wish: Wish, schedule_id: str, error: str) -> None:
         """For good only where its queue was gone for a while, or does not take its content."""
-        wish.failed.setdefault(schedule_id, self._timeline.now_us)
+        wish.failed.setdefault(schedule_id, self.timeline.now_us)
         self.chronicle.add(
-            self._timeline.now_us, "failure queue", f"hears that {schedule_id} failed: {error}", [wish.tag]
+            self.timeline.now_us, "failure queue", f"hears that {schedule_id} failed: {error}", [wish.tag]
         )
         if wish.target is not None:
             self.deliveries.failed(wish, schedule_id, error)
@@ -432,19 +405,18 @@ class Witness(Watcher):
             self.consumed.add(json.loads(line)["id"])
 
     def fell(self, kind: str, **facts: Any) -> None:
-        now_us = self._timeline.now_us
+        now_us = self.timeline.now_us
         if kind == "began":
             self.figures.invocations += 1
             invocation: Invocation = facts["invocation"]
             if invocation.environment.function.handler == "feed.handler" and "TriggerFunction" in invocation.cause:
                 partition = json.loads(invocation.payload)["partition"]
                 begun = self.feeds_begun.setdefault(partition, {})
-                begun.setdefault(invocation.payload, (now_us, self._storm.calm))
+                begun.setdefault(invocation.payload, (now_us, self.storm.calm))
             if invocation.environment.function.handler == "deliver.handler":
                 self.names.began()
             elif invocation.cause == self.input_queue:
-                for wish, _, _ in self._letters(invocation):
-                    wish.asked += 1
+                self.letters.brought(invocation)
         elif kind == "expired":
             self.names.gone(facts["item"])
         elif kind == "ended":
@@ -461,230 +433,17 @@ class Witness(Watcher):
         if invocation.environment.function.handler == "deliver.handler":
             self.names.ended()
         elif invocation.cause == self.input_queue and invocation.fate == "returned":
-            self._taken_in(invocation)
+            self.letters.taken_in(invocation)
         if invocation.fate == "returned":
             return
         if invocation.fate == "crashed":
-            self.names.crashes.append((invocation.begun_us, self._timeline.now_us))
+            self.names.crashes.append((invocation.begun_us, self.timeline.now_us))
         what = invocation.fate if invocation.error is None else f"raised {_name(invocation.error)}: {invocation.error}"
-        self.chronicle.add(self._timeline.now_us, invocation.environment.name, what[:200])
+        self.chronicle.add(self.timeline.now_us, invocation.environment.name, what[:200])
         if invocation.error is not None and type(invocation.error).__name__ not in OWN_ERRORS:
             self.breach(1, "", f"{invocation.id} raised {_name(invocation.error)}: {invocation.error}")
         if invocation.fate == "timed out":
-            self._storm.counted["function timed out"] += 1
-
-    def _posted(self, message: Message) -> None:
-        """A letter is in the input queue: from when it was sent its delays count."""
-        again = message.attributes.get(AGAIN, {}).get("StringValue")
-        requests, sent_ms = letter(message.body, message.sent_us, again)
-        for request in requests:
-            wish = self._wished(request)
-            if wish is None:
-                continue
-            wish.letters.add(message.id)
-            if "delay" in request and not wish.fault:
-                wish.due_ms = sent_ms + round(request["delay"] * 1000)
-
-    def _letters(self, invocation: Invocation) -> Iterator[tuple[Wish, str, int]]:
-        """Who asked by the letters that it was brought; the message that each was in, and when that was sent."""
-        for record in json.loads(invocation.payload)["Records"]:
-            again = record["messageAttributes"].get(AGAIN, {}).get("stringValue")
-            requests, sent_ms = letter(record["body"], int(record["attributes"]["SentTimestamp"]) * 1000, again)
-            for wish in map(self._wished, requests):
-                if wish is not None:
-                    yield wish, record["messageId"], sent_ms
-
-    def _taken_in(self, invocation: Invocation) -> None:
-        """Letters that SQS is told to be done with are as good as accepted, but for what was put back."""
-        failed = {failure["itemIdentifier"] for failure in json.loads(invocation.answer)["batchItemFailures"]}
-        for wish, message_id, sent_ms in self._letters(invocation):
-            if message_id in failed:
-                continue
-            wish.letters.discard(message_id)
-            if wish.letters:
-                continue
-            self.chronicle.add(self._timeline.now_us, "input queue", "has its letter done with", [wish.tag])
-            if wish.fault:
-                self._check_told(wish)
-            elif wish.name is not None:
-                self.names.taken_in(wish, sent_ms)
-            elif not wish.told:
-                self._check_taken_in(wish)
-
-    def _check_told(self, wish: Wish) -> None:
-        wanted = {"queue"} | ({"target"} if "failure_target" in wish.request else set())
-        if not wanted <= wish.told:
-            self.breach(5, wish.tag, f"its letter is done with, and of those who are to hear why only {wish.told} did")
-
-    def _check_taken_in(self, wish: Wish) -> None:
-        if not wish.somewhere():
-            self.breach(1, wish.tag, "its letter is done with, and it is neither stored nor sent")
-        for schedule_id in sorted(wish.somewhere()):
-            wish.accepted.setdefault(schedule_id, self._timeline.now_us)
-
-    # --------------------------------------------------------------------------------------------------- at the end
-
-    def unsettled(self, until_ms: int) -> list[Wish]:
-        """What was accepted, is due until then, and has not come out."""
-        return [
-            wish
-            for wish in self.wishes.values()
-            if wish.name is None
-            and any(
-                wish.due_of(schedule_id) <= until_ms and not wish.settled(schedule_id)
-                for schedule_id in [*wish.accepted, *wish.stored]
-            )
-        ]
-
-    def pending_ms(self) -> Iterable[int]:
-        """The moments that something accepted or stored still waits for."""
-        yield from self.names.pending_ms()
-        for wish in self.wishes.values():
-            if wish.name is not None:
-                continue
-            for schedule_id in [*wish.accepted, *wish.stored]:
-                if not wish.settled(schedule_id):
-                    yield wish.due_of(schedule_id)
-
-    def check_drained(self, until_ms: int, items: Iterable[dict[str, Any]]) -> None:
-        """Promise 4, and 1 for all that is due by now."""
-        for wish in self.unsettled(until_ms):
-            self.breach(1, wish.tag, "it was accepted and did not come out, though the faults have stopped")
-            return
-        self.names.check_drained(until_ms)
-        for item in items:
-            if not item["partition"]["S"].isdigit():
-                continue
-            for lying in contents(item).values():
-                wish = self.wishes[lying.tag]
-                unheard = lying.id not in wish.accepted and lying.id not in wish.moved
-                due_ms = wish.due_ms if unheard and wish.due_ms is not None else lying.due_ms
-                if due_ms <= until_ms:
-                    self.breach(4, lying.tag, f"{lying.id} is still in the table, though the faults have stopped")
-                    return
-
-    def check_all(self) -> None:
-        for outage in self._storm.outages:
-            if outage.end_us - outage.begin_us > OUTAGE_BORNE_S * US:
-                self.troubles.append((outage.begin_us, outage.end_us))
-        spans = [*self.troubles, *self.names.crashes, *self._storm.spans()]
-        for wish in self.wishes.values():
-            self.figures.schedules += 1
-            if wish.target is not None:
-                self.deliveries.check(wish, spans)
-                for schedule_id in sorted(wish.on_its_way) if wish.name is None else []:
-                    self._check_errands(wish, schedule_id)
-            self._check_twins(wish)
-            for schedule_id, sends in wish.sends.items():
-                self.figures.released += 1
-                self.figures.repeats += len(sends) - 1
-                if wish.queue_url == self.consumed_from and schedule_id not in self.consumed:
-                    self.breach(1, wish.tag, f"{schedule_id} was released, and the consumer never saw it")
-                if wish.name is None:
-                    self._check_repeats(wish, schedule_id, sends)
-                if wish.name is None and wish.target is None:
-                    self._check_lateness(wish, schedule_id, sends[0])
-        self.names.check_all(self.troubles)
-        self.figures.causes += self.names.causes
-        self.figures.lateness_s_max = max(self.figures.lateness_s_max, self.names.late_s_max)
-
-    def _check_twins(self, wish: Wish) -> None:
-        """The same request with the same token has one id; a repeat across a change of PartitionCount may have two."""
-        unknown = {""}  # A function without an envelope does not see which one it gets.
-        ids = sorted({*wish.accepted, *wish.stored, *wish.sends} - self.names.moved_ids - wish.moved - unknown)
-        if wish.repeatable and len(ids) > 1 and not self.partitions_changed:
-            self.breach(1, wish.tag, f"one request with one token has become {', '.join(ids)}")
-
-    def _check_repeats(self, wish: Wish, schedule_id: str, sends: list[Sent]) -> None:
-        tried = sorted(sends, key=lambda sent: sent.call.begun_us)  # Not as they arrived: one may have been held up.
-        cause_of = self._cause if wish.target is None else self.names.cause
-        for first, second in pairwise(tried):
-            cause = cause_of(wish, schedule_id, first, second)
-            if cause is None:
-                self.breach(1, wish.tag, f"{schedule_id} is sent twice, and nothing went wrong in between")
-                return
-            self.figures.causes[cause] += 1
-
-    def _check_errands(self, wish: Wish, schedule_id: str) -> None:
-        """What is delivered comes by an errand, which is sent as a message is: once, unless there was a reason."""
-        first = [herald for herald in self.names.heralds.get(schedule_id, []) if herald.is_first]
-        sends = [
-            Sent(each.message.sent_us, each.visible_us, each.call, each.invocation, each.confirmed)
-            for each in sorted(first, key=lambda herald: herald.call.begun_us)
-        ]
-        for one, other in pairwise(sends):
-            if self._cause(wish, schedule_id, one, other) is None:
-                self.breach(1, wish.tag, f"its errand {schedule_id} is sent twice, and nothing went wrong in between")
-
-    def _cause(self, wish: Wish, schedule_id: str, first: Sent, second: Sent) -> str | None:
-        """A repeat is allowed where a crash or an unknown outcome lies between a send and its delete, or where the
-        caller said it twice."""
-        if not first.confirmed:
-            return UNHEARD
-        if wish.asked > 1:
-            return ASKED_AGAIN
-        if first.invocation is None or second.invocation is None:
-            return "sent by a caller"
-        if {first.invocation.id, second.invocation.id} & self.doubtful_leases:
-            return LEASE_IN_DOUBT
-        if any(at_us > first.at_us for at_us in wish.stored.get(schedule_id, [])):
-            return "written once more, late"  # By a call of unknown outcome, after it had been sent and deleted.
-        deletes = [
-            (known and at_us < second.at_us)
-            for at_us, invocation, known in wish.deleted.get(schedule_id, [])
-            if invocation is first.invocation
-        ]
-        if any(deletes):
-            return None
-        if deletes:
-            return "delete unheard"
-        if first.invocation.fate == "timed out" and not self._storm.rates:
-            calm = self._stays_calm(first.at_us, first.invocation.end_us)
-            return None if calm else STOPPED  # On a merely slow day it ends in time.
-        return STOPPED if first.invocation.fate in ("crashed", "timed out") else None
-
-    def _check_lateness(self, wish: Wish, schedule_id: str, sent: Sent) -> None:
-        """By the clock of the sender, and without the time that AWS took to send."""
-        due_us = wish.due_of(schedule_id) * 1000
-        stored = wish.stored.get(schedule_id)
-        begun_us = sent.invocation.begun_us if sent.invocation is not None else sent.call.begun_us
-        way_us = sent.at_us - sent.call.begun_us - sent.call.process.skew_us
-        late_s = (sent.visible_us - way_us - max(due_us, begun_us if stored is None else 0)) / US
-        excused = stored is None or not self._had_its_feed(schedule_id, due_us, stored[0])
-        excused = excused or self._was_closed(wish.queue_url, due_us)
-        if excused:
-            self.figures.lateness_excused_s_max = max(self.figures.lateness_excused_s_max, late_s)
-            return
-        self.figures.lateness_s_max = max(self.figures.lateness_s_max, late_s)
-        if sent.call.begun_us > due_us + SKEW_US_MAX:
-            self.breach(3, wish.tag, f"{schedule_id} comes out {late_s:.3f} s late, though a feed had the time for it")
-
-    def _was_closed(self, queue_url: str, due_us: int) -> bool:
-        """Whether it could not go out, since its queue was gone some time within reach."""
-        moments_us = [at_us for at_us, url in self.closed if url == queue_url]
-        return any(
-            begin_us <= due_us and end_us >= due_us - self.reach_ms * 1000
-            for begin_us, end_us in zip(moments_us[::2], moments_us[1::2], strict=False)
-        )
-
-    def _stays_calm(self, from_us: int, to_us: int) -> bool:
-        storms = any(from_us <= begun_us <= to_us for begun_us in self._storm.begun)
-        outages = any(each.begin_us <= to_us and each.end_us >= from_us for each in self._storm.outages)
-        return not storms and not outages
-
-    def _had_its_feed(self, schedule_id: str, due_us: int, stored_us: int) -> bool:
-        """Whether a feed of its partition began in time for it, and nothing kept that from its work."""
-        partition = schedule_id.partition("-")[0]
-        in_bundle = schedule_id.count("-") > 2
-        span_us = BUNDLE_SPAN_S * US if in_bundle else 0
-        from_us = max(due_us + span_us - self.reach_ms * 1000 + 2 * SKEW_US_MAX, stored_us)
-        for begun_us, calm in self.feeds_begun.get(partition, {}).values():
-            grace_us = (GRACE_CALM_S if calm and self._stays_calm(begun_us, due_us) else GRACE_S) * US
-            if from_us <= begun_us <= due_us - grace_us and not any(
-                begin_us <= due_us and end_us >= begun_us for begin_us, end_us in self.troubles
-            ):
-                return True
-        return False
+            self.storm.counted["function timed out"] += 1
 
 
 def _invocation_id(call: Call) -> str:
