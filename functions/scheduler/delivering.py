@@ -156,7 +156,7 @@ def _one(message: Message, post: Post, patience: Patience) -> None:
 def _wake(errand: Errand, name: str, post: Post, patience: Patience) -> None:
     """A timer has come: the record says whether it is the one, and what is to be done."""
     record = ask(lambda: post.records.get(name), patience)
-    if record is None or not record.pending or (record.id == errand.id and errand.turn <= record.turns):
+    if record is None or not record.pending or (record.id == errand.id and _is_past(errand, record)):
         log.outcome("dropped", id=errand.id, state=record.state if record else "gone")
     elif record.id != errand.id:
         _set_timer(naming.following(record, patience.now_ms(), post.reach_ms), post, patience)
@@ -165,6 +165,11 @@ def _wake(errand: Errand, name: str, post: Post, patience: Patience) -> None:
         _set_timer(naming.timer_of(record), post, patience)
     else:
         _hand_over_named(errand, record, post, patience)
+
+
+def _is_past(errand: Errand, record: Record) -> bool:
+    """Whether another timer goes on from here: it is noted once that one is on its way."""
+    return errand.turn <= record.turns if errand.turn else errand.attempt <= record.attempts
 
 
 def _hand_over_named(errand: Errand, record: Record, post: Post, patience: Patience) -> None:
@@ -247,8 +252,9 @@ def _last_ms(schedule: Schedule) -> int:
 
 
 def _woken_again(errand: Errand, record: Record | None, attempt: int, retry_ms: int) -> Errand:
-    woken = errand.schedule if record is None else naming.timer_of(record)
-    return Errand(woken, attempt, retry_ms, errand.turn + 1)
+    if record is None:
+        return Errand(errand.schedule, attempt, retry_ms)
+    return Errand(naming.timer_of(record), attempt, retry_ms, max(errand.turn, record.turns) + 1)
 
 
 def _take_up_again(following: Errand, record: Record | None, error: str, post: Post, patience: Patience) -> None:

@@ -24,7 +24,8 @@ class Errand:
     retry_ms: int | None = None
     """When to try again, where it was tried in vain or put off."""
     turn: int = 1
-    """How often it was taken up with this time: its attempts, and how often it was put off."""
+    """Of a name: how often it was taken up with this time, to be tried or to be put off. 0 where that is not known: the
+    version before counted attempts alone."""
 
     @property
     def id(self) -> str:
@@ -48,7 +49,7 @@ def body(errand: Errand) -> str:
         "terms": schedule.terms,
         "attempt": errand.attempt if errand.attempt > 1 else None,
         "retry": errand.retry_ms,
-        "turn": errand.turn if errand.turn > errand.attempt else None,
+        "turn": errand.turn if schedule.name is not None else None,
     }
     given = {field: value for field, value in facts.items() if value is not None}
     return json.dumps(given, ensure_ascii=False, separators=(",", ":"))
@@ -63,8 +64,8 @@ def read(text: str) -> Errand:
         raise ValueError("its id is none")
     if retry_ms is not None and not (type(retry_ms) is int and 0 <= retry_ms <= DUE_MS_MAX):
         raise ValueError("its retry is no moment")
-    turn = facts.get("turn", attempt)
-    if not all(type(count) is int and 1 <= count <= ATTEMPT_MAX for count in (attempt, turn)):
+    turn = facts.get("turn", 1 if facts.get("name") is None else 0)
+    if not all(type(count) is int and least <= count <= ATTEMPT_MAX for count, least in ((attempt, 1), (turn, 0))):
         raise ValueError("its attempt or its turn is none")
     schedule = Schedule(
         key_of(schedule_id),

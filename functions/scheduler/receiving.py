@@ -40,9 +40,9 @@ PUT_BACK_S = 6
 PAUSE_S = 60
 """Until the rest of a letter comes. AWS has had it several times in a few seconds by then; and a rest of it that is all
 that waits comes by SQS, after the visibility timeout."""
-CLOSED_TRIES_MAX = 5
-"""So often a queue of others may be gone or closed to us, in ten minutes or more: a right that was just given takes a
-minute or two until it holds everywhere."""
+CLOSED_TRIES_MAX, CLOSED_MS_MAX = 5, 10 * 60 * 1000
+"""So often, and for so long, a queue of others may be gone or closed to us: a right that was just given takes a minute
+or two until it holds everywhere. Tries alone would not do: SQS counts one, too, where Lambda had no room for it."""
 TRIES_MAX = 80
 """Four hours, where all of a letter waits. Of the hundred receives after which SQS puts it away twenty are left to
 report it."""
@@ -113,7 +113,9 @@ def _answers(letter: Letter, reception: Reception, patience: Patience) -> dict[i
     """By place."""
     if letter.failure is not None:
         return {}
-    answers = reception.accept(letter, letter.came.tries >= CLOSED_TRIES_MAX, patience=patience)
+    age_ms = patience.now_ms() - letter.came.sent_ms
+    closed_for_good = letter.came.tries >= CLOSED_TRIES_MAX and age_ms >= CLOSED_MS_MAX
+    answers = reception.accept(letter, closed_for_good, patience=patience)
     return dict(zip(letter.places, answers, strict=True))
 
 

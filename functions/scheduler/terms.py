@@ -5,6 +5,7 @@ The terms are kept as one JSON text, which nobody reads on the way. The waiting 
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ RETRY_WANTED = (
     f'{{"attempts": 1 to {ATTEMPTS_MAX}, "max_age_s": 1 to {AGE_S_MAX}}}, whole numbers, either of them or both'
 )
 
+TEXTS_MAX = 256
+"""Kept when they were read: the terms of many schedules are the same few."""
 _BOUNDS = {"attempts": ATTEMPTS_MAX, "max_age_s": AGE_S_MAX}
 
 
@@ -37,6 +40,7 @@ class Terms:
     failure_target: str | None = None
 
     @classmethod
+    @functools.lru_cache(TEXTS_MAX)
     def read(cls, text: str | None) -> Terms:
         """As `Schedule.terms` has them, or what goes without saying. ValueError where they are none of ours."""
         if text is None:

@@ -224,7 +224,7 @@ def test_what_is_to_be_delivered_waits_as_an_errand_and_comes_a_lead_early(cloud
     assert [topic, named] == cloud.queues.send(cloud.delivery, [topic, named], NOON_MS).done
     assert [9, 4] == [entry["DelaySeconds"] for entry in entries]
     assert Errand(topic) == errands.read(entries[0]["MessageBody"])
-    assert {"id": named.id, "due": named.due_ms, "name": "bill"} == json.loads(entries[1]["MessageBody"])
+    assert {"id": named.id, "due": named.due_ms, "name": "bill", "turn": 1} == json.loads(entries[1]["MessageBody"])
 
 
 @pytest.mark.parametrize(("left_ms", "delay_s"), [(10_000, 10), (10_001, 11), (1, 1), (-1, 0)])

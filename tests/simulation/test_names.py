@@ -262,3 +262,23 @@ def test_two_timers_put_off_to_one_moment_deliver_once():
     second = stack.manage("get", name="bill")["id"]
     found = [line["outcome"] for line in outcomes(stack, "put off", "dropped", "delivered") if line["id"] == second]
     assert ["put off", "dropped", "delivered"] == found
+
+
+def test_a_retry_of_the_version_before_is_told_by_its_attempts():
+    """It knows of no turns, and those that this version has noted count what it never did."""
+    stack = Stack(WebhookHosts="api.example.com")
+    stack.answer("api.example.com", status=503)
+    stack.schedule(named("x", delay=1, target={"url": "https://api.example.com/"}))
+    stack.advance(seconds=3)
+    queue = stack._cloud.sqs.queues[stack.output("DeliveryQueueUrl")]
+    (message,) = queue.messages.values()
+    errand = json.loads(message.body)
+    assert (2, 2) == (errand["attempt"], errand.pop("turn"))
+    message.body = json.dumps(errand)
+    (record,) = [item for digit in "0123456789abcdef" for item in items(stack, f"names#{digit}")]
+    table = stack._cloud.dynamodb.tables[stack.output("TableName")]
+    table.store((record["partition"]["S"], "bill"), {**record, "turns": {"N": "7"}}, stack._cloud.timeline.now_us)
+    stack.answer("api.example.com")
+    stack.advance(minutes=5)
+    assert ["x"] == [each.data for each in stack.delivered()]
+    assert "delivered" == stack.manage("get", name="bill")["state"]

@@ -28,10 +28,10 @@ def read(facts):
     "errand",
     [
         Errand(schedule(1)),
-        Errand(schedule(1, target=OTHER_ARN, expires_after_ms=0), ATTEMPT_MAX, DUE_MS_MAX, ATTEMPT_MAX),
+        Errand(schedule(1, target=OTHER_ARN, expires_after_ms=0), ATTEMPT_MAX, DUE_MS_MAX),
         Errand(replace(schedule(1, target=WEBHOOK), data="", user="Ünal", index=499)),
         Errand(replace(schedule(1), data="", name="bill/7"), 2, 0, 2),
-        Errand(replace(schedule(1), data="", name="bill/7"), 2, 0, 9),
+        Errand(replace(schedule(1), data="", name="bill/7"), 2, 0, ATTEMPT_MAX),
         Errand(replace(schedule(1), terms='{"retry":{"attempts":3}}')),
     ],
 )

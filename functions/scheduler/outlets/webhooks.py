@@ -79,7 +79,7 @@ class Webhooks:
             answer = exchange(wire, method, webhook.path, headers, body, READ_CHARACTERS_MAX)
         except Failed as failure:
             raise Undelivered(f"{webhook.origin.host}: {failure}", timed_out=failure.timed_out) from None
-        self._judge(answer, Said(schedule, webhook))
+        self._judge(answer, schedule, webhook)
 
     def _webhook(self, schedule: Schedule) -> Webhook:
         """Looked at once more: the owner may have struck its host off the list since it was accepted."""
@@ -122,10 +122,11 @@ class Webhooks:
                 raise Undelivered(f"{origin.host} is at {each}, not an address in public", permanent=True)
         return found
 
-    def _judge(self, answer: Answer, said: Said) -> None:
+    def _judge(self, answer: Answer, schedule: Schedule, webhook: Webhook) -> None:
         status = answer.status
         if 200 <= status < 300:
             return
+        said = Said(schedule, webhook)  # Which is work, for all that was sent: for errors alone.
         if 300 <= status < 400:
             where = _discreet(_place(answer.headers.get("location", "")), said)
             raise Undelivered(f"answered {status}, and redirects are not followed: {where}", permanent=True)
