@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -72,7 +73,7 @@ def run(
     total, begun_s = Total(), time.monotonic()
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
     workers = processes or os.cpu_count() or 1
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _end_with_parent) as pool:
         coming = iter(chunks)
         waiting: set[Future[list[Result]]] = set()
         for chunk in coming:
@@ -98,6 +99,18 @@ def _gather(
     total.took_s = time.monotonic() - begun_s
     tell(total)
     return rest
+
+
+def _end_with_parent() -> None:
+    """A process of the pool waits for work for ever, even where whoever began it was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _simulate(seeds: Sequence[int], folder: Path | None) -> list[Result]:
