@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -206,6 +207,8 @@ class Deliveries:
     def failed(self, wish: Wish, schedule_id: str, error: str) -> None:
         """Told to the failure queue. Only when its target said no for good, or its terms are exhausted."""
         tried = self.attempts.get(schedule_id, [])
+        if "answers nobody" in error and wish.target_host != FINE:
+            return
         if not tried:
             self.breach(1, wish.tag, f"{schedule_id} is given up, and was never tried: {error}")
             return
@@ -225,8 +228,18 @@ class Deliveries:
             if schedule_id in wish.failed and schedule_id not in self.names.kept:
                 self.breach(1, wish.tag, f"{schedule_id} failed, and it is not kept")
         for schedule_id in sorted(wish.on_its_way):
+            self._check_attempts(wish, schedule_id)
             if wish.name is None and schedule_id in self.attempts:
                 self._check_lateness(wish, schedule_id, self.attempts[schedule_id][0], troubles)
+
+    def _check_attempts(self, wish: Wish, schedule_id: str) -> None:
+        """Each is made once, but where an outcome is unknown, or a message came again."""
+        made = sorted(self.attempts.get(schedule_id, []), key=lambda attempt: attempt.call.begun_us)
+        for number in {each.number for each in made}:
+            for first, second in pairwise(each for each in made if each.number == number):
+                if wish.asked <= 1 and not self.names.explains(wish, schedule_id, first.invocation, second.invocation):
+                    self.breach(7, wish.tag, f"attempt {number} of {schedule_id} is made twice, and nothing went wrong")
+                    return
 
     def _check_count(self, wish: Wish, schedule_id: str, tried: list[Attempt]) -> None:
         """Once for each attempt of its terms, and again wherever a crash, an unknown outcome or SQS explains it."""

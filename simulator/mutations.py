@@ -237,16 +237,9 @@ MUTATIONS = (
     Mutation(
         "a refusal of a letter that nobody is told",
         "scheduler/receiving.py",
-        "    rest = sorted([*waiting, *untold])\n",
-        "    refusals, untold = {}, []\n    rest = sorted([*waiting, *untold])\n",
+        "    untold = _untold(refusals, reception, until_put_back) if separable or not waiting else list(refusals)\n",
+        "    untold: list[int] = []\n",
         (5,),
-    ),
-    Mutation(
-        "a part of a letter dated when it was put back",
-        "scheduler/letters.py",
-        '"sent": came.sent_ms, ',
-        '"sent": 10**15, ',
-        (1, 2),
     ),
     Mutation(
         "a timer set before its record",
@@ -357,7 +350,7 @@ MUTATIONS = (
         "scheduler/delivering.py",
         '        _take_up_again(following, record, record.error if record is not None else "", post, patience)\n',
         "        _set(following, post, patience)\n",
-        (1,),
+        (7,),
     ),
     Mutation(
         "a retry taken for sent",
@@ -369,7 +362,7 @@ MUTATIONS = (
     Mutation(
         "a failure that is not told",
         "scheduler/delivering.py",
-        "        _tell(failed(errand.schedule, failure.error, attempt, now_ms), post, patience)\n",
+        "    _tell(failed(errand.schedule, error, attempts, patience.now_ms()), post, patience)\n",
         "",
         (1,),
     ),
@@ -460,7 +453,7 @@ MUTATIONS = (
     Mutation(
         "a silent host given every thread",
         "scheduler/resting.py",
-        "        if len(begun_s) < CROWD_MAX and silent_s < SILENT_S:\n",
+        "        if len(self._under_way[group]) < CROWD_MAX and silent_s < SILENT_S:\n",
         "        if True:\n",
         (3,),
     ),

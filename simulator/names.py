@@ -462,12 +462,14 @@ class Names:
             return ASKED_AGAIN
         if first.invocation.fate != "returned":
             return STOPPED
+        return self._cause_in_messages(schedule_id)
+
+    def _cause_in_messages(self, schedule_id: str) -> str | None:
         heralds = self.heralds.get(schedule_id, [])
         if any(herald.message.receives > 1 for herald in heralds):
             return CAME_AGAIN
-        if not all(herald.confirmed for herald in heralds) or sum(herald.is_first for herald in heralds) > 1:
-            return "second errand"
-        return None
+        unsure = not all(herald.confirmed for herald in heralds)
+        return "second errand" if unsure or sum(herald.is_first for herald in heralds) > 1 else None
 
     def _cause(self, turn: Turn, first: Sent, second: Sent) -> str | None:
         """Where an outcome is unknown, a message came again, or a second timer found no outcome for want of an answer.
@@ -481,11 +483,24 @@ class Names:
             return STOPPED
         if self._messages(first.invocation, turn.id) & self._messages(second.invocation, turn.id):
             return CAME_AGAIN
-        heralds = self.heralds.get(turn.id, [])
-        writers = [each.writer for each in self.turns.get(turn.wish.name or "", []) if each.id == turn.id]
-        hands = [first.invocation, second.invocation, *writers, *(herald.invocation for herald in heralds)]
-        unsure = not all(herald.confirmed for herald in heralds)
-        return "second timer" if unsure or any(hand in self.troubled for hand in hands) else None
+        return "second timer" if self._is_troubled(turn.wish, turn.id, [first.invocation, second.invocation]) else None
+
+    def _is_troubled(self, wish: Wish, schedule_id: str, hands: Iterable[Invocation | None]) -> bool:
+        """Whether one of these, of who wrote the record, or of who sent a timer, knows not what became of a call."""
+        heralds = self.heralds.get(schedule_id, [])
+        writers = [each.writer for each in self.turns.get(wish.name or "", []) if each.id == schedule_id]
+        every = [*hands, *writers, *(herald.invocation for herald in heralds)]
+        return not all(herald.confirmed for herald in heralds) or any(hand in self.troubled for hand in every)
+
+    def explains(self, wish: Wish, schedule_id: str, first: Invocation | None, second: Invocation | None) -> bool:
+        """Why one attempt was made twice, by these."""
+        hands = [first, second]
+        stopped = any(hand is None or hand.fate != "returned" for hand in hands)
+        if stopped or self._cause_in_messages(schedule_id) == CAME_AGAIN:
+            return True
+        if wish.name is None:
+            return self._cause_in_messages(schedule_id) is not None or any(hand in self.troubled for hand in hands)
+        return self._is_troubled(wish, schedule_id, hands)
 
     def _messages(self, invocation: Invocation, schedule_id: str) -> set[str]:
         """Those given to it that are timers of this one."""

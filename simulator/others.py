@@ -7,6 +7,7 @@ to answer. When the storm is over they all mend their ways, but for the two that
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,8 @@ class Others:
     randomness: random.Random
     calm: Callable[[], bool]
     """Whether the storm is over."""
+    counted: Counter[str]
+    """Faults, by kind."""
     arns: dict[str, str] = field(init=False)
     hearers: dict[str, str] = field(init=False)
     """Who may hear of failures: the ARN of each, by the ARN of the topic or the URL of the queue."""
@@ -70,6 +73,7 @@ class Others:
                 FORGETFUL,
             )
         )
+        self.counted["host in bad order"] += conduct != Conduct()
         return conduct
 
 

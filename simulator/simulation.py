@@ -113,7 +113,7 @@ class Simulation:
         target = self.cloud.add_queue("other")
         self.targets[target] = next(queue.url for queue in self.cloud.sqs.queues.values() if queue.arn == target)
         own = random.Random(f"punctual others {self.seed}")
-        self.others = Others(self.cloud, own, lambda: self._draining)
+        self.others = Others(self.cloud, own, lambda: self._draining, self.storm.counted)
         allowed = self.others.parameters()
         self.deploy({**parameters, **allowed, "TargetArns": f"{target},{allowed['TargetArns']}"})
         self.wishes = Wishes(self._fork(), self.cloud.output("OutputQueueUrl"), self.targets)

@@ -43,6 +43,7 @@ WAIT_MS_MAX = 5_000
 """More than the lead, what rounding down a delay adds, and two clocks that differ. What is earlier is set anew."""
 QUEUE_PAUSE_S_MAX = 60
 """SQS comes back as a whole; nothing is spared by asking it seldom, and everything waits for it."""
+NOBODY = "not tried any more: its host answers nobody"
 RESERVE_S = 8
 """Time kept back so that a delivery that begins last has its outcome written."""
 
@@ -192,6 +193,10 @@ def _hand_over(errand: Errand, record: Record | None, post: Post, patience: Pati
         return
     shared = group(schedule.target)
     again_s = post.resting.begin(shared, patience.clock(), _last_ms(schedule) / 1000)
+    if again_s is not None and again_s * 1000 > _last_ms(schedule):
+        log.outcome("undelivered", id=schedule.id, attempt=errand.attempt, error=NOBODY, again=False)
+        _give_up(errand, record, NOBODY, errand.attempt - 1, post, patience)
+        return
     if again_s is not None:
         log.outcome("put off", id=schedule.id, group=shared)
         following = _woken_again(errand, record, errand.attempt, round(again_s * 1000))
@@ -226,10 +231,14 @@ def _not_delivered(errand: Errand, record: Record | None, failure: Undelivered, 
     again = _worth_trying(errand, failure, retry_ms)
     log.outcome("undelivered", id=errand.id, attempt=attempt, error=failure.error, again=again)
     if not again:
-        _tell(failed(errand.schedule, failure.error, attempt, now_ms), post, patience)
-        _close(record, FAILED, attempt, failure.error, post, patience)
+        _give_up(errand, record, failure.error, attempt, post, patience)
         return
     _take_up_again(_woken_again(errand, record, attempt + 1, retry_ms), record, failure.error, post, patience)
+
+
+def _give_up(errand: Errand, record: Record | None, error: str, attempts: int, post: Post, patience: Patience) -> None:
+    _tell(failed(errand.schedule, error, attempts, patience.now_ms()), post, patience)
+    _close(record, FAILED, attempts, error, post, patience)
 
 
 def _worth_trying(errand: Errand, failure: Undelivered, retry_ms: int) -> bool:

@@ -36,25 +36,31 @@ class Resting:
     _lock: Lock = field(default_factory=Lock)
 
     def begin(self, group: str | None, now_s: float, last_s: float) -> float | None:
-        """When to try it instead, which is not later than `last_s`; or None: it is under way now, until its `end`."""
+        """When to try it instead; or None: it is under way now, until its `end`. What would then be too late, after
+        `last_s`, is tried now, unless its host has all the threads that one may have and answers nobody."""
         if group is None:
             return None
         with self._lock:
             again_s = self._again_s(group, now_s)
-            if now_s < again_s <= last_s:
+            if now_s < again_s and (again_s <= last_s or self._is_stuck(group, now_s)):
                 return again_s
             self._under_way.setdefault(group, []).append(now_s)
             return None
 
     def _again_s(self, group: str, now_s: float) -> float:
         rest_until_s = self._until_s.get(group, now_s)
-        begun_s = self._under_way.get(group)
-        if rest_until_s > now_s or not begun_s:
+        if rest_until_s > now_s or not self._under_way.get(group):
             return rest_until_s
-        silent_s = now_s - max(begun_s[0], self._heard_s.get(group, 0.0))
-        if len(begun_s) < CROWD_MAX and silent_s < SILENT_S:
+        silent_s = self._silent_s(group, now_s)
+        if len(self._under_way[group]) < CROWD_MAX and silent_s < SILENT_S:
             return now_s
         return now_s + max(PAUSE_S_MIN, silent_s)
+
+    def _is_stuck(self, group: str, now_s: float) -> bool:
+        return len(self._under_way.get(group, ())) >= CROWD_MAX and self._silent_s(group, now_s) >= SILENT_S
+
+    def _silent_s(self, group: str, now_s: float) -> float:
+        return now_s - max(self._under_way[group][0], self._heard_s.get(group, 0.0))
 
     def end(self, group: str | None, timed_out: bool, now_s: float) -> None:
         """What came of a delivery to it."""

@@ -21,8 +21,8 @@ def plan(run: Simulation) -> None:
     if run.storm.rates and draw.random() < 0.3:
         run.cloud.sqs.unruly, run.cloud.sqs.twice = random.Random(f"punctual sqs {run.seed}"), 0.03
         run.storm.counted["received twice"] += 1
-    if run.storm.rates and draw.random() < 0.2:
-        run.storm.broken_off = 0.15
+    if run.storm.rates and draw.random() < 0.3:
+        run.storm.broken_off = 0.2
     names = [f"name/{number}" for number in range(draw.randint(1, 3))]
     for _ in range(draw.randint(1, 3)):
         _scene(run, draw, names, run.start_us + round(draw.uniform(0, 3600) * US))

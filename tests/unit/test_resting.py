@@ -92,3 +92,17 @@ def test_what_is_known_is_bounded():
     for number in range(GROUPS_MAX + 1):
         timed_out(resting, f"host {number}", 1)
     assert (1, {}, {}) == (len(resting._timeouts), resting._under_way, resting._heard_s)
+
+
+def test_what_could_not_be_tried_later_takes_no_thread_that_others_need():
+    """Where its host has all that one may have and answers nobody, it is told when it could be tried, and that is too
+    late. Of a host that answers it is tried: a thread is free again soon."""
+    resting = Resting()
+    for _ in range(CROWD_MAX):
+        assert begin(resting, "hangs") is None
+    assert begin(resting, "hangs", SILENT_S - 0.1, SILENT_S) is None
+    again_s = begin(resting, "hangs", SILENT_S, SILENT_S + 1)
+    assert again_s is not None
+    assert again_s > SILENT_S + 1
+    resting.end("hangs", False, SILENT_S)
+    assert begin(resting, "hangs", SILENT_S, SILENT_S) is None
