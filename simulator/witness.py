@@ -123,7 +123,8 @@ class Witness(Watcher):
     def called(self, call: Call) -> None:
         self.figures.calls += 1
         tags = self._confirm(call)
-        if call.answer is None and not (call.error is not None and _condition_failed(call.error)):
+        delivers = call.operation in OPERATIONS and "DeliverFunction" in call.process.name  # Its own outcome is known.
+        if call.answer is None and not delivers and not (call.error is not None and _condition_failed(call.error)):
             hand = invocation_of(call)
             self.names.troubled |= {hand} if hand is not None else set()
         if call.error is None and call.answer is not None and not call.fate.spoilt:

@@ -37,7 +37,8 @@ class Resting:
 
     def begin(self, group: str | None, now_s: float, last_s: float) -> float | None:
         """When to try it instead; or None: it is under way now, until its `end`. What would then be too late, after
-        `last_s`, is tried now, unless its host has all the threads that one may have and answers nobody."""
+        `last_s`, is tried now; but of those of a host that answers nobody only one at a time while it rests, and before
+        that no more than it may have at once."""
         if group is None:
             return None
         with self._lock:
@@ -57,7 +58,11 @@ class Resting:
         return now_s + max(PAUSE_S_MIN, silent_s)
 
     def _is_stuck(self, group: str, now_s: float) -> bool:
-        return len(self._under_way.get(group, ())) >= CROWD_MAX and self._silent_s(group, now_s) >= SILENT_S
+        if not self._under_way.get(group):
+            return False
+        rests = self._until_s.get(group, now_s) > now_s
+        silent = len(self._under_way[group]) >= CROWD_MAX and self._silent_s(group, now_s) >= SILENT_S
+        return rests or silent
 
     def _silent_s(self, group: str, now_s: float) -> float:
         return now_s - max(self._under_way[group][0], self._heard_s.get(group, 0.0))

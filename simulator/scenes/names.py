@@ -49,7 +49,7 @@ def _scene(run: Simulation, draw: random.Random, names: list[str], begin_us: int
 
 
 def _order(run: Simulation, draw: random.Random, names: list[str], at_us: int, focus_us: int) -> None:
-    size = draw.choice((1, 1, 1, 2, 4))
+    size = draw.choice((1, 1, 2, 2, 4))
     batch = size > 1 or draw.random() < 0.1
     token = f"token {len(run.wishes.by_tag)}" if draw.random() < 0.3 else None
     made = []

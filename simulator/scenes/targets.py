@@ -58,8 +58,8 @@ def plan_crowds(run: Simulation) -> None:
     for _ in range(draw.randint(1, 2)):
         at_us = run.start_us + round(draw.uniform(0, 3600) * US)
         begin_us, span_s = at_us + round(draw.choice((2.0, 20.0, 400.0)) * US), draw.choice((0.0, 0.0, 2.0, 40.0))
-        huge = draw.random() < 0.3  # More than all environments have threads; but soon given up.
-        terms = {"retry": {"max_age_s": 30}} if huge else {}
+        huge = draw.random() < 0.3  # More than all environments have threads; but each is tried once.
+        terms = {"retry": {"attempts": 1}} if huge else {}
         hosts = [HANGS] * (180 if huge else draw.randint(1, 60)) + [FINE] * draw.randint(1, 60)
         if draw.random() < 0.5:
             draw.shuffle(hosts)

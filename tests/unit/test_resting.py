@@ -94,6 +94,16 @@ def test_what_is_known_is_bounded():
     assert (1, {}, {}) == (len(resting._timeouts), resting._under_way, resting._heard_s)
 
 
+def test_of_a_host_that_rests_one_at_a_time_is_tried_at_the_last_moment():
+    """It may have come back; if not, one thread waits for it, and not sixteen."""
+    resting = Resting()
+    timed_out(resting, "slow", TIMEOUTS_MAX)
+    assert begin(resting, "slow", 1.0, 2.0) is None
+    assert REST_S == begin(resting, "slow", 1.0, 2.0)
+    resting.end("slow", False, 1.5)
+    assert begin(resting, "slow", 1.5, 2.0) is None
+
+
 def test_what_could_not_be_tried_later_takes_no_thread_that_others_need():
     """Where its host has all that one may have and answers nobody, it is told when it could be tried, and that is too
     late. Of a host that answers it is tried: a thread is free again soon."""
