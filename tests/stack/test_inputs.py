@@ -200,7 +200,7 @@ def test_what_sqs_hands_over_twice_is_one_schedule(stack, table_of):
 
 
 def test_what_waits_for_a_queue_that_is_gone_comes_again_alone(stack, input_queue, output, failures_told, receivers):
-    """The role lets the function put it back; it comes a minute later, and at the fifth try it is told."""
+    """The role lets the function put it back; it comes a minute later, and at the fifth try, after ten minutes, it is told."""
     letter = [{"timestamp": 0, "data": "good"}, {"timestamp": 0, "data": "bad", "target": receivers.gone_arn}]
     input_queue.send(json.dumps(letter))
     assert ["good"] == [message.body for message in output.receive(2, within_s=5)]
@@ -208,8 +208,11 @@ def test_what_waits_for_a_queue_that_is_gone_comes_again_alone(stack, input_queu
     input_queue.empty()
 
     event = json.loads((EVENTS / "input-put-back.json").read_text())
-    event["Records"][0]["body"] = json.dumps(letter)
-    event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "4"
+    (record,), sent_ms = event["Records"], round(time.time() * 1000) - 11 * 60 * 1000
+    record["body"] = json.dumps(letter)
+    record["attributes"] |= {"ApproximateReceiveCount": "4", "SentTimestamp": str(sent_ms + 60_000)}
+    again = {"id": "first", "sent": sent_ms, "tries": 1, "places": [1]}
+    record["messageAttributes"]["punctual-again"]["stringValue"] = json.dumps(again)
     assert {"batchItemFailures": []} == stack.invoke("ScheduleFunction", event)
     (told,) = failures_told.receive()
     assert ("bad", []) == (json.loads(told.body)["schedule"]["data"], output.receive(within_s=2))
