@@ -200,7 +200,7 @@ def test_what_sqs_hands_over_twice_is_one_schedule(stack, table_of):
 
 
 def test_what_waits_for_a_queue_that_is_gone_comes_again_alone(stack, input_queue, output, failures_told, receivers):
-    """The role lets the function put it back; it comes a minute later, and at the fifth try, after ten minutes, it is told."""
+    """The role lets the function put it back; it comes in a minute, and at the fifth try, after ten, it is told."""
     letter = [{"timestamp": 0, "data": "good"}, {"timestamp": 0, "data": "bad", "target": receivers.gone_arn}]
     input_queue.send(json.dumps(letter))
     assert ["good"] == [message.body for message in output.receive(2, within_s=5)]
