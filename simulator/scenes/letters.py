@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def plan(run: Simulation) -> None:
     draw = random.Random(f"punctual letters {run.seed}")
-    if draw.random() < 0.5:
+    if draw.random() < 0.3:
         return
-    for _ in range(draw.randint(1, 3)):
+    for _ in range(draw.randint(2, 5)):
         _order(run, draw, run.start_us + round(draw.uniform(0, 3600) * US))
     for outage in run.storm.outages:
         _order(run, draw, outage.begin_us + round(draw.uniform(-5, 40) * US))
