@@ -75,6 +75,7 @@ MUTATIONS = (
         "            ConsistentRead=True,\n            Limit=",
         "            ConsistentRead=False,\n            Limit=",
         (1, 3, 4),
+        224,
     ),
     Mutation(
         "lost partition memory",
@@ -489,6 +490,6 @@ def applied(mutation: Mutation, functions: Path | None = None) -> Iterator[Path]
 def hunt(mutation: Mutation, first: int = 0, processes: int | None = None) -> Result | None:
     """The first seed found that shows the fault; None where none of them does."""
     with applied(mutation) as folder:
-        seeds = sorted(range(first, first + SEEDS_MAX), key=lambda seed: seed != mutation.seed)
+        seeds = list(dict.fromkeys([mutation.seed, *range(first, first + SEEDS_MAX)]))[:SEEDS_MAX]
         total = campaign.run(seeds, folder, processes, breaches_max=1)
     return total.broken[0] if total.broken else None
