@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 from punctual.testing.calls import Call
 from punctual.testing.functions import Invocation
 from punctual.testing.sqs import Message
-from punctual.testing.timeline import US
 from simulator.contents import key_due_ms
 
 BAD: tuple[tuple[dict[str, Any], str], ...] = (
@@ -247,7 +246,3 @@ def due_of(message: Message) -> int:
     """The `due` of a message, in milliseconds."""
     seconds, _, fraction = message.attributes["due"]["StringValue"].partition(".")
     return int(seconds) * 1000 + int(fraction)
-
-
-def us(moment_ms: int) -> int:
-    return moment_ms * (US // 1000)
