@@ -1,0 +1,91 @@
+"""The local AWS, updated from an earlier version's template and functions while schedules are under way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import tarfile
+import time
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from punctual.local.deployment import deploy
+from punctual.local.emulator import Emulator
+from receiver import Receiver, answer
+
+REPOSITORY = Path(__file__).parents[2]
+EARLIER = "cf0f838"
+REACH_S = 30
+AHEAD_S = 50
+"""Longer than the update takes. What is due then is far when it is scheduled."""
+WITHIN_S = 90.0
+PARAMETERS = {"ReachSeconds": REACH_S, "FeedIntervalMinutes": 10, "DeliveryLeadSeconds": 3, "PartitionCount": 2}
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    """The folder of the earlier version, from this repository's history."""
+    archive = subprocess.run(["git", "-C", REPOSITORY, "archive", EARLIER], capture_output=True, check=False)
+    if archive.returncode and "CI" not in os.environ:
+        pytest.skip(f"commit {EARLIER} is not in this clone; fetch its whole history")
+    assert 0 == archive.returncode, archive.stderr.decode()
+    with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
+        files.extractall(tmp_path, filter="data")
+    return tmp_path
+
+
+def test_a_running_stack_is_updated_and_releases_everything_once(earlier):
+    with contextlib.closing(Receiver([answer(200)])) as server, Emulator(auth=True) as emulator:
+        url = f"http://127.0.0.1:{server.port}"
+        parameters = PARAMETERS | {"WebhookHosts": url, "WebhookAllowPrivate": "true"}
+        stack = deploy(emulator, earlier / "template.yml", parameters=parameters)
+        due = round(time.time()) + AHEAD_S
+        expected = _fill(stack, due, url)
+
+        stack = deploy(emulator, REPOSITORY / "template.yml", parameters=parameters)
+        assert time.time() < due - REACH_S, "the update took so long that nothing was far any more"
+        pending = {each["name"] for each in stack.invoke("ManageFunction", {"operation": "list"})["schedules"]}
+        assert "far" in pending
+        time.sleep(max(0.0, due - REACH_S + 1 - time.time()))
+        stack.invoke("TriggerFunction", {})
+
+        assert expected == _received(stack, len(expected), due + WITHIN_S)
+        assert {"named hook", "hook"} == {request.body.decode() for request in server.requests}
+        assert 2 == len(server.requests)
+        assert [] == _received(stack, 1, time.time() + 3)
+
+
+def _fill(stack, due, url):
+    """Far and near, named and not, alone, in a bundle and by the input topic; what the output queue will get."""
+    stack.invoke("ScheduleFunction", {"timestamp": due, "data": "far"})
+    stack.invoke("ScheduleFunction", {"timestamp": due, "data": "far named", "name": "far"})
+    members = [{"timestamp": due, "data": f"bundled {number}"} for number in range(20)]
+    stack.invoke("ScheduleFunction", members)
+    stack.invoke("ScheduleFunction", {"timestamp": due, "data": "named hook", "name": "hook", "target": {"url": url}})
+    stack.invoke("ScheduleFunction", {"timestamp": due, "data": "hook", "target": {"url": url}})
+    near = {"delay": REACH_S - 1}
+    stack.invoke("ScheduleFunction", {**near, "data": "near"})
+    stack.invoke("ScheduleFunction", {**near, "data": "near named", "name": "near"})
+    stack.invoke("ScheduleFunction", {**near, "data": "replaced", "name": "replaced"})
+    stack.invoke("ScheduleFunction", {"timestamp": due, "data": "replaced by this", "name": "replaced"})
+    message = json.dumps({"timestamp": due, "data": "by topic", "token": "t"})
+    sns = stack.emulator.client("sns")
+    sns.publish(TopicArn=stack.outputs["InputTopicArn"], Message=message)
+    named = ["far named", "near", "near named", "replaced by this", "by topic"]
+    return sorted(["far", *named, *(member["data"] for member in members)])
+
+
+def _received(stack, count, until_s):
+    """Bodies from the output queue, as soon as there are so many, or when time is over."""
+    sqs, found = stack.emulator.client("sqs"), []
+    while len(found) < count and time.time() < until_s:
+        queue_url = stack.outputs["OutputQueueUrl"]
+        got = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
+        for message in got:
+            sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+            found.append(message["Body"])
+    return sorted(found)
