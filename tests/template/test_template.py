@@ -83,9 +83,10 @@ def test_one_poller_is_refused_before_lambda_does(template):
     """It takes from 2 to 200 for a queue; what it refuses rolls a whole deployment back."""
     pattern = parameter(template, "DeliveryPollers")["AllowedPattern"]
     assert [0, *range(2, 201)] == [number for number in range(1_100) if re.fullmatch(pattern, str(number))]
+    assert re.fullmatch(pattern, "off")
 
 
-@pytest.mark.parametrize("pollers", ["-2", "02", "", "2.5", " 2", "two"])
+@pytest.mark.parametrize("pollers", ["-2", "02", "", "2.5", " 2", "two", "Off", "off "])
 def test_what_is_no_number_of_pollers_is_refused(template, pollers):
     """With what is wanted."""
     assert not re.fullmatch(parameter(template, "DeliveryPollers")["AllowedPattern"], pollers)
