@@ -1,5 +1,7 @@
 """What the template does on real AWS under other parameters than the default ones."""
 
+import copy
+import re
 from pathlib import Path
 
 import pytest
@@ -7,8 +9,10 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from punctual.testing.template import Template
+from scheduler import limits
 
 PATH = Path(__file__).parents[2] / "template.yml"
+DOCUMENT = yaml_parse(PATH.read_text())
 
 
 class NoManagedPolicies:
@@ -21,7 +25,7 @@ class NoManagedPolicies:
 @pytest.fixture(scope="module")
 def transformed():
     """The template as SAM hands it to CloudFormation."""
-    document = yaml_parse(PATH.read_text())
+    document = copy.deepcopy(DOCUMENT)
     for resource in document["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = "s3://bucket/key"
@@ -34,6 +38,17 @@ def transformed():
 def deployed(**parameters):
     """The template with these parameters, conditions decided and references resolved."""
     return Template(PATH, parameters)
+
+
+def takes(parameter, value):
+    """Whether CloudFormation would accept the value of a text parameter."""
+    declared = DOCUMENT["Parameters"][parameter]
+    text = str(value)
+    return (
+        re.fullmatch(declared.get("AllowedPattern", "(?s:.*)"), text) is not None
+        and text in declared.get("AllowedValues", [text])
+        and len(text) <= declared.get("MaxLength", len(text))
+    )
 
 
 def mapping(function, **parameters):
@@ -53,3 +68,49 @@ def test_sam_hands_the_empty_configuration_on(transformed):
     """It does not take it for nothing."""
     config = transformed["Resources"]["DeliverFunctionDue"]["Properties"]["ProvisionedPollerConfig"]
     assert {"Fn::If": ["EndsPollers", {}, {"Ref": "AWS::NoValue"}]} == config["Fn::If"][2]
+
+
+LIMITS = [
+    ("DeliverFunction", "DeliverConcurrencyMax", {}),
+    ("ScheduleFunction", "InputConcurrencyMax", {}),
+    ("ConsumerFunction", "ConsumerConcurrencyMax", {"ConsumerEnabled": True}),
+]
+
+
+@pytest.mark.parametrize(("function", "parameter", "others"), LIMITS)
+def test_a_limit_of_concurrency_is_left_alone_set_or_taken_away(function, parameter, others):
+    """As for pollers: an empty configuration is what ends it."""
+    assert "ScalingConfig" not in mapping(function, **others)
+    assert {"MaximumConcurrency": "9"} == mapping(function, **{parameter: 9}, **others)["ScalingConfig"]
+    assert {} == mapping(function, **{parameter: "off"}, **others)["ScalingConfig"]
+
+
+@pytest.mark.parametrize(("function", "parameter", "others"), LIMITS)
+def test_a_limit_is_from_2_to_1000_as_lambda_has_it(function, parameter, others):
+    """What Lambda refuses rolls a whole deployment back."""
+    accepted = [number for number in range(1_100) if takes(parameter, number)]
+    assert [0, *range(2, 1_001)] == accepted
+    assert not takes(parameter, "2.5")
+
+
+def test_pollers_and_a_limit_never_go_to_lambda_together():
+    """Lambda refuses a mapping with both."""
+    both = mapping("DeliverFunction", DeliveryPollers=5, DeliverConcurrencyMax=20)
+    assert {"MinimumPollers": "5"} == both["ProvisionedPollerConfig"]
+    assert "ScalingConfig" not in both
+    after = mapping("DeliverFunction", DeliveryPollers="off", DeliverConcurrencyMax=20)
+    assert ({}, {"MaximumConcurrency": "20"}) == (after["ProvisionedPollerConfig"], after["ScalingConfig"])
+
+
+@pytest.mark.parametrize("name", ["Feed", "Trigger"])
+def test_concurrency_is_reserved_only_if_asked_for(name):
+    """A new account may reserve none."""
+    parameter, function = f"{name}ConcurrencyReserved", f"{name}Function"
+    assert "ReservedConcurrentExecutions" not in deployed().resources[function]["Properties"]
+    reserved = deployed(**{parameter: 4}).resources[function]["Properties"]["ReservedConcurrentExecutions"]
+    assert "4" == reserved
+
+
+def test_a_feed_of_every_partition_can_be_reserved():
+    """At the greatest PartitionCount, with as many continuations."""
+    assert takes("FeedConcurrencyReserved", 2 * limits.PARTITIONS_MAX)
