@@ -13,6 +13,8 @@ from scheduler import limits
 
 PATH = Path(__file__).parents[2] / "template.yml"
 DOCUMENT = yaml_parse(PATH.read_text())
+KEEPERS = ("AWS::DynamoDB::Table", "AWS::SQS::Queue")
+"""What holds schedules."""
 
 
 class NoManagedPolicies:
@@ -114,3 +116,23 @@ def test_concurrency_is_reserved_only_if_asked_for(name):
 def test_a_feed_of_every_partition_can_be_reserved():
     """At the greatest PartitionCount, with as many continuations."""
     assert takes("FeedConcurrencyReserved", 2 * limits.PARTITIONS_MAX)
+
+
+def test_deleting_the_stack_keeps_every_message_and_a_failed_first_deployment_leaves_nothing():
+    """So a deletion does not wait for a protected table once the queues are gone."""
+    keepers = {name for name, each in DOCUMENT["Resources"].items() if each["Type"] in KEEPERS}
+    assert 6 == len(keepers)
+    for name in keepers:
+        policies = DOCUMENT["Resources"][name]
+        assert ("RetainExceptOnCreate", "Retain") == (policies["DeletionPolicy"], policies["UpdateReplacePolicy"]), name
+
+
+def test_a_first_deployment_makes_nothing_that_refuses_to_be_deleted():
+    """Or its rollback would fail. The owner protects the table once the deployment has succeeded."""
+    protected = {
+        name: deployed().resources[name]["Properties"].get("DeletionProtectionEnabled", "false")
+        for name, each in DOCUMENT["Resources"].items()
+        if each["Type"] in KEEPERS
+    }
+    assert {"false"} == set(protected.values())
+    assert "true" == deployed(TableProtection=True).resources["Table"]["Properties"]["DeletionProtectionEnabled"]
