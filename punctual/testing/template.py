@@ -116,6 +116,7 @@ class Template:
             "Fn::And": lambda parts: all(self.resolve(part) for part in parts),
             "Fn::Or": lambda parts: any(self.resolve(part) for part in parts),
             "Fn::Select": lambda parts: self.resolve(parts[1])[int(parts[0])],
+            "Fn::FindInMap": self._find_in_map,
             "Fn::Split": lambda parts: self.resolve(parts[1]).split(parts[0]),
         }
 
@@ -145,6 +146,10 @@ class Template:
         if attribute in ("Arn", "TopicArn") and kind in _ARNS:
             return _ARNS[kind].format(region=REGION, account=ACCOUNT, name=self.name(name))
         return f"{name}.{attribute}"  # Of things that are not here in virtual form, and that nobody asks for.
+
+    def _find_in_map(self, place: list[Any]) -> Any:
+        name, first, second = [str(self.resolve(each)) for each in place]
+        return self._document["Mappings"][name][first][second]
 
     def _sub(self, argument: str | list[Any]) -> str:
         text, more = (argument, {}) if isinstance(argument, str) else argument

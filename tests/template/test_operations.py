@@ -136,3 +136,45 @@ def test_a_first_deployment_makes_nothing_that_refuses_to_be_deleted():
     }
     assert {"false"} == set(protected.values())
     assert "true" == deployed(TableProtection=True).resources["Table"]["Properties"]["DeletionProtectionEnabled"]
+
+
+def alarm(name, **parameters):
+    return deployed(**parameters).resources[name]["Properties"]
+
+
+@pytest.mark.parametrize("minutes", [1, 7, 10])
+def test_two_intervals_without_a_feed_raise_an_alarm(minutes):
+    """Lambda sends no zeros, so missing data counts as none."""
+    heartbeat = alarm("HeartbeatAlarm", FeedIntervalMinutes=minutes)
+    assert (60 * minutes, 2) == (heartbeat["Period"], heartbeat["EvaluationPeriods"])
+    assert (1, "LessThanThreshold") == (heartbeat["Threshold"], heartbeat["ComparisonOperator"])
+    assert ("breaching", "Sum") == (heartbeat["TreatMissingData"], heartbeat["Statistic"])
+    assert ("AWS/Lambda", "Invocations") == (heartbeat["Namespace"], heartbeat["MetricName"])
+    assert [{"Name": "FunctionName", "Value": "virtual-FeedFunction"}] == heartbeat["Dimensions"]
+
+
+def test_every_interval_that_is_allowed_has_its_seconds():
+    """Or an update to it would fail."""
+    table = DOCUMENT["Mappings"]["SecondsOfMinutes"]["FeedInterval"]
+    assert {str(minutes): 60 * minutes for minutes in range(1, 11)} == table
+
+
+def test_an_old_message_raises_an_alarm_long_before_sqs_deletes_it():
+    """While SQS still sends the metric: it stops after six hours in which nobody calls the queue."""
+    output, delivery = alarm("OutputAgeAlarm"), alarm("DeliveryAgeAlarm")
+    assert limits.SQS_DELAY_S_MAX < output["Threshold"] < 6 * 3600
+    assert 2 * limits.SQS_DELAY_S_MAX == delivery["Threshold"]
+    for each, queue in ((output, "OutputQueue"), (delivery, "DeliveryQueue")):
+        kept_s = deployed().resources[queue]["Properties"]["MessageRetentionPeriod"]
+        assert each["Threshold"] < kept_s / 14
+        assert [{"Name": "QueueName", "Value": f"virtual-{queue}"}] == each["Dimensions"]
+        assert ("ApproximateAgeOfOldestMessage", "Maximum") == (each["MetricName"], each["Statistic"])
+
+
+def test_every_alarm_goes_to_the_topic_if_there_is_one():
+    """And none asks for one."""
+    alarms = [name for name, each in DOCUMENT["Resources"].items() if each["Type"] == "AWS::CloudWatch::Alarm"]
+    topic = "arn:aws:sns:eu-central-1:123456789012:alarms"
+    for name in alarms:
+        assert "AlarmActions" not in alarm(name)
+        assert [topic] == alarm(name, AlarmTopicArn=topic)["AlarmActions"]
