@@ -1,6 +1,7 @@
 """What the template does on real AWS under other parameters than the default ones."""
 
 import copy
+import json
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from scheduler import limits
 
 PATH = Path(__file__).parents[2] / "template.yml"
 DOCUMENT = yaml_parse(PATH.read_text())
+TARGET = "arn:aws:sqs:eu-central-1:123456789012:orders-of-a-shop"
 KEEPERS = ("AWS::DynamoDB::Table", "AWS::SQS::Queue")
 """What holds schedules."""
 
@@ -178,3 +180,65 @@ def test_every_alarm_goes_to_the_topic_if_there_is_one():
     for name in alarms:
         assert "AlarmActions" not in alarm(name)
         assert [topic] == alarm(name, AlarmTopicArn=topic)["AlarmActions"]
+
+
+ENVIRONMENT_BYTES_MAX = 4_096
+"""Of all variables of a function together."""
+LONGEST = {
+    "AWS::SQS::Queue": "https://sqs.ap-southeast-1.amazonaws.com.cn/123456789012/" + 80 * "q",
+    "AWS::DynamoDB::Table": 255 * "t",
+    "AWS::Serverless::Function": 64 * "f",
+}
+"""What Ref of a resource is at most: the longest name that the service takes, in a region with a long name."""
+
+
+def longest(value):
+    """The longest value that the template lets an environment variable have."""
+    name = value["Ref"]
+    if name in DOCUMENT["Resources"]:
+        return LONGEST[DOCUMENT["Resources"][name]["Type"]]
+    declared = DOCUMENT["Parameters"][name]
+    if "MaxLength" in declared:
+        return declared["MaxLength"] * "x"
+    if "AllowedValues" in declared:
+        return max(declared["AllowedValues"], key=len)
+    return max((str(number) for number in range(1_001) if takes(name, number)), key=len)
+
+
+@pytest.mark.parametrize(
+    "function", [name for name, each in DOCUMENT["Resources"].items() if each["Type"] == "AWS::Serverless::Function"]
+)
+def test_the_longest_parameters_that_are_allowed_fit_into_the_environment(function):
+    """Counted as JSON, which is more than names and values."""
+    variables = DOCUMENT["Resources"][function]["Properties"].get("Environment", {}).get("Variables", {})
+    text = json.dumps({name: longest(value) for name, value in variables.items()}, separators=(",", ":"))
+    assert len(text.encode()) <= ENVIRONMENT_BYTES_MAX
+
+
+@pytest.mark.parametrize("listed", ["", TARGET, f"{TARGET},{TARGET}"])
+def test_targets_are_arns_between_commas(listed):
+    """As the environment and the policies take them."""
+    assert takes("TargetArns", listed)
+    if listed:
+        function = deployed(TargetArns=listed).resources["ScheduleFunction"]["Properties"]
+        assert listed == function["Environment"]["Variables"]["TARGET_ARNS"]
+
+
+@pytest.mark.parametrize("listed", [f"{TARGET}, {TARGET}", f"{TARGET},", "orders", ",".join(40 * [TARGET])])
+def test_what_no_policy_could_name_is_refused_before_anything_is_deployed(listed):
+    """IAM would refuse the policy half-way through."""
+    assert not takes("TargetArns", listed)
+
+
+def test_each_target_stands_by_itself_in_the_policy():
+    """Not as one text with a comma in it."""
+    listed = [TARGET, f"{TARGET}-2"]
+    role = deployed(TargetArns=",".join(listed)).resources["DeliverRole"]["Properties"]
+    (policy,) = [each for each in role["Policies"] if each["PolicyName"] == "targets"]
+    assert listed == policy["PolicyDocument"]["Statement"][0]["Resource"]
+
+
+def test_private_addresses_are_for_tests_and_say_so():
+    """No function is in a VPC, so on AWS there is nothing private that it reaches."""
+    assert "VpcConfig" not in PATH.read_text()
+    assert DOCUMENT["Parameters"]["WebhookAllowPrivate"]["Description"].startswith("For tests on the local AWS only")
