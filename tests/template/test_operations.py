@@ -1,6 +1,7 @@
 """What the template does on real AWS under other parameters than the default ones."""
 
 import copy
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -11,7 +12,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from punctual.testing.template import Template
-from scheduler import limits
+from scheduler import limits, log, moving
 
 PATH = Path(__file__).parents[2] / "template.yml"
 DOCUMENT = yaml_parse(PATH.read_text())
@@ -305,3 +306,36 @@ def test_other_stacks_find_the_arn_of_whatever_they_may_be_granted():
         assert outputs[f"{name}Arn"].endswith(f":virtual-{name}")
     assert outputs["InputTopicArn"].startswith("arn:aws:sns:")
     assert outputs["TableArn"].endswith("/virtual-Table")
+
+
+def test_lambda_logs_in_json_and_leaves_its_own_lines_out(transformed):
+    """In the log group of each function, as SAM hands it on."""
+    functions = {name: each for name, each in transformed["Resources"].items() if each["Type"].endswith("Function")}
+    for name, function in functions.items():
+        config = function["Properties"]["LoggingConfig"]
+        group = {"Ref": name.replace("Function", "Logs")}
+        wanted = {"LogFormat": "JSON", "SystemLogLevel": "WARN", "ApplicationLogLevel": {"Ref": "LogLevel"}}
+        assert wanted | {"LogGroup": group} == config
+
+
+def test_every_level_that_is_allowed_keeps_the_line_that_raises_the_alarm(capsys):
+    """The filter finds its line as it is printed, by a field at its top."""
+    (filter_,) = of_type("AWS::Logs::MetricFilter").values()
+    field, value = re.fullmatch(r'\{ \$\.(\w+) = "(\w+)" \}', filter_["FilterPattern"]).groups()
+    log.outcome(value, partition="0")
+    line = json.loads(capsys.readouterr().out)
+    assert value == line[field]
+    for level in DOCUMENT["Parameters"]["LogLevel"]["AllowedValues"]:
+        assert log.LEVELS.index(level) <= log.LEVELS.index(line["level"])
+
+
+def test_the_queries_in_the_documentation_ask_for_fields_that_are_logged():
+    """At the top of a line, where Logs Insights finds them."""
+    page = (PATH.parent / "docs" / "operations.md").read_text()
+    (sums,) = re.findall(r'filter outcome = "fed"\n\| stats (.*) by bin', page)
+    logged = {field.name for field in dataclasses.fields(moving.Tally)}
+    asked = set(re.findall(r"sum\((\w+)\)", sums))
+    assert len(asked) > 2
+    assert asked <= logged
+    (levels,) = re.findall(r"filter level in \[(.*)\]", page)
+    assert {"WARN", "ERROR"} == set(json.loads(f"[{levels}]")) == set(log.LEVEL_OF.values())
