@@ -58,9 +58,10 @@ build: .venv-sam/sam.stamp tidy-functions ## Build what deploy sends to AWS
 deploy: build ## Deploy to your AWS account (PARAMETERS="PartitionCount=8 ApiEnabled=true", STACK=name)
 	$(SAM) deploy$(if $(STACK), --stack-name $(STACK))$(if $(PARAMETERS), --parameter-overrides $(PARAMETERS))
 
-publish: name-the-bucket build ## Publish to the Serverless Application Repository (BUCKET=where it may read the package)
+publish: name-the-bucket build ## Publish to the Serverless Application Repository (BUCKET=name, WITHOUT="RecursiveLoop ..." or all)
 	$(SAM) package --s3-bucket $(BUCKET) --output-template-file .aws-sam/packaged.yml
-	$(SAM) publish --template .aws-sam/packaged.yml
+	.venv-sam/bin/python tools/plain_template.py .aws-sam/packaged.yml .aws-sam/published.json $(WITHOUT)
+	$(SAM) publish --template .aws-sam/published.json
 
 lock: ## Make the locks anew from requirements/*.in (UPGRADE=1: with the newest versions)
 	@requirements/lock.sh$(if $(filter-out 0,$(UPGRADE)), --upgrade)

@@ -1,5 +1,7 @@
 """What a million schedules cost: calls and units are counted while the real functions run, prices are in prices.json.
 
+The second table is what a stack costs in a month in which nothing is scheduled: see idle.py.
+
 They run against the same services as in the bench, here without HTTP and without waiting, by a clock that is set. So
 all counts are the same at every run, and the time of the functions is assumed, from the calls that were counted:
 prices.json says how much for each, and bench/results what was measured. Storage and free tiers are left out.
@@ -12,6 +14,7 @@ import contextlib
 import importlib
 import io
 import json
+import math
 import os
 import random
 import sys
@@ -27,6 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "functions")]  # The functions are no pack
 from botocore.exceptions import ClientError  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
+from bench import idle  # noqa: E402
 from bench.payloads import BYTES, payload  # noqa: E402
 from bench.services import Services  # noqa: E402
 
@@ -52,6 +56,7 @@ ENVIRONMENT = {
     "FEED_FUNCTION": "feed",
     "PARTITION_COUNT": str(PARTITIONS),
     "REACH_SECONDS": "900",
+    "WEBHOOK_HOSTS": "api.example.com",
     "AWS_REGION": "us-east-1",
 }
 
@@ -100,6 +105,7 @@ class Functions:
 
     stage: Stage
     schedule: Callable[[Any, Any], Any]
+    trigger: Callable[[Any, Any], Any]
     feed: Callable[[Any, Any], Any]
 
 
@@ -116,7 +122,8 @@ def functions() -> Functions:
         crew=lambda width: crew.Alone(),
     )
     setattr(world, "outside", lambda: staged)  # noqa: B010 - The seam; mypy knows it as a function.
-    return Functions(stage, importlib.import_module("schedule").handler, importlib.import_module("feed").handler)
+    handlers = [importlib.import_module(name).handler for name in ("schedule", "trigger", "feed")]
+    return Functions(stage, *handlers)
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,7 @@ class Way:
     ahead_s: int
     batch: int
     data: str
+    target: dict[str, str] | None = None
 
 
 WAYS = (
@@ -133,6 +141,9 @@ WAYS = (
     Way("far, one by one", FAR_S, 1, "json"),
     Way(f"far, in batches of {BATCH:,}, random data", FAR_S, BATCH, "hex"),
     Way(f"far, in batches of {BATCH:,}, data of one kind", FAR_S, BATCH, "json"),
+    Way(
+        "near, for a webhook, one by one, to the delivery queue", NEAR_S, 1, "json", {"url": "https://api.example.com/"}
+    ),
 )
 
 
@@ -154,7 +165,14 @@ def count(way: Way, its: Functions, assumed: dict[str, float], memory_mb: dict[s
 
     for start in range(0, SAMPLE, way.batch):
         members = range(start, start + way.batch)
-        due = [{"timestamp": NOW_S + way.ahead_s, "data": payload(way.data, index)} for index in members]
+        due = [
+            {
+                "timestamp": NOW_S + way.ahead_s,
+                "data": payload(way.data, index),
+                **({"target": way.target} if way.target else {}),
+            }
+            for index in members
+        ]
         invoke("ScheduleFunction", due if way.batch > 1 else due[0], way.batch)
     if way.ahead_s == FAR_S:
         its.stage.now_s = NOW_S + way.ahead_s - FED_BEFORE_S
@@ -164,8 +182,33 @@ def count(way: Way, its: Functions, assumed: dict[str, float], memory_mb: dict[s
     if counted["messages"] != SAMPLE:
         raise RuntimeError(f"{way.name}: {SAMPLE:,} schedules, and {counted['messages']:,.0f} messages")
     billed["sqs_requests"] = round(counted["sqs_requests"])
+    billed["sqs_fair_requests"] = round(counted["sqs_fair_requests"])
     billed["dynamodb_write_units"] = round(counted["write_units"])
     billed["dynamodb_read_units"] = round(counted["read_units"])
+    return billed
+
+
+def tick(its: Functions, assumed: dict[str, float], resources: dict[str, Any]) -> Counter[str]:
+    """What AWS bills for one tick of the trigger and the feeds of empty partitions that follow."""
+    its.stage.services, its.stage.now_s = Services(), NOW_S
+    billed: Counter[str] = Counter()
+
+    def invoke(function: str, event: Any) -> None:
+        before, log = its.stage.services.counted["calls"], io.StringIO()
+        with contextlib.redirect_stdout(log):
+            (its.trigger if function == "TriggerFunction" else its.feed)(event, Context())
+        memory_mb = resources[function]["Properties"]["MemorySize"]
+        cpu_ms = (its.stage.services.counted["calls"] - before) * assumed["cpu_ms_per_aws_call"]
+        took_ms = cpu_ms * max(1, VCPU_MB / memory_mb) + assumed["wait_ms_per_invocation"]
+        billed["lambda_mb_ms"] += round(took_ms * memory_mb)
+        billed["log_bytes"] += len(log.getvalue())
+        billed["lambda_requests"] += 1
+
+    invoke("TriggerFunction", {})
+    for partition in range(PARTITIONS):
+        invoke("FeedFunction", {"partition": str(partition)})
+    billed["dynamodb_write_units"] = round(its.stage.services.counted["write_units"])
+    billed["dynamodb_read_units"] = math.ceil(its.stage.services.counted["read_units"])
     return billed
 
 
@@ -195,7 +238,8 @@ def _rounded(number: float) -> str:
 
 def main() -> None:
     prices = json.loads((Path(__file__).parent / "prices.json").read_text())
-    resources = yaml_parse((ROOT / "template.yml").read_text())["Resources"]
+    template = yaml_parse((ROOT / "template.yml").read_text())
+    resources = template["Resources"]
     memory_mb = {name: resources[name]["Properties"]["MemorySize"] for name in ("ScheduleFunction", "FeedFunction")}
     its = functions()
     print(f"A million schedules of {BYTES} bytes, due at one instant, from request to queue.")
@@ -211,6 +255,10 @@ def main() -> None:
     per_million = prices["dollars_per_million"]
     beside = per_million["eventbridge_schedules"] + per_million["sqs_requests"]
     print(f"| EventBridge Scheduler to a queue, for comparison | {beside:.2f} | 1,000,000 | | |")
+    print()
+    print("A month of a stack with the default parameters in which nothing is scheduled, without free tiers.")
+    print()
+    print("\n".join(idle.table(tick(its, prices["assumed"], resources), template, prices)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """How late deliveries are: the real stack on the local AWS, with the real deliver function, queues and webhooks.
 
-The local AWS invokes a function with at most five batches of ten at once, where AWS begins with five and adds to them;
-and all of it, receivers included, runs on this machine. So these figures are what one machine can show, and no more.
+The local AWS invokes a function with at most five batches of ten at once. AWS goes down to two after a
+quiet time, goes to five while there is work, and adds to them. All of it, receivers included, runs on this machine. So
+these figures are what one machine can show, and no more.
 """
 
 from __future__ import annotations

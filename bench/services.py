@@ -307,7 +307,10 @@ class Queue:
             else:
                 self.bare.append(entry["MessageBody"])
         self._counted["messages"] += len(entries)
-        self._counted["sqs_requests"] += _started(sent_bytes, REQUEST_BYTES)
+        requests = _started(sent_bytes, REQUEST_BYTES)
+        self._counted["sqs_requests"] += requests
+        if any("MessageGroupId" in entry for entry in entries):
+            self._counted["sqs_fair_requests"] += requests
 
 
 @dataclass

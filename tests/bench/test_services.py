@@ -282,6 +282,14 @@ def test_messages_are_counted_by_schedule_and_billed_by_64_kibibytes():
     assert (16, 11, 4, 3) == tuple(figures[name] for name in ("messages", "ids", "sqs_requests", "calls"))
 
 
+def test_a_request_with_a_message_group_is_billed_as_a_fair_one():
+    """Beside what every request costs."""
+    services = Services()
+    ask(services, "send_message_batch", QueueUrl="delivery", Entries=[message(0), message(1, MessageGroupId="a host")])
+    ask(services, "send_message_batch", QueueUrl="delivery", Entries=[message(2)])
+    assert (2, 1) == (services.counted["sqs_requests"], services.counted["sqs_fair_requests"])
+
+
 def test_a_message_without_attributes_waits_to_be_taken():
     """As those of the delivery queue, which are counted like any other."""
     services = Services()

@@ -24,6 +24,7 @@ from scheduler import (
 from scheduler.outlets.webhooks import USUAL
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
+LISTED_BY_THE_OWNER = ("TargetKeyArns", "WebhookSecretArn", "WebhookSecretKeyArn", "TableKeyArn")
 
 
 def of_type(template, kind):
@@ -64,10 +65,10 @@ def test_an_empty_deploy_works(template):
 def test_the_defaults_of_the_code_are_those_of_the_template(template):
     """Partition count, reach and interval stand in both; so do their bounds."""
     settings = config.from_environment(environment={})
-    assert parameter(template, "PartitionCount")["Default"] == settings.partition_count
-    assert parameter(template, "ReachSeconds")["Default"] * 1000 == settings.reach_ms
-    assert parameter(template, "FeedIntervalMinutes")["Default"] * 60 == settings.feed_interval_s
-    assert parameter(template, "DeliveryLeadSeconds")["Default"] * 1000 == settings.lead_ms
+    assert default(template, "PartitionCount") == settings.partition_count
+    assert default(template, "ReachSeconds") * 1000 == settings.reach_ms
+    assert default(template, "FeedIntervalMinutes") * 60 == settings.feed_interval_s
+    assert default(template, "DeliveryLeadSeconds") * 1000 == settings.lead_ms
     assert (0, limits.LEAD_S_MAX) == bounds(parameter(template, "DeliveryLeadSeconds"))
     assert parameter(template, "RequireUser")["Default"] == str(settings.require_user).lower()
     assert (1, limits.PARTITIONS_MAX) == bounds(parameter(template, "PartitionCount"))
@@ -75,17 +76,33 @@ def test_the_defaults_of_the_code_are_those_of_the_template(template):
     assert (1, 10) == bounds(parameter(template, "FeedIntervalMinutes"))
 
 
+def default(template, name):
+    return int(parameter(template, name)["Default"])
+
+
 def bounds(each):
-    return each["MinValue"], each["MaxValue"]
+    """The least and the greatest number that the pattern takes, which takes all in between."""
+    taken = [number for number in range(1_100) if re.fullmatch(each["AllowedPattern"], str(number))]
+    assert list(range(taken[0], taken[-1] + 1)) == taken
+    return taken[0], taken[-1]
+
+
+@pytest.mark.parametrize("name", ["PartitionCount", "FeedIntervalMinutes", "ReachSeconds", "DeliveryLeadSeconds"])
+@pytest.mark.parametrize("number", ["2.5", "2.0", "-1", "02", "+2", "", " 2", "2e0", "two"])
+def test_what_is_no_whole_number_is_refused_before_anything_is_deployed(template, name, number):
+    """The functions would not start with it."""
+    assert not re.fullmatch(parameter(template, name)["AllowedPattern"], number)
+    assert parameter(template, name)["ConstraintDescription"].startswith("a whole number from ")
 
 
 def test_one_poller_is_refused_before_lambda_does(template):
     """It takes from 2 to 200 for a queue; what it refuses rolls a whole deployment back."""
     pattern = parameter(template, "DeliveryPollers")["AllowedPattern"]
     assert [0, *range(2, 201)] == [number for number in range(1_100) if re.fullmatch(pattern, str(number))]
+    assert re.fullmatch(pattern, "off")
 
 
-@pytest.mark.parametrize("pollers", ["-2", "02", "", "2.5", " 2", "two"])
+@pytest.mark.parametrize("pollers", ["-2", "02", "", "2.5", " 2", "two", "Off", "off "])
 def test_what_is_no_number_of_pollers_is_refused(template, pollers):
     """With what is wanted."""
     assert not re.fullmatch(parameter(template, "DeliveryPollers")["AllowedPattern"], pollers)
@@ -95,8 +112,8 @@ def test_what_is_no_number_of_pollers_is_refused(template, pollers):
 def test_three_attempts_of_a_feed_end_before_anything_is_late(template):
     """Reach less interval is the time for it. A bundle's span may take a quarter of that, 60 s at most; an attempt
     takes the timeout at most, and Lambda waits 60 and 120 s between them."""
-    interval_s = parameter(template, "FeedIntervalMinutes")["Default"] * 60
-    spare_s = parameter(template, "ReachSeconds")["Default"] - interval_s
+    interval_s = default(template, "FeedIntervalMinutes") * 60
+    spare_s = default(template, "ReachSeconds") - interval_s
     for_attempts_s = spare_s - min(60, spare_s / 4)
     timeout_s = functions(template)["FeedFunction"]["Timeout"]
     attempts = 1 + functions(template)["FeedFunction"]["EventInvokeConfig"]["MaximumRetryAttempts"]
@@ -122,14 +139,14 @@ def test_a_delivery_ends_before_its_timeout(template):
 
 def test_the_deliver_function_helps_until_what_hung_first_has_timed_out(template):
     """With the usual lead. What it begins beside, before it knows that the host is silent, ends little later."""
-    lead_s = parameter(template, "DeliveryLeadSeconds")["Default"]
+    lead_s = default(template, "DeliveryLeadSeconds")
     assert lead_s + 1 + resting.SILENT_S + USUAL.read_s <= helping.HELP_S_MAX
     assert limits.SQS_BATCH_MESSAGES_MAX < resting.CROWD_MAX <= delivering.CREW_WIDTH / 2
 
 
 def test_the_deliver_function_waits_out_what_a_message_comes_too_early(template):
     """By the lead, by a second of rounding down, and by a second between two clocks."""
-    lead_s = parameter(template, "DeliveryLeadSeconds")["MaxValue"]
+    _, lead_s = bounds(parameter(template, "DeliveryLeadSeconds"))
     assert delivering.WAIT_MS_MAX >= (lead_s + 1 + 1) * 1000
 
 
@@ -202,9 +219,11 @@ def test_with_no_parameters_set_the_deliver_function_may_call_nothing_outside_th
     }
     kinds = ["sqs:SendMessage", "sns:Publish", "lambda:InvokeFunction", "events:PutEvents", "states:StartExecution"]
     assert {
-        "HasTargets": [(kinds, {"Ref": "TargetArns"})],
+        "HasTargets": [(kinds, {"Fn::Split": [",", {"Ref": "TargetArns"}]})],
         "HasTargetKeys": [(["kms:GenerateDataKey", "kms:Decrypt"], {"Ref": "TargetKeyArns"})],
         "HasWebhookSecret": [("secretsmanager:GetSecretValue", {"Ref": "WebhookSecretArn"})],
+        "HasWebhookSecretKey": [("kms:Decrypt", {"Ref": "WebhookSecretKeyArn"})],
+        "HasTableKey": [("kms:Decrypt", {"Ref": "TableKeyArn"})],
     } == conditions
 
 
@@ -243,8 +262,7 @@ def test_queues_keep_what_they_have_as_long_as_there_is_and_take_what_we_send(te
 
 
 def test_everything_is_encrypted_and_no_queue_speaks_plain_http(template):
-    """The table by KMS, the queues by SQS; each queue is in the policy that denies what does not come by TLS."""
-    assert {"SSEEnabled": True} == template["Resources"]["Table"]["Properties"]["SSESpecification"]
+    """The queues by SQS, the table in any case; each queue is in the policy that denies what does not come by TLS."""
     queues = of_type(template, "AWS::SQS::Queue")
     assert all(queue["Properties"]["SqsManagedSseEnabled"] is True for queue in queues.values())
     policies = [policy["Properties"] for policy in of_type(template, "AWS::SQS::QueuePolicy").values()]
@@ -257,11 +275,10 @@ def test_everything_is_encrypted_and_no_queue_speaks_plain_http(template):
 
 
 def test_the_table_outlives_accidents(template):
-    """Protected against deletion, recoverable to any second, kept when it would be replaced."""
+    """Protected against deletion if its owner says so, recoverable to any second, kept when it would be replaced."""
     table = template["Resources"]["Table"]
     assert "Retain" == table["UpdateReplacePolicy"]
     assert {"Ref": "TableProtection"} == table["Properties"]["DeletionProtectionEnabled"]
-    assert "true" == parameter(template, "TableProtection")["Default"]
     assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
     assert "PAY_PER_REQUEST" == table["Properties"]["BillingMode"]
 
@@ -305,7 +322,7 @@ def test_the_roles_hold_no_star_and_nothing_beyond_the_stack(template):
         for action in listed(statement["Action"]):
             assert re.fullmatch(r"[a-z]+:[A-Za-z]+", action), (role, action)
         for resource in listed(statement["Resource"]):
-            if resource.get("Ref") in ("TargetArns", "TargetKeyArns", "WebhookSecretArn"):
+            if resource.get("Ref") in LISTED_BY_THE_OWNER or resource == {"Fn::Split": [",", {"Ref": "TargetArns"}]}:
                 continue
             name, attribute = resource["Fn::GetAtt"]
             assert "Arn" == attribute

@@ -1,8 +1,13 @@
 """The log: whole lines, whoever else writes at the same moment."""
 
+import importlib
 import json
 import sys
 import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
 
 from scheduler import log
 
@@ -35,3 +40,44 @@ def test_a_line_is_one_write(monkeypatch):
     lines = [text for text in stream.writes if text]
     assert ['{"outcome": "fed", "note": "Gr\\u00fc\\u00dfe\\nan alle"}\n'] * 800 == lines
     assert {"outcome": "fed", "note": "Grüße\nan alle"} == json.loads(lines[0])
+
+
+def lines(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_line_above_info_names_its_level_beside_a_timestamp(capsys):
+    """Lambda takes a line for INFO that names no level, or that has no timestamp in RFC 3339."""
+    log.outcome("quarantined", reason="too large")
+    log.outcome("put off", id="1")
+    quarantined, put_off = lines(capsys)
+    assert ("quarantined", "too large", "ERROR") == tuple(quarantined[key] for key in ("outcome", "reason", "level"))
+    assert "WARN" == put_off["level"]
+    assert datetime.fromisoformat(quarantined["timestamp"]).tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("level", "kept"),
+    [
+        ("", ["fed", "put off", "quarantined"]),
+        ("INFO", ["fed", "put off", "quarantined"]),
+        ("WARN", ["put off", "quarantined"]),
+        ("ERROR", ["quarantined"]),
+        ("nonsense", ["fed", "put off", "quarantined"]),
+    ],
+)
+def test_a_line_below_the_level_of_the_stack_is_not_written(capsys, monkeypatch, level, kept):
+    """Lambda names the level in the environment. A line that is not written costs nothing."""
+    monkeypatch.setenv("AWS_LAMBDA_LOG_LEVEL", level)
+    fresh = importlib.reload(log)
+    for name in ("fed", "put off", "quarantined"):
+        fresh.outcome(name)
+    assert kept == [line["outcome"] for line in lines(capsys)]
+    monkeypatch.undo()
+    importlib.reload(log)
+
+
+def test_every_outcome_with_a_level_is_logged_somewhere():
+    """Or it has another name by now."""
+    code = "".join(path.read_text() for path in Path(log.__file__).parents[1].rglob("*.py"))
+    assert not [name for name in log.LEVEL_OF if f'log.outcome("{name}"' not in code]

@@ -1,0 +1,65 @@
+"""The commands of docs/operations.md are commands that the AWS CLI has, on outputs that the template has."""
+
+import re
+from pathlib import Path
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "operations.md").read_text()
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+COMMANDS = sorted(
+    {
+        (service, operation, options)
+        for block in BLOCKS
+        for service, operation, options in re.findall(
+            r"aws ([a-z0-9-]+) ([a-z-]+)((?:[^\n|)]|\\\n)*)", block.replace("\\\n", " ")
+        )
+        if service != "configure"
+    }
+)
+EVERYWHERE = {"query", "output", "cli-binary-format"}
+RENAMED = {"notification-endpoint"}
+"""Options that the CLI calls otherwise than the API."""
+
+
+@pytest.fixture(scope="module")
+def session():
+    return botocore.session.get_session()
+
+
+def test_there_are_commands_to_try():
+    assert len(COMMANDS) > 20
+
+
+@pytest.mark.parametrize(("service", "operation", "options"), COMMANDS)
+def test_the_aws_cli_has_the_command_and_its_options(session, service, operation, options):
+    """By the models that the CLI makes its commands of."""
+    model = session.get_service_model(service)
+    operations = {xform_name(name, "-"): name for name in model.operation_names}
+    assert operation in operations
+    shape = model.operation_model(operations[operation]).input_shape
+    known = EVERYWHERE | RENAMED | {xform_name(name, "-") for name in (shape.members if shape else {})}
+    for option in re.findall(r" --([a-z][a-z-]+)", options):
+        assert {option, option.removeprefix("no-")} & known, option
+
+
+def test_every_variable_on_the_page_is_set_from_an_output_of_the_template():
+    """Or by the page itself."""
+    outputs = yaml_parse((ROOT / "template.yml").read_text())["Outputs"]
+    code = "".join(BLOCKS)
+    taken = dict(re.findall(r"(\w+)=\$\(output (\w+)\)", code))
+    assert set(taken.values()) <= set(outputs)
+    made = set(taken) | set(re.findall(r"(\w+)=\$\(aws", code)) | set(re.findall(r"for (\w+) in", code))
+    assert set(re.findall(r"\$(\w\w+)", code)) <= made
+
+
+def test_every_parameter_on_the_page_is_one_of_the_template():
+    """In commands and in the text."""
+    parameters = yaml_parse((ROOT / "template.yml").read_text())["Parameters"]
+    named = set(re.findall(r"[`\" ]([A-Z][a-z][A-Za-z]+)=", PAGE))
+    assert len(named) > 5
+    assert named - {"OutputKey", "WriteUnitsPerSecond"} <= set(parameters)

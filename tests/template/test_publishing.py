@@ -1,0 +1,153 @@
+"""What the Serverless Application Repository (SAR) takes, as far as AWS says so, and the template without the rest."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cfnlint.api import lint
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+from punctual.testing.template import Template
+from tools.plain_template import PROPERTIES, plain
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = yaml_parse((ROOT / "template.yml").read_text())
+
+SUPPORTED = {
+    "AWS::CloudWatch::Alarm",
+    "AWS::DynamoDB::Table",
+    "AWS::Events::Rule",
+    "AWS::IAM::Policy",
+    "AWS::IAM::Role",
+    "AWS::Lambda::EventSourceMapping",
+    "AWS::Lambda::Function",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::LogGroup",
+    "AWS::Logs::MetricFilter",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::Topic",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::Queue",
+    "AWS::SQS::QueuePolicy",
+    "AWS::Serverless::Function",
+}
+"""Those of the list that the template may need:
+https://docs.aws.amazon.com/serverlessrepo/latest/devguide/list-supported-resources.html"""
+
+MADE_BY_SAM = {"AWS::Lambda::EventInvokeConfig"}
+"""Not in the list, and no resource of the template: SAM makes it of a property of a function, at deployment."""
+
+ONE_BY_ONE = [{name} for name in PROPERTIES]
+
+
+class NoManagedPolicies:
+    def load(self):
+        raise NotImplementedError
+
+
+def transformed(document):
+    made = json.loads(json.dumps(document))
+    for resource in made["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = "s3://bucket/key"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        return transform(made, {}, NoManagedPolicies())
+
+
+def test_the_repository_takes_every_resource_of_the_template():
+    """Those that it has, and those that SAM makes of it."""
+    assert {each["Type"] for each in DOCUMENT["Resources"].values()} <= SUPPORTED
+    assert {each["Type"] for each in transformed(DOCUMENT)["Resources"].values()} <= SUPPORTED | MADE_BY_SAM
+    assert "AWS::Serverless-2016-10-31" == DOCUMENT["Transform"]
+
+
+def test_the_repository_takes_what_the_template_says_of_itself():
+    """By the patterns and lengths of its API: CreateApplication."""
+    metadata = DOCUMENT["Metadata"]["AWS::ServerlessRepo::Application"]
+    assert re.fullmatch(r"[a-zA-Z0-9\-]{1,140}", metadata["Name"])
+    assert re.fullmatch(r"[a-z0-9](([a-z0-9]|-(?!-))*[a-z0-9])?", metadata["Author"])
+    assert len(metadata["Author"]) <= 127
+    assert 1 <= len(metadata["Description"]) <= 256
+    assert len(metadata["Labels"]) <= 10
+    assert all(re.fullmatch(r"[a-zA-Z0-9+\-_:/@]{1,127}", label) for label in metadata["Labels"])
+    assert re.fullmatch(r"\d+\.\d+\.\d+", metadata["SemanticVersion"])
+    for name in ("LicenseUrl", "ReadmeUrl"):
+        assert 0 < (ROOT / metadata[name]).stat().st_size < 5 * 1024 * 1024
+
+
+def test_without_anything_to_leave_out_the_template_stays_as_it_is():
+    assert DOCUMENT == plain(DOCUMENT, set())
+
+
+@pytest.mark.parametrize("names", [*ONE_BY_ONE, set(PROPERTIES)], ids=lambda names: "+".join(sorted(names)))
+def test_what_is_left_out_is_nowhere_and_the_rest_is_a_valid_template(names):
+    """SAM takes it, and it has the same resources and outputs."""
+    made = plain(DOCUMENT, names)
+    text = json.dumps(made)
+    assert not [name for name in names if f'"{name}"' in text]
+    assert set(made["Resources"]) == set(DOCUMENT["Resources"])
+    assert set(made["Outputs"]) == set(DOCUMENT["Outputs"])
+    transformed(made)
+
+
+def test_the_linter_of_cloudformation_has_nothing_to_say_against_what_is_left():
+    """Every reference leads somewhere, and nothing is declared in vain."""
+    assert [] == lint(json.dumps(plain(DOCUMENT, set(PROPERTIES))), regions=["us-east-1"])
+
+
+def test_parameters_without_an_effect_are_left_out_too():
+    """Whoever deploys is not asked for what nothing uses."""
+    gone = {"DeliveryPollers", "LogLevel"}
+    made = plain(DOCUMENT, {"ProvisionedPollerConfig", "LoggingConfig"})
+    assert gone == set(DOCUMENT["Parameters"]) - set(made["Parameters"])
+    listed = [
+        name
+        for group in made["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        for name in group["Parameters"]
+    ]
+    assert sorted(made["Parameters"]) == sorted(listed)
+
+
+def test_without_their_own_names_the_log_groups_have_those_that_lambda_uses(tmp_path):
+    """And the roles may write to them; the filter of the alarm reads the group of the feed."""
+    path = tmp_path / "template.json"
+    path.write_text(json.dumps(plain(DOCUMENT, {"LoggingConfig"})))
+    made = Template(path, {})
+    assert "/aws/lambda/virtual-FeedFunction" == made.resources["FeedLogs"]["Properties"]["LogGroupName"]
+    (filter_,) = made.of_type("AWS::Logs::MetricFilter").values()
+    assert filter_["LogGroupName"] == "virtual-FeedLogs"
+    statements = [
+        statement
+        for policy in made.resources["FeedRole"]["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "logs:PutLogEvents" in statement["Action"]
+    ]
+    (statement,) = statements
+    assert statement["Resource"].endswith(":log-group:/aws/lambda/virtual-*")
+
+
+def test_an_unknown_name_is_refused():
+    """It would be published with what was to be left out."""
+    with pytest.raises(ValueError, match="RecursionLoop: not among RecursiveLoop"):
+        plain(DOCUMENT, {"RecursionLoop"})
+
+
+def test_the_command_writes_the_template(tmp_path):
+    """As `make publish WITHOUT=all` calls it."""
+    made = tmp_path / "published.json"
+    script = ROOT / "tools" / "plain_template.py"
+    subprocess.run([sys.executable, script, ROOT / "template.yml", made, "all"], check=True, timeout=60)
+    assert plain(DOCUMENT, set(PROPERTIES)) == json.loads(made.read_text())
+    makefile = (ROOT / "Makefile").read_text()
+    assert "tools/plain_template.py .aws-sam/packaged.yml .aws-sam/published.json $(WITHOUT)" in makefile
+
+
+def test_the_documentation_says_what_each_costs():
+    """In the same order."""
+    page = (ROOT / "docs" / "operations.md").read_text().split("| left out | then |")[1]
+    assert list(PROPERTIES) == re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
