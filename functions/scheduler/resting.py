@@ -23,7 +23,6 @@ from typing import NamedTuple
 
 from scheduler.patience import Patience
 from scheduler.targets import Receiver
-from scheduler.watching import HANGS_AFTER_S
 
 TIMEOUTS_MAX = 3
 REST_S = 30
@@ -44,17 +43,19 @@ OPEN_S = 10
 LOST_MAX = 4
 """Once so many targets have timed out in an invocation, nothing begins later than `OPEN_S` to a target that is not
 proven. Otherwise the invocation would still wait for such targets when it no longer receives messages for others."""
+HANGS_S = 1
+"""A request without an answer for so long is taken to hang. Healthy hosts may take half a second."""
 PROVEN_S = 60
 """An answer says nothing about a target that has been left alone for longer."""
 PAUSE_S_MIN = 1
 PAUSE_S_MAX = 5
-"""The longest pause of a delivery that has no place because of other targets."""
+"""The pause of a delivery that has no place because of other targets, if its own target timed out before."""
 WAITERS_MAX = 15
 """Deliveries that wait a moment for the first answer of their own target."""
 WAITERS_FOR_OTHERS_MAX = 6
 """If at most so many wait, one more may wait for the first answers of other targets."""
 STEP_S = 0.02
-STEPS_MAX = round(HANGS_AFTER_S / STEP_S)
+STEPS_MAX = round(HANGS_S / STEP_S)
 
 
 class PutOff(NamedTuple):
@@ -154,10 +155,9 @@ class Resting:
         is_open = now_s < self._open_until_s or len(self._lost) < LOST_MAX
         if is_open and sum(map(len, unproven.values())) < self._places(receiver, unproven):
             return None
-        begun_s = [each for of, all_s in unproven.items() if of.family == receiver.family for each in all_s]
-        pause_s = now_s - min(begun_s, default=now_s)
-        until_s, hangs = now_s + min(PAUSE_S_MAX, max(PAUSE_S_MIN, pause_s)), silent_s >= HANGS_AFTER_S
-        soon = is_open and not hangs and any(now_s - all_s[-1] < HANGS_AFTER_S for all_s in unproven.values())
+        pause_s = PAUSE_S_MAX if receiver in self._timeouts else PAUSE_S_MIN
+        until_s, hangs = now_s + max(pause_s, silent_s), silent_s >= HANGS_S
+        soon = is_open and not hangs and any(now_s - all_s[-1] < HANGS_S for all_s in unproven.values())
         waiters_max = WAITERS_MAX if receiver in unproven else WAITERS_FOR_OTHERS_MAX
         return PutOff(until_s, hangs, waiters_max if soon else 0)
 
@@ -185,7 +185,7 @@ class Resting:
         answered_s = self._answered_s.get(receiver)
         if answered_s is None or now_s - answered_s >= PROVEN_S:
             return False
-        return self._silent_s(receiver, now_s) < HANGS_AFTER_S
+        return self._silent_s(receiver, now_s) < HANGS_S
 
     def _silent_s(self, receiver: Receiver, now_s: float) -> float:
         """How long the target has owed an answer."""

@@ -123,8 +123,8 @@ def test_a_delivery_ends_before_its_timeout(template):
 def test_the_deliver_function_helps_until_what_hung_last_has_timed_out(template):
     """With the usual lead. Later nothing begins that may hang, so no environment waits without receiving messages."""
     lead_s = parameter(template, "DeliveryLeadSeconds")["Default"]
-    assert lead_s + 1 + resting.HANGS_AFTER_S + USUAL.read_s <= helping.HELP_S_MAX
-    assert resting.OPEN_S + USUAL.read_s + resting.HANGS_AFTER_S <= helping.HELP_S_MAX
+    assert lead_s + 1 + resting.HANGS_S + USUAL.read_s <= helping.HELP_S_MAX
+    assert resting.OPEN_S + USUAL.read_s + resting.HANGS_S <= helping.HELP_S_MAX
     assert delivering.WAIT_MS_MAX / 1000 < resting.OPEN_S
 
 

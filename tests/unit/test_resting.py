@@ -10,6 +10,7 @@ import pytest
 from scheduler.patience import Patience
 from scheduler.resting import (
     CROWD_MAX,
+    HANGS_S,
     KEPT_FOR_FAMILIES,
     KEPT_FOR_TARGETS,
     LOST_MAX,
@@ -27,7 +28,6 @@ from scheduler.resting import (
     Resting,
 )
 from scheduler.targets import Receiver
-from scheduler.watching import HANGS_AFTER_S
 
 FOR_EVER_S = 1e9
 ALONE = UNPROVEN_MAX - KEPT_FOR_FAMILIES - KEPT_FOR_TARGETS
@@ -244,7 +244,7 @@ def test_an_answer_counts_for_a_minute():
 
 
 def test_a_proven_target_that_hangs_counts_as_one_that_does_not_answer():
-    """From half a second on. Its requests count against the half of such targets."""
+    """From one second on. Its requests count against the half of such targets."""
     resting = Resting()
     for number in range(UNPROVEN_MAX):
         proven(resting, f"fine {number}")
@@ -252,18 +252,19 @@ def test_a_proven_target_that_hangs_counts_as_one_that_does_not_answer():
         assert begin(resting, f"fine {number}", 1.0) is None
     assert begin(resting, "new", 1.1) is None
     end(resting, "new", False, 1.1 + SILENT_S, 1.1)
-    assert begin(resting, "new", 1.0 + HANGS_AFTER_S) is not None
+    assert begin(resting, "new", 1.0 + HANGS_S) is not None
 
 
 def test_pauses_for_others_are_short_and_do_not_multiply():
-    """A healthy host behind dead ones is not to wait longer and longer."""
+    """A healthy host behind dead ones is not to wait longer and longer. One that timed out comes less often."""
     resting = Resting()
+    timed_out(resting, "timed out", 1)
     for number in range(UNPROVEN_MAX):
         begin(resting, f"dead {number}", last_s=0.0, family=f"{number % 2}")
     for now_s in (0.1, 3.0, 9.9, 100.0):
         assert now_s + PAUSE_S_MIN == begin(resting, "new", now_s)
-        pause_s = begin(resting, "another of them", now_s, family="1") - now_s
-        assert min(PAUSE_S_MAX, max(PAUSE_S_MIN, now_s)) == pytest.approx(pause_s)
+        assert now_s + PAUSE_S_MIN == begin(resting, "another of them", now_s, family="1")
+        assert now_s + PAUSE_S_MAX == begin(resting, "timed out", now_s)
 
 
 def test_who_is_put_off_for_others_is_told_so():
@@ -329,7 +330,7 @@ def test_a_delivery_waits_no_longer_than_until_the_others_hang():
         begin(resting, f"dead {number}")
     waiting = Waiting(resting)
     assert waiting.admit("new") is not None
-    assert 0 < waiting.now_s <= HANGS_AFTER_S + 0.05
+    assert 0 < waiting.now_s <= HANGS_S + 0.05
     assert 0 == resting._waiters
 
 
@@ -337,7 +338,7 @@ def test_a_delivery_to_a_target_that_hangs_does_not_wait():
     """Nor does one behind others that hang."""
     resting = Resting()
     for number in range(UNPROVEN_MAX):
-        begin(resting, f"dead {number}", -HANGS_AFTER_S)
+        begin(resting, f"dead {number}", -HANGS_S)
     waiting = Waiting(resting)
     assert waiting.admit("new") is not None
     assert waiting.admit("dead 1") is not None
