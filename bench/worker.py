@@ -22,7 +22,7 @@ REACH_S = 900
 FEED_TIMEOUT_S = 20
 SCHEDULE_TIMEOUT_S = 30
 MANAGE_TIMEOUT_S = 30
-DELIVER_TIMEOUT_S = 45
+DELIVER_TIMEOUT_S = 50
 DATA_BYTES_MAX = 262_144
 INVOCATIONS_MAX = 300
 """Of one trial: a feed that does not come to an end is told of, not waited for."""

@@ -463,10 +463,10 @@ MUTATIONS = (
         (3,),
     ),
     Mutation(
-        "a silent host given every thread",
+        "targets that have not answered given every thread",
         "scheduler/resting.py",
-        "        if len(self._under_way[group]) < CROWD_MAX and silent_s < SILENT_S:\n",
-        "        if True:\n",
+        "        if is_open and sum(map(len, unproven.values())) < self._places(receiver, unproven):\n",
+        "        if is_open:\n",
         (3,),
     ),
 )

@@ -18,6 +18,9 @@ from punctual.testing.template import ACCOUNT, REGION
 
 FINE, SHAKY, HANGS, DEAD, GONE = (f"{manner}.example.com" for manner in ("fine", "shaky", "hangs", "dead", "gone"))
 HOSTS = (FINE, SHAKY, HANGS, DEAD, GONE)
+SILENT_DOMAIN = "silent.example"
+SILENT_HOSTS_MAX = 40
+"""Hosts below it. None of them answers before the storm is over."""
 KINDS = ("sns", "lambda", "events", "states")
 GONE_TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:gone"
 RETRY_AFTERS_S = (None, 5.0, 60.0, 200.0)
@@ -45,11 +48,13 @@ class Others:
         self.hearers = {url: queue, topic: topic}
         for host in HOSTS:
             self.cloud.receivers.conduct[host] = lambda host=host: self._conduct(host)  # type: ignore[misc]
+        for number in range(SILENT_HOSTS_MAX):
+            self.cloud.receivers.conduct[silent_host(number)] = lambda: self._conduct(HANGS)
 
     def parameters(self) -> dict[str, Any]:
         """Of the template, without the queue that is a target."""
         arns = [*self.arns.values(), *self.hearers.values(), GONE_TOPIC]
-        return {"TargetArns": ",".join(arns), "WebhookHosts": ",".join(HOSTS)}
+        return {"TargetArns": ",".join(arns), "WebhookHosts": ",".join([*HOSTS, f"*.{SILENT_DOMAIN}"])}
 
     def _conduct(self, host: str) -> Conduct:
         if host == DEAD:
@@ -75,6 +80,10 @@ class Others:
         )
         self.counted["host in bad order"] += conduct != Conduct()
         return conduct
+
+
+def silent_host(number: int) -> str:
+    return f"c{number}.{SILENT_DOMAIN}"
 
 
 def request(draw: random.Random, others: Others, named: bool) -> tuple[Any, dict[str, Any]]:

@@ -27,9 +27,9 @@ from scheduler.limits import SQS_DELAY_S_MAX
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, ask, insist
 from scheduler.record import DELIVERED, EXPIRED, FAILED, Record
-from scheduler.resting import CROWD_MAX, Resting
+from scheduler.resting import CROWD_MAX, PutOff, Resting
 from scheduler.schedule import Schedule, Timer, sound
-from scheduler.targets import goes_straight, group
+from scheduler.targets import Receiver, goes_straight, receiver
 from scheduler.terms import Terms, pause_s
 from scheduler.watching import Message, Watch
 
@@ -43,7 +43,7 @@ WAIT_MS_MAX = 5_000
 """More than the lead, what rounding down a delay adds, and two clocks that differ. What is earlier is set anew."""
 QUEUE_PAUSE_S_MAX = 60
 """SQS comes back as a whole; nothing is spared by asking it seldom, and everything waits for it."""
-NOBODY = "not tried any more: its host answers nobody"
+NOBODY = "not tried any more: its target answers nobody"
 RESERVE_S = 8
 """Time kept back so that a delivery that begins last has its outcome written."""
 
@@ -92,6 +92,7 @@ def deliver(records: Sequence[Mapping[str, Any]], post: Post, patience: Patience
     batch = [Message(record["messageId"], record["body"]) for record in records]
     batch.sort(key=lambda message: message.wake_ms)
     watch = Watch(patience.clock)
+    post.resting.open(patience.clock())
 
     def one(message: Message) -> bool:
         try:
@@ -185,24 +186,18 @@ def _hand_over_named(errand: Errand, record: Record, post: Post, patience: Patie
 
 
 def _hand_over(errand: Errand, record: Record | None, post: Post, patience: Patience) -> None:
-    schedule, begun_ms = errand.schedule, patience.now_ms()
-    if schedule.expired(begun_ms):
-        _tell(expired(schedule, begun_ms), post, patience)
+    schedule, now_ms = errand.schedule, patience.now_ms()
+    if schedule.expired(now_ms):
+        _tell(expired(schedule, now_ms), post, patience)
         log.outcome("expired", id=schedule.id)
         _close(record, EXPIRED, errand.attempt - 1, "past its expires_after", post, patience)
         return
-    shared = group(schedule.target)
-    again_s = post.resting.begin(shared, patience.clock(), _last_ms(schedule) / 1000)
-    if again_s is not None and again_s * 1000 > _last_ms(schedule):
-        log.outcome("undelivered", id=schedule.id, attempt=errand.attempt, error=NOBODY, again=False)
-        _give_up(errand, record, NOBODY, errand.attempt - 1, post, patience)
+    put_off = _put_off(errand, record, post, patience)
+    if put_off is not None:
+        _wait(errand, record, put_off, post, patience)
         return
-    if again_s is not None:
-        log.outcome("put off", id=schedule.id, group=shared)
-        following = _woken_again(errand, record, errand.attempt, round(again_s * 1000))
-        _take_up_again(following, record, record.error if record is not None else "", post, patience)
-        return
-    failure = _tried(schedule, shared, post, patience)
+    begun_ms = patience.now_ms()
+    failure = _tried(schedule, receiver(schedule.target), post, patience)
     if failure is not None:
         _not_delivered(errand, record, failure, post, patience)
         return
@@ -210,16 +205,40 @@ def _hand_over(errand: Errand, record: Record | None, post: Post, patience: Pati
     _close(record, DELIVERED, errand.attempt, "", post, patience)
 
 
-def _tried(schedule: Schedule, shared: str | None, post: Post, patience: Patience) -> Undelivered | None:
+def _put_off(errand: Errand, record: Record | None, post: Post, patience: Patience) -> PutOff | None:
+    """Take a place at the target, or say when to come again. The record was read a moment ago, so a delivery with one
+    does not wait for a place: a cancel meanwhile would not count."""
+    schedule = errand.schedule
+    shared, last_s = receiver(schedule.target), _last_ms(schedule) / 1000
+    if record is None:
+        return post.resting.admit(shared, last_s, patience)
+    return post.resting.begin(shared, patience.clock(), last_s)
+
+
+def _wait(errand: Errand, record: Record | None, put_off: PutOff, post: Post, patience: Patience) -> None:
+    """Come again, by another message and without an attempt counted. At the end of its terms a delivery is given up,
+    unless it was never tried and only the targets of others are the reason."""
+    schedule, again_ms = errand.schedule, round(put_off.until_s * 1000)
+    spared = schedule.target is None or (errand.attempt == 1 and not put_off.silent)
+    if again_ms > _last_ms(schedule) and not spared:
+        log.outcome("undelivered", id=schedule.id, attempt=errand.attempt, error=NOBODY, again=False)
+        _give_up(errand, record, NOBODY, errand.attempt - 1, post, patience)
+        return
+    log.outcome("put off", id=schedule.id, group=receiver(schedule.target).name)
+    following = _woken_again(errand, record, errand.attempt, again_ms)
+    _take_up_again(following, record, record.error if record is not None else "", post, patience)
+
+
+def _tried(schedule: Schedule, shared: Receiver, post: Post, patience: Patience) -> Undelivered | None:
     """What came of it, which those who put off the others hear of first."""
-    timed_out = False
+    timed_out, begun_s = False, patience.clock()
     try:
         post.outlets.deliver(schedule)
     except Undelivered as failure:
         timed_out = failure.timed_out
         return failure
     finally:
-        post.resting.end(shared, timed_out, patience.clock())
+        post.resting.end(shared, timed_out, begun_s, patience.clock())
     return None
 
 

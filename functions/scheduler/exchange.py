@@ -22,8 +22,12 @@ HEAD_BYTES_MAX = 65_536
 BODY_BYTES_MAX = 65_536
 INTERIM_MAX = 64
 """So many times a server may say something before its answer, such as 103 Early Hints (RFC 9110, 15.2)."""
-PIECE_BYTES = 1_024
-"""Read at once: where the rest does not come, so much less is known of it."""
+PIECE_BYTES = 4_096
+HEADERS_USED = frozenset(
+    {b"connection", b"content-length", b"content-type", b"location", b"retry-after", b"transfer-encoding"}
+)
+"""All that `http.client` frames an answer by, and what is read of it. Python refuses an answer with more than a hundred
+headers, and urllib3 one with two lengths, whatever its status."""
 
 # It warns of odd headers with the whole URL, which may hold a secret.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -41,21 +45,44 @@ class Failed(Exception):
 class Answer:
     status: int
     headers: Mapping[str, str]
-    start: str
-    """Of the body, as much as is kept."""
+
+
+class _Headed:
+    """The file of an answer after its headers were read. It hands out the lines of those that are used."""
+
+    def __init__(self, lines: list[bytes], file: Any) -> None:
+        self._lines, self._file = lines, file
+
+    def readline(self, limit: int = -1) -> bytes:
+        return self._lines.pop(0) if self._lines else bytes(self._file.readline(limit))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 class _Response(http.client.HTTPResponse):
-    """Python's own passes over 100 alone, and takes every other of the 1xx for the answer."""
+    """Python's own passes over 100 alone, takes every other of the 1xx for the answer, and bounds headers by count."""
 
     def _read_status(self) -> tuple[str, int, str]:
         """Of the answer: 101 is one, for nothing follows by HTTP."""
         for _ in range(INTERIM_MAX + 1):
             version, status, reason = super()._read_status()  # type: ignore[misc]  # Not in its stubs.
+            lines = _used_headers(self.fp)
             if not 100 <= status < 200 or status == http.client.SWITCHING_PROTOCOLS:
+                self.fp = _Headed(lines, self.fp)  # type: ignore[assignment]
                 return version, status, reason
-            http.client.parse_headers(self.fp)
         raise Failed(f"more than {INTERIM_MAX} times 1xx, and no answer")
+
+
+def _used_headers(file: Any) -> list[bytes]:
+    """Read headers to their end, whose bytes the wire bounds, and return the first line of each that is used."""
+    lines: dict[bytes, bytes] = {}
+    while (line := file.readline(HEAD_BYTES_MAX)) not in (b"\r\n", b"\n", b""):
+        name, _, value = line.partition(b":")
+        name = name.lower()
+        if name in HEADERS_USED and (name != b"content-length" or value.strip().isdigit()):
+            lines.setdefault(name, line)
+    return [*lines.values(), b"\r\n"]
 
 
 class _Connection(HTTPConnection):
@@ -78,10 +105,9 @@ class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection
 
 
-def exchange(
-    wire: Wire, method: str, path: str, headers: Mapping[str, str], body: bytes | None, kept_characters: int
-) -> Answer:
-    """Ends with the wire hung up. What becomes of the body changes nothing: the status stands."""
+def exchange(wire: Wire, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+    """Ends with the wire hung up. What becomes of the body changes nothing: the status stands. Nothing of the body is
+    kept, because it may repeat what was sent, in any form."""
     pool = _Pool(
         "connected", maxsize=1, retries=False, wire=wire, path=path
     )  # A host has to be given, and is not used.
@@ -91,9 +117,9 @@ def exchange(
             preload_content=False, decode_content=False,
         )  # fmt: skip
         wire.allow(BODY_BYTES_MAX)
-        start = _start(response, kept_characters)
+        _read_out(response)
         response.close()
-        return Answer(response.status, response.headers, start)
+        return Answer(response.status, response.headers)
     except Oversized:
         raise Failed(f"an answer of more than {HEAD_BYTES_MAX} bytes before its body") from None
     except (HTTPError, http.client.HTTPException, OSError, ValueError) as failure:
@@ -110,16 +136,11 @@ def _failed(failure: Exception) -> Failed:
     return Failed(f"no answer ({type(cause).__name__})")
 
 
-def _start(response: Any, kept_characters: int) -> str:
-    """Read to its end, so that no server takes us for gone, but never more than the bound."""
-    kept = b""
+def _read_out(response: Any) -> None:
+    """Read the body to its end, so that no server takes us for gone, but never more than the bound."""
     try:
         for _ in range(BODY_BYTES_MAX // PIECE_BYTES):
-            piece = response.read(PIECE_BYTES)
-            if not piece:
+            if not response.read(PIECE_BYTES):
                 break
-            if len(kept) < 4 * kept_characters:  # The longest character of UTF-8 has four.
-                kept += piece
     except (HTTPError, http.client.HTTPException, OSError, ValueError, Oversized):
         pass  # Cut off.
-    return kept.decode("utf-8", "replace")[:kept_characters]

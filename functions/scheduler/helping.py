@@ -17,8 +17,9 @@ from scheduler.patience import Patience
 from scheduler.resting import CROWD_MAX
 from scheduler.watching import Message, Watch
 
-HELP_S_MAX = 15
-"""After the start of an invocation nothing more is received. What hangs from the first has timed out by then."""
+HELP_S_MAX = 22
+"""After the start of an invocation nothing more is received. By then every request to a host that does not answer has
+timed out: the last one begins `resting.OPEN_S` after the start."""
 
 
 class Intake(Protocol):

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import GROUP_CHARACTERS_MAX, TARGET_BYTES_MAX
@@ -132,6 +132,26 @@ def group(target: str | None) -> str | None:
     """What deliveries share that may be slow together: the host of a webhook."""
     authority = _authority(target) if target is not None and _is_webhook(target) else None
     return None if authority is None else authority[-GROUP_CHARACTERS_MAX:]
+
+
+class Receiver(NamedTuple):
+    """Who answers for a delivery, or keeps it waiting."""
+
+    name: str
+    """The host and port of a webhook, or an ARN. Empty for the output queue."""
+    family: str
+    """What fails together as a rule: the last two labels of a host's name, or a service of AWS."""
+
+
+def receiver(target: str | None) -> Receiver:
+    """The receiver of a canonical target."""
+    authority = _authority(target) if target is not None and _is_webhook(target) else None
+    if authority is None:
+        return Receiver("" if target is None else arn_of(target), kind(target))
+    host = authority if authority.endswith("]") else authority.rsplit(":", 1)[0]
+    labels = host.split(".")
+    is_name = not host.startswith("[") and not labels[-1].isdigit()
+    return Receiver(authority, ".".join(labels[-2:]) if is_name else host)
 
 
 def queue_url(target: str | None, output_queue_url: str) -> str:

@@ -6,6 +6,7 @@ exchange as well, and only so many bytes are taken in.
 
 from __future__ import annotations
 
+import errno
 import io
 import socket
 import ssl
@@ -21,6 +22,10 @@ Connect = Callable[..., socket.socket]
 
 PIECE_BYTES = 16_384
 """Sent at once: what fits one record of TLS."""
+
+
+NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""What a connect fails with at once where this machine has no way to a family of addresses."""
 
 
 class Oversized(Exception):
@@ -113,14 +118,26 @@ class _Intake(io.RawIOBase):
 def dial(
     addresses: Sequence[Address], port: int, connect: Connect, bounds: Bounds, deadline: Deadline
 ) -> socket.socket:
-    """To the first address that answers. Where there is no way to IPv6, as in most of Lambda, that shows at once."""
-    failure: OSError = OSError("no address")
-    for address in addresses[: bounds.addresses_max]:
+    """Connect to the first address that answers.
+
+    An address without a route from here, such as any of IPv6 in most of Lambda, costs no time. It does not count as
+    tried. If no address answers, the most telling failure is raised: a timeout, then any other, then a missing route.
+    """
+    failures: list[OSError] = []
+    for address in addresses:
+        if sum(_rank(each) > 0 for each in failures) >= bounds.addresses_max:
+            break
         try:
             return connect((str(address), port), timeout=deadline.within(bounds.connect_s))
-        except OSError as fault:
-            failure = fault
-    raise failure
+        except OSError as failure:
+            failures.append(failure)
+    raise max(failures, key=_rank, default=OSError("no address"))
+
+
+def _rank(failure: OSError) -> int:
+    if isinstance(failure, TimeoutError):
+        return 2
+    return 0 if failure.errno in NO_ROUTE else 1
 
 
 def secured(

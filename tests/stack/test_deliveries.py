@@ -302,11 +302,11 @@ def test_what_fails_for_good_is_told_to_everybody(stack, receivers, table_of, fa
     (told,), (heard,) = failures_told.receive(), receivers.failures.receive()
     report = json.loads(told.body)
     assert report == json.loads(heard.body)
-    assert ("failed", "answered 404: no such order", 1) == (report["reason"], report["error"], report["attempts"])
+    assert ("failed", "answered 404", 1) == (report["reason"], report["error"], report["attempts"])
     sent = report["schedule"]
     assert ("x", target, "order/7", "me") == (sent["data"], sent["target"], sent["name"], sent["user"])
     found = record(table_of(stack), "order/7", "failed")
-    assert (answered["id"], "answered 404: no such order") == (found["id"], found["error"])
+    assert (answered["id"], "answered 404") == (found["id"], found["error"])
     (item,) = [item for item in table_of(stack).items() if item["partition"]["S"].startswith("failed#")]
     assert time.strftime("failed#%Y-%m-%d", time.gmtime(report["at"])) == item["partition"]["S"]
     assert 1 == len(receivers.server.requests)

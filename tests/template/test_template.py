@@ -137,10 +137,20 @@ def test_a_delivery_ends_before_its_timeout(template):
     assert USUAL.total_s + world.CALL_S_MAX <= naming.FOLLOWING_MS / 1000
 
 
-def test_the_deliver_function_helps_until_what_hung_first_has_timed_out(template):
-    """With the usual lead. What it begins beside, before it knows that the host is silent, ends little later."""
+def test_the_deliver_function_helps_until_what_hung_last_has_timed_out(template):
+    """With the usual lead. Later nothing begins that may hang, so no environment waits without receiving messages."""
     lead_s = default(template, "DeliveryLeadSeconds")
-    assert lead_s + 1 + resting.SILENT_S + USUAL.read_s <= helping.HELP_S_MAX
+    assert lead_s + 1 + resting.HANGS_S + USUAL.read_s <= helping.HELP_S_MAX
+    assert resting.OPEN_S + USUAL.read_s + resting.HANGS_S <= helping.HELP_S_MAX
+    assert delivering.WAIT_MS_MAX / 1000 < resting.OPEN_S
+
+
+def test_targets_that_do_not_answer_leave_threads_to_those_that_do():
+    """A batch fits into their half. Those that wait for a first answer leave a thread, too."""
+    kept = resting.KEPT_FOR_FAMILIES + resting.KEPT_FOR_TARGETS
+    assert limits.SQS_BATCH_MESSAGES_MAX < resting.UNPROVEN_MAX - kept
+    assert resting.UNPROVEN_MAX <= delivering.CREW_WIDTH / 2
+    assert resting.UNPROVEN_MAX + resting.WAITERS_MAX < delivering.CREW_WIDTH
     assert limits.SQS_BATCH_MESSAGES_MAX < resting.CROWD_MAX <= delivering.CREW_WIDTH / 2
 
 

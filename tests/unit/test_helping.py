@@ -4,35 +4,49 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
 from fakes import NOON_MS, FakeQueues, FakeRecords, FakeTable, schedule
 from punctual.testing.timeline import Crew, Timeline
-from scheduler import delivering, errands
+from scheduler import delivering, errands, targets
 from scheduler.delivering import CREW_WIDTH, RESERVE_S, Post
 from scheduler.errands import Errand
 from scheduler.errors import NotConfirmed, Undelivered
+from scheduler.failures import Report
 from scheduler.helping import HELP_S_MAX
 from scheduler.limits import SQS_BATCH_MESSAGES_MAX
 from scheduler.outcome import Outcome
 from scheduler.partitions import Memory
 from scheduler.patience import Patience
-from scheduler.resting import CROWD_MAX, Resting
+from scheduler.resting import KEPT_FOR_FAMILIES, KEPT_FOR_TARGETS, TIMEOUTS_MAX, UNPROVEN_MAX, Resting
+from scheduler.targets import Receiver
 from scheduler.watching import HANGS_AFTER_S, Message
 
-TIMEOUT_S = 45
+TIMEOUT_S = 50
 READ_S = 10.0
 """After this a host that hangs is given up."""
 SLOW_S = 1.0
+ALONE = UNPROVEN_MAX - KEPT_FOR_FAMILIES - KEPT_FOR_TARGETS
+"""Requests at once to one host that has not answered yet."""
 
 
-def message(name: str, host: str = "quick", ahead_s: float = 0) -> Message:
-    target = json.dumps({"url": f"https://{host}/"}, separators=(",", ":"))
-    sent = replace(schedule(1, NOON_MS + round(ahead_s * 1000), target=target), data=name)
-    return Message(name, errands.body(Errand(sent)), f"receipt of {name}")
+def message(
+    name: str, host: str | None = "quick", ahead_s: float = 0, max_age_s: int = 86_400, attempt: int = 1
+) -> Message:
+    """For a host, or for the output queue."""
+    target = None if host is None else json.dumps({"url": f"https://{host}/"}, separators=(",", ":"))
+    terms = json.dumps({"retry": {"max_age_s": max_age_s}})
+    sent = replace(schedule(1, NOON_MS + round(ahead_s * 1000), target=target), data=name, terms=terms)
+    return Message(name, errands.body(Errand(sent, attempt)), f"receipt of {name}")
+
+
+class Kept(FakeTable):
+    def put_failed(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]:
+        return Outcome(done=list(reports))
 
 
 @dataclass
@@ -48,6 +62,7 @@ class World(FakeQueues):
     put_off: list[str] = field(default_factory=list)
     broken: Callable[[], Exception | None] = lambda: None
     ended_s: float = 0.0
+    resting: Resting = field(default_factory=Resting)
 
     @property
     def now_s(self) -> float:
@@ -81,7 +96,7 @@ class World(FakeQueues):
 
     def invoke(self, *batch: Message) -> list[str]:
         """What is to come again by itself."""
-        table, timeline = FakeTable(), self.timeline
+        table, timeline = Kept(), self.timeline
         post = Post(
             records=FakeRecords(),
             table=table,
@@ -90,7 +105,7 @@ class World(FakeQueues):
             tell=lambda *_: None,
             crew=Crew(timeline, CREW_WIDTH),
             memory=Memory(table),
-            resting=Resting(),
+            resting=self.resting,
             intake=lambda: self,
             reach_ms=900_000,
         )
@@ -191,8 +206,9 @@ def test_no_more_is_received_than_there_are_threads_for():
     world = World(waiting=[message(f"{number}", f"hangs-{number}") for number in range(100)])
     world.invoke(*[message(f"own {number}", f"hangs-{number}") for number in range(10)])
     assert all(1 <= most <= SQS_BATCH_MESSAGES_MAX for _, most in world.asked)
-    first_s = [moment_s for name, moment_s in world.delivered.items() if not name.startswith("own") and moment_s < 9]
-    assert CREW_WIDTH - 10 == len(first_s)
+    assert CREW_WIDTH >= 10 + SQS_BATCH_MESSAGES_MAX
+    beside = [name for name, moment_s in world.delivered.items() if not name.startswith("own") and moment_s < 9]
+    assert UNPROVEN_MAX - 10 == len(beside)
 
 
 @pytest.mark.parametrize("others", [1, 40])
@@ -202,7 +218,7 @@ def test_one_host_never_takes_every_thread(others):
     world = World(waiting=[*behind, *(message(f"other {number}") for number in range(others))])
     world.invoke(*[message(f"own {number}", "hangs") for number in range(10)])
     tried = [name for name in world.delivered if name.startswith(("own", "hangs too"))]
-    assert (CROWD_MAX, 70 - CROWD_MAX) == (len(tried), len(set(world.put_off)))
+    assert (ALONE, 70 - ALONE) == (len(tried), len(set(world.put_off)))
     assert others == len([name for name in world.deleted if name.startswith("other")])
     assert max(world.delivered.values()) < HANGS_AFTER_S + 1
 
@@ -211,5 +227,34 @@ def test_a_slow_host_is_served_beside_by_more_than_a_batch():
     """It answers, so nothing rests; what is put off finds a place again."""
     world = World(waiting=[message(f"{number}", "slow") for number in range(30)])
     world.invoke(*[message(f"own {number}", "slow") for number in range(10)])
-    assert CROWD_MAX <= len(world.delivered)
+    assert SQS_BATCH_MESSAGES_MAX < ALONE <= len(world.delivered)
     assert 40 == len(set(world.delivered) | set(world.put_off))
+
+
+def given_up(world: World) -> list[str]:
+    return [report.schedule.data for report in world.reports]
+
+
+@pytest.mark.parametrize(("attempt", "expected"), [(1, []), (2, ["new"])])
+def test_what_was_never_tried_is_not_given_up_because_of_others(attempt, expected):
+    """Though its terms end while dead hosts have every place. What was tried before is given up at their end."""
+    world = World()
+    for number in range(UNPROVEN_MAX):
+        world.resting.begin(Receiver(f"dead {number}", "dead"), NOON_MS / 1000, 0)
+    world.invoke(message("new", "new", max_age_s=1, attempt=attempt))
+    assert expected == given_up(world)
+    assert ("new" in world.put_off, "new" in world.delivered) == (attempt == 1, False)
+
+
+@pytest.mark.parametrize(("host", "expected"), [(None, []), ("dead", ["old"])])
+def test_the_output_queue_is_never_given_up_for_its_silence(host, expected):
+    """Its message waits until the queue answers. That of a host is given up at the end of its terms."""
+    world, old = World(), message("old", host, ahead_s=-100, max_age_s=30)
+    receiver = targets.receiver(old.errand.schedule.target)
+    for _ in range(TIMEOUTS_MAX + 1):
+        world.resting.begin(receiver, world.now_s + NOON_MS / 1000, 0)
+        world.resting.end(receiver, True, 0, world.now_s + NOON_MS / 1000)
+    world.resting.begin(receiver, world.now_s + NOON_MS / 1000, 0)
+    world.invoke(old)
+    assert (expected, {}) == (given_up(world), world.delivered)
+    assert ("old" in world.put_off) == (host is None)

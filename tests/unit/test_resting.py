@@ -1,24 +1,67 @@
-"""Hosts that do not answer are left alone for a while."""
+"""A target that does not answer rests, and targets that do not answer leave half of the threads to those that do."""
+
+from __future__ import annotations
+
+import math
+import random
 
 import pytest
 
-from scheduler.resting import CROWD_MAX, GROUPS_MAX, PAUSE_S_MIN, REST_S, SILENT_S, TIMEOUTS_MAX, Resting
+from scheduler.patience import Patience
+from scheduler.resting import (
+    CROWD_MAX,
+    HANGS_S,
+    KEPT_FOR_FAMILIES,
+    KEPT_FOR_TARGETS,
+    LOST_MAX,
+    OPEN_S,
+    PAUSE_S_MAX,
+    PAUSE_S_MIN,
+    PROVEN_S,
+    REST_S,
+    SILENT_S,
+    TARGETS_MAX,
+    TIMEOUTS_MAX,
+    UNPROVEN_MAX,
+    WAITERS_FOR_OTHERS_MAX,
+    WAITERS_MAX,
+    Resting,
+)
+from scheduler.targets import Receiver
 
-FOR_EVER_S = 1e12
+FOR_EVER_S = 1e9
+ALONE = UNPROVEN_MAX - KEPT_FOR_FAMILIES - KEPT_FOR_TARGETS
+"""Places for one target that has not answered yet."""
+WIDTH = 32
 
 
-def begin(resting, group, now_s=0.0, last_s=FOR_EVER_S):
-    return resting.begin(group, now_s, last_s)
+def host(name, family=None):
+    return Receiver(name, family or name)
 
 
-def timed_out(resting, group, times, now_s=0.0):
+def begin(resting, name, now_s=0.0, last_s=FOR_EVER_S, family=None):
+    """When it may come again; None where it has begun."""
+    put_off = resting.begin(host(name, family), now_s, last_s)
+    return None if put_off is None else put_off.until_s
+
+
+def end(resting, name, timed_out=False, now_s=0.0, begun_s=None, family=None):
+    resting.end(host(name, family), timed_out, now_s if begun_s is None else begun_s, now_s)
+
+
+def timed_out(resting, name, times, now_s=0.0):
     for _ in range(times):
-        begin(resting, group, now_s)
-        resting.end(group, True, now_s)
+        resting.begin(host(name), now_s, now_s)
+        end(resting, name, True, now_s)
 
 
-def test_after_three_timeouts_in_a_row_a_host_rests():
-    """Half a minute; then the next one is tried, and one that times out again begins another."""
+def proven(resting, name, now_s=0.0):
+    assert begin(resting, name, now_s) is None
+    end(resting, name, False, now_s)
+
+
+def test_after_three_timeouts_in_a_row_a_target_rests_for_half_a_minute():
+    """Then the next request tests it, and one more timeout is enough."""
     resting = Resting()
     timed_out(resting, "slow", TIMEOUTS_MAX)
     assert REST_S == begin(resting, "slow", 0.0)
@@ -26,93 +69,316 @@ def test_after_three_timeouts_in_a_row_a_host_rests():
     assert 2 * REST_S == begin(resting, "slow", REST_S)
 
 
-def test_fewer_timeouts_are_chance():
-    """The next one goes out."""
-    resting = Resting()
-    timed_out(resting, "slow", TIMEOUTS_MAX - 1)
-    assert begin(resting, "slow") is None
-
-
-def test_an_answer_ends_it_whatever_it_says():
-    """Refusals and successes alike: the host is there."""
-    resting = Resting()
-    timed_out(resting, "slow", TIMEOUTS_MAX - 1)
-    begin(resting, "slow")
-    resting.end("slow", False, 0.0)
-    timed_out(resting, "slow", TIMEOUTS_MAX - 1)
-    assert begin(resting, "slow") is None
-
-
-def test_one_host_is_not_another_and_other_targets_never_rest():
-    """A queue or a topic has no group."""
+def test_after_a_rest_one_request_tests_the_target():
+    """The others wait for its answer, which ends the rest."""
     resting = Resting()
     timed_out(resting, "slow", TIMEOUTS_MAX)
-    timed_out(resting, None, TIMEOUTS_MAX)
+    assert begin(resting, "slow", REST_S) is None
+    assert REST_S + 0.1 + PAUSE_S_MIN == begin(resting, "slow", REST_S + 0.1)
+    end(resting, "slow", False, REST_S + 0.2)
+    assert [None] * CROWD_MAX == [begin(resting, "slow", REST_S + 0.3) for _ in range(CROWD_MAX)]
+
+
+def test_fewer_timeouts_change_nothing():
+    """One that is slow now and then is no reason to put off the others."""
+    resting = Resting()
+    timed_out(resting, "slow", TIMEOUTS_MAX - 1)
+    assert begin(resting, "slow") is None
+
+
+def test_an_answer_in_between_counts_anew():
+    """Timeouts in a row only."""
+    resting = Resting()
+    timed_out(resting, "slow", TIMEOUTS_MAX - 1)
+    proven(resting, "slow")
+    timed_out(resting, "slow", TIMEOUTS_MAX - 1)
+    assert begin(resting, "slow") is None
+
+
+def test_others_do_not_rest():
+    """Each target is judged by its own answers."""
+    resting = Resting()
+    timed_out(resting, "slow", TIMEOUTS_MAX)
     assert begin(resting, "quick") is None
-    assert [None] * 2 * CROWD_MAX == [begin(resting, None) for _ in range(2 * CROWD_MAX)]
 
 
-def test_what_could_not_be_tried_later_is_tried_now():
-    """Put off beyond its last moment it would be given up without a try."""
+def test_what_would_be_too_late_is_tried_now():
+    """Rather than given up untried."""
     resting = Resting()
     timed_out(resting, "slow", TIMEOUTS_MAX)
     assert begin(resting, "slow", 0.0, REST_S - 1) is None
 
 
-def test_no_host_has_more_than_a_crowd_at_once():
-    """The next comes again in a second, and finds a place where one has ended."""
+def test_one_target_has_half_of_the_threads_at_most():
+    """Even one that answers. The rest comes a little later, and an answer makes room."""
     resting = Resting()
-    assert [None] * CROWD_MAX == [begin(resting, "slow", 0.1) for _ in range(CROWD_MAX)]
-    assert 0.2 + PAUSE_S_MIN == begin(resting, "slow", 0.2)
-    assert begin(resting, "quick", 0.2) is None
-    resting.end("slow", False, 0.3)
-    assert begin(resting, "slow", 0.4) is None
+    proven(resting, "busy")
+    assert [None] * CROWD_MAX == [begin(resting, "busy", 0.1) for _ in range(CROWD_MAX)]
+    assert 0.2 + PAUSE_S_MIN == begin(resting, "busy", 0.2)
+    end(resting, "busy", False, 0.3, 0.1)
+    assert begin(resting, "busy", 0.4) is None
 
 
-@pytest.mark.parametrize("silent_s", [SILENT_S, 5, 9])
-def test_a_host_that_answers_nobody_gets_no_more(silent_s):
-    """Until it answers, or for as long again as it has been silent: so one that is slow is served as it answers."""
+@pytest.mark.parametrize("silent_s", [SILENT_S, 5.0, 9.9])
+def test_while_a_target_is_silent_its_messages_come_again_after_as_long(silent_s):
+    """One that takes long to answer is not asked for more, however few it has."""
     resting = Resting()
     assert begin(resting, "slow", 10.0) is None
-    assert 10 + 2 * silent_s == begin(resting, "slow", 10 + silent_s)
+    assert 10 + 2 * silent_s == pytest.approx(begin(resting, "slow", 10 + silent_s))
 
 
-def test_a_host_that_answers_others_is_not_silent():
-    """One request of it may take long."""
+def test_any_answer_ends_the_silence():
+    """Of whichever request it is."""
     resting = Resting()
-    for moment_s in (0.0, 0.1):
+    for moment_s in (0.0, 1.0):
         begin(resting, "slow", moment_s)
-    resting.end("slow", False, SILENT_S)
+    end(resting, "slow", False, SILENT_S, 1.0)
     assert begin(resting, "slow", SILENT_S + 0.1) is None
 
 
-def test_what_is_known_is_bounded():
-    """A thousand hosts; then it begins anew. Of those with nothing under way nothing else is kept."""
+def test_what_is_remembered_is_bounded():
+    """A stack may have more hosts than fit into memory over the months."""
     resting = Resting()
-    for number in range(GROUPS_MAX + 1):
-        timed_out(resting, f"host {number}", 1)
+    for number in range(TARGETS_MAX + 1):
+        timed_out(resting, f"dead {number}", 1)
+        proven(resting, f"fine {number}")
     assert (1, {}, {}) == (len(resting._timeouts), resting._under_way, resting._heard_s)
+    assert 1 == len(resting._answered_s)
 
 
-def test_of_a_host_that_rests_one_at_a_time_is_tried_at_the_last_moment():
-    """It may have come back; if not, one thread waits for it, and not sixteen."""
+def test_at_the_end_of_its_terms_one_at_a_time_is_tried_at_a_resting_target():
+    """Any other is told when it could be tried, and that is too late."""
     resting = Resting()
     timed_out(resting, "slow", TIMEOUTS_MAX)
     assert begin(resting, "slow", 1.0, 2.0) is None
     assert REST_S == begin(resting, "slow", 1.0, 2.0)
-    resting.end("slow", False, 1.5)
+    end(resting, "slow", False, 1.5)
     assert begin(resting, "slow", 1.5, 2.0) is None
 
 
-def test_what_could_not_be_tried_later_takes_no_thread_that_others_need():
-    """Where its host has all that one may have and answers nobody, it is told when it could be tried, and that is too
-    late. Of a host that answers it is tried: a thread is free again soon."""
+def test_at_the_end_of_their_terms_deliveries_have_no_more_than_half_of_the_threads():
+    """To targets that answer nobody, however many targets there are."""
     resting = Resting()
-    for _ in range(CROWD_MAX):
-        assert begin(resting, "hangs") is None
-    assert begin(resting, "hangs", SILENT_S - 0.1, SILENT_S) is None
-    again_s = begin(resting, "hangs", SILENT_S, SILENT_S + 1)
-    assert again_s is not None
-    assert again_s > SILENT_S + 1
-    resting.end("hangs", False, SILENT_S)
-    assert begin(resting, "hangs", SILENT_S, SILENT_S) is None
+    begun = [begin(resting, f"dead {number}", 0.0, 0.0) for number in range(WIDTH)]
+    assert [None] * UNPROVEN_MAX == begun[:UNPROVEN_MAX]
+    assert None not in begun[UNPROVEN_MAX:]
+
+
+# Targets that have not answered yet
+
+
+def test_a_new_target_has_a_batch_of_requests_at_once_before_its_first_answer():
+    """And half of the threads after it."""
+    resting = Resting()
+    begun = [begin(resting, "new") for _ in range(WIDTH)]
+    assert ALONE == begun.count(None)
+    end(resting, "new", False, 0.05, 0.0)
+    assert [None] * (CROWD_MAX - ALONE + 1) == [begin(resting, "new", 0.06) for _ in range(CROWD_MAX - ALONE + 1)]
+
+
+@pytest.mark.parametrize("named", [lambda number: "dead.example", lambda number: f"dead{number}.example"])
+def test_dead_targets_have_half_of_the_threads_together(named):
+    """Whether their names are of one domain or not."""
+    resting = Resting()
+    begun = [begin(resting, f"{number}.{named(number)}", family=named(number)) for number in range(100)]
+    taken = begun.count(None)
+    assert taken == UNPROVEN_MAX - (KEPT_FOR_FAMILIES if named(1) == named(2) else 0)
+
+
+def test_targets_that_timed_out_leave_places_to_new_ones():
+    """Even before they rest, and whatever their domains are."""
+    resting = Resting()
+    for number in range(100):
+        timed_out(resting, f"dead {number}", 1)
+    begun = [begin(resting, f"dead {number}", 1.0) for number in range(100)]
+    assert UNPROVEN_MAX - KEPT_FOR_TARGETS == begun.count(None)
+    assert begin(resting, "new", 1.0) is None
+
+
+def test_dead_names_of_one_domain_leave_a_place_to_another_domain():
+    """So a healthy host that is new here is tried at once."""
+    resting = Resting()
+    for number in range(100):
+        begin(resting, f"{number}.dead", family="dead")
+    assert begin(resting, "fine", 0.1) is None
+
+
+def test_a_dead_host_leaves_a_place_to_another_host_of_its_domain():
+    """Hosts below one domain may belong to different people."""
+    resting = Resting()
+    for _ in range(100):
+        begin(resting, "dead", family="shop")
+    assert begin(resting, "fine", 0.1, family="shop") is None
+
+
+def test_a_proven_target_finds_a_thread_whatever_others_do():
+    """Up to its own half."""
+    resting = Resting()
+    proven(resting, "fine")
+    for number in range(100):
+        begin(resting, f"dead {number}")
+    assert [None] * CROWD_MAX == [begin(resting, "fine", 0.1) for _ in range(CROWD_MAX)]
+
+
+@pytest.mark.parametrize("took_s", [None, SILENT_S])
+def test_a_timeout_or_a_slow_answer_proves_nothing(took_s):
+    """Many hosts that take long for each answer would hold every thread, too."""
+    resting = Resting()
+    proven(resting, "slow")
+    assert begin(resting, "slow", 1.0) is None
+    end(resting, "slow", took_s is None, 1.0 + SILENT_S, 1.0)
+    for number in range(100):
+        begin(resting, f"dead {number}", 3.0)
+    assert begin(resting, "slow", 3.1) is not None
+
+
+def test_an_answer_counts_for_a_minute():
+    """What a host did an hour ago says little."""
+    resting = Resting()
+    proven(resting, "fine")
+    for number in range(100):
+        begin(resting, f"dead {number}", PROVEN_S - 1)
+    assert begin(resting, "fine", PROVEN_S - 0.1) is None
+    end(resting, "fine", True, PROVEN_S)
+    assert begin(resting, "fine", PROVEN_S) is not None
+
+
+def test_a_proven_target_that_hangs_counts_as_one_that_does_not_answer():
+    """From one second on. Its requests count against the half of such targets."""
+    resting = Resting()
+    for number in range(UNPROVEN_MAX):
+        proven(resting, f"fine {number}")
+    for number in range(UNPROVEN_MAX):
+        assert begin(resting, f"fine {number}", 1.0) is None
+    assert begin(resting, "new", 1.1) is None
+    end(resting, "new", False, 1.1 + SILENT_S, 1.1)
+    assert begin(resting, "new", 1.0 + HANGS_S) is not None
+
+
+def test_pauses_for_others_are_short_and_do_not_multiply():
+    """A healthy host behind dead ones is not to wait longer and longer. One that timed out comes less often."""
+    resting = Resting()
+    timed_out(resting, "timed out", 1)
+    for number in range(UNPROVEN_MAX):
+        begin(resting, f"dead {number}", last_s=0.0, family=f"{number % 2}")
+    for now_s in (0.1, 3.0, 9.9, 100.0):
+        assert now_s + PAUSE_S_MIN == begin(resting, "new", now_s)
+        assert now_s + PAUSE_S_MIN == begin(resting, "another of them", now_s, family="1")
+        assert now_s + PAUSE_S_MAX == begin(resting, "timed out", now_s)
+
+
+def test_who_is_put_off_for_others_is_told_so():
+    """It is not its target's fault, so it is not given up for it."""
+    resting = Resting()
+    for number in range(UNPROVEN_MAX):
+        begin(resting, f"dead {number}")
+    assert not resting.begin(host("new"), 5.0, FOR_EVER_S).silent
+    assert resting.begin(host("dead 1"), 1.0, FOR_EVER_S).silent
+
+
+@pytest.mark.parametrize("lost", [LOST_MAX - 1, LOST_MAX])
+def test_late_in_an_invocation_with_many_dead_targets_only_proven_ones_get_something(lost):
+    """What hangs then would hold the environment when it receives nothing for others any more."""
+    resting = Resting()
+    proven(resting, "fine")
+    resting.open(0.0)
+    for number in range(lost):
+        timed_out(resting, f"dead {number}", 1)
+    assert begin(resting, "new", OPEN_S - 0.1) is None
+    assert (begin(resting, "newer", OPEN_S) is None) == (lost < LOST_MAX)
+    assert begin(resting, "fine", OPEN_S) is None
+    resting.open(OPEN_S + 1)
+    assert begin(resting, "newest", OPEN_S + 1) is None
+
+
+# Waiting a moment
+
+
+class Waiting:
+    """A clock whose sleepers let something happen."""
+
+    def __init__(self, resting, at=()):
+        self.now_s, self._at, self.most = 0.0, dict(at), 0
+        self.resting = resting
+        self.patience = Patience(lambda: self.now_s, self.sleep, lambda: 0.5, math.inf)
+
+    def sleep(self, pause_s):
+        self.most = max(self.most, self.resting._waiters)
+        self.now_s = round(self.now_s + pause_s, 6)
+        for moment_s in [each for each in self._at if each <= self.now_s]:
+            self._at.pop(moment_s)()
+
+    def admit(self, name):
+        return self.resting.admit(host(name), FOR_EVER_S, self.patience)
+
+
+def test_a_delivery_waits_for_the_first_answer_of_a_new_target():
+    """So many to one healthy host go out at once, in an environment that has not met it."""
+    resting = Resting()
+    for _ in range(ALONE):
+        begin(resting, "new")
+    waiting = Waiting(resting, {0.05: lambda: end(resting, "new", False, 0.05, 0.0)})
+    assert waiting.admit("new") is None
+    assert 0.05 <= waiting.now_s <= 0.1
+    assert (1, 0) == (waiting.most, resting._waiters)
+
+
+def test_a_delivery_waits_no_longer_than_until_the_others_hang():
+    """Then it comes again."""
+    resting = Resting()
+    for number in range(UNPROVEN_MAX):
+        begin(resting, f"dead {number}")
+    waiting = Waiting(resting)
+    assert waiting.admit("new") is not None
+    assert 0 < waiting.now_s <= HANGS_S + 0.05
+    assert 0 == resting._waiters
+
+
+def test_a_delivery_to_a_target_that_hangs_does_not_wait():
+    """Nor does one behind others that hang."""
+    resting = Resting()
+    for number in range(UNPROVEN_MAX):
+        begin(resting, f"dead {number}", -HANGS_S)
+    waiting = Waiting(resting)
+    assert waiting.admit("new") is not None
+    assert waiting.admit("dead 1") is not None
+    assert 0 == waiting.now_s
+
+
+def test_few_wait_at_once():
+    """The threads that remain are for targets that answer."""
+    resting = Resting()
+    for number in range(UNPROVEN_MAX):
+        begin(resting, f"dead {number}")
+    for _ in range(WAITERS_FOR_OTHERS_MAX):
+        assert resting._queue_up(WAITERS_FOR_OTHERS_MAX)
+    waiting = Waiting(resting)
+    assert waiting.admit("new") is not None
+    assert 0 == waiting.now_s
+    assert UNPROVEN_MAX + WAITERS_MAX < WIDTH
+
+
+# Whatever happens
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_happens_proven_targets_find_a_thread_and_others_have_half(seed):
+    """Requests begin, end and time out at random, to hosts of a few domains, among them healthy ones."""
+    draw, resting, now_s = random.Random(seed), Resting(), 0.0
+    under_way = []
+    for _ in range(600):
+        now_s += draw.choice((0.0, 0.01, 0.2, 1.0, 5.0))
+        receiver = Receiver(f"{draw.randint(0, 60)}", f"{draw.randint(0, 3)}")
+        is_proven = resting._is_proven(receiver, now_s)
+        unproven = sum(not resting._is_proven(each, now_s) for each, _ in under_way)
+        mine = sum(each == receiver for each, _ in under_way)
+        put_off = resting.begin(receiver, now_s, draw.choice((FOR_EVER_S, FOR_EVER_S, now_s)))
+        if put_off is None:
+            assert is_proven or unproven < UNPROVEN_MAX or receiver in resting._until_s
+            under_way.append((receiver, now_s))
+        else:
+            assert now_s < put_off.until_s <= now_s + max(REST_S, now_s)
+            assert not is_proven or mine >= CROWD_MAX
+        while under_way and (len(under_way) > WIDTH or draw.random() < 0.6):
+            other, begun_s = under_way.pop(draw.randrange(len(under_way)))
+            resting.end(other, int(other.name) % 2 == 0, begun_s, now_s)

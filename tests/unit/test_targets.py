@@ -169,3 +169,21 @@ def test_a_url_in_place_of_an_arn_is_shown_up_to_its_host(value):
     with pytest.raises(InvalidSchedule) as refusal:
         targets.checked(value, Listed())
     assert ("://" in value) == ('a webhook is an object, {"url": "https://..."}' in str(refusal.value))
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "family"),
+    [
+        (None, "", "sqs"),
+        (OTHER_ARN, OTHER_ARN, OTHER_ARN.split(":")[2]),
+        ('{"arn":"' + OTHER_ARN + '","envelope":true}', OTHER_ARN, OTHER_ARN.split(":")[2]),
+        ('{"url":"https://a.b.example.com/x"}', "a.b.example.com", "example.com"),
+        ('{"url":"https://example.com:8443/x"}', "example.com:8443", "example.com"),
+        ('{"url":"http://localhost:80/"}', "localhost:80", "localhost"),
+        ('{"url":"https://93.184.216.34/"}', "93.184.216.34", "93.184.216.34"),
+        ('{"url":"https://[2606:4700::1]:444/"}', "[2606:4700::1]:444", "[2606:4700::1]"),
+    ],
+)
+def test_who_answers_for_a_target(target, name, family):
+    """A host or an ARN; and the domain or the service that it belongs to."""
+    assert (name, family) == targets.receiver(target)

@@ -5,6 +5,9 @@ to; so a name that answers otherwise the next time gains nothing. The certificat
 
 Data is the body, whatever the method, a GET too. What was not answered in time may have been done all the same:
 receivers tell a repeat by the id, which is in `punctual-id`, and signed in `webhook-id`.
+
+An error names the status of an answer and a few things in words of ours. It never quotes an answer: that may repeat
+data, tokens or paths in any form, and errors are logged, kept and reported.
 """
 
 from __future__ import annotations
@@ -17,7 +20,6 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from urllib.parse import unquote, unquote_plus
 
 import botocore
 
@@ -26,24 +28,25 @@ from scheduler.addresses import Address, Lookup
 from scheduler.errors import InvalidSchedule, Undelivered
 from scheduler.exchange import HEAD_BYTES_MAX, Answer, Failed, exchange
 from scheduler.hosts import Hosts, Origin
+from scheduler.hosts import origin as _origin
 from scheduler.moments import epoch_s
 from scheduler.schedule import Schedule
-from scheduler.text import up_to_host
 from scheduler.webhooks import Webhook
 from scheduler.wire import USUAL, Bounds, Connect, Deadline, Wire, dial, secured
 
-KEPT_CHARACTERS_MAX = 256
-"""Of an answer, for the record of a failure."""
 RETRY_AFTER_S_MAX = 900
 """A receiver that asks for more is asked again after this."""
-REPEATED_CHARACTERS = 12
-"""So many letters and digits in a row, in an answer as in the request, are no chance: it repeats what was sent."""
-WHOLE_CHARACTERS_MIN = 8
-"""Of them, in something that was sent as a whole: shorter ones are words that any answer may have."""
-PATH_CHARACTERS_MIN = 5
-"""Of a path that an answer repeats just so. There are shorter ones in any HTML."""
-READ_CHARACTERS_MAX = KEPT_CHARACTERS_MAX + 64
-"""Of an answer, so that what begins before the end of what is kept is told, too."""
+MEDIA_TYPES = frozenset(
+    {
+        "application/json",
+        "application/problem+json",
+        "application/xml",
+        "text/html",
+        "text/plain",
+        "text/xml",
+    }
+)
+"""Types of content that an error may name. Any other text of an answer may repeat what was sent."""
 
 PASSING = frozenset({408, 425, 429})
 """Of the 4xx, those that say: not now."""
@@ -76,10 +79,10 @@ class Webhooks:
         )
         wire = self._wire(webhook.origin)
         try:
-            answer = exchange(wire, method, webhook.path, headers, body, READ_CHARACTERS_MAX)
+            answer = exchange(wire, method, webhook.path, headers, body)
         except Failed as failure:
             raise Undelivered(f"{webhook.origin.host}: {failure}", timed_out=failure.timed_out) from None
-        self._judge(answer, schedule, webhook)
+        self._judge(answer, webhook.origin)
 
     def _webhook(self, schedule: Schedule) -> Webhook:
         """Looked at once more: the owner may have struck its host off the list since it was accepted."""
@@ -122,15 +125,14 @@ class Webhooks:
                 raise Undelivered(f"{origin.host} is at {each}, not an address in public", permanent=True)
         return found
 
-    def _judge(self, answer: Answer, schedule: Schedule, webhook: Webhook) -> None:
+    def _judge(self, answer: Answer, origin: Origin) -> None:
         status = answer.status
         if 200 <= status < 300:
             return
-        said = Said(schedule, webhook)  # Which is work, for all that was sent: for errors alone.
         if 300 <= status < 400:
-            where = _discreet(_place(answer.headers.get("location", "")), said)
+            where = _place(answer.headers.get("location", ""), origin)
             raise Undelivered(f"answered {status}, and redirects are not followed: {where}", permanent=True)
-        error = f"answered {status}: {_discreet(answer.start, said)}"
+        error = f"answered {status}{_content(answer.headers.get('content-type', ''))}"
         if 400 <= status < 500 and status not in PASSING:
             raise Undelivered(error, permanent=True)
         raise Undelivered(error, retry_after_s=retry_after_s(answer.headers.get("retry-after"), self._clock()))
@@ -188,52 +190,24 @@ def _no_json(constant: str) -> None:
     raise ValueError(constant)
 
 
-class Said:
-    """What of a request is not to come back in an error: its data, values of headers and cookies, and the path with its
-    query, whole and in parts, as it was sent and as a receiver reads it."""
-
-    def __init__(self, schedule: Schedule, webhook: Webhook) -> None:
-        self._paths = _as_read(webhook.path)
-        parts = [form for part in re.split(r"[/?&=;]", webhook.path) for form in _as_read(part)]
-        values = [schedule.data, *webhook.headers.values(), *webhook.cookies.values(), *self._paths, *parts]
-        self._texts = {_bare(value) for value in values}
-
-    def repeated_in(self, text: str) -> bool:
-        """However its marks are escaped: letters and digits alone are compared."""
-        if "&" in text:
-            from html import unescape  # noqa: PLC0415 - For pages of errors alone.
-
-            text = unescape(text)
-        if any(path in text for path in self._paths if len(path) >= PATH_CHARACTERS_MIN):
-            return True
-        bare = _bare(text)
-        if any(each in bare for each in self._texts if len(each) >= WHOLE_CHARACTERS_MIN):
-            return True
-        runs = [bare[place : place + REPEATED_CHARACTERS] for place in range(len(bare) - REPEATED_CHARACTERS + 1)]
-        return any(run in each for each in self._texts for run in runs)
+def _content(content_type: str) -> str:
+    """Which kind of content came with an error: it tells a page of a load balancer from an answer of an application."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    return f" with {media_type}" if media_type in MEDIA_TYPES else ""
 
 
-def _as_read(text: str) -> set[str]:
-    return {text, unquote(text), unquote_plus(text)}
-
-
-def _bare(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text)
-
-
-def _place(location: str) -> str:
-    """Of where a redirect leads the scheme and the host: what is behind them may be the very secret that was sent."""
-    if "://" in location:
-        return up_to_host(location)
-    return "another path" if location else "nowhere"
-
-
-def _discreet(text: str, said: Said) -> str:
-    """The start of what came, printable on one line; not where it repeats what was sent, which is nothing for logs."""
-    if said.repeated_in(text[:READ_CHARACTERS_MAX]):
-        return "what was sent, again"
-    start = text[:KEPT_CHARACTERS_MAX]
-    return " ".join("".join(character if character.isprintable() else " " for character in start).split())
+def _place(location: str, origin: Origin) -> str:
+    """Where a redirect leads, in words of ours: the place itself may repeat what was sent."""
+    if not location:
+        return "it leads nowhere"
+    scheme, mark, rest = location.partition("://")
+    try:
+        to = _origin(scheme.lower(), re.split(r"[/?#\\]", rest, maxsplit=1)[0]) if mark else origin
+    except ValueError:
+        return "it leads to no URL of a webhook"
+    if location.startswith("//") or to.host != origin.host:
+        return "it leads to another host"
+    return "it leads to another path" if to == origin else f"it leads to {to.scheme} on port {to.port}"
 
 
 def _reason(failure: OSError) -> str:
