@@ -27,6 +27,11 @@ class Table(leasing.Table, moving.Table, reading.Table, Protocol):
     pass
 
 
+CALLS_AT_END = 5
+"""A send that begins at the last moment, two deletes of what it sent, the invocation of the next feed, and one more,
+since no two calls take the same time."""
+EARLIER_S_MAX = 8
+"""So that a feed has some time in any case."""
 TURNS_MAX = 3
 """Feeds in a row that go back at once to what the stack's own queues or table did not confirm."""
 ROUNDS_MAX = 3
@@ -100,12 +105,13 @@ class Run:
 
 def feed(order: Order, line: Line, patience: Patience, holder: str) -> Tally:
     """Move what is within reach; the tally says what became of it. Zero of everything where another feed is at it."""
-    ends_ms = int((patience.deadline_s + moving.RESERVE_S) * 1000)
+    begun_s, ends_ms = patience.clock(), int((patience.deadline_s + moving.RESERVE_S) * 1000)
     lease = Lease(order.partition, int((order.until_s or 0) * 1000), holder, ends_ms)
     if not leasing.take(lease, line.table, patience, order.inherited):
         log.outcome("doubled", partition=order.partition)
         return Tally()
     handed_over = False
+    patience = _earlier(patience, patience.clock() - begun_s)
     try:
         reader = Reader(order.partition, line.table, patience, line.reach_ms, order.start, order.horizon)
         mover = Mover(line.table, line.queues, patience, order.pace)
@@ -123,6 +129,13 @@ def feed(order: Order, line: Line, patience: Patience, holder: str) -> Tally:
         if not handed_over:
             leasing.end(lease, line.table)
     return run.tally
+
+
+def _earlier(patience: Patience, call_s: float) -> Patience:
+    """Stop earlier on a slow day, of which the first call tells: what comes after the last begun one has to fit into
+    the reserve, or the function is ended before it has handed over."""
+    over_s = CALLS_AT_END * call_s - moving.RESERVE_S
+    return patience if over_s <= 0 else replace(patience, deadline_s=patience.deadline_s - min(over_s, EARLIER_S_MAX))
 
 
 def _move(reader: Reader, line: Line, mover: Mover, turns: int) -> Run:

@@ -9,6 +9,7 @@ from fakes import DELIVERY, NOON_MS, OTHER_ARN, OUTPUT, schedule
 from scheduler.errors import NotConfirmed
 from scheduler.feeding import ROUNDS_MAX, TURNS_MAX
 from scheduler.limits import LAMBDA_RETRIES_MAX, LAMBDA_RETRY_WAITS_S
+from scheduler.moving import RESERVE_S
 from scheduler.outcome import Outcome
 from scheduler.outgoing import OTHERS_TRIES_MAX
 from scheduler.schedule import sort_from
@@ -212,3 +213,33 @@ def test_an_event_of_the_version_before_is_understood(chain):
     position = {"overdue": sort_from(0), "upcoming": sort_from(0), "between": sort_from(0)}
     chain.feed({"partition": "0", "until": UNTIL_S, "lease": "holder", "position": position})
     assert {(OUTPUT, "data 1", 0), (OUTPUT, "data 2", 1)} == set(chain.queues.sent)
+
+
+@pytest.mark.parametrize("call_s", [0.02, 1.0, 2.0, 3.0])
+def test_a_feed_ends_within_its_time_however_slow_every_call_is(chain, call_s):
+    """A send that began last is deleted and the rest is handed over, before Lambda ends the function."""
+
+    def slowed(call):
+        def slow(*arguments):
+            chain.clock.sleep(call_s)
+            return call(*arguments)
+
+        return slow
+
+    for owner, names in ((chain.table, ("take_lease", "end_lease", "page")), (chain.queues, ("send",))):
+        for name in names:
+            setattr(owner, name, slowed(getattr(owner, name)))
+    delete = slowed(chain.table.delete)
+
+    def of_25(keys):
+        outcome = delete(keys[:25])
+        outcome.untried += keys[25:]
+        return outcome
+
+    chain.table.delete = of_25
+    chain.put(*[schedule(n) for n in range(3000)])
+    begun_ms = chain.clock.now_ms
+    chain.feed(TICK)
+    assert 1 == len(chain.invoked)
+    assert chain.clock.now_ms + call_s * 1000 <= begun_ms + (14 + RESERVE_S) * 1000
+    assert 3000 == len(chain.queues.sent) + len(chain.waiting)
