@@ -6,7 +6,6 @@ from typing import Any
 
 from scheduler import config, feeding, moving, world
 from scheduler.functions import Function
-from scheduler.hearers import Hearers
 from scheduler.patience import Patience
 from scheduler.queues import Queues
 from scheduler.stock import Stock
@@ -26,19 +25,16 @@ crew = outside.crew(CREW_WIDTH)
 
 
 @functools.cache
-def client_of(service: str) -> Any:
-    """Made at first use: most feeds get through in one go, and drop nothing."""
-    return sqs if service == "sqs" else outside.client(service, CREW_WIDTH)
-
-
-hearers = Hearers(client_of, settings.output_queue_url)
+def functions() -> Any:
+    """Made at first use: most feeds get through in one go."""
+    return outside.client("lambda", 1)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     def again(order: dict[str, Any], patience: Patience) -> None:
-        Function(client_of("lambda"), context.function_name).invoke(order, patience)
+        Function(functions(), context.function_name).invoke(order, patience)
 
-    line = feeding.Line(table, queues, crew, settings.reach_ms, again, hearers.tell)
+    line = feeding.Line(table, queues, crew, settings.reach_ms, again)
     patience = outside.patience(context, moving.RESERVE_S)
     holder = f"{outside.randomness.getrandbits(64):016x}"
     return asdict(feeding.feed(feeding.Order.read(event), line, patience, holder))

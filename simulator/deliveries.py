@@ -67,6 +67,8 @@ class Deliveries:
         """An errand, to the delivery queue."""
         errand = json.loads(message.body)
         wish, attempt = self._wish(errand), errand.get("attempt", 1)
+        if wish is not None and wish.target is None and "failure_target" in wish.request:
+            wish.on_its_way.add(errand["id"])  # It may have expired: the deliver function tells of that.
         if wish is None or wish.target is None:
             return
         schedule_id = errand["id"]

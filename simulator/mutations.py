@@ -39,6 +39,28 @@ class Stale(Exception):
 
 MUTATIONS = (
     Mutation(
+        "a chain that goes back at once to what cannot be finished",
+        "scheduler/feeding.py",
+        "            run.behind = _first(run.behind, task.page_sort)\n",
+        "            reader.again(task.strand, task.page_sort)\n",
+        (7,),
+    ),
+    Mutation(
+        "an expiry reported whenever its failure target cannot be told",
+        "scheduler/moving.py",
+        "        hand_over = self._queues.hand_over\n",
+        "        insist(self._queues.report, [failures.expired(each, now_ms) for each in heard], self._short)\n"
+        "        hand_over = self._queues.hand_over\n",
+        (1,),
+    ),
+    Mutation(
+        "a continuation that forgets what was passed over",
+        "scheduler/feeding.py",
+        "start=reader.position, behind=behind, turns=run.turns)",
+        "start=reader.position, turns=run.turns)",
+        (3,),
+    ),
+    Mutation(
         "delete before send",
         "scheduler/moving.py",
         "        return [schedule.key for schedule in self._release(job, tally)]\n",

@@ -23,7 +23,7 @@ from simulator.callers import Callers
 from simulator.chronicle import Chronicle
 from simulator.others import Others
 from simulator.reckoning import Reckoning
-from simulator.scenes import INTERVAL_S, changes, days, letters, names, strangers, targets, troubles
+from simulator.scenes import INTERVAL_S, chains, changes, days, letters, names, strangers, targets, troubles
 from simulator.storm import Storm
 from simulator.wishes import Wish, Wishes
 from simulator.witness import Breach, Broken, Figures, Witness
@@ -99,6 +99,10 @@ class Simulation:
             troubles.hiccup(self)
         elif kind < 0.17:
             troubles.large_bundles(self)
+        elif kind < 0.20:
+            chains.held(self)
+        elif kind < 0.23:
+            chains.untold(self)
         else:
             days.plan(self, changing=draw.random() < 0.3)
             names.plan(self)

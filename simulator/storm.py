@@ -68,6 +68,15 @@ class Outage:
     end_us: int
 
 
+@dataclass(frozen=True)
+class Deaf:
+    """One queue takes no messages: it throttles."""
+
+    queue_url: str
+    begin_us: int
+    end_us: int
+
+
 @dataclass
 class Storm:
     """The weather of one run. `rates` has one for each kind that this seed has."""
@@ -76,6 +85,7 @@ class Storm:
     randomness: random.Random
     rates: dict[str, float] = field(default_factory=dict)
     outages: list[Outage] = field(default_factory=list)
+    deaf: list[Deaf] = field(default_factory=list)
     calm: bool = True
     begun: list[int] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
@@ -117,6 +127,9 @@ class Storm:
         elif outage is not None:
             self.counted["outage"] += 1
             fate.error_before = self._unreachable(call)
+        elif self._is_deaf(call):
+            self.counted["deaf"] += 1
+            fate.error_before = refusal("RequestThrottled", "slow down", 403)
         elif self.broken_off and not self.calm and _ends_a_request(call) and draw() < self.broken_off:
             self.counted["crash"] += 1
             fate.crash = "before"
@@ -131,6 +144,11 @@ class Storm:
         return next(
             (each for each in self.outages if each.service == service and each.begin_us <= now_us < each.end_us), None
         )
+
+    def _is_deaf(self, call: Call) -> bool:
+        now_us, url = self.timeline.now_us, call.parameters.get("QueueUrl")
+        sends = call.operation in ("send_message", "send_message_batch")
+        return sends and any(each.queue_url == url and each.begin_us <= now_us < each.end_us for each in self.deaf)
 
     def _kind(self) -> str:
         draw = self.randomness.random()

@@ -33,6 +33,12 @@ LEASE_IN_DOUBT = "lease in doubt"
 OWN_ERRORS = ("InvalidSchedule", "NotConfirmed", "PartitionBusy", "InvalidRequest", "NotFound", "OnItsWay")
 """What a function may raise. Anything else is a fault of ours."""
 
+FEEDS_MAX = 100
+"""Of one partition in one tick. A feed that has work takes about 14 s, and every one of them may be tried three times;
+a chain that goes on without a pause and without anything to do comes to thousands."""
+REPORTS_MAX = 10
+"""Of one expiry, to the failure queue. Each may be repeated by a call or an invocation whose outcome is not known."""
+
 EXPIRY_SLACK_MS = 30_000
 """What had not expired when its parcel was begun may go out until the parcel's end."""
 
@@ -82,6 +88,10 @@ class Witness(Watcher):
     """Payloads that the virtual SQS finds unacceptable against all documentation."""
     feeds_begun: dict[str, dict[str, tuple[int, bool]]] = field(default_factory=dict)
     """By partition and tick: when the first feed began, and whether nothing was to go wrong. Doubles end at once."""
+    feeds: Counter[tuple[str, float]] = field(default_factory=Counter)
+    """How many began, by partition and tick."""
+    reports: Counter[str] = field(default_factory=Counter)
+    """How often the failure queue was told that a schedule has expired, by its id."""
     troubles: list[tuple[int, int]] = field(default_factory=list)
     """Spans in which a feed could not do its work: outages, events that Lambda lost or gave up."""
     closed: list[tuple[int, str]] = field(default_factory=list)
@@ -378,6 +388,9 @@ class Witness(Watcher):
             self._failed(wish, schedule["id"], content["error"])
             return
         wish.expired[schedule["id"]] = self.timeline.now_us
+        self.reports[schedule["id"]] += 1
+        if self.reports[schedule["id"]] > REPORTS_MAX:
+            self.breach(1, wish.tag, f"its expiry is reported for the {self.reports[schedule['id']]}th time")
         self.chronicle.add(self.timeline.now_us, "failure queue", f"hears that {schedule['id']} expired", [wish.tag])
         expires_ms = wish.expires_of(schedule["id"])
         if expires_ms is None or self.timeline.now_us // 1000 + SKEW_US_MAX // 1000 <= expires_ms:
@@ -410,6 +423,8 @@ class Witness(Watcher):
         if kind == "began":
             self.figures.invocations += 1
             invocation: Invocation = facts["invocation"]
+            if invocation.environment.function.handler == "feed.handler":
+                self._fed(json.loads(invocation.payload))
             if invocation.environment.function.handler == "feed.handler" and "TriggerFunction" in invocation.cause:
                 partition = json.loads(invocation.payload)["partition"]
                 begun = self.feeds_begun.setdefault(partition, {})
@@ -429,6 +444,12 @@ class Witness(Watcher):
         elif kind == "tick":
             delays_s = ", ".join(f"{delay_s:.1f} s late" for delay_s in facts["delays_s"]) or "missed"
             self.chronicle.add(now_us, "weather", f"tick {delays_s}")
+
+    def _fed(self, event: dict[str, Any]) -> None:
+        tick = event["partition"], event["until"]
+        self.feeds[tick] += 1
+        if self.feeds[tick] > FEEDS_MAX:
+            self.breach(7, "", f"partition {tick[0]} is fed for the {self.feeds[tick]}th time in one tick")
 
     def _ended(self, invocation: Invocation) -> None:
         if invocation.environment.function.handler == "deliver.handler":

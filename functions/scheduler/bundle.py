@@ -75,6 +75,8 @@ class Bundle:
             found = json.loads(text)
             if not isinstance(found, list):
                 raise Unpackable("no list of members")
+            if len(found) > MEMBERS_MAX:  # None of ours: member by member, putting it aside would take minutes.
+                raise Unpackable(f"{len(found)} members, and a bundle has at most {MEMBERS_MAX}")
         except (zlib.error, ValueError, RecursionError) as fault:
             raise Unpackable(f"no bundle: {fault}") from fault
         return found

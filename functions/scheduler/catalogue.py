@@ -141,6 +141,8 @@ class Catalogue:
         values: Item | None = None,
         **more: Any,
     ) -> dict[str, Any]:
+        if from_sort > to_sort:  # Behind an item that lies exactly on the last bound. DynamoDB refuses such a range.
+            return {"Items": [], "ScannedCount": 0}
         bounds: Item = {":partition": {"S": partition}, ":from": {"S": from_sort}, ":to": {"S": to_sort}}
         return confirmed(
             self._client.query,

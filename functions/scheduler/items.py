@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scheduler.bundle import MEMBERS_MAX, Bundle
-from scheduler.limits import DUE_DIGITS, DYNAMODB_ITEM_BYTES_MAX
+from scheduler.limits import DUE_DIGITS, DYNAMODB_ITEM_BYTES_MAX, DYNAMODB_SORT_BYTES_MAX
 from scheduler.schedule import Key, Schedule, Timer, is_id, sort_from, sound
 
 if TYPE_CHECKING:
@@ -91,9 +91,13 @@ def with_contents(key: Key, due_ms: int, item: Item) -> Schedule:
 
 def quarantined(aside: Aside) -> Item:
     """Under its moment, so that it sorts by it, with where it was and why it is here. A member of a bundle becomes a
-    schedule of its own, told from its fellows by its index; its id does not tell its moment, so both are kept."""
+    schedule of its own, told from its fellows by its index; its id does not tell its moment, so both are kept. The sort
+    key of what is no schedule is by anybody's hand, and may be the same in two partitions."""
     content = aside.content
     sort = content.own_sort if isinstance(content, Schedule) else aside.key.sort
+    if isinstance(content, dict):
+        mark = hashlib.sha256(" ".join(aside.key).encode()).hexdigest()[:16]
+        sort = f"{sort.encode()[: DYNAMODB_SORT_BYTES_MAX - 17].decode(errors='ignore')}-{mark}"
     facts = {
         **({"id": {"S": content.id}} if isinstance(content, Schedule) else {}),
         **key(QUARANTINE, sort),

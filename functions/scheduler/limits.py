@@ -15,6 +15,8 @@ SQS_QUEUE_BYTES_MIN = 1_024
 # Amazon DynamoDB, "quotas".
 DYNAMODB_BATCH_WRITES_MAX = 25
 """Puts and deletes in one BatchWriteItem."""
+DYNAMODB_SORT_BYTES_MAX = 1_024
+"""Of a sort key."""
 DYNAMODB_ITEM_BYTES_MAX = 400_000
 """Of an item, the names of its attributes included; it takes 400 KB of 1,024, and who counts need not be exact."""
 

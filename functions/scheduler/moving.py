@@ -11,25 +11,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from scheduler import failures, log
 from scheduler.bundle import Bundle, Unpackable
-from scheduler.errors import NotConfirmed
 from scheduler.failures import Report
 from scheduler.outcome import Outcome
+from scheduler.outgoing import OTHERS_TRIES_MAX, Outgoing
 from scheduler.pacing import Pace
-from scheduler.patience import Patience, ask, insist
+from scheduler.patience import Patience, insist
 from scheduler.schedule import Key, Schedule
-from scheduler.sending import Parcel, parcels, send
+from scheduler.sending import Parcel, parcels
 from scheduler.sending import Queues as Outlets
 from scheduler.terms import Terms
 
 RESERVE_S = 6
 """Time kept back to end cleanly: a call that begins at the last moment may take 5 s, and what it sent be deleted."""
 
-OTHERS_TRIES_MAX = 3
 TO_THE_END_TRIES_MAX = 32
 
 CLOSED_MS_MAX = 24 * 3600 * 1000
@@ -60,6 +58,7 @@ class Odds:
     things: list[Aside]
 
 
+Told = TypeVar("Told")
 Job = Parcel | Bale | Odds
 Tell = Callable[[str, Report[Any]], None]
 """A failure target, and what it should hear; NotConfirmed where that is worth trying again."""
@@ -73,6 +72,7 @@ class Table(Protocol):
 
 class Queues(Outlets, Protocol):
     def report(self, reports: Sequence[Report[Schedule]]) -> Outcome[Report[Schedule]]: ...
+    def hand_over(self, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]: ...
 
 
 @dataclass(slots=True)
@@ -85,9 +85,11 @@ class Tally:
     closed: int = 0
     """Their queue is gone or closed to us."""
     held: int = 0
-    """Their queue, one of others, fails for now."""
+    """Trying them again at once would mend nothing: their queue fails, or their expiry cannot be reported for now."""
     left: int = 0
     """Not confirmed, or not reached any more: to be tried again as soon as may be."""
+    stuck: int = 0
+    """Those of `left` that were tried in vain."""
     undeleted: int = 0
     """Sent, and their item could not be deleted: they come out again with the next tick."""
     deleted: int = 0
@@ -103,6 +105,7 @@ class Tally:
         self.closed += other.closed
         self.held += other.held
         self.left += other.left
+        self.stuck += other.stuck
         self.undeleted += other.undeleted
         self.deleted += other.deleted
         self.lightened += other.lightened
@@ -112,19 +115,17 @@ class Tally:
 class Mover:
     """Works on one job after the other in each thread; all threads of a run share one."""
 
-    def __init__(
-        self, table: Table, queues: Queues, patience: Patience, tell: Tell, units_per_s: float | None = None
-    ) -> None:
-        self._table, self._queues, self._patience, self._tell = table, queues, patience, tell
+    def __init__(self, table: Table, queues: Queues, patience: Patience, units_per_s: float | None = None) -> None:
+        self._table, self._queues, self._patience = table, queues, patience
         # Into the reserve if need be, for what is sent and neither deleted nor written back comes out twice.
         self._to_the_end = replace(
             patience, deadline_s=patience.deadline_s + RESERVE_S - 1, tries_max=TO_THE_END_TRIES_MAX
         )
-        # A queue of others gets few tries, so that one which fails holds up nobody for long.
         self._short = replace(patience, tries_max=OTHERS_TRIES_MAX)
         self._pace = Pace(patience.clock, patience.sleep, units_per_s)
-        self._closed: dict[str, str] = {}
-        self._failing: dict[str, str] = {}
+        self._outgoing = Outgoing(queues, patience)
+        self._deaf: dict[str, str] = {}
+        """Where expired schedules cannot be told, and why."""
 
     @property
     def units_per_s(self) -> float | None:
@@ -152,15 +153,18 @@ class Mover:
         return [schedule.key for schedule in self._release(job, tally)]
 
     def _delete(self, finished: Sequence[Key], units_each: float) -> Outcome[Key]:
-        tries = count()
+        bounced: set[Key] = set()
 
         def delete(keys: Sequence[Key]) -> Outcome[Key]:
             outcome = self._table.delete(keys)
-            again = next(tries) > 0
+            again = keys[0] in bounced  # What has bounced once comes after all others.
+            bounced.update(outcome.left)
             self._pace.learn(len(outcome.done) * units_each, len(outcome.left) * units_each, again)
             return outcome
 
-        return insist(delete, finished, self._to_the_end)
+        outcome = insist(delete, finished, self._to_the_end)
+        outcome.left += outcome.untried
+        return outcome
 
     def _release(self, parcel: Parcel, tally: Tally) -> list[Schedule]:
         """Send what is due, or do with it what else is right; those come back that need not be kept any longer."""
@@ -168,48 +172,31 @@ class Mover:
         expired = [schedule for schedule in parcel.schedules if schedule.expired(now_ms)]
         if expired:
             parcel = Parcel(parcel.queue_url, [each for each in parcel.schedules if each not in expired])
-        outcome = self._send(parcel, tally)
+        outcome = self._outgoing.send(parcel, tally)
         finished = outcome.done
         tally.sent += len(outcome.done)
         given_up = [each for each in outcome.closed if now_ms - each[0].due_ms > CLOSED_MS_MAX]
         tally.closed += len(outcome.closed) - len(given_up)
-        if outcome.refused or given_up:
-            asides = [Aside(schedule.key, schedule, reason) for schedule, reason in [*outcome.refused, *given_up]]
+        unfit = [*outcome.refused, *given_up]
+        if unfit and not self._stops(bool(finished), len(unfit), tally):
+            asides = [Aside(schedule.key, schedule, reason) for schedule, reason in unfit]
             finished += [
                 aside.content for aside in self._put_aside(asides, tally) if isinstance(aside.content, Schedule)
             ]
-        if expired:
+        if expired and not self._stops(bool(finished), len(expired), tally):
             finished += self._drop(expired, now_ms, tally)
         return finished
 
-    def _send(self, parcel: Parcel, tally: Tally) -> Outcome[Schedule]:
-        """A queue of others that is closed, or through which nothing gets, is not tried again in this run. Ours is
-        never given up: closed is as good as slow."""
-        url = parcel.queue_url
-        ours = self._queues.are_ours(url)
-        if url in self._closed:
-            return Outcome(closed=[(schedule, self._closed[url]) for schedule in parcel.schedules])
-        if url in self._failing:
-            tally.add(Tally(held=len(parcel.schedules), why=self._failing[url]))
-            return Outcome()
-        outcome = send(parcel, self._queues, self._patience if ours else self._short)
-        if outcome.closed and not ours:
-            self._closed[url] = outcome.closed[0][1]
-        not_sent = len(outcome.left) + len(outcome.untried)
-        if outcome.closed and ours:
-            tally.add(Tally(left=len(outcome.closed), why=outcome.closed[0][1]))
-            outcome.closed = []
-        if outcome.left and not outcome.done and not ours:
-            self._failing[url] = outcome.why
-            tally.add(Tally(held=not_sent, why=outcome.why))
-        elif not_sent:
-            tally.add(Tally(left=not_sent, why=outcome.why or "time is over"))
-        return outcome
+    def _stops(self, begun: bool, count: int, tally: Tally) -> bool:
+        """Return whether time is over, so that so many are left. What has not begun may always make one call."""
+        if not (begun and count and self._patience.over()):
+            return False
+        tally.add(Tally(left=count, why="time is over"))
+        return True
 
     def _empty(self, bundle: Bundle, tally: Tally) -> bool:
         """Release its members. True where none is left of it, so that it may be deleted."""
-        if tally.sent and self._patience.over():
-            tally.add(Tally(left=bundle.count, why="time is over"))
+        if self._stops(tally.sent > 0, bundle.count, tally):
             return False
         try:
             contents = bundle.unpacked()
@@ -217,9 +204,7 @@ class Mover:
             return bool(self._put_aside([Aside(bundle.key, bundle, str(fault))], tally))
         released: set[int | None] = set()
         for parcel in parcels(contents.members, self._queues.url_of):
-            if released and self._patience.over():
-                tally.add(Tally(left=len(parcel.schedules), why="time is over"))
-            else:
+            if not self._stops(bool(released), len(parcel.schedules), tally):
                 released |= {schedule.index for schedule in self._release(parcel, tally)}
         broken = self._sort_out(bundle, contents.broken, tally)
         kept = [schedule for schedule in contents.members if schedule.index not in released]
@@ -231,39 +216,56 @@ class Mover:
 
     def _sort_out(self, bundle: Bundle, broken: Mapping[str, str], tally: Tally) -> list[str]:
         """Put aside what is no member, each for itself; those come back that have to stay."""
-        if not broken:
-            return []
+        if self._stops(tally.sent > 0, len(broken), tally):
+            return list(broken)
         asides = {text: _part(bundle.key, text, why) for text, why in broken.items()}
-        done = self._put_aside(list(asides.values()), tally)
-        return [text for text, aside in asides.items() if aside not in done]
+        done = {aside.key for aside in self._put_aside(list(asides.values()), tally)}
+        return [text for text, aside in asides.items() if aside.key not in done]
 
     def _drop(self, expired: Sequence[Schedule], now_ms: int, tally: Tally) -> list[Schedule]:
-        """Report what has expired, so that it is not silently gone."""
-        outcome = insist(self._queues.report, [failures.expired(each, now_ms) for each in expired], self._patience)
-        dropped = [report.schedule for report in outcome.done if self._heard(report)]
-        for schedule in dropped:
+        """Report expired schedules, so that none is silently gone. One with a failure target has two to tell: the
+        deliver function does that, so that a failure target that cannot be told makes no report come twice."""
+        alone: list[Report[Schedule]] = []
+        heard: list[Schedule] = []
+        for each in expired:
+            if Terms.read(each.terms).failure_target is None:
+                alone.append(failures.expired(each, now_ms))
+            else:
+                heard.append(each)
+        reported = [report.schedule for report in self._told("failure queue", self._queues.report, alone, tally)]
+        for schedule in reported:
             log.outcome("expired", id=schedule.id)
-        reasons = [reason for _, reason in [*outcome.closed, *outcome.refused]]
-        why = f"failure queue: {reasons[0]}" if reasons else outcome.why
-        tally.add(Tally(expired=len(dropped), left=len(expired) - len(dropped), why=why))
-        return dropped
+        if self._stops(bool(reported), len(heard), tally):
+            return reported
+        hand_over = self._queues.hand_over
+        return reported + self._told("delivery queue", lambda left: hand_over(left, now_ms), heard, tally)
 
-    def _heard(self, report: Report[Schedule]) -> bool:
-        """By its failure target, where it has one."""
-        hearer = Terms.read(report.schedule.terms).failure_target
-        if hearer is None:
-            return True
-        try:
-            ask(lambda: self._tell(hearer, report), self._short)
-        except NotConfirmed:
-            return False
-        return True
+    def _told(
+        self, place: str, call: Callable[[Sequence[Told]], Outcome[Told]], expired: Sequence[Told], tally: Tally
+    ) -> list[Told]:
+        """Tell of expired schedules. Once nothing gets through, this run tells no more: others need the time."""
+        if place in self._deaf:
+            tally.add(Tally(held=len(expired), why=self._deaf[place]))
+            return []
+        outcome = insist(call, expired, self._short)
+        not_done = len(expired) - len(outcome.done)
+        reasons = [reason for _, reason in [*outcome.closed, *outcome.refused]]
+        why = f"{place}: {reasons[0] if reasons else outcome.why}"
+        if not_done and not outcome.done:
+            self._deaf[place] = why
+            tally.add(Tally(held=not_done, why=why))
+        elif not_done:
+            stuck = not_done - len(outcome.untried)
+            tally.add(Tally(left=not_done, stuck=stuck, why=why))
+        tally.expired += len(outcome.done)
+        return outcome.done
 
     def _put_aside(self, things: Sequence[Aside], tally: Tally) -> list[Aside]:
         outcome = insist(self._table.put_aside, things, self._patience)
         for aside in outcome.done:
             log.outcome("quarantined", partition=aside.key.partition, sort=aside.key.sort, reason=aside.reason)
-        tally.add(Tally(quarantined=len(outcome.done), left=len(things) - len(outcome.done), why=outcome.why))
+        left, stuck = len(things) - len(outcome.done), len(outcome.left)
+        tally.add(Tally(quarantined=len(outcome.done), left=left, stuck=stuck, why=outcome.why))
         return outcome.done
 
 

@@ -47,18 +47,36 @@ def insist(
 ) -> Outcome[Thing]:
     """Call until nothing is left or patience ends; what was confirmed once is not sent again.
 
-    The first try is always made, so that whoever came this far makes some progress. `call` sees the clock anew at
-    every try: a delay worked out for an earlier one would be too long by now.
+    The first call is always made, so that whoever came this far makes some progress. `call` sees the clock anew at
+    every try: a delay worked out for an earlier one would be too long by now. An adapter makes one request to AWS in
+    each `call` and returns the rest as `untried`; the rest follows at once, unless time is over. So time is looked at
+    before every request, and no try takes longer than one.
     """
     total: Outcome[Thing] = Outcome(left=list(things))
     if not things:
         return total
     for tries in range(1, patience.tries_max + 1):
         remaining, total.left = total.left, []
-        total.add(call(remaining))
-        if not total.left or not patience.pause(tries):
+        _try_all(call, remaining, total, patience)
+        if not total.left or total.untried or not patience.pause(tries):
             break
     return total
+
+
+def _try_all(
+    call: Callable[[Sequence[Thing]], Outcome[Thing]],
+    remaining: Sequence[Thing],
+    total: Outcome[Thing],
+    patience: Patience,
+) -> None:
+    outcome = call(remaining)
+    while outcome.untried and not patience.over():
+        remaining, outcome.untried = outcome.untried, []
+        total.add(outcome)
+        outcome = call(remaining)
+    if outcome.untried:
+        outcome.why = outcome.why or "time is over"
+    total.add(outcome)
 
 
 def ask(question: Callable[[], Thing], patience: Patience) -> Thing:

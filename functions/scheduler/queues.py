@@ -70,11 +70,19 @@ class Queues:
         return self._send(self._delivery_queue_url, [errand], [self._errand(errand, now_ms)])
 
     def report(self, reports: Sequence[Report[Thing]]) -> Outcome[Report[Thing]]:
-        """To the failure queue."""
-        total: Outcome[Report[Thing]] = Outcome()
-        for batch in _cut(reports, lambda report: _bytes(report.body())):
-            total.add(self._send(self._failure_queue_url, batch, [{"MessageBody": report.body()} for report in batch]))
-        return total
+        """Send one batch to the failure queue; the rest is untried."""
+        batch = next(_cut(reports, lambda report: _bytes(report.body())))
+        outcome = self._send(self._failure_queue_url, batch, [{"MessageBody": report.body()} for report in batch])
+        outcome.untried += reports[len(batch) :]
+        return outcome
+
+    def hand_over(self, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]:
+        """Send one batch to the deliver function, whatever the target is; the rest is untried."""
+        url = self._delivery_queue_url
+        batch = next(self.batches(url, schedules))
+        outcome = self.send(url, batch, now_ms)
+        outcome.untried += schedules[len(batch) :]
+        return outcome
 
     def _errand(self, errand: Errand, now_ms: int) -> Entry:
         delay_s = errands.delay_s(errand, now_ms, self._lead_ms)
@@ -85,7 +93,7 @@ class Queues:
 
     def _send(self, queue_url: str, things: Sequence[Thing], entries: Sequence[Entry]) -> Outcome[Thing]:
         """SQS answers with success and a list of what failed. Where it refuses a whole batch, that may be for the
-        content of one: each is tried alone, so that it harms no neighbour."""
+        content of one: each is tried alone, so that it harms no neighbour, until one is not confirmed."""
         numbered = [{"Id": str(index), **entry} for index, entry in enumerate(entries)]
         try:
             answer = confirmed(self._client.send_message_batch, QueueUrl=queue_url, Entries=numbered)
@@ -99,7 +107,10 @@ class Queues:
                 fate = [(things[0], reason)]
                 return Outcome(refused=fate) if reason in CONTENT_CODES else Outcome(closed=fate)
             total: Outcome[Thing] = Outcome()
-            for thing, entry in zip(things, entries, strict=True):
+            for place, (thing, entry) in enumerate(zip(things, entries, strict=True)):
+                if total.left:
+                    total.left += things[place:]
+                    break
                 total.add(self._send(queue_url, [thing], [entry]))
             return total
         return _read(answer, things)

@@ -54,6 +54,10 @@ class Position:
     upcoming: str = sort_from(0)
     between: str = sort_from(0)
 
+    def back_to(self, sort: str) -> Position:
+        """Where a feed begins that has to read again what lies from this sort key on."""
+        return Position(sort, sort, self.between)
+
 
 @dataclass(slots=True)
 class Strand:
@@ -85,14 +89,27 @@ class Task:
 
 
 class Reader:
-    """Reads one partition from a position on, until it ends or patience does."""
+    """Reads one partition from a position on, until it ends or patience does.
 
-    def __init__(self, partition: str, table: Table, patience: Patience, reach_ms: int, start: Position) -> None:
+    `horizon` is where the first feed of a chain found the end of what is within reach. It stays for the whole chain:
+    what comes within reach meanwhile is for the next tick, or a steady inflow would keep a chain going for ever.
+    """
+
+    def __init__(
+        self,
+        partition: str,
+        table: Table,
+        patience: Patience,
+        reach_ms: int,
+        start: Position,
+        horizon: str | None = None,
+    ) -> None:
         now_ms = patience.now_ms()
         # This clock may be behind that of the feed before: what was upcoming there is not to fall between the strands.
-        now, horizon = max(sort_from(now_ms), start.between), sort_from(now_ms + reach_ms)
+        now, reach = max(sort_from(now_ms), start.between), sort_from(now_ms + reach_ms)
+        self.horizon = reach if horizon is None else horizon
         self._partition, self._table, self._patience = partition, table, patience
-        self._upcoming = Strand(max(now, start.upcoming), horizon)
+        self._upcoming = Strand(max(now, start.upcoming), min(reach, self.horizon))
         self._overdue = Strand(start.overdue, now)
 
     @property

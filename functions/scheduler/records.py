@@ -156,7 +156,8 @@ class Records:
             ConsistentRead=True,
         )
         last = answer.get("LastEvaluatedKey")
-        next_sort = last["sort"]["S"] + BEFORE if last else None
+        # DynamoDB refuses a range that begins behind its end.
+        next_sort = last["sort"]["S"] + BEFORE if last and last["sort"]["S"] < prefix + BEYOND else None
         return Names([record(item) for item in answer["Items"]], answer["ScannedCount"], next_sort)
 
     def _change(self, read: Record, changes: str, names: dict[str, str], values: dict[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -28,16 +28,16 @@ class Table:
         self._client, self._name = client, name
 
     def put(self, things: Sequence[Schedule | Bundle]) -> Outcome[Schedule | Bundle]:
-        return self._write(things, [{"PutRequest": {"Item": items.item(thing)}} for thing in things])
+        return self._write(things, lambda thing: {"PutRequest": {"Item": items.item(thing)}})
 
     def delete(self, keys: Sequence[Key]) -> Outcome[Key]:
-        return self._write(keys, [{"DeleteRequest": {"Key": items.key(*key)}} for key in keys])
+        return self._write(keys, lambda key: {"DeleteRequest": {"Key": items.key(*key)}})
 
     def put_aside(self, things: Sequence[Aside]) -> Outcome[Aside]:
-        return self._write(things, [{"PutRequest": {"Item": items.quarantined(aside)}} for aside in things])
+        return self._write(things, lambda aside: {"PutRequest": {"Item": items.quarantined(aside)}})
 
     def put_failed(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]:
-        return self._write(reports, [{"PutRequest": {"Item": items.failed(report)}} for report in reports])
+        return self._write(reports, lambda report: {"PutRequest": {"Item": items.failed(report)}})
 
     def remove_timer(self, timer: Timer) -> None:
         """Where that very one lies there; under the same key a later request may have set another."""
@@ -79,23 +79,20 @@ class Table:
         )
         return int(answer["Item"]["count"]["N"]) if "Item" in answer else 0
 
-    def _write(self, things: Sequence[Thing], requests: Sequence[dict[str, Any]]) -> Outcome[Thing]:
-        total: Outcome[Thing] = Outcome()
-        for start in range(0, len(requests), DYNAMODB_BATCH_WRITES_MAX):
-            end = start + DYNAMODB_BATCH_WRITES_MAX
-            total.add(self._write_batch(things[start:end], requests[start:end]))
-        return total
-
-    def _write_batch(self, things: Sequence[Thing], requests: Sequence[dict[str, Any]]) -> Outcome[Thing]:
-        """DynamoDB answers with success and a list of what it has not done."""
+    def _write(self, things: Sequence[Thing], request_of: Callable[[Thing], dict[str, Any]]) -> Outcome[Thing]:
+        """Make one request, with as many as it takes; the rest is untried. DynamoDB answers with success and a list of
+        what it has not done."""
+        untried = list(things[DYNAMODB_BATCH_WRITES_MAX:])
+        things = things[:DYNAMODB_BATCH_WRITES_MAX]
+        requests = [request_of(thing) for thing in things]
         try:
             answer = confirmed(self._client.batch_write_item, RequestItems={self._name: list(requests)})
         except NotConfirmed as failure:
-            return Outcome(left=list(things), why=str(failure))
+            return Outcome(left=list(things), untried=untried, why=str(failure))
         unprocessed = {_key_of(request) for request in answer.get("UnprocessedItems", {}).get(self._name, [])}
         if not unprocessed:
-            return Outcome(done=list(things))
-        outcome: Outcome[Thing] = Outcome(why="UnprocessedItems")
+            return Outcome(done=list(things), untried=untried)
+        outcome: Outcome[Thing] = Outcome(untried=untried, why="UnprocessedItems")
         for thing, request in zip(things, requests, strict=True):
             (outcome.left if _key_of(request) in unprocessed else outcome.done).append(thing)
         return outcome

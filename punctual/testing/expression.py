@@ -67,9 +67,13 @@ class Expression:
         left = self._operand()
         word = self._next()
         if word == "BETWEEN":
+            constant = self._peek().startswith(":")
             low = self._operand()
             self._expect("AND")
+            constant = constant and self._peek().startswith(":")
             high = self._operand()
+            if constant and not _holds("<=", low({}), high({})):
+                raise invalid("The BETWEEN operator requires upper bound to be greater than or equal to lower bound")
             return lambda item: _holds("<=", low(item), left(item)) and _holds("<=", left(item), high(item))
         if word == "IN":
             choices = self._arguments()

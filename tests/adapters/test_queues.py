@@ -10,9 +10,10 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from bending import bend_batch, refuse_call
-from fakes import NOON_MS, OTHER_ARN, schedule
+from fakes import NOON_MS, OTHER_ARN, Clock, schedule
 from scheduler import errands, failures, world
 from scheduler.errands import Errand
+from scheduler.patience import insist
 from scheduler.schedule import Key, Schedule, sort_from, timer
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:topic"
@@ -110,6 +111,28 @@ def test_what_stands_under_failed_is_not_done(cloud):
     assert [("data 3", "AccessDenied")] == [(each.data, reason) for each, reason in outcome.closed]
 
 
+def test_a_batch_that_is_sent_one_by_one_stops_at_the_first_that_is_not_confirmed(cloud):
+    """Ten calls that time out would take longer than the time that a feed keeps back."""
+    calls = []
+
+    def refuse_then_break(params, **_):
+        calls.append(1)
+        return refuse_call("UnsupportedOperation", 400)() if len(calls) == 1 else refuse_call("InternalFailure", 500)()
+
+    cloud.sqs.meta.events.register("before-call.sqs.SendMessageBatch", refuse_then_break)
+    many = [schedule(number) for number in range(10)]
+    assert (many, 2) == (cloud.queues.send(cloud.output, many, NOON_MS).left, len(calls))
+
+
+def test_a_schedule_is_handed_over_to_the_deliver_function_whatever_its_target_is(cloud):
+    """As an errand, in the delivery queue. One call sends ten, and the rest is untried."""
+    many = [schedule(number) for number in range(12)]
+    outcome = cloud.queues.hand_over(many, NOON_MS)
+    assert (many[:10], many[10:]) == (outcome.done, outcome.untried)
+    bodies = [message["Body"] for message in cloud.received(cloud.delivery)]
+    assert {each.id for each in many[:10]} == {errands.read(body).id for body in bodies}
+
+
 def test_what_is_in_neither_list_is_left(cloud):
     """Only what SQS confirmed is done."""
     cloud.sqs.meta.events.register("after-call.sqs.SendMessageBatch", lambda parsed, **_: parsed.pop("Successful"))
@@ -156,7 +179,9 @@ def test_reports_go_to_the_failure_queue_whole(cloud):
     """Even for the largest payload that escaping makes twice as long."""
     large = Schedule(schedule(1).key, NOON_MS, '"' * 262_144)
     reports = [failures.expired(each, NOON_MS + 5000) for each in (large, large, schedule(2))]
-    assert reports == cloud.queues.report(reports).done
+    first = cloud.queues.report(reports)
+    assert (reports[:1], reports[1:]) == (first.done, first.untried)
+    assert reports[1:] == insist(cloud.queues.report, reports[1:], Clock().patience()).done
     bodies = [json.loads(message["Body"]) for message in cloud.received(cloud.failure)]
     assert {large.data, "data 2"} == {body["schedule"]["data"] for body in bodies}
 

@@ -6,13 +6,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bending import bend_batch
-from fakes import NOON_MS, schedule
+from fakes import NOON_MS, Clock, schedule
 from scheduler import items
 from scheduler.errors import NotConfirmed
 from scheduler.failures import unreadable
 from scheduler.keying import Keyring
 from scheduler.leasing import Lease
 from scheduler.moving import Aside
+from scheduler.patience import insist
 from scheduler.schedule import Key, Request, Schedule, sort_from
 
 SORT = f"{sort_from(NOON_MS)}#{'f' * 16}"
@@ -31,11 +32,13 @@ def test_a_schedule_comes_back_as_it_was_put(cloud):
 
 
 def test_more_than_a_batch_is_written_in_batches(cloud):
-    """DynamoDB takes 25 writes at once."""
+    """DynamoDB takes 25 writes at once. Each call makes one request, so that time is looked at in between."""
     many = [schedule(number) for number in range(60)]
-    assert many == cloud.table.put(many).done
+    first = cloud.table.put(many)
+    assert (many[:25], many[25:]) == (first.done, first.untried)
+    assert many == insist(cloud.table.put, many, Clock().patience()).done
     assert many == cloud.table.page("0", EARLIEST, LATEST, MANY).schedules
-    assert 60 == len(cloud.table.delete([each.key for each in many]).done)
+    assert 60 == len(insist(cloud.table.delete, [each.key for each in many], Clock().patience()).done)
     assert [] == cloud.items()
 
 
@@ -50,7 +53,7 @@ def test_a_page_ends_before_the_moment_and_begins_at_it(cloud):
 def test_pages_follow_each_other_without_gap_or_repeat(cloud):
     """The next one begins right behind the last key of this one."""
     many = [schedule(number, NOON_MS + number % 3) for number in range(40)]
-    cloud.table.put(many)
+    insist(cloud.table.put, many, Clock().patience())
     seen, from_sort = [], EARLIEST
     for _ in range(10):
         page = cloud.table.page("0", from_sort, LATEST, 7)
@@ -140,11 +143,21 @@ def test_what_is_put_aside_keeps_everything_and_its_reason(cloud):
     odd = {"partition": {"S": "0"}, "sort": {"S": sort_from(5)}, "junk": {"BOOL": True}}
     things = [Aside(schedule(1).key, schedule(1), "too odd"), Aside(Key("0", sort_from(5)), odd, "no schedule")]
     assert things == cloud.table.put_aside(things).done
-    by_sort = {item["sort"]["S"]: item for item in cloud.items()}
-    assert {"quarantine"} == {item["partition"]["S"] for item in by_sort.values()}
-    kept = by_sort[schedule(1).key.sort]
+    junk, kept = sorted(cloud.items(), key=lambda item: item["sort"]["S"])
+    assert {"quarantine"} == {item["partition"]["S"] for item in (junk, kept)}
+    assert schedule(1).key.sort == kept["sort"]["S"]
     assert ("data 1", "0", "too odd") == (kept["data"]["S"], kept["origin"]["S"], kept["reason"]["S"])
-    assert {"BOOL": True} == by_sort[sort_from(5)]["junk"]
+    assert (True, {"BOOL": True}) == (junk["sort"]["S"].startswith(sort_from(5)), junk["junk"])
+
+
+@pytest.mark.parametrize("sort", [sort_from(5), sort_from(5) + "x" * 1_009])
+def test_unreadable_items_of_two_partitions_are_both_kept(cloud, sort):
+    """They may have one sort key, which anybody may have chosen, and as long as DynamoDB allows. Put aside again, one
+    overwrites itself."""
+    for partition in ("0", "1", "1"):
+        key = items.key(partition, sort)
+        cloud.table.put_aside([Aside(Key(partition, sort), {**key, "junk": {"S": partition}}, "no schedule")])
+    assert ["0", "1"] == sorted(item["junk"]["S"] for item in cloud.items())
 
 
 @pytest.mark.parametrize(

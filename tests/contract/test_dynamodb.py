@@ -111,6 +111,23 @@ def test_between_includes_both_ends(aws):
     assert ["b", "c"] == sorts(answer)
 
 
+@differs(moto='it finds nothing; error of Query: "BETWEEN operator requires upper bound to be greater than or equal"')
+def test_between_refuses_bounds_in_the_wrong_order(aws):
+    """Equal ones are in order."""
+    put(aws, item("b"))
+
+    def between(first, last):
+        return {
+            "TableName": aws.table,
+            "KeyConditionExpression": "#p = :p AND #s BETWEEN :from AND :to",
+            "ExpressionAttributeNames": {"#p": "partition", "#s": "sort"},
+            "ExpressionAttributeValues": {":p": {"S": "p"}, ":from": {"S": first}, ":to": {"S": last}},
+        }
+
+    refused("ValidationException", aws.dynamodb.query, **between("c", "b"))
+    assert ["b"] == sorts(aws.dynamodb.query(**between("b", "b")))
+
+
 def test_a_page_ends_at_its_limit_and_says_where(aws):
     """The next page begins behind the key that is given, and the last one gives none."""
     put(aws, *(item(sort) for sort in "abc"))

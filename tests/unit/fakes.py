@@ -195,6 +195,11 @@ class FakeQueues:
                 outcome.done.append(each)
         return outcome
 
+    def hand_over(self, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]:
+        outcome = self.send(DELIVERY, schedules[:10], now_ms)
+        outcome.untried += schedules[10:]
+        return outcome
+
     def report(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]:
         self.reports += reports
         return Outcome(done=list(reports))

@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from fakes import NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, schedule
+from fakes import DELIVERY, NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, schedule
 from scheduler import feeding, leasing
 from scheduler.crew import Alone
 from scheduler.errors import NotConfirmed, PartitionBusy
 from scheduler.feeding import Order
 from scheduler.leasing import Lease
-from scheduler.moving import CLOSED_MS_MAX, OTHERS_TRIES_MAX, Aside
+from scheduler.moving import CLOSED_MS_MAX, Aside
 from scheduler.outcome import Outcome
+from scheduler.outgoing import OTHERS_TRIES_MAX
 from scheduler.patience import TRIES_MAX
 from scheduler.reading import JOB_S, PAGE_BYTES_AIM
 from scheduler.schedule import sort_from
@@ -27,17 +28,10 @@ class Feeding:
     def __init__(self):
         self.table, self.queues, self.clock = FakeTable(), FakeQueues(), Clock()
         self.invoked = []
-        self.told = []
-        self.deaf = False
         self.holders = 0
 
     def put(self, *schedules):
         self.table.put(schedules)
-
-    def tell(self, hearer, report):
-        if self.deaf:
-            raise NotConfirmed("throttled")
-        self.told.append((hearer, report))
 
     def feed(self, event=None, seconds=14):
         self.holders += 1
@@ -47,7 +41,6 @@ class Feeding:
             Alone(),
             REACH_MS,
             lambda payload, _: self.invoked.append(json.dumps(payload)),
-            self.tell,
         )
         order = Order.read(event or {"partition": "0", "until": UNTIL_S})
         return feeding.feed(order, line, self.clock.patience(seconds), f"holder {self.holders}")
@@ -231,18 +224,14 @@ def test_what_has_expired_is_reported_and_not_sent(feeding_):
     assert {**sent, "expires_after": 5.0} == report["schedule"]
 
 
-def test_a_failure_target_hears_of_what_has_expired(feeding_):
-    """While it cannot be told the schedule stays, and is reported once more."""
+def test_an_expired_schedule_with_a_failure_target_goes_to_the_deliver_function(feeding_):
+    """That tells the failure queue and the failure target. A report made here as well would come twice."""
     late = schedule(1, NOON_MS - 5_001, expires_after_ms=5_000)
     late.terms = json.dumps({"failure_target": OTHER_ARN})
     feeding_.put(late)
-    feeding_.deaf = True
-    with pytest.raises(NotConfirmed):
-        feeding_.feed()
-    assert [late.data] == feeding_.waiting
-    feeding_.deaf = False
-    feeding_.feed()
-    assert ([], [(OTHER_ARN, feeding_.queues.reports[-1])]) == (feeding_.waiting, feeding_.told)
+    tally = feeding_.feed()
+    assert [(DELIVERY, late.data, 0)] == feeding_.queues.sent
+    assert ([], [], 1) == (feeding_.queues.reports, feeding_.waiting, tally.expired)
 
 
 def test_a_backlog_does_not_make_late_what_is_still_in_time(feeding_):
@@ -405,9 +394,9 @@ def test_an_order_for_what_is_no_partition_is_refused(partition):
 
 def test_a_feed_that_goes_on_begins_with_the_pace_of_the_one_before():
     """What bounces costs calls, and the same table takes as much as it did a moment ago."""
-    order = Order.read({"partition": "0", "until": UNTIL_S})
-    assert Order.read(order.followed_by("holder", order.start, 812.4)).pace == 812
-    assert "pace" not in order.followed_by("holder", order.start, None)
+    order = Order.read({"partition": "0", "until": UNTIL_S, "pace": 812.4})
+    assert Order.read(order.event()).pace == 812
+    assert "pace" not in Order.read({"partition": "0"}).event()
 
 
 def test_a_schedule_out_of_reach_by_a_clock_set_back_is_left_rather_than_early(feeding_):

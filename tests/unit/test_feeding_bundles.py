@@ -2,6 +2,7 @@
 
 import json
 import random
+import zlib
 
 import pytest
 
@@ -130,6 +131,18 @@ def test_a_member_that_is_none_is_put_aside_by_itself(feeding_):
         aside.content["text"]["S"] for aside in feeding_.table.aside
     ]
     assert 3 == len({aside.key for aside in feeding_.table.aside} - {key})
+
+
+def test_a_bundle_of_more_members_than_one_can_have_is_put_aside_whole(feeding_):
+    """Not member by member: ten thousands of them would take longer than a feed has."""
+    packed, _ = put(feeding_, *data(1, 2))
+    members = ",".join(f"[{number}]" for number in range(30_000))
+    foreign = Bundle(packed.key, zlib.compress(f'[[0,{NOON_MS},"data 1"],{members}]'.encode()), 1)
+    feeding_.table.items[packed.key] = foreign
+    tally = feeding_.feed()
+    assert (1, {}) == (tally.quarantined, feeding_.table.items)
+    assert [foreign] == [aside.content for aside in feeding_.table.aside]
+    assert "30001 members" in feeding_.table.aside[0].reason
 
 
 def test_a_member_that_is_none_stays_where_it_cannot_be_put_aside(feeding_):

@@ -1,0 +1,104 @@
+"""Queues of others: one that fails, or hangs, holds up nobody."""
+
+import threading
+from collections import Counter
+
+import pytest
+
+from fakes import OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, schedule
+from scheduler.crew import Threads
+from scheduler.moving import Tally
+from scheduler.outcome import Outcome
+from scheduler.outgoing import OTHERS_TRIES_MAX, UNPROVEN_MAX, Outgoing
+from scheduler.sending import Parcel
+
+WIDTH = 16
+"""As many threads as a feed has."""
+
+
+class Hanging(FakeQueues):
+    """Calls to `hanging` queues do not return until they are let go, and then fail."""
+
+    def __init__(self, *hanging):
+        super().__init__()
+        self.hanging = set(hanging)
+        self.let_go = threading.Event()
+
+    def send(self, queue_url, schedules, now_ms):
+        if queue_url in self.hanging:
+            self.calls.append(queue_url)
+            self.let_go.wait(20)
+            return Outcome(left=list(schedules), why="ReadTimeoutError")
+        return super().send(queue_url, schedules, now_ms)
+
+
+def url(number):
+    return f"{OTHER}-{number}"
+
+
+def parcels_for(*urls):
+    return [Parcel(each, [schedule(number, target=OTHER_ARN)]) for number, each in enumerate(urls)]
+
+
+def run(queues, parcels, let_go_after):
+    """Send all with the threads of a feed. What hangs is let go when so many parcels are done with."""
+    outgoing = Outgoing(queues, Clock().patience())
+    tallies, adding = Counter(), threading.Lock()
+
+    def work(parcel):
+        tally = Tally()
+        outgoing.send(parcel, tally)
+        with adding:
+            tallies["held"] += tally.held
+            tallies["ended"] += 1
+            if tallies["ended"] == let_go_after:
+                queues.let_go.set()
+
+    Threads(WIDTH).run(work, parcels)
+    return tallies
+
+
+def test_a_queue_that_hangs_has_one_thread_and_the_others_go_on():
+    """Forty parcels for it, and forty for the stack's own queue. Only one of the first kind waits."""
+    queues = Hanging(OTHER)
+    pairs = zip(parcels_for(*[OTHER] * 40), parcels_for(*[OUTPUT] * 40), strict=True)
+    mixed = [parcel for pair in pairs for parcel in pair]
+    tallies = run(queues, mixed, let_go_after=79)
+    assert queues.let_go.is_set()
+    assert (40, 40) == (len(queues.sent), tallies["held"])
+    assert OTHERS_TRIES_MAX == queues.calls.count(OTHER)
+
+
+def test_queues_that_hang_have_half_of_the_threads_together():
+    """However many of them there are."""
+    queues = Hanging(*[url(number) for number in range(40)])
+    parcels = [*parcels_for(*[url(number) for number in range(40)]), *parcels_for(*[OUTPUT] * 20)]
+    tallies = run(queues, parcels, let_go_after=60 - UNPROVEN_MAX)
+    assert queues.let_go.is_set()
+    assert (20, 40, WIDTH // 2) == (len(queues.sent), tallies["held"], len(set(queues.calls) - {OUTPUT}))
+
+
+def test_a_queue_that_answers_has_all_threads():
+    """Whoever waited for its first answer goes on; none of its schedules is held."""
+    queues = Hanging()
+    tallies = run(queues, parcels_for(*[OTHER] * 100), let_go_after=0)
+    assert (100, 0) == (len(queues.sent), tallies["held"])
+
+
+@pytest.mark.parametrize("why", ["closed", "failing"])
+def test_a_queue_that_fails_is_not_tried_again(why):
+    """Even where it has answered before."""
+    queues, tally = FakeQueues(), Tally()
+    outgoing = Outgoing(queues, Clock().patience())
+    first, second, third = parcels_for(OTHER, OTHER, OTHER)
+    assert first.schedules == outgoing.send(first, tally).done
+    if why == "closed":
+        queues.closed = {OTHER}
+    else:
+        queues.failing = {"data 1": 100}
+    outgoing.send(second, tally)
+    calls = len(queues.calls)
+    outcome = outgoing.send(third, tally)
+    assert (calls, 0) == (len(queues.calls), len(outcome.done))
+    expected = (0, 1) if why == "closed" else (2, 0)
+    assert expected == (tally.held, len(outcome.closed))
