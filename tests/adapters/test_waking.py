@@ -12,9 +12,10 @@ from scheduler.schedule import timer
 from scheduler.waking import DELIVER, DROP, FOLLOW
 
 REACH_MS = 900_000
+ASKED = asked_at(NOON_MS)
 
 
-def record(number=1, due_ms=NOON_MS, asked=asked_at(NOON_MS)):
+def record(number=1, due_ms=NOON_MS, asked=ASKED):
     return Record(replace(schedule(number, due_ms), name="bill"), asked, NOON_MS)
 
 
