@@ -299,6 +299,7 @@ MUTATIONS = (
         '    covered = record.covered_by not in ("", message_id) and now_ms < record.schedule.due_ms + COVERED_MS\n',
         "    covered = False\n",
         (7,),
+        3,
     ),
     Mutation(
         "a message that drops its timer for its own note",
