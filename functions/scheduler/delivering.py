@@ -276,8 +276,9 @@ def _close(record: Record | None, state: str, attempts: int, error: str, post: P
 
 
 def _set_timer(timer: Timer, post: Post, patience: Patience) -> None:
-    """In the table where it is far, else on its way."""
-    if timer.due_ms - patience.now_ms() <= post.reach_ms:
+    """In the table where its key is far, else on its way: a second timer may be out of reach when its key is not. In the
+    table it would come at the moment of its key, together with the first."""
+    if timer.key.due_ms - patience.now_ms() <= post.reach_ms:
         _set(Errand(timer), post, patience)
         return
     sure = post.memory.make_sure(int(timer.key.partition) + 1, patience)  # Whoever wrote the record may not have been.

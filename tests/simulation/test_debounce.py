@@ -33,6 +33,11 @@ class Trouble:
         return Fate(0, 0)
 
 
+def table_of(stack):
+    (table,) = stack._cloud.dynamodb.tables.values()
+    return table
+
+
 def watch_wakings(stack):
     """Count how often each message of the delivery queue is handed to the deliver function."""
     handed, start = Counter(), stack._cloud.functions.start
@@ -158,3 +163,20 @@ def test_two_timers_that_a_backlog_brings_together_deliver_once():
     stack.advance(minutes=10)
     assert ["new", "wakes the pollers"] == sorted(each.data for each in stack.released())
     assert "delivered" == stack.manage("get", name="bill")["state"]
+
+
+@pytest.mark.parametrize("delay", [884, 890, 899, 900])
+def test_a_second_timer_at_the_edge_of_the_reach_comes_behind_the_first(delay):
+    """It goes to the queue like the first. In the table it would come at the moment of the first, as another first."""
+    stack = Stack()
+    stack._cloud.network.weather = Fair(0.01, 0.01)
+    handed = watch_wakings(stack)
+    stack.schedule(named("old", 3))
+    stack.schedule(named("new", delay))
+    for _ in range(20):
+        stack.advance(seconds=60)
+    assert ["new"] == [each.data for each in stack.released()]
+    told = [line["outcome"] for line in stack.log() if line["outcome"] in ("followed", "delivered", "dropped")]
+    assert ["followed", "delivered", "dropped"] == told
+    assert len(handed) <= 4
+    assert not [key for key in table_of(stack).order if key.isdigit() and table_of(stack).order[key]]
