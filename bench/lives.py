@@ -6,8 +6,11 @@ On the same stage as in bench/cost.py: the real functions, no HTTP, no waiting, 
 from __future__ import annotations
 
 import contextlib
+import heapq
 import importlib
 import io
+import itertools
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +19,11 @@ from bench.payloads import payload
 from bench.services import Services
 
 DELIVERY_BATCH = 10
+DEBOUNCED, EVERY_S, DELAY_S = 720, 5, 60
+"""An hour in which one name is put off every 5 seconds, each time for a minute."""
 
 Handler = Callable[[Any, Any], Any]
+_NUMBERS = itertools.count()
 
 
 def lives(count: int) -> dict[str, dict[str, float]]:
@@ -47,3 +53,36 @@ def _life(count: int, named: bool, its: Functions, deliver: Handler) -> dict[str
     if len(services.queue.ids) != count or services.queue.bare:
         raise RuntimeError(f"{count:,} schedules, and {len(services.queue.ids):,} came out")
     return {name: value / count for name, value in services.counted.items()}
+
+
+def debounce() -> dict[str, float]:
+    """Counted for each of the requests that put one name off. `wakings` are the timers that were handed over."""
+    its, deliver = functions(), importlib.import_module("deliver").handler
+    with contextlib.redirect_stdout(io.StringIO()):
+        services = its.stage.services = Services()
+        waiting: list[tuple[float, int, str]] = []
+        wakings = 0
+        for number in range(DEBOUNCED + 2 * DELAY_S // EVERY_S):
+            its.stage.now_s = NOW_S + number * EVERY_S
+            if number < DEBOUNCED:
+                its.schedule({"delay": DELAY_S, "data": payload("json", number), "name": "bench/0"}, Context())
+            wakings += _wake_until(NOW_S + (number + 1) * EVERY_S, waiting, its, deliver)
+    if len(services.queue.ids) != 1 or waiting:
+        raise RuntimeError(f"one name, and {len(services.queue.ids):,} came out")
+    return {name: value / DEBOUNCED for name, value in {**services.counted, "wakings": wakings}.items()}
+
+
+def _wake_until(end_s: float, waiting: list[tuple[float, int, str]], its: Functions, deliver: Handler) -> int:
+    """Hand over each timer at its moment. Return how many there were."""
+    queue, wakings = its.stage.services.queue, 0
+    while True:
+        for body in queue.bare:
+            facts = json.loads(body)
+            heapq.heappush(waiting, (facts.get("retry", facts["due"]) / 1000, next(_NUMBERS), body))
+        queue.bare = []
+        if not waiting or waiting[0][0] >= end_s:
+            return wakings
+        at_s, number, body = heapq.heappop(waiting)
+        its.stage.now_s = max(its.stage.now_s, at_s)
+        deliver({"Records": [{"messageId": str(number), "body": body}]}, Context())
+        wakings += 1

@@ -26,6 +26,9 @@ UNNAMED_COUNTED = 10_000
 UNNAMED_BEFORE = {"calls": 11_428, "sqs_requests": 1_001, "write_units": 20_009, "read_units": 376}
 """What so many took before there were names: whoever gives none is not to pay for those of others."""
 
+WAKINGS_MAX = 2
+"""The timer of the request, and a second one at most."""
+
 Span = tuple[int, int]
 Asked = dict[str, Any]
 
@@ -48,6 +51,7 @@ def manage(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
     tell("manage: forecast")
     yield from _forecast(laboratory, section, (first_s, first_s + HOURS * HOUR_S), laid)
     yield from _lives(laboratory, size.named)
+    yield from _debounce(laboratory)
 
 
 def _listed(
@@ -121,6 +125,21 @@ def _lives(laboratory: Laboratory, count: int) -> Iterator[Figure]:
         ):
             bound = at_most(before[counted] / count, False) if who == "unnamed" and before else None
             yield Figure(section, f"{who}: {name} per schedule", "", lives[who].get(counted, 0), None, None, bound)
+
+
+def _debounce(laboratory: Laboratory) -> Iterator[Figure]:
+    """What it takes to put off one name again and again."""
+    tell("manage: one name put off for an hour")
+    taken = laboratory.run(trial="debounce")
+    section = "One name put off by 60 s every 5 s, for an hour"
+    for name, counted, bound in (
+        ("timers that wake", "wakings", at_most(WAKINGS_MAX, False)),
+        ("AWS calls", "calls", None),
+        ("requests to SQS", "sqs_requests", None),
+        ("write units", "write_units", None),
+        ("read units", "read_units", None),
+    ):
+        yield Figure(section, f"{name} per request", "", taken[counted], None, None, bound)
 
 
 def _sum(asked: list[Asked], name: str) -> float:

@@ -249,6 +249,13 @@ def lives(trial: Trial) -> dict[str, Any]:
     return bench_lives.lives(trial["count"])
 
 
+def debounce(trial: Trial) -> dict[str, Any]:
+    """One name that is put off for an hour, counted in the same way."""
+    from bench import lives as bench_lives  # noqa: PLC0415 - As above.
+
+    return bench_lives.debounce()
+
+
 def start(trial: Trial) -> Outcome:
     """A cold start: import, and clients made. The reference imports boto3 and makes the same clients."""
     watch = Stopwatch()
@@ -303,6 +310,7 @@ TRIALS: dict[str, Callable[[Trial], Any]] = {
         lay_month,
         manage,
         lives,
+        debounce,
         start,
         clients,
     )

@@ -316,6 +316,21 @@ MUTATIONS = (
         101,
     ),
     Mutation(
+        "a second timer for every timer that finds another schedule",
+        "scheduler/waking.py",
+        '    covered = record.covered_by not in ("", message_id) and now_ms < record.schedule.due_ms + COVERED_MS\n',
+        "    covered = False\n",
+        (7,),
+        3,
+    ),
+    Mutation(
+        "a message that drops its timer for its own note",
+        "scheduler/waking.py",
+        '    covered = record.covered_by not in ("", message_id) and now_ms < record.schedule.due_ms + COVERED_MS\n',
+        '    covered = record.covered_by != ""\n',
+        (1,),
+    ),
+    Mutation(
         "an older request let through",
         "scheduler/records.py",
         '"(attribute_not_exists(#asked) OR #asked < :asked)"',

@@ -36,6 +36,8 @@ HANG_S = 0.5
 """Past its moment so long, and the function takes in what is behind."""
 FLIGHT_MESSAGES = POLLERS * 10
 """What the pollers have in hand at once."""
+EARLY_S = 4.0
+"""A timer that comes so much before its moment may be set anew, and not be waited for."""
 FOLLOWING_S = 20.0
 """So much later comes the second timer, where the first may never have been set."""
 ASKED_PER_MS = 1_000_000
@@ -88,6 +90,15 @@ class Herald:
         """Not of a delivery that is tried again, or was put off; and not one that came too early, and was set anew."""
         again = {"attempt", "retry"} & json.loads(self.body).keys()
         return not again and "DeliverFunction" not in self.call.process.name
+
+    @property
+    def due_us(self) -> int:
+        return int(json.loads(self.body)["due"]) * 1000
+
+    def is_second(self, due_ms: int) -> bool:
+        """Set by a timer that found another schedule, and behind the moment of that."""
+        again = {"attempt", "retry"} & json.loads(self.body).keys()
+        return not again and "DeliverFunction" in self.call.process.name and self.due_us > due_ms * 1000
 
 
 @dataclass(eq=False)
@@ -412,6 +423,20 @@ class Names:
                     self._check_lateness(turn, spans)
             for turn in {turn.id: turn for turn in turns}.values():
                 self._check_repeats(turn)
+            self._check_second_timers(turns)
+
+    def _check_second_timers(self, turns: list[Turn]) -> None:
+        """One at most for each schedule, however many timers find it pending: else they would never end. A message that
+        came again may set one more, and so may a send without an answer; one that came early was set anew."""
+        dues_us = {turn.id: turn.due_ms * 1000 for turn in turns}
+        heralds = [herald for schedule_id in dues_us for herald in self.heralds.get(schedule_id, [])]
+        seconds = sum(herald.is_second(dues_us[herald.id] // 1000) for herald in heralds)
+        again = sum(herald.message.receives - 1 for herald in heralds if herald.message.receives > 1)
+        unheard = sum(not herald.confirmed for herald in heralds)
+        early = sum(herald.visible_us < herald.due_us - EARLY_S * US for herald in heralds)
+        if seconds > len(dues_us) + again + unheard + early:
+            what = f"{len(dues_us)} schedules under {turns[0].wish.name} have {seconds} second timers"
+            self.breach(7, turns[-1].wish.tag, what)
 
     def _check_lateness(self, turn: Turn, spans: list[tuple[int, int]]) -> None:
         """By the clock of the sender, from its moment or the answer on."""

@@ -23,7 +23,18 @@ from simulator.callers import Callers
 from simulator.chronicle import Chronicle
 from simulator.others import Others
 from simulator.reckoning import Reckoning
-from simulator.scenes import INTERVAL_S, chains, changes, days, letters, names, strangers, targets, troubles
+from simulator.scenes import (
+    INTERVAL_S,
+    chains,
+    changes,
+    days,
+    debounce,
+    letters,
+    names,
+    strangers,
+    targets,
+    troubles,
+)
 from simulator.storm import Storm
 from simulator.wishes import Wish, Wishes
 from simulator.witness import Breach, Broken, Figures, Witness
@@ -106,6 +117,7 @@ class Simulation:
         else:
             days.plan(self, changing=draw.random() < 0.3)
             names.plan(self)
+            debounce.plan(self)
             targets.plan(self)
             targets.plan_crowds(self)
             letters.plan(self)

@@ -127,6 +127,43 @@ class Catalogue:
         answer = self._query(partition, from_sort, to_sort, names, values, **more)
         return Failures([_failure(item) for item in answer["Items"]], _next_sort(answer))
 
+    def note_again(self, key: Key, schedule_id: str) -> str | None:
+        """Note under which id a failure is scheduled again, unless one is noted. Return the noted one, or None if the
+        failure is gone."""
+        try:
+            answer = confirmed(
+                self._client.update_item,
+                TableName=self._table_name,
+                Key=items.key(*key),
+                UpdateExpression="SET #again = if_not_exists(#again, :id)",
+                ConditionExpression="attribute_exists(#sort)",
+                ExpressionAttributeNames={"#again": "again", "#sort": "sort"},
+                ExpressionAttributeValues={":id": {"S": schedule_id}},
+                ReturnValues="ALL_NEW",
+            )
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":
+                raise
+            return None
+        noted: str = answer["Attributes"]["again"]["S"]
+        return noted
+
+    def forget_again(self, key: Key, schedule_id: str) -> None:
+        """Take the note back, because nothing is scheduled under that id."""
+        try:
+            confirmed(
+                self._client.update_item,
+                TableName=self._table_name,
+                Key=items.key(*key),
+                UpdateExpression="REMOVE #again",
+                ConditionExpression="#again = :id",
+                ExpressionAttributeNames={"#again": "again"},
+                ExpressionAttributeValues={":id": {"S": schedule_id}},
+            )
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":
+                raise
+
     def _item(self, key: Key) -> Item | None:
         answer = confirmed(self._client.get_item, TableName=self._table_name, Key=items.key(*key), ConsistentRead=True)
         item: Item | None = answer.get("Item")
@@ -203,4 +240,5 @@ def _failure(item: Item) -> Failure:
         item["error"]["S"] if "error" in item else "",
         int(item["attempts"]["N"]) if "attempts" in item else None,
         None if aside else found_key.due_ms,
+        item["again"]["S"] if "again" in item else None,
     )

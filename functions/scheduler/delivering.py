@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from scheduler import log, naming, partitions
+from scheduler import log, naming, partitions, waking
 from scheduler.crew import Crew
 from scheduler.errands import Errand
 from scheduler.errors import NotConfirmed, Undelivered
@@ -48,7 +48,7 @@ RESERVE_S = 8
 """Time kept back so that a delivery that begins last has its outcome written."""
 
 
-class Records(naming.Records, Protocol):
+class Records(waking.Records, Protocol):
     def get(self, name: str) -> Record | None: ...
     def close(self, read: Record, state: str, now_ms: int, attempts: int, error: str = "") -> bool: ...
     def note(self, read: Record, turns: int, attempts: int, error: str, now_ms: int) -> bool: ...
@@ -152,26 +152,21 @@ def _one(message: Message, post: Post, patience: Patience) -> None:
     if errand.schedule.name is None:
         _hand_over(errand, None, post, patience)
     else:
-        _wake(errand, errand.schedule.name, post, patience)
+        _wake(message.id, errand, errand.schedule.name, post, patience)
 
 
-def _wake(errand: Errand, name: str, post: Post, patience: Patience) -> None:
+def _wake(message_id: str, errand: Errand, name: str, post: Post, patience: Patience) -> None:
     """A timer has come: the record says whether it is the one, and what is to be done."""
-    record = ask(lambda: post.records.get(name), patience)
-    if record is None or not record.pending or (record.id == errand.id and _is_past(errand, record)):
+    role, record = waking.role(errand, message_id, name, post.records, post.reach_ms, patience)
+    if record is None or role == waking.DROP:
         log.outcome("dropped", id=errand.id, state=record.state if record else "gone")
-    elif record.id != errand.id:
+    elif role == waking.FOLLOW:
         _set_timer(naming.following(record, patience.now_ms(), post.reach_ms), post, patience)
         log.outcome("followed", id=errand.id, by=record.id)
     elif record.schedule.due_ms > patience.now_ms():
         _set_timer(naming.timer_of(record), post, patience)
     else:
         _hand_over_named(errand, record, post, patience)
-
-
-def _is_past(errand: Errand, record: Record) -> bool:
-    """Whether another timer goes on from here: it is noted once that one is on its way."""
-    return errand.turn <= record.turns if errand.turn else errand.attempt <= record.attempts
 
 
 def _hand_over_named(errand: Errand, record: Record, post: Post, patience: Patience) -> None:
@@ -300,8 +295,9 @@ def _close(record: Record | None, state: str, attempts: int, error: str, post: P
 
 
 def _set_timer(timer: Timer, post: Post, patience: Patience) -> None:
-    """In the table where it is far, else on its way."""
-    if timer.due_ms - patience.now_ms() <= post.reach_ms:
+    """In the table where its key is far, else on its way: a second timer may be out of reach when its key is not. In the
+    table it would come at the moment of its key, together with the first."""
+    if timer.key.due_ms - patience.now_ms() <= post.reach_ms:
         _set(Errand(timer), post, patience)
         return
     sure = post.memory.make_sure(int(timer.key.partition) + 1, patience)  # Whoever wrote the record may not have been.

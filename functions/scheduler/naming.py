@@ -7,7 +7,8 @@ The record is the truth and a timer only wakes it, so every order of crashes and
 - Two at once: the table lets one after the other, and the later one stands, whose timer delivers it.
 
 Only the timer with the id of the record delivers. Whoever else finds a record pending that may lack its timer sets one
-that comes `FOLLOWING_MS` behind it: where the first did its work there is nothing left to do for the second.
+that comes `FOLLOWING_MS` behind it: where the first did its work there is nothing left to do for the second. `waking`
+keeps their number small.
 """
 
 from __future__ import annotations

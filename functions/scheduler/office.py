@@ -57,6 +57,8 @@ class Failure:
     error: str = ""
     attempts: int | None = None
     failed_ms: int | None = None
+    again: str | None = None
+    """The id under which a redrive has begun to schedule it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class Catalogue(Protocol):
     def failures(
         self, partition: str, from_sort: str, to_sort: str, limit: int | None, schedule_id: str | None = None
     ) -> Failures: ...
+    def note_again(self, key: Key, schedule_id: str) -> str | None: ...
+    def forget_again(self, key: Key, schedule_id: str) -> None: ...
 
 
 @dataclass(frozen=True)

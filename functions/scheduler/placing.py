@@ -30,7 +30,7 @@ def place(schedule: Schedule, office: Office, patience: Patience) -> None:
     to us. One of the stack's own is never given up."""
     outcome: Outcome[Any]
     url = office.queues.url_of(schedule)
-    if is_near(schedule, patience.now_ms(), office):
+    if schedule.key.due_ms - patience.now_ms() <= office.reach_ms:  # The key, because the table goes by it.
         outcome = send(Parcel(url, [schedule]), office.queues, patience)
     else:
         outcome = insist(office.table.put, [schedule], patience)

@@ -6,7 +6,7 @@ here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scheduler.schedule import Schedule
 
@@ -41,6 +41,11 @@ class Record:
     error: str = ""
     turns: int = 0
     """How often a timer took it up, and set another before it went: whichever is not that one has nothing to do."""
+    covered_by: str = field(default="", compare=False)
+    """The message that sets a second timer for this schedule. No other message sets one."""
+    claimed_by: str = field(default="", compare=False)
+    """The message whose delivery began late, or that is a second timer. No other message delivers meanwhile."""
+    claimed_until_ms: int = field(default=0, compare=False)
 
     @property
     def id(self) -> str:

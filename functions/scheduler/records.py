@@ -126,6 +126,20 @@ class Records:
         }
         return self._change(read, changes, names, values)
 
+    def cover(self, read: Record, message_id: str) -> bool:
+        """Note that this message sets the second timer, unless another message does."""
+        unless = " AND (attribute_not_exists(#covered) OR #covered = :message)"
+        names, values = {"#covered": "covered_by"}, {":message": {"S": message_id}}
+        return self._change(read, "SET #covered = :message", names, values, unless)
+
+    def claim(self, read: Record, message_id: str, now_ms: int, until_ms: int) -> bool:
+        """Keep other messages from the first delivery until then, unless one of them has it, or a retry is noted."""
+        changes = "SET #claimed = :message, #until = :until"
+        unclaimed = "attribute_not_exists(#claimed) OR #claimed = :message OR #until <= :now"
+        names = {"#claimed": "claimed_by", "#until": "claimed_until", "#turns": "turns"}
+        values = {":message": {"S": message_id}, ":now": {"N": str(now_ms)}, ":until": {"N": str(until_ms)}}
+        return self._change(read, changes, names, values, f" AND attribute_not_exists(#turns) AND ({unclaimed})")
+
     def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]:
         """The records of these names, with their data or without, and the names that DynamoDB has not got to."""
         request: dict[str, Any] = {"Keys": [_key(name) for name in names], "ConsistentRead": True}
@@ -160,14 +174,16 @@ class Records:
         next_sort = last["sort"]["S"] + BEFORE if last and last["sort"]["S"] < prefix + BEYOND else None
         return Names([record(item) for item in answer["Items"]], answer["ScannedCount"], next_sort)
 
-    def _change(self, read: Record, changes: str, names: dict[str, str], values: dict[str, Any]) -> bool:
+    def _change(
+        self, read: Record, changes: str, names: dict[str, str], values: dict[str, Any], unless: str = ""
+    ) -> bool:
         try:
             confirmed(
                 self._client.update_item,
                 TableName=self._table_name,
                 Key=_key(read.name),
                 UpdateExpression=changes,
-                ConditionExpression="#id = :id AND #state = :pending",
+                ConditionExpression="#id = :id AND #state = :pending" + unless,
                 ExpressionAttributeNames={**_STATE, "#id": "id", **names},
                 ExpressionAttributeValues={":id": {"S": read.id}, ":pending": {"S": PENDING}, **values},
             )
@@ -227,4 +243,7 @@ def record(item: items.Item) -> Record:
         int(item["attempts"]["N"]),
         item["error"]["S"] if "error" in item else "",
         int(item.get("turns", item["attempts"])["N"]),
+        item["covered_by"]["S"] if "covered_by" in item else "",
+        item["claimed_by"]["S"] if "claimed_by" in item else "",
+        int(item["claimed_until"]["N"]) if "claimed_until" in item else 0,
     )

@@ -2,6 +2,9 @@
 
 It is due now, or at random within a spread, and keeps its id, by which a receiver tells a repeat, unless it has a name
 or is due beyond the reach. First it is scheduled, then its failure is deleted: a crash in between repeats it.
+
+If the id may be a new one, the first call notes it on the failure before it schedules anything. A repeat, and a call
+at the same time, find that id and use it too. So nothing is delivered under two ids.
 """
 
 from __future__ import annotations
@@ -18,9 +21,9 @@ from scheduler.limits import DUE_MS_MAX
 from scheduler.naming import Wanted
 from scheduler.office import Failure, Office
 from scheduler.outcome import Outcome
-from scheduler.patience import Patience, insist
+from scheduler.patience import Patience, ask, insist
 from scheduler.record import asked_at
-from scheduler.schedule import Schedule, random_key
+from scheduler.schedule import Schedule, index_of, key_of, random_key
 
 STEP_MAX = 100
 """Redriven at once: what a crash can repeat."""
@@ -52,6 +55,8 @@ def _redrive_one(inquiry: Inquiry, spread_ms: int, office: Office, patience: Pat
         raise NotConfirmed(f"AWS did not confirm it in time ({outcome.why}); try again")
     if outcome.refused:
         raise InvalidRequest(f"{schedule_id} {outcome.refused[0][1]}")
+    if not outcome.done:
+        raise NotFound(f"{schedule_id} is not among the failures that are kept any more")
     insist(office.table.delete, [each.key for each in found[:-1]], patience)  # It has failed more than once.
     return _answer(outcome, None)
 
@@ -117,6 +122,8 @@ def _again(found: Sequence[Failure], spread_ms: int, office: Office, patience: P
             refusal = _schedule(failure, failure.schedule, spread_ms, office, patience)
         except NotConfirmed as reason:
             return Outcome(left=[failure], why=str(reason))
+        except NotFound:  # Another call has redriven it, and counts it.
+            return Outcome()
         except InvalidRequest as reason:
             return Outcome(refused=[(failure, f"cannot be scheduled again: {reason}")])
         return Outcome(refused=[(failure, refusal)]) if refusal else Outcome(done=[failure])
@@ -138,14 +145,30 @@ def _schedule(failure: Failure, old: Schedule, spread_ms: int, office: Office, p
         return ""
     due_ms = min(DUE_MS_MAX, now_ms + round(spread_ms * keyring.randomness.random()))
     new = replace(old, due_ms=due_ms)
-    if old.name is not None or not placing.is_near(new, now_ms, office):
-        key = random_key(due_ms, keyring.partition_count, keyring.randomness)
-        new = replace(new, key=key, index=None)
     placing.get_ready(new, now_ms, office, patience)
+    if old.name is not None or not placing.is_near(new, now_ms, office):
+        new = replace(new, key=random_key(due_ms, keyring.partition_count, keyring.randomness), index=None)
+    if old.name is not None or spread_ms or failure.again is not None:
+        new = _as_noted(failure, new, office, patience)
     if old.name is None:
         placing.place(new, office, patience)
         return ""
     named = naming.register(Wanted(new, asked_at(now_ms), if_exists="keep"), office.records, patience, office.reach_ms)
     if named.timer is not None:
         placing.place(named.timer, office, patience)
-    return f"has the name {old.name!r}, under which {named.schedule.id} is pending" if named.result == "kept" else ""
+    if named.result != "kept" or named.schedule.id == new.id:
+        return ""
+    ask(lambda: office.catalogue.forget_again(failure.key, new.id), patience)
+    return f"has the name {old.name!r}, under which {named.schedule.id} is pending"
+
+
+def _as_noted(failure: Failure, new: Schedule, office: Office, patience: Patience) -> Schedule:
+    """Return the schedule under the id that the first call noted, which may be this one. NotFound if the failure is
+    gone."""
+    again = ask(lambda: office.catalogue.note_again(failure.key, new.id), patience)
+    if again is None:
+        raise NotFound("the failure is gone")
+    if again == new.id:
+        return new
+    key = key_of(again)
+    return replace(new, key=key, index=index_of(again), due_ms=max(key.due_ms, patience.now_ms()))

@@ -110,7 +110,7 @@ class House:
             reach_ms=REACH_MS,
         )
         while messages := self.cloud.received(self.cloud.delivery):
-            batch = [{"messageId": str(number), "body": each["Body"]} for number, each in enumerate(messages)]
+            batch = [{"messageId": each["MessageId"], "body": each["Body"]} for each in messages]
             assert {"batchItemFailures": []} == delivering.deliver(batch, post, self.clock.patience(60))
 
     @contextmanager

@@ -589,3 +589,50 @@ def test_the_function_answers(cloud, monkeypatch):
     assert [] == manage.handler({"operation": "list"}, context)["schedules"]
     with pytest.raises(NotFound, match="nothing is known under the name 'bill'"):
         manage.handler({"operation": "get", "name": "bill"}, context)
+
+
+def test_a_redrive_whose_failure_was_not_deleted_repeats_under_one_id(house):
+    """With a name it is known to be delivered; without one it comes out again under the same id."""
+    fail(house, 1, NOON_MS - 1_000, name="bill")
+    fail(house, 2, NOON_MS - 1_000)
+    spread = {"from": NOON_S - 86_400, "to": NOON_S, "spread": 100_000}
+    events, gone = house.cloud.dynamodb.meta.events, refuse_call("ServiceUnavailable", 503)
+
+    def no_delete(params, **_):
+        if any("DeleteRequest" in write for write in params["RequestItems"]["schedules"]):
+            gone()
+
+    events.register("provide-client-params.dynamodb.BatchWriteItem", no_delete)
+    house.ask("redrive", **spread)
+    lying = {item["sort"]["S"] for item in house.waiting()}
+    events.unregister("provide-client-params.dynamodb.BatchWriteItem", no_delete)
+    assert 2 == house.ask("redrive", **{**spread, "spread": 0})["redriven"]
+    assert lying == {item["sort"]["S"] for item in house.waiting()}
+    assert [] == house.ask("failures", **{"from": NOON_S - 86_400, "to": NOON_S})["failures"]
+    assert ["data 1", "data 2"] == house.come_out(NOON_S + 200_000)
+
+
+@pytest.mark.parametrize(("name", "spread"), [("bill", 0), ("bill", 100_000), (None, 100_000)])
+def test_two_redrives_of_one_time_release_a_failure_under_one_id(house, name, spread):
+    """Whichever call of the first one the second comes in between."""
+    asked, delayed = {"from": NOON_S - 3_600, "to": NOON_S, "spread": spread}, 0
+    for number in range(9):
+        house.begin_anew()
+        fail(house, number, NOON_MS - 1_000, name=name and f"{name}/{number}")
+        with house.before_call(number, lambda: house.ask("redrive", **asked)):
+            house.ask("redrive", **asked)
+        assert [] == house.ask("failures", **{"from": asked["from"], "to": NOON_S})["failures"]
+        near = 0 if name else house.delayed(house.cloud.output) - delayed
+        delayed += near
+        assert [f"data {number}"] * (1 - near) == house.come_out(NOON_S + 200_000)
+
+
+def test_a_refused_redrive_leaves_no_moment_behind(house):
+    """A name that is pending keeps its failure, and a later redrive chooses a moment of its own."""
+    each = fail(house, 1, NOON_MS - 1_000, name="bill")
+    house.take(name="bill", data="later")
+    assert 1 == house.ask("redrive", to=NOON_S, spread=1_000_000, **{"from": NOON_S - 86_400})["left"]
+    house.ask("cancel", name="bill")
+    house.clock.sleep(1)
+    assert 1 == house.ask("redrive", id=each.id)["redriven"]
+    assert ["data 1"] == house.come_out(NOON_S + 10)

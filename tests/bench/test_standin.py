@@ -137,6 +137,13 @@ def test_a_schedule_without_a_name_takes_what_it_took_before_there_were_names(la
     assert {"calls": 4, "sqs_requests": 1, "write_units": 2, "read_units": 1} == more
 
 
+def test_a_name_that_is_put_off_for_an_hour_costs_two_wakings_a_request(laboratory):
+    """And so many calls; nothing of it grows with the hour."""
+    taken = laboratory.run(trial="debounce")
+    assert 1 < taken["wakings"] <= 2
+    assert taken["calls"] <= 7
+
+
 def test_no_process_outlives_the_laboratory():
     """Nor does its folder."""
     with Laboratory() as laboratory:

@@ -312,6 +312,18 @@ def test_what_fails_for_good_is_told_to_everybody(stack, receivers, table_of, fa
     assert 1 == len(receivers.server.requests)
 
 
+def test_a_failure_under_a_name_is_redriven_under_a_new_id(stack, receivers, table_of):
+    """The failure holds that id until it is deleted."""
+    receivers.server.turn(answer(404), answer(200))
+    answered = asked(stack, data="x", target={"url": receivers.url()}, name="order/8", delay=1)
+    record(table_of(stack), "order/8", "failed")
+    redrive = {"operation": "redrive", "id": answered["id"]}
+    assert {"redriven": 1, "left": 0, "next": None} == stack.invoke("ManageFunction", redrive)
+    found = record(table_of(stack), "order/8", "delivered")
+    assert answered["id"] != found["id"]
+    assert not [item for item in table_of(stack).items() if item["partition"]["S"].startswith("failed#")]
+
+
 @pytest.mark.parametrize("kind", ["queue", "topic", "bus", "function", "machine", "webhook"])
 def test_a_target_that_is_not_listed_is_refused_when_it_is_asked_for(stack, receivers, kind):
     """Whatever its kind; nothing waits for a moment that cannot be."""

@@ -55,6 +55,12 @@ def test_python_moves_looks_and_cancels(run):
     assert {"id": moved["id"], "state": "cancelled"} == cancelled
 
 
+def test_python_puts_a_session_off(run):
+    """The second call replaces the first one."""
+    first, second = map(ast.literal_eval, run(sys.executable, "-c", block("Debounce", "python")).splitlines())
+    assert ("created", "replaced", "queued") == (first["result"], second["result"], second["state"])
+
+
 def test_the_aws_cli_schedules_and_receives(run, stack, table):
     """The first generation of it needs to be told where SQS is; on AWS it knows."""
     assert '"state": "stored"' in run("sh", "-c", block("Schedule", "sh"))

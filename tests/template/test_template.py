@@ -19,6 +19,7 @@ from scheduler import (
     receiving,
     record,
     resting,
+    waking,
     world,
 )
 from scheduler.outlets.webhooks import USUAL
@@ -135,6 +136,13 @@ def test_a_delivery_ends_before_its_timeout(template):
     assert helping.HELP_S_MAX + waits_s + USUAL.total_s + delivering.RESERVE_S <= timeout_s
     assert world.CALL_S_MAX < delivering.RESERVE_S
     assert USUAL.total_s + world.CALL_S_MAX <= naming.FOLLOWING_MS / 1000
+
+
+def test_a_claim_outlives_an_invocation_and_ends_before_its_message_comes_again(template):
+    """So nobody else delivers while the claimer may be at work, and its message finds nobody in its way."""
+    timeout_s = functions(template)["DeliverFunction"]["Timeout"]
+    visibility_s = template["Resources"]["DeliveryQueue"]["Properties"]["VisibilityTimeout"]
+    assert timeout_s < waking.CLAIM_MS / 1000 < visibility_s
 
 
 def test_the_deliver_function_helps_until_what_hung_last_has_timed_out(template):

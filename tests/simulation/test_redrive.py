@@ -1,0 +1,49 @@
+"""Redrive on the virtual stack: a call that AWS did not confirm, and the calls after it."""
+
+import pytest
+
+from punctual.testing import Refused, Stack
+from punctual.testing.calls import Fate
+from punctual.testing.refusal import refusal
+
+TARGET = {"url": "https://api.example.com/"}
+EVERYTHING = {"from": 0, "to": "2031-01-01"}
+
+
+class NoSending:
+    """SQS confirms nothing."""
+
+    def fate(self, call):
+        closed = call.service == "sqs" and call.operation == "send_message_batch"
+        return Fate(0, 0, error_before=refusal("ServiceUnavailable", "down", 503) if closed else None)
+
+
+@pytest.fixture
+def stack():
+    """With a failed delivery of a name, and a target that works again."""
+    stack = Stack(WebhookHosts="api.example.com")
+    stack.answer("api.example.com", status=400)
+    stack.schedule({"delay": 5, "data": "pay", "name": "bill", "target": TARGET})
+    stack.advance(minutes=1)
+    assert "failed" == stack.manage("get", name="bill")["state"]
+    stack.answer("api.example.com", status=200)
+    return stack
+
+
+def paid(stack):
+    return [each.id for each in stack.delivered()]
+
+
+def test_a_name_whose_timer_was_not_confirmed_is_redriven_under_one_id(stack):
+    """The next call finds what the first one began. It is delivered once, and no failure is left."""
+    fair, stack._cloud.network.weather = stack._cloud.network.weather, NoSending()
+    with pytest.raises(Refused, match="NotConfirmed"):
+        stack.manage("redrive", **EVERYTHING)
+    stack._cloud.network.weather = fair
+    begun = stack.manage("get", name="bill")["id"]
+    assert {"redriven": 1, "left": 0, "next": None} == stack.manage("redrive", **EVERYTHING)
+    for _ in range(2):
+        stack.advance(minutes=2)
+        assert [begun] == paid(stack)
+        assert "delivered" == stack.manage("get", name="bill")["state"]
+        assert 0 == stack.manage("redrive", **EVERYTHING)["redriven"]
