@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 
 from scheduler import items
 from scheduler.answers import code, confirmed
-from scheduler.bundle import SPAN_MS_MAX, Bundle
+from scheduler.bundle import Bundle
 from scheduler.items import QUARANTINE, Item
 from scheduler.office import BUSY, DONE, GONE, Failure, Failures, Outline, Stretch
-from scheduler.schedule import Key, Schedule, index_of, key_of, sort_from
+from scheduler.schedule import Key, Schedule, index_of, key_of
 
 _BUNDLES_ONLY = {"FilterExpression": "attribute_exists(#bundle)"}
 _UNHELD = "(attribute_not_exists(#hold) OR #hold = :holder OR #hold_ends <= :now)"
@@ -101,18 +101,14 @@ class Catalogue:
         )
 
     def quarantined(self, schedule_id: str) -> Failure | None:
-        """What was put aside, by the id that it had. A member lies under its own moment, at most a span before that of
-        its bundle; of a whole bundle nothing is known but that it could not be unpacked."""
+        """What was put aside under the very key that its id stands for. A member of a bundle lies elsewhere, unless it
+        is the latest; of a whole bundle nothing is known but that it could not be unpacked."""
         key = key_of(schedule_id)
         item = self._item(Key(QUARANTINE, key.sort))
-        if item is not None:
-            whole = "bundle" in item and item["origin"]["S"] == key.partition
-            return _failure(item) if whole or item.get("id") == {"S": schedule_id} else None
-        if index_of(schedule_id) is None:
+        if item is None:
             return None
-        from_sort, to_sort = sort_from(max(0, key.due_ms - SPAN_MS_MAX)), sort_from(key.due_ms + 1)
-        found = self.failures(QUARANTINE, from_sort, to_sort, None, schedule_id).failures
-        return found[0] if found else None
+        whole = "bundle" in item and item["origin"]["S"] == key.partition
+        return _failure(item) if whole or item.get("id") == {"S": schedule_id} else None
 
     def failures(
         self, partition: str, from_sort: str, to_sort: str, limit: int | None, schedule_id: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -110,10 +110,27 @@ class Office:
     def standing(self, names: Sequence[str], whole: bool, patience: Patience) -> dict[str, Record]:
         """The records of these names, as far as there are any; NotConfirmed where not all could be read."""
         found: dict[str, Record] = {}
+        for step in self._steps(names, whole):
+            found |= self._batch(step, whole, patience)
+        return found
+
+    def standing_in_time(
+        self, names: Sequence[str], whole: bool, patience: Patience
+    ) -> tuple[dict[str, Record], set[str]]:
+        """The records of the first of these names, and which names were read before time was over: some in any case."""
+        found: dict[str, Record] = {}
+        read: set[str] = set()
+        for step in self._steps(names, whole):
+            if read and patience.over():
+                break
+            found |= self._batch(step, whole, patience)
+            read.update(step)
+        return found, read
+
+    def _steps(self, names: Sequence[str], whole: bool) -> Iterator[list[str]]:
         each_name, step = list(dict.fromkeys(names)), BATCH_WHOLE_MAX if whole else BATCH_OUTLINES_MAX
         for start in range(0, len(each_name), step):
-            found |= self._batch(each_name[start : start + step], whole, patience)
-        return found
+            yield each_name[start : start + step]
 
     def _batch(self, names: list[str], whole: bool, patience: Patience) -> dict[str, Record]:
         found: dict[str, Record] = {}
