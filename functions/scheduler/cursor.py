@@ -18,6 +18,7 @@ SORT_CHARACTERS_MAX = 1_024
 
 _SORT = re.compile(rf"[0-9]{{{DUE_DIGITS}}}(#.*)?", re.DOTALL)
 _PARTITION = re.compile(r"[0-9]{1,3}")
+_NEAR_PARTITION = re.compile(r"near#[0-9a-f]")
 _NAME = re.compile(rf"[A-Za-z0-9._:/-]{{0,{NAME_CHARACTERS_MAX}}} ?")
 
 
@@ -66,6 +67,11 @@ def is_sort(value: object) -> bool:
 
 def is_partition(value: object) -> bool:
     return isinstance(value, str) and _PARTITION.fullmatch(value) is not None
+
+
+def is_near_partition(value: object) -> bool:
+    """Whether it is a partition of the index of near names."""
+    return isinstance(value, str) and _NEAR_PARTITION.fullmatch(value) is not None
 
 
 def is_moment(value: object) -> bool:

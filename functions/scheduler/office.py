@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from scheduler import naming, partitions
+from scheduler import naming, partitions, sending
 from scheduler.bundle import Bundle
 from scheduler.crew import Crew
 from scheduler.errors import NotConfirmed
@@ -17,7 +17,7 @@ from scheduler.record import Names, Record
 from scheduler.schedule import Key, Schedule
 
 if TYPE_CHECKING:
-    from scheduler.sending import Queues
+    from scheduler.near_names import Row
 
 BATCH_WHOLE_MAX = 25
 """Records with their data are up to 400 KB each; so many are less than the 16 MB that one answer may hold."""
@@ -37,12 +37,28 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
-    """The same without data: moments, those of timers with names and ids, and bundles, which only unpacked tell."""
+class Stub:
+    """What lies under a key, without data: a schedule, the timer of a name, or a bundle, which is to be unpacked."""
 
-    dues_ms: list[int]
-    timers: list[tuple[int, str, str]]
-    bundles: list[Bundle]
+    key: Key
+    due_ms: int
+    name: str | None = None
+    bundle: Bundle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What lies in a part of a partition, in the order of the keys, and where the rest of it begins."""
+
+    stubs: list[Stub]
+    next_sort: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NearNames:
+    """Rows of the index of near names, in the order of their keys, and where the rest of them begins."""
+
+    rows: list[Row]
     next_sort: str | None
 
 
@@ -74,14 +90,21 @@ class Records(naming.Records, Protocol):
 
 class Table(naming.Table, partitions.Table, Protocol):
     def put(self, things: Sequence[Any]) -> Outcome[Any]: ...
+    def put_near_names(self, rows: Sequence[Row]) -> Outcome[Row]: ...
     def delete(self, keys: Sequence[Key]) -> Outcome[Key]: ...
+
+
+class Queues(sending.Queues, Protocol):
+    def approximate_counts(self) -> dict[str, int | None]: ...
 
 
 class Catalogue(Protocol):
     def get(self, key: Key) -> Schedule | Bundle | None: ...
-    def stretch(
-        self, partition: str, from_sort: str, to_sort: str, bundles_only: bool, limit: int | None
-    ) -> Stretch: ...
+    def stretch(self, partition: str, from_sort: str, to_sort: str, limit: int | None) -> Stretch: ...
+    def bundles(self, partition: str, from_sort: str, to_sort: str, first_before_ms: int) -> Stretch: ...
+    def near_names(
+        self, partition: str, from_sort: str, to_sort: str, first_before_ms: int, limit: int | None
+    ) -> NearNames: ...
     def outline(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool) -> Outline: ...
     def hold(self, read: Schedule | Bundle, holder: str, now_ms: int, ends_ms: int) -> str: ...
     def let_go(self, key: Key, holder: str) -> None: ...

@@ -41,6 +41,8 @@ class Record:
     error: str = ""
     turns: int = 0
     """How often a timer took it up, and set another before it went: whichever is not that one has nothing to do."""
+    retry_ms: int | None = None
+    """When it is taken up again, if it was tried in vain or put off."""
 
     @property
     def id(self) -> str:
@@ -53,6 +55,11 @@ class Record:
     @property
     def pending(self) -> bool:
         return self.state == PENDING
+
+    @property
+    def wakes_ms(self) -> int:
+        """When it comes out next, as far as that is known."""
+        return self.schedule.due_ms if self.retry_ms is None else self.retry_ms
 
 
 @dataclass(frozen=True, slots=True)
