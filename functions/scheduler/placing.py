@@ -29,10 +29,11 @@ def place(schedule: Schedule, office: Office, patience: Patience) -> None:
     """Confirmed, or NotConfirmed; InvalidRequest where its queue does not take it, or is another's and gone or closed
     to us. One of the stack's own is never given up."""
     outcome: Outcome[Any]
-    if schedule.name is not None and is_near(schedule, patience.now_ms(), office):
+    near = is_near(schedule, patience.now_ms(), office)
+    if near and schedule.name is not None:
         _put_near_name(schedule, office, patience)
     url = office.queues.url_of(schedule)
-    if is_near(schedule, patience.now_ms(), office):
+    if near:
         outcome = send(Parcel(url, [schedule]), office.queues, patience)
     else:
         outcome = insist(office.table.put, [schedule], patience)
