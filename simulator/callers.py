@@ -48,6 +48,7 @@ class Names(Protocol):
     def cancelled(self, name: str, schedule_id: str) -> None: ...
     def moved(self, name: str, result: dict[str, Any]) -> None: ...
     def swept(self, prefix: str, from_ms: int, to_ms: int, asked_us: int) -> None: ...
+    def listed(self, seen: list[str], from_ms: int, to_ms: int, asked_us: int) -> None: ...
     def denied(self, name: str, error: str, asked_us: int) -> None: ...
 
 
@@ -89,6 +90,8 @@ class Callers:
             self._at(change.at_us, lambda: self._change_by_id(change, wish))
         elif change.operation == "cancel_where":
             self._at(change.at_us, lambda: self._sweep(change))
+        elif change.operation == "list":
+            self._at(change.at_us, lambda: self._list(change))
         else:
             self._at(change.at_us, lambda: self._change(change))
 
@@ -284,6 +287,21 @@ class Callers:
                 return
             event["next"] = content["next"]
         self._breach(4, "", f"a sweep of {change.more} comes to no end")
+
+    def _list(self, change: Change) -> None:
+        """All pages, unless there are very many, or something goes wrong."""
+        process, asked_us = self._outsider(), self._cloud.timeline.now_us
+        event, seen = {"operation": change.operation, **change.more}, list[str]()
+        for _ in range(PAGES_MAX):
+            content = self._manage(event, process, [])
+            if content is None or "errorType" in content:
+                return
+            seen += [schedule["id"] for schedule in content["schedules"]]
+            if content["next"] is None:
+                span_ms = round(change.more["from"] * 1000), round(change.more["to"] * 1000)
+                self._names.listed(seen, *span_ms, asked_us)
+                return
+            event["next"] = content["next"]
 
     def _manage(self, event: dict[str, Any], process: Outsider, wishes: list[Wish]) -> dict[str, Any] | None:
         """The answer, or what was raised; None where nothing is heard."""

@@ -37,13 +37,18 @@ def is_record(item: dict[str, Any]) -> bool:
     return bool(item["partition"]["S"].startswith("names#"))
 
 
+def is_near_row(item: dict[str, Any]) -> bool:
+    """Of the index by which named schedules are listed whose timers are in the delivery queue."""
+    return bool(item["partition"]["S"].startswith("near#"))
+
+
 def is_timer(item: dict[str, Any]) -> bool:
     return "name" in item and bool(item["partition"]["S"].isdigit())
 
 
 def contents(item: dict[str, Any] | None) -> dict[str, Lying]:
     """By id. A timer is none, nor is what is known of a name."""
-    if item is None or is_record(item) or is_timer(item):
+    if item is None or is_record(item) or is_timer(item) or is_near_row(item):
         return {}
     item_id = id_of(item)
     if "bundle" not in item:

@@ -344,6 +344,20 @@ class Names:
             elif turn.state == PENDING and turn.at_us < asked_us:
                 self.breach(6, turn.wish.tag, f"{turn.id} is pending, and all of {prefix!r} are said to be cancelled")
 
+    def listed(self, seen: list[str], from_ms: int, to_ms: int, asked_us: int) -> None:
+        """A caller heard what is due then. What had been promised before, and waits still, is among it once; what was
+        said to be cancelled or replaced before is not."""
+        counted = Counter(seen)
+        for turns in self.turns.values():
+            for turn in turns:
+                count, in_time = counted[turn.id], from_ms <= turn.due_ms < to_ms
+                promised = turn.promised_us is not None and turn.promised_us < asked_us
+                waits = turn.over_us is None and turn.state == PENDING and turn.due_ms * 1000 > self._timeline.now_us
+                if waits and promised and in_time and count != 1:
+                    self.breach(1, turn.wish.tag, f"{turn.id} is pending, and is listed {count} times")
+                if count and turn.cancelled_us is not None and turn.cancelled_us < asked_us:
+                    self.breach(6, turn.wish.tag, f"{turn.id} is cancelled, and is listed")
+
     def denied(self, name: str, error: str, asked_us: int) -> None:
         """A caller heard that there is nothing to change, though one had been promised and waits still."""
         turns = self.turns.get(name, [])

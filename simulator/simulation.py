@@ -30,6 +30,7 @@ from simulator.scenes import (
     days,
     debounce,
     letters,
+    listings,
     names,
     strangers,
     targets,
@@ -123,6 +124,7 @@ class Simulation:
             letters.plan(self)
             changes.plan(self)
             strangers.plan(self)
+            listings.plan(self)
         self.witness.names.orderly = self.cloud.sqs.unruly is None
 
     def _prepare(self, parameters: Mapping[str, Any]) -> None:

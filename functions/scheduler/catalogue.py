@@ -12,10 +12,11 @@ from botocore.exceptions import ClientError
 
 from scheduler import items
 from scheduler.answers import code, confirmed
-from scheduler.bundle import SPAN_MS_MAX, Bundle
+from scheduler.bundle import Bundle
 from scheduler.items import QUARANTINE, Item
-from scheduler.office import BUSY, DONE, GONE, Failure, Failures, Outline, Stretch
-from scheduler.schedule import Key, Schedule, index_of, key_of, sort_from
+from scheduler.near_names import Row, row_of
+from scheduler.office import BUSY, DONE, GONE, Failure, Failures, NearNames, Outline, Stretch, Stub
+from scheduler.schedule import Key, Schedule, index_of, key_of
 
 _BUNDLES_ONLY = {"FilterExpression": "attribute_exists(#bundle)"}
 _UNHELD = "(attribute_not_exists(#hold) OR #hold = :holder OR #hold_ends <= :now)"
@@ -31,33 +32,45 @@ class Catalogue:
         item = self._item(key)
         return _thing(item) if item is not None else None
 
-    def stretch(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool, limit: int | None) -> Stretch:
-        """From `from_sort` on and before `to_sort`; at most so many, whatever they are, or as many as make a page."""
+    def stretch(self, partition: str, from_sort: str, to_sort: str, limit: int | None) -> Stretch:
+        """From `from_sort` on, up to `to_sort`; at most so many, whatever they are, or as many as make a page."""
         more: dict[str, Any] = {"Limit": limit} if limit else {}
-        if bundles_only:
-            more |= _BUNDLES_ONLY
-        answer = self._query(partition, from_sort, to_sort, {"#bundle": "bundle"} if bundles_only else None, **more)
-        things = [thing for item in answer["Items"] if (thing := _thing(item)) is not None]
-        return Stretch(things, _next_sort(answer))
+        answer = self._query(partition, from_sort, to_sort, **more)
+        return Stretch(_things(answer), _next_sort(answer))
+
+    def bundles(self, partition: str, from_sort: str, to_sort: str, first_before_ms: int) -> Stretch:
+        """A page of the bundles that may have a member before this moment. DynamoDB drops the others by what they say
+        of their first member; bundles of earlier versions do not say it."""
+        condition = "attribute_exists(#bundle) AND (attribute_not_exists(#first) OR #first < :before)"
+        names, values = {"#bundle": "bundle", "#first": "first"}, {":before": {"N": str(first_before_ms)}}
+        answer = self._query(partition, from_sort, to_sort, names, values, FilterExpression=condition)
+        return Stretch(_things(answer), _next_sort(answer))
+
+    def near_names(
+        self, partition: str, from_sort: str, to_sort: str, first_before_ms: int, limit: int | None
+    ) -> NearNames:
+        """Rows of the index of near names that may have an entry before this moment."""
+        more: dict[str, Any] = {"Limit": limit} if limit else {}
+        names, values = {"#first": "first"}, {":before": {"N": str(first_before_ms)}}
+        answer = self._query(partition, from_sort, to_sort, names, values, FilterExpression="#first < :before", **more)
+        rows: list[Row] = []
+        for item in answer["Items"]:
+            with suppress(KeyError, ValueError):  # Others may write there, too.
+                rows.append(row_of(item))
+        return NearNames(rows, _next_sort(answer))
 
     def outline(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool) -> Outline:
-        names = {"#name": "name", "#members": "members", "#bundle": "bundle"}
+        names = {"#name": "name", "#members": "members", "#bundle": "bundle", "#first": "first"}
         more: dict[str, Any] = _BUNDLES_ONLY if bundles_only else {}
-        projection = "#partition, #sort, #name, #members, #bundle"
+        projection = "#partition, #sort, #name, #members, #bundle, #first"
         answer = self._query(partition, from_sort, to_sort, names, ProjectionExpression=projection, **more)
-        outline = Outline([], [], [], _next_sort(answer))
+        found: list[Stub] = []
         for item in answer["Items"]:
-            try:
-                if "bundle" in item:
-                    outline.bundles.append(items.bundle(item))
-                elif "name" in item:
-                    key = items.key_in_time(item)
-                    outline.timers.append((key.due_ms, item["name"]["S"], key.id))
-                else:
-                    outline.dues_ms.append(items.key_in_time(item).due_ms)
-            except (KeyError, ValueError):  # No schedule: the feed puts it aside.
-                continue
-        return outline
+            with suppress(KeyError, ValueError):  # No schedule: the feed puts it aside.
+                key = items.key_in_time(item)
+                bundle = items.bundle(item) if "bundle" in item else None
+                found.append(Stub(key, key.due_ms, item["name"]["S"] if "name" in item else None, bundle))
+        return Outline(found, _next_sort(answer))
 
     def hold(self, read: Schedule | Bundle, holder: str, now_ms: int, ends_ms: int) -> str:
         """Keep other calls off the item until then."""
@@ -101,18 +114,14 @@ class Catalogue:
         )
 
     def quarantined(self, schedule_id: str) -> Failure | None:
-        """What was put aside, by the id that it had. A member lies under its own moment, at most a span before that of
-        its bundle; of a whole bundle nothing is known but that it could not be unpacked."""
+        """What was put aside under the very key that its id stands for. A member of a bundle lies elsewhere, unless it
+        is the latest; of a whole bundle nothing is known but that it could not be unpacked."""
         key = key_of(schedule_id)
         item = self._item(Key(QUARANTINE, key.sort))
-        if item is not None:
-            whole = "bundle" in item and item["origin"]["S"] == key.partition
-            return _failure(item) if whole or item.get("id") == {"S": schedule_id} else None
-        if index_of(schedule_id) is None:
+        if item is None:
             return None
-        from_sort, to_sort = sort_from(max(0, key.due_ms - SPAN_MS_MAX)), sort_from(key.due_ms + 1)
-        found = self.failures(QUARANTINE, from_sort, to_sort, None, schedule_id).failures
-        return found[0] if found else None
+        whole = "bundle" in item and item["origin"]["S"] == key.partition
+        return _failure(item) if whole or item.get("id") == {"S": schedule_id} else None
 
     def failures(
         self, partition: str, from_sort: str, to_sort: str, limit: int | None, schedule_id: str | None = None
@@ -217,6 +226,10 @@ def _thing(item: Item) -> Schedule | Bundle | None:
         return items.bundle(item) if "bundle" in item else items.schedule(item)
     except (KeyError, ValueError):  # No schedule: the feed puts it aside.
         return None
+
+
+def _things(answer: dict[str, Any]) -> list[Schedule | Bundle]:
+    return [thing for item in answer["Items"] if (thing := _thing(item)) is not None]
 
 
 def _next_sort(answer: dict[str, Any]) -> str | None:

@@ -7,6 +7,7 @@ does: a crash in between leaves the timer of before, which finds the record and 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,8 @@ from scheduler.record import CANCELLED, DELIVERED, Record, asked_at
 from scheduler.schedule import random_key
 
 Answer = dict[str, Any]
+
+TIMER_TRIES_MAX = 3
 
 
 def cancel(inquiry: Inquiry, office: Office, patience: Patience) -> Answer:
@@ -42,13 +45,34 @@ def fire(inquiry: Inquiry, office: Office, patience: Patience) -> Answer:
 
 
 def cancel_record(record: Record, office: Office, patience: Patience) -> bool:
-    """Where it is pending and as it was read. A far timer goes too; one that stays finds nothing."""
+    """Cancel the record if it is pending and still as it was read, and remove its far timer.
+
+    Returns whether this call cancelled it. NotConfirmed if AWS does not tell in time: the record may be cancelled then.
+    A timer that stays behind wakes, finds nothing to do and goes.
+    """
     now_ms = patience.now_ms()
     asked = max(asked_at(now_ms), record.asked + 1)
-    if not ask(lambda: office.records.cancel(record, asked, now_ms), patience):
+    unheard: list[NotConfirmed] = []
+
+    def cancelled() -> bool:
+        try:
+            return office.records.cancel(record, asked, now_ms)
+        except NotConfirmed as failure:
+            unheard.append(failure)
+            raise
+
+    if not ask(cancelled, patience) and not (unheard and _is_ours(record, asked, now_ms, office, patience)):
         return False
-    _remove_timer(record, now_ms, office)
+    _remove_timer(record, now_ms, office, patience)
     return True
+
+
+def _is_ours(read: Record, asked: int, now_ms: int, office: Office, patience: Patience) -> bool:
+    """Whether the cancellation that stands is this call's: an earlier try was carried out, and its answer was lost."""
+    standing = ask(lambda: office.records.get(read.name), patience)
+    if standing is None or standing.state != CANCELLED:
+        return False
+    return (standing.id, standing.asked, standing.changed_ms) == (read.id, asked, now_ms)
 
 
 def _move_to(due_ms: int, inquiry: Inquiry, office: Office, patience: Patience) -> Answer:
@@ -121,13 +145,16 @@ def _move_record(record: Record, due_ms: int, office: Office, patience: Patience
     if not ask(lambda: office.records.put_over(record, new), patience):
         return None
     placing.place(naming.timer_of(new), office, patience)
-    _remove_timer(record, now_ms, office)
+    _remove_timer(record, now_ms, office, patience)
     return {**placing.placed(schedule, now_ms, office), "result": "replaced"}
 
 
-def _remove_timer(record: Record, now_ms: int, office: Office) -> None:
+def _remove_timer(record: Record, now_ms: int, office: Office, patience: Patience) -> None:
+    """Give up after a few tries: a timer that stays behind does no harm."""
     if record.schedule.due_ms - now_ms > office.reach_ms:
-        naming.remove(naming.timer_of(record), office.table)
+        timer, few = naming.timer_of(record), replace(patience, tries_max=TIMER_TRIES_MAX)
+        with suppress(NotConfirmed):
+            ask(lambda: office.table.remove_timer(timer), few)
 
 
 def _pending(record: Record) -> None:

@@ -18,6 +18,7 @@ SORT_CHARACTERS_MAX = 1_024
 
 _SORT = re.compile(rf"[0-9]{{{DUE_DIGITS}}}(#.*)?", re.DOTALL)
 _PARTITION = re.compile(r"[0-9]{1,3}")
+_NEAR_PARTITION = re.compile(r"near#[0-9a-f]")
 _NAME = re.compile(rf"[A-Za-z0-9._:/-]{{0,{NAME_CHARACTERS_MAX}}} ?")
 
 
@@ -30,15 +31,27 @@ def read(value: object, kind: str, *types: type) -> list[Any] | None:
     """The place of this kind that `written` made of it; None where none is given."""
     if value is None:
         return None
+    found = _parts(value)
+    if [type(part) for part in found] != [str, *types] or found[0] != kind:
+        raise refused(value)
+    return found[1:]
+
+
+def is_of(kind: str, value: object) -> bool:
+    """Whether it is a place of this kind. A listing that ran out of time hands out places of a kind of their own."""
+    return value is not None and _parts(value)[:1] == [kind]
+
+
+def _parts(value: object) -> list[Any]:
     try:
         if not isinstance(value, str) or len(value) > CHARACTERS_MAX:
             raise ValueError("no text of ours")
         found: Any = json.loads(base64.urlsafe_b64decode(value.encode()))
     except (ValueError, TypeError, RecursionError):
         raise refused(value) from None
-    if not isinstance(found, list) or [type(part) for part in found] != [str, *types] or found[0] != kind:
+    if not isinstance(found, list):
         raise refused(value)
-    return found[1:]
+    return found
 
 
 def refused(value: object) -> InvalidRequest:
@@ -54,6 +67,11 @@ def is_sort(value: object) -> bool:
 
 def is_partition(value: object) -> bool:
     return isinstance(value, str) and _PARTITION.fullmatch(value) is not None
+
+
+def is_near_partition(value: object) -> bool:
+    """Whether it is a partition of the index of near names."""
+    return isinstance(value, str) and _NEAR_PARTITION.fullmatch(value) is not None
 
 
 def is_moment(value: object) -> bool:

@@ -36,6 +36,7 @@ from scheduler.watching import Message, Watch
 if TYPE_CHECKING:
     from scheduler.helping import Intake
     from scheduler.moving import Tell
+    from scheduler.near_names import Row
 
 CREW_WIDTH = 2 * CROWD_MAX
 """A batch side by side, each waiting for its own moment, and what is taken in beside it; no host has more than half."""
@@ -56,6 +57,7 @@ class Records(waking.Records, Protocol):
 
 class Table(Protocol):
     def put(self, things: Sequence[Schedule]) -> Outcome[Any]: ...
+    def put_near_names(self, rows: Sequence[Row]) -> Outcome[Row]: ...
     def put_failed(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]: ...
 
 
@@ -285,6 +287,9 @@ def _take_up_again(following: Errand, record: Record | None, error: str, post: P
     off to one moment only the one that is noted finds something to do."""
     _set(following, post, patience)
     if record is not None:
+        from scheduler import near_names  # noqa: PLC0415 - Most deliveries need no retry.
+
+        near_names.list_retry(following.schedule, following.wake_ms, post.table, patience)
         turns, attempts, now_ms = following.turn - 1, following.attempt - 1, patience.now_ms()
         ask(lambda: post.records.note(record, turns, attempts, error, now_ms), patience)
 

@@ -2,15 +2,19 @@
 
 Records lie by their names, so for each page all with the prefix are looked at, without their data; of those to hand
 out the rest is read then. What one call looks at is bounded, and beyond that a longer prefix is asked for.
+
+If time is over before all are looked at, the page and those after it come in the order in which the records lie:
+partition by partition, and by name there. Such a page needs to read no more than it hands out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scheduler import cursor, looking
-from scheduler.errors import InvalidRequest
+from scheduler.errors import InvalidRequest, NotConfirmed, OutOfTime
 from scheduler.fullness import fitting
 from scheduler.inquiry import Inquiry
 from scheduler.office import Office
@@ -20,6 +24,9 @@ from scheduler.record import BEFORE, PARTITIONS, Names, Record
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 LOOKED_AT_MAX = 100_000
 """Records of one call: some thirty pages of DynamoDB's, and as many megabytes to pay for."""
+
+BY_NAME = "names by name"
+"""What the place of a page is called that does not come in order of time."""
 
 Place = tuple[int, str]
 """Moment and name: what the order goes by."""
@@ -40,17 +47,62 @@ def first_sort(prefix: str) -> str:
 
 
 def list_(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+    value = inquiry.fields.get("next")
+    if cursor.is_of(BY_NAME, value):
+        return _page_by_name(inquiry, *_place_by_name(value, inquiry.prefix() or ""), office, patience)
+    after = _place(value) or (inquiry.span()[0], "")
+    try:
+        return _page_by_time(inquiry, after, office, patience)
+    except (OutOfTime, NotConfirmed):  # With the time that is left, the other way may get through with something.
+        return _page_by_name(inquiry, after, 0, first_sort(inquiry.prefix() or ""), office, patience)
+
+
+def _page_by_time(inquiry: Inquiry, after: Place, office: Office, patience: Patience) -> dict[str, Any]:
     (from_ms, to_ms), limit = inquiry.span(), inquiry.limit(LIMIT_DEFAULT, LIMIT_MAX)
-    after = _place(inquiry.fields.get("next")) or (from_ms, "")
-    outlines = _first(inquiry.prefix() or "", after, (max(from_ms, after[0]), to_ms), limit + 1, office, patience)
-    records = office.standing([each.name for each in outlines[:limit]], True, patience)
-    now_ms = patience.now_ms()
-    shown = [each for each in outlines[:limit] if each.name in records and _unchanged(records[each.name], each)]
-    found = [records[each.name] for each in shown]
-    facts = [looking.shown_short(each.schedule, each, now_ms, office.reach_ms) for each in found]
+    span = max(from_ms, after[0]), to_ms
+    outlines = _first(inquiry.prefix() or "", after, span, limit + 1, office, patience.half())
+    facts, count = _facts(outlines[:limit], office, patience)
+    last = outlines[count - 1] if count < len(outlines) else None
+    return {"schedules": facts, "next": cursor.written("names", *_place_of(last)) if last else None}
+
+
+def _page_by_name(
+    inquiry: Inquiry, after: Place, number: int, sort: str, office: Office, patience: Patience
+) -> dict[str, Any]:
+    """What lies behind a name of a partition, but for what was shown already, in order of time, up to a place."""
+    (from_ms, to_ms), limit = inquiry.span(), inquiry.limit(LIMIT_DEFAULT, LIMIT_MAX)
+    prefix, span = inquiry.prefix() or "", (max(from_ms, after[0]), to_ms)
+    found: list[tuple[int, Record]] = []
+    begun = False
+    while number < len(PARTITIONS) and len(found) < limit and not (begun and patience.over()):
+        place = PARTITIONS[number], sort
+        names = ask(lambda: office.records.page(*place, prefix, *span), patience)  # noqa: B023 - Called at once.
+        found += [(number, each) for each in names.records if _place_of(each) > after]
+        number, sort = (number, names.next_sort) if names.next_sort is not None else (number + 1, first_sort(prefix))
+        begun = True
+    facts, count = _facts([each for _, each in found[:limit]], office, patience)
+    if count < len(found):
+        number, sort = found[count - 1][0], found[count - 1][1].name + BEFORE
+    more = number < len(PARTITIONS)
+    return {"schedules": facts, "next": cursor.written(BY_NAME, *after, number, sort) if more else None}
+
+
+def _facts(outlines: Sequence[Record], office: Office, patience: Patience) -> tuple[list[dict[str, Any]], int]:
+    """As callers see them, and how many of these were looked at for that: as many as time and an answer allow."""
+    records, read = office.standing_in_time([each.name for each in outlines], True, patience)
+    now_ms, looked_at = patience.now_ms(), 0
+    facts: list[dict[str, Any]] = []
+    places: list[int] = []
+    for each in outlines:
+        if each.name not in read:
+            break
+        record = records.get(each.name)
+        if record is not None and _unchanged(record, each):
+            facts.append(looking.shown_short(record.schedule, record, now_ms, office.reach_ms))
+            places.append(looked_at)
+        looked_at += 1
     count = fitting(facts)
-    last = shown[count - 1] if count < len(shown) else outlines[limit - 1] if len(outlines) > limit else None
-    return {"schedules": facts[:count], "next": cursor.written("names", *_place_of(last)) if last else None}
+    return facts[:count], looked_at if count == len(facts) else places[count]
 
 
 def _place(value: object) -> Place | None:
@@ -61,6 +113,17 @@ def _place(value: object) -> Place | None:
     if not cursor.is_moment(due_ms):
         raise cursor.refused(value)
     return due_ms, name
+
+
+def _place_by_name(value: object, prefix: str) -> tuple[Place, int, str]:
+    place = cursor.read(value, BY_NAME, int, str, int, str)
+    if place is None:
+        raise cursor.refused(value)
+    due_ms, name, number, sort = place
+    sound = cursor.is_moment(due_ms) and 0 <= number < len(PARTITIONS) and cursor.is_name(sort)
+    if not sound or not sort.startswith(prefix):
+        raise cursor.refused(value)
+    return (due_ms, name), number, sort
 
 
 def _place_of(record: Record) -> Place:
@@ -80,13 +143,15 @@ def _first(
         return []
 
     def page(shelf: Shelf) -> Names:
+        if patience.over():
+            raise OutOfTime
         names = ask(lambda: office.records.page(shelf.partition, shelf.from_sort, prefix, *span), patience)
         shelf.from_sort, shelf.ended = names.next_sort or "", names.next_sort is None
         return names
 
     shelves, known, looked_at = [Shelf(each, first_sort(prefix)) for each in PARTITIONS], [], 0
     while behind := [each for each in shelves if not each.ended]:
-        if looked_at > LOOKED_AT_MAX or (looked_at and patience.over()):
+        if looked_at > LOOKED_AT_MAX:
             raise InvalidRequest(
                 f"prefix is {prefix!r}, and more names begin so than one call can look at ({LOOKED_AT_MAX}); "
                 "wanted: a longer prefix, or a list without one"

@@ -33,3 +33,7 @@ class NotFound(Exception):
 
 class OnItsWay(Exception):
     """Too late: it is queued, released, or was never there, and nobody can tell which."""
+
+
+class OutOfTime(Exception):
+    """A read in order of time takes too long. It never reaches a caller: the page is then read another way."""

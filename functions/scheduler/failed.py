@@ -13,6 +13,7 @@ from typing import Any
 
 from scheduler import cursor, targets
 from scheduler.bundle import SPAN_MS_MAX
+from scheduler.errors import OutOfTime
 from scheduler.fullness import fitting
 from scheduler.inquiry import DAWN_MS, Inquiry
 from scheduler.items import FAILED, FAILED_KEPT_S, QUARANTINE
@@ -91,7 +92,21 @@ def drawers(span: tuple[int, int], until_ms: int, place: tuple[str, str] | None 
 
 
 def put_aside(schedule_id: str, office: Office, patience: Patience) -> Failure | None:
-    return ask(lambda: office.catalogue.quarantined(schedule_id), patience)
+    """What a feed put aside under this id, if anything. OutOfTime if time is over before all of it is read.
+
+    A member lies under its own moment, which is at most a span before that of its bundle and is not in its id.
+    """
+    found = ask(lambda: office.catalogue.quarantined(schedule_id), patience)
+    if found is not None or index_of(schedule_id) is None:
+        return found
+    due_ms = key_of(schedule_id).due_ms
+    drawer = Drawer(QUARANTINE, sort_from(max(DAWN_MS, due_ms - SPAN_MS_MAX)), sort_from(due_ms + 1))
+    for _, page in pages([drawer], None, office, patience, schedule_id):
+        if page.failures:
+            return page.failures[0]
+        if page.next_sort is not None and patience.over():
+            raise OutOfTime
+    return None
 
 
 def of_id(

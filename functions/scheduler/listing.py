@@ -4,188 +4,137 @@ A page goes on behind the last schedule handed out, by its moment, the sort key 
 index in its bundle. None of these changes while it lies there, so whatever others write between two pages, nothing
 that was there all the time is left out or shown twice.
 
-Items are read in the order of their keys. A bundle has the key of its latest member, so the first of its members may
-be due up to a span earlier: what lies in a span behind the last one to hand out is read for bundles alone.
+A page that would take too long in order of time is read in order of the keys instead, for a stretch of them; then the
+order of time is tried again. Each page is in order of time by itself, and takes no longer than the function has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
-from scheduler import cursor, directory
-from scheduler.bundle import SPAN_MS_MAX, Bundle, Unpackable
-from scheduler.errors import NotConfirmed
-from scheduler.fullness import fitting
-from scheduler.inquiry import Inquiry
+from scheduler import cursor, directory, near_note
+from scheduler.bundle import SPAN_MS_MAX
+from scheduler.entries import Entry, Place
+from scheduler.errors import NotConfirmed, OutOfTime
+from scheduler.fullness import bytes_in_list, fitting
+from scheduler.inquiry import DUSK_MS, Inquiry
 from scheduler.limits import DUE_DIGITS
-from scheduler.looking import DATA_CHARACTERS_MAX, shown_short
+from scheduler.listing_by_key import Crowd
+from scheduler.listing_by_time import Reader, Window
+from scheduler.looking import shown_short
 from scheduler.office import Office
-from scheduler.patience import Patience, ask
-from scheduler.record import Record
-from scheduler.schedule import Schedule, sort_from
+from scheduler.patience import Patience
+from scheduler.schedule import sort_from
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
-AHEAD, AHEAD_ITEMS = 1.25, 8
-"""A partition is asked for its share of a page and a little more, for chance does not share evenly."""
+STRETCH_MS = 120_000
+"""So much of the keys is read out of order, at least: twice what the members of a bundle are due apart."""
 
-NEAR_NOTE = "what has no name and is due within reach is in its queue already, and not shown here"
-
-Place = tuple[int, str, str, int]
-"""Moment, sort key of the item, partition, index in the bundle: what the order goes by."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    place: Place
-    schedule: Schedule
-    record: Record | None = None
-
-
-@dataclass(slots=True)
-class Strand:
-    """A partition, and how far it has been read."""
-
-    partition: str
-    from_sort: str
-    to_sort: str
-
-    @property
-    def ended(self) -> bool:
-        return self.from_sort >= self.to_sort
-
-    def may_precede(self, last: Place | None) -> bool:
-        """Whether one that is yet to be read, and is no member of a bundle, may come before the last one."""
-        if self.ended or last is None:
-            return not self.ended
-        return (int(self.from_sort[:DUE_DIGITS]), self.from_sort) <= last[:2]
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What is asked for: from behind one place, before a moment, and no more than so many of it."""
-
-    after: Place
-    to_ms: int
-    count: int
-
-    @property
-    def from_sort(self) -> str:
-        """What sorts before this was handed out with all of its members."""
-        due_ms, sort = self.after[:2]
-        return min(sort, sort_from(due_ms + 1)) if sort else sort_from(due_ms)
-
-    def holds(self, entry: Entry) -> bool:
-        return self.after < entry.place and entry.place[0] < self.to_ms
-
-    def first(self, entries: Iterable[Entry]) -> list[Entry]:
-        return sorted(filter(self.holds, entries), key=lambda each: each.place)[: self.count]
-
-    def last(self, known: Sequence[Entry]) -> Place | None:
-        """Where it ends, if so much is known."""
-        return known[-1].place if len(known) == self.count else None
+BY_TIME, BY_TIME_FROM, BY_KEY = "list", "list from", "list by key"
+"""What the places of pages are called; the second one has a key besides, before which all was handed out."""
 
 
 def list_(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
     if inquiry.prefix() is not None:
         return directory.list_(inquiry, office, patience)
+    value = inquiry.fields.get("next")
+    answer = _page(value, inquiry, office, patience)
+    return answer | near_note.about(inquiry.span()[0], office, patience)
+
+
+def _page(value: object, inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+    if cursor.is_of(BY_KEY, value):
+        return _page_by_key(_crowd(value), inquiry, office, patience)
     (from_ms, to_ms), limit = inquiry.span(), inquiry.limit(LIMIT_DEFAULT, LIMIT_MAX)
-    after = max((from_ms, "", "", -1), _place(inquiry.fields.get("next")) or (0, "", "", -1))
+    place, floor = _place(value)
     # One more than asked for tells whether there is a next page.
-    entries = Reader(Window(after, to_ms, limit + 1), office, patience).entries()
+    window = Window(max((from_ms, "", "", -1), place), to_ms, limit + 1, floor)
+    reader = Reader(window, office, patience.half())
+    try:
+        found = reader.entries()
+    except (OutOfTime, NotConfirmed):  # With the time that is left, the other way may get through with something.
+        from scheduler import listing_by_key  # noqa: PLC0415 - Hardly ever wanted.
+
+        end_ms = to_ms + SPAN_MS_MAX if reader.reached is None else int(reader.reached[:DUE_DIGITS]) + STRETCH_MS
+        crowd = listing_by_key.begin(window.after, window.from_sort, end_ms, office, patience)
+        return _page_by_key(crowd, inquiry, office, patience)
+    facts, count = _facts(found[:limit], office, patience)
+    last = found[count - 1].place if len(found) > count else None
+    return {"schedules": facts, "next": _written(last, floor) if last else None}
+
+
+def _page_by_key(crowd: Crowd, inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+    from scheduler import listing_by_key  # noqa: PLC0415 - As above.
+
+    to_ms, limit = inquiry.span()[1], inquiry.limit(LIMIT_DEFAULT, LIMIT_MAX)
+    crowd.end_ms = min(crowd.end_ms, to_ms + SPAN_MS_MAX)
     now_ms = patience.now_ms()
-    facts = [shown_short(each.schedule, each.record, now_ms, office.reach_ms) for each in entries[:limit]]
+
+    def bytes_of(entry: Entry) -> int:
+        return bytes_in_list(_fact(entry, now_ms, office))
+
+    place: str | None = None
+    found = listing_by_key.Reader(crowd, to_ms, limit, bytes_of, office, patience).entries()
+    if crowd.positions:
+        place = cursor.written(BY_KEY, *crowd.after, crowd.from_ms, crowd.end_ms, crowd.positions)
+    elif crowd.end_ms < to_ms + SPAN_MS_MAX:
+        place = _written(crowd.after, sort_from(crowd.end_ms))
+    return {"schedules": [_fact(each, now_ms, office) for each in found], "next": place}
+
+
+def _facts(found: list[Entry], office: Office, patience: Patience) -> tuple[list[dict[str, Any]], int]:
+    """As callers see them, as many as an answer holds."""
+    now_ms = patience.now_ms()
+    facts = [_fact(each, now_ms, office) for each in found]
     count = fitting(facts)
-    answer: dict[str, Any] = {
-        "schedules": facts[:count],
-        "next": cursor.written("list", *entries[count - 1].place) if len(entries) > count else None,
-    }
-    return {**answer, "note": NEAR_NOTE} if from_ms <= now_ms + office.reach_ms else answer
+    return facts[:count], count
 
 
-def _place(value: object) -> Place | None:
-    place = cursor.read(value, "list", int, str, str, int)
-    if place is None:
-        return None
-    due_ms, sort, partition, index = place
-    if not (cursor.is_moment(due_ms) and cursor.is_sort(sort) and cursor.is_partition(partition)):
+def _fact(entry: Entry, now_ms: int, office: Office) -> dict[str, Any]:
+    return shown_short(entry.schedule, entry.record, now_ms, office.reach_ms)
+
+
+def _written(place: Place, floor: str) -> str:
+    """Once the moment has come to the floor, what has a key before that is behind it anyhow."""
+    if floor and place[0] < int(floor):
+        return cursor.written(BY_TIME_FROM, *place, floor)
+    return cursor.written(BY_TIME, *place)
+
+
+def _place(value: object) -> tuple[Place, str]:
+    """Behind which place to go on, and the key before which all was handed out."""
+    floor = ""
+    if cursor.is_of(BY_TIME_FROM, value):
+        *place, floor = cursor.read(value, BY_TIME_FROM, int, str, str, int, str) or []
+        if not cursor.is_sort(floor) or len(floor) != DUE_DIGITS or not cursor.is_moment(place[0]):
+            raise cursor.refused(value)
+        return _checked(value, *place), floor
+    found = cursor.read(value, BY_TIME, int, str, str, int)
+    return (_checked(value, *found) if found is not None else (0, "", "", -1)), floor
+
+
+def _checked(value: object, due_ms: int, sort: str, partition: str, index: int) -> Place:
+    """A place that no schedule has is the beginning of a moment, from which a listing sets out."""
+    is_beginning = (sort, partition, index) == ("", "", -1) and not cursor.is_of(BY_TIME, value)
+    is_place = cursor.is_sort(sort) and cursor.is_partition(partition)
+    if not (cursor.is_moment(due_ms) and (is_beginning or is_place)):
         raise cursor.refused(value)
     return due_ms, sort, partition, index
 
 
-class Reader:
-    """Reads one window out of all partitions, side by side, in rounds of a page each."""
-
-    def __init__(self, window: Window, office: Office, patience: Patience) -> None:
-        self._window, self._office, self._patience = window, office, patience
-        self._known: list[Entry] = []
-        self._rounds = 0
-
-    def entries(self) -> list[Entry]:
-        window = self._window
-        from_sort, to_sort = window.from_sort, sort_from(window.to_ms)
-        strands = [Strand(each, from_sort, to_sort) for each in self._office.partitions(self._patience)]
-        self._in_order_of_keys(strands)
-        last = window.last(self._known)
-        latest_ms = (last[0] if last else window.to_ms - 1) + SPAN_MS_MAX
-        for strand in strands:
-            strand.to_sort = sort_from(latest_ms + 1)
-        while behind := [each for each in strands if not each.ended]:
-            self._round(behind, bundles_only=True, items_max=None)
-        return self._known
-
-    def _in_order_of_keys(self, strands: list[Strand]) -> None:
-        """Read on wherever something may come before the last one to hand out."""
-        items_max = round(self._window.count / len(strands) * AHEAD) + AHEAD_ITEMS
-        while behind := [each for each in strands if each.may_precede(self._window.last(self._known))]:
-            self._round(behind, bundles_only=False, items_max=items_max)
-            items_max = min(2 * items_max, self._window.count + AHEAD_ITEMS)  # Chance may have put all into one.
-
-    def _round(self, strands: list[Strand], bundles_only: bool, items_max: int | None) -> None:
-        if self._rounds and self._patience.over():
-            raise NotConfirmed("so much is due close together that reading it took too long; ask for less at once")
-        self._rounds += 1
-        pages = self._office.crew.run(lambda strand: self._page(strand, bundles_only, items_max), strands)
-        self._known = self._window.first([*self._known, *(entry for page in pages for entry in page)])
-
-    def _page(self, strand: Strand, bundles_only: bool, items_max: int | None) -> list[Entry]:
-        """What the next page of this partition adds; the strand moves on."""
-        bounds = strand.partition, strand.from_sort, strand.to_sort
-        stretch = ask(lambda: self._office.catalogue.stretch(*bounds, bundles_only, items_max), self._patience)
-        strand.from_sort = stretch.next_sort or strand.to_sort
-        alone = [_entry(each) for each in stretch.things if isinstance(each, Schedule)]
-        last = self._window.last(self._known)
-        timely = [each for each in alone if self._window.holds(each) and (last is None or each.place < last)]
-        found = list(_awake(timely, self._office, self._patience))
-        for thing in stretch.things:
-            if isinstance(thing, Bundle):  # Unpacked one at a time: a page of them may hold a hundred thousand.
-                found = self._window.first([*found, *_members(thing)])
-        return found
+def _crowd(value: object) -> Crowd:
+    found = cursor.read(value, BY_KEY, int, str, str, int, int, int, dict)
+    if found is None:
+        raise cursor.refused(value)
+    *place, from_ms, end_ms, positions = found
+    sound = 0 <= from_ms <= end_ms <= DUSK_MS + SPAN_MS_MAX and bool(positions)
+    if not sound or not all(_is_position(*each) for each in positions.items()):
+        raise cursor.refused(value)
+    known = {partition: (sort, index) for partition, (sort, index) in positions.items()}
+    return Crowd(_checked(value, *place), from_ms, end_ms, known)
 
 
-def _members(bundle: Bundle) -> list[Entry]:
-    try:
-        return [_entry(each) for each in bundle.members()]
-    except Unpackable:  # The feed puts it aside.
-        return []
-
-
-def _entry(schedule: Schedule) -> Entry:
-    schedule.data = schedule.data[:DATA_CHARACTERS_MAX]  # Here already: pages of 256 KiB each are not kept in memory.
-    index = -1 if schedule.index is None else schedule.index
-    return Entry((schedule.due_ms, schedule.key.sort, schedule.key.partition, index), schedule)
-
-
-def _awake(entries: Sequence[Entry], office: Office, patience: Patience) -> Iterator[Entry]:
-    """Of timers those that have something to wake, and that."""
-    names = [each.schedule.name for each in entries if each.schedule.name is not None]
-    records = office.standing(names, True, patience) if names else {}
-    for each in entries:
-        if each.schedule.name is None:
-            yield each
-            continue
-        record = records.get(each.schedule.name)
-        if record is not None and record.pending and record.id == each.schedule.id:
-            record.schedule.data = record.schedule.data[:DATA_CHARACTERS_MAX]
-            yield replace(each, schedule=record.schedule, record=record)
+def _is_position(partition: str, position: object) -> bool:
+    if not isinstance(position, list) or [type(part) for part in position] != [str, int]:
+        return False
+    return cursor.is_sort(position[0]) and (cursor.is_partition(partition) or cursor.is_near_partition(partition))

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler import targets
+from scheduler import failed, targets
 from scheduler.bundle import Bundle, Unpackable
-from scheduler.errors import NotFound, OnItsWay
+from scheduler.errors import NotConfirmed, NotFound, OnItsWay, OutOfTime
 from scheduler.inquiry import Inquiry
 from scheduler.moments import epoch_s
 from scheduler.office import Office
@@ -117,7 +117,15 @@ def shown(schedule: Schedule, record: Record | None, now_ms: int, reach_ms: int)
         "attempts": None if record is None else record.attempts,
         "error": None if record is None else record.error or None,
         "changed": None if record is None else epoch_s(record.changed_ms),
+        **_retry(record),
     }
+
+
+def _retry(record: Record | None) -> dict[str, Any]:
+    """Of what was tried in vain, or put off, when it is tried next; nothing of all others."""
+    if record is None or not record.pending or record.retry_ms is None:
+        return {}
+    return {"retry": epoch_s(record.retry_ms)}
 
 
 def shown_short(schedule: Schedule, record: Record | None, now_ms: int, reach_ms: int) -> dict[str, Any]:
@@ -138,7 +146,10 @@ def _of_record(record: Record, now_ms: int, office: Office) -> dict[str, Any]:
 def _quarantined(schedule_id: str, office: Office, patience: Patience) -> dict[str, Any]:
     """What was put aside is told by its id too; what is nowhere is missing."""
     now_ms = patience.now_ms()
-    failure = ask(lambda: office.catalogue.quarantined(schedule_id), patience)
+    try:
+        failure = failed.put_aside(schedule_id, office, patience)
+    except OutOfTime:
+        raise NotConfirmed(f"so much was put aside that looking for {schedule_id} took too long; try again") from None
     if failure is None:
         raise missing(schedule_id, office, now_ms)
     schedule = failure.schedule or Schedule(key_of(schedule_id), key_of(schedule_id).due_ms, "")

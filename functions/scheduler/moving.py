@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from scheduler import failures, log
 from scheduler.bundle import Bundle, Unpackable
@@ -24,6 +24,9 @@ from scheduler.schedule import Key, Schedule
 from scheduler.sending import Parcel, parcels
 from scheduler.sending import Queues as Outlets
 from scheduler.terms import Terms
+
+if TYPE_CHECKING:
+    from scheduler.near_names import Row
 
 RESERVE_S = 6
 """Time kept back to end cleanly: a call that begins at the last moment may take 5 s, and what it sent be deleted."""
@@ -65,6 +68,7 @@ Tell = Callable[[str, Report[Any]], None]
 
 
 class Table(Protocol):
+    def put_near_names(self, rows: Sequence[Row]) -> Outcome[Row]: ...
     def delete(self, keys: Sequence[Key]) -> Outcome[Key]: ...
     def put_aside(self, things: Sequence[Aside]) -> Outcome[Aside]: ...
     def write_back(self, read: Bundle, kept: Bundle) -> Outcome[Bundle]: ...
@@ -141,7 +145,7 @@ class Mover:
             outcome = self._delete(finished, units / _items(job))
         finally:
             self._pace.end(units)
-        tally.deleted, tally.undeleted = len(outcome.done), len(outcome.left)
+        tally.add(Tally(deleted=len(outcome.done), undeleted=len(outcome.left)))
         return tally
 
     def _send_all(self, job: Job, tally: Tally) -> list[Key]:
@@ -173,7 +177,7 @@ class Mover:
         if expired:
             parcel = Parcel(parcel.queue_url, [each for each in parcel.schedules if each not in expired])
         outcome = self._outgoing.send(parcel, tally)
-        finished = outcome.done
+        finished = self._listed(outcome.done, tally)
         tally.sent += len(outcome.done)
         given_up = [each for each in outcome.closed if now_ms - each[0].due_ms > CLOSED_MS_MAX]
         tally.closed += len(outcome.closed) - len(given_up)
@@ -193,6 +197,17 @@ class Mover:
             return False
         tally.add(Tally(left=count, why="time is over"))
         return True
+
+    def _listed(self, sent: list[Schedule], tally: Tally) -> list[Schedule]:
+        """A name whose row could not be written is not finished: its timer stays in the table, where it is listed, and
+        goes out once more with the next tick."""
+        if all(each.name is None for each in sent):
+            return sent
+        from scheduler import near_names  # noqa: PLC0415 - Most parcels hold no names.
+
+        unlisted = near_names.write(map(near_names.entry_of, sent), self._table, self._short)
+        tally.add(Tally(undeleted=len(unlisted)))
+        return [each for each in sent if each.id not in unlisted]
 
     def _empty(self, bundle: Bundle, tally: Tally) -> bool:
         """Release its members. True where none is left of it, so that it may be deleted."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from scheduler import naming, partitions
+from scheduler import naming, partitions, sending
 from scheduler.bundle import Bundle
 from scheduler.crew import Crew
 from scheduler.errors import NotConfirmed
@@ -17,7 +17,7 @@ from scheduler.record import Names, Record
 from scheduler.schedule import Key, Schedule
 
 if TYPE_CHECKING:
-    from scheduler.sending import Queues
+    from scheduler.near_names import Row
 
 BATCH_WHOLE_MAX = 25
 """Records with their data are up to 400 KB each; so many are less than the 16 MB that one answer may hold."""
@@ -37,12 +37,28 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
-    """The same without data: moments, those of timers with names and ids, and bundles, which only unpacked tell."""
+class Stub:
+    """What lies under a key, without data: a schedule, the timer of a name, or a bundle, which is to be unpacked."""
 
-    dues_ms: list[int]
-    timers: list[tuple[int, str, str]]
-    bundles: list[Bundle]
+    key: Key
+    due_ms: int
+    name: str | None = None
+    bundle: Bundle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What lies in a part of a partition, in the order of the keys, and where the rest of it begins."""
+
+    stubs: list[Stub]
+    next_sort: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NearNames:
+    """Rows of the index of near names, in the order of their keys, and where the rest of them begins."""
+
+    rows: list[Row]
     next_sort: str | None
 
 
@@ -76,14 +92,21 @@ class Records(naming.Records, Protocol):
 
 class Table(naming.Table, partitions.Table, Protocol):
     def put(self, things: Sequence[Any]) -> Outcome[Any]: ...
+    def put_near_names(self, rows: Sequence[Row]) -> Outcome[Row]: ...
     def delete(self, keys: Sequence[Key]) -> Outcome[Key]: ...
+
+
+class Queues(sending.Queues, Protocol):
+    def approximate_counts(self) -> dict[str, int | None]: ...
 
 
 class Catalogue(Protocol):
     def get(self, key: Key) -> Schedule | Bundle | None: ...
-    def stretch(
-        self, partition: str, from_sort: str, to_sort: str, bundles_only: bool, limit: int | None
-    ) -> Stretch: ...
+    def stretch(self, partition: str, from_sort: str, to_sort: str, limit: int | None) -> Stretch: ...
+    def bundles(self, partition: str, from_sort: str, to_sort: str, first_before_ms: int) -> Stretch: ...
+    def near_names(
+        self, partition: str, from_sort: str, to_sort: str, first_before_ms: int, limit: int | None
+    ) -> NearNames: ...
     def outline(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool) -> Outline: ...
     def hold(self, read: Schedule | Bundle, holder: str, now_ms: int, ends_ms: int) -> str: ...
     def let_go(self, key: Key, holder: str) -> None: ...
@@ -114,10 +137,27 @@ class Office:
     def standing(self, names: Sequence[str], whole: bool, patience: Patience) -> dict[str, Record]:
         """The records of these names, as far as there are any; NotConfirmed where not all could be read."""
         found: dict[str, Record] = {}
+        for step in self._steps(names, whole):
+            found |= self._batch(step, whole, patience)
+        return found
+
+    def standing_in_time(
+        self, names: Sequence[str], whole: bool, patience: Patience
+    ) -> tuple[dict[str, Record], set[str]]:
+        """The records of the first of these names, and which names were read before time was over: some in any case."""
+        found: dict[str, Record] = {}
+        read: set[str] = set()
+        for step in self._steps(names, whole):
+            if read and patience.over():
+                break
+            found |= self._batch(step, whole, patience)
+            read.update(step)
+        return found, read
+
+    def _steps(self, names: Sequence[str], whole: bool) -> Iterator[list[str]]:
         each_name, step = list(dict.fromkeys(names)), BATCH_WHOLE_MAX if whole else BATCH_OUTLINES_MAX
         for start in range(0, len(each_name), step):
-            found |= self._batch(each_name[start : start + step], whole, patience)
-        return found
+            yield each_name[start : start + step]
 
     def _batch(self, names: list[str], whole: bool, patience: Patience) -> dict[str, Record]:
         found: dict[str, Record] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from scheduler.errors import NotConfirmed
@@ -32,6 +32,11 @@ class Patience:
     def over(self, ahead_s: float = 0) -> bool:
         """Whether it will be by then."""
         return self.clock() + ahead_s >= self.deadline_s
+
+    def half(self) -> Patience:
+        """Half of the time that is left: for a try that may fail, so that there is time for another way."""
+        now_s = self.clock()
+        return replace(self, deadline_s=now_s + max(0.0, self.deadline_s - now_s) / 2)
 
     def pause(self, tries: int) -> bool:
         """Wait before the next try, twice as long each time, at random so that callers spread; False at the end."""

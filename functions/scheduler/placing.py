@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scheduler import moments
+from scheduler import moments, near_names
 from scheduler.errors import InvalidRequest, NotConfirmed
 from scheduler.office import Office
 from scheduler.outcome import Outcome
@@ -29,6 +29,9 @@ def place(schedule: Schedule, office: Office, patience: Patience) -> None:
     """Confirmed, or NotConfirmed; InvalidRequest where its queue does not take it, or is another's and gone or closed
     to us. One of the stack's own is never given up."""
     outcome: Outcome[Any]
+    near = is_near(schedule, patience.now_ms(), office)
+    if near and schedule.name is not None:
+        _put_near_name(schedule, office, patience)
     url = office.queues.url_of(schedule)
     if schedule.key.due_ms - patience.now_ms() <= office.reach_ms:  # The key, because the table goes by it.
         outcome = send(Parcel(url, [schedule]), office.queues, patience)
@@ -41,6 +44,12 @@ def place(schedule: Schedule, office: Office, patience: Patience) -> None:
     if not outcome.done:
         why = outcome.closed[0][1] if outcome.closed else outcome.why
         raise NotConfirmed(f"AWS did not confirm it in time ({why}); try again")
+
+
+def _put_near_name(schedule: Schedule, office: Office, patience: Patience) -> None:
+    """By this row it is listed while its timer is in the queue."""
+    if near_names.write([near_names.entry_of(schedule)], office.table, patience):
+        raise NotConfirmed("AWS did not confirm in time by which row it is listed; try again")
 
 
 def placed(schedule: Schedule, now_ms: int, office: Office) -> dict[str, Any]:

@@ -27,6 +27,10 @@ ATTRIBUTES_BYTES_MAX = 4_096
 """More than names, types and values of our message attributes can come to: id, due, a name of 128 and a user of 256
 characters."""
 
+DELAYED = "ApproximateNumberOfMessagesDelayed"
+VISIBLE = "ApproximateNumberOfMessages"
+IN_FLIGHT = "ApproximateNumberOfMessagesNotVisible"
+
 QUEUE_CODES = frozenset({"NonExistentQueue", "QueueDoesNotExist", "AccessDenied", "AccessDeniedException"})
 """What is plainly about the queue, so that no message of the batch need be tried alone; the KMS ones beside them."""
 
@@ -83,6 +87,21 @@ class Queues:
         outcome = self.send(url, batch, now_ms)
         outcome.untried += schedules[len(batch) :]
         return outcome
+
+    def approximate_counts(self) -> dict[str, int | None]:
+        """How many messages wait for their moment in the output queue, and how many deliveries in the delivery queue,
+        as SQS counts them: approximately. None where this function may not ask, or the queue is gone."""
+        return {
+            "output": self._approximate_count(self.output_queue_url, DELAYED),
+            "delivery": self._approximate_count(self._delivery_queue_url, DELAYED, VISIBLE, IN_FLIGHT),
+        }
+
+    def _approximate_count(self, queue_url: str, *attributes: str) -> int | None:
+        try:
+            answer = confirmed(self._client.get_queue_attributes, QueueUrl=queue_url, AttributeNames=list(attributes))
+        except ClientError:
+            return None
+        return sum(int(answer.get("Attributes", {}).get(each, "0")) for each in attributes)
 
     def _errand(self, errand: Errand, now_ms: int) -> Entry:
         delay_s = errands.delay_s(errand, now_ms, self._lead_ms)

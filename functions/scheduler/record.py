@@ -46,6 +46,8 @@ class Record:
     claimed_by: str = field(default="", compare=False)
     """The message whose delivery began late, or that is a second timer. No other message delivers meanwhile."""
     claimed_until_ms: int = field(default=0, compare=False)
+    retry_ms: int | None = None
+    """When it is taken up again, if it was tried in vain or put off."""
 
     @property
     def id(self) -> str:
@@ -58,6 +60,11 @@ class Record:
     @property
     def pending(self) -> bool:
         return self.state == PENDING
+
+    @property
+    def wakes_ms(self) -> int:
+        """When it comes out next, as far as that is known."""
+        return self.schedule.due_ms if self.retry_ms is None else self.retry_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from scheduler.schedule import key_of
 
 _STATE = {"#state": "state"}
 _OUTLINE: dict[str, Any] = {
-    "ProjectionExpression": "#sort, #id, #due, #state, #asked, #changed, #attempts",
+    "ProjectionExpression": "#sort, #id, #due, #state, #asked, #changed, #attempts, #retry",
     "ExpressionAttributeNames": {
         **_STATE,
         "#sort": "sort",
@@ -27,6 +27,7 @@ _OUTLINE: dict[str, Any] = {
         "#asked": "asked",
         "#changed": "changed",
         "#attempts": "attempts",
+        "#retry": "retry",
     },
 }
 _UNLESS_ASKED_LATER = "(attribute_not_exists(#asked) OR #asked < :asked)"
@@ -246,4 +247,5 @@ def record(item: items.Item) -> Record:
         item["covered_by"]["S"] if "covered_by" in item else "",
         item["claimed_by"]["S"] if "claimed_by" in item else "",
         int(item["claimed_until"]["N"]) if "claimed_until" in item else 0,
+        int(item["retry"]["N"]) if "retry" in item else None,
     )

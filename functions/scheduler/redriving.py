@@ -10,11 +10,12 @@ at the same time, find that id and use it too. So nothing is delivered under two
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from scheduler import cursor, failed, log, naming, placing
-from scheduler.errors import InvalidRequest, NotConfirmed, NotFound
+from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OutOfTime
 from scheduler.failed import DAY_MS, Drawer
 from scheduler.inquiry import Inquiry
 from scheduler.limits import DUE_MS_MAX
@@ -66,9 +67,10 @@ def _failures_of(
 ) -> tuple[list[Failure], str | None]:
     """What was put aside under the id, or else what failed, and where the next call goes on to look."""
     partition, sort, begun_ms = _place(place, "redrive one", patience.now_ms())
-    aside = failed.put_aside(schedule_id, office, patience)
-    if aside is not None:
-        return [aside], None
+    with suppress(OutOfTime):  # What is put aside is read below as well, and page by page.
+        aside = failed.put_aside(schedule_id, office, patience.half())
+        if aside is not None:
+            return [aside], None
     found, rest = failed.of_id(schedule_id, begun_ms, (partition, sort), office, patience)
     return found, None if rest is None else _next(rest, "redrive one", begun_ms)
 

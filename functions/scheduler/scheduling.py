@@ -25,14 +25,19 @@ if TYPE_CHECKING:
     from scheduler import naming
     from scheduler.letters import Letter
     from scheduler.naming import Named
+    from scheduler.near_names import Row
 
 Answer = dict[str, Any]
+ROWS_MAX = 25
+"""Of the index of near names: one batch of DynamoDB."""
+
 Failures = dict[str, InvalidSchedule | NotConfirmed]
 
 
 class Table(Protocol):
     def put(self, things: Sequence[Schedule | Bundle]) -> Outcome[Schedule | Bundle]: ...
     def remove_timer(self, timer: Timer) -> None: ...
+    def put_near_names(self, rows: Sequence[Row]) -> Outcome[Row]: ...
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class Taken:
     schedules: dict[int, Schedule]
     bundles: list[Bundle]
     named: dict[int, Named] = field(default_factory=dict)
+    near_rows: list[Row] = field(default_factory=list)
+    """By these the named ones are listed whose timers go to the queue."""
     denied: dict[int, InvalidSchedule | NotConfirmed] = field(default_factory=dict)
     """The name was not to be had. By place: under a token its id may be what stands there, kept for another member."""
 
@@ -178,6 +185,7 @@ def _write(
     from scheduler import registering  # noqa: PLC0415 - Most callers give no names.
 
     timers = registering.register(taken, names, failures, occasion, desk, patience)
+    registering.add_near_rows(taken, failures, now_ms, desk.reach_ms)
     _put(taken, timers, failures, occasion, desk, patience)
     registering.fail_together(taken, failures)
     registering.remove_old_timers(taken, failures, desk, patience)
@@ -187,7 +195,7 @@ def _write(
 def _put(
     taken: Taken, timers: Sequence[Timer], failures: Failures, occasion: Occasion, desk: Desk, patience: Patience
 ) -> None:
-    """Send the near and store the far, side by side."""
+    """Send the near and store the far, and the rows by which near names are listed, side by side."""
 
     def is_far(thing: Schedule | Bundle) -> bool:
         return not _is_near(thing.key, occasion.now_ms, desk.reach_ms)
@@ -203,13 +211,17 @@ def _put(
             _note(failures, Outcome(left=items, why=remembered.why))
             items = []
 
-    def work(job: Parcel | list[Schedule | Bundle]) -> Outcome[Any]:
+    def work(job: Parcel | list[Schedule | Bundle] | tuple[Row, ...]) -> Outcome[Any]:
         if patience.over():
-            return Outcome(untried=job.schedules if isinstance(job, Parcel) else job, why="time is over")
+            return Outcome(untried=job.schedules if isinstance(job, Parcel) else list(job), why="time is over")
+        if isinstance(job, tuple):
+            return insist(desk.table.put_near_names, job, patience)
         return send(job, desk.queues, patience) if isinstance(job, Parcel) else insist(desk.table.put, job, patience)
 
     shelves = [items[start : start + PARCEL_SCHEDULES_MAX] for start in range(0, len(items), PARCEL_SCHEDULES_MAX)]
-    jobs: list[Parcel | list[Schedule | Bundle]] = [*parcels(near, desk.queues.url_of), *shelves]
+    jobs: list[Parcel | list[Schedule | Bundle] | tuple[Row, ...]] = [*parcels(near, desk.queues.url_of), *shelves]
+    rows = taken.near_rows
+    jobs += [tuple(rows[start : start + ROWS_MAX]) for start in range(0, len(rows), ROWS_MAX)]
     for job, outcome in zip(jobs, desk.crew.run(work, jobs) if len(jobs) > 1 else map(work, jobs), strict=True):
         others = isinstance(job, Parcel) and not desk.queues.are_ours(job.queue_url)
         _note(failures, outcome, closed_for_good=others and occasion.closed_for_good)
@@ -226,8 +238,13 @@ def _note(failures: Failures, outcome: Outcome[Any], closed_for_good: bool = Fal
     for thing, reason in outcome.closed:
         kind = InvalidSchedule if closed_for_good else NotConfirmed
         failures[thing.id] = kind(f"the queue is gone or closed to us: {reason}")
-    for thing in [*outcome.left, *outcome.untried]:
+    for thing in _each_that_waits(outcome):
         failures[thing.id] = NotConfirmed(f"AWS did not confirm it in time ({outcome.why}); send it again")
+
+
+def _each_that_waits(outcome: Outcome[Any]) -> list[Any]:
+    """Of a row of the index the entries: each has the id of a named schedule, which could not be listed without it."""
+    return [each for thing in [*outcome.left, *outcome.untried] for each in getattr(thing, "entries", (thing,))]
 
 
 def _result(taken: Taken, place: int, failures: Failures, now_ms: int, reach_ms: int) -> Answer:

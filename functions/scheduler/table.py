@@ -19,6 +19,7 @@ from scheduler.schedule import Key, Schedule, Timer
 if TYPE_CHECKING:
     from scheduler.failures import Report
     from scheduler.moving import Aside
+    from scheduler.near_names import Row
 
 Thing = TypeVar("Thing")
 
@@ -29,6 +30,9 @@ class Table:
 
     def put(self, things: Sequence[Schedule | Bundle]) -> Outcome[Schedule | Bundle]:
         return self._write(things, lambda thing: {"PutRequest": {"Item": items.item(thing)}})
+
+    def put_near_names(self, rows: Sequence[Row]) -> Outcome[Row]:
+        return self._write(rows, [{"PutRequest": {"Item": row.item}} for row in rows])
 
     def delete(self, keys: Sequence[Key]) -> Outcome[Key]:
         return self._write(keys, lambda key: {"DeleteRequest": {"Key": items.key(*key)}})

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from bending import bend_batch, lose_answer, refuse_call
 from fakes import NOON_MS, OTHER_ARN, schedule
@@ -18,6 +19,7 @@ from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
 from scheduler.failures import failed, unreadable
 from scheduler.moving import Aside
 from scheduler.record import FAILED
+from scheduler.records import partition_of
 from scheduler.schedule import Key, sort_from
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -97,6 +99,26 @@ def test_what_was_put_aside_has_failed(house):
         assert (each, "failed", reason, data) == tuple(found[fact] for fact in ("id", "state", "error", "data"))
     with pytest.raises(NotFound):
         house.ask("get", id=second["id"])
+
+
+def test_a_member_that_was_put_aside_is_found_behind_megabytes_of_others(house):
+    """Members lie under their own moments, so all of a minute may have to be read."""
+    members = [replace(schedule(7, FAR_S * 1000), due_ms=FAR_S * 1000 - 100 + n, index=n) for n in range(8)]
+    for each in members:
+        each.data = "x" * 200_000
+        house.cloud.table.put_aside([Aside(each.key, each, "closed")])
+    assert [each.id for each in members] == [house.ask("get", id=each.id)["id"] for each in members]
+    with pytest.raises(NotFound):
+        house.ask("get", id=f"{members[0].key.id}-9")
+
+
+def test_what_was_put_aside_and_cannot_be_read_in_time_is_not_called_missing(house):
+    """Of what was not read nobody knows."""
+    bend_pages(house, 1)
+    members = [replace(schedule(7, FAR_S * 1000), due_ms=FAR_S * 1000 - 100 + n, index=n) for n in range(3)]
+    house.cloud.table.put_aside([Aside(each.key, each, "closed") for each in members])
+    with pytest.raises(NotConfirmed, match="took too long; try again"):
+        managing.manage({"operation": "get", "id": members[2].id}, house.office, house.clock.patience(0))
 
 
 def test_what_nobody_knows_is_not_found(house):
@@ -257,6 +279,64 @@ def test_a_sweep_that_gets_nothing_through_says_so(house):
         house.ask("cancel_where", prefix="n/")
     events.unregister("before-call.dynamodb.UpdateItem", unique_id="down")
     assert (1, 1) == sweep(house, prefix="n/")
+
+
+def test_a_sweep_counts_what_it_cancelled_though_the_answers_were_lost(house):
+    """Each first answer is lost: the write was carried out all the same. No timer of what is cancelled stays."""
+    for number in range(6):
+        house.take(FAR_S + number, name=f"n/{number}")
+    heard = []
+
+    def lose(**_):
+        heard.append(None)
+        if len(heard) % 2:
+            raise ReadTimeoutError(endpoint_url="UpdateItem")
+
+    events = house.cloud.dynamodb.meta.events
+    events.register("after-call.dynamodb.UpdateItem", lose, unique_id="lost")
+    answer = managing.manage({"operation": "cancel_where", "prefix": "n/"}, house.office, house.clock.patience(60))
+    events.unregister("after-call.dynamodb.UpdateItem", unique_id="lost")
+    assert {"matched": 6, "cancelled": 6, "next": None} == answer
+    assert ["cancelled"] * 6 == [house.ask("get", name=f"n/{number}")["state"] for number in range(6)]
+    assert [] == house.waiting()
+
+
+def test_a_sweep_does_not_count_what_another_call_cancelled(house):
+    """Its own try fails for the condition: that is no lost answer of its own."""
+    house.take(name="n/1")
+    house.take(name="n/2")
+    reads = house.cloud.records.page
+
+    def page(*place):
+        names = reads(*place)
+        if names.records:
+            house.ask("cancel", name=names.records[0].name)
+        return names
+
+    house.cloud.records.page = page
+    answer = managing.manage({"operation": "cancel_where", "prefix": "n/1"}, house.office, house.clock.patience(60))
+    assert (1, 0) == (answer["matched"], answer["cancelled"])
+
+
+def test_a_sweep_tells_how_many_nobody_confirmed(house):
+    """One gets through, and of another no answer ever comes: it may be cancelled, and is not counted as if it were."""
+    names = [name for name in (f"n/{number}" for number in range(200)) if partition_of(name) == "names#0"][:2]
+    for name in names:
+        house.take(name=name)
+
+    def lose(params, **_):
+        house.bad = names[1] in str(params["body"])
+
+    def lost(**_):
+        if house.bad:
+            raise ReadTimeoutError(endpoint_url="UpdateItem")
+
+    events = house.cloud.dynamodb.meta.events
+    events.register("before-call.dynamodb.UpdateItem", lose, unique_id="see")
+    events.register("after-call.dynamodb.UpdateItem", lost, unique_id="lost")
+    answer = house.ask("cancel_where", prefix="n/")
+    assert (1, 1, 1) == (answer["matched"], answer["cancelled"], answer["unconfirmed"])
+    assert answer["next"] is not None
 
 
 # Failures and redrive.

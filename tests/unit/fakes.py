@@ -73,6 +73,7 @@ class FakeTable:
     leases: dict[str, Lease] = field(default_factory=dict)
     partitions: int = 0
     aside: list[Aside] = field(default_factory=list)
+    near_rows: dict[Key, Any] = field(default_factory=dict)
     undone: Callable[[Key], bool] = lambda key: False
     down: bool = False
 
@@ -99,6 +100,12 @@ class FakeTable:
     def put_aside(self, things: Sequence[Aside]) -> Outcome[Aside]:
         self.aside += things
         return Outcome(done=list(things))
+
+    def put_near_names(self, rows):
+        if self.down or any(self.undone(row.key) for row in rows):
+            return Outcome(left=list(rows), why="throttled")
+        self.near_rows |= {row.key: row for row in rows}
+        return Outcome(done=list(rows))
 
     def write_back(self, read: Bundle, kept: Bundle) -> Outcome[Bundle]:
         if self.down or self.undone(read.key):
@@ -203,6 +210,13 @@ class FakeQueues:
     def report(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]:
         self.reports += reports
         return Outcome(done=list(reports))
+
+    def approximate_counts(self) -> dict[str, int | None]:
+        waiting = [(url, delay_s) for url, _, delay_s in self.sent if delay_s]
+        return {
+            "output": sum(url == OUTPUT for url, _ in waiting),
+            "delivery": sum(url == DELIVERY for url, _ in waiting),
+        }
 
     @property
     def data(self) -> list[str]:

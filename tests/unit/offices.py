@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from fakes import NOON_MS, FakeTable
+from fakes import NOON_MS, Clock, FakeQueues, FakeTable
+from scheduler import near_names
 from scheduler.bundle import Bundle
 from scheduler.crew import Alone
 from scheduler.keying import Keyring
-from scheduler.office import Office, Outline, Stretch
+from scheduler.near_names import Row
+from scheduler.office import NearNames, Office, Outline, Stretch, Stub
 from scheduler.partitions import Memory
 from scheduler.record import Record, asked_at
 from scheduler.schedule import Key, Request, Schedule, Timer, sort_from
@@ -20,33 +22,51 @@ FAR_MS = NOON_MS + 10_000_000
 
 @dataclass
 class FakeCatalogue:
-    """Pages of at most `items_max` items, filtered after they are cut, as DynamoDB does it."""
+    """Pages of at most `items_max` items, filtered after they are cut, as DynamoDB does it. Each takes its time."""
 
     items_max: int = 1_000
     items: dict[Key, Schedule | Bundle] = field(default_factory=dict)
+    rows: dict[Key, Row] = field(default_factory=dict)
     reads: int = 0
+    clock: Clock = field(default_factory=Clock)
+    call_s: float = 0.0
 
     def add(self, *things: Schedule | Bundle) -> None:
         self.items |= {each.key: each for each in things}
 
-    def _page(self, partition, from_sort, to_sort, bundles_only, limit):
+    def add_near(self, *schedules: Schedule) -> None:
+        self.rows |= {row.key: row for row in near_names.rows(map(near_names.entry_of, schedules))}
+
+    def _page(self, held, partition, from_sort, to_sort, limit):
         assert from_sort <= to_sort
         self.reads += 1
-        keys = sorted(key for key in self.items if key.partition == partition and from_sort <= key.sort <= to_sort)
+        self.clock.sleep(self.call_s)
+        keys = sorted(key for key in held if key.partition == partition and from_sort <= key.sort <= to_sort)
         page = keys[: min(limit or self.items_max, self.items_max)]
-        found = [self.items[key] for key in page]
-        next_sort = page[-1].sort + " " if len(page) < len(keys) else None
-        return [each for each in found if isinstance(each, Bundle) or not bundles_only], next_sort
+        return [held[key] for key in page], page[-1].sort + " " if len(page) < len(keys) else None
 
-    def stretch(self, partition, from_sort, to_sort, bundles_only, limit):
-        things, next_sort = self._page(partition, from_sort, to_sort, bundles_only, limit)
+    def stretch(self, partition, from_sort, to_sort, limit):
+        things, next_sort = self._page(self.items, partition, from_sort, to_sort, limit)
         return Stretch([_copy(each) for each in things], next_sort)
 
+    def bundles(self, partition, from_sort, to_sort, first_before_ms):
+        things, next_sort = self._page(self.items, partition, from_sort, to_sort, None)
+        found = [each for each in things if isinstance(each, Bundle)]
+        return Stretch([each for each in found if (each.first_ms or 0) < first_before_ms], next_sort)
+
+    def near_names(self, partition, from_sort, to_sort, first_before_ms, limit):
+        rows, next_sort = self._page(self.rows, partition, from_sort, to_sort, limit)
+        return NearNames([row for row in rows if row.entries[0].wakes_ms < first_before_ms], next_sort)
+
     def outline(self, partition, from_sort, to_sort, bundles_only):
-        things, next_sort = self._page(partition, from_sort, to_sort, bundles_only, None)
-        timers = [(each.due_ms, each.name, each.id) for each in things if isinstance(each, Timer)]
-        dues_ms = [each.due_ms for each in things if type(each) is Schedule]
-        return Outline(dues_ms, timers, [each for each in things if isinstance(each, Bundle)], next_sort)
+        things, next_sort = self._page(self.items, partition, from_sort, to_sort, None)
+        stubs = [_stub(each) for each in things if isinstance(each, Bundle) or not bundles_only]
+        return Outline(stubs, next_sort)
+
+
+def _stub(thing):
+    bundle = thing if isinstance(thing, Bundle) else None
+    return Stub(thing.key, thing.key.due_ms, thing.name if isinstance(thing, Timer) else None, bundle)
 
 
 @dataclass
@@ -55,6 +75,9 @@ class FakeRecords:
 
     batch_max: int = 100
     records: dict[str, Record] = field(default_factory=dict)
+
+    def add(self, schedule: Schedule, **fields) -> None:
+        self.records[schedule.name] = Record(schedule, asked_at(NOON_MS), NOON_MS, **fields)
 
     def batch(self, names, whole):
         assert len(set(names)) == len(names)
@@ -69,9 +92,9 @@ def _copy(thing):
 
 
 def office(catalogue: FakeCatalogue, records: FakeRecords | None = None, partition_count: int = 4) -> Office:
-    table = FakeTable()
+    table, queues = FakeTable(), FakeQueues()
     keyring = Keyring(partition_count, random.Random(1), 60_000)
-    return Office(records or FakeRecords(), table, catalogue, Memory(table), None, Alone(), keyring, REACH_MS)
+    return Office(records or FakeRecords(), table, catalogue, Memory(table), queues, Alone(), keyring, REACH_MS)
 
 
 def entries(thing):

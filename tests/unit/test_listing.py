@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fakes import NOON_MS, Clock, schedule
 from offices import FAR_MS, FakeCatalogue, FakeRecords, bundles, entries, named, office
 from scheduler import inquiry, listing, managing
-from scheduler.errors import InvalidRequest, NotConfirmed
+from scheduler.errors import InvalidRequest
 from scheduler.schedule import sort_from
 
 
@@ -130,17 +130,6 @@ def test_what_is_near_is_noted():
     assert "note" in ask(where)
     assert "note" in ask(where, **{"from": NOON_MS / 1000 + 900})
     assert "note" not in ask(where, **{"from": NOON_MS / 1000 + 901})
-
-
-def test_an_end_of_time_in_the_middle_is_told():
-    """More bundles in a minute than can be read in time: no page that may lack something is handed out."""
-    catalogue, clock = FakeCatalogue(items_max=1), Clock()
-    catalogue.add(*bundles(random.Random(1), [FAR_MS + number for number in range(2_000)], 1))
-    patience = clock.patience()
-    clock.sleep(20)
-    asked = inquiry.read({"operation": "list", "limit": 1}, managing.FIELDS)
-    with pytest.raises(NotConfirmed, match="ask for less"):
-        listing.list_(asked, office(catalogue, None, 1), patience)
 
 
 def test_a_page_that_no_answer_could_hold_is_cut():

@@ -1,0 +1,115 @@
+"""List by prefix: in order of time while that can be read in time, and with progress where it cannot."""
+
+import base64
+import json
+
+import pytest
+
+from fakes import NOON_MS, Clock
+from offices import FAR_MS, FakeCatalogue, office
+from scheduler import directory, inquiry
+from scheduler.errors import InvalidRequest
+from scheduler.record import BEYOND, CANCELLED, PARTITIONS, Names, Record, asked_at
+from scheduler.records import partition_of
+from scheduler.schedule import Key, Schedule, sort_from
+
+
+class SlowRecords:
+    """Records in memory, so many to a page, and each call takes its time."""
+
+    def __init__(self, clock, call_s=0.0, page_items=4):
+        self.clock, self.call_s, self.page_items = clock, call_s, page_items
+        self.records, self.pages = {}, 0
+
+    def add(self, name, due_ms, **fields):
+        key = Key("0", f"{sort_from(due_ms)}#{len(self.records):016x}")
+        self.records[name] = Record(
+            Schedule(key, due_ms, f"data of {name}", name=name), asked_at(NOON_MS), NOON_MS, **fields
+        )
+
+    def page(self, partition, from_sort, prefix, from_ms, to_ms):
+        self.clock.sleep(self.call_s)
+        self.pages += 1
+        there = sorted(name for name in self.records if partition_of(name) == partition)
+        names = [name for name in there if from_sort <= name <= prefix + BEYOND]
+        read = [self.records[name] for name in names[: self.page_items]]
+        found = [each for each in read if each.pending and from_ms <= each.schedule.due_ms < to_ms]
+        return Names(found, len(read), read[-1].name + " " if len(names) > len(read) else None)
+
+    def batch(self, names, whole):
+        self.clock.sleep(self.call_s)
+        return {name: self.records[name] for name in names if name in self.records}, []
+
+
+def everything(records, clock, limit=7, seconds=24, **fields):
+    """The names of all pages, and how many pages there were; no page may take longer than its time and one call."""
+    names, value = [], None
+    for pages in range(1, 5_000):
+        begun_s = clock()
+        asked = inquiry.Inquiry("list", {"limit": limit, **fields} | ({"next": value} if value else {}))
+        answer = directory.list_(asked, office(FakeCatalogue(), records), clock.patience(seconds))
+        assert clock() - begun_s <= seconds + 2 * records.call_s
+        assert len(answer["schedules"]) <= limit
+        names += [each["name"] for each in answer["schedules"]]
+        value = answer["next"]
+        if value is None:
+            return names, pages
+    raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("call_s", [0.0, 0.3, 2.0, 4.9])
+def test_every_name_is_on_one_page_however_slow_the_table_is(call_s):
+    """In order of time where there was time to look at all of them; else in the order in which they lie."""
+    clock = Clock()
+    records = SlowRecords(clock, call_s)
+    for number in range(300):
+        records.add(f"a/{number}", FAR_MS + number * 7919 % 300)
+    records.add("b", FAR_MS)
+    records.add("a/gone", FAR_MS, state=CANCELLED)
+    names, _ = everything(records, clock, prefix="a/")
+    assert 300 == len(names) == len(set(names))
+    if call_s == 0.0:
+        assert sorted(names, key=lambda name: records.records[name].schedule.due_ms) == names
+
+
+def test_a_page_comes_though_nothing_of_it_was_in_time():
+    """Time was over before the first call: one call is made all the same, so whoever goes on comes to the end."""
+    clock = Clock()
+    records = SlowRecords(clock, 1.0, page_items=2)
+    for number in range(20):
+        records.add(f"a/{number}", FAR_MS + number)
+    names, pages = everything(records, clock, seconds=0, prefix="a/")
+    assert {f"a/{number}" for number in range(20)} == set(names)
+    assert 20 == len(names)
+    assert pages <= len(PARTITIONS) + 20
+
+
+def test_only_a_number_that_was_counted_asks_for_a_longer_prefix(monkeypatch):
+    """Running out of time says nothing of how many there are."""
+    clock = Clock()
+    records = SlowRecords(clock, page_items=1_000)
+    for number in range(200):
+        records.add(f"a/{number}", FAR_MS + number)
+    monkeypatch.setattr(directory, "LOOKED_AT_MAX", 100)
+    records.page_items = 2
+    with pytest.raises(InvalidRequest, match="wanted: a longer prefix"):
+        everything(records, clock, prefix="a/")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        [-1, "", 0, "a"],
+        [5, "", 16, "a"],
+        [5, "", -1, "a"],
+        [5, "", 0, "b"],
+        [5, "", 0, "a\u00fc"],
+        [5, "", "0", "a"],
+        [5, "", 0],
+    ],
+)
+def test_a_place_that_is_none_of_ours_is_refused(place):
+    """Whoever has it may have changed it."""
+    value = base64.urlsafe_b64encode(json.dumps([directory.BY_NAME, *place]).encode()).decode()
+    with pytest.raises(InvalidRequest, match=r"next is .*; wanted: the next of the answer before"):
+        everything(SlowRecords(Clock()), Clock(), prefix="a", next=value)

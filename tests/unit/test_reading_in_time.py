@@ -1,0 +1,157 @@
+"""List and forecast return a page in time, always, and whoever goes on comes to the end: however slow the table is, and
+however much is due at one moment."""
+
+import json
+import random
+
+import pytest
+
+from fakes import NOON_MS, Clock, schedule
+from offices import FAR_MS, FakeCatalogue, FakeRecords, bundles, entries, named, office
+from scheduler import forecasting, inquiry, listing
+from scheduler.bundle import Bundle, packed
+from scheduler.office import Outline, Stretch, Stub
+from scheduler.schedule import Key, sort_from
+
+SECONDS = 24
+CALL_S_MAX = 5
+"""A call that takes longer is broken off; the function keeps a second more than this back."""
+
+
+def pages(operation, where, clock, seconds=SECONDS, **fields):
+    """The answers of all pages. Each comes in time."""
+    value = {}
+    for _ in range(3_000):
+        begun_s = clock()
+        answer = operation(inquiry.Inquiry("", {**fields, **value}), where, clock.patience(seconds))
+        assert clock() - begun_s <= seconds + CALL_S_MAX
+        json.dumps(answer)
+        yield answer
+        if answer["next"] is None:
+            return
+        value = {"next": answer["next"]}
+    raise AssertionError("it never ends")
+
+
+def listed(where, clock, seconds=SECONDS, **fields):
+    found = []
+    for answer in pages(listing.list_, where, clock, seconds, **fields):
+        assert len(answer["schedules"]) <= fields.get("limit", 100)
+        moments = [each["timestamp"] for each in answer["schedules"]]
+        assert sorted(moments) == moments
+        found += [each["id"] for each in answer["schedules"]]
+    return found
+
+
+def forecasted(where, clock, seconds=SECONDS, **fields):
+    return sum(answer["total"] for answer in pages(forecasting.forecast, where, clock, seconds, **fields))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_slow_table_makes_pages_smaller_and_leaves_nothing_out(seed):
+    """Single ones, bundles of this version and of the one before, names that are far and names that are near."""
+    rng = random.Random(seed)
+    call_s, seconds = rng.choice([(0.5, 0), (0.5, 3), (2, 12), (2, 24), (4.9, 24)])
+    limit, page_items = rng.choice([1, 7, 100]), rng.choice([2, 10, 1_000])
+    spread_ms, first = rng.choice([1, 5_000, 300_000, 10_000_000]), rng.random() < 0.5
+    clock, records = Clock(), FakeRecords(batch_max=10)
+    catalogue = FakeCatalogue(page_items, clock=clock, call_s=call_s)
+    catalogue.add(*(schedule(number, FAR_MS + rng.randrange(spread_ms), str(number % 4)) for number in range(12)))
+    for bundle in bundles(rng, [FAR_MS + rng.randrange(spread_ms) for _ in range(20)], 4):
+        catalogue.add(bundle if first else Bundle(bundle.key, bundle.packed, bundle.count))
+    expected = [each.id for thing in catalogue.items.values() for each in entries(thing)]
+    for number in range(12):
+        timer, record = named(1_000 + number, f"n/{number}")
+        records.records[record.name] = record
+        catalogue.add(timer)
+        expected.append(timer.id)
+    for number in range(12):
+        each = schedule(100 + number, NOON_MS + 60_000 + rng.randrange(min(spread_ms, 500_000)))
+        each.name = f"near/{number}"
+        records.add(each)
+        catalogue.add_near(each)
+        expected.append(each.id)
+    fields = {"from": NOON_MS / 1000}
+    clock.now_ms = NOON_MS
+    found = listed(office(catalogue, records), clock, seconds, limit=limit, **fields)
+    assert len(found) == len(set(found))
+    assert set(expected) - late(expected, clock) <= set(found) <= set(expected)
+    clock.now_ms = NOON_MS
+    total = forecasted(
+        office(catalogue, records), clock, seconds, **fields, to=FAR_MS / 1000 + 20_000, bucket=rng.choice([60, 20_000])
+    )
+    assert len(expected) - len(late(expected, clock)) <= total <= len(expected)
+
+
+def late(ids, clock):
+    """Those of names are not listed any more when they should have come out more than a minute ago."""
+    return {each for each in ids if int(each.split("-")[1]) < clock.now_ms - 60_000}
+
+
+class Millions:
+    """Bundles at one moment, so many of them that nobody keeps them: a page is made when it is read."""
+
+    def __init__(self, clock, bundles_each, first, page_items=250, spread_ms=1):
+        self.clock, self.count, self.first, self.page_items = clock, bundles_each, first, page_items
+        self.spread_ms = spread_ms
+        members = 73
+        texts = [json.dumps([index, FAR_MS, "x"], separators=(",", ":")) for index in range(members)]
+        self.packed, self.members, self.reads = packed(texts), members, 0
+
+    def _key(self, partition, number):
+        return Key(partition, f"{sort_from(FAR_MS + number * self.spread_ms // self.count)}#{number:016x}")
+
+    def _page(self, partition, from_sort, to_sort, limit):
+        self.reads += 1
+        self.clock.sleep(0.1)
+        low, high = 0, self.count
+        while low < high:  # The first that does not sort before.
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if self._key(partition, middle).sort < from_sort else (low, middle)
+        keys = [self._key(partition, low + n) for n in range(min(limit or 10**9, self.page_items, self.count - low))]
+        found = [key for key in keys if key.sort <= to_sort]
+        more = len(found) == len(keys) and keys and low + len(keys) < self.count
+        first_ms = FAR_MS if self.first else None
+        return [Bundle(key, self.packed, self.members, first_ms) for key in found], (
+            found[-1].sort + " " if more else None
+        )
+
+    def stretch(self, partition, from_sort, to_sort, limit):
+        return Stretch(*self._page(partition, from_sort, to_sort, limit))
+
+    def bundles(self, partition, from_sort, to_sort, first_before_ms):
+        things, next_sort = self._page(partition, from_sort, to_sort, None)
+        return Stretch([each for each in things if (each.first_ms or 0) < first_before_ms], next_sort)
+
+    def outline(self, partition, from_sort, to_sort, bundles_only):
+        things, next_sort = self._page(partition, from_sort, to_sort, None)
+        return Outline([Stub(each.key, each.key.due_ms, None, each) for each in things], next_sort)
+
+
+@pytest.mark.parametrize("bundles_each", [7_000, 70_000])
+def test_of_millions_at_one_moment_a_page_of_one_is_shown(bundles_each):
+    """Two million in four partitions, or twenty. Bundles say when their first member is due, and stay unopened."""
+    clock = Clock()
+    catalogue = Millions(clock, bundles_each, True)
+    answers = pages(listing.list_, office(catalogue), clock, limit=1, **{"from": FAR_MS / 1000})
+    shown = [schedule["id"] for _ in range(4) for schedule in next(answers)["schedules"]]
+    assert 4 == len(set(shown)) == len(shown)
+
+
+def test_of_millions_in_one_minute_pages_make_progress(monkeypatch):
+    """Ten million, whose first members are all due at its beginning: each bundle may be the one to show next, so a page
+    in order of time is out of reach. Every page has something all the same."""
+    clock = Clock()
+    catalogue = Millions(clock, 35_000, True, spread_ms=50_000)
+    answers = pages(listing.list_, office(catalogue), clock, limit=5, **{"from": FAR_MS / 1000})
+    shown = [schedule["id"] for _ in range(6) for schedule in next(answers)["schedules"]]
+    assert 30 == len(set(shown)) == len(shown)
+
+
+@pytest.mark.parametrize(("first", "bundles_each"), [(True, 9_000), (False, 400)])
+def test_a_forecast_of_millions_is_counted_in_pages(first, bundles_each):
+    """With the bundles of the version before, which have to be opened, and with those that say when they begin."""
+    clock = Clock()
+    catalogue = Millions(clock, bundles_each, first)
+    fields = {"from": FAR_MS / 1000, "to": FAR_MS / 1000 + 3_600, "bucket": 3_600}
+    assert 4 * bundles_each * 73 == forecasted(office(catalogue), clock, 2, **fields)
