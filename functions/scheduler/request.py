@@ -59,25 +59,25 @@ class Rules:
     require_user: bool = False
 
 
-def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False, repeated_as_sent: bool = False) -> Request:
-    """Check one request, which may be in a batch that has a token. Where a repeat of it is counted from the same
-    `now_ms`, as that of a message is from when it was sent, a delay may have a token, too."""
+def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False, delay_and_token: bool = False) -> Request:
+    """Check one request, which may be in a batch that has a token. `delay_and_token`: both are allowed, because the
+    version before this one took them from the input queue, and put back what was left."""
     if not isinstance(raw, dict):
         raise InvalidSchedule(f"the schedule is {shown(raw)}; wanted: {SCHEDULE_WANTED}")
     if OLDER.isdisjoint(raw):
-        return _parse(raw, now_ms, rules, under_token, repeated_as_sent)
+        return _parse(raw, now_ms, rules, under_token, delay_and_token)
     from scheduler import shapes  # noqa: PLC0415 - As below: few requests need it, and every cold start would pay.
 
     try:
-        return _parse(shapes.modern(raw), now_ms, rules, under_token, repeated_as_sent)
+        return _parse(shapes.modern(raw), now_ms, rules, under_token, delay_and_token)
     except InvalidSchedule as refusal:
         raise shapes.in_its_words(refusal, raw) from None
 
 
-def _parse(raw: Mapping[str, object], now_ms: int, rules: Rules, under_token: bool, repeated_as_sent: bool) -> Request:
+def _parse(raw: Mapping[str, object], now_ms: int, rules: Rules, under_token: bool, delay_and_token: bool) -> Request:
     _only_known_fields(raw)
     token = _string(raw, "token", TOKEN_CHARACTERS_MAX)
-    if "delay" in raw and (token or under_token) and not repeated_as_sent:
+    if "delay" in raw and (token or under_token) and not delay_and_token:
         raise InvalidSchedule(
             "delay and token are both given, and a repeat would be another moment; wanted: timestamp with a token"
         )
