@@ -72,8 +72,10 @@ class Queues:
     def report(self, reports: Sequence[Report[Thing]]) -> Outcome[Report[Thing]]:
         """To the failure queue."""
         total: Outcome[Report[Thing]] = Outcome()
-        for batch in _cut(reports, lambda report: _bytes(report.body())):
-            total.add(self._send(self._failure_queue_url, batch, [{"MessageBody": report.body()} for report in batch]))
+        written = ((report, report.body()) for report in reports)  # Once, for it may be cut from a mebibyte.
+        for batch in _cut(written, lambda pair: _bytes(pair[1])):
+            entries = [{"MessageBody": body} for _, body in batch]
+            total.add(self._send(self._failure_queue_url, [report for report, _ in batch], entries))
         return total
 
     def _errand(self, errand: Errand, now_ms: int) -> Entry:
