@@ -1,6 +1,7 @@
 """Lambda: schedule. Anyone invokes it with {"timestamp": 1893456000, "data": "some payload"}, or a batch of such; SQS
 with messages of the input queue that hold the same."""
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -38,14 +39,14 @@ def records() -> Any:
     return Records(dynamodb, settings.table_name)
 
 
-@functools.cache
 def letters() -> Any:
-    """Takes in what the input queue brings."""
-    from scheduler import hearers, receiving  # noqa: PLC0415
+    """Takes in what the input queue brings. Made for each invocation, which forgets what it learns of other queues."""
+    from scheduler import hearers, limited_queues, receiving  # noqa: PLC0415
     from scheduler.postbox import Postbox  # noqa: PLC0415
 
+    limited = dataclasses.replace(desk, queues=limited_queues.LimitedQueues(queues, outside.clock))
     reception = receiving.Reception(
-        accept=functools.partial(scheduling.accept_letter, desk=desk),
+        accept=functools.partial(scheduling.accept_letter, desk=limited),
         put_back=Postbox(sqs, settings.input_queue_url).put_back,
         report=queues.report,
         tell=hearers.Hearers(client_of, settings.output_queue_url).tell,

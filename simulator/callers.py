@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Container
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -226,6 +227,17 @@ class Callers:
                 self._cloud.client("sqs", process).send_message(QueueUrl=url, MessageBody=text)
         except (ClientError, BotoCoreError, Crash) as error:
             self._note(process, f"hears nothing: {type(error).__name__}", order.wishes)
+
+    def post_raw(self, body: str, attributes: dict[str, Any]) -> None:
+        """A letter that nobody waits for."""
+        process, url = self._outsider(), self._cloud.output("InputQueueUrl")
+
+        def post() -> None:
+            client = self._cloud.client("sqs", process)
+            with suppress(ClientError, BotoCoreError, Crash):
+                client.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
+
+        self._spawn(post)
 
     # ------------------------------------------------------------------------------------------------------ changes
 

@@ -5,11 +5,13 @@ that SQS is told to be done with is as good as accepted, and of what is refused 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from punctual.testing.functions import Invocation
 from punctual.testing.sqs import Message
+from punctual.testing.timeline import US
 from simulator.chronicle import tag_of
 from simulator.contents import AGAIN, letter
 from simulator.wishes import Wish
@@ -18,9 +20,28 @@ if TYPE_CHECKING:
     from simulator.witness import Witness
 
 
+LETTER_S = 5
+"""A cold start, and nine others in the batch."""
+REPORTS_MAX = 8
+"""Of one refusal: a crash repeats it, and SQS and SNS may bring a letter twice. A deaf failure target does not."""
+
+
 class Letters:
     def __init__(self, witness: Witness) -> None:
         self._its = witness
+        self.neighbours: list[Wish] = []
+        """By the letter of somebody beside whose letters others of all kinds were sent."""
+        self._reports: Counter[str] = Counter()
+
+    def check_all(self) -> None:
+        """Of one caller's letters none delays another's, or makes the failure queue hear the same for ever (7)."""
+        storm = self._its.storm
+        fair = not (storm.rates or storm.outages or storm.pace_s)
+        for wish in self.neighbours if fair else []:
+            sends = [sent for each in wish.sends.values() for sent in each]
+            late_us = min((sent.at_us for sent in sends), default=self._its.timeline.now_us) - wish.asked_us
+            if late_us > LETTER_S * US:
+                self._its.breach(7, wish.tag, f"its letter was sent on after {late_us / US:.1f} s")
 
     def posted(self, message: Message) -> None:
         """A letter is in the input queue: from when it was sent its delays count."""
@@ -83,7 +104,11 @@ class Letters:
             return
         self._note(wish, "failure queue", f"hears no: {content['error'][:120]}")
         others = self._its.deliveries.others
-        wish.told.add("target" if others is not None and queue in others.hearers else "queue")
+        hearers = {*others.hearers, others.deaf} if others is not None else set()
+        wish.told.add("target" if queue in hearers else "queue")
+        self._reports[wish.tag] += queue not in hearers
+        if self._reports[wish.tag] > REPORTS_MAX:
+            self._its.breach(7, wish.tag, f"the failure queue hears of it for the {REPORTS_MAX + 1}th time")
         if wish.fault and wish.fault not in content["error"]:
             self._its.breach(5, wish.tag, f"the refusal does not name {wish.fault}: {content['error']}")
         may_be = wish.tag in self._its.refused_by_sqs or wish.expires_ms is not None  # Which may have passed meanwhile.

@@ -39,6 +39,10 @@ class Others:
     arns: dict[str, str] = field(init=False)
     hearers: dict[str, str] = field(init=False)
     """Who may hear of failures: the ARN of each, by the ARN of the topic or the URL of the queue."""
+    busy: str = field(init=False)
+    """The URL of a queue that is a target, and may be throttled."""
+    deaf: str = field(init=False)
+    """The URL of a queue that may hear of refusals, and may not answer."""
 
     def __post_init__(self) -> None:
         self.arns = {kind: self.cloud.add_stranger(kind, "other") for kind in KINDS}
@@ -46,14 +50,20 @@ class Others:
         topic = self.cloud.add_stranger("sns", "failures-of-others")
         url = next(each.url for each in self.cloud.sqs.queues.values() if each.arn == queue)
         self.hearers = {url: queue, topic: topic}
+        self.busy, self.deaf = self._queue("busy"), self._queue("deaf")
         for host in HOSTS:
             self.cloud.receivers.conduct[host] = lambda host=host: self._conduct(host)  # type: ignore[misc]
         for number in range(SILENT_HOSTS_MAX):
             self.cloud.receivers.conduct[silent_host(number)] = lambda: self._conduct(HANGS)
 
+    def _queue(self, name: str) -> str:
+        arn = self.cloud.add_queue(name)
+        return next(each.url for each in self.cloud.sqs.queues.values() if each.arn == arn)
+
     def parameters(self) -> dict[str, Any]:
         """Of the template, without the queue that is a target."""
         arns = [*self.arns.values(), *self.hearers.values(), GONE_TOPIC]
+        arns += [self.cloud.sqs.queues[url].arn for url in (self.busy, self.deaf)]
         return {"TargetArns": ",".join(arns), "WebhookHosts": ",".join([*HOSTS, f"*.{SILENT_DOMAIN}"])}
 
     def _conduct(self, host: str) -> Conduct:

@@ -32,6 +32,7 @@ from simulator.scenes import (
     letters,
     listings,
     names,
+    neighbours,
     strangers,
     targets,
     troubles,
@@ -125,6 +126,7 @@ class Simulation:
             changes.plan(self)
             strangers.plan(self)
             listings.plan(self)
+            neighbours.plan(self)
         self.witness.names.orderly = self.cloud.sqs.unruly is None
 
     def _prepare(self, parameters: Mapping[str, Any]) -> None:
@@ -177,6 +179,7 @@ class Simulation:
             self.plan()
             self._drive()
             self.reckoning.check_all()
+            self.witness.letters.check_all()
             self.cloud.timeline.run(lambda: False)
             self._raise_breach()
         except Broken as broken:

@@ -241,6 +241,12 @@ class Wishes:
             wish.text = str(change["data"])
         return wish
 
+    def hurry(self, wish: Wish, token: str) -> None:
+        """Spoil it by a delay beside its token: sent again, it would be another moment."""
+        wish.request.pop("timestamp", None)
+        wish.request |= {"delay": 5, "token": token}
+        wish.fault = "delay and token"
+
 
 def due_of(message: Message) -> int:
     """The `due` of a message, in milliseconds."""

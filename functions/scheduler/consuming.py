@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler import log
+from scheduler import log, sqs_records
+from scheduler.sqs_records import Arrived
+
+_DUE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,3})?")
+"""Seconds since 1970, as the feed and the schedule function write them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,32 +25,31 @@ class Due:
     name: str | None = None
 
 
-def consume(
-    records: Iterable[Mapping[str, Any]], handle: Callable[[Due], None], clock: Callable[[], float]
-) -> dict[str, Any]:
+def consume(records: Iterable[object], handle: Callable[[Due], None], clock: Callable[[], float]) -> dict[str, Any]:
     """Name the messages that failed: SQS brings these again, and deletes the others."""
-    failed = [record["messageId"] for record in records if not _consumed(record, handle, clock)]
+    arrived = [sqs_records.read(record) for record in records]
+    failed = [each.message_id for each in arrived if not _consumed(each, handle, clock)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _consumed(record: Mapping[str, Any], handle: Callable[[Due], None], clock: Callable[[], float]) -> bool:
+def _consumed(arrived: Arrived, handle: Callable[[Due], None], clock: Callable[[], float]) -> bool:
+    due = _read(arrived)
+    if due is None:
+        log.outcome("unreadable", message=arrived.message_id, error=arrived.fault or "it is no schedule")
+        return False
+    lateness_ms = round((clock() - due.due_s) * 1000)
     try:
-        due = _read(record)
-        lateness_ms = round((clock() - due.due_s) * 1000)
         handle(due)
     except Exception as failure:  # noqa: BLE001 - Whatever the owner's code raises is about this one message.
-        log.outcome("failed", message=record["messageId"], error=type(failure).__name__, where=log.where(failure))
+        log.outcome("failed", message=arrived.message_id, error=type(failure).__name__, where=log.where(failure))
         return False
     log.outcome("consumed", id=due.id, due=due.due_s, lateness_ms=lateness_ms)
     return True
 
 
-def _read(record: Mapping[str, Any]) -> Due:
-    attributes = record["messageAttributes"]
-    return Due(
-        id=attributes["id"]["stringValue"],
-        due_s=float(attributes["due"]["stringValue"]),
-        data=record["body"],
-        user=attributes["user"]["stringValue"] if "user" in attributes else None,
-        name=attributes["name"]["stringValue"] if "name" in attributes else None,
-    )
+def _read(arrived: Arrived) -> Due | None:
+    """None if somebody else wrote it: it is left to the redrive policy of the queue."""
+    attributes = arrived.attributes
+    if arrived.fault is not None or "id" not in attributes or not _DUE.fullmatch(attributes.get("due", "")):
+        return None
+    return Due(attributes["id"], float(attributes["due"]), arrived.body, attributes.get("user"), attributes.get("name"))

@@ -14,7 +14,7 @@ What a crash leaves behind:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -88,10 +88,10 @@ class Post:
     reach_ms: int
 
 
-def deliver(records: Sequence[Mapping[str, Any]], post: Post, patience: Patience) -> dict[str, Any]:
+def deliver(records: Sequence[object], post: Post, patience: Patience) -> dict[str, Any]:
     """A batch, side by side and the earliest first, and what is behind it where something hangs; those of the batch
     that are to come again by themselves."""
-    batch = [Message(record["messageId"], record["body"]) for record in records]
+    batch = [Message.of(record) for record in records]
     batch.sort(key=lambda message: message.wake_ms)
     watch = Watch(patience.clock)
     post.resting.open(patience.clock())

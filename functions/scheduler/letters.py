@@ -8,9 +8,13 @@ which id and when the first one came, how often it was tried, and the places tha
 in the text because the keys hang on it: under a token a bundle has its key from all its members, and what is packed
 with what from all that is in the batch.
 
+The attribute also lists the members whose refusal is in the failure queue, while their failure target has not heard of
+it. These are not accepted or reported again. Their error is kept, so that the failure target hears the same.
+
 Such an attribute can be written by whoever may send to the queue. It lets them do no more than they can do without it:
 name the root of tokens, as the token of a batch does; date a letter earlier, as an envelope does; leave out some of
-what they send themselves, and have the rest given up early.
+what they send themselves, have the rest given up early, and word the error that their own failure target hears. An
+operator writes one to bring a dead letter back as the letter that it was: `places` may be left out for that.
 
 Signatures of SNS are not checked: the queue's policy admits only the topic and the principals that the owner listed.
 The most that one of these could do with an envelope of its own making is to date its letter earlier: one from the
@@ -20,15 +24,17 @@ future would leave its names deaf to all letters until then, so what SQS says of
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeGuard
+from typing import NamedTuple, TypeGuard
 
-from scheduler import batches, moments
+from scheduler import batches, moments, sqs_records
 from scheduler.errors import InvalidSchedule
-from scheduler.limits import NESTING_MAX
+from scheduler.limits import BATCH_SCHEDULES_MAX, DUE_MS_MAX, NESTING_MAX
 from scheduler.nesting import deeper_than
 from scheduler.request import SCHEDULE_WANTED
+from scheduler.sqs_records import Arrived
+from scheduler.text import fault
 
 LEVELS_MAX = 2 * NESTING_MAX
 """So that data that is too deep is refused alone, in a batch too; and no parser that reads the report minds it."""
@@ -41,10 +47,27 @@ have one date, for their delays count from it."""
 
 AGAIN = "punctual-again"
 """The attribute of a letter that is put back."""
-_ID_CHARACTERS_MAX = 128
-"""Those of SQS have 36."""
+RULES = 2
+"""By which members are accepted. The first rules, of the version before, let a delay have a token."""
+_TRIES_MAX = sqs_records.RECEIVES_MAX
+ERROR_CHARACTERS_MAX = 2_000
+"""More than an error of ours has."""
+_HEARER_CHARACTERS_MAX = 512
 
 _ENVELOPE = ("MessageId", "Message", "Timestamp", "TopicArn")
+
+
+class Untold(NamedTuple):
+    """A refusal that the failure queue has, and this failure target has not."""
+
+    place: int
+    hearer: str
+    error: str
+
+    @classmethod
+    def noted(cls, place: int, hearer: str, error: str) -> Untold:
+        """With as much of the error as an attribute takes, in characters that it takes."""
+        return cls(place, hearer, (error if fault(error) is None else ascii(error))[:ERROR_CHARACTERS_MAX])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +84,42 @@ class Letter:
     requests: list[object] = field(default_factory=list)
     failure: str | None = None
     """Why the letter as a whole can never be accepted; it has no requests then."""
+    has_token: bool = False
+    """Whether its publisher gave the batch a token."""
 
     @property
     def places(self) -> Sequence[int]:
-        """Of the requests that are at hand, in order; the others were done with before."""
-        places, count = self.came.places, len(self.requests)
-        return places if places and places[-1] < count else range(count)
+        """Of the requests that are at hand, in order; the others were done with, or refused and reported, before."""
+        if not self._is_ours:
+            return range(max(1, len(self.requests)))
+        reported = {each.place for each in self.came.untold}
+        return [place for place in self.came.places if place not in reported]
 
-    def part(self, places: Sequence[int]) -> Part:
-        """What is put back so that only these come again."""
+    @property
+    def untold(self) -> Sequence[Untold]:
+        """What was refused and reported before. Of a letter that is refused as a whole the place is 0."""
+        return self.came.untold if self._is_ours else ()
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether the places that were put back are places of this letter."""
+        places = self.came.places
+        return bool(places) and places[-1] < max(1, len(self.requests))
+
+    def came_as(self, place: int) -> object:
+        """What was at this place; of a letter that is refused as a whole, all of it."""
+        return self.requests[place] if self.failure is None else self.content
+
+    def part(self, places: Sequence[int], untold: Sequence[Untold] = ()) -> Part:
+        """What is put back so that only these come again. Those that are only untold count as places, too: the version
+        before this one knows nothing else, and must find what is left."""
         came = self.came
-        facts = {"id": came.id, "sent": came.sent_ms, "tries": came.tries, "places": list(places)}
+        everything = sorted({*places, *(each.place for each in untold)})
+        facts: dict[str, object] = {"id": came.id, "sent": came.sent_ms, "tries": came.tries, "places": everything}
+        if not came.by_older_rules:
+            facts["rules"] = RULES
+        if untold:
+            facts["untold"] = _grouped(untold)
         return Part(self.body, json.dumps(facts, separators=(",", ":")))
 
 
@@ -100,14 +148,22 @@ class Coming:
     """With this one."""
     places: Sequence[int] = ()
     """None where it is all at hand."""
+    untold: Sequence[Untold] = ()
+    by_older_rules: bool = False
+    """What one turn accepts the next has to accept as well, because the keys hang on it."""
 
 
-def opened(record: Mapping[str, Any]) -> Letter:
-    """A letter, whatever the body holds: what is wrong with it as a whole stands in its `failure`."""
-    came = _came(record)
-    letter = Letter(record["messageId"], record["body"], came, came.sent_ms, came.id, record["body"])
+def opened(arrived: Arrived) -> Letter:
+    """A letter, whatever the message holds: what is wrong with it as a whole stands in its `failure`."""
+    if arrived.fault is not None or arrived.sent_ms is None or arrived.receives is None:
+        came = Coming(arrived.message_id, arrived.sent_ms or 0, arrived.receives or 1)
+        why = arrived.fault or "the record has no SentTimestamp or no ApproximateReceiveCount"
+        failure = f"the message cannot be read: {why}; {WANTED}"
+        return Letter(arrived.message_id, arrived.body, came, 0, came.id, arrived.body, failure=failure)
+    came = _came(arrived, arrived.sent_ms, arrived.receives)
+    letter = Letter(arrived.message_id, arrived.body, came, came.sent_ms, came.id, arrived.body)
     try:
-        letter = replace(letter, content=_read(record["body"]))
+        letter = replace(letter, content=_read(arrived.body))
         envelope = letter.content
         if _is_envelope(envelope):
             letter = replace(letter, token_root=envelope["MessageId"], content=envelope["Message"])
@@ -117,33 +173,80 @@ def opened(record: Mapping[str, Any]) -> Letter:
         if not batches.is_batch(letter.content):
             return replace(letter, requests=[letter.content])
         members, token = batches.unwrapped(letter.content)
-        return replace(letter, requests=members, token_root=token or letter.token_root)
+        has_token = token is not None
+        return replace(letter, requests=members, token_root=token or letter.token_root, has_token=has_token)
     except InvalidSchedule as refusal:
         return replace(letter, failure=str(refusal))
 
 
-def _came(record: Mapping[str, Any]) -> Coming:
+def _came(arrived: Arrived, sent_ms: int, receives: int) -> Coming:
     """What is no attribute of ours is as good as none."""
-    facts = record["attributes"]
-    own = Coming(record["messageId"], int(facts["SentTimestamp"]), int(facts["ApproximateReceiveCount"]))
-    before = _before(record.get("messageAttributes", {}).get(AGAIN, {}).get("stringValue"))
+    before = _before(arrived.attributes.get(AGAIN))
     if before is None:
-        return own
-    return replace(before, sent_ms=min(before.sent_ms, own.sent_ms), tries=before.tries + own.tries)
+        return Coming(arrived.message_id, sent_ms, receives)
+    return replace(before, sent_ms=min(before.sent_ms, sent_ms), tries=before.tries + receives)
 
 
 def _before(text: str | None) -> Coming | None:
+    """None unless each fact is of its type and within its bounds."""
     try:
         facts = json.loads(text or "null")
-        first_id, sent_ms, tries, places = (facts[fact] for fact in ("id", "sent", "tries", "places"))
-        numbers = [sent_ms, tries, *places]
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(first_id, str) or not 1 <= len(first_id) <= _ID_CHARACTERS_MAX:
+    if not isinstance(facts, dict):
         return None
-    if not places or not all(type(number) is int and number >= 0 for number in numbers):
+    first_id, sent_ms, tries = facts.get("id"), facts.get("sent"), facts.get("tries")
+    if not isinstance(first_id, str) or not 1 <= len(first_id) <= sqs_records.MESSAGE_ID_CHARACTERS_MAX:
         return None
-    return Coming(first_id, sent_ms, tries, places) if places == sorted(set(places)) else None
+    if not _is_number(sent_ms, DUE_MS_MAX) or not _is_number(tries, _TRIES_MAX):
+        return None
+    if "places" not in facts:
+        return Coming(first_id, sent_ms, tries, by_older_rules=True)
+    places = _places(facts["places"])
+    untold = _untold(facts.get("untold", {}), frozenset(places))
+    if not places or untold is None:
+        return None
+    return Coming(first_id, sent_ms, tries, places, untold, by_older_rules=facts.get("rules") != RULES)
+
+
+def _is_number(value: object, most: int) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= most
+
+
+def _places(value: object) -> list[int]:
+    """In order, and each once; empty if it is no list of such."""
+    if not isinstance(value, list) or len(value) > BATCH_SCHEDULES_MAX:
+        return []
+    places = [place for place in value if _is_number(place, BATCH_SCHEDULES_MAX - 1)]
+    return places if value == sorted(set(places)) else []
+
+
+def _grouped(untold: Sequence[Untold]) -> dict[str, dict[str, list[int]]]:
+    """Places by error and by failure target: many members of a letter share both."""
+    groups: dict[str, dict[str, list[int]]] = {}
+    for each in untold:
+        groups.setdefault(each.error, {}).setdefault(each.hearer, []).append(each.place)
+    return groups
+
+
+def _untold(groups: object, known: frozenset[int]) -> list[Untold] | None:
+    """What `_grouped` made; None if it made no such thing."""
+    found: list[Untold] = []
+    if not isinstance(groups, dict):
+        return None
+    for error, hearers in groups.items():
+        if not _is_text(error, ERROR_CHARACTERS_MAX) or not isinstance(hearers, dict):
+            return None
+        for hearer, value in hearers.items():
+            places = _places(value)
+            if not _is_text(hearer, _HEARER_CHARACTERS_MAX) or not places or not known.issuperset(places):
+                return None
+            found += [Untold(place, hearer, error) for place in places]
+    return sorted(found)
+
+
+def _is_text(value: object, characters_max: int) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= characters_max and fault(value) is None
 
 
 def _read(text: str) -> object:

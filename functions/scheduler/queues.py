@@ -75,8 +75,10 @@ class Queues:
 
     def report(self, reports: Sequence[Report[Thing]]) -> Outcome[Report[Thing]]:
         """Send one batch to the failure queue; the rest is untried."""
-        batch = next(_cut(reports, lambda report: _bytes(report.body())))
-        outcome = self._send(self._failure_queue_url, batch, [{"MessageBody": report.body()} for report in batch])
+        written = ((report, report.body()) for report in reports)  # Once each: a body may be cut from a mebibyte.
+        batch = next(_cut(written, lambda pair: _bytes(pair[1])))
+        entries = [{"MessageBody": body} for _, body in batch]
+        outcome = self._send(self._failure_queue_url, [report for report, _ in batch], entries)
         outcome.untried += reports[len(batch) :]
         return outcome
 

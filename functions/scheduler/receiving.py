@@ -1,17 +1,25 @@
 """Take in the letters of the input queue: what is accepted, what is refused for good, and what comes again.
 
-Each member of a letter stands for itself. Of one that AWS has confirmed, and of one that can never be accepted and of
-which the failure queue has a report, nothing more is to be done; what is left of the letter is put back into the queue
-by itself, and then the letter is done with. So a member that fails for a while, or for good, sends no neighbour out
-again. Where nothing of a letter is done with, or the rest cannot be put back, SQS brings it again as it is; and where
-it is known beforehand that the rest cannot, refusals are told last, so as not to tell them at every turn.
+Each member of a letter stands for itself. A member is done with when AWS has confirmed it, or when it can never be
+accepted and the failure queue and its failure target have a report of it. What is left of the letter is put back into
+the queue by itself, and then the letter is done with. So a member that fails for a while, or for good, sends no
+neighbour out again. If nothing has changed for any member, or the rest cannot be put back, SQS brings the letter again
+as it is. If it is known beforehand that the rest cannot be put back, refusals are told last, so as not to tell them at
+every turn.
+
+What is put back says which members the failure queue has heard of while their failure target has not (`telling`). These
+are not accepted or reported again. After `TELL_TRIES_MAX` tries they end: the failure queue has the report.
 
 Send first, delete second, here too. A crash after some of a letter is done brings all of it again, one after the rest
 is put back brings both; a crash repeats reports as well. Nothing is lost, and a repeat is no second schedule, since its
-tokens are the same. Each rest is smaller than what it was left of, so doubles of it cannot multiply for ever.
+tokens are the same. With each rest there is less to do than before, so doubles of it cannot multiply for ever.
 
 What never comes to be confirmed is reported in the end: where it is for a queue of others that stays gone or closed to
 us after a few tries, and anything else after `TRIES_MAX`, before SQS would put it away.
+
+One letter does not hold up another. Those that came for the first time go first, the small before the large, and each
+has an equal share of the time that is left. A queue or a failure target of others that fails gets three tries in one
+invocation (`limited_queues`, `telling`).
 """
 
 from __future__ import annotations
@@ -20,23 +28,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from scheduler import failures, letters, log
+from scheduler import failures, letters, log, sqs_records
 from scheduler.crew import Crew
 from scheduler.errors import NotConfirmed
-from scheduler.failures import Report
-from scheduler.letters import Letter, Part
+from scheduler.letters import AGAIN, Letter, Part, Untold
 from scheduler.limits import SQS_MESSAGE_BYTES_MAX
 from scheduler.naming import OLDER
 from scheduler.outcome import Outcome
-from scheduler.patience import Patience, ask, insist
+from scheduler.patience import Patience, ask
+from scheduler.sqs_records import Arrived
+from scheduler.telling import Refusal, Teller
 
 Answer = dict[str, Any]
-Refusal = Report[object]
 
-REPORTS_MAX = 50
-"""What one of the crew sends in one go."""
 PUT_BACK_S = 6
 """Time kept back of a letter's, so that what is left of it can be put back: one call that begins at the last moment."""
+REPORT_S = 3
+"""Time kept back of a letter's share, a quarter at most, so that its refusals are told although much of it waits."""
 PAUSE_S = 60
 """Until the rest of a letter comes. AWS has had it several times in a few seconds by then; and a rest of it that is all
 that waits comes by SQS, after the visibility timeout."""
@@ -46,6 +54,11 @@ or two until it holds everywhere. Tries alone would not do: SQS counts one, too,
 TRIES_MAX = 80
 """Four hours, where all of a letter waits. Of the hundred receives after which SQS puts it away twenty are left to
 report it."""
+TELL_TRIES_MAX = TRIES_MAX + 20
+"""So often a failure target is told, also of what was given up last. By then a day may have passed, and SQS would put
+the letter away after a hundred receives."""
+IN_SHORT = "it was refused; the report in the failure queue says why"
+"""Said to a failure target, if the errors of a letter are too long to be put back with it."""
 AGE_MS_MAX = 2 * 24 * 3600 * 1000
 """Of an older letter nothing is put back. It would be kept in the queue anew, and might come when the outcome under a
 name is forgotten, and the name free again."""
@@ -74,32 +87,50 @@ class Reception:
     crew: Crew
 
 
-def receive(records: Iterable[Mapping[str, Any]], patience: Patience, reception: Reception) -> dict[str, Any]:
+def receive(records: Iterable[object], patience: Patience, reception: Reception) -> dict[str, Any]:
     """Name the messages that are not done with: SQS brings these again, and deletes the others."""
-    failed = [record["messageId"] for record in records if not _received(record, reception, patience)]
+    arrived = [sqs_records.read(record) for record in records]
+    teller = Teller(reception.report, reception.tell, reception.may_hear, reception.crew)
+    ends_s = patience.deadline_s - PUT_BACK_S
+    done: dict[int, bool] = {}
+    for index in sorted(range(len(arrived)), key=lambda index: _rank(arrived[index])):
+        share_s = max(0.0, ends_s - patience.clock()) / (len(arrived) - len(done))
+        share = replace(patience, deadline_s=patience.clock() + share_s)
+        done[index] = _received(arrived[index], reception, teller, patience, share)
+    failed = [each.message_id for index, each in enumerate(arrived) if not done[index]]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _received(record: Mapping[str, Any], reception: Reception, patience: Patience) -> bool:
+def _rank(arrived: Arrived) -> tuple[bool, int]:
+    """What came before is likely to need its time again, and what is large needs more of it: both go last."""
+    return AGAIN in arrived.attributes or (arrived.receives or 1) > 1, len(arrived.body)
+
+
+def _received(arrived: Arrived, reception: Reception, teller: Teller, patience: Patience, share: Patience) -> bool:
+    """Whether SQS may delete it. `share` ends with the time that is for this letter."""
     if patience.over(PUT_BACK_S):
-        log.outcome("postponed", message=record["messageId"], error="time is over")
+        log.outcome("postponed", message=arrived.message_id, error="time is over")
         return False
-    letter = letters.opened(record)
-    until_put_back = replace(patience, deadline_s=patience.deadline_s - PUT_BACK_S)
+    letter = letters.opened(arrived)
     try:
-        answers = _answers(letter, reception, until_put_back)
+        answers = _answers(letter, reception, share)
     except Exception as failure:  # noqa: BLE001 - Whatever it is, the letters beside it need not come again for it.
         log.outcome("postponed", message=letter.message_id, error=type(failure).__name__, where=log.where(failure))
         return False
-    refusals = _refusals(letter, answers, patience.now_ms())
+    now_ms = patience.now_ms()
+    refusals = _refusals(letter, answers, now_ms)
     waiting = [place for place, answer in answers.items() if _waits(answer) and place not in refusals]
-    separable = _is_separable(letter, patience.now_ms())
-    untold = _untold(refusals, reception, until_put_back) if separable or not waiting else list(refusals)
-    rest = sorted([*waiting, *untold])
-    put_back = separable and _put_back(letter, rest, reception, patience)
-    facts = {**_counted(answers), "refused": len(refusals), "waiting": len(waiting), "told": not untold}
-    log.outcome("received", message=letter.message_id, **facts, put_back=put_back)
-    return put_back or not rest
+    separable = _is_separable(letter, now_ms)
+    if separable or not waiting:
+        unreported, untold = _told(letter, refusals, teller, share)
+        untold = _kept(letter, [*waiting, *unreported], untold, separable)
+    else:
+        unreported, untold = list(refusals), list(letter.untold)
+    rest = sorted([*waiting, *unreported])
+    put_back = separable and _put_back(letter, rest, untold, reception, patience)
+    facts = {**_counted(answers), "refused": len(refusals), "waiting": len(waiting)}
+    log.outcome("received", message=letter.message_id, **facts, told=not (unreported or untold), put_back=put_back)
+    return put_back or not (rest or untold)
 
 
 def _counted(answers: Mapping[int, Answer]) -> dict[str, int]:
@@ -109,10 +140,12 @@ def _counted(answers: Mapping[int, Answer]) -> dict[str, int]:
     return {"accepted": len(good) - older, "older": older}
 
 
-def _answers(letter: Letter, reception: Reception, patience: Patience) -> dict[int, Answer]:
-    """By place."""
-    if letter.failure is not None:
+def _answers(letter: Letter, reception: Reception, share: Patience) -> dict[int, Answer]:
+    """By place. Time is kept back for reports."""
+    if letter.failure is not None or not letter.places:
         return {}
+    left_s = share.deadline_s - share.clock()
+    patience = replace(share, deadline_s=share.deadline_s - min(REPORT_S, left_s / 4))
     age_ms = patience.now_ms() - letter.came.sent_ms
     closed_for_good = letter.came.tries >= CLOSED_TRIES_MAX and age_ms >= CLOSED_MS_MAX
     answers = reception.accept(letter, closed_for_good, patience=patience)
@@ -126,7 +159,7 @@ def _waits(answer: Answer) -> bool:
 def _refusals(letter: Letter, answers: Mapping[int, Answer], now_ms: int) -> dict[int, Refusal]:
     """By place: whatever is an error and will be one the next time, too; and what was tried for long enough."""
     if letter.failure is not None:
-        return {0: failures.refused(letter.content, letter.failure, now_ms)}
+        return {place: failures.refused(letter.content, letter.failure, now_ms) for place in letter.places}
     refusals: dict[int, Refusal] = {}
     for place, answer in answers.items():
         if "error" not in answer or (_waits(answer) and letter.came.tries < TRIES_MAX):
@@ -139,61 +172,50 @@ def _refusals(letter: Letter, answers: Mapping[int, Answer], now_ms: int) -> dic
 
 
 def _is_separable(letter: Letter, now_ms: int) -> bool:
-    return now_ms - letter.sent_ms <= AGE_MS_MAX and letter.part(letter.places).size_bytes <= SQS_MESSAGE_BYTES_MAX
+    part = letter.part(letter.places, letter.untold)
+    return now_ms - letter.sent_ms <= AGE_MS_MAX and part.size_bytes <= SQS_MESSAGE_BYTES_MAX
 
 
-def _put_back(letter: Letter, rest: Sequence[int], reception: Reception, patience: Patience) -> bool:
-    """Where it is less than what came."""
-    if not 0 < len(rest) < len(letter.places):
+def _told(
+    letter: Letter, refusals: Mapping[int, Refusal], teller: Teller, patience: Patience
+) -> tuple[list[int], list[Untold]]:
+    """Places of refusals that the failure queue has not, and what failure targets have not heard."""
+    reported = teller.report(refusals, patience)
+    words = [word for place in sorted(reported) for word in teller.words(place, refusals[place])]
+    now_ms = patience.now_ms()
+    for each in letter.untold:
+        refusal = failures.refused(letter.came_as(each.place), each.error, now_ms)
+        words += [word for word in teller.words(each.place, refusal) if word[0] == each]
+    unreported = set(refusals).difference(reported)
+    return sorted(unreported), sorted(teller.tell_all(words, patience))
+
+
+def _kept(letter: Letter, rest: Sequence[int], untold: Sequence[Untold], separable: bool) -> list[Untold]:
+    """What is worth telling again, as far as there is a place to write it down."""
+    versions = [[]] if not separable or letter.came.tries >= TELL_TRIES_MAX else [untold, _shortened(untold), []]
+    kept = next(list(each) for each in versions if not each or _fits(letter.part(rest, each)))
+    if untold and not kept:
+        log.outcome("untold", message=letter.message_id, members=len({each.place for each in untold}))
+    return kept
+
+
+def _fits(part: Part) -> bool:
+    return part.size_bytes <= SQS_MESSAGE_BYTES_MAX
+
+
+def _shortened(untold: Sequence[Untold]) -> list[Untold]:
+    return [each._replace(error=IN_SHORT) for each in untold]
+
+
+def _put_back(
+    letter: Letter, rest: Sequence[int], untold: Sequence[Untold], reception: Reception, patience: Patience
+) -> bool:
+    """Where there is less to do than before."""
+    before = list(letter.places), list(letter.untold)
+    if not (rest or untold) or before == (list(rest), list(untold)):
         return False
     try:
-        return ask(lambda: reception.put_back(letter.part(rest), PAUSE_S), patience)
+        return ask(lambda: reception.put_back(letter.part(rest, untold), PAUSE_S), patience)
     except NotConfirmed as failure:
         log.outcome("not put back", message=letter.message_id, error=str(failure))
         return False
-
-
-def _untold(refusals: Mapping[int, Refusal], reception: Reception, patience: Patience) -> list[int]:
-    """Places of those of which not all have heard. The failure queue first: what it has is not lost, whatever becomes
-    of the failure targets."""
-
-    def report(shelf: list[int]) -> list[int]:
-        reports = [refusals[place] for place in shelf]
-        if patience.over() or len(insist(reception.report, reports, patience).done) < len(shelf):
-            return []
-        return shelf
-
-    def tell(word: tuple[int, str]) -> bool:
-        place, target = word
-        return not patience.over() and _heard(target, refusals[place], reception, patience)
-
-    places = list(refusals)
-    shelves = [places[start : start + REPORTS_MAX] for start in range(0, len(places), REPORTS_MAX)]
-    reported = {place for shelf in reception.crew.run(report, shelves) for place in shelf}
-    words = [word for place in sorted(reported) for word in _words(place, refusals[place], reception)]
-    unheard = {place for (place, _), heard in zip(words, reception.crew.run(tell, words), strict=True) if not heard}
-    return [place for place in places if place not in reported or place in unheard]
-
-
-def _words(place: int, refusal: Refusal, reception: Reception) -> list[tuple[int, str]]:
-    """Each failure target that should hear of it."""
-    return [(place, target) for target in sorted(_failure_targets(refusal.schedule)) if reception.may_hear(target)]
-
-
-def _heard(target: str, refusal: Refusal, reception: Reception, patience: Patience) -> bool:
-    try:
-        ask(lambda: reception.tell(target, refusal), patience)
-    except NotConfirmed:
-        return False
-    return True
-
-
-def _failure_targets(came: object) -> set[str]:
-    """Of a schedule, or of all those in a batch that was refused whole."""
-    members = came.get("schedules", came) if isinstance(came, dict) else came
-    found = [
-        member.get("failure_target", member.get("failure_topic"))
-        for member in (members if isinstance(members, list) else [members])
-        if isinstance(member, dict)
-    ]
-    return {target for target in found if isinstance(target, str)}

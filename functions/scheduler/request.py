@@ -5,6 +5,7 @@ Nothing of the input is trusted before it has passed here, and nothing past here
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -44,6 +45,8 @@ SCHEDULE_WANTED = 'an object such as {"timestamp": 1893456000, "data": "some pay
 EXPIRY_WANTED = "a number of seconds, 0 or more, after which it is dropped rather than released late"
 NAME_WANTED = f"1 to {NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ : / -, and not of the form of an id"
 IF_EXISTS = ("replace", "keep", "fail")
+FIELD_CHARACTERS_MAX = 32
+"""Of an unknown field, to be compared with those that are known."""
 DATA_WANTED = f"a string of 1 byte to {DATA_BYTES_MAX} bytes in UTF-8, or any JSON value but null"
 
 
@@ -59,25 +62,25 @@ class Rules:
     require_user: bool = False
 
 
-def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False, repeated_as_sent: bool = False) -> Request:
-    """Check one request, which may be in a batch that has a token. Where a repeat of it is counted from the same
-    `now_ms`, as that of a message is from when it was sent, a delay may have a token, too."""
+def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False, delay_and_token: bool = False) -> Request:
+    """Check one request, which may be in a batch that has a token. `delay_and_token`: both are allowed, because the
+    version before this one took them from the input queue, and put back what was left."""
     if not isinstance(raw, dict):
         raise InvalidSchedule(f"the schedule is {shown(raw)}; wanted: {SCHEDULE_WANTED}")
     if OLDER.isdisjoint(raw):
-        return _parse(raw, now_ms, rules, under_token, repeated_as_sent)
+        return _parse(raw, now_ms, rules, under_token, delay_and_token)
     from scheduler import shapes  # noqa: PLC0415 - As below: few requests need it, and every cold start would pay.
 
     try:
-        return _parse(shapes.modern(raw), now_ms, rules, under_token, repeated_as_sent)
+        return _parse(shapes.modern(raw), now_ms, rules, under_token, delay_and_token)
     except InvalidSchedule as refusal:
         raise shapes.in_its_words(refusal, raw) from None
 
 
-def _parse(raw: Mapping[str, object], now_ms: int, rules: Rules, under_token: bool, repeated_as_sent: bool) -> Request:
+def _parse(raw: Mapping[str, object], now_ms: int, rules: Rules, under_token: bool, delay_and_token: bool) -> Request:
     _only_known_fields(raw)
     token = _string(raw, "token", TOKEN_CHARACTERS_MAX)
-    if "delay" in raw and (token or under_token) and not repeated_as_sent:
+    if "delay" in raw and (token or under_token) and not delay_and_token:
         raise InvalidSchedule(
             "delay and token are both given, and a repeat would be another moment; wanted: timestamp with a token"
         )
@@ -110,12 +113,17 @@ def _only_known_fields(raw: Mapping[str, object]) -> None:
     if not unknown:
         return
     field = str(unknown[0])
-    accepted = f"accepted are {', '.join(FIELDS)}"
+    meant = _meant(field[:FIELD_CHARACTERS_MAX])
+    raise InvalidSchedule(f"{shown(field)} is not a field{meant}; accepted are {', '.join(FIELDS)}")
+
+
+@functools.lru_cache(64)
+def _meant(field: str) -> str:
+    """A batch may have the same wrong field ten thousand times, and to compare takes a tenth of a millisecond."""
     import difflib  # noqa: PLC0415 - For this message alone; every cold start would pay for it.
 
     near = difflib.get_close_matches(field, FIELDS, 1)
-    meant = f"; did you mean {near[0]}?" if near else ""
-    raise InvalidSchedule(f"{shown(field)} is not a field{meant}; {accepted}")
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _due_ms(raw: Mapping[str, object], now_ms: int) -> int:

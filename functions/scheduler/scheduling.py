@@ -64,6 +64,10 @@ class Occasion:
     sent_ms: int | None = None
     closed_for_good: bool = False
     """A queue of others that is gone or closed to us has been that for long enough: what it was for is refused."""
+    by_callers_token: bool = True
+    """The token is the caller's own, and not the id of a letter: a repeat may come at another moment."""
+    by_older_rules: bool = False
+    """The version before this one may have taken some of it, which allowed a delay beside a token in a message."""
 
     @property
     def counted_from_ms(self) -> int:
@@ -107,7 +111,14 @@ def accept(event: object, desk: Desk, patience: Patience) -> Answer:
 def accept_letter(letter: Letter, closed_for_good: bool, desk: Desk, patience: Patience) -> list[Answer]:
     """What is at hand of a letter, which may be delivered again, whole or in part: the same members are then the same
     schedules. So all of them are given their keys, and packed, as they were the first time."""
-    occasion = Occasion(patience.now_ms(), letter.token_root, letter.sent_ms, closed_for_good)
+    occasion = Occasion(
+        patience.now_ms(),
+        letter.token_root,
+        letter.sent_ms,
+        closed_for_good,
+        letter.has_token,
+        letter.came.by_older_rules,
+    )
     return _accept_members(letter.requests, occasion, desk, patience, letter.places)
 
 
@@ -139,9 +150,9 @@ def _accept_members(
 
 
 def _checked(member: object, occasion: Occasion, rules: request.Rules) -> Request | InvalidSchedule:
-    sent = occasion.sent_ms is not None
+    under_token = occasion.token is not None and occasion.by_callers_token
     try:
-        return request.parse(member, occasion.counted_from_ms, rules, occasion.token is not None, sent)
+        return request.parse(member, occasion.counted_from_ms, rules, under_token, occasion.by_older_rules)
     except InvalidSchedule as refusal:
         return refusal
 

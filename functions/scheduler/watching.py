@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 
-from scheduler import errands
+from scheduler import errands, sqs_records
 from scheduler.errands import Errand
 
 HANGS_AFTER_S = 0.5
@@ -31,6 +31,12 @@ class Message:
             self.errand = errands.read(self.body)
         except ValueError as fault:
             self.fault = f"no errand: {fault}"
+
+    @classmethod
+    def of(cls, record: object) -> Message:
+        """As Lambda brought it."""
+        arrived = sqs_records.read(record)
+        return cls(arrived.message_id, arrived.body)
 
     @property
     def wake_ms(self) -> int:

@@ -30,20 +30,23 @@ def _order(run: Simulation, draw: random.Random, at_us: int) -> None:
     batch = size > 1 or draw.random() < 0.2
     token = f"letter {len(run.wishes.by_tag)}" if draw.random() < 0.3 else None
     ahead_s = draw.choice((0.0, 2.0, 30.0, 899.5, 901.0, draw.uniform(900, 7200), 10 ** draw.uniform(4, 9)))
-    made = [_wish(run, draw, at_us, ahead_s, None if batch else token) for _ in range(size)]
+    made = [_wish(run, draw, at_us, ahead_s, None if batch else token, token is not None) for _ in range(size)]
     run.asked_us.append(at_us)
     run.callers.begin(Order(at_us, made, batch, token, 1, draw.choice((QUEUE, TOPIC))))
 
 
-def _wish(run: Simulation, draw: random.Random, at_us: int, ahead_s: float, token: str | None) -> Wish:
+def _wish(run: Simulation, draw: random.Random, at_us: int, ahead_s: float, token: str | None, fixed: bool) -> Wish:
     due_ms = at_us // 1000 + round((ahead_s + draw.choice((0.0, 0.0, 0.5, 20.0))) * 1000)
-    wish = run.wishes.make(at_us, due_ms, token, plain=draw.random() < 0.5)
+    wish = run.wishes.make(at_us, due_ms, token, draw.random() < 0.5, fixed)
     if "target" not in wish.request and draw.random() < 0.3:
         run.wishes.direct(wish, *others.request(draw, run.others, False), None)
     elif draw.random() < 0.05:
         run.witness.refused_by_sqs.add(wish.tag)
     if draw.random() < 0.15:
-        run.wishes.spoil(wish, draw)
+        if fixed and draw.random() < 0.5:
+            run.wishes.hurry(wish, token or f"own {wish.tag}")
+        else:
+            run.wishes.spoil(wish, draw)
         if draw.random() < 0.5:
             wish.request["failure_target"] = draw.choice(sorted(run.others.hearers.values()))
     return wish

@@ -7,7 +7,7 @@ import pytest
 
 from bending import refuse_call
 from fakes import NOON_MS
-from scheduler import failures, letters
+from scheduler import failures, letters, sqs_records
 from scheduler.errors import NotConfirmed
 from scheduler.letters import Part
 from scheduler.limits import SQS_MESSAGE_BYTES_MAX
@@ -25,7 +25,7 @@ def test_what_is_published_to_the_topic_arrives_as_one_letter(cloud, raw):
 
     (received,) = cloud.sqs.receive_message(QueueUrl=cloud.output, AttributeNames=["All"])["Messages"]
     record = {"messageId": received["MessageId"], "body": received["Body"], "attributes": received["Attributes"]}
-    letter = letters.opened(record)
+    letter = letters.opened(sqs_records.read(record))
     assert [json.loads(message)] == letter.requests
     assert (published if raw == "false" else received["MessageId"]) == letter.token_root
     assert abs(letter.sent_ms - int(received["Attributes"]["SentTimestamp"])) < 1000
@@ -54,10 +54,10 @@ def test_a_part_comes_back_as_its_letter_was(cloud):
     text = '[{"delay": 5,  "data": "Grüße \\u0007 🎉"}, {"delay": 1e1, "data": "x"}]'
     cloud.sqs.send_message(QueueUrl=cloud.output, MessageBody=text)
     (first,) = received(cloud)
-    letter = letters.opened(record_of(first))
+    letter = letters.opened(sqs_records.read(record_of(first)))
     assert Postbox(cloud.sqs, cloud.output).put_back(letter.part([1]), 0)
     (second,) = received(cloud)
-    part = letters.opened(record_of(second))
+    part = letters.opened(sqs_records.read(record_of(second)))
     assert first["MessageId"] != second["MessageId"]
     assert (first["Body"], [1]) == (second["Body"], part.places)
     assert (letter.token_root, letter.sent_ms, letter.requests) == (part.token_root, part.sent_ms, part.requests)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler import letters
+from scheduler import letters, sqs_records
 from scheduler.letters import AGAIN, LEVELS_MAX
 from scheduler.limits import BATCH_SCHEDULES_MAX, NESTING_MAX
 
@@ -37,12 +37,16 @@ def envelope(message, **parts):
     }
 
 
+def read(body, *positional, **facts):
+    return letters.opened(sqs_records.read(record(body, *positional, **facts)))
+
+
 def opened(content):
-    return letters.opened(record(content if isinstance(content, str) else json.dumps(content)))
+    return read(content if isinstance(content, str) else json.dumps(content))
 
 
 def samples(name):
-    return [letters.opened(each) for each in json.loads((EVENTS / name).read_text())["Records"]]
+    return [letters.opened(sqs_records.read(each)) for each in json.loads((EVENTS / name).read_text())["Records"]]
 
 
 def test_a_publisher_s_own_letter_has_the_id_and_the_time_that_sqs_gave_it():
@@ -91,7 +95,7 @@ def test_the_token_of_a_batch_goes_before_the_id_of_its_message():
 def test_every_delivery_of_a_letter_is_the_same():
     """Also if SNS handed it to the queue a second time."""
     text = json.dumps(envelope(json.dumps([ONE])))
-    first, second = letters.opened(record(text, "a")), letters.opened(record(text, "b"))
+    first, second = read(text, "a"), read(text, "b")
     assert (first.sent_ms, first.token_root, first.requests) == (second.sent_ms, second.token_root, second.requests)
 
 
@@ -112,9 +116,7 @@ def test_no_letter_comes_from_the_future(timestamp, sent_ms):
 def put_back(letter, places, **facts):
     """As it comes again."""
     part = letter.part(places)
-    return letters.opened(
-        record(part.body, **{"message_id": "another", "sent_ms": SENT_MS + 60_000, **facts}, again=part.again)
-    )
+    return read(part.body, **{"message_id": "another", "sent_ms": SENT_MS + 60_000, **facts}, again=part.again)
 
 
 def test_the_sample_of_a_part_is_one():
@@ -134,7 +136,7 @@ def test_the_sample_of_a_part_is_one():
 )
 def test_a_part_is_the_letter_with_less_at_hand(content):
     """All that keys and tokens come from is as it was; the tries are counted on."""
-    letter = letters.opened(record(json.dumps(content), count=3))
+    letter = read(json.dumps(content), count=3)
     first = put_back(letter, [0, 2, 3], count=2)
     second = put_back(first, [2])
     assert [range(4), [0, 2, 3], [2]] == [each.places for each in (letter, first, second)]
@@ -162,19 +164,19 @@ def test_a_part_is_the_letter_with_less_at_hand(content):
 def test_an_attribute_that_we_did_not_write_makes_no_part(again):
     """It is a letter as others are; there may be senders who use that word for themselves."""
     text = json.dumps([ONE, ONE])
-    assert opened(text) == letters.opened(record(text, again=again))
+    assert opened(text) == read(text, again=again)
 
 
 def test_a_part_of_what_is_not_there_is_the_whole():
     """Nothing of a letter is passed over because of places that it does not have."""
     forged = '{"id": "x", "sent": 5, "tries": 1, "places": [0, 2]}'
-    assert range(2) == letters.opened(record(json.dumps([ONE, ONE]), again=forged)).places
+    assert range(2) == read(json.dumps([ONE, ONE]), again=forged).places
 
 
 def test_a_part_dates_no_letter_later():
     """Whoever wrote its attribute."""
     forged = json.dumps({"id": "x", "sent": SENT_MS + 5_000, "tries": 0, "places": [0]})
-    assert SENT_MS == letters.opened(record(json.dumps([ONE, ONE]), again=forged)).sent_ms
+    assert SENT_MS == read(json.dumps([ONE, ONE]), again=forged).sent_ms
 
 
 UNREADABLE = [
@@ -247,7 +249,7 @@ json_values = st.recursive(
 )
 def test_no_attribute_breaks_the_opening(again):
     """And whatever it says there is something at hand."""
-    letter = letters.opened(record(json.dumps([ONE] * 3), again=again))
+    letter = read(json.dumps([ONE] * 3), again=again)
     assert 1 <= len(letter.places) <= 3
     assert set(letter.places) <= {0, 1, 2}
 

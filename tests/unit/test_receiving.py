@@ -28,6 +28,10 @@ CLOSED = {"error": "InvalidSchedule", "message": "the queue is gone or closed to
 WAITING = {"error": "NotConfirmed", "message": "AWS did not confirm it in time"}
 
 
+def number_of(content):
+    return content.get("number", -1) if isinstance(content, dict) else -1
+
+
 @dataclass
 class Office:
     """Takes in what says {"result": ...} as that result; remembers what it heard, and fails as often as it is told."""
@@ -43,6 +47,9 @@ class Office:
     put_backs_failing: int = 0
     put_backs_refused: bool = False
     accept_s: float = 0
+    time_s: list[float] = field(default_factory=list)
+    deaf: set[str] = field(default_factory=set)
+    unreportable: int | None = None
     crew: object = field(default_factory=Alone)
 
     def accept(self, letter, closed_for_good, *, patience):
@@ -53,8 +60,13 @@ class Office:
             raise ZeroDivisionError
         if "down" in members:
             raise NotConfirmed("throttled")
+        self.time_s.append(patience.deadline_s - self.clock())
         fates = {"refuse": REFUSED, "wait": WAITING, "older": OLDER, "closed": CLOSED if closed_for_good else WAITING}
-        return [fates.get(each["result"], ACCEPTED) for each in members]
+        answers = [fates.get(each["result"], ACCEPTED) for each in members]
+        return [
+            {**answer, "message": each["error"] + str(each["number"])} if "error" in each else answer
+            for each, answer in zip(members, answers, strict=True)
+        ]
 
     def put_back(self, part, delay_s):
         assert receiving.PAUSE_S == delay_s
@@ -71,12 +83,13 @@ class Office:
         if self.reports_failing:
             self.reports_failing -= 1
             return Outcome(left=list(reports), why="throttled")
-        self.reports += [json.loads(each.body()) for each in reports]
-        return Outcome(done=list(reports))
+        taken = [each for each in reports if number_of(each.schedule) != self.unreportable]
+        self.reports += [json.loads(each.body()) for each in taken]
+        return Outcome(done=taken, left=[each for each in reports if each not in taken])
 
     def tell(self, failure_target, report):
-        if self.tells_failing:
-            self.tells_failing -= 1
+        if self.tells_failing or failure_target in self.deaf:
+            self.tells_failing = max(0, self.tells_failing - 1)
             raise NotConfirmed("throttled")
         self.heard.append((failure_target, report.body()))
 
@@ -112,7 +125,7 @@ def asking(result, **fields):
 def test_a_letter_is_handed_over_with_its_time_and_the_root_of_its_tokens(office):
     """And is done with once all in it is accepted."""
     assert [] == office.receive([asking("accept"), asking("accept")], asking("accept"))
-    assert [(2, NOON_MS, "0"), (1, NOON_MS, "1")] == [(len(each), sent, root) for each, sent, root in office.handed]
+    assert [(1, NOON_MS, "1"), (2, NOON_MS, "0")] == [(len(each), sent, root) for each, sent, root in office.handed]
     assert ([], []) == (office.reports, office.heard)
 
 
@@ -241,16 +254,18 @@ def test_what_could_not_be_told_comes_again_alone(office):
 
 def test_a_letter_that_raises_comes_again_alone(office, capsys):
     """One that finds a fault in us harms no neighbour; the log says where, and not what was in it."""
-    assert ["0", "2"] == office.receive(["broken", "secret"], asking("accept"), ["down", "secret"])
+    assert ["1", "2"] == office.receive(
+        asking("accept"), ["down", "more", "secret"], ["broken", "and much more", "secret"]
+    )
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert ["postponed", "received", "postponed"] == [line["outcome"] for line in lines]
-    assert ["ZeroDivisionError", "NotConfirmed"] == [line["error"] for line in lines if "error" in line]
+    assert ["received", "postponed", "postponed"] == [line["outcome"] for line in lines]
+    assert ["NotConfirmed", "ZeroDivisionError"] == [line["error"] for line in lines if "error" in line]
     assert "secret" not in str(lines)
 
 
 def test_a_report_that_fails_for_a_while_is_sent_again(office):
     """Within the invocation."""
-    office.reports_failing = office.tells_failing = 3
+    office.reports_failing, office.tells_failing = 3, 2
     assert [] == office.receive(asking("refuse", failure_target=TOPIC))
     assert (1, 1) == (len(office.reports), len(office.heard))
 
@@ -264,11 +279,124 @@ def test_nothing_is_silently_gone_where_the_failure_queue_does_not_take_it(offic
     assert ([], []) == (office.reports, office.heard)
 
 
-def test_a_failure_target_that_does_not_answer_has_the_message_come_again(office):
-    """The failure queue then has the report twice: rather that than a failure nobody hears of."""
+def deaf(office, *contents):
+    """What is put back of letters whose failure targets do not answer."""
+    office.tells_failing = 10**9
+    assert [] == office.receive(*contents)
+    return office.parts.pop()
+
+
+def test_a_failure_target_that_was_deaf_hears_the_same_in_the_end(office):
+    """The letter is put back for it, and the failure queue hears nothing twice."""
+    part = deaf(office, asking("refuse", failure_target=TOPIC))
+    assert ["0"] == office.receive(part)
+    office.tells_failing = 0
+    assert [] == office.receive(part, count=2)
+    assert [TOPIC] == [target for target, _ in office.heard]
+    (heard,) = [json.loads(body) for _, body in office.heard]
+    assert office.reports == [{**heard, "at": NOON_MS // 1000}]
+    assert (1, []) == (len(office.handed), office.parts)
+
+
+def test_a_failure_target_that_stays_deaf_ends_after_a_hundred_tries(office, capsys):
+    """The failure queue has one report of each refusal, and the log says that nobody else heard."""
+    part = deaf(office, [asking("refuse", failure_target=TOPIC), asking("refuse", failure_target=TOPIC)])
+    for count in range(1, receiving.TELL_TRIES_MAX - 1):
+        assert ["0"] == office.receive(part, count=count)
+    assert [] == office.receive(part, count=receiving.TELL_TRIES_MAX - 1)
+    assert (2, 1) == (len(office.reports), len(office.handed))
+    assert {"outcome": "untold", "message": "0", "members": 2} in [
+        json.loads(line) for line in capsys.readouterr().out.splitlines()
+    ]
+
+
+def test_of_two_failure_targets_only_the_deaf_one_is_told_again(office):
+    """Of a batch that is refused whole both should hear."""
+    office.deaf = {TOPIC}
+    members = [asking("accept", failure_target=each) for each in (TOPIC, QUEUE)]
+    assert [] == office.receive({"schedules": members, "token": ""})
+    assert ["0"] == office.receive(*office.parts)
+    office.deaf = set()
+    assert [] == office.receive(*office.parts)
+    assert ([QUEUE, TOPIC], 1) == ([target for target, _ in office.heard], len(office.reports))
+
+
+def test_a_letter_that_waits_as_a_whole_is_put_back_once_it_was_reported(office):
+    """SQS would bring it with no word of the report."""
+    part = deaf(office, [asking("wait"), asking("refuse", failure_target=TOPIC)])
+    assert [0, 1] == json.loads(part.again)["places"]
+    assert ["0"] == office.receive(part)
+    assert [asking("wait")] == office.handed[-1][0]
+    assert ([], 1) == (office.parts, len(office.reports))
+
+
+def test_what_was_given_up_is_not_asked_for_again(office):
+    """The failure queue says that it was given up: it is not to be accepted while its failure target is told."""
+    office.tells_failing = 10**9
+    assert [] == office.receive(asking("wait", failure_target=TOPIC), count=receiving.TRIES_MAX)
+    (part,) = office.parts
+    assert ["0"] == office.receive(part, count=receiving.TELL_TRIES_MAX - receiving.TRIES_MAX - 1)
+    assert [] == office.receive(part, count=receiving.TELL_TRIES_MAX - receiving.TRIES_MAX)
+    assert (1, 1) == (len(office.handed), len(office.reports))
+
+
+def test_a_deaf_failure_target_takes_three_tries_of_an_invocation(office):
+    """However many refusals it should hear of, in however many letters."""
     office.tells_failing = 1000
-    assert ["0"] == office.receive(asking("refuse", failure_target=TOPIC))
-    assert 1 == len(office.reports)
+    office.receive(*[[asking("refuse", failure_target=TOPIC)] * 50] * 10)
+    assert (997, 500, 10) == (office.tells_failing, len(office.reports), len(office.parts))
+
+
+def test_errors_that_are_too_long_to_be_put_back_are_shortened(office):
+    """The failure target is told all the same, and of the report that has the whole."""
+    errors = [asking("refuse", error="x" * 300, failure_target=TOPIC, number=number) for number in range(500)]
+    text = json.dumps(errors)
+    part = deaf(office, text + " " * (SQS_MESSAGE_BYTES_MAX - len(text.encode()) - 10_000))
+    assert part.size_bytes <= SQS_MESSAGE_BYTES_MAX
+    office.tells_failing = 0
+    assert [] == office.receive(part)
+    assert {receiving.IN_SHORT} == {json.loads(body)["error"] for _, body in office.heard}
+    assert (500, 500) == (len(office.heard), len(office.reports))
+
+
+def test_what_is_too_old_to_be_put_back_is_told_once(office):
+    """Rather than being reported at every receive."""
+    office.clock.now_ms += receiving.AGE_MS_MAX + 1
+    office.tells_failing = 10**9
+    assert [] == office.receive(asking("refuse", failure_target=TOPIC))
+    assert (1, []) == (len(office.reports), office.parts)
+
+
+def test_of_a_call_that_reports_a_part_only_the_rest_is_reported_again(office):
+    """The failure queue takes nine of ten."""
+    office.unreportable = 3
+    assert [] == office.receive([asking("refuse", number=number) for number in range(10)])
+    office.unreportable = None
+    assert [] == office.receive(*office.parts)
+    assert list(range(10)) == sorted(report["schedule"]["number"] for report in office.reports)
+
+
+def test_small_letters_go_before_large_ones_and_new_ones_before_those_that_came_before(office):
+    """So a batch of thousands, or what is tried in vain, holds up no single schedule."""
+    part = deaf(office, [asking("wait"), asking("refuse", failure_target=TOPIC)])
+    office.handed.clear()
+    office.receive(part, [asking("accept")] * 3, asking("accept"), [asking("accept")] * 2)
+    assert ["2", "3", "1", "x"] == [each[2] if each[2] != "0" else "x" for each in office.handed]
+
+
+def test_each_letter_has_a_share_of_the_time_that_is_left(office):
+    """What takes all of its own leaves the others theirs; what a small one leaves is for the large."""
+    office.receive([asking("accept")] * 3, asking("accept"), [asking("accept")] * 2, seconds=18 + receiving.PUT_BACK_S)
+    assert [4.5, 6.75, 15.0] == pytest.approx(office.time_s)
+
+
+def test_a_forged_note_makes_nobody_hear_who_should_not(office):
+    """Only a failure target that the member itself names."""
+    untold = {"an error": {QUEUE: [0]}}
+    forged = {"id": "x", "sent": NOON_MS, "tries": 1, "places": [0, 1], "untold": untold}
+    members = [asking("accept", failure_target=TOPIC), asking("accept")]
+    assert [] == office.receive(Part(json.dumps(members), json.dumps(forged)))
+    assert ([], [asking("accept")]) == (office.heard, office.handed[0][0])
 
 
 def test_when_time_is_over_the_rest_comes_again(office):
@@ -296,27 +424,10 @@ def test_ten_thousand_refusals_in_one_letter_are_each_told():
 def test_the_log_counts_and_does_not_quote(office, capsys):
     """One line for each letter."""
     office.receive([asking("accept", data="secret"), asking("refuse", data="secret")], "secret")
+    counts = {"older": 0, "refused": 1, "waiting": 0, "told": True, "put_back": False}
     assert [
-        {
-            "outcome": "received",
-            "message": "0",
-            "accepted": 1,
-            "older": 0,
-            "refused": 1,
-            "waiting": 0,
-            "told": True,
-            "put_back": False,
-        },
-        {
-            "outcome": "received",
-            "message": "1",
-            "accepted": 0,
-            "older": 0,
-            "refused": 1,
-            "waiting": 0,
-            "told": True,
-            "put_back": False,
-        },
+        {"outcome": "received", "message": "1", "accepted": 0, **counts},
+        {"outcome": "received", "message": "0", "accepted": 1, **counts},
     ] == [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler import batches, errands, hosts, letters, request, targets, webhooks
+from scheduler import batches, errands, hosts, letters, request, sqs_records, targets, webhooks
 from scheduler.targets import Listed
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -61,7 +61,7 @@ def test_there_is_a_sample_for_every_kind_of_target():
 @pytest.mark.parametrize("name", samples("input-*.json"))
 def test_a_sample_of_the_inputs_is_opened(name):
     """Each letter in it holds requests."""
-    opened = [letters.opened(record) for record in read(name)["Records"]]
+    opened = [letters.opened(sqs_records.read(record)) for record in read(name)["Records"]]
     assert all(letter.failure is None and letter.requests for letter in opened)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, desk
-from scheduler import letters
+from scheduler import letters, sqs_records
 from scheduler.errors import InvalidSchedule, NotConfirmed
 from scheduler.letters import AGAIN
 from scheduler.request import Rules
@@ -254,7 +254,8 @@ def test_of_one_name_in_a_batch_none_is_accepted_where_the_last_has_no_timer(sch
 def opened(content, again=None):
     attributes = {"SentTimestamp": str(NOON_MS), "ApproximateReceiveCount": "1"}
     record = {"messageId": "letter", "body": json.dumps(content), "attributes": attributes}
-    return letters.opened(record | {"messageAttributes": {AGAIN: {"stringValue": again}} if again else {}})
+    record["messageAttributes"] = {AGAIN: {"stringValue": again}} if again else {}
+    return letters.opened(sqs_records.read(record))
 
 
 def take_letter(content, table, queues, again=None, closed_for_good=False, clock=None):
@@ -266,6 +267,8 @@ def member(rng, number):
     """Near and far ones, alike or apart, for one queue or another; some with a name or a token, some that are none."""
     fields = {"delay": rng.choice([5, 6, 890, 895, 905, 1000, 1001, 5000]), "data": f"{number} {rng.choice('abc') * 9}"}
     more = rng.choice([{}, {}, {}, {"target": OTHER_ARN}, {"name": f"n{rng.randrange(3)}"}, {"token": "t"}, {"bad": 1}])
+    if "token" in more:
+        fields["timestamp"] = NOON_S + fields.pop("delay")
     return {**fields, **more}
 
 
@@ -285,6 +288,37 @@ def test_a_part_of_a_letter_gives_each_member_the_id_that_it_had(seed, count, da
         ]
 
     assert [each for each in unnamed(whole, range(count)) if each[0] in places] == unnamed(part, places)
+
+
+DELAY_AND_TOKEN = [
+    {"delay": 5, "data": "x", "token": "mine"},
+    [{"delay": 5, "data": "x", "token": "mine"}],
+    {"schedules": [{"delay": 5, "data": "x"}], "token": "mine"},
+]
+
+
+@pytest.mark.parametrize("content", DELAY_AND_TOKEN, ids=["single", "member", "batch"])
+def test_a_delay_beside_a_token_is_refused_in_a_letter_as_in_a_call(content, table, queues):
+    """Whoever sends it again, some seconds later, would have two schedules."""
+    (answer,) = take_letter(content, table, queues)
+    assert ("InvalidSchedule", []) == (answer["error"], queues.sent)
+    assert answer["message"].startswith("delay and token are both given, and a repeat would be another moment")
+
+
+def test_a_delay_needs_no_token_in_a_letter(table, queues):
+    """A letter has tokens of its own, but each delivery of it counts from the same moment."""
+    assert [None, None] == [each.get("error") for each in take_letter([{"delay": 5, "data": "x"}] * 2, table, queues)]
+
+
+@pytest.mark.parametrize("content", DELAY_AND_TOKEN, ids=["single", "member", "batch"])
+def test_what_the_version_before_put_back_is_accepted_by_its_rules(content, table, queues):
+    """A stack is updated while it waits. What this version puts back says so, and is refused at every turn."""
+    part = json.loads(opened(content).part([0]).again)
+    assert "error" in take_letter(content, table, queues, json.dumps(part))[0]
+    del part["rules"]
+    older = json.dumps(part, separators=(",", ":"))
+    assert "error" not in take_letter(content, table, queues, older)[0]
+    assert older == opened(content, older).part([0]).again.replace('"tries":2', '"tries":1')
 
 
 def test_of_a_part_only_what_is_at_hand_is_sent_and_stored(table, queues):

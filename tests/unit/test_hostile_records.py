@@ -1,0 +1,153 @@
+"""Whatever is in one message, attributes included, fails no other: input queue, delivery queue and consumer alike."""
+
+from __future__ import annotations
+
+import functools
+import json
+from contextlib import redirect_stdout
+from io import StringIO
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+
+import hostile
+from fakes import DELIVERY, NOON_MS, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeRecords, FakeTable, desk
+from scheduler import config, consuming, delivering, hearers, receiving, request, scheduling, sqs_records
+from scheduler.crew import Alone
+from scheduler.letters import AGAIN
+from scheduler.limits import SNS_MESSAGE_BYTES_MAX, SQS_MESSAGE_BYTES_MAX
+from scheduler.outcome import Outcome
+from scheduler.partitions import Memory
+from scheduler.queues import Queues
+from scheduler.resting import Resting
+
+SYSTEM = {"SentTimestamp": str(NOON_MS), "ApproximateReceiveCount": "1"}
+ENVIRONMENT = {"WEBHOOK_HOSTS": "*", "AWS_REGION": "eu-central-1", "TARGET_ARNS": f"{OTHER_ARN},{hostile.TOPIC_ARN}"}
+LISTED = config.from_environment(environment=ENVIRONMENT).listed
+
+widely = settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+class Aws:
+    """Takes what SQS and SNS take, and nothing else."""
+
+    def __init__(self):
+        self.sent = []
+
+    def send_message_batch(self, QueueUrl, Entries):  # noqa: N803
+        return {"Successful": [{"Id": each["Id"]} for each in Entries if self.send_message(QueueUrl, **each) == {}]}
+
+    def send_message(self, QueueUrl, MessageBody, **facts):  # noqa: N803
+        assert 1 <= len(MessageBody.encode()) <= SQS_MESSAGE_BYTES_MAX
+        json.dumps(facts).encode()
+        self.sent.append((QueueUrl, MessageBody))
+        return {}
+
+    def publish(self, TopicArn, Message):  # noqa: N803
+        assert len(Message.encode()) <= SNS_MESSAGE_BYTES_MAX
+        return {}
+
+
+def run(work):
+    """What it returns, and what it logs: an exception that was caught would stand there by its type."""
+    printed = StringIO()
+    with redirect_stdout(printed):
+        answer = work()
+    lines = [json.loads(line) for line in printed.getvalue().splitlines()]
+    assert not [line for line in lines if "where" in line or str(line.get("error", "")).endswith("Error")]
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]], lines
+
+
+LETTER = {"body": json.dumps({"delay": 5, "data": "good"}), "attributes": SYSTEM, "messageAttributes": {}}
+
+
+POISON = json.dumps({"id": "a", "sent": NOON_MS, "tries": 0, "places": [0]}).replace(": 0,", f": {'9' * 4_300},")
+
+
+@widely
+@example(
+    [
+        {**LETTER, "messageId": "good"},
+        {**LETTER, "messageId": "bad", "body": "5", "messageAttributes": {AGAIN: {"stringValue": POISON}}},
+    ]
+)
+@given(hostile.batches(LETTER))
+def test_no_record_of_the_input_queue_fails_another(records):
+    """The good one is sent. Of the others each is sent, put back, or reported."""
+    clock, queues, aws = Clock(), FakeQueues(), Aws()
+    real = Queues(aws, OUTPUT, "https://failure", DELIVERY, 1000)
+    reception = receiving.Reception(
+        accept=functools.partial(scheduling.accept_letter, desk=desk(FakeTable(), queues, request.Rules(LISTED))),
+        put_back=lambda part, pause_s: part.body.encode() and part.again.encode() != b"",
+        report=real.report,
+        tell=hearers.Hearers(lambda service: aws, OUTPUT).tell,
+        may_hear=LISTED.arns.__contains__,
+        crew=Alone(),
+    )
+    failed, lines = run(lambda: receiving.receive(records, clock.patience(24), reception))
+    assert [] == failed
+    assert ["good"] == [data for _, data, _ in queues.sent if data == "good"]
+    assert len(records) == len(lines) - sum(line["outcome"] != "received" for line in lines)
+    refused = sum(line.get("refused", 0) for line in lines)
+    assert refused == sum(url == "https://failure" for url, _ in aws.sent)
+
+
+ERRAND = {"body": json.dumps({"id": hostile.ID, "due": NOON_MS, "data": "good", "target": OTHER_ARN})}
+
+
+@widely
+@given(hostile.batches(ERRAND))
+def test_no_record_of_the_delivery_queue_fails_another(records):
+    """The good one is delivered. What holds no errand is reported, and the others are delivered or put off."""
+    clock, aws, delivered, kept = Clock(), Aws(), [], []
+    outlets = SimpleNamespace(deliver=lambda schedule: delivered.append(schedule.data))
+
+    def keep(reports):
+        kept.extend(report for report in reports if report.body().encode())
+        return Outcome(done=list(reports))
+
+    post = delivering.Post(
+        records=FakeRecords(),
+        table=SimpleNamespace(put_failed=keep),
+        queues=Queues(aws, OUTPUT, "https://failure", DELIVERY, 1000),
+        outlets=outlets,
+        tell=hearers.Hearers(lambda service: aws, OUTPUT).tell,
+        crew=Alone(),
+        memory=Memory(FakeTable()),
+        resting=Resting(),
+        intake=lambda: None,
+        reach_ms=900_000,
+    )
+    failed, lines = run(lambda: delivering.deliver(records, post, clock.patience(37)))
+    assert [] == failed
+    assert "good" in delivered
+    ends = ("delivered", "undelivered", "dropped", "expired")
+    ended = sum(line["outcome"] in ends for line in lines)
+    set_anew = sum(url == DELIVERY for url, _ in aws.sent)
+    unreadable = sum(report.reason == "unreadable" for report in kept)
+    assert len(records) == ended + set_anew + unreadable
+
+
+DUE = {"id": {"stringValue": hostile.ID}, "due": {"stringValue": "1893456000.000"}}
+
+
+@widely
+@given(hostile.batches({"body": "good", "messageAttributes": DUE}))
+def test_no_record_of_the_output_queue_fails_another(records):
+    """The good one is handled. What is no schedule comes again by itself, until the queue puts it away."""
+    handled = []
+    failed, lines = run(lambda: consuming.consume(records, handled.append, lambda: NOON_MS / 1000))
+    assert "good" not in failed
+    assert "good" in [due.data for due in handled]
+    assert len(records) == len(handled) + len(failed)
+    assert len(failed) == sum(line["outcome"] == "unreadable" for line in lines)
+
+
+@pytest.mark.parametrize("record", [None, 5, "x", [], {}, {"messageId": None}, {"messageId": "x" * 129, "body": "{}"}])
+def test_a_record_without_the_id_that_sqs_gives_is_read_as_one_that_says_nothing(record):
+    """It cannot be named to Lambda, and reading does not raise."""
+    arrived = sqs_records.read(record)
+    assert ("", "the record has no message id") == (arrived.message_id, arrived.fault)
