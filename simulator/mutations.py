@@ -537,6 +537,7 @@ MUTATIONS = (
         "        if is_open and sum(map(len, unproven.values())) < self._places(receiver, unproven):\n",
         "        if is_open:\n",
         (3,),
+        6,
     ),
 )
 

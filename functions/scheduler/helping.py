@@ -17,7 +17,7 @@ from scheduler.patience import Patience
 from scheduler.resting import CROWD_MAX
 from scheduler.watching import Message, Watch
 
-HELP_S_MAX = 22
+HELP_S_MAX = 21
 """After the start of an invocation nothing more is received. By then every request to a host that does not answer has
 timed out: the last one begins `resting.OPEN_S` after the start."""
 

@@ -129,10 +129,11 @@ def test_a_call_that_begins_at_the_last_moment_ends_within_the_reserve(template)
 
 
 def test_a_delivery_ends_before_its_timeout(template):
-    """Which covers the time in which more is received while something hangs, the longest wait, the longest delivery and
-    the outcome that is written after it; and a second timer comes when the first one's delivery is over."""
+    """Which covers the time in which more is received while something hangs, the longest wait for the moment and for
+    the first answer of a target, the longest delivery and the outcome that is written after it; and a second timer
+    comes when the first one's delivery is over."""
     timeout_s = functions(template)["DeliverFunction"]["Timeout"]
-    waits_s = delivering.WAIT_MS_MAX / 1000
+    waits_s = delivering.WAIT_MS_MAX / 1000 + resting.HANGS_S
     assert helping.HELP_S_MAX + waits_s + USUAL.total_s + delivering.RESERVE_S <= timeout_s
     assert world.CALL_S_MAX < delivering.RESERVE_S
     assert USUAL.total_s + world.CALL_S_MAX <= naming.FOLLOWING_MS / 1000
