@@ -1,7 +1,7 @@
 """Helping: while one of a batch hangs, the function takes from the queue what is behind, and delivers it beside.
 
-Lambda has two batches of a queue at once after a quiet time, and five while there is work. One host that does not answer
-would hold each of them for as long as a request may take, and everybody behind would be late by as much.
+Lambda has two batches of a queue at once after a quiet time, and five while there is work. One host that does not
+answer would hold each of them for as long as a request may take, and everybody behind would be late by as much.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 """
 

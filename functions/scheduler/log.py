@@ -9,23 +9,26 @@ import json
 import os
 import time
 import traceback
+from types import MappingProxyType
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 INFO = "INFO"
-LEVEL_OF = {
-    "quarantined": "ERROR",
-    "failed": "ERROR",
-    "undelivered": "WARN",
-    "untold": "WARN",
-    "expired": "WARN",
-    "postponed": "WARN",
-    "put off": "WARN",
-    "not confirmed": "WARN",
-    "not deleted": "WARN",
-    "not helped": "WARN",
-    "not put back": "WARN",
-    "secret not read": "WARN",
-}
+LEVEL_OF = MappingProxyType(
+    {
+        "quarantined": "ERROR",
+        "failed": "ERROR",
+        "undelivered": "WARN",
+        "untold": "WARN",
+        "expired": "WARN",
+        "postponed": "WARN",
+        "put off": "WARN",
+        "not confirmed": "WARN",
+        "not deleted": "WARN",
+        "not helped": "WARN",
+        "not put back": "WARN",
+        "secret not read": "WARN",
+    }
+)
 """Every other outcome is INFO. The alarm counts an ERROR, so that it works at every level that the template allows."""
 
 
