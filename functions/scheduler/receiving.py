@@ -55,8 +55,8 @@ TRIES_MAX = 80
 """Four hours, where all of a letter waits. Of the hundred receives after which SQS puts it away twenty are left to
 report it."""
 TELL_TRIES_MAX = TRIES_MAX + 20
-"""So often a failure target is told, also of what was given up last. By then a day may have passed, and SQS would put
-the letter away after a hundred receives."""
+"""So often a failure target is told, of what was given up last as well. The tries are 180 s apart, so that is five
+hours. SQS would put the letter away after as many receives."""
 IN_SHORT = "it was refused; the report in the failure queue says why"
 """Said to a failure target, if the errors of a letter are too long to be put back with it."""
 AGE_MS_MAX = 2 * 24 * 3600 * 1000
