@@ -171,15 +171,16 @@ def test_a_failure_target_that_stays_deaf_leaves_no_letter_behind(stack, post, t
         assert {} == stack._cloud.sqs.queues[stack.output(name)].messages
 
 
-@pytest.mark.parametrize("place", [0, 9])
-def test_a_poisoned_attribute_brings_no_neighbour_out_twice(stack, place):
-    """Nor late: it is a number of as many digits as Python still reads."""
+def test_a_poisoned_attribute_brings_no_neighbour_out_twice(stack):
+    """Nor late: it is a number of as many digits as Python still reads. Whichever letters come in one batch."""
     again = f'{{"id":"a","sent":{START * 1000},"tries":{"9" * 4_300},"places":[0]}}'
     poison = {"punctual-again": {"DataType": "String", "StringValue": again}}
-    entries = [{"MessageBody": json.dumps({"timestamp": START + 5, "data": f"{number}"})} for number in range(9)]
-    entries.insert(place, {"MessageBody": json.dumps({"data": "poison"}), "MessageAttributes": poison})
+    entries = [{"MessageBody": json.dumps({"timestamp": START + 5, "data": f"{number}"})} for number in range(7)]
+    for place in (0, 4, 9):
+        entries.insert(place, {"MessageBody": json.dumps({"data": "poison"}), "MessageAttributes": poison})
     numbered = [{"Id": str(number), **entry} for number, entry in enumerate(entries)]
     stack.client("sqs").send_message_batch(QueueUrl=stack.output("InputQueueUrl"), Entries=numbered)
     stack.advance(hours=1)
-    assert sorted(f"{number}" for number in range(9)) == sorted(out(stack))
+    assert [f"{number}" for number in range(7)] == sorted(out(stack))
     assert all(each.at - each.due < 1 for each in stack.released())
+    assert {} == stack._cloud.sqs.queues[stack.output("InputQueueUrl")].messages
