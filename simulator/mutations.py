@@ -255,7 +255,7 @@ MUTATIONS = (
         "        return Coming(arrived.message_id, sent_ms, receives)\n",
         '        return Coming(f"{arrived.message_id}{receives}", sent_ms, receives)\n',
         (1,),
-        94,
+        1,
     ),
     Mutation(
         "a letter done with while a part of it waits",
@@ -263,7 +263,7 @@ MUTATIONS = (
         "    return put_back or not (rest or untold)\n",
         "    return True\n",
         (1, 5),
-        17,
+        1,
     ),
     Mutation(
         "a refusal of a letter that nobody is told",

@@ -8,8 +8,8 @@ which id and when the first one came, how often it was tried, and the places tha
 in the text because the keys hang on it: under a token a bundle has its key from all its members, and what is packed
 with what from all that is in the batch.
 
-The attribute also lists the members whose refusal is in the failure queue, while their failure target has not heard of
-it. These are not accepted or reported again. Their error is kept, so that the failure target hears the same.
+The attribute also lists the refusals that the failure queue has and a failure target has not. These members are not
+accepted or reported again. The attribute keeps their error, so that the failure target gets the same text.
 
 Such an attribute can be written by whoever may send to the queue. It lets them do no more than they can do without it:
 name the root of tokens, as the token of a batch does; date a letter earlier, as an envelope does; leave out some of
@@ -48,7 +48,7 @@ have one date, for their delays count from it."""
 AGAIN = "punctual-again"
 """The attribute of a letter that is put back."""
 RULES = 2
-"""By which members are accepted. The first rules, of the version before, let a delay have a token."""
+"""The rules for members. The first rules, of the version before, allowed a delay beside a token."""
 _TRIES_MAX = sqs_records.RECEIVES_MAX
 ERROR_CHARACTERS_MAX = 2_000
 """More than an error of ours has."""
@@ -58,7 +58,7 @@ _ENVELOPE = ("MessageId", "Message", "Timestamp", "TopicArn")
 
 
 class Untold(NamedTuple):
-    """A refusal that the failure queue has, and this failure target has not."""
+    """A note: the failure queue has this refusal, and this failure target has not."""
 
     place: int
     hearer: str
@@ -89,7 +89,7 @@ class Letter:
 
     @property
     def places(self) -> Sequence[int]:
-        """Of the requests that are at hand, in order; the others were done with, or refused and reported, before."""
+        """The places of the members that are left to accept, in order."""
         if not self._is_ours:
             return range(max(1, len(self.requests)))
         reported = {each.place for each in self.came.untold}
@@ -97,7 +97,7 @@ class Letter:
 
     @property
     def untold(self) -> Sequence[Untold]:
-        """What was refused and reported before. Of a letter that is refused as a whole the place is 0."""
+        """The notes on members that were reported before. A letter that is refused as a whole has place 0."""
         return self.came.untold if self._is_ours else ()
 
     @property
@@ -107,12 +107,12 @@ class Letter:
         return bool(places) and places[-1] < max(1, len(self.requests))
 
     def came_as(self, place: int) -> object:
-        """What was at this place; of a letter that is refused as a whole, all of it."""
+        """The member at this place, or the whole content if the letter is refused as a whole."""
         return self.requests[place] if self.failure is None else self.content
 
     def part(self, places: Sequence[int], untold: Sequence[Untold] = ()) -> Part:
-        """What is put back so that only these come again. Those that are only untold count as places, too: the version
-        before this one knows nothing else, and must find what is left."""
+        """A message that brings only these members again. `places` includes the untold ones, because the version
+        before this one reads nothing else and must find them."""
         came = self.came
         everything = sorted({*places, *(each.place for each in untold)})
         facts: dict[str, object] = {"id": came.id, "sent": came.sent_ms, "tries": came.tries, "places": everything}
@@ -150,7 +150,7 @@ class Coming:
     """None where it is all at hand."""
     untold: Sequence[Untold] = ()
     by_older_rules: bool = False
-    """What one turn accepts the next has to accept as well, because the keys hang on it."""
+    """Every turn has to accept the same members, because the keys depend on them."""
 
 
 def opened(arrived: Arrived) -> Letter:

@@ -1,8 +1,8 @@
 """The queues as one invocation uses them when it works for several callers: a failing queue of others gets few tries.
 
 The stack's own queues are tried as long as time allows, because everybody depends on them. A queue of others that is
-throttled or down may take `TRIES_MAX` calls of the whole invocation. What is left for it comes again later, so it
-delays no message for anybody else.
+throttled or down may take `TRIES_MAX` calls of the whole invocation. The schedules that are left for it come again
+later, so they delay nothing else.
 """
 
 from __future__ import annotations

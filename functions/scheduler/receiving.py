@@ -1,23 +1,24 @@
-"""Take in the letters of the input queue: what is accepted, what is refused for good, and what comes again.
+"""Take in the letters of the input queue. Accept, report or put back each member of a letter.
 
-Each member of a letter stands for itself. A member is done with when AWS has confirmed it, or when it can never be
-accepted and the failure queue and its failure target have a report of it. What is left of the letter is put back into
-the queue by itself, and then the letter is done with. So a member that fails for a while, or for good, sends no
-neighbour out again. If nothing has changed for any member, or the rest cannot be put back, SQS brings the letter again
-as it is. If it is known beforehand that the rest cannot be put back, refusals are told last, so as not to tell them at
-every turn.
+Each member of a letter stands for itself. It is finished when AWS has confirmed it. A member that can never be accepted
+is finished when the failure queue and its failure target have a report. The function puts the unfinished members back
+into the queue by themselves, and then the letter is finished. So a member that fails, for a while or for good, sends no
+neighbour out again. SQS brings the letter again as it is if nothing has changed for any member, or if the rest cannot
+be put back. A letter that is too large or too old cannot be put back. Its refusals are reported last, because every
+turn would repeat them.
 
-What is put back says which members the failure queue has heard of while their failure target has not (`telling`). These
-are not accepted or reported again. After `TELL_TRIES_MAX` tries they end: the failure queue has the report.
+The note on a letter that was put back lists the refusals that the failure queue has and a failure target has not
+(`telling`). Such a member is not accepted or reported again. After `TELL_TRIES_MAX` tries it is finished, because the
+failure queue has the report.
 
-Send first, delete second, here too. A crash after some of a letter is done brings all of it again, one after the rest
-is put back brings both; a crash repeats reports as well. Nothing is lost, and a repeat is no second schedule, since its
-tokens are the same. With each rest there is less to do than before, so doubles of it cannot multiply for ever.
+Send first, delete second, here too. A crash in the middle of a letter brings all of it again. A crash after the rest is
+put back brings both. Reports may then come twice. Nothing is lost, and a repeat makes no second schedule, because its
+tokens are the same. Each rest holds less work than the letter before it, so doubles cannot multiply for ever.
 
-What never comes to be confirmed is reported in the end: where it is for a queue of others that stays gone or closed to
-us after a few tries, and anything else after `TRIES_MAX`, before SQS would put it away.
+A member that AWS never confirms is reported in the end. A member for a queue of others that stays gone or closed is
+reported after `CLOSED_TRIES_MAX` tries, and any other member after `TRIES_MAX`, before SQS would put it away.
 
-One letter does not hold up another. Those that came for the first time go first, the small before the large, and each
+One letter does not hold up another. New letters go before repeated ones, and small ones before large ones. Each letter
 has an equal share of the time that is left. A queue or a failure target of others that fails gets three tries in one
 invocation (`limited_queues`, `telling`).
 """
@@ -55,8 +56,8 @@ TRIES_MAX = 80
 """Four hours, where all of a letter waits. Of the hundred receives after which SQS puts it away twenty are left to
 report it."""
 TELL_TRIES_MAX = TRIES_MAX + 20
-"""So often a failure target is told, also of what was given up last. By then a day may have passed, and SQS would put
-the letter away after a hundred receives."""
+"""A failure target is told up to this many times, 180 s apart, which takes five hours. A member that was given up last
+gets twenty of them. SQS would put the letter away after as many receives."""
 IN_SHORT = "it was refused; the report in the failure queue says why"
 """Said to a failure target, if the errors of a letter are too long to be put back with it."""
 AGE_MS_MAX = 2 * 24 * 3600 * 1000
@@ -102,7 +103,7 @@ def receive(records: Iterable[object], patience: Patience, reception: Reception)
 
 
 def _rank(arrived: Arrived) -> tuple[bool, int]:
-    """What came before is likely to need its time again, and what is large needs more of it: both go last."""
+    """Sort repeated letters last, because they are likely to fail again, and large ones behind small ones."""
     return AGAIN in arrived.attributes or (arrived.receives or 1) > 1, len(arrived.body)
 
 
@@ -179,7 +180,7 @@ def _is_separable(letter: Letter, now_ms: int) -> bool:
 def _told(
     letter: Letter, refusals: Mapping[int, Refusal], teller: Teller, patience: Patience
 ) -> tuple[list[int], list[Untold]]:
-    """Places of refusals that the failure queue has not, and what failure targets have not heard."""
+    """Return the places that are not reported yet, and the notes for failure targets that did not answer."""
     reported = teller.report(refusals, patience)
     words = [word for place in sorted(reported) for word in teller.words(place, refusals[place])]
     now_ms = patience.now_ms()
@@ -191,7 +192,7 @@ def _told(
 
 
 def _kept(letter: Letter, rest: Sequence[int], untold: Sequence[Untold], separable: bool) -> list[Untold]:
-    """What is worth telling again, as far as there is a place to write it down."""
+    """Return the notes that are worth another try and fit into the attribute. Log the others as untold."""
     versions = [[]] if not separable or letter.came.tries >= TELL_TRIES_MAX else [untold, _shortened(untold), []]
     kept = next(list(each) for each in versions if not each or _fits(letter.part(rest, each)))
     if untold and not kept:
@@ -210,7 +211,7 @@ def _shortened(untold: Sequence[Untold]) -> list[Untold]:
 def _put_back(
     letter: Letter, rest: Sequence[int], untold: Sequence[Untold], reception: Reception, patience: Patience
 ) -> bool:
-    """Where there is less to do than before."""
+    """Put the rest back if less is left to do than before."""
     before = list(letter.places), list(letter.untold)
     if not (rest or untold) or before == (list(rest), list(untold)):
         return False

@@ -1,6 +1,6 @@
 """Read the records of an SQS event: every record becomes an `Arrived`, whatever it holds.
 
-Whoever may send to a queue chooses the body and the message attributes. So reading never raises, and one record never
+A sender chooses the body and the message attributes. So reading never raises, and one record never
 fails the batch that it came in. The input queue, the delivery queue and the consumer all read their records here.
 """
 
@@ -14,7 +14,7 @@ from scheduler.limits import DUE_MS_MAX
 from scheduler.text import shown
 
 RECEIVES_MAX = 1_000_000
-"""SQS counts receives from 1. A larger count is none of SQS's."""
+"""SQS never counts this far."""
 MESSAGE_ID_CHARACTERS_MAX = 128
 """Those of SQS have 36."""
 _DIGITS_MAX = 15

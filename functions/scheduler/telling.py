@@ -1,7 +1,7 @@
-"""Tell of refusals in letters: the failure queue first, then the failure targets.
+"""Report refused members of letters: to the failure queue first, then to their failure targets.
 
-What the failure queue has is not lost, whatever becomes of the failure targets. So a report is made once: `Untold` says
-of a refusal that the failure queue has it, and one failure target is still to hear of it.
+The failure queue keeps a report, even if a failure target never answers. So each report is made once. An `Untold` notes
+that the failure queue has a report and one failure target has not.
 
 Failure targets belong to others. One that does not answer gets `TRIES_MAX` tries for one refusal, and is then left
 alone for the rest of the invocation.
@@ -23,7 +23,7 @@ Refusal = Report[object]
 Word = tuple[Untold, Refusal]
 
 REPORTS_MAX = 50
-"""What one of the crew sends in one go."""
+"""Reports that one thread sends in one job."""
 TRIES_MAX = 3
 
 
@@ -53,12 +53,12 @@ class Teller:
         return [place for shelf in self.crew.run(send, shelves) for place in shelf]
 
     def words(self, place: int, refusal: Refusal) -> list[Word]:
-        """One for each listed failure target that should hear of this refusal."""
+        """Pair the refusal with each listed failure target that it names."""
         hearers = sorted(filter(self.may_hear, _failure_targets(refusal.schedule)))
         return [(Untold.noted(place, hearer, refusal.error), refusal) for hearer in hearers]
 
     def tell_all(self, words: Sequence[Word], patience: Patience) -> list[Untold]:
-        """Tell the failure targets. Return what they have not heard."""
+        """Tell the failure targets. Return notes for those that did not answer."""
         short = replace(patience, tries_max=TRIES_MAX)
 
         def tell(word: Word) -> bool:
@@ -79,7 +79,7 @@ class Teller:
 
 
 def _failure_targets(came: object) -> set[str]:
-    """Of a schedule, or of all those in a batch that was refused whole."""
+    """The failure targets that a schedule names, or the members of a batch that was refused as a whole."""
     members = came.get("schedules", came) if isinstance(came, dict) else came
     found = [
         member.get("failure_target", member.get("failure_topic"))

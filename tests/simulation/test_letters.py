@@ -122,3 +122,65 @@ def test_what_waits_for_ever_is_told_and_not_put_away(stack, post):
     assert ("refused", "lost") == (report["reason"], report["schedule"]["data"])
     assert report["error"].startswith("given up after 80 tries, and may be scheduled all the same")
     assert {} == stack._cloud.sqs.queues[stack.output("DeadLetterQueueUrl")].messages
+
+
+KMS_THROTTLED = refusal("KmsThrottled", "The request was denied due to request throttling.")
+
+
+@pytest.fixture
+def target(stack):
+    """A queue of somebody else that is throttled, and its ARN."""
+    arn = stack.add_target("throttled")
+    queue = next(each for each in stack._cloud.sqs.queues.values() if each.arn == arn)
+    queue.closed = KMS_THROTTLED
+    return queue
+
+
+def test_a_throttled_target_delays_no_letter_of_others(stack, post, target):
+    """Those that come in one batch with its letters, and behind them."""
+    for _ in range(6):
+        post({"timestamp": START + 1, "data": "waits", "target": target.arn})
+    for number in range(4):
+        post({"timestamp": START + 1, "data": f"good {number} {'long ' * 50}"})
+    stack.advance(seconds=30)
+    assert 4 == len(stack.released())
+    assert max(each.at - each.due for each in stack.released()) < 1
+    target.closed = None
+    stack.advance(minutes=10)
+    assert 6 == len(target.messages)
+
+
+def test_a_deaf_failure_target_has_the_failure_queue_hear_once(stack, post, target):
+    """For as long as it is deaf; then it hears, once as well."""
+    post([{"data": "no time", "failure_target": target.arn}, {"timestamp": START + 5, "data": "good"}])
+    stack.advance(hours=3)
+    assert (["good"], 1) == (out(stack), len(stack.failures()))
+    target.closed = None
+    stack.advance(hours=2)
+    (heard,) = [json.loads(message.body) for message in target.messages.values()]
+    assert ("refused", "no time") == (heard["reason"], heard["schedule"]["data"])
+    assert {} == stack._cloud.sqs.queues[stack.output("InputQueueUrl")].messages
+
+
+def test_a_failure_target_that_stays_deaf_leaves_no_letter_behind(stack, post, target):
+    """Not in the input queue, and not in the dead-letter queue."""
+    post({"data": "no time", "failure_target": target.arn})
+    stack.advance(hours=12)
+    assert 1 == len(stack.failures())
+    for name in ("InputQueueUrl", "DeadLetterQueueUrl"):
+        assert {} == stack._cloud.sqs.queues[stack.output(name)].messages
+
+
+def test_a_poisoned_attribute_brings_no_neighbour_out_twice(stack):
+    """Nor late: it is a number of as many digits as Python still reads. Whichever letters come in one batch."""
+    again = f'{{"id":"a","sent":{START * 1000},"tries":{"9" * 4_300},"places":[0]}}'
+    poison = {"punctual-again": {"DataType": "String", "StringValue": again}}
+    entries = [{"MessageBody": json.dumps({"timestamp": START + 5, "data": f"{number}"})} for number in range(7)]
+    for place in (0, 4, 9):
+        entries.insert(place, {"MessageBody": json.dumps({"data": "poison"}), "MessageAttributes": poison})
+    numbered = [{"Id": str(number), **entry} for number, entry in enumerate(entries)]
+    stack.client("sqs").send_message_batch(QueueUrl=stack.output("InputQueueUrl"), Entries=numbered)
+    stack.advance(hours=1)
+    assert [f"{number}" for number in range(7)] == sorted(out(stack))
+    assert all(each.at - each.due < 1 for each in stack.released())
+    assert {} == stack._cloud.sqs.queues[stack.output("InputQueueUrl")].messages

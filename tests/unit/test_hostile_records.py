@@ -1,4 +1,4 @@
-"""Whatever is in one message, attributes included, fails no other: input queue, delivery queue and consumer alike."""
+"""One message, attributes included, fails no other message: input queue, delivery queue and consumer alike."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Aws:
 
 
 def run(work):
-    """What it returns, and what it logs: an exception that was caught would stand there by its type."""
+    """Return the ids of failed messages, and the log lines. No line may show an exception of ours."""
     printed = StringIO()
     with redirect_stdout(printed):
         answer = work()
@@ -76,7 +76,7 @@ POISON = json.dumps({"id": "a", "sent": NOON_MS, "tries": 0, "places": [0]}).rep
 )
 @given(hostile.batches(LETTER))
 def test_no_record_of_the_input_queue_fails_another(records):
-    """The good one is sent. Of the others each is sent, put back, or reported."""
+    """The good one is sent. Each of the others is sent, put back, or reported."""
     clock, queues, aws = Clock(), FakeQueues(), Aws()
     real = Queues(aws, OUTPUT, "https://failure", DELIVERY, 1000)
     reception = receiving.Reception(
@@ -101,7 +101,7 @@ ERRAND = {"body": json.dumps({"id": hostile.ID, "due": NOON_MS, "data": "good", 
 @widely
 @given(hostile.batches(ERRAND))
 def test_no_record_of_the_delivery_queue_fails_another(records):
-    """The good one is delivered. What holds no errand is reported, and the others are delivered or put off."""
+    """The good one is delivered. Unreadable ones are reported, and the others are delivered or put off."""
     clock, aws, delivered, kept = Clock(), Aws(), [], []
     outlets = SimpleNamespace(deliver=lambda schedule: delivered.append(schedule.data))
 
@@ -137,7 +137,7 @@ DUE = {"id": {"stringValue": hostile.ID}, "due": {"stringValue": "1893456000.000
 @widely
 @given(hostile.batches({"body": "good", "messageAttributes": DUE}))
 def test_no_record_of_the_output_queue_fails_another(records):
-    """The good one is handled. What is no schedule comes again by itself, until the queue puts it away."""
+    """The good one is handled. Unreadable ones come again by themselves, until the queue puts them away."""
     handled = []
     failed, lines = run(lambda: consuming.consume(records, handled.append, lambda: NOON_MS / 1000))
     assert "good" not in failed

@@ -113,9 +113,9 @@ def test_no_letter_comes_from_the_future(timestamp, sent_ms):
     assert sent_ms == opened(envelope(json.dumps(ONE), Timestamp=timestamp)).sent_ms
 
 
-def put_back(letter, places, **facts):
+def put_back(letter, places, untold=(), **facts):
     """As it comes again."""
-    part = letter.part(places)
+    part = letter.part(places, untold)
     return read(part.body, **{"message_id": "another", "sent_ms": SENT_MS + 60_000, **facts}, again=part.again)
 
 
@@ -177,6 +177,43 @@ def test_a_part_dates_no_letter_later():
     """Whoever wrote its attribute."""
     forged = json.dumps({"id": "x", "sent": SENT_MS + 5_000, "tries": 0, "places": [0]})
     assert SENT_MS == read(json.dumps([ONE, ONE]), again=forged).sent_ms
+
+
+HEARER = "arn:aws:sns:eu-central-1:123456789012:hearer"
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([HEARER, HEARER + "2"]), st.text(min_size=1)), max_size=6))
+def test_what_a_failure_target_has_not_heard_comes_back_with_the_letter(notes):
+    """Whatever stands in the errors. These members are not at hand any more."""
+    untold = sorted({letters.Untold.noted(*note) for note in notes})
+    waiting = sorted({0, 1, 2, 3}.difference(each.place for each in untold))
+    part = put_back(opened([ONE] * 4), [place for place in waiting if place < 3 or not untold], untold)
+    assert untold == list(part.untold)
+    assert [place for place in waiting if place < 3 or not untold] == list(part.places)
+
+
+def test_the_version_before_finds_all_that_is_left():
+    """It knows of places alone. During an update it may take in what this version put back."""
+    part = opened([ONE] * 4).part([1], [letters.Untold(3, HEARER, "error")])
+    assert [1, 3] == json.loads(part.again)["places"]
+
+
+def test_a_letter_that_is_brought_back_has_the_id_and_the_time_of_the_first():
+    """By an operator, who need not know how many members it has."""
+    again = json.dumps({"id": "first", "sent": SENT_MS - 5, "tries": 0})
+    letter = read(json.dumps([ONE] * 2), again=again)
+    assert ("first", SENT_MS - 5, range(2)) == (letter.token_root, letter.sent_ms, letter.places)
+
+
+@pytest.mark.parametrize(
+    "facts", [{"SentTimestamp": None}, {"ApproximateReceiveCount": "x"}, {"SentTimestamp": "9" * 400}]
+)
+def test_a_record_without_the_facts_of_sqs_is_refused_as_a_whole(facts):
+    """Nothing could be counted from it."""
+    whole = record(json.dumps(ONE))
+    letter = letters.opened(sqs_records.read({**whole, "attributes": {**whole["attributes"], **facts}}))
+    assert letter.failure.startswith("the message cannot be read: the record has no SentTimestamp or no Approximate")
+    assert ([], json.dumps(ONE)) == (letter.requests, letter.content)
 
 
 UNREADABLE = [
