@@ -361,6 +361,7 @@ MUTATIONS = (
         '    covered = record.covered_by not in ("", message_id) and now_ms < record.schedule.due_ms + COVERED_MS\n',
         '    covered = record.covered_by != ""\n',
         (1,),
+        98,
     ),
     Mutation(
         "an older request let through",

@@ -300,8 +300,8 @@ def _close(record: Record | None, state: str, attempts: int, error: str, post: P
 
 
 def _set_timer(timer: Timer, post: Post, patience: Patience) -> None:
-    """In the table where its key is far, else on its way: a second timer may be out of reach when its key is not. In the
-    table it would come at the moment of its key, together with the first."""
+    """In the table where its key is far, else on its way. A second timer may be out of reach when its key is not. In
+    the table it would come at the moment of its key, together with the first."""
     if timer.key.due_ms - patience.now_ms() <= post.reach_ms:
         _set(Errand(timer), post, patience)
         return
