@@ -38,6 +38,8 @@ class Bundle:
     key: Key
     packed: bytes
     count: int
+    first_ms: int | None = None
+    """When its first member is due. None if an earlier version wrote the bundle, or if no member can be read."""
 
     @property
     def id(self) -> str:
@@ -64,7 +66,7 @@ class Bundle:
     def holding(self, members: Sequence[Schedule], broken: Iterable[str] = ()) -> Bundle:
         """The same bundle with no more than these members left, each under its index."""
         texts = [*(text_of(each, each.index) for each in members), *broken]
-        return Bundle(self.key, packed(texts), len(texts))
+        return Bundle(self.key, packed(texts), len(texts), min((each.due_ms for each in members), default=None))
 
     def _list(self) -> list[object]:
         unpacker = zlib.decompressobj()

@@ -30,7 +30,8 @@ def key(partition: str, sort: str) -> Item:
 
 def item(thing: Schedule | Bundle) -> Item:
     if isinstance(thing, Bundle):
-        return {**key(*thing.key), "bundle": {"B": thing.packed}, "members": {"N": str(thing.count)}}
+        found = {**key(*thing.key), "bundle": {"B": thing.packed}, "members": {"N": str(thing.count)}}
+        return found if thing.first_ms is None else {**found, "first": {"N": str(thing.first_ms)}}
     return {**key(*thing.key), **contents(thing)}
 
 
@@ -59,7 +60,20 @@ def bundle(item: Item) -> Bundle:
     count = int(item["members"]["N"])
     if not 1 <= count <= MEMBERS_MAX:
         raise ValueError("its members are none, or more than a bundle has")
-    return Bundle(_own_key(item), item["bundle"]["B"], count)
+    found_key = _own_key(item)
+    return Bundle(found_key, item["bundle"]["B"], count, _first_ms(item, found_key.due_ms))
+
+
+def _first_ms(item: Item, last_ms: int) -> int | None:
+    """Return when the first member of a bundle is due, or None if the item does not say so in a form that can be true.
+
+    It only saves a reader the work of opening the bundle, so a damaged value costs nobody the members.
+    """
+    try:
+        first_ms = int(item["first"]["N"])
+    except (KeyError, ValueError):
+        return None
+    return first_ms if 0 <= first_ms <= last_ms else None
 
 
 def schedule(item: Item) -> Schedule:

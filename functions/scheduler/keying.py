@@ -55,12 +55,12 @@ class Keyring:
         self, members: Sequence[Placed], texts: Sequence[str], blob: bytes, token: str | None
     ) -> tuple[Bundle, dict[int, Schedule]]:
         """Under a token the place of the first counts too, for two bundles of a batch may hold the same."""
-        first, due_ms = members[0][0], members[-1][1].due_ms
+        (first, earliest), due_ms = members[0], members[-1][1].due_ms
         if token is None:
             key = random_key(due_ms, self.partition_count, self.randomness)
         else:
             key = repeatable_key(due_ms, self.partition_count, ["bundle", token, first, *texts])
-        return Bundle(key, blob, len(members)), {
+        return Bundle(key, blob, len(members), earliest.due_ms), {
             place: _keyed(each, key, index) for index, (place, each) in enumerate(members)
         }
 

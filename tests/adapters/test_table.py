@@ -199,6 +199,24 @@ def test_a_bundle_comes_back_as_it_was_put(cloud):
     assert ([bundle], [schedule(1)], members) == (page.bundles, page.schedules, page.bundles[0].members())
 
 
+def test_a_bundle_says_when_its_first_member_is_due(cloud):
+    """A reader can then skip it unopened. The write-back of what is left of it says so too."""
+    bundle, members = packed(Request(NOON_MS - 7, "a"), Request(NOON_MS - 5, "b"), Request(NOON_MS, "c"))
+    cloud.table.put([bundle])
+    assert [{"N": str(NOON_MS - 7)}] == [item["first"] for item in cloud.items()]
+    cloud.table.write_back(bundle, bundle.holding(members[1:]))
+    assert [{"N": str(NOON_MS - 5)}] == [item["first"] for item in cloud.items()]
+
+
+@pytest.mark.parametrize("first", [None, {"S": "x"}, {"N": "1.5"}, {"N": "-1"}, {"N": str(NOON_MS + 1)}], ids=str)
+def test_a_bundle_is_fed_whatever_it_says_of_its_first_member(first):
+    """An earlier version stored no such attribute. A value that cannot be true costs nobody the members."""
+    bundle, _ = packed(Request(NOON_MS - 5, "a"), Request(NOON_MS, "b"))
+    stored = {name: value for name, value in items.item(bundle).items() if name != "first"}
+    read = items.bundle({**stored, "first": first} if first else stored)
+    assert (None, bundle.packed) == (read.first_ms, read.packed)
+
+
 def test_a_full_bundle_is_four_write_units(cloud):
     """DynamoDB counts names and values; with random data, which packs worst."""
     requests = [Request(NOON_MS, random.Random(number).randbytes(50).hex()) for number in range(500)]

@@ -67,7 +67,7 @@ def test_a_bundle_keeps_its_bounds(batch):
     """Key of its latest, span, size packed and unpacked, one queue."""
     for packed, members in pack(batch):
         dues_ms = [member.due_ms for member in members.values()]
-        assert packed.key.due_ms == max(dues_ms)
+        assert (packed.first_ms, packed.key.due_ms) == (min(dues_ms), max(dues_ms))
         assert max(dues_ms) - min(dues_ms) <= SPAN_MS
         assert 1 == len({member.target for member in members.values()})
         assert len(packed.packed) <= PACKED_BYTES_MAX
@@ -140,6 +140,14 @@ def test_what_is_left_of_a_bundle_keeps_its_indexes():
     kept = [members[1], members[4]]
     left = packed.holding(kept)
     assert (packed.key, 2, kept) == (left.key, left.count, left.members())
+
+
+def test_what_is_left_of_a_bundle_knows_when_its_first_member_is_due():
+    """The moment is that of the first member that is left, and unknown when no member can be read."""
+    ((packed, members),) = pack([Request(NOON_MS + number, "x") for number in (0, 5, 9)])
+    assert NOON_MS + 5 == packed.holding([members[2], members[1]]).first_ms
+    assert NOON_MS + 9 == packed.holding([members[2]], ["[]"]).first_ms
+    assert packed.holding([], ["[]"]).first_ms is None
 
 
 @pytest.mark.parametrize(
