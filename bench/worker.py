@@ -183,6 +183,26 @@ def fill(trial: Trial) -> Outcome:
     return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s}
 
 
+def pack(trial: Trial) -> Outcome:
+    """Pack a batch as large as it may be, and compress the same bytes once."""
+    import random  # noqa: PLC0415 - Not where a start is timed.
+    import zlib  # noqa: PLC0415
+
+    from bench.payloads import batch  # noqa: PLC0415
+    from scheduler.keying import Keyring  # noqa: PLC0415
+    from scheduler.limits import BATCH_SCHEDULES_MAX  # noqa: PLC0415
+    from scheduler.schedule import Request  # noqa: PLC0415
+
+    datas = list(batch(trial["data"], trial["bytes"], BATCH_SCHEDULES_MAX))
+    requests = {place: Request(1_893_456_000_000, data) for place, data in enumerate(datas)}
+    keyring, plain = Keyring(4, random.Random(1), 60_000), "".join(datas).encode()
+    ours, reference = Stopwatch(), Stopwatch()
+    found = ours(lambda: [bundle for bundle, _ in keyring.bundles(requests, "token")])
+    reference(zlib.compress, plain)
+    fill = sum(len(bundle.packed) for bundle in found) / max(1, len(found))
+    return {"ours_cpu_s": ours.cpu_s, "reference_cpu_s": reference.cpu_s, "fill": fill}
+
+
 def invoke(trial: Trial) -> Outcome:
     """One invocation of any function."""
     handler, watch = handler_of(trial["function"], 0), Stopwatch()
@@ -298,6 +318,7 @@ TRIALS: dict[str, Callable[[Trial], Any]] = {
         schedule_singly,
         schedule_batches,
         fill,
+        pack,
         invoke,
         deliver,
         lay_month,
