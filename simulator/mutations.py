@@ -324,8 +324,8 @@ MUTATIONS = (
     ),
     Mutation(
         "members under one name that fail each for itself",
-        "scheduler/scheduling.py",
-        "    registering.fail_together(taken, failures)\n",
+        "scheduler/registering.py",
+        "        fail_together(groups, self.failures)\n",
         "",
         (1,),
         101,

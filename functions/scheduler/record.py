@@ -41,6 +41,8 @@ class Record:
     error: str = ""
     turns: int = 0
     """How often a timer took it up, and set another before it went: whichever is not that one has nothing to do."""
+    timed: int = 0
+    """When this was written, every name of its batch with a place before this number had its timer."""
 
     @property
     def id(self) -> str:

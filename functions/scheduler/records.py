@@ -18,7 +18,7 @@ from scheduler.schedule import key_of
 
 _STATE = {"#state": "state"}
 _OUTLINE: dict[str, Any] = {
-    "ProjectionExpression": "#sort, #id, #due, #state, #asked, #changed, #attempts",
+    "ProjectionExpression": "#sort, #id, #due, #state, #asked, #changed, #attempts, #timed",
     "ExpressionAttributeNames": {
         **_STATE,
         "#sort": "sort",
@@ -27,6 +27,7 @@ _OUTLINE: dict[str, Any] = {
         "#asked": "asked",
         "#changed": "changed",
         "#attempts": "attempts",
+        "#timed": "timed",
     },
 }
 _UNLESS_ASKED_LATER = "(attribute_not_exists(#asked) OR #asked < :asked)"
@@ -211,6 +212,7 @@ def _item(record: Record) -> items.Item:
         "asked": {"N": str(record.asked)},
         "changed": {"N": str(record.changed_ms)},
         "attempts": {"N": str(record.attempts)},
+        **({"timed": {"N": str(record.timed)}} if record.timed else {}),
     }
 
 
@@ -226,4 +228,5 @@ def record(item: items.Item) -> Record:
         int(item["attempts"]["N"]),
         item["error"]["S"] if "error" in item else "",
         int(item.get("turns", item["attempts"])["N"]),
+        int(item["timed"]["N"]) if "timed" in item else 0,
     )
