@@ -203,6 +203,19 @@ def pack(trial: Trial) -> Outcome:
     return {"ours_cpu_s": ours.cpu_s, "reference_cpu_s": reference.cpu_s, "fill": fill}
 
 
+def schedule_names(trial: Trial) -> Outcome:
+    """A batch of many names, sent again under its token until all are accepted."""
+    handler, watch, calls, accepted = handler_of("schedule", 0), Stopwatch(), 0, 0
+    timestamp = int(time.time()) + trial["ahead_s"]
+    members = [{"timestamp": timestamp, "data": "x", "name": f"bench/{index}"} for index in range(trial["count"])]
+    while accepted < trial["count"]:
+        if calls == INVOCATIONS_MAX:
+            raise RuntimeError(f"{accepted:,} of {trial['count']:,} accepted in {calls} calls")
+        answer = watch(handler, {"schedules": members, "token": "bench"}, Context(SCHEDULE_TIMEOUT_S))
+        calls, accepted = calls + 1, answer["accepted"]
+    return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s, "invocations": calls}
+
+
 def invoke(trial: Trial) -> Outcome:
     """One invocation of any function."""
     handler, watch = handler_of(trial["function"], 0), Stopwatch()
@@ -319,6 +332,7 @@ TRIALS: dict[str, Callable[[Trial], Any]] = {
         schedule_batches,
         fill,
         pack,
+        schedule_names,
         invoke,
         deliver,
         lay_month,

@@ -23,7 +23,7 @@ from simulator.callers import Callers
 from simulator.chronicle import Chronicle
 from simulator.others import Others
 from simulator.reckoning import Reckoning
-from simulator.scenes import INTERVAL_S, changes, days, letters, names, targets, troubles
+from simulator.scenes import INTERVAL_S, changes, days, letters, many, names, targets, troubles
 from simulator.storm import Storm
 from simulator.wishes import Wish, Wishes
 from simulator.witness import Breach, Broken, Figures, Witness
@@ -93,7 +93,9 @@ class Simulation:
             self.witness.consumed_from = self.cloud.output("OutputQueueUrl")
             self.cloud.sqs.unruly, self.cloud.sqs.twice = self._fork(), draw.choice((0.0, 0.05))
         kind = draw.random()
-        if kind < 0.07:
+        if many.plan(self):
+            pass
+        elif kind < 0.07:
             troubles.backlog(self)
         elif kind < 0.12:
             troubles.hiccup(self)

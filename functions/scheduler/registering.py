@@ -82,6 +82,7 @@ class Registrar:
     """Set the timers of a slice. `failures` has then what did not come through."""
     _own_ids: frozenset[str] = frozenset()
     """The ids that this batch asks for. What stands under one of them was written for this batch."""
+    _has_written: bool = False
 
     def take_in(self, all_slices: Sequence[Slice]) -> None:
         """Every place of a slice that does not begin is NotConfirmed. The first slice always begins."""
@@ -90,7 +91,8 @@ class Registrar:
         read: dict[str, Record] = {}
         longest_s, stopped = 0.0, False
         for number, each in enumerate(all_slices):
-            if stopped or (number and self.patience.over(longest_s)):
+            # Until this call has written something it tries with whatever time is left, or a repeat might never do so.
+            if stopped or (number and self.patience.over(longest_s if self._has_written else 0)):
                 self._deny(each)
                 continue
             began_s = self.patience.clock()
@@ -104,8 +106,9 @@ class Registrar:
         """Return what stands of the next slice, if something of this one stood before."""
         self._register(each, read, is_first)
         groups = _by_name(self.taken, each.places)
-        met = any(self._is_met(named) for group in groups for named in group)
-        ahead = self._standing(following[0]) if met and following else {}
+        met = [self._is_met(named) for group in groups for named in group]
+        self._has_written = self._has_written or not all(met)
+        ahead = self._standing(following[0]) if any(met) and following else {}
         timed_at_ms = {_asked_ms(record.asked) for record in ahead.values() if record.timed >= each.end}
         lacking = [
             [named for named in group if not (self._is_met(named) and _timer_asked_ms(named) in timed_at_ms)]

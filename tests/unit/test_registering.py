@@ -29,7 +29,8 @@ class Records(FakeRecords):
 
     def __init__(self, clock, write_ms):
         super().__init__()
-        self.clock, self.write_ms, self.writes, self.reads, self.writes_max = clock, write_ms, 0, 0, None
+        self.clock, self.write_ms, self.read_ms, self.writes_max = clock, write_ms, write_ms, None
+        self.writes = self.reads = 0
 
     def put(self, new, even_if_pending=True):
         if self.writes_max is not None:
@@ -41,7 +42,7 @@ class Records(FakeRecords):
         return super().put(new, even_if_pending)
 
     def batch(self, names, whole):
-        self.clock.now_ms += self.write_ms
+        self.clock.now_ms += self.read_ms
         self.reads += 1
         return super().batch(names, whole)
 
@@ -200,6 +201,15 @@ def test_time_is_kept_back_for_the_timers_of_a_slice():
     assert town.everything_has_its_timer()
     town.send()
     assert 150 == town.send()["accepted"]
+
+
+def test_a_repeat_begins_the_next_slice_however_long_it_took_to_see_what_stands():
+    """Where every read takes seconds there is less time left than the first slice took, at every call."""
+    town = Town(2 * SLICE_PLACES, write_ms=60)
+    assert SLICE_PLACES == town.send()["accepted"]
+    town.records.read_ms = 5_000
+    assert SLICE_PLACES < town.send()["accepted"]
+    assert town.everything_has_its_timer()
 
 
 def test_every_place_of_a_name_is_in_one_slice():
