@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
+from collections.abc import Iterator
 
 BYTES = 100
 LETTER_BYTES = 262_144
@@ -21,3 +23,39 @@ def payload(kind: str, index: int) -> str:
     order = {"event": "payment_reminder", "order": 1_000_000 + index, "customer": f"c-{chance.randrange(10**6):06d}"}
     text = json.dumps({**order, "channel": "email", "attempt": 1}, separators=(",", ":"))
     return text[:-1] + " " * (BYTES - len(text)) + "}"
+
+
+BATCHES = {
+    "tiny": "members of two letters",
+    "json": "orders that look alike",
+    "hex": "100 characters of random hex",
+    "base64": "2 to 6 KB of random base64",
+    "few": "620 characters of four letters",
+    "mixed": "repeated text, and 2 KB of random base64",
+}
+"""Whole batches, which are hard to pack each in its way. Zlib is slowest where few letters stand in random order."""
+
+
+def batch(kind: str, total_bytes: int, members_max: int) -> Iterator[str]:
+    """The data of a batch that is as large as it may be."""
+    chance, sent_bytes = random.Random(kind), 0
+    for index in range(members_max):
+        data = _member(kind, index, chance)
+        sent_bytes += len(data) + len('{"timestamp":1893456000,"data":""},')
+        if sent_bytes > total_bytes:
+            return
+        yield data
+
+
+def _member(kind: str, index: int, chance: random.Random) -> str:
+    if kind == "tiny":
+        return f"{index % 100:02d}"
+    if kind == "base64" or (kind == "mixed" and index % 20 >= 15):
+        return base64.b64encode(
+            chance.randbytes(chance.randrange(1_500, 4_500) if kind == "base64" else 1_500)
+        ).decode()
+    if kind == "mixed":
+        return "all alike " * 300
+    if kind == "few":
+        return "".join(chance.choices("acgt", k=620))
+    return payload(kind, index)

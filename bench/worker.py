@@ -183,6 +183,39 @@ def fill(trial: Trial) -> Outcome:
     return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s}
 
 
+def pack(trial: Trial) -> Outcome:
+    """Pack a batch as large as it may be, and compress the same bytes once."""
+    import random  # noqa: PLC0415 - Not where a start is timed.
+    import zlib  # noqa: PLC0415
+
+    from bench.payloads import batch  # noqa: PLC0415
+    from scheduler.keying import Keyring  # noqa: PLC0415
+    from scheduler.limits import BATCH_SCHEDULES_MAX  # noqa: PLC0415
+    from scheduler.schedule import Request  # noqa: PLC0415
+
+    datas = list(batch(trial["data"], trial["bytes"], BATCH_SCHEDULES_MAX))
+    requests = {place: Request(1_893_456_000_000, data) for place, data in enumerate(datas)}
+    keyring, plain = Keyring(4, random.Random(1), 60_000), "".join(datas).encode()
+    ours, reference = Stopwatch(), Stopwatch()
+    found = ours(lambda: [bundle for bundle, _ in keyring.bundles(requests, "token")])
+    reference(zlib.compress, plain)
+    fill = sum(len(bundle.packed) for bundle in found) / max(1, len(found))
+    return {"ours_cpu_s": ours.cpu_s, "reference_cpu_s": reference.cpu_s, "fill": fill}
+
+
+def schedule_names(trial: Trial) -> Outcome:
+    """A batch of many names, sent again under its token until all are accepted."""
+    handler, watch, calls, accepted = handler_of("schedule", 0), Stopwatch(), 0, 0
+    timestamp = int(time.time()) + trial["ahead_s"]
+    members = [{"timestamp": timestamp, "data": "x", "name": f"bench/{index}"} for index in range(trial["count"])]
+    while accepted < trial["count"]:
+        if calls == INVOCATIONS_MAX:
+            raise RuntimeError(f"{accepted:,} of {trial['count']:,} accepted in {calls} calls")
+        answer = watch(handler, {"schedules": members, "token": "bench"}, Context(SCHEDULE_TIMEOUT_S))
+        calls, accepted = calls + 1, answer["accepted"]
+    return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s, "invocations": calls}
+
+
 def invoke(trial: Trial) -> Outcome:
     """One invocation of any function."""
     handler, watch = handler_of(trial["function"], 0), Stopwatch()
@@ -305,6 +338,8 @@ TRIALS: dict[str, Callable[[Trial], Any]] = {
         schedule_singly,
         schedule_batches,
         fill,
+        pack,
+        schedule_names,
         invoke,
         deliver,
         lay_month,

@@ -64,6 +64,8 @@ class Order:
     token: str | None
     tries: int
     way: str = CALL
+    must: bool = False
+    """Nothing fails on this day, so it has to get through within its tries."""
 
 
 class Callers:
@@ -113,6 +115,9 @@ class Callers:
             if done:
                 return
             self._cloud.timeline.sleep(self._randomness.uniform(0.1, RETRY_WAIT_S_MAX))
+        if order.must:
+            left = next(wish for wish in order.wishes if not wish.accepted)
+            self._breach(1, left.tag, f"asked for {order.tries} times on a day without faults, and never accepted")
 
     def _try(self, order: Order, process: Outsider) -> bool:
         requests: list[Any] = [wish.request for wish in order.wishes]

@@ -394,11 +394,27 @@ MUTATIONS = (
     ),
     Mutation(
         "members under one name that fail each for itself",
-        "scheduler/scheduling.py",
-        "    registering.fail_together(taken, failures)\n",
+        "scheduler/registering.py",
+        "        fail_together(groups, self.failures)\n",
         "",
         (1,),
         101,
+    ),
+    Mutation(
+        "timers only after all records",
+        "scheduler/registering.py",
+        "        read: dict[str, Record] = {}\n        longest_s, stopped = 0.0, False\n",
+        "        all_slices = [Slice(0, places)]\n"
+        "        globals().update(TIMERS_S=0, PROBED_NAMES_MIN=10_000)\n"
+        "        read: dict[str, Record] = {}\n        longest_s, stopped = 0.0, False\n",
+        (1,),
+    ),
+    Mutation(
+        "a slice begun while timers of the last one are missing",
+        "scheduler/registering.py",
+        "            stopped = any(self._lacks_something(place) for place in each.places)\n",
+        "",
+        (1,),
     ),
     Mutation(
         "a member that is kept, and late",

@@ -31,6 +31,7 @@ from simulator.scenes import (
     debounce,
     letters,
     listings,
+    many,
     names,
     neighbours,
     strangers,
@@ -106,7 +107,9 @@ class Simulation:
             self.witness.consumed_from = self.cloud.output("OutputQueueUrl")
             self.cloud.sqs.unruly, self.cloud.sqs.twice = self._fork(), draw.choice((0.0, 0.05))
         kind = draw.random()
-        if kind < 0.07:
+        if many.plan(self):
+            pass
+        elif kind < 0.07:
             troubles.backlog(self)
         elif kind < 0.12:
             troubles.hiccup(self)

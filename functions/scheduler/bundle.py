@@ -24,7 +24,8 @@ SPAN_MS_MAX = 60_000
 MEMBER_FIELDS_MIN, MEMBER_FIELDS_MAX = 3, 7
 _UNSET = (None,) * (MEMBER_FIELDS_MAX - MEMBER_FIELDS_MIN)
 
-_LEVEL = 6
+LEVEL = 5
+"""Of zlib. 6 takes twice the time where the data has few different letters, and saves one byte in a hundred."""
 
 
 class Unpackable(ValueError):
@@ -106,7 +107,7 @@ def text_of(member: Request | Schedule, index: int | None) -> str:
 
 
 def packed(texts: Sequence[str]) -> bytes:
-    return zlib.compress(f"[{','.join(texts)}]".encode(), _LEVEL)
+    return zlib.compress(f"[{','.join(texts)}]".encode(), LEVEL)
 
 
 def span_ms_max(reach_ms: int, interval_ms: int) -> int:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from scheduler.bundle import MEMBERS_MAX, PACKED_BYTES_MAX, UNPACKED_BYTES_MAX, Bundle, packed, text_of
-from scheduler.limits import SQS_BATCH_MESSAGES_MAX
+from scheduler.bundle import Bundle
 from scheduler.schedule import Key, Request, Schedule, random_key, repeatable_key
+
+if TYPE_CHECKING:
+    from scheduler.packing import Cut
 
 Placed = tuple[int, Request]
 """A request with its place in the batch."""
@@ -41,26 +44,24 @@ class Keyring:
         self, requests: Mapping[int, Request], token: str | None
     ) -> Iterator[tuple[Bundle, dict[int, Schedule]]]:
         """Each bundle, and its members by their places in the batch. Who finds no company is in none."""
-        for group in _by_target(requests):
-            start, guess = 0, MEMBERS_MAX
-            while start < len(group):
-                texts = _texts(group[start : start + guess], self.span_ms_max)
-                blob, count = _fitting(texts, len(group) - start)
-                if count > 1:
-                    yield self._bundle(group[start : start + count], texts[:count], blob, token)
-                    guess = min(MEMBERS_MAX, PACKED_BYTES_MAX * count // len(blob))
-                start += count
+        from scheduler import packing  # noqa: PLC0415 - Only batches are packed.
 
-    def _bundle(
-        self, members: Sequence[Placed], texts: Sequence[str], blob: bytes, token: str | None
-    ) -> tuple[Bundle, dict[int, Schedule]]:
+        for group in _by_target(requests):
+            start = 0
+            for cut in packing.cut([request for _, request in group], self.span_ms_max):
+                members = group[start : start + len(cut.texts)]
+                if len(members) > 1:
+                    yield self._bundle(members, cut, token)
+                start += len(members)
+
+    def _bundle(self, members: Sequence[Placed], cut: Cut, token: str | None) -> tuple[Bundle, dict[int, Schedule]]:
         """Under a token the place of the first counts too, for two bundles of a batch may hold the same."""
         (first, earliest), due_ms = members[0], members[-1][1].due_ms
         if token is None:
             key = random_key(due_ms, self.partition_count, self.randomness)
         else:
-            key = repeatable_key(due_ms, self.partition_count, ["bundle", token, first, *texts])
-        return Bundle(key, blob, len(members), earliest.due_ms), {
+            key = repeatable_key(due_ms, self.partition_count, ["bundle", token, first, *cut.texts])
+        return Bundle(key, cut.packed, len(members), earliest.due_ms), {
             place: _keyed(each, key, index) for index, (place, each) in enumerate(members)
         }
 
@@ -85,29 +86,3 @@ def _by_target(requests: Mapping[int, Request]) -> list[list[Placed]]:
     for place, request in sorted(requests.items(), key=lambda placed: placed[1].due_ms):
         groups.setdefault(request.target, []).append((place, request))
     return list(groups.values())
-
-
-def _texts(group: Sequence[Placed], span_ms_max: int) -> list[str]:
-    """Of those at the beginning that are due close enough together, and not too much to unpack at once."""
-    latest_ms, unpacked_bytes = group[0][1].due_ms + span_ms_max, len("[]")
-    texts: list[str] = []
-    for index, (_, request) in enumerate(group):
-        text = text_of(request, index)
-        unpacked_bytes += len(text.encode()) + len(",")
-        if texts and (request.due_ms > latest_ms or unpacked_bytes > UNPACKED_BYTES_MAX):
-            break
-        texts.append(text)
-    return texts
-
-
-def _fitting(texts: Sequence[str], remaining: int) -> tuple[bytes, int]:
-    """As many as fit, and their packing. Whole tens, which is what a call to SQS carries, unless they are the last."""
-    count = len(texts)
-    while count > 1:
-        if SQS_BATCH_MESSAGES_MAX < count < remaining:
-            count -= count % SQS_BATCH_MESSAGES_MAX
-        blob = packed(texts[:count])
-        if len(blob) <= PACKED_BYTES_MAX:
-            return blob, count
-        count = min(count - 1, count * PACKED_BYTES_MAX // len(blob))
-    return b"", 1

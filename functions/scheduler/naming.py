@@ -13,6 +13,7 @@ keeps their number small.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,6 +35,7 @@ ROUNDS_MAX = 20
 class Records(Protocol):
     def get(self, name: str) -> Record | None: ...
     def put(self, new: Record, even_if_pending: bool = True) -> tuple[bool, Record | None]: ...
+    def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]: ...
 
 
 class Table(Protocol):
@@ -49,6 +51,8 @@ class Wanted:
     if_exists: str = "replace"
     repeats: bool = False
     """It may be the repeat of an older request, which is not to undo a later one."""
+    timed: int = 0
+    """As in its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def register(wanted: Wanted, records: Records, patience: Patience, reach_ms: int
     now_ms, asked = patience.now_ms(), wanted.asked
     unheard: list[Record] = []
     for _ in range(ROUNDS_MAX):
-        new = Record(wanted.schedule, asked, now_ms)
+        new = Record(wanted.schedule, asked, now_ms, timed=wanted.timed)
         written, old = ask(partial(_put, new, wanted, records, unheard), patience)
         if written or (old == new and new in unheard):  # Ours, by a write that had no answer.
             return _written(new, old if written else None, now_ms + reach_ms)

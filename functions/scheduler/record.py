@@ -48,6 +48,8 @@ class Record:
     claimed_until_ms: int = field(default=0, compare=False)
     retry_ms: int | None = None
     """When it is taken up again, if it was tried in vain or put off."""
+    timed: int = 0
+    """When this was written, every name of its batch with a place before this number had its timer."""
 
     @property
     def id(self) -> str:

@@ -18,7 +18,7 @@ from scheduler.schedule import key_of
 
 _STATE = {"#state": "state"}
 _OUTLINE: dict[str, Any] = {
-    "ProjectionExpression": "#sort, #id, #due, #state, #asked, #changed, #attempts, #retry",
+    "ProjectionExpression": "#sort, #id, #due, #state, #asked, #changed, #attempts, #retry, #timed",
     "ExpressionAttributeNames": {
         **_STATE,
         "#sort": "sort",
@@ -28,6 +28,7 @@ _OUTLINE: dict[str, Any] = {
         "#changed": "changed",
         "#attempts": "attempts",
         "#retry": "retry",
+        "#timed": "timed",
     },
 }
 _UNLESS_ASKED_LATER = "(attribute_not_exists(#asked) OR #asked < :asked)"
@@ -229,6 +230,7 @@ def _item(record: Record) -> items.Item:
         "asked": {"N": str(record.asked)},
         "changed": {"N": str(record.changed_ms)},
         "attempts": {"N": str(record.attempts)},
+        **({"timed": {"N": str(record.timed)}} if record.timed else {}),
     }
 
 
@@ -248,4 +250,5 @@ def record(item: items.Item) -> Record:
         item["claimed_by"]["S"] if "claimed_by" in item else "",
         int(item["claimed_until"]["N"]) if "claimed_until" in item else 0,
         int(item["retry"]["N"]) if "retry" in item else None,
+        int(item["timed"]["N"]) if "timed" in item else 0,
     )

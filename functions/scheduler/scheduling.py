@@ -7,8 +7,9 @@ caller who sends it again gets it twice, unless with a token (far: stored once; 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scheduler import batches, moments, partitions, request
@@ -82,8 +83,6 @@ class Taken:
     schedules: dict[int, Schedule]
     bundles: list[Bundle]
     named: dict[int, Named] = field(default_factory=dict)
-    near_rows: list[Row] = field(default_factory=list)
-    """By these the named ones are listed whose timers go to the queue."""
     denied: dict[int, InvalidSchedule | NotConfirmed] = field(default_factory=dict)
     """The name was not to be had. By place: under a token its id may be what stands there, kept for another member."""
 
@@ -189,33 +188,48 @@ def _write(
     timer."""
     now_ms = occasion.now_ms
     failures: Failures = {each.id: _expired(each) for each in taken.schedules.values() if each.expired(now_ms)}
-    names = {place: requests[place] for place, each in taken.schedules.items() if each.name is not None}
+    unnamed: list[Schedule | Bundle] = [each for each in taken.schedules.values() if each.name is None]
+    unnamed += taken.bundles
+    names = [place for place, each in taken.schedules.items() if each.name is not None]
     if not names:
-        _put(taken, [], failures, occasion, desk, patience)
+        _put(unnamed, failures, occasion, desk, patience)
         return failures
     from scheduler import registering  # noqa: PLC0415 - Most callers give no names.
 
-    timers = registering.register(taken, names, failures, occasion, desk, patience)
-    registering.add_near_rows(taken, failures, now_ms, desk.reach_ms)
-    _put(taken, timers, failures, occasion, desk, patience)
-    registering.fail_together(taken, failures)
-    registering.remove_old_timers(taken, failures, desk, patience)
+    slices = registering.slices(requests, names)
+    if len(slices) > 1:  # They take long, so the others go first, in half of the time at most.
+        _put(unnamed, failures, occasion, desk, replace(patience, deadline_s=_half_way(patience)))
+        unnamed = []
+    put = functools.partial(_put, failures=failures, occasion=occasion, desk=desk, patience=patience)
+    registrar = registering.Registrar(
+        taken, requests, failures, occasion, desk, patience, lambda timers, rows: put([*unnamed, *timers], rows=rows)
+    )
+    registrar.take_in(slices)
     return failures
 
 
+def _half_way(patience: Patience) -> float:
+    return (patience.clock() + patience.deadline_s) / 2
+
+
 def _put(
-    taken: Taken, timers: Sequence[Timer], failures: Failures, occasion: Occasion, desk: Desk, patience: Patience
+    things: Sequence[Schedule | Bundle],
+    failures: Failures,
+    occasion: Occasion,
+    desk: Desk,
+    patience: Patience,
+    rows: Sequence[Row] = (),
 ) -> None:
-    """Send the near and store the far, and the rows by which near names are listed, side by side."""
+    """Send the near and store the far, and the rows by which near names are listed, side by side. A member of a bundle
+    is sent by itself, or stored with it."""
 
     def is_far(thing: Schedule | Bundle) -> bool:
         return not _is_near(thing.key, occasion.now_ms, desk.reach_ms)
 
-    unnamed = [schedule for schedule in taken.schedules.values() if schedule.name is None]
-    known = {schedule.id: schedule for schedule in [*unnamed, *timers]}.values()  # Twins become one here.
-    near = [schedule for schedule in known if not is_far(schedule) and schedule.id not in failures]
-    items: list[Schedule | Bundle] = [each for each in known if each.index is None and is_far(each)]
-    items += [bundle for bundle in taken.bundles if is_far(bundle)]
+    schedules = {each.id: each for each in things if not isinstance(each, Bundle)}.values()  # Twins become one here.
+    near = [schedule for schedule in schedules if not is_far(schedule) and schedule.id not in failures]
+    items: list[Schedule | Bundle] = [each for each in schedules if each.index is None and is_far(each)]
+    items += [each for each in things if isinstance(each, Bundle) and is_far(each)]
     if items:
         remembered = desk.memory.make_sure(desk.keyring.partition_count, patience)
         if remembered.left:
@@ -231,7 +245,6 @@ def _put(
 
     shelves = [items[start : start + PARCEL_SCHEDULES_MAX] for start in range(0, len(items), PARCEL_SCHEDULES_MAX)]
     jobs: list[Parcel | list[Schedule | Bundle] | tuple[Row, ...]] = [*parcels(near, desk.queues.url_of), *shelves]
-    rows = taken.near_rows
     jobs += [tuple(rows[start : start + ROWS_MAX]) for start in range(0, len(rows), ROWS_MAX)]
     for job, outcome in zip(jobs, desk.crew.run(work, jobs) if len(jobs) > 1 else map(work, jobs), strict=True):
         others = isinstance(job, Parcel) and not desk.queues.are_ours(job.queue_url)

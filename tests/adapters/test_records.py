@@ -30,6 +30,16 @@ def test_a_record_comes_back_as_it_was_written(cloud):
     assert "ttl" not in item
 
 
+def test_a_record_says_how_many_places_of_its_batch_had_their_timers(cloud):
+    """Also where it is read without its data. A record of the first slice, or of an earlier version, says none."""
+    cloud.records.put(record(timed=400))
+    cloud.records.put(record(2, name="first"))
+    assert 400 == cloud.records.get("bill").timed
+    found, left = cloud.records.batch(["bill", "first"], False)
+    assert ({"bill": 400, "first": 0}, []) == ({name: each.timed for name, each in found.items()}, left)
+    assert [{"N": "400"}] == [item["timed"] for item in cloud.items() if "timed" in item]
+
+
 def test_what_was_asked_for_later_replaces_and_hands_back_what_stood(cloud):
     """What was asked for earlier, or at the same moment, changes nothing."""
     cloud.records.put(record())

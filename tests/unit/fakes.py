@@ -241,6 +241,9 @@ class FakeRecords:
             self.standing[new.name] = new
         return not in_the_way, old
 
+    def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]:
+        return {name: self.standing[name] for name in names if name in self.standing}, []
+
 
 def desk(table: FakeTable, queues: FakeQueues, rules: Rules = Rules(), partition_count: int = 4) -> Desk:
     keyring = Keyring(partition_count, random.Random(1), 60_000)

@@ -1,0 +1,82 @@
+"""Packing: whatever the data looks like, it takes about as long as compressing it once, and bundles are full."""
+
+import base64
+import random
+import time
+import zlib
+
+import pytest
+
+from fakes import NOON_MS
+from scheduler.bundle import PACKED_BYTES_MAX
+from scheduler.keying import Keyring
+from scheduler.schedule import Request
+
+BATCH_BYTES = 1_000_000
+
+
+def encoded(chance, count):
+    return base64.b64encode(chance.randbytes(count)).decode()
+
+
+def few_letters(chance, count):
+    return "".join(chance.choices("acgt", k=count))
+
+
+BATCHES = {
+    "members of 2 KB that do not compress": lambda chance, index: encoded(chance, 1_980),
+    "members of 6 KB that do not compress": lambda chance, index: encoded(chance, 4_500),
+    "members of two letters": lambda chance, index: "ab",
+    "members of one kind": lambda chance, index: f"{index} {chance.random()} " + "of one kind " * 20,
+    "members that zlib is slow with": lambda chance, index: few_letters(chance, 620),
+    "runs of members that compress, and one that does not": lambda chance, index: (
+        "x" * 1_000 if index % 20 else encoded(chance, 3_000)
+    ),
+    "members that grow": lambda chance, index: few_letters(chance, 40 * (index % 100 + 1)),
+    "tiny members, and every eleventh is long": lambda chance, index: (
+        few_letters(chance, 8_000) if index % 11 == 10 else "t"
+    ),
+}
+
+
+def batch_of(member):
+    """A batch of one megabyte, or of as many members as may be."""
+    chance, total_bytes, requests = random.Random(1), 0, {}
+    while total_bytes < BATCH_BYTES and len(requests) < 10_000:
+        requests[len(requests)] = Request(NOON_MS, member(chance, len(requests)))
+        total_bytes += len(requests[len(requests) - 1].data)
+    return requests
+
+
+def pack(requests):
+    return [bundle for bundle, _ in Keyring(4, random.Random(1), 60_000).bundles(requests, "token")]
+
+
+def cpu_s(work):
+    began_s = time.process_time()
+    work()
+    return time.process_time() - began_s
+
+
+@pytest.mark.parametrize("kind", BATCHES)
+def test_packing_takes_a_few_times_as_long_as_compressing_the_batch_once(kind):
+    """The time does not grow with what lies behind a member, so no batch takes longer than a function may run."""
+    requests = batch_of(BATCHES[kind])
+    plain = "".join(request.data for request in requests.values()).encode()
+    once_s = cpu_s(lambda: zlib.compress(plain, 6))
+    assert cpu_s(lambda: pack(requests)) < 10 * once_s + 0.3
+
+
+def test_every_bundle_is_as_full_as_one_more_member_allows():
+    """All of these members are about as long, so no bundle but the last has room for another ten of them."""
+    bundles = pack(batch_of(lambda chance, index: chance.randbytes(60).hex()))
+    assert all(bundle.count % 10 == 0 for bundle in bundles[:-1])
+    assert all(len(bundle.packed) * (bundle.count + 11) / bundle.count > PACKED_BYTES_MAX for bundle in bundles[:-1])
+
+
+def test_a_member_that_does_not_compress_leaves_the_bundles_behind_it_full():
+    """A bundle may begin with one step only, but what the steps find to fit is taken."""
+    requests = batch_of(lambda chance, index: encoded(chance, 3_000) if index == 1_000 else f"{index} of one kind")
+    counts = [bundle.count for bundle in pack(requests)]
+    assert 9_999 <= sum(counts) <= 10_000
+    assert len(counts) <= 22

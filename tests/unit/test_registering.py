@@ -1,0 +1,275 @@
+"""Many names in one batch: they go in slices, every record that a call leaves has its timer, and a repeat goes on."""
+
+import functools
+import json
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from fakes import NOON_MS, Clock, FakeQueues, FakeRecords, FakeTable, desk
+from scheduler import receiving, scheduling
+from scheduler.crew import Alone
+from scheduler.errors import NotConfirmed
+from scheduler.receiving import Reception
+from scheduler.registering import SLICE_PLACES
+from scheduler.schedule import Timer
+from scheduler.scheduling import accept
+
+DIRECT_S = 24
+"""What a direct call has of the 30 s of the schedule function."""
+NEAR_S, FAR_S = 60, 86_400
+
+
+class Crash(BaseException):
+    """The function ends here."""
+
+
+class Records(FakeRecords):
+    """A write takes `write_ms`. After `writes_max` more writes the function crashes."""
+
+    def __init__(self, clock, write_ms):
+        super().__init__()
+        self.clock, self.write_ms, self.read_ms, self.writes_max = clock, write_ms, write_ms, None
+        self.writes = self.reads = 0
+
+    def put(self, new, even_if_pending=True):
+        if self.writes_max is not None:
+            if not self.writes_max:
+                raise Crash
+            self.writes_max -= 1
+        self.clock.now_ms += self.write_ms
+        self.writes += 1
+        return super().put(new, even_if_pending)
+
+    def batch(self, names, whole):
+        self.clock.now_ms += self.read_ms
+        self.reads += 1
+        return super().batch(names, whole)
+
+
+class Queues(FakeQueues):
+    """Knows for which names a timer was sent, and with which delay."""
+
+    def __init__(self):
+        super().__init__()
+        self.timers, self.down = [], False
+
+    def send(self, queue_url, schedules, now_ms):
+        outcome = super().send(queue_url, [] if self.down else schedules, now_ms)
+        if self.down:
+            outcome.left += schedules
+        self.timers += [(each.name, each.delay_s(now_ms)) for each in outcome.done if each.name]
+        return outcome
+
+
+@dataclass
+class Town:
+    """One stack, and a batch that is sent to it."""
+
+    count: int = 0
+    ahead_s: int = FAR_S
+    clock: Clock = field(default_factory=Clock)
+    table: FakeTable = field(default_factory=FakeTable)
+    queues: Queues = field(default_factory=Queues)
+
+    write_ms: int = 15
+
+    def __post_init__(self):
+        self.records = Records(self.clock, self.write_ms)
+        self.desk = replace(desk(self.table, self.queues), records=lambda: self.records)
+        self.members = [
+            {"timestamp": NOON_MS / 1000 + self.ahead_s, "data": "x", "name": f"name/{number}"}
+            for number in range(self.count)
+        ]
+
+    def send(self, seconds=DIRECT_S):
+        answer = accept({"schedules": self.members, "token": "t"}, self.desk, self.clock.patience(seconds))
+        self.clock.now_ms += 1_000
+        return answer
+
+    def crash_after(self, writes):
+        self.records.writes_max = writes
+        with pytest.raises(Crash):
+            self.send()
+        self.records.writes_max = None
+
+    @property
+    def names_with_timers(self):
+        far = {each.name for each in self.table.items.values() if isinstance(each, Timer)}
+        return far | {name for name, _ in self.queues.timers}
+
+    def everything_has_its_timer(self):
+        return set(self.records.standing) == self.names_with_timers
+
+
+def test_ten_thousand_names_get_through_in_two_calls():
+    """At 3 ms a write, in the time that the template gives. What the first call did not reach is worth a repeat."""
+    town = Town(10_000, NEAR_S, write_ms=3)
+    first = town.send()
+    assert town.everything_has_its_timer()
+    assert first["accepted"] == len(town.records.standing)
+    assert {"NotConfirmed"} == {each["error"] for each in first["results"] if "error" in each}
+    assert 10_000 == town.send()["accepted"]
+    assert 10_000 == len(town.names_with_timers)
+
+
+def test_a_repeat_writes_only_what_is_missing():
+    """It reads what stands, a hundred records a call, but for the first one, which tells it that it is a repeat."""
+    town = Town(2_000)
+    done = town.send()["accepted"]
+    before = town.records.writes
+    assert 2_000 == town.send()["accepted"]
+    assert town.records.writes - before == 2_000 - done + 1
+    assert town.records.reads <= 2_000 / 100
+
+
+def test_a_first_call_reads_nothing():
+    """The reads are for repeats alone."""
+    town = Town(1_000)
+    assert 1_000 == town.send()["accepted"]
+    assert (1_000, 0) == (town.records.writes, town.records.reads)
+
+
+def test_a_repeat_sets_a_second_timer_for_no_more_than_the_last_slice():
+    """A second timer comes 20 s late and wakes the deliver function in vain."""
+    town = Town(2_000, NEAR_S)
+    done = town.send()["accepted"]
+    assert done == len(town.queues.timers)
+    town.send()
+    assert len(town.queues.timers) <= 2_000 + SLICE_PLACES
+
+
+@pytest.mark.parametrize("ahead_s", [NEAR_S, FAR_S])
+@pytest.mark.parametrize("writes", [1, SLICE_PLACES - 1, SLICE_PLACES, SLICE_PLACES + 1, 2 * SLICE_PLACES + 50])
+def test_a_crash_among_the_records_costs_no_timer(ahead_s, writes):
+    """The repeat sets the timers of the slice that the crash broke off, and of all behind it."""
+    town = Town(3 * SLICE_PLACES, ahead_s)
+    town.crash_after(writes)
+    assert 3 * SLICE_PLACES == town.send()["accepted"]
+    assert town.everything_has_its_timer()
+
+
+@pytest.mark.parametrize("ahead_s", [NEAR_S, FAR_S])
+def test_a_crash_of_the_repeat_costs_no_timer(ahead_s):
+    """Whatever the calls before it have left."""
+    for writes in range(1, 2 * SLICE_PLACES - 10, 90):
+        town = Town(3 * SLICE_PLACES, ahead_s)
+        town.crash_after(SLICE_PLACES + 10)
+        town.crash_after(writes)
+        town.send()
+        assert town.everything_has_its_timer()
+
+
+def test_records_of_the_version_before_get_their_timers():
+    """It wrote all records first. So a record of a later slice says nothing of the timers before it."""
+    town = Town(3 * SLICE_PLACES, NEAR_S)
+    town.send()
+    for name, record in town.records.standing.items():
+        town.records.standing[name] = replace(record, timed=0)
+    town.queues.timers.clear()
+    assert 3 * SLICE_PLACES == town.send()["accepted"]
+    assert town.everything_has_its_timer()
+
+
+def test_a_name_that_was_written_again_gets_its_timer():
+    """Somebody replaced it, and the repeat that replaced it in turn crashed before its timer."""
+    town = Town(3 * SLICE_PLACES)
+    town.send()
+    other = accept({**town.members[0], "data": "other"}, town.desk, town.clock.patience(DIRECT_S))
+    assert "replaced" == other["result"]
+    town.crash_after(1)
+    town.table.items = {key: each for key, each in town.table.items.items() if each.name != "name/0"}
+    town.send()
+    assert "name/0" in town.names_with_timers
+
+
+def test_no_slice_begins_before_the_timers_of_the_last_one_are_set():
+    """While the delivery queue takes nothing, no more records are written than those of one slice."""
+    town = Town(1_000, NEAR_S)
+    town.queues.down = True
+    assert 0 == town.send()["accepted"]
+    assert SLICE_PLACES == len(town.records.standing)
+    town.queues.down = False
+    assert 1_000 == town.send()["accepted"]
+
+
+def test_time_is_kept_back_for_the_timers_of_a_slice():
+    """Where even one slice takes longer than the call has, what got its record gets its timer."""
+    town = Town(150, write_ms=300)
+    answer = town.send()
+    assert 0 < answer["accepted"] < 150
+    assert town.everything_has_its_timer()
+    town.send()
+    assert 150 == town.send()["accepted"]
+
+
+def test_a_repeat_begins_the_next_slice_however_long_it_took_to_see_what_stands():
+    """Where every read takes seconds there is less time left than the first slice took, at every call."""
+    town = Town(2 * SLICE_PLACES, write_ms=60)
+    assert SLICE_PLACES == town.send()["accepted"]
+    town.records.read_ms = 5_000
+    assert SLICE_PLACES < town.send()["accepted"]
+    assert town.everything_has_its_timer()
+
+
+def test_every_place_of_a_name_is_in_one_slice():
+    """The last one stands, and has the timer, however far apart they are."""
+    town = Town(3 * SLICE_PLACES)
+    town.members[-1] = {**town.members[0], "data": "last"}
+    answer = town.send()
+    assert "last" == town.records.standing["name/0"].schedule.data
+    assert ["created", "replaced"] == [answer["results"][place]["result"] for place in (0, -1)]
+    again = town.send()
+    assert len(town.members) == again["accepted"]
+    assert "last" == town.records.standing["name/0"].schedule.data
+    assert town.everything_has_its_timer()
+
+
+def test_those_without_a_name_get_through_beside_many_names():
+    """They go first, so that the names do not take all of the time."""
+    town = Town(2_000)
+    town.members.append({"timestamp": NOON_MS / 1000 + NEAR_S, "data": "unnamed"})
+    assert "id" in town.send()["results"][-1]
+    assert "unnamed" in town.queues.data
+
+
+def test_many_names_get_through_the_input_queue_in_two_receives():
+    """What the first one did not reach is put back, and not reported."""
+    town, back = Town(2_000), []
+
+    def put_back(part, pause_s):
+        back.append(part)
+        return True
+
+    reception = Reception(
+        accept=functools.partial(scheduling.accept_letter, desk=town.desk),
+        put_back=put_back,
+        report=town.queues.report,
+        tell=lambda target, refusal: None,
+        may_hear=lambda target: True,
+        crew=Alone(),
+    )
+    facts = {"SentTimestamp": str(NOON_MS), "ApproximateReceiveCount": "1"}
+    record = {"messageId": "m", "body": json.dumps(town.members), "attributes": facts}
+    assert {"batchItemFailures": []} == receiving.receive([record], town.clock.patience(DIRECT_S), reception)
+    assert town.everything_has_its_timer()
+    (part,) = back
+    attributes = {"punctual-again": {"stringValue": part.again, "dataType": "String"}}
+    record = {**record, "messageId": "n", "body": part.body, "messageAttributes": attributes}
+    assert {"batchItemFailures": []} == receiving.receive([record], town.clock.patience(DIRECT_S), reception)
+    assert (1, 0) == (len(back), len(town.queues.reports))
+    assert 2_000 == len(town.names_with_timers)
+
+
+def test_a_read_that_fails_costs_no_timer():
+    """Nothing is then known of the next slice, so everything is written and timed as at first."""
+    town = Town(3 * SLICE_PLACES, NEAR_S)
+    town.send()
+    town.queues.timers.clear()
+
+    def fail(names, whole):
+        raise NotConfirmed("throttled")
+
+    town.records.batch = fail
+    assert 3 * SLICE_PLACES == town.send()["accepted"]
+    assert town.everything_has_its_timer()
