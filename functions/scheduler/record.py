@@ -41,6 +41,8 @@ class Record:
     error: str = ""
     turns: int = 0
     """How often a timer took it up, and set another before it went: whichever is not that one has nothing to do."""
+    retry_ms: int | None = None
+    """When it is taken up again, if it was tried in vain or put off."""
 
     @property
     def id(self) -> str:

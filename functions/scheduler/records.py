@@ -114,17 +114,18 @@ class Records:
         }
         return self._change(read, changes, names, values)
 
-    def note(self, read: Record, turns: int, attempts: int, error: str, now_ms: int) -> bool:
-        """That it was tried in vain, or put off, and is to be taken up again."""
-        changes = "SET #changed = :changed, #turns = :turns, #attempts = :attempts, #error = :error"
+    def note(self, read: Record, turns: int, attempts: int, error: str, now_ms: int, retry_ms: int) -> bool:
+        """That it was tried in vain, or put off, and is to be taken up again, and when."""
+        changes = "SET #changed = :changed, #turns = :turns, #attempts = :attempts, #error = :error, #retry = :retry"
         names = {"#changed": "changed", "#turns": "turns", "#attempts": "attempts", "#error": "error"}
         values = {
             ":changed": {"N": str(now_ms)},
             ":turns": {"N": str(turns)},
             ":attempts": {"N": str(attempts)},
             ":error": {"S": error},
+            ":retry": {"N": str(retry_ms)},
         }
-        return self._change(read, changes, names, values)
+        return self._change(read, changes, {**names, "#retry": "retry"}, values)
 
     def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]:
         """The records of these names, with their data or without, and the names that DynamoDB has not got to."""
@@ -226,4 +227,5 @@ def record(item: items.Item) -> Record:
         int(item["attempts"]["N"]),
         item["error"]["S"] if "error" in item else "",
         int(item.get("turns", item["attempts"])["N"]),
+        int(item["retry"]["N"]) if "retry" in item else None,
     )
