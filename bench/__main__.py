@@ -10,11 +10,12 @@ from pathlib import Path
 
 from bench import report, trials
 from bench.deliveries import deliveries
+from bench.failures import failures
 from bench.managing import manage
 from bench.processes import Laboratory
 from bench.trials import QUICK, Figure, Size
 
-SECTIONS = {**trials.SECTIONS, "manage": manage, "deliveries": deliveries}
+SECTIONS = {**trials.SECTIONS, "manage": manage, "deliveries": deliveries, "failures": failures}
 RESULTS = Path(__file__).parent / "results"
 
 

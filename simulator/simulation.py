@@ -23,7 +23,7 @@ from simulator.callers import Callers
 from simulator.chronicle import Chronicle
 from simulator.others import Others
 from simulator.reckoning import Reckoning
-from simulator.scenes import INTERVAL_S, changes, days, letters, names, targets, troubles
+from simulator.scenes import INTERVAL_S, changes, days, letters, names, outcomes, targets, troubles
 from simulator.storm import Storm
 from simulator.wishes import Wish, Wishes
 from simulator.witness import Breach, Broken, Figures, Witness
@@ -106,6 +106,7 @@ class Simulation:
             targets.plan_crowds(self)
             letters.plan(self)
             changes.plan(self)
+            outcomes.plan(self)
         self.witness.names.orderly = self.cloud.sqs.unruly is None
 
     def _prepare(self, parameters: Mapping[str, Any]) -> None:
