@@ -353,7 +353,7 @@ MUTATIONS = (
         "        ask(lambda: post.records.note(record, turns, attempts, error, now_ms, following.wake_ms), patience)\n"
         "    concluding.send(following, post, patience)\n    if record is not None:\n",
         (1,),
-        95,
+        62,
     ),
     Mutation(
         "what is put off for a name not noted",
