@@ -10,12 +10,20 @@ from pathlib import Path
 
 from bench import report, trials
 from bench.deliveries import deliveries
+from bench.failures import failures
 from bench.intake import names, packing
 from bench.managing import manage
 from bench.processes import Laboratory
 from bench.trials import QUICK, Figure, Size
 
-SECTIONS = {**trials.SECTIONS, "manage": manage, "deliveries": deliveries, "packing": packing, "names": names}
+SECTIONS = {
+    **trials.SECTIONS,
+    "manage": manage,
+    "deliveries": deliveries,
+    "failures": failures,
+    "packing": packing,
+    "names": names,
+}
 RESULTS = Path(__file__).parent / "results"
 
 

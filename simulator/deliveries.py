@@ -8,6 +8,7 @@ else hangs (3, 7). Attempts keep to the terms.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -28,7 +29,7 @@ from simulator.wishes import Sent, Wish
 
 OPERATIONS = ("publish", "invoke", "put_events", "start_execution", "request")
 PERMANENT_CODES = ("NotFound",)
-ATTEMPTS_DEFAULT, AGE_S_DEFAULT = 5, 86_400
+ATTEMPTS_DEFAULT, AGE_S_DEFAULT = 12, 86_400
 PAUSE_S_MAX = 900
 FLOAT_US = 4
 """A clock that is a float, as Python's is, tells no smaller steps in the 23rd century."""
@@ -54,9 +55,13 @@ class Deliveries:
     heard: set[str] = field(default_factory=set)
     """Ids whose failure a failure target was told of."""
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
+    unsent: set[Invocation] = field(default_factory=set)
+    """Invocations for which the delivery queue did not confirm a message."""
     others: Others | None = None
     interval_s: int = 600
     late_s_max: float = 0.0
+    _put_off_us: dict[str, int] = field(default_factory=dict)
+    """By id, when it was put off before any attempt: its age counts from then."""
 
     def attach(self, timeline: Any, storm: Storm) -> None:
         self._timeline, self._storm = timeline, storm
@@ -75,16 +80,30 @@ class Deliveries:
         wish.on_its_way.add(schedule_id)
         if schedule_id in wish.heard_withdrawn:
             self.breach(6, wish.tag, f"{schedule_id} is on its way after a caller heard that it is not to come out")
+        if "conclusion" in errand:
+            left = ", ".join(errand["conclusion"]["left"])
+            what = f"concludes {schedule_id} later: {left}"
+            self.chronicle.add(self._timeline.now_us, call.process.name, what, [wish.tag])
+            return
         what = f"sends the errand of {schedule_id}, attempt {attempt}"
         self.chronicle.add(self._timeline.now_us, call.process.name, what, [wish.tag])
         if attempt > _attempts_max(wish):
             self.breach(7, wish.tag, f"{schedule_id} is to be tried for the {attempt}th time")
         retry_ms = errand.get("retry")
-        if retry_ms is not None and retry_ms - wish.due_of(schedule_id) > _age_ms_max(wish):
+        if retry_ms is not None and attempt == 1:
+            self._put_off_us.setdefault(schedule_id, self._timeline.now_us + call.process.skew_us)
+        if retry_ms is not None and attempt > 1 and retry_ms > self._last_ms(wish, schedule_id):
             self.breach(7, wish.tag, f"{schedule_id} is to be tried again when it is too old")
         last = self._last(schedule_id, call)
         if last is not None and last.permanent:
             self.breach(7, wish.tag, f"{schedule_id} is to be tried again, and its target said no for good")
+
+    def _last_ms(self, wish: Wish, schedule_id: str) -> int:
+        """The latest moment of an attempt: its age counts from its due time, or from when it was first taken up."""
+        made = [each.call.begun_us + each.call.process.skew_us for each in self.attempts.get(schedule_id, [])]
+        put_off = [self._put_off_us[schedule_id]] if schedule_id in self._put_off_us else []
+        first_ms = min([*made, *put_off], default=self._timeline.now_us) // 1000
+        return max(wish.due_of(schedule_id), first_ms) + _age_ms_max(wish)
 
     def _wish(self, errand: dict[str, Any]) -> Wish | None:
         if "name" not in errand:
@@ -194,6 +213,19 @@ class Deliveries:
             self._check_count(wish, schedule_id, tried)
         return [wish.tag]
 
+    def ended(self, invocation: Invocation) -> None:
+        """Of a delivery whose outcome the function knows, no message comes again; what is left goes by another one."""
+        if invocation.fate != "returned" or invocation in self.unsent:
+            return
+        failures = (json.loads(invocation.answer) or {}).get("batchItemFailures", [])
+        again = {failure["itemIdentifier"] for failure in failures}
+        ids = [(message_id, _id_in(body)) for message_id, body in self.names.given(invocation)]
+        alone = Counter(schedule_id for _, schedule_id in ids)
+        for message_id, schedule_id in ids:
+            made = [each for each in self.attempts.get(schedule_id, []) if each.invocation is invocation]
+            if message_id in again and made and alone[schedule_id] == 1:
+                self.breach(7, "", f"{schedule_id} was tried, and its message is to come again")
+
     # ------------------------------------------------------------------------------------------------------ failures
 
     def hears(self, body: str) -> None:
@@ -214,7 +246,7 @@ class Deliveries:
         if not tried:
             self.breach(1, wish.tag, f"{schedule_id} is given up, and was never tried: {error}")
             return
-        over_ms = wish.due_of(schedule_id) + _age_ms_max(wish) - PAUSE_S_MAX * 1000
+        over_ms = self._last_ms(wish, schedule_id) - PAUSE_S_MAX * 1000
         if any(each.permanent for each in tried) or self._timeline.now_us // 1000 >= over_ms:
             return
         if max(each.number for each in tried) < _attempts_max(wish):
@@ -269,6 +301,10 @@ class Deliveries:
         self.late_s_max = max(self.late_s_max, late_s)
         if late_s > self.names.late_s_allowed(due_us, begun_us) + 3 * self._storm.pace_s:
             self.breach(3, wish.tag, f"{schedule_id} is delivered {late_s:.3f} s late, and nothing went wrong")
+
+
+def _id_in(body: str) -> str:
+    return str(json.loads(body).get("id", ""))
 
 
 def _attempts_max(wish: Wish) -> int:

@@ -46,6 +46,8 @@ INTERVALS = 2
 
 UNHEARD, ASKED_AGAIN, CAME_AGAIN, STOPPED = "send unheard", "asked for again", "message came again", "function stopped"
 """What may lie between a send and the next of the same."""
+AGAIN_S = 60
+"""So long after its moment an attempt may take."""
 
 
 @dataclass(eq=False)
@@ -415,7 +417,8 @@ class Names:
                 self.breach(4, "", f"the timer of {timer_id} is still in the table, though the faults have stopped")
         for turns in self.turns.values():
             turn = turns[-1]
-            if turn.state == PENDING and turn.due_ms <= until_ms and self._owed(turns, until_ms):
+            owed = turn.state == PENDING and turn.due_ms <= until_ms and self._owed(turns, until_ms)
+            if owed and not self.is_to_be_tried_again(turn.id):
                 self.breach(1, turn.wish.tag, f"{turn.id} has no outcome, though the faults have stopped")
 
     def _owed(self, turns: list[Turn], until_ms: int) -> bool:
@@ -428,6 +431,12 @@ class Names:
             if turn.own:
                 return True
         return False
+
+    def is_to_be_tried_again(self, schedule_id: str) -> bool:
+        """Whether a message in the delivery queue still waits for its next attempt: pauses go up to a quarter hour."""
+        now_us = self._timeline.now_us
+        heralds = self.heralds.get(schedule_id, [])
+        return any(each.visible_us + AGAIN_S * US > now_us for each in heralds if not each.is_first)
 
     def check_all(self, troubles: Iterable[tuple[int, int]]) -> None:
         spans = [*troubles, *self.crashes, *self._storm.spans()]

@@ -56,6 +56,8 @@ class Reckoning:
     def check_drained(self, until_ms: int, items: Iterable[dict[str, Any]]) -> None:
         """Promise 4, and 1 for all that is due by now."""
         for wish in self.unsettled(until_ms):
+            if any(self._its.names.is_to_be_tried_again(schedule_id) for schedule_id in wish.on_its_way):
+                continue
             self._its.breach(1, wish.tag, "it was accepted and did not come out, though the faults have stopped")
             return
         self._its.names.check_drained(until_ms)

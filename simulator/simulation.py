@@ -34,6 +34,7 @@ from simulator.scenes import (
     many,
     names,
     neighbours,
+    outcomes,
     strangers,
     targets,
     troubles,
@@ -130,6 +131,7 @@ class Simulation:
             strangers.plan(self)
             listings.plan(self)
             neighbours.plan(self)
+            outcomes.plan(self)
         self.witness.names.orderly = self.cloud.sqs.unruly is None
 
     def _prepare(self, parameters: Mapping[str, Any]) -> None:

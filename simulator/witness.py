@@ -78,6 +78,9 @@ class Figures:
     virtual_s: float = 0.0
 
 
+FAULTS_LOGGED = ('"not confirmed"', '"not concluded"', '"not noted"')
+
+
 @dataclass(eq=False)
 class Witness(Watcher):
     chronicle: Chronicle
@@ -173,6 +176,9 @@ class Witness(Watcher):
         if call.parameters["QueueUrl"] == self.delivery_queue:
             bodies = [entry["MessageBody"] for entry in call.parameters["Entries"] if entry["Id"] in numbers]
             self.names.confirm(call, bodies)
+            hand = invocation_of(call)
+            if hand is not None and len(bodies) < len(call.parameters["Entries"]):
+                self.deliveries.unsent.add(hand)
             return tags
         for entry in call.parameters["Entries"]:
             wish = self.wishes.get(tag_of(entry["MessageBody"]))
@@ -415,7 +421,9 @@ class Witness(Watcher):
 
     def heard(self, line: str) -> None:
         """A line that a function logged."""
-        if '"not confirmed"' in line and _is_a_fault(json.loads(line)["error"]):
+        if ('"not confirmed"' in line or '"not concluded"' in line or '"not noted"' in line) and _is_a_fault(
+            json.loads(line)["error"]
+        ):
             self.breach(1, "", f"a delivery raised {line}")
         if '"consumed"' in line:
             self.consumed.add(json.loads(line)["id"])
@@ -456,6 +464,7 @@ class Witness(Watcher):
     def _ended(self, invocation: Invocation) -> None:
         if invocation.environment.function.handler == "deliver.handler":
             self.names.ended()
+            self.deliveries.ended(invocation)
         elif invocation.cause == self.input_queue and invocation.fate == "returned":
             self.letters.taken_in(invocation)
         if invocation.fate == "returned":

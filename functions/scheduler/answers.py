@@ -12,6 +12,9 @@ from scheduler.errors import NotConfirmed, Undelivered
 
 Answer = TypeVar("Answer")
 
+SESSION_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+"""A session of our role that has just ended: the next call has another."""
+
 PASSING = frozenset(
     {
         "ThrottlingException",
@@ -31,10 +34,7 @@ PASSING = frozenset(
         "KMS.ThrottlingException",
         "KMSThrottling",
         "KmsThrottlingException",
-        # A session of the role that has just ended: the next call has another.
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "RequestExpired",
+        *SESSION_CODES,
         # Of Step Functions, until running executions have ended.
         "ExecutionLimitExceeded",
         # Of Lambda, while a function is being made, updated or woken.
@@ -81,7 +81,8 @@ def delivered(call: Callable[..., Answer], **arguments: Any) -> Answer:
     try:
         return confirmed(call, **arguments)
     except NotConfirmed as failure:
-        raise Undelivered(str(failure), timed_out=isinstance(failure.__cause__, TIMEOUTS)) from failure
+        timed_out, ours = isinstance(failure.__cause__, TIMEOUTS), str(failure) in SESSION_CODES
+        raise Undelivered(str(failure), timed_out=timed_out, ours=ours) from failure
     except ClientError as failure:
         raise Undelivered(code(failure), permanent=True) from failure
 

@@ -2,13 +2,14 @@
 
 A message of the delivery queue comes a little early. That little is waited out here; what comes far too early is set
 anew. A named schedule is looked up after the wait, so that a cancel counts to the last moment, and its outcome is
-written on condition that it still stands. A retry is a message of its own, sent before the one that it follows goes.
+written on condition that it still stands. `retrying` has what follows an attempt that failed, and `concluding` what
+follows an outcome.
 
 What a crash leaves behind:
 - before the target has it: the message, which comes again;
 - between the target and the outcome: the message too, so the target gets it twice under one id;
 - between a retry, or what is put off, and the note of it: two messages for the next turn, of which the second finds
-  the first's note;
+  the first's note. If the note cannot be written the retry goes on without it;
 - between the outcome and the delete of a message that the function received itself: the message, as above.
 """
 
@@ -18,19 +19,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from scheduler import log, naming, partitions, waking
+from scheduler import concluding, log, naming, partitions, retrying, waking
 from scheduler.crew import Crew
 from scheduler.errands import Errand
-from scheduler.errors import NotConfirmed, Undelivered
-from scheduler.failures import Report, expired, failed, unreadable
-from scheduler.limits import SQS_DELAY_S_MAX
+from scheduler.errors import NotConfirmed, Undelivered, reason
+from scheduler.failures import Report, expired, unreadable
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, ask, insist
-from scheduler.record import DELIVERED, EXPIRED, FAILED, Record
+from scheduler.record import Record
 from scheduler.resting import CROWD_MAX, PutOff, Resting
 from scheduler.schedule import Schedule, Timer, sound
-from scheduler.targets import Receiver, goes_straight, receiver
-from scheduler.terms import Terms, pause_s
+from scheduler.targets import Receiver, receiver
 from scheduler.watching import Message, Watch
 
 if TYPE_CHECKING:
@@ -42,8 +41,6 @@ CREW_WIDTH = 2 * CROWD_MAX
 """A batch side by side, each waiting for its own moment, and what is taken in beside it; no host has more than half."""
 WAIT_MS_MAX = 5_000
 """More than the lead, what rounding down a delay adds, and two clocks that differ. What is earlier is set anew."""
-QUEUE_PAUSE_S_MAX = 60
-"""SQS comes back as a whole; nothing is spared by asking it seldom, and everything waits for it."""
 NOBODY = "not tried any more: its target answers nobody"
 RESERVE_S = 8
 """Time kept back so that a delivery that begins last has its outcome written."""
@@ -52,7 +49,7 @@ RESERVE_S = 8
 class Records(waking.Records, Protocol):
     def get(self, name: str) -> Record | None: ...
     def close(self, read: Record, state: str, now_ms: int, attempts: int, error: str = "") -> bool: ...
-    def note(self, read: Record, turns: int, attempts: int, error: str, now_ms: int) -> bool: ...
+    def note(self, read: Record, turns: int, attempts: int, error: str, now_ms: int, retry_ms: int) -> bool: ...
 
 
 class Table(Protocol):
@@ -101,8 +98,7 @@ def deliver(records: Sequence[object], post: Post, patience: Patience) -> dict[s
             _one(message, post, patience)
             _dismiss(message, post, patience)
         except Exception as failure:  # noqa: BLE001 - It is about this message; its fellows are not to come again.
-            error = str(failure) if isinstance(failure, NotConfirmed) else type(failure).__name__
-            log.outcome("not confirmed", message=message.id, error=error)
+            log.outcome("not confirmed", message=message.id, error=reason(failure))
             return False
         finally:
             watch.end(message)
@@ -143,15 +139,17 @@ def _dismiss(message: Message, post: Post, patience: Patience) -> None:
 def _one(message: Message, post: Post, patience: Patience) -> None:
     errand = message.errand
     if errand is None:
-        _tell(unreadable(message.body, message.fault, patience.now_ms()), post, patience)
+        concluding.unreadable(unreadable(message.body, message.fault, patience.now_ms()), post, patience)
         return
     wait_ms = errand.wake_ms - patience.now_ms()
     if wait_ms > WAIT_MS_MAX or patience.over(wait_ms / 1000):
-        _set(errand, post, patience)
+        concluding.send(errand, post, patience)
         return
     if wait_ms > 0:
         patience.sleep(wait_ms / 1000)
-    if errand.schedule.name is None:
+    if errand.conclusion is not None:
+        concluding.resume(errand, errand.conclusion, post, patience)
+    elif errand.schedule.name is None:
         _hand_over(errand, None, post, patience)
     else:
         _wake(message.id, errand, errand.schedule.name, post, patience)
@@ -177,17 +175,18 @@ def _hand_over_named(errand: Errand, record: Record, post: Post, patience: Patie
         due = replace(errand, schedule=sound(record.schedule))
     except ValueError as fault:
         failure = Undelivered(f"under its name lies no schedule: {fault}", permanent=True)
-        _not_delivered(errand, record, failure, post, patience)
+        retrying.not_delivered(errand, record, failure, post, patience)
         return
     _hand_over(due, record, post, patience)
 
 
 def _hand_over(errand: Errand, record: Record | None, post: Post, patience: Patience) -> None:
-    schedule, now_ms = errand.schedule, patience.now_ms()
-    if schedule.expired(now_ms):
-        _tell(expired(schedule, now_ms), post, patience)
+    schedule, begun_ms = errand.schedule, patience.now_ms()
+    errand = retrying.begun(errand, begun_ms)
+    if schedule.expired(begun_ms):
         log.outcome("expired", id=schedule.id)
-        _close(record, EXPIRED, errand.attempt - 1, "past its expires_after", post, patience)
+        report = replace(expired(schedule, begun_ms), attempts=errand.attempt - 1)
+        concluding.not_delivered(errand, record, report, post, patience)
         return
     put_off = _put_off(errand, record, post, patience)
     if put_off is not None:
@@ -196,17 +195,17 @@ def _hand_over(errand: Errand, record: Record | None, post: Post, patience: Pati
     begun_ms = patience.now_ms()
     failure = _tried(schedule, receiver(schedule.target), post, patience)
     if failure is not None:
-        _not_delivered(errand, record, failure, post, patience)
+        retrying.not_delivered(errand, record, failure, post, patience)
         return
     log.outcome("delivered", id=schedule.id, lateness_ms=begun_ms - schedule.due_ms, attempt=errand.attempt)
-    _close(record, DELIVERED, errand.attempt, "", post, patience)
+    concluding.delivered(errand, record, post, patience)
 
 
 def _put_off(errand: Errand, record: Record | None, post: Post, patience: Patience) -> PutOff | None:
     """Take a place at the target, or say when to come again. The record was read a moment ago, so a delivery with one
     does not wait for a place: a cancel meanwhile would not count."""
     schedule = errand.schedule
-    shared, last_s = receiver(schedule.target), _last_ms(schedule) / 1000
+    shared, last_s = receiver(schedule.target), retrying.last_ms(errand) / 1000
     if record is None:
         return post.resting.admit(shared, last_s, patience)
     return post.resting.begin(shared, patience.clock(), last_s)
@@ -217,13 +216,13 @@ def _wait(errand: Errand, record: Record | None, put_off: PutOff, post: Post, pa
     unless it was never tried and only the targets of others are the reason."""
     schedule, again_ms = errand.schedule, round(put_off.until_s * 1000)
     spared = schedule.target is None or (errand.attempt == 1 and not put_off.silent)
-    if again_ms > _last_ms(schedule) and not spared:
+    if again_ms > retrying.last_ms(errand) and not spared:
         log.outcome("undelivered", id=schedule.id, attempt=errand.attempt, error=NOBODY, again=False)
-        _give_up(errand, record, NOBODY, errand.attempt - 1, post, patience)
+        retrying.give_up(errand, record, NOBODY, errand.attempt - 1, post, patience)
         return
     log.outcome("put off", id=schedule.id, group=receiver(schedule.target).name)
-    following = _woken_again(errand, record, errand.attempt, again_ms)
-    _take_up_again(following, record, record.error if record is not None else "", post, patience)
+    following = retrying.woken_again(errand, record, errand.attempt, again_ms)
+    retrying.take_up_again(following, record, record.error if record is not None else "", post, patience)
 
 
 def _tried(schedule: Schedule, shared: Receiver, post: Post, patience: Patience) -> Undelivered | None:
@@ -239,95 +238,13 @@ def _tried(schedule: Schedule, shared: Receiver, post: Post, patience: Patience)
     return None
 
 
-def _not_delivered(errand: Errand, record: Record | None, failure: Undelivered, post: Post, patience: Patience) -> None:
-    now_ms, attempt = patience.now_ms(), errand.attempt
-    longest_s = QUEUE_PAUSE_S_MAX if goes_straight(errand.schedule.target) else SQS_DELAY_S_MAX
-    wait_s = pause_s(attempt, failure.retry_after_s, patience.jitter(), longest_s)
-    retry_ms = now_ms + round(wait_s * 1000)
-    again = _worth_trying(errand, failure, retry_ms)
-    log.outcome("undelivered", id=errand.id, attempt=attempt, error=failure.error, again=again)
-    if not again:
-        _give_up(errand, record, failure.error, attempt, post, patience)
-        return
-    _take_up_again(_woken_again(errand, record, attempt + 1, retry_ms), record, failure.error, post, patience)
-
-
-def _give_up(errand: Errand, record: Record | None, error: str, attempts: int, post: Post, patience: Patience) -> None:
-    _tell(failed(errand.schedule, error, attempts, patience.now_ms()), post, patience)
-    _close(record, FAILED, attempts, error, post, patience)
-
-
-def _worth_trying(errand: Errand, failure: Undelivered, retry_ms: int) -> bool:
-    """A queue that fails for now is no less to be trusted than the one that the schedule waits in; ours is never
-    given up. Others are, by their terms."""
-    schedule = errand.schedule
-    if schedule.target is None:
-        return not failure.permanent
-    if failure.permanent or not _in_time(schedule, retry_ms):
-        return False
-    return goes_straight(schedule.target) or errand.attempt < Terms.read(schedule.terms).attempts_max
-
-
-def _in_time(schedule: Schedule, retry_ms: int) -> bool:
-    return retry_ms <= _last_ms(schedule)
-
-
-def _last_ms(schedule: Schedule) -> int:
-    return schedule.due_ms + Terms.read(schedule.terms).age_ms_max
-
-
-def _woken_again(errand: Errand, record: Record | None, attempt: int, retry_ms: int) -> Errand:
-    if record is None:
-        return Errand(errand.schedule, attempt, retry_ms)
-    return Errand(naming.timer_of(record), attempt, retry_ms, max(errand.turn, record.turns) + 1)
-
-
-def _take_up_again(following: Errand, record: Record | None, error: str, post: Post, patience: Patience) -> None:
-    """By another message, and then a note of that in the record: a name may have two timers, and of those which are put
-    off to one moment only the one that is noted finds something to do."""
-    _set(following, post, patience)
-    if record is not None:
-        from scheduler import near_names  # noqa: PLC0415 - Most deliveries need no retry.
-
-        near_names.list_retry(following.schedule, following.wake_ms, post.table, patience)
-        turns, attempts, now_ms = following.turn - 1, following.attempt - 1, patience.now_ms()
-        ask(lambda: post.records.note(record, turns, attempts, error, now_ms), patience)
-
-
-def _close(record: Record | None, state: str, attempts: int, error: str, post: Post, patience: Patience) -> None:
-    if record is not None:
-        ask(lambda: post.records.close(record, state, patience.now_ms(), attempts, error), patience)
-
-
 def _set_timer(timer: Timer, post: Post, patience: Patience) -> None:
     """In the table where its key is far, else on its way. A second timer may be out of reach when its key is not. In
     the table it would come at the moment of its key, together with the first."""
     if timer.key.due_ms - patience.now_ms() <= post.reach_ms:
-        _set(Errand(timer), post, patience)
+        concluding.send(Errand(timer), post, patience)
         return
     sure = post.memory.make_sure(int(timer.key.partition) + 1, patience)  # Whoever wrote the record may not have been.
     stored = insist(post.table.put, [timer], patience) if sure.done else Outcome(why=sure.why)
     if not stored.done:
         raise NotConfirmed(f"a timer is not stored: {stored.why}")
-
-
-def _set(errand: Errand, post: Post, patience: Patience) -> None:
-    outcome = insist(lambda _: post.queues.send_errand(errand, patience.now_ms()), [errand], patience)
-    if not outcome.done:
-        raise NotConfirmed(f"an errand is not sent: {_why(outcome)}")
-
-
-def _tell(report: Report[Any], post: Post, patience: Patience) -> None:
-    """Keep it and tell of it, before anything says that it is over."""
-    for call in (post.table.put_failed, post.queues.report):
-        outcome = insist(call, [report], patience)
-        if not outcome.done:
-            raise NotConfirmed(f"a failure is not told: {_why(outcome)}")
-    hearer = Terms.read(report.schedule.terms).failure_target if isinstance(report.schedule, Schedule) else None
-    if hearer is not None:
-        ask(lambda: post.tell(hearer, report), patience)
-
-
-def _why(outcome: Outcome[Any]) -> str:
-    reasons = [reason for _, reason in [*outcome.closed, *outcome.refused]]
-    return reasons[0] if reasons else outcome.why

@@ -7,11 +7,14 @@ the record is the truth.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from scheduler.limits import DUE_MS_MAX, SQS_DELAY_S_MAX
 from scheduler.schedule import Schedule, index_of, is_id, key_of, sound
+
+if TYPE_CHECKING:
+    from scheduler.concluding import Conclusion
 
 ATTEMPT_MAX = 1_000_000
 """Of attempts, and of turns. Once a minute, for our own queue is never given up, that is two years."""
@@ -26,6 +29,12 @@ class Errand:
     turn: int = 1
     """Of a name: how often it was taken up with this time, to be tried or to be put off. 0 where that is not known: the
     version before counted attempts alone."""
+    begun_ms: int | None = None
+    """When a function first took it up. The age of a delivery counts from this moment, or from its due time if that is
+    later."""
+    faults: int = 0
+    """How many times a fault of our own kept a function from calling the target. These are not attempts."""
+    conclusion: Conclusion | None = None
 
     @property
     def id(self) -> str:
@@ -50,6 +59,9 @@ def body(errand: Errand) -> str:
         "attempt": errand.attempt if errand.attempt > 1 else None,
         "retry": errand.retry_ms,
         "turn": errand.turn if schedule.name is not None else None,
+        "begun": errand.begun_ms,
+        "faults": errand.faults or None,
+        "conclusion": None if errand.conclusion is None else errand.conclusion.facts(),
     }
     given = {field: value for field, value in facts.items() if value is not None}
     return json.dumps(given, ensure_ascii=False, separators=(",", ":"))
@@ -59,14 +71,16 @@ def read(text: str) -> Errand:
     """ValueError where it is none: whoever may send to the queue may have sent anything. What is past here can be
     worked with, and reported."""
     facts = _facts(text)
-    schedule_id, retry_ms, attempt = facts.get("id"), facts.get("retry"), facts.get("attempt", 1)
+    schedule_id = facts.get("id")
     if not is_id(schedule_id):
         raise ValueError("its id is none")
-    if retry_ms is not None and not (type(retry_ms) is int and 0 <= retry_ms <= DUE_MS_MAX):
-        raise ValueError("its retry is no moment")
-    turn = facts.get("turn", 1 if facts.get("name") is None else 0)
-    if not all(type(count) is int and least <= count <= ATTEMPT_MAX for count, least in ((attempt, 1), (turn, 0))):
+    retry_ms, begun_ms = moment(facts, "retry"), moment(facts, "begun")
+    attempt, turn = facts.get("attempt", 1), facts.get("turn", 1 if facts.get("name") is None else 0)
+    if not (is_count(attempt, 1) and is_count(turn)):
         raise ValueError("its attempt or its turn is none")
+    faults = facts.get("faults", 0)
+    if not is_count(faults):
+        raise ValueError("its faults are no count")
     schedule = Schedule(
         key_of(schedule_id),
         facts.get("due", -1),
@@ -78,7 +92,25 @@ def read(text: str) -> Errand:
         index_of(schedule_id),
         facts.get("name"),
     )
-    return Errand(sound(schedule, or_timer=True), attempt, retry_ms, turn)
+    errand = Errand(sound(schedule, or_timer=True), attempt, retry_ms, turn, begun_ms, faults)
+    if "conclusion" not in facts:
+        return errand
+    from scheduler import concluding  # noqa: PLC0415 - Only the deliver function reads errands, and few have one.
+
+    return replace(errand, conclusion=concluding.read(facts["conclusion"]))
+
+
+def moment(facts: dict[str, Any], field: str) -> int | None:
+    value = facts.get(field)
+    if value is None:
+        return None
+    if not (type(value) is int and 0 <= value <= DUE_MS_MAX):
+        raise ValueError(f"its {field} is no moment")
+    return value
+
+
+def is_count(value: object, least: int = 0) -> TypeGuard[int]:
+    return type(value) is int and least <= value <= ATTEMPT_MAX
 
 
 def _facts(text: str) -> dict[str, Any]:

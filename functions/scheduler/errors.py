@@ -10,13 +10,21 @@ class NotConfirmed(Exception):
 
 
 class Undelivered(Exception):
-    """A target has not confirmed a delivery. What came is said in a few words, without payload and secrets."""
+    """A target has not confirmed a delivery. What came is said in a few words, without payload and secrets.
+
+    `ours` marks a fault on our side that kept us from calling the target at all: it is not an attempt."""
 
     def __init__(
-        self, error: str, permanent: bool = False, retry_after_s: float | None = None, timed_out: bool = False
+        self,
+        error: str,
+        permanent: bool = False,
+        retry_after_s: float | None = None,
+        timed_out: bool = False,
+        ours: bool = False,
     ) -> None:
         super().__init__(error)
         self.error, self.permanent, self.retry_after_s, self.timed_out = error, permanent, retry_after_s, timed_out
+        self.ours = ours
 
 
 class PartitionBusy(Exception):
@@ -37,3 +45,8 @@ class OnItsWay(Exception):
 
 class OutOfTime(Exception):
     """A read in order of time takes too long. It never reaches a caller: the page is then read another way."""
+
+
+def reason(failure: Exception) -> str:
+    """What a log may say of it. Messages that are not ours may quote what was sent."""
+    return str(failure) if isinstance(failure, NotConfirmed) else type(failure).__name__

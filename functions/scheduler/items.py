@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from scheduler.bundle import MEMBERS_MAX, Bundle
@@ -20,6 +20,8 @@ META = "meta"
 QUARANTINE = "quarantine"
 FAILED = "failed#"
 FAILED_KEPT_S = 90 * 24 * 3600
+FAILED_KEYS = tuple(f"{digit:x}" for digit in range(16))
+"""The failures of a day are spread over as many hash keys, because each takes 1,000 writes a second."""
 CUT = "cut"
 """The attribute of what would not have fitted an item as a whole."""
 
@@ -121,14 +123,28 @@ def quarantined(aside: Aside) -> Item:
     return _fitting(dict(content) if isinstance(content, dict) else item(content), facts)
 
 
+def failed_partitions(day: date, schedule_id: str | None = None) -> list[str]:
+    """The hash keys under which failures of this day lie: of all schedules, or of one.
+
+    An earlier version stored all failures of a day under the first of them, which is still read.
+    """
+    whole_day = f"{FAILED}{day.isoformat()}"
+    marks = FAILED_KEYS if schedule_id is None else [_failed_key(schedule_id)]
+    return [whole_day, *(f"{whole_day}#{mark}" for mark in marks)]
+
+
+def _failed_key(mark: str) -> str:
+    return hashlib.sha256(mark.encode()).hexdigest()[0]
+
+
 def failed(report: Report[Any]) -> Item:
     """By the day and moment of the failure, with everything that it takes to try again."""
     schedule = report.schedule
-    day = datetime.fromtimestamp(report.at_ms / 1000, UTC).strftime("%Y-%m-%d")
+    day = datetime.fromtimestamp(report.at_ms / 1000, UTC).date()
     text = schedule.encode(errors="backslashreplace") if isinstance(schedule, str) else None
     mark = hashlib.sha256(text).hexdigest()[:16] if text is not None else schedule.id
     facts = {
-        **key(f"{FAILED}{day}", f"{sort_from(report.at_ms)}#{mark}"),
+        **key(failed_partitions(day, mark)[-1], f"{sort_from(report.at_ms)}#{mark}"),
         "reason": {"S": report.reason},
         "error": {"S": report.error},
         "attempts": {"N": str(report.attempts)},

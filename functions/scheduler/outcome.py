@@ -32,3 +32,9 @@ class Outcome(Generic[Thing]):
         self.left += other.left
         self.untried += other.untried
         self.why = other.why or self.why
+
+    @property
+    def reason(self) -> str:
+        """Why something is not done: what was said of the first, or the last reason for something being left."""
+        reasons = [reason for _, reason in [*self.closed, *self.refused]]
+        return reasons[0] if reasons else self.why

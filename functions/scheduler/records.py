@@ -116,17 +116,18 @@ class Records:
         }
         return self._change(read, changes, names, values)
 
-    def note(self, read: Record, turns: int, attempts: int, error: str, now_ms: int) -> bool:
-        """That it was tried in vain, or put off, and is to be taken up again."""
-        changes = "SET #changed = :changed, #turns = :turns, #attempts = :attempts, #error = :error"
+    def note(self, read: Record, turns: int, attempts: int, error: str, now_ms: int, retry_ms: int) -> bool:
+        """That it was tried in vain, or put off, and is to be taken up again, and when."""
+        changes = "SET #changed = :changed, #turns = :turns, #attempts = :attempts, #error = :error, #retry = :retry"
         names = {"#changed": "changed", "#turns": "turns", "#attempts": "attempts", "#error": "error"}
         values = {
             ":changed": {"N": str(now_ms)},
             ":turns": {"N": str(turns)},
             ":attempts": {"N": str(attempts)},
             ":error": {"S": error},
+            ":retry": {"N": str(retry_ms)},
         }
-        return self._change(read, changes, names, values)
+        return self._change(read, changes, {**names, "#retry": "retry"}, values)
 
     def cover(self, read: Record, message_id: str) -> bool:
         """Note that this message sets the second timer, unless another message does."""

@@ -83,9 +83,12 @@ def _redrive_all(inquiry: Inquiry, spread_ms: int, office: Office, patience: Pat
     span, (partition, sort, begun_ms) = inquiry.span(), _place(inquiry.fields.get("next"), "redrive", patience.now_ms())
     total: Outcome[Failure] = Outcome()
     begun = False
-    for drawer, page in failed.pages(failed.drawers(span, begun_ms, (partition, sort)), STEP_MAX, office, patience):
-        if begun and patience.over():
+    each_drawer = failed.filled(failed.drawers(span, begun_ms, (partition, sort)), office, patience)
+    looked = False
+    for drawer, page in failed.pages(each_drawer, STEP_MAX, office, patience):
+        if looked and patience.over():
             return _answer(total, _next(drawer, "redrive", begun_ms))
+        looked = True
         outcome = _again(page.failures, spread_ms, office, patience)
         if outcome.left and not (begun or outcome.done):
             raise NotConfirmed(f"AWS did not confirm a single one in time ({outcome.why}); try again")

@@ -50,7 +50,7 @@ class Secrets:
         self._held = Held()
 
     def __call__(self) -> Sequence[bytes]:
-        """Newest first. Undelivered, but not for ever, where there should be some and none are to be had."""
+        """Newest first. Undelivered, as a fault of our own, where there should be some and none are to be had."""
         if not self._arn:
             return ()
         now_s = self._clock()
@@ -58,7 +58,7 @@ class Secrets:
             self._renew(now_s)
         held = self._held
         if now_s >= held.until_s:
-            raise Undelivered(held.error)
+            raise Undelivered(held.error, ours=True)
         return held.keys
 
     def _renew(self, now_s: float) -> None:

@@ -16,13 +16,18 @@ from scheduler.errors import InvalidSchedule
 from scheduler.limits import SQS_DELAY_S_MAX
 from scheduler.text import shown
 
-ATTEMPTS_DEFAULT = 5
+ATTEMPTS_DEFAULT = 12
+"""Over an hour: a receiver that is down for an hour gets its deliveries afterwards. docs/retries.md has the pauses."""
 ATTEMPTS_MAX = 20
 AGE_S_DEFAULT = 86_400
 AGE_S_MAX = 7 * 86_400
 PAUSE_S_FIRST = 10.0
-"""Then 20, 40, 80: a restart of the other side fits in between, and five attempts take two to three minutes."""
+"""Then 20, 40, 80 and so on, to 15 minutes: a restart of the receiver costs seconds, an outage few calls."""
+SPREAD = 0.25
+"""A pause is shorter by up to this share of it, at random. More would end twelve attempts within the hour."""
 DOUBLINGS_MAX = 10
+PUT_OFFS_MAX = 100
+"""How often a message is put off for a fault of our own, by growing pauses: for 17 hours at least, and 24 at most."""
 
 RETRY_WANTED = (
     f'{{"attempts": 1 to {ATTEMPTS_MAX}, "max_age_s": 1 to {AGE_S_MAX}}}, whole numbers, either of them or both'
@@ -68,7 +73,7 @@ def checked(raw: Mapping[str, object], listed: targets.Listed) -> str | None:
 def pause_s(attempt: int, retry_after_s: float | None, jitter: float, longest_s: float = SQS_DELAY_S_MAX) -> float:
     """After so many attempts: twice as long each time, at random so that callers spread, and no sooner than the other
     side wants it."""
-    own_s = min(longest_s, PAUSE_S_FIRST * 2 ** min(attempt - 1, DOUBLINGS_MAX)) * (0.5 + jitter / 2)
+    own_s = min(longest_s, PAUSE_S_FIRST * 2 ** min(attempt - 1, DOUBLINGS_MAX)) * (1 - SPREAD * (1 - jitter))
     return float(min(SQS_DELAY_S_MAX, max(own_s, retry_after_s or 0.0)))
 
 

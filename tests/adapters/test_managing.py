@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,13 +18,14 @@ from scheduler import managing
 from scheduler.bundle import Bundle
 from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
 from scheduler.failures import failed, unreadable
+from scheduler.items import failed_partitions
 from scheduler.moving import Aside
 from scheduler.record import FAILED
 from scheduler.records import partition_of
 from scheduler.schedule import Key, sort_from
 
 EVENTS = Path(__file__).parents[2] / "events"
-SHOWN = {"id", "name", "timestamp", "state", "target", "data", "attempts", "error", "changed"}
+SHOWN = {"id", "name", "timestamp", "state", "target", "data", "attempts", "error", "changed", "next_attempt"}
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def test_an_unnamed_one_is_found_by_its_id(house):
     assert (taken["id"], FAR_S + 0.5, "stored", "ü🎉") == tuple(
         found[fact] for fact in ("id", "timestamp", "state", "data")
     )
-    assert {None} == {found[fact] for fact in ("name", "target", "attempts", "error", "changed")}
+    assert {None} == {found[fact] for fact in ("name", "target", "attempts", "error", "changed", "next_attempt")}
     for number, each in enumerate(house.bundle()):
         assert f"member {number}" == house.ask("get", id=each["id"])["data"]
 
@@ -53,12 +55,16 @@ def test_a_name_tells_what_became_of_it(house):
     assert ("stored", 0, None, NOON_S) == look(house)
     house.clock.sleep(10)
     record = house.cloud.records.get("bill")
-    house.cloud.records.note(record, 1, 1, "503", house.clock.now_ms)
+    house.cloud.records.note(record, 1, 1, "503", house.clock.now_ms, house.clock.now_ms + 7_500)
     assert ("stored", 1, "503", NOON_S + 10) == look(house)
+    assert NOON_S + 17.5 == house.ask("get", name="bill")["next_attempt"]
+    (listed,) = house.ask("list", prefix="bill")["schedules"]
+    assert (1, "503", NOON_S + 17.5) == (listed["attempts"], listed["error"], listed["next_attempt"])
     house.clock.now_ms = (FAR_S - 900) * 1000
     assert "queued" == house.ask("get", id=taken["id"])["state"]
     house.cloud.records.close(record, FAILED, house.clock.now_ms, 5, "gone")
     assert ("failed", 5, "gone", FAR_S - 900) == look(house)
+    assert house.ask("get", name="bill")["next_attempt"] is None
 
 
 def look(house):
@@ -410,8 +416,16 @@ def ask_on(house, seconds, **fields):
 def test_one_failure_is_found_among_any_number(house):
     """In as many calls as it takes, each of which ends in its time and goes on where the one before it ended."""
     bend_pages(house, 3)
-    for number in range(40):
-        fail(house, number, NOON_MS - 90_000_000 + number * 2_000_000)
+    key = failed_partitions(date(2029, 12, 31), schedule(99, NOON_MS - 100_000_000, "1").id)[-1]
+    of_one_key = [
+        number
+        for number in range(100, 900)
+        if key == failed_partitions(date(2029, 12, 31), schedule(number, NOON_MS - 100_000_000, "0").id)[-1]
+    ]
+    for place, number in enumerate(of_one_key[:40]):
+        house.cloud.table.put_failed(
+            [failed(schedule(number, NOON_MS - 100_000_000, "0"), "503", 5, NOON_MS - 90_000_000 + place * 2_000_000)]
+        )
     house.cloud.dynamodb.meta.events.register("before-call.dynamodb.Query", lambda **_: house.clock.sleep(1))
     each = fail(house, 99, NOON_MS - 1_000)
     answers = ask_on(house, 10, operation="redrive", id=each.id)

@@ -94,17 +94,17 @@ def test_a_cancelled_record_is_marked_and_counts_as_asked_for_then(cloud):
 def test_a_note_of_an_attempt_leaves_it_pending(cloud):
     """And is taken by the one that stands alone."""
     cloud.records.put(record())
-    assert cloud.records.note(record(), 3, 2, "503", NOON_MS + 5)
+    assert cloud.records.note(record(), 3, 2, "503", NOON_MS + 5, NOON_MS + 9)
     standing = cloud.records.get("bill")
-    assert (True, 2, "503") == (standing.pending, standing.attempts, standing.error)
-    assert not cloud.records.note(record(2), 4, 3, "503", NOON_MS + 6)
+    assert (True, 2, "503", NOON_MS + 9) == (standing.pending, standing.attempts, standing.error, standing.retry_ms)
+    assert not cloud.records.note(record(2), 4, 3, "503", NOON_MS + 6, NOON_MS + 9)
 
 
 def test_it_is_written_over_only_as_it_was_read(cloud):
     """An attempt or a replacement in between makes it another."""
     cloud.records.put(record())
     moved = record(2, asked_at(NOON_MS + 9))
-    cloud.records.note(record(), 1, 1, "503", NOON_MS + 5)
+    cloud.records.note(record(), 1, 1, "503", NOON_MS + 5, NOON_MS + 9)
     assert not cloud.records.put_over(record(), moved)
     assert cloud.records.put_over(cloud.records.get("bill"), moved)
     assert moved == cloud.records.get("bill")

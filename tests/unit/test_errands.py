@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER_ARN, schedule
 from scheduler import errands
+from scheduler.concluding import STEPS, Conclusion
 from scheduler.errands import ATTEMPT_MAX, Errand
 from scheduler.failures import unreadable
 from scheduler.limits import DUE_MS_MAX
@@ -17,6 +18,7 @@ from scheduler.watching import Message
 
 ID = schedule(1).id
 GOOD = {"id": ID, "due": NOON_MS, "data": "x"}
+OVER = {"state": "failed", "attempts": 1, "at": NOON_MS, "error": "503", "left": ["keep"], "tries": 0}
 WEBHOOK = '{"url":"https://example.com/"}'
 
 
@@ -33,6 +35,9 @@ def read(facts):
         Errand(replace(schedule(1), data="", name="bill/7"), 2, 0, 2),
         Errand(replace(schedule(1), data="", name="bill/7"), 2, 0, ATTEMPT_MAX),
         Errand(replace(schedule(1), terms='{"retry":{"attempts":3}}')),
+        Errand(schedule(1), 3, NOON_MS, begun_ms=NOON_MS - 5, faults=2),
+        Errand(schedule(1), 3, NOON_MS, conclusion=Conclusion("failed", 3, NOON_MS, "answered 400", STEPS, 7)),
+        Errand(replace(schedule(1), name="bill/7"), conclusion=Conclusion("delivered", 1, 0, "", ("close",))),
     ],
 )
 def test_an_errand_comes_out_as_it_went_in(errand):
@@ -58,6 +63,15 @@ def test_what_is_no_object_is_no_errand(text):
         ("id", f"{ID}\n", "its id"),
         *[("due", value, "its due") for value in (None, True, "1", 1.5, -1, -(10**400), DUE_MS_MAX + 1, [1])],
         *[("retry", value, "its retry") for value in (True, "", -1, 10**400, {})],
+        *[("begun", value, "its begun") for value in (True, "", -1, 10**400, {})],
+        *[("faults", value, "its faults") for value in (None, -1, True, "1", ATTEMPT_MAX + 1)],
+        *[("conclusion", value, "its conclusion") for value in (None, 5, [], {}, "x")],
+        *[("conclusion", {**OVER, "state": value}, "its conclusion") for value in (None, [], {}, "pending")],
+        *[("conclusion", {**OVER, "at": value}, "its at|its conclusion") for value in (None, -1, 10**400, "x")],
+        *[("conclusion", {**OVER, "tries": value}, "its conclusion") for value in (None, -1, 10**400, "x")],
+        *[("conclusion", {**OVER, "attempts": value}, "its conclusion") for value in (None, -1, True)],
+        *[("conclusion", {**OVER, "error": value}, "its conclusion") for value in (None, 5, "\ud800", "\x00")],
+        *[("conclusion", {**OVER, "left": value}, "its conclusion") for value in (None, [], "keep", ["x"], [[]], [{}])],
         *[("attempt", value, "its attempt") for value in (None, 0, True, 1.0, ATTEMPT_MAX + 1)],
         *[("expires_after", value, "its expires_after") for value in (False, "", "soon", -1, 10**400)],
         *[("data", value, "its data|U.D800|U.0000") for value in (None, 5, [], "", "\ud800", "\x00")],
@@ -89,6 +103,7 @@ json_values = st.recursive(
     max_leaves=5,
 )
 FIELDS = ["id", "due", "data", "target", "user", "expires_after", "terms", "name", "attempt", "retry"]
+FIELDS += ["turn", "begun", "faults", "conclusion"]
 
 
 @given(st.text() | st.dictionaries(st.sampled_from(FIELDS), json_values).map(lambda some: json.dumps({**GOOD, **some})))

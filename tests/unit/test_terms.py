@@ -1,11 +1,17 @@
 """Terms of a delivery: as they are kept, what goes without saying, and how long to wait between two tries."""
 
+import math
+import re
+from pathlib import Path
+
 import pytest
 
 from scheduler import terms
 from scheduler.limits import SQS_DELAY_S_MAX
 from scheduler.targets import Listed
-from scheduler.terms import Terms, pause_s
+from scheduler.terms import ATTEMPTS_DEFAULT, Terms, pause_s
+
+ROOT = Path(__file__).parents[2]
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:topic"
 LISTED = Listed(frozenset({TOPIC}), "eu-central-1")
@@ -21,22 +27,38 @@ def test_terms_are_kept_as_one_text_and_read_back():
 
 
 def test_what_is_not_said_goes_without_saying():
-    """Five attempts within a day."""
-    assert Terms(5, 86_400_000, None) == Terms.read(None)
+    """Twelve attempts within a day."""
+    assert Terms(12, 86_400_000, None) == Terms.read(None)
     assert Terms(2, 86_400_000, None) == Terms.read('{"retry":{"attempts":2}}')
 
 
 def test_a_pause_doubles_and_spreads():
-    """From half of it to the whole; five attempts take about two minutes."""
-    assert [5, 10, 20, 40] == [pause_s(attempt, None, 0.0) for attempt in range(1, 5)]
+    """From three quarters of it to the whole."""
+    assert [7.5, 15, 30, 60] == [pause_s(attempt, None, 0.0) for attempt in range(1, 5)]
     assert [10, 20, 40, 80] == [pause_s(attempt, None, 1.0) for attempt in range(1, 5)]
+
+
+def test_the_pauses_are_those_of_the_documentation():
+    """In docs/retries.md: before which attempt how long a pause at most, and when the attempt is made."""
+    text = (ROOT / "docs" / "retries.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([\d,]+) s \| ([\d,]+) to ([\d,]+) s \|$", text, re.MULTILINE)
+    found = [tuple(int(cell.replace(",", "")) for cell in row) for row in rows]
+    wanted, earliest_s, latest_s = [], 0.0, 0.0
+    for attempt in range(2, ATTEMPTS_DEFAULT + 1):
+        earliest_s += pause_s(attempt - 1, None, 0.0)
+        latest_s += pause_s(attempt - 1, None, 1.0)
+        wanted.append((attempt, round(pause_s(attempt - 1, None, 1.0)), math.floor(earliest_s), round(latest_s)))
+    assert wanted == found
+    assert earliest_s > 3_600
+    assert f"{ATTEMPTS_DEFAULT} attempts within a day" in text
+    assert f"{ATTEMPTS_DEFAULT} attempts within a day" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("attempt", [8, 20, 10_000])
 def test_no_pause_is_longer_than_a_message_can_wait(attempt):
     """And a bound of its own leaves room to spread, so that two chains of retries do not stay in step."""
     assert SQS_DELAY_S_MAX == pause_s(attempt, None, 1.0)
-    assert (30, 60) == (pause_s(attempt, None, 0.0, longest_s=60), pause_s(attempt, None, 1.0, longest_s=60))
+    assert (45, 60) == (pause_s(attempt, None, 0.0, longest_s=60), pause_s(attempt, None, 1.0, longest_s=60))
 
 
 def test_the_other_side_may_ask_for_more():

@@ -1,0 +1,81 @@
+"""Failures in the table: spread over keys, read back in order, also those that the version before stored."""
+
+import pytest
+
+from fakes import NOON_MS
+from house import NOON_S, House
+from scheduler import cursor
+from scheduler.schedule import sort_from
+from test_managing import ask_on, bend_pages, fail
+
+DAY_BEFORE = {"from": NOON_S - 86_400, "to": NOON_S}
+
+
+@pytest.fixture
+def house(cloud):
+    return House(cloud)
+
+
+def old_failure(house, number, at_ms):
+    """As the version before stored it: all of a day under one key."""
+    each = fail(house, number, at_ms)
+    (item,) = [item for item in house.cloud.items() if item.get("id") == {"S": each.id}]
+    key = {"partition": item["partition"], "sort": item["sort"]}
+    house.cloud.dynamodb.delete_item(TableName="schedules", Key=key)
+    item["partition"] = {"S": item["partition"]["S"].rpartition("#")[0]}
+    house.cloud.dynamodb.put_item(TableName="schedules", Item=item)
+    return each
+
+
+def test_failures_of_a_day_are_spread_over_keys_and_shown_in_order(house):
+    """Page by page, with those that the version before stored under one key among them."""
+    for number in range(60):
+        (old_failure if number % 5 == 0 else fail)(house, number, NOON_MS - 60_000 + number // 2)
+    partitions = {item["partition"]["S"] for item in house.cloud.items()}
+    assert {"failed#2029-12-31"} < partitions
+    assert 12 < len(partitions)
+    bend_pages(house, 2)
+    for limit in (7, 1_000):
+        shown = [each for answer in ask_on(house, 1_000, operation="failures", limit=limit, **DAY_BEFORE)
+                 for each in answer["failures"]]  # fmt: skip
+        assert [(NOON_MS - 60_000 + number // 2) / 1000 for number in range(60)] == [each["failed"] for each in shown]
+        assert 60 == len({each["id"] for each in shown})
+
+
+def test_a_page_of_failures_comes_in_time_and_goes_on_where_it_ended(house):
+    """However slow the table is, each is shown once and in order."""
+    for number in range(60):
+        fail(house, number, NOON_MS - 60_000 + number)
+    bend_pages(house, 1)
+    house.cloud.dynamodb.meta.events.register("before-call.dynamodb.Query", lambda **_: house.clock.sleep(0.1))
+    answers = ask_on(house, 0.5, operation="failures", **DAY_BEFORE)
+    assert len(answers) > 2
+    shown = [each["failed"] for answer in answers for each in answer["failures"]]
+    assert [(NOON_MS - 60_000 + number) / 1000 for number in range(60)] == shown
+
+
+def test_a_page_that_the_version_before_began_goes_on(house):
+    """Its token names the key of the day as it was."""
+    each = [old_failure(house, number, NOON_MS - 60_000 + number) for number in range(3)]
+    fail(house, 3, NOON_MS - 1_000)
+    place = "failed#2029-12-31", f"{sort_from(NOON_MS - 60_000)}#{each[0].id}"
+    answer = house.ask("failures", next=cursor.written("failures", *place), **DAY_BEFORE)
+    assert [NOON_S - 59.999, NOON_S - 59.998, NOON_S - 1] == [each["failed"] for each in answer["failures"]]
+
+
+def test_what_failed_under_the_version_before_is_redriven(house):
+    """By its id, and with the others of a time."""
+    first, *_ = [old_failure(house, number, NOON_MS - 60_000 + number) for number in range(3)]
+    fail(house, 3, NOON_MS - 1_000)
+    assert 1 == house.ask("redrive", id=first.id)["redriven"]
+    assert {"redriven": 3, "left": 0, "next": None} == house.ask("redrive", **DAY_BEFORE)
+    assert ["data 0", "data 1", "data 2", "data 3"] == sorted(each["Body"] for each in house.cloud.received())
+    assert [] == house.ask("failures", **DAY_BEFORE)["failures"]
+
+
+def test_a_redrive_of_months_in_which_nothing_failed_ends_in_time(house):
+    """It answers with the place where the next call goes on."""
+    house.cloud.dynamodb.meta.events.register("before-call.dynamodb.Query", lambda **_: house.clock.sleep(0.05))
+    last_days = {"from": NOON_S - 20 * 86_400, "to": NOON_S}
+    answers = ask_on(house, 5, operation="redrive", **last_days)
+    assert len(answers) > 2

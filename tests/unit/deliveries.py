@@ -1,0 +1,170 @@
+"""The deliver function over virtual time: a delivery queue, a target, the table and whoever hears of failures.
+
+Each of them can be down for a while. Moments are seconds from noon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fakes import NOON_MS, Clock, FakeRecords, schedule
+from scheduler import delivering, errands
+from scheduler.crew import Alone
+from scheduler.errands import Errand
+from scheduler.errors import NotConfirmed, Undelivered
+from scheduler.outcome import Outcome
+from scheduler.patience import Patience
+from scheduler.record import Record, asked_at
+from scheduler.resting import Resting
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:ops"
+WEBHOOK = '{"url":"https://api.example.com/"}'
+VISIBILITY_S = 270
+MESSAGES_MAX = 2_000
+
+ONCE = '{"retry":{"attempts":1}}'
+ONCE_AND_TOLD = f'{{"retry":{{"attempts":1}},"failure_target":"{TOPIC}"}}'
+
+
+def webhook(due_s: float = 0, terms: str | None = None, name: str | None = None) -> Any:
+    made = schedule(1, NOON_MS + round(due_s * 1000), target=WEBHOOK)
+    return replace(made, terms=terms, name=name)
+
+
+class Records(FakeRecords):
+    def close(self, read, state, now_ms, attempts, error=""):
+        standing = self.standing[read.name]
+        if standing.pending and standing.id == read.id:
+            self.standing[read.name] = replace(standing, state=state, attempts=attempts, error=error)
+        return True
+
+    def note(self, read, turns, attempts, error, now_ms, retry_ms):
+        standing = self.standing[read.name]
+        changes = {"turns": turns, "attempts": attempts, "error": error, "retry_ms": retry_ms}
+        self.standing[read.name] = replace(standing, **changes)
+        return True
+
+
+@dataclass
+class Deliveries:
+    answer: Callable[[float], Undelivered | None] = lambda now_s: None
+    """What comes of a call of the target at that moment."""
+    down: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """From when to when each of table, failures, topic and queue does not answer."""
+    jitter: float = 0.5
+    clock: Clock = field(default_factory=Clock)
+    called: list[float] = field(default_factory=list)
+    kept: list[Any] = field(default_factory=list)
+    reported: list[Any] = field(default_factory=list)
+    told: list[Any] = field(default_factory=list)
+    asked_to_tell: list[float] = field(default_factory=list)
+    sent: list[Errand] = field(default_factory=list)
+    came_again: int = 0
+    letters: list[str] = field(default_factory=list)
+    """Bodies that came again too often."""
+
+    def __post_init__(self) -> None:
+        self._records = Records()
+        self._waiting: list[tuple[int, str]] = []
+
+    @property
+    def now_s(self) -> float:
+        return self.clock() - NOON_MS / 1000
+
+    def is_down(self, part: str) -> bool:
+        begin_s, end_s = self.down.get(part, (0.0, 0.0))
+        return begin_s <= self.now_s < end_s
+
+    # What a delivery works with.
+
+    @property
+    def records(self) -> Records:
+        if self.is_down("table"):
+            raise NotConfirmed("ThrottlingException")
+        return self._records
+
+    def put_failed(self, reports):
+        if self.is_down("table"):
+            return Outcome(left=list(reports), why="ThrottlingException")
+        self.kept += reports
+        return Outcome(done=list(reports))
+
+    def report(self, reports):
+        if self.is_down("failures"):
+            return Outcome(closed=[(each, "AccessDenied") for each in reports])
+        self.reported += reports
+        return Outcome(done=list(reports))
+
+    def send_errand(self, errand, now_ms):
+        if self.is_down("queue"):
+            return Outcome(left=[errand], why="ServiceUnavailable")
+        self.sent.append(errand)
+        at_ms = self.clock.now_ms + errands.delay_s(errand, now_ms, 0) * 1000
+        self._waiting.append((at_ms, errands.body(errand)))
+        return Outcome(done=[errand])
+
+    def tell(self, hearer, report):
+        self.asked_to_tell.append(self.now_s)
+        if self.is_down("topic"):
+            raise NotConfirmed("ServiceUnavailable")
+        self.told.append(report)
+
+    def deliver(self, sent):
+        self.called.append(self.now_s)
+        failure = self.answer(self.now_s)
+        if failure is not None:
+            raise failure
+
+    # Driving it.
+
+    def hold(self, named) -> Record:
+        """A record, and the timer that wakes it."""
+        record = Record(named, asked_at(NOON_MS - 1), NOON_MS - 1)
+        self._records.standing[named.name] = record
+        return record
+
+    def standing(self, name: str) -> Record:
+        return self._records.standing[name]
+
+    def run(self, errand: Errand | str, seconds: float = 35) -> None:
+        """Until nothing is left in the queue. A message that failed comes again after its visibility timeout."""
+        post = delivering.Post(
+            records=_Late(self),
+            table=self,
+            queues=self,
+            outlets=self,
+            tell=self.tell,
+            crew=Alone(),
+            memory=None,
+            resting=Resting(),
+            intake=lambda: None,
+            reach_ms=900_000,
+        )
+        self._waiting.append((0, errand if isinstance(errand, str) else errands.body(errand)))
+        receives: dict[str, int] = {}
+        for _ in range(MESSAGES_MAX):
+            if not self._waiting:
+                return
+            at_ms, body = self._waiting.pop(self._waiting.index(min(self._waiting)))
+            self.clock.now_ms = received_ms = max(self.clock.now_ms, at_ms)
+            patience = Patience(self.clock, self.clock.sleep, lambda: self.jitter, self.clock() + seconds)
+            if delivering.deliver([{"messageId": "m", "body": body}], post, patience)["batchItemFailures"]:
+                self.came_again += 1
+                receives[body] = receives.get(body, 0) + 1
+                if receives[body] >= 10:
+                    self.letters.append(body)
+                else:
+                    self._waiting.append((received_ms + VISIBILITY_S * 1000, body))
+        raise AssertionError("it never ends")
+
+
+class _Late:
+    """The records, asked for at each call: the table may be down by then."""
+
+    def __init__(self, its: Deliveries) -> None:
+        self._its = its
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._its.records, method)

@@ -1,0 +1,130 @@
+"""What follows an attempt that failed: how often, for how long, and what is no attempt at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from deliveries import Deliveries, webhook
+from fakes import NOON_MS
+from scheduler.errands import Errand
+from scheduler.errors import Undelivered
+from scheduler.naming import timer_of
+from scheduler.record import DELIVERED, FAILED
+from scheduler.schedule import timer
+from scheduler.terms import ATTEMPTS_DEFAULT, PUT_OFFS_MAX
+
+HOUR_S, DAY_S = 3_600, 86_400
+BUSY = Undelivered("answered 503: busy")
+
+
+def down_until(end_s, failure=BUSY):
+    return lambda now_s: failure if now_s < end_s else None
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.5, 1.0])
+def test_the_default_outlasts_an_outage_of_an_hour(jitter):
+    """However the pauses fall."""
+    world = Deliveries(down_until(HOUR_S), jitter=jitter)
+    world.run(Errand(webhook()))
+    assert [] == world.kept
+    assert len(world.called) <= ATTEMPTS_DEFAULT
+    assert HOUR_S <= world.now_s < HOUR_S + 901
+
+
+@pytest.mark.parametrize("name", [None, "bill/7"])
+@pytest.mark.parametrize("late_s", [60, 2 * DAY_S])
+def test_what_is_overdue_has_all_of_its_attempts(late_s, name):
+    """Its age counts from when it was taken up first, and that moment travels from message to message."""
+    terms = '{"retry":{"attempts":3,"max_age_s":100}}'
+    world = Deliveries(down_until(10**9))
+    overdue = webhook(-late_s, terms, name)
+    world.run(Errand(overdue if name is None else timer_of(world.hold(overdue))))
+    assert (3, 3) == (len(world.called), world.kept[0].attempts)
+
+
+@pytest.mark.parametrize("late_s", [0, 2 * DAY_S])
+def test_the_age_ends_the_attempts(late_s):
+    """No attempt is later than it allows, counted from the first."""
+    world = Deliveries(down_until(10**9))
+    world.run(Errand(webhook(-late_s, '{"retry":{"attempts":20,"max_age_s":100}}')))
+    assert 0 == world.called[0]
+    assert 50 < world.called[-1] <= 101
+
+
+def test_a_retry_of_the_version_before_counts_its_age_from_its_due_time():
+    """It carries no moment of a first attempt."""
+    world = Deliveries(down_until(10**9))
+    world.run(Errand(webhook(-2 * DAY_S), 2, NOON_MS))
+    assert (1, 2) == (len(world.called), world.kept[0].attempts)
+
+
+def test_a_moment_of_the_future_does_not_make_a_delivery_younger():
+    """Anybody may have written the message."""
+    world = Deliveries(down_until(10**9))
+    world.run(Errand(webhook(0, '{"retry":{"attempts":20,"max_age_s":100}}'), begun_ms=NOON_MS + 10**9))
+    assert world.called[-1] <= 101
+
+
+@pytest.mark.parametrize("name", [None, "bill/7"])
+def test_a_fault_of_our_own_uses_up_neither_attempts_nor_age(name):
+    """Hours without a secret to sign with, and it is delivered all the same, at the first attempt."""
+    lack = Undelivered("the secret cannot be had", ours=True)
+    world = Deliveries(down_until(5 * HOUR_S, lack))
+    held = webhook(0, '{"retry":{"attempts":1,"max_age_s":60}}', name)
+    world.run(Errand(held if name is None else timer_of(world.hold(held))))
+    assert [] == world.kept
+    assert 5 * HOUR_S <= world.now_s < 5 * HOUR_S + 901
+    assert len(world.called) < 40
+    assert {1} == {errand.attempt for errand in world.sent}
+    if name is not None:
+        assert (DELIVERED, 1) == (world.standing(name).state, world.standing(name).attempts)
+
+
+def test_a_fault_of_our_own_between_two_attempts_leaves_the_age_as_it_was():
+    """Thirty seconds of it had gone; they are all that has, an hour later."""
+    lack = Undelivered("the secret cannot be had", ours=True)
+    world = Deliveries(lambda now_s: lack if 5 < now_s < HOUR_S else BUSY)
+    world.run(Errand(webhook(0, '{"retry":{"attempts":4,"max_age_s":600}}')))
+    assert 4 == world.kept[0].attempts
+
+
+def test_a_fault_of_our_own_ends_as_a_failure_after_a_day():
+    """With the reason, and no attempt counted."""
+    world = Deliveries(down_until(10**9, Undelivered("the secret cannot be had", ours=True)))
+    world.run(Errand(webhook()))
+    assert PUT_OFFS_MAX + 1 == len(world.called)
+    assert 17 * HOUR_S < world.now_s < 24 * HOUR_S
+    assert (FAILED, 0, "the secret cannot be had") == (
+        world.kept[0].reason,
+        world.kept[0].attempts,
+        world.kept[0].error,
+    )
+
+
+def test_a_note_that_cannot_be_written_does_not_repeat_an_attempt():
+    """The retry is on its way by then."""
+    world = Deliveries(down_until(100))
+    record = world.hold(webhook(terms='{"retry":{"attempts":8}}', name="bill/7"))
+    world.answer = lambda now_s: (world.down.setdefault("table", (now_s, 8)), down_until(100)(now_s))[1]
+    world.run(Errand(timer_of(record)))
+    assert 0 == world.came_again
+    assert (DELIVERED, len(world.called)) == (world.standing("bill/7").state, world.standing("bill/7").attempts)
+
+
+def test_the_record_tells_when_the_next_attempt_is():
+    """As the message says it."""
+    world = Deliveries(down_until(15))
+    record = world.hold(webhook(name="bill/7"))
+    seen = []
+    world.answer = lambda now_s: (seen.append(world.standing("bill/7").retry_ms), down_until(15)(now_s))[1]
+    world.run(Errand(timer_of(record)))
+    assert [None, *(errand.retry_ms for errand in world.sent)] == seen
+    assert NOON_MS < seen[1] < seen[2]
+
+
+def test_a_table_that_does_not_answer_uses_up_no_attempts():
+    """The record is read again when SQS brings the message again."""
+    world = Deliveries(down={"table": (0, 500)})
+    record = world.hold(webhook(terms='{"retry":{"attempts":1}}', name="bill/7"))
+    world.run(Errand(timer(record.schedule, record.asked)))
+    assert (1, DELIVERED) == (len(world.called), world.standing("bill/7").state)
