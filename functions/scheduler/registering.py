@@ -27,7 +27,6 @@ from scheduler.record import ASKED_PER_MS, Record, asked_at
 from scheduler.schedule import Request, Timer
 
 if TYPE_CHECKING:
-    from scheduler.near_names import Row
     from scheduler.scheduling import Desk, Failures, Occasion, Taken
 
 SLICE_PLACES = 200
@@ -79,9 +78,8 @@ class Registrar:
     occasion: Occasion
     desk: Desk
     patience: Patience
-    put: Callable[[Sequence[Timer], Sequence[Row]], None]
-    """Set the timers of a slice, and write the rows by which near ones are listed. `failures` has then what did not
-    come through."""
+    put: Callable[[Sequence[Timer]], None]
+    """Set the timers of a slice. `failures` has then what did not come through."""
     _own_ids: frozenset[str] = frozenset()
     """The ids that this batch asks for. What stands under one of them was written for this batch."""
     _has_written: bool = False
@@ -117,9 +115,7 @@ class Registrar:
             for group in groups
         ]
         standing_ids = [group[-1].schedule.id for group in groups]
-        unlisted = [group for group, named in zip(groups, lacking, strict=True) if named]
-        rows = _near_rows(unlisted, self.failures, self.occasion.now_ms, self.desk.reach_ms)
-        self.put(_timers(zip(standing_ids, lacking, strict=True)), rows)
+        self.put(_timers(zip(standing_ids, lacking, strict=True)))
         fail_together(groups, self.failures)
         remove_old_timers(groups, self.failures, self.desk, self.patience)
         return ahead
@@ -231,17 +227,6 @@ def _timers(groups: Iterable[tuple[str, Group]]) -> list[Timer]:
         own = [each.timer for each in group if each.schedule.id == standing_id and each.timer is not None]
         found += sorted(own, key=lambda timer: (timer.due_ms, -timer.asked))[:1]
     return found
-
-
-def _near_rows(groups: Iterable[Group], failures: Failures, now_ms: int, reach_ms: int) -> list[Row]:
-    """Return the rows of the index for what stands under these names and is near: its timer goes to the queue."""
-    standing = [group[-1] for group in groups if group]
-    found = [each.schedule for each in standing if not each.state and each.schedule.key.due_ms - now_ms <= reach_ms]
-    if not found:
-        return []
-    from scheduler import near_names  # noqa: PLC0415 - What is far has no row yet.
-
-    return near_names.rows(near_names.entry_of(each) for each in found if each.id not in failures)
 
 
 def fail_together(groups: Sequence[Group], failures: Failures) -> None:

@@ -202,7 +202,7 @@ def _write(
         unnamed = []
     put = functools.partial(_put, failures=failures, occasion=occasion, desk=desk, patience=patience)
     registrar = registering.Registrar(
-        taken, requests, failures, occasion, desk, patience, lambda timers, rows: put([*unnamed, *timers], rows=rows)
+        taken, requests, failures, occasion, desk, patience, lambda timers: put([*unnamed, *timers])
     )
     registrar.take_in(slices)
     return failures
@@ -213,12 +213,7 @@ def _half_way(patience: Patience) -> float:
 
 
 def _put(
-    things: Sequence[Schedule | Bundle],
-    failures: Failures,
-    occasion: Occasion,
-    desk: Desk,
-    patience: Patience,
-    rows: Sequence[Row] = (),
+    things: Sequence[Schedule | Bundle], failures: Failures, occasion: Occasion, desk: Desk, patience: Patience
 ) -> None:
     """Send the near and store the far, and the rows by which near names are listed, side by side. A member of a bundle
     is sent by itself, or stored with it."""
@@ -245,7 +240,7 @@ def _put(
 
     shelves = [items[start : start + PARCEL_SCHEDULES_MAX] for start in range(0, len(items), PARCEL_SCHEDULES_MAX)]
     jobs: list[Parcel | list[Schedule | Bundle] | tuple[Row, ...]] = [*parcels(near, desk.queues.url_of), *shelves]
-    jobs += [tuple(rows[start : start + ROWS_MAX]) for start in range(0, len(rows), ROWS_MAX)]
+    jobs += _row_jobs(near)
     for job, outcome in zip(jobs, desk.crew.run(work, jobs) if len(jobs) > 1 else map(work, jobs), strict=True):
         others = isinstance(job, Parcel) and not desk.queues.are_ours(job.queue_url)
         _note(failures, outcome, closed_for_good=others and occasion.closed_for_good)
