@@ -463,6 +463,20 @@ MUTATIONS = (
         (3,),
     ),
     Mutation(
+        "a near name accepted without the row that lists it",
+        "scheduler/registering.py",
+        "    if not found:\n",
+        "    if True:\n",
+        (1,),
+    ),
+    Mutation(
+        "a far timer deleted before the row that lists it",
+        "scheduler/moving.py",
+        "        unlisted = near_names.write(map(near_names.entry_of, sent), self._table, self._short)\n",
+        "        unlisted: set[str] = set()\n",
+        (1,),
+    ),
+    Mutation(
         "a silent host given every thread",
         "scheduler/resting.py",
         "        if len(self._under_way[group]) < CROWD_MAX and silent_s < SILENT_S:\n",
