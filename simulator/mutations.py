@@ -468,6 +468,7 @@ MUTATIONS = (
         "    if not found:\n",
         "    if True:\n",
         (1,),
+        9,
     ),
     Mutation(
         "a far timer deleted before the row that lists it",
@@ -475,6 +476,7 @@ MUTATIONS = (
         "        unlisted = near_names.write(map(near_names.entry_of, sent), self._table, self._short)\n",
         "        unlisted: set[str] = set()\n",
         (1,),
+        1,
     ),
     Mutation(
         "a silent host given every thread",
