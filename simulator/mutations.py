@@ -464,9 +464,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a near name accepted without the row that lists it",
-        "scheduler/registering.py",
-        "    if not found:\n",
-        "    if True:\n",
+        "scheduler/scheduling.py",
+        "    if not names:\n        return []\n",
+        "    if True:\n        return []\n",
         (1,),
         9,
     ),

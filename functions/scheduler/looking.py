@@ -117,15 +117,13 @@ def shown(schedule: Schedule, record: Record | None, now_ms: int, reach_ms: int)
         "attempts": None if record is None else record.attempts,
         "error": None if record is None else record.error or None,
         "changed": None if record is None else epoch_s(record.changed_ms),
-        **_retry(record),
+        "next_attempt": None if record is None else _next_attempt(record),
     }
 
 
-def _retry(record: Record | None) -> dict[str, Any]:
-    """Of what was tried in vain, or put off, when it is tried next; nothing of all others."""
-    if record is None or not record.pending or record.retry_ms is None:
-        return {}
-    return {"retry": epoch_s(record.retry_ms)}
+def _next_attempt(record: Record) -> float | None:
+    """When a pending one that failed, or was put off, is tried again."""
+    return epoch_s(record.retry_ms) if record.pending and record.retry_ms is not None else None
 
 
 def shown_short(schedule: Schedule, record: Record | None, now_ms: int, reach_ms: int) -> dict[str, Any]:

@@ -66,17 +66,6 @@ def _timers(taken: Taken) -> list[Timer]:
     return found
 
 
-def add_near_rows(taken: Taken, failures: Failures, now_ms: int, reach_ms: int) -> None:
-    """Add the rows of the index for what stands under these names and is near: its timer goes to the queue."""
-    standing = [group[-1] for group in _by_name(taken)]
-    found = [each.schedule for each in standing if not each.state and each.schedule.key.due_ms - now_ms <= reach_ms]
-    if not found:
-        return
-    from scheduler import near_names  # noqa: PLC0415 - What is far has no row yet.
-
-    taken.near_rows.extend(near_names.rows(near_names.entry_of(each) for each in found if each.id not in failures))
-
-
 def fail_together(taken: Taken, failures: Failures) -> None:
     """Of one name only the last has a timer. Where that could not be set none is accepted, and what they replaced
     keeps its own timer, which wakes the name."""

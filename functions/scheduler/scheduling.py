@@ -78,8 +78,6 @@ class Taken:
     schedules: dict[int, Schedule]
     bundles: list[Bundle]
     named: dict[int, Named] = field(default_factory=dict)
-    near_rows: list[Row] = field(default_factory=list)
-    """By these the named ones are listed whose timers go to the queue."""
     denied: dict[int, InvalidSchedule | NotConfirmed] = field(default_factory=dict)
     """The name was not to be had. By place: under a token its id may be what stands there, kept for another member."""
 
@@ -185,7 +183,6 @@ def _write(
     from scheduler import registering  # noqa: PLC0415 - Most callers give no names.
 
     timers = registering.register(taken, names, failures, occasion, desk, patience)
-    registering.add_near_rows(taken, failures, now_ms, desk.reach_ms)
     _put(taken, timers, failures, occasion, desk, patience)
     registering.fail_together(taken, failures)
     registering.remove_old_timers(taken, failures, desk, patience)
@@ -220,11 +217,21 @@ def _put(
 
     shelves = [items[start : start + PARCEL_SCHEDULES_MAX] for start in range(0, len(items), PARCEL_SCHEDULES_MAX)]
     jobs: list[Parcel | list[Schedule | Bundle] | tuple[Row, ...]] = [*parcels(near, desk.queues.url_of), *shelves]
-    rows = taken.near_rows
-    jobs += [tuple(rows[start : start + ROWS_MAX]) for start in range(0, len(rows), ROWS_MAX)]
+    jobs += _row_jobs(near)
     for job, outcome in zip(jobs, desk.crew.run(work, jobs) if len(jobs) > 1 else map(work, jobs), strict=True):
         others = isinstance(job, Parcel) and not desk.queues.are_ours(job.queue_url)
         _note(failures, outcome, closed_for_good=others and occasion.closed_for_good)
+
+
+def _row_jobs(near: Sequence[Schedule]) -> list[tuple[Row, ...]]:
+    """The rows by which those are listed that have a name, so that their timers go to the delivery queue."""
+    names = [schedule for schedule in near if schedule.name is not None]
+    if not names:
+        return []
+    from scheduler import near_names  # noqa: PLC0415 - Most callers give no names.
+
+    rows = near_names.rows(map(near_names.entry_of, names))
+    return [tuple(rows[start : start + ROWS_MAX]) for start in range(0, len(rows), ROWS_MAX)]
 
 
 def _is_near(key: Key, now_ms: int, reach_ms: int) -> bool:

@@ -25,7 +25,7 @@ from scheduler.records import partition_of
 from scheduler.schedule import Key, sort_from
 
 EVENTS = Path(__file__).parents[2] / "events"
-SHOWN = {"id", "name", "timestamp", "state", "target", "data", "attempts", "error", "changed"}
+SHOWN = {"id", "name", "timestamp", "state", "target", "data", "attempts", "error", "changed", "next_attempt"}
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_an_unnamed_one_is_found_by_its_id(house):
     assert (taken["id"], FAR_S + 0.5, "stored", "ü🎉") == tuple(
         found[fact] for fact in ("id", "timestamp", "state", "data")
     )
-    assert {None} == {found[fact] for fact in ("name", "target", "attempts", "error", "changed")}
+    assert {None} == {found[fact] for fact in ("name", "target", "attempts", "error", "changed", "next_attempt")}
     for number, each in enumerate(house.bundle()):
         assert f"member {number}" == house.ask("get", id=each["id"])["data"]
 
@@ -323,7 +323,7 @@ def test_a_retry_is_listed_when_it_comes_next(house):
     house.cloud.dynamodb.update_item(**update, ExpressionAttributeValues={":retry": {"N": str(NOON_MS + 320_000)}})
     assert ["a"] == shown(house)[0]
     (found,) = house.ask("list", **{"from": NOON_S + 100, "to": NOON_S + 400})["schedules"]
-    assert (NOON_S + 10, NOON_S + 320, "queued") == (found["timestamp"], found["retry"], found["state"])
+    assert (NOON_S + 10, NOON_S + 320, "queued") == (found["timestamp"], found["next_attempt"], found["state"])
 
 
 def test_unnamed_ones_in_the_queues_are_counted_approximately(house):
