@@ -35,7 +35,7 @@ from bench.payloads import BYTES, payload  # noqa: E402
 from bench.services import Services  # noqa: E402
 
 MILLION = 1_000_000
-SAMPLE = 10_000
+SAMPLE, NAMED_SAMPLE = 10_000, 2_000
 BATCH = 1_000
 PARTITIONS = 4
 NOW_S = 1_893_456_000
@@ -133,6 +133,12 @@ class Way:
     batch: int
     data: str
     target: dict[str, str] | None = None
+    named: bool = False
+    """Counted to the delivery queue: what comes then is the deliver function's, and is not counted here."""
+
+    @property
+    def sample(self) -> int:
+        return NAMED_SAMPLE if self.named else SAMPLE
 
 
 WAYS = (
@@ -144,11 +150,15 @@ WAYS = (
     Way(
         "near, for a webhook, one by one, to the delivery queue", NEAR_S, 1, "json", {"url": "https://api.example.com/"}
     ),
+    Way("named, near, one by one", NEAR_S, 1, "json", named=True),
+    Way(f"named, near, in batches of {BATCH:,}", NEAR_S, BATCH, "json", named=True),
+    Way("named, far, one by one", FAR_S, 1, "json", named=True),
+    Way(f"named, far, in batches of {BATCH:,}", FAR_S, BATCH, "json", named=True),
 )
 
 
 def count(way: Way, its: Functions, assumed: dict[str, float], memory_mb: dict[str, int]) -> Counter[str]:
-    """What AWS bills for SAMPLE schedules from the request to the queue."""
+    """What AWS bills for a sample of schedules from the request to the queue."""
     its.stage.services, its.stage.now_s = Services(), NOW_S
     billed: Counter[str] = Counter()
 
@@ -163,24 +173,17 @@ def count(way: Way, its: Functions, assumed: dict[str, float], memory_mb: dict[s
         billed["log_bytes"] += len(log.getvalue()) + round(assumed["lambda_log_bytes_per_invocation"])
         billed["lambda_requests"] += 1
 
-    for start in range(0, SAMPLE, way.batch):
+    for start in range(0, way.sample, way.batch):
         members = range(start, start + way.batch)
-        due = [
-            {
-                "timestamp": NOW_S + way.ahead_s,
-                "data": payload(way.data, index),
-                **({"target": way.target} if way.target else {}),
-            }
-            for index in members
-        ]
+        due = [_request(way, index) for index in members]
         invoke("ScheduleFunction", due if way.batch > 1 else due[0], way.batch)
     if way.ahead_s == FAR_S:
         its.stage.now_s = NOW_S + way.ahead_s - FED_BEFORE_S
         for partition in range(PARTITIONS):
-            invoke("FeedFunction", {"partition": str(partition)}, SAMPLE // PARTITIONS)
+            invoke("FeedFunction", {"partition": str(partition)}, way.sample // PARTITIONS)
     counted = its.stage.services.counted
-    if counted["messages"] != SAMPLE:
-        raise RuntimeError(f"{way.name}: {SAMPLE:,} schedules, and {counted['messages']:,.0f} messages")
+    if counted["messages"] != way.sample:
+        raise RuntimeError(f"{way.name}: {way.sample:,} schedules, and {counted['messages']:,.0f} messages")
     billed["sqs_requests"] = round(counted["sqs_requests"])
     billed["sqs_fair_requests"] = round(counted["sqs_fair_requests"])
     billed["dynamodb_write_units"] = round(counted["write_units"])
@@ -212,12 +215,18 @@ def tick(its: Functions, assumed: dict[str, float], resources: dict[str, Any]) -
     return billed
 
 
-def dollars(billed: Counter[str], prices: dict[str, Any]) -> float:
-    """For a million of what was counted for SAMPLE."""
+def _request(way: Way, index: int) -> dict[str, Any]:
+    name = {"name": f"order/{index:05d}/reminder"} if way.named else {}
+    target = {"target": way.target} if way.target else {}
+    return {"timestamp": NOW_S + way.ahead_s, "data": payload(way.data, index), **name, **target}
+
+
+def dollars(billed: Counter[str], prices: dict[str, Any], sample: int) -> float:
+    """For a million of what was counted for so many."""
     total: float = sum(billed[name] * price for name, price in prices["dollars_per_million"].items()) / MILLION
     total += billed["lambda_mb_ms"] / 1024 / 1000 * prices["dollars_per_lambda_gb_second_arm"]
     total += billed["log_bytes"] / 1e9 * prices["dollars_per_log_gb"]
-    return total * MILLION / SAMPLE
+    return total * MILLION / sample
 
 
 def _as_text(value: object) -> str:
@@ -250,8 +259,8 @@ def main() -> None:
     for way in WAYS:
         billed = count(way, its, prices["assumed"], memory_mb)
         units = ("sqs_requests", "dynamodb_write_units", "dynamodb_read_units")
-        numbers = [_rounded(billed[unit] * MILLION / SAMPLE) for unit in units]
-        print(f"| {way.name} | {dollars(billed, prices):.2f} | {' | '.join(numbers)} |")
+        numbers = [_rounded(billed[unit] * MILLION / way.sample) for unit in units]
+        print(f"| {way.name} | {dollars(billed, prices, way.sample):.2f} | {' | '.join(numbers)} |")
     per_million = prices["dollars_per_million"]
     beside = per_million["eventbridge_schedules"] + per_million["sqs_requests"]
     print(f"| EventBridge Scheduler to a queue, for comparison | {beside:.2f} | 1,000,000 | | |")

@@ -568,6 +568,22 @@ MUTATIONS = (
         (3,),
     ),
     Mutation(
+        "a near name accepted without the row that lists it",
+        "scheduler/scheduling.py",
+        "    if not names:\n        return []\n",
+        "    if True:\n        return []\n",
+        (1,),
+        9,
+    ),
+    Mutation(
+        "a far timer deleted before the row that lists it",
+        "scheduler/moving.py",
+        "        unlisted = near_names.write(map(near_names.entry_of, sent), self._table, self._short)\n",
+        "        unlisted: set[str] = set()\n",
+        (1,),
+        1,
+    ),
+    Mutation(
         "targets that have not answered given every thread",
         "scheduler/resting.py",
         "        if is_open and sum(map(len, unproven.values())) < self._places(receiver, unproven):\n",

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from scheduler.bundle import SPAN_MS_MAX
 from scheduler.outcome import Outcome
 from scheduler.patience import Patience, insist
-from scheduler.schedule import Key, Schedule, key_of, sort_from
+from scheduler.schedule import Key, Schedule, is_id, key_of, sort_from, sound
 
 NEAR = "near#"
 PARTITIONS = tuple(f"{NEAR}{digit:x}" for digit in range(16))
@@ -107,10 +107,19 @@ def row_of(item: dict[str, dict[str, Any]]) -> Row:
     unpacker = zlib.decompressobj()
     try:
         texts = json.loads(unpacker.decompress(item["timers"]["B"], ROW_BYTES_MAX))
-        entries = tuple(Entry(id_, name, *(rest or [key_of(id_).due_ms])) for id_, name, *rest in texts)
+        entries = tuple(_entry(*facts) for facts in texts)
     except (zlib.error, TypeError, AttributeError, RecursionError) as fault:
         raise ValueError(f"no row: {fault}") from fault
     return Row(Key(item["partition"]["S"], item["sort"]["S"]), entries)
+
+
+def _entry(schedule_id: object, name: str, wakes_ms: int | None = None) -> Entry:
+    """ValueError where it is none: others may write there, too."""
+    if not is_id(schedule_id):
+        raise ValueError("its id is none")
+    found = Entry(schedule_id, name, key_of(schedule_id).due_ms if wakes_ms is None else wakes_ms)
+    sound(found.as_schedule(), or_timer=True)
+    return found
 
 
 def _row(entries: list[Entry]) -> Row:

@@ -246,6 +246,17 @@ def _put(
         _note(failures, outcome, closed_for_good=others and occasion.closed_for_good)
 
 
+def _row_jobs(near: Sequence[Schedule]) -> list[tuple[Row, ...]]:
+    """The rows by which those are listed that have a name, so that their timers go to the delivery queue."""
+    names = [schedule for schedule in near if schedule.name is not None]
+    if not names:
+        return []
+    from scheduler import near_names  # noqa: PLC0415 - Most callers give no names.
+
+    rows = near_names.rows(map(near_names.entry_of, names))
+    return [tuple(rows[start : start + ROWS_MAX]) for start in range(0, len(rows), ROWS_MAX)]
+
+
 def _is_near(key: Key, now_ms: int, reach_ms: int) -> bool:
     """By the key: the members of a bundle go one way together."""
     return key.due_ms - now_ms <= reach_ms

@@ -81,6 +81,12 @@ class House:
     def come_out(self, timestamp: float = FAR_S + 1_000) -> list[str]:
         """The data of everything that is out by then, or is in a queue already."""
         self.clock.now_ms = max(self.clock.now_ms, round(timestamp * 1000))
+        self.feed()
+        self._deliver()
+        return sorted([message["Body"] for message in self.cloud.received()] + self.delivered)
+
+    def feed(self) -> None:
+        """Every partition, once."""
         for partition in range(self.partition_count):
             line = feeding.Line(
                 self.cloud.table,
@@ -92,8 +98,6 @@ class House:
             )
             order = feeding.Order.read({"partition": str(partition)})
             feeding.feed(order, line, self.clock.patience(10_000), f"{random.random()}")
-        self._deliver()
-        return sorted([message["Body"] for message in self.cloud.received()] + self.delivered)
 
     def _deliver(self) -> None:
         """As the deliver function would, timers that it sets anew included."""

@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+import zlib
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -14,12 +15,13 @@ from botocore.exceptions import ReadTimeoutError
 from bending import bend_batch, lose_answer, refuse_call
 from fakes import NOON_MS, OTHER_ARN, schedule
 from house import FAR_S, NOON_S, House
-from scheduler import managing
+from scheduler import managing, near_names
 from scheduler.bundle import Bundle
 from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
 from scheduler.failures import failed, unreadable
 from scheduler.items import failed_partitions
 from scheduler.moving import Aside
+from scheduler.outcome import Outcome
 from scheduler.record import FAILED
 from scheduler.records import partition_of
 from scheduler.schedule import Key, sort_from
@@ -244,6 +246,118 @@ def test_a_forecast_counts_what_will_come_out(house):
         answer["next"],
     )
     assert [FAR_S, FAR_S + 20] == [each["timestamp"] for each in answer["buckets"]]
+
+
+# What is near.
+
+
+def shown(house, limit=2, **fields):
+    """The names of all pages of a list, and the answers."""
+    answers, place = [], {}
+    for _ in range(100):
+        answers.append(house.ask("list", limit=limit, **fields, **place))
+        if answers[-1]["next"] is None:
+            return [each["name"] for answer in answers for each in answer["schedules"]], answers
+        place = {"next": answers[-1]["next"]}
+    raise AssertionError("it never ends")
+
+
+def test_a_near_name_is_listed_and_counted(house):
+    """Taken alone or in a batch, moved near or fired; not what is cancelled, replaced or moved away."""
+    house.take(NOON_S + 600, name="a")
+    house.accept([{"timestamp": NOON_S + 300 + number, "data": "x", "name": f"b/{number}"} for number in range(60)])
+    house.take(FAR_S, name="c")
+    house.ask("move", name="c", timestamp=NOON_S + 700)
+    house.take(NOON_S + 20, name="d")
+    house.take(NOON_S + 21, name="d")
+    house.take(NOON_S + 30, name="cancelled")
+    house.ask("cancel", name="cancelled")
+    house.take(NOON_S + 31, name="away")
+    house.ask("move", name="away", timestamp=FAR_S)
+    span = {"from": NOON_S, "to": NOON_S + 3600}
+    names, answers = shown(house, **span)
+    assert ["d", *(f"b/{number}" for number in range(60)), "a", "c"] == names
+    assert {"queued"} == {each["state"] for answer in answers for each in answer["schedules"]}
+    forecast = house.ask("forecast", bucket=600, **span)
+    assert ([61, 2, 0, 0, 0, 0], 63) == ([each["count"] for each in forecast["buckets"]], forecast["total"])
+    rows = [item for item in house.cloud.items() if item["partition"]["S"].startswith("near#")]
+    assert len(rows) <= 60 // 50 + 1 + 6
+    assert all(int(row["ttl"]["N"]) - NOON_S in range(3_600, 3_600 + 900) for row in rows)
+
+
+def test_a_name_that_a_feed_moves_is_listed_before_and_after(house):
+    """Once, and at its place: its timer is in the table, or in the queue, or in both."""
+    for number in range(5):
+        house.take(FAR_S + number, name=f"n/{number}")
+    span = {"from": FAR_S - 1000, "to": FAR_S + 1000}
+    before, _ = shown(house, **span)
+    house.clock.now_ms = (FAR_S - 600) * 1000
+    first = house.ask("list", limit=2, **span)
+    put = house.cloud.table.put_near_names
+    house.cloud.table.put_near_names = lambda rows: Outcome(left=list(rows), why="throttled")
+    house.feed()
+    assert 5 == len(house.waiting())
+    assert before == shown(house, **span)[0]
+    house.cloud.table.put_near_names = put
+    house.feed()
+    assert [] == house.waiting()
+    rest = house.ask("list", limit=10, next=first["next"], **span)
+    assert ["n/0", "n/1", "n/2", "n/3", "n/4"] == [each["name"] for each in [*first["schedules"], *rest["schedules"]]]
+    assert before == shown(house, **span)[0]
+    assert 5 == house.ask("forecast", bucket=2000, **span)["total"]
+
+
+def test_a_name_whose_row_could_not_be_written_is_not_accepted(house):
+    """It would come out, and nobody would see it coming. Sent again it is."""
+    put = house.cloud.table.put_near_names
+    house.cloud.table.put_near_names = lambda rows: Outcome(left=list(rows), why="throttled")
+    with pytest.raises(NotConfirmed, match="throttled"):
+        house.take(NOON_S + 60, name="a")
+    house.cloud.table.put_near_names = put
+    house.take(NOON_S + 60, name="a", if_exists="keep")
+    assert ["a"] == shown(house)[0]
+
+
+def test_a_retry_is_listed_when_it_comes_next(house):
+    """At that moment, with the moment when it was due; its first place is empty."""
+    house.take(NOON_S + 10, name="a")
+    house.clock.now_ms += 20_000
+    record = house.cloud.records.get("a")
+    near_names.list_retry(record.schedule, NOON_MS + 320_000, house.cloud.table, house.clock.patience())
+    update = {"Key": {"partition": {"S": partition_of("a")}, "sort": {"S": "a"}}, "TableName": "schedules"}
+    update |= {"UpdateExpression": "SET #retry = :retry", "ExpressionAttributeNames": {"#retry": "retry"}}
+    house.cloud.dynamodb.update_item(**update, ExpressionAttributeValues={":retry": {"N": str(NOON_MS + 320_000)}})
+    assert ["a"] == shown(house)[0]
+    (found,) = house.ask("list", **{"from": NOON_S + 100, "to": NOON_S + 400})["schedules"]
+    assert (NOON_S + 10, NOON_S + 320, "queued") == (found["timestamp"], found["next_attempt"], found["state"])
+
+
+def test_unnamed_ones_in_the_queues_are_counted_approximately(house):
+    """Beside the note, and only where some may be there. What is not known is null."""
+    house.take(NOON_S + 60)
+    house.take(NOON_S + 61)
+    house.take(NOON_S + 62, name="a")
+    house.take(FAR_S)
+    span = {"from": NOON_S, "to": NOON_S + 3600}
+    for answer in (house.ask("list", **span), house.ask("forecast", bucket=3600, **span)):
+        assert {"output": 2, "delivery": 1} == answer["queued"]
+        assert "approximately" in answer["note"]
+    assert {"schedules", "next"} == set(house.ask("list", **{"from": FAR_S - 100}))
+    house.cloud.sqs.delete_queue(QueueUrl=house.cloud.output)
+    assert {"output": None, "delivery": 1} == house.ask("list")["queued"]
+
+
+def test_what_others_wrote_into_the_index_harms_nobody(house):
+    """No row, or one with anything in it."""
+    house.take(NOON_S + 60, name="a")
+    entry = b'["0-001893456060000-0123456789abcdef"'
+    texts = [b"[[1]]", b'[["x-1-y","a"]]', b"[" + entry + b',"a b"]]', b"[" + entry + b',"a","x"]]', b"[[]]", b"5"]
+    for number, timers in enumerate([b"junk", *map(zlib.compress, texts)]):
+        key = {"partition": {"S": "near#0"}, "sort": {"S": f"{sort_from(NOON_MS + 60_000)}#{number}"}}
+        house.cloud.dynamodb.put_item(
+            TableName="schedules", Item={**key, "timers": {"B": timers}, "first": {"N": str(NOON_MS)}}
+        )
+    assert ["a"] == shown(house)[0]
 
 
 # Cancel where.

@@ -213,6 +213,16 @@ def test_the_schedule_function_may_send_to_the_queue_that_it_reads(template):
     assert [True] == [{"Fn::GetAtt": ["InputQueue", "Arn"]} in resources for resources in may_send]
 
 
+def test_the_manage_function_may_count_the_messages_of_the_two_queues_whose_counts_it_tells(template):
+    """Of these alone, and it reads no message."""
+    counted = [
+        (each["Action"], [resource["Fn::GetAtt"][0] for resource in each["Resource"]])
+        for name, each in statements(template)
+        if name == "ManageRole" and "sqs:GetQueueAttributes" in listed(each["Action"])
+    ]
+    assert [("sqs:GetQueueAttributes", ["OutputQueue", "DeliveryQueue"])] == counted
+
+
 def test_only_the_topic_may_send_to_the_input_queue_and_only_listed_ones_publish(template):
     """Beside whom the account's own policies allow."""
     statements_ = template["Resources"]["InputQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
