@@ -173,6 +173,7 @@ MUTATIONS = (
         "(tally.deleted or tally.lightened)",
         "tally.deleted",
         (3,),
+        44,
     ),
     Mutation(
         "a bundle that is sent on when time is over",
@@ -180,6 +181,7 @@ MUTATIONS = (
         "            if not self._stops(bool(released), len(parcel.schedules), tally):\n",
         "            if True:\n",
         (1, 3, 4),
+        44,
     ),
     Mutation(
         "a token that makes no twins",
