@@ -172,7 +172,7 @@ MUTATIONS = (
         "scheduler/feeding.py",
         "(tally.deleted or tally.lightened)",
         "tally.deleted",
-        (3,),
+        (1, 3),
         44,
     ),
     Mutation(
