@@ -44,6 +44,7 @@ MUTATIONS = (
         "            run.behind = _first(run.behind, task.page_sort)\n",
         "            reader.again(task.strand, task.page_sort)\n",
         (7,),
+        5,
     ),
     Mutation(
         "an expiry reported whenever its failure target cannot be told",
@@ -52,6 +53,7 @@ MUTATIONS = (
         "        insist(self._queues.report, [failures.expired(each, now_ms) for each in heard], self._short)\n"
         "        hand_over = self._queues.hand_over\n",
         (1,),
+        5,
     ),
     Mutation(
         "a continuation that forgets what was passed over",
@@ -59,6 +61,7 @@ MUTATIONS = (
         "start=reader.position, behind=behind, turns=run.turns)",
         "start=reader.position, turns=run.turns)",
         (3,),
+        69,
     ),
     Mutation(
         "delete before send",
@@ -117,8 +120,8 @@ MUTATIONS = (
     Mutation(
         "lease kept for ever",
         "scheduler/feeding.py",
-        "ends_ms = int((patience.deadline_s + moving.RESERVE_S) * 1000)",
-        "ends_ms = 10**15",
+        "patience.clock(), int((patience.deadline_s + moving.RESERVE_S) * 1000)",
+        "patience.clock(), 10**15",
         (1, 3, 4),
     ),
     Mutation(
@@ -139,8 +142,8 @@ MUTATIONS = (
     Mutation(
         "swallow an error of a write",
         "scheduler/table.py",
-        "            return Outcome(left=list(things), why=str(failure))\n",
-        "            return Outcome(done=list(things))\n",
+        "            return Outcome(left=list(things), untried=untried, why=str(failure))\n",
+        "            return Outcome(done=list(things), untried=untried)\n",
         (1,),
     ),
     Mutation(
@@ -153,8 +156,8 @@ MUTATIONS = (
     Mutation(
         "no retry of what is left",
         "scheduler/feeding.py",
-        "    if tally.left or tally.held:\n",
-        "    if False:\n",
+        "        elif run.tally.left or run.tally.held:\n",
+        "        elif False:\n",
         (3,),
     ),
     Mutation(
@@ -167,16 +170,18 @@ MUTATIONS = (
     Mutation(
         "a lightened bundle that is no progress",
         "scheduler/feeding.py",
-        "tally.deleted or tally.lightened or",
-        "tally.deleted or",
-        (3,),
+        "(tally.deleted or tally.lightened)",
+        "tally.deleted",
+        (1, 3),
+        44,
     ),
     Mutation(
         "a bundle that is sent on when time is over",
         "scheduler/moving.py",
-        "            if released and self._patience.over():\n",
-        "            if False:\n",
+        "            if not self._stops(bool(released), len(parcel.schedules), tally):\n",
+        "            if True:\n",
         (1, 3, 4),
+        44,
     ),
     Mutation(
         "a token that makes no twins",

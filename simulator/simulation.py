@@ -219,7 +219,8 @@ class Simulation:
         self.storm.rest()
         self._draining = True
         self.close_targets(None)
-        over_us = max([timeline.now_us, *(outage.end_us for outage in self.storm.outages)])
+        ends_us = [outage.end_us for outage in self.storm.outages] + [deaf.end_us for deaf in self.storm.deaf]
+        over_us = max([timeline.now_us, *ends_us])
         self._tell("weather", "calm")
         timeline.run_until(over_us + (2 * self.interval_s + CLOSING_S) * US)
         until_ms = over_us // 1000

@@ -458,7 +458,7 @@ class Witness(Watcher):
     def _fed(self, event: dict[str, Any]) -> None:
         tick = event["partition"], event["until"]
         self.feeds[tick] += 1
-        if self.feeds[tick] > FEEDS_MAX:
+        if self.feeds[tick] > FEEDS_MAX * (1 + self.storm.doubled):  # Without a lease each twin has a chain of its own.
             self.breach(7, "", f"partition {tick[0]} is fed for the {self.feeds[tick]}th time in one tick")
 
     def _ended(self, invocation: Invocation) -> None:

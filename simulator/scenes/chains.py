@@ -25,7 +25,7 @@ def held(run: Simulation) -> None:
     run.storm.pace_s = 1.9
     tick_us = run.start_us + draw.randint(3, 5) * INTERVAL_S * US
     (arn, url), *_ = run.targets.items()
-    run.storm.deaf.append(Deaf(url, tick_us - 30 * US, tick_us + 15 * US))
+    run.storm.deaf.append(Deaf(url, tick_us - 30 * US, tick_us + 110 * US))
     first_ms = tick_us // 1000 + 310_000
     made = [run.wishes.make(run.start_us, first_ms + number, plain=True, fixed=True) for number in range(5)]
     for wish in made:

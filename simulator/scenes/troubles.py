@@ -50,7 +50,7 @@ def large_bundles(run: Simulation) -> None:
         due_ms = tick_us // 1000 + draw.randrange(300_000, 800_000)
         wishes = [
             run.wishes.make(run.start_us, due_ms + draw.randrange(0, 50_000), plain=True, fixed=True)
-            for _ in range(draw.randint(100, 250))
+            for _ in range(draw.randint(250, 450))
         ]
         run.callers.begin(Order(run.start_us + number * US, wishes, True, None, 1))
 

@@ -94,7 +94,6 @@ class House:
                 Alone(),
                 REACH_MS,
                 lambda payload, _: None,
-                lambda hearer, report: None,
             )
             order = feeding.Order.read({"partition": str(partition)})
             feeding.feed(order, line, self.clock.patience(10_000), f"{random.random()}")

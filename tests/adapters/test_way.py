@@ -7,6 +7,7 @@ import pytest
 from fakes import NOON_MS, Clock, desk, schedule
 from scheduler import feeding
 from scheduler.crew import Alone
+from scheduler.patience import insist
 from scheduler.scheduling import accept
 
 
@@ -15,16 +16,14 @@ class Crash(BaseException):
 
 
 def feed(cloud, clock, partition="0"):
-    line = feeding.Line(
-        cloud.table, cloud.queues, Alone(), 900_000, lambda payload, _: None, lambda hearer, report: None
-    )
+    line = feeding.Line(cloud.table, cloud.queues, Alone(), 900_000, lambda payload, _: None)
     order = feeding.Order.read({"partition": partition})
     return feeding.feed(order, line, clock.patience(10_000), f"{random.random()}")
 
 
 def test_a_feed_killed_between_send_and_delete_repeats_and_loses_nothing(cloud):
     """The next feed delivers again: at least once."""
-    cloud.table.put([schedule(number) for number in range(30)])
+    insist(cloud.table.put, [schedule(number) for number in range(30)], Clock().patience())
 
     def crash(**_):
         raise Crash

@@ -46,7 +46,7 @@ def test_one_percent_of_partial_failures_loses_and_leaves_nothing(stack, table, 
     assert 10_000 == taken_in["accepted"]
     assert (20 if bundled else 10_000) == len(table.items())
 
-    line = feeding.Line(schedules, queues, Alone(), 900_000, lambda payload, _: None, lambda hearer, report: None)
+    line = feeding.Line(schedules, queues, Alone(), 900_000, lambda payload, _: None)
     for partition in "01":
         tally = feeding.feed(feeding.Order(partition), line, patience(now_s + 1000), partition)
         assert 0 == tally.left
