@@ -32,7 +32,7 @@ class Table:
         return self._write(things, lambda thing: {"PutRequest": {"Item": items.item(thing)}})
 
     def put_near_names(self, rows: Sequence[Row]) -> Outcome[Row]:
-        return self._write(rows, [{"PutRequest": {"Item": row.item}} for row in rows])
+        return self._write(rows, lambda row: {"PutRequest": {"Item": row.item}})
 
     def delete(self, keys: Sequence[Key]) -> Outcome[Key]:
         return self._write(keys, lambda key: {"DeleteRequest": {"Key": items.key(*key)}})
