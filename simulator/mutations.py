@@ -413,13 +413,7 @@ MUTATIONS = (
         "        globals().update(TIMERS_S=0, PROBED_NAMES_MIN=10_000)\n"
         "        read: dict[str, Record] = {}\n        longest_s, stopped = 0.0, False\n",
         (1,),
-    ),
-    Mutation(
-        "a slice begun while timers of the last one are missing",
-        "scheduler/registering.py",
-        "            stopped = any(self._lacks_something(place) for place in each.places)\n",
-        "",
-        (1,),
+        49,
     ),
     Mutation(
         "a member that is kept, and late",
