@@ -33,7 +33,9 @@ def place(schedule: Schedule, office: Office, patience: Patience) -> None:
     if near and schedule.name is not None:
         _put_near_name(schedule, office, patience)
     url = office.queues.url_of(schedule)
-    if schedule.key.due_ms - patience.now_ms() <= office.reach_ms:  # The key, because the table goes by it.
+    now_ms = patience.now_ms()
+    key_is_near = schedule.key.due_ms - now_ms <= office.reach_ms  # The table would release it by its key.
+    if key_is_near or is_near(schedule, now_ms, office):
         outcome = send(Parcel(url, [schedule]), office.queues, patience)
     else:
         outcome = insist(office.table.put, [schedule], patience)
