@@ -92,11 +92,16 @@ class Deliveries:
         retry_ms = errand.get("retry")
         if retry_ms is not None and attempt == 1:
             self._put_off_us.setdefault(schedule_id, self._timeline.now_us + call.process.skew_us)
-        if retry_ms is not None and attempt > 1 and retry_ms > self._last_ms(wish, schedule_id):
+        too_old = retry_ms is not None and attempt > 1 and retry_ms > self._last_ms(wish, schedule_id)
+        if too_old and not (wish.name is not None and self._is_unnoted(schedule_id)):
             self.breach(7, wish.tag, f"{schedule_id} is to be tried again when it is too old")
         last = self._last(schedule_id, call)
         if last is not None and last.permanent:
             self.breach(7, wish.tag, f"{schedule_id} is to be tried again, and its target said no for good")
+
+    def _is_unnoted(self, schedule_id: str) -> bool:
+        """Whether the note of an attempt may be missing: a second timer of the name then begins anew."""
+        return any(each.invocation in self.names.troubled for each in self.attempts.get(schedule_id, []))
 
     def _last_ms(self, wish: Wish, schedule_id: str) -> int:
         """The latest moment of an attempt: its age counts from its due time, or from when it was first taken up."""
