@@ -13,6 +13,9 @@ from scheduler.text import shown
 
 ID_WANTED = 'an id as it was answered, such as "3-000001893456000-0123456789abcdef"'
 PREFIX_WANTED = f"the beginning of names, 0 to {NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ : / -"
+SCHEDULE_HINT = "; a schedule goes to the schedule function (output ScheduleFunction)"
+_ELSEWHERE = {"cancel": "cancel_where", "cancel_where": "cancel", "list": "get"}
+"""Operations that are taken for each other, because one is about many schedules and the other about one."""
 DAWN_MS, DUSK_MS = 0, DUE_MS_MAX + 1
 """All moments there are: from the first, and before the second."""
 
@@ -119,19 +122,28 @@ class Inquiry:
 def read(event: object, operations: Mapping[str, Sequence[str]]) -> Inquiry:
     """The operation and its fields, all of which it has to know."""
     if not isinstance(event, dict):
-        raise InvalidRequest(f'the request is {shown(event)}; wanted: an object such as {{"operation": "list"}}')
+        hint = SCHEDULE_HINT if isinstance(event, list) else ""
+        raise InvalidRequest(f'the request is {shown(event)}{hint}; wanted: an object such as {{"operation": "list"}}')
     operation = event.get("operation")
     if operation is None:
-        raise InvalidRequest(f"operation is missing; wanted: one of {', '.join(operations)}")
+        hint = SCHEDULE_HINT if _is_schedule(event) else ""
+        raise InvalidRequest(f"operation is missing{hint}; wanted: one of {', '.join(operations)}")
     if not isinstance(operation, str) or operation not in operations:
-        meant = _meant(operation, list(operations))
+        meant = _meant(operation, list(operations)) or (SCHEDULE_HINT if _is_schedule(event) else "")
         raise InvalidRequest(f"operation is {shown(operation)}{meant}; wanted: one of {', '.join(operations)}")
     fields = {field: value for field, value in event.items() if field != "operation"}
     for field in fields:
         if field not in operations[operation]:
-            meant, accepted = _meant(field, operations[operation]), ", ".join(operations[operation])
+            other, accepted = _ELSEWHERE.get(operation, ""), ", ".join(operations[operation])
+            known_there = field in operations.get(other, ())
+            meant = f"; {other} takes it" if known_there else _meant(field, operations[operation])
             raise InvalidRequest(f"{shown(field)} is not a field of {operation}{meant}; accepted are {accepted}")
     return Inquiry(operation, fields)
+
+
+def _is_schedule(event: Mapping[str, object]) -> bool:
+    """Whether it was probably meant for the schedule function, in any of its shapes, one or a batch."""
+    return not {"timestamp", "delay", "data", "schedules", *request.OLDER}.isdisjoint(event)
 
 
 def _meant(given: object, known: Sequence[str]) -> str:

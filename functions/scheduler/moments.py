@@ -16,6 +16,11 @@ from scheduler.text import shown
 
 TIMESTAMP_WANTED = 'seconds since 1970 as a number, or an ISO 8601 string such as "2030-01-31T08:00:00Z"'
 DELAY_WANTED = "a number of seconds from now, 0 or more"
+SINGLE_MOMENTS = (
+    "Punctual schedules single moments: schedule the next one each time one comes out, or let EventBridge Scheduler "
+    "invoke the schedule function"
+)
+"""What to tell somebody who wants to repeat a schedule."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -26,8 +31,9 @@ _ISO_8601 = re.compile(
     r"(?P<offset>[Zz]|[+-]\d{2}(:?[0-5]\d)?)?)?",
     re.ASCII,
 )
-_MILLISECONDS_SINCE_2001 = 1_000_000_000_000
-"""A number from here on is more likely milliseconds than a moment after the year 33658."""
+_MS_IN_2001 = 1_000_000_000_000
+"""A number of a finer unit is recognised if it means a moment from 2001 to 9999. Of two units at most one fits."""
+_FINER_UNITS = {"milliseconds": 1_000, "microseconds": 1_000_000, "nanoseconds": 1_000_000_000}
 
 
 def due_ms_from_timestamp(value: object) -> int:
@@ -36,8 +42,7 @@ def due_ms_from_timestamp(value: object) -> int:
     if due_ms < 0:
         raise InvalidSchedule(f"timestamp is {shown(value)}, before 1970; wanted: {TIMESTAMP_WANTED}")
     if due_ms > DUE_MS_MAX:
-        milliseconds = not isinstance(value, str) and _MILLISECONDS_SINCE_2001 <= due_ms // 1000 <= DUE_MS_MAX
-        hint = "; it looks like milliseconds: divide by 1000" if milliseconds else ""
+        hint = "" if isinstance(value, str) else _finer_unit(due_ms)
         raise InvalidSchedule(f"timestamp is {shown(value)}, past the year 9999{hint}; wanted: {TIMESTAMP_WANTED}")
     return due_ms
 
@@ -71,6 +76,15 @@ def epoch_s(moment_ms: int) -> int | float:
     return seconds if rest == 0 else moment_ms / 1000
 
 
+def _finer_unit(taken_for_ms: int) -> str:
+    """Say in which unit a timestamp probably is, and how it reads in seconds; nothing if it fits no unit."""
+    for unit, in_a_second in _FINER_UNITS.items():
+        meant_ms = -(-taken_for_ms // in_a_second)
+        if _MS_IN_2001 <= meant_ms <= DUE_MS_MAX:
+            return f"; it looks like {unit}: divide by {in_a_second}, which makes {epoch_s(meant_ms)}"
+    return ""
+
+
 def _milliseconds(field: str, value: object, wanted: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidSchedule(f"{field} is {shown(value)}; wanted: {wanted}")
@@ -95,12 +109,20 @@ def _from_text(value: str) -> int:
         written = found["date"] + (f"T{found['clock']}{found['offset'] or ''}" if found["clock"] else "")
         moment = datetime.fromisoformat(written.upper())
     except ValueError:
-        hint = "; a number goes without quotes" if re.fullmatch(r"\d+(\.\d+)?", value) else ""
         raise InvalidSchedule(
-            f"timestamp is {shown(value)}, no date that exists{hint}; wanted: {TIMESTAMP_WANTED}"
+            f"timestamp is {shown(value)}, no date that exists{_not_a_date(value)}; wanted: {TIMESTAMP_WANTED}"
         ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     whole_ms = (moment - _EPOCH) // _MILLISECOND
     # Before 1970 is before 1970, also by less than a second.
     return whole_ms if whole_ms < 0 else whole_ms + _rounded(Decimal(f"0.{found['fraction'] or 0}") * 1000)
+
+
+def _not_a_date(value: str) -> str:
+    """Say what a text that is no date was probably meant as."""
+    if re.fullmatch(r"\d+(\.\d+)?", value):
+        return "; a number goes without quotes"
+    if value.startswith(("cron(", "rate(")):
+        return f"; {SINGLE_MOMENTS}"
+    return "; the date goes without at( and )" if value.startswith("at(") else ""

@@ -45,6 +45,13 @@ SCHEDULE_WANTED = 'an object such as {"timestamp": 1893456000, "data": "some pay
 EXPIRY_WANTED = "a number of seconds, 0 or more, after which it is dropped rather than released late"
 NAME_WANTED = f"1 to {NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ : / -, and not of the form of an id"
 IF_EXISTS = ("replace", "keep", "fail")
+MEANT_ELSEWHERE = {
+    "operation": "an operation goes to the manage function (output ManageFunction)",
+    "cron": moments.SINGLE_MOMENTS,
+    "rate": moments.SINGLE_MOMENTS,
+    "repeat": f"it is reserved for a later version, and until then {moments.SINGLE_MOMENTS}",
+}
+"""Fields that a schedule does not have, and what to tell somebody who sends one."""
 FIELD_CHARACTERS_MAX = 32
 """Of an unknown field, to be compared with those that are known."""
 DATA_WANTED = f"a string of 1 byte to {DATA_BYTES_MAX} bytes in UTF-8, or any JSON value but null"
@@ -62,32 +69,37 @@ class Rules:
     require_user: bool = False
 
 
-def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False, delay_and_token: bool = False) -> Request:
-    """Check one request, which may be in a batch that has a token. `delay_and_token`: both are allowed, because the
-    version before this one took them from the input queue, and put back what was left."""
+def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False, by_older_rules: bool = False) -> Request:
+    """Check one request, which may be in a batch that has a token. `by_older_rules`: what the version before this one
+    accepted is accepted, because it took the message from the input queue, and put back what was left."""
     if not isinstance(raw, dict):
         raise InvalidSchedule(f"the schedule is {shown(raw)}; wanted: {SCHEDULE_WANTED}")
     if OLDER.isdisjoint(raw):
-        return _parse(raw, now_ms, rules, under_token, delay_and_token)
+        request = _parse(raw, now_ms, rules, under_token, by_older_rules)
+        _check_use(raw, by_older_rules)
+        return request
     from scheduler import shapes  # noqa: PLC0415 - As below: few requests need it, and every cold start would pay.
 
     try:
-        return _parse(shapes.modern(raw), now_ms, rules, under_token, delay_and_token)
+        modern = shapes.modern(raw)
+        request = _parse(modern, now_ms, rules, under_token, by_older_rules)
+        _check_use(modern, by_older_rules, any_method=True)
     except InvalidSchedule as refusal:
         raise shapes.in_its_words(refusal, raw) from None
+    return request
 
 
-def _parse(raw: Mapping[str, object], now_ms: int, rules: Rules, under_token: bool, delay_and_token: bool) -> Request:
+def _parse(raw: Mapping[str, object], now_ms: int, rules: Rules, under_token: bool, by_older_rules: bool) -> Request:
     _only_known_fields(raw)
     token = _string(raw, "token", TOKEN_CHARACTERS_MAX)
-    if "delay" in raw and (token or under_token) and not delay_and_token:
+    if "delay" in raw and (token or under_token) and not by_older_rules:
         raise InvalidSchedule(
             "delay and token are both given, and a repeat would be another moment; wanted: timestamp with a token"
         )
     target = targets.checked(raw["target"], rules.listed) if "target" in raw else None
     request = Request(
         due_ms=_due_ms(raw, now_ms),
-        data="" if "data" not in raw and targets.kind(target) == targets.WEBHOOK else _data(raw),
+        data=_data(raw, target, rules.listed),
         target=target,
         user=_user(raw, rules.require_user),
         expires_after_ms=_expires_after_ms(raw),
@@ -103,6 +115,19 @@ def _parse(raw: Mapping[str, object], now_ms: int, rules: Rules, under_token: bo
     return request
 
 
+def _check_use(raw: Mapping[str, object], by_older_rules: bool, any_method: bool = False) -> None:
+    """Refuse a webhook whose request the receiver would not understand, or which would never be sent. The system of the
+    older shape took any method."""
+    target = raw.get("target")
+    if by_older_rules or not isinstance(target, dict) or "url" not in target:
+        return
+    from scheduler import webhooks  # noqa: PLC0415 - As in `config`: only stacks that have webhooks need it.
+
+    webhooks.check_headers(target)
+    if not any_method:
+        webhooks.check_method(target)
+
+
 def batch_token(batch: Mapping[str, object]) -> str | None:
     """The token that a batch carries as a whole."""
     return _string(batch, "token", TOKEN_CHARACTERS_MAX)
@@ -112,8 +137,9 @@ def _only_known_fields(raw: Mapping[str, object]) -> None:
     unknown = [field for field in raw if field not in FIELDS]
     if not unknown:
         return
-    field = str(unknown[0])
-    meant = _meant(field[:FIELD_CHARACTERS_MAX])
+    field = next((known for known in MEANT_ELSEWHERE if known in unknown), str(unknown[0]))
+    hint = MEANT_ELSEWHERE.get(field)
+    meant = _meant(field[:FIELD_CHARACTERS_MAX]) if hint is None else f": {hint}"
     raise InvalidSchedule(f"{shown(field)} is not a field{meant}; accepted are {', '.join(FIELDS)}")
 
 
@@ -138,11 +164,10 @@ def _due_ms(raw: Mapping[str, object], now_ms: int) -> int:
     )
 
 
-def _data(raw: Mapping[str, object]) -> str:
+def _data(raw: Mapping[str, object], target: str | None, listed: targets.Listed) -> str:
     """The payload as the queue will carry it. Messages describe it and never quote it: they end up in logs."""
-    if raw.get("data") is None:
-        state = "null" if "data" in raw else "missing"
-        raise InvalidSchedule(f"data is {state}; wanted: {DATA_WANTED}")
+    if raw.get("data") in (None, ""):
+        return _no_data(raw, target, listed)
     value = raw["data"]
     text = value if isinstance(value, str) else _compact(value)
     found = fault(text)
@@ -152,6 +177,16 @@ def _data(raw: Mapping[str, object]) -> str:
     if not 1 <= size_bytes <= DATA_BYTES_MAX:
         raise InvalidSchedule(f"data is a string of {size_bytes} bytes; wanted: {DATA_WANTED}")
     return text
+
+
+def _no_data(raw: Mapping[str, object], target: str | None, listed: targets.Listed) -> str:
+    """The empty data of a webhook, or InvalidSchedule, which says that webhooks need none if the stack has any."""
+    is_webhook = targets.kind(target) == targets.WEBHOOK
+    if is_webhook and "data" not in raw:
+        return ""
+    state = "missing" if "data" not in raw else "null" if raw["data"] is None else "a string of 0 bytes"
+    hint = "; only a webhook may leave it out" if listed.check_webhook is not None else ""
+    raise InvalidSchedule(f"data is {state}; wanted: {DATA_WANTED}{hint}")
 
 
 def _compact(value: object) -> str:

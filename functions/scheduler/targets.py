@@ -25,6 +25,8 @@ TARGET_WANTED = (
 )
 
 HEARER_WANTED = "the ARN of a standard SQS queue or SNS topic that the stack's TargetArns lists"
+LISTED_WANTED = "an ARN that the stack's TargetArns lists; to list this one, add it there and deploy the stack again"
+_HOW_TO_LIST_HOSTS = "; for webhooks, set the parameter WebhookHosts to their hosts and deploy the stack again"
 
 _ARN = re.compile(
     r"arn:aws[a-z-]*:(?P<service>sqs|sns|lambda|events|states):(?P<region>[a-z0-9-]+):[0-9]{12}:(?P<resource>\S+)"
@@ -60,7 +62,7 @@ class Listed:
 def checked(value: object, listed: Listed) -> str:
     """The canonical text of a target that may be delivered to, or InvalidSchedule."""
     if not isinstance(value, dict):
-        return _checked_arn("target", value, listed)
+        return _checked_arn("target", value, listed, TARGET_WANTED)
     if "url" not in value:
         return _checked_object(value, listed)
     text = _checked_webhook(value, listed)
@@ -75,7 +77,7 @@ def checked_hearer(value: object, listed: Listed) -> str:
     found = _ARN.fullmatch(value) if isinstance(value, str) else None
     if found is None or found["service"] not in (SQS, SNS):
         raise InvalidSchedule(f"failure_target is {_shown(value)}; wanted: {HEARER_WANTED}")
-    return _checked_arn("failure_target", value, listed)
+    return _checked_arn("failure_target", value, listed, HEARER_WANTED)
 
 
 def may_hear(value: object) -> bool:
@@ -162,7 +164,7 @@ def queue_url(target: str | None, output_queue_url: str) -> str:
     return "/".join([output_queue_url.rsplit("/", 2)[0], account, name])
 
 
-def _checked_arn(field: str, value: object, listed: Listed) -> str:
+def _checked_arn(field: str, value: object, listed: Listed, wanted: str) -> str:
     """Another region is refused for every kind: a client speaks to the endpoint of its own region, and none of the
     five services takes a call there for a resource elsewhere (SQS does not find the queue, SNS publishes "only to
     topics in the same Region", Lambda and Step Functions answer that there is no such ARN, and from bus to bus across
@@ -171,16 +173,16 @@ def _checked_arn(field: str, value: object, listed: Listed) -> str:
     found = _ARN.fullmatch(value) if isinstance(value, str) else None
     if found is None or not isinstance(value, str):
         hint = '; a webhook is an object, {"url": "https://..."}' if isinstance(value, str) and "://" in value else ""
-        raise InvalidSchedule(f"{said}{hint}; wanted: {TARGET_WANTED}")
+        raise InvalidSchedule(f"{said}{hint}; wanted: {wanted}")
     service, resource = found["service"], found["resource"]
     if service in _FIFO and resource.endswith(".fifo"):
-        raise InvalidSchedule(f"{said}, {_FIFO[service]}; wanted: {TARGET_WANTED}")
+        raise InvalidSchedule(f"{said}, {_FIFO[service]}; wanted: {wanted}")
     if not _RESOURCES[service].fullmatch(resource):
-        raise InvalidSchedule(f"{said}; wanted: {TARGET_WANTED}")
+        raise InvalidSchedule(f"{said}; wanted: {wanted}")
     if listed.region and found["region"] != listed.region:
-        raise InvalidSchedule(f"{said}, not in this stack's region {listed.region}; wanted: {TARGET_WANTED}")
+        raise InvalidSchedule(f"{said}, not in this stack's region {listed.region}; wanted: {wanted}")
     if value not in listed.arns:
-        raise InvalidSchedule(f"{said}, which is not listed; wanted: {TARGET_WANTED}")
+        raise InvalidSchedule(f"{said}, which is not listed; wanted: {LISTED_WANTED}")
     return value
 
 
@@ -195,7 +197,7 @@ def _checked_object(value: Mapping[str, object], listed: Listed) -> str:
         raise InvalidSchedule(f"target has {shown(unknown[0])}, which is not a field of it; wanted: {TARGET_WANTED}")
     if "arn" not in value:
         raise InvalidSchedule(f"target.arn is missing; wanted: {TARGET_WANTED}")
-    arn = _checked_arn("target.arn", value["arn"], listed)
+    arn = _checked_arn("target.arn", value["arn"], listed, TARGET_WANTED)
     enveloped = value.get("envelope", False)
     if not isinstance(enveloped, bool):
         raise InvalidSchedule(f"target.envelope is {shown(enveloped)}; wanted: true or false")
@@ -205,7 +207,8 @@ def _checked_object(value: Mapping[str, object], listed: Listed) -> str:
 def _checked_webhook(value: Mapping[str, object], listed: Listed) -> str:
     if listed.check_webhook is None:
         raise InvalidSchedule(
-            f"target is a webhook, and the stack's WebhookHosts lists no host; wanted: {TARGET_WANTED}"
+            "target is a webhook, and the stack's WebhookHosts lists no host; "
+            f"wanted: {TARGET_WANTED}{_HOW_TO_LIST_HOSTS}"
         )
     return listed.check_webhook(value)
 

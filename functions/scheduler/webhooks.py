@@ -20,6 +20,11 @@ from scheduler.text import fault, shown, up_to_host
 FIELDS = ("url", "method", "headers", "cookies")
 
 METHOD_CHARACTERS_MAX = 32
+METHODS = (
+    *("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "PURGE", "PROPFIND", "PROPPATCH"),
+    *("MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH"),
+)
+"""Methods of HTTP and WebDAV, and the one by which caches are emptied. Any other is more likely a mistake."""
 HEADERS_MAX = 64
 """Python's own servers take a hundred, some of which are ours and those of whatever stands in front."""
 COOKIES_MAX = 64
@@ -46,6 +51,9 @@ _REFUSED_METHODS = {
     "TRACE": "which has the receiver send everything back, secrets too",
 }
 
+_SKIP_HEADER = "@@@SKIP_HEADER@@@"
+"""urllib3 takes this value as an order to leave the header out, and refuses the request for most headers."""
+
 URL_WANTED = "an absolute URL whose host the stack's WebhookHosts lists, such as https://api.example.com/path"
 METHOD_WANTED = (
     f"a method of HTTP, 1 to {METHOD_CHARACTERS_MAX} characters, such as POST; left out, POST, and GET without data"
@@ -54,6 +62,8 @@ HEADERS_WANTED = f"an object of at most {HEADERS_MAX} names of headers with a st
 HEADER_WANTED = "a string of Latin-1 without line breaks and other control characters"
 COOKIES_WANTED = f"an object of at most {COOKIES_MAX} names of cookies with a string each"
 COOKIE_WANTED = "a string of printable ASCII without semicolons, and no space at its ends"
+
+_HOW_TO_LIST = "; to list this host, add it to the stack's WebhookHosts and deploy the stack again"
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 # Latin-1, because that is what a header is read as wherever it is read as anything but ASCII (RFC 9110, 5.5).
@@ -99,6 +109,29 @@ def checked(value: Mapping[str, object], hosts: Hosts) -> str:
     return text
 
 
+def check_method(value: Mapping[str, object]) -> None:
+    """Raise InvalidSchedule if a webhook that `checked` has passed names a method that HTTP does not have.
+
+    `parse` takes such a method, because webhooks that were accepted earlier may name one.
+    """
+    method = value.get("method")
+    if isinstance(method, str) and method.upper() not in METHODS:
+        raise InvalidSchedule(f"target.method is {shown(method)}; wanted: one of {', '.join(METHODS)}")
+
+
+def check_headers(value: Mapping[str, object]) -> None:
+    """Raise InvalidSchedule if a webhook that `checked` has passed has a header that urllib3 would not send.
+
+    `parse` takes it, because urllib3 merely leaves it out of a few headers, and such a webhook may lie in the table.
+    """
+    headers = value.get("headers")
+    for name, content in headers.items() if isinstance(headers, dict) else ():
+        if content == _SKIP_HEADER:
+            raise InvalidSchedule(
+                f"target.headers[{shown(name)}] is {shown(content)}, which is never sent; wanted: any other value"
+            )
+
+
 def parse(value: Mapping[str, object], hosts: Hosts) -> Webhook:
     """What a webhook says, whether it comes from a caller or in canonical text from the table; or InvalidSchedule."""
     unknown = [name for name in value if name not in FIELDS]
@@ -125,7 +158,7 @@ def _url(url: object, hosts: Hosts) -> tuple[Origin, str]:
     except ValueError as reason:
         raise InvalidSchedule(f"{said}, {reason}; wanted: {URL_WANTED}") from None
     if not hosts.lists(place):
-        raise InvalidSchedule(f"{said}, which is not listed; wanted: {URL_WANTED}")
+        raise InvalidSchedule(f"{said}, which is not listed; wanted: {URL_WANTED}{_HOW_TO_LIST}")
     address = place.address
     if address is not None and not hosts.admits(place, address):
         raise InvalidSchedule(f"{said}, which is {address}, not an address in public; wanted: {URL_WANTED}")

@@ -56,12 +56,24 @@ def test_a_timestamp_is_kept_to_the_millisecond(written, due_ms):
         (-1, "before 1970"),
         (-0.001, "before 1970"),
         (253402300800, "past the year 9999"),
-        (1564378340123, "it looks like milliseconds: divide by 1000"),
-        (1564378340123.0, "it looks like milliseconds: divide by 1000"),
+        (1564378340123, "it looks like milliseconds: divide by 1000, which makes 1564378340.123; wanted"),
+        (1564378340123.0, "it looks like milliseconds: divide by 1000, which makes 1564378340.123; wanted"),
+        (1564378340000, "divide by 1000, which makes 1564378340; wanted"),
+        (253402300799999, "it looks like milliseconds: divide by 1000, which makes 253402300799.999; wanted"),
+        (253402300800000, "past the year 9999; wanted"),
+        (999999999998999, "past the year 9999; wanted"),
+        (1564378340123456, "it looks like microseconds: divide by 1000000, which makes 1564378340.124; wanted"),
+        (1564378340123456789, "it looks like nanoseconds: divide by 1000000000, which makes 1564378340.124; wanted"),
+        (10**21, "past the year 9999; wanted"),
         (1e300, "past the year 9999"),
         pytest.param(10**5000, "past the year 9999", id="huge"),
         ("", "no date that exists"),
-        ("tomorrow", "no date that exists"),
+        ("tomorrow", "no date that exists; wanted"),
+        (
+            "cron(0 9 * * ? *)",
+            "no date that exists; Punctual schedules single moments: schedule the next one each time",
+        ),
+        ("at(2030-01-31T08:00:00)", "no date that exists; the date goes without at( and )"),
         ("2030-02-30", "no date that exists"),
         ("2030-01-31T25:00:00", "no date that exists"),
         ("2030-01-31x08:00:00", "no date that exists"),
@@ -127,8 +139,8 @@ def test_no_moment_is_rounded_to_before_it(seconds):
 
 
 @pytest.mark.parametrize("moment", [253402300800, 253402300799.9995, "9999-12-31T23:59:59.9999Z"])
-def test_only_what_looks_like_milliseconds_is_said_to(moment):
+def test_only_what_looks_like_a_finer_unit_is_said_to(moment):
     """A moment just past the year 9999 does not, nor does a date."""
     with pytest.raises(InvalidSchedule) as refusal:
         moments.due_ms_from_timestamp(moment)
-    assert "milliseconds" not in str(refusal.value)
+    assert "looks like" not in str(refusal.value)

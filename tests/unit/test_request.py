@@ -1,5 +1,6 @@
 """From what a caller sent to a checked request."""
 
+import functools
 import json
 import math
 
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER_ARN
-from scheduler import request
+from scheduler import request, webhooks
 from scheduler.errors import InvalidSchedule
+from scheduler.hosts import Hosts
 from scheduler.limits import DATA_BYTES_MAX, NESTING_MAX
 from scheduler.request import Rules
 from scheduler.targets import Listed
@@ -92,6 +94,14 @@ REFUSED = [
     (good(failure_target="arn:aws:lambda:eu-central-1:123456789012:function:f"), "wanted: the ARN of a standard SQS"),
     ({"timestamp": 5, "payload": "x"}, "payload and timestamp are fields of two different shapes"),
     ({"timestamp": 1893456000}, "data is missing"),
+    (good(operation="get", name="n"), "'operation' is not a field: an operation goes to the manage function"),
+    (
+        good(cron="0 9 * * *"),
+        "'cron' is not a field: Punctual schedules single moments: schedule the next one each time",
+    ),
+    (good(rate="5 minutes"), "or let EventBridge Scheduler invoke the schedule function"),
+    (good(name="n", repeat={"every": 60}), "'repeat' is not a field: it is reserved for a later version"),
+    (good(timestamp="rate(5 minutes)"), "no date that exists; Punctual schedules single moments"),
     (good(data=None), "data is null"),
     (good(data=""), "data is a string of 0 bytes"),
     (good(data="x" * (DATA_BYTES_MAX + 1)), "data is a string of 262145 bytes"),
@@ -137,6 +147,65 @@ def test_what_cannot_be_accepted_is_refused_in_words(raw, says):
     assert says in message
     assert "wanted: " in message or "accepted are " in message
     assert len(message) < 400
+
+
+@pytest.mark.parametrize(
+    ("data", "state"), [({}, "missing"), ({"data": None}, "null"), ({"data": ""}, "a string of 0")]
+)
+def test_missing_data_is_said_to_be_left_out_by_webhooks_if_the_stack_has_any(data, state):
+    """A stack without webhooks has nothing that may leave it out."""
+    raw = {"timestamp": 1893456000, **data}
+    with_webhooks = Rules(Listed(check_webhook=lambda _: '{"url":"https://a.example/"}'))
+    for rules in (RULES, with_webhooks):
+        with pytest.raises(InvalidSchedule, match=f"data is {state}") as refusal:
+            parse(raw, rules)
+        assert (rules is with_webhooks) == ("; only a webhook may leave it out" in str(refusal.value))
+
+
+WEBHOOKS = Rules(Listed(check_webhook=functools.partial(webhooks.checked, hosts=Hosts.read("a.example", False))))
+SKIPPED = {"url": "https://a.example/", "headers": {"Accept": "*/*", "User-Agent": "@@@SKIP_HEADER@@@"}}
+
+
+def test_a_webhook_may_leave_out_its_data_but_not_send_null():
+    """What was left out is no body; a null is more likely a mistake of the caller."""
+    webhook = {"timestamp": 5, "target": {"url": "https://a.example/"}}
+    assert "" == parse(webhook, WEBHOOKS).data
+    with pytest.raises(InvalidSchedule, match=r"data is null; .*; only a webhook may leave it out"):
+        parse({**webhook, "data": None}, WEBHOOKS)
+
+
+@pytest.mark.parametrize("method", ["FETCH", "fetch", "POTS"])
+def test_a_method_that_http_does_not_have_is_refused(method):
+    """The older shape takes it, because that system did; and so does what the version before took from its queue."""
+    target = {"url": "https://a.example/", "method": method}
+    with pytest.raises(InvalidSchedule, match=rf"^target\.method is '{method}'; wanted: one of GET, HEAD, POST"):
+        parse(good(target=target), WEBHOOKS)
+    assert method.upper() in (parse({"date": 5, **target}, WEBHOOKS).target or "")
+    assert method.upper() in (request.parse(good(target=target), NOON_MS, WEBHOOKS, by_older_rules=True).target or "")
+
+
+@pytest.mark.parametrize("method", ["get", "HEAD", "Options", "PURGE", "PROPFIND"])
+def test_data_goes_with_every_method(method):
+    """With GET and HEAD too: some receivers read the body of those."""
+    assert "x" == parse(good(target={"url": "https://a.example/", "method": method}), WEBHOOKS).data
+
+
+def test_a_header_that_would_never_be_sent_is_refused():
+    """urllib3 takes this value as an order, and fails every attempt. In the older shape it did so as well."""
+    with pytest.raises(
+        InvalidSchedule, match=r"^target\.headers\['User-Agent'\] is '@@@SKIP_HEADER@@@', which is never"
+    ):
+        parse(good(target=SKIPPED), WEBHOOKS)
+    with pytest.raises(InvalidSchedule, match=r"^headers\['User-Agent'\] is '@@@SKIP_HEADER@@@', which is never sent"):
+        parse({"date": 5, **SKIPPED}, WEBHOOKS)
+    assert "SKIP" in (request.parse(good(target=SKIPPED), NOON_MS, WEBHOOKS, by_older_rules=True).target or "")
+
+
+@pytest.mark.parametrize("target", [None, OTHER_ARN])
+def test_a_queue_may_have_a_retry(target):
+    """It counts for nothing, or for little, and callers send it with every schedule."""
+    raw = good(retry={"attempts": 3}, **({} if target is None else {"target": target}))
+    assert '{"retry":{"attempts":3}}' == parse(raw).terms
 
 
 def test_a_refusal_never_quotes_the_payload():

@@ -66,6 +66,11 @@ REFUSED = [
     ({"arn": OTHER_ARN, "headers": {}}, "target has 'headers', which is not a field of it"),
     ({"arn": OTHER_ARN + "x"}, "target.arn is 'arn:aws:sqs:eu-central-1:123456789012:otherx', which is not listed"),
     ({"url": "https://example.com"}, "the stack's WebhookHosts lists no host"),
+    ({"url": "https://example.com"}, "set the parameter WebhookHosts to their hosts and deploy the stack again"),
+    (
+        OTHER_ARN + "x",
+        "not listed; wanted: an ARN that the stack's TargetArns lists; to list this one, add it there and dep",
+    ),
     (f"arn:aws:s3:{PLACE}:bucket", "wanted: an ARN"),
     (f"arn:aws:sqs:{PLACE}:q.fifo", "a FIFO queue, which takes no delay"),
     (f"arn:aws:sns:{PLACE}:t.fifo", "a FIFO topic, which wants a message group"),
@@ -95,6 +100,30 @@ def test_any_other_target_is_refused_in_words(value, says):
     assert "wanted: " in str(refusal.value)
     assert ("not listed" in says) == ("not listed" in str(refusal.value))
     assert len(str(refusal.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (None, "failure_target is null"),
+        ({"url": "https://example.com"}, "failure_target is an object with 1 fields"),
+        ("https://example.com", "failure_target is 'https://example.com'"),
+        (f"arn:aws:lambda:{PLACE}:function:worker", "failure_target is 'arn:aws:lambda"),
+        (f"arn:aws:sqs:{PLACE}:q.fifo", "a FIFO queue, which takes no delay"),
+        (f"arn:aws:sns:{PLACE}:topic:subscription", "failure_target is 'arn:aws:sns"),
+        ("arn:aws:sns:eu-west-1:123456789012:topic", "not in this stack's region eu-central-1"),
+        (OTHER_ARN + "x", "which is not listed"),
+    ],
+)
+def test_a_failure_target_is_refused_in_words_of_its_own(value, says):
+    """Somebody who named one is not told of envelopes and webhooks, which are for targets."""
+    with pytest.raises(InvalidSchedule) as refusal:
+        targets.checked_hearer(value, Listed(frozenset(KINDS), "eu-central-1"))
+    message = str(refusal.value)
+    assert message.startswith("failure_target is ")
+    assert says in message
+    assert ("deploy the stack again" in message) == ("which is not listed" in message)
+    assert not [word for word in ("envelope", "webhook", '{"url"', "the output queue") if word in message]
 
 
 def test_no_arn_comes_near_the_bound_of_a_target():

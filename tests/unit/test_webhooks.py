@@ -203,6 +203,19 @@ def test_private_networks_may_be_opened_without_the_machine_itself(host):
         checked({"url": f"https://{host}/"}, hosts)
 
 
+def test_whoever_names_a_host_that_is_not_listed_hears_how_to_list_it():
+    """It is a parameter of the stack, and a stack takes that by a deployment."""
+    with pytest.raises(InvalidSchedule, match=r"not listed; wanted: .*; to list this host, add it to the stack's Web"):
+        checked({"url": "https://evil.example/"})
+
+
+def test_what_was_accepted_earlier_is_still_read():
+    """A method that is refused today, and a header that urllib3 leaves out, lie in the table."""
+    value = {"url": URL, "method": "FETCH", "headers": {"User-Agent": "@@@SKIP_HEADER@@@"}}
+    webhook = webhooks.parse(json.loads(checked(value)), HOSTS)
+    assert ("FETCH", value["headers"]) == (webhook.method, webhook.headers)
+
+
 def with_header(name, value):
     return {"url": URL, "headers": {name: value}}
 
