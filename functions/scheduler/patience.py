@@ -74,8 +74,9 @@ def _try_all(
     total: Outcome[Thing],
     patience: Patience,
 ) -> None:
+    """A call that begins nothing, because its queue has failed too often, ends the try."""
     outcome = call(remaining)
-    while outcome.untried and not patience.over():
+    while 0 < len(outcome.untried) < len(remaining) and not patience.over():
         remaining, outcome.untried = outcome.untried, []
         total.add(outcome)
         outcome = call(remaining)

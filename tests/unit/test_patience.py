@@ -66,3 +66,9 @@ def test_what_an_adapter_left_untried_is_not_begun_after_the_deadline():
     outcome = insist(slow, [1, 2, 3, 4], clock.patience(6))
     assert ([1, 2], [3, 4], "time is over") == (outcome.done, outcome.untried, outcome.why)
     assert NOON_MS + 10_000 == clock.now_ms
+
+
+def test_a_call_that_begins_nothing_ends_the_tries():
+    """A queue that has failed too often in this invocation is not asked, so asking again would never end."""
+    outcome = insist(lambda things: Outcome(untried=list(things), why="down"), ["x"], Clock().patience(60))
+    assert (["x"], "down") == (outcome.untried, outcome.why)
