@@ -40,6 +40,12 @@ class Records(FakeRecords):
             self.standing[read.name] = replace(standing, state=state, attempts=attempts, error=error)
         return True
 
+    def cover(self, read, message_id):
+        return True
+
+    def claim(self, read, message_id, now_ms, until_ms):
+        return True
+
     def note(self, read, turns, attempts, error, now_ms, retry_ms):
         standing = self.standing[read.name]
         changes = {"turns": turns, "attempts": attempts, "error": error, "retry_ms": retry_ms}
@@ -90,6 +96,11 @@ class Deliveries:
             return Outcome(left=list(reports), why="ThrottlingException")
         self.kept += reports
         return Outcome(done=list(reports))
+
+    def put_near_names(self, rows):
+        return (
+            Outcome(left=list(rows), why="ThrottlingException") if self.is_down("table") else Outcome(done=list(rows))
+        )
 
     def report(self, reports):
         if self.is_down("failures"):

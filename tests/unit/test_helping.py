@@ -37,11 +37,11 @@ ALONE = UNPROVEN_MAX - KEPT_FOR_FAMILIES - KEPT_FOR_TARGETS
 def message(
     name: str, host: str | None = "quick", ahead_s: float = 0, max_age_s: int = 86_400, attempt: int = 1
 ) -> Message:
-    """For a host, or for the output queue."""
+    """For a host, or for the output queue. A delivery was begun at its due time."""
     target = None if host is None else json.dumps({"url": f"https://{host}/"}, separators=(",", ":"))
     terms = json.dumps({"retry": {"max_age_s": max_age_s}})
     sent = replace(schedule(1, NOON_MS + round(ahead_s * 1000), target=target), data=name, terms=terms)
-    return Message(name, errands.body(Errand(sent, attempt)), f"receipt of {name}")
+    return Message(name, errands.body(Errand(sent, attempt, begun_ms=sent.due_ms)), f"receipt of {name}")
 
 
 class Kept(FakeTable):
