@@ -112,7 +112,8 @@ class Functions:
 def functions() -> Functions:
     """Imported once, into a world without AWS, chance or time."""
     os.environ.update(ENVIRONMENT)
-    world, crew = importlib.import_module("scheduler.world"), importlib.import_module("scheduler.crew")
+    world = importlib.import_module("scheduler.wiring.runtime")
+    crew = importlib.import_module("scheduler.execution.worker_pool")
     stage = Stage(Services())
     staged = world.World(
         clock=lambda: stage.now_s,

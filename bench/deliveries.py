@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.hosts import ANSWER_S, Host, Hosts
 from bench.processes import Laboratory
 from bench.trials import Figure, Size, Wanted, at_most, tell
+from bench.webhook_hosts import ANSWER_S, Host, Hosts
 from punctual.local.deployment import Stack, deploy
 from punctual.local.emulator import Emulator
 

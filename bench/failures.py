@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from bench.processes import Laboratory
 from bench.trials import Figure, Size, at_most, tell
 from punctual.testing import Stack, functions
-from punctual.testing.receivers import Conduct
+from punctual.testing.webhook_endpoints import Conduct
 
 SECTION = "Mass failure in a virtual AWS"
 HOST = "refuses.example.com"

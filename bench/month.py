@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.payloads import payload
-from scheduler import items
-from scheduler.bundle import SPAN_MS_MAX
-from scheduler.keying import Keyring
-from scheduler.schedule import Request, Schedule
+from scheduler.aws import items
+from scheduler.model.bundle import SPAN_MS_MAX
+from scheduler.model.schedule import Request, Schedule
+from scheduler.placing.keys import Keyring
 
 HOUR_MS = 3_600_000
 MEMBERS = 20

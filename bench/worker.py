@@ -73,7 +73,7 @@ def control(order: str, **body: Any) -> Any:
 def handler_of(function: str, ahead_s: float) -> Callable[[Any, Any], Any]:
     """The real handler; with a clock that is ahead, in a world that differs from the real one in nothing else."""
     if ahead_s:
-        world = importlib.import_module("scheduler.world")
+        world = importlib.import_module("scheduler.wiring.runtime")
         moved = world.World(clock=lambda: time.time() + ahead_s)
         setattr(world, "outside", lambda: moved)  # noqa: B010 - The seam; mypy knows it as a function.
     handler: Callable[[Any, Any], Any] = importlib.import_module(function).handler
@@ -189,9 +189,9 @@ def pack(trial: Trial) -> Outcome:
     import zlib  # noqa: PLC0415
 
     from bench.payloads import batch  # noqa: PLC0415
-    from scheduler.keying import Keyring  # noqa: PLC0415
     from scheduler.limits import BATCH_SCHEDULES_MAX  # noqa: PLC0415
-    from scheduler.schedule import Request  # noqa: PLC0415
+    from scheduler.model.schedule import Request  # noqa: PLC0415
+    from scheduler.placing.keys import Keyring  # noqa: PLC0415
 
     datas = list(batch(trial["data"], trial["bytes"], BATCH_SCHEDULES_MAX))
     requests = {place: Request(1_893_456_000_000, data) for place, data in enumerate(datas)}
@@ -277,14 +277,14 @@ def _pages(event: dict[str, Any], handler: Callable[[Any, Any], Any], watch: Sto
 
 def lives(trial: Trial) -> dict[str, Any]:
     """Whole lives, without HTTP: nothing is timed here, only counted."""
-    from bench import lives as bench_lives  # noqa: PLC0415 - It takes the place of the world.
+    from bench import calls_per_schedule as bench_lives  # noqa: PLC0415 - It takes the place of the world.
 
     return bench_lives.lives(trial["count"])
 
 
 def debounce(trial: Trial) -> dict[str, Any]:
     """One name that is put off for an hour, counted in the same way."""
-    from bench import lives as bench_lives  # noqa: PLC0415 - As above.
+    from bench import calls_per_schedule as bench_lives  # noqa: PLC0415 - As above.
 
     return bench_lives.debounce()
 

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from scheduler import consuming, world
-from scheduler.consuming import Due
+from scheduler.delivering import consuming
+from scheduler.delivering.consuming import Due
+from scheduler.wiring import runtime
 
-outside = world.outside()
+outside = runtime.outside()
 
 
 def handle(schedule: Due) -> None:

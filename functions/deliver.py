@@ -3,28 +3,30 @@
 import functools
 from typing import Any
 
-from scheduler import config, delivering, partitions, world
-from scheduler.hearers import Hearers
-from scheduler.outlets import Outlets
-from scheduler.queues import Queues
-from scheduler.records import Records
-from scheduler.resting import Resting
-from scheduler.secrets import Secrets
-from scheduler.table import Table
+from scheduler.aws.failure_targets import Hearers
+from scheduler.aws.name_records import Records
+from scheduler.aws.queues import Queues
+from scheduler.aws.signing_secrets import Secrets
+from scheduler.aws.table import Table
+from scheduler.delivering import delivery
+from scheduler.delivering.circuit_breaker import Resting
+from scheduler.placing import partitions
+from scheduler.transports import Outlets
+from scheduler.wiring import config, runtime
 
 settings = config.from_environment(
     "TABLE_NAME", "OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "FAILURE_QUEUE_URL", "REACH_SECONDS"
 )
-outside = world.outside()
-dynamodb = outside.client("dynamodb", delivering.CREW_WIDTH)
+outside = runtime.outside()
+dynamodb = outside.client("dynamodb", delivery.CREW_WIDTH)
 table = Table(dynamodb, settings.table_name)
-sqs = outside.client("sqs", delivering.CREW_WIDTH)
+sqs = outside.client("sqs", delivery.CREW_WIDTH)
 
 
 @functools.cache
 def client_of(service: str) -> Any:
     """Made at first use: most stacks deliver to one or two services."""
-    return sqs if service == "sqs" else outside.client(service, delivering.CREW_WIDTH)
+    return sqs if service == "sqs" else outside.client(service, delivery.CREW_WIDTH)
 
 
 def webhooks() -> Any:
@@ -39,7 +41,7 @@ def webhooks() -> Any:
 @functools.cache
 def intake() -> Any:
     """Made when something hangs, which most environments never see."""
-    from scheduler.intake import Intake  # noqa: PLC0415 - As above.
+    from scheduler.aws.delivery_queue import Intake  # noqa: PLC0415 - As above.
 
     return Intake(sqs, settings.delivery_queue_url)
 
@@ -47,13 +49,13 @@ def intake() -> Any:
 queues = Queues(
     sqs, settings.output_queue_url, settings.failure_queue_url, settings.delivery_queue_url, settings.lead_ms
 )
-post = delivering.Post(
+post = delivery.Post(
     records=Records(dynamodb, settings.table_name),
     table=table,
     queues=queues,
     tell=Hearers(client_of, settings.output_queue_url).tell,
     outlets=Outlets(client_of, settings.output_queue_url, webhooks()),
-    crew=outside.crew(delivering.CREW_WIDTH),
+    crew=outside.crew(delivery.CREW_WIDTH),
     memory=partitions.Memory(table),
     resting=Resting(),
     intake=intake,
@@ -62,4 +64,4 @@ post = delivering.Post(
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    return delivering.deliver(event["Records"], post, outside.patience(context, delivering.RESERVE_S))
+    return delivery.deliver(event["Records"], post, outside.patience(context, delivery.RESERVE_S))

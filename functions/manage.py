@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from scheduler import config, managing, partitions, world
-from scheduler.catalogue import Catalogue
-from scheduler.keying import Keyring
-from scheduler.office import Office
-from scheduler.queues import Queues
-from scheduler.records import Records
-from scheduler.table import Table
+from scheduler.aws.manage_table import Catalogue
+from scheduler.aws.name_records import Records
+from scheduler.aws.queues import Queues
+from scheduler.aws.table import Table
+from scheduler.managing import operations
+from scheduler.managing.dependencies import Office
+from scheduler.placing import partitions
+from scheduler.placing.keys import Keyring
+from scheduler.wiring import config, runtime
 
 RESERVE_S = 6  # A call that begins at the last moment may take 5 s, and then the answer is still to be given.
 CREW_WIDTH = 16
@@ -16,7 +18,7 @@ CREW_WIDTH = 16
 settings = config.from_environment(
     "TABLE_NAME", "OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "PARTITION_COUNT", "REACH_SECONDS"
 )
-outside = world.outside()
+outside = runtime.outside()
 dynamodb = outside.client("dynamodb", CREW_WIDTH)
 table = Table(dynamodb, settings.table_name)
 office = Office(
@@ -37,4 +39,4 @@ office = Office(
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    return managing.manage(event, office, outside.patience(context, RESERVE_S))
+    return operations.manage(event, office, outside.patience(context, RESERVE_S))

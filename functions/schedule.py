@@ -5,10 +5,13 @@ import dataclasses
 import functools
 from typing import Any
 
-from scheduler import batches, config, log, partitions, request, scheduling, world
-from scheduler.keying import Keyring
-from scheduler.queues import Queues
-from scheduler.table import Table
+from scheduler import log
+from scheduler.accepting import batch, request, scheduling
+from scheduler.aws.queues import Queues
+from scheduler.aws.table import Table
+from scheduler.placing import partitions
+from scheduler.placing.keys import Keyring
+from scheduler.wiring import config, runtime
 
 RESERVE_S = 6  # A call that begins at the last moment may take 5 s, and then the answer is still to be given.
 CREW_WIDTH = 16
@@ -22,7 +25,7 @@ settings = config.from_environment(
     "PARTITION_COUNT",
     "REACH_SECONDS",
 )
-outside = world.outside()
+outside = runtime.outside()
 dynamodb = outside.client("dynamodb", CREW_WIDTH)
 table = Table(dynamodb, settings.table_name)
 sqs = outside.client("sqs", CREW_WIDTH)
@@ -34,22 +37,23 @@ queues = Queues(
 @functools.cache
 def records() -> Any:
     """Made at first use, as is everything that most callers do without."""
-    from scheduler.records import Records  # noqa: PLC0415
+    from scheduler.aws.name_records import Records  # noqa: PLC0415
 
     return Records(dynamodb, settings.table_name)
 
 
 def letters() -> Any:
     """Takes in what the input queue brings. Made for each invocation, which forgets what it learns of other queues."""
-    from scheduler import hearers, limited_queues, receiving  # noqa: PLC0415
-    from scheduler.postbox import Postbox  # noqa: PLC0415
+    from scheduler.accepting import limited_queues, receiving  # noqa: PLC0415
+    from scheduler.aws import failure_targets  # noqa: PLC0415
+    from scheduler.aws.input_queue import Postbox  # noqa: PLC0415
 
     limited = dataclasses.replace(desk, queues=limited_queues.LimitedQueues(queues, outside.clock))
     reception = receiving.Reception(
         accept=functools.partial(scheduling.accept_letter, desk=limited),
         put_back=Postbox(sqs, settings.input_queue_url).put_back,
         report=queues.report,
-        tell=hearers.Hearers(client_of, settings.output_queue_url).tell,
+        tell=failure_targets.Hearers(client_of, settings.output_queue_url).tell,
         may_hear=settings.listed.arns.__contains__,
         crew=desk.crew,
     )
@@ -76,7 +80,7 @@ desk = scheduling.Desk(
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
     patience = outside.patience(context, RESERVE_S)
-    if batches.is_from_queue(event):
+    if batch.is_from_queue(event):
         answer: dict[str, Any] = letters()(event["Records"], patience)
         return answer
     answer = scheduling.accept(event, desk, patience)

@@ -9,9 +9,10 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from simulator import campaign, crashpoints
+from simulator import campaign
 from simulator.campaign import Total
-from simulator.chronicle import lines
+from simulator.event_log import lines
+from simulator.faults import crashpoints
 from simulator.simulation import Result, Simulation
 
 SEEDS_DEFAULT = 1000

@@ -12,8 +12,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from simulator.checks.releases import LEASE_IN_DOUBT, Figures
 from simulator.simulation import YEAR_S, Result, simulate
-from simulator.witness import LEASE_IN_DOUBT, Figures
 
 CHUNK = 5
 """Seeds that a process is given at a time."""

@@ -18,18 +18,21 @@ from botocore.exceptions import ClientError
 
 from punctual.testing.cloud import Cloud
 from punctual.testing.timeline import US
-from simulator import storm as weather
-from simulator.callers import Callers
-from simulator.chronicle import Chronicle
-from simulator.others import Others
-from simulator.reckoning import Reckoning
-from simulator.scenes import (
+from simulator.checks.at_the_end import Reckoning
+from simulator.checks.releases import Breach, Broken, Figures, Witness
+from simulator.event_log import Chronicle
+from simulator.faults import faults as weather
+from simulator.faults.external_targets import Others
+from simulator.faults.faults import Storm
+from simulator.workload.callers import Callers
+from simulator.workload.expected import Wish, Wishes
+from simulator.workload.scenarios import (
     INTERVAL_S,
     chains,
     changes,
     days,
     debounce,
-    letters,
+    input_messages,
     listings,
     many,
     names,
@@ -39,9 +42,6 @@ from simulator.scenes import (
     targets,
     troubles,
 )
-from simulator.storm import Storm
-from simulator.wishes import Wish, Wishes
-from simulator.witness import Breach, Broken, Figures, Witness
 
 EPISODES_MAX = 40
 START_S_MIN, START_S_MAX = 1_000_000_000, 9_900_000_000
@@ -126,7 +126,7 @@ class Simulation:
             debounce.plan(self)
             targets.plan(self)
             targets.plan_crowds(self)
-            letters.plan(self)
+            input_messages.plan(self)
             changes.plan(self)
             strangers.plan(self)
             listings.plan(self)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from punctual.local.demonstration import MISSING_SHOWN_MAX, REFUSALS, DemonstrationFailed, Plan, Summary, demonstrate
+from punctual.local.demo import MISSING_SHOWN_MAX, REFUSALS, DemonstrationFailed, Plan, Summary, demonstrate
 from punctual.local.deployment import DeploymentFailed, FunctionFailed, Stack, deploy
 from punctual.local.emulator import Emulator, EmulatorFailed
+from punctual.local.next_steps import suggestions
 from punctual.local.receiver import Receiver
-from punctual.local.suggestions import suggestions
 from punctual.local.view import view
 
 TEMPLATE_PATH = Path(__file__).parents[2] / "template.yml"

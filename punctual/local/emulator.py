@@ -27,7 +27,7 @@ import boto3
 import botocore.config
 import botocore.session
 
-from punctual.local import guardian
+from punctual.local import supervisor
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
@@ -38,7 +38,7 @@ PORT_TRIES_MAX = 5  # Another program may take the port between our choice and m
 READY_S_MAX = 60.0
 READY_POLL_S = 0.05
 PAGE_S_MAX = 1.0
-STOP_S_MAX = guardian.SAVE_S_MAX + 10.0
+STOP_S_MAX = supervisor.SAVE_S_MAX + 10.0
 # A call may last as long as a function runs; one that is sent again after that would run twice.
 READ_S_MAX = 180
 CONNECTIONS_MAX = 64
@@ -137,7 +137,7 @@ class Emulator:
     @property
     def log_path(self) -> Path:
         """What ministack and the functions said."""
-        return self.folder / guardian.LOG_NAME
+        return self.folder / supervisor.LOG_NAME
 
     @property
     def process(self) -> int:
@@ -202,7 +202,7 @@ class Guard:
             (state_folder / "services").mkdir(parents=True, exist_ok=True)
             arguments = ["--state-folder", str(state_folder)]
         self._guardian = subprocess.Popen(
-            [sys.executable, "-I", guardian.__file__, *arguments],
+            [sys.executable, "-I", supervisor.__file__, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -243,7 +243,7 @@ class Guard:
             if not self.is_running():
                 self._raise_end(self._hear(READY_POLL_S))
             if time.monotonic() > deadline_s:
-                log = guardian.tail(self.folder / guardian.LOG_NAME)
+                log = supervisor.tail(self.folder / supervisor.LOG_NAME)
                 raise EmulatorFailed(f"the local AWS was not ready after {READY_S_MAX:.0f} s; it said last:\n{log}")
             time.sleep(READY_POLL_S)
 

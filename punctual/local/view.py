@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from punctual.local.demonstration import BURST, EARLIER, Accepted, Arrival, Part, Progress, View
+from punctual.local.demo import BURST, EARLIER, Accepted, Arrival, Part, Progress, View
 
 PLAIN_EVERY_S = 5.0
 REFRESHES_PER_S = 10

@@ -10,13 +10,13 @@ from typing import Any
 
 from punctual.testing.calls import Client, Network, Outsider, Process, Watcher
 from punctual.testing.dynamodb import DynamoDB
+from punctual.testing.function_loader import Source, stack_file
 from punctual.testing.functions import EventSource, Function, Functions, Rule
-from punctual.testing.receivers import Machines, Receivers
-from punctual.testing.source import Source, stack_file
+from punctual.testing.sns_and_events import Events, Sns
 from punctual.testing.sqs import Queue, Sqs
 from punctual.testing.template import ACCOUNT, REGION, Template
 from punctual.testing.timeline import US, Timeline
-from punctual.testing.topics import Events, Sns
+from punctual.testing.webhook_endpoints import Machines, Receivers
 
 
 class Cloud:

@@ -15,12 +15,12 @@ from typing import Any, Protocol
 
 from greenlet import getcurrent
 
+from punctual.testing.aws_errors import refusal
 from punctual.testing.calls import Call, Delivery, Network, Service, Watcher
-from punctual.testing.receivers import Outlet
-from punctual.testing.refusal import refusal
-from punctual.testing.source import Source
+from punctual.testing.function_loader import Source
 from punctual.testing.sqs import Message, Queue, Sqs
 from punctual.testing.timeline import US, Crash, Crew, Task, Timeline
+from punctual.testing.webhook_endpoints import Outlet
 
 SYNCHRONOUS_BYTES_MAX = 6 * 1024 * 1024
 ASYNCHRONOUS_BYTES_MAX = 1024 * 1024

@@ -14,9 +14,9 @@ from typing import Any
 
 from punctual.testing.calls import Call, Client, Delivery, Fair, Watcher
 from punctual.testing.cloud import Cloud
-from punctual.testing.receivers import HANGING, Conduct
 from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
+from punctual.testing.webhook_endpoints import HANGING, Conduct
 
 START_DEFAULT = "2030-01-01T00:00:00+00:00"
 STEPS_MAX = 1_000_000

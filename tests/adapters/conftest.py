@@ -10,10 +10,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from scheduler import world
-from scheduler.queues import Queues
-from scheduler.records import Records
-from scheduler.stock import Stock
+from scheduler.aws.feed_table import Stock
+from scheduler.aws.name_records import Records
+from scheduler.aws.queues import Queues
+from scheduler.wiring import runtime
 
 REGION = "eu-central-1"
 
@@ -55,7 +55,7 @@ def cloud(monkeypatch) -> Iterator[Cloud]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with mock_aws(config={"lambda": {"use_docker": False}}):
-        outside = world.outside()
+        outside = runtime.outside()
         dynamodb, sqs = outside.client("dynamodb", 4), outside.client("sqs", 4)
         dynamodb.create_table(
             TableName="schedules",

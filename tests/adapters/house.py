@@ -8,14 +8,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fakes import NOON_MS, Clock, desk
-from scheduler import delivering, feeding, managing, scheduling
-from scheduler.catalogue import Catalogue
-from scheduler.crew import Alone
-from scheduler.intake import Intake
-from scheduler.keying import Keyring
-from scheduler.office import Office
-from scheduler.partitions import Memory
-from scheduler.resting import Resting
+from scheduler.accepting import scheduling
+from scheduler.aws.delivery_queue import Intake
+from scheduler.aws.manage_table import Catalogue
+from scheduler.delivering import delivery
+from scheduler.delivering.circuit_breaker import Resting
+from scheduler.execution.worker_pool import Alone
+from scheduler.feeding import feed as feeding
+from scheduler.managing import operations
+from scheduler.managing.dependencies import Office
+from scheduler.placing.keys import Keyring
+from scheduler.placing.partitions import Memory
 
 REACH_MS = 900_000
 NOON_S = NOON_MS // 1000
@@ -48,7 +51,7 @@ class House:
         )
 
     def ask(self, operation: str, **fields: Any) -> dict[str, Any]:
-        return managing.manage({"operation": operation, **fields}, self.office, self.clock.patience())
+        return operations.manage({"operation": operation, **fields}, self.office, self.clock.patience())
 
     def take(self, timestamp: float = FAR_S, data: str = "data", **fields: Any) -> dict[str, Any]:
         return self.accept({"timestamp": timestamp, "data": data, **fields})
@@ -100,7 +103,7 @@ class House:
 
     def _deliver(self) -> None:
         """As the deliver function would, timers that it sets anew included."""
-        post = delivering.Post(
+        post = delivery.Post(
             records=self.cloud.records,
             table=self.cloud.table,
             queues=self.cloud.queues,
@@ -114,7 +117,7 @@ class House:
         )
         while messages := self.cloud.received(self.cloud.delivery):
             batch = [{"messageId": each["MessageId"], "body": each["Body"]} for each in messages]
-            assert {"batchItemFailures": []} == delivering.deliver(batch, post, self.clock.patience(60))
+            assert {"batchItemFailures": []} == delivery.deliver(batch, post, self.clock.patience(60))
 
     @contextmanager
     def before_call(self, number: int, act):

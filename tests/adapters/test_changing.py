@@ -8,7 +8,7 @@ from bending import lose_answer, refuse_call
 from fakes import NOON_MS, OTHER_ARN, Clock, schedule
 from house import FAR_S, NOON_S, Crash, House
 from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
-from scheduler.record import CANCELLED, DELIVERED, EXPIRED, FAILED
+from scheduler.model.name_record import CANCELLED, DELIVERED, EXPIRED, FAILED
 
 GONE = (NotFound, OnItsWay)
 CALLS_MAX = 8
@@ -323,7 +323,7 @@ def test_the_id_of_a_name_stands_for_the_name(house):
 
 
 def house_timer(record):
-    from scheduler.naming import timer_of  # noqa: PLC0415
+    from scheduler.placing.naming import timer_of  # noqa: PLC0415
 
     return timer_of(record)
 

@@ -4,8 +4,8 @@ import pytest
 
 from fakes import NOON_MS
 from house import NOON_S, House
-from scheduler import cursor
-from scheduler.schedule import sort_from
+from scheduler.managing import paging
+from scheduler.model.schedule import sort_from
 from test_managing import ask_on, bend_pages, fail
 
 DAY_BEFORE = {"from": NOON_S - 86_400, "to": NOON_S}
@@ -59,7 +59,7 @@ def test_a_page_that_the_version_before_began_goes_on(house):
     each = [old_failure(house, number, NOON_MS - 60_000 + number) for number in range(3)]
     fail(house, 3, NOON_MS - 1_000)
     place = "failed#2029-12-31", f"{sort_from(NOON_MS - 60_000)}#{each[0].id}"
-    answer = house.ask("failures", next=cursor.written("failures", *place), **DAY_BEFORE)
+    answer = house.ask("failures", next=paging.written("failures", *place), **DAY_BEFORE)
     assert [NOON_S - 59.999, NOON_S - 59.998, NOON_S - 1] == [each["failed"] for each in answer["failures"]]
 
 

@@ -8,15 +8,16 @@ import pytest
 
 from bending import refuse_call
 from fakes import NOON_MS, schedule
-from scheduler import failures, world
+from scheduler.aws.failure_targets import Hearers
 from scheduler.errors import NotConfirmed
-from scheduler.hearers import Hearers
 from scheduler.limits import DATA_BYTES_MAX, SNS_MESSAGE_BYTES_MAX, SQS_MESSAGE_BYTES_MAX
+from scheduler.model import failure_report
+from scheduler.wiring import runtime
 
 
 @pytest.fixture
 def hearers(cloud):
-    made = {name: world.outside().client(name, 1) for name in ("sqs", "sns")}
+    made = {name: runtime.outside().client(name, 1) for name in ("sqs", "sns")}
     return Hearers(made.__getitem__, cloud.output), made
 
 
@@ -36,7 +37,7 @@ def topic(queue):
 
 def test_queues_and_topics_hear_the_report(cloud, hearers, queue, topic):
     """The one that the failure queue has."""
-    report = failures.refused({"data": "x"}, "data is bad", NOON_MS)
+    report = failure_report.refused({"data": "x"}, "data is bad", NOON_MS)
     for hearer in (queue[1], topic):
         hearers[0].tell(hearer, report)
         assert [report.body()] == [message["Body"] for message in cloud.received(queue[0])]
@@ -44,7 +45,7 @@ def test_queues_and_topics_hear_the_report(cloud, hearers, queue, topic):
 
 def test_a_topic_hears_as_much_as_a_topic_carries(cloud, hearers, queue, topic):
     """A queue has the whole."""
-    report = failures.refused({"data": "x" * (SQS_MESSAGE_BYTES_MAX - 1000)}, "data is bad", NOON_MS)
+    report = failure_report.refused({"data": "x" * (SQS_MESSAGE_BYTES_MAX - 1000)}, "data is bad", NOON_MS)
     hearers[0].tell(queue[1], report)
     assert [report.body()] == [message["Body"] for message in cloud.received(queue[0])]
     hearers[0].tell(topic, report)
@@ -67,7 +68,7 @@ def test_a_queue_that_takes_less_hears_the_beginning(cloud, hearers, takes, call
     arn = cloud.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     each = replace(schedule(1), data="x" * DATA_BYTES_MAX)
     sent = calls_of(hearers[1]["sqs"], "SendMessage")
-    hearers[0].tell(arn, failures.failed(each, "answered 503", 5, NOON_MS))
+    hearers[0].tell(arn, failure_report.failed(each, "answered 503", 5, NOON_MS))
     assert calls == len(sent)
     (heard,) = [json.loads(message["Body"]) for message in cloud.received(url)]
     assert ("failed", "answered 503", 5) == (heard["reason"], heard["error"], heard["attempts"])
@@ -77,7 +78,7 @@ def test_a_queue_that_takes_less_hears_the_beginning(cloud, hearers, takes, call
 
 def test_what_is_refused_whatever_its_length_is_told_of_once(cloud, hearers, queue, capsys):
     """Nothing is sent twice that would be the same; what says nothing of the content ends it at once."""
-    report = failures.refused({}, "no", NOON_MS)
+    report = failure_report.refused({}, "no", NOON_MS)
     for refusal, calls in (("InvalidMessageContents", 1), ("AccessDenied", 1)):
         sent = calls_of(hearers[1]["sqs"], "SendMessage")
         hearers[1]["sqs"].meta.events.register_last(
@@ -91,7 +92,7 @@ def test_what_is_refused_whatever_its_length_is_told_of_once(cloud, hearers, que
 
 def test_one_that_is_gone_stops_nobody_and_one_that_fails_for_now_is_told_again(cloud, hearers, queue, topic, capsys):
     """The failure queue has the report already."""
-    report = failures.refused({}, "no", NOON_MS)
+    report = failure_report.refused({}, "no", NOON_MS)
     for hearer in (queue[1].replace("hears", "gone"), topic.replace("hears", "gone")):
         hearers[0].tell(hearer, report)
         assert {"untold", hearer} <= set(json.loads(capsys.readouterr().out).values())

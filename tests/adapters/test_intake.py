@@ -4,8 +4,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bending import lose_answer, refuse_call
+from scheduler.aws.delivery_queue import Intake
 from scheduler.errors import NotConfirmed
-from scheduler.intake import Intake
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ import pytest
 
 from bending import refuse_call
 from fakes import NOON_MS
-from scheduler import failures, letters, sqs_records
+from scheduler.accepting import input_message
+from scheduler.accepting.input_message import Part
+from scheduler.aws.input_queue import Postbox
 from scheduler.errors import NotConfirmed
-from scheduler.letters import Part
 from scheduler.limits import SQS_MESSAGE_BYTES_MAX
-from scheduler.postbox import Postbox
+from scheduler.model import failure_report, sqs_records
 
 
 @pytest.mark.parametrize("raw", ["false", "true"])
@@ -25,7 +26,7 @@ def test_what_is_published_to_the_topic_arrives_as_one_letter(cloud, raw):
 
     (received,) = cloud.sqs.receive_message(QueueUrl=cloud.output, AttributeNames=["All"])["Messages"]
     record = {"messageId": received["MessageId"], "body": received["Body"], "attributes": received["Attributes"]}
-    letter = letters.opened(sqs_records.read(record))
+    letter = input_message.opened(sqs_records.read(record))
     assert [json.loads(message)] == letter.requests
     assert (published if raw == "false" else received["MessageId"]) == letter.token_root
     assert abs(letter.sent_ms - int(received["Attributes"]["SentTimestamp"])) < 1000
@@ -54,10 +55,10 @@ def test_a_part_comes_back_as_its_letter_was(cloud):
     text = '[{"delay": 5,  "data": "Grüße \\u0007 🎉"}, {"delay": 1e1, "data": "x"}]'
     cloud.sqs.send_message(QueueUrl=cloud.output, MessageBody=text)
     (first,) = received(cloud)
-    letter = letters.opened(sqs_records.read(record_of(first)))
+    letter = input_message.opened(sqs_records.read(record_of(first)))
     assert Postbox(cloud.sqs, cloud.output).put_back(letter.part([1]), 0)
     (second,) = received(cloud)
-    part = letters.opened(sqs_records.read(record_of(second)))
+    part = input_message.opened(sqs_records.read(record_of(second)))
     assert first["MessageId"] != second["MessageId"]
     assert (first["Body"], [1]) == (second["Body"], part.places)
     assert (letter.token_root, letter.sent_ms, letter.requests) == (part.token_root, part.sent_ms, part.requests)
@@ -88,7 +89,7 @@ def test_a_part_without_an_answer_may_be_there(cloud, code):
 @pytest.mark.parametrize("character", ["x", '"', "🎉", "\uffff", "\ud800"])
 def test_the_longest_report_is_one_that_sqs_takes(cloud, character):
     """Cut to the byte."""
-    report = failures.refused({"data": character * SQS_MESSAGE_BYTES_MAX}, "too long", NOON_MS)
+    report = failure_report.refused({"data": character * SQS_MESSAGE_BYTES_MAX}, "too long", NOON_MS)
     assert [report] == cloud.queues.report([report]).done
     (received,) = cloud.received(cloud.failure)
     assert json.loads(received["Body"])["schedule_bytes"] > SQS_MESSAGE_BYTES_MAX

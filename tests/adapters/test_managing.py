@@ -15,16 +15,17 @@ from botocore.exceptions import ReadTimeoutError
 from bending import bend_batch, lose_answer, refuse_call
 from fakes import NOON_MS, OTHER_ARN, schedule
 from house import FAR_S, NOON_S, House
-from scheduler import managing, near_names
-from scheduler.bundle import Bundle
+from scheduler.aws.items import failed_partitions
+from scheduler.aws.name_records import partition_of
 from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
-from scheduler.failures import failed, unreadable
-from scheduler.items import failed_partitions
-from scheduler.moving import Aside
-from scheduler.outcome import Outcome
-from scheduler.record import FAILED
-from scheduler.records import partition_of
-from scheduler.schedule import Key, sort_from
+from scheduler.execution.batch_result import Outcome
+from scheduler.feeding.mover import Aside
+from scheduler.managing import operations
+from scheduler.model.bundle import Bundle
+from scheduler.model.failure_report import failed, unreadable
+from scheduler.model.name_record import FAILED
+from scheduler.model.schedule import Key, sort_from
+from scheduler.placing import near_names
 
 EVENTS = Path(__file__).parents[2] / "events"
 SHOWN = {"id", "name", "timestamp", "state", "target", "data", "attempts", "error", "changed", "next_attempt"}
@@ -126,7 +127,7 @@ def test_what_was_put_aside_and_cannot_be_read_in_time_is_not_called_missing(hou
     members = [replace(schedule(7, FAR_S * 1000), due_ms=FAR_S * 1000 - 100 + n, index=n) for n in range(3)]
     house.cloud.table.put_aside([Aside(each.key, each, "closed") for each in members])
     with pytest.raises(NotConfirmed, match="took too long; try again"):
-        managing.manage({"operation": "get", "id": members[2].id}, house.office, house.clock.patience(0))
+        operations.manage({"operation": "get", "id": members[2].id}, house.office, house.clock.patience(0))
 
 
 def test_what_nobody_knows_is_not_found(house):
@@ -214,7 +215,7 @@ def pages(house, **fields):
 
 def test_a_prefix_that_too_many_have_is_refused(house, monkeypatch):
     """One call looks at no more than so many."""
-    monkeypatch.setattr("scheduler.directory.LOOKED_AT_MAX", 5)
+    monkeypatch.setattr("scheduler.managing.listing.by_prefix.LOOKED_AT_MAX", 5)
     bend_pages(house, 1)
     for number in range(40):
         house.take(name=f"n/{number}")
@@ -382,7 +383,7 @@ def sweep(house, seconds=0.0, **fields):
     """Until the end, with no more time than for a page in each call."""
     matched = cancelled = 0
     for _ in range(200):
-        answer = managing.manage({"operation": "cancel_where", **fields}, house.office, house.clock.patience(seconds))
+        answer = operations.manage({"operation": "cancel_where", **fields}, house.office, house.clock.patience(seconds))
         matched, cancelled = matched + answer["matched"], cancelled + answer["cancelled"]
         if answer["next"] is None:
             return matched, cancelled
@@ -414,7 +415,7 @@ def test_a_sweep_counts_what_it_cancelled_though_the_answers_were_lost(house):
 
     events = house.cloud.dynamodb.meta.events
     events.register("after-call.dynamodb.UpdateItem", lose, unique_id="lost")
-    answer = managing.manage({"operation": "cancel_where", "prefix": "n/"}, house.office, house.clock.patience(60))
+    answer = operations.manage({"operation": "cancel_where", "prefix": "n/"}, house.office, house.clock.patience(60))
     events.unregister("after-call.dynamodb.UpdateItem", unique_id="lost")
     assert {"matched": 6, "cancelled": 6, "next": None} == answer
     assert ["cancelled"] * 6 == [house.ask("get", name=f"n/{number}")["state"] for number in range(6)]
@@ -434,7 +435,7 @@ def test_a_sweep_does_not_count_what_another_call_cancelled(house):
         return names
 
     house.cloud.records.page = page
-    answer = managing.manage({"operation": "cancel_where", "prefix": "n/1"}, house.office, house.clock.patience(60))
+    answer = operations.manage({"operation": "cancel_where", "prefix": "n/1"}, house.office, house.clock.patience(60))
     assert (1, 0) == (answer["matched"], answer["cancelled"])
 
 
@@ -522,7 +523,7 @@ def ask_on(house, seconds, **fields):
     while not answers or answers[-1]["next"] is not None:
         assert len(answers) < 100
         more = {"next": answers[-1]["next"]} if answers else {}
-        answers.append(managing.manage({**fields, **more}, house.office, house.clock.patience(seconds)))
+        answers.append(operations.manage({**fields, **more}, house.office, house.clock.patience(seconds)))
         house.clock.sleep(1)
     return answers
 
@@ -579,7 +580,7 @@ def test_all_of_a_time_are_redriven_in_steps(house):
     house.cloud.table.put_failed([unreadable("{", "no errand", NOON_MS - 190_000_000)])
     total, left, fields = 0, 0, {"from": NOON_S - 200_000, "to": NOON_S - 50_000}
     for _ in range(20):
-        answer = managing.manage({"operation": "redrive", **fields}, house.office, house.clock.patience(0.5))
+        answer = operations.manage({"operation": "redrive", **fields}, house.office, house.clock.patience(0.5))
         house.clock.sleep(1)
         total, left = total + answer["redriven"], left + answer["left"]
         if answer["next"] is None:
@@ -773,17 +774,17 @@ def test_what_is_not_deleted_is_told(house, capsys):
 def test_a_request_that_makes_no_sense_is_refused(house, event, message):
     """With the field, what came, and what is wanted."""
     with pytest.raises(InvalidRequest) as refusal:
-        managing.manage(event, house.office, house.clock.patience())
+        operations.manage(event, house.office, house.clock.patience())
     assert message in str(refusal.value)
 
 
 def test_every_operation_has_a_sample(house):
     """Which it takes."""
     samples = {path.stem.removeprefix("manage_"): json.loads(path.read_text()) for path in EVENTS.glob("manage_*.json")}
-    assert set(managing.OPERATIONS) == set(samples) == {each["operation"] for each in samples.values()}
+    assert set(operations.OPERATIONS) == set(samples) == {each["operation"] for each in samples.values()}
     for event in samples.values():
         try:
-            managing.manage(event, house.office, house.clock.patience())
+            operations.manage(event, house.office, house.clock.patience())
         except (NotFound, OnItsWay):
             continue
 

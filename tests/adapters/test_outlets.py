@@ -13,10 +13,10 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
 from fakes import NOON_MS, schedule
-from scheduler import world
 from scheduler.errors import Undelivered
-from scheduler.outlets import Outlets
-from scheduler.schedule import Key, Schedule, sort_from
+from scheduler.model.schedule import Key, Schedule, sort_from
+from scheduler.transports import Outlets
+from scheduler.wiring import runtime
 
 PLACE = "eu-central-1:123456789012"
 FUNCTION = f"arn:aws:lambda:{PLACE}:function:worker"
@@ -36,7 +36,7 @@ class Place:
 
     def client(self, service):
         assert service not in self.clients
-        self.clients[service] = world.outside().client(service, 2)
+        self.clients[service] = runtime.outside().client(service, 2)
         return self.clients[service]
 
     def bend(self, event, handler):

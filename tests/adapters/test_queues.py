@@ -11,10 +11,11 @@ from botocore.exceptions import ReadTimeoutError
 
 from bending import bend_batch, refuse_call
 from fakes import NOON_MS, OTHER_ARN, Clock, schedule
-from scheduler import errands, failures, world
-from scheduler.errands import Errand
-from scheduler.patience import insist
-from scheduler.schedule import Key, Schedule, sort_from, timer
+from scheduler.execution.deadline import insist
+from scheduler.model import delivery_job, failure_report
+from scheduler.model.delivery_job import Errand
+from scheduler.model.schedule import Key, Schedule, sort_from, timer
+from scheduler.wiring import runtime
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:topic"
 
@@ -130,7 +131,7 @@ def test_a_schedule_is_handed_over_to_the_deliver_function_whatever_its_target_i
     outcome = cloud.queues.hand_over(many, NOON_MS)
     assert (many[:10], many[10:]) == (outcome.done, outcome.untried)
     bodies = [message["Body"] for message in cloud.received(cloud.delivery)]
-    assert {each.id for each in many[:10]} == {errands.read(body).id for body in bodies}
+    assert {each.id for each in many[:10]} == {delivery_job.read(body).id for body in bodies}
 
 
 def test_what_is_in_neither_list_is_left(cloud):
@@ -178,7 +179,7 @@ def test_a_call_without_an_answer_leaves_everything_and_is_not_sent_again_by_bot
 def test_reports_go_to_the_failure_queue_whole(cloud):
     """Even for the largest payload that escaping makes twice as long."""
     large = Schedule(schedule(1).key, NOON_MS, '"' * 262_144)
-    reports = [failures.expired(each, NOON_MS + 5000) for each in (large, large, schedule(2))]
+    reports = [failure_report.expired(each, NOON_MS + 5000) for each in (large, large, schedule(2))]
     first = cloud.queues.report(reports)
     assert (reports[:1], reports[1:]) == (first.done, first.untried)
     assert reports[1:] == insist(cloud.queues.report, reports[1:], Clock().patience()).done
@@ -204,7 +205,7 @@ def test_no_call_carries_lambdas_trace_header(cloud, monkeypatch):
 @pytest.mark.parametrize("service", ["dynamodb", "sqs", "lambda"])
 def test_clients_wait_five_seconds_and_never_try_again_by_themselves(cloud, service):
     """So that a try is one call, and ends while there is time to act on it."""
-    config = world.outside().client(service, 3).meta.config
+    config = runtime.outside().client(service, 3).meta.config
     assert (1, 4, 1, 3) == (
         config.connect_timeout,
         config.read_timeout,
@@ -216,7 +217,7 @@ def test_clients_wait_five_seconds_and_never_try_again_by_themselves(cloud, serv
 
 def test_clients_that_many_threads_ask_for_at_once_are_whole(cloud):
     """Those of a target's service are made at first use, by whoever of a crew comes first."""
-    make, services = world.outside().client, ["sns", "lambda", "events", "stepfunctions"] * 3
+    make, services = runtime.outside().client, ["sns", "lambda", "events", "stepfunctions"] * 3
     with ThreadPoolExecutor(len(services)) as pool:
         made = list(pool.map(lambda service: make(service, 1), services))
     assert [] == made[0].list_topics()["Topics"]
@@ -248,7 +249,7 @@ def test_what_is_to_be_delivered_waits_as_an_errand_and_comes_a_lead_early(cloud
     assert cloud.delivery == cloud.queues.url_of(topic) == cloud.queues.url_of(named)
     assert [topic, named] == cloud.queues.send(cloud.delivery, [topic, named], NOON_MS).done
     assert [9, 4] == [entry["DelaySeconds"] for entry in entries]
-    assert Errand(topic) == errands.read(entries[0]["MessageBody"])
+    assert Errand(topic) == delivery_job.read(entries[0]["MessageBody"])
     assert {"id": named.id, "due": named.due_ms, "name": "bill", "turn": 1} == json.loads(entries[1]["MessageBody"])
 
 

@@ -10,14 +10,14 @@ import pytest
 
 from fakes import OTHER_ARN, desk
 from house import NOON_S, Crash, House
-from scheduler import receiving
-from scheduler.crew import Alone
-from scheduler.keying import Keyring
-from scheduler.postbox import Postbox
-from scheduler.request import Rules
-from scheduler.schedule import Key
-from scheduler.scheduling import accept_letter
-from scheduler.targets import Listed
+from scheduler.accepting import receiving
+from scheduler.accepting.request import Rules
+from scheduler.accepting.scheduling import accept_letter
+from scheduler.aws.input_queue import Postbox
+from scheduler.execution.worker_pool import Alone
+from scheduler.model.schedule import Key
+from scheduler.model.targets import Listed
+from scheduler.placing.keys import Keyring
 
 CALLS_MAX = 10
 """More than receiving the letter takes, so that every call of it has its turn."""

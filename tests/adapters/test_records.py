@@ -7,7 +7,7 @@ import pytest
 from bending import lose_answer
 from fakes import NOON_MS, schedule
 from scheduler.errors import NotConfirmed
-from scheduler.record import CANCELLED, DELIVERED, KEPT_S, Record, asked_at
+from scheduler.model.name_record import CANCELLED, DELIVERED, KEPT_S, Record, asked_at
 
 ASKED = asked_at(NOON_MS)
 

@@ -7,14 +7,14 @@ from botocore.exceptions import ClientError
 
 from bending import bend_batch
 from fakes import NOON_MS, Clock, schedule
-from scheduler import items
+from scheduler.aws import items
 from scheduler.errors import NotConfirmed
-from scheduler.failures import unreadable
-from scheduler.keying import Keyring
-from scheduler.leasing import Lease
-from scheduler.moving import Aside
-from scheduler.patience import insist
-from scheduler.schedule import Key, Request, Schedule, sort_from
+from scheduler.execution.deadline import insist
+from scheduler.feeding.lease import Lease
+from scheduler.feeding.mover import Aside
+from scheduler.model.failure_report import unreadable
+from scheduler.model.schedule import Key, Request, Schedule, sort_from
+from scheduler.placing.keys import Keyring
 
 SORT = f"{sort_from(NOON_MS)}#{'f' * 16}"
 EARLIEST, LATEST = sort_from(0), sort_from(NOON_MS * 2)

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from fakes import NOON_MS, Clock, schedule
-from scheduler import naming, waking
-from scheduler.errands import Errand
-from scheduler.record import DELIVERED, Record, asked_at
-from scheduler.schedule import timer
-from scheduler.waking import DELIVER, DROP, FOLLOW
+from scheduler.delivering import timers
+from scheduler.delivering.timers import DELIVER, DROP, FOLLOW
+from scheduler.model.delivery_job import Errand
+from scheduler.model.name_record import DELIVERED, Record, asked_at
+from scheduler.model.schedule import timer
+from scheduler.placing import naming
 
 REACH_MS = 900_000
 ASKED = asked_at(NOON_MS)
@@ -24,7 +25,7 @@ class Waking:
         self.records, self.clock = cloud.records, Clock()
 
     def role(self, errand, message_id):
-        found, _ = waking.role(errand, message_id, "bill", self.records, REACH_MS, self.clock.patience())
+        found, _ = timers.role(errand, message_id, "bill", self.records, REACH_MS, self.clock.patience())
         return found
 
 
@@ -58,7 +59,7 @@ def test_a_note_that_is_a_day_old_is_not_believed(wake):
     """Its message may have been in the dead-letter queue, and come back under another id."""
     wake.records.put(record())
     assert FOLLOW == wake.role(STALE, "m1")
-    wake.clock.now_ms += waking.COVERED_MS
+    wake.clock.now_ms += timers.COVERED_MS
     assert FOLLOW == wake.role(STALE, "m2")
 
 
@@ -96,7 +97,7 @@ def test_of_two_late_timers_one_delivers(wake, order):
         wake.role(other, "m2"),
         wake.role(first, "m1"),
     ]
-    wake.clock.now_ms += waking.CLAIM_MS
+    wake.clock.now_ms += timers.CLAIM_MS
     assert DELIVER == wake.role(other, "m2")
 
 

@@ -5,10 +5,10 @@ import random
 import pytest
 
 from fakes import NOON_MS, Clock, desk, schedule
-from scheduler import feeding
-from scheduler.crew import Alone
-from scheduler.patience import insist
-from scheduler.scheduling import accept
+from scheduler.accepting.scheduling import accept
+from scheduler.execution.deadline import insist
+from scheduler.execution.worker_pool import Alone
+from scheduler.feeding import feed as feeding
 
 
 class Crash(BaseException):

@@ -18,13 +18,13 @@ from cryptography import x509
 
 from fakes import NOON_MS
 from receiver import Authority, answer, endless, raw, receiving, silent
-from scheduler import webhooks
 from scheduler.errors import Undelivered
-from scheduler.hosts import Hosts
 from scheduler.limits import DATA_BYTES_MAX
-from scheduler.outlets.webhooks import RETRY_AFTER_S_MAX, Webhooks, retry_after_s
-from scheduler.schedule import Key, Schedule
-from scheduler.wire import Bounds
+from scheduler.model.schedule import Key, Schedule
+from scheduler.transports.webhook import RETRY_AFTER_S_MAX, Webhooks, retry_after_s
+from scheduler.webhooks import webhook
+from scheduler.webhooks.allowed_hosts import Hosts
+from scheduler.webhooks.bounded_connection import Bounds
 
 NOW_S = NOON_MS / 1000
 ID = "3-001893456000000-00000000000000ff"
@@ -39,7 +39,7 @@ def clock():
 
 
 def schedule(data="", **target):
-    text = webhooks.checked(target, Hosts.read("* *:8443 http://localhost http://a.example", True))
+    text = webhook.checked(target, Hosts.read("* *:8443 http://localhost http://a.example", True))
     return Schedule(Key("3", "001893456000000#00000000000000ff"), NOON_MS + 1, data, text)
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from punctual.local.__main__ import missing
-from punctual.local.demonstration import Accepted, Progress
+from punctual.local.demo import Accepted, Progress
 from punctual.local.deployment import Stack
 from punctual.local.emulator import Emulator
-from punctual.local.suggestions import python, shell
+from punctual.local.next_steps import python, shell
 
 COMMAND = [sys.executable, "-m", "punctual.local"]
 END_S_MAX = 60.0

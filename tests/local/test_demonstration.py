@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from punctual.local.demonstration import (
+from punctual.local.demo import (
     AT_LAST,
     BURST,
     FAR,

@@ -1,6 +1,6 @@
 """A crash at every single call of a small workload, before and after its effect."""
 
-from simulator import crashpoints
+from simulator.faults import crashpoints
 
 
 def test_the_promises_hold_wherever_a_function_crashes():

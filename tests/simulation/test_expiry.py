@@ -3,7 +3,7 @@
 import json
 
 from punctual.testing import Stack
-from scheduler.targets import queue_url
+from scheduler.model.targets import queue_url
 
 
 def test_failure_queue_and_failure_target_hear_of_an_expiry_once():

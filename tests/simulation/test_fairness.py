@@ -6,7 +6,7 @@ import pytest
 
 from punctual.testing import Stack
 from punctual.testing.calls import Call, Fair, Fate
-from punctual.testing.receivers import HANGING, Conduct
+from punctual.testing.webhook_endpoints import HANGING, Conduct
 
 START = "2030-01-10T00:00:00Z"
 ONCE = {"attempts": 1}

@@ -1,8 +1,8 @@
 """Named schedules that are near are listed and counted, in the whole stack: with its feeds and its queues."""
 
 from punctual.testing import Stack
+from punctual.testing.aws_errors import refusal
 from punctual.testing.calls import Fair, Fate
-from punctual.testing.refusal import refusal
 
 
 def listed(stack, ahead_s=3_600):

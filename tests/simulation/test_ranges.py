@@ -1,8 +1,8 @@
 """Readers and ranges in the wrong order, which DynamoDB refuses. moto does not, and the virtual DynamoDB does."""
 
 from punctual.testing import Stack
-from scheduler.catalogue import Catalogue
-from scheduler.records import Records
+from scheduler.aws.manage_table import Catalogue
+from scheduler.aws.name_records import Records
 
 
 def test_a_reader_asks_for_no_range_that_begins_behind_its_end():

@@ -17,8 +17,8 @@ import pytest
 
 from punctual.testing.calls import Call, Fate, Watcher
 from punctual.testing.cloud import Cloud
+from punctual.testing.function_loader import stack_file
 from punctual.testing.functions import EventSource, Function
-from punctual.testing.source import stack_file
 from punctual.testing.sqs import Queue
 
 START = 1_893_456_000

@@ -19,7 +19,7 @@ import receivers as beside
 from punctual.local.deployment import Stack, deploy
 from punctual.local.emulator import Emulator
 from receiver import Receiver, answer
-from scheduler.schedule import sort_from
+from scheduler.model.schedule import sort_from
 
 TEMPLATE_PATH = Path(__file__).parents[2] / "template.yml"
 PARAMETERS = {"FeedIntervalMinutes": 10, "DeliveryLeadSeconds": 3}

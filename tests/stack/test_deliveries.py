@@ -11,9 +11,9 @@ from standardwebhooks import Webhook, WebhookVerificationError
 import receivers as beside
 from punctual.local.deployment import FunctionFailed
 from receiver import answer
-from scheduler import errands
-from scheduler.errands import Errand
-from scheduler.schedule import Key, Schedule, sort_from
+from scheduler.model import delivery_job
+from scheduler.model.delivery_job import Errand
+from scheduler.model.schedule import Key, Schedule, sort_from
 
 EVENTS = Path(__file__).parents[2] / "events"
 UNICODE = "Zeile\r\nnächste\t🎉 \"'\\ &<>"
@@ -246,7 +246,7 @@ def test_an_execution_that_exists_is_success(stack, receivers, emulator, failure
     """The same schedule, delivered again as after a crash, starts nothing a second time and is no failure."""
     schedule = unchecked(receivers.machine_arn)
     for _ in range(2):
-        delivery_queue.send(errands.body(Errand(schedule)))
+        delivery_queue.send(delivery_job.body(Errand(schedule)))
     wait_until(lambda: schedule.id in beside.executions(emulator, receivers.machine_arn, 0))
     wait_until(lambda: logged(stack, "delivered", schedule.id) == 2)
     names = [name for name in beside.executions(emulator, receivers.machine_arn, 0) if name == schedule.id]
@@ -379,7 +379,7 @@ def ids(receivers):
 def test_the_deliver_function_cannot_send_to_what_is_not_listed(stack, receivers, delivery_queue, failures_told):
     """Even if somebody wrote the message into the delivery queue: its role has the listed targets alone."""
     for target in (receivers.unlisted_topic_arn, receivers.unlisted.arn):
-        delivery_queue.send(errands.body(Errand(unchecked(target))))
+        delivery_queue.send(delivery_job.body(Errand(unchecked(target))))
         (told,) = failures_told.receive()
         report = json.loads(told.body)
         assert ("failed", 1, target) == (report["reason"], report["attempts"], report["schedule"]["target"])
@@ -389,7 +389,7 @@ def test_the_deliver_function_cannot_send_to_what_is_not_listed(stack, receivers
 
 def test_a_host_that_is_not_listed_is_not_called(stack, receivers, delivery_queue, failures_told):
     """Struck off after it was accepted, or never on the list."""
-    delivery_queue.send(errands.body(Errand(unchecked('{"url":"https://127.0.0.2/"}'))))
+    delivery_queue.send(delivery_job.body(Errand(unchecked('{"url":"https://127.0.0.2/"}'))))
     (told,) = failures_told.receive()
     report = json.loads(told.body)
     assert ("failed", 1) == (report["reason"], report["attempts"])

@@ -8,12 +8,12 @@ import pytest
 
 from bending import bend_batch
 from fakes import desk
-from scheduler import feeding
-from scheduler.crew import Alone
-from scheduler.patience import Patience
-from scheduler.queues import Queues
-from scheduler.scheduling import accept
-from scheduler.stock import Stock
+from scheduler.accepting.scheduling import accept
+from scheduler.aws.feed_table import Stock
+from scheduler.aws.queues import Queues
+from scheduler.execution.deadline import Patience
+from scheduler.execution.worker_pool import Alone
+from scheduler.feeding import feed
 
 
 @pytest.mark.parametrize("bundled", [False, True], ids=["plain", "bundled"])
@@ -46,9 +46,9 @@ def test_one_percent_of_partial_failures_loses_and_leaves_nothing(stack, table, 
     assert 10_000 == taken_in["accepted"]
     assert (20 if bundled else 10_000) == len(table.items())
 
-    line = feeding.Line(schedules, queues, Alone(), 900_000, lambda payload, _: None)
+    line = feed.Line(schedules, queues, Alone(), 900_000, lambda payload, _: None)
     for partition in "01":
-        tally = feeding.feed(feeding.Order(partition), line, patience(now_s + 1000), partition)
+        tally = feed.feed(feed.Order(partition), line, patience(now_s + 1000), partition)
         assert 0 == tally.left
     bodies = [message.body for message in output_queue.receive(10_000, within_s=120)]
     assert sorted(map(str, range(10_000))) == sorted(bodies)

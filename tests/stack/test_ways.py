@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from punctual.local.deployment import FunctionFailed
-from scheduler.schedule import sort_from
+from scheduler.model.schedule import sort_from
 
 EVENTS = Path(__file__).parents[2] / "events"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.request import FIELDS
+from scheduler.accepting.request import FIELDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

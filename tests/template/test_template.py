@@ -7,22 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scheduler import (
-    config,
-    delivering,
-    helping,
-    holding,
-    limits,
-    looking,
-    moving,
-    naming,
-    receiving,
-    record,
-    resting,
-    waking,
-    world,
-)
-from scheduler.outlets.webhooks import USUAL
+from scheduler import limits
+from scheduler.accepting import receiving
+from scheduler.delivering import circuit_breaker, delivery, self_polling, timers
+from scheduler.feeding import mover
+from scheduler.managing import item_lock, lookup
+from scheduler.model import name_record
+from scheduler.placing import naming
+from scheduler.transports.webhook import USUAL
+from scheduler.wiring import config, runtime
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 LISTED_BY_THE_OWNER = ("TargetKeyArns", "WebhookSecretArn", "WebhookSecretKeyArn", "TableKeyArn")
@@ -124,8 +117,8 @@ def test_three_attempts_of_a_feed_end_before_anything_is_late(template):
 
 def test_a_call_that_begins_at_the_last_moment_ends_within_the_reserve(template):
     """And something remains to delete what was sent; the rest of the timeout is there to work in."""
-    assert world.CALL_S_MAX < moving.RESERVE_S
-    assert functions(template)["FeedFunction"]["Timeout"] >= 3 * moving.RESERVE_S
+    assert runtime.CALL_S_MAX < mover.RESERVE_S
+    assert functions(template)["FeedFunction"]["Timeout"] >= 3 * mover.RESERVE_S
 
 
 def test_a_delivery_ends_before_its_timeout(template):
@@ -133,53 +126,53 @@ def test_a_delivery_ends_before_its_timeout(template):
     the first answer of a target, the longest delivery and the outcome that is written after it; and a second timer
     comes when the first one's delivery is over."""
     timeout_s = functions(template)["DeliverFunction"]["Timeout"]
-    waits_s = delivering.WAIT_MS_MAX / 1000 + resting.HANGS_S
-    assert helping.HELP_S_MAX + waits_s + USUAL.total_s + delivering.RESERVE_S <= timeout_s
-    assert world.CALL_S_MAX < delivering.RESERVE_S
-    assert USUAL.total_s + world.CALL_S_MAX <= naming.FOLLOWING_MS / 1000
+    waits_s = delivery.WAIT_MS_MAX / 1000 + circuit_breaker.HANGS_S
+    assert self_polling.HELP_S_MAX + waits_s + USUAL.total_s + delivery.RESERVE_S <= timeout_s
+    assert runtime.CALL_S_MAX < delivery.RESERVE_S
+    assert USUAL.total_s + runtime.CALL_S_MAX <= naming.FOLLOWING_MS / 1000
 
 
 def test_a_claim_outlives_an_invocation_and_ends_before_its_message_comes_again(template):
     """So nobody else delivers while the claimer may be at work, and its message finds nobody in its way."""
     timeout_s = functions(template)["DeliverFunction"]["Timeout"]
     visibility_s = template["Resources"]["DeliveryQueue"]["Properties"]["VisibilityTimeout"]
-    assert timeout_s < waking.CLAIM_MS / 1000 < visibility_s
+    assert timeout_s < timers.CLAIM_MS / 1000 < visibility_s
 
 
 def test_the_deliver_function_helps_until_what_hung_last_has_timed_out(template):
     """With the usual lead. Later nothing begins that may hang, so no environment waits without receiving messages."""
     lead_s = default(template, "DeliveryLeadSeconds")
-    assert lead_s + 1 + resting.HANGS_S + USUAL.read_s <= helping.HELP_S_MAX
-    assert resting.OPEN_S + USUAL.read_s + resting.HANGS_S <= helping.HELP_S_MAX
-    assert delivering.WAIT_MS_MAX / 1000 < resting.OPEN_S
+    assert lead_s + 1 + circuit_breaker.HANGS_S + USUAL.read_s <= self_polling.HELP_S_MAX
+    assert circuit_breaker.OPEN_S + USUAL.read_s + circuit_breaker.HANGS_S <= self_polling.HELP_S_MAX
+    assert delivery.WAIT_MS_MAX / 1000 < circuit_breaker.OPEN_S
 
 
 def test_targets_that_do_not_answer_leave_threads_to_those_that_do():
     """A batch fits into their half. Those that wait for a first answer leave a thread, too."""
-    kept = resting.KEPT_FOR_FAMILIES + resting.KEPT_FOR_TARGETS
-    assert limits.SQS_BATCH_MESSAGES_MAX < resting.UNPROVEN_MAX - kept
-    assert resting.UNPROVEN_MAX <= delivering.CREW_WIDTH / 2
-    assert resting.UNPROVEN_MAX + resting.WAITERS_MAX < delivering.CREW_WIDTH
-    assert limits.SQS_BATCH_MESSAGES_MAX < resting.CROWD_MAX <= delivering.CREW_WIDTH / 2
+    kept = circuit_breaker.KEPT_FOR_FAMILIES + circuit_breaker.KEPT_FOR_TARGETS
+    assert limits.SQS_BATCH_MESSAGES_MAX < circuit_breaker.UNPROVEN_MAX - kept
+    assert circuit_breaker.UNPROVEN_MAX <= delivery.CREW_WIDTH / 2
+    assert circuit_breaker.UNPROVEN_MAX + circuit_breaker.WAITERS_MAX < delivery.CREW_WIDTH
+    assert limits.SQS_BATCH_MESSAGES_MAX < circuit_breaker.CROWD_MAX <= delivery.CREW_WIDTH / 2
 
 
 def test_the_deliver_function_waits_out_what_a_message_comes_too_early(template):
     """By the lead, by a second of rounding down, and by a second between two clocks."""
     _, lead_s = bounds(parameter(template, "DeliveryLeadSeconds"))
-    assert delivering.WAIT_MS_MAX >= (lead_s + 1 + 1) * 1000
+    assert delivery.WAIT_MS_MAX >= (lead_s + 1 + 1) * 1000
 
 
 def test_a_hold_outlives_its_holder_and_ends_before_a_feed_comes(template):
     """So nobody is still at work on an item when another may take it up; nor is when the feed may send it."""
     timeout_s = functions(template)["ManageFunction"]["Timeout"]
-    assert 2 * timeout_s * 1000 <= holding.HOLD_MS
-    assert holding.HOLD_MS <= looking.MARGIN_MS
+    assert 2 * timeout_s * 1000 <= item_lock.HOLD_MS
+    assert item_lock.HOLD_MS <= lookup.MARGIN_MS
 
 
 def test_a_repeat_from_the_input_queue_finds_the_outcome_of_its_name(template):
     """A message is gone from the queue before the record is: it finds no name free that it had filled once."""
     kept_s = template["Resources"]["InputQueue"]["Properties"]["MessageRetentionPeriod"]
-    assert kept_s < record.KEPT_S
+    assert kept_s < name_record.KEPT_S
     ttl = template["Resources"]["Table"]["Properties"]["TimeToLiveSpecification"]
     assert {"AttributeName": "ttl", "Enabled": True} == ttl
 
@@ -187,14 +180,14 @@ def test_a_repeat_from_the_input_queue_finds_the_outcome_of_its_name(template):
 def test_what_is_put_back_of_a_letter_finds_the_outcome_of_its_name_too(template):
     """It is kept in the queue anew, once the letter is as old as it may be for that at most."""
     kept_s = template["Resources"]["InputQueue"]["Properties"]["MessageRetentionPeriod"]
-    assert receiving.AGE_MS_MAX / 1000 + kept_s < record.KEPT_S
+    assert receiving.AGE_MS_MAX / 1000 + kept_s < name_record.KEPT_S
 
 
 def test_what_is_never_confirmed_is_reported_before_sqs_puts_it_away(template):
     """And what is left of a letter is put back before the function's time is over."""
     receives = template["Resources"]["InputQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
     assert receiving.CLOSED_TRIES_MAX < receiving.TRIES_MAX < receives
-    assert world.CALL_S_MAX < receiving.PUT_BACK_S
+    assert runtime.CALL_S_MAX < receiving.PUT_BACK_S
     timeout_s = functions(template)["ScheduleFunction"]["Timeout"]
     assert receiving.PUT_BACK_S <= timeout_s / 4
     assert receiving.PAUSE_S <= limits.SQS_DELAY_S_MAX

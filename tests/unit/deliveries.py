@@ -10,14 +10,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fakes import NOON_MS, Clock, FakeRecords, schedule
-from scheduler import delivering, errands
-from scheduler.crew import Alone
-from scheduler.errands import Errand
+from scheduler.delivering import delivery
+from scheduler.delivering.circuit_breaker import Resting
 from scheduler.errors import NotConfirmed, Undelivered
-from scheduler.outcome import Outcome
-from scheduler.patience import Patience
-from scheduler.record import Record, asked_at
-from scheduler.resting import Resting
+from scheduler.execution.batch_result import Outcome
+from scheduler.execution.deadline import Patience
+from scheduler.execution.worker_pool import Alone
+from scheduler.model import delivery_job
+from scheduler.model.delivery_job import Errand
+from scheduler.model.name_record import Record, asked_at
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:ops"
 WEBHOOK = '{"url":"https://api.example.com/"}'
@@ -112,8 +113,8 @@ class Deliveries:
         if self.is_down("queue"):
             return Outcome(left=[errand], why="ServiceUnavailable")
         self.sent.append(errand)
-        at_ms = self.clock.now_ms + errands.delay_s(errand, now_ms, 0) * 1000
-        self._waiting.append((at_ms, errands.body(errand)))
+        at_ms = self.clock.now_ms + delivery_job.delay_s(errand, now_ms, 0) * 1000
+        self._waiting.append((at_ms, delivery_job.body(errand)))
         return Outcome(done=[errand])
 
     def tell(self, hearer, report):
@@ -141,7 +142,7 @@ class Deliveries:
 
     def run(self, errand: Errand | str, seconds: float = 35) -> None:
         """Until nothing is left in the queue. A message that failed comes again after its visibility timeout."""
-        post = delivering.Post(
+        post = delivery.Post(
             records=_Late(self),
             table=self,
             queues=self,
@@ -153,7 +154,7 @@ class Deliveries:
             intake=lambda: None,
             reach_ms=900_000,
         )
-        self._waiting.append((0, errand if isinstance(errand, str) else errands.body(errand)))
+        self._waiting.append((0, errand if isinstance(errand, str) else delivery_job.body(errand)))
         receives: dict[str, int] = {}
         for _ in range(MESSAGES_MAX):
             if not self._waiting:
@@ -161,7 +162,7 @@ class Deliveries:
             at_ms, body = self._waiting.pop(self._waiting.index(min(self._waiting)))
             self.clock.now_ms = received_ms = max(self.clock.now_ms, at_ms)
             patience = Patience(self.clock, self.clock.sleep, lambda: self.jitter, self.clock() + seconds)
-            if delivering.deliver([{"messageId": "m", "body": body}], post, patience)["batchItemFailures"]:
+            if delivery.deliver([{"messageId": "m", "body": body}], post, patience)["batchItemFailures"]:
                 self.came_again += 1
                 receives[body] = receives.get(body, 0) + 1
                 if receives[body] >= 10:

@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from scheduler.bundle import Bundle
-from scheduler.crew import Alone
+from scheduler.accepting.request import Rules
+from scheduler.accepting.scheduling import Desk
 from scheduler.errors import NotConfirmed
-from scheduler.failures import Report
-from scheduler.keying import Keyring
-from scheduler.leasing import Lease
-from scheduler.moving import Aside
-from scheduler.outcome import Outcome
-from scheduler.partitions import Memory
-from scheduler.patience import Patience
-from scheduler.reading import Page
-from scheduler.record import Record
-from scheduler.request import Rules
-from scheduler.schedule import Key, Schedule, Timer, sort_from
-from scheduler.scheduling import Desk
-from scheduler.targets import goes_straight, queue_url
+from scheduler.execution.batch_result import Outcome
+from scheduler.execution.deadline import Patience
+from scheduler.execution.worker_pool import Alone
+from scheduler.feeding.lease import Lease
+from scheduler.feeding.mover import Aside
+from scheduler.feeding.reader import Page
+from scheduler.model.bundle import Bundle
+from scheduler.model.failure_report import Report
+from scheduler.model.name_record import Record
+from scheduler.model.schedule import Key, Schedule, Timer, sort_from
+from scheduler.model.targets import goes_straight, queue_url
+from scheduler.placing.keys import Keyring
+from scheduler.placing.partitions import Memory
 
 OUTPUT = "https://sqs.eu-central-1.amazonaws.com/123456789012/output"
 DELIVERY = "https://sqs.eu-central-1.amazonaws.com/123456789012/delivery"

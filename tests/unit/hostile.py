@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER_ARN, schedule
-from scheduler import request
-from scheduler.letters import AGAIN
+from scheduler.accepting import request
+from scheduler.accepting.input_message import AGAIN
 
 TOPIC_ARN = "arn:aws:sns:eu-central-1:123456789012:topic"
 ID = schedule(1).id

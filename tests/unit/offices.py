@@ -6,15 +6,15 @@ import random
 from dataclasses import dataclass, field
 
 from fakes import NOON_MS, Clock, FakeQueues, FakeTable
-from scheduler import near_names
-from scheduler.bundle import Bundle
-from scheduler.crew import Alone
-from scheduler.keying import Keyring
-from scheduler.near_names import Row
-from scheduler.office import NearNames, Office, Outline, Stretch, Stub
-from scheduler.partitions import Memory
-from scheduler.record import Record, asked_at
-from scheduler.schedule import Key, Request, Schedule, Timer, sort_from
+from scheduler.execution.worker_pool import Alone
+from scheduler.managing.dependencies import NearNames, Office, Outline, Stretch, Stub
+from scheduler.model.bundle import Bundle
+from scheduler.model.name_record import Record, asked_at
+from scheduler.model.schedule import Key, Request, Schedule, Timer, sort_from
+from scheduler.placing import near_names
+from scheduler.placing.keys import Keyring
+from scheduler.placing.near_names import Row
+from scheduler.placing.partitions import Memory
 
 REACH_MS = 900_000
 FAR_MS = NOON_MS + 10_000_000

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler import addresses
+from scheduler.webhooks import ip_addresses
 
 
 def public(text):
-    return addresses.public(ipaddress.ip_address(text))
+    return ip_addresses.public(ipaddress.ip_address(text))
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_what_is_not_in_public(text):
 @given(st.ip_addresses())
 def test_nothing_is_in_public_that_python_knows_not_to_be(address):
     """Our tables are no wider than its own, for addresses that hold no other one."""
-    held = isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address in addresses._NAT64)
-    if addresses.public(address) and not held:
+    held = isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address in ip_addresses._NAT64)
+    if ip_addresses.public(address) and not held:
         assert address.is_global
         assert not address.is_multicast
 
@@ -65,7 +65,7 @@ def test_nothing_is_in_public_that_python_knows_not_to_be(address):
 )  # fmt: skip
 def test_a_private_network_is_neither_loopback_nor_link_local(text, is_private):
     """Opening the VPC does not open the machine itself, or what it is told about itself."""
-    assert is_private == addresses.private(ipaddress.ip_address(text))
+    assert is_private == ip_addresses.private(ipaddress.ip_address(text))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_private_network_is_neither_loopback_nor_link_local(text, is_private):
 )  # fmt: skip
 def test_every_spelling_of_an_address_is_that_address(host, address):
     """Resolvers read them all, so what a name may not be they may not be either."""
-    assert ipaddress.ip_address(address) == addresses.read(host)
+    assert ipaddress.ip_address(address) == ip_addresses.read(host)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_every_spelling_of_an_address_is_that_address(host, address):
 )
 def test_a_name_is_no_address(host):
     """It ends in something else than a number."""
-    assert addresses.read(host) is None
+    assert ip_addresses.read(host) is None
 
 
 @pytest.mark.parametrize(
@@ -100,14 +100,14 @@ def test_a_name_is_no_address(host):
 def test_what_ends_in_a_number_and_is_no_address_is_neither(host):
     """Whatever one resolver or another would make of it."""
     with pytest.raises(ValueError):  # noqa: PT011 - Which reason it is does not matter.
-        addresses.read(host)
+        ip_addresses.read(host)
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["{}", "{:#x}", "0{:o}"]))
 def test_one_number_is_what_the_system_reads(number, form):
     """The library of the C language is the judge."""
     host = form.format(number)
-    assert socket.inet_aton(host) == addresses.read(host).packed
+    assert socket.inet_aton(host) == ip_addresses.read(host).packed
 
 
 def lookup(*found):
@@ -116,16 +116,16 @@ def lookup(*found):
 
 def test_a_name_has_all_its_addresses_once_and_in_order():
     """As the resolver has them."""
-    found = addresses.resolved("a.example", 443, lookup("8.8.8.8", "2606:4700::1", "8.8.8.8"), 1)
+    found = ip_addresses.resolved("a.example", 443, lookup("8.8.8.8", "2606:4700::1", "8.8.8.8"), 1)
     assert ["8.8.8.8", "2606:4700::1"] == [str(each) for each in found]
 
 
 def test_a_name_without_addresses_is_an_error():
     """And so is one with more than anybody has."""
     with pytest.raises(socket.gaierror):
-        addresses.resolved("a.example", 443, lookup(), 1)
+        ip_addresses.resolved("a.example", 443, lookup(), 1)
     with pytest.raises(socket.gaierror):
-        addresses.resolved("a.example", 443, lookup(*(f"8.8.8.{number}" for number in range(65))), 1)
+        ip_addresses.resolved("a.example", 443, lookup(*(f"8.8.8.{number}" for number in range(65))), 1)
 
 
 @pytest.mark.parametrize("failure", [socket.gaierror(socket.EAI_AGAIN, "again"), UnicodeError("label")])
@@ -136,12 +136,12 @@ def test_a_resolver_that_fails_is_an_error(failure):
         raise failure
 
     with pytest.raises(OSError, match=str(failure.args[-1])):
-        addresses.resolved("a.example", 443, fail, 1)
+        ip_addresses.resolved("a.example", 443, fail, 1)
 
 
 def test_a_resolver_that_hangs_is_left_behind():
     """It has no timeout of its own."""
     ended = threading.Event()
     with pytest.raises(TimeoutError):
-        addresses.resolved("a.example", 443, lambda *_, **__: ended.wait(5), 0.01)
+        ip_addresses.resolved("a.example", 443, lambda *_, **__: ended.wait(5), 0.01)
     ended.set()

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from fakes import Clock, FakeQueues, FakeTable, desk
-from scheduler import config, request, scheduling
+from scheduler.accepting import request, scheduling
+from scheduler.wiring import config
 
 ANSWER_BYTES_MAX = 6_291_556
 """AWS Lambda, "quotas": a synchronous answer."""

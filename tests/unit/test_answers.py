@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from scheduler.answers import delivered
+from scheduler.aws.calls import delivered
 from scheduler.errors import Undelivered
 
 

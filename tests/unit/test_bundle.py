@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER_ARN, schedule
-from scheduler import bundle
-from scheduler.bundle import MEMBERS_MAX, PACKED_BYTES_MAX, UNPACKED_BYTES_MAX, Bundle, Unpackable
-from scheduler.keying import Keyring
 from scheduler.limits import DATA_BYTES_MAX
-from scheduler.schedule import Request
+from scheduler.model import bundle
+from scheduler.model.bundle import MEMBERS_MAX, PACKED_BYTES_MAX, UNPACKED_BYTES_MAX, Bundle, Unpackable
+from scheduler.model.schedule import Request
+from scheduler.placing.keys import Keyring
 
 SPAN_MS = 60_000
 

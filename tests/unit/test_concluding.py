@@ -10,12 +10,12 @@ import pytest
 
 from deliveries import ONCE, ONCE_AND_TOLD, Deliveries, webhook
 from fakes import NOON_MS
-from scheduler import errands
-from scheduler.errands import Errand
 from scheduler.errors import Undelivered
-from scheduler.naming import timer_of
-from scheduler.record import DELIVERED, EXPIRED, FAILED
-from scheduler.terms import PUT_OFFS_MAX
+from scheduler.model import delivery_job
+from scheduler.model.delivery_job import Errand
+from scheduler.model.delivery_options import PUT_OFFS_MAX
+from scheduler.model.name_record import DELIVERED, EXPIRED, FAILED
+from scheduler.placing.naming import timer_of
 
 HOUR_S = 3_600
 NO = Undelivered("answered 400: no", permanent=True)
@@ -53,7 +53,7 @@ def test_an_outcome_that_cannot_be_written_into_the_record_is_written_later():
     world.run(Errand(timer_of(record)))
     assert (1, 0) == (len(world.called), world.came_again)
     assert (DELIVERED, 1) == (world.standing("bill/7").state, world.standing("bill/7").attempts)
-    assert all("data" not in json.loads(errands.body(errand)) for errand in world.sent)
+    assert all("data" not in json.loads(delivery_job.body(errand)) for errand in world.sent)
 
 
 @pytest.mark.parametrize(("due_s", "state"), [(0, FAILED), (-60, EXPIRED)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler import config
+from scheduler.wiring import config
 
 
 def test_a_missing_variable_is_named():

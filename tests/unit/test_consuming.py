@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from scheduler import consuming
+from scheduler.delivering import consuming
 
 EVENT = json.loads((Path(__file__).parents[2] / "events" / "consumer.json").read_text())
 

@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from scheduler.crew import Alone, Threads
+from scheduler.execution.worker_pool import Alone, Threads
 
 
 @pytest.mark.parametrize("crew", [Alone(), Threads(4)], ids=["alone", "threads"])

@@ -7,11 +7,12 @@ import pytest
 
 from fakes import NOON_MS, Clock
 from offices import FAR_MS, FakeCatalogue, office
-from scheduler import directory, inquiry
+from scheduler.aws.name_records import partition_of
 from scheduler.errors import InvalidRequest
-from scheduler.record import BEYOND, CANCELLED, PARTITIONS, Names, Record, asked_at
-from scheduler.records import partition_of
-from scheduler.schedule import Key, Schedule, sort_from
+from scheduler.managing import request
+from scheduler.managing.listing import by_prefix
+from scheduler.model.name_record import BEYOND, CANCELLED, PARTITIONS, Names, Record, asked_at
+from scheduler.model.schedule import Key, Schedule, sort_from
 
 
 class SlowRecords:
@@ -46,8 +47,8 @@ def everything(records, clock, limit=7, seconds=24, **fields):
     names, value = [], None
     for pages in range(1, 5_000):
         begun_s = clock()
-        asked = inquiry.Inquiry("list", {"limit": limit, **fields} | ({"next": value} if value else {}))
-        answer = directory.list_(asked, office(FakeCatalogue(), records), clock.patience(seconds))
+        asked = request.Inquiry("list", {"limit": limit, **fields} | ({"next": value} if value else {}))
+        answer = by_prefix.list_(asked, office(FakeCatalogue(), records), clock.patience(seconds))
         assert clock() - begun_s <= seconds + 2 * records.call_s
         assert len(answer["schedules"]) <= limit
         names += [each["name"] for each in answer["schedules"]]
@@ -90,7 +91,7 @@ def test_only_a_number_that_was_counted_asks_for_a_longer_prefix(monkeypatch):
     records = SlowRecords(clock, page_items=1_000)
     for number in range(200):
         records.add(f"a/{number}", FAR_MS + number)
-    monkeypatch.setattr(directory, "LOOKED_AT_MAX", 100)
+    monkeypatch.setattr(by_prefix, "LOOKED_AT_MAX", 100)
     records.page_items = 2
     with pytest.raises(InvalidRequest, match="wanted: a longer prefix"):
         everything(records, clock, prefix="a/")
@@ -110,6 +111,6 @@ def test_only_a_number_that_was_counted_asks_for_a_longer_prefix(monkeypatch):
 )
 def test_a_place_that_is_none_of_ours_is_refused(place):
     """Whoever has it may have changed it."""
-    value = base64.urlsafe_b64encode(json.dumps([directory.BY_NAME, *place]).encode()).decode()
+    value = base64.urlsafe_b64encode(json.dumps([by_prefix.BY_NAME, *place]).encode()).decode()
     with pytest.raises(InvalidRequest, match=r"next is .*; wanted: the next of the answer before"):
         everything(SlowRecords(Clock()), Clock(), prefix="a", next=value)

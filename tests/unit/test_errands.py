@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER_ARN, schedule
-from scheduler import errands
-from scheduler.concluding import STEPS, Conclusion
-from scheduler.errands import ATTEMPT_MAX, Errand
-from scheduler.failures import unreadable
+from scheduler.delivering.conclusion import STEPS, Conclusion
+from scheduler.delivering.in_flight import Message
 from scheduler.limits import DUE_MS_MAX
-from scheduler.schedule import Key, Schedule
-from scheduler.watching import Message
+from scheduler.model import delivery_job
+from scheduler.model.delivery_job import ATTEMPT_MAX, Errand
+from scheduler.model.failure_report import unreadable
+from scheduler.model.schedule import Key, Schedule
 
 ID = schedule(1).id
 GOOD = {"id": ID, "due": NOON_MS, "data": "x"}
@@ -23,7 +23,7 @@ WEBHOOK = '{"url":"https://example.com/"}'
 
 
 def read(facts):
-    return errands.read(json.dumps(facts))
+    return delivery_job.read(json.dumps(facts))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def read(facts):
 )
 def test_an_errand_comes_out_as_it_went_in(errand):
     """One by itself, a member of a bundle, a timer, and a retry."""
-    assert errand == errands.read(errands.body(errand))
+    assert errand == delivery_job.read(delivery_job.body(errand))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_an_errand_comes_out_as_it_went_in(errand):
 def test_what_is_no_object_is_no_errand(text):
     """One kind of error, whatever it is."""
     with pytest.raises(ValueError, match=r"it is|its id"):
-        errands.read(text)
+        delivery_job.read(text)
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,10 @@ def test_whatever_comes_is_an_errand_that_can_be_reported_or_told_in_words(text)
         assert message.fault.startswith("no errand: ")
         assert json.loads(unreadable(text, message.fault, NOON_MS).body())
     else:
-        assert message.errand == errands.read(errands.body(message.errand))
+        assert message.errand == delivery_job.read(delivery_job.body(message.errand))
 
 
 def test_a_key_is_not_what_it_is_due_by():
     """A second timer comes behind the moment of its key."""
     later = Schedule(Key("0", schedule(1).key.sort), NOON_MS + 20_000, "", name="bill")
-    assert NOON_MS + 20_000 == Message("m", errands.body(Errand(later))).wake_ms
+    assert NOON_MS + 20_000 == Message("m", delivery_job.body(Errand(later))).wake_ms

@@ -6,17 +6,18 @@ from dataclasses import replace
 import pytest
 
 from fakes import DELIVERY, NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, schedule
-from scheduler import feeding, leasing
-from scheduler.crew import Alone
 from scheduler.errors import NotConfirmed, PartitionBusy
-from scheduler.feeding import Order
-from scheduler.leasing import Lease
-from scheduler.moving import CLOSED_MS_MAX, Aside
-from scheduler.outcome import Outcome
-from scheduler.outgoing import OTHERS_TRIES_MAX
-from scheduler.patience import TRIES_MAX
-from scheduler.reading import JOB_S, PAGE_BYTES_AIM
-from scheduler.schedule import sort_from
+from scheduler.execution.batch_result import Outcome
+from scheduler.execution.deadline import TRIES_MAX
+from scheduler.execution.worker_pool import Alone
+from scheduler.feeding import feed as feeding
+from scheduler.feeding import lease as leasing
+from scheduler.feeding.feed import Order
+from scheduler.feeding.lease import Lease
+from scheduler.feeding.mover import CLOSED_MS_MAX, Aside
+from scheduler.feeding.outgoing import OTHERS_TRIES_MAX
+from scheduler.feeding.reader import JOB_S, PAGE_BYTES_AIM
+from scheduler.model.schedule import sort_from
 
 REACH_MS = 900_000
 UNTIL_S = NOON_MS / 1000 + 600

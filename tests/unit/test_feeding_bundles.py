@@ -7,15 +7,15 @@ import zlib
 import pytest
 
 from fakes import NOON_MS, OTHER, OTHER_ARN, Clock, FakeQueues, FakeTable, desk
-from scheduler.bundle import Bundle
-from scheduler.keying import Keyring
-from scheduler.moving import CLOSED_MS_MAX
-from scheduler.outcome import Outcome
-from scheduler.reading import PAGE_BYTES_AIM
-from scheduler.request import Rules
-from scheduler.schedule import Request
-from scheduler.scheduling import accept
-from scheduler.targets import Listed
+from scheduler.accepting.request import Rules
+from scheduler.accepting.scheduling import accept
+from scheduler.execution.batch_result import Outcome
+from scheduler.feeding.mover import CLOSED_MS_MAX
+from scheduler.feeding.reader import PAGE_BYTES_AIM
+from scheduler.model.bundle import Bundle
+from scheduler.model.schedule import Request
+from scheduler.model.targets import Listed
+from scheduler.placing.keys import Keyring
 from test_feeding import Feeding
 
 

@@ -7,12 +7,12 @@ import pytest
 
 from fakes import DELIVERY, NOON_MS, OTHER_ARN, OUTPUT, schedule
 from scheduler.errors import NotConfirmed
-from scheduler.feeding import ROUNDS_MAX, TURNS_MAX
+from scheduler.execution.batch_result import Outcome
+from scheduler.feeding.feed import ROUNDS_MAX, TURNS_MAX
+from scheduler.feeding.mover import RESERVE_S
+from scheduler.feeding.outgoing import OTHERS_TRIES_MAX
 from scheduler.limits import LAMBDA_RETRIES_MAX, LAMBDA_RETRY_WAITS_S
-from scheduler.moving import RESERVE_S
-from scheduler.outcome import Outcome
-from scheduler.outgoing import OTHERS_TRIES_MAX
-from scheduler.schedule import sort_from
+from scheduler.model.schedule import sort_from
 from test_feeding import REACH_MS, UNTIL_S, Feeding
 
 TICK = {"partition": "0", "until": UNTIL_S}

@@ -3,11 +3,11 @@
 import pytest
 
 from fakes import NOON_MS, OTHER_ARN
-from scheduler import fitting
+from scheduler.accepting import payload_size
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import DATA_BYTES_MAX, SQS_BATCH_BYTES_MAX, USER_CHARACTERS_MAX
-from scheduler.messages import detail, document, enveloped
-from scheduler.schedule import Key, Request, Schedule
+from scheduler.model.payloads import detail, document, enveloped
+from scheduler.model.schedule import Key, Request, Schedule
 
 PLACE = "eu-central-1:123456789012"
 TOPIC = f"arn:aws:sns:{PLACE}:topic"
@@ -33,7 +33,7 @@ def request(data, target, **fields):
 def test_what_the_target_would_refuse_is_refused(data, target, says):
     """With the size as it would be sent: attributes, quotes and envelope count."""
     with pytest.raises(InvalidSchedule, match=says):
-        fitting.check(request(data, target))
+        payload_size.check(request(data, target))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_what_the_target_would_refuse_is_refused(data, target, says):
 )
 def test_what_just_fits_is_taken(data, target):
     """JSON text goes to a state machine as it is; the others take a mebibyte."""
-    fitting.check(request(data, target))
+    payload_size.check(request(data, target))
 
 
 def test_name_and_user_count_for_a_topic():
@@ -50,7 +50,7 @@ def test_name_and_user_count_for_a_topic():
     data = "x" * (DATA_BYTES_MAX - 72)
     for fields in ({"user": "u"}, {"name": "n"}):
         with pytest.raises(InvalidSchedule):
-            fitting.check(request(data, TOPIC, **fields))
+            payload_size.check(request(data, TOPIC, **fields))
 
 
 def test_the_largest_of_all_schedules_fits_a_mebibyte():

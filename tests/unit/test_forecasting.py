@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from fakes import NOON_MS, Clock, schedule
 from offices import FAR_MS, FakeCatalogue, FakeRecords, bundles, entries, named, office
-from scheduler import forecasting, inquiry, managing
 from scheduler.errors import InvalidRequest
+from scheduler.managing import operations, request
+from scheduler.managing.listing import forecast
 
 
 def ask(where, seconds=14, **fields):
-    asked = inquiry.read({"operation": "forecast", **fields}, managing.FIELDS)
-    return forecasting.forecast(asked, where, Clock().patience(seconds))
+    asked = request.read({"operation": "forecast", **fields}, operations.FIELDS)
+    return forecast.forecast(asked, where, Clock().patience(seconds))
 
 
 @settings(max_examples=150, deadline=None)

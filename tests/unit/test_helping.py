@@ -12,19 +12,26 @@ import pytest
 
 from fakes import NOON_MS, FakeQueues, FakeRecords, FakeTable, schedule
 from punctual.testing.timeline import Crew, Timeline
-from scheduler import delivering, errands, targets
-from scheduler.delivering import CREW_WIDTH, RESERVE_S, Post
-from scheduler.errands import Errand
+from scheduler.delivering import delivery
+from scheduler.delivering.circuit_breaker import (
+    KEPT_FOR_FAMILIES,
+    KEPT_FOR_TARGETS,
+    TIMEOUTS_MAX,
+    UNPROVEN_MAX,
+    Resting,
+)
+from scheduler.delivering.delivery import CREW_WIDTH, RESERVE_S, Post
+from scheduler.delivering.in_flight import HANGS_AFTER_S, Message
+from scheduler.delivering.self_polling import HELP_S_MAX
 from scheduler.errors import NotConfirmed, Undelivered
-from scheduler.failures import Report
-from scheduler.helping import HELP_S_MAX
+from scheduler.execution.batch_result import Outcome
+from scheduler.execution.deadline import Patience
 from scheduler.limits import SQS_BATCH_MESSAGES_MAX
-from scheduler.outcome import Outcome
-from scheduler.partitions import Memory
-from scheduler.patience import Patience
-from scheduler.resting import KEPT_FOR_FAMILIES, KEPT_FOR_TARGETS, TIMEOUTS_MAX, UNPROVEN_MAX, Resting
-from scheduler.targets import Receiver
-from scheduler.watching import HANGS_AFTER_S, Message
+from scheduler.model import delivery_job, targets
+from scheduler.model.delivery_job import Errand
+from scheduler.model.failure_report import Report
+from scheduler.model.targets import Receiver
+from scheduler.placing.partitions import Memory
 
 TIMEOUT_S = 50
 READ_S = 10.0
@@ -41,7 +48,7 @@ def message(
     target = None if host is None else json.dumps({"url": f"https://{host}/"}, separators=(",", ":"))
     terms = json.dumps({"retry": {"max_age_s": max_age_s}})
     sent = replace(schedule(1, NOON_MS + round(ahead_s * 1000), target=target), data=name, terms=terms)
-    return Message(name, errands.body(Errand(sent, attempt, begun_ms=sent.due_ms)), f"receipt of {name}")
+    return Message(name, delivery_job.body(Errand(sent, attempt, begun_ms=sent.due_ms)), f"receipt of {name}")
 
 
 class Kept(FakeTable):
@@ -112,7 +119,7 @@ class World(FakeQueues):
         clock = lambda: timeline.now_s  # noqa: E731
         patience = Patience(clock, timeline.sleep, lambda: 0.5, clock() + TIMEOUT_S - RESERVE_S)
         records = [{"messageId": each.id, "body": each.body} for each in batch]
-        task = timeline.spawn(lambda: delivering.deliver(records, post, patience))
+        task = timeline.spawn(lambda: delivery.deliver(records, post, patience))
         timeline.run(lambda: not task.ended)
         if task.fault is not None:
             raise task.fault
@@ -175,7 +182,7 @@ def test_nothing_is_received_when_the_invocation_has_little_time_left():
     world.invoke(message("hangs", "hangs-0"))
     assert world.asked
     assert max(moment_s for moment_s, _ in world.asked) < HELP_S_MAX
-    assert max(world.delivered.values()) <= HELP_S_MAX + delivering.WAIT_MS_MAX / 1000
+    assert max(world.delivered.values()) <= HELP_S_MAX + delivery.WAIT_MS_MAX / 1000
     assert world.ended_s < TIMEOUT_S - RESERVE_S
 
 

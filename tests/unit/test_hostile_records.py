@@ -13,14 +13,18 @@ from hypothesis import HealthCheck, example, given, settings
 
 import hostile
 from fakes import DELIVERY, NOON_MS, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeRecords, FakeTable, desk
-from scheduler import config, consuming, delivering, hearers, receiving, request, scheduling, sqs_records
-from scheduler.crew import Alone
-from scheduler.letters import AGAIN
+from scheduler.accepting import receiving, request, scheduling
+from scheduler.accepting.input_message import AGAIN
+from scheduler.aws import failure_targets
+from scheduler.aws.queues import Queues
+from scheduler.delivering import consuming, delivery
+from scheduler.delivering.circuit_breaker import Resting
+from scheduler.execution.batch_result import Outcome
+from scheduler.execution.worker_pool import Alone
 from scheduler.limits import SNS_MESSAGE_BYTES_MAX, SQS_MESSAGE_BYTES_MAX
-from scheduler.outcome import Outcome
-from scheduler.partitions import Memory
-from scheduler.queues import Queues
-from scheduler.resting import Resting
+from scheduler.model import sqs_records
+from scheduler.placing.partitions import Memory
+from scheduler.wiring import config
 
 SYSTEM = {"SentTimestamp": str(NOON_MS), "ApproximateReceiveCount": "1"}
 ENVIRONMENT = {"WEBHOOK_HOSTS": "*", "AWS_REGION": "eu-central-1", "TARGET_ARNS": f"{OTHER_ARN},{hostile.TOPIC_ARN}"}
@@ -83,7 +87,7 @@ def test_no_record_of_the_input_queue_fails_another(records):
         accept=functools.partial(scheduling.accept_letter, desk=desk(FakeTable(), queues, request.Rules(LISTED))),
         put_back=lambda part, pause_s: part.body.encode() and part.again.encode() != b"",
         report=real.report,
-        tell=hearers.Hearers(lambda service: aws, OUTPUT).tell,
+        tell=failure_targets.Hearers(lambda service: aws, OUTPUT).tell,
         may_hear=LISTED.arns.__contains__,
         crew=Alone(),
     )
@@ -109,19 +113,19 @@ def test_no_record_of_the_delivery_queue_fails_another(records):
         kept.extend(report for report in reports if report.body().encode())
         return Outcome(done=list(reports))
 
-    post = delivering.Post(
+    post = delivery.Post(
         records=FakeRecords(),
         table=SimpleNamespace(put_failed=keep),
         queues=Queues(aws, OUTPUT, "https://failure", DELIVERY, 1000),
         outlets=outlets,
-        tell=hearers.Hearers(lambda service: aws, OUTPUT).tell,
+        tell=failure_targets.Hearers(lambda service: aws, OUTPUT).tell,
         crew=Alone(),
         memory=Memory(FakeTable()),
         resting=Resting(),
         intake=lambda: None,
         reach_ms=900_000,
     )
-    failed, lines = run(lambda: delivering.deliver(records, post, clock.patience(37)))
+    failed, lines = run(lambda: delivery.deliver(records, post, clock.patience(37)))
     assert [] == failed
     assert "good" in delivered
     ends = ("delivered", "undelivered", "dropped", "expired")

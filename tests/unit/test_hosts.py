@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from scheduler.hosts import HOSTS_MAX, Hosts, origin
+from scheduler.webhooks.allowed_hosts import HOSTS_MAX, Hosts, origin
 
 
 def lists(entries, url):

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler import letters, sqs_records
-from scheduler.letters import AGAIN, LEVELS_MAX
+from scheduler.accepting import input_message
+from scheduler.accepting.input_message import AGAIN, LEVELS_MAX
 from scheduler.limits import BATCH_SCHEDULES_MAX, NESTING_MAX
+from scheduler.model import sqs_records
 
 EVENTS = Path(__file__).parents[2] / "events"
 
@@ -38,7 +39,7 @@ def envelope(message, **parts):
 
 
 def read(body, *positional, **facts):
-    return letters.opened(sqs_records.read(record(body, *positional, **facts)))
+    return input_message.opened(sqs_records.read(record(body, *positional, **facts)))
 
 
 def opened(content):
@@ -46,7 +47,7 @@ def opened(content):
 
 
 def samples(name):
-    return [letters.opened(sqs_records.read(each)) for each in json.loads((EVENTS / name).read_text())["Records"]]
+    return [input_message.opened(sqs_records.read(each)) for each in json.loads((EVENTS / name).read_text())["Records"]]
 
 
 def test_a_publisher_s_own_letter_has_the_id_and_the_time_that_sqs_gave_it():
@@ -185,7 +186,7 @@ HEARER = "arn:aws:sns:eu-central-1:123456789012:hearer"
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([HEARER, HEARER + "2"]), st.text(min_size=1)), max_size=6))
 def test_what_a_failure_target_has_not_heard_comes_back_with_the_letter(notes):
     """Whatever stands in the errors. These members are not at hand any more."""
-    untold = sorted({letters.Untold.noted(*note) for note in notes})
+    untold = sorted({input_message.Untold.noted(*note) for note in notes})
     waiting = sorted({0, 1, 2, 3}.difference(each.place for each in untold))
     part = put_back(opened([ONE] * 4), [place for place in waiting if place < 3 or not untold], untold)
     assert untold == list(part.untold)
@@ -194,7 +195,7 @@ def test_what_a_failure_target_has_not_heard_comes_back_with_the_letter(notes):
 
 def test_the_version_before_finds_all_that_is_left():
     """It knows of places alone. During an update it may take in what this version put back."""
-    part = opened([ONE] * 4).part([1], [letters.Untold(3, HEARER, "error")])
+    part = opened([ONE] * 4).part([1], [input_message.Untold(3, HEARER, "error")])
     assert [1, 3] == json.loads(part.again)["places"]
 
 
@@ -211,7 +212,7 @@ def test_a_letter_that_is_brought_back_has_the_id_and_the_time_of_the_first():
 def test_a_record_without_the_facts_of_sqs_is_refused_as_a_whole(facts):
     """Nothing could be counted from it."""
     whole = record(json.dumps(ONE))
-    letter = letters.opened(sqs_records.read({**whole, "attributes": {**whole["attributes"], **facts}}))
+    letter = input_message.opened(sqs_records.read({**whole, "attributes": {**whole["attributes"], **facts}}))
     assert letter.failure.startswith("the message cannot be read: the record has no SentTimestamp or no Approximate")
     assert ([], json.dumps(ONE)) == (letter.requests, letter.content)
 

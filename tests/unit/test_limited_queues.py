@@ -5,12 +5,12 @@ import json
 import pytest
 
 from fakes import DELIVERY, NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, desk, schedule
-from scheduler.limited_queues import SLOW_S, TRIES_MAX, LimitedQueues
-from scheduler.receiving import Reception, receive
-from scheduler.request import Rules
-from scheduler.scheduling import accept_letter
-from scheduler.sending import Parcel, send
-from scheduler.targets import Listed
+from scheduler.accepting.limited_queues import SLOW_S, TRIES_MAX, LimitedQueues
+from scheduler.accepting.receiving import Reception, receive
+from scheduler.accepting.request import Rules
+from scheduler.accepting.scheduling import accept_letter
+from scheduler.model.targets import Listed
+from scheduler.placing.sending import Parcel, send
 
 
 @pytest.fixture

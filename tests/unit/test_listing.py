@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from fakes import NOON_MS, Clock, schedule
 from offices import FAR_MS, FakeCatalogue, FakeRecords, bundles, entries, named, office
-from scheduler import inquiry, listing, managing
 from scheduler.errors import InvalidRequest
-from scheduler.schedule import sort_from
+from scheduler.managing import operations, request
+from scheduler.managing.listing import pages as listing
+from scheduler.model.schedule import sort_from
 
 
 def ask(where, clock=None, **fields):
-    asked = inquiry.read({"operation": "list", **fields}, managing.FIELDS)
+    asked = request.read({"operation": "list", **fields}, operations.FIELDS)
     return listing.list_(asked, where, (clock or Clock()).patience())
 
 

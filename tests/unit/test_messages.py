@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER_ARN
-from scheduler import messages
-from scheduler.schedule import Key, Schedule, sort_from
+from scheduler.model import payloads
+from scheduler.model.schedule import Key, Schedule, sort_from
 
 KEY = Key("3", f"{sort_from(NOON_MS + 250)}#0123456789abcdef")
 ID = "3-001893456000250-0123456789abcdef"
@@ -22,16 +22,16 @@ def made(data, target=OTHER_ARN, **fields):
 
 def test_the_body_is_the_data_unless_an_envelope_is_wanted():
     """Exactly the data, to the output queue as well; the envelope is compact, its fields in this order."""
-    assert ["x", "x"] == [messages.body(made("x", target)) for target in (None, OTHER_ARN)]
-    assert f'{{"id":"{ID}","due":1893456000.25,"data":"x"}}' == messages.body(made("x", ENVELOPED))
+    assert ["x", "x"] == [payloads.body(made("x", target)) for target in (None, OTHER_ARN)]
+    assert f'{{"id":"{ID}","due":1893456000.25,"data":"x"}}' == payloads.body(made("x", ENVELOPED))
     full = made('{"a": 1}', ENVELOPED, name="bill/7", user="Ünal")
-    assert f'{{"id":"{ID}","due":1893456000.25,"name":"bill/7","user":"Ünal","data":{{"a": 1}}}}' == messages.body(full)
+    assert f'{{"id":"{ID}","due":1893456000.25,"name":"bill/7","user":"Ünal","data":{{"a": 1}}}}' == payloads.body(full)
 
 
 def test_due_is_a_whole_number_where_it_is_one():
     """As in every other answer."""
     whole = Schedule(KEY, NOON_MS, "x", ENVELOPED)
-    assert '"due":1893456000,' in messages.body(whole)
+    assert '"due":1893456000,' in payloads.body(whole)
 
 
 @pytest.mark.parametrize(
@@ -59,20 +59,20 @@ def test_due_is_a_whole_number_where_it_is_one():
 )
 def test_json_goes_on_as_it_stands_and_anything_else_as_a_string(data, within, document, detail):
     """An object or a list within an envelope or a detail; any JSON where it stands alone."""
-    assert messages.enveloped(made(data)).endswith(f',"data":{within}}}')
-    assert (document, detail) == (messages.document(made(data)), messages.detail(made(data)))
+    assert payloads.enveloped(made(data)).endswith(f',"data":{within}}}')
+    assert (document, detail) == (payloads.document(made(data)), payloads.detail(made(data)))
 
 
 def test_what_is_nested_too_deep_to_read_is_a_string_at_worst():
     """It never ends in an error, on any version of Python."""
-    for text in (messages.document(made(DEEP)), messages.detail(made(DEEP)), messages.enveloped(made(DEEP))):
+    for text in (payloads.document(made(DEEP)), payloads.detail(made(DEEP)), payloads.enveloped(made(DEEP))):
         assert DEEP in text
 
 
 def test_an_envelope_is_itself_the_detail_and_the_document():
     """It is an object already."""
     schedule = made("x", ENVELOPED)
-    assert messages.body(schedule) == messages.document(schedule) == messages.detail(schedule)
+    assert payloads.body(schedule) == payloads.document(schedule) == payloads.detail(schedule)
 
 
 def test_attributes_say_what_it_is():
@@ -80,7 +80,7 @@ def test_attributes_say_what_it_is():
     plain = {"id": ("String", ID), "due": ("Number", "1893456000.250")}
     full = plain | {"name": ("String", "bill"), "user": ("String", "me")}
     for schedule, expected in ((made("x"), plain), (made("x", name="bill", user="me"), full)):
-        found = messages.attributes(schedule)
+        found = payloads.attributes(schedule)
         assert expected == {name: (value["DataType"], value["StringValue"]) for name, value in found.items()}
 
 
@@ -95,8 +95,8 @@ json_values = st.recursive(
 def test_every_form_is_json_that_gives_the_data_back(data, user):
     """Whatever the data is."""
     schedule = made(data, user=user)
-    values = [json.loads(messages.enveloped(schedule))["data"], json.loads(messages.document(schedule))]
+    values = [json.loads(payloads.enveloped(schedule))["data"], json.loads(payloads.document(schedule))]
     for value in values:
         assert value == data or value == json.loads(data)
-    assert isinstance(json.loads(messages.detail(schedule)), dict)
-    assert user == json.loads(messages.enveloped(schedule))["user"]
+    assert isinstance(json.loads(payloads.detail(schedule)), dict)
+    assert user == json.loads(payloads.enveloped(schedule))["user"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler import moments
+from scheduler import timestamps
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import DUE_MS_MAX
 
@@ -40,7 +40,7 @@ from scheduler.limits import DUE_MS_MAX
 )
 def test_a_timestamp_is_kept_to_the_millisecond(written, due_ms):
     """Numbers are epoch seconds, strings are ISO 8601; fractions below a millisecond are rounded up."""
-    assert due_ms == moments.due_ms_from_timestamp(written)
+    assert due_ms == timestamps.due_ms_from_timestamp(written)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_timestamp_is_kept_to_the_millisecond(written, due_ms):
 def test_what_is_no_moment_is_refused_with_field_value_and_what_is_wanted(written, says):
     """The message names the field, shows what came, cut short, and says what to send instead."""
     with pytest.raises(InvalidSchedule) as refusal:
-        moments.due_ms_from_timestamp(written)
+        timestamps.due_ms_from_timestamp(written)
     message = str(refusal.value)
     assert says in message
     assert "wanted: seconds since 1970 as a number" in message
@@ -112,29 +112,29 @@ def test_what_is_no_moment_is_refused_with_field_value_and_what_is_wanted(writte
 
 def test_a_delay_counts_from_now():
     """In seconds, a fraction of a millisecond rounded up, and 0 is now."""
-    assert 5_000 == moments.due_ms_from_delay(0, 5_000)
-    assert 6_500 == moments.due_ms_from_delay(1.5, 5_000)
-    assert 5_001 == moments.due_ms_from_delay(0.0001, 5_000)
+    assert 5_000 == timestamps.due_ms_from_delay(0, 5_000)
+    assert 6_500 == timestamps.due_ms_from_delay(1.5, 5_000)
+    assert 5_001 == timestamps.due_ms_from_delay(0.0001, 5_000)
 
 
 @pytest.mark.parametrize("written", [True, None, "5", -1, -0.5, -1e-320, math.nan, math.inf, 1e15, 10**30])
 def test_what_is_no_delay_is_refused(written):
     """A delay that is negative, or ends past the year 9999, or is no number."""
     with pytest.raises(InvalidSchedule, match=r"delay is .* wanted: a number of seconds from now"):
-        moments.due_ms_from_delay(written, 1_893_456_000_000)
+        timestamps.due_ms_from_delay(written, 1_893_456_000_000)
 
 
 @given(st.integers(0, DUE_MS_MAX))
 def test_what_goes_out_comes_back_as_the_same_moment(due_ms):
     """The epoch number of an answer, sent as a timestamp, is the same millisecond for every year to 9999."""
-    assert due_ms == moments.due_ms_from_timestamp(moments.epoch_s(due_ms))
+    assert due_ms == timestamps.due_ms_from_timestamp(timestamps.epoch_s(due_ms))
 
 
 @given(st.floats(0, 253402300799, allow_nan=False))
 def test_no_moment_is_rounded_to_before_it(seconds):
     """Whatever the float, the millisecond kept is not before it."""
-    assert moments.due_ms_from_timestamp(seconds) / 1000 >= seconds or math.isclose(
-        moments.due_ms_from_timestamp(seconds) / 1000, seconds, rel_tol=1e-15
+    assert timestamps.due_ms_from_timestamp(seconds) / 1000 >= seconds or math.isclose(
+        timestamps.due_ms_from_timestamp(seconds) / 1000, seconds, rel_tol=1e-15
     )
 
 
@@ -142,5 +142,5 @@ def test_no_moment_is_rounded_to_before_it(seconds):
 def test_only_what_looks_like_a_finer_unit_is_said_to(moment):
     """A moment just past the year 9999 does not, nor does a date."""
     with pytest.raises(InvalidSchedule) as refusal:
-        moments.due_ms_from_timestamp(moment)
+        timestamps.due_ms_from_timestamp(moment)
     assert "looks like" not in str(refusal.value)

@@ -6,11 +6,11 @@ from collections import Counter
 import pytest
 
 from fakes import OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, schedule
-from scheduler.crew import Threads
-from scheduler.moving import Tally
-from scheduler.outcome import Outcome
-from scheduler.outgoing import OTHERS_TRIES_MAX, UNPROVEN_MAX, Outgoing
-from scheduler.sending import Parcel
+from scheduler.execution.batch_result import Outcome
+from scheduler.execution.worker_pool import Threads
+from scheduler.feeding.mover import Tally
+from scheduler.feeding.outgoing import OTHERS_TRIES_MAX, UNPROVEN_MAX, Outgoing
+from scheduler.placing.sending import Parcel
 
 WIDTH = 16
 """As many threads as a feed has."""

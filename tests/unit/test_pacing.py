@@ -1,7 +1,7 @@
 """The pace of writes: unlimited until it is throttled, then just below what gets through."""
 
 from fakes import Clock
-from scheduler.pacing import Pace
+from scheduler.feeding.write_rate import Pace
 
 CAPACITY_PER_S = 1000
 END_S = 10.0**10

@@ -8,9 +8,9 @@ import zlib
 import pytest
 
 from fakes import NOON_MS
-from scheduler.bundle import PACKED_BYTES_MAX
-from scheduler.keying import Keyring
-from scheduler.schedule import Request
+from scheduler.model.bundle import PACKED_BYTES_MAX
+from scheduler.model.schedule import Request
+from scheduler.placing.keys import Keyring
 
 BATCH_BYTES = 1_000_000
 

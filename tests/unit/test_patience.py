@@ -1,8 +1,8 @@
 """Trying again: bounded, with waits that grow, and never what is done already."""
 
 from fakes import NOON_MS, Clock
-from scheduler.outcome import Outcome
-from scheduler.patience import TRIES_MAX, insist
+from scheduler.execution.batch_result import Outcome
+from scheduler.execution.deadline import TRIES_MAX, insist
 
 
 def test_only_what_is_left_is_tried_again():

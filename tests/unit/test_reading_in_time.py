@@ -8,10 +8,12 @@ import pytest
 
 from fakes import NOON_MS, Clock, schedule
 from offices import FAR_MS, FakeCatalogue, FakeRecords, bundles, entries, named, office
-from scheduler import forecasting, inquiry, listing
-from scheduler.bundle import Bundle, packed
-from scheduler.office import Outline, Stretch, Stub
-from scheduler.schedule import Key, sort_from
+from scheduler.managing import request
+from scheduler.managing.dependencies import Outline, Stretch, Stub
+from scheduler.managing.listing import forecast
+from scheduler.managing.listing import pages as listing
+from scheduler.model.bundle import Bundle, packed
+from scheduler.model.schedule import Key, sort_from
 
 SECONDS = 24
 CALL_S_MAX = 5
@@ -23,7 +25,7 @@ def pages(operation, where, clock, seconds=SECONDS, **fields):
     value = {}
     for _ in range(3_000):
         begun_s = clock()
-        answer = operation(inquiry.Inquiry("", {**fields, **value}), where, clock.patience(seconds))
+        answer = operation(request.Inquiry("", {**fields, **value}), where, clock.patience(seconds))
         assert clock() - begun_s <= seconds + CALL_S_MAX
         json.dumps(answer)
         yield answer
@@ -44,7 +46,7 @@ def listed(where, clock, seconds=SECONDS, **fields):
 
 
 def forecasted(where, clock, seconds=SECONDS, **fields):
-    return sum(answer["total"] for answer in pages(forecasting.forecast, where, clock, seconds, **fields))
+    return sum(answer["total"] for answer in pages(forecast.forecast, where, clock, seconds, **fields))
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, Clock
-from scheduler import batches, receiving
-from scheduler.crew import Alone, Threads
+from scheduler.accepting import batch as batches
+from scheduler.accepting import receiving
+from scheduler.accepting.input_message import AGAIN, Part
+from scheduler.accepting.receiving import Reception
 from scheduler.errors import NotConfirmed
-from scheduler.letters import AGAIN, Part
+from scheduler.execution.batch_result import Outcome
+from scheduler.execution.worker_pool import Alone, Threads
 from scheduler.limits import SQS_MESSAGE_BYTES_MAX
-from scheduler.outcome import Outcome
-from scheduler.receiving import Reception
 
 EVENTS = Path(__file__).parents[2] / "events"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:failures"

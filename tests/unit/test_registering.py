@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from fakes import NOON_MS, Clock, FakeQueues, FakeRecords, FakeTable, desk
-from scheduler import receiving, scheduling
-from scheduler.crew import Alone
+from scheduler.accepting import receiving, scheduling
+from scheduler.accepting.named_batch import SLICE_PLACES
+from scheduler.accepting.receiving import Reception
+from scheduler.accepting.scheduling import accept
 from scheduler.errors import NotConfirmed
-from scheduler.receiving import Reception
-from scheduler.registering import SLICE_PLACES
-from scheduler.schedule import Timer
-from scheduler.scheduling import accept
+from scheduler.execution.worker_pool import Alone
+from scheduler.model.schedule import Timer
 
 DIRECT_S = 24
 """What a direct call has of the 30 s of the schedule function."""

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER_ARN
-from scheduler import request, webhooks
+from scheduler.accepting import request
+from scheduler.accepting.request import Rules
 from scheduler.errors import InvalidSchedule
-from scheduler.hosts import Hosts
 from scheduler.limits import DATA_BYTES_MAX, NESTING_MAX
-from scheduler.request import Rules
-from scheduler.targets import Listed
+from scheduler.model.targets import Listed
 from scheduler.text import fault
+from scheduler.webhooks import webhook as webhooks
+from scheduler.webhooks.allowed_hosts import Hosts
 
 RULES = Rules(Listed(frozenset({OTHER_ARN, "arn:aws:sqs:eu-west-1:123456789012:far"}), "eu-central-1"))
 

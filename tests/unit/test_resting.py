@@ -7,8 +7,7 @@ import random
 
 import pytest
 
-from scheduler.patience import Patience
-from scheduler.resting import (
+from scheduler.delivering.circuit_breaker import (
     CROWD_MAX,
     HANGS_S,
     KEPT_FOR_FAMILIES,
@@ -27,7 +26,8 @@ from scheduler.resting import (
     WAITERS_MAX,
     Resting,
 )
-from scheduler.targets import Receiver
+from scheduler.execution.deadline import Patience
+from scheduler.model.targets import Receiver
 
 FOR_EVER_S = 1e9
 ALONE = UNPROVEN_MAX - KEPT_FOR_FAMILIES - KEPT_FOR_TARGETS

@@ -6,12 +6,12 @@ import pytest
 
 from deliveries import Deliveries, webhook
 from fakes import NOON_MS
-from scheduler.errands import Errand
 from scheduler.errors import Undelivered
-from scheduler.naming import timer_of
-from scheduler.record import DELIVERED, FAILED
-from scheduler.schedule import timer
-from scheduler.terms import ATTEMPTS_DEFAULT, PUT_OFFS_MAX
+from scheduler.model.delivery_job import Errand
+from scheduler.model.delivery_options import ATTEMPTS_DEFAULT, PUT_OFFS_MAX
+from scheduler.model.name_record import DELIVERED, FAILED
+from scheduler.model.schedule import timer
+from scheduler.placing.naming import timer_of
 
 HOUR_S, DAY_S = 3_600, 86_400
 BUSY = Undelivered("answered 503: busy")

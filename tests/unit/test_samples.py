@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from scheduler import batches, errands, hosts, letters, request, sqs_records, targets, webhooks
-from scheduler.targets import Listed
+from scheduler.accepting import batch, input_message, request
+from scheduler.model import delivery_job, sqs_records, targets
+from scheduler.model.targets import Listed
+from scheduler.webhooks import allowed_hosts, webhook
 
 EVENTS = Path(__file__).parents[2] / "events"
 PLACE = "us-east-1:000000000000"
@@ -17,8 +19,8 @@ ARNS = {
     f"arn:aws:events:{PLACE}:event-bus/orders",
     f"arn:aws:states:{PLACE}:stateMachine:orders",
 }
-HOSTS = hosts.Hosts.read("api.example.com", False)
-RULES = request.Rules(Listed(frozenset(ARNS), "us-east-1", lambda target: webhooks.checked(target, HOSTS)))
+HOSTS = allowed_hosts.Hosts.read("api.example.com", False)
+RULES = request.Rules(Listed(frozenset(ARNS), "us-east-1", lambda target: webhook.checked(target, HOSTS)))
 NOW_MS = 1_790_000_000_000
 REFUSED_ON_PURPOSE = ("timestmap",)
 
@@ -37,7 +39,7 @@ def accepted(raw):
 
 def members(content):
     """What in a sample is meant to be accepted; one of them shows a misspelt field."""
-    found = batches.unwrapped(content)[0] if batches.is_batch(content) else [content]
+    found = batch.unwrapped(content)[0] if batch.is_batch(content) else [content]
     return [member for member in found if not any(field in member for field in REFUSED_ON_PURPOSE)]
 
 
@@ -61,13 +63,13 @@ def test_there_is_a_sample_for_every_kind_of_target():
 @pytest.mark.parametrize("name", samples("input-*.json"))
 def test_a_sample_of_the_inputs_is_opened(name):
     """Each letter in it holds requests."""
-    opened = [letters.opened(sqs_records.read(record)) for record in read(name)["Records"]]
+    opened = [input_message.opened(sqs_records.read(record)) for record in read(name)["Records"]]
     assert all(letter.failure is None and letter.requests for letter in opened)
 
 
 def test_the_samples_for_the_deliver_function_are_errands():
     """To a topic, the second try of a webhook, and the timer of a name; as the code itself would write them."""
     bodies = [record["body"] for record in read("deliver.json")["Records"]]
-    found = [errands.read(body) for body in bodies]
-    assert bodies == [errands.body(errand) for errand in found]
+    found = [delivery_job.read(body) for body in bodies]
+    assert bodies == [delivery_job.body(errand) for errand in found]
     assert [(1, None), (2, None), (1, "reminder/1")] == [(each.attempt, each.schedule.name) for each in found]

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, schedule
-from scheduler.keying import Keyring
 from scheduler.limits import DUE_MS_MAX
-from scheduler.schedule import Request, sort_from
+from scheduler.model.schedule import Request, sort_from
+from scheduler.placing.keys import Keyring
 
 moment = st.integers(0, DUE_MS_MAX)
 

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, desk
-from scheduler import letters, sqs_records
+from scheduler.accepting import input_message
+from scheduler.accepting.input_message import AGAIN
+from scheduler.accepting.request import Rules
+from scheduler.accepting.scheduling import accept, accept_letter
 from scheduler.errors import InvalidSchedule, NotConfirmed
-from scheduler.letters import AGAIN
-from scheduler.request import Rules
-from scheduler.scheduling import accept, accept_letter
-from scheduler.targets import Listed
+from scheduler.model import sqs_records
+from scheduler.model.targets import Listed
 
 NOON_S = NOON_MS // 1000
 
@@ -255,7 +256,7 @@ def opened(content, again=None):
     attributes = {"SentTimestamp": str(NOON_MS), "ApproximateReceiveCount": "1"}
     record = {"messageId": "letter", "body": json.dumps(content), "attributes": attributes}
     record["messageAttributes"] = {AGAIN: {"stringValue": again}} if again else {}
-    return letters.opened(sqs_records.read(record))
+    return input_message.opened(sqs_records.read(record))
 
 
 def take_letter(content, table, queues, again=None, closed_for_good=False, clock=None):

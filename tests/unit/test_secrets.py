@@ -9,9 +9,9 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from fakes import Clock
-from scheduler import secrets
+from scheduler.aws import signing_secrets
+from scheduler.aws.signing_secrets import AGAIN_S, FRESH_S, KEPT_S_MAX, Secrets
 from scheduler.errors import Undelivered
-from scheduler.secrets import AGAIN_S, FRESH_S, KEPT_S_MAX, Secrets
 
 OLD, NEW = b"o" * 24, b"n" * 32
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:webhooks-AbCdEf"
@@ -46,8 +46,8 @@ def error(code):
 )
 def test_two_secrets_in_any_of_the_ways(held):
     """The newest first."""
-    assert [NEW, OLD] == secrets.read(held)
-    assert [OLD] == secrets.read(text(OLD))
+    assert [NEW, OLD] == signing_secrets.read(held)
+    assert [OLD] == signing_secrets.read(text(OLD))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_two_secrets_in_any_of_the_ways(held):
 def test_a_secret_that_is_none_is_told_without_showing_it(held, says):
     """With what is wanted."""
     with pytest.raises(ValueError, match=says) as fault:
-        secrets.read(held)
+        signing_secrets.read(held)
     assert "wanted: one whsec_" in str(fault.value)
     assert "hunter" not in str(fault.value)
     assert text(OLD) not in str(fault.value)

@@ -6,7 +6,7 @@ import hmac
 
 import pytest
 
-from scheduler import signing
+from scheduler.webhooks import signing
 
 KEY = b"0123456789abcdef01234567"
 TEXT = f"whsec_{base64.b64encode(KEY).decode()}"

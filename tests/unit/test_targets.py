@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import OTHER, OTHER_ARN, OUTPUT
-from scheduler import targets
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import TARGET_BYTES_MAX
-from scheduler.targets import Listed
+from scheduler.model import targets
+from scheduler.model.targets import Listed
 
 PLACE = "eu-central-1:123456789012"
 KINDS = {

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from scheduler import terms
 from scheduler.limits import SQS_DELAY_S_MAX
-from scheduler.targets import Listed
-from scheduler.terms import ATTEMPTS_DEFAULT, Terms, pause_s
+from scheduler.model import delivery_options
+from scheduler.model.delivery_options import ATTEMPTS_DEFAULT, Terms, pause_s
+from scheduler.model.targets import Listed
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,10 +20,10 @@ LISTED = Listed(frozenset({TOPIC}), "eu-central-1")
 def test_terms_are_kept_as_one_text_and_read_back():
     """Only what was given is in it."""
     raw = {"retry": {"max_age_s": 60, "attempts": 3}, "failure_target": TOPIC, "data": "x"}
-    text = terms.checked(raw, LISTED)
+    text = delivery_options.checked(raw, LISTED)
     assert f'{{"retry":{{"attempts":3,"max_age_s":60}},"failure_target":"{TOPIC}"}}' == text
     assert Terms(3, 60_000, TOPIC) == Terms.read(text)
-    assert terms.checked({"data": "x"}, LISTED) is None
+    assert delivery_options.checked({"data": "x"}, LISTED) is None
 
 
 def test_what_is_not_said_goes_without_saying():

@@ -3,9 +3,9 @@
 import pytest
 
 from fakes import Clock, FakeTable
-from scheduler import triggering
-from scheduler.crew import Alone
 from scheduler.errors import NotConfirmed
+from scheduler.execution.worker_pool import Alone
+from scheduler.feeding import trigger as triggering
 
 
 def trigger(table, count, invoke):

@@ -3,7 +3,7 @@
 import pytest
 
 from fakes import Clock
-from scheduler.watching import HANGS_AFTER_S, STEP_S, Message, Watch
+from scheduler.delivering.in_flight import HANGS_AFTER_S, STEP_S, Message, Watch
 
 
 @pytest.fixture

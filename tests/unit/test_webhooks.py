@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler import webhooks
 from scheduler.errors import InvalidSchedule
-from scheduler.hosts import Hosts
 from scheduler.limits import TARGET_BYTES_MAX
+from scheduler.webhooks import webhook as webhooks
+from scheduler.webhooks.allowed_hosts import Hosts
 
 HOSTS = Hosts.read("api.example.com *.hooks.example api.example.com:8443 http://127.0.0.1:8080 bücher.example", False)
 ANYWHERE = Hosts.read("*, *:8443", allow_private=False)

@@ -1,0 +1,255 @@
+"""The named ones of what is taken in together: their records, those of one name in their order, and their timers.
+
+They go in slices: write the records of a slice, set its timers, remove the timers of what was replaced, then begin the
+next slice. Time is kept back for the timers, and no slice begins without time for one. So a batch that is too large for
+one call leaves records that all have their timers, and a repeat under its token goes on where the last call ended.
+
+A slice begins only if every record of the slices before has its timer. Each record of a later slice says so: `timed`
+is the number of places that are done with. So a repeat that finds its own record standing in the next slice need not
+set the timers of this slice again. Only the last slice that somebody began may lack some. The mark counts for records
+that were asked for at the same moment alone: what was asked for at another was written by another call.
+
+Slices are counted by the places in the batch as it was sent, so they are the same for what comes again of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from scheduler.errors import InvalidSchedule, NotConfirmed
+from scheduler.execution.deadline import Patience
+from scheduler.model.name_record import ASKED_PER_MS, Record, asked_at
+from scheduler.model.schedule import Request, Timer
+from scheduler.placing import naming
+from scheduler.placing.naming import Named, Wanted
+
+if TYPE_CHECKING:
+    from scheduler.accepting.scheduling import Desk, Failures, Occasion, Taken
+
+SLICE_PLACES = 200
+"""So few that one slice takes seconds where the processor is slow, and so many that its calls go side by side."""
+TIMERS_S = 3
+"""Kept back of the time for the timers of a slice, or a quarter of the time where there is less."""
+READ_NAMES_MAX = 100
+"""Amazon DynamoDB, "quotas": keys in one BatchGetItem."""
+PROBED_NAMES_MIN = 50
+"""Of so many names and more the first is written alone. If it stands already the batch is a repeat, and the others are
+read before they are written: a write that fails takes as long as one that does not."""
+NOT_REACHED = "time is over; send it again"
+
+Group = list[Named]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Places with names that are taken in together."""
+
+    start: int
+    """All names whose first place is before this one are in slices before."""
+    places: list[int]
+
+    @property
+    def end(self) -> int:
+        return self.start + SLICE_PLACES
+
+
+def slices(requests: Mapping[int, Request], places: Iterable[int]) -> list[Slice]:
+    """Cut these places, which have names, into slices. All places of one name are in the slice of its first."""
+    first: dict[str | None, int] = {}
+    for place in sorted(requests):
+        first.setdefault(requests[place].name, place)
+    found: dict[int, Slice] = {}
+    for place in sorted(places):
+        start = first[requests[place].name] // SLICE_PLACES * SLICE_PLACES
+        found.setdefault(start, Slice(start, [])).places.append(place)
+    return [found[start] for start in sorted(found)]
+
+
+@dataclass
+class Registrar:
+    """Takes in the named ones of a batch, slice by slice."""
+
+    taken: Taken
+    requests: Mapping[int, Request]
+    failures: Failures
+    occasion: Occasion
+    desk: Desk
+    patience: Patience
+    put: Callable[[Sequence[Timer]], None]
+    """Set the timers of a slice. `failures` has then what did not come through."""
+    _own_ids: frozenset[str] = frozenset()
+    """The ids that this batch asks for. What stands under one of them was written for this batch."""
+    _has_written: bool = False
+
+    def take_in(self, all_slices: Sequence[Slice]) -> None:
+        """Every place of a slice that does not begin is NotConfirmed. The first slice always begins."""
+        places = [place for each in all_slices for place in each.places]
+        self._own_ids = frozenset(self.taken.schedules[place].id for place in places)
+        read: dict[str, Record] = {}
+        longest_s, stopped = 0.0, False
+        for number, each in enumerate(all_slices):
+            # Until this call has written something it tries with whatever time is left, or a repeat might never do so.
+            if stopped or (number and self.patience.over(longest_s if self._has_written else 0)):
+                self._deny(each)
+                continue
+            began_s = self.patience.clock()
+            read = self._take_in_one(each, read, all_slices[number + 1 : number + 2], number == 0)
+            longest_s = max(longest_s, self.patience.clock() - began_s)
+            stopped = any(self._lacks_something(place) for place in each.places)
+
+    def _take_in_one(
+        self, each: Slice, read: Mapping[str, Record], following: Sequence[Slice], is_first: bool
+    ) -> dict[str, Record]:
+        """Return what stands of the next slice, if something of this one stood before."""
+        self._register(each, read, is_first)
+        groups = _by_name(self.taken, each.places)
+        met = [self._is_met(named) for group in groups for named in group]
+        self._has_written = self._has_written or not all(met)
+        ahead = self._standing(following[0]) if any(met) and following else {}
+        timed_at_ms = {_asked_ms(record.asked) for record in ahead.values() if record.timed >= each.end}
+        lacking = [
+            [named for named in group if not (self._is_met(named) and _timer_asked_ms(named) in timed_at_ms)]
+            for group in groups
+        ]
+        standing_ids = [group[-1].schedule.id for group in groups]
+        self.put(_timers(zip(standing_ids, lacking, strict=True)))
+        fail_together(groups, self.failures)
+        remove_old_timers(groups, self.failures, self.desk, self.patience)
+        return ahead
+
+    def _register(self, each: Slice, read: Mapping[str, Record], is_first: bool) -> None:
+        """Write the records, those of one name in their order, and note what stands there now."""
+        patience = _less_time_for_timers(self.patience)
+        groups = self._places_by_name(each)
+        if is_first and len(groups) > PROBED_NAMES_MIN:
+            self._write(groups[0], each.start, {}, patience, always=True)
+            probed = [self.taken.named[place] for place in groups[0] if place in self.taken.named]
+            read = self._standing(each) if any(map(self._is_met, probed)) else {}
+            groups, is_first = groups[1:], False
+        if len(groups) > 1:
+            jobs = list(enumerate(groups))
+            self.desk.crew.run(
+                lambda job: self._write(job[1], each.start, read, patience, is_first and not job[0]), jobs
+            )
+        elif groups:
+            self._write(groups[0], each.start, read, patience, is_first)
+
+    def _places_by_name(self, each: Slice) -> list[list[int]]:
+        places_of: dict[str | None, list[int]] = {}
+        for place in each.places:
+            if self.taken.schedules[place].id not in self.failures:
+                places_of.setdefault(self.requests[place].name, []).append(place)
+        return list(places_of.values())
+
+    def _write(
+        self, places: list[int], timed: int, read: Mapping[str, Record], patience: Patience, always: bool
+    ) -> None:
+        """Write the records of one name, the first of them even if time is over where that is asked for."""
+        for number, place in enumerate(places):
+            try:
+                if patience.over() and not (always and number == 0):
+                    raise NotConfirmed(NOT_REACHED)
+                known = read.get(self.requests[place].name or "") if len(places) == 1 else None
+                self.taken.named[place] = self._written(place, timed, known, patience)
+            except (InvalidSchedule, NotConfirmed) as failure:
+                self.taken.denied[place] = failure
+            else:
+                self.taken.schedules[place] = self.taken.named[place].schedule
+
+    def _written(self, place: int, timed: int, known: Record | None, patience: Patience) -> Named:
+        """Write the record of this place, unless it is known to stand already."""
+        schedule, reach_ms = self.taken.schedules[place], self.desk.reach_ms
+        if known is not None and known.id == schedule.id:
+            second = naming.following(known, patience.now_ms(), reach_ms) if known.pending else None
+            return Named(known.schedule, "" if known.pending else known.state, "kept", second)
+        asked, repeats = asked_at(self.occasion.counted_from_ms, place), self.occasion.sent_ms is not None
+        wanted = Wanted(schedule, asked, self.requests[place].if_exists, repeats, timed)
+        return naming.register(wanted, self.desk.records(), patience, reach_ms)
+
+    def _standing(self, each: Slice) -> dict[str, Record]:
+        """The records of this slice that stand as this batch asks for them. One that cannot be read is left out."""
+        ids = {self.requests[place].name or "": self.taken.schedules[place].id for place in each.places}
+        names: list[str] = list(ids)
+        found: dict[str, Record] = {}
+        for start in range(0, len(names), READ_NAMES_MAX):
+            if self.patience.over():
+                break
+            with suppress(NotConfirmed):
+                found |= self.desk.records().batch(names[start : start + READ_NAMES_MAX], False)[0]
+        return {name: record for name, record in found.items() if record.id == ids[name]}
+
+    def _is_met(self, named: Named) -> bool:
+        """Whether it stood already as this batch asks for it, so that nothing was written."""
+        return named.result in ("kept", naming.OLDER) and named.schedule.id in self._own_ids
+
+    def _lacks_something(self, place: int) -> bool:
+        """Whether this place may have a record without its timer, or the answer to a write is not known."""
+        if isinstance(self.taken.denied.get(place), NotConfirmed):
+            return True
+        return place in self.taken.named and self.taken.schedules[place].id in self.failures
+
+    def _deny(self, each: Slice) -> None:
+        for place in each.places:
+            if self.taken.schedules[place].id not in self.failures:
+                self.taken.denied[place] = NotConfirmed(NOT_REACHED)
+
+
+def _less_time_for_timers(patience: Patience) -> Patience:
+    left_s = max(0.0, patience.deadline_s - patience.clock())
+    return replace(patience, deadline_s=patience.deadline_s - min(TIMERS_S, left_s / 4))
+
+
+def _timer_asked_ms(named: Named) -> int | None:
+    return None if named.timer is None else _asked_ms(named.timer.asked)
+
+
+def _asked_ms(asked: int) -> int:
+    return asked // ASKED_PER_MS
+
+
+def _by_name(taken: Taken, places: Sequence[int]) -> list[Group]:
+    """What was done under each name, in the order of the batch: the last says what stands."""
+    groups: dict[str | None, Group] = {}
+    for place in places:
+        if place in taken.named:
+            groups.setdefault(taken.named[place].schedule.name, []).append(taken.named[place])
+    return list(groups.values())
+
+
+def _timers(groups: Iterable[tuple[str, Group]]) -> list[Timer]:
+    """One for each name: of those that were set for what stands now, the first to wake. A second one, such as a member
+    that was kept has, would be late; and under a token an earlier call may have left what stands again now."""
+    found: list[Timer] = []
+    for standing_id, group in groups:
+        own = [each.timer for each in group if each.schedule.id == standing_id and each.timer is not None]
+        found += sorted(own, key=lambda timer: (timer.due_ms, -timer.asked))[:1]
+    return found
+
+
+def fail_together(groups: Sequence[Group], failures: Failures) -> None:
+    """Of one name only the last has a timer. Where that could not be set none is accepted, and what they replaced
+    keeps its own timer, which wakes the name."""
+    for group in groups:
+        failure = failures.get(group[-1].schedule.id)
+        if failure is not None:
+            failures.update({each.schedule.id: failure for each in group})
+
+
+def remove_old_timers(groups: Sequence[Group], failures: Failures, desk: Desk, patience: Patience) -> None:
+    """Of what was replaced, once the new one has its timer. Not of what a later member of the batch put there again."""
+    standing = {group[-1].schedule.id for group in groups}
+
+    def remove(timer: Timer) -> None:
+        if not patience.over():
+            naming.remove(timer, desk.table)
+
+    replaced = [each for group in groups for each in group if each.schedule.id not in failures]
+    olds = [each.old_timer for each in replaced if each.old_timer is not None]
+    old_timers = [timer for timer in olds if timer.id not in standing]
+    if len(old_timers) > 1:
+        desk.crew.run(remove, old_timers)
+    elif old_timers:
+        remove(old_timers[0])

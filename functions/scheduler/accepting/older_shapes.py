@@ -1,0 +1,94 @@
+"""The two older shapes, made into the present one, so that what is published in production today works unchanged.
+
+    {"date", "payload", "target", "user", "failure_topic"}             a topic gets the payload
+    {"date", "url", "method", "payload", "headers", "cookies"}         a webhook gets a request
+
+An older shape may have what the present one adds (token, name, if_exists, retry, expires_after), but no field twice by
+two names. What its checks say afterwards is put in its own words by `in_its_words`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from scheduler.accepting.request import OLDER
+from scheduler.errors import InvalidSchedule
+
+RENAMED = {"date": "timestamp", "payload": "data", "failure_topic": "failure_target"}
+WEBHOOK = ("url", "method", "headers", "cookies")
+
+TOPIC_SHAPE = '{"date", "payload", "target", "user", "failure_topic"}'
+WEBHOOK_SHAPE = '{"date", "url", "method", "payload", "headers", "cookies"}'
+SHAPES_WANTED = f'{{"timestamp", "data", "target", ...}}, or of the older shapes {TOPIC_SHAPE} or {WEBHOOK_SHAPE}'
+
+_PRESENT = ("timestamp", "delay", "data", "failure_target")
+_OFTEN_EMPTY = ("user", "failure_topic")
+"""Optional in the older shape, and filled with null or nothing by callers that always send every field."""
+_BODILESS = ("GET", "HEAD")
+_BEHIND_THE_HOST = re.compile(r"(?<=[^/?#:])[/?#].*", re.DOTALL)
+_UNQUOTED = re.compile(r"[^!#-;=?-\[\]_a-z~%\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""What has no place in a URL and can only have been meant as itself. Control characters are for the check to refuse."""
+
+
+def modern(raw: dict[str, object]) -> dict[str, object]:
+    """The same schedule in the present shape, which is left as it is. Nothing else of it is checked here."""
+    if OLDER.isdisjoint(raw):
+        return raw
+    _not_mixed(raw)
+    fields = {
+        RENAMED.get(field, field): value
+        for field, value in raw.items()
+        if field not in WEBHOOK and not (field in _OFTEN_EMPTY and value in (None, ""))
+    }
+    if "url" in raw:
+        fields["target"] = target = _target(raw)
+        # That system sent an empty object where there was no payload, and receivers may count on some JSON.
+        if "payload" not in raw and target.get("method") not in _BODILESS:
+            fields["data"] = {}
+    return fields
+
+
+def in_its_words(refusal: InvalidSchedule, raw: Mapping[str, object]) -> InvalidSchedule:
+    """The same refusal with the field, which every message begins with, named as the caller wrote it."""
+    if OLDER.isdisjoint(raw):
+        return refusal
+    field, space, rest = str(refusal).partition(" ")
+    written = {present: older for older, present in RENAMED.items()}.get(field, field)
+    if "url" in raw:
+        written = written.removeprefix("target.")
+    return InvalidSchedule(written + space + rest)
+
+
+def _not_mixed(raw: Mapping[str, object]) -> None:
+    older = [field for field in raw if field in OLDER]
+    webhook = [field for field in older if field in WEBHOOK]
+    present = [field for field in raw if field in _PRESENT]
+    if present:
+        raise _mixed(older[0], present[0])
+    for field in ("target", "failure_topic"):
+        if webhook and field in raw:
+            raise _mixed(webhook[0], field)
+    if webhook and "url" not in raw:
+        raise InvalidSchedule(f"{webhook[0]} is given without url; wanted: {WEBHOOK_SHAPE}")
+    if "date" not in raw:
+        raise InvalidSchedule(f"date is missing beside {older[0]}; wanted: {SHAPES_WANTED}")
+
+
+def _mixed(one: str, other: str) -> InvalidSchedule:
+    return InvalidSchedule(f"{one} and {other} are fields of two different shapes; wanted: one shape, {SHAPES_WANTED}")
+
+
+def _target(raw: Mapping[str, object]) -> dict[str, object]:
+    """The webhook. That system took methods in small letters, and spaces and the like in URLs."""
+    target = {field: raw[field] for field in WEBHOOK if field in raw}
+    method, url = target.get("method"), target["url"]
+    if isinstance(method, str):
+        target["method"] = method.upper()
+    if isinstance(url, str):
+        target["url"] = _BEHIND_THE_HOST.sub(lambda rest: _UNQUOTED.sub(_quoted, rest.group()), url)
+    return target
+
+
+def _quoted(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found.group().encode())

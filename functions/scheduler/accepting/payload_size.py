@@ -1,0 +1,58 @@
+"""Whether a target takes as much as it would get, asked when a schedule is accepted and not when it is due.
+
+Only topics and state machines can be asked too much: the largest data, with every character escaped and in an
+envelope, is half of the mebibyte that SQS, Lambda and EventBridge take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scheduler.errors import InvalidSchedule
+from scheduler.limits import SNS_MESSAGE_BYTES_MAX, STEP_FUNCTIONS_INPUT_BYTES_MAX
+from scheduler.model import payloads
+from scheduler.model.schedule import Key, Request, Schedule
+from scheduler.model.targets import SNS, STATES, is_tight, kind
+
+_LONGEST_KEY = Key("255", f"{'9' * 15}#{'f' * 16}")
+_LONGEST_INDEX = 9_999
+
+
+def check(request: Request) -> None:
+    """InvalidSchedule where what would be sent is larger than its target takes."""
+    if not is_tight(request.target):
+        return
+    size_bytes_of, bytes_max, what = _LIMITS[kind(request.target)]
+    size_bytes = size_bytes_of(_as_sent(request))
+    if size_bytes > bytes_max:
+        raise InvalidSchedule(f"data comes to {size_bytes} bytes as {what}; wanted: at most {bytes_max} bytes")
+
+
+def _as_sent(request: Request) -> Schedule:
+    """With the longest id that it could have."""
+    return Schedule(
+        _LONGEST_KEY,
+        request.due_ms,
+        request.data,
+        request.target,
+        request.user,
+        index=_LONGEST_INDEX,
+        name=request.name,
+    )
+
+
+def _topic_bytes(schedule: Schedule) -> int:
+    """SNS counts the body, and of each attribute its name, type and value."""
+    attributes = payloads.attributes(schedule)
+    words = [word for name, attribute in attributes.items() for word in (name, *attribute.values())]
+    return sum(len(word.encode()) for word in (payloads.body(schedule), *words))
+
+
+def _machine_bytes(schedule: Schedule) -> int:
+    return len(payloads.document(schedule).encode())
+
+
+_LIMITS: dict[str, tuple[Callable[[Schedule], int], int, str]] = {
+    SNS: (_topic_bytes, SNS_MESSAGE_BYTES_MAX, "a message of an SNS topic with its attributes"),
+    STATES: (_machine_bytes, STEP_FUNCTIONS_INPUT_BYTES_MAX, "the input of a state machine"),
+}

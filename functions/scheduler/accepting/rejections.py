@@ -1,0 +1,89 @@
+"""Report refused members of letters: to the failure queue first, then to their failure targets.
+
+The failure queue keeps a report, even if a failure target never answers. So each report is made once. An `Untold` notes
+that the failure queue has a report and one failure target has not.
+
+Failure targets belong to others. One that does not answer gets `TRIES_MAX` tries for one refusal, and is then left
+alone for the rest of the invocation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from scheduler.accepting.input_message import Untold
+from scheduler.errors import NotConfirmed
+from scheduler.execution.batch_result import Outcome
+from scheduler.execution.deadline import Patience, ask, insist
+from scheduler.execution.worker_pool import Crew
+from scheduler.model.failure_report import Report
+
+Refusal = Report[object]
+Word = tuple[Untold, Refusal]
+
+REPORTS_MAX = 50
+"""Reports that one thread sends in one job."""
+TRIES_MAX = 3
+
+
+@dataclass
+class Teller:
+    """Tells all refusals of one invocation."""
+
+    send_report: Callable[[Sequence[Refusal]], Outcome[Refusal]]
+    tell: Callable[[str, Refusal], None]
+    may_hear: Callable[[str], bool]
+    crew: Crew
+    _silent: set[str] = field(default_factory=set)
+    """Failure targets that did not answer in this invocation."""
+
+    def report(self, refusals: Mapping[int, Refusal], patience: Patience) -> list[int]:
+        """Send reports to the failure queue. Return the places of those that it has."""
+
+        def send(shelf: list[int]) -> list[int]:
+            reports = [refusals[place] for place in shelf]
+            if patience.over():
+                return []
+            done = {id(report) for report in insist(self.send_report, reports, patience).done}
+            return [place for place in shelf if id(refusals[place]) in done]
+
+        places = list(refusals)
+        shelves = [places[start : start + REPORTS_MAX] for start in range(0, len(places), REPORTS_MAX)]
+        return [place for shelf in self.crew.run(send, shelves) for place in shelf]
+
+    def words(self, place: int, refusal: Refusal) -> list[Word]:
+        """Pair the refusal with each listed failure target that it names."""
+        hearers = sorted(filter(self.may_hear, _failure_targets(refusal.schedule)))
+        return [(Untold.noted(place, hearer, refusal.error), refusal) for hearer in hearers]
+
+    def tell_all(self, words: Sequence[Word], patience: Patience) -> list[Untold]:
+        """Tell the failure targets. Return notes for those that did not answer."""
+        short = replace(patience, tries_max=TRIES_MAX)
+
+        def tell(word: Word) -> bool:
+            untold, refusal = word
+            return not patience.over() and self._heard(untold.hearer, refusal, short)
+
+        return [word[0] for word, heard in zip(words, self.crew.run(tell, words), strict=True) if not heard]
+
+    def _heard(self, hearer: str, refusal: Refusal, patience: Patience) -> bool:
+        if hearer in self._silent:
+            return False
+        try:
+            ask(lambda: self.tell(hearer, refusal), patience)
+        except NotConfirmed:
+            self._silent.add(hearer)
+            return False
+        return True
+
+
+def _failure_targets(came: object) -> set[str]:
+    """The failure targets that a schedule names, or the members of a batch that was refused as a whole."""
+    members = came.get("schedules", came) if isinstance(came, dict) else came
+    found = [
+        member.get("failure_target", member.get("failure_topic"))
+        for member in (members if isinstance(members, list) else [members])
+        if isinstance(member, dict)
+    ]
+    return {target for target in found if isinstance(target, str)}

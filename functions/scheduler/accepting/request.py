@@ -1,0 +1,249 @@
+"""From whatever a caller sent to a checked request, or to an InvalidSchedule that says how to put it right.
+
+Nothing of the input is trusted before it has passed here, and nothing past here checks it again.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scheduler import timestamps
+from scheduler.errors import InvalidSchedule
+from scheduler.limits import (
+    DATA_BYTES_MAX,
+    NAME_CHARACTERS_MAX,
+    NESTING_MAX,
+    TOKEN_CHARACTERS_MAX,
+    USER_CHARACTERS_MAX,
+)
+from scheduler.model import targets
+from scheduler.model.schedule import Request
+from scheduler.text import deeper_than, fault, shown
+
+FIELDS = (
+    "timestamp",
+    "delay",
+    "data",
+    "target",
+    "name",
+    "if_exists",
+    "token",
+    "failure_target",
+    "retry",
+    "user",
+    "expires_after",
+)
+
+OLDER = frozenset({"date", "payload", "failure_topic", "url", "method", "headers", "cookies"})
+"""By these an older shape is known."""
+
+SCHEDULE_WANTED = 'an object such as {"timestamp": 1893456000, "data": "some payload"}'
+EXPIRY_WANTED = "a number of seconds, 0 or more, after which it is dropped rather than released late"
+NAME_WANTED = f"1 to {NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ : / -, and not of the form of an id"
+IF_EXISTS = ("replace", "keep", "fail")
+MEANT_ELSEWHERE = {
+    "operation": "an operation goes to the manage function (output ManageFunction)",
+    "cron": timestamps.SINGLE_MOMENTS,
+    "rate": timestamps.SINGLE_MOMENTS,
+    "repeat": f"it is reserved for a later version, and until then {timestamps.SINGLE_MOMENTS}",
+}
+"""Fields that a schedule does not have, and what to tell somebody who sends one."""
+FIELD_CHARACTERS_MAX = 32
+"""Of an unknown field, to be compared with those that are known."""
+DATA_WANTED = f"a string of 1 byte to {DATA_BYTES_MAX} bytes in UTF-8, or any JSON value but null"
+
+
+_NAME = re.compile(rf"[A-Za-z0-9._:/-]{{1,{NAME_CHARACTERS_MAX}}}")
+_ID = re.compile(r"\d+-\d{15}-[0-9a-f]{16}(-\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the owner of the stack allows."""
+
+    listed: targets.Listed = targets.Listed()
+    require_user: bool = False
+
+
+def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False, by_older_rules: bool = False) -> Request:
+    """Check one request, which may be in a batch that has a token. `by_older_rules`: what the version before this one
+    accepted is accepted, because it took the message from the input queue, and put back what was left."""
+    if not isinstance(raw, dict):
+        raise InvalidSchedule(f"the schedule is {shown(raw)}; wanted: {SCHEDULE_WANTED}")
+    if OLDER.isdisjoint(raw):
+        request = _parse(raw, now_ms, rules, under_token, by_older_rules)
+        _check_use(raw, by_older_rules)
+        return request
+    from scheduler.accepting import older_shapes  # noqa: PLC0415 - As below: few requests need it, and every cold start would pay.
+
+    try:
+        modern = older_shapes.modern(raw)
+        request = _parse(modern, now_ms, rules, under_token, by_older_rules)
+        _check_use(modern, by_older_rules, any_method=True)
+    except InvalidSchedule as refusal:
+        raise older_shapes.in_its_words(refusal, raw) from None
+    return request
+
+
+def _parse(raw: Mapping[str, object], now_ms: int, rules: Rules, under_token: bool, by_older_rules: bool) -> Request:
+    _only_known_fields(raw)
+    token = _string(raw, "token", TOKEN_CHARACTERS_MAX)
+    if "delay" in raw and (token or under_token) and not by_older_rules:
+        raise InvalidSchedule(
+            "delay and token are both given, and a repeat would be another moment; wanted: timestamp with a token"
+        )
+    target = targets.checked(raw["target"], rules.listed) if "target" in raw else None
+    request = Request(
+        due_ms=_due_ms(raw, now_ms),
+        data=_data(raw, target, rules.listed),
+        target=target,
+        user=_user(raw, rules.require_user),
+        expires_after_ms=_expires_after_ms(raw),
+        token=token,
+        terms=_terms(raw, rules.listed),
+        name=checked_name(raw["name"]) if "name" in raw else None,
+        if_exists=_if_exists(raw),
+    )
+    if targets.is_tight(target):
+        from scheduler.accepting import payload_size  # noqa: PLC0415
+
+        payload_size.check(request)
+    return request
+
+
+def _check_use(raw: Mapping[str, object], by_older_rules: bool, any_method: bool = False) -> None:
+    """Refuse a webhook whose request the receiver would not understand, or which would never be sent. The system of the
+    older shape took any method."""
+    target = raw.get("target")
+    if by_older_rules or not isinstance(target, dict) or "url" not in target:
+        return
+    from scheduler.webhooks import webhook  # noqa: PLC0415 - As in `config`: only stacks that have webhooks need it.
+
+    webhook.check_headers(target)
+    if not any_method:
+        webhook.check_method(target)
+
+
+def batch_token(batch: Mapping[str, object]) -> str | None:
+    """The token that a batch carries as a whole."""
+    return _string(batch, "token", TOKEN_CHARACTERS_MAX)
+
+
+def _only_known_fields(raw: Mapping[str, object]) -> None:
+    unknown = [field for field in raw if field not in FIELDS]
+    if not unknown:
+        return
+    field = next((known for known in MEANT_ELSEWHERE if known in unknown), str(unknown[0]))
+    hint = MEANT_ELSEWHERE.get(field)
+    meant = _meant(field[:FIELD_CHARACTERS_MAX]) if hint is None else f": {hint}"
+    raise InvalidSchedule(f"{shown(field)} is not a field{meant}; accepted are {', '.join(FIELDS)}")
+
+
+@functools.lru_cache(64)
+def _meant(field: str) -> str:
+    """A batch may have the same wrong field ten thousand times, and to compare takes a tenth of a millisecond."""
+    import difflib  # noqa: PLC0415 - For this message alone; every cold start would pay for it.
+
+    near = difflib.get_close_matches(field, FIELDS, 1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _due_ms(raw: Mapping[str, object], now_ms: int) -> int:
+    if "timestamp" in raw and "delay" in raw:
+        raise InvalidSchedule("timestamp and delay are both given; wanted: exactly one of the two")
+    if "timestamp" in raw:
+        return timestamps.due_ms_from_timestamp(raw["timestamp"])
+    if "delay" in raw:
+        return timestamps.due_ms_from_delay(raw["delay"], now_ms)
+    raise InvalidSchedule(
+        f"timestamp is missing; wanted: {timestamps.TIMESTAMP_WANTED}, or a delay: {timestamps.DELAY_WANTED}"
+    )
+
+
+def _data(raw: Mapping[str, object], target: str | None, listed: targets.Listed) -> str:
+    """The payload as the queue will carry it. Messages describe it and never quote it: they end up in logs."""
+    if raw.get("data") in (None, ""):
+        return _no_data(raw, target, listed)
+    value = raw["data"]
+    text = value if isinstance(value, str) else _compact(value)
+    found = fault(text)
+    if found:
+        raise InvalidSchedule(f"data holds {found}; wanted: {DATA_WANTED}")
+    size_bytes = len(text) if text.isascii() else len(text.encode())
+    if not 1 <= size_bytes <= DATA_BYTES_MAX:
+        raise InvalidSchedule(f"data is a string of {size_bytes} bytes; wanted: {DATA_WANTED}")
+    return text
+
+
+def _no_data(raw: Mapping[str, object], target: str | None, listed: targets.Listed) -> str:
+    """The empty data of a webhook, or InvalidSchedule, which says that webhooks need none if the stack has any."""
+    is_webhook = targets.kind(target) == targets.WEBHOOK
+    if is_webhook and "data" not in raw:
+        return ""
+    state = "missing" if "data" not in raw else "null" if raw["data"] is None else "a string of 0 bytes"
+    hint = "; only a webhook may leave it out" if listed.check_webhook is not None else ""
+    raise InvalidSchedule(f"data is {state}; wanted: {DATA_WANTED}{hint}")
+
+
+def _compact(value: object) -> str:
+    if deeper_than(value, NESTING_MAX):
+        raise InvalidSchedule(f"data is nested more than {NESTING_MAX} levels deep; wanted: {DATA_WANTED}")
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        raise InvalidSchedule(f"data holds a number that JSON has no way to write; wanted: {DATA_WANTED}") from None
+
+
+def checked_name(value: object) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value) or _ID.fullmatch(value):
+        raise InvalidSchedule(f"name is {shown(value)}; wanted: {NAME_WANTED}")
+    return value
+
+
+def _if_exists(raw: Mapping[str, object]) -> str:
+    value = raw.get("if_exists", IF_EXISTS[0])
+    if not isinstance(value, str) or value not in IF_EXISTS:
+        raise InvalidSchedule(f"if_exists is {shown(value)}; wanted: one of {', '.join(IF_EXISTS)}")
+    if "if_exists" in raw and "name" not in raw:
+        raise InvalidSchedule("if_exists is given without a name; wanted: both, for it is the name that may exist")
+    return value
+
+
+def _terms(raw: Mapping[str, object], listed: targets.Listed) -> str | None:
+    if "retry" not in raw and "failure_target" not in raw:
+        return None
+    from scheduler.model import delivery_options  # noqa: PLC0415
+
+    return delivery_options.checked(raw, listed)
+
+
+def _user(raw: Mapping[str, object], required: bool) -> str | None:
+    user = _string(raw, "user", USER_CHARACTERS_MAX)
+    if required and user is None:
+        raise InvalidSchedule(
+            f"user is missing, and this stack requires it; wanted: 1 to {USER_CHARACTERS_MAX} characters"
+        )
+    return user
+
+
+def _expires_after_ms(raw: Mapping[str, object]) -> int | None:
+    if "expires_after" not in raw:
+        return None
+    return timestamps.duration_ms("expires_after", raw["expires_after"], EXPIRY_WANTED)
+
+
+def _string(raw: Mapping[str, object], field: str, characters_max: int) -> str | None:
+    if field not in raw:
+        return None
+    value = raw[field]
+    wanted = f"a string of 1 to {characters_max} characters"
+    if not isinstance(value, str) or not 1 <= len(value) <= characters_max:
+        raise InvalidSchedule(f"{field} is {shown(value)}; wanted: {wanted}")
+    found = fault(value)
+    if found:
+        raise InvalidSchedule(f"{field} holds {found}; wanted: {wanted}")
+    return value

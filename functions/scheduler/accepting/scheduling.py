@@ -1,0 +1,301 @@
+"""Accept schedules: what is near goes to its queue at once, what is far to the table, and nothing is answered before
+AWS has confirmed it.
+
+A crash after the write and before the answer leaves a schedule that its caller does not know of: it comes out, and a
+caller who sends it again gets it twice, unless with a token (far: stored once; near: twice under one id).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from scheduler import timestamps
+from scheduler.accepting import batch, request
+from scheduler.errors import InvalidSchedule, NotConfirmed
+from scheduler.execution.batch_result import Outcome
+from scheduler.execution.deadline import Patience, insist
+from scheduler.execution.worker_pool import Crew
+from scheduler.model.bundle import Bundle
+from scheduler.model.schedule import Key, Request, Schedule, Timer
+from scheduler.placing import partitions
+from scheduler.placing.keys import Keyring
+from scheduler.placing.sending import PARCEL_SCHEDULES_MAX, Parcel, Queues, parcels, send
+
+if TYPE_CHECKING:
+    from scheduler.accepting.input_message import Letter
+    from scheduler.placing import naming
+    from scheduler.placing.naming import Named
+    from scheduler.placing.near_names import Row
+
+Answer = dict[str, Any]
+ROWS_MAX = 25
+"""Of the index of near names: one batch of DynamoDB."""
+
+Failures = dict[str, InvalidSchedule | NotConfirmed]
+
+
+class Table(Protocol):
+    def put(self, things: Sequence[Schedule | Bundle]) -> Outcome[Schedule | Bundle]: ...
+    def remove_timer(self, timer: Timer) -> None: ...
+    def put_near_names(self, rows: Sequence[Row]) -> Outcome[Row]: ...
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where requests are taken in: by which rules, and where they go from here."""
+
+    table: Table
+    memory: partitions.Memory
+    queues: Queues
+    crew: Crew
+    rules: request.Rules
+    keyring: Keyring
+    reach_ms: int
+    records: Callable[[], naming.Records]
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """When requests are taken in, under which token together; and when they were sent, where a repeat of them was
+    sent at the same moment."""
+
+    now_ms: int
+    token: str | None = None
+    sent_ms: int | None = None
+    closed_for_good: bool = False
+    """A queue of others that is gone or closed to us has been that for long enough: what it was for is refused."""
+    by_callers_token: bool = True
+    """The token is the caller's own, and not the id of a letter: a repeat may come at another moment."""
+    by_older_rules: bool = False
+    """The version before this one may have taken some of it, which allowed a delay beside a token in a message."""
+
+    @property
+    def counted_from_ms(self) -> int:
+        return self.now_ms if self.sent_ms is None else self.sent_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was accepted of a batch by our own rules, by its place in it; some of it lies together in bundles, and of
+    what has a name a record was written."""
+
+    schedules: dict[int, Schedule]
+    bundles: list[Bundle]
+    named: dict[int, Named] = field(default_factory=dict)
+    denied: dict[int, InvalidSchedule | NotConfirmed] = field(default_factory=dict)
+    """The name was not to be had. By place: under a token its id may be what stands there, kept for another member."""
+
+    def at(self, places: Collection[int]) -> Taken:
+        """Only those, under the keys that they have in company. Of a bundle that is stored they are all."""
+        schedules = {place: self.schedules[place] for place in places if place in self.schedules}
+        keys = {each.key for each in schedules.values()}
+        return Taken(schedules, [bundle for bundle in self.bundles if bundle.key in keys])
+
+
+def accept(event: object, desk: Desk, patience: Patience) -> Answer:
+    """One schedule or a batch: a batch answers for each of its members, a single one raises what is wrong with it."""
+    if batch.is_batch(event):
+        return _accept_batch(event, desk, patience)
+    occasion = Occasion(patience.now_ms())
+    asked = request.parse(event, occasion.now_ms, desk.rules)
+    taken = Taken({0: desk.keyring.schedule(asked)}, [])
+    failures = _write(taken, {0: asked}, occasion, desk, patience)
+    failure = _failure(taken, 0, failures)
+    if failure is not None:
+        raise failure
+    return _accepted(taken, 0, occasion.now_ms, desk.reach_ms)
+
+
+def accept_letter(letter: Letter, closed_for_good: bool, desk: Desk, patience: Patience) -> list[Answer]:
+    """What is at hand of a letter, which may be delivered again, whole or in part: the same members are then the same
+    schedules. So all of them are given their keys, and packed, as they were the first time."""
+    occasion = Occasion(
+        patience.now_ms(),
+        letter.token_root,
+        letter.sent_ms,
+        closed_for_good,
+        letter.has_token,
+        letter.came.by_older_rules,
+    )
+    return _accept_members(letter.requests, occasion, desk, patience, letter.places)
+
+
+def _accept_batch(event: list[object] | dict[str, object], desk: Desk, patience: Patience) -> Answer:
+    members, token = batch.unwrapped(event)
+    results = _accept_members(members, Occasion(patience.now_ms(), token), desk, patience, range(len(members)))
+    rejected = sum("error" in result for result in results)
+    return {"accepted": len(results) - rejected, "rejected": rejected, "results": results}
+
+
+def _accept_members(
+    members: Sequence[object], occasion: Occasion, desk: Desk, patience: Patience, places: Collection[int]
+) -> list[Answer]:
+    """An answer for each of these places."""
+    checked = [_checked(member, occasion, desk.rules) for member in members]
+    requests = {place: each for place, each in enumerate(checked) if isinstance(each, Request)}
+    taken = _take(requests, occasion, desk)
+    if len(places) < len(members):
+        taken = taken.at(places)
+    failures = _write(taken, requests, occasion, desk, patience)
+
+    def answer(place: int) -> Answer:
+        each = checked[place]
+        if not isinstance(each, Request):
+            return _refusal(each)
+        return _result(taken, place, failures, occasion.now_ms, desk.reach_ms)
+
+    return [answer(place) for place in places]
+
+
+def _checked(member: object, occasion: Occasion, rules: request.Rules) -> Request | InvalidSchedule:
+    under_token = occasion.token is not None and occasion.by_callers_token
+    try:
+        return request.parse(member, occasion.counted_from_ms, rules, under_token, occasion.by_older_rules)
+    except InvalidSchedule as refusal:
+        return refusal
+
+
+def _take(requests: dict[int, Request], occasion: Occasion, desk: Desk) -> Taken:
+    """Pack what is far, or under a token whatever may be packed, and give the rest keys of its own."""
+    taken, token, now_ms = Taken({}, []), occasion.token, occasion.now_ms
+    company = {
+        place: each
+        for place, each in requests.items()
+        if each.token is None and each.name is None and (token is not None or each.due_ms - now_ms > desk.reach_ms)
+    }
+    for bundle, members in desk.keyring.bundles(company, token):
+        taken.bundles.append(bundle)
+        taken.schedules.update(members)
+    for place, each in requests.items():
+        if place not in taken.schedules:
+            taken.schedules[place] = desk.keyring.schedule(each, place, token)
+    return taken
+
+
+def _expired(schedule: Schedule) -> InvalidSchedule:
+    expires_after_s = timestamps.epoch_s(schedule.expires_after_ms or 0)
+    return InvalidSchedule(
+        f"expires_after is {expires_after_s}, so it is past already and would never be released; "
+        f"wanted: {request.EXPIRY_WANTED}"
+    )
+
+
+def _write(
+    taken: Taken, requests: Mapping[int, Request], occasion: Occasion, desk: Desk, patience: Patience
+) -> Failures:
+    """What did not come through, by id. Of what has a name the record first; what is then sent or stored is its
+    timer."""
+    now_ms = occasion.now_ms
+    failures: Failures = {each.id: _expired(each) for each in taken.schedules.values() if each.expired(now_ms)}
+    unnamed: list[Schedule | Bundle] = [each for each in taken.schedules.values() if each.name is None]
+    unnamed += taken.bundles
+    names = [place for place, each in taken.schedules.items() if each.name is not None]
+    if not names:
+        _put(unnamed, failures, occasion, desk, patience)
+        return failures
+    from scheduler.accepting import named_batch  # noqa: PLC0415 - Most callers give no names.
+
+    slices = named_batch.slices(requests, names)
+    if len(slices) > 1:  # They take long, so the others go first, in half of the time at most.
+        _put(unnamed, failures, occasion, desk, replace(patience, deadline_s=_half_way(patience)))
+        unnamed = []
+    put = functools.partial(_put, failures=failures, occasion=occasion, desk=desk, patience=patience)
+    registrar = named_batch.Registrar(
+        taken, requests, failures, occasion, desk, patience, lambda timers: put([*unnamed, *timers])
+    )
+    registrar.take_in(slices)
+    return failures
+
+
+def _half_way(patience: Patience) -> float:
+    return (patience.clock() + patience.deadline_s) / 2
+
+
+def _put(
+    things: Sequence[Schedule | Bundle], failures: Failures, occasion: Occasion, desk: Desk, patience: Patience
+) -> None:
+    """Send the near and store the far, and the rows by which near names are listed, side by side. A member of a bundle
+    is sent by itself, or stored with it."""
+
+    def is_far(thing: Schedule | Bundle) -> bool:
+        return not _is_near(thing.key, occasion.now_ms, desk.reach_ms)
+
+    schedules = {each.id: each for each in things if not isinstance(each, Bundle)}.values()  # Twins become one here.
+    near = [schedule for schedule in schedules if not is_far(schedule) and schedule.id not in failures]
+    items: list[Schedule | Bundle] = [each for each in schedules if each.index is None and is_far(each)]
+    items += [each for each in things if isinstance(each, Bundle) and is_far(each)]
+    if items:
+        remembered = desk.memory.make_sure(desk.keyring.partition_count, patience)
+        if remembered.left:
+            _note(failures, Outcome(left=items, why=remembered.why))
+            items = []
+
+    def work(job: Parcel | list[Schedule | Bundle] | tuple[Row, ...]) -> Outcome[Any]:
+        if patience.over():
+            return Outcome(untried=job.schedules if isinstance(job, Parcel) else list(job), why="time is over")
+        if isinstance(job, tuple):
+            return insist(desk.table.put_near_names, job, patience)
+        return send(job, desk.queues, patience) if isinstance(job, Parcel) else insist(desk.table.put, job, patience)
+
+    shelves = [items[start : start + PARCEL_SCHEDULES_MAX] for start in range(0, len(items), PARCEL_SCHEDULES_MAX)]
+    jobs: list[Parcel | list[Schedule | Bundle] | tuple[Row, ...]] = [*parcels(near, desk.queues.url_of), *shelves]
+    jobs += _row_jobs(near)
+    for job, outcome in zip(jobs, desk.crew.run(work, jobs) if len(jobs) > 1 else map(work, jobs), strict=True):
+        others = isinstance(job, Parcel) and not desk.queues.are_ours(job.queue_url)
+        _note(failures, outcome, closed_for_good=others and occasion.closed_for_good)
+
+
+def _row_jobs(near: Sequence[Schedule]) -> list[tuple[Row, ...]]:
+    """The rows by which those are listed that have a name, so that their timers go to the delivery queue."""
+    names = [schedule for schedule in near if schedule.name is not None]
+    if not names:
+        return []
+    from scheduler.placing import near_names  # noqa: PLC0415 - Most callers give no names.
+
+    rows = near_names.rows(map(near_names.entry_of, names))
+    return [tuple(rows[start : start + ROWS_MAX]) for start in range(0, len(rows), ROWS_MAX)]
+
+
+def _is_near(key: Key, now_ms: int, reach_ms: int) -> bool:
+    """By the key: the members of a bundle go one way together."""
+    return key.due_ms - now_ms <= reach_ms
+
+
+def _note(failures: Failures, outcome: Outcome[Any], closed_for_good: bool = False) -> None:
+    for thing, reason in outcome.refused:
+        failures[thing.id] = InvalidSchedule(f"the queue does not take it: {reason}")
+    for thing, reason in outcome.closed:
+        kind = InvalidSchedule if closed_for_good else NotConfirmed
+        failures[thing.id] = kind(f"the queue is gone or closed to us: {reason}")
+    for thing in _each_that_waits(outcome):
+        failures[thing.id] = NotConfirmed(f"AWS did not confirm it in time ({outcome.why}); send it again")
+
+
+def _each_that_waits(outcome: Outcome[Any]) -> list[Any]:
+    """Of a row of the index the entries: each has the id of a named schedule, which could not be listed without it."""
+    return [each for thing in [*outcome.left, *outcome.untried] for each in getattr(thing, "entries", (thing,))]
+
+
+def _result(taken: Taken, place: int, failures: Failures, now_ms: int, reach_ms: int) -> Answer:
+    failure = _failure(taken, place, failures)
+    return _accepted(taken, place, now_ms, reach_ms) if failure is None else _refusal(failure)
+
+
+def _failure(taken: Taken, place: int, failures: Failures) -> InvalidSchedule | NotConfirmed | None:
+    """A member that lies in a bundle has come as far as its bundle has."""
+    schedule = taken.schedules[place]
+    return taken.denied.get(place) or failures.get(schedule.id) or failures.get(schedule.key.id)
+
+
+def _accepted(taken: Taken, place: int, now_ms: int, reach_ms: int) -> Answer:
+    schedule, named = taken.schedules[place], taken.named.get(place)
+    state = "queued" if _is_near(schedule.key, now_ms, reach_ms) else "stored"
+    answer = {"id": schedule.id, "timestamp": timestamps.epoch_s(schedule.due_ms), "state": state}
+    return answer if named is None else {**answer, "state": named.state or state, "result": named.result}
+
+
+def _refusal(error: Exception) -> Answer:
+    return {"error": type(error).__name__, "message": str(error)}

@@ -1,0 +1,116 @@
+"""The table as a feed sees it: what has come within reach, page by page, bundles to be written back, and the leases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from scheduler.aws import items
+from scheduler.aws.calls import code, confirmed
+from scheduler.aws.items import META
+from scheduler.aws.table import Table
+from scheduler.errors import NotConfirmed
+from scheduler.execution.batch_result import Outcome
+from scheduler.feeding.lease import Lease
+from scheduler.feeding.mover import Aside
+from scheduler.feeding.reader import Page
+from scheduler.model.bundle import Bundle
+from scheduler.model.schedule import Key, Schedule
+
+
+class Stock(Table):
+    def write_back(self, read: Bundle, kept: Bundle) -> Outcome[Bundle]:
+        """What is left of a bundle, where it is as it was read. Where it is not, somebody else has seen to it."""
+        try:
+            confirmed(
+                self._client.put_item,
+                TableName=self._name,
+                Item=items.item(kept),
+                ConditionExpression="#bundle = :read",
+                ExpressionAttributeNames={"#bundle": "bundle"},
+                ExpressionAttributeValues={":read": {"B": read.packed}},
+            )
+        except NotConfirmed as failure:
+            return Outcome(left=[read], why=str(failure))
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":
+                raise
+        return Outcome(done=[read])
+
+    def page(self, partition: str, from_sort: str, to_sort: str, items_max: int) -> Page:
+        """From `from_sort` on, and before `to_sort`, as it is after every write that was confirmed before. DynamoDB
+        ends a page at 1 MB, too."""
+        answer = confirmed(
+            self._client.query,
+            TableName=self._name,
+            KeyConditionExpression="#partition = :partition AND #sort BETWEEN :from AND :to",
+            ExpressionAttributeNames={"#partition": "partition", "#sort": "sort"},
+            ExpressionAttributeValues={
+                ":partition": {"S": partition},
+                ":from": {"S": from_sort},
+                ":to": {"S": to_sort},
+            },
+            ConsistentRead=True,
+            Limit=items_max,
+        )
+        schedules: list[Schedule] = []
+        bundles: list[Bundle] = []
+        unreadable: list[Aside] = []
+        for item in answer["Items"]:
+            try:
+                if "bundle" in item:
+                    bundles.append(items.bundle(item))
+                else:
+                    schedules.append(items.schedule(item))
+            except (KeyError, ValueError) as fault:
+                key = Key(item["partition"]["S"], item["sort"]["S"])
+                unreadable.append(Aside(key, item, f"no schedule: {type(fault).__name__} {fault}"))
+        last = answer.get("LastEvaluatedKey")
+        return Page(schedules, bundles, unreadable, last["sort"]["S"] + " " if last else None)
+
+    def take_lease(self, lease: Lease, now_ms: int, inherited: str | None) -> Lease | None:
+        """None where it is ours now, else the lease that stands."""
+        try:
+            confirmed(
+                self._client.update_item,
+                TableName=self._name,
+                Key=_lease_key(lease),
+                UpdateExpression="SET #until = :until, #holder = :holder, #ends = :ends",
+                ConditionExpression="attribute_not_exists(#holder) OR #ends <= :now OR #holder = :inherited",
+                ExpressionAttributeNames={"#until": "until", "#holder": "holder", "#ends": "ends"},
+                ExpressionAttributeValues={
+                    ":until": {"N": str(lease.until_ms)},
+                    ":holder": {"S": lease.holder},
+                    ":ends": {"N": str(lease.ends_ms)},
+                    ":now": {"N": str(now_ms)},
+                    ":inherited": {"S": inherited or "-"},
+                },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":
+                raise
+            response: Any = failure.response  # Its stubs do not know of ALL_OLD.
+            standing = response["Item"]
+            until_ms, ends_ms = int(standing["until"]["N"]), int(standing["ends"]["N"])
+            return Lease(lease.partition, until_ms, standing["holder"]["S"], ends_ms)
+        return None
+
+    def end_lease(self, lease: Lease) -> None:
+        try:
+            confirmed(
+                self._client.delete_item,
+                TableName=self._name,
+                Key=_lease_key(lease),
+                ConditionExpression="#holder = :holder",
+                ExpressionAttributeNames={"#holder": "holder"},
+                ExpressionAttributeValues={":holder": {"S": lease.holder}},
+            )
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":  # Which says that it is another's by now.
+                raise
+
+
+def _lease_key(lease: Lease) -> items.Item:
+    return items.key(META, f"lease#{lease.partition}")

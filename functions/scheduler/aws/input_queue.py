@@ -1,0 +1,32 @@
+"""The input queue, as the schedule function puts back into it what is left of a letter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from scheduler import log
+from scheduler.accepting.input_message import AGAIN, Part
+from scheduler.aws.calls import code, confirmed
+
+
+class Postbox:
+    def __init__(self, client: Any, queue_url: str) -> None:
+        self._client, self._queue_url = client, queue_url
+
+    def put_back(self, part: Part, delay_s: int) -> bool:
+        """False where SQS does not take it; NotConfirmed where it may have arrived all the same."""
+        attribute = {"DataType": "String", "StringValue": part.again}
+        try:
+            confirmed(
+                self._client.send_message,
+                QueueUrl=self._queue_url,
+                MessageBody=part.body,
+                DelaySeconds=delay_s,
+                MessageAttributes={AGAIN: attribute},
+            )
+        except ClientError as failure:
+            log.outcome("not put back", error=code(failure))
+            return False
+        return True

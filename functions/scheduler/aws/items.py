@@ -1,0 +1,213 @@
+"""How things lie in the table, in the notation of DynamoDB: only what a thing has is in its item."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from scheduler.limits import DUE_DIGITS, DYNAMODB_ITEM_BYTES_MAX, DYNAMODB_SORT_BYTES_MAX
+from scheduler.model.bundle import MEMBERS_MAX, Bundle
+from scheduler.model.schedule import Key, Schedule, Timer, is_id, sort_from, sound
+
+if TYPE_CHECKING:
+    from scheduler.feeding.mover import Aside
+    from scheduler.model.failure_report import Report
+
+Item = dict[str, dict[str, Any]]
+
+META = "meta"
+QUARANTINE = "quarantine"
+FAILED = "failed#"
+FAILED_KEPT_S = 90 * 24 * 3600
+FAILED_KEYS = tuple(f"{digit:x}" for digit in range(16))
+"""The failures of a day are spread over as many hash keys, because each takes 1,000 writes a second."""
+CUT = "cut"
+"""The attribute of what would not have fitted an item as a whole."""
+
+
+def key(partition: str, sort: str) -> Item:
+    return {"partition": {"S": partition}, "sort": {"S": sort}}
+
+
+def item(thing: Schedule | Bundle) -> Item:
+    if isinstance(thing, Bundle):
+        found = {**key(*thing.key), "bundle": {"B": thing.packed}, "members": {"N": str(thing.count)}}
+        return found if thing.first_ms is None else {**found, "first": {"N": str(thing.first_ms)}}
+    return {**key(*thing.key), **contents(thing)}
+
+
+def contents(schedule: Schedule) -> Item:
+    """All of a schedule but its key and its moment."""
+    found: Item = {}
+    if schedule.data:
+        found["data"] = {"S": schedule.data}
+    if schedule.target is not None:
+        found["target"] = {"S": schedule.target}
+    if schedule.user is not None:
+        found["user"] = {"S": schedule.user}
+    if schedule.expires_after_ms is not None:
+        found["expires_after"] = {"N": str(schedule.expires_after_ms)}
+    if schedule.terms is not None:
+        found["terms"] = {"S": schedule.terms}
+    if schedule.name is not None:
+        found["name"] = {"S": schedule.name}
+    if isinstance(schedule, Timer):
+        found["asked"] = {"N": str(schedule.asked)}
+    return found
+
+
+def bundle(item: Item) -> Bundle:
+    """KeyError or ValueError where it is none."""
+    count = int(item["members"]["N"])
+    if not 1 <= count <= MEMBERS_MAX:
+        raise ValueError("its members are none, or more than a bundle has")
+    found_key = _own_key(item)
+    return Bundle(found_key, item["bundle"]["B"], count, _first_ms(item, found_key.due_ms))
+
+
+def _first_ms(item: Item, last_ms: int) -> int | None:
+    """Return when the first member of a bundle is due, or None if the item does not say so in a form that can be true.
+
+    It only saves a reader the work of opening the bundle, so a damaged value costs nobody the members.
+    """
+    try:
+        first_ms = int(item["first"]["N"])
+    except (KeyError, ValueError):
+        return None
+    return first_ms if 0 <= first_ms <= last_ms else None
+
+
+def schedule(item: Item) -> Schedule:
+    """KeyError or ValueError where it is none, or none that could ever be sent."""
+    found_key = _own_key(item)
+    return whole(found_key, found_key.due_ms, item, or_timer=True)
+
+
+def whole(key: Key, due_ms: int, item: Item, or_timer: bool = False) -> Schedule:
+    """One that may be released, or KeyError or ValueError."""
+    if CUT in item:
+        raise ValueError("it was cut")
+    return sound(with_contents(key, due_ms, item), or_timer)
+
+
+def with_contents(key: Key, due_ms: int, item: Item) -> Schedule:
+    return Schedule(
+        key,
+        due_ms,
+        item["data"]["S"] if "data" in item else "",
+        item["target"]["S"] if "target" in item else None,
+        item["user"]["S"] if "user" in item else None,
+        int(item["expires_after"]["N"]) if "expires_after" in item else None,
+        item["terms"]["S"] if "terms" in item else None,
+        None,
+        item["name"]["S"] if "name" in item else None,
+    )
+
+
+def quarantined(aside: Aside) -> Item:
+    """Under its moment, so that it sorts by it, with where it was and why it is here. A member of a bundle becomes a
+    schedule of its own, told from its fellows by its index; its id does not tell its moment, so both are kept. The sort
+    key of what is no schedule is by anybody's hand, and may be the same in two partitions."""
+    content = aside.content
+    sort = content.own_sort if isinstance(content, Schedule) else aside.key.sort
+    if isinstance(content, dict):
+        mark = hashlib.sha256(" ".join(aside.key).encode()).hexdigest()[:16]
+        sort = f"{sort.encode()[: DYNAMODB_SORT_BYTES_MAX - 17].decode(errors='ignore')}-{mark}"
+    facts = {
+        **({"id": {"S": content.id}} if isinstance(content, Schedule) else {}),
+        **key(QUARANTINE, sort),
+        "origin": {"S": aside.key.partition},
+        "reason": {"S": aside.reason},
+    }
+    return _fitting(dict(content) if isinstance(content, dict) else item(content), facts)
+
+
+def failed_partitions(day: date, schedule_id: str | None = None) -> list[str]:
+    """The hash keys under which failures of this day lie: of all schedules, or of one.
+
+    An earlier version stored all failures of a day under the first of them, which is still read.
+    """
+    whole_day = f"{FAILED}{day.isoformat()}"
+    marks = FAILED_KEYS if schedule_id is None else [_failed_key(schedule_id)]
+    return [whole_day, *(f"{whole_day}#{mark}" for mark in marks)]
+
+
+def _failed_key(mark: str) -> str:
+    return hashlib.sha256(mark.encode()).hexdigest()[0]
+
+
+def failed(report: Report[Any]) -> Item:
+    """By the day and moment of the failure, with everything that it takes to try again."""
+    schedule = report.schedule
+    day = datetime.fromtimestamp(report.at_ms / 1000, UTC).date()
+    text = schedule.encode(errors="backslashreplace") if isinstance(schedule, str) else None
+    mark = hashlib.sha256(text).hexdigest()[:16] if text is not None else schedule.id
+    facts = {
+        **key(failed_partitions(day, mark)[-1], f"{sort_from(report.at_ms)}#{mark}"),
+        "reason": {"S": report.reason},
+        "error": {"S": report.error},
+        "attempts": {"N": str(report.attempts)},
+        "ttl": {"N": str(report.at_ms // 1000 + FAILED_KEPT_S)},
+    }
+    if text is not None:
+        return _fitting({"text": {"S": text.decode()}}, facts)
+    return _fitting(contents(schedule), {**facts, "id": {"S": schedule.id}, "due": {"N": str(schedule.due_ms)}})
+
+
+def _fitting(content: Item, facts: Item) -> Item:
+    """As much of the content as an item holds beside the facts. Where that is not all, the longest of it is shorter,
+    and `cut` says how many bytes there were: to be read by people, and never to be released."""
+    whole = {**content, **facts}
+    over_bytes = _bytes(whole) - DYNAMODB_ITEM_BYTES_MAX
+    if over_bytes <= 0:
+        return whole
+    cut = {CUT: {"N": str(_bytes(content))}}
+    facts, over_bytes = {**facts, **cut}, over_bytes + _bytes(cut)
+    kept = {name: value for name, value in content.items() if name not in facts}
+    for name in sorted(kept, key=lambda each: -_bytes({each: kept[each]})):
+        if over_bytes <= 0:
+            break
+        before_bytes = _bytes({name: kept[name]})
+        kept[name] = _shorter(kept[name], over_bytes)
+        over_bytes -= before_bytes - _bytes({name: kept[name]})
+    return {**kept, **facts}
+
+
+def _shorter(value: dict[str, Any], by_bytes: int) -> dict[str, Any]:
+    """Strings and bytes keep their beginning, and of what else there is nothing is left."""
+    if "S" in value:
+        text = value["S"].encode()
+        return {"S": text[: max(0, len(text) - by_bytes)].decode(errors="ignore")}
+    if "B" in value:
+        return {"B": value["B"][: max(0, len(value["B"]) - by_bytes)]}
+    return {"NULL": True}
+
+
+def _bytes(item: Item) -> int:
+    """At least what DynamoDB counts ("item sizes and formats"): of nested values their whole notation."""
+    return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
+
+
+def _value_bytes(typed: dict[str, Any]) -> int:
+    ((of_type, value),) = typed.items()
+    if of_type == "B":
+        return len(value)
+    return len((value if isinstance(value, str) else repr(value)).encode())
+
+
+def _own_key(item: Item) -> Key:
+    """That of what is fed, which is its id as well."""
+    found = key_in_time(item)
+    if not is_id(found.id):
+        raise ValueError("its key is no id")
+    return found
+
+
+def key_in_time(item: Item) -> Key:
+    """KeyError or ValueError where the item is none: it is then put aside rather than stopping the feed for ever."""
+    found = Key(item["partition"]["S"], item["sort"]["S"])
+    digits, mark, _ = found.sort.partition("#")
+    if not (mark and len(digits) == DUE_DIGITS and digits.isascii() and digits.isdigit()):
+        raise ValueError("its sort key is not a moment")
+    return found

@@ -1,0 +1,33 @@
+"""Lambda functions, invoked to work on their own: Lambda has the order when it answers, and tries it again itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from scheduler.aws.calls import confirmed
+from scheduler.errors import NotConfirmed
+from scheduler.execution.batch_result import Outcome
+from scheduler.execution.deadline import Patience, insist
+
+
+class Function:
+    def __init__(self, client: Any, name: str) -> None:
+        self._client, self._name = client, name
+
+    def invoke(self, event: dict[str, Any], patience: Patience) -> None:
+        """NotConfirmed where Lambda does not take it in time; it may run all the same."""
+        outcome = insist(self._invoke, [event], patience)
+        if outcome.left:
+            raise NotConfirmed(f"{self._name} was not invoked: {outcome.why}")
+
+    def _invoke(self, events: Sequence[dict[str, Any]]) -> Outcome[dict[str, Any]]:
+        (event,) = events
+        try:
+            confirmed(
+                self._client.invoke, FunctionName=self._name, InvocationType="Event", Payload=json.dumps(event).encode()
+            )
+        except NotConfirmed as failure:
+            return Outcome(left=[event], why=str(failure))
+        return Outcome(done=[event])

@@ -1,0 +1,257 @@
+"""The table in DynamoDB as the manage function reads and changes it: by moments, by ids, and what has failed.
+
+Every change is on condition that the item is as it was read, and that no other call holds it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from scheduler.aws import items
+from scheduler.aws.calls import code, confirmed
+from scheduler.aws.items import QUARANTINE, Item
+from scheduler.managing.dependencies import BUSY, DONE, GONE, Failure, Failures, NearNames, Outline, Stretch, Stub
+from scheduler.model.bundle import Bundle
+from scheduler.model.schedule import Key, Schedule, index_of, key_of
+from scheduler.placing.near_names import Row, row_of
+
+_BUNDLES_ONLY = {"FilterExpression": "attribute_exists(#bundle)"}
+_UNHELD = "(attribute_not_exists(#hold) OR #hold = :holder OR #hold_ends <= :now)"
+_HOLD_NAMES = {"#sort": "sort", "#bundle": "bundle", "#hold": "hold", "#hold_ends": "hold_ends"}
+
+
+class Catalogue:
+    def __init__(self, client: Any, table_name: str) -> None:
+        self._client, self._table_name = client, table_name
+
+    def get(self, key: Key) -> Schedule | Bundle | None:
+        """What lies under the key; None where it is nothing that could be released."""
+        item = self._item(key)
+        return _thing(item) if item is not None else None
+
+    def stretch(self, partition: str, from_sort: str, to_sort: str, limit: int | None) -> Stretch:
+        """From `from_sort` on, up to `to_sort`; at most so many, whatever they are, or as many as make a page."""
+        more: dict[str, Any] = {"Limit": limit} if limit else {}
+        answer = self._query(partition, from_sort, to_sort, **more)
+        return Stretch(_things(answer), _next_sort(answer))
+
+    def bundles(self, partition: str, from_sort: str, to_sort: str, first_before_ms: int) -> Stretch:
+        """A page of the bundles that may have a member before this moment. DynamoDB drops the others by what they say
+        of their first member; bundles of earlier versions do not say it."""
+        condition = "attribute_exists(#bundle) AND (attribute_not_exists(#first) OR #first < :before)"
+        names, values = {"#bundle": "bundle", "#first": "first"}, {":before": {"N": str(first_before_ms)}}
+        answer = self._query(partition, from_sort, to_sort, names, values, FilterExpression=condition)
+        return Stretch(_things(answer), _next_sort(answer))
+
+    def near_names(
+        self, partition: str, from_sort: str, to_sort: str, first_before_ms: int, limit: int | None
+    ) -> NearNames:
+        """Rows of the index of near names that may have an entry before this moment."""
+        more: dict[str, Any] = {"Limit": limit} if limit else {}
+        names, values = {"#first": "first"}, {":before": {"N": str(first_before_ms)}}
+        answer = self._query(partition, from_sort, to_sort, names, values, FilterExpression="#first < :before", **more)
+        rows: list[Row] = []
+        for item in answer["Items"]:
+            with suppress(KeyError, ValueError):  # Others may write there, too.
+                rows.append(row_of(item))
+        return NearNames(rows, _next_sort(answer))
+
+    def outline(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool) -> Outline:
+        names = {"#name": "name", "#members": "members", "#bundle": "bundle", "#first": "first"}
+        more: dict[str, Any] = _BUNDLES_ONLY if bundles_only else {}
+        projection = "#partition, #sort, #name, #members, #bundle, #first"
+        answer = self._query(partition, from_sort, to_sort, names, ProjectionExpression=projection, **more)
+        found: list[Stub] = []
+        for item in answer["Items"]:
+            with suppress(KeyError, ValueError):  # No schedule: the feed puts it aside.
+                key = items.key_in_time(item)
+                bundle = items.bundle(item) if "bundle" in item else None
+                found.append(Stub(key, key.due_ms, item["name"]["S"] if "name" in item else None, bundle))
+        return Outline(found, _next_sort(answer))
+
+    def hold(self, read: Schedule | Bundle, holder: str, now_ms: int, ends_ms: int) -> str:
+        """Keep other calls off the item until then."""
+        condition, values = _as_read(read, holder, now_ms)
+        return self._change(
+            self._client.update_item,
+            now_ms,
+            Key=items.key(*read.key),
+            UpdateExpression="SET #hold = :holder, #hold_ends = :ends",
+            ConditionExpression=condition,
+            ExpressionAttributeNames=_HOLD_NAMES,
+            ExpressionAttributeValues={**values, ":ends": {"N": str(ends_ms)}},
+        )
+
+    def let_go(self, key: Key, holder: str) -> None:
+        try:
+            confirmed(
+                self._client.update_item,
+                TableName=self._table_name,
+                Key=items.key(*key),
+                UpdateExpression="REMOVE #hold, #hold_ends",
+                ConditionExpression="#hold = :holder",
+                ExpressionAttributeNames={"#hold": "hold", "#hold_ends": "hold_ends"},
+                ExpressionAttributeValues={":holder": {"S": holder}},
+            )
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":  # Which says that it is another's by now.
+                raise
+
+    def take_out(self, read: Schedule | Bundle, kept: Bundle | None, holder: str, now_ms: int) -> str:
+        """Leave no more than what is kept of it, with no hold on that."""
+        condition, values = _as_read(read, holder, now_ms)
+        what: dict[str, Any] = {"Key": items.key(*read.key)} if kept is None else {"Item": items.item(kept)}
+        return self._change(
+            self._client.delete_item if kept is None else self._client.put_item,
+            now_ms,
+            **what,
+            ConditionExpression=condition,
+            ExpressionAttributeNames=_HOLD_NAMES,
+            ExpressionAttributeValues=values,
+        )
+
+    def quarantined(self, schedule_id: str) -> Failure | None:
+        """What was put aside under the very key that its id stands for. A member of a bundle lies elsewhere, unless it
+        is the latest; of a whole bundle nothing is known but that it could not be unpacked."""
+        key = key_of(schedule_id)
+        item = self._item(Key(QUARANTINE, key.sort))
+        if item is None:
+            return None
+        whole = "bundle" in item and item["origin"]["S"] == key.partition
+        return _failure(item) if whole or item.get("id") == {"S": schedule_id} else None
+
+    def failures(
+        self, partition: str, from_sort: str, to_sort: str, limit: int | None, schedule_id: str | None = None
+    ) -> Failures:
+        """Of one day, or what was put aside; those of one schedule alone where its id is given."""
+        more: dict[str, Any] = {"Limit": limit} if limit else {}
+        names: dict[str, str] = {}
+        values: Item = {}
+        if schedule_id is not None:
+            more["FilterExpression"] = "#id = :id"
+            names, values = {"#id": "id"}, {":id": {"S": schedule_id}}
+        answer = self._query(partition, from_sort, to_sort, names, values, **more)
+        return Failures([_failure(item) for item in answer["Items"]], _next_sort(answer))
+
+    def note_again(self, key: Key, schedule_id: str) -> str | None:
+        """Note under which id a failure is scheduled again, unless one is noted. Return the noted one, or None if the
+        failure is gone."""
+        try:
+            answer = confirmed(
+                self._client.update_item,
+                TableName=self._table_name,
+                Key=items.key(*key),
+                UpdateExpression="SET #again = if_not_exists(#again, :id)",
+                ConditionExpression="attribute_exists(#sort)",
+                ExpressionAttributeNames={"#again": "again", "#sort": "sort"},
+                ExpressionAttributeValues={":id": {"S": schedule_id}},
+                ReturnValues="ALL_NEW",
+            )
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":
+                raise
+            return None
+        noted: str = answer["Attributes"]["again"]["S"]
+        return noted
+
+    def forget_again(self, key: Key, schedule_id: str) -> None:
+        """Take the note back, because nothing is scheduled under that id."""
+        try:
+            confirmed(
+                self._client.update_item,
+                TableName=self._table_name,
+                Key=items.key(*key),
+                UpdateExpression="REMOVE #again",
+                ConditionExpression="#again = :id",
+                ExpressionAttributeNames={"#again": "again"},
+                ExpressionAttributeValues={":id": {"S": schedule_id}},
+            )
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":
+                raise
+
+    def _item(self, key: Key) -> Item | None:
+        answer = confirmed(self._client.get_item, TableName=self._table_name, Key=items.key(*key), ConsistentRead=True)
+        item: Item | None = answer.get("Item")
+        return item
+
+    def _query(
+        self,
+        partition: str,
+        from_sort: str,
+        to_sort: str,
+        names: dict[str, str] | None = None,
+        values: Item | None = None,
+        **more: Any,
+    ) -> dict[str, Any]:
+        if from_sort > to_sort:  # Behind an item that lies exactly on the last bound. DynamoDB refuses such a range.
+            return {"Items": [], "ScannedCount": 0}
+        bounds: Item = {":partition": {"S": partition}, ":from": {"S": from_sort}, ":to": {"S": to_sort}}
+        return confirmed(
+            self._client.query,
+            TableName=self._table_name,
+            KeyConditionExpression="#partition = :partition AND #sort BETWEEN :from AND :to",
+            ExpressionAttributeNames={"#partition": "partition", "#sort": "sort", **(names or {})},
+            ExpressionAttributeValues={**bounds, **(values or {})},
+            ConsistentRead=True,
+            **more,
+        )
+
+    def _change(self, call: Any, now_ms: int, **arguments: Any) -> str:
+        try:
+            confirmed(call, TableName=self._table_name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **arguments)
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":
+                raise
+            response: Any = failure.response  # Its stubs do not know of ALL_OLD.
+            standing = response.get("Item", {})
+            held = "hold" in standing and int(standing["hold_ends"]["N"]) > now_ms
+            return BUSY if held else GONE
+        return DONE
+
+
+def _as_read(read: Schedule | Bundle, holder: str, now_ms: int) -> tuple[str, Item]:
+    """A plain schedule never changes while it lies there; of a bundle the packing tells."""
+    values: Item = {":holder": {"S": holder}, ":now": {"N": str(now_ms)}}
+    if isinstance(read, Bundle):
+        return f"#bundle = :read AND attribute_exists(#sort) AND {_UNHELD}", {**values, ":read": {"B": read.packed}}
+    return f"attribute_not_exists(#bundle) AND attribute_exists(#sort) AND {_UNHELD}", values
+
+
+def _thing(item: Item) -> Schedule | Bundle | None:
+    try:
+        return items.bundle(item) if "bundle" in item else items.schedule(item)
+    except (KeyError, ValueError):  # No schedule: the feed puts it aside.
+        return None
+
+
+def _things(answer: dict[str, Any]) -> list[Schedule | Bundle]:
+    return [thing for item in answer["Items"] if (thing := _thing(item)) is not None]
+
+
+def _next_sort(answer: dict[str, Any]) -> str | None:
+    """Right behind the last key that was looked at."""
+    last = answer.get("LastEvaluatedKey")
+    return last["sort"]["S"] + " " if last else None
+
+
+def _failure(item: Item) -> Failure:
+    found_key, aside = Key(item["partition"]["S"], item["sort"]["S"]), item["partition"]["S"] == QUARANTINE
+    schedule: Schedule | None = None
+    with suppress(KeyError, ValueError):  # Text that was none, a bundle that cannot be unpacked, junk, what was cut.
+        schedule_id = item["id"]["S"]
+        due_ms = items.key_in_time(item).due_ms if aside else int(item["due"]["N"])
+        schedule = items.whole(key_of(schedule_id), due_ms, item, or_timer=aside)
+        schedule.index = index_of(schedule_id)
+    return Failure(
+        found_key,
+        schedule,
+        item["reason"]["S"],
+        item["error"]["S"] if "error" in item else "",
+        int(item["attempts"]["N"]) if "attempts" in item else None,
+        None if aside else found_key.due_ms,
+        item["again"]["S"] if "again" in item else None,
+    )

@@ -1,0 +1,191 @@
+"""The queues in SQS: schedules go out with the delay that is left of them, and reports of failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from scheduler.aws.calls import CONTENT_CODES, code, confirmed, passing
+from scheduler.errors import NotConfirmed
+from scheduler.execution.batch_result import Outcome
+from scheduler.limits import SQS_BATCH_BYTES_MAX, SQS_BATCH_MESSAGES_MAX
+from scheduler.model import delivery_job
+from scheduler.model.delivery_job import Errand
+from scheduler.model.payloads import attributes, body
+from scheduler.model.schedule import Schedule
+from scheduler.model.targets import goes_straight, group, queue_url
+
+if TYPE_CHECKING:
+    from scheduler.model.failure_report import Report
+
+Thing = TypeVar("Thing")
+Entry = dict[str, Any]
+
+ATTRIBUTES_BYTES_MAX = 4_096
+"""More than names, types and values of our message attributes can come to: id, due, a name of 128 and a user of 256
+characters."""
+
+DELAYED = "ApproximateNumberOfMessagesDelayed"
+VISIBLE = "ApproximateNumberOfMessages"
+IN_FLIGHT = "ApproximateNumberOfMessagesNotVisible"
+
+QUEUE_CODES = frozenset({"NonExistentQueue", "QueueDoesNotExist", "AccessDenied", "AccessDeniedException"})
+"""What is plainly about the queue, so that no message of the batch need be tried alone; the KMS ones beside them."""
+
+
+class Queues:
+    def __init__(
+        self,
+        client: Any,
+        output_queue_url: str,
+        failure_queue_url: str = "",
+        delivery_queue_url: str = "",
+        lead_ms: int = 0,
+    ) -> None:
+        self.output_queue_url = output_queue_url
+        self._client, self._failure_queue_url = client, failure_queue_url
+        self._delivery_queue_url, self._lead_ms = delivery_queue_url, lead_ms
+
+    def url_of(self, schedule: Schedule) -> str:
+        """Where its way goes on: straight to its queue, or by the deliver function."""
+        if schedule.name is not None or not goes_straight(schedule.target):
+            return self._delivery_queue_url
+        return queue_url(schedule.target, self.output_queue_url)
+
+    def are_ours(self, url: str) -> bool:
+        """Those of the stack are never given up."""
+        return url in (self.output_queue_url, self._delivery_queue_url)
+
+    def batches(self, queue_url: str, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
+        if queue_url == self._delivery_queue_url:
+            return _cut(schedules, lambda schedule: _bytes(delivery_job.body(Errand(schedule))))
+        return _cut(schedules, lambda schedule: _bytes(body(schedule)))
+
+    def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]:
+        """One batch, each message with the delay that is left at `now_ms`."""
+        if queue_url == self._delivery_queue_url:
+            return self._send(queue_url, schedules, [self._errand(Errand(each), now_ms) for each in schedules])
+        return self._send(queue_url, schedules, [_entry(schedule, now_ms) for schedule in schedules])
+
+    def send_errand(self, errand: Errand, now_ms: int) -> Outcome[Errand]:
+        """One by itself, to wake at the moment of its schedule."""
+        return self._send(self._delivery_queue_url, [errand], [self._errand(errand, now_ms)])
+
+    def report(self, reports: Sequence[Report[Thing]]) -> Outcome[Report[Thing]]:
+        """Send one batch to the failure queue; the rest is untried."""
+        written = ((report, report.body()) for report in reports)  # Once each: a body may be cut from a mebibyte.
+        batch = next(_cut(written, lambda pair: _bytes(pair[1])))
+        entries = [{"MessageBody": body} for _, body in batch]
+        outcome = self._send(self._failure_queue_url, [report for report, _ in batch], entries)
+        outcome.untried += reports[len(batch) :]
+        return outcome
+
+    def hand_over(self, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]:
+        """Send one batch to the deliver function, whatever the target is; the rest is untried."""
+        url = self._delivery_queue_url
+        batch = next(self.batches(url, schedules))
+        outcome = self.send(url, batch, now_ms)
+        outcome.untried += schedules[len(batch) :]
+        return outcome
+
+    def approximate_counts(self) -> dict[str, int | None]:
+        """How many messages wait for their moment in the output queue, and how many deliveries in the delivery queue,
+        as SQS counts them: approximately. None where this function may not ask, or the queue is gone."""
+        return {
+            "output": self._approximate_count(self.output_queue_url, DELAYED),
+            "delivery": self._approximate_count(self._delivery_queue_url, DELAYED, VISIBLE, IN_FLIGHT),
+        }
+
+    def _approximate_count(self, queue_url: str, *attributes: str) -> int | None:
+        try:
+            answer = confirmed(self._client.get_queue_attributes, QueueUrl=queue_url, AttributeNames=list(attributes))
+        except ClientError:
+            return None
+        return sum(int(answer.get("Attributes", {}).get(each, "0")) for each in attributes)
+
+    def _errand(self, errand: Errand, now_ms: int) -> Entry:
+        delay_s = delivery_job.delay_s(errand, now_ms, self._lead_ms)
+        entry = {"MessageBody": delivery_job.body(errand), "DelaySeconds": delay_s}
+        shared = group(errand.schedule.target)
+        # By it SQS is fair: while those of one host pile up, it hands out the others first.
+        return entry if shared is None else {**entry, "MessageGroupId": shared}
+
+    def _send(self, queue_url: str, things: Sequence[Thing], entries: Sequence[Entry]) -> Outcome[Thing]:
+        """SQS answers with success and a list of what failed. Where it refuses a whole batch, that may be for the
+        content of one: each is tried alone, so that it harms no neighbour, until one is not confirmed."""
+        numbered = [{"Id": str(index), **entry} for index, entry in enumerate(entries)]
+        try:
+            answer = confirmed(self._client.send_message_batch, QueueUrl=queue_url, Entries=numbered)
+        except NotConfirmed as failure:
+            return Outcome(left=list(things), why=str(failure))
+        except ClientError as failure:
+            reason = code(failure)
+            if _is_about_the_queue(reason):
+                return Outcome(closed=[(thing, reason) for thing in things])
+            if len(things) == 1:
+                fate = [(things[0], reason)]
+                return Outcome(refused=fate) if reason in CONTENT_CODES else Outcome(closed=fate)
+            total: Outcome[Thing] = Outcome()
+            for place, (thing, entry) in enumerate(zip(things, entries, strict=True)):
+                if total.left:
+                    total.left += things[place:]
+                    break
+                total.add(self._send(queue_url, [thing], [entry]))
+            return total
+        return _read(answer, things)
+
+
+def _read(answer: dict[str, Any], things: Sequence[Thing]) -> Outcome[Thing]:
+    """Only what stands under `Successful` is done; what is in neither list is left."""
+    if len(answer.get("Successful", [])) == len(things):
+        return Outcome(done=list(things))
+    outcome: Outcome[Thing] = Outcome()
+    done = {int(entry["Id"]) for entry in answer.get("Successful", [])}
+    failed = {int(entry["Id"]): entry for entry in answer.get("Failed", [])}
+    for index, thing in enumerate(things):
+        if index in done:
+            outcome.done.append(thing)
+            continue
+        entry = failed.get(index, {"Code": "NoAnswer", "SenderFault": False})
+        reason = entry["Code"].removeprefix("AWS.SimpleQueueService.")
+        if not entry["SenderFault"] or passing(reason, 400):
+            outcome.left.append(thing)
+            outcome.why = reason
+        elif reason in CONTENT_CODES:
+            outcome.refused.append((thing, reason))
+        else:
+            outcome.closed.append((thing, reason))
+    return outcome
+
+
+def _is_about_the_queue(reason: str) -> bool:
+    return reason in QUEUE_CODES or reason.startswith(("Kms", "KMS"))
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _entry(schedule: Schedule, now_ms: int) -> Entry:
+    return {
+        "MessageBody": body(schedule),
+        "DelaySeconds": schedule.delay_s(now_ms),
+        "MessageAttributes": attributes(schedule),
+    }
+
+
+def _cut(things: Iterable[Thing], bytes_of: Callable[[Thing], int]) -> Iterator[list[Thing]]:
+    """At most ten, and at most a mebibyte together: a page may hold ten schedules of 256 KiB."""
+    batch: list[Thing] = []
+    batch_bytes = 0
+    for thing in things:
+        thing_bytes = bytes_of(thing) + ATTRIBUTES_BYTES_MAX
+        if batch and (len(batch) == SQS_BATCH_MESSAGES_MAX or batch_bytes + thing_bytes > SQS_BATCH_BYTES_MAX):
+            yield batch
+            batch, batch_bytes = [], 0
+        batch.append(thing)
+        batch_bytes += thing_bytes
+    if batch:
+        yield batch

@@ -1,0 +1,108 @@
+"""The table in DynamoDB, as whoever writes to it sees it: schedules and timers, what failed, the partition memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from scheduler.aws import items
+from scheduler.aws.calls import code, confirmed
+from scheduler.aws.items import META
+from scheduler.errors import NotConfirmed
+from scheduler.execution.batch_result import Outcome
+from scheduler.limits import DYNAMODB_BATCH_WRITES_MAX
+from scheduler.model.bundle import Bundle
+from scheduler.model.schedule import Key, Schedule, Timer
+
+if TYPE_CHECKING:
+    from scheduler.feeding.mover import Aside
+    from scheduler.model.failure_report import Report
+    from scheduler.placing.near_names import Row
+
+Thing = TypeVar("Thing")
+
+
+class Table:
+    def __init__(self, client: Any, name: str) -> None:
+        self._client, self._name = client, name
+
+    def put(self, things: Sequence[Schedule | Bundle]) -> Outcome[Schedule | Bundle]:
+        return self._write(things, lambda thing: {"PutRequest": {"Item": items.item(thing)}})
+
+    def put_near_names(self, rows: Sequence[Row]) -> Outcome[Row]:
+        return self._write(rows, lambda row: {"PutRequest": {"Item": row.item}})
+
+    def delete(self, keys: Sequence[Key]) -> Outcome[Key]:
+        return self._write(keys, lambda key: {"DeleteRequest": {"Key": items.key(*key)}})
+
+    def put_aside(self, things: Sequence[Aside]) -> Outcome[Aside]:
+        return self._write(things, lambda aside: {"PutRequest": {"Item": items.quarantined(aside)}})
+
+    def put_failed(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]:
+        return self._write(reports, lambda report: {"PutRequest": {"Item": items.failed(report)}})
+
+    def remove_timer(self, timer: Timer) -> None:
+        """Where that very one lies there; under the same key a later request may have set another."""
+        try:
+            confirmed(
+                self._client.delete_item,
+                TableName=self._name,
+                Key=items.key(*timer.key),
+                ConditionExpression="#asked = :asked",
+                ExpressionAttributeNames={"#asked": "asked"},
+                ExpressionAttributeValues={":asked": {"N": str(timer.asked)}},
+            )
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":
+                raise
+
+    def remember_partitions(self, counts: Sequence[int]) -> Outcome[int]:
+        (count,) = counts
+        try:
+            confirmed(
+                self._client.update_item,
+                TableName=self._name,
+                Key=items.key(META, "partitions"),
+                UpdateExpression="SET #count = :count",
+                ConditionExpression="attribute_not_exists(#count) OR #count < :count",
+                ExpressionAttributeNames={"#count": "count"},
+                ExpressionAttributeValues={":count": {"N": str(count)}},
+            )
+        except NotConfirmed as failure:
+            return Outcome(left=[count], why=str(failure))
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":  # Which says that as many or more are remembered.
+                raise
+        return Outcome(done=[count])
+
+    def recall_partitions(self) -> int:
+        answer = confirmed(
+            self._client.get_item, TableName=self._name, Key=items.key(META, "partitions"), ConsistentRead=True
+        )
+        return int(answer["Item"]["count"]["N"]) if "Item" in answer else 0
+
+    def _write(self, things: Sequence[Thing], request_of: Callable[[Thing], dict[str, Any]]) -> Outcome[Thing]:
+        """Make one request, with as many as it takes; the rest is untried. DynamoDB answers with success and a list of
+        what it has not done."""
+        untried = list(things[DYNAMODB_BATCH_WRITES_MAX:])
+        things = things[:DYNAMODB_BATCH_WRITES_MAX]
+        requests = [request_of(thing) for thing in things]
+        try:
+            answer = confirmed(self._client.batch_write_item, RequestItems={self._name: list(requests)})
+        except NotConfirmed as failure:
+            return Outcome(left=list(things), untried=untried, why=str(failure))
+        unprocessed = {_key_of(request) for request in answer.get("UnprocessedItems", {}).get(self._name, [])}
+        if not unprocessed:
+            return Outcome(done=list(things), untried=untried)
+        outcome: Outcome[Thing] = Outcome(untried=untried, why="UnprocessedItems")
+        for thing, request in zip(things, requests, strict=True):
+            (outcome.left if _key_of(request) in unprocessed else outcome.done).append(thing)
+        return outcome
+
+
+def _key_of(request: dict[str, Any]) -> Key:
+    """The key that a request of BatchWriteItem is about; what comes back unprocessed is told by it."""
+    item = request["PutRequest"]["Item"] if "PutRequest" in request else request["DeleteRequest"]["Key"]
+    return Key(item["partition"]["S"], item["sort"]["S"])

@@ -1,0 +1,56 @@
+"""Hand over what has become due, one by one, so that one that fails does not take its batch along."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler import log
+from scheduler.model import sqs_records
+from scheduler.model.sqs_records import Arrived
+
+_DUE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,3})?")
+"""Seconds since 1970, as the feed and the schedule function write them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A schedule as it comes out. `id` is the same however often it comes; `due_s` is in seconds since 1970."""
+
+    id: str
+    due_s: float
+    data: str
+    user: str | None
+    name: str | None = None
+
+
+def consume(records: Iterable[object], handle: Callable[[Due], None], clock: Callable[[], float]) -> dict[str, Any]:
+    """Name the messages that failed: SQS brings these again, and deletes the others."""
+    arrived = [sqs_records.read(record) for record in records]
+    failed = [each.message_id for each in arrived if not _consumed(each, handle, clock)]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def _consumed(arrived: Arrived, handle: Callable[[Due], None], clock: Callable[[], float]) -> bool:
+    due = _read(arrived)
+    if due is None:
+        log.outcome("unreadable", message=arrived.message_id, error=arrived.fault or "it is no schedule")
+        return False
+    lateness_ms = round((clock() - due.due_s) * 1000)
+    try:
+        handle(due)
+    except Exception as failure:  # noqa: BLE001 - Whatever the owner's code raises is about this one message.
+        log.outcome("failed", message=arrived.message_id, error=type(failure).__name__, where=log.where(failure))
+        return False
+    log.outcome("consumed", id=due.id, due=due.due_s, lateness_ms=lateness_ms)
+    return True
+
+
+def _read(arrived: Arrived) -> Due | None:
+    """None if somebody else wrote it: it is left to the redrive policy of the queue."""
+    attributes = arrived.attributes
+    if arrived.fault is not None or "id" not in attributes or not _DUE.fullmatch(attributes.get("due", "")):
+        return None
+    return Due(attributes["id"], float(attributes["due"]), arrived.body, attributes.get("user"), attributes.get("name"))

@@ -1,0 +1,90 @@
+"""Decide what a timer that wakes has to do, so that timers stay few and one of them delivers.
+
+A request sets one timer. A timer that finds another schedule pending sets a second timer for that one, because whoever
+wrote the record may have crashed before it set the first. Without a bound every request of a name that is replaced
+again and again would add a timer that never ends. So a message notes on the record that it sets the second timer:
+- The note comes before the timer. After a crash in between, SQS brings the same message again. It finds its own id in
+  the note, and sets the timer.
+- Every other message that finds the note drops its timer. So a schedule has two timers at most.
+- A far schedule needs no note. Its second timer is the same item as the first.
+- A record that is written afresh has no note. A record with a retry needs none: its own timer has come.
+
+A first and a second timer may come together when the queue has a backlog. A timer that is late, and every second timer,
+therefore claims the first delivery. The other one finds the claim and drops. After a crash SQS brings the message of
+the claim again, and a claim ends by itself before that.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from scheduler.errors import NotConfirmed
+from scheduler.execution.deadline import Patience, ask
+from scheduler.model.delivery_job import Errand
+from scheduler.model.name_record import Record
+from scheduler.placing import naming
+
+DROP, FOLLOW, DELIVER = "drop", "follow", "deliver"
+
+LATE_MS = 1_000
+"""A first timer that is later than this may still be at work when the second one comes."""
+CLAIM_MS = 60_000
+"""Longer than the deliver function runs, and shorter than the visibility timeout of its queue."""
+COVERED_MS = 24 * 3600 * 1000
+"""The message of a note that is older than this may be in the dead-letter queue, and come back with another id."""
+
+
+class Records(naming.Records, Protocol):
+    def cover(self, read: Record, message_id: str) -> bool: ...
+    def claim(self, read: Record, message_id: str, now_ms: int, until_ms: int) -> bool: ...
+
+
+def role(
+    errand: Errand, message_id: str, name: str, records: Records, reach_ms: int, patience: Patience
+) -> tuple[str, Record | None]:
+    """Return what this timer has to do, and the record that it is about."""
+    for _ in range(naming.ROUNDS_MAX):
+        record = ask(lambda: records.get(name), patience)
+        if record is None or not record.pending:
+            return DROP, record
+        if record.id == errand.id:
+            found = _own(errand, record, message_id, records, patience)
+        else:
+            found = _other(record, message_id, records, reach_ms, patience)
+        if found is not None:
+            return found, record
+    raise NotConfirmed("the name is written by others all the time")
+
+
+def _other(record: Record, message_id: str, records: Records, reach_ms: int, patience: Patience) -> str | None:
+    """Another schedule is pending. Return None if the record has changed since it was read."""
+    now_ms = patience.now_ms()
+    if record.schedule.due_ms - now_ms > reach_ms:
+        return FOLLOW
+    covered = record.covered_by not in ("", message_id) and now_ms < record.schedule.due_ms + COVERED_MS
+    if covered or record.turns:
+        return DROP
+    if record.covered_by or ask(lambda: records.cover(record, message_id), patience):
+        return FOLLOW
+    return None
+
+
+def _own(errand: Errand, record: Record, message_id: str, records: Records, patience: Patience) -> str | None:
+    """The schedule of this timer is pending. Return None if the record has changed since it was read."""
+    if _is_past(errand, record):
+        return DROP
+    now_ms = patience.now_ms()
+    is_first_delivery = not record.turns and errand.turn == 1
+    is_second_timer = errand.schedule.due_ms > record.schedule.due_ms
+    if not is_first_delivery or not (is_second_timer or now_ms - record.schedule.due_ms > LATE_MS):
+        return DELIVER
+    if record.claimed_by not in ("", message_id) and now_ms < record.claimed_until_ms:
+        return DROP
+    if ask(lambda: records.claim(record, message_id, now_ms, now_ms + CLAIM_MS), patience):
+        return DELIVER
+    return None
+
+
+def _is_past(errand: Errand, record: Record) -> bool:
+    """Whether another timer goes on from here: it is noted once that one is on its way."""
+    return errand.turn <= record.turns if errand.turn else errand.attempt <= record.attempts

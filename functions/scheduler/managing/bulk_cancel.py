@@ -1,0 +1,73 @@
+"""Cancel all that have names which begin alike, page by page.
+
+A crash leaves those cancelled that were, and the caller without `next`: the same request again goes on with the rest,
+for what is cancelled is not pending any more.
+
+`cancelled` counts only what this call is certain to have cancelled. If AWS did not answer in time, a record may be
+cancelled or not: the answer counts it as `unconfirmed`, and the next page finds it again if it is pending still.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from scheduler.errors import NotConfirmed
+from scheduler.execution.deadline import Patience, ask
+from scheduler.managing import changing, paging
+from scheduler.managing.dependencies import Office
+from scheduler.managing.listing.by_prefix import first_sort
+from scheduler.managing.request import Inquiry
+from scheduler.model.name_record import PARTITIONS, Record
+
+CANCELLED, CHANGED, UNCONFIRMED, UNTRIED = "cancelled", "changed", "unconfirmed", "untried"
+"""What became of a record: cancelled by this call; changed by others since it was read; no answer; time was over."""
+
+
+def cancel_where(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+    inquiry.required("prefix")
+    prefix, (from_ms, to_ms), dry_run = inquiry.prefix() or "", inquiry.span(), inquiry.truth("dry_run")
+    number, sort = _place(inquiry.fields.get("next"), prefix) or (0, first_sort(prefix))
+    matched, fates, begun = 0, Counter[str](), False
+    while number < len(PARTITIONS) and not (begun and patience.over()):
+        place = PARTITIONS[number], sort
+        names = ask(lambda: office.records.page(*place, prefix, from_ms, to_ms), patience)  # noqa: B023 - Called at once.
+        found = Counter() if dry_run else _cancel(names.records, office, patience)
+        matched += len(names.records) if dry_run else found[CANCELLED] + found[CHANGED]
+        fates += found
+        if found[UNCONFIRMED] or found[UNTRIED]:  # Whoever goes on finds those again that are pending still.
+            if not fates[CANCELLED]:
+                raise NotConfirmed("AWS did not confirm a single one of them in time; try again")
+            break
+        begun = True
+        number, sort = (number, names.next_sort) if names.next_sort is not None else (number + 1, first_sort(prefix))
+    next_place = paging.written("sweep", number, sort) if number < len(PARTITIONS) else None
+    answer: dict[str, Any] = {"matched": matched, "cancelled": fates[CANCELLED], "next": next_place}
+    return {**answer, "unconfirmed": fates[UNCONFIRMED]} if fates[UNCONFIRMED] else answer
+
+
+def _cancel(records: list[Record], office: Office, patience: Patience) -> Counter[str]:
+    """Cancel them side by side; how many had which fate."""
+    begun: list[Record] = []
+
+    def one(record: Record) -> str:
+        if begun and patience.over():
+            return UNTRIED
+        begun.append(record)
+        try:
+            return CANCELLED if changing.cancel_record(record, office, patience) else CHANGED
+        except NotConfirmed:
+            return UNCONFIRMED
+
+    return Counter(office.crew.run(one, records))
+
+
+def _place(value: object, prefix: str) -> tuple[int, str] | None:
+    place = paging.read(value, "sweep", int, str)
+    if place is None:
+        return None
+    number, sort = place
+    sort = sort or first_sort(prefix)
+    if not (0 <= number < len(PARTITIONS) and paging.is_name(sort) and sort.startswith(prefix)):
+        raise paging.refused(value)
+    return number, sort

@@ -1,0 +1,168 @@
+"""Cancel, move and fire: by name as long as it is pending, by id while it is far enough away.
+
+Under a name the record is changed first, on condition that it is as it was read, and its timer set then, as `naming`
+does: a crash in between leaves the timer of before, which finds the record and sets it right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
+from scheduler.execution.deadline import Patience, ask
+from scheduler.managing import item_lock, lookup
+from scheduler.managing.dependencies import Office
+from scheduler.managing.lookup import Found
+from scheduler.managing.request import Inquiry
+from scheduler.model.name_record import CANCELLED, DELIVERED, Record, asked_at
+from scheduler.model.schedule import random_key
+from scheduler.placing import naming, placement
+from scheduler.placing.naming import ROUNDS_MAX
+from scheduler.timestamps import epoch_s
+
+Answer = dict[str, Any]
+
+TIMER_TRIES_MAX = 3
+
+
+def cancel(inquiry: Inquiry, office: Office, patience: Patience) -> Answer:
+    def unnamed(found: Found) -> Answer:
+        item_lock.take_out(found, item_lock.new_holder(office), office, patience)
+        return {"id": found.schedule.id, "state": CANCELLED}
+
+    return _change(inquiry, unnamed, _cancel_record, office, patience)
+
+
+def move(inquiry: Inquiry, office: Office, patience: Patience) -> Answer:
+    inquiry.which()
+    return _move_to(inquiry.due_ms(patience.now_ms()), inquiry, office, patience)
+
+
+def fire(inquiry: Inquiry, office: Office, patience: Patience) -> Answer:
+    return _move_to(patience.now_ms(), inquiry, office, patience)
+
+
+def cancel_record(record: Record, office: Office, patience: Patience) -> bool:
+    """Cancel the record if it is pending and still as it was read, and remove its far timer.
+
+    Returns whether this call cancelled it. NotConfirmed if AWS does not tell in time: the record may be cancelled then.
+    A timer that stays behind wakes, finds nothing to do and goes.
+    """
+    now_ms = patience.now_ms()
+    asked = max(asked_at(now_ms), record.asked + 1)
+    unheard: list[NotConfirmed] = []
+
+    def cancelled() -> bool:
+        try:
+            return office.records.cancel(record, asked, now_ms)
+        except NotConfirmed as failure:
+            unheard.append(failure)
+            raise
+
+    if not ask(cancelled, patience) and not (unheard and _is_ours(record, asked, now_ms, office, patience)):
+        return False
+    _remove_timer(record, now_ms, office, patience)
+    return True
+
+
+def _is_ours(read: Record, asked: int, now_ms: int, office: Office, patience: Patience) -> bool:
+    """Whether the cancellation that stands is this call's: an earlier try was carried out, and its answer was lost."""
+    standing = ask(lambda: office.records.get(read.name), patience)
+    if standing is None or standing.state != CANCELLED:
+        return False
+    return (standing.id, standing.asked, standing.changed_ms) == (read.id, asked, now_ms)
+
+
+def _move_to(due_ms: int, inquiry: Inquiry, office: Office, patience: Patience) -> Answer:
+    now_ms = patience.now_ms()
+
+    def unnamed(found: Found) -> Answer:
+        return placement.placed(item_lock.move(found, due_ms, office, patience), now_ms, office)
+
+    def move_record(record: Record, office: Office, patience: Patience) -> Answer | None:
+        return _move_record(record, due_ms, office, patience)
+
+    return _change(inquiry, unnamed, move_record, office, patience)
+
+
+def _change(
+    inquiry: Inquiry,
+    unnamed: Callable[[Found], Answer],
+    of_record: Callable[[Record, Office, Patience], Answer | None],
+    office: Office,
+    patience: Patience,
+) -> Answer:
+    """The id of what has a name stands for that name, as long as it is the one that stands there."""
+    name, schedule_id = inquiry.which()
+    if name:
+        return _under_name(name, None, of_record, office, patience)
+    found = lookup.find(schedule_id, office, patience)
+    if found is not None and found.schedule.name is not None:
+        return _under_name(found.schedule.name, schedule_id, of_record, office, patience)
+    now_ms = patience.now_ms()
+    if found is None or not lookup.changeable(found.schedule.key, office, now_ms):
+        raise lookup.missing(schedule_id, office, now_ms)
+    return unnamed(found)
+
+
+def _under_name(
+    name: str,
+    expected_id: str | None,
+    of_record: Callable[[Record, Office, Patience], Answer | None],
+    office: Office,
+    patience: Patience,
+) -> Answer:
+    for _ in range(ROUNDS_MAX):
+        record = lookup.named(name, office, patience)
+        if expected_id is not None and record.id != expected_id:
+            raise lookup.replaced(expected_id, record)
+        answer = of_record(record, office, patience)
+        if answer is not None:
+            return answer
+    raise NotConfirmed(f"the name {name!r} is written by others all the time; try again")
+
+
+def _cancel_record(record: Record, office: Office, patience: Patience) -> Answer | None:
+    if record.state != CANCELLED:
+        _pending(record)
+        if not cancel_record(record, office, patience):
+            return None
+    return {"id": record.id, "state": CANCELLED}
+
+
+def _move_record(record: Record, due_ms: int, office: Office, patience: Patience) -> Answer | None:
+    """Under a new id, so that no timer of before is meant any more; all else is kept."""
+    _pending(record)
+    now_ms, keyring = patience.now_ms(), office.keyring
+    key = random_key(due_ms, keyring.partition_count, keyring.randomness)
+    schedule = replace(record.schedule, key=key, due_ms=due_ms)
+    if schedule.expired(now_ms):
+        raise InvalidRequest("by its expires_after it would be dropped at once; wanted: a later moment")
+    new = Record(schedule, max(asked_at(now_ms), record.asked + 1), now_ms)
+    placement.get_ready(schedule, now_ms, office, patience)
+    if not ask(lambda: office.records.put_over(record, new), patience):
+        return None
+    placement.place(naming.timer_of(new), office, patience)
+    _remove_timer(record, now_ms, office, patience)
+    return {**placement.placed(schedule, now_ms, office), "result": "replaced"}
+
+
+def _remove_timer(record: Record, now_ms: int, office: Office, patience: Patience) -> None:
+    """Give up after a few tries: a timer that stays behind does no harm."""
+    if record.schedule.due_ms - now_ms > office.reach_ms:
+        timer, few = naming.timer_of(record), replace(patience, tries_max=TIMER_TRIES_MAX)
+        with suppress(NotConfirmed):
+            ask(lambda: office.table.remove_timer(timer), few)
+
+
+def _pending(record: Record) -> None:
+    """What came out is too late to change; of what did not, nothing is left to change."""
+    if record.pending:
+        return
+    past = f"{record.id}, the last under the name {record.name!r}, is {record.state} since {epoch_s(record.changed_ms)}"
+    if record.state == DELIVERED:
+        raise OnItsWay(past)
+    raise NotFound(f"{past}; a new schedule may take the name")

@@ -1,0 +1,175 @@
+"""What the operations of the manage function work with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from scheduler.errors import NotConfirmed
+from scheduler.execution.batch_result import Outcome
+from scheduler.execution.deadline import Patience
+from scheduler.execution.worker_pool import Crew
+from scheduler.model.bundle import Bundle
+from scheduler.model.name_record import Names, Record
+from scheduler.model.schedule import Key, Schedule
+from scheduler.placing import naming, partitions, sending
+from scheduler.placing.keys import Keyring
+
+if TYPE_CHECKING:
+    from scheduler.placing.near_names import Row
+
+BATCH_WHOLE_MAX = 25
+"""Records with their data are up to 400 KB each; so many are less than the 16 MB that one answer may hold."""
+BATCH_OUTLINES_MAX = 100
+"""Amazon DynamoDB, "quotas": keys in one BatchGetItem."""
+
+DONE, BUSY, GONE = "done", "busy", "gone"
+"""What became of a conditional write: done; another call holds the item; it is not there as it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What lies in a part of a partition in the order of the keys, and where the rest of it begins."""
+
+    things: list[Schedule | Bundle]
+    next_sort: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stub:
+    """What lies under a key, without data: a schedule, the timer of a name, or a bundle, which is to be unpacked."""
+
+    key: Key
+    due_ms: int
+    name: str | None = None
+    bundle: Bundle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What lies in a part of a partition, in the order of the keys, and where the rest of it begins."""
+
+    stubs: list[Stub]
+    next_sort: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NearNames:
+    """Rows of the index of near names, in the order of their keys, and where the rest of them begins."""
+
+    rows: list[Row]
+    next_sort: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What could not be released: a failed delivery, or what was put aside."""
+
+    key: Key
+    schedule: Schedule | None
+    """None where it is none that could be read."""
+    reason: str
+    error: str = ""
+    attempts: int | None = None
+    failed_ms: int | None = None
+    again: str | None = None
+    """The id under which a redrive has begun to schedule it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    failures: list[Failure]
+    next_sort: str | None
+
+
+class Records(naming.Records, Protocol):
+    def put_over(self, read: Record, new: Record) -> bool: ...
+    def cancel(self, read: Record, asked: int, now_ms: int) -> bool: ...
+    def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]: ...
+    def page(self, partition: str, from_sort: str, prefix: str, from_ms: int, to_ms: int) -> Names: ...
+
+
+class Table(naming.Table, partitions.Table, Protocol):
+    def put(self, things: Sequence[Any]) -> Outcome[Any]: ...
+    def put_near_names(self, rows: Sequence[Row]) -> Outcome[Row]: ...
+    def delete(self, keys: Sequence[Key]) -> Outcome[Key]: ...
+
+
+class Queues(sending.Queues, Protocol):
+    def approximate_counts(self) -> dict[str, int | None]: ...
+
+
+class Catalogue(Protocol):
+    def get(self, key: Key) -> Schedule | Bundle | None: ...
+    def stretch(self, partition: str, from_sort: str, to_sort: str, limit: int | None) -> Stretch: ...
+    def bundles(self, partition: str, from_sort: str, to_sort: str, first_before_ms: int) -> Stretch: ...
+    def near_names(
+        self, partition: str, from_sort: str, to_sort: str, first_before_ms: int, limit: int | None
+    ) -> NearNames: ...
+    def outline(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool) -> Outline: ...
+    def hold(self, read: Schedule | Bundle, holder: str, now_ms: int, ends_ms: int) -> str: ...
+    def let_go(self, key: Key, holder: str) -> None: ...
+    def take_out(self, read: Schedule | Bundle, kept: Bundle | None, holder: str, now_ms: int) -> str: ...
+    def quarantined(self, schedule_id: str) -> Failure | None: ...
+    def failures(
+        self, partition: str, from_sort: str, to_sort: str, limit: int | None, schedule_id: str | None = None
+    ) -> Failures: ...
+    def note_again(self, key: Key, schedule_id: str) -> str | None: ...
+    def forget_again(self, key: Key, schedule_id: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Office:
+    records: Records
+    table: Table
+    catalogue: Catalogue
+    memory: partitions.Memory
+    queues: Queues
+    crew: Crew
+    keyring: Keyring
+    reach_ms: int
+
+    def partitions(self, patience: Patience) -> list[str]:
+        """All that may hold schedules."""
+        return [str(number) for number in partitions.to_feed(self.table, self.keyring.partition_count, patience)]
+
+    def standing(self, names: Sequence[str], whole: bool, patience: Patience) -> dict[str, Record]:
+        """The records of these names, as far as there are any; NotConfirmed where not all could be read."""
+        found: dict[str, Record] = {}
+        for step in self._steps(names, whole):
+            found |= self._batch(step, whole, patience)
+        return found
+
+    def standing_in_time(
+        self, names: Sequence[str], whole: bool, patience: Patience
+    ) -> tuple[dict[str, Record], set[str]]:
+        """The records of the first of these names, and which names were read before time was over: some in any case."""
+        found: dict[str, Record] = {}
+        read: set[str] = set()
+        for step in self._steps(names, whole):
+            if read and patience.over():
+                break
+            found |= self._batch(step, whole, patience)
+            read.update(step)
+        return found, read
+
+    def _steps(self, names: Sequence[str], whole: bool) -> Iterator[list[str]]:
+        each_name, step = list(dict.fromkeys(names)), BATCH_WHOLE_MAX if whole else BATCH_OUTLINES_MAX
+        for start in range(0, len(each_name), step):
+            yield each_name[start : start + step]
+
+    def _batch(self, names: list[str], whole: bool, patience: Patience) -> dict[str, Record]:
+        found: dict[str, Record] = {}
+        for tries in range(1, patience.tries_max + 1):
+            why = "UnprocessedKeys"
+            try:
+                more, names = self.records.batch(names, whole)
+                found |= more
+            except NotConfirmed as failure:
+                why = str(failure)
+            if not names:
+                break
+            if not patience.pause(tries):
+                raise NotConfirmed(f"records could not be read: {why}")
+        return found

@@ -1,0 +1,163 @@
+"""List the pending ones whose names begin alike, by their records, in order of time.
+
+Records lie by their names, so for each page all with the prefix are looked at, without their data; of those to hand
+out the rest is read then. What one call looks at is bounded, and beyond that a longer prefix is asked for.
+
+If time is over before all are looked at, the page and those after it come in the order in which the records lie:
+partition by partition, and by name there. Such a page needs to read no more than it hands out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler.errors import InvalidRequest, NotConfirmed, OutOfTime
+from scheduler.execution.deadline import Patience, ask
+from scheduler.managing import lookup, paging
+from scheduler.managing.dependencies import Office
+from scheduler.managing.paging import fitting
+from scheduler.managing.request import Inquiry
+from scheduler.model.name_record import BEFORE, PARTITIONS, Names, Record
+
+LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
+LOOKED_AT_MAX = 100_000
+"""Records of one call: some thirty pages of DynamoDB's, and as many megabytes to pay for."""
+
+BY_NAME = "names by name"
+"""What the place of a page is called that does not come in order of time."""
+
+Place = tuple[int, str]
+"""Moment and name: what the order goes by."""
+
+
+@dataclass(slots=True)
+class Shelf:
+    """A partition of records, and behind which name it is to be read."""
+
+    partition: str
+    from_sort: str
+    ended: bool = False
+
+
+def first_sort(prefix: str) -> str:
+    """Before every name with the prefix; DynamoDB takes no empty bound."""
+    return prefix or BEFORE
+
+
+def list_(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+    value = inquiry.fields.get("next")
+    if paging.is_of(BY_NAME, value):
+        return _page_by_name(inquiry, *_place_by_name(value, inquiry.prefix() or ""), office, patience)
+    after = _place(value) or (inquiry.span()[0], "")
+    try:
+        return _page_by_time(inquiry, after, office, patience)
+    except (OutOfTime, NotConfirmed):  # With the time that is left, the other way may get through with something.
+        return _page_by_name(inquiry, after, 0, first_sort(inquiry.prefix() or ""), office, patience)
+
+
+def _page_by_time(inquiry: Inquiry, after: Place, office: Office, patience: Patience) -> dict[str, Any]:
+    (from_ms, to_ms), limit = inquiry.span(), inquiry.limit(LIMIT_DEFAULT, LIMIT_MAX)
+    span = max(from_ms, after[0]), to_ms
+    outlines = _first(inquiry.prefix() or "", after, span, limit + 1, office, patience.half())
+    facts, count = _facts(outlines[:limit], office, patience)
+    last = outlines[count - 1] if count < len(outlines) else None
+    return {"schedules": facts, "next": paging.written("names", *_place_of(last)) if last else None}
+
+
+def _page_by_name(
+    inquiry: Inquiry, after: Place, number: int, sort: str, office: Office, patience: Patience
+) -> dict[str, Any]:
+    """What lies behind a name of a partition, but for what was shown already, in order of time, up to a place."""
+    (from_ms, to_ms), limit = inquiry.span(), inquiry.limit(LIMIT_DEFAULT, LIMIT_MAX)
+    prefix, span = inquiry.prefix() or "", (max(from_ms, after[0]), to_ms)
+    found: list[tuple[int, Record]] = []
+    begun = False
+    while number < len(PARTITIONS) and len(found) < limit and not (begun and patience.over()):
+        place = PARTITIONS[number], sort
+        names = ask(lambda: office.records.page(*place, prefix, *span), patience)  # noqa: B023 - Called at once.
+        found += [(number, each) for each in names.records if _place_of(each) > after]
+        number, sort = (number, names.next_sort) if names.next_sort is not None else (number + 1, first_sort(prefix))
+        begun = True
+    facts, count = _facts([each for _, each in found[:limit]], office, patience)
+    if count < len(found):
+        number, sort = found[count - 1][0], found[count - 1][1].name + BEFORE
+    more = number < len(PARTITIONS)
+    return {"schedules": facts, "next": paging.written(BY_NAME, *after, number, sort) if more else None}
+
+
+def _facts(outlines: Sequence[Record], office: Office, patience: Patience) -> tuple[list[dict[str, Any]], int]:
+    """As callers see them, and how many of these were looked at for that: as many as time and an answer allow."""
+    records, read = office.standing_in_time([each.name for each in outlines], True, patience)
+    now_ms, looked_at = patience.now_ms(), 0
+    facts: list[dict[str, Any]] = []
+    places: list[int] = []
+    for each in outlines:
+        if each.name not in read:
+            break
+        record = records.get(each.name)
+        if record is not None and _unchanged(record, each):
+            facts.append(lookup.shown_short(record.schedule, record, now_ms, office.reach_ms))
+            places.append(looked_at)
+        looked_at += 1
+    count = fitting(facts)
+    return facts[:count], looked_at if count == len(facts) else places[count]
+
+
+def _place(value: object) -> Place | None:
+    place = paging.read(value, "names", int, str)
+    if place is None:
+        return None
+    due_ms, name = place
+    if not paging.is_moment(due_ms):
+        raise paging.refused(value)
+    return due_ms, name
+
+
+def _place_by_name(value: object, prefix: str) -> tuple[Place, int, str]:
+    place = paging.read(value, BY_NAME, int, str, int, str)
+    if place is None:
+        raise paging.refused(value)
+    due_ms, name, number, sort = place
+    sound = paging.is_moment(due_ms) and 0 <= number < len(PARTITIONS) and paging.is_name(sort)
+    if not sound or not sort.startswith(prefix):
+        raise paging.refused(value)
+    return (due_ms, name), number, sort
+
+
+def _place_of(record: Record) -> Place:
+    return record.schedule.due_ms, record.name
+
+
+def _unchanged(record: Record, outline: Record) -> bool:
+    """In its place still; one that was moved meanwhile has another."""
+    return record.pending and _place_of(record) == _place_of(outline)
+
+
+def _first(
+    prefix: str, after: Place, span: tuple[int, int], count: int, office: Office, patience: Patience
+) -> list[Record]:
+    """So many behind that place, without their data."""
+    if span[0] >= span[1]:
+        return []
+
+    def page(shelf: Shelf) -> Names:
+        if patience.over():
+            raise OutOfTime
+        names = ask(lambda: office.records.page(shelf.partition, shelf.from_sort, prefix, *span), patience)
+        shelf.from_sort, shelf.ended = names.next_sort or "", names.next_sort is None
+        return names
+
+    shelves, known, looked_at = [Shelf(each, first_sort(prefix)) for each in PARTITIONS], [], 0
+    while behind := [each for each in shelves if not each.ended]:
+        if looked_at > LOOKED_AT_MAX:
+            raise InvalidRequest(
+                f"prefix is {prefix!r}, and more names begin so than one call can look at ({LOOKED_AT_MAX}); "
+                "wanted: a longer prefix, or a list without one"
+            )
+        for names in office.crew.run(page, behind):
+            looked_at += names.looked_at
+            known += [each for each in names.records if _place_of(each) > after]
+        known = sorted(known, key=_place_of)[:count]
+    return known

@@ -1,0 +1,207 @@
+"""Read one window of a listing in order of time, out of all partitions, side by side.
+
+Items are read in the order of their keys. A bundle has the key of its latest member, so the first of its members may
+be due up to a span earlier: what lies in a span behind the last one to hand out is read for bundles alone. Near names
+come last, because a timer that a feed moves is in the index before it leaves the table.
+
+OutOfTime if time is over before the window is complete. Nothing of it may be handed out then, for something that is
+earlier may be unread; `reached` says how far all partitions were read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from scheduler.errors import OutOfTime
+from scheduler.execution.deadline import Patience, ask
+from scheduler.limits import DUE_DIGITS
+from scheduler.managing.dependencies import Office
+from scheduler.managing.listing import entries
+from scheduler.managing.listing.entries import Entry, Place
+from scheduler.model.bundle import SPAN_MS_MAX, Bundle
+from scheduler.model.schedule import Schedule, sort_from
+from scheduler.placing.near_names import PARTITIONS
+
+AHEAD, AHEAD_ITEMS = 1.25, 8
+"""A partition is asked for its share of a page and a little more, for chance does not share evenly."""
+
+
+@dataclass(slots=True)
+class Strand:
+    """A partition, and how far it has been read."""
+
+    partition: str
+    from_sort: str
+    to_sort: str
+
+    @property
+    def ended(self) -> bool:
+        return self.from_sort >= self.to_sort
+
+    def may_precede(self, last: Place | None, span_ms: int = 0) -> bool:
+        """Whether one that is yet to be read may come before the last one, if it may be due a span before its key."""
+        if self.ended or last is None:
+            return not self.ended
+        return (int(self.from_sort[:DUE_DIGITS]) - span_ms, self.from_sort) <= last[:2]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is asked for: from behind one place, before a moment, and no more than so many of it. What has a key before
+    the floor was handed out already."""
+
+    after: Place
+    to_ms: int
+    count: int
+    floor: str = ""
+
+    @property
+    def from_sort(self) -> str:
+        """What sorts before this was handed out with all of its members."""
+        due_ms, sort = self.after[:2]
+        return max(self.floor, min(sort, sort_from(due_ms + 1)) if sort else sort_from(due_ms))
+
+    @property
+    def from_ms(self) -> int:
+        """What has a moment of its own, and no bundle, was handed out if it is due before this."""
+        return max(self.after[0], int(self.floor[:DUE_DIGITS] or 0))
+
+    def holds(self, entry: Entry) -> bool:
+        return self.after < entry.place and entry.place[0] < self.to_ms
+
+    def first(self, found: Iterable[Entry]) -> list[Entry]:
+        """Each place once: a timer that is being moved may be found in the table and in the index."""
+        held = {each.place: each for each in found if self.holds(each)}
+        return [held[place] for place in sorted(held)[: self.count]]
+
+    def last(self, known: Sequence[Entry]) -> Place | None:
+        """Where it ends, if so much is known."""
+        return known[-1].place if len(known) == self.count else None
+
+
+class Reader:
+    def __init__(self, window: Window, office: Office, patience: Patience) -> None:
+        self._window, self._office, self._patience = window, office, patience
+        self._known: list[Entry] = []
+        self._strands: list[Strand] = []
+        self._rounds = 0
+
+    @property
+    def reached(self) -> str | None:
+        """Up to here all partitions were read; None if not even a page of each was."""
+        return min(each.from_sort for each in self._strands) if self._rounds else None
+
+    def entries(self) -> list[Entry]:
+        window = self._window
+        from_sort, to_sort = window.from_sort, sort_from(window.to_ms)
+        self._strands = [Strand(each, from_sort, to_sort) for each in self._office.partitions(self._patience)]
+        self._in_order_of_keys()
+        self._bundles_behind()
+        self._near_names()
+        return self._known
+
+    @property
+    def _last(self) -> Place | None:
+        return self._window.last(self._known)
+
+    def _in_order_of_keys(self) -> None:
+        """Read on wherever something may come before the last one to hand out."""
+        items_max = round(self._window.count / len(self._strands) * AHEAD) + AHEAD_ITEMS
+        while behind := [each for each in self._strands if each.may_precede(self._last)]:
+            limit = items_max
+            self._round(behind, lambda strand: self._page(strand, limit))  # noqa: B023 - Called at once.
+            items_max = min(2 * items_max, self._window.count + AHEAD_ITEMS)  # Chance may have put all into one.
+
+    def _bundles_behind(self) -> None:
+        while True:
+            last = self._last
+            latest_ms = (last[0] if last else self._window.to_ms - 1) + SPAN_MS_MAX
+            for strand in self._strands:
+                strand.to_sort = sort_from(latest_ms + 1)
+            behind = [each for each in self._strands if not each.ended]
+            if not behind:
+                return
+            self._round(behind, self._page_of_bundles)
+
+    def _near_names(self) -> None:
+        window, now_ms = self._window, self._patience.now_ms()
+        from_ms, to_ms = entries.near_span(window.from_ms, window.to_ms, now_ms, self._office.reach_ms)
+        if from_ms >= to_ms:
+            return
+        from_sort, to_sort = sort_from(from_ms), sort_from(to_ms + SPAN_MS_MAX)
+        self._strands = [Strand(each, from_sort, to_sort) for each in PARTITIONS]
+        items_max = window.count + AHEAD_ITEMS
+        while behind := [each for each in self._strands if each.may_precede(self._last, SPAN_MS_MAX)]:
+            self._round(behind, lambda strand: self._page_of_near_names(strand, from_ms, to_ms, items_max))
+
+    def _round(self, strands: list[Strand], page: Callable[[Strand], list[Entry]]) -> None:
+        found = self._office.crew.run(page, strands)
+        self._known = self._window.first([*self._known, *(each for entries_ in found for each in entries_)])
+        self._rounds += 1
+
+    def _page(self, strand: Strand, items_max: int) -> list[Entry]:
+        """What the next page of this partition adds; the strand moves on."""
+        self._check()
+        bounds = strand.partition, strand.from_sort, strand.to_sort
+        stretch = ask(lambda: self._office.catalogue.stretch(*bounds, items_max), self._patience)
+        found = self._some([entries.entry(each) for each in stretch.things if isinstance(each, Schedule)])
+        found = self._unpacked(stretch.things, found)
+        strand.from_sort = stretch.next_sort or strand.to_sort
+        return found
+
+    def _page_of_bundles(self, strand: Strand) -> list[Entry]:
+        """What has a later key than the last one, and a member at its very moment, comes behind it."""
+        self._check()
+        last, to_sort = self._last, strand.to_sort
+        before_ms = last[0] if last else self._window.to_ms
+        if last is not None and strand.from_sort < last[1]:
+            before_ms, to_sort = before_ms + 1, min(to_sort, last[1])
+        bounds = strand.partition, strand.from_sort, to_sort
+        stretch = ask(lambda: self._office.catalogue.bundles(*bounds, before_ms), self._patience)
+        found = self._unpacked(stretch.things, [])
+        strand.from_sort = stretch.next_sort or to_sort
+        return found
+
+    def _page_of_near_names(self, strand: Strand, from_ms: int, to_ms: int, items_max: int) -> list[Entry]:
+        self._check()
+        last = self._last
+        before_ms = min(to_ms, last[0] + 1) if last else to_ms
+        bounds = strand.partition, strand.from_sort, strand.to_sort
+        page = ask(lambda: self._office.catalogue.near_names(*bounds, before_ms, items_max), self._patience)
+        timers = [each.as_schedule() for row in page.rows for each in row.entries if from_ms <= each.wakes_ms < to_ms]
+        found = self._some([entries.entry(each) for each in timers])
+        strand.from_sort = page.next_sort or strand.to_sort
+        return found
+
+    def _some(self, found: list[Entry]) -> list[Entry]:
+        """Those that may be handed out. No more records are asked for than a page holds."""
+        last, window = self._last, self._window
+        timely = sorted(
+            (each for each in found if window.holds(each) and (last is None or each.place < last)),
+            key=lambda each: each.place,
+        )
+        return list(islice(entries.awake(timely, self._office, self._patience), window.count))
+
+    def _unpacked(self, things: Sequence[Schedule | Bundle], found: list[Entry]) -> list[Entry]:
+        """One bundle at a time: a page of them may hold a hundred thousand. What says that all of its members come
+        behind the last one stays unopened."""
+        for thing in things:
+            last = self._window.last(found) or self._last
+            if not isinstance(thing, Bundle) or self._is_behind(thing, last):
+                continue
+            self._check()
+            found = self._window.first([*found, *entries.members(thing)])
+        return found
+
+    def _is_behind(self, bundle: Bundle, last: Place | None) -> bool:
+        if bundle.first_ms is None:
+            return False
+        return bundle.first_ms >= self._window.to_ms or (
+            last is not None and (bundle.first_ms, bundle.key.sort, bundle.key.partition) > last[:3]
+        )
+
+    def _check(self) -> None:
+        if self._patience.over():
+            raise OutOfTime

@@ -1,0 +1,70 @@
+"""What a listing hands out: entries, each at its place in the order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from scheduler.errors import OutOfTime
+from scheduler.execution.deadline import Patience
+from scheduler.managing.dependencies import BATCH_WHOLE_MAX, Office
+from scheduler.managing.lookup import DATA_CHARACTERS_MAX
+from scheduler.model.bundle import Bundle, Unpackable
+from scheduler.model.name_record import Record
+from scheduler.model.schedule import Schedule
+
+LATE_MS = 60_000
+"""How long a near name is listed past its moment: what is late by more than this is found by its name."""
+CLOCKS_MS = 60_000
+"""How far the clock that wrote a row of the index may be ahead of ours."""
+
+Place = tuple[int, str, str, int]
+"""Moment, sort key of the item, partition, index in the bundle: what the order goes by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    place: Place
+    schedule: Schedule
+    record: Record | None = None
+
+
+def entry(schedule: Schedule) -> Entry:
+    """What has a name has the same place whether its timer lies in the table or in the queue."""
+    schedule.data = schedule.data[:DATA_CHARACTERS_MAX]  # Here already: pages of 256 KiB each are not kept in memory.
+    index = -1 if schedule.index is None else schedule.index
+    return Entry((schedule.due_ms, schedule.key.sort, schedule.key.partition, index), schedule)
+
+
+def members(bundle: Bundle) -> list[Entry]:
+    try:
+        return [entry(each) for each in bundle.members()]
+    except Unpackable:  # The feed puts it aside.
+        return []
+
+
+def awake(entries: Sequence[Entry], office: Office, patience: Patience) -> Iterator[Entry]:
+    """Of timers those that a record waits for, with that record. OutOfTime if time is over between two reads."""
+    for start in range(0, len(entries), BATCH_WHOLE_MAX):
+        if start and patience.over():
+            raise OutOfTime
+        step = entries[start : start + BATCH_WHOLE_MAX]
+        names = [each.schedule.name for each in step if each.schedule.name is not None]
+        records = office.standing(names, True, patience) if names else {}
+        for each in step:
+            if each.schedule.name is None:
+                yield each
+                continue
+            record = records.get(each.schedule.name)
+            if record is not None and waits_for(record, each.schedule):
+                record.schedule.data = record.schedule.data[:DATA_CHARACTERS_MAX]
+                yield replace(each, schedule=record.schedule, record=record)
+
+
+def waits_for(record: Record, timer: Schedule) -> bool:
+    return record.pending and record.id == timer.id and record.wakes_ms == timer.due_ms
+
+
+def near_span(from_ms: int, to_ms: int, now_ms: int, reach_ms: int) -> tuple[int, int]:
+    """The part of a time in which there may be near names; empty where its end is not after its beginning."""
+    return max(from_ms, now_ms - LATE_MS), min(to_ms, now_ms + reach_ms + CLOCKS_MS)

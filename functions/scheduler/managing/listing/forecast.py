@@ -1,0 +1,221 @@
+"""Forecast: how many are due in each stretch of a time, counted without handing any data through.
+
+All partitions are counted side by side, a page each in a round. Where time runs out, the answer holds what was
+counted so far, for every stretch, and `next`: whoever goes on adds the pages up. Time is looked at before every page
+and within it, so a place may be in the middle of a page. A timer counts where its record still waits for it, so what is
+counted is what will come out; that costs a read for each, as large as its record.
+
+Near names are counted by their index, after the table: a timer that a feed moves is in the index before it leaves the
+table. One that is moved between two calls may be counted twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler.errors import InvalidRequest
+from scheduler.execution.deadline import Patience, ask
+from scheduler.limits import DUE_MS_MAX
+from scheduler.managing import paging
+from scheduler.managing.dependencies import BATCH_OUTLINES_MAX, Office, Stub
+from scheduler.managing.listing import near_note
+from scheduler.managing.listing.entries import CLOCKS_MS, near_span
+from scheduler.managing.request import Inquiry
+from scheduler.model.bundle import SPAN_MS_MAX, Bundle, Unpackable
+from scheduler.model.schedule import sort_from
+from scheduler.placing.near_names import NEAR, PARTITIONS
+from scheduler.timestamps import epoch_s
+
+Timer = tuple[str, str, int]
+"""A name, the id of the schedule that its timer was set for, and when that timer wakes."""
+
+BUCKETS_MAX = 1_000
+
+
+@dataclass(slots=True)
+class Count:
+    """So many in each bucket, from one moment on and before another."""
+
+    from_ms: int
+    to_ms: int
+    bucket_ms: int
+    counts: list[int]
+
+    def add(self, due_ms: int) -> None:
+        bucket = self.bucket(due_ms)
+        if bucket is not None:
+            self.counts[bucket] += 1
+
+    def bucket(self, due_ms: int) -> int | None:
+        """None where it is not in the time that is asked for."""
+        return (due_ms - self.from_ms) // self.bucket_ms if self.from_ms <= due_ms < self.to_ms else None
+
+    def answer(self) -> dict[str, Any]:
+        buckets = [
+            {"timestamp": epoch_s(self.from_ms + number * self.bucket_ms), "count": count}
+            for number, count in enumerate(self.counts)
+        ]
+        return {"buckets": buckets, "total": sum(self.counts)}
+
+
+def forecast(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+    count = _empty(inquiry)
+    positions = _positions(inquiry.fields.get("next"))
+    if positions is None:
+        positions = _beginning(count, office, patience)
+    counter = Counter(count, office, patience)
+    while positions and not counter.over:
+        # A timer that a feed moves is in the index before it leaves the table, so the index is read after the table.
+        for kind in (False, True):
+            these = {each: sort for each, sort in positions.items() if each.startswith(NEAR) == kind}
+            positions |= counter.round(these)
+        positions = {each: sort for each, sort in positions.items() if sort is not None}
+    answer = {**count.answer(), "next": paging.written("forecast", positions) if positions else None}
+    return answer | near_note.about(count.from_ms, office, patience)
+
+
+def _beginning(count: Count, office: Office, patience: Patience) -> dict[str, str | None]:
+    positions: dict[str, str | None] = dict.fromkeys(office.partitions(patience), sort_from(count.from_ms))
+    from_ms, to_ms = near_span(count.from_ms, count.to_ms, patience.now_ms(), office.reach_ms)
+    return positions | dict.fromkeys(PARTITIONS, sort_from(from_ms)) if from_ms < to_ms else positions
+
+
+def _empty(inquiry: Inquiry) -> Count:
+    inquiry.required("from", "to", "bucket")
+    from_ms, to_ms = inquiry.span()
+    bucket_ms = inquiry.duration_ms("bucket", 1, DUE_MS_MAX)
+    buckets = -(-(to_ms - from_ms) // bucket_ms)
+    if buckets > BUCKETS_MAX:
+        least_s = -(-(to_ms - from_ms) // BUCKETS_MAX) / 1000
+        raise InvalidRequest(
+            f"bucket is {epoch_s(bucket_ms)}, which makes {buckets} of them; wanted: at most {BUCKETS_MAX}, "
+            f"so at least {least_s} seconds for this time"
+        )
+    return Count(from_ms, to_ms, bucket_ms, [0] * buckets)
+
+
+def _positions(value: object) -> dict[str, str | None] | None:
+    place = paging.read(value, "forecast", dict)
+    if place is None:
+        return None
+    (positions,) = place
+    if not positions or not all(_is_position(*each) for each in positions.items()):
+        raise paging.refused(value)
+    return dict(positions)
+
+
+def _is_position(partition: str, sort: object) -> bool:
+    return paging.is_sort(sort) and (paging.is_partition(partition) or paging.is_near_partition(partition))
+
+
+class Counter:
+    """Counts pages side by side, into one count. Time is looked at before each page, and within it."""
+
+    def __init__(self, count: Count, office: Office, patience: Patience) -> None:
+        self._count, self._office, self._patience = count, office, patience
+        self._begun = False
+        self._moved: set[str] = set()
+        """Near timers that were counted in the table. A feed may move one while the index is not read yet."""
+
+    @property
+    def over(self) -> bool:
+        """A page is counted in any case, so that whoever goes on comes to the end."""
+        return self._begun and self._patience.over()
+
+    def round(self, positions: Mapping[str, str | None]) -> dict[str, str | None]:
+        """Count a page of each partition; where each goes on, and None where it is through."""
+
+        def page(partition: str) -> tuple[list[int], str | None]:
+            from_sort = positions[partition] or ""
+            if self.over:
+                return [], from_sort
+            near = partition.startswith(NEAR)
+            return self._near_page(partition, from_sort) if near else self._page(partition, from_sort)
+
+        counted = self._office.crew.run(page, positions)
+        for dues_ms, _ in counted:
+            for due_ms in dues_ms:
+                self._count.add(due_ms)
+        return {partition: sort for partition, (_, sort) in zip(positions, counted, strict=True)}
+
+    def _page(self, partition: str, from_sort: str) -> tuple[list[int], str | None]:
+        """Behind the time that is asked for, bundles alone: their first members may be due before its end."""
+        end, beyond = sort_from(self._count.to_ms), sort_from(self._count.to_ms + SPAN_MS_MAX)
+        if from_sort >= beyond:
+            return [], None
+        to_sort = beyond if from_sort >= end else end
+        catalogue = self._office.catalogue
+        outline = ask(lambda: catalogue.outline(partition, from_sort, to_sort, to_sort == beyond), self._patience)
+        if self.over:
+            return [], from_sort
+        self._begun = True
+        dues_ms, rest = self._dues_ms(outline.stubs)
+        return dues_ms, rest or outline.next_sort or (None if to_sort == beyond else end)
+
+    def _dues_ms(self, stubs: Sequence[Stub]) -> tuple[list[int], str | None]:
+        """And where to go on, if time is over within the page."""
+        dues_ms: list[int] = []
+        timers: list[Timer] = []
+        begun = False
+        for stub in stubs:
+            if begun and self._patience.over():
+                return dues_ms + self._in_table(timers), stub.key.sort
+            if stub.bundle is not None:
+                dues_ms += self._members_dues_ms(stub.bundle)
+                begun = True
+            elif stub.name is None:
+                dues_ms.append(stub.due_ms)
+            else:
+                timers.append((stub.name, stub.key.id, stub.due_ms))
+            if len(timers) == BATCH_OUTLINES_MAX:
+                dues_ms, timers, begun = dues_ms + self._in_table(timers), [], True
+        return dues_ms + self._in_table(timers), None
+
+    def _in_table(self, timers: Sequence[Timer]) -> list[int]:
+        soon_ms = self._patience.now_ms() + self._office.reach_ms + CLOCKS_MS
+        self._moved.update(schedule_id for _, schedule_id, due_ms in timers if due_ms <= soon_ms)
+        return self._awake(timers)
+
+    def _members_dues_ms(self, bundle: Bundle) -> list[int]:
+        """A bundle stays unopened if its first member comes too late, or shares a bucket with the latest."""
+        first_ms, latest_ms, count = bundle.first_ms, bundle.key.due_ms, self._count
+        if first_ms is not None and first_ms >= count.to_ms:
+            return []
+        bucket = None if first_ms is None else count.bucket(first_ms)
+        if first_ms is not None and bucket is not None and bucket == count.bucket(latest_ms):
+            return [first_ms] * bundle.count
+        try:
+            return [each.due_ms for each in bundle.members()]
+        except Unpackable:  # The feed puts it aside.
+            return []
+
+    def _near_page(self, partition: str, from_sort: str) -> tuple[list[int], str | None]:
+        now_ms, count = self._patience.now_ms(), self._count
+        _, to_ms = near_span(count.from_ms, count.to_ms, now_ms, self._office.reach_ms)
+        to_sort = sort_from(to_ms + SPAN_MS_MAX)
+        if from_sort >= to_sort:
+            return [], None
+        bounds = partition, from_sort, to_sort, to_ms
+        page = ask(lambda: self._office.catalogue.near_names(*bounds, None), self._patience)
+        if self.over:
+            return [], from_sort
+        self._begun = True
+        dues_ms: list[int] = []
+        for number, row in enumerate(page.rows):
+            if number and self._patience.over():
+                return dues_ms, row.key.sort
+            timers = [(each.name, each.id, each.wakes_ms) for each in row.entries if each.id not in self._moved]
+            dues_ms += self._awake(timers)
+        return dues_ms, page.next_sort
+
+    def _awake(self, timers: Sequence[Timer]) -> list[int]:
+        """When those come out that a record waits for."""
+        records = self._office.standing([name for name, _, _ in timers], False, self._patience) if timers else {}
+        found: list[int] = []
+        for name, schedule_id, due_ms in timers:
+            record = records.get(name)
+            if record is not None and record.pending and (record.id, record.wakes_ms) == (schedule_id, due_ms):
+                found.append(due_ms)
+        return found

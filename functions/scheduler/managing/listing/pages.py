@@ -1,0 +1,141 @@
+"""List what is coming, in order of time across all partitions, page by page.
+
+A page goes on behind the last schedule handed out, by its moment, the sort key of its item, its partition and its
+index in its bundle. None of these changes while it lies there, so whatever others write between two pages, nothing
+that was there all the time is left out or shown twice.
+
+A page that would take too long in order of time is read in order of the keys instead, for a stretch of them; then the
+order of time is tried again. Each page is in order of time by itself, and takes no longer than the function has.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scheduler.errors import NotConfirmed, OutOfTime
+from scheduler.execution.deadline import Patience
+from scheduler.limits import DUE_DIGITS
+from scheduler.managing import paging
+from scheduler.managing.dependencies import Office
+from scheduler.managing.listing import by_prefix, near_note
+from scheduler.managing.listing.by_key import Crowd
+from scheduler.managing.listing.by_time import Reader, Window
+from scheduler.managing.listing.entries import Entry, Place
+from scheduler.managing.lookup import shown_short
+from scheduler.managing.paging import bytes_in_list, fitting
+from scheduler.managing.request import DUSK_MS, Inquiry
+from scheduler.model.bundle import SPAN_MS_MAX
+from scheduler.model.schedule import sort_from
+
+LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
+STRETCH_MS = 120_000
+"""So much of the keys is read out of order, at least: twice what the members of a bundle are due apart."""
+
+BY_TIME, BY_TIME_FROM, BY_KEY = "list", "list from", "list by key"
+"""What the places of pages are called; the second one has a key besides, before which all was handed out."""
+
+
+def list_(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+    if inquiry.prefix() is not None:
+        return by_prefix.list_(inquiry, office, patience)
+    value = inquiry.fields.get("next")
+    answer = _page(value, inquiry, office, patience)
+    return answer | near_note.about(inquiry.span()[0], office, patience)
+
+
+def _page(value: object, inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+    if paging.is_of(BY_KEY, value):
+        return _page_by_key(_crowd(value), inquiry, office, patience)
+    (from_ms, to_ms), limit = inquiry.span(), inquiry.limit(LIMIT_DEFAULT, LIMIT_MAX)
+    place, floor = _place(value)
+    # One more than asked for tells whether there is a next page.
+    window = Window(max((from_ms, "", "", -1), place), to_ms, limit + 1, floor)
+    reader = Reader(window, office, patience.half())
+    try:
+        found = reader.entries()
+    except (OutOfTime, NotConfirmed):  # With the time that is left, the other way may get through with something.
+        from scheduler.managing.listing import by_key  # noqa: PLC0415 - Hardly ever wanted.
+
+        end_ms = to_ms + SPAN_MS_MAX if reader.reached is None else int(reader.reached[:DUE_DIGITS]) + STRETCH_MS
+        crowd = by_key.begin(window.after, window.from_sort, end_ms, office, patience)
+        return _page_by_key(crowd, inquiry, office, patience)
+    facts, count = _facts(found[:limit], office, patience)
+    last = found[count - 1].place if len(found) > count else None
+    return {"schedules": facts, "next": _written(last, floor) if last else None}
+
+
+def _page_by_key(crowd: Crowd, inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+    from scheduler.managing.listing import by_key  # noqa: PLC0415 - As above.
+
+    to_ms, limit = inquiry.span()[1], inquiry.limit(LIMIT_DEFAULT, LIMIT_MAX)
+    crowd.end_ms = min(crowd.end_ms, to_ms + SPAN_MS_MAX)
+    now_ms = patience.now_ms()
+
+    def bytes_of(entry: Entry) -> int:
+        return bytes_in_list(_fact(entry, now_ms, office))
+
+    place: str | None = None
+    found = by_key.Reader(crowd, to_ms, limit, bytes_of, office, patience).entries()
+    if crowd.positions:
+        place = paging.written(BY_KEY, *crowd.after, crowd.from_ms, crowd.end_ms, crowd.positions)
+    elif crowd.end_ms < to_ms + SPAN_MS_MAX:
+        place = _written(crowd.after, sort_from(crowd.end_ms))
+    return {"schedules": [_fact(each, now_ms, office) for each in found], "next": place}
+
+
+def _facts(found: list[Entry], office: Office, patience: Patience) -> tuple[list[dict[str, Any]], int]:
+    """As callers see them, as many as an answer holds."""
+    now_ms = patience.now_ms()
+    facts = [_fact(each, now_ms, office) for each in found]
+    count = fitting(facts)
+    return facts[:count], count
+
+
+def _fact(entry: Entry, now_ms: int, office: Office) -> dict[str, Any]:
+    return shown_short(entry.schedule, entry.record, now_ms, office.reach_ms)
+
+
+def _written(place: Place, floor: str) -> str:
+    """Once the moment has come to the floor, what has a key before that is behind it anyhow."""
+    if floor and place[0] < int(floor):
+        return paging.written(BY_TIME_FROM, *place, floor)
+    return paging.written(BY_TIME, *place)
+
+
+def _place(value: object) -> tuple[Place, str]:
+    """Behind which place to go on, and the key before which all was handed out."""
+    floor = ""
+    if paging.is_of(BY_TIME_FROM, value):
+        *place, floor = paging.read(value, BY_TIME_FROM, int, str, str, int, str) or []
+        if not paging.is_sort(floor) or len(floor) != DUE_DIGITS or not paging.is_moment(place[0]):
+            raise paging.refused(value)
+        return _checked(value, *place), floor
+    found = paging.read(value, BY_TIME, int, str, str, int)
+    return (_checked(value, *found) if found is not None else (0, "", "", -1)), floor
+
+
+def _checked(value: object, due_ms: int, sort: str, partition: str, index: int) -> Place:
+    """A place that no schedule has is the beginning of a moment, from which a listing sets out."""
+    is_beginning = (sort, partition, index) == ("", "", -1) and not paging.is_of(BY_TIME, value)
+    is_place = paging.is_sort(sort) and paging.is_partition(partition)
+    if not (paging.is_moment(due_ms) and (is_beginning or is_place)):
+        raise paging.refused(value)
+    return due_ms, sort, partition, index
+
+
+def _crowd(value: object) -> Crowd:
+    found = paging.read(value, BY_KEY, int, str, str, int, int, int, dict)
+    if found is None:
+        raise paging.refused(value)
+    *place, from_ms, end_ms, positions = found
+    sound = 0 <= from_ms <= end_ms <= DUSK_MS + SPAN_MS_MAX and bool(positions)
+    if not sound or not all(_is_position(*each) for each in positions.items()):
+        raise paging.refused(value)
+    known = {partition: (sort, index) for partition, (sort, index) in positions.items()}
+    return Crowd(_checked(value, *place), from_ms, end_ms, known)
+
+
+def _is_position(partition: str, position: object) -> bool:
+    if not isinstance(position, list) or [type(part) for part in position] != [str, int]:
+        return False
+    return paging.is_sort(position[0]) and (paging.is_partition(partition) or paging.is_near_partition(partition))

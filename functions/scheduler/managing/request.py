@@ -1,0 +1,154 @@
+"""What is asked of the manage function, checked field by field; a refusal says how to put it right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scheduler import timestamps
+from scheduler.accepting import request
+from scheduler.errors import InvalidRequest, InvalidSchedule
+from scheduler.limits import DUE_MS_MAX, NAME_CHARACTERS_MAX
+from scheduler.text import shown
+
+ID_WANTED = 'an id as it was answered, such as "3-000001893456000-0123456789abcdef"'
+PREFIX_WANTED = f"the beginning of names, 0 to {NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ : / -"
+SCHEDULE_HINT = "; a schedule goes to the schedule function (output ScheduleFunction)"
+_ELSEWHERE = {"cancel": "cancel_where", "cancel_where": "cancel", "list": "get"}
+"""Operations that are taken for each other, because one is about many schedules and the other about one."""
+DAWN_MS, DUSK_MS = 0, DUE_MS_MAX + 1
+"""All moments there are: from the first, and before the second."""
+
+_ID = re.compile(r"[0-9]{1,3}-[0-9]{15}-[0-9a-f]{16}(-[0-9]{1,3})?")
+_PREFIX = re.compile(rf"[A-Za-z0-9._:/-]{{0,{NAME_CHARACTERS_MAX}}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    operation: str
+    fields: Mapping[str, object]
+
+    def which(self) -> tuple[str, str]:
+        """The name that it is about, and nothing; or nothing, and the id."""
+        if ("name" in self.fields) == ("id" in self.fields):
+            state = "both given" if "name" in self.fields else "both missing"
+            raise InvalidRequest(f"name and id are {state}; wanted: exactly one of the two")
+        return self.name() or "", self.id() or ""
+
+    def name(self) -> str | None:
+        if "name" not in self.fields:
+            return None
+        try:
+            return request.checked_name(self.fields["name"])
+        except InvalidSchedule as refusal:
+            raise InvalidRequest(str(refusal)) from None
+
+    def id(self) -> str | None:
+        if "id" not in self.fields:
+            return None
+        value = self.fields["id"]
+        if not isinstance(value, str) or not _ID.fullmatch(value):
+            hint = "; is it a name?" if isinstance(value, str) and 0 < len(value) <= NAME_CHARACTERS_MAX else ""
+            raise InvalidRequest(f"id is {shown(value)}{hint}; wanted: {ID_WANTED}")
+        return value
+
+    def prefix(self) -> str | None:
+        if "prefix" not in self.fields:
+            return None
+        value = self.fields["prefix"]
+        if not isinstance(value, str) or not _PREFIX.fullmatch(value):
+            raise InvalidRequest(f"prefix is {shown(value)}; wanted: {PREFIX_WANTED}")
+        return value
+
+    def required(self, *fields: str) -> None:
+        for field in fields:
+            if field not in self.fields:
+                raise InvalidRequest(f"{field} is missing; {self.operation} wants {', '.join(fields)}")
+
+    def span(self) -> tuple[int, int]:
+        """From one moment on, and before another; where they are left out, all there are."""
+        from_ms, to_ms = self.moment("from", DAWN_MS), self.moment("to", DUSK_MS)
+        if to_ms <= from_ms:
+            raise InvalidRequest(
+                f"to is {shown(self.fields.get('to'))}, not after from; wanted: a moment later than from"
+            )
+        return from_ms, to_ms
+
+    def moment(self, field: str, default_ms: int) -> int:
+        if field not in self.fields:
+            return default_ms
+        try:
+            return timestamps.due_ms_from_timestamp(self.fields[field])
+        except InvalidSchedule as refusal:
+            raise InvalidRequest(str(refusal).replace("timestamp", field, 1)) from None
+
+    def due_ms(self, now_ms: int) -> int:
+        """Of `timestamp` and `delay` the one that is given."""
+        if ("timestamp" in self.fields) == ("delay" in self.fields):
+            state = "both given" if "delay" in self.fields else "both missing"
+            raise InvalidRequest(f"timestamp and delay are {state}; wanted: exactly one of the two")
+        try:
+            if "delay" in self.fields:
+                return timestamps.due_ms_from_delay(self.fields["delay"], now_ms)
+            return timestamps.due_ms_from_timestamp(self.fields["timestamp"])
+        except InvalidSchedule as refusal:
+            raise InvalidRequest(str(refusal)) from None
+
+    def duration_ms(self, field: str, least_ms: int, most_ms: int, default_ms: int | None = None) -> int:
+        if field not in self.fields and default_ms is not None:
+            return default_ms
+        wanted = f"a number of seconds from {timestamps.epoch_s(least_ms)} to {timestamps.epoch_s(most_ms)}"
+        try:
+            length_ms = timestamps.duration_ms(field, self.fields.get(field), wanted)
+        except InvalidSchedule as refusal:
+            raise InvalidRequest(str(refusal)) from None
+        if not least_ms <= length_ms <= most_ms:
+            raise InvalidRequest(f"{field} is {shown(self.fields[field])}; wanted: {wanted}")
+        return length_ms
+
+    def limit(self, default: int, most: int) -> int:
+        value = self.fields.get("limit", default)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise InvalidRequest(f"limit is {shown(value)}; wanted: a whole number from 1 to {most}")
+        return value
+
+    def truth(self, field: str) -> bool:
+        value = self.fields.get(field, False)
+        if not isinstance(value, bool):
+            raise InvalidRequest(f"{field} is {shown(value)}; wanted: true or false")
+        return value
+
+
+def read(event: object, operations: Mapping[str, Sequence[str]]) -> Inquiry:
+    """The operation and its fields, all of which it has to know."""
+    if not isinstance(event, dict):
+        hint = SCHEDULE_HINT if isinstance(event, list) else ""
+        raise InvalidRequest(f'the request is {shown(event)}{hint}; wanted: an object such as {{"operation": "list"}}')
+    operation = event.get("operation")
+    if operation is None:
+        hint = SCHEDULE_HINT if _is_schedule(event) else ""
+        raise InvalidRequest(f"operation is missing{hint}; wanted: one of {', '.join(operations)}")
+    if not isinstance(operation, str) or operation not in operations:
+        meant = _meant(operation, list(operations)) or (SCHEDULE_HINT if _is_schedule(event) else "")
+        raise InvalidRequest(f"operation is {shown(operation)}{meant}; wanted: one of {', '.join(operations)}")
+    fields = {field: value for field, value in event.items() if field != "operation"}
+    for field in fields:
+        if field not in operations[operation]:
+            other, accepted = _ELSEWHERE.get(operation, ""), ", ".join(operations[operation])
+            known_there = field in operations.get(other, ())
+            meant = f"; {other} takes it" if known_there else _meant(field, operations[operation])
+            raise InvalidRequest(f"{shown(field)} is not a field of {operation}{meant}; accepted are {accepted}")
+    return Inquiry(operation, fields)
+
+
+def _is_schedule(event: Mapping[str, object]) -> bool:
+    """Whether it was probably meant for the schedule function, in any of its shapes, one or a batch."""
+    return not {"timestamp", "delay", "data", "schedules", *request.OLDER}.isdisjoint(event)
+
+
+def _meant(given: object, known: Sequence[str]) -> str:
+    import difflib  # noqa: PLC0415 - For this message alone; every cold start would pay for it.
+
+    near = difflib.get_close_matches(given, known, 1) if isinstance(given, str) else []
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,134 @@
+"""What the deliver function is to do, as a message of the delivery queue carries it.
+
+Of an unnamed schedule it holds everything. Of a named one it is a timer: the name and the id that it was set for, for
+the record is the truth.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from scheduler.limits import DUE_MS_MAX, SQS_DELAY_S_MAX
+from scheduler.model.schedule import Schedule, index_of, is_id, key_of, sound
+
+if TYPE_CHECKING:
+    from scheduler.delivering.conclusion import Conclusion
+
+ATTEMPT_MAX = 1_000_000
+"""Of attempts, and of turns. Once a minute, for our own queue is never given up, that is two years."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    schedule: Schedule
+    attempt: int = 1
+    retry_ms: int | None = None
+    """When to try again, where it was tried in vain or put off."""
+    turn: int = 1
+    """Of a name: how often it was taken up with this time, to be tried or to be put off. 0 where that is not known: the
+    version before counted attempts alone."""
+    begun_ms: int | None = None
+    """When a function first took it up. The age of a delivery counts from this moment, or from its due time if that is
+    later."""
+    faults: int = 0
+    """How many times a fault of our own kept a function from calling the target. These are not attempts."""
+    conclusion: Conclusion | None = None
+
+    @property
+    def id(self) -> str:
+        return self.schedule.id
+
+    @property
+    def wake_ms(self) -> int:
+        return self.schedule.due_ms if self.retry_ms is None else self.retry_ms
+
+
+def body(errand: Errand) -> str:
+    schedule = errand.schedule
+    facts: dict[str, object] = {
+        "id": schedule.id,
+        "due": schedule.due_ms,
+        "name": schedule.name,
+        "data": schedule.data or None,
+        "target": schedule.target,
+        "user": schedule.user,
+        "expires_after": schedule.expires_after_ms,
+        "terms": schedule.terms,
+        "attempt": errand.attempt if errand.attempt > 1 else None,
+        "retry": errand.retry_ms,
+        "turn": errand.turn if schedule.name is not None else None,
+        "begun": errand.begun_ms,
+        "faults": errand.faults or None,
+        "conclusion": None if errand.conclusion is None else errand.conclusion.facts(),
+    }
+    given = {field: value for field, value in facts.items() if value is not None}
+    return json.dumps(given, ensure_ascii=False, separators=(",", ":"))
+
+
+def read(text: str) -> Errand:
+    """ValueError where it is none: whoever may send to the queue may have sent anything. What is past here can be
+    worked with, and reported."""
+    facts = _facts(text)
+    schedule_id = facts.get("id")
+    if not is_id(schedule_id):
+        raise ValueError("its id is none")
+    retry_ms, begun_ms = moment(facts, "retry"), moment(facts, "begun")
+    attempt, turn = facts.get("attempt", 1), facts.get("turn", 1 if facts.get("name") is None else 0)
+    if not (is_count(attempt, 1) and is_count(turn)):
+        raise ValueError("its attempt or its turn is none")
+    faults = facts.get("faults", 0)
+    if not is_count(faults):
+        raise ValueError("its faults are no count")
+    schedule = Schedule(
+        key_of(schedule_id),
+        facts.get("due", -1),
+        facts.get("data", ""),
+        facts.get("target"),
+        facts.get("user"),
+        facts.get("expires_after"),
+        facts.get("terms"),
+        index_of(schedule_id),
+        facts.get("name"),
+    )
+    errand = Errand(sound(schedule, or_timer=True), attempt, retry_ms, turn, begun_ms, faults)
+    if "conclusion" not in facts:
+        return errand
+    from scheduler.delivering import conclusion as concluding  # noqa: PLC0415 - Only the deliver function reads errands, and few have one.
+
+    return replace(errand, conclusion=concluding.read(facts["conclusion"]))
+
+
+def moment(facts: dict[str, Any], field: str) -> int | None:
+    value = facts.get(field)
+    if value is None:
+        return None
+    if not (type(value) is int and 0 <= value <= DUE_MS_MAX):
+        raise ValueError(f"its {field} is no moment")
+    return value
+
+
+def is_count(value: object, least: int = 0) -> TypeGuard[int]:
+    return type(value) is int and least <= value <= ATTEMPT_MAX
+
+
+def _facts(text: str) -> dict[str, Any]:
+    try:
+        facts = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    except ValueError:  # Whose message may show what came.
+        raise ValueError("it is no JSON") from None
+    if not isinstance(facts, dict):
+        raise ValueError("it is no object")
+    return facts
+
+
+def delay_s(errand: Errand, now_ms: int, lead_ms: int) -> int:
+    """Rounded down, and a lead earlier: the deliver function waits out the rest. One that is tried again is not awaited
+    by anybody to the moment: rounded up, it holds no place there while it waits. One that is out of reach comes as late
+    as may be, and is then set anew."""
+    left_ms = errand.wake_ms - now_ms
+    left_s = (left_ms - lead_ms) // 1000 if errand.retry_ms is None else -(-left_ms // 1000)
+    return max(0, min(SQS_DELAY_S_MAX, left_s))

@@ -1,0 +1,179 @@
+"""One thing to be released at one moment, and the key under which the table keeps it.
+
+The key sorts by time as text, for every year to 9999; the id is the key, so no index is needed to find a schedule
+by its id. With a token, everything random in the key comes from a hash of token and request instead: the same
+request sent again has the same key, and overwrites itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from dataclasses import dataclass
+from typing import NamedTuple, TypeGuard
+
+from scheduler.limits import DUE_DIGITS, DUE_MS_MAX, NAME_CHARACTERS_MAX
+from scheduler.model.targets import unfit
+from scheduler.text import fault
+
+_RANDOM_BITS = 64
+INDEX_MAX = 999
+"""More than a bundle has members; three digits in an id."""
+
+# Texts, not compiled at the start: who only writes schedules never asks by them.
+_ID = rf"[0-9]{{1,3}}-[0-9]{{{DUE_DIGITS}}}-[0-9a-f]{{16}}(-(0|[1-9][0-9]{{0,2}}))?"
+_NAME = rf"[A-Za-z0-9._:/-]{{1,{NAME_CHARACTERS_MAX}}}"
+
+
+class Key(NamedTuple):
+    """Where an item lies in the table."""
+
+    partition: str
+    sort: str
+
+    @property
+    def due_ms(self) -> int:
+        return int(self.sort[:DUE_DIGITS])
+
+    @property
+    def id(self) -> str:
+        return f"{self.partition}-{self.sort.replace('#', '-')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a caller asked for, checked. `target` is None for the output queue."""
+
+    due_ms: int
+    data: str
+    target: str | None = None
+    user: str | None = None
+    expires_after_ms: int | None = None
+    token: str | None = None
+    terms: str | None = None
+    name: str | None = None
+    if_exists: str = "replace"
+
+
+@dataclass(slots=True)  # Not frozen: making one would take three times as long, and a feed makes thousands a second.
+class Schedule:
+    """A request that has its key: its own, or as one of the members of a bundle the key that it shares with them."""
+
+    key: Key
+    due_ms: int
+    """Of a member it is not that of the key, which is the moment of the latest."""
+    data: str
+    target: str | None = None
+    user: str | None = None
+    expires_after_ms: int | None = None
+    terms: str | None = None
+    """What only a delivery asks for, as JSON text: how often to try, and whom to tell of a failure."""
+    index: int | None = None
+    name: str | None = None
+
+    @property
+    def id(self) -> str:
+        return self.key.id if self.index is None else f"{self.key.id}-{self.index}"
+
+    @property
+    def own_sort(self) -> str:
+        """As a sort key of its own: by its own moment, and told from its fellow members."""
+        if self.index is None:
+            return self.key.sort
+        return f"{sort_from(self.due_ms)}{self.key.sort[DUE_DIGITS:]}-{self.index}"
+
+    def delay_s(self, now_ms: int) -> int:
+        """For DelaySeconds: rounded up, because SQS counts whole seconds and early is worse than late."""
+        return max(0, -((now_ms - self.due_ms) // 1000))
+
+    def expired(self, now_ms: int) -> bool:
+        return self.expires_after_ms is not None and now_ms > self.due_ms + self.expires_after_ms
+
+
+@dataclass(slots=True)
+class Timer(Schedule):
+    """What wakes a named schedule: as little as finds its record, under the same key. `asked` tells it from one that
+    was set earlier under that key, which is to be removed without it."""
+
+    asked: int = 0
+
+
+def timer(schedule: Schedule, asked: int) -> Timer:
+    return Timer(schedule.key, schedule.due_ms, "", name=schedule.name, asked=asked)
+
+
+def sound(read: Schedule, or_timer: bool = False) -> Schedule:
+    """A schedule read back from where anybody may have written, or ValueError where nothing could come of it: past here
+    it has the types, bounds and texts of one that was accepted. What is wrong is said without quoting any of it. A
+    timer has a name, and need have no data."""
+    _check_number("due", read.due_ms, DUE_MS_MAX)
+    if read.expires_after_ms is not None:
+        _check_number("expires_after", read.expires_after_ms, DUE_MS_MAX)
+    if read.index is not None:
+        _check_number("index", read.index, INDEX_MAX)
+    for field, text in (("target", read.target), ("user", read.user), ("terms", read.terms), ("name", read.name)):
+        if text is not None:
+            _check_text(field, text)
+    if not isinstance(read.data, str):
+        raise ValueError("its data is no text")
+    if read.name is not None and not re.fullmatch(_NAME, read.name):
+        raise ValueError("its name is none")
+    refusal = unfit(read.data or (read.name if or_timer and read.name else ""), read.target)
+    if refusal:
+        raise ValueError(refusal)
+    if read.terms is not None:
+        from scheduler.model.delivery_options import Terms  # noqa: PLC0415 - Few have any, and who only writes never asks.
+
+        Terms.read(read.terms)
+    return read
+
+
+def _check_number(field: str, number: object, most: int) -> None:
+    if type(number) is not int or not 0 <= number <= most:
+        raise ValueError(f"its {field} is no whole number from 0 to {most}")
+
+
+def _check_text(field: str, text: object) -> None:
+    if not isinstance(text, str) or not text:
+        raise ValueError(f"its {field} is no text")
+    found = fault(text)
+    if found:
+        raise ValueError(f"its {field} holds {found}")
+
+
+def is_id(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and re.fullmatch(_ID, value) is not None
+
+
+def key_of(schedule_id: str) -> Key:
+    """The key that an id stands for, of a bundle where it is the id of a member."""
+    partition, due, tail = schedule_id.split("-")[:3]
+    return Key(partition, f"{due}#{tail}")
+
+
+def index_of(schedule_id: str) -> int | None:
+    """Of a member in its bundle; None where it is the id of a schedule by itself."""
+    parts = schedule_id.split("-")
+    return int(parts[3]) if len(parts) > 3 else None
+
+
+def sort_from(due_ms: int) -> str:
+    """The beginning of every sort key of this moment: before all of them, and after all of earlier ones."""
+    return f"{due_ms:0{DUE_DIGITS}d}"
+
+
+def random_key(due_ms: int, partition_count: int, randomness: random.Random) -> Key:
+    return _key(due_ms, randomness.randrange(partition_count), randomness.getrandbits(_RANDOM_BITS))
+
+
+def repeatable_key(due_ms: int, partition_count: int, parts: list[object]) -> Key:
+    """The same for the same parts, which are all that tells one from another under its token."""
+    digest = hashlib.sha256(json.dumps(parts).encode()).digest()
+    partition = int.from_bytes(digest[8:16], "big") % partition_count
+    return _key(due_ms, partition, int.from_bytes(digest[:8], "big"))
+
+
+def _key(due_ms: int, partition: int, tail: int) -> Key:
+    return Key(str(partition), f"{sort_from(due_ms)}#{tail:016x}")

@@ -1,0 +1,88 @@
+"""Give requests their keys, and pack those of a batch that are due close together into bundles.
+
+Under the token of a batch the packing has to come out the same when the batch is sent again, so it does not ask the
+clock: what has come near meanwhile is packed like the rest, and sent as the member that it was the first time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scheduler.model.bundle import Bundle
+from scheduler.model.schedule import Key, Request, Schedule, random_key, repeatable_key
+
+if TYPE_CHECKING:
+    from scheduler.placing.packing import Cut
+
+Placed = tuple[int, Request]
+"""A request with its place in the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Where keys come from, and how far apart the members of a bundle may be due."""
+
+    partition_count: int
+    randomness: random.Random
+    span_ms_max: int = 0
+
+    def schedule(self, request: Request, place: int = 0, token: str | None = None) -> Schedule:
+        """A key by chance, or by its token, or its place under that of its batch, so that a repeat is no second one."""
+        identity = ["own", request.token] if request.token else ["batch", place, token] if token else None
+        if identity is None:
+            key = random_key(request.due_ms, self.partition_count, self.randomness)
+        else:
+            facts = [request.due_ms, request.data, request.target, request.user, request.expires_after_ms]
+            rarer = [request.terms, request.name] if request.terms or request.name else []
+            key = repeatable_key(request.due_ms, self.partition_count, [*identity, *facts, *rarer])
+        return _keyed(request, key)
+
+    def bundles(
+        self, requests: Mapping[int, Request], token: str | None
+    ) -> Iterator[tuple[Bundle, dict[int, Schedule]]]:
+        """Each bundle, and its members by their places in the batch. Who finds no company is in none."""
+        from scheduler.placing import packing  # noqa: PLC0415 - Only batches are packed.
+
+        for group in _by_target(requests):
+            start = 0
+            for cut in packing.cut([request for _, request in group], self.span_ms_max):
+                members = group[start : start + len(cut.texts)]
+                if len(members) > 1:
+                    yield self._bundle(members, cut, token)
+                start += len(members)
+
+    def _bundle(self, members: Sequence[Placed], cut: Cut, token: str | None) -> tuple[Bundle, dict[int, Schedule]]:
+        """Under a token the place of the first counts too, for two bundles of a batch may hold the same."""
+        (first, earliest), due_ms = members[0], members[-1][1].due_ms
+        if token is None:
+            key = random_key(due_ms, self.partition_count, self.randomness)
+        else:
+            key = repeatable_key(due_ms, self.partition_count, ["bundle", token, first, *cut.texts])
+        return Bundle(key, cut.packed, len(members), earliest.due_ms), {
+            place: _keyed(each, key, index) for index, (place, each) in enumerate(members)
+        }
+
+
+def _keyed(request: Request, key: Key, index: int | None = None) -> Schedule:
+    return Schedule(
+        key,
+        request.due_ms,
+        request.data,
+        request.target,
+        request.user,
+        request.expires_after_ms,
+        request.terms,
+        index,
+        request.name,
+    )
+
+
+def _by_target(requests: Mapping[int, Request]) -> list[list[Placed]]:
+    """In order of time. One queue for each bundle, so that batches are full and a closed one holds no others back."""
+    groups: dict[str | None, list[Placed]] = {}
+    for place, request in sorted(requests.items(), key=lambda placed: placed[1].due_ms):
+        groups.setdefault(request.target, []).append((place, request))
+    return list(groups.values())

@@ -1,0 +1,63 @@
+"""The outlets: one for each kind of target. An outlet of a kind, its module and its client are made at first use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any, Protocol
+
+from scheduler.errors import Undelivered
+from scheduler.model.schedule import Schedule
+from scheduler.model.targets import EVENTS, LAMBDA, SNS, SQS, STATES, WEBHOOK, kind
+
+
+class Outlet(Protocol):
+    def deliver(self, schedule: Schedule) -> None:
+        """Return once the target has confirmed, or raise Undelivered. It is called once for a try, by many threads."""
+
+
+class Outlets:
+    """All of them as one. `make_client` makes the client of a service; `webhooks` is None where none are allowed."""
+
+    def __init__(self, make_client: Callable[[str], Any], output_queue_url: str, webhooks: Outlet | None) -> None:
+        self._make_client, self._output_queue_url, self._webhooks = make_client, output_queue_url, webhooks
+        self._made: dict[str, Outlet] = {}
+        self._making = Lock()
+
+    def deliver(self, schedule: Schedule) -> None:
+        self._outlet(kind(schedule.target)).deliver(schedule)
+
+    def _outlet(self, of_kind: str) -> Outlet:
+        found = self._made.get(of_kind)
+        if found is None:
+            with self._making:
+                found = self._made.get(of_kind) or self._make(of_kind)
+                self._made[of_kind] = found
+        return found
+
+    def _make(self, of_kind: str) -> Outlet:
+        if of_kind == SQS:
+            from scheduler.transports.sqs import Queues  # noqa: PLC0415
+
+            return Queues(self._make_client("sqs"), self._output_queue_url)
+        if of_kind == SNS:
+            from scheduler.transports.sns import Topics  # noqa: PLC0415
+
+            return Topics(self._make_client("sns"))
+        if of_kind == LAMBDA:
+            from scheduler.transports.lambda_functions import Functions  # noqa: PLC0415
+
+            return Functions(self._make_client("lambda"))
+        if of_kind == EVENTS:
+            from scheduler.transports.eventbridge import Buses  # noqa: PLC0415
+
+            return Buses(self._make_client("events"))
+        if of_kind == STATES:
+            from scheduler.transports.step_functions import Machines  # noqa: PLC0415
+
+            return Machines(self._make_client("stepfunctions"))
+        if of_kind == WEBHOOK and self._webhooks is not None:
+            return self._webhooks
+        if of_kind == WEBHOOK:
+            raise Undelivered("the stack's WebhookHosts lists no host any more", permanent=True)
+        raise ValueError(f"no outlet for a target of the kind {of_kind!r}")

@@ -1,0 +1,29 @@
+"""Lambda: a function is invoked to work on its own. Lambda has the payload when it answers, and tries again itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scheduler.aws.calls import delivered
+from scheduler.errors import Undelivered
+from scheduler.model.payloads import document
+from scheduler.model.schedule import Schedule
+from scheduler.model.targets import arn_of
+
+ACCEPTED = 202
+"""The status that an invocation of the type Event has: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html"""
+
+
+class Functions:
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def deliver(self, schedule: Schedule) -> None:
+        answer = delivered(
+            self._client.invoke,
+            FunctionName=arn_of(schedule.target or ""),
+            InvocationType="Event",
+            Payload=document(schedule).encode(),
+        )
+        if answer["StatusCode"] != ACCEPTED:
+            raise Undelivered(f"StatusCode {answer['StatusCode']}")

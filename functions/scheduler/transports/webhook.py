@@ -1,0 +1,215 @@
+"""The outlet for webhooks: one signed request by HTTP, to an address that was checked a moment before.
+
+A name is resolved once. Every address that it has must be one that webhooks may go to, and one of those is connected
+to; so a name that answers otherwise the next time gains nothing. The certificate is checked for the name.
+
+Data is the body, whatever the method, a GET too. What was not answered in time may have been done all the same:
+receivers tell a repeat by the id, which is in `punctual-id`, and signed in `webhook-id`.
+
+An error names the status of an answer and a few things in words of ours. It never quotes an answer: that may repeat
+data, tokens or paths in any form, and errors are logged, kept and reported.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import math
+import re
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import botocore
+
+from scheduler.errors import InvalidSchedule, Undelivered
+from scheduler.model.schedule import Schedule
+from scheduler.timestamps import epoch_s
+from scheduler.webhooks import ip_addresses, signing
+from scheduler.webhooks import webhook as webhooks
+from scheduler.webhooks.allowed_hosts import Hosts, Origin
+from scheduler.webhooks.allowed_hosts import origin as _origin
+from scheduler.webhooks.bounded_connection import USUAL, Bounds, Connect, Deadline, Wire, dial, secured
+from scheduler.webhooks.http_request import HEAD_BYTES_MAX, Answer, Failed, exchange
+from scheduler.webhooks.ip_addresses import Address, Lookup
+from scheduler.webhooks.webhook import Webhook
+
+RETRY_AFTER_S_MAX = 900
+"""A receiver that asks for more is asked again after this."""
+MEDIA_TYPES = frozenset(
+    {
+        "application/json",
+        "application/problem+json",
+        "application/xml",
+        "text/html",
+        "text/plain",
+        "text/xml",
+    }
+)
+"""Types of content that an error may name. Any other text of an answer may repeat what was sent."""
+
+PASSING = frozenset({408, 425, 429})
+"""Of the 4xx, those that say: not now."""
+
+
+class Webhooks:
+    def __init__(
+        self,
+        hosts: Hosts,
+        secrets: Callable[[], Sequence[bytes]],
+        clock: Callable[[], float],
+        *,
+        lookup: Lookup = socket.getaddrinfo,
+        connect: Connect = socket.create_connection,
+        bounds: Bounds = USUAL,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        """`secrets` are those to sign with, newest first; `lookup` and `connect` are called as those of `socket`."""
+        self._hosts, self._secrets, self._clock = hosts, secrets, clock
+        self._lookup, self._connect, self._bounds = lookup, connect, bounds
+        self._context = context or _usual_context()
+
+    def deliver(self, schedule: Schedule) -> None:
+        """Send it once. Undelivered, unless the answer is 2xx."""
+        webhook = self._webhook(schedule)
+        body = schedule.data.encode() if schedule.data else None
+        method = webhook.method or ("GET" if body is None else "POST")
+        headers = _headers(webhook, schedule) | signing.headers(
+            schedule.id, self._clock(), body or b"", self._secrets()
+        )
+        wire = self._wire(webhook.origin)
+        try:
+            answer = exchange(wire, method, webhook.path, headers, body)
+        except Failed as failure:
+            raise Undelivered(f"{webhook.origin.host}: {failure}", timed_out=failure.timed_out) from None
+        self._judge(answer, webhook.origin)
+
+    def _webhook(self, schedule: Schedule) -> Webhook:
+        """Looked at once more: the owner may have struck its host off the list since it was accepted."""
+        try:
+            return webhooks.parse(json.loads(schedule.target or ""), self._hosts)
+        except InvalidSchedule as fault:
+            raise Undelivered(str(fault), permanent=True) from None
+        except (ValueError, RecursionError, AttributeError):
+            raise Undelivered("its target is no webhook", permanent=True) from None
+
+    def _wire(self, origin: Origin) -> Wire:
+        deadline, bounds = Deadline(self._bounds.total_s), self._bounds
+        found = self._addresses(origin, deadline)
+        try:
+            sock = dial(found, origin.port, self._connect, bounds, deadline)
+            if origin.scheme == "https":
+                sock = secured(sock, origin.host, self._context, bounds, deadline)
+        except TimeoutError:
+            raise Undelivered(f"{origin.host}: no connection in time", timed_out=True) from None
+        except ssl.SSLCertVerificationError as failure:
+            raise Undelivered(f"{origin.host}: its certificate: {failure.verify_message}") from None
+        except OSError as failure:
+            raise Undelivered(f"{origin.host}: no connection ({_reason(failure)})") from None
+        return Wire(sock, deadline, bounds.read_s, HEAD_BYTES_MAX)
+
+    def _addresses(self, origin: Origin, deadline: Deadline) -> list[Address]:
+        """Those of the host, all of which have been checked. One that is refused says enough about the others."""
+        try:
+            if origin.address is None:
+                wait_s = deadline.within(self._bounds.resolve_s)
+                found = ip_addresses.resolved(origin.host, origin.port, self._lookup, wait_s)
+            else:
+                found = [origin.address]
+        except TimeoutError:
+            raise Undelivered(f"{origin.host}: not resolved in time", timed_out=True) from None
+        except OSError as failure:
+            raise Undelivered(f"{origin.host}: not resolved ({_reason(failure)})") from None
+        for each in found:
+            if not self._hosts.admits(origin, each):
+                raise Undelivered(f"{origin.host} is at {each}, not an address in public", permanent=True)
+        return found
+
+    def _judge(self, answer: Answer, origin: Origin) -> None:
+        status = answer.status
+        if 200 <= status < 300:
+            return
+        if 300 <= status < 400:
+            where = _place(answer.headers.get("location", ""), origin)
+            raise Undelivered(f"answered {status}, and redirects are not followed: {where}", permanent=True)
+        error = f"answered {status}{_content(answer.headers.get('content-type', ''))}"
+        if 400 <= status < 500 and status not in PASSING:
+            raise Undelivered(error, permanent=True)
+        raise Undelivered(error, retry_after_s=retry_after_s(answer.headers.get("retry-after"), self._clock()))
+
+
+def _usual_context() -> ssl.SSLContext:
+    """With the authorities that botocore brings: those of the machine are found by its environment."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(Path(botocore.__file__).with_name("cacert.pem"))
+    return context
+
+
+def retry_after_s(text: str | None, now_s: float) -> float | None:
+    """How long a receiver asks to be left alone, by a number of seconds or a date; None where it does not say."""
+    text = (text or "").strip()
+    if re.fullmatch(r"[0-9]+", text):
+        return float(min(RETRY_AFTER_S_MAX, int(text[:20])))
+    try:
+        then_s = email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return min(float(RETRY_AFTER_S_MAX), max(0.0, then_s - now_s)) if math.isfinite(then_s) else None
+
+
+def _headers(webhook: Webhook, schedule: Schedule) -> dict[str, str]:
+    """All but the signature. Those of the caller come before our defaults, in any case of their letters."""
+    defaults = {"user-agent": "punctual", "accept": "*/*"}
+    if schedule.data:
+        defaults["content-type"] = "application/json" if _is_json(schedule.data) else "text/plain; charset=utf-8"
+    if webhook.cookies:
+        defaults["cookie"] = "; ".join(f"{name}={value}" for name, value in webhook.cookies.items())
+    given = {name.lower() for name in webhook.headers}
+    return {
+        "host": webhook.origin.authority,
+        "connection": "close",
+        **{name: value for name, value in defaults.items() if name not in given},
+        **webhook.headers,
+        "punctual-id": schedule.id,
+        "punctual-due": str(epoch_s(schedule.due_ms)),
+    }
+
+
+def _is_json(data: str) -> bool:
+    """An object or a list: other JSON is as likely to be plain text, such as a number."""
+    if not data.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        json.loads(data, parse_constant=_no_json)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _no_json(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _content(content_type: str) -> str:
+    """Which kind of content came with an error: it tells a page of a load balancer from an answer of an application."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    return f" with {media_type}" if media_type in MEDIA_TYPES else ""
+
+
+def _place(location: str, origin: Origin) -> str:
+    """Where a redirect leads, in words of ours: the place itself may repeat what was sent."""
+    if not location:
+        return "it leads nowhere"
+    scheme, mark, rest = location.partition("://")
+    try:
+        to = _origin(scheme.lower(), re.split(r"[/?#\\]", rest, maxsplit=1)[0]) if mark else origin
+    except ValueError:
+        return "it leads to no URL of a webhook"
+    if location.startswith("//") or to.host != origin.host:
+        return "it leads to another host"
+    return "it leads to another path" if to == origin else f"it leads to {to.scheme} on port {to.port}"
+
+
+def _reason(failure: OSError) -> str:
+    return failure.strerror or type(failure).__name__

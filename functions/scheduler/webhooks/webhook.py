@@ -1,0 +1,243 @@
+"""Webhooks as targets: from whatever a caller sent to one canonical text, or to an InvalidSchedule.
+
+What may not be sent is refused when it comes, not when it is due. Only what a name resolves to is not known then: the
+outlet looks at that. Messages never show what may be secret: a URL behind its host, and values of headers and cookies.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from scheduler.errors import InvalidSchedule
+from scheduler.limits import TARGET_BYTES_MAX
+from scheduler.text import fault, shown, up_to_host
+from scheduler.webhooks.allowed_hosts import Hosts, Origin, origin
+
+FIELDS = ("url", "method", "headers", "cookies")
+
+METHOD_CHARACTERS_MAX = 32
+METHODS = (
+    *("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "PURGE", "PROPFIND", "PROPPATCH"),
+    *("MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH"),
+)
+"""Methods of HTTP and WebDAV, and the one by which caches are emptied. Any other is more likely a mistake."""
+HEADERS_MAX = 64
+"""Python's own servers take a hundred, some of which are ours and those of whatever stands in front."""
+COOKIES_MAX = 64
+
+OWN_HEADERS = frozenset({"punctual-id", "punctual-due", "webhook-id", "webhook-timestamp", "webhook-signature"})
+_CONNECTION_HEADERS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_REFUSED_METHODS = {
+    "CONNECT": "which asks a proxy for a tunnel",
+    "TRACE": "which has the receiver send everything back, secrets too",
+}
+
+_SKIP_HEADER = "@@@SKIP_HEADER@@@"
+"""urllib3 takes this value as an order to leave the header out, and refuses the request for most headers."""
+
+URL_WANTED = "an absolute URL whose host the stack's WebhookHosts lists, such as https://api.example.com/path"
+METHOD_WANTED = (
+    f"a method of HTTP, 1 to {METHOD_CHARACTERS_MAX} characters, such as POST; left out, POST, and GET without data"
+)
+HEADERS_WANTED = f"an object of at most {HEADERS_MAX} names of headers with a string each"
+HEADER_WANTED = "a string of Latin-1 without line breaks and other control characters"
+COOKIES_WANTED = f"an object of at most {COOKIES_MAX} names of cookies with a string each"
+COOKIE_WANTED = "a string of printable ASCII without semicolons, and no space at its ends"
+
+_HOW_TO_LIST = "; to list this host, add it to the stack's WebhookHosts and deploy the stack again"
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
+# Latin-1, because that is what a header is read as wherever it is read as anything but ASCII (RFC 9110, 5.5).
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+# More than RFC 6265 has, but what browsers send as well; a semicolon would begin another cookie.
+_COOKIE_VALUE = re.compile(r"([\x21-\x3a\x3c-\x7e]([\x20-\x3a\x3c-\x7e]*[\x21-\x3a\x3c-\x7e])?)?")
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(#.*)?"
+)
+_NEVER_IN_URLS = re.compile(r"[\x00-\x20\x7f-\xa0\\\s]")
+_BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_KEPT_IN_URLS = "/?:@!$&'()*+,;=-._~%"
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A checked one. `method` is None where it was not given."""
+
+    origin: Origin
+    path: str
+    """With the query, as it stands in the first line of a request."""
+    method: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"{self.origin.scheme}://{self.origin.authority}{self.path}"
+
+    @property
+    def text(self) -> str:
+        fields = {"url": self.url, "method": self.method, "headers": self.headers, "cookies": self.cookies}
+        given = {name: value for name, value in fields.items() if value}
+        return json.dumps(given, ensure_ascii=False, separators=(",", ":"))
+
+
+def checked(value: Mapping[str, object], hosts: Hosts) -> str:
+    """The canonical text of a webhook that may be delivered to, or InvalidSchedule."""
+    text = parse(value, hosts).text
+    size_bytes = len(text.encode())
+    if size_bytes > TARGET_BYTES_MAX:
+        raise InvalidSchedule(f"target is a webhook of {size_bytes} bytes; wanted: at most {TARGET_BYTES_MAX} bytes")
+    return text
+
+
+def check_method(value: Mapping[str, object]) -> None:
+    """Raise InvalidSchedule if a webhook that `checked` has passed names a method that HTTP does not have.
+
+    `parse` takes such a method, because webhooks that were accepted earlier may name one.
+    """
+    method = value.get("method")
+    if isinstance(method, str) and method.upper() not in METHODS:
+        raise InvalidSchedule(f"target.method is {shown(method)}; wanted: one of {', '.join(METHODS)}")
+
+
+def check_headers(value: Mapping[str, object]) -> None:
+    """Raise InvalidSchedule if a webhook that `checked` has passed has a header that urllib3 would not send.
+
+    `parse` takes it, because urllib3 merely leaves it out of a few headers, and such a webhook may lie in the table.
+    """
+    headers = value.get("headers")
+    for name, content in headers.items() if isinstance(headers, dict) else ():
+        if content == _SKIP_HEADER:
+            raise InvalidSchedule(
+                f"target.headers[{shown(name)}] is {shown(content)}, which is never sent; wanted: any other value"
+            )
+
+
+def parse(value: Mapping[str, object], hosts: Hosts) -> Webhook:
+    """What a webhook says, whether it comes from a caller or in canonical text from the table; or InvalidSchedule."""
+    unknown = [name for name in value if name not in FIELDS]
+    if unknown:
+        raise InvalidSchedule(f"{shown(str(unknown[0]))} is not a field of a webhook; accepted are {', '.join(FIELDS)}")
+    place, path = _url(value.get("url"), hosts)
+    headers = _pairs(value, "headers", HEADERS_MAX, HEADERS_WANTED, _header_fault, HEADER_WANTED)
+    cookies = _pairs(value, "cookies", COOKIES_MAX, COOKIES_WANTED, _cookie_fault, COOKIE_WANTED)
+    _once(headers)
+    if cookies and any(name.lower() == "cookie" for name in headers):
+        raise InvalidSchedule("target.headers has a cookie, and target.cookies is given; wanted: one of them")
+    return Webhook(place, path, _method(value), headers, cookies)
+
+
+def _url(url: object, hosts: Hosts) -> tuple[Origin, str]:
+    if not isinstance(url, str):
+        raise InvalidSchedule(f"target.url is {shown(url)}; wanted: {URL_WANTED}")
+    _only_what_urls_hold(url)
+    found, said = _URL.fullmatch(url), f"target.url is {shown(up_to_host(url))}"
+    if found is None:
+        raise InvalidSchedule(f"{said}, no absolute URL; wanted: {URL_WANTED}")
+    try:
+        place = origin(found["scheme"].lower(), found["authority"])
+    except ValueError as reason:
+        raise InvalidSchedule(f"{said}, {reason}; wanted: {URL_WANTED}") from None
+    if not hosts.lists(place):
+        raise InvalidSchedule(f"{said}, which is not listed; wanted: {URL_WANTED}{_HOW_TO_LIST}")
+    address = place.address
+    if address is not None and not hosts.admits(place, address):
+        raise InvalidSchedule(f"{said}, which is {address}, not an address in public; wanted: {URL_WANTED}")
+    return place, quote((found["path"] or "/") + (found["query"] or ""), safe=_KEPT_IN_URLS)
+
+
+def _only_what_urls_hold(url: str) -> None:
+    """Parsers differ about the rest, and what one takes for a host is a path to another."""
+    found = fault(url)
+    if found is None:
+        strange = _NEVER_IN_URLS.search(url) or _BARE_PERCENT.search(url)
+        if strange is None:
+            return
+        what = "a % without two hexadecimal digits" if strange.group() == "%" else f"U+{ord(strange.group()):04X}"
+        found = f"{what} at position {strange.start()}"
+    raise InvalidSchedule(f"target.url holds {found}; wanted: {URL_WANTED}")
+
+
+def _method(value: Mapping[str, object]) -> str | None:
+    if "method" not in value:
+        return None
+    method = value["method"]
+    if not isinstance(method, str) or not _TOKEN.fullmatch(method) or len(method) > METHOD_CHARACTERS_MAX:
+        raise InvalidSchedule(f"target.method is {shown(method)}; wanted: {METHOD_WANTED}")
+    method = method.upper()
+    if method in _REFUSED_METHODS:
+        raise InvalidSchedule(f"target.method is {method}, {_REFUSED_METHODS[method]}; wanted: {METHOD_WANTED}")
+    return method
+
+
+def _pairs(
+    value: Mapping[str, object],
+    group: str,
+    count_max: int,
+    wanted: str,
+    fault_of: Callable[[str, str], str | None],
+    each_wanted: str,
+) -> dict[str, str]:
+    pairs = value.get(group, {})
+    if not isinstance(pairs, dict) or len(pairs) > count_max:
+        raise InvalidSchedule(f"target.{group} is {shown(pairs)}; wanted: {wanted}")
+    for name, content in pairs.items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise InvalidSchedule(f"target.{group} has the name {shown(name)}, no name in HTTP; wanted: {wanted}")
+        where = f"target.{group}[{shown(name)}]"
+        if not isinstance(content, str):
+            raise InvalidSchedule(f"{where} is {shown(content)}; wanted: {each_wanted}")
+        found = fault_of(name, content)
+        if found:
+            raise InvalidSchedule(f"{where} {found}; wanted: {each_wanted}")
+    return dict(pairs)
+
+
+def _once(names: Iterable[str]) -> None:
+    """Names of headers are the same in upper and lower case."""
+    met: set[str] = set()
+    for name in names:
+        if name.lower() in met:
+            raise InvalidSchedule(f"target.headers has {shown(name)} twice; wanted: each name once")
+        met.add(name.lower())
+
+
+def _header_fault(name: str, value: str) -> str | None:
+    known = name.lower()
+    if known in OWN_HEADERS or known in _CONNECTION_HEADERS:
+        return "is not for callers to set"
+    if known == "cookie" and not value.isascii():
+        return "holds more than ASCII"
+    return _strange(_HEADER_VALUE, value)
+
+
+def _cookie_fault(_: str, value: str) -> str | None:
+    return _strange(_COOKIE_VALUE, value)
+
+
+def _strange(allowed: re.Pattern[str], value: str) -> str | None:
+    """Where it stops to be what is allowed, without the value itself."""
+    if allowed.fullmatch(value):
+        return None
+    found = allowed.match(value)
+    place = min(found.end() if found else 0, len(value) - 1)
+    return f"holds U+{ord(value[place]):04X} at position {place}"

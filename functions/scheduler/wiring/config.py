@@ -1,0 +1,101 @@
+"""What the template tells a function through its environment, read and checked once, at import."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scheduler.limits import LEAD_S_MAX, PARTITIONS_MAX, SQS_DELAY_S_MAX
+from scheduler.model.bundle import span_ms_max
+from scheduler.model.targets import Listed
+
+if TYPE_CHECKING:
+    from scheduler.webhooks.allowed_hosts import Hosts
+
+
+class ConfigurationError(Exception):
+    """The environment lacks something or holds nonsense: the function cannot start, and says which variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    table_name: str
+    output_queue_url: str
+    delivery_queue_url: str
+    failure_queue_url: str
+    input_queue_url: str
+    feed_function: str
+    partition_count: int
+    reach_ms: int
+    feed_interval_s: int
+    lead_ms: int
+    listed: Listed
+    webhook_hosts: Hosts | None
+    webhook_secret_arn: str
+    require_user: bool
+
+    @property
+    def bundle_span_ms(self) -> int:
+        return span_ms_max(self.reach_ms, self.feed_interval_s * 1000)
+
+
+def from_environment(*required: str, environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this function; each variable named in `required` has to be there."""
+    missing = [name for name in required if not environment.get(name)]
+    if missing:
+        raise ConfigurationError(f"the environment lacks {', '.join(missing)}")
+    hosts, check_webhook = _webhooks(environment)
+    return Settings(
+        table_name=environment.get("TABLE_NAME", ""),
+        output_queue_url=environment.get("OUTPUT_QUEUE_URL", ""),
+        delivery_queue_url=environment.get("DELIVERY_QUEUE_URL", ""),
+        failure_queue_url=environment.get("FAILURE_QUEUE_URL", ""),
+        input_queue_url=environment.get("INPUT_QUEUE_URL", ""),
+        feed_function=environment.get("FEED_FUNCTION", ""),
+        partition_count=_whole(environment, "PARTITION_COUNT", 4, 1, PARTITIONS_MAX),
+        reach_ms=_whole(environment, "REACH_SECONDS", SQS_DELAY_S_MAX, 1, SQS_DELAY_S_MAX) * 1000,
+        feed_interval_s=_whole(environment, "FEED_INTERVAL_MINUTES", 10, 1, 10) * 60,
+        lead_ms=_whole(environment, "DELIVERY_LEAD_SECONDS", 1, 0, LEAD_S_MAX) * 1000,
+        listed=Listed(_words(environment, "TARGET_ARNS"), environment.get("AWS_REGION", ""), check_webhook),
+        webhook_hosts=hosts,
+        webhook_secret_arn=environment.get("WEBHOOK_SECRET_ARN", ""),
+        require_user=_truth(environment, "REQUIRE_USER"),
+    )
+
+
+def _webhooks(
+    environment: Mapping[str, str],
+) -> tuple[Hosts | None, Callable[[Mapping[str, object]], str] | None]:
+    """The hosts that webhooks may go to, and how a webhook is checked; nothing of it is imported where none may."""
+    text = environment.get("WEBHOOK_HOSTS", "")
+    if not text.strip():
+        return None, None
+    from scheduler.webhooks import webhook  # noqa: PLC0415
+    from scheduler.webhooks.allowed_hosts import Hosts  # noqa: PLC0415
+
+    try:
+        hosts = Hosts.read(text, _truth(environment, "WEBHOOK_ALLOW_PRIVATE"))
+    except ValueError as fault:
+        raise ConfigurationError(f"WEBHOOK_HOSTS: {fault}") from None
+    return hosts, functools.partial(webhook.checked, hosts=hosts)
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise ConfigurationError(f"{name} is {text!r}; wanted: a whole number from {least} to {most}")
+    return int(text)
+
+
+def _words(environment: Mapping[str, str], name: str) -> frozenset[str]:
+    return frozenset(word.strip() for word in environment.get(name, "").split(",") if word.strip())
+
+
+def _truth(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name) or "false"
+    if text not in ("true", "false"):
+        raise ConfigurationError(f"{name} is {text!r}; wanted: true or false")
+    return text == "true"

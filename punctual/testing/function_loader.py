@@ -1,0 +1,152 @@
+"""The functions' own code, as it lies in the repository or in the installed package, and fresh copies of its handlers.
+
+The code is imported under names of its own (`scheduler`), as on Lambda; here they are taken out of the way again
+right after, so that a module of the same name in somebody's own tests is never mistaken for it.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+PACKAGE = "scheduler"
+"""Of the functions."""
+
+
+class Missing(Exception):
+    """Neither the repository nor the installed package holds what is wanted."""
+
+
+def stack_file(name: str) -> Path:
+    """A file or folder of the stack: beside the package in the repository, within it where it is installed."""
+    for folder in (_PACKAGE.parent, _PACKAGE / "stack"):
+        if (folder / "template.yml").is_file() and (folder / name).exists():
+            return folder / name
+    raise Missing(f"{name} is neither beside {_PACKAGE.name}/ nor in {_PACKAGE.name}/stack/")
+
+
+class Source:
+    """The code of all functions. What a module of it prints goes to `write`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.write: Callable[[str], None] = lambda line: None
+        self._modules: dict[str, ModuleType] = {}
+        self._handlers: dict[str, CodeType] = {}
+        self._builtins = {**vars(builtins), "__import__": self._import}
+        self._finder = _Finder(self.folder, self._builtins)
+        importlib.invalidate_caches()
+        with self._in_sight():
+            self.world: Any = importlib.import_module("scheduler.wiring.runtime")
+
+    def handler(self, path: str, environment: Mapping[str, str], outside: Callable[[], Any]) -> Callable[..., Any]:
+        """A handler as a cold start makes it: its module runs anew, in this environment and this world.
+
+        The package behind the handlers is shared by all; it holds nothing that changes, which a test makes sure of.
+        """
+        name, _, function = path.rpartition(".")
+        if name not in self._handlers:
+            file = self.folder / f"{name}.py"
+            self._handlers[name] = compile(file.read_text(encoding="utf-8"), str(file), "exec")
+        module = ModuleType(name)
+        module.__dict__.update({"print": self._print, "__builtins__": self._builtins})
+        with self._in_sight(), _environment(environment):
+            original, self.world.outside = self.world.outside, outside
+            try:
+                exec(self._handlers[name], module.__dict__)
+            finally:
+                self.world.outside = original
+        handler: Callable[..., Any] = getattr(module, function)
+        return handler
+
+    def world_of(self, **parts: Any) -> Any:
+        """The functions' own World, with other parts."""
+        return self.world.World(**parts)
+
+    def undelivered(self, error: str, **facts: Any) -> Exception:
+        """The functions' own Undelivered, for an outlet that stands in for one of theirs."""
+        failure: Exception = self._modules[f"{PACKAGE}.errors"].Undelivered(error, **facts)
+        return failure
+
+    def modules(self) -> dict[str, ModuleType]:
+        return dict(self._modules)
+
+    @contextmanager
+    def _in_sight(self) -> Iterator[None]:
+        """Our modules stand in for whatever has their names, for as long as a handler is loaded."""
+        theirs = {name: sys.modules.pop(name) for name in _ours_in_sight()}
+        sys.modules.update(self._modules)
+        sys.meta_path.insert(0, self._finder)
+        try:
+            yield
+        finally:
+            sys.meta_path.remove(self._finder)
+            for name in _ours_in_sight():
+                module = sys.modules.pop(name)
+                if name not in self._modules:
+                    module.__dict__["print"] = self._print
+                    self._modules[name] = module
+            sys.modules.update(theirs)
+
+    def _import(self, name: str, *how: Any, **named: Any) -> ModuleType:
+        """What our code imports while it runs, rather than at the start, is likewise ours."""
+        if name.partition(".")[0] != PACKAGE or self._finder in sys.meta_path:
+            return builtins.__import__(name, *how, **named)
+        with self._in_sight():
+            return builtins.__import__(name, *how, **named)
+
+    def _print(self, *values: object, **_: object) -> None:
+        self.write(" ".join(map(str, values)).removesuffix("\n"))
+
+
+class _Finder(MetaPathFinder):
+    """Finds our package in its folder. Its modules see builtins of their own from their first line on, because a
+    function keeps those that it was made with."""
+
+    def __init__(self, folder: Path, own_builtins: dict[str, Any]) -> None:
+        self._folder, self._builtins = folder, own_builtins
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name.partition(".")[0] != PACKAGE:
+            return None
+        spec = PathFinder.find_spec(name, path or [str(self._folder)], target)
+        if spec is not None and spec.origin is not None:
+            spec.loader = _Loader(name, spec.origin, self._builtins)
+        return spec
+
+
+class _Loader(SourceFileLoader):
+    def __init__(self, name: str, path: str, own_builtins: dict[str, Any]) -> None:
+        super().__init__(name, path)
+        self._builtins = own_builtins
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__dict__["__builtins__"] = self._builtins
+        super().exec_module(module)
+
+
+def _ours_in_sight() -> list[str]:
+    return [name for name in sys.modules if name.partition(".")[0] == PACKAGE]
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """What Lambda gives a function, and nothing of the machine that this runs on."""
+    kept = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)

@@ -1,0 +1,1 @@
+"""Checkers: what the simulator holds to be a fault of ours."""

@@ -1,0 +1,200 @@
+"""What is to be said at the end of a run, and when the faults have stopped: that everything accepted came out (1), on
+time wherever a healthy feed had the time for it (3), twice only where there was a reason (1), and that nothing is left
+over (4). That one caller's dead target delays nobody else (7) follows from 3: it is no excuse there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+from punctual.testing.timeline import US
+from simulator.checks.decoding import contents
+from simulator.checks.names import ASKED_AGAIN, STOPPED, UNHEARD
+from simulator.checks.releases import LEASE_IN_DOUBT, Witness
+from simulator.faults.faults import SKEW_US_MAX
+from simulator.workload.expected import Sent, Wish
+
+GRACE_S = 240
+"""A feed that begins this long before something is due has it out in time, whatever befalls single calls: three
+attempts, 60 and 120 s apart."""
+GRACE_CALM_S = 15
+"""The same where nothing fails, on a slow day."""
+BUNDLE_SPAN_S = 60
+"""A member of a bundle comes within reach with the latest, at most so much later than by itself."""
+OUTAGE_BORNE_S = 60
+"""An outage no longer than this ends before the second attempt, and makes nothing late."""
+
+
+class Reckoning:
+    def __init__(self, witness: Witness) -> None:
+        self._its = witness
+
+    def unsettled(self, until_ms: int) -> list[Wish]:
+        """What was accepted, is due until then, and has not come out."""
+        return [
+            wish
+            for wish in self._its.wishes.values()
+            if wish.name is None
+            and any(
+                wish.due_of(schedule_id) <= until_ms and not wish.settled(schedule_id)
+                for schedule_id in [*wish.accepted, *wish.stored]
+            )
+        ]
+
+    def pending_ms(self) -> Iterable[int]:
+        """The moments that something accepted or stored still waits for."""
+        yield from self._its.names.pending_ms()
+        for wish in self._its.wishes.values():
+            if wish.name is not None:
+                continue
+            for schedule_id in [*wish.accepted, *wish.stored]:
+                if not wish.settled(schedule_id):
+                    yield wish.due_of(schedule_id)
+
+    def check_drained(self, until_ms: int, items: Iterable[dict[str, Any]]) -> None:
+        """Promise 4, and 1 for all that is due by now."""
+        for wish in self.unsettled(until_ms):
+            if any(self._its.names.is_to_be_tried_again(schedule_id) for schedule_id in wish.on_its_way):
+                continue
+            self._its.breach(1, wish.tag, "it was accepted and did not come out, though the faults have stopped")
+            return
+        self._its.names.check_drained(until_ms)
+        for item in items:
+            if not item["partition"]["S"].isdigit():
+                continue
+            for lying in contents(item).values():
+                wish = self._its.wishes[lying.tag]
+                unheard = lying.id not in wish.accepted and lying.id not in wish.moved
+                due_ms = wish.due_ms if unheard and wish.due_ms is not None else lying.due_ms
+                if due_ms <= until_ms:
+                    self._its.breach(4, lying.tag, f"{lying.id} is still in the table, though the faults have stopped")
+                    return
+
+    def check_all(self) -> None:
+        for outage in self._its.storm.outages:
+            if outage.end_us - outage.begin_us > OUTAGE_BORNE_S * US:
+                self._its.troubles.append((outage.begin_us, outage.end_us))
+        spans = [*self._its.troubles, *self._its.names.crashes, *self._its.storm.spans()]
+        for wish in self._its.wishes.values():
+            self._its.figures.schedules += 1
+            if wish.target is not None:
+                self._its.deliveries.check(wish, spans)
+                for schedule_id in sorted(wish.on_its_way) if wish.name is None else []:
+                    self._check_errands(wish, schedule_id)
+            self._check_twins(wish)
+            for schedule_id, sends in wish.sends.items():
+                self._its.figures.released += 1
+                self._its.figures.repeats += len(sends) - 1
+                if wish.queue_url == self._its.consumed_from and schedule_id not in self._its.consumed:
+                    self._its.breach(1, wish.tag, f"{schedule_id} was released, and the consumer never saw it")
+                if wish.name is None:
+                    self._check_repeats(wish, schedule_id, sends)
+                if wish.name is None and wish.target is None:
+                    self._check_lateness(wish, schedule_id, sends[0])
+        self._its.names.check_all(self._its.troubles)
+        self._its.figures.causes += self._its.names.causes
+        self._its.figures.lateness_s_max = max(self._its.figures.lateness_s_max, self._its.names.late_s_max)
+
+    def _check_twins(self, wish: Wish) -> None:
+        """The same request with the same token has one id; a repeat across a change of PartitionCount may have two."""
+        unknown = {""}  # A function without an envelope does not see which one it gets.
+        ids = sorted({*wish.accepted, *wish.stored, *wish.sends} - self._its.names.moved_ids - wish.moved - unknown)
+        if wish.repeatable and len(ids) > 1 and not self._its.partitions_changed:
+            self._its.breach(1, wish.tag, f"one request with one token has become {', '.join(ids)}")
+
+    def _check_repeats(self, wish: Wish, schedule_id: str, sends: list[Sent]) -> None:
+        tried = sorted(sends, key=lambda sent: sent.call.begun_us)  # Not as they arrived: one may have been held up.
+        cause_of = self._cause if wish.target is None else self._its.names.cause
+        for first, second in pairwise(tried):
+            cause = cause_of(wish, schedule_id, first, second)
+            if cause is None:
+                self._its.breach(1, wish.tag, f"{schedule_id} is sent twice, and nothing went wrong in between")
+                return
+            self._its.figures.causes[cause] += 1
+
+    def _check_errands(self, wish: Wish, schedule_id: str) -> None:
+        """What is delivered comes by an errand, which is sent as a message is: once, unless there was a reason."""
+        first = [herald for herald in self._its.names.heralds.get(schedule_id, []) if herald.is_first]
+        sends = [
+            Sent(each.message.sent_us, each.visible_us, each.call, each.invocation, each.confirmed)
+            for each in sorted(first, key=lambda herald: herald.call.begun_us)
+        ]
+        for one, other in pairwise(sends):
+            if self._cause(wish, schedule_id, one, other) is None:
+                self._its.breach(
+                    1, wish.tag, f"its errand {schedule_id} is sent twice, and nothing went wrong in between"
+                )
+
+    def _cause(self, wish: Wish, schedule_id: str, first: Sent, second: Sent) -> str | None:
+        """A repeat is allowed where a crash or an unknown outcome lies between a send and its delete, or where the
+        caller said it twice."""
+        if not first.confirmed:
+            return UNHEARD
+        if wish.asked > 1:
+            return ASKED_AGAIN
+        if first.invocation is None or second.invocation is None:
+            return "sent by a caller"
+        if {first.invocation.id, second.invocation.id} & self._its.doubtful_leases:
+            return LEASE_IN_DOUBT
+        if any(at_us > first.at_us for at_us in wish.stored.get(schedule_id, [])):
+            return "written once more, late"  # By a call of unknown outcome, after it had been sent and deleted.
+        deletes = [
+            (known and at_us < second.at_us)
+            for at_us, invocation, known in wish.deleted.get(schedule_id, [])
+            if invocation is first.invocation
+        ]
+        if any(deletes):
+            return None
+        if deletes:
+            return "delete unheard"
+        if first.invocation.fate == "timed out" and not self._its.storm.rates:
+            calm = self._stays_calm(first.at_us, first.invocation.end_us)
+            return None if calm else STOPPED  # On a merely slow day it ends in time.
+        return STOPPED if first.invocation.fate in ("crashed", "timed out") else None
+
+    def _check_lateness(self, wish: Wish, schedule_id: str, sent: Sent) -> None:
+        """By the clock of the sender, and without the time that AWS took to send."""
+        due_us = wish.due_of(schedule_id) * 1000
+        stored = wish.stored.get(schedule_id)
+        begun_us = sent.invocation.begun_us if sent.invocation is not None else sent.call.begun_us
+        way_us = sent.at_us - sent.call.begun_us - sent.call.process.skew_us
+        late_s = (sent.visible_us - way_us - max(due_us, begun_us if stored is None else 0)) / US
+        excused = stored is None or not self._had_its_feed(schedule_id, due_us, stored[0])
+        excused = excused or self._was_closed(wish.queue_url, due_us)
+        if excused:
+            self._its.figures.lateness_excused_s_max = max(self._its.figures.lateness_excused_s_max, late_s)
+            return
+        self._its.figures.lateness_s_max = max(self._its.figures.lateness_s_max, late_s)
+        if sent.call.begun_us > due_us + SKEW_US_MAX:
+            self._its.breach(
+                3, wish.tag, f"{schedule_id} comes out {late_s:.3f} s late, though a feed had the time for it"
+            )
+
+    def _was_closed(self, queue_url: str, due_us: int) -> bool:
+        """Whether it could not go out, since its queue was gone some time within reach."""
+        moments_us = [at_us for at_us, url in self._its.closed if url == queue_url]
+        return any(
+            begin_us <= due_us and end_us >= due_us - self._its.reach_ms * 1000
+            for begin_us, end_us in zip(moments_us[::2], moments_us[1::2], strict=False)
+        )
+
+    def _stays_calm(self, from_us: int, to_us: int) -> bool:
+        storms = any(from_us <= begun_us <= to_us for begun_us in self._its.storm.begun)
+        outages = any(each.begin_us <= to_us and each.end_us >= from_us for each in self._its.storm.outages)
+        return not storms and not outages
+
+    def _had_its_feed(self, schedule_id: str, due_us: int, stored_us: int) -> bool:
+        """Whether a feed of its partition began in time for it, and nothing kept that from its work."""
+        partition = schedule_id.partition("-")[0]
+        in_bundle = schedule_id.count("-") > 2
+        span_us = BUNDLE_SPAN_S * US if in_bundle else 0
+        from_us = max(due_us + span_us - self._its.reach_ms * 1000 + 2 * SKEW_US_MAX, stored_us)
+        for begun_us, calm in self._its.feeds_begun.get(partition, {}).values():
+            grace_us = (GRACE_CALM_S if calm and self._stays_calm(begun_us, due_us) else GRACE_S) * US
+            if from_us <= begun_us <= due_us - grace_us and not any(
+                begin_us <= due_us and end_us >= begun_us for begin_us, end_us in self._its.troubles
+            ):
+                return True
+        return False

@@ -1,0 +1,565 @@
+"""What becomes of names: the history of each record from the writes to the table, the answers that callers had, and
+what was delivered; and the promises about it (docs/design.md, sections 7 and 12).
+
+A name has one schedule after the other, each in its `Turn`: from the write of its record to the next one's. Of the
+last one that a caller was promised there has to be an outcome; what a caller was told to be replaced or cancelled is
+not delivered any more, unless its delivery had begun (6). A delivery begins with the consistent read of the record,
+and not before the moment that it waits for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from punctual.testing.calls import Call
+from punctual.testing.functions import POLLERS, Invocation
+from punctual.testing.sqs import Message
+from punctual.testing.timeline import US
+from simulator.checks.decoding import id_of
+from simulator.event_log import Chronicle, tag_of
+from simulator.faults.faults import SKEW_US_MAX, Storm
+from simulator.workload.expected import Sent, Wish
+
+PENDING = "pending"
+LATE_S_MAX = 1.0
+"""In health, by the clock of the sender, while the deliver function has capacity."""
+ROUNDING_S = 1.0
+"""Delays are whole seconds, rounded down: of two messages in sight at one moment, one may be due so much later."""
+LEAD_S = 1.0
+"""What is in sight is due no sooner than this, where it was not late before."""
+HANG_S = 0.5
+"""Past its moment so long, and the function takes in what is behind."""
+FLIGHT_MESSAGES = POLLERS * 10
+"""What the pollers have in hand at once."""
+EARLY_S = 4.0
+"""A timer that comes so much before its moment may be set anew, and not be waited for."""
+FOLLOWING_S = 20.0
+"""So much later comes the second timer, where the first may never have been set."""
+ASKED_PER_MS = 1_000_000
+INTERVALS = 2
+"""So many feed intervals and the reach before its moment, faults may have kept a far timer from its way."""
+
+UNHEARD, ASKED_AGAIN, CAME_AGAIN, STOPPED = "send unheard", "asked for again", "message came again", "function stopped"
+"""What may lie between a send and the next of the same."""
+AGAIN_S = 60
+"""So long after its moment an attempt may take."""
+
+
+@dataclass(eq=False)
+class Turn:
+    """One schedule under its name."""
+
+    id: str
+    wish: Wish
+    due_ms: int
+    asked: int
+    at_us: int
+    writer: Invocation | None
+    replaces: bool
+    """Something pending stood there."""
+    state: str = PENDING
+    over_us: int | None = None
+    """When the next one was written over it."""
+    promised_us: int | None = None
+    """When a caller heard that it stands."""
+    own: bool = False
+    """That was who asked for it, so that its own timer is set; else it may be the second."""
+    cancelled_us: int | None = None
+    """When a caller heard that it is cancelled."""
+    sends: list[Sent] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Herald:
+    """A timer on its way through the delivery queue."""
+
+    id: str
+    body: str
+    message: Message
+    call: Call
+    visible_us: int
+    """When it was first in sight."""
+    invocation: Invocation | None
+    confirmed: bool = False
+
+    @property
+    def is_first(self) -> bool:
+        """Not of a delivery that is tried again, or was put off; and not one that came too early, and was set anew."""
+        again = {"attempt", "retry"} & json.loads(self.body).keys()
+        return not again and "DeliverFunction" not in self.call.process.name
+
+    @property
+    def due_us(self) -> int:
+        return int(json.loads(self.body)["due"]) * 1000
+
+    def is_second(self, due_ms: int) -> bool:
+        """Set by a timer that found another schedule, and behind the moment of that."""
+        again = {"attempt", "retry"} & json.loads(self.body).keys()
+        return not again and "DeliverFunction" in self.call.process.name and self.due_us > due_ms * 1000
+
+
+@dataclass(eq=False)
+class Names:
+    chronicle: Chronicle
+    breach: Callable[[int, str, str], None]
+    wishes: Mapping[str, Wish] = field(default_factory=dict)
+    turns: dict[str, list[Turn]] = field(default_factory=dict)
+    timers: dict[str, int] = field(default_factory=dict)
+    """Those in the table, with the moment of each."""
+    heralds: dict[str, list[Herald]] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
+    """Ids of which a failure is kept in the table."""
+    moved_ids: set[str] = field(default_factory=set)
+    """Which came from a move, not from a request."""
+    closed: list[tuple[int, str]] = field(default_factory=list)
+    troubled: set[Invocation] = field(default_factory=set)
+    """Who does not know what became of some call."""
+    crashes: list[tuple[int, int]] = field(default_factory=list)
+    """From the beginning of the invocation on."""
+    causes: Counter[str] = field(default_factory=Counter)
+    """Of repeats."""
+    interval_s: int = 600
+    reach_s: int = 900
+    orderly: bool = True
+    """Whether the queues hand out first what was in sight first."""
+    late_s_max: float = 0.0
+    _reads: dict[tuple[str, str], int] = field(default_factory=dict)
+    """When a process last read an id as pending."""
+    _fetched: dict[Invocation, list[tuple[str, str]]] = field(default_factory=dict)
+    """What invocations received themselves: ids of messages, with their bodies."""
+    _delivering: int = 0
+    _busy: list[list[int]] = field(default_factory=list)
+    """Spans in which every poller had a batch in hand."""
+
+    def attach(self, timeline: Any, storm: Storm) -> None:
+        self._timeline, self._storm = timeline, storm
+
+    # ------------------------------------------------------------------------------------------------------ effects
+
+    def wrote(self, call: Call, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        """A record."""
+        if new is None:
+            self.breach(1, "", f"{call.process.name} deletes the record of a name: {old}")
+            return
+        wish = self.wishes.get(tag_of(new.get("data", {}).get("S", "")))
+        if wish is None or wish.fault:
+            self.breach(5, wish.tag if wish else "", f"a record that nobody may have asked for: {str(new)[:200]}")
+        elif call.operation == "put_item":
+            self._begin(call, wish, old, new)
+        else:
+            self._change(call, old or {}, new)
+
+    def _begin(self, call: Call, wish: Wish, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
+        name, now_us = new["sort"]["S"], self._timeline.now_us
+        turns = self.turns.setdefault(name, [])
+        before, writer = turns[-1] if turns and old is not None else None, invocation_of(call)
+        turn = Turn(new["id"]["S"], wish, int(new["due"]["N"]), int(new["asked"]["N"]), now_us, writer, False)
+        tags = [wish.tag]
+        if before is not None:
+            before.over_us, turn.replaces = now_us, before.state == PENDING
+            tags += [before.wish.tag] if turn.replaces and before.wish is not wish else []
+        turns.append(turn)
+        if "ManageFunction" in call.process.name:
+            self.moved_ids.add(turn.id)
+        wish.dues[turn.id] = turn.due_ms
+        instead = f" instead of {before.id}" if before is not None and turn.replaces else ""
+        self.chronicle.add(now_us, call.process.name, f"writes {turn.id} under {name}{instead}", tags)
+        self._check_new(turn, before, new)
+
+    def _check_new(self, turn: Turn, before: Turn | None, new: dict[str, Any]) -> None:
+        tag = turn.wish.tag
+        if new["state"]["S"] != PENDING or "ttl" in new:
+            self.breach(1, tag, f"{turn.id} is written afresh as {new['state']['S']}, ttl {new.get('ttl')}")
+        if before is not None and turn.asked <= before.asked:
+            self.breach(6, tag, f"{turn.id} was asked for at {turn.asked}, and {before.id} at {before.asked}")
+        if turn.replaces and before is not None and before.wish is not turn.wish and turn.wish.if_exists != "replace":
+            self.breach(5, tag, f"{turn.id} replaces {before.id}, and if_exists is {turn.wish.if_exists}")
+
+    def _change(self, call: Call, old: dict[str, Any], new: dict[str, Any]) -> None:
+        turn, state = self.turns[new["sort"]["S"]][-1], new["state"]["S"]
+        tag, was = turn.wish.tag, old.get("state", {}).get("S")
+        self.chronicle.add(self._timeline.now_us, call.process.name, f"notes {turn.id} as {state}", [tag])
+        turn.state, turn.asked = state, int(new["asked"]["N"])
+        if was != PENDING:
+            self.breach(6, tag, f"{turn.id} was {was}, and is {state} now")
+        elif state != PENDING and "ttl" not in new:
+            self.breach(4, tag, f"{turn.id} is {state}, and stays for ever")
+        elif state == PENDING and "ttl" in new:
+            self.breach(1, tag, f"{turn.id} is pending, and is to go away by itself")
+        elif not self._came_to(turn, state, call):
+            self.breach(1, tag, f"{turn.id} is noted as {state}, and it is not")
+
+    def _came_to(self, turn: Turn, state: str, call: Call) -> bool:
+        told = turn.wish.expired if state == "expired" else turn.wish.failed
+        if state in ("expired", "failed"):
+            return turn.id in told and turn.id in self.kept
+        if state == "cancelled":
+            return "ManageFunction" in call.process.name
+        return state == PENDING or turn.id in turn.wish.sends
+
+    def timer(self, call: Call, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        """One in the table was set, or went away."""
+        item = new or old or {}
+        timer_id, name = id_of(item), item["name"]["S"]
+        turn = next((each for each in reversed(self.turns.get(name, [])) if each.id == timer_id), None)
+        tags = [turn.wish.tag] if turn is not None else []
+        verb = "sets" if new is not None else "removes"
+        self.chronicle.add(self._timeline.now_us, call.process.name, f"{verb} the timer of {timer_id}", tags)
+        if new is not None:
+            self.timers[timer_id] = int(timer_id.split("-")[1])
+            return
+        self.timers.pop(timer_id, None)
+        if call.operation == "batch_write_item" and timer_id not in self.heralds:
+            self.breach(1, "".join(tags), f"the timer of {timer_id} is deleted, and was not sent")
+
+    def sent(self, call: Call, message: Message) -> None:
+        """A timer, to the delivery queue."""
+        errand = json.loads(message.body)
+        name, schedule_id = errand.get("name", ""), errand["id"]
+        herald = Herald(schedule_id, message.body, message, call, message.visible_us, invocation_of(call))
+        self.heralds.setdefault(schedule_id, []).append(herald)
+        tags = {turn.wish.tag for turn in self.turns.get(name, []) if turn.id == schedule_id}
+        wake_s = (message.visible_us - self._timeline.now_us) // US
+        self.chronicle.add(
+            self._timeline.now_us, call.process.name, f"sends the timer of {schedule_id} with {wake_s} s to go", tags
+        )
+
+    def confirm(self, call: Call, entries: Iterable[str]) -> None:
+        """The bodies of what the process knows to be sent."""
+        bodies = set(entries)
+        for body in bodies:
+            for herald in self.heralds.get(json.loads(body)["id"], []):
+                herald.confirmed = herald.confirmed or (herald.call is call and herald.body in bodies)
+
+    def read(self, call: Call) -> None:
+        """A process has an answer about a record."""
+        item = (call.answer or {}).get("Item")
+        if item is not None and item["state"]["S"] == PENDING and call.effect_us is not None:
+            self._reads[call.process.name, item["id"]["S"]] = call.effect_us
+
+    def released(self, wish: Wish, schedule_id: str, sent: Sent, message: Message) -> None:
+        """Promise 6, and that it is the one of its name."""
+        if message.attributes.get("name", {}).get("StringValue") != wish.name:
+            self.breach(1, wish.tag, f"its name is {message.attributes.get('name')} instead of {wish.name}")
+        self.delivered(wish, schedule_id, sent)
+
+    def delivered(self, wish: Wish, schedule_id: str, sent: Sent) -> None:
+        """To whatever target."""
+        turns = self.turns.get(wish.name or "", [])
+        read_us = self._reads.get((sent.call.process.name, schedule_id))
+        due_us = wish.due_of(schedule_id) * 1000 - sent.call.process.skew_us
+        places = [place for place, turn in enumerate(turns) if turn.id == schedule_id]
+        if read_us is None or not places:
+            self.breach(6, wish.tag, f"{schedule_id} is delivered without a look at its record")
+            return
+        begun_us = max(read_us, due_us)
+        place = max((place for place in places if turns[place].at_us <= begun_us), default=places[0])
+        turns[place].sends.append(sent)
+        heard = [turn.promised_us for turn in turns[place + 1 :]] + [turns[place].cancelled_us]
+        if any(heard_us is not None and heard_us < begun_us for heard_us in heard):
+            self.breach(6, wish.tag, f"{schedule_id} is delivered after a caller heard that it will not be")
+
+    def gone(self, item: dict[str, Any]) -> None:
+        """By its ttl."""
+        if item["partition"]["S"].startswith("names#") and item["state"]["S"] == PENDING:
+            turn = self.turns[item["sort"]["S"]][-1]
+            self.breach(1, turn.wish.tag, f"the record of {turn.id} goes away though it is pending")
+
+    # ------------------------------------------------------------------------------------------------------ answers
+
+    def accepted(self, wish: Wish, result: dict[str, Any]) -> None:
+        turn = self._standing(wish.name or "", result["id"])
+        if turn is None:
+            self.breach(1, wish.tag, f"accepted as {result['id']}, which never stood under {wish.name}")
+            return
+        turn.promised_us = turn.promised_us or self._timeline.now_us
+        turns = self.turns[wish.name or ""]
+        seen = next((each for each in turns if each.id == turn.id and not _over_before(each, wish.asked_us)), turn)
+        since = turns[turns.index(seen) :]  # It may have been replaced, and put there again by another.
+        pending = all(each.state == PENDING for each in since)  # Else whoever asked last is not through yet.
+        if pending and not any(each.id in self.heralds or each.id in self.timers for each in since):
+            self.breach(1, wish.tag, f"{turn.id} is accepted, and no timer will wake its name")
+        if round(result["timestamp"] * 1000) != turn.due_ms:
+            self.breach(2, wish.tag, f"{turn.id} is said to be due at {result['timestamp']}, and is at {turn.due_ms}")
+        if turn.wish is wish:
+            turn.own = turn.own or result["result"] != "kept"
+        elif result["result"] != "kept" or wish.if_exists != "keep":
+            self.breach(5, wish.tag, f"{result['result']} {turn.id} of another, and if_exists is {wish.if_exists}")
+        elif _over_before(turn, wish.asked_us):
+            self.breach(1, wish.tag, f"{turn.id} is said to be kept, and was replaced before that was asked")
+        if result["result"] == "replaced" and not turn.replaces:
+            self.breach(6, wish.tag, f"{turn.id} is said to replace something, and nothing stood there")
+
+    def refused(self, wish: Wish) -> bool:
+        """Whether a good request may be refused for what stands under its name; then it leaves nothing behind."""
+        turns = self.turns.get(wish.name or "", [])
+        if wish.asked == 1 and any(turn.wish is wish and (turn.over_us is None or turn.sends) for turn in turns):
+            self.breach(
+                5, wish.tag, "it is refused, and stands under its name all the same"
+            )  # Not: was replaced since.
+        return wish.if_exists == "fail" and any(
+            turn.wish is not wish or wish.asked > 1 for turn in turns if not _over_before(turn, wish.asked_us)
+        )
+
+    def taken_in(self, wish: Wish, sent_ms: int) -> None:
+        """A letter is done with: what it asks for stands, or stood, or came too late."""
+        turns = self.turns.get(wish.name or "", [])
+        turn = next((turn for turn in reversed(turns) if turn.wish is wish), None)
+        if turn is not None:
+            first = turn.promised_us is None and wish.asked == 1
+            turn.own = turn.own or first
+            turn.promised_us = turn.promised_us or self._timeline.now_us
+            return
+        may_be_late = any(turn.asked >= sent_ms * ASKED_PER_MS for turn in turns)
+        if wish.if_exists == "replace" and wish.expires_ms is None and not wish.told and not may_be_late:
+            self.breach(1, wish.tag, f"its letter is done with, and it never stood under {wish.name}")
+
+    def cancelled(self, name: str, schedule_id: str) -> None:
+        """A caller heard it."""
+        turn = self._standing(name, schedule_id)
+        if turn is None or turn.state != "cancelled":
+            self.breach(6, turn.wish.tag if turn else "", f"{schedule_id} is said to be cancelled, and is not")
+        else:
+            turn.cancelled_us = turn.cancelled_us or self._timeline.now_us
+
+    def moved(self, name: str, result: dict[str, Any]) -> None:
+        """A caller heard that it is due at another moment now."""
+        turn = self._standing(name, result["id"])
+        if turn is None or turn.due_ms != round(result["timestamp"] * 1000):
+            self.breach(1, turn.wish.tag if turn else "", f"{result['id']} is said to stand under {name}: {result}")
+        else:
+            turn.promised_us, turn.own = turn.promised_us or self._timeline.now_us, True
+
+    def swept(self, prefix: str, from_ms: int, to_ms: int, asked_us: int) -> None:
+        """A caller heard that all which begin so and are due then are cancelled; of what came meanwhile, nothing."""
+        for name, turns in self.turns.items():
+            turn = turns[-1]
+            if not name.startswith(prefix) or not from_ms <= turn.due_ms < to_ms:
+                continue
+            if turn.state == "cancelled":
+                turn.cancelled_us = turn.cancelled_us or self._timeline.now_us
+            elif turn.state == PENDING and turn.at_us < asked_us:
+                self.breach(6, turn.wish.tag, f"{turn.id} is pending, and all of {prefix!r} are said to be cancelled")
+
+    def listed(self, seen: list[str], from_ms: int, to_ms: int, asked_us: int) -> None:
+        """A caller heard what is due then. What had been promised before, and waits still, is among it once; what was
+        said to be cancelled or replaced before is not."""
+        counted = Counter(seen)
+        for turns in self.turns.values():
+            for turn in turns:
+                count, in_time = counted[turn.id], from_ms <= turn.due_ms < to_ms
+                promised = turn.promised_us is not None and turn.promised_us < asked_us
+                waits = turn.over_us is None and turn.state == PENDING and turn.due_ms * 1000 > self._timeline.now_us
+                if waits and promised and in_time and count != 1:
+                    self.breach(1, turn.wish.tag, f"{turn.id} is pending, and is listed {count} times")
+                if count and turn.cancelled_us is not None and turn.cancelled_us < asked_us:
+                    self.breach(6, turn.wish.tag, f"{turn.id} is cancelled, and is listed")
+
+    def denied(self, name: str, error: str, asked_us: int) -> None:
+        """A caller heard that there is nothing to change, though one had been promised and waits still."""
+        turns = self.turns.get(name, [])
+        if not turns or error not in ("NotFound", "OnItsWay"):
+            return
+        turn = turns[-1]
+        if turn.promised_us is not None and turn.promised_us < asked_us and turn.state == PENDING:
+            self.breach(
+                6, turn.wish.tag, f"{turn.id} is pending, and {error} is what a caller hears who would change it"
+            )
+
+    def _standing(self, name: str, schedule_id: str) -> Turn | None:
+        return next((turn for turn in reversed(self.turns.get(name, [])) if turn.id == schedule_id), None)
+
+    # ---------------------------------------------------------------------------------------- the deliver function
+
+    def began(self) -> None:
+        self._delivering += 1
+        if self._delivering == POLLERS:
+            self._busy.append([self._timeline.now_us])
+
+    def ended(self) -> None:
+        if self._delivering == POLLERS:
+            self._busy[-1].append(self._timeline.now_us)
+        self._delivering -= 1
+
+    def fetched(self, call: Call) -> int:
+        """It has an answer from the delivery queue, with so many messages."""
+        invocation = getattr(call.process, "invocation", None)
+        found = (call.answer or {}).get("Messages", [])
+        if invocation is not None and found:
+            what = f"takes {len(found)} in beside its batch"
+            self.chronicle.add(self._timeline.now_us, call.process.name, what)
+            messages = self._fetched.setdefault(invocation, [])
+            messages += [(each["MessageId"], each["Body"]) for each in found]
+        return len(found)
+
+    def given(self, invocation: Invocation) -> list[tuple[str, str]]:
+        """Ids and bodies of the messages that it was brought, and of those that it received itself."""
+        records = json.loads(invocation.payload)["Records"]
+        return [(record["messageId"], record["body"]) for record in records] + self._fetched.get(invocation, [])
+
+    # --------------------------------------------------------------------------------------------------- at the end
+
+    def pending_ms(self) -> Iterator[int]:
+        """The moments that something promised still waits for, and those of timers."""
+        yield from self.timers.values()
+        for turns in self.turns.values():
+            if turns[-1].state == PENDING and turns[-1].promised_us is not None:
+                yield turns[-1].due_ms
+
+    def check_drained(self, until_ms: int) -> None:
+        for timer_id, due_ms in self.timers.items():
+            if due_ms <= until_ms:
+                self.breach(4, "", f"the timer of {timer_id} is still in the table, though the faults have stopped")
+        for turns in self.turns.values():
+            turn = turns[-1]
+            owed = turn.state == PENDING and turn.due_ms <= until_ms and self._owed(turns, until_ms)
+            if owed and not self.is_to_be_tried_again(turn.id):
+                self.breach(1, turn.wish.tag, f"{turn.id} has no outcome, though the faults have stopped")
+
+    def _owed(self, turns: list[Turn], until_ms: int) -> bool:
+        """Whether the last is promised, or has to be woken by the timer of a promised one that it replaced."""
+        if turns[-1].promised_us is not None or turns[-1].sends:
+            return True
+        for turn in reversed(turns[:-1]):
+            if turn.state != PENDING or turn.sends or turn.wish.settled(turn.id) or turn.due_ms > until_ms:
+                return False
+            if turn.own:
+                return True
+        return False
+
+    def is_to_be_tried_again(self, schedule_id: str) -> bool:
+        """Whether a message in the delivery queue still waits for its next attempt: pauses go up to a quarter hour."""
+        now_us = self._timeline.now_us
+        heralds = self.heralds.get(schedule_id, [])
+        return any(each.visible_us + AGAIN_S * US > now_us for each in heralds if not each.is_first)
+
+    def check_all(self, troubles: Iterable[tuple[int, int]]) -> None:
+        spans = [*troubles, *self.crashes, *self._storm.spans()]
+        for turns in self.turns.values():
+            for turn in turns:
+                if turn.sends and turn.own and turn.wish.target is None:
+                    self._check_lateness(turn, spans)
+            for turn in {turn.id: turn for turn in turns}.values():
+                self._check_repeats(turn)
+            self._check_second_timers(turns)
+
+    def _check_second_timers(self, turns: list[Turn]) -> None:
+        """One at most for each schedule, however many timers find it pending: else they would never end. A message that
+        came again may set one more, and so may a send without an answer; one that came early was set anew."""
+        dues_us = {turn.id: turn.due_ms * 1000 for turn in turns}
+        heralds = [herald for schedule_id in dues_us for herald in self.heralds.get(schedule_id, [])]
+        seconds = sum(herald.is_second(dues_us[herald.id] // 1000) for herald in heralds)
+        again = sum(herald.message.receives - 1 for herald in heralds if herald.message.receives > 1)
+        unheard = sum(not herald.confirmed for herald in heralds)
+        early = sum(herald.visible_us < herald.due_us - EARLY_S * US for herald in heralds)
+        if seconds > len(dues_us) + again + unheard + early:
+            what = f"{len(dues_us)} schedules under {turns[0].wish.name} have {seconds} second timers"
+            self.breach(7, turns[-1].wish.tag, what)
+
+    def _check_lateness(self, turn: Turn, spans: list[tuple[int, int]]) -> None:
+        """By the clock of the sender, from its moment or the answer on."""
+        sent, due_us = turn.sends[0], turn.due_ms * 1000
+        promised_us = turn.promised_us or turn.at_us
+        begun_us = sent.call.begun_us + sent.call.process.skew_us
+        late_us = begun_us - max(due_us, promised_us + SKEW_US_MAX)
+        from_us = max(turn.at_us, due_us - (self.reach_s + INTERVALS * self.interval_s) * US)
+        excused = any(begin_us <= begun_us and end_us >= from_us for begin_us, end_us in spans)
+        if excused or self._was_closed(turn, from_us, begun_us):
+            return
+        self.late_s_max = max(self.late_s_max, late_us / US)
+        if late_us > self.late_s_allowed(due_us, begun_us) * US + 3 * self._storm.pace_s * US:
+            self.breach(3, turn.wish.tag, f"{turn.id} is delivered {late_us / US:.3f} s late, and nothing went wrong")
+
+    def late_s_allowed(self, due_us: int, begun_us: int) -> float:
+        """Where nothing went wrong. While every poller has a batch in hand it is behind those: they were in sight no
+        later, so they wait for their own moments `ROUNDING_S` longer at most. Those that follow before it are past
+        theirs, and hold a poller until they are taken to hang. In an unruly queue they may as well be later ones."""
+        spans = [(begin_us, ended[0] if ended else self._timeline.now_us) for begin_us, *ended in self._busy]
+        busy_us = [begin_us for begin_us, end_us in spans if begin_us <= begun_us and end_us >= due_us]
+        if not busy_us:
+            return LATE_S_MAX
+        from_us = min(busy_us) - round((LEAD_S + ROUNDING_S) * US)
+        heralds = [herald for heralds in self.heralds.values() for herald in heralds]
+        rounds = sum(from_us <= herald.visible_us <= begun_us for herald in heralds) // FLIGHT_MESSAGES
+        round_s = HANG_S if self.orderly else LEAD_S + ROUNDING_S + HANG_S
+        return LATE_S_MAX + ROUNDING_S + rounds * round_s
+
+    def _was_closed(self, turn: Turn, from_us: int, to_us: int) -> bool:
+        return any(from_us <= at_us <= to_us for at_us, url in self.closed if url == turn.wish.queue_url)
+
+    def _check_repeats(self, turn: Turn) -> None:
+        tried = sorted(turn.wish.sends.get(turn.id, []), key=lambda sent: sent.call.begun_us)
+        for first, second in pairwise(tried):
+            cause = self._cause(turn, first, second)
+            if cause is None:
+                self.breach(1, turn.wish.tag, f"{turn.id} is delivered twice, and nothing went wrong in between")
+                return
+            self.causes[cause] += 1
+
+    def cause(self, wish: Wish, schedule_id: str, first: Sent, second: Sent) -> str | None:
+        """Of a second delivery of what has no name: an outcome is unknown, or its message came again, or it had two.
+        That there are two has to have a cause of its own."""
+        if not first.confirmed or first.invocation is None or second.invocation is None:
+            return UNHEARD
+        if wish.asked > 1:
+            return ASKED_AGAIN
+        if first.invocation.fate != "returned":
+            return STOPPED
+        return self._cause_in_messages(schedule_id)
+
+    def _cause_in_messages(self, schedule_id: str) -> str | None:
+        heralds = self.heralds.get(schedule_id, [])
+        if any(herald.message.receives > 1 for herald in heralds):
+            return CAME_AGAIN
+        unsure = not all(herald.confirmed for herald in heralds)
+        return "second errand" if unsure or sum(herald.is_first for herald in heralds) > 1 else None
+
+    def _cause(self, turn: Turn, first: Sent, second: Sent) -> str | None:
+        """Where an outcome is unknown, a message came again, or a second timer found no outcome for want of an answer.
+        That there is a second one is no reason: it comes late enough to find what the first one did. Unless there was
+        no first, for whoever wrote the record could not set it: then two second ones may come together."""
+        if not first.confirmed or first.invocation is None or second.invocation is None:
+            return UNHEARD
+        if turn.wish.asked > 1:
+            return ASKED_AGAIN
+        if first.invocation.fate != "returned" or first.invocation is second.invocation:
+            return STOPPED
+        if self._messages(first.invocation, turn.id) & self._messages(second.invocation, turn.id):
+            return CAME_AGAIN
+        return "second timer" if self._is_troubled(turn.wish, turn.id, [first.invocation, second.invocation]) else None
+
+    def _is_troubled(self, wish: Wish, schedule_id: str, hands: Iterable[Invocation | None]) -> bool:
+        """Whether one of these, of who wrote the record, or of who sent a timer, knows not what became of a call."""
+        heralds = self.heralds.get(schedule_id, [])
+        writers = [each.writer for each in self.turns.get(wish.name or "", []) if each.id == schedule_id]
+        every = [*hands, *writers, *(herald.invocation for herald in heralds)]
+        return not all(herald.confirmed for herald in heralds) or any(hand in self.troubled for hand in every)
+
+    def explains(self, wish: Wish, schedule_id: str, first: Invocation | None, second: Invocation | None) -> bool:
+        """Why one attempt was made twice, by these."""
+        hands = [first, second]
+        stopped = any(hand is None or hand.fate != "returned" for hand in hands)
+        if stopped or self._cause_in_messages(schedule_id) == CAME_AGAIN:
+            return True
+        if wish.name is None:
+            return self._cause_in_messages(schedule_id) is not None or any(hand in self.troubled for hand in hands)
+        return self._is_troubled(wish, schedule_id, hands)
+
+    def _messages(self, invocation: Invocation, schedule_id: str) -> set[str]:
+        """Those given to it that are timers of this one."""
+        return {message_id for message_id, body in self.given(invocation) if json.loads(body).get("id") == schedule_id}
+
+
+def invocation_of(call: Call) -> Invocation | None:
+    """Of whoever makes it now; None for who is no function."""
+    found: Invocation | None = getattr(call.process, "invocation", None)
+    return found
+
+
+def _over_before(turn: Turn, moment_us: int) -> bool:
+    return turn.over_us is not None and turn.over_us < moment_us

@@ -1,0 +1,111 @@
+"""A small workload, crashed at every single call that a function makes, before and after its effect, one by one.
+
+The workload passes every way there is: overdue, near and far, alone and in a batch, with a token and without, with a
+name that is replaced and kept, by the input queue. The
+first run counts the calls; each further run crashes one of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from punctual.testing.calls import Call, Fate
+from punctual.testing.functions import Environment
+from punctual.testing.timeline import US
+from simulator.checks.releases import Breach, Broken
+from simulator.simulation import Simulation
+from simulator.workload.callers import CALL, QUEUE, TOPIC, Order
+from simulator.workload.scenarios import INTERVAL_S
+
+SEED = 7
+POINTS_MAX = 2000
+SPAN_S = 3 * INTERVAL_S
+
+
+@dataclass
+class Point:
+    """One run: the call that was crashed, and what came of it."""
+
+    name: str
+    breach: Breach | None
+    story: list[str]
+
+
+@dataclass
+class One:
+    """Weather that crashes one call of a function, and is fair otherwise."""
+
+    number: int
+    moment: str
+    seen: list[str] = field(default_factory=list)
+
+    def fate(self, call: Call) -> Fate:
+        fate = Fate()
+        if isinstance(call.process, Environment):
+            self.seen.append(f"{call.process.function.name} at {call.operation}")
+            if len(self.seen) - 1 == self.number:
+                fate.crash = self.moment
+        return fate
+
+
+class Small(Simulation):
+    """The workload, with other weather."""
+
+    def __init__(self, weather: One) -> None:
+        super().__init__(SEED)
+        self._weather = weather
+
+    def plan(self) -> None:
+        self._prepare({"PartitionCount": 2})
+        self.storm.rates, self.storm.skewed = {}, False
+        self.cloud.network.weather = self._weather
+        start_us, make = self.start_us, self.wishes.make
+        near = [make(start_us, start_us // 1000 + 1000 * ahead_s, plain=True, fixed=True) for ahead_s in (-5, 30, 890)]
+        far = [
+            make(start_us, start_us // 1000 + 1000 * ahead_s, plain=True, fixed=True) for ahead_s in (905, 1300, 1500)
+        ]
+        token = make(start_us, start_us // 1000 + 1_100_000, token="token", plain=True)
+        self.callers.begin(Order(start_us, near + far, True, "batch", 3))
+        self.callers.begin(Order(start_us + US, [token], False, "token", 3))
+        alone = make(start_us, start_us // 1000 + 1_200_000, plain=True, fixed=True)
+        self.callers.begin(Order(start_us + 2 * US, [alone], False, None, 1))
+        self._plan_one_name(start_us)
+
+    def _plan_one_name(self, start_us: int) -> None:
+        """Near, replaced by a far one, twice within a batch, kept, and by the input queue."""
+        asked = ((3, 30, "replace"), (4, 1000, "replace"), (5, 1200, "keep"), (20, 1100, "replace"))
+        for at_s, ahead_s, if_exists in asked:
+            at_us = start_us + at_s * US
+            due_ms = start_us // 1000 + ahead_s * 1000
+            wish = self.wishes.make_named(at_us, due_ms, "name/1", if_exists, f"token {at_s}", True)
+            self.callers.begin(Order(at_us, [wish], False, None, 3))
+        for at_s, way in ((40, CALL), (60, QUEUE), (80, TOPIC)):
+            at_us = start_us + at_s * US
+            wishes = [
+                self.wishes.make_named(at_us, at_us // 1000 + ahead_ms, "name/2", "replace", None, True)
+                for ahead_ms in (920_000, 5_000)
+            ]
+            self.callers.begin(Order(at_us, wishes, True, None, 1, way))
+
+    def _drive(self) -> None:
+        self.cloud.timeline.run_until(self.start_us + SPAN_S * US)
+        self._calm_down()
+
+
+def exhaust() -> list[Point]:
+    """Every point, in the order of the calls."""
+    fair = One(-1, "")
+    nothing = _point(fair, "nothing crashed")
+    return [nothing] + [
+        _point(One(number, moment), f"call {number}, {name}, crashed {moment} its effect")
+        for number, name in enumerate(fair.seen[:POINTS_MAX])
+        for moment in ("before", "after")
+    ]
+
+
+def _point(weather: One, name: str) -> Point:
+    simulation = Small(weather)
+    result = simulation.run()
+    if weather.number >= 0 and len(weather.seen) <= weather.number:
+        raise Broken(Breach(0, "", f"{name}: it was never reached"))
+    return Point(name, result.breach, result.story)

@@ -1,0 +1,119 @@
+"""What is not of the stack and may be delivered to: topics, functions, buses, machines, and the hosts of webhooks.
+
+Each host has its own manners, drawn from the seed: it answers, answers badly or late, hangs, or works and then fails
+to answer. When the storm is over they all mend their ways, but for the two that never do.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from punctual.testing.cloud import Cloud
+from punctual.testing.template import ACCOUNT, REGION
+from punctual.testing.webhook_endpoints import FORGETFUL, HANGING, Conduct
+
+FINE, SHAKY, HANGS, DEAD, GONE = (f"{manner}.example.com" for manner in ("fine", "shaky", "hangs", "dead", "gone"))
+HOSTS = (FINE, SHAKY, HANGS, DEAD, GONE)
+SILENT_DOMAIN = "silent.example"
+SILENT_HOSTS_MAX = 40
+"""Hosts below it. None of them answers before the storm is over."""
+KINDS = ("sns", "lambda", "events", "states")
+GONE_TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:gone"
+RETRY_AFTERS_S = (None, 5.0, 60.0, 200.0)
+ATTEMPTS = (1, 2, 3, 5)
+AGES_S = (30, 120, 3600)
+
+
+@dataclass(eq=False)
+class Others:
+    cloud: Cloud
+    randomness: random.Random
+    calm: Callable[[], bool]
+    """Whether the storm is over."""
+    counted: Counter[str]
+    """Faults, by kind."""
+    arns: dict[str, str] = field(init=False)
+    hearers: dict[str, str] = field(init=False)
+    """Who may hear of failures: the ARN of each, by the ARN of the topic or the URL of the queue."""
+    busy: str = field(init=False)
+    """The URL of a queue that is a target, and may be throttled."""
+    deaf: str = field(init=False)
+    """The URL of a queue that may hear of refusals, and may not answer."""
+
+    def __post_init__(self) -> None:
+        self.arns = {kind: self.cloud.add_stranger(kind, "other") for kind in KINDS}
+        queue = self.cloud.add_queue("failures-of-others")
+        topic = self.cloud.add_stranger("sns", "failures-of-others")
+        url = next(each.url for each in self.cloud.sqs.queues.values() if each.arn == queue)
+        self.hearers = {url: queue, topic: topic}
+        self.busy, self.deaf = self._queue("busy"), self._queue("deaf")
+        for host in HOSTS:
+            self.cloud.receivers.conduct[host] = lambda host=host: self._conduct(host)  # type: ignore[misc]
+        for number in range(SILENT_HOSTS_MAX):
+            self.cloud.receivers.conduct[silent_host(number)] = lambda: self._conduct(HANGS)
+
+    def _queue(self, name: str) -> str:
+        arn = self.cloud.add_queue(name)
+        return next(each.url for each in self.cloud.sqs.queues.values() if each.arn == arn)
+
+    def parameters(self) -> dict[str, Any]:
+        """Of the template, without the queue that is a target."""
+        arns = [*self.arns.values(), *self.hearers.values(), GONE_TOPIC]
+        arns += [self.cloud.sqs.queues[url].arn for url in (self.busy, self.deaf)]
+        return {"TargetArns": ",".join(arns), "WebhookHosts": ",".join([*HOSTS, f"*.{SILENT_DOMAIN}"])}
+
+    def _conduct(self, host: str) -> Conduct:
+        if host == DEAD:
+            return Conduct(503, works=False)
+        if host == GONE:
+            return Conduct(404, works=False)
+        if host == FINE or self.calm():
+            return Conduct()
+        return HANGING if host == HANGS else self._shaky()
+
+    def _shaky(self) -> Conduct:
+        draw = self.randomness
+        conduct: Conduct = draw.choice(
+            (
+                Conduct(),
+                Conduct(500, works=False),
+                Conduct(503, draw.choice(RETRY_AFTERS_S), works=draw.random() < 0.5),
+                Conduct(429, draw.choice(RETRY_AFTERS_S), works=False),
+                Conduct(answers_after_s=draw.uniform(1.0, 14.0)),
+                HANGING,
+                FORGETFUL,
+            )
+        )
+        self.counted["host in bad order"] += conduct != Conduct()
+        return conduct
+
+
+def silent_host(number: int) -> str:
+    return f"c{number}.{SILENT_DOMAIN}"
+
+
+def request(draw: random.Random, others: Others, named: bool) -> tuple[Any, dict[str, Any]]:
+    """A target, and the terms of its delivery. Functions and buses hear of the id of a named one by the envelope."""
+    kind = draw.choice((*KINDS, "webhook", "webhook", "webhook", "gone"))
+    target: Any
+    if kind == "webhook":
+        host = draw.choice((FINE, FINE, SHAKY, SHAKY, HANGS, DEAD, GONE))
+        target = {"url": f"https://{host}/hook"}
+        if draw.random() < 0.3:
+            target |= {"method": "PUT", "headers": {"x-own": "1"}}
+    else:
+        target = GONE_TOPIC if kind == "gone" else others.arns[kind]
+        if draw.random() < 0.3 or (named and kind in ("lambda", "events")):
+            target = {"arn": target, "envelope": True}
+    terms: dict[str, Any] = {"retry": {"attempts": ATTEMPTS[-1]}}  # The default takes more than an hour.
+    if draw.random() < 0.5:
+        terms["retry"] = {"attempts": draw.choice(ATTEMPTS)}
+        if draw.random() < 0.4:
+            terms["retry"]["max_age_s"] = draw.choice(AGES_S)
+    if draw.random() < 0.4:
+        terms["failure_target"] = draw.choice(sorted(others.hearers.values()))
+    return target, terms

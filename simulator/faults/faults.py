@@ -1,0 +1,278 @@
+"""Faults, all drawn from the seed. Each kind has its own rate; a seed has some of the kinds, now weak, now strong.
+
+While the storm is `calm` nothing goes wrong; what then still fails is our own fault.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+
+from punctual.testing.aws_errors import refusal
+from punctual.testing.calls import Call, Fate
+from punctual.testing.functions import COLD_START_S, Event
+from punctual.testing.timeline import US, Timeline
+from punctual.testing.webhook_endpoints import ANSWER_S_MAX, Receivers
+
+SKEW_US_MAX = US // 2
+"""Each clock is at most this far off, so that two differ by at most a second."""
+
+CALL_KINDS = ("error before", "error after", "throttled", "partial", "slow", "timed out", "done late", "crash")
+EVENT_KINDS = ("doubled", "lost", "tick missed", "tick late", "stale")
+STRENGTHS = (0.0, 0.01, 0.03, 0.1)
+"""How often a call meets a fault of a kind that the seed has."""
+KIND_CHANCE = 0.6
+SHARES = {"crash": 0.3, "partial": 3}
+"""Crashes are rarer than other faults: a process that dies at every tenth call gets nothing done. Batches that are done
+in part are as frequent as they can be only in batches, which few calls are."""
+DOUBLED_MAX = 8
+"""Events of one run that are invoked twice. Without a bound those that double and invoke themselves would become
+thousands, and each of them would be a repeat."""
+
+THROTTLES = {
+    "dynamodb": ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"),
+    "sqs": ("RequestThrottled", "ThrottlingException"),
+    "lambda": ("TooManyRequestsException",),
+    "sns": ("Throttling",),
+    "events": ("ThrottlingException",),
+    "stepfunctions": ("ThrottlingException",),
+    "webhooks": ("TooManyRequests",),
+}
+BREAKDOWNS = {
+    "dynamodb": ("InternalServerError",),
+    "sqs": ("InternalFailure", "ServiceUnavailable"),
+    "lambda": ("ServiceException",),
+    "sns": ("InternalError",),
+    "events": ("InternalException",),
+    "stepfunctions": ("InternalError",),
+    "webhooks": ("NoConnection",),
+}
+
+
+@dataclass(frozen=True)
+class Outage:
+    """One service does not answer."""
+
+    service: str
+    begin_us: int
+    end_us: int
+
+
+@dataclass(frozen=True)
+class Deaf:
+    """One queue takes no messages: it throttles."""
+
+    queue_url: str
+    begin_us: int
+    end_us: int
+
+
+@dataclass
+class Storm:
+    """The weather of one run. `rates` has one for each kind that this seed has."""
+
+    timeline: Timeline
+    randomness: random.Random
+    rates: dict[str, float] = field(default_factory=dict)
+    outages: list[Outage] = field(default_factory=list)
+    deaf: list[Deaf] = field(default_factory=list)
+    calm: bool = True
+    begun: list[int] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
+    pace_s: float = 0.0
+    """How much longer than usual every call takes: a slow day, on which nothing fails."""
+    skewed: bool = False
+    leases_throttled: bool = False
+    """The one hash key that all leases have is too hot to be written."""
+    broken_off: float = 0.0
+    """How often the schedule function dies when it is to set a timer: the record is there and nothing else."""
+    doubled: int = 0
+    counted: Counter[str] = field(default_factory=Counter)
+    tell: Callable[[str, str], None] = lambda who, what: None
+
+    def rage(self) -> None:
+        self.calm = not self.rates
+        self.begun += [] if self.calm else [self.timeline.now_us]
+
+    def rest(self) -> None:
+        if not self.calm:
+            self.ended.append(self.timeline.now_us)
+        self.calm = True
+
+    def spans(self) -> list[tuple[int, int]]:
+        """When anything could go wrong."""
+        raging = list(zip_longest(self.begun, self.ended, fillvalue=self.timeline.now_us))
+        return raging + [(outage.begin_us, outage.end_us) for outage in self.outages]
+
+    # ---------------------------------------------------------------------------------------------------- of calls
+
+    def fate(self, call: Call) -> Fate:
+        draw = self.randomness.random
+        fate = Fate(0.002 + 0.006 * draw() + self.pace_s * (0.4 + 0.2 * draw()), 0.001 + 0.004 * draw())
+        if self.pace_s:
+            fate.back_s += self.pace_s * (0.4 + 0.2 * draw())
+        outage = self._outage(call.service)
+        if self.leases_throttled and not self.calm and call.operation == "update_item" and _is_lease(call):
+            fate.error_before = refusal("ThrottlingException", "slow down", 400)
+        elif outage is not None:
+            self.counted["outage"] += 1
+            fate.error_before = self._unreachable(call)
+        elif self._is_deaf(call):
+            self.counted["deaf"] += 1
+            fate.error_before = refusal("RequestThrottled", "slow down", 403)
+        elif self.broken_off and not self.calm and _ends_a_request(call) and draw() < self.broken_off:
+            self.counted["crash"] += 1
+            fate.crash = "before"
+        elif not self.calm:
+            kind = self._kind()
+            if kind:
+                self._befall(call, fate, kind)
+        return fate
+
+    def _outage(self, service: str) -> Outage | None:
+        now_us = self.timeline.now_us
+        return next(
+            (each for each in self.outages if each.service == service and each.begin_us <= now_us < each.end_us), None
+        )
+
+    def _is_deaf(self, call: Call) -> bool:
+        now_us, url = self.timeline.now_us, call.parameters.get("QueueUrl")
+        sends = call.operation in ("send_message", "send_message_batch")
+        return sends and any(each.queue_url == url and each.begin_us <= now_us < each.end_us for each in self.deaf)
+
+    def _kind(self) -> str:
+        draw = self.randomness.random()
+        for kind in CALL_KINDS:
+            draw -= self.rates.get(kind, 0.0) * SHARES.get(kind, 1)
+            if draw < 0:
+                return kind
+        return "stale" if self.randomness.random() < self.rates.get("stale", 0.0) else ""
+
+    def _befall(self, call: Call, fate: Fate, kind: str) -> None:
+        draw = self.randomness
+        if kind == "error before":
+            fate.error_before = self._breakdown(call)
+        elif kind == "error after":
+            fate.error_after = self._breakdown(call)
+        elif kind == "throttled":
+            fate.error_before = refusal(draw.choice(THROTTLES[call.service]), "slow down", 400)
+        elif kind == "partial":
+            if not call.operation.endswith(("_batch", "batch_write_item", "put_events")):
+                return
+            fate.spoilt = self._subset
+        elif kind == "crash":
+            fate.crash = draw.choice(("before", "after"))
+        elif kind == "stale":
+            fate.stale_s = draw.uniform(0.1, 2.0)
+        else:
+            self._hold_up(call, fate, kind)
+        self.counted[kind] += 1
+
+    def _hold_up(self, call: Call, fate: Fate, kind: str) -> None:
+        draw = self.randomness
+        if kind == "slow":
+            fate.there_s, fate.back_s = draw.uniform(0.1, 2.0), draw.uniform(0.1, 2.0)
+        elif kind == "timed out":
+            fate.back_s = _patience_s(call) + 1.0
+        elif kind == "done late":
+            fate.there_s = _patience_s(call) + draw.uniform(0.1, 3.0)
+
+    def _subset(self, size: int) -> list[int]:
+        """Some, all but some, or all."""
+        share = self.randomness.choice((0.1, 0.5, 0.9, 1.0))
+        return [index for index in range(size) if self.randomness.random() < share]
+
+    def _breakdown(self, call: Call) -> Exception:
+        url = f"https://{call.service}.virtual"
+        choice = self.randomness.randrange(4)
+        if choice == 0:
+            return ConnectionClosedError(endpoint_url=url)
+        if choice == 1:
+            return ReadTimeoutError(endpoint_url=url)
+        code = self.randomness.choice(BREAKDOWNS[call.service])
+        return refusal(code, "something broke", self.randomness.choice((500, 503)))
+
+    def _unreachable(self, call: Call) -> Exception:
+        url = f"https://{call.service}.virtual"
+        choice = self.randomness.randrange(3)
+        if choice == 0:
+            return EndpointConnectionError(endpoint_url=url)
+        if choice == 1:
+            return ConnectTimeoutError(endpoint_url=url)
+        return refusal(BREAKDOWNS[call.service][0], "out of order", 503)
+
+    # ------------------------------------------------------------------------------------------------ of functions
+
+    def skew_us(self) -> int:
+        return self.randomness.randint(-SKEW_US_MAX, SKEW_US_MAX) if self.skewed else 0
+
+    def cold_start_s(self) -> float:
+        return COLD_START_S * (0.5 + 2 * self.randomness.random())
+
+    def stays_warm(self) -> bool:
+        return self.randomness.random() > 0.1
+
+    def copies(self, event: Event) -> int:
+        return 0 if self._strikes("lost") else self._doubles()
+
+    def copies_of_letter(self) -> int:
+        """That a queue gets of what was published. SNS tries for weeks: it loses none."""
+        return self._doubles()
+
+    def _doubles(self) -> int:
+        if self.doubled >= DOUBLED_MAX or not self._strikes("doubled"):
+            return 1
+        self.doubled += 1
+        return 2
+
+    def ticks(self, moment_us: int) -> list[float]:
+        """A missed tick is made up by the next one, a late one comes minutes later, and one in a while comes twice."""
+        if self._strikes("tick missed"):
+            return []
+        if self._strikes("tick late"):
+            return [self.randomness.uniform(1, 400)]
+        return [0.0, self.randomness.uniform(0, 30)] if self._strikes("doubled") else [0.0]
+
+    def _strikes(self, kind: str) -> bool:
+        if self.calm or self.randomness.random() >= self.rates.get(kind, 0.0):
+            return False
+        self.counted[kind] += 1
+        return True
+
+
+def _ends_a_request(call: Call) -> bool:
+    return "ScheduleFunction" in call.process.name and call.operation in ("send_message_batch", "batch_write_item")
+
+
+def _patience_s(call: Call) -> float:
+    """After this its client gives up."""
+    return ANSWER_S_MAX if call.service == Receivers.name else call.process.answer_s_max
+
+
+def _is_lease(call: Call) -> bool:
+    return str(call.parameters["Key"]["sort"]["S"]).startswith("lease#")
+
+
+def rates(randomness: random.Random) -> dict[str, float]:
+    """Which kinds a seed has, and how strong."""
+    chosen = {}
+    for kind in (*CALL_KINDS, *EVENT_KINDS):
+        if randomness.random() < KIND_CHANCE:
+            chosen[kind] = randomness.choice(STRENGTHS)
+    if "stale" in chosen:
+        chosen["stale"] *= 8  # Lagging reads are no failure: they are what is ordered.
+    if "done late" in chosen:
+        chosen["done late"] /= 3
+    if "lost" in chosen:
+        chosen["lost"] /= 5
+    return chosen

@@ -1,0 +1,254 @@
+"""What callers want: schedules over seconds to decades, with this and that in them, and ways to spoil a request.
+
+A `Wish` is one schedule that somebody wants, with everything that is known about it; the witness writes down what
+became of it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from punctual.testing.calls import Call
+from punctual.testing.functions import Invocation
+from punctual.testing.sqs import Message
+from simulator.checks.decoding import key_due_ms
+
+BAD: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"timestmap": 1}, "timestmap"),
+    ({"timestamp": True}, "timestamp"),
+    ({"timestamp": -1}, "timestamp"),
+    ({"timestamp": 1893456000000}, "milliseconds"),
+    ({"timestamp": "next tuesday"}, "timestamp"),
+    ({"delay": 5}, "delay"),
+    ({"data": ""}, "data"),
+    ({"data": "bell \x07"}, "data"),
+    ({"data": None}, "data"),
+    ({"target": "arn:aws:sqs:eu-central-1:123456789012:somebody-elses"}, "target"),
+    ({"token": ""}, "token"),
+    ({"user": 7}, "user"),
+    ({"expires_after": -1}, "expires_after"),
+)
+"""Ways to spoil a request, and what the answer has to name."""
+
+BAD_NAMES: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"name": ""}, "name"),
+    ({"name": "two words"}, "name"),
+    ({"name": "n" * 129}, "name"),
+    ({"name": 7}, "name"),
+    ({"name": "3-001893456000000-0123456789abcdef"}, "name"),
+    ({"if_exists": "perhaps"}, "if_exists"),
+)
+"""The same for one with a name."""
+
+
+@dataclass(eq=False)
+class Sent:
+    """One message that left for a queue."""
+
+    at_us: int
+    visible_us: int
+    call: Call
+    invocation: Invocation | None
+    confirmed: bool = False
+
+
+@dataclass(eq=False)
+class Wish:
+    """One schedule that somebody wants. By id, because a request without a token that is sent again is a second one."""
+
+    tag: str
+    request: dict[str, Any]
+    text: str
+    due_ms: int | None
+    """None for a `delay`: the answer tells, or the letter that it is in."""
+    queue_url: str
+    target: Any = None
+    """As it stands in the request, where it is no queue."""
+    name: str | None = None
+    if_exists: str = "replace"
+    user: str | None = None
+    expires_ms: int | None = None
+    repeatable: bool = False
+    """It has a token, its own or that of its batch or letter."""
+    by_letter: bool = False
+    fault: str = ""
+    """What a refusal has to name, where it is a bad request."""
+    asked: int = 0
+    asked_us: int = 0
+    accepted: dict[str, int] = field(default_factory=dict)
+    """When which id was promised."""
+    refused: int = 0
+    told: set[str] = field(default_factory=set)
+    """Who was told that it is refused, of a letter: `queue` for the failure queue, `target` for its failure target."""
+    in_doubt: int = 0
+    letters: set[str] = field(default_factory=set)
+    """Messages of the input queue that ask for it, and are not done with."""
+    stored: dict[str, list[int]] = field(default_factory=dict)
+    sends: dict[str, list[Sent]] = field(default_factory=dict)
+    on_its_way: set[str] = field(default_factory=set)
+    """Ids that are in the delivery queue, or were."""
+    deleted: dict[str, list[tuple[int, Invocation | None, bool]]] = field(default_factory=dict)
+    """By whom, and whether it was told that it is done."""
+    aside: dict[str, str] = field(default_factory=dict)
+    expired: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
+    withdrawing: dict[str, set[str]] = field(default_factory=dict)
+    """Ids that somebody wants to be changed, without a name; by which operations."""
+    withdrawn: dict[str, int] = field(default_factory=dict)
+    """Which of them were taken out of the table."""
+    heard_withdrawn: set[str] = field(default_factory=set)
+    """Which of them do not come out any more, as a caller heard."""
+    moved: set[str] = field(default_factory=set)
+    """Ids that it was given by a change."""
+
+    dues: dict[str, int] = field(default_factory=dict)
+    """What the table says of an id: the key of a bundle tells only the moment of its latest member."""
+
+    @property
+    def target_host(self) -> str | None:
+        """Of a webhook."""
+        return urlsplit(self.target["url"]).netloc if isinstance(self.target, dict) and "url" in self.target else None
+
+    @property
+    def enveloped(self) -> bool:
+        """Whether its target gets its id with the data."""
+        target = self.request.get("target")
+        return isinstance(target, dict) and target.get("envelope") is True
+
+    @property
+    def fixed_ms(self) -> int | None:
+        """Its moment, where that is the same however often it is asked for."""
+        return self.due_ms if "timestamp" in self.request or self.by_letter else None
+
+    def due_of(self, schedule_id: str) -> int:
+        if schedule_id in self.dues:
+            return self.dues[schedule_id]
+        if self.fixed_ms is not None and schedule_id not in self.moved:
+            return self.fixed_ms
+        return key_due_ms(schedule_id)
+
+    def expires_of(self, schedule_id: str) -> int | None:
+        """It moves with the moment."""
+        if self.expires_ms is None:
+            return None
+        after_ms: int = round(self.request["expires_after"] * 1000)
+        return self.due_of(schedule_id) + after_ms
+
+    def settled(self, schedule_id: str) -> bool:
+        return any(
+            schedule_id in fates for fates in (self.sends, self.aside, self.expired, self.failed, self.withdrawn)
+        )
+
+    def somewhere(self) -> set[str]:
+        """Its ids that were ever seen in the table, in a queue, or at their end."""
+        return {*self.stored, *self.sends, *self.on_its_way, *self.aside, *self.expired, *self.failed}
+
+
+class Wishes:
+    """Makes wishes. Every payload begins with its tag."""
+
+    def __init__(self, randomness: random.Random, output_url: str, targets: dict[str, str]) -> None:
+        self._randomness, self._output_url, self._targets = randomness, output_url, targets
+        self.by_tag: dict[str, Wish] = {}
+
+    def make(self, at_us: int, due_ms: int, token: str | None = None, plain: bool = False, fixed: bool = False) -> Wish:
+        """A good one, with this and that in it unless `plain`; where `fixed`, its moment does not move with time."""
+        draw = self._randomness
+        tag = f"s{len(self.by_tag):06d}"
+        data: Any = tag
+        if not plain:
+            data = draw.choice((tag, f"{tag} grüße", {"tag": tag, "n": [1, None]}, [tag, 2], tag + " " * 500))
+        text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        wish = Wish(tag, {"data": data}, text, due_ms, self._output_url)
+        if token is not None:
+            wish.request["token"] = token
+        self._set_time(wish, at_us, due_ms, fixed or token is not None)
+        if not plain:
+            self._adorn(wish, at_us, due_ms)
+        self.by_tag[tag] = wish
+        return wish
+
+    def direct(self, wish: Wish, target: Any, terms: dict[str, Any], expires_after_s: int | None) -> Wish:
+        """Have it delivered to somebody else than a queue."""
+        wish.target = wish.request["target"] = target
+        wish.queue_url = "none"
+        wish.request |= terms
+        wish.request.pop("expires_after", None)
+        wish.expires_ms = None
+        if expires_after_s is not None and wish.due_ms is not None:
+            wish.request["expires_after"] = expires_after_s
+            wish.expires_ms = wish.due_ms + expires_after_s * 1000
+        return wish
+
+    def wrap(self, wish: Wish, arn: str) -> Wish:
+        """Have it in a queue of others with an envelope around it."""
+        wish.request["target"], wish.queue_url = {"arn": arn, "envelope": True}, self._targets[arn]
+        return wish
+
+    def make_named(self, at_us: int, due_ms: int, name: str, if_exists: str, token: str | None, fixed: bool) -> Wish:
+        """One with a name, and as often as not with nothing else."""
+        wish = self.make(at_us, due_ms, token, plain=self._randomness.random() < 0.5, fixed=fixed)
+        wish.name, wish.if_exists = name, if_exists
+        wish.request["name"] = name
+        if if_exists != "replace" or self._randomness.random() < 0.2:
+            wish.request["if_exists"] = if_exists
+        return wish
+
+    def _set_time(self, wish: Wish, at_us: int, due_ms: int, fixed: bool) -> None:
+        draw = self._randomness.random()
+        now_ms = at_us // 1000
+        if draw < 0.15 and due_ms > now_ms and not fixed:
+            wish.request["delay"] = (due_ms - now_ms) / 1000
+            wish.due_ms = None
+        elif draw < 0.3 and due_ms < 32_000_000_000_000:
+            moment = datetime.fromtimestamp(due_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            wish.request["timestamp"] = f"{moment}.{due_ms % 1000:03d}Z"
+        else:
+            wish.request["timestamp"] = due_ms // 1000 if due_ms % 1000 == 0 else due_ms / 1000
+
+    def _adorn(self, wish: Wish, at_us: int, due_ms: int) -> None:
+        draw = self._randomness
+        if draw.random() < 0.15:
+            wish.user = wish.request["user"] = f"user of {wish.tag}"
+        if draw.random() < 0.1 and self._targets:
+            arn = draw.choice(sorted(self._targets))
+            wish.request["target"], wish.queue_url = arn, self._targets[arn]
+        if draw.random() < 0.08 and "timestamp" in wish.request and due_ms > at_us // 1000:
+            seconds = draw.choice((600, 3600, 7200))
+            wish.request["expires_after"], wish.expires_ms = seconds, due_ms + seconds * 1000
+
+    def spoil(self, wish: Wish, by: random.Random | None = None) -> Wish:
+        """Make a bad request of it. `by` another chance, its data stays: it is known by that in a report."""
+        ways = BAD if wish.name is None else BAD_NAMES
+        if by is not None:
+            ways = tuple(way for way in ways if "data" not in way[0])
+        change, wish.fault = (by or self._randomness).choice(ways)
+        if "delay" in change:
+            wish.request["timestamp"] = wish.request.get("timestamp", 1)
+        if "timestamp" in change:
+            wish.request.pop("delay", None)
+        wish.request.update(change)
+        if "delay" in wish.request and "token" in wish.request and "token" not in change:
+            del wish.request["token"]
+        if "expires_after" in change:
+            wish.expires_ms = None
+        if "data" in change and change["data"] is not None:
+            wish.text = str(change["data"])
+        return wish
+
+    def hurry(self, wish: Wish, token: str) -> None:
+        """Spoil it by a delay beside its token: sent again, it would be another moment."""
+        wish.request.pop("timestamp", None)
+        wish.request |= {"delay": 5, "token": token}
+        wish.fault = "delay and token"
+
+
+def due_of(message: Message) -> int:
+    """The `due` of a message, in milliseconds."""
+    seconds, _, fraction = message.attributes["due"]["StringValue"].partition(".")
+    return int(seconds) * 1000 + int(fraction)

@@ -1,0 +1,69 @@
+"""Chains of feeds: one schedule that cannot be finished, or a queue of others that fails for a few seconds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from punctual.testing.timeline import US
+from simulator.faults.external_targets import FINE
+from simulator.faults.faults import Deaf
+from simulator.workload.callers import Order
+from simulator.workload.expected import Wish
+from simulator.workload.scenarios import INTERVAL_S
+
+if TYPE_CHECKING:
+    from simulator.simulation import Simulation
+
+INFLOW_S = 3600
+
+
+def held(run: Simulation) -> None:
+    """A queue of others fails while a tick begins, on a slow day on which a chain of feeds works on a backlog. The
+    schedules for that queue are first in line, and still in time minutes later."""
+    draw = run.draw
+    _prepare(run)
+    run.storm.pace_s = 1.9
+    tick_us = run.start_us + draw.randint(3, 5) * INTERVAL_S * US
+    (arn, url), *_ = run.targets.items()
+    run.storm.deaf.append(Deaf(url, tick_us - 30 * US, tick_us + 110 * US))
+    first_ms = tick_us // 1000 + 310_000
+    made = [run.wishes.make(run.start_us, first_ms + number, plain=True, fixed=True) for number in range(5)]
+    for wish in made:
+        wish.request["target"], wish.queue_url = arn, url
+    _ask(run, [[wish] for wish in made])
+    backlog = [
+        run.wishes.make(run.start_us, first_ms + draw.randrange(5_000, 200_000), f"held {number}", plain=True)
+        for number in range(draw.randint(900, 1300))  # Each with a token of its own, so that none is in a bundle.
+    ]
+    _ask(run, [backlog[start : start + 200] for start in range(0, len(backlog), 200)])
+
+
+def untold(run: Simulation) -> None:
+    """Nothing can be sent to the delivery queue for most of an hour. A schedule expires meanwhile, and others come
+    within reach all the time."""
+    draw = run.draw
+    _prepare(run)
+    begin_us = run.start_us + 1000 * US
+    run.storm.deaf.append(Deaf(run.cloud.output("DeliveryQueueUrl"), begin_us, begin_us + INFLOW_S * US))
+    hearer = min(run.others.hearers.values())
+    expiring = []
+    for _ in range(draw.randint(1, 3)):
+        wish = run.wishes.make(run.start_us, run.start_us // 1000 + 2_200_000, plain=True, fixed=True)
+        expiring.append(run.wishes.direct(wish, {"url": f"https://{FINE}/hook"}, {"failure_target": hearer}, 20))
+    _ask(run, [expiring])
+    _ask(run, [[wish] for wish in _inflow(run, draw.choice((10, 30)))])
+
+
+def _inflow(run: Simulation, every_s: int) -> list[Wish]:
+    moments_s = range(2_000, INFLOW_S, every_s)
+    return [run.wishes.make(run.start_us, run.start_us // 1000 + s * 1000, plain=True, fixed=True) for s in moments_s]
+
+
+def _prepare(run: Simulation) -> None:
+    run.storm.rates, run.interval_s = {}, INTERVAL_S
+    run.deploy({"PartitionCount": 1, "FeedIntervalMinutes": INTERVAL_S // 60})
+
+
+def _ask(run: Simulation, orders: list[list[Wish]]) -> None:
+    for number, wishes in enumerate(orders):
+        run.callers.begin(Order(run.start_us + number * US // 10, wishes, len(wishes) > 1, None, 1))

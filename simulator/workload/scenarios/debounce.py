@@ -1,0 +1,41 @@
+"""A name that is put off again and again before it is due: a debounce, a session that times out, a heartbeat."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from punctual.testing.timeline import US
+from simulator.workload.callers import Change, Order
+
+if TYPE_CHECKING:
+    from simulator.simulation import Simulation
+
+CHANCE = 0.25
+REQUESTS_MAX = 40
+
+
+def plan(run: Simulation) -> None:
+    """Drawn by itself, so that it changes nothing else."""
+    draw = random.Random(f"punctual debounce {run.seed}")
+    if draw.random() >= CHANCE:
+        return
+    if run.storm.rates:
+        run.storm.broken_off = draw.choice((0.0, 0.2, 0.5))
+    for number in range(draw.randint(1, 2)):
+        _put_off(run, draw, f"session/{number}", run.start_us + round(draw.uniform(0, 1200) * US))
+
+
+def _put_off(run: Simulation, draw: random.Random, name: str, at_us: int) -> None:
+    """Again after less than its delay most of the time, so that timers find another schedule."""
+    delay_s = draw.choice((5, 20, 60, 60, 300))
+    for number in range(draw.randint(10, REQUESTS_MAX)):
+        due_us = at_us + round(draw.choice((1.0, 1.0, draw.uniform(0.5, 1.5))) * delay_s * US)
+        if number and draw.random() < 0.25:
+            run.callers.change(Change(at_us, "move", name, more={"timestamp": due_us / US}))
+        else:
+            if_exists = "keep" if draw.random() < 0.1 else "replace"
+            wish = run.wishes.make_named(at_us, due_us // 1000, name, if_exists, None, False)
+            run.callers.begin(Order(at_us, [wish], False, None, 1))
+        run.asked_us.append(at_us)
+        at_us += round(draw.uniform(0.02, 0.4) * delay_s * US)

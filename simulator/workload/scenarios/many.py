@@ -1,0 +1,46 @@
+"""One batch of many names: more than one slice, on a slow day without faults, or in a storm.
+
+On the slow day a call has no time for all of them. A caller who sends the batch again under its token gets through all
+the same: that is checked.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from punctual.testing.timeline import US
+from simulator.workload.callers import Order
+
+if TYPE_CHECKING:
+    from simulator.simulation import Simulation
+
+CHANCE = 0.03
+"""A run with so many names takes as long as ten others."""
+SLOW_NAMES, STORM_NAMES = 240, 210
+PACE_S = 2.4
+"""Sixteen records side by side take so long, so 24 s are enough for 160 of them."""
+TRIES = 8
+
+
+def plan(run: Simulation) -> bool:
+    """Return whether this seed is about many names, and about nothing else then."""
+    draw = random.Random(f"punctual many {run.seed}")
+    if draw.random() >= CHANCE:
+        return False
+    slow = draw.random() < 0.5
+    if slow:
+        run.storm.rates, run.storm.pace_s = {}, PACE_S
+    elif run.storm.rates and draw.random() < 0.5:
+        run.storm.broken_off = 0.2
+    at_us = run.start_us + 5 * US
+    ahead_s, apart_s = draw.choice((1_800, 86_400)), draw.choice((1, 7))
+    if not slow and draw.random() < 0.5:
+        ahead_s = 300
+    made = []
+    for number in range(SLOW_NAMES if slow else STORM_NAMES):
+        due_ms = at_us // 1000 + (ahead_s + number * apart_s) * 1000
+        made.append(run.wishes.make_named(at_us, due_ms, f"many/{number}", "replace", None, True))
+    run.asked_us.append(at_us)
+    run.callers.begin(Order(at_us, made, True, f"many {run.seed}", TRIES, must=slow))
+    return True

@@ -1,0 +1,99 @@
+"""Letters of callers who harm each other, if the schedule function lets them.
+
+One has an attribute that poisons. Some are for a queue that is throttled for a while. Some are refused while their
+failure target does not answer. Beside them are good ones, which should notice nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+from punctual.testing.aws_errors import refusal
+from punctual.testing.sqs import Queue
+from punctual.testing.timeline import US
+from simulator.checks.decoding import AGAIN
+from simulator.workload.callers import QUEUE, Order
+from simulator.workload.expected import Wish
+
+if TYPE_CHECKING:
+    from simulator.simulation import Simulation
+
+BUSY_S = 900
+"""How long a queue of others is throttled. What is for it comes again meanwhile, and goes out afterwards."""
+DEAF_S = 3_600
+"""How long a failure target does not answer. SQS would bring its letter twenty times."""
+POISON = {"poison": 1}
+"""It is refused, and nobody waits for it."""
+THROTTLED = refusal("KmsThrottled", "The request was denied due to request throttling.")
+
+
+def plan(run: Simulation) -> None:
+    draw = random.Random(f"punctual neighbours {run.seed}")
+    if draw.random() < 0.5:
+        return
+    for _ in range(draw.randint(1, 2)):
+        at_us = run.start_us + round(draw.uniform(0, 3600) * US)
+        if draw.random() < 0.5:
+            _close_for(run, run.others.busy, at_us, BUSY_S)
+            for _ in range(draw.randint(4, 6)):
+                _post(run, at_us, [_for_the_busy(run, at_us) for _ in range(draw.choice((1, 1, 20)))])
+        if draw.random() < 0.5:
+            _close_for(run, run.others.deaf, at_us, DEAF_S)
+            _post(run, at_us, [_refused(run, draw, at_us) for _ in range(draw.choice((1, 3)))])
+        if draw.random() < 0.5:
+            run.cloud.timeline.at(at_us, lambda: _poison(run))
+        for _ in range(draw.randint(3, 5)):
+            _post(run, at_us, [_good(run, at_us)])
+
+
+def _post(run: Simulation, at_us: int, made: list[Wish]) -> None:
+    run.asked_us.append(at_us)
+    run.callers.begin(Order(at_us, made, len(made) > 1, None, 1, QUEUE))
+
+
+def _good(run: Simulation, at_us: int) -> Wish:
+    """It is long, so that the letters that do harm go before it."""
+    wish = run.wishes.make(at_us, at_us // 1000 + 60_000, plain=True, fixed=True)
+    wish.request["data"] = wish.text = f"{wish.tag} {'good ' * 200}"
+    run.witness.letters.neighbours.append(wish)
+    return wish
+
+
+def _for_the_busy(run: Simulation, at_us: int) -> Wish:
+    wish = run.wishes.make(at_us, at_us // 1000 + 2_000, plain=True, fixed=True)
+    queue = _queue(run, run.others.busy)
+    wish.request["target"], wish.queue_url = queue.arn, queue.url
+    return wish
+
+
+def _refused(run: Simulation, draw: random.Random, at_us: int) -> Wish:
+    wish = run.wishes.spoil(run.wishes.make(at_us, at_us // 1000 + 60_000, plain=True, fixed=True), draw)
+    wish.request["failure_target"] = _queue(run, run.others.deaf).arn
+    return wish
+
+
+def _poison(run: Simulation) -> None:
+    """The digits are as many as Python still reads, and one more is too many to be written."""
+    sent_ms = run.cloud.timeline.now_us // 1000
+    again = f'{{"id":"a","sent":{sent_ms},"tries":{"9" * 4_300},"places":[0]}}'
+    attributes: dict[str, Any] = {AGAIN: {"DataType": "String", "StringValue": again}}
+    run.callers.post_raw(json.dumps(POISON), attributes)
+
+
+def _close_for(run: Simulation, url: str, at_us: int, seconds: int) -> None:
+    """The witness knows: what is for it may be late, and may be refused."""
+
+    def turn(closed: bool) -> None:
+        queue = _queue(run, url)
+        if (queue.closed is not None) != closed:
+            queue.closed = THROTTLED if closed else None
+            run.witness.closed.append((run.cloud.timeline.now_us, url))
+
+    run.cloud.timeline.at(at_us, lambda: turn(True))
+    run.cloud.timeline.at(at_us + seconds * US, lambda: turn(False))
+
+
+def _queue(run: Simulation, url: str) -> Queue:
+    return run.cloud.sqs.queues[url]

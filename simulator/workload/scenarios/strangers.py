@@ -1,0 +1,36 @@
+"""Many hosts of one domain that do not answer, beside a host that does. The healthy host's deliveries are on time."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from punctual.testing.timeline import US
+from simulator.faults.external_targets import FINE, SILENT_HOSTS_MAX, silent_host
+from simulator.workload.callers import Order
+
+if TYPE_CHECKING:
+    from simulator.simulation import Simulation
+
+PER_HOST_MAX = 4
+FINE_MAX = 120
+
+
+def plan(run: Simulation) -> None:
+    """Plan a crowd for silent hosts where nothing else goes wrong. It takes its chances from a source of its own."""
+    draw = random.Random(f"punctual strangers {run.seed}")
+    if run.storm.rates or draw.random() < 0.5:
+        return
+    run.cloud.sqs.twice = 0.0
+    at_us = run.start_us + round(draw.uniform(3700, 7200) * US)
+    begin_us = at_us + round(draw.choice((20.0, 400.0)) * US)
+    per_host = draw.randint(2, PER_HOST_MAX)
+    crowd = [(silent_host(number % SILENT_HOSTS_MAX), 0.0) for number in range(SILENT_HOSTS_MAX * per_host)]
+    fine = [(FINE, draw.uniform(0, 40)) for _ in range(draw.randint(40, FINE_MAX))]
+    made = []
+    for host, after_s in [*crowd, *fine]:
+        wish = run.wishes.make(at_us, (begin_us + round(after_s * US)) // 1000, plain=True, fixed=True)
+        terms = {} if host == FINE else {"retry": {"attempts": 1}}
+        made.append(run.wishes.direct(wish, {"url": f"https://{host}/hook"}, terms, None))
+    run.asked_us.append(at_us)
+    run.callers.begin(Order(at_us, made, True, None, 1))

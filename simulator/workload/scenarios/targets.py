@@ -1,0 +1,89 @@
+"""Schedules for what is no queue, near and far, alone and in batches, with names and without; and crowds for hosts that
+hang."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from punctual.testing.timeline import US
+from simulator.faults import external_targets
+from simulator.faults.external_targets import FINE, HANGS
+from simulator.workload.callers import Order
+
+if TYPE_CHECKING:
+    from simulator.simulation import Simulation
+
+
+def plan(run: Simulation) -> None:
+    """Schedules for what is no queue, near and far, alone and in batches, with names and without; by itself."""
+    draw = random.Random(f"punctual targets {run.seed}")
+    if draw.random() < 0.4:
+        return
+    for _ in range(draw.randint(1, 4)):
+        at_us = run.start_us + round(draw.uniform(0, 3600) * US)
+        ahead_s = draw.choice((0.0, 2.0, 30.0, 899.5, 901.0, draw.uniform(900, 7200), 10 ** draw.uniform(4, 9)))
+        _order(run, draw, at_us, at_us + round(ahead_s * US))
+    for outage in run.storm.outages:
+        _order(run, draw, outage.begin_us - 20 * US, outage.begin_us + round(draw.uniform(-5, 40) * US))
+
+
+def _order(run: Simulation, draw: random.Random, at_us: int, focus_us: int) -> None:
+    """Some of one caller, all about one moment."""
+    size, named = draw.choice((1, 1, 3, 8, 25)), draw.random() < 0.45
+    made = []
+    for number in range(size):
+        due_ms = (focus_us + round(draw.choice((0.0, 0.0, 0.5, 5.0, 50.0)) * US)) // 1000
+        if named:
+            name = f"delivery/{len(run.wishes.by_tag)}/{number}"
+            wish = run.wishes.make_named(at_us, due_ms, name, "replace", None, True)
+        else:
+            wish = run.wishes.make(at_us, due_ms, plain=draw.random() < 0.5, fixed=True)
+        if draw.random() < 0.1:
+            made.append(run.wishes.wrap(wish, next(iter(run.targets))))
+            continue
+        expires_s = draw.choice((20, 60, 600)) if focus_us > at_us + 60 * US and draw.random() < 0.3 else None
+        made.append(run.wishes.direct(wish, *external_targets.request(draw, run.others, named), expires_s))
+    run.asked_us.append(at_us)
+    run.callers.begin(Order(at_us, made, size > 1, None, 1))
+
+
+def plan_crowds(run: Simulation) -> None:
+    """Many for a host that hangs, and for one that does not, about one moment, where nothing else goes wrong; by
+    itself."""
+    draw = random.Random(f"punctual crowds {run.seed}")
+    if run.storm.rates or draw.random() < 0.2:
+        return
+    run.cloud.sqs.twice = 0.0
+    for _ in range(draw.randint(1, 2)):
+        at_us = run.start_us + round(draw.uniform(0, 3600) * US)
+        begin_us, span_s = at_us + round(draw.choice((2.0, 20.0, 400.0)) * US), draw.choice((0.0, 0.0, 2.0, 40.0))
+        huge = draw.random() < 0.3  # More than all environments have threads; but each is tried once.
+        terms = {"retry": {"attempts": 1}} if huge else {}
+        hosts = [HANGS] * (180 if huge else draw.randint(1, 60)) + [FINE] * draw.randint(1, 60)
+        if draw.random() < 0.5:
+            draw.shuffle(hosts)
+        made = []
+        for host in hosts:
+            due_ms = (begin_us + round(draw.uniform(0, span_s) * US)) // 1000
+            wish = run.wishes.make(at_us, due_ms, plain=True, fixed=True)
+            made.append(run.wishes.direct(wish, _hook(host), terms, None))
+        run.asked_us.append(at_us)
+        run.callers.begin(Order(at_us, made, True, None, 1))
+        _replaced(run, draw, at_us, begin_us)
+
+
+def _replaced(run: Simulation, draw: random.Random, at_us: int, begin_us: int) -> None:
+    """Among a crowd some with names, near and replaced before they are due, so that each has two timers."""
+    for _ in range(draw.choice((0, 2, 8))):
+        name, host = f"crowd/{len(run.wishes.by_tag)}", draw.choice((HANGS, HANGS, FINE))
+        for number in range(2):
+            asked_us = at_us + number * US
+            due_ms = (begin_us + round(draw.uniform(0, 5) * US)) // 1000
+            wish = run.wishes.make_named(asked_us, due_ms, name, "replace", None, True)
+            run.wishes.direct(wish, _hook(host), {}, None)
+            run.callers.begin(Order(asked_us, [wish], False, None, 1))
+
+
+def _hook(host: str) -> dict[str, str]:
+    return {"url": f"https://{host}/hook"}

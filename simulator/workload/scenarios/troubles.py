@@ -1,0 +1,70 @@
+"""One trouble at a time, on days that are fair otherwise: a backlog, a hiccup, bundles too large for one feed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from punctual.testing.timeline import US
+from simulator.faults.faults import Outage
+from simulator.workload.callers import TRIES_MAX, Order
+from simulator.workload.scenarios import INTERVAL_S
+
+if TYPE_CHECKING:
+    from simulator.simulation import Simulation
+
+
+def backlog(run: Simulation) -> None:
+    """An outage, then a slow day: what is overdue is more than can be sent at once, and more is on its way."""
+    draw = run.draw
+    run.storm.rates, run.storm.pace_s = {}, 1.9
+    run.interval_s = INTERVAL_S
+    run.deploy({"PartitionCount": 1, "FeedIntervalMinutes": INTERVAL_S // 60})
+    begin_us = run.start_us + 650 * US
+    tick_us = run.start_us + (1 + draw.randint(4, 6)) * INTERVAL_S * US
+    run.storm.outages.append(Outage(draw.choice(("sqs", "dynamodb", "lambda")), begin_us, tick_us - 20 * US))
+    overdue_us = run.start_us + 2000 * US
+    backlog = [
+        run.wishes.make(run.start_us, overdue_us // 1000, f"backlog {number}", plain=True)  # So not in bundles.
+        for number in range(draw.randint(850, 1100))
+    ]
+    upcoming = [
+        run.wishes.make(
+            run.start_us, tick_us // 1000 + draw.randrange(18_000, 24_000), f"upcoming {number}", plain=True
+        )
+        for number in range(20)
+    ]
+    run.callers.begin(Order(run.start_us, backlog, True, "backlog", TRIES_MAX))
+    run.callers.begin(Order(run.start_us + US, upcoming, True, "upcoming", TRIES_MAX))
+
+
+def large_bundles(run: Simulation) -> None:
+    """Bundles of hundreds on a slow day, so that feeds run out of time within one; and no lease can be written
+    while invocations are doubled, so that two feeds are at the same bundle."""
+    draw = run.draw
+    run.storm.rates, run.storm.pace_s = {"doubled": 0.8}, 1.9
+    run.storm.leases_throttled = draw.random() < 0.8
+    run.interval_s = INTERVAL_S
+    run.deploy({"PartitionCount": 1, "FeedIntervalMinutes": INTERVAL_S // 60})
+    tick_us = run.start_us + 2 * INTERVAL_S * US
+    for number in range(2):
+        due_ms = tick_us // 1000 + draw.randrange(300_000, 800_000)
+        wishes = [
+            run.wishes.make(run.start_us, due_ms + draw.randrange(0, 50_000), plain=True, fixed=True)
+            for _ in range(draw.randint(250, 450))
+        ]
+        run.callers.begin(Order(run.start_us + number * US, wishes, True, None, 1))
+
+
+def hiccup(run: Simulation) -> None:
+    """A service is gone for less than a minute, just as a tick comes. Lambda's second attempt makes up for it."""
+    draw = run.draw
+    run.storm.rates, run.interval_s = {}, INTERVAL_S
+    run.deploy({"FeedIntervalMinutes": INTERVAL_S // 60})
+    tick_us = run.start_us + draw.randint(2, 4) * INTERVAL_S * US
+    begin_us = tick_us - draw.randint(1, 9) * US
+    run.storm.outages.append(Outage(draw.choice(("sqs", "dynamodb", "lambda")), begin_us, begin_us + 50 * US))
+    wishes = [
+        run.wishes.make(run.start_us, tick_us // 1000 + draw.randrange(250_000, 890_000), plain=True, fixed=True)
+        for _ in range(20)
+    ]
+    run.callers.begin(Order(run.start_us, wishes, True, "hiccup", TRIES_MAX))
