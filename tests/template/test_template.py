@@ -388,7 +388,7 @@ def load(module):
 
 def test_every_variable_is_read_by_the_code(template):
     """And the code of a function lies in one folder, packaged as it is."""
-    read = (FUNCTIONS / "scheduler" / "config.py").read_text()
+    read = (FUNCTIONS / "scheduler" / "wiring" / "config.py").read_text()
     for function in functions(template).values():
         assert "functions/" == function["CodeUri"]
         for name in function.get("Environment", {}).get("Variables", {}):
@@ -418,7 +418,7 @@ def test_what_was_given_up_raises_an_alarm(template, alarm):
 
 
 def test_the_quarantine_is_counted_by_the_line_that_the_code_writes(template):
-    """The filter names the outcome that moving.py logs."""
+    """The filter names the outcome that mover.py logs."""
     pattern = template["Resources"]["QuarantinedCount"]["Properties"]["FilterPattern"]
     assert '{ $.outcome = "quarantined" }' == pattern
-    assert 'log.outcome("quarantined"' in (FUNCTIONS / "scheduler" / "moving.py").read_text()
+    assert 'log.outcome("quarantined"' in (FUNCTIONS / "scheduler" / "feeding" / "mover.py").read_text()

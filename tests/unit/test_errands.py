@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER_ARN, schedule
-from scheduler.delivering.conclusion import STEPS, Conclusion
 from scheduler.delivering.in_flight import Message
 from scheduler.limits import DUE_MS_MAX
 from scheduler.model import delivery_job
-from scheduler.model.delivery_job import ATTEMPT_MAX, Errand
+from scheduler.model.delivery_job import ATTEMPT_MAX, STEPS, Conclusion, Errand
 from scheduler.model.failure_report import unreadable
 from scheduler.model.schedule import Key, Schedule
 

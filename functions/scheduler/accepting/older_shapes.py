@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from scheduler.accepting.request import OLDER
 from scheduler.errors import InvalidSchedule
+from scheduler.model.schedule import OLDER_FIELDS
 
 RENAMED = {"date": "timestamp", "payload": "data", "failure_topic": "failure_target"}
 WEBHOOK = ("url", "method", "headers", "cookies")
@@ -33,7 +33,7 @@ _UNQUOTED = re.compile(r"[^!#-;=?-\[\]_a-z~%\x00-\x1f\x7f-\x9f\ud800-\udfff\ufff
 
 def modern(raw: dict[str, object]) -> dict[str, object]:
     """The same schedule in the present shape, which is left as it is. Nothing else of it is checked here."""
-    if OLDER.isdisjoint(raw):
+    if OLDER_FIELDS.isdisjoint(raw):
         return raw
     _not_mixed(raw)
     fields = {
@@ -51,7 +51,7 @@ def modern(raw: dict[str, object]) -> dict[str, object]:
 
 def in_its_words(refusal: InvalidSchedule, raw: Mapping[str, object]) -> InvalidSchedule:
     """The same refusal with the field, which every message begins with, named as the caller wrote it."""
-    if OLDER.isdisjoint(raw):
+    if OLDER_FIELDS.isdisjoint(raw):
         return refusal
     field, space, rest = str(refusal).partition(" ")
     written = {present: older for older, present in RENAMED.items()}.get(field, field)
@@ -61,7 +61,7 @@ def in_its_words(refusal: InvalidSchedule, raw: Mapping[str, object]) -> Invalid
 
 
 def _not_mixed(raw: Mapping[str, object]) -> None:
-    older = [field for field in raw if field in OLDER]
+    older = [field for field in raw if field in OLDER_FIELDS]
     webhook = [field for field in older if field in WEBHOOK]
     present = [field for field in raw if field in _PRESENT]
     if present:

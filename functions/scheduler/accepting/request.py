@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,13 +14,13 @@ from scheduler import timestamps
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import (
     DATA_BYTES_MAX,
-    NAME_CHARACTERS_MAX,
     NESTING_MAX,
     TOKEN_CHARACTERS_MAX,
     USER_CHARACTERS_MAX,
 )
 from scheduler.model import targets
-from scheduler.model.schedule import Request
+from scheduler.model.name_record import checked_name
+from scheduler.model.schedule import OLDER_FIELDS, Request
 from scheduler.text import deeper_than, fault, shown
 
 FIELDS = (
@@ -38,12 +37,9 @@ FIELDS = (
     "expires_after",
 )
 
-OLDER = frozenset({"date", "payload", "failure_topic", "url", "method", "headers", "cookies"})
-"""By these an older shape is known."""
 
 SCHEDULE_WANTED = 'an object such as {"timestamp": 1893456000, "data": "some payload"}'
 EXPIRY_WANTED = "a number of seconds, 0 or more, after which it is dropped rather than released late"
-NAME_WANTED = f"1 to {NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ : / -, and not of the form of an id"
 IF_EXISTS = ("replace", "keep", "fail")
 MEANT_ELSEWHERE = {
     "operation": "an operation goes to the manage function (output ManageFunction)",
@@ -55,10 +51,6 @@ MEANT_ELSEWHERE = {
 FIELD_CHARACTERS_MAX = 32
 """Of an unknown field, to be compared with those that are known."""
 DATA_WANTED = f"a string of 1 byte to {DATA_BYTES_MAX} bytes in UTF-8, or any JSON value but null"
-
-
-_NAME = re.compile(rf"[A-Za-z0-9._:/-]{{1,{NAME_CHARACTERS_MAX}}}")
-_ID = re.compile(r"\d+-\d{15}-[0-9a-f]{16}(-\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +66,7 @@ def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False, by_
     accepted is accepted, because it took the message from the input queue, and put back what was left."""
     if not isinstance(raw, dict):
         raise InvalidSchedule(f"the schedule is {shown(raw)}; wanted: {SCHEDULE_WANTED}")
-    if OLDER.isdisjoint(raw):
+    if OLDER_FIELDS.isdisjoint(raw):
         request = _parse(raw, now_ms, rules, under_token, by_older_rules)
         _check_use(raw, by_older_rules)
         return request
@@ -196,12 +188,6 @@ def _compact(value: object) -> str:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
         raise InvalidSchedule(f"data holds a number that JSON has no way to write; wanted: {DATA_WANTED}") from None
-
-
-def checked_name(value: object) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value) or _ID.fullmatch(value):
-        raise InvalidSchedule(f"name is {shown(value)}; wanted: {NAME_WANTED}")
-    return value
 
 
 def _if_exists(raw: Mapping[str, object]) -> str:

@@ -19,7 +19,7 @@ from scheduler.execution.batch_result import Outcome
 from scheduler.execution.deadline import Patience, insist
 from scheduler.execution.worker_pool import Crew
 from scheduler.model.bundle import Bundle
-from scheduler.model.schedule import Key, Request, Schedule, Timer
+from scheduler.model.schedule import Request, Schedule, Timer, accepted, is_near
 from scheduler.placing import partitions
 from scheduler.placing.keys import Keyring
 from scheduler.placing.sending import PARCEL_SCHEDULES_MAX, Parcel, Queues, parcels, send
@@ -164,7 +164,9 @@ def _take(requests: dict[int, Request], occasion: Occasion, desk: Desk) -> Taken
     company = {
         place: each
         for place, each in requests.items()
-        if each.token is None and each.name is None and (token is not None or each.due_ms - now_ms > desk.reach_ms)
+        if each.token is None
+        and each.name is None
+        and (token is not None or not is_near(each.due_ms, now_ms, desk.reach_ms))
     }
     for bundle, members in desk.keyring.bundles(company, token):
         taken.bundles.append(bundle)
@@ -221,7 +223,7 @@ def _put(
     is sent by itself, or stored with it."""
 
     def is_far(thing: Schedule | Bundle) -> bool:
-        return not _is_near(thing.key, occasion.now_ms, desk.reach_ms)
+        return not is_near(thing.key.due_ms, occasion.now_ms, desk.reach_ms)
 
     schedules = {each.id: each for each in things if not isinstance(each, Bundle)}.values()  # Twins become one here.
     near = [schedule for schedule in schedules if not is_far(schedule) and schedule.id not in failures]
@@ -259,11 +261,6 @@ def _row_jobs(near: Sequence[Schedule]) -> list[tuple[Row, ...]]:
     return [tuple(rows[start : start + ROWS_MAX]) for start in range(0, len(rows), ROWS_MAX)]
 
 
-def _is_near(key: Key, now_ms: int, reach_ms: int) -> bool:
-    """By the key: the members of a bundle go one way together."""
-    return key.due_ms - now_ms <= reach_ms
-
-
 def _note(failures: Failures, outcome: Outcome[Any], closed_for_good: bool = False) -> None:
     for thing, reason in outcome.refused:
         failures[thing.id] = InvalidSchedule(f"the queue does not take it: {reason}")
@@ -292,9 +289,8 @@ def _failure(taken: Taken, place: int, failures: Failures) -> InvalidSchedule | 
 
 def _accepted(taken: Taken, place: int, now_ms: int, reach_ms: int) -> Answer:
     schedule, named = taken.schedules[place], taken.named.get(place)
-    state = "queued" if _is_near(schedule.key, now_ms, reach_ms) else "stored"
-    answer = {"id": schedule.id, "timestamp": timestamps.epoch_s(schedule.due_ms), "state": state}
-    return answer if named is None else {**answer, "state": named.state or state, "result": named.result}
+    answer = accepted(schedule, now_ms, reach_ms)
+    return answer if named is None else {**answer, "state": named.state or answer["state"], "result": named.result}
 
 
 def _refusal(error: Exception) -> Answer:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from scheduler.limits import DUE_DIGITS, DYNAMODB_ITEM_BYTES_MAX, DYNAMODB_SORT_BYTES_MAX
 from scheduler.model.bundle import MEMBERS_MAX, Bundle
+from scheduler.model.failure_report import FAILED_KEPT_S, QUARANTINE, failed_partitions
 from scheduler.model.schedule import Key, Schedule, Timer, is_id, sort_from, sound
 
 if TYPE_CHECKING:
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
 Item = dict[str, dict[str, Any]]
 
 META = "meta"
-QUARANTINE = "quarantine"
-FAILED = "failed#"
-FAILED_KEPT_S = 90 * 24 * 3600
-FAILED_KEYS = tuple(f"{digit:x}" for digit in range(16))
-"""The failures of a day are spread over as many hash keys, because each takes 1,000 writes a second."""
 CUT = "cut"
 """The attribute of what would not have fitted an item as a whole."""
 
@@ -121,20 +117,6 @@ def quarantined(aside: Aside) -> Item:
         "reason": {"S": aside.reason},
     }
     return _fitting(dict(content) if isinstance(content, dict) else item(content), facts)
-
-
-def failed_partitions(day: date, schedule_id: str | None = None) -> list[str]:
-    """The hash keys under which failures of this day lie: of all schedules, or of one.
-
-    An earlier version stored all failures of a day under the first of them, which is still read.
-    """
-    whole_day = f"{FAILED}{day.isoformat()}"
-    marks = FAILED_KEYS if schedule_id is None else [_failed_key(schedule_id)]
-    return [whole_day, *(f"{whole_day}#{mark}" for mark in marks)]
-
-
-def _failed_key(mark: str) -> str:
-    return hashlib.sha256(mark.encode()).hexdigest()[0]
 
 
 def failed(report: Report[Any]) -> Item:

@@ -12,9 +12,10 @@ from botocore.exceptions import ClientError
 
 from scheduler.aws import items
 from scheduler.aws.calls import code, confirmed
-from scheduler.aws.items import QUARANTINE, Item
+from scheduler.aws.items import Item
 from scheduler.managing.dependencies import BUSY, DONE, GONE, Failure, Failures, NearNames, Outline, Stretch, Stub
 from scheduler.model.bundle import Bundle
+from scheduler.model.failure_report import QUARANTINE
 from scheduler.model.schedule import Key, Schedule, index_of, key_of
 from scheduler.placing.near_names import Row, row_of
 

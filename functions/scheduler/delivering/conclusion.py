@@ -17,66 +17,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from scheduler import log
 from scheduler.errors import NotConfirmed, reason
 from scheduler.execution.batch_result import Outcome
 from scheduler.execution.deadline import Patience, ask, insist
-from scheduler.model.delivery_job import Errand, is_count, moment
+from scheduler.model.delivery_job import CLOSE, KEEP, REPORT, TELL, Conclusion, Errand
 from scheduler.model.delivery_options import PUT_OFFS_MAX, Terms, pause_s
 from scheduler.model.failure_report import Report
-from scheduler.model.name_record import DELIVERED, EXPIRED, FAILED, Record
+from scheduler.model.name_record import DELIVERED, Record
 from scheduler.model.schedule import Schedule, timer
-from scheduler.text import fault
 
 if TYPE_CHECKING:
     from scheduler.delivering.delivery import Post
 
-STEPS = KEEP, REPORT, TELL, CLOSE = "keep", "report", "tell", "close"
-"""In this order: store the failure, report it to the failure queue, tell the failure target, close the record."""
 STEP_TRIES_MAX = 5
 """In under a second. Then a message waits for the rest, rather than a thread that others need."""
-
-
-@dataclass(frozen=True, slots=True)
-class Conclusion:
-    """The outcome of a delivery that is over, and the steps that are left."""
-
-    state: str
-    attempts: int
-    at_ms: int
-    error: str
-    left: tuple[str, ...]
-    tries: int = 0
-    """How many messages have carried it."""
-
-    def facts(self) -> dict[str, object]:
-        """As the message carries it."""
-        return {
-            "state": self.state,
-            "attempts": self.attempts,
-            "at": self.at_ms,
-            "error": self.error,
-            "left": list(self.left),
-            "tries": self.tries,
-        }
-
-
-def read(facts: object) -> Conclusion:
-    """ValueError if it is none: anybody may have written the message."""
-    if not isinstance(facts, dict):
-        raise ValueError("its conclusion is no object")
-    state, error, left = facts.get("state"), facts.get("error"), facts.get("left")
-    attempts, tries, at_ms = facts.get("attempts"), facts.get("tries"), moment(facts, "at")
-    if state not in (DELIVERED, FAILED, EXPIRED) or at_ms is None:
-        raise ValueError("its conclusion has no state or no moment")
-    if not (is_count(attempts) and is_count(tries) and isinstance(error, str) and not fault(error)):
-        raise ValueError("its conclusion has no counts or no error")
-    if not (isinstance(left, list) and left and all(step in STEPS for step in left)):
-        raise ValueError("its conclusion has no steps that are known")
-    return Conclusion(state, attempts, at_ms, error, tuple(step for step in STEPS if step in left), tries)
 
 
 def delivered(errand: Errand, record: Record | None, post: Post, patience: Patience) -> None:

@@ -28,7 +28,7 @@ from scheduler.execution.batch_result import Outcome
 from scheduler.execution.deadline import Patience, ask, insist
 from scheduler.execution.worker_pool import Crew
 from scheduler.model.delivery_job import Errand
-from scheduler.model.failure_report import Report, expired, unreadable
+from scheduler.model.failure_report import Report, Tell, expired, unreadable
 from scheduler.model.name_record import Record
 from scheduler.model.schedule import Schedule, Timer, sound
 from scheduler.model.targets import Receiver, receiver
@@ -36,7 +36,6 @@ from scheduler.placing import naming, partitions
 
 if TYPE_CHECKING:
     from scheduler.delivering.self_polling import Intake
-    from scheduler.feeding.mover import Tell
     from scheduler.placing.near_names import Row
 
 CREW_WIDTH = 2 * CROWD_MAX

@@ -64,8 +64,6 @@ class Odds:
 
 Told = TypeVar("Told")
 Job = Parcel | Bale | Odds
-Tell = Callable[[str, Report[Any]], None]
-"""A failure target, and what it should hear; NotConfirmed where that is worth trying again."""
 
 
 class Table(Protocol):

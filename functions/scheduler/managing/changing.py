@@ -18,7 +18,7 @@ from scheduler.managing.dependencies import Office
 from scheduler.managing.lookup import Found
 from scheduler.managing.request import Inquiry
 from scheduler.model.name_record import CANCELLED, DELIVERED, Record, asked_at
-from scheduler.model.schedule import random_key
+from scheduler.model.schedule import accepted, random_key
 from scheduler.placing import naming, placement
 from scheduler.placing.naming import ROUNDS_MAX
 from scheduler.timestamps import epoch_s
@@ -80,7 +80,7 @@ def _move_to(due_ms: int, inquiry: Inquiry, office: Office, patience: Patience) 
     now_ms = patience.now_ms()
 
     def unnamed(found: Found) -> Answer:
-        return placement.placed(item_lock.move(found, due_ms, office, patience), now_ms, office)
+        return accepted(item_lock.move(found, due_ms, office, patience), now_ms, office.reach_ms)
 
     def move_record(record: Record, office: Office, patience: Patience) -> Answer | None:
         return _move_record(record, due_ms, office, patience)
@@ -147,7 +147,7 @@ def _move_record(record: Record, due_ms: int, office: Office, patience: Patience
         return None
     placement.place(naming.timer_of(new), office, patience)
     _remove_timer(record, now_ms, office, patience)
-    return {**placement.placed(schedule, now_ms, office), "result": "replaced"}
+    return {**accepted(schedule, now_ms, office.reach_ms), "result": "replaced"}
 
 
 def _remove_timer(record: Record, now_ms: int, office: Office, patience: Patience) -> None:

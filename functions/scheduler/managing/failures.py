@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from scheduler.aws.items import FAILED, FAILED_KEPT_S, QUARANTINE, failed_partitions
 from scheduler.errors import OutOfTime
 from scheduler.execution.deadline import Patience, ask
 from scheduler.managing import paging
@@ -21,6 +20,7 @@ from scheduler.managing.paging import fitting
 from scheduler.managing.request import DAWN_MS, Inquiry
 from scheduler.model import targets
 from scheduler.model.bundle import SPAN_MS_MAX
+from scheduler.model.failure_report import FAILED, FAILED_KEPT_S, QUARANTINE, failed_partitions
 from scheduler.model.schedule import index_of, key_of, sort_from
 from scheduler.timestamps import epoch_s
 

@@ -17,7 +17,7 @@ from scheduler.managing.request import Inquiry
 from scheduler.model import targets
 from scheduler.model.bundle import Bundle, Unpackable
 from scheduler.model.name_record import Record
-from scheduler.model.schedule import Key, Schedule, index_of, key_of
+from scheduler.model.schedule import Key, Schedule, index_of, key_of, waiting_state
 from scheduler.timestamps import epoch_s
 
 MARGIN_MS = 60_000
@@ -107,7 +107,7 @@ def changeable(key: Key, office: Office, now_ms: int) -> bool:
 
 def shown(schedule: Schedule, record: Record | None, now_ms: int, reach_ms: int) -> dict[str, Any]:
     """As callers see it; None where there is nothing to see."""
-    state = record.state if record is not None and not record.pending else _waiting(schedule, now_ms, reach_ms)
+    state = record.state if record is not None and not record.pending else waiting_state(schedule, now_ms, reach_ms)
     return {
         "id": schedule.id,
         "name": schedule.name,
@@ -131,11 +131,6 @@ def shown_short(schedule: Schedule, record: Record | None, now_ms: int, reach_ms
     """As one of many, with the beginning of its data."""
     facts = shown(schedule, record, now_ms, reach_ms)
     return {**facts, "data": schedule.data[:DATA_CHARACTERS_MAX] or None}
-
-
-def _waiting(schedule: Schedule, now_ms: int, reach_ms: int) -> str:
-    """By the key: the members of a bundle go one way together."""
-    return "stored" if schedule.key.due_ms - now_ms > reach_ms else "queued"
 
 
 def _of_record(record: Record, now_ms: int, office: Office) -> dict[str, Any]:

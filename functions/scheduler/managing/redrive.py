@@ -24,7 +24,7 @@ from scheduler.managing.dependencies import Failure, Office
 from scheduler.managing.failures import DAY_MS, Drawer
 from scheduler.managing.request import Inquiry
 from scheduler.model.name_record import asked_at
-from scheduler.model.schedule import Schedule, index_of, key_of, random_key
+from scheduler.model.schedule import Schedule, index_of, is_near, key_of, random_key
 from scheduler.placing import naming, placement
 from scheduler.placing.naming import Wanted
 
@@ -153,7 +153,7 @@ def _schedule(failure: Failure, old: Schedule, spread_ms: int, office: Office, p
     due_ms = min(DUE_MS_MAX, now_ms + round(spread_ms * keyring.randomness.random()))
     new = replace(old, due_ms=due_ms)
     placement.get_ready(new, now_ms, office, patience)
-    if old.name is not None or not placement.is_near(new, now_ms, office):
+    if old.name is not None or not is_near(new.due_ms, now_ms, office.reach_ms):
         new = replace(new, key=random_key(due_ms, keyring.partition_count, keyring.randomness), index=None)
     if old.name is not None or spread_ms or failure.again is not None:
         new = _as_noted(failure, new, office, patience)

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scheduler import timestamps
-from scheduler.accepting import request
 from scheduler.errors import InvalidRequest, InvalidSchedule
 from scheduler.limits import DUE_MS_MAX, NAME_CHARACTERS_MAX
+from scheduler.model.name_record import checked_name
+from scheduler.model.schedule import OLDER_FIELDS, is_id
 from scheduler.text import shown
 
 ID_WANTED = 'an id as it was answered, such as "3-000001893456000-0123456789abcdef"'
@@ -20,7 +21,6 @@ _ELSEWHERE = {"cancel": "cancel_where", "cancel_where": "cancel", "list": "get"}
 DAWN_MS, DUSK_MS = 0, DUE_MS_MAX + 1
 """All moments there are: from the first, and before the second."""
 
-_ID = re.compile(r"[0-9]{1,3}-[0-9]{15}-[0-9a-f]{16}(-[0-9]{1,3})?")
 _PREFIX = re.compile(rf"[A-Za-z0-9._:/-]{{0,{NAME_CHARACTERS_MAX}}}")
 
 
@@ -40,7 +40,7 @@ class Inquiry:
         if "name" not in self.fields:
             return None
         try:
-            return request.checked_name(self.fields["name"])
+            return checked_name(self.fields["name"])
         except InvalidSchedule as refusal:
             raise InvalidRequest(str(refusal)) from None
 
@@ -48,7 +48,7 @@ class Inquiry:
         if "id" not in self.fields:
             return None
         value = self.fields["id"]
-        if not isinstance(value, str) or not _ID.fullmatch(value):
+        if not is_id(value):
             hint = "; is it a name?" if isinstance(value, str) and 0 < len(value) <= NAME_CHARACTERS_MAX else ""
             raise InvalidRequest(f"id is {shown(value)}{hint}; wanted: {ID_WANTED}")
         return value
@@ -144,7 +144,7 @@ def read(event: object, operations: Mapping[str, Sequence[str]]) -> Inquiry:
 
 def _is_schedule(event: Mapping[str, object]) -> bool:
     """Whether it was probably meant for the schedule function, in any of its shapes, one or a batch."""
-    return not {"timestamp", "delay", "data", "schedules", *request.OLDER}.isdisjoint(event)
+    return not {"timestamp", "delay", "data", "schedules", *OLDER_FIELDS}.isdisjoint(event)
 
 
 def _meant(given: object, known: Sequence[str]) -> str:

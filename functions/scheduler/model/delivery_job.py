@@ -8,16 +8,42 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeGuard
 
 from scheduler.limits import DUE_MS_MAX, SQS_DELAY_S_MAX
+from scheduler.model.name_record import DELIVERED, EXPIRED, FAILED
 from scheduler.model.schedule import Schedule, index_of, is_id, key_of, sound
-
-if TYPE_CHECKING:
-    from scheduler.delivering.conclusion import Conclusion
+from scheduler.text import fault
 
 ATTEMPT_MAX = 1_000_000
 """Of attempts, and of turns. Once a minute, for our own queue is never given up, that is two years."""
+
+STEPS = KEEP, REPORT, TELL, CLOSE = "keep", "report", "tell", "close"
+"""In this order: store the failure, report it to the failure queue, tell the failure target, close the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The outcome of a delivery that is over, and the steps that are left."""
+
+    state: str
+    attempts: int
+    at_ms: int
+    error: str
+    left: tuple[str, ...]
+    tries: int = 0
+    """How many messages have carried it."""
+
+    def facts(self) -> dict[str, object]:
+        """As the message carries it."""
+        return {
+            "state": self.state,
+            "attempts": self.attempts,
+            "at": self.at_ms,
+            "error": self.error,
+            "left": list(self.left),
+            "tries": self.tries,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +121,22 @@ def read(text: str) -> Errand:
     errand = Errand(sound(schedule, or_timer=True), attempt, retry_ms, turn, begun_ms, faults)
     if "conclusion" not in facts:
         return errand
-    from scheduler.delivering import conclusion as concluding  # noqa: PLC0415 - Only the deliver function reads errands, and few have one.
+    return replace(errand, conclusion=_conclusion(facts["conclusion"]))
 
-    return replace(errand, conclusion=concluding.read(facts["conclusion"]))
+
+def _conclusion(facts: object) -> Conclusion:
+    """ValueError if it is none: anybody may have written the message."""
+    if not isinstance(facts, dict):
+        raise ValueError("its conclusion is no object")
+    state, error, left = facts.get("state"), facts.get("error"), facts.get("left")
+    attempts, tries, at_ms = facts.get("attempts"), facts.get("tries"), moment(facts, "at")
+    if state not in (DELIVERED, FAILED, EXPIRED) or at_ms is None:
+        raise ValueError("its conclusion has no state or no moment")
+    if not (is_count(attempts) and is_count(tries) and isinstance(error, str) and not fault(error)):
+        raise ValueError("its conclusion has no counts or no error")
+    if not (isinstance(left, list) and left and all(step in STEPS for step in left)):
+        raise ValueError("its conclusion has no steps that are known")
+    return Conclusion(state, attempts, at_ms, error, tuple(step for step in STEPS if step in left), tries)
 
 
 def moment(facts: dict[str, Any], field: str) -> int | None:

@@ -8,16 +8,25 @@ Nothing of it is lost silently: where AWS takes less in one message, `schedule` 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from datetime import date
+from typing import Any, Generic, TypeVar
 
 from scheduler.limits import SQS_MESSAGE_BYTES_MAX
 from scheduler.model import targets
 from scheduler.model.schedule import Schedule
 from scheduler.text import fault
 from scheduler.timestamps import epoch_s
+
+QUARANTINE = "quarantine"
+FAILED = "failed#"
+FAILED_KEPT_S = 90 * 24 * 3600
+FAILED_KEYS = tuple(f"{digit:x}" for digit in range(16))
+"""The failures of a day are spread over as many hash keys, because each takes 1,000 writes a second."""
 
 Told = TypeVar("Told")
 
@@ -58,6 +67,10 @@ class Report(Generic[Told]):
         return body(max(0, too_many - 1))
 
 
+Tell = Callable[[str, Report[Any]], None]
+"""Tells a failure target of a report. NotConfirmed if trying again may help."""
+
+
 def expired(schedule: Schedule, now_ms: int) -> Report[Schedule]:
     late_s = (now_ms - schedule.due_ms) / 1000
     return Report(schedule, "expired", f"it would have been {late_s:.3f} s late, past its expires_after", now_ms)
@@ -92,3 +105,17 @@ def _as_sent(schedule: Schedule) -> dict[str, object]:
         **json.loads(schedule.terms or "{}"),
     }
     return {field: value for field, value in sent.items() if value is not None}
+
+
+def failed_partitions(day: date, schedule_id: str | None = None) -> list[str]:
+    """The hash keys under which failures of this day lie: of all schedules, or of one.
+
+    An earlier version stored all failures of a day under the first of them, which is still read.
+    """
+    whole_day = f"{FAILED}{day.isoformat()}"
+    marks = FAILED_KEYS if schedule_id is None else [_failed_key(schedule_id)]
+    return [whole_day, *(f"{whole_day}#{mark}" for mark in marks)]
+
+
+def _failed_key(mark: str) -> str:
+    return hashlib.sha256(mark.encode()).hexdigest()[0]

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from scheduler.model.schedule import Schedule
+from scheduler.errors import InvalidSchedule
+from scheduler.limits import NAME_CHARACTERS_MAX
+from scheduler.model.schedule import Schedule, is_id, is_name
+from scheduler.text import shown
 
 NAMES = "names#"
 PARTITIONS = tuple(f"{NAMES}{digit:x}" for digit in range(16))
 BEFORE, BEYOND = " ", "~"
 """What sorts before every character of a name, and behind them all."""
+
+NAME_WANTED = f"1 to {NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ : / -, and not of the form of an id"
 
 PENDING = "pending"
 DELIVERED = "delivered"
@@ -80,3 +85,10 @@ class Names:
 
 def asked_at(moment_ms: int, place: int = 0) -> int:
     return moment_ms * ASKED_PER_MS + place
+
+
+def checked_name(value: object) -> str:
+    """Return it if it is a name. Raise InvalidSchedule otherwise."""
+    if not isinstance(value, str) or not is_name(value) or is_id(value):
+        raise InvalidSchedule(f"name is {shown(value)}; wanted: {NAME_WANTED}")
+    return value

@@ -12,11 +12,12 @@ import json
 import random
 import re
 from dataclasses import dataclass
-from typing import NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from scheduler.limits import DUE_DIGITS, DUE_MS_MAX, NAME_CHARACTERS_MAX
 from scheduler.model.targets import unfit
 from scheduler.text import fault
+from scheduler.timestamps import epoch_s
 
 _RANDOM_BITS = 64
 INDEX_MAX = 999
@@ -25,6 +26,14 @@ INDEX_MAX = 999
 # Texts, not compiled at the start: who only writes schedules never asks by them.
 _ID = rf"[0-9]{{1,3}}-[0-9]{{{DUE_DIGITS}}}-[0-9a-f]{{16}}(-(0|[1-9][0-9]{{0,2}}))?"
 _NAME = rf"[A-Za-z0-9._:/-]{{1,{NAME_CHARACTERS_MAX}}}"
+
+OLDER_FIELDS = frozenset({"date", "payload", "failure_topic", "url", "method", "headers", "cookies"})
+"""By these an older shape is known."""
+
+
+def is_near(due_ms: int, now_ms: int, reach_ms: int) -> bool:
+    """Whether a moment is within reach, so that its message is sent at once instead of stored."""
+    return due_ms - now_ms <= reach_ms
 
 
 class Key(NamedTuple):
@@ -118,7 +127,7 @@ def sound(read: Schedule, or_timer: bool = False) -> Schedule:
             _check_text(field, text)
     if not isinstance(read.data, str):
         raise ValueError("its data is no text")
-    if read.name is not None and not re.fullmatch(_NAME, read.name):
+    if read.name is not None and not is_name(read.name):
         raise ValueError("its name is none")
     refusal = unfit(read.data or (read.name if or_timer and read.name else ""), read.target)
     if refusal:
@@ -145,6 +154,11 @@ def _check_text(field: str, text: object) -> None:
 
 def is_id(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and re.fullmatch(_ID, value) is not None
+
+
+def is_name(value: str) -> bool:
+    """Whether it has the characters and the length of a name. A name must also not look like an id."""
+    return re.fullmatch(_NAME, value) is not None
 
 
 def key_of(schedule_id: str) -> Key:
@@ -177,3 +191,14 @@ def repeatable_key(due_ms: int, partition_count: int, parts: list[object]) -> Ke
 
 def _key(due_ms: int, partition: int, tail: int) -> Key:
     return Key(str(partition), f"{sort_from(due_ms)}#{tail:016x}")
+
+
+def waiting_state(schedule: Schedule, now_ms: int, reach_ms: int) -> str:
+    """Return the state of a pending schedule. Its key decides, because all members of a bundle go the same way."""
+    return "queued" if is_near(schedule.key.due_ms, now_ms, reach_ms) else "stored"
+
+
+def accepted(schedule: Schedule, now_ms: int, reach_ms: int) -> dict[str, Any]:
+    """Return the answer to the caller whose schedule was accepted."""
+    state = waiting_state(schedule, now_ms, reach_ms)
+    return {"id": schedule.id, "timestamp": epoch_s(schedule.due_ms), "state": state}
