@@ -432,18 +432,18 @@ MUTATIONS = (
     Mutation(
         "a retry noted before it is sent",
         "scheduler/delivering/retry.py",
-        "    concluding.send(following, post, patience)\n    if record is not None:\n",
+        "    conclusion.send(following, post, patience)\n    if record is not None:\n",
         "    if record is not None:\n"
         "        turns, attempts, now_ms = following.turn - 1, following.attempt - 1, patience.now_ms()\n"
         "        ask(lambda: post.records.note(record, turns, attempts, error, now_ms, following.wake_ms), patience)\n"
-        "    concluding.send(following, post, patience)\n    if record is not None:\n",
+        "    conclusion.send(following, post, patience)\n    if record is not None:\n",
         (1,),
         62,
     ),
     Mutation(
         "what is put off for a name not noted",
         "scheduler/delivering/delivery.py",
-        'retrying.take_up_again(following, record, record.error if record is not None else "", post, patience)\n',
+        'retry.take_up_again(following, record, record.error if record is not None else "", post, patience)\n',
         "concluding.send(following, post, patience)\n",
         (7,),
     ),
@@ -457,7 +457,7 @@ MUTATIONS = (
     Mutation(
         "a failure that is not told",
         "scheduler/delivering/retry.py",
-        "    concluding.not_delivered(errand, record, report, post, patience)\n",
+        "    conclusion.not_delivered(errand, record, report, post, patience)\n",
         "    del report\n",
         (1,),
     ),

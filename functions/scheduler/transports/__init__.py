@@ -37,23 +37,23 @@ class Outlets:
 
     def _make(self, of_kind: str) -> Outlet:
         if of_kind == SQS:
-            from scheduler.transports.sqs import Queues  # noqa: PLC0415
+            from scheduler.transports.sqs import Queues
 
             return Queues(self._make_client("sqs"), self._output_queue_url)
         if of_kind == SNS:
-            from scheduler.transports.sns import Topics  # noqa: PLC0415
+            from scheduler.transports.sns import Topics
 
             return Topics(self._make_client("sns"))
         if of_kind == LAMBDA:
-            from scheduler.transports.lambda_functions import Functions  # noqa: PLC0415
+            from scheduler.transports.lambda_functions import Functions
 
             return Functions(self._make_client("lambda"))
         if of_kind == EVENTS:
-            from scheduler.transports.eventbridge import Buses  # noqa: PLC0415
+            from scheduler.transports.eventbridge import Buses
 
             return Buses(self._make_client("events"))
         if of_kind == STATES:
-            from scheduler.transports.step_functions import Machines  # noqa: PLC0415
+            from scheduler.transports.step_functions import Machines
 
             return Machines(self._make_client("stepfunctions"))
         if of_kind == WEBHOOK and self._webhooks is not None:

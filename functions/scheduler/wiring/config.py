@@ -15,6 +15,9 @@ from scheduler.model.targets import Listed
 if TYPE_CHECKING:
     from scheduler.webhooks.allowed_hosts import Hosts
 
+QUEUES = ("OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "FAILURE_QUEUE_URL")
+"""Variables of the queues that most functions need."""
+
 
 class ConfigurationError(Exception):
     """The environment lacks something or holds nonsense: the function cannot start, and says which variable."""
@@ -28,6 +31,8 @@ class Settings:
     failure_queue_url: str
     input_queue_url: str
     feed_function: str
+    function_name: str
+    """Of the function itself. Lambda sets it."""
     partition_count: int
     reach_ms: int
     feed_interval_s: int
@@ -55,6 +60,7 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         failure_queue_url=environment.get("FAILURE_QUEUE_URL", ""),
         input_queue_url=environment.get("INPUT_QUEUE_URL", ""),
         feed_function=environment.get("FEED_FUNCTION", ""),
+        function_name=environment.get("AWS_LAMBDA_FUNCTION_NAME", ""),
         partition_count=_whole(environment, "PARTITION_COUNT", 4, 1, PARTITIONS_MAX),
         reach_ms=_whole(environment, "REACH_SECONDS", SQS_DELAY_S_MAX, 1, SQS_DELAY_S_MAX) * 1000,
         feed_interval_s=_whole(environment, "FEED_INTERVAL_MINUTES", 10, 1, 10) * 60,
@@ -73,8 +79,8 @@ def _webhooks(
     text = environment.get("WEBHOOK_HOSTS", "")
     if not text.strip():
         return None, None
-    from scheduler.webhooks import webhook  # noqa: PLC0415
-    from scheduler.webhooks.allowed_hosts import Hosts  # noqa: PLC0415
+    from scheduler.webhooks import webhook
+    from scheduler.webhooks.allowed_hosts import Hosts
 
     try:
         hosts = Hosts.read(text, _truth(environment, "WEBHOOK_ALLOW_PRIVATE"))

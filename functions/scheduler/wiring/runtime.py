@@ -38,7 +38,7 @@ class Clients:
 
     @functools.cached_property
     def _session(self) -> Any:
-        import botocore.session  # noqa: PLC0415 - The consumer wants a clock of this module and no client.
+        import botocore.session
 
         return botocore.session.get_session()
 
@@ -54,7 +54,7 @@ class Clients:
         return client
 
     def _make(self, service: str, connections: int) -> Any:
-        from botocore.config import Config  # noqa: PLC0415
+        from botocore.config import Config
 
         config = Config(
             connect_timeout=CONNECT_S_MAX,
@@ -74,7 +74,7 @@ def _without_trace(params: dict[str, Any], **_: object) -> None:
 
 def _webhooks(hosts: Any, secrets: Callable[[], Sequence[bytes]], clock: Callable[[], float]) -> Any:
     """The outlet that speaks HTTP."""
-    from scheduler.transports.webhook import Webhooks  # noqa: PLC0415 - Many stacks have none.
+    from scheduler.transports.webhook import Webhooks
 
     return Webhooks(hosts, secrets, clock)
 
