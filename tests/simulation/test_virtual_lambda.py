@@ -23,9 +23,9 @@ from punctual.testing.sqs import Queue
 
 START = 1_893_456_000
 PROBE = """
-from scheduler import world
+from scheduler.wiring import runtime
 
-outside = world.outside()
+outside = runtime.outside()
 count = 0
 
 
