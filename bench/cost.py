@@ -113,14 +113,14 @@ def functions() -> Functions:
     """Imported once, into a world without AWS, chance or time."""
     os.environ.update(ENVIRONMENT)
     world = importlib.import_module("scheduler.wiring.runtime")
-    crew = importlib.import_module("scheduler.execution.worker_pool")
+    pool = importlib.import_module("scheduler.execution.worker_pool")
     stage = Stage(Services())
-    staged = world.World(
+    staged = world.Runtime(
         clock=lambda: stage.now_s,
         sleep=lambda pause_s: None,
         randomness=random.Random(1),
         client=lambda service, connections: Wire(stage),
-        crew=lambda width: crew.Alone(),
+        pool=lambda width: pool.SerialPool(),
     )
     setattr(world, "outside", lambda: staged)  # noqa: B010 - The seam; mypy knows it as a function.
     handlers = [importlib.import_module(name).handler for name in ("schedule", "trigger", "feed")]

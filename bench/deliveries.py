@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.processes import Laboratory
-from bench.trials import Figure, Size, Wanted, at_most, tell
+from bench.trials import Figure, NameRequest, Size, at_most, tell
 from bench.webhook_hosts import ANSWER_S, Host, Hosts
 from punctual.local.deployment import Stack, deploy
 from punctual.local.emulator import Emulator
@@ -121,5 +121,5 @@ def _wait(fact: Any, due_s: float) -> None:
         time.sleep(POLL_S)
 
 
-def _figure(name: str, ours: float, wanted: Wanted | None = None) -> Figure:
+def _figure(name: str, ours: float, wanted: NameRequest | None = None) -> Figure:
     return Figure(SECTION, name, "s", ours, None, None, wanted)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from bench.processes import Laboratory
 from bench.trials import Figure, Size, at_most, tell
 from punctual.testing import Stack, functions
-from punctual.testing.webhook_endpoints import Conduct
+from punctual.testing.webhook_endpoints import Behaviour
 
 SECTION = "Mass failure in a virtual AWS"
 HOST = "refuses.example.com"
@@ -45,7 +45,7 @@ def failures(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
 
 def _failed(count: int) -> Stack:
     stack = Stack(start="2030-01-10T00:00:00Z", WebhookHosts="*")
-    stack._cloud.receivers.conduct[HOST] = lambda: Conduct(400, None, 0.0, True)
+    stack._cloud.receivers.behaviour[HOST] = lambda: Behaviour(400, None, 0.0, True)
     due_s = stack.now + AHEAD_S
     each = {"timestamp": due_s, "data": BODY, "target": {"url": f"https://{HOST}/"}}
     for start in range(0, count, BATCH):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bench.payloads import BATCHES
 from bench.processes import Laboratory
-from bench.trials import Figure, Outcome, Series, Size, at_most, tell
+from bench.trials import BatchResult, Figure, Series, Size, at_most, tell
 
 PACKING_S_MAX = 1.5
 """Of a whole processor. With its 512 MB the schedule function has 0.29 of one: then it takes a fifth of its time."""
@@ -50,5 +50,5 @@ def names(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
         yield Figure(section, f"{distance}: AWS calls per name", "", calls, wanted=wanted)
 
 
-def _cpu_s(outcome: Outcome) -> float:
+def _cpu_s(outcome: BatchResult) -> float:
     return outcome["cpu_s"]

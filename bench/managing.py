@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import Any
 
 from bench.processes import Laboratory
-from bench.trials import Figure, Size, Wanted, at_most, tell
+from bench.trials import Figure, NameRequest, Size, at_most, tell
 
 PARTITIONS = 8
 HOURS, HOUR_S = 720, 3_600
@@ -67,7 +67,7 @@ def _listed(
         listed += len(wanted)
         holding += len({tuple(schedule_id.split("-")[:3]) for schedule_id in wanted})
 
-    def figure(name: str, unit: str, value: float, bound: Wanted | None = None) -> Figure:
+    def figure(name: str, unit: str, value: float, bound: NameRequest | None = None) -> Figure:
         return Figure(section, f"{what}: {name}", unit, value, None, None, bound)
 
     yield figure("schedules listed", "", listed / len(spans))
@@ -96,7 +96,7 @@ def _forecast(laboratory: Laboratory, section: str, span: Span, laid: dict[str, 
         given = [count + bucket["count"] for count, bucket in zip(given, answer["buckets"], strict=True)]
     wrong = sum(ours != theirs for ours, theirs in zip(given, wanted, strict=True))
 
-    def figure(name: str, unit: str, value: float, bound: Wanted | None = None) -> Figure:
+    def figure(name: str, unit: str, value: float, bound: NameRequest | None = None) -> Figure:
         return Figure(section, f"forecast of the month in {HOURS} buckets: {name}", unit, value, None, None, bound)
 
     yield figure("schedules counted", "", sum(given))

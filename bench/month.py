@@ -15,7 +15,7 @@ from bench.payloads import payload
 from scheduler.aws import items
 from scheduler.model.bundle import SPAN_MS_MAX
 from scheduler.model.schedule import Request, Schedule
-from scheduler.placing.keys import Keyring
+from scheduler.placing.keys import KeyGenerator
 
 HOUR_MS = 3_600_000
 MEMBERS = 20
@@ -33,16 +33,16 @@ class Month:
 
 
 def month(count: int, partition_count: int, first_ms: int, hours: int) -> Month:
-    keyring = Keyring(partition_count, random.Random(1), SPAN_MS_MAX)
-    alone = [keyring.schedule(request) for request in _requests(count - count // 2, first_ms, hours)]
+    key_generator = KeyGenerator(partition_count, random.Random(1), SPAN_MS_MAX)
+    alone = [key_generator.schedule(request) for request in _requests(count - count // 2, first_ms, hours)]
     found, schedules = [items.item(each) for each in alone], alone
     for group in _groups(count // 2, first_ms, hours):
         bundled: set[int] = set()
-        for bundle, members in keyring.bundles(dict(enumerate(group)), None):
+        for bundle, members in key_generator.bundles(dict(enumerate(group)), None):
             found.append(items.item(bundle))
             schedules += members.values()
             bundled |= members.keys()
-        rest = [keyring.schedule(each) for place, each in enumerate(group) if place not in bundled]
+        rest = [key_generator.schedule(each) for place, each in enumerate(group) if place not in bundled]
         found += [items.item(each) for each in rest]
         schedules += rest
     return Month(found, sorted(schedules, key=_place))

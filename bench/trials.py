@@ -30,7 +30,7 @@ FED_BEFORE_S = 400
 BATCH = 1_000
 IDLE_DUE_S = 365 * 86_400
 
-Outcome = dict[str, float]
+BatchResult = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ QUICK = Size((2_000, 4_000), (500, 1_000, 2_000), (1, 4), 2_000, 5_000, 50, 1, 1
 
 
 @dataclass(frozen=True)
-class Wanted:
+class NameRequest:
     """A bound on a figure of ours, or on its ratio to the reference."""
 
     bound: float
@@ -83,28 +83,28 @@ class Figure:
     ours: float
     reference: float | None = None
     ratio: float | None = None
-    wanted: Wanted | None = None
+    wanted: NameRequest | None = None
 
 
 @dataclass
 class Series:
     """The outcomes of the rounds, by who ran."""
 
-    rounds: list[dict[str, Outcome]] = field(default_factory=list)
+    rounds: list[dict[str, BatchResult]] = field(default_factory=list)
 
-    def median(self, who: str, value: Callable[[Outcome], float]) -> float:
+    def median(self, who: str, value: Callable[[BatchResult], float]) -> float:
         return statistics.median(value(each[who]) for each in self.rounds)
 
-    def ratio(self, who: str, value: Callable[[Outcome], float]) -> float:
+    def ratio(self, who: str, value: Callable[[BatchResult], float]) -> float:
         return statistics.median(value(each[who]) / value(each["reference"]) for each in self.rounds)
 
 
-def at_most(bound: float, of_ratio: bool = True) -> Wanted:
-    return Wanted(bound, True, of_ratio)
+def at_most(bound: float, of_ratio: bool = True) -> NameRequest:
+    return NameRequest(bound, True, of_ratio)
 
 
-def at_least(bound: float, of_ratio: bool = True) -> Wanted:
-    return Wanted(bound, False, of_ratio)
+def at_least(bound: float, of_ratio: bool = True) -> NameRequest:
+    return NameRequest(bound, False, of_ratio)
 
 
 def tell(text: str) -> None:
@@ -139,7 +139,7 @@ def _fed(laboratory: Laboratory, count: int, throttled: bool, whos: Sequence[str
     return series
 
 
-def _feed(laboratory: Laboratory, count: int, throttled: bool, who: str) -> Outcome:
+def _feed(laboratory: Laboratory, count: int, throttled: bool, who: str) -> BatchResult:
     ahead_s = 0
     laboratory.control("reset")
     if who in ("reference", "plain"):
@@ -159,38 +159,38 @@ def _by(who: str) -> str:
     return "reference" if who == "reference" else "ours"
 
 
-def _checked(outcome: Outcome) -> Outcome:
+def _checked(outcome: BatchResult) -> BatchResult:
     """A figure of a feed that lost something is none."""
     if outcome["ids"] != outcome["count"]:
         raise RuntimeError(f"{outcome['count']:,.0f} schedules, and {outcome['ids']:,.0f} came out")
     return outcome
 
 
-def _per_cpu_second(outcome: Outcome) -> float:
+def _per_cpu_second(outcome: BatchResult) -> float:
     return outcome["count"] / outcome["cpu_s"]
 
 
-def _per_second(outcome: Outcome) -> float:
+def _per_second(outcome: BatchResult) -> float:
     return outcome["count"] / outcome["wall_s"]
 
 
-def _calls(outcome: Outcome) -> float:
+def _calls(outcome: BatchResult) -> float:
     return outcome["calls"] / outcome["count"]
 
 
-def _write_units(outcome: Outcome) -> float:
+def _write_units(outcome: BatchResult) -> float:
     return outcome["write_units"] / outcome["count"]
 
 
-def _repeats(outcome: Outcome) -> float:
+def _repeats(outcome: BatchResult) -> float:
     return outcome["messages"] / outcome["count"] - 1
 
 
-def _value(name: str) -> Callable[[Outcome], float]:
+def _value(name: str) -> Callable[[BatchResult], float]:
     return lambda outcome: outcome.get(name, 0)
 
 
-def _mebibytes(outcome: Outcome) -> float:
+def _mebibytes(outcome: BatchResult) -> float:
     return outcome["memory_bytes_max"] / 1_048_576
 
 
@@ -253,8 +253,8 @@ class _Liner:
         self,
         name: str,
         unit: str,
-        value: Callable[[Outcome], float],
-        wanted: Wanted | None = None,
+        value: Callable[[BatchResult], float],
+        wanted: NameRequest | None = None,
         alone: bool = False,
     ) -> Figure:
         ours = self.series.median(self.who, value)
@@ -336,11 +336,11 @@ def _growth_figures(series: Series, name: str) -> Iterator[Figure]:
     yield line("read units per schedule", "", lambda outcome: outcome["read_units"] / outcome["count"])
 
 
-def _fed_in(laboratory: Laboratory, rounds: int, feed: Callable[[str], Outcome]) -> Series:
+def _fed_in(laboratory: Laboratory, rounds: int, feed: Callable[[str], BatchResult]) -> Series:
     return Series([{who: feed(who) for who in ("reference", "plain")} for _ in range(rounds)])
 
 
-def _feed_among_idle(laboratory: Laboratory, count: int, idle: int, who: str) -> Outcome:
+def _feed_among_idle(laboratory: Laboratory, count: int, idle: int, who: str) -> BatchResult:
     laboratory.control("reset")
     now_s = int(time.time())
     laboratory.control("preload", count=count, partitions=1, first_due_s=now_s + FIRST_DUE_S, spread_s=SPREAD_S)
@@ -349,7 +349,7 @@ def _feed_among_idle(laboratory: Laboratory, count: int, idle: int, who: str) ->
     return _checked({**outcome, **laboratory.control("figures"), "count": count})
 
 
-def _feed_spread(laboratory: Laboratory, count: int, partitions: int, who: str) -> Outcome:
+def _feed_spread(laboratory: Laboratory, count: int, partitions: int, who: str) -> BatchResult:
     """As Lambda does it: a feed of its own for each partition, side by side."""
     laboratory.control("reset")
     first_due_s = int(time.time()) + FIRST_DUE_S
@@ -400,7 +400,7 @@ def _filling(count: int, batch: int, ahead_s: int, data: str) -> dict[str, Any]:
     return {"trial": "fill", "count": count, "size": batch, "ahead_s": ahead_s, "data": data}
 
 
-def _limit_figures(name: str, outcome: Outcome) -> Iterator[Figure]:
+def _limit_figures(name: str, outcome: BatchResult) -> Iterator[Figure]:
     section = "Limits: once, with a cold start"
     yield Figure(section, f"{name}: peak memory", "MiB", _mebibytes(outcome))
     yield Figure(section, f"{name}: wall", "s", outcome["wall_s"])

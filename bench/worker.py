@@ -33,7 +33,7 @@ ITEMS_LAID = 2_000
 LINE_UP_S_MAX = 60
 
 Trial = dict[str, Any]
-Outcome = dict[str, float]
+BatchResult = dict[str, float]
 
 
 class Context:
@@ -74,13 +74,13 @@ def handler_of(function: str, ahead_s: float) -> Callable[[Any, Any], Any]:
     """The real handler; with a clock that is ahead, in a world that differs from the real one in nothing else."""
     if ahead_s:
         world = importlib.import_module("scheduler.wiring.runtime")
-        moved = world.World(clock=lambda: time.time() + ahead_s)
+        moved = world.Runtime(clock=lambda: time.time() + ahead_s)
         setattr(world, "outside", lambda: moved)  # noqa: B010 - The seam; mypy knows it as a function.
     handler: Callable[[Any, Any], Any] = importlib.import_module(function).handler
     return handler
 
 
-def feed(trial: Trial) -> Outcome:
+def feed(trial: Trial) -> BatchResult:
     """Its partitions until nothing is left, with all continuations, in one environment that stays warm.
 
     What a whole tick leaves behind would wait for the next one: that one is begun at once, and counted.
@@ -136,7 +136,7 @@ def _plain(ahead_s: float = 0) -> Any:
     return Plain(os.environ["OUTPUT_QUEUE_URL"], lambda: time.time() + ahead_s)
 
 
-def schedule_singly(trial: Trial) -> Outcome:
+def schedule_singly(trial: Trial) -> BatchResult:
     """Ours and the plain call in turns, in one warm process, so that both meet the same noise."""
     handler, plain = handler_of("schedule", 0), _plain()
     far = trial["distance"] == "far"
@@ -152,7 +152,7 @@ def schedule_singly(trial: Trial) -> Outcome:
     return {"ours_cpu_s": ours.cpu_s, "reference_cpu_s": reference.cpu_s}
 
 
-def schedule_batches(trial: Trial) -> Outcome:
+def schedule_batches(trial: Trial) -> BatchResult:
     """The same for whole batches."""
     handler, plain = handler_of("schedule", 0), _plain()
     far = trial["distance"] == "far"
@@ -169,7 +169,7 @@ def schedule_batches(trial: Trial) -> Outcome:
     return {"ours_cpu_s": ours.cpu_s, "reference_cpu_s": reference.cpu_s}
 
 
-def fill(trial: Trial) -> Outcome:
+def fill(trial: Trial) -> BatchResult:
     """Schedule all of it for one second, in batches, as a caller would."""
     from bench.payloads import payload  # noqa: PLC0415 - Not where anything is timed.
 
@@ -183,7 +183,7 @@ def fill(trial: Trial) -> Outcome:
     return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s}
 
 
-def pack(trial: Trial) -> Outcome:
+def pack(trial: Trial) -> BatchResult:
     """Pack a batch as large as it may be, and compress the same bytes once."""
     import random  # noqa: PLC0415 - Not where a start is timed.
     import zlib  # noqa: PLC0415
@@ -191,19 +191,19 @@ def pack(trial: Trial) -> Outcome:
     from bench.payloads import batch  # noqa: PLC0415
     from scheduler.limits import BATCH_SCHEDULES_MAX  # noqa: PLC0415
     from scheduler.model.schedule import Request  # noqa: PLC0415
-    from scheduler.placing.keys import Keyring  # noqa: PLC0415
+    from scheduler.placing.keys import KeyGenerator  # noqa: PLC0415
 
     datas = list(batch(trial["data"], trial["bytes"], BATCH_SCHEDULES_MAX))
     requests = {place: Request(1_893_456_000_000, data) for place, data in enumerate(datas)}
-    keyring, plain = Keyring(4, random.Random(1), 60_000), "".join(datas).encode()
+    key_generator, plain = KeyGenerator(4, random.Random(1), 60_000), "".join(datas).encode()
     ours, reference = Stopwatch(), Stopwatch()
-    found = ours(lambda: [bundle for bundle, _ in keyring.bundles(requests, "token")])
+    found = ours(lambda: [bundle for bundle, _ in key_generator.bundles(requests, "token")])
     reference(zlib.compress, plain)
     fill = sum(len(bundle.packed) for bundle in found) / max(1, len(found))
     return {"ours_cpu_s": ours.cpu_s, "reference_cpu_s": reference.cpu_s, "fill": fill}
 
 
-def schedule_names(trial: Trial) -> Outcome:
+def schedule_names(trial: Trial) -> BatchResult:
     """A batch of many names, sent again under its token until all are accepted."""
     handler, watch, calls, accepted = handler_of("schedule", 0), Stopwatch(), 0, 0
     timestamp = int(time.time()) + trial["ahead_s"]
@@ -216,14 +216,14 @@ def schedule_names(trial: Trial) -> Outcome:
     return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s, "invocations": calls}
 
 
-def invoke(trial: Trial) -> Outcome:
+def invoke(trial: Trial) -> BatchResult:
     """One invocation of any function."""
     handler, watch = handler_of(trial["function"], 0), Stopwatch()
     watch(handler, trial["event"], Context(SCHEDULE_TIMEOUT_S))
     return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s}
 
 
-def deliver(trial: Trial) -> Outcome:
+def deliver(trial: Trial) -> BatchResult:
     """So many webhooks with the most data there may be, all due, in one invocation."""
     handler, watch, due_ms = handler_of("deliver", 0), Stopwatch(), int(time.time() * 1000)
     origins, records = trial["origins"], []
@@ -289,7 +289,7 @@ def debounce(trial: Trial) -> dict[str, Any]:
     return bench_lives.debounce()
 
 
-def start(trial: Trial) -> Outcome:
+def start(trial: Trial) -> BatchResult:
     """A cold start: import, and clients made. The reference imports boto3 and makes the same clients."""
     watch = Stopwatch()
     if trial["who"] == "reference":

@@ -7,7 +7,7 @@ from scheduler.wiring import config, runtime
 from scheduler.wiring.resources import Resources
 
 settings = config.from_environment("TABLE_NAME", *config.QUEUES, "REACH_SECONDS")
-resources = Resources(settings, runtime.outside(), delivery.CREW_WIDTH)
+resources = Resources(settings, runtime.outside(), delivery.THREADS_MAX)
 post = resources.for_delivery()
 
 

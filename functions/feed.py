@@ -15,6 +15,6 @@ line = resources.for_feeding()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    patience = resources.deadline(context, mover.RESERVE_S)
+    deadline = resources.deadline(context, mover.RESERVE_S)
     holder = f"{resources.runtime.randomness.getrandbits(64):016x}"
-    return asdict(feed.feed(feed.Order.read(event), line, patience, holder))
+    return asdict(feed.feed(feed.FeedEvent.read(event), line, deadline, holder))

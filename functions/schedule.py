@@ -16,10 +16,10 @@ desk = resources.for_scheduling()
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    patience = resources.deadline(context, RESERVE_S)
+    deadline = resources.deadline(context, RESERVE_S)
     if batch.is_from_queue(event):
-        return resources.receive(event["Records"], desk, patience)
-    answer = scheduling.accept(event, desk, patience)
+        return resources.receive(event["Records"], desk, deadline)
+    answer = scheduling.accept(event, desk, deadline)
     accepted, rejected = answer.get("accepted", 1), answer.get("rejected", 0)
     log.outcome("scheduled", accepted=accepted, rejected=rejected, id=answer.get("id"))
     return answer

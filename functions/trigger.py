@@ -15,10 +15,10 @@ table, invoke = resources.table, resources.feed_function.invoke
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    patience = resources.deadline(context, RESERVE_S)
+    deadline = resources.deadline(context, RESERVE_S)
     if "time" in event:
         until_s = timestamps.from_event_time(event["time"]) + settings.feed_interval_s
     else:
         until_s = resources.runtime.clock() + trigger.BY_HAND_S
-    feeds = trigger.trigger(until_s, settings.partition_count, table, resources.pool, invoke, patience)
+    feeds = trigger.trigger(until_s, settings.partition_count, table, resources.pool, invoke, deadline)
     return {"feeds": feeds}

@@ -77,11 +77,11 @@ def _tell_breach(result: Result) -> None:
 def _replay(seed: int) -> int:
     simulation = Simulation(seed)
     result = simulation.run()
-    for line in lines(entry for entry in simulation.chronicle.entries if not entry.tags):
+    for line in lines(entry for entry in simulation.event_log.entries if not entry.tags):
         print(line)
-    for tag in simulation.wishes.by_tag:
+    for tag in simulation.expected_schedules.by_tag:
         print(f"\n{tag}")
-        for line in lines(entry for entry in simulation.chronicle.entries if tag in entry.tags):
+        for line in lines(entry for entry in simulation.event_log.entries if tag in entry.tags):
             print(f"  {line}")
     print()
     total = Total()

@@ -33,7 +33,7 @@ class Entry:
 
 
 @dataclass
-class Chronicle:
+class EventLog:
     entries: list[Entry] = field(default_factory=list)
 
     def add(self, at_us: int, who: str, what: str, tags: Iterable[str] = ()) -> None:

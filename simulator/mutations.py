@@ -50,8 +50,10 @@ MUTATIONS = (
         "an expiry reported whenever its failure target cannot be told",
         "scheduler/feeding/mover.py",
         "        hand_over = self._queues.hand_over\n",
-        "        insist(self._queues.report, [failures.expired(each, now_ms) for each in heard], self._short)\n"
-        "        hand_over = self._queues.hand_over\n",
+        (
+            "        retry_batch(self._queues.report, [failure_report.expired(each, now_ms) for each in heard], self._short)\n"
+            "        hand_over = self._queues.hand_over\n"
+        ),
         (1,),
         5,
     ),
@@ -66,9 +68,11 @@ MUTATIONS = (
     Mutation(
         "delete before send",
         "scheduler/feeding/mover.py",
-        "        return [schedule.key for schedule in self._release(job, tally)]\n",
-        "        self._table.delete([schedule.key for schedule in job.schedules])\n"
-        "        return [schedule.key for schedule in self._release(job, tally)]\n",
+        "        return [schedule.key for schedule in self._release(job, counts)]\n",
+        (
+            "        self._table.delete([schedule.key for schedule in job.schedules])\n"
+            "        return [schedule.key for schedule in self._release(job, counts)]\n"
+        ),
         (1,),
     ),
     Mutation("ignore Failed", "scheduler/aws/queues.py", "        if index in done:\n", "        if True:\n", (1,)),
@@ -120,8 +124,8 @@ MUTATIONS = (
     Mutation(
         "lease kept for ever",
         "scheduler/feeding/feed.py",
-        "patience.clock(), int((patience.deadline_s + moving.RESERVE_S) * 1000)",
-        "patience.clock(), 10**15",
+        "deadline.clock(), int((deadline.deadline_s + moving.RESERVE_S) * 1000)",
+        "deadline.clock(), 10**15",
         (1, 3, 4),
     ),
     Mutation(
@@ -135,50 +139,50 @@ MUTATIONS = (
     Mutation(
         "a stale delay sent again",
         "scheduler/placing/sending.py",
-        "insist(lambda left: _try(left, parcel.queue_url, queues, patience.now_ms()), batch, patience)",
-        "insist(lambda left, at=patience.now_ms(): _try(left, parcel.queue_url, queues, at), batch, patience)",
+        "retry_batch(lambda left: _try(left, chunk.queue_url, queues, deadline.now_ms()), batch, deadline)",
+        "retry_batch(lambda left, at=deadline.now_ms(): _try(left, chunk.queue_url, queues, at), batch, deadline)",
         (3,),
     ),
     Mutation(
         "swallow an error of a write",
         "scheduler/aws/table.py",
-        "            return Outcome(left=list(things), untried=untried, why=str(failure))\n",
-        "            return Outcome(done=list(things), untried=untried)\n",
+        "            return BatchResult(unconfirmed=list(things), not_attempted=not_attempted, last_error=str(failure))\n",
+        "            return BatchResult(done=list(things), not_attempted=not_attempted)\n",
         (1,),
     ),
     Mutation(
         "swallow an error of a send",
         "scheduler/aws/queues.py",
-        "            return Outcome(left=list(things), why=str(failure))\n",
-        "            return Outcome(done=list(things))\n",
+        "            return BatchResult(unconfirmed=list(things), last_error=str(failure))\n",
+        "            return BatchResult(done=list(things))\n",
         (1,),
     ),
     Mutation(
         "no retry of what is left",
         "scheduler/feeding/feed.py",
-        "        elif run.tally.left or run.tally.held:\n",
+        "        elif run.counts.left or run.counts.held:\n",
         "        elif False:\n",
         (3,),
     ),
     Mutation(
         "a parcel that is sent on when time is over",
         "scheduler/placing/sending.py",
-        "elif stuck or (number and patience.over()):",
+        "elif stuck or (number and deadline.passed()):",
         "elif stuck:",
         (1,),
     ),
     Mutation(
         "a lightened bundle that is no progress",
         "scheduler/feeding/feed.py",
-        "(tally.deleted or tally.lightened)",
-        "tally.deleted",
+        "(counts.deleted or counts.lightened)",
+        "counts.deleted",
         (1, 3),
         44,
     ),
     Mutation(
         "a bundle that is sent on when time is over",
         "scheduler/feeding/mover.py",
-        "            if not self._stops(bool(released), len(parcel.schedules), tally):\n",
+        "            if not self._stops(bool(released), len(chunk.schedules), counts):\n",
         "            if True:\n",
         (1, 3, 4),
         44,
@@ -221,14 +225,14 @@ MUTATIONS = (
     Mutation(
         "what is moved taken out before it is put elsewhere",
         "scheduler/managing/item_lock.py",
-        "    try:\n        place(new, office, patience)\n",
-        "    take_out(held, holder, office, patience)\n    try:\n        place(new, office, patience)\n",
+        ("    try:\n        place(new, office, deadline)\n"),
+        ("    take_out(held, holder, office, deadline)\n    try:\n        place(new, office, deadline)\n"),
         (1,),
     ),
     Mutation(
         "what is moved left where it was",
         "scheduler/managing/item_lock.py",
-        "    take_out(held, holder, office, patience)\n    return new\n",
+        ("    take_out(held, holder, office, deadline)\n    return new\n"),
         "    return new\n",
         (6,),
     ),
@@ -257,8 +261,8 @@ MUTATIONS = (
     Mutation(
         "a letter whose tokens are new whenever it comes",
         "scheduler/accepting/input_message.py",
-        "        return Coming(arrived.message_id, sent_ms, receives)\n",
-        '        return Coming(f"{arrived.message_id}{receives}", sent_ms, receives)\n',
+        "        return ReceiveHistory(arrived.message_id, sent_ms, receives)\n",
+        '        return ReceiveHistory(f"{arrived.message_id}{receives}", sent_ms, receives)\n',
         (1,),
         1,
     ),
@@ -327,14 +331,17 @@ MUTATIONS = (
     Mutation(
         "the record read before the wait",
         "scheduler/delivering/delivery.py",
-        "    if wait_ms > 0:\n        patience.sleep(wait_ms / 1000)\n",
-        "    if errand.schedule.name is not None:\n"
-        "        early, records = post.records.get(errand.schedule.name), post.records\n"
-        "        class Early:\n"
-        "            get = lambda self, name: early\n"
-        "            __getattr__ = lambda self, word: getattr(records, word)\n"
-        "        post = replace(post, records=Early())\n"
-        "    if wait_ms > 0:\n        patience.sleep(wait_ms / 1000)\n",
+        ("    if wait_ms > 0:\n        deadline.sleep(wait_ms / 1000)\n"),
+        (
+            "    if job.schedule.name is not None:\n"
+            "        early, records = post.records.get(job.schedule.name), post.records\n"
+            "        class Early:\n"
+            "            get = lambda self, name: early\n"
+            "            __getattr__ = lambda self, word: getattr(records, word)\n"
+            "        post = replace(post, records=Early())\n"
+            "    if wait_ms > 0:\n"
+            "        deadline.sleep(wait_ms / 1000)\n"
+        ),
         (6,),
     ),
     Mutation(
@@ -347,7 +354,7 @@ MUTATIONS = (
     Mutation(
         "a timer that finds another schedule and sets none for it",
         "scheduler/delivering/delivery.py",
-        "        _set_timer(naming.following(record, patience.now_ms(), post.reach_ms), post, patience)\n",
+        "        _set_timer(naming.following(record, deadline.now_ms(), post.reach_ms), post, deadline)\n",
         "",
         (1,),
         101,
@@ -425,26 +432,29 @@ MUTATIONS = (
     Mutation(
         "a retry that is not sent",
         "scheduler/delivering/retry.py",
-        "    take_up_again(woken_again(errand, record, attempt + 1, retry_ms), record, failure.error,",
-        "    return\n    take_up_again(woken_again(errand, record, attempt + 1, retry_ms), record, failure.error,",
+        "    take_up_again(woken_again(job, record, attempt + 1, retry_ms), record, failure.error,",
+        ("    return\n    take_up_again(woken_again(job, record, attempt + 1, retry_ms), record, failure.error,"),
         (1,),
     ),
     Mutation(
         "a retry noted before it is sent",
         "scheduler/delivering/retry.py",
-        "    conclusion.send(following, post, patience)\n    if record is not None:\n",
-        "    if record is not None:\n"
-        "        turns, attempts, now_ms = following.turn - 1, following.attempt - 1, patience.now_ms()\n"
-        "        ask(lambda: post.records.note(record, turns, attempts, error, now_ms, following.wake_ms), patience)\n"
-        "    conclusion.send(following, post, patience)\n    if record is not None:\n",
+        ("    conclusion.send(following, post, deadline)\n    if record is not None:\n"),
+        (
+            "    if record is not None:\n"
+            "        turns, attempts, now_ms = following.turn - 1, following.attempt - 1, deadline.now_ms()\n"
+            "        retry_call(lambda: post.records.note(record, turns, attempts, error, now_ms, following.wake_ms), deadline)\n"
+            "    conclusion.send(following, post, deadline)\n"
+            "    if record is not None:\n"
+        ),
         (1,),
         62,
     ),
     Mutation(
         "what is put off for a name not noted",
         "scheduler/delivering/delivery.py",
-        'retry.take_up_again(following, record, record.error if record is not None else "", post, patience)\n',
-        "concluding.send(following, post, patience)\n",
+        'retry.take_up_again(following, record, record.error if record is not None else "", post, deadline)\n',
+        "conclusion.send(following, post, deadline)\n",
         (7,),
     ),
     Mutation(
@@ -457,56 +467,56 @@ MUTATIONS = (
     Mutation(
         "a failure that is not told",
         "scheduler/delivering/retry.py",
-        "    conclusion.not_delivered(errand, record, report, post, patience)\n",
+        "    conclusion.not_delivered(job, record, report, post, deadline)\n",
         "    del report\n",
         (1,),
     ),
     Mutation(
         "a failure target that never hears",
         "scheduler/delivering/conclusion.py",
-        "    if Terms.read(errand.schedule.terms).failure_target is not None:\n",
+        "    if DeliveryOptions.read(job.schedule.terms).failure_target is not None:\n",
         "    if False:\n",
         (1,),
     ),
     Mutation(
         "an outcome that cannot be written makes the delivery again",
         "scheduler/delivering/conclusion.py",
-        '        log.outcome("not concluded", id=errand.id, step=step, error=reason(failure))\n        return False\n',
+        ('        log.outcome("not concluded", id=job.id, step=step, error=reason(failure))\n        return False\n'),
         "        raise\n",
         (7,),
     ),
     Mutation(
         "an outcome that cannot be written is forgotten",
         "scheduler/delivering/conclusion.py",
-        "    send(following, post, patience)\n",
+        "    send(following, post, deadline)\n",
         "",
         (1,),
     ),
     Mutation(
         "an age that counts from the due time of what is overdue",
         "scheduler/delivering/retry.py",
-        "    return max(schedule.due_ms, errand.begun_ms or 0) + ",
+        "    return max(schedule.due_ms, job.begun_ms or 0) + ",
         "    return schedule.due_ms + ",
         (1,),
     ),
     Mutation(
         "attempts without end",
         "scheduler/delivering/retry.py",
-        "errand.attempt < Terms.read(schedule.terms).attempts_max",
+        "job.attempt < DeliveryOptions.read(schedule.terms).attempts_max",
         "True",
         (7,),
     ),
     Mutation(
         "an attempt that is not counted",
         "scheduler/delivering/retry.py",
-        "woken_again(errand, record, attempt + 1, retry_ms)",
-        "woken_again(errand, record, attempt, retry_ms)",
+        "woken_again(job, record, attempt + 1, retry_ms)",
+        "woken_again(job, record, attempt, retry_ms)",
         (1, 7),
     ),
     Mutation(
         "an attempt at any age",
         "scheduler/delivering/retry.py",
-        "    return retry_ms <= last_ms(errand)\n",
+        "    return retry_ms <= last_ms(job)\n",
         "    return True\n",
         (7,),
     ),
@@ -520,43 +530,43 @@ MUTATIONS = (
     Mutation(
         "a no for good that is tried again",
         "scheduler/delivering/retry.py",
-        "    if failure.permanent or not _in_time(errand, retry_ms):\n",
-        "    if not _in_time(errand, retry_ms):\n",
+        "    if failure.permanent or not _in_time(job, retry_ms):\n",
+        "    if not _in_time(job, retry_ms):\n",
         (7,),
     ),
     Mutation(
         "a passing failure given up",
         "scheduler/delivering/retry.py",
-        "    return goes_straight(schedule.target) or errand.attempt <",
+        "    return goes_straight(schedule.target) or job.attempt <",
         "    return goes_straight(schedule.target) or 1 >",
         (1,),
     ),
     Mutation(
         "the wait before the moment left out",
         "scheduler/delivering/delivery.py",
-        "    if wait_ms > 0:\n        patience.sleep(wait_ms / 1000)\n    if errand.conclusion is not None:\n",
-        "    if errand.conclusion is not None:\n",
+        ("    if wait_ms > 0:\n        deadline.sleep(wait_ms / 1000)\n    if job.conclusion is not None:\n"),
+        "    if job.conclusion is not None:\n",
         (2,),
     ),
     Mutation(
         "a batch delivered one by one",
         "scheduler/delivering/delivery.py",
-        "    done = post.crew.run(one, _under_watch(batch, watch, post, patience))\n",
-        "    done = [one(message) for message in _under_watch(batch, watch, post, patience)]\n",
+        "    done = post.pool.run(one, _under_watch(batch, watch, post, deadline))\n",
+        "    done = [one(message) for message in _under_watch(batch, watch, post, deadline)]\n",
         (3,),
     ),
     Mutation(
         "a received message deleted before it is delivered",
         "scheduler/delivering/delivery.py",
-        "            _one(message, post, patience)\n            _dismiss(message, post, patience)\n",
-        "            _dismiss(message, post, patience)\n            _one(message, post, patience)\n",
+        ("            _one(message, post, deadline)\n            _dismiss(message, post, deadline)\n"),
+        ("            _dismiss(message, post, deadline)\n            _one(message, post, deadline)\n"),
         (1,),
     ),
     Mutation(
         "a received message that failed deleted all the same",
         "scheduler/delivering/delivery.py",
         "            return False\n        finally:\n",
-        "            _dismiss(message, post, patience)\n            return False\n        finally:\n",
+        ("            _dismiss(message, post, deadline)\n            return False\n        finally:\n"),
         (1,),
     ),
     Mutation(

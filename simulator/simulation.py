@@ -19,13 +19,13 @@ from botocore.exceptions import ClientError
 from punctual.testing.cloud import Cloud
 from punctual.testing.timeline import US
 from simulator.checks.at_the_end import Reckoning
-from simulator.checks.releases import Breach, Broken, Figures, Witness
-from simulator.event_log import Chronicle
+from simulator.checks.releases import Breach, Checker, Figures, Violation
+from simulator.event_log import EventLog
 from simulator.faults import faults as weather
-from simulator.faults.external_targets import Others
-from simulator.faults.faults import Storm
+from simulator.faults.external_targets import ExternalTargets
+from simulator.faults.faults import Faults
 from simulator.workload.callers import Callers
-from simulator.workload.expected import Wish, Wishes
+from simulator.workload.expected import ExpectedSchedule, ExpectedSchedules
 from simulator.workload.scenarios import (
     INTERVAL_S,
     chains,
@@ -67,15 +67,15 @@ class Result:
 class Simulation:
     def __init__(self, seed: int, folder: Path | None = None) -> None:
         self.seed = seed
-        self.chronicle = Chronicle()
+        self.event_log = EventLog()
         self.draw = random.Random(f"punctual {seed}")
         start_s = self.draw.choice((1_700_000_000, self.draw.randrange(START_S_MIN, START_S_MAX)))
-        self.witness = Witness(self.chronicle)
-        self.reckoning = Reckoning(self.witness)
-        self.cloud = Cloud(start_s, self._fork(), watcher=self.witness, folder=folder, write=self.witness.heard)
-        self.storm = Storm(self.cloud.timeline, self._fork())
+        self.checker = Checker(self.event_log)
+        self.reckoning = Reckoning(self.checker)
+        self.cloud = Cloud(start_s, self._fork(), watcher=self.checker, folder=folder, write=self.checker.heard)
+        self.storm = Faults(self.cloud.timeline, self._fork())
         self.storm.tell = self._tell
-        self.witness.attach(self.cloud.timeline, self.storm)
+        self.checker.attach(self.cloud.timeline, self.storm)
         self.cloud.network.weather = self.storm
         self.cloud.functions.chance = self.storm
         self.cloud.sqs.refused = self._refused_by_sqs
@@ -85,7 +85,7 @@ class Simulation:
         self.targets: dict[str, str] = {}
         self._draining = False
         self.asked_us: list[int] = []
-        self.orders: list[tuple[int, list[Wish]]] = []
+        self.orders: list[tuple[int, list[ExpectedSchedule]]] = []
         """What has no name, and when it was asked for."""
         self.start_us = self.cloud.timeline.now_us
 
@@ -105,7 +105,7 @@ class Simulation:
         }
         self._prepare(parameters)
         if parameters["ConsumerEnabled"]:
-            self.witness.consumed_from = self.cloud.output("OutputQueueUrl")
+            self.checker.consumed_from = self.cloud.output("OutputQueueUrl")
             self.cloud.sqs.unruly, self.cloud.sqs.twice = self._fork(), draw.choice((0.0, 0.05))
         kind = draw.random()
         if many.plan(self):
@@ -132,31 +132,31 @@ class Simulation:
             listings.plan(self)
             neighbours.plan(self)
             outcomes.plan(self)
-        self.witness.names.orderly = self.cloud.sqs.unruly is None
+        self.checker.names.orderly = self.cloud.sqs.unruly is None
 
     def _prepare(self, parameters: Mapping[str, Any]) -> None:
         """The stack, a queue that is not of it, and callers."""
         target = self.cloud.add_queue("other")
         self.targets[target] = next(queue.url for queue in self.cloud.sqs.queues.values() if queue.arn == target)
         own = random.Random(f"punctual others {self.seed}")
-        self.others = Others(self.cloud, own, lambda: self._draining, self.storm.counted)
+        self.others = ExternalTargets(self.cloud, own, lambda: self._draining, self.storm.counted)
         allowed = self.others.parameters()
         self.deploy({**parameters, **allowed, "TargetArns": f"{target},{allowed['TargetArns']}"})
-        self.wishes = Wishes(self._fork(), self.cloud.output("OutputQueueUrl"), self.targets)
-        witness = self.witness
-        witness.wishes = witness.names.wishes = self.wishes.by_tag
-        witness.deliveries.wishes, witness.deliveries.others = self.wishes.by_tag, self.others
-        witness.deliveries.interval_s = self.interval_s
-        witness.names.closed, witness.names.interval_s = witness.closed, self.interval_s
-        witness.delivery_queue = self.cloud.output("DeliveryQueueUrl")
-        witness.input_queue = self.cloud.output("InputQueueUrl")
-        witness.input_topic = self.cloud.output("InputTopicArn")
+        self.expected_schedules = ExpectedSchedules(self._fork(), self.cloud.output("OutputQueueUrl"), self.targets)
+        checker = self.checker
+        checker.expected_schedules = checker.names.expected_schedules = self.expected_schedules.by_tag
+        checker.deliveries.expected_schedules, checker.deliveries.others = self.expected_schedules.by_tag, self.others
+        checker.deliveries.interval_s = self.interval_s
+        checker.names.closed, checker.names.interval_s = checker.closed, self.interval_s
+        checker.delivery_queue = self.cloud.output("DeliveryQueueUrl")
+        checker.input_queue = self.cloud.output("InputQueueUrl")
+        checker.input_topic = self.cloud.output("InputTopicArn")
         self.callers = Callers(
-            self.cloud, self.chronicle, self._fork(), witness.breach, witness.refused_by_sqs, witness.names
+            self.cloud, self.event_log, self._fork(), checker.breach, checker.refused_by_sqs, checker.names
         )
 
     def deploy(self, parameters: Mapping[str, Any]) -> None:
-        self.witness.partitions_changed |= bool(self.parameters)
+        self.checker.partitions_changed |= bool(self.parameters)
         self.parameters |= parameters
         self._tell("stack", f"deployed with {parameters}")
         self.cloud.deploy(self.parameters)
@@ -170,11 +170,11 @@ class Simulation:
                 return
             if queue.closed is not error:
                 self._tell("weather", "the other queue is closed" if error else "the other queue is open again")
-                self.witness.closed.append((self.cloud.timeline.now_us, url))
+                self.checker.closed.append((self.cloud.timeline.now_us, url))
             queue.closed = error
 
     def _refused_by_sqs(self, body: str) -> bool:
-        return any(tag in body[:24] for tag in self.witness.refused_by_sqs)
+        return any(tag in body[:24] for tag in self.checker.refused_by_sqs)
 
     # --------------------------------------------------------------------------------------------------------- drive
 
@@ -184,15 +184,15 @@ class Simulation:
             self.plan()
             self._drive()
             self.reckoning.check_all()
-            self.witness.letters.check_all()
+            self.checker.letters.check_all()
             self.cloud.timeline.run(lambda: False)
             self._raise_breach()
-        except Broken as broken:
+        except Violation as broken:
             breach = broken.breach
-        figures = self.witness.figures
+        figures = self.checker.figures
         figures.virtual_s = (self.cloud.timeline.now_us - self.start_us) / US
-        story = self.chronicle.story(breach.tag) if breach is not None else []
-        fingerprint = self.chronicle.fingerprint()
+        story = self.event_log.story(breach.tag) if breach is not None else []
+        fingerprint = self.event_log.fingerprint()
         return Result(self.seed, breach, story, figures, self.storm.counted, fingerprint, sorted(self.storm.rates))
 
     def _drive(self) -> None:
@@ -210,7 +210,7 @@ class Simulation:
                 )  # What was sent last becomes visible.
                 return
             self._jump(upcoming)
-        self.witness.breach(4, "", f"not settled within {EPISODES_MAX} episodes")
+        self.checker.breach(4, "", f"not settled within {EPISODES_MAX} episodes")
         self._raise_breach()
 
     def _calm_down(self) -> None:
@@ -246,7 +246,7 @@ class Simulation:
         return random.Random(f"{self.draw.getrandbits(64)}")
 
     def _tell(self, who: str, what: str) -> None:
-        self.chronicle.add(self.cloud.timeline.now_us, who, what)
+        self.event_log.add(self.cloud.timeline.now_us, who, what)
 
 
 def simulate(seed: int, folder: Path | None = None) -> Result:

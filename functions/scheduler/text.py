@@ -21,7 +21,7 @@ def fault(text: str) -> str | None:
     return f"U+{code:04X} at position {found.start()}, {kind}"
 
 
-def up_to_host(url: str) -> str:
+def origin_only(url: str) -> str:
     """As much of a URL as an error may show: nothing behind the host, and no credentials."""
     scheme, mark, rest = url.partition("://") if "://" in url else ("", "", url)
     return scheme + mark + re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]

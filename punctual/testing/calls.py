@@ -46,7 +46,7 @@ class Process(Protocol):
 
 
 @dataclass
-class Outsider:
+class ExternalProcess:
     """A process that is no function: a test, or a client of the stack's owner."""
 
     name: str = "outside"
@@ -59,7 +59,7 @@ class Outsider:
 
 
 @dataclass
-class Fate:
+class CallFault:
     """What befalls one call."""
 
     there_s: float = THERE_S
@@ -75,7 +75,7 @@ class Fate:
 
 
 class Weather(Protocol):
-    def fate(self, call: Call) -> Fate: ...
+    def fate(self, call: Call) -> CallFault: ...
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ class Fair:
     there_s: float = THERE_S
     back_s: float = BACK_S
 
-    def fate(self, call: Call) -> Fate:
-        return Fate(self.there_s, self.back_s)
+    def fate(self, call: Call) -> CallFault:
+        return CallFault(self.there_s, self.back_s)
 
 
 @dataclass
@@ -98,7 +98,7 @@ class Call:
     parameters: dict[str, Any]
     process: Process
     begun_us: int
-    fate: Fate = field(default_factory=Fate)
+    fate: CallFault = field(default_factory=CallFault)
     effect_us: int | None = None
     answer: dict[str, Any] | None = None
     error: BaseException | None = None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from punctual.testing.calls import Client, Network, Outsider, Process, Watcher
+from punctual.testing.calls import Client, ExternalProcess, Network, Process, Watcher
 from punctual.testing.dynamodb import DynamoDB
 from punctual.testing.function_loader import Source, stack_file
 from punctual.testing.functions import EventSource, Function, Functions, Rule
@@ -58,7 +58,7 @@ class Cloud:
         self.template = _template(self._path, {})
 
     def client(self, service: str, process: Process | None = None) -> Client:
-        return self.network.client(service, process or Outsider())
+        return self.network.client(service, process or ExternalProcess())
 
     # --------------------------------------------------------------------------------------------------- deployment
 

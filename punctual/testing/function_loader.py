@@ -71,7 +71,7 @@ class Source:
 
     def world_of(self, **parts: Any) -> Any:
         """The functions' own World, with other parts."""
-        return self.world.World(**parts)
+        return self.world.Runtime(**parts)
 
     def undelivered(self, error: str, **facts: Any) -> Exception:
         """The functions' own Undelivered, for an outlet that stands in for one of theirs."""

@@ -19,7 +19,7 @@ from punctual.testing.aws_errors import refusal
 from punctual.testing.calls import Call, Delivery, Network, Service, Watcher
 from punctual.testing.function_loader import Source
 from punctual.testing.sqs import Message, Queue, Sqs
-from punctual.testing.timeline import US, Crash, Crew, Task, Timeline
+from punctual.testing.timeline import US, Crash, Task, Timeline, WorkerPool
 from punctual.testing.webhook_endpoints import Outlet
 
 SYNCHRONOUS_BYTES_MAX = 6 * 1024 * 1024
@@ -69,7 +69,7 @@ class Event:
     cause: str = ""
 
 
-class Chance(Protocol):
+class FaultPlan(Protocol):
     """What may befall functions beside their calls. Fair weather is `Steady`."""
 
     def skew_us(self) -> int: ...
@@ -80,7 +80,7 @@ class Chance(Protocol):
         ...
 
 
-class Steady:
+class NoFaults:
     """Every clock is right, and every event is invoked once."""
 
     def skew_us(self) -> int:
@@ -151,7 +151,7 @@ class Environment:
             sleep=self.sleep,
             randomness=self._randomness,
             client=lambda service, connections: self._functions.network.client(service, self),
-            crew=lambda width: Crew(self.timeline, width),
+            pool=lambda width: WorkerPool(self.timeline, width),
             webhooks=lambda hosts, secrets, clock: Outlet(
                 self._functions.network.client("webhooks", self), self._functions.source.undelivered
             ),
@@ -248,7 +248,7 @@ class Functions(Service):
     ) -> None:
         super().__init__(timeline, watcher)
         self.network, self.sqs, self.source, self.randomness = network, sqs, source, randomness
-        self.chance: Chance = Steady()
+        self.chance: FaultPlan = NoFaults()
         self.functions: dict[str, Function] = {}
         self.strangers: set[str] = set()
         """Functions that are not of the stack, by ARN: what they are given is accepted and kept."""

@@ -16,7 +16,7 @@ from punctual.testing.calls import Call, Client, Delivery, Fair, Watcher
 from punctual.testing.cloud import Cloud
 from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
-from punctual.testing.webhook_endpoints import HANGING, Conduct
+from punctual.testing.webhook_endpoints import HANGING, Behaviour
 
 START_DEFAULT = "2030-01-01T00:00:00+00:00"
 STEPS_MAX = 1_000_000
@@ -81,7 +81,7 @@ class Stack:
         self._cloud.network.weather = Fair(there_s=0.0, back_s=0.0)  # A delay then counts from the very moment.
         self._lines: list[dict[str, Any]] = []
         self._parameters = {**parameters}
-        self._cloud.receivers.otherwise = Conduct()
+        self._cloud.receivers.otherwise = Behaviour()
         self._cloud.deploy(self._parameters)
         self._watch.own_topic = self.output("InputTopicArn")
 
@@ -189,8 +189,8 @@ class Stack:
 
     def answer(self, host: str, status: int | None = 200, retry_after: float | None = None) -> None:
         """How a host answers webhooks from now on; with None it hangs. Until told otherwise all answer 200."""
-        conduct = HANGING if status is None else Conduct(status, retry_after, works=200 <= status < 300)
-        self._cloud.receivers.conduct[host] = lambda: conduct
+        behaviour = HANGING if status is None else Behaviour(status, retry_after, works=200 <= status < 300)
+        self._cloud.receivers.behaviour[host] = lambda: behaviour
 
     def update(self, **parameters: Any) -> None:
         """Deploy again with other parameters; what is stored stays."""

@@ -202,7 +202,7 @@ class Timeline:
         task.switch()
 
 
-class Crew:
+class WorkerPool:
     """Jobs side by side in virtual time, by the rules of the crew of threads that runs on Lambda: at most `width` at
     once, the next drawn only when a place is free, none begun after one broke, and all ended on return."""
 

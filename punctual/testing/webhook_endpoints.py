@@ -51,7 +51,7 @@ class Machines(Service):
 
 
 @dataclass(frozen=True)
-class Conduct:
+class Behaviour:
     """How a receiver takes one request."""
 
     status: int = 200
@@ -61,8 +61,8 @@ class Conduct:
     """Whether it does what it is asked, whatever it answers."""
 
 
-HANGING = Conduct(answers_after_s=NEVER_S, works=False)
-FORGETFUL = Conduct(answers_after_s=NEVER_S)
+HANGING = Behaviour(answers_after_s=NEVER_S, works=False)
+FORGETFUL = Behaviour(answers_after_s=NEVER_S)
 
 
 class Receivers(Service):
@@ -74,24 +74,24 @@ class Receivers(Service):
 
     def __init__(self, timeline: Timeline, watcher: Watcher) -> None:
         super().__init__(timeline, watcher)
-        self.conduct: dict[str, Callable[[], Conduct]] = {}
+        self.behaviour: dict[str, Callable[[], Behaviour]] = {}
         """By host."""
-        self.otherwise: Conduct | None = None
+        self.otherwise: Behaviour | None = None
         """Of a host that is not there. None: it refuses the connection."""
         self.operations = {"request": self._request}
 
     def _request(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         host = urlsplit(request["target"]["url"]).netloc
-        conduct = self.conduct[host]() if host in self.conduct else self.otherwise
-        if conduct is None:
+        behaviour = self.behaviour[host]() if host in self.behaviour else self.otherwise
+        if behaviour is None:
             raise refusal("NoConnection", f"{host}: no connection", 503)
-        call.fate.back_s += conduct.answers_after_s
-        if conduct.works:
+        call.fate.back_s += behaviour.answers_after_s
+        if behaviour.works:
             facts = {name: request[name] for name in ("id", "due_ms", "user", "target")}
             self.watcher.received(
                 call, Delivery(request["target"]["url"], request["body"], self.timeline.now_us, facts)
             )
-        return {"status": conduct.status, "retry_after_s": conduct.retry_after_s}
+        return {"status": behaviour.status, "retry_after_s": behaviour.retry_after_s}
 
 
 @dataclass(frozen=True)

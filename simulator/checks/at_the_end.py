@@ -12,9 +12,9 @@ from typing import Any
 from punctual.testing.timeline import US
 from simulator.checks.decoding import contents
 from simulator.checks.names import ASKED_AGAIN, STOPPED, UNHEARD
-from simulator.checks.releases import LEASE_IN_DOUBT, Witness
+from simulator.checks.releases import LEASE_IN_DOUBT, Checker
 from simulator.faults.faults import SKEW_US_MAX
-from simulator.workload.expected import Sent, Wish
+from simulator.workload.expected import ExpectedSchedule, Sent
 
 GRACE_S = 240
 """A feed that begins this long before something is due has it out in time, whatever befalls single calls: three
@@ -28,46 +28,46 @@ OUTAGE_BORNE_S = 60
 
 
 class Reckoning:
-    def __init__(self, witness: Witness) -> None:
-        self._its = witness
+    def __init__(self, checker: Checker) -> None:
+        self._its = checker
 
-    def unsettled(self, until_ms: int) -> list[Wish]:
+    def unsettled(self, until_ms: int) -> list[ExpectedSchedule]:
         """What was accepted, is due until then, and has not come out."""
         return [
-            wish
-            for wish in self._its.wishes.values()
-            if wish.name is None
+            expected
+            for expected in self._its.expected_schedules.values()
+            if expected.name is None
             and any(
-                wish.due_of(schedule_id) <= until_ms and not wish.settled(schedule_id)
-                for schedule_id in [*wish.accepted, *wish.stored]
+                expected.due_of(schedule_id) <= until_ms and not expected.settled(schedule_id)
+                for schedule_id in [*expected.accepted, *expected.stored]
             )
         ]
 
     def pending_ms(self) -> Iterable[int]:
         """The moments that something accepted or stored still waits for."""
         yield from self._its.names.pending_ms()
-        for wish in self._its.wishes.values():
-            if wish.name is not None:
+        for expected in self._its.expected_schedules.values():
+            if expected.name is not None:
                 continue
-            for schedule_id in [*wish.accepted, *wish.stored]:
-                if not wish.settled(schedule_id):
-                    yield wish.due_of(schedule_id)
+            for schedule_id in [*expected.accepted, *expected.stored]:
+                if not expected.settled(schedule_id):
+                    yield expected.due_of(schedule_id)
 
     def check_drained(self, until_ms: int, items: Iterable[dict[str, Any]]) -> None:
         """Promise 4, and 1 for all that is due by now."""
-        for wish in self.unsettled(until_ms):
-            if any(self._its.names.is_to_be_tried_again(schedule_id) for schedule_id in wish.on_its_way):
+        for expected in self.unsettled(until_ms):
+            if any(self._its.names.is_to_be_tried_again(schedule_id) for schedule_id in expected.on_its_way):
                 continue
-            self._its.breach(1, wish.tag, "it was accepted and did not come out, though the faults have stopped")
+            self._its.breach(1, expected.tag, "it was accepted and did not come out, though the faults have stopped")
             return
         self._its.names.check_drained(until_ms)
         for item in items:
             if not item["partition"]["S"].isdigit():
                 continue
             for lying in contents(item).values():
-                wish = self._its.wishes[lying.tag]
-                unheard = lying.id not in wish.accepted and lying.id not in wish.moved
-                due_ms = wish.due_ms if unheard and wish.due_ms is not None else lying.due_ms
+                expected = self._its.expected_schedules[lying.tag]
+                unheard = lying.id not in expected.accepted and lying.id not in expected.moved
+                due_ms = expected.due_ms if unheard and expected.due_ms is not None else lying.due_ms
                 if due_ms <= until_ms:
                     self._its.breach(4, lying.tag, f"{lying.id} is still in the table, though the faults have stopped")
                     return
@@ -77,44 +77,49 @@ class Reckoning:
             if outage.end_us - outage.begin_us > OUTAGE_BORNE_S * US:
                 self._its.troubles.append((outage.begin_us, outage.end_us))
         spans = [*self._its.troubles, *self._its.names.crashes, *self._its.storm.spans()]
-        for wish in self._its.wishes.values():
+        for expected in self._its.expected_schedules.values():
             self._its.figures.schedules += 1
-            if wish.target is not None:
-                self._its.deliveries.check(wish, spans)
-                for schedule_id in sorted(wish.on_its_way) if wish.name is None else []:
-                    self._check_errands(wish, schedule_id)
-            self._check_twins(wish)
-            for schedule_id, sends in wish.sends.items():
+            if expected.target is not None:
+                self._its.deliveries.check(expected, spans)
+                for schedule_id in sorted(expected.on_its_way) if expected.name is None else []:
+                    self._check_errands(expected, schedule_id)
+            self._check_twins(expected)
+            for schedule_id, sends in expected.sends.items():
                 self._its.figures.released += 1
                 self._its.figures.repeats += len(sends) - 1
-                if wish.queue_url == self._its.consumed_from and schedule_id not in self._its.consumed:
-                    self._its.breach(1, wish.tag, f"{schedule_id} was released, and the consumer never saw it")
-                if wish.name is None:
-                    self._check_repeats(wish, schedule_id, sends)
-                if wish.name is None and wish.target is None:
-                    self._check_lateness(wish, schedule_id, sends[0])
+                if expected.queue_url == self._its.consumed_from and schedule_id not in self._its.consumed:
+                    self._its.breach(1, expected.tag, f"{schedule_id} was released, and the consumer never saw it")
+                if expected.name is None:
+                    self._check_repeats(expected, schedule_id, sends)
+                if expected.name is None and expected.target is None:
+                    self._check_lateness(expected, schedule_id, sends[0])
         self._its.names.check_all(self._its.troubles)
         self._its.figures.causes += self._its.names.causes
         self._its.figures.lateness_s_max = max(self._its.figures.lateness_s_max, self._its.names.late_s_max)
 
-    def _check_twins(self, wish: Wish) -> None:
+    def _check_twins(self, expected: ExpectedSchedule) -> None:
         """The same request with the same token has one id; a repeat across a change of PartitionCount may have two."""
         unknown = {""}  # A function without an envelope does not see which one it gets.
-        ids = sorted({*wish.accepted, *wish.stored, *wish.sends} - self._its.names.moved_ids - wish.moved - unknown)
-        if wish.repeatable and len(ids) > 1 and not self._its.partitions_changed:
-            self._its.breach(1, wish.tag, f"one request with one token has become {', '.join(ids)}")
+        ids = sorted(
+            {*expected.accepted, *expected.stored, *expected.sends}
+            - self._its.names.moved_ids
+            - expected.moved
+            - unknown
+        )
+        if expected.repeatable and len(ids) > 1 and not self._its.partitions_changed:
+            self._its.breach(1, expected.tag, f"one request with one token has become {', '.join(ids)}")
 
-    def _check_repeats(self, wish: Wish, schedule_id: str, sends: list[Sent]) -> None:
+    def _check_repeats(self, expected: ExpectedSchedule, schedule_id: str, sends: list[Sent]) -> None:
         tried = sorted(sends, key=lambda sent: sent.call.begun_us)  # Not as they arrived: one may have been held up.
-        cause_of = self._cause if wish.target is None else self._its.names.cause
+        cause_of = self._cause if expected.target is None else self._its.names.cause
         for first, second in pairwise(tried):
-            cause = cause_of(wish, schedule_id, first, second)
+            cause = cause_of(expected, schedule_id, first, second)
             if cause is None:
-                self._its.breach(1, wish.tag, f"{schedule_id} is sent twice, and nothing went wrong in between")
+                self._its.breach(1, expected.tag, f"{schedule_id} is sent twice, and nothing went wrong in between")
                 return
             self._its.figures.causes[cause] += 1
 
-    def _check_errands(self, wish: Wish, schedule_id: str) -> None:
+    def _check_errands(self, expected: ExpectedSchedule, schedule_id: str) -> None:
         """What is delivered comes by an errand, which is sent as a message is: once, unless there was a reason."""
         first = [herald for herald in self._its.names.heralds.get(schedule_id, []) if herald.is_first]
         sends = [
@@ -122,27 +127,27 @@ class Reckoning:
             for each in sorted(first, key=lambda herald: herald.call.begun_us)
         ]
         for one, other in pairwise(sends):
-            if self._cause(wish, schedule_id, one, other) is None:
+            if self._cause(expected, schedule_id, one, other) is None:
                 self._its.breach(
-                    1, wish.tag, f"its errand {schedule_id} is sent twice, and nothing went wrong in between"
+                    1, expected.tag, f"its errand {schedule_id} is sent twice, and nothing went wrong in between"
                 )
 
-    def _cause(self, wish: Wish, schedule_id: str, first: Sent, second: Sent) -> str | None:
+    def _cause(self, expected: ExpectedSchedule, schedule_id: str, first: Sent, second: Sent) -> str | None:
         """A repeat is allowed where a crash or an unknown outcome lies between a send and its delete, or where the
         caller said it twice."""
         if not first.confirmed:
             return UNHEARD
-        if wish.asked > 1:
+        if expected.asked > 1:
             return ASKED_AGAIN
         if first.invocation is None or second.invocation is None:
             return "sent by a caller"
         if {first.invocation.id, second.invocation.id} & self._its.doubtful_leases:
             return LEASE_IN_DOUBT
-        if any(at_us > first.at_us for at_us in wish.stored.get(schedule_id, [])):
+        if any(at_us > first.at_us for at_us in expected.stored.get(schedule_id, [])):
             return "written once more, late"  # By a call of unknown outcome, after it had been sent and deleted.
         deletes = [
             (known and at_us < second.at_us)
-            for at_us, invocation, known in wish.deleted.get(schedule_id, [])
+            for at_us, invocation, known in expected.deleted.get(schedule_id, [])
             if invocation is first.invocation
         ]
         if any(deletes):
@@ -154,22 +159,22 @@ class Reckoning:
             return None if calm else STOPPED  # On a merely slow day it ends in time.
         return STOPPED if first.invocation.fate in ("crashed", "timed out") else None
 
-    def _check_lateness(self, wish: Wish, schedule_id: str, sent: Sent) -> None:
+    def _check_lateness(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent) -> None:
         """By the clock of the sender, and without the time that AWS took to send."""
-        due_us = wish.due_of(schedule_id) * 1000
-        stored = wish.stored.get(schedule_id)
+        due_us = expected.due_of(schedule_id) * 1000
+        stored = expected.stored.get(schedule_id)
         begun_us = sent.invocation.begun_us if sent.invocation is not None else sent.call.begun_us
         way_us = sent.at_us - sent.call.begun_us - sent.call.process.skew_us
         late_s = (sent.visible_us - way_us - max(due_us, begun_us if stored is None else 0)) / US
         excused = stored is None or not self._had_its_feed(schedule_id, due_us, stored[0])
-        excused = excused or self._was_closed(wish.queue_url, due_us)
+        excused = excused or self._was_closed(expected.queue_url, due_us)
         if excused:
             self._its.figures.lateness_excused_s_max = max(self._its.figures.lateness_excused_s_max, late_s)
             return
         self._its.figures.lateness_s_max = max(self._its.figures.lateness_s_max, late_s)
         if sent.call.begun_us > due_us + SKEW_US_MAX:
             self._its.breach(
-                3, wish.tag, f"{schedule_id} comes out {late_s:.3f} s late, though a feed had the time for it"
+                3, expected.tag, f"{schedule_id} comes out {late_s:.3f} s late, though a feed had the time for it"
             )
 
     def _was_closed(self, queue_url: str, due_us: int) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from simulator.event_log import tag_of
 
-AGAIN = "punctual-again"
+REQUEUE_ATTRIBUTE = "punctual-again"
 """The attribute of a letter that was put back for a part of it."""
 
 

@@ -22,10 +22,10 @@ from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
 from simulator.checks.decoding import opened, value
 from simulator.checks.names import Names, invocation_of
-from simulator.event_log import TAG, Chronicle
-from simulator.faults.external_targets import FINE, Others
-from simulator.faults.faults import SKEW_US_MAX, Storm
-from simulator.workload.expected import Sent, Wish
+from simulator.event_log import TAG, EventLog
+from simulator.faults.external_targets import FINE, ExternalTargets
+from simulator.faults.faults import SKEW_US_MAX, Faults
+from simulator.workload.expected import ExpectedSchedule, Sent
 
 OPERATIONS = ("publish", "invoke", "put_events", "start_execution", "request")
 PERMANENT_CODES = ("NotFound",)
@@ -48,22 +48,22 @@ class Attempt:
 
 @dataclass(eq=False)
 class Deliveries:
-    chronicle: Chronicle
+    event_log: EventLog
     breach: Callable[[int, str, str], None]
     names: Names
-    wishes: Mapping[str, Wish] = field(default_factory=dict)
+    expected_schedules: Mapping[str, ExpectedSchedule] = field(default_factory=dict)
     heard: set[str] = field(default_factory=set)
     """Ids whose failure a failure target was told of."""
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     unsent: set[Invocation] = field(default_factory=set)
     """Invocations for which the delivery queue did not confirm a message."""
-    others: Others | None = None
+    others: ExternalTargets | None = None
     interval_s: int = 600
     late_s_max: float = 0.0
     _put_off_us: dict[str, int] = field(default_factory=dict)
     """By id, when it was put off before any attempt: its age counts from then."""
 
-    def attach(self, timeline: Any, storm: Storm) -> None:
+    def attach(self, timeline: Any, storm: Faults) -> None:
         self._timeline, self._storm = timeline, storm
 
     # ------------------------------------------------------------------------------------------------------- errands
@@ -71,51 +71,51 @@ class Deliveries:
     def sent(self, call: Call, message: Message) -> None:
         """An errand, to the delivery queue."""
         errand = json.loads(message.body)
-        wish, attempt = self._wish(errand), errand.get("attempt", 1)
-        if wish is not None and wish.target is None and "failure_target" in wish.request:
-            wish.on_its_way.add(errand["id"])  # It may have expired: the deliver function tells of that.
-        if wish is None or wish.target is None:
+        expected, attempt = self._wish(errand), errand.get("attempt", 1)
+        if expected is not None and expected.target is None and "failure_target" in expected.request:
+            expected.on_its_way.add(errand["id"])  # It may have expired: the deliver function tells of that.
+        if expected is None or expected.target is None:
             return
         schedule_id = errand["id"]
-        wish.on_its_way.add(schedule_id)
-        if schedule_id in wish.heard_withdrawn:
-            self.breach(6, wish.tag, f"{schedule_id} is on its way after a caller heard that it is not to come out")
+        expected.on_its_way.add(schedule_id)
+        if schedule_id in expected.heard_withdrawn:
+            self.breach(6, expected.tag, f"{schedule_id} is on its way after a caller heard that it is not to come out")
         if "conclusion" in errand:
             left = ", ".join(errand["conclusion"]["left"])
             what = f"concludes {schedule_id} later: {left}"
-            self.chronicle.add(self._timeline.now_us, call.process.name, what, [wish.tag])
+            self.event_log.add(self._timeline.now_us, call.process.name, what, [expected.tag])
             return
         what = f"sends the errand of {schedule_id}, attempt {attempt}"
-        self.chronicle.add(self._timeline.now_us, call.process.name, what, [wish.tag])
-        if attempt > _attempts_max(wish):
-            self.breach(7, wish.tag, f"{schedule_id} is to be tried for the {attempt}th time")
+        self.event_log.add(self._timeline.now_us, call.process.name, what, [expected.tag])
+        if attempt > _attempts_max(expected):
+            self.breach(7, expected.tag, f"{schedule_id} is to be tried for the {attempt}th time")
         retry_ms = errand.get("retry")
         if retry_ms is not None and attempt == 1:
             self._put_off_us.setdefault(schedule_id, self._timeline.now_us + call.process.skew_us)
-        too_old = retry_ms is not None and attempt > 1 and retry_ms > self._last_ms(wish, schedule_id)
-        if too_old and not (wish.name is not None and self._is_unnoted(schedule_id)):
-            self.breach(7, wish.tag, f"{schedule_id} is to be tried again when it is too old")
+        too_old = retry_ms is not None and attempt > 1 and retry_ms > self._last_ms(expected, schedule_id)
+        if too_old and not (expected.name is not None and self._is_unnoted(schedule_id)):
+            self.breach(7, expected.tag, f"{schedule_id} is to be tried again when it is too old")
         last = self._last(schedule_id, call)
         if last is not None and last.permanent:
-            self.breach(7, wish.tag, f"{schedule_id} is to be tried again, and its target said no for good")
+            self.breach(7, expected.tag, f"{schedule_id} is to be tried again, and its target said no for good")
 
     def _is_unnoted(self, schedule_id: str) -> bool:
         """Whether the note of an attempt may be missing: a second timer of the name then begins anew."""
         return any(each.invocation in self.names.troubled for each in self.attempts.get(schedule_id, []))
 
-    def _last_ms(self, wish: Wish, schedule_id: str) -> int:
+    def _last_ms(self, expected: ExpectedSchedule, schedule_id: str) -> int:
         """The latest moment of an attempt: its age counts from its due time, or from when it was first taken up."""
         made = [each.call.begun_us + each.call.process.skew_us for each in self.attempts.get(schedule_id, [])]
         put_off = [self._put_off_us[schedule_id]] if schedule_id in self._put_off_us else []
         first_ms = min([*made, *put_off], default=self._timeline.now_us) // 1000
-        return max(wish.due_of(schedule_id), first_ms) + _age_ms_max(wish)
+        return max(expected.due_of(schedule_id), first_ms) + _age_ms_max(expected)
 
-    def _wish(self, errand: dict[str, Any]) -> Wish | None:
+    def _wish(self, errand: dict[str, Any]) -> ExpectedSchedule | None:
         if "name" not in errand:
             found = TAG.search(errand.get("data", ""))
-            return self.wishes.get(found.group()) if found else None
+            return self.expected_schedules.get(found.group()) if found else None
         turns = self.names.turns.get(errand["name"], [])
-        return next((turn.wish for turn in turns if turn.id == errand["id"]), None)
+        return next((turn.expected for turn in turns if turn.id == errand["id"]), None)
 
     def _last(self, schedule_id: str, call: Call) -> Attempt | None:
         """By the invocation that makes this call. One message that came twice may be tried twice in it, side by side,
@@ -133,90 +133,90 @@ class Deliveries:
         if self.others is not None and delivery.target in self.others.hearers:
             self.hears(delivery.body)
             return
-        wish = self._wish_of(delivery.body)
-        if wish is None or wish.target is None:
+        expected = self._wish_of(delivery.body)
+        if expected is None or expected.target is None:
             self.breach(5, "", f"a delivery that nobody asked for: {delivery.body[:60]!r}")
             return
-        schedule_id = self._id(call, wish)
+        schedule_id = self._id(call, expected)
         now_us = self._timeline.now_us
         sent = Sent(now_us, now_us, call, invocation_of(call))
-        wish.sends.setdefault(schedule_id, []).append(sent)
-        self.chronicle.add(now_us, call.process.name, f"delivers {schedule_id} to {delivery.target}", [wish.tag])
-        if delivery.target != _address(wish):
-            self.breach(1, wish.tag, f"it is at {delivery.target} instead of {_address(wish)}")
-        self._check_content(wish, schedule_id, delivery)
-        self._check_moment(wish, schedule_id, call)
-        if wish.name is not None:
-            self.names.delivered(wish, schedule_id, sent)
+        expected.sends.setdefault(schedule_id, []).append(sent)
+        self.event_log.add(now_us, call.process.name, f"delivers {schedule_id} to {delivery.target}", [expected.tag])
+        if delivery.target != _address(expected):
+            self.breach(1, expected.tag, f"it is at {delivery.target} instead of {_address(expected)}")
+        self._check_content(expected, schedule_id, delivery)
+        self._check_moment(expected, schedule_id, call)
+        if expected.name is not None:
+            self.names.delivered(expected, schedule_id, sent)
 
-    def _wish_of(self, body: str) -> Wish | None:
+    def _wish_of(self, body: str) -> ExpectedSchedule | None:
         found = TAG.search(body)
-        return self.wishes.get(found.group()) if found else None
+        return self.expected_schedules.get(found.group()) if found else None
 
-    def _id(self, call: Call, wish: Wish) -> str:
+    def _id(self, call: Call, expected: ExpectedSchedule) -> str:
         """As it stands in the call, or else in what the invocation was given."""
         parameters = call.parameters
         if call.operation == "publish":
             return str(parameters["MessageAttributes"]["id"]["StringValue"])
         if call.operation in ("start_execution", "request"):
             return str(parameters["name" if call.operation == "start_execution" else "id"])
-        if wish.enveloped:
+        if expected.enveloped:
             return str(opened(_body(call)).get("id", ""))
         errands = self._errands(call)
-        return next((each["id"] for each in errands if self._wish(each) is wish), "")
+        return next((each["id"] for each in errands if self._wish(each) is expected), "")
 
     def _errands(self, call: Call) -> list[dict[str, Any]]:
         invocation = invocation_of(call)
         given = self.names.given(invocation) if invocation is not None else []
         return [json.loads(body) for _, body in given]
 
-    def _check_content(self, wish: Wish, schedule_id: str, delivery: Delivery) -> None:
-        self.check_body(wish, schedule_id, delivery.body)
-        if "due_ms" in delivery.facts and delivery.facts["due_ms"] != wish.due_of(schedule_id):
-            self.breach(2, wish.tag, f"it says that it is due at {delivery.facts['due_ms']}")
+    def _check_content(self, expected: ExpectedSchedule, schedule_id: str, delivery: Delivery) -> None:
+        self.check_body(expected, schedule_id, delivery.body)
+        if "due_ms" in delivery.facts and delivery.facts["due_ms"] != expected.due_of(schedule_id):
+            self.breach(2, expected.tag, f"it says that it is due at {delivery.facts['due_ms']}")
 
-    def check_body(self, wish: Wish, schedule_id: str, body: str) -> None:
+    def check_body(self, expected: ExpectedSchedule, schedule_id: str, body: str) -> None:
         """What its target got, a queue too."""
-        wanted = _wanted(wish)
-        if wish.enveloped:
+        wanted = _wanted(expected)
+        if expected.enveloped:
             told = opened(body)
-            if round(told.pop("due", 0) * 1000) != wish.due_of(schedule_id) or told.pop("id", "") != schedule_id:
-                self.breach(1, wish.tag, f"its envelope is of another: {body[:80]}")
-            facts = {"name": wish.name, "user": wish.user, "data": value(wish.text)}
+            if round(told.pop("due", 0) * 1000) != expected.due_of(schedule_id) or told.pop("id", "") != schedule_id:
+                self.breach(1, expected.tag, f"its envelope is of another: {body[:80]}")
+            facts = {"name": expected.name, "user": expected.user, "data": value(expected.text)}
             body, wanted = json.dumps(told), json.dumps({key: fact for key, fact in facts.items() if fact is not None})
         if body != wanted:
-            self.breach(1, wish.tag, f"the body is {body[:80]!r} instead of {wanted[:80]!r}")
+            self.breach(1, expected.tag, f"the body is {body[:80]!r} instead of {wanted[:80]!r}")
 
-    def _check_moment(self, wish: Wish, schedule_id: str, call: Call) -> None:
+    def _check_moment(self, expected: ExpectedSchedule, schedule_id: str, call: Call) -> None:
         """By the clock of the function."""
         begun_us = call.begun_us + call.process.skew_us
-        due_us = wish.due_of(schedule_id) * 1000
+        due_us = expected.due_of(schedule_id) * 1000
         if begun_us < due_us - FLOAT_US:
-            self.breach(2, wish.tag, f"{schedule_id} is delivered {(due_us - begun_us) / US:.3f} s early")
-        expires_ms = wish.expires_of(schedule_id)
+            self.breach(2, expected.tag, f"{schedule_id} is delivered {(due_us - begun_us) / US:.3f} s early")
+        expires_ms = expected.expires_of(schedule_id)
         if expires_ms is not None and begun_us > expires_ms * 1000 + EXPIRY_SLACK_US:
-            self.breach(3, wish.tag, f"{schedule_id} is delivered though it had expired")
+            self.breach(3, expected.tag, f"{schedule_id} is delivered though it had expired")
 
     def called(self, call: Call) -> list[str]:
         """A call has ended, of which its process knows this; its tags."""
         if call.operation not in OPERATIONS or "DeliverFunction" not in call.process.name:
             return []
-        wish = self._wish_of(_body(call))
-        if wish is None or _is_report(call):
+        expected = self._wish_of(_body(call))
+        if expected is None or _is_report(call):
             return []
-        schedule_id = self._id(call, wish)
+        schedule_id = self._id(call, expected)
         known = call.error is None and call.answer is not None and _well(call.answer)
-        for sent in wish.sends.get(schedule_id, []):
+        for sent in expected.sends.get(schedule_id, []):
             if sent.call is call:
                 sent.confirmed = known
         number = max((each.get("attempt", 1) for each in self._errands(call) if each["id"] == schedule_id), default=1)
-        if number > 1 and call.begun_us + call.process.skew_us < wish.due_of(schedule_id) * 1000:
-            self.breach(2, wish.tag, f"{schedule_id} is tried early")
+        if number > 1 and call.begun_us + call.process.skew_us < expected.due_of(schedule_id) * 1000:
+            self.breach(2, expected.tag, f"{schedule_id} is tried early")
         tried = self.attempts.setdefault(schedule_id, [])
         tried.append(Attempt(call, invocation_of(call), number, _is_permanent(call)))
-        if schedule_id and len(tried) > _attempts_max(wish):  # Without an envelope a function does not see which.
-            self._check_count(wish, schedule_id, tried)
-        return [wish.tag]
+        if schedule_id and len(tried) > _attempts_max(expected):  # Without an envelope a function does not see which.
+            self._check_count(expected, schedule_id, tried)
+        return [expected.tag]
 
     def ended(self, invocation: Invocation) -> None:
         """Of a delivery whose outcome the function knows, no message comes again; what is left goes by another one."""
@@ -239,101 +239,109 @@ class Deliveries:
         if content["reason"] == "refused":
             found = TAG.search(body)
             if found:
-                self.wishes[found.group()].told.add("target")
+                self.expected_schedules[found.group()].told.add("target")
             return
         self.heard.add(content["schedule"]["id"])
 
-    def failed(self, wish: Wish, schedule_id: str, error: str) -> None:
+    def failed(self, expected: ExpectedSchedule, schedule_id: str, error: str) -> None:
         """Told to the failure queue. Only when its target said no for good, or its terms are exhausted."""
         tried = self.attempts.get(schedule_id, [])
-        if "answers nobody" in error and wish.target_host != FINE:
+        if "answers nobody" in error and expected.target_host != FINE:
             return
         if not tried:
-            self.breach(1, wish.tag, f"{schedule_id} is given up, and was never tried: {error}")
+            self.breach(1, expected.tag, f"{schedule_id} is given up, and was never tried: {error}")
             return
-        over_ms = self._last_ms(wish, schedule_id) - PAUSE_S_MAX * 1000
+        over_ms = self._last_ms(expected, schedule_id) - PAUSE_S_MAX * 1000
         if any(each.permanent for each in tried) or self._timeline.now_us // 1000 >= over_ms:
             return
-        if max(each.number for each in tried) < _attempts_max(wish):
-            self.breach(1, wish.tag, f"{schedule_id} is given up before its terms are exhausted: {error}")
+        if max(each.number for each in tried) < _attempts_max(expected):
+            self.breach(1, expected.tag, f"{schedule_id} is given up before its terms are exhausted: {error}")
 
     # --------------------------------------------------------------------------------------------------- at the end
 
-    def check(self, wish: Wish, troubles: list[tuple[int, int]]) -> None:
-        for schedule_id, told_us in [*wish.failed.items(), *wish.expired.items()]:
-            sends = wish.sends.get(schedule_id, [])
+    def check(self, expected: ExpectedSchedule, troubles: list[tuple[int, int]]) -> None:
+        for schedule_id, told_us in [*expected.failed.items(), *expected.expired.items()]:
+            sends = expected.sends.get(schedule_id, [])
             delivered = any(sent.at_us > told_us for sent in sends)  # Since, by a repeat.
-            delivered = delivered or (":states:" in _address(wish) and bool(sends))  # Which has it once, and says so.
-            if "failure_target" in wish.request and schedule_id not in self.heard and not delivered:
-                self.breach(1, wish.tag, f"its failure target never heard that {schedule_id} failed")
-            if schedule_id in wish.failed and schedule_id not in self.names.kept:
-                self.breach(1, wish.tag, f"{schedule_id} failed, and it is not kept")
-        for schedule_id in sorted(wish.on_its_way):
-            self._check_attempts(wish, schedule_id)
-            if wish.name is None and schedule_id in self.attempts:
-                self._check_lateness(wish, schedule_id, self.attempts[schedule_id][0], troubles)
+            delivered = delivered or (
+                ":states:" in _address(expected) and bool(sends)
+            )  # Which has it once, and says so.
+            if "failure_target" in expected.request and schedule_id not in self.heard and not delivered:
+                self.breach(1, expected.tag, f"its failure target never heard that {schedule_id} failed")
+            if schedule_id in expected.failed and schedule_id not in self.names.kept:
+                self.breach(1, expected.tag, f"{schedule_id} failed, and it is not kept")
+        for schedule_id in sorted(expected.on_its_way):
+            self._check_attempts(expected, schedule_id)
+            if expected.name is None and schedule_id in self.attempts:
+                self._check_lateness(expected, schedule_id, self.attempts[schedule_id][0], troubles)
 
-    def _check_attempts(self, wish: Wish, schedule_id: str) -> None:
+    def _check_attempts(self, expected: ExpectedSchedule, schedule_id: str) -> None:
         """Each is made once, but where an outcome is unknown, or a message came again."""
         made = sorted(self.attempts.get(schedule_id, []), key=lambda attempt: attempt.call.begun_us)
         for number in {each.number for each in made}:
             for first, second in pairwise(each for each in made if each.number == number):
-                if wish.asked <= 1 and not self.names.explains(wish, schedule_id, first.invocation, second.invocation):
-                    self.breach(7, wish.tag, f"attempt {number} of {schedule_id} is made twice, and nothing went wrong")
+                if expected.asked <= 1 and not self.names.explains(
+                    expected, schedule_id, first.invocation, second.invocation
+                ):
+                    self.breach(
+                        7, expected.tag, f"attempt {number} of {schedule_id} is made twice, and nothing went wrong"
+                    )
                     return
 
-    def _check_count(self, wish: Wish, schedule_id: str, tried: list[Attempt]) -> None:
+    def _check_count(self, expected: ExpectedSchedule, schedule_id: str, tried: list[Attempt]) -> None:
         """Once for each attempt of its terms, and again wherever a crash, an unknown outcome or SQS explains it."""
         heralds = self.names.heralds.get(schedule_id, [])
         receives = sum(herald.message.receives - 1 for herald in heralds if herald.message.receives > 1)
         first = sum(not {"attempt", "retry"} & json.loads(herald.body).keys() for herald in heralds)
         unsure = sum(not herald.confirmed for herald in heralds)
-        excused = receives + max(0, first - 1) + unsure + max(0, wish.asked - 1)
-        if len(tried) > _attempts_max(wish) * (1 + excused):
-            self.breach(7, wish.tag, f"{schedule_id} was tried {len(tried)} times")
+        excused = receives + max(0, first - 1) + unsure + max(0, expected.asked - 1)
+        if len(tried) > _attempts_max(expected) * (1 + excused):
+            self.breach(7, expected.tag, f"{schedule_id} was tried {len(tried)} times")
 
-    def _check_lateness(self, wish: Wish, schedule_id: str, first: Attempt, troubles: list[tuple[int, int]]) -> None:
+    def _check_lateness(
+        self, expected: ExpectedSchedule, schedule_id: str, first: Attempt, troubles: list[tuple[int, int]]
+    ) -> None:
         """Of the first attempt, which is not to wait for anybody else's."""
-        due_us = wish.due_of(schedule_id) * 1000
+        due_us = expected.due_of(schedule_id) * 1000
         begun_us = first.call.begun_us + first.call.process.skew_us
-        known_us = max(wish.accepted.get(schedule_id, 0), wish.asked_us)
+        known_us = max(expected.accepted.get(schedule_id, 0), expected.asked_us)
         from_us = min(known_us, due_us) - (self.names.reach_s + 2 * self.interval_s) * US
-        if wish.target_host not in (None, FINE) or schedule_id not in wish.accepted:
+        if expected.target_host not in (None, FINE) or schedule_id not in expected.accepted:
             return
-        if any(begin_us <= begun_us and end_us >= max(from_us, wish.asked_us) for begin_us, end_us in troubles):
+        if any(begin_us <= begun_us and end_us >= max(from_us, expected.asked_us) for begin_us, end_us in troubles):
             return
         late_s = (begun_us - max(due_us, known_us + SKEW_US_MAX)) / US
         self.late_s_max = max(self.late_s_max, late_s)
         if late_s > self.names.late_s_allowed(due_us, begun_us) + 3 * self._storm.pace_s:
-            self.breach(3, wish.tag, f"{schedule_id} is delivered {late_s:.3f} s late, and nothing went wrong")
+            self.breach(3, expected.tag, f"{schedule_id} is delivered {late_s:.3f} s late, and nothing went wrong")
 
 
 def _id_in(body: str) -> str:
     return str(json.loads(body).get("id", ""))
 
 
-def _attempts_max(wish: Wish) -> int:
-    return int(wish.request.get("retry", {}).get("attempts", ATTEMPTS_DEFAULT))
+def _attempts_max(expected: ExpectedSchedule) -> int:
+    return int(expected.request.get("retry", {}).get("attempts", ATTEMPTS_DEFAULT))
 
 
-def _age_ms_max(wish: Wish) -> int:
-    return int(wish.request.get("retry", {}).get("max_age_s", AGE_S_DEFAULT)) * 1000
+def _age_ms_max(expected: ExpectedSchedule) -> int:
+    return int(expected.request.get("retry", {}).get("max_age_s", AGE_S_DEFAULT)) * 1000
 
 
-def _address(wish: Wish) -> str:
+def _address(expected: ExpectedSchedule) -> str:
     """Nothing for a queue."""
-    target = wish.target or ""
+    target = expected.target or ""
     return str(target if isinstance(target, str) else target.get("arn") or target["url"])
 
 
-def _wanted(wish: Wish) -> str:
+def _wanted(expected: ExpectedSchedule) -> str:
     """What its target is to get, by the kind of that."""
-    address, data = _address(wish), value(wish.text)
+    address, data = _address(expected), value(expected.text)
     if ":lambda:" in address or ":states:" in address:
-        return json.dumps(wish.text, ensure_ascii=False) if isinstance(data, str) else wish.text
+        return json.dumps(expected.text, ensure_ascii=False) if isinstance(data, str) else expected.text
     if ":events:" in address and not isinstance(data, dict):
-        return '{"data":' + (json.dumps(data, ensure_ascii=False) if isinstance(data, str) else wish.text) + "}"
-    return wish.text
+        return '{"data":' + (json.dumps(data, ensure_ascii=False) if isinstance(data, str) else expected.text) + "}"
+    return expected.text
 
 
 def _body(call: Call) -> str:

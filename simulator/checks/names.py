@@ -21,9 +21,9 @@ from punctual.testing.functions import POLLERS, Invocation
 from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
 from simulator.checks.decoding import id_of
-from simulator.event_log import Chronicle, tag_of
-from simulator.faults.faults import SKEW_US_MAX, Storm
-from simulator.workload.expected import Sent, Wish
+from simulator.event_log import EventLog, tag_of
+from simulator.faults.faults import SKEW_US_MAX, Faults
+from simulator.workload.expected import ExpectedSchedule, Sent
 
 PENDING = "pending"
 LATE_S_MAX = 1.0
@@ -55,7 +55,7 @@ class Turn:
     """One schedule under its name."""
 
     id: str
-    wish: Wish
+    expected: ExpectedSchedule
     due_ms: int
     asked: int
     at_us: int
@@ -105,9 +105,9 @@ class Herald:
 
 @dataclass(eq=False)
 class Names:
-    chronicle: Chronicle
+    event_log: EventLog
     breach: Callable[[int, str, str], None]
-    wishes: Mapping[str, Wish] = field(default_factory=dict)
+    expected_schedules: Mapping[str, ExpectedSchedule] = field(default_factory=dict)
     turns: dict[str, list[Turn]] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
     """Those in the table, with the moment of each."""
@@ -136,7 +136,7 @@ class Names:
     _busy: list[list[int]] = field(default_factory=list)
     """Spans in which every poller had a batch in hand."""
 
-    def attach(self, timeline: Any, storm: Storm) -> None:
+    def attach(self, timeline: Any, storm: Faults) -> None:
         self._timeline, self._storm = timeline, storm
 
     # ------------------------------------------------------------------------------------------------------ effects
@@ -146,44 +146,51 @@ class Names:
         if new is None:
             self.breach(1, "", f"{call.process.name} deletes the record of a name: {old}")
             return
-        wish = self.wishes.get(tag_of(new.get("data", {}).get("S", "")))
-        if wish is None or wish.fault:
-            self.breach(5, wish.tag if wish else "", f"a record that nobody may have asked for: {str(new)[:200]}")
+        expected = self.expected_schedules.get(tag_of(new.get("data", {}).get("S", "")))
+        if expected is None or expected.fault:
+            self.breach(
+                5, expected.tag if expected else "", f"a record that nobody may have asked for: {str(new)[:200]}"
+            )
         elif call.operation == "put_item":
-            self._begin(call, wish, old, new)
+            self._begin(call, expected, old, new)
         else:
             self._change(call, old or {}, new)
 
-    def _begin(self, call: Call, wish: Wish, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
+    def _begin(self, call: Call, expected: ExpectedSchedule, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
         name, now_us = new["sort"]["S"], self._timeline.now_us
         turns = self.turns.setdefault(name, [])
         before, writer = turns[-1] if turns and old is not None else None, invocation_of(call)
-        turn = Turn(new["id"]["S"], wish, int(new["due"]["N"]), int(new["asked"]["N"]), now_us, writer, False)
-        tags = [wish.tag]
+        turn = Turn(new["id"]["S"], expected, int(new["due"]["N"]), int(new["asked"]["N"]), now_us, writer, False)
+        tags = [expected.tag]
         if before is not None:
             before.over_us, turn.replaces = now_us, before.state == PENDING
-            tags += [before.wish.tag] if turn.replaces and before.wish is not wish else []
+            tags += [before.expected.tag] if turn.replaces and before.expected is not expected else []
         turns.append(turn)
         if "ManageFunction" in call.process.name:
             self.moved_ids.add(turn.id)
-        wish.dues[turn.id] = turn.due_ms
+        expected.dues[turn.id] = turn.due_ms
         instead = f" instead of {before.id}" if before is not None and turn.replaces else ""
-        self.chronicle.add(now_us, call.process.name, f"writes {turn.id} under {name}{instead}", tags)
+        self.event_log.add(now_us, call.process.name, f"writes {turn.id} under {name}{instead}", tags)
         self._check_new(turn, before, new)
 
     def _check_new(self, turn: Turn, before: Turn | None, new: dict[str, Any]) -> None:
-        tag = turn.wish.tag
+        tag = turn.expected.tag
         if new["state"]["S"] != PENDING or "ttl" in new:
             self.breach(1, tag, f"{turn.id} is written afresh as {new['state']['S']}, ttl {new.get('ttl')}")
         if before is not None and turn.asked <= before.asked:
             self.breach(6, tag, f"{turn.id} was asked for at {turn.asked}, and {before.id} at {before.asked}")
-        if turn.replaces and before is not None and before.wish is not turn.wish and turn.wish.if_exists != "replace":
-            self.breach(5, tag, f"{turn.id} replaces {before.id}, and if_exists is {turn.wish.if_exists}")
+        if (
+            turn.replaces
+            and before is not None
+            and before.expected is not turn.expected
+            and turn.expected.if_exists != "replace"
+        ):
+            self.breach(5, tag, f"{turn.id} replaces {before.id}, and if_exists is {turn.expected.if_exists}")
 
     def _change(self, call: Call, old: dict[str, Any], new: dict[str, Any]) -> None:
         turn, state = self.turns[new["sort"]["S"]][-1], new["state"]["S"]
-        tag, was = turn.wish.tag, old.get("state", {}).get("S")
-        self.chronicle.add(self._timeline.now_us, call.process.name, f"notes {turn.id} as {state}", [tag])
+        tag, was = turn.expected.tag, old.get("state", {}).get("S")
+        self.event_log.add(self._timeline.now_us, call.process.name, f"notes {turn.id} as {state}", [tag])
         turn.state, turn.asked = state, int(new["asked"]["N"])
         if was != PENDING:
             self.breach(6, tag, f"{turn.id} was {was}, and is {state} now")
@@ -195,21 +202,21 @@ class Names:
             self.breach(1, tag, f"{turn.id} is noted as {state}, and it is not")
 
     def _came_to(self, turn: Turn, state: str, call: Call) -> bool:
-        told = turn.wish.expired if state == "expired" else turn.wish.failed
+        told = turn.expected.expired if state == "expired" else turn.expected.failed
         if state in ("expired", "failed"):
             return turn.id in told and turn.id in self.kept
         if state == "cancelled":
             return "ManageFunction" in call.process.name
-        return state == PENDING or turn.id in turn.wish.sends
+        return state == PENDING or turn.id in turn.expected.sends
 
     def timer(self, call: Call, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         """One in the table was set, or went away."""
         item = new or old or {}
         timer_id, name = id_of(item), item["name"]["S"]
         turn = next((each for each in reversed(self.turns.get(name, [])) if each.id == timer_id), None)
-        tags = [turn.wish.tag] if turn is not None else []
+        tags = [turn.expected.tag] if turn is not None else []
         verb = "sets" if new is not None else "removes"
-        self.chronicle.add(self._timeline.now_us, call.process.name, f"{verb} the timer of {timer_id}", tags)
+        self.event_log.add(self._timeline.now_us, call.process.name, f"{verb} the timer of {timer_id}", tags)
         if new is not None:
             self.timers[timer_id] = int(timer_id.split("-")[1])
             return
@@ -223,9 +230,9 @@ class Names:
         name, schedule_id = errand.get("name", ""), errand["id"]
         herald = Herald(schedule_id, message.body, message, call, message.visible_us, invocation_of(call))
         self.heralds.setdefault(schedule_id, []).append(herald)
-        tags = {turn.wish.tag for turn in self.turns.get(name, []) if turn.id == schedule_id}
+        tags = {turn.expected.tag for turn in self.turns.get(name, []) if turn.id == schedule_id}
         wake_s = (message.visible_us - self._timeline.now_us) // US
-        self.chronicle.add(
+        self.event_log.add(
             self._timeline.now_us, call.process.name, f"sends the timer of {schedule_id} with {wake_s} s to go", tags
         )
 
@@ -242,88 +249,96 @@ class Names:
         if item is not None and item["state"]["S"] == PENDING and call.effect_us is not None:
             self._reads[call.process.name, item["id"]["S"]] = call.effect_us
 
-    def released(self, wish: Wish, schedule_id: str, sent: Sent, message: Message) -> None:
+    def released(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent, message: Message) -> None:
         """Promise 6, and that it is the one of its name."""
-        if message.attributes.get("name", {}).get("StringValue") != wish.name:
-            self.breach(1, wish.tag, f"its name is {message.attributes.get('name')} instead of {wish.name}")
-        self.delivered(wish, schedule_id, sent)
+        if message.attributes.get("name", {}).get("StringValue") != expected.name:
+            self.breach(1, expected.tag, f"its name is {message.attributes.get('name')} instead of {expected.name}")
+        self.delivered(expected, schedule_id, sent)
 
-    def delivered(self, wish: Wish, schedule_id: str, sent: Sent) -> None:
+    def delivered(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent) -> None:
         """To whatever target."""
-        turns = self.turns.get(wish.name or "", [])
+        turns = self.turns.get(expected.name or "", [])
         read_us = self._reads.get((sent.call.process.name, schedule_id))
-        due_us = wish.due_of(schedule_id) * 1000 - sent.call.process.skew_us
+        due_us = expected.due_of(schedule_id) * 1000 - sent.call.process.skew_us
         places = [place for place, turn in enumerate(turns) if turn.id == schedule_id]
         if read_us is None or not places:
-            self.breach(6, wish.tag, f"{schedule_id} is delivered without a look at its record")
+            self.breach(6, expected.tag, f"{schedule_id} is delivered without a look at its record")
             return
         begun_us = max(read_us, due_us)
         place = max((place for place in places if turns[place].at_us <= begun_us), default=places[0])
         turns[place].sends.append(sent)
         heard = [turn.promised_us for turn in turns[place + 1 :]] + [turns[place].cancelled_us]
         if any(heard_us is not None and heard_us < begun_us for heard_us in heard):
-            self.breach(6, wish.tag, f"{schedule_id} is delivered after a caller heard that it will not be")
+            self.breach(6, expected.tag, f"{schedule_id} is delivered after a caller heard that it will not be")
 
     def gone(self, item: dict[str, Any]) -> None:
         """By its ttl."""
         if item["partition"]["S"].startswith("names#") and item["state"]["S"] == PENDING:
             turn = self.turns[item["sort"]["S"]][-1]
-            self.breach(1, turn.wish.tag, f"the record of {turn.id} goes away though it is pending")
+            self.breach(1, turn.expected.tag, f"the record of {turn.id} goes away though it is pending")
 
     # ------------------------------------------------------------------------------------------------------ answers
 
-    def accepted(self, wish: Wish, result: dict[str, Any]) -> None:
-        turn = self._standing(wish.name or "", result["id"])
+    def accepted(self, expected: ExpectedSchedule, result: dict[str, Any]) -> None:
+        turn = self._standing(expected.name or "", result["id"])
         if turn is None:
-            self.breach(1, wish.tag, f"accepted as {result['id']}, which never stood under {wish.name}")
+            self.breach(1, expected.tag, f"accepted as {result['id']}, which never stood under {expected.name}")
             return
         turn.promised_us = turn.promised_us or self._timeline.now_us
-        turns = self.turns[wish.name or ""]
-        seen = next((each for each in turns if each.id == turn.id and not _over_before(each, wish.asked_us)), turn)
+        turns = self.turns[expected.name or ""]
+        seen = next((each for each in turns if each.id == turn.id and not _over_before(each, expected.asked_us)), turn)
         since = turns[turns.index(seen) :]  # It may have been replaced, and put there again by another.
         pending = all(each.state == PENDING for each in since)  # Else whoever asked last is not through yet.
         if pending and not any(each.id in self.heralds or each.id in self.timers for each in since):
-            self.breach(1, wish.tag, f"{turn.id} is accepted, and no timer will wake its name")
+            self.breach(1, expected.tag, f"{turn.id} is accepted, and no timer will wake its name")
         if round(result["timestamp"] * 1000) != turn.due_ms:
-            self.breach(2, wish.tag, f"{turn.id} is said to be due at {result['timestamp']}, and is at {turn.due_ms}")
-        if turn.wish is wish:
-            turn.own = turn.own or result["result"] != "kept"
-        elif result["result"] != "kept" or wish.if_exists != "keep":
-            self.breach(5, wish.tag, f"{result['result']} {turn.id} of another, and if_exists is {wish.if_exists}")
-        elif _over_before(turn, wish.asked_us):
-            self.breach(1, wish.tag, f"{turn.id} is said to be kept, and was replaced before that was asked")
-        if result["result"] == "replaced" and not turn.replaces:
-            self.breach(6, wish.tag, f"{turn.id} is said to replace something, and nothing stood there")
-
-    def refused(self, wish: Wish) -> bool:
-        """Whether a good request may be refused for what stands under its name; then it leaves nothing behind."""
-        turns = self.turns.get(wish.name or "", [])
-        if wish.asked == 1 and any(turn.wish is wish and (turn.over_us is None or turn.sends) for turn in turns):
             self.breach(
-                5, wish.tag, "it is refused, and stands under its name all the same"
+                2, expected.tag, f"{turn.id} is said to be due at {result['timestamp']}, and is at {turn.due_ms}"
+            )
+        if turn.expected is expected:
+            turn.own = turn.own or result["result"] != "kept"
+        elif result["result"] != "kept" or expected.if_exists != "keep":
+            self.breach(
+                5, expected.tag, f"{result['result']} {turn.id} of another, and if_exists is {expected.if_exists}"
+            )
+        elif _over_before(turn, expected.asked_us):
+            self.breach(1, expected.tag, f"{turn.id} is said to be kept, and was replaced before that was asked")
+        if result["result"] == "replaced" and not turn.replaces:
+            self.breach(6, expected.tag, f"{turn.id} is said to replace something, and nothing stood there")
+
+    def refused(self, expected: ExpectedSchedule) -> bool:
+        """Whether a good request may be refused for what stands under its name; then it leaves nothing behind."""
+        turns = self.turns.get(expected.name or "", [])
+        if expected.asked == 1 and any(
+            turn.expected is expected and (turn.over_us is None or turn.sends) for turn in turns
+        ):
+            self.breach(
+                5, expected.tag, "it is refused, and stands under its name all the same"
             )  # Not: was replaced since.
-        return wish.if_exists == "fail" and any(
-            turn.wish is not wish or wish.asked > 1 for turn in turns if not _over_before(turn, wish.asked_us)
+        return expected.if_exists == "fail" and any(
+            turn.expected is not expected or expected.asked > 1
+            for turn in turns
+            if not _over_before(turn, expected.asked_us)
         )
 
-    def taken_in(self, wish: Wish, sent_ms: int) -> None:
+    def taken_in(self, expected: ExpectedSchedule, sent_ms: int) -> None:
         """A letter is done with: what it asks for stands, or stood, or came too late."""
-        turns = self.turns.get(wish.name or "", [])
-        turn = next((turn for turn in reversed(turns) if turn.wish is wish), None)
+        turns = self.turns.get(expected.name or "", [])
+        turn = next((turn for turn in reversed(turns) if turn.expected is expected), None)
         if turn is not None:
-            first = turn.promised_us is None and wish.asked == 1
+            first = turn.promised_us is None and expected.asked == 1
             turn.own = turn.own or first
             turn.promised_us = turn.promised_us or self._timeline.now_us
             return
         may_be_late = any(turn.asked >= sent_ms * ASKED_PER_MS for turn in turns)
-        if wish.if_exists == "replace" and wish.expires_ms is None and not wish.told and not may_be_late:
-            self.breach(1, wish.tag, f"its letter is done with, and it never stood under {wish.name}")
+        if expected.if_exists == "replace" and expected.expires_ms is None and not expected.told and not may_be_late:
+            self.breach(1, expected.tag, f"its letter is done with, and it never stood under {expected.name}")
 
     def cancelled(self, name: str, schedule_id: str) -> None:
         """A caller heard it."""
         turn = self._standing(name, schedule_id)
         if turn is None or turn.state != "cancelled":
-            self.breach(6, turn.wish.tag if turn else "", f"{schedule_id} is said to be cancelled, and is not")
+            self.breach(6, turn.expected.tag if turn else "", f"{schedule_id} is said to be cancelled, and is not")
         else:
             turn.cancelled_us = turn.cancelled_us or self._timeline.now_us
 
@@ -331,7 +346,7 @@ class Names:
         """A caller heard that it is due at another moment now."""
         turn = self._standing(name, result["id"])
         if turn is None or turn.due_ms != round(result["timestamp"] * 1000):
-            self.breach(1, turn.wish.tag if turn else "", f"{result['id']} is said to stand under {name}: {result}")
+            self.breach(1, turn.expected.tag if turn else "", f"{result['id']} is said to stand under {name}: {result}")
         else:
             turn.promised_us, turn.own = turn.promised_us or self._timeline.now_us, True
 
@@ -344,7 +359,9 @@ class Names:
             if turn.state == "cancelled":
                 turn.cancelled_us = turn.cancelled_us or self._timeline.now_us
             elif turn.state == PENDING and turn.at_us < asked_us:
-                self.breach(6, turn.wish.tag, f"{turn.id} is pending, and all of {prefix!r} are said to be cancelled")
+                self.breach(
+                    6, turn.expected.tag, f"{turn.id} is pending, and all of {prefix!r} are said to be cancelled"
+                )
 
     def listed(self, seen: list[str], from_ms: int, to_ms: int, asked_us: int) -> None:
         """A caller heard what is due then. What had been promised before, and waits still, is among it once; what was
@@ -356,9 +373,9 @@ class Names:
                 promised = turn.promised_us is not None and turn.promised_us < asked_us
                 waits = turn.over_us is None and turn.state == PENDING and turn.due_ms * 1000 > self._timeline.now_us
                 if waits and promised and in_time and count != 1:
-                    self.breach(1, turn.wish.tag, f"{turn.id} is pending, and is listed {count} times")
+                    self.breach(1, turn.expected.tag, f"{turn.id} is pending, and is listed {count} times")
                 if count and turn.cancelled_us is not None and turn.cancelled_us < asked_us:
-                    self.breach(6, turn.wish.tag, f"{turn.id} is cancelled, and is listed")
+                    self.breach(6, turn.expected.tag, f"{turn.id} is cancelled, and is listed")
 
     def denied(self, name: str, error: str, asked_us: int) -> None:
         """A caller heard that there is nothing to change, though one had been promised and waits still."""
@@ -368,7 +385,7 @@ class Names:
         turn = turns[-1]
         if turn.promised_us is not None and turn.promised_us < asked_us and turn.state == PENDING:
             self.breach(
-                6, turn.wish.tag, f"{turn.id} is pending, and {error} is what a caller hears who would change it"
+                6, turn.expected.tag, f"{turn.id} is pending, and {error} is what a caller hears who would change it"
             )
 
     def _standing(self, name: str, schedule_id: str) -> Turn | None:
@@ -392,7 +409,7 @@ class Names:
         found = (call.answer or {}).get("Messages", [])
         if invocation is not None and found:
             what = f"takes {len(found)} in beside its batch"
-            self.chronicle.add(self._timeline.now_us, call.process.name, what)
+            self.event_log.add(self._timeline.now_us, call.process.name, what)
             messages = self._fetched.setdefault(invocation, [])
             messages += [(each["MessageId"], each["Body"]) for each in found]
         return len(found)
@@ -419,14 +436,14 @@ class Names:
             turn = turns[-1]
             owed = turn.state == PENDING and turn.due_ms <= until_ms and self._owed(turns, until_ms)
             if owed and not self.is_to_be_tried_again(turn.id):
-                self.breach(1, turn.wish.tag, f"{turn.id} has no outcome, though the faults have stopped")
+                self.breach(1, turn.expected.tag, f"{turn.id} has no outcome, though the faults have stopped")
 
     def _owed(self, turns: list[Turn], until_ms: int) -> bool:
         """Whether the last is promised, or has to be woken by the timer of a promised one that it replaced."""
         if turns[-1].promised_us is not None or turns[-1].sends:
             return True
         for turn in reversed(turns[:-1]):
-            if turn.state != PENDING or turn.sends or turn.wish.settled(turn.id) or turn.due_ms > until_ms:
+            if turn.state != PENDING or turn.sends or turn.expected.settled(turn.id) or turn.due_ms > until_ms:
                 return False
             if turn.own:
                 return True
@@ -442,7 +459,7 @@ class Names:
         spans = [*troubles, *self.crashes, *self._storm.spans()]
         for turns in self.turns.values():
             for turn in turns:
-                if turn.sends and turn.own and turn.wish.target is None:
+                if turn.sends and turn.own and turn.expected.target is None:
                     self._check_lateness(turn, spans)
             for turn in {turn.id: turn for turn in turns}.values():
                 self._check_repeats(turn)
@@ -458,8 +475,8 @@ class Names:
         unheard = sum(not herald.confirmed for herald in heralds)
         early = sum(herald.visible_us < herald.due_us - EARLY_S * US for herald in heralds)
         if seconds > len(dues_us) + again + unheard + early:
-            what = f"{len(dues_us)} schedules under {turns[0].wish.name} have {seconds} second timers"
-            self.breach(7, turns[-1].wish.tag, what)
+            what = f"{len(dues_us)} schedules under {turns[0].expected.name} have {seconds} second timers"
+            self.breach(7, turns[-1].expected.tag, what)
 
     def _check_lateness(self, turn: Turn, spans: list[tuple[int, int]]) -> None:
         """By the clock of the sender, from its moment or the answer on."""
@@ -473,7 +490,9 @@ class Names:
             return
         self.late_s_max = max(self.late_s_max, late_us / US)
         if late_us > self.late_s_allowed(due_us, begun_us) * US + 3 * self._storm.pace_s * US:
-            self.breach(3, turn.wish.tag, f"{turn.id} is delivered {late_us / US:.3f} s late, and nothing went wrong")
+            self.breach(
+                3, turn.expected.tag, f"{turn.id} is delivered {late_us / US:.3f} s late, and nothing went wrong"
+            )
 
     def late_s_allowed(self, due_us: int, begun_us: int) -> float:
         """Where nothing went wrong. While every poller has a batch in hand it is behind those: they were in sight no
@@ -490,23 +509,23 @@ class Names:
         return LATE_S_MAX + ROUNDING_S + rounds * round_s
 
     def _was_closed(self, turn: Turn, from_us: int, to_us: int) -> bool:
-        return any(from_us <= at_us <= to_us for at_us, url in self.closed if url == turn.wish.queue_url)
+        return any(from_us <= at_us <= to_us for at_us, url in self.closed if url == turn.expected.queue_url)
 
     def _check_repeats(self, turn: Turn) -> None:
-        tried = sorted(turn.wish.sends.get(turn.id, []), key=lambda sent: sent.call.begun_us)
+        tried = sorted(turn.expected.sends.get(turn.id, []), key=lambda sent: sent.call.begun_us)
         for first, second in pairwise(tried):
             cause = self._cause(turn, first, second)
             if cause is None:
-                self.breach(1, turn.wish.tag, f"{turn.id} is delivered twice, and nothing went wrong in between")
+                self.breach(1, turn.expected.tag, f"{turn.id} is delivered twice, and nothing went wrong in between")
                 return
             self.causes[cause] += 1
 
-    def cause(self, wish: Wish, schedule_id: str, first: Sent, second: Sent) -> str | None:
+    def cause(self, expected: ExpectedSchedule, schedule_id: str, first: Sent, second: Sent) -> str | None:
         """Of a second delivery of what has no name: an outcome is unknown, or its message came again, or it had two.
         That there are two has to have a cause of its own."""
         if not first.confirmed or first.invocation is None or second.invocation is None:
             return UNHEARD
-        if wish.asked > 1:
+        if expected.asked > 1:
             return ASKED_AGAIN
         if first.invocation.fate != "returned":
             return STOPPED
@@ -525,30 +544,34 @@ class Names:
         no first, for whoever wrote the record could not set it: then two second ones may come together."""
         if not first.confirmed or first.invocation is None or second.invocation is None:
             return UNHEARD
-        if turn.wish.asked > 1:
+        if turn.expected.asked > 1:
             return ASKED_AGAIN
         if first.invocation.fate != "returned" or first.invocation is second.invocation:
             return STOPPED
         if self._messages(first.invocation, turn.id) & self._messages(second.invocation, turn.id):
             return CAME_AGAIN
-        return "second timer" if self._is_troubled(turn.wish, turn.id, [first.invocation, second.invocation]) else None
+        return (
+            "second timer" if self._is_troubled(turn.expected, turn.id, [first.invocation, second.invocation]) else None
+        )
 
-    def _is_troubled(self, wish: Wish, schedule_id: str, hands: Iterable[Invocation | None]) -> bool:
+    def _is_troubled(self, expected: ExpectedSchedule, schedule_id: str, hands: Iterable[Invocation | None]) -> bool:
         """Whether one of these, of who wrote the record, or of who sent a timer, knows not what became of a call."""
         heralds = self.heralds.get(schedule_id, [])
-        writers = [each.writer for each in self.turns.get(wish.name or "", []) if each.id == schedule_id]
+        writers = [each.writer for each in self.turns.get(expected.name or "", []) if each.id == schedule_id]
         every = [*hands, *writers, *(herald.invocation for herald in heralds)]
         return not all(herald.confirmed for herald in heralds) or any(hand in self.troubled for hand in every)
 
-    def explains(self, wish: Wish, schedule_id: str, first: Invocation | None, second: Invocation | None) -> bool:
+    def explains(
+        self, expected: ExpectedSchedule, schedule_id: str, first: Invocation | None, second: Invocation | None
+    ) -> bool:
         """Why one attempt was made twice, by these."""
         hands = [first, second]
         stopped = any(hand is None or hand.fate != "returned" for hand in hands)
         if stopped or self._cause_in_messages(schedule_id) == CAME_AGAIN:
             return True
-        if wish.name is None:
+        if expected.name is None:
             return self._cause_in_messages(schedule_id) is not None or any(hand in self.troubled for hand in hands)
-        return self._is_troubled(wish, schedule_id, hands)
+        return self._is_troubled(expected, schedule_id, hands)
 
     def _messages(self, invocation: Invocation, schedule_id: str) -> set[str]:
         """Those given to it that are timers of this one."""

@@ -23,9 +23,9 @@ from simulator.checks.decoding import Lying, contents, id_of, is_near_row, is_re
 from simulator.checks.deliveries import OPERATIONS, Deliveries
 from simulator.checks.input_messages import Letters
 from simulator.checks.names import Names, invocation_of
-from simulator.event_log import Chronicle, tag_of
-from simulator.faults.faults import SKEW_US_MAX, Storm
-from simulator.workload.expected import Sent, Wish, due_of
+from simulator.event_log import EventLog, tag_of
+from simulator.faults.faults import SKEW_US_MAX, Faults
+from simulator.workload.expected import ExpectedSchedule, Sent, due_of
 
 LEASE_IN_DOUBT = "lease in doubt"
 """Two feeds at once, of which one could not ask: a scene makes this cause far more frequent than it is."""
@@ -52,7 +52,7 @@ class Breach:
     what: str
 
 
-class Broken(Exception):
+class Violation(Exception):
     """Ends a run."""
 
     def __init__(self, breach: Breach) -> None:
@@ -82,9 +82,9 @@ FAULTS_LOGGED = ('"not confirmed"', '"not concluded"', '"not noted"')
 
 
 @dataclass(eq=False)
-class Witness(Watcher):
-    chronicle: Chronicle
-    wishes: dict[str, Wish] = field(default_factory=dict)
+class Checker(Watcher):
+    event_log: EventLog
+    expected_schedules: dict[str, ExpectedSchedule] = field(default_factory=dict)
     figures: Figures = field(default_factory=Figures)
     reach_ms: int = 900_000
     refused_by_sqs: set[str] = field(default_factory=set)
@@ -112,24 +112,24 @@ class Witness(Watcher):
     deliveries: Deliveries = field(init=False)
     letters: Letters = field(init=False)
     timeline: Timeline = field(init=False)
-    storm: Storm = field(init=False)
-    _ids: dict[str, Wish] = field(default_factory=dict)
+    storm: Faults = field(init=False)
+    _ids: dict[str, ExpectedSchedule] = field(default_factory=dict)
     _lay_in: dict[str, set[str]] = field(default_factory=dict)
     """Which schedules were ever seen in an item."""
 
     def __post_init__(self) -> None:
-        self.names = Names(self.chronicle, self.breach)
-        self.deliveries = Deliveries(self.chronicle, self.breach, self.names)
+        self.names = Names(self.event_log, self.breach)
+        self.deliveries = Deliveries(self.event_log, self.breach, self.names)
         self.letters = Letters(self)
 
-    def attach(self, timeline: Timeline, storm: Storm) -> None:
+    def attach(self, timeline: Timeline, storm: Faults) -> None:
         self.timeline, self.storm = timeline, storm
         self.names.attach(timeline, storm)
         self.deliveries.attach(timeline, storm)
 
     def breach(self, promise: int, tag: str, what: str) -> None:
-        self.chronicle.add(self.timeline.now_us, "witness", f"PROMISE {promise} BROKEN: {what}", [tag] if tag else [])
-        self.timeline.halt(Broken(Breach(promise, tag, what)))
+        self.event_log.add(self.timeline.now_us, "witness", f"PROMISE {promise} BROKEN: {what}", [tag] if tag else [])
+        self.timeline.halt(Violation(Breach(promise, tag, what)))
 
     # ------------------------------------------------------------------------------------------------------- calls
 
@@ -148,7 +148,7 @@ class Witness(Watcher):
         if call.error is not None:
             told = f"has {_name(call.error)} from"
         done = "" if call.effect_us is None else ", though done" if told != "has part of" else ""
-        self.chronicle.add(self.timeline.now_us, call.process.name, f"{told} {call.operation}{done}", tags)
+        self.event_log.add(self.timeline.now_us, call.process.name, f"{told} {call.operation}{done}", tags)
 
     def _confirm(self, call: Call) -> list[str]:
         """Note what its process knows of the call; the tags that it was about."""
@@ -181,25 +181,25 @@ class Witness(Watcher):
                 self.deliveries.unsent.add(hand)
             return tags
         for entry in call.parameters["Entries"]:
-            wish = self.wishes.get(tag_of(entry["MessageBody"]))
-            if wish is None or "MessageAttributes" not in entry:
+            expected = self.expected_schedules.get(tag_of(entry["MessageBody"]))
+            if expected is None or "MessageAttributes" not in entry:
                 continue
-            tags.append(wish.tag)
+            tags.append(expected.tag)
             schedule_id = entry["MessageAttributes"]["id"]["StringValue"]
-            for sent in wish.sends.get(schedule_id, []):
+            for sent in expected.sends.get(schedule_id, []):
                 if sent.call is call:
                     sent.confirmed = entry["Id"] in numbers
         return tags
 
     def _confirm_send(self, call: Call) -> list[str]:
         """A delivery, which is one message."""
-        wish = self.wishes.get(tag_of(call.parameters["MessageBody"]))
-        if wish is None or "id" not in call.parameters.get("MessageAttributes", {}):  # A report, or a letter.
+        expected = self.expected_schedules.get(tag_of(call.parameters["MessageBody"]))
+        if expected is None or "id" not in call.parameters.get("MessageAttributes", {}):  # A report, or a letter.
             return []
-        for sent in wish.sends.get(call.parameters["MessageAttributes"]["id"]["StringValue"], []):
+        for sent in expected.sends.get(call.parameters["MessageAttributes"]["id"]["StringValue"], []):
             if sent.call is call:
                 sent.confirmed = call.error is None and call.answer is not None
-        return [wish.tag]
+        return [expected.tag]
 
     def _confirm_writes(self, call: Call) -> list[str]:
         """Deletes: which of them the process knows to be done."""
@@ -223,9 +223,9 @@ class Witness(Watcher):
     def _confirm_gone(self, call: Call, ids: Iterable[str], known: bool) -> list[str]:
         tags = []
         for schedule_id in sorted(ids):
-            wish = self._ids[schedule_id]
-            tags.append(wish.tag)
-            wish.deleted.setdefault(schedule_id, []).append((self.timeline.now_us, invocation_of(call), known))
+            expected = self._ids[schedule_id]
+            tags.append(expected.tag)
+            expected.deleted.setdefault(schedule_id, []).append((self.timeline.now_us, invocation_of(call), known))
         return tags
 
     # ------------------------------------------------------------------------------------------------------ effects
@@ -237,19 +237,19 @@ class Witness(Watcher):
             return
         before, after = contents(old), contents(new)
         for lying in {**before, **after}.values():
-            if lying.tag not in self.wishes:
+            if lying.tag not in self.expected_schedules:
                 self.breach(5, lying.tag, f"an item that nobody asked for: {item}")
                 return
         if partition == "quarantine":
-            self._quarantined(call, item, self.wishes[next(iter({**before, **after}.values())).tag])
+            self._quarantined(call, item, self.expected_schedules[next(iter({**before, **after}.values())).tag])
             return
         for lying in after.values():
             if call.operation == "put_item" and lying.id not in before:
                 self.breach(1, lying.tag, f"{lying.id} is written back, and had gone")
-            self._stored(call, item, lying, self.wishes[lying.tag])
+            self._stored(call, item, lying, self.expected_schedules[lying.tag])
         for lying in before.values():
             if lying.id not in after:
-                self._removed(call, lying, self.wishes[lying.tag])
+                self._removed(call, lying, self.expected_schedules[lying.tag])
 
     def _wrote_of_names(
         self, call: Call, item: dict[str, Any], old: dict[str, Any] | None, new: dict[str, Any] | None
@@ -266,46 +266,48 @@ class Witness(Watcher):
             return False
         return True
 
-    def _stored(self, call: Call, item: dict[str, Any], lying: Lying, wish: Wish) -> None:
-        self._ids[lying.id] = wish
+    def _stored(self, call: Call, item: dict[str, Any], lying: Lying, expected: ExpectedSchedule) -> None:
+        self._ids[lying.id] = expected
         self._lay_in.setdefault(id_of(item), set()).add(lying.id)
-        wish.dues[lying.id] = lying.due_ms
-        self._placed(call, wish, lying.id)
+        expected.dues[lying.id] = lying.due_ms
+        self._placed(call, expected, lying.id)
         if call.operation != "batch_write_item":
             return  # Written back, or held: it lay there before.
-        wish.stored.setdefault(lying.id, []).append(self.timeline.now_us)
-        if wish.asked > 1:
-            wish.heard_withdrawn.discard(lying.id)  # Its caller has asked for it once more.
-        self.chronicle.add(self.timeline.now_us, call.process.name, f"stores {lying.id}", [wish.tag])
-        if wish.fault:
-            self.breach(5, wish.tag, f"a bad request left {lying.id} in the table: {str(wish.request)[:200]}")
+        expected.stored.setdefault(lying.id, []).append(self.timeline.now_us)
+        if expected.asked > 1:
+            expected.heard_withdrawn.discard(lying.id)  # Its caller has asked for it once more.
+        self.event_log.add(self.timeline.now_us, call.process.name, f"stores {lying.id}", [expected.tag])
+        if expected.fault:
+            self.breach(5, expected.tag, f"a bad request left {lying.id} in the table: {str(expected.request)[:200]}")
 
-    def _placed(self, call: Call, wish: Wish, schedule_id: str) -> None:
+    def _placed(self, call: Call, expected: ExpectedSchedule, schedule_id: str) -> None:
         """In the table or in a queue, by whoever wrote it."""
-        if "ManageFunction" in call.process.name and wish.name is None and schedule_id not in wish.accepted:
-            wish.moved.add(schedule_id)
+        if "ManageFunction" in call.process.name and expected.name is None and schedule_id not in expected.accepted:
+            expected.moved.add(schedule_id)
 
-    def _removed(self, call: Call, lying: Lying, wish: Wish) -> None:
-        self.chronicle.add(self.timeline.now_us, call.process.name, f"deletes {lying.id}", [wish.tag])
-        if lying.id in wish.withdrawing and "ManageFunction" in call.process.name:
-            wish.withdrawn[lying.id] = self.timeline.now_us
-            if "cancel" not in wish.withdrawing[lying.id] and not wish.moved & wish.somewhere():
-                self.breach(1, wish.tag, f"{lying.id} is taken away to be moved, and is nowhere else")
-        elif not wish.settled(lying.id) and lying.id not in wish.on_its_way:
-            self.breach(1, wish.tag, f"{lying.id} is deleted, and was not sent")
+    def _removed(self, call: Call, lying: Lying, expected: ExpectedSchedule) -> None:
+        self.event_log.add(self.timeline.now_us, call.process.name, f"deletes {lying.id}", [expected.tag])
+        if lying.id in expected.withdrawing and "ManageFunction" in call.process.name:
+            expected.withdrawn[lying.id] = self.timeline.now_us
+            if "cancel" not in expected.withdrawing[lying.id] and not expected.moved & expected.somewhere():
+                self.breach(1, expected.tag, f"{lying.id} is taken away to be moved, and is nowhere else")
+        elif not expected.settled(lying.id) and lying.id not in expected.on_its_way:
+            self.breach(1, expected.tag, f"{lying.id} is deleted, and was not sent")
 
-    def _quarantined(self, call: Call, item: dict[str, Any], wish: Wish) -> None:
+    def _quarantined(self, call: Call, item: dict[str, Any], expected: ExpectedSchedule) -> None:
         """A member of a bundle lies there under its own moment, with the rest of its id behind it."""
         own_id = f"{item['origin']['S']}-{item['sort']['S'].replace('#', '-')}"
         parts = own_id.split("-")
-        known = [each for each in wish.stored if [each.split("-")[0], *each.split("-")[2:]] == [parts[0], *parts[2:]]]
+        known = [
+            each for each in expected.stored if [each.split("-")[0], *each.split("-")[2:]] == [parts[0], *parts[2:]]
+        ]
         schedule_id = known[0] if known else own_id
-        wish.aside[schedule_id] = item["reason"]["S"]
-        self.chronicle.add(
-            self.timeline.now_us, call.process.name, f"puts aside {schedule_id}: {item['reason']['S']}", [wish.tag]
+        expected.aside[schedule_id] = item["reason"]["S"]
+        self.event_log.add(
+            self.timeline.now_us, call.process.name, f"puts aside {schedule_id}: {item['reason']['S']}", [expected.tag]
         )
-        if wish.tag not in self.refused_by_sqs:
-            self.breach(1, wish.tag, f"{schedule_id} is put aside: {item['reason']['S']}")
+        if expected.tag not in self.refused_by_sqs:
+            self.breach(1, expected.tag, f"{schedule_id} is put aside: {item['reason']['S']}")
 
     def sent(self, call: Call | None, queue: str, message: Message) -> None:
         if call is not None and queue == self.delivery_queue:
@@ -319,63 +321,63 @@ class Witness(Watcher):
             self._reported(queue, message)
             return
         tag = tag_of(message.body)
-        wish = self.wishes.get(tag)
+        expected = self.expected_schedules.get(tag)
         schedule_id = message.attributes["id"]["StringValue"]
-        if wish is None:
+        if expected is None:
             self.breach(5, tag, f"a message that nobody asked for: {message.body[:60]!r}")
             return
-        self._ids[schedule_id] = wish
-        self._placed(call, wish, schedule_id)
+        self._ids[schedule_id] = expected
+        self._placed(call, expected, schedule_id)
         sent = Sent(self.timeline.now_us, message.visible_us, call, invocation_of(call))
-        earlier = wish.sends.setdefault(schedule_id, [])
+        earlier = expected.sends.setdefault(schedule_id, [])
         earlier.append(sent)
         delay_s = (message.visible_us - message.sent_us) // US
         again = f", for the {len(earlier)}th time" if len(earlier) > 1 else ""
-        self.chronicle.add(
+        self.event_log.add(
             self.timeline.now_us, call.process.name, f"sends {schedule_id} with {delay_s} s to go{again}", [tag]
         )
-        if schedule_id in wish.heard_withdrawn:
+        if schedule_id in expected.heard_withdrawn:
             self.breach(6, tag, f"{schedule_id} comes out after a caller heard that it is cancelled")
-        self._check_content(wish, queue, message)
-        self._check_moment(wish, schedule_id, sent, due_of(message))
-        if wish.name is not None:
-            self.names.released(wish, schedule_id, sent, message)
+        self._check_content(expected, queue, message)
+        self._check_moment(expected, schedule_id, sent, due_of(message))
+        if expected.name is not None:
+            self.names.released(expected, schedule_id, sent, message)
 
     def received(self, call: Call, delivery: Delivery) -> None:
         if delivery.target != self.input_topic:
             self.deliveries.received(call, delivery)
 
-    def _check_content(self, wish: Wish, queue: str, message: Message) -> None:
-        if wish.fault:
-            self.breach(5, wish.tag, "a bad request came out")
+    def _check_content(self, expected: ExpectedSchedule, queue: str, message: Message) -> None:
+        if expected.fault:
+            self.breach(5, expected.tag, "a bad request came out")
         schedule_id = message.attributes["id"]["StringValue"]
-        self.deliveries.check_body(wish, schedule_id, message.body)
-        if queue != wish.queue_url:
-            self.breach(1, wish.tag, f"it is in {queue} instead of {wish.queue_url}")
+        self.deliveries.check_body(expected, schedule_id, message.body)
+        if queue != expected.queue_url:
+            self.breach(1, expected.tag, f"it is in {queue} instead of {expected.queue_url}")
         user = message.attributes.get("user", {}).get("StringValue")
-        if user != wish.user:
-            self.breach(1, wish.tag, f"the user is {user!r} instead of {wish.user!r}")
-        wanted_ms = wish.due_of(schedule_id)
-        if wish.fixed_ms is not None and wish.name is None and schedule_id not in wish.moved:
-            wanted_ms = wish.fixed_ms
+        if user != expected.user:
+            self.breach(1, expected.tag, f"the user is {user!r} instead of {expected.user!r}")
+        wanted_ms = expected.due_of(schedule_id)
+        if expected.fixed_ms is not None and expected.name is None and schedule_id not in expected.moved:
+            wanted_ms = expected.fixed_ms
         if due_of(message) != wanted_ms:
-            self.breach(2, wish.tag, f"it says that it is due at {due_of(message)} instead of {wanted_ms}")
+            self.breach(2, expected.tag, f"it says that it is due at {due_of(message)} instead of {wanted_ms}")
 
-    def _check_moment(self, wish: Wish, schedule_id: str, sent: Sent, due_ms: int) -> None:
+    def _check_moment(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent, due_ms: int) -> None:
         """By the clock of the sender: never early, and the delay as short as whole seconds allow."""
         skew_us = sent.call.process.skew_us
         due_us = due_ms * 1000
         if sent.visible_us + skew_us < due_us:
             early_s = (due_us - sent.visible_us - skew_us) / US
-            self.breach(2, wish.tag, f"it comes out {early_s:.3f} s early")
+            self.breach(2, expected.tag, f"it comes out {early_s:.3f} s early")
         begun_us = sent.call.begun_us + skew_us
         way_us = sent.at_us - sent.call.begun_us
         over_us = sent.visible_us + skew_us - max(due_us, begun_us) - way_us
         if over_us > US + 1000:  # The functions' clock shows whole milliseconds.
-            self.breach(3, wish.tag, f"its delay is {over_us / US:.3f} s too long at the time of the call")
-        expires_ms = wish.expires_of(schedule_id)
+            self.breach(3, expected.tag, f"its delay is {over_us / US:.3f} s too long at the time of the call")
+        expires_ms = expected.expires_of(schedule_id)
         if expires_ms is not None and begun_us // 1000 > expires_ms + EXPIRY_SLACK_MS:
-            self.breach(3, wish.tag, "it comes out though it had expired")
+            self.breach(3, expected.tag, "it comes out though it had expired")
 
     def _reported(self, queue: str, message: Message) -> None:
         """To the failure queue, or Lambda's own records."""
@@ -389,33 +391,35 @@ class Witness(Watcher):
             self.deliveries.hears(message.body)
             return
         schedule = content["schedule"]
-        wish = self.wishes.get(tag_of(schedule["data"]))
-        if wish is None:
+        expected = self.expected_schedules.get(tag_of(schedule["data"]))
+        if expected is None:
             return
         if content["reason"] == "failed":
-            self._failed(wish, schedule["id"], content["error"])
+            self._failed(expected, schedule["id"], content["error"])
             return
-        wish.expired[schedule["id"]] = self.timeline.now_us
+        expected.expired[schedule["id"]] = self.timeline.now_us
         self.reports[schedule["id"]] += 1
         if self.reports[schedule["id"]] > REPORTS_MAX:
-            self.breach(1, wish.tag, f"its expiry is reported for the {self.reports[schedule['id']]}th time")
-        self.chronicle.add(self.timeline.now_us, "failure queue", f"hears that {schedule['id']} expired", [wish.tag])
-        expires_ms = wish.expires_of(schedule["id"])
-        if expires_ms is None or self.timeline.now_us // 1000 + SKEW_US_MAX // 1000 <= expires_ms:
-            self.breach(1, wish.tag, "it was dropped as expired, and had not")
-
-    def _failed(self, wish: Wish, schedule_id: str, error: str) -> None:
-        """For good only where its queue was gone for a while, or does not take its content."""
-        wish.failed.setdefault(schedule_id, self.timeline.now_us)
-        self.chronicle.add(
-            self.timeline.now_us, "failure queue", f"hears that {schedule_id} failed: {error}", [wish.tag]
+            self.breach(1, expected.tag, f"its expiry is reported for the {self.reports[schedule['id']]}th time")
+        self.event_log.add(
+            self.timeline.now_us, "failure queue", f"hears that {schedule['id']} expired", [expected.tag]
         )
-        if wish.target is not None:
-            self.deliveries.failed(wish, schedule_id, error)
+        expires_ms = expected.expires_of(schedule["id"])
+        if expires_ms is None or self.timeline.now_us // 1000 + SKEW_US_MAX // 1000 <= expires_ms:
+            self.breach(1, expected.tag, "it was dropped as expired, and had not")
+
+    def _failed(self, expected: ExpectedSchedule, schedule_id: str, error: str) -> None:
+        """For good only where its queue was gone for a while, or does not take its content."""
+        expected.failed.setdefault(schedule_id, self.timeline.now_us)
+        self.event_log.add(
+            self.timeline.now_us, "failure queue", f"hears that {schedule_id} failed: {error}", [expected.tag]
+        )
+        if expected.target is not None:
+            self.deliveries.failed(expected, schedule_id, error)
             return
-        was_closed = any(url == wish.queue_url for _, url in self.closed)
-        if not was_closed and wish.tag not in self.refused_by_sqs:
-            self.breach(1, wish.tag, f"{schedule_id} is given up: {error}")
+        was_closed = any(url == expected.queue_url for _, url in self.closed)
+        if not was_closed and expected.tag not in self.refused_by_sqs:
+            self.breach(1, expected.tag, f"{schedule_id} is given up: {error}")
 
     # -------------------------------------------------------------------------------------------- what is no call
 
@@ -450,10 +454,10 @@ class Witness(Watcher):
         elif kind in ("lost", "given up"):
             event: Event = facts["event"]
             self.troubles.append((event.accepted_us, now_us))
-            self.chronicle.add(now_us, "lambda", f"{kind}: {event.function} {event.payload[:100]}")
+            self.event_log.add(now_us, "lambda", f"{kind}: {event.function} {event.payload[:100]}")
         elif kind == "tick":
             delays_s = ", ".join(f"{delay_s:.1f} s late" for delay_s in facts["delays_s"]) or "missed"
-            self.chronicle.add(now_us, "weather", f"tick {delays_s}")
+            self.event_log.add(now_us, "weather", f"tick {delays_s}")
 
     def _fed(self, event: dict[str, Any]) -> None:
         tick = event["partition"], event["until"]
@@ -472,7 +476,7 @@ class Witness(Watcher):
         if invocation.fate == "crashed":
             self.names.crashes.append((invocation.begun_us, self.timeline.now_us))
         what = invocation.fate if invocation.error is None else f"raised {_name(invocation.error)}: {invocation.error}"
-        self.chronicle.add(self.timeline.now_us, invocation.environment.name, what[:200])
+        self.event_log.add(self.timeline.now_us, invocation.environment.name, what[:200])
         if invocation.error is not None and type(invocation.error).__name__ not in OWN_ERRORS:
             self.breach(1, "", f"{invocation.id} raised {_name(invocation.error)}: {invocation.error}")
         if invocation.fate == "timed out":

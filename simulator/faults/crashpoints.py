@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from punctual.testing.calls import Call, Fate
+from punctual.testing.calls import Call, CallFault
 from punctual.testing.functions import Environment
 from punctual.testing.timeline import US
-from simulator.checks.releases import Breach, Broken
+from simulator.checks.releases import Breach, Violation
 from simulator.simulation import Simulation
 from simulator.workload.callers import CALL, QUEUE, TOPIC, Order
 from simulator.workload.scenarios import INTERVAL_S
@@ -39,8 +39,8 @@ class One:
     moment: str
     seen: list[str] = field(default_factory=list)
 
-    def fate(self, call: Call) -> Fate:
-        fate = Fate()
+    def fate(self, call: Call) -> CallFault:
+        fate = CallFault()
         if isinstance(call.process, Environment):
             self.seen.append(f"{call.process.function.name} at {call.operation}")
             if len(self.seen) - 1 == self.number:
@@ -59,7 +59,7 @@ class Small(Simulation):
         self._prepare({"PartitionCount": 2})
         self.storm.rates, self.storm.skewed = {}, False
         self.cloud.network.weather = self._weather
-        start_us, make = self.start_us, self.wishes.make
+        start_us, make = self.start_us, self.expected_schedules.make
         near = [make(start_us, start_us // 1000 + 1000 * ahead_s, plain=True, fixed=True) for ahead_s in (-5, 30, 890)]
         far = [
             make(start_us, start_us // 1000 + 1000 * ahead_s, plain=True, fixed=True) for ahead_s in (905, 1300, 1500)
@@ -77,15 +77,15 @@ class Small(Simulation):
         for at_s, ahead_s, if_exists in asked:
             at_us = start_us + at_s * US
             due_ms = start_us // 1000 + ahead_s * 1000
-            wish = self.wishes.make_named(at_us, due_ms, "name/1", if_exists, f"token {at_s}", True)
-            self.callers.begin(Order(at_us, [wish], False, None, 3))
+            expected = self.expected_schedules.make_named(at_us, due_ms, "name/1", if_exists, f"token {at_s}", True)
+            self.callers.begin(Order(at_us, [expected], False, None, 3))
         for at_s, way in ((40, CALL), (60, QUEUE), (80, TOPIC)):
             at_us = start_us + at_s * US
-            wishes = [
-                self.wishes.make_named(at_us, at_us // 1000 + ahead_ms, "name/2", "replace", None, True)
+            expected_schedules = [
+                self.expected_schedules.make_named(at_us, at_us // 1000 + ahead_ms, "name/2", "replace", None, True)
                 for ahead_ms in (920_000, 5_000)
             ]
-            self.callers.begin(Order(at_us, wishes, True, None, 1, way))
+            self.callers.begin(Order(at_us, expected_schedules, True, None, 1, way))
 
     def _drive(self) -> None:
         self.cloud.timeline.run_until(self.start_us + SPAN_S * US)
@@ -107,5 +107,5 @@ def _point(weather: One, name: str) -> Point:
     simulation = Small(weather)
     result = simulation.run()
     if weather.number >= 0 and len(weather.seen) <= weather.number:
-        raise Broken(Breach(0, "", f"{name}: it was never reached"))
+        raise Violation(Breach(0, "", f"{name}: it was never reached"))
     return Point(name, result.breach, result.story)

@@ -14,7 +14,7 @@ from typing import Any
 
 from punctual.testing.cloud import Cloud
 from punctual.testing.template import ACCOUNT, REGION
-from punctual.testing.webhook_endpoints import FORGETFUL, HANGING, Conduct
+from punctual.testing.webhook_endpoints import FORGETFUL, HANGING, Behaviour
 
 FINE, SHAKY, HANGS, DEAD, GONE = (f"{manner}.example.com" for manner in ("fine", "shaky", "hangs", "dead", "gone"))
 HOSTS = (FINE, SHAKY, HANGS, DEAD, GONE)
@@ -29,7 +29,7 @@ AGES_S = (30, 120, 3600)
 
 
 @dataclass(eq=False)
-class Others:
+class ExternalTargets:
     cloud: Cloud
     randomness: random.Random
     calm: Callable[[], bool]
@@ -52,9 +52,9 @@ class Others:
         self.hearers = {url: queue, topic: topic}
         self.busy, self.deaf = self._queue("busy"), self._queue("deaf")
         for host in HOSTS:
-            self.cloud.receivers.conduct[host] = lambda host=host: self._conduct(host)  # type: ignore[misc]
+            self.cloud.receivers.behaviour[host] = lambda host=host: self._conduct(host)  # type: ignore[misc]
         for number in range(SILENT_HOSTS_MAX):
-            self.cloud.receivers.conduct[silent_host(number)] = lambda: self._conduct(HANGS)
+            self.cloud.receivers.behaviour[silent_host(number)] = lambda: self._conduct(HANGS)
 
     def _queue(self, name: str) -> str:
         arn = self.cloud.add_queue(name)
@@ -66,37 +66,37 @@ class Others:
         arns += [self.cloud.sqs.queues[url].arn for url in (self.busy, self.deaf)]
         return {"TargetArns": ",".join(arns), "WebhookHosts": ",".join([*HOSTS, f"*.{SILENT_DOMAIN}"])}
 
-    def _conduct(self, host: str) -> Conduct:
+    def _conduct(self, host: str) -> Behaviour:
         if host == DEAD:
-            return Conduct(503, works=False)
+            return Behaviour(503, works=False)
         if host == GONE:
-            return Conduct(404, works=False)
+            return Behaviour(404, works=False)
         if host == FINE or self.calm():
-            return Conduct()
+            return Behaviour()
         return HANGING if host == HANGS else self._shaky()
 
-    def _shaky(self) -> Conduct:
+    def _shaky(self) -> Behaviour:
         draw = self.randomness
-        conduct: Conduct = draw.choice(
+        behaviour: Behaviour = draw.choice(
             (
-                Conduct(),
-                Conduct(500, works=False),
-                Conduct(503, draw.choice(RETRY_AFTERS_S), works=draw.random() < 0.5),
-                Conduct(429, draw.choice(RETRY_AFTERS_S), works=False),
-                Conduct(answers_after_s=draw.uniform(1.0, 14.0)),
+                Behaviour(),
+                Behaviour(500, works=False),
+                Behaviour(503, draw.choice(RETRY_AFTERS_S), works=draw.random() < 0.5),
+                Behaviour(429, draw.choice(RETRY_AFTERS_S), works=False),
+                Behaviour(answers_after_s=draw.uniform(1.0, 14.0)),
                 HANGING,
                 FORGETFUL,
             )
         )
-        self.counted["host in bad order"] += conduct != Conduct()
-        return conduct
+        self.counted["host in bad order"] += behaviour != Behaviour()
+        return behaviour
 
 
 def silent_host(number: int) -> str:
     return f"c{number}.{SILENT_DOMAIN}"
 
 
-def request(draw: random.Random, others: Others, named: bool) -> tuple[Any, dict[str, Any]]:
+def request(draw: random.Random, others: ExternalTargets, named: bool) -> tuple[Any, dict[str, Any]]:
     """A target, and the terms of its delivery. Functions and buses hear of the id of a named one by the envelope."""
     kind = draw.choice((*KINDS, "webhook", "webhook", "webhook", "gone"))
     target: Any

@@ -19,7 +19,7 @@ from botocore.exceptions import (
 )
 
 from punctual.testing.aws_errors import refusal
-from punctual.testing.calls import Call, Fate
+from punctual.testing.calls import Call, CallFault
 from punctual.testing.functions import COLD_START_S, Event
 from punctual.testing.timeline import US, Timeline
 from punctual.testing.webhook_endpoints import ANSWER_S_MAX, Receivers
@@ -78,7 +78,7 @@ class Deaf:
 
 
 @dataclass
-class Storm:
+class Faults:
     """The weather of one run. `rates` has one for each kind that this seed has."""
 
     timeline: Timeline
@@ -116,9 +116,9 @@ class Storm:
 
     # ---------------------------------------------------------------------------------------------------- of calls
 
-    def fate(self, call: Call) -> Fate:
+    def fate(self, call: Call) -> CallFault:
         draw = self.randomness.random
-        fate = Fate(0.002 + 0.006 * draw() + self.pace_s * (0.4 + 0.2 * draw()), 0.001 + 0.004 * draw())
+        fate = CallFault(0.002 + 0.006 * draw() + self.pace_s * (0.4 + 0.2 * draw()), 0.001 + 0.004 * draw())
         if self.pace_s:
             fate.back_s += self.pace_s * (0.4 + 0.2 * draw())
         outage = self._outage(call.service)
@@ -158,7 +158,7 @@ class Storm:
                 return kind
         return "stale" if self.randomness.random() < self.rates.get("stale", 0.0) else ""
 
-    def _befall(self, call: Call, fate: Fate, kind: str) -> None:
+    def _befall(self, call: Call, fate: CallFault, kind: str) -> None:
         draw = self.randomness
         if kind == "error before":
             fate.error_before = self._breakdown(call)
@@ -178,7 +178,7 @@ class Storm:
             self._hold_up(call, fate, kind)
         self.counted[kind] += 1
 
-    def _hold_up(self, call: Call, fate: Fate, kind: str) -> None:
+    def _hold_up(self, call: Call, fate: CallFault, kind: str) -> None:
         draw = self.randomness
         if kind == "slow":
             fate.there_s, fate.back_s = draw.uniform(0.1, 2.0), draw.uniform(0.1, 2.0)

@@ -13,12 +13,12 @@ from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from punctual.testing.calls import Outsider
+from punctual.testing.calls import ExternalProcess
 from punctual.testing.cloud import Cloud
 from punctual.testing.timeline import Crash
-from simulator.event_log import Chronicle
+from simulator.event_log import EventLog
 from simulator.faults.faults import SKEW_US_MAX
-from simulator.workload.expected import Wish
+from simulator.workload.expected import ExpectedSchedule
 
 CALL, QUEUE, TOPIC = "call", "queue", "topic"
 """The ways in: to the schedule function, to the input queue, to the input topic."""
@@ -37,15 +37,15 @@ class Change:
     at_us: int
     operation: str
     name: str = ""
-    wish: Wish | None = None
+    expected: ExpectedSchedule | None = None
     more: dict[str, Any] = field(default_factory=dict)
 
 
 class Names(Protocol):
     """Who writes down what callers hear of names."""
 
-    def accepted(self, wish: Wish, result: dict[str, Any]) -> None: ...
-    def refused(self, wish: Wish) -> bool: ...
+    def accepted(self, expected: ExpectedSchedule, result: dict[str, Any]) -> None: ...
+    def refused(self, expected: ExpectedSchedule) -> bool: ...
     def cancelled(self, name: str, schedule_id: str) -> None: ...
     def moved(self, name: str, result: dict[str, Any]) -> None: ...
     def swept(self, prefix: str, from_ms: int, to_ms: int, asked_us: int) -> None: ...
@@ -59,7 +59,7 @@ class Order:
     twice."""
 
     at_us: int
-    wishes: list[Wish]
+    expected_schedules: list[ExpectedSchedule]
     batch: bool
     token: str | None
     tries: int
@@ -74,13 +74,13 @@ class Callers:
     def __init__(
         self,
         cloud: Cloud,
-        chronicle: Chronicle,
+        event_log: EventLog,
         randomness: random.Random,
         breach: Callable[[int, str, str], None],
         unacceptable: Container[str],
         names: Names,
     ) -> None:
-        self._cloud, self._chronicle, self._randomness = cloud, chronicle, randomness
+        self._cloud, self._chronicle, self._randomness = cloud, event_log, randomness
         self._breach, self._unacceptable, self._names = breach, unacceptable, names
         self._count = 0
 
@@ -88,9 +88,9 @@ class Callers:
         self._at(order.at_us, lambda: self._ask(order) if order.way == CALL else self._post(order))
 
     def change(self, change: Change) -> None:
-        wish = change.wish
-        if wish is not None:
-            self._at(change.at_us, lambda: self._change_by_id(change, wish))
+        expected = change.expected
+        if expected is not None:
+            self._at(change.at_us, lambda: self._change_by_id(change, expected))
         elif change.operation == "cancel_where":
             self._at(change.at_us, lambda: self._sweep(change))
         elif change.operation == "list":
@@ -110,114 +110,118 @@ class Callers:
             try:
                 done = self._try(order, process)
             except Crash:
-                self._note(process, "died before it heard the answer", order.wishes)
+                self._note(process, "died before it heard the answer", order.expected_schedules)
                 return
             if done:
                 return
             self._cloud.timeline.sleep(self._randomness.uniform(0.1, RETRY_WAIT_S_MAX))
         if order.must:
-            left = next(wish for wish in order.wishes if not wish.accepted)
+            left = next(expected for expected in order.expected_schedules if not expected.accepted)
             self._breach(1, left.tag, f"asked for {order.tries} times on a day without faults, and never accepted")
 
-    def _try(self, order: Order, process: Outsider) -> bool:
-        requests: list[Any] = [wish.request for wish in order.wishes]
+    def _try(self, order: Order, process: ExternalProcess) -> bool:
+        requests: list[Any] = [expected.request for expected in order.expected_schedules]
         event: Any = requests[0]
         if order.batch:
             event = {"schedules": requests, "token": order.token} if order.token else requests
-        for wish in order.wishes:
-            wish.asked_us = wish.asked_us or self._cloud.timeline.now_us
-            wish.asked += 1
-            wish.in_doubt += 1
-            wish.repeatable = wish.repeatable or order.token is not None
-        self._note(process, "asks", order.wishes)
+        for expected in order.expected_schedules:
+            expected.asked_us = expected.asked_us or self._cloud.timeline.now_us
+            expected.asked += 1
+            expected.in_doubt += 1
+            expected.repeatable = expected.repeatable or order.token is not None
+        self._note(process, "asks", order.expected_schedules)
         client = self._cloud.client("lambda", process)
         try:
             answer = client.invoke(
                 FunctionName=self._cloud.output("ScheduleFunction"), Payload=json.dumps(event).encode()
             )
         except (ClientError, BotoCoreError) as error:
-            self._note(process, f"hears nothing: {type(error).__name__}", order.wishes)
+            self._note(process, f"hears nothing: {type(error).__name__}", order.expected_schedules)
             return False
         content = json.loads(answer["Payload"].read())
         if answer.get("FunctionError"):
             return self._read_error(order, process, content)
         return self._read_results(order, process, content)
 
-    def _read_error(self, order: Order, process: Outsider, content: dict[str, Any]) -> bool:
+    def _read_error(self, order: Order, process: ExternalProcess, content: dict[str, Any]) -> bool:
         kind, message = content["errorType"], content["errorMessage"]
         if kind != "InvalidSchedule":
-            self._note(process, f"hears {kind}: {message[:120]}", order.wishes)
+            self._note(process, f"hears {kind}: {message[:120]}", order.expected_schedules)
             return False
-        for wish in order.wishes:
-            self._refuse(wish, message, process)
+        for expected in order.expected_schedules:
+            self._refuse(expected, message, process)
         return True
 
-    def _read_results(self, order: Order, process: Outsider, content: dict[str, Any]) -> bool:
+    def _read_results(self, order: Order, process: ExternalProcess, content: dict[str, Any]) -> bool:
         results = content["results"] if order.batch else [content]
-        if len(results) != len(order.wishes):
-            self._breach(1, order.wishes[0].tag, f"{len(results)} answers to {len(order.wishes)} requests")
+        if len(results) != len(order.expected_schedules):
+            self._breach(
+                1,
+                order.expected_schedules[0].tag,
+                f"{len(results)} answers to {len(order.expected_schedules)} requests",
+            )
         done = True
-        for wish, result in zip(order.wishes, results, strict=False):
+        for expected, result in zip(order.expected_schedules, results, strict=False):
             if "id" in result:
-                self._accept(wish, result, process)
+                self._accept(expected, result, process)
             elif result["error"] == "InvalidSchedule":
-                self._refuse(wish, result["message"], process)
+                self._refuse(expected, result["message"], process)
             else:
-                self._note(process, f"hears {result['error']}: {result['message'][:120]}", [wish])
+                self._note(process, f"hears {result['error']}: {result['message'][:120]}", [expected])
                 done = False
         return done
 
-    def _accept(self, wish: Wish, result: dict[str, Any], process: Outsider) -> None:
-        wish.in_doubt -= 1
+    def _accept(self, expected: ExpectedSchedule, result: dict[str, Any], process: ExternalProcess) -> None:
+        expected.in_doubt -= 1
         schedule_id = result["id"]
         due_ms = round(result["timestamp"] * 1000)
-        self._note(process, f"hears {result['state']} as {schedule_id}", [wish])
-        if wish.fault:
-            self._breach(5, wish.tag, f"a bad request was accepted: {wish.request}")
-        if wish.name is not None:
-            self._names.accepted(wish, result)
+        self._note(process, f"hears {result['state']} as {schedule_id}", [expected])
+        if expected.fault:
+            self._breach(5, expected.tag, f"a bad request was accepted: {expected.request}")
+        if expected.name is not None:
+            self._names.accepted(expected, result)
         if result.get("result") == "kept":
             return
-        if wish.due_ms is None:
-            wish.due_ms = due_ms
-        if "delay" in wish.request and not self._plausible(wish, due_ms):
-            self._breach(2, wish.tag, f"accepted for {due_ms}, asked for with {wish.request['delay']} s to go")
-        if due_ms != wish.due_ms and "timestamp" in wish.request:
-            self._breach(2, wish.tag, f"accepted for {due_ms}, asked for {wish.due_ms}")
-        wish.accepted.setdefault(schedule_id, self._cloud.timeline.now_us)
+        if expected.due_ms is None:
+            expected.due_ms = due_ms
+        if "delay" in expected.request and not self._plausible(expected, due_ms):
+            self._breach(2, expected.tag, f"accepted for {due_ms}, asked for with {expected.request['delay']} s to go")
+        if due_ms != expected.due_ms and "timestamp" in expected.request:
+            self._breach(2, expected.tag, f"accepted for {due_ms}, asked for {expected.due_ms}")
+        expected.accepted.setdefault(schedule_id, self._cloud.timeline.now_us)
         if (
-            wish.name is None
-            and schedule_id not in wish.stored
-            and schedule_id not in wish.sends
-            and schedule_id not in wish.on_its_way
-            and schedule_id not in wish.aside
+            expected.name is None
+            and schedule_id not in expected.stored
+            and schedule_id not in expected.sends
+            and schedule_id not in expected.on_its_way
+            and schedule_id not in expected.aside
         ):
-            self._breach(1, wish.tag, "accepted, but neither stored nor sent")
+            self._breach(1, expected.tag, "accepted, but neither stored nor sent")
 
-    def _plausible(self, wish: Wish, due_ms: int) -> bool:
+    def _plausible(self, expected: ExpectedSchedule, due_ms: int) -> bool:
         """A delay counts from some moment between the first request and the answer, by a clock that is a bit off."""
-        delay_ms, now_ms = wish.request["delay"] * 1000, self._cloud.timeline.now_us // 1000
-        return bool(wish.asked_us // 1000 + delay_ms - 1000 <= due_ms <= now_ms + delay_ms + 1000)
+        delay_ms, now_ms = expected.request["delay"] * 1000, self._cloud.timeline.now_us // 1000
+        return bool(expected.asked_us // 1000 + delay_ms - 1000 <= due_ms <= now_ms + delay_ms + 1000)
 
-    def _refuse(self, wish: Wish, message: str, process: Outsider) -> None:
-        wish.in_doubt -= 1
-        wish.refused += 1
-        self._note(process, f"hears no: {message[:120]}", [wish])
-        if wish.name is not None and not wish.fault and self._names.refused(wish):
+    def _refuse(self, expected: ExpectedSchedule, message: str, process: ExternalProcess) -> None:
+        expected.in_doubt -= 1
+        expected.refused += 1
+        self._note(process, f"hears no: {message[:120]}", [expected])
+        if expected.name is not None and not expected.fault and self._names.refused(expected):
             return
-        if not wish.fault and wish.tag not in self._unacceptable:
-            self._breach(1, wish.tag, f"a good request is refused: {message}")
-        if wish.fault and wish.fault not in message:
-            self._breach(5, wish.tag, f"the refusal does not name {wish.fault}: {message}")
+        if not expected.fault and expected.tag not in self._unacceptable:
+            self._breach(1, expected.tag, f"a good request is refused: {message}")
+        if expected.fault and expected.fault not in message:
+            self._breach(5, expected.tag, f"the refusal does not name {expected.fault}: {message}")
 
     # ------------------------------------------------------------------------------------------------------ letters
 
     def _post(self, order: Order) -> None:
         process = self._outsider()
-        for wish in order.wishes:
-            wish.asked_us, wish.repeatable, wish.by_letter = self._cloud.timeline.now_us, True, True
-        self._note(process, f"posts to the {order.way}", order.wishes)
-        requests: Any = [wish.request for wish in order.wishes]
+        for expected in order.expected_schedules:
+            expected.asked_us, expected.repeatable, expected.by_letter = self._cloud.timeline.now_us, True, True
+        self._note(process, f"posts to the {order.way}", order.expected_schedules)
+        requests: Any = [expected.request for expected in order.expected_schedules]
         if not order.batch:
             (requests,) = requests
         elif order.token:
@@ -231,7 +235,7 @@ class Callers:
                 url = self._cloud.output("InputQueueUrl")
                 self._cloud.client("sqs", process).send_message(QueueUrl=url, MessageBody=text)
         except (ClientError, BotoCoreError, Crash) as error:
-            self._note(process, f"hears nothing: {type(error).__name__}", order.wishes)
+            self._note(process, f"hears nothing: {type(error).__name__}", order.expected_schedules)
 
     def post_raw(self, body: str, attributes: dict[str, Any]) -> None:
         """A letter that nobody waits for."""
@@ -246,36 +250,38 @@ class Callers:
 
     # ------------------------------------------------------------------------------------------------------ changes
 
-    def _change_by_id(self, change: Change, wish: Wish) -> None:
+    def _change_by_id(self, change: Change, expected: ExpectedSchedule) -> None:
         """By the id that its caller was told, if any."""
-        process, schedule_id = self._outsider(), next(iter(wish.accepted), None)
+        process, schedule_id = self._outsider(), next(iter(expected.accepted), None)
         if schedule_id is None:
             return
         asked_us = self._cloud.timeline.now_us
-        wish.withdrawing.setdefault(schedule_id, set()).add(change.operation)
-        content = self._manage({"operation": change.operation, "id": schedule_id, **change.more}, process, [wish])
+        expected.withdrawing.setdefault(schedule_id, set()).add(change.operation)
+        content = self._manage({"operation": change.operation, "id": schedule_id, **change.more}, process, [expected])
         if content is None or "errorType" in content:
             return
-        wish.heard_withdrawn.add(schedule_id)
-        if schedule_id not in wish.withdrawn:
-            self._breach(6, wish.tag, f"{schedule_id} is said to be out of the way, and is not")
+        expected.heard_withdrawn.add(schedule_id)
+        if schedule_id not in expected.withdrawn:
+            self._breach(6, expected.tag, f"{schedule_id} is said to be out of the way, and is not")
         if change.operation != "cancel":
-            self._moved(change, wish, content, asked_us)
+            self._moved(change, expected, content, asked_us)
 
-    def _moved(self, change: Change, wish: Wish, content: dict[str, Any], asked_us: int) -> None:
+    def _moved(self, change: Change, expected: ExpectedSchedule, content: dict[str, Any], asked_us: int) -> None:
         """Its caller heard of another id, and when that is due."""
         new_id, due_ms = content["id"], round(content["timestamp"] * 1000)
-        wish.accepted.setdefault(new_id, self._cloud.timeline.now_us)
-        if new_id not in wish.somewhere():
-            self._breach(1, wish.tag, f"it is said to be moved to {new_id}, which is neither stored nor sent")
-        if due_ms != wish.due_of(new_id):
-            self._breach(2, wish.tag, f"{new_id} is said to be due at {due_ms}, and is at {wish.due_of(new_id)}")
+        expected.accepted.setdefault(new_id, self._cloud.timeline.now_us)
+        if new_id not in expected.somewhere():
+            self._breach(1, expected.tag, f"it is said to be moved to {new_id}, which is neither stored nor sent")
+        if due_ms != expected.due_of(new_id):
+            self._breach(
+                2, expected.tag, f"{new_id} is said to be due at {due_ms}, and is at {expected.due_of(new_id)}"
+            )
         from_ms = (asked_us - SKEW_US_MAX) // 1000
         to_ms = (self._cloud.timeline.now_us + SKEW_US_MAX) // 1000
         if change.operation == "move":
             from_ms = to_ms = round(change.more["timestamp"] * 1000)
         if not from_ms <= due_ms <= to_ms:
-            self._breach(2, wish.tag, f"{new_id} is due at {due_ms} by {change.operation} to {from_ms}")
+            self._breach(2, expected.tag, f"{new_id} is due at {due_ms} by {change.operation} to {from_ms}")
 
     def _change(self, change: Change) -> None:
         """Once: who hears nothing knows nothing."""
@@ -320,22 +326,26 @@ class Callers:
                 return
             event["next"] = content["next"]
 
-    def _manage(self, event: dict[str, Any], process: Outsider, wishes: list[Wish]) -> dict[str, Any] | None:
+    def _manage(
+        self, event: dict[str, Any], process: ExternalProcess, expected_schedules: list[ExpectedSchedule]
+    ) -> dict[str, Any] | None:
         """The answer, or what was raised; None where nothing is heard."""
-        self._note(process, f"wants {json.dumps(event)}", wishes)
+        self._note(process, f"wants {json.dumps(event)}", expected_schedules)
         function, payload = self._cloud.output("ManageFunction"), json.dumps(event).encode()
         try:
             answer = self._cloud.client("lambda", process).invoke(FunctionName=function, Payload=payload)
         except (ClientError, BotoCoreError, Crash) as error:
-            self._note(process, f"hears nothing: {type(error).__name__}", wishes)
+            self._note(process, f"hears nothing: {type(error).__name__}", expected_schedules)
             return None
         content: dict[str, Any] = json.loads(answer["Payload"].read())
-        self._note(process, f"hears {str(content)[:160]}", wishes)
+        self._note(process, f"hears {str(content)[:160]}", expected_schedules)
         return content
 
-    def _outsider(self) -> Outsider:
+    def _outsider(self) -> ExternalProcess:
         self._count += 1
-        return Outsider(f"caller {self._count}")
+        return ExternalProcess(f"caller {self._count}")
 
-    def _note(self, process: Outsider, what: str, wishes: list[Wish]) -> None:
-        self._chronicle.add(self._cloud.timeline.now_us, process.name, what, (wish.tag for wish in wishes))
+    def _note(self, process: ExternalProcess, what: str, expected_schedules: list[ExpectedSchedule]) -> None:
+        self._chronicle.add(
+            self._cloud.timeline.now_us, process.name, what, (expected.tag for expected in expected_schedules)
+        )

@@ -58,7 +58,7 @@ class Sent:
 
 
 @dataclass(eq=False)
-class Wish:
+class ExpectedSchedule:
     """One schedule that somebody wants. By id, because a request without a token that is sent again is a second one."""
 
     tag: str
@@ -149,14 +149,16 @@ class Wish:
         return {*self.stored, *self.sends, *self.on_its_way, *self.aside, *self.expired, *self.failed}
 
 
-class Wishes:
+class ExpectedSchedules:
     """Makes wishes. Every payload begins with its tag."""
 
     def __init__(self, randomness: random.Random, output_url: str, targets: dict[str, str]) -> None:
         self._randomness, self._output_url, self._targets = randomness, output_url, targets
-        self.by_tag: dict[str, Wish] = {}
+        self.by_tag: dict[str, ExpectedSchedule] = {}
 
-    def make(self, at_us: int, due_ms: int, token: str | None = None, plain: bool = False, fixed: bool = False) -> Wish:
+    def make(
+        self, at_us: int, due_ms: int, token: str | None = None, plain: bool = False, fixed: bool = False
+    ) -> ExpectedSchedule:
         """A good one, with this and that in it unless `plain`; where `fixed`, its moment does not move with time."""
         draw = self._randomness
         tag = f"s{len(self.by_tag):06d}"
@@ -164,88 +166,92 @@ class Wishes:
         if not plain:
             data = draw.choice((tag, f"{tag} grüße", {"tag": tag, "n": [1, None]}, [tag, 2], tag + " " * 500))
         text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-        wish = Wish(tag, {"data": data}, text, due_ms, self._output_url)
+        expected = ExpectedSchedule(tag, {"data": data}, text, due_ms, self._output_url)
         if token is not None:
-            wish.request["token"] = token
-        self._set_time(wish, at_us, due_ms, fixed or token is not None)
+            expected.request["token"] = token
+        self._set_time(expected, at_us, due_ms, fixed or token is not None)
         if not plain:
-            self._adorn(wish, at_us, due_ms)
-        self.by_tag[tag] = wish
-        return wish
+            self._adorn(expected, at_us, due_ms)
+        self.by_tag[tag] = expected
+        return expected
 
-    def direct(self, wish: Wish, target: Any, terms: dict[str, Any], expires_after_s: int | None) -> Wish:
+    def direct(
+        self, expected: ExpectedSchedule, target: Any, terms: dict[str, Any], expires_after_s: int | None
+    ) -> ExpectedSchedule:
         """Have it delivered to somebody else than a queue."""
-        wish.target = wish.request["target"] = target
-        wish.queue_url = "none"
-        wish.request |= terms
-        wish.request.pop("expires_after", None)
-        wish.expires_ms = None
-        if expires_after_s is not None and wish.due_ms is not None:
-            wish.request["expires_after"] = expires_after_s
-            wish.expires_ms = wish.due_ms + expires_after_s * 1000
-        return wish
+        expected.target = expected.request["target"] = target
+        expected.queue_url = "none"
+        expected.request |= terms
+        expected.request.pop("expires_after", None)
+        expected.expires_ms = None
+        if expires_after_s is not None and expected.due_ms is not None:
+            expected.request["expires_after"] = expires_after_s
+            expected.expires_ms = expected.due_ms + expires_after_s * 1000
+        return expected
 
-    def wrap(self, wish: Wish, arn: str) -> Wish:
+    def wrap(self, expected: ExpectedSchedule, arn: str) -> ExpectedSchedule:
         """Have it in a queue of others with an envelope around it."""
-        wish.request["target"], wish.queue_url = {"arn": arn, "envelope": True}, self._targets[arn]
-        return wish
+        expected.request["target"], expected.queue_url = {"arn": arn, "envelope": True}, self._targets[arn]
+        return expected
 
-    def make_named(self, at_us: int, due_ms: int, name: str, if_exists: str, token: str | None, fixed: bool) -> Wish:
+    def make_named(
+        self, at_us: int, due_ms: int, name: str, if_exists: str, token: str | None, fixed: bool
+    ) -> ExpectedSchedule:
         """One with a name, and as often as not with nothing else."""
-        wish = self.make(at_us, due_ms, token, plain=self._randomness.random() < 0.5, fixed=fixed)
-        wish.name, wish.if_exists = name, if_exists
-        wish.request["name"] = name
+        expected = self.make(at_us, due_ms, token, plain=self._randomness.random() < 0.5, fixed=fixed)
+        expected.name, expected.if_exists = name, if_exists
+        expected.request["name"] = name
         if if_exists != "replace" or self._randomness.random() < 0.2:
-            wish.request["if_exists"] = if_exists
-        return wish
+            expected.request["if_exists"] = if_exists
+        return expected
 
-    def _set_time(self, wish: Wish, at_us: int, due_ms: int, fixed: bool) -> None:
+    def _set_time(self, expected: ExpectedSchedule, at_us: int, due_ms: int, fixed: bool) -> None:
         draw = self._randomness.random()
         now_ms = at_us // 1000
         if draw < 0.15 and due_ms > now_ms and not fixed:
-            wish.request["delay"] = (due_ms - now_ms) / 1000
-            wish.due_ms = None
+            expected.request["delay"] = (due_ms - now_ms) / 1000
+            expected.due_ms = None
         elif draw < 0.3 and due_ms < 32_000_000_000_000:
             moment = datetime.fromtimestamp(due_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-            wish.request["timestamp"] = f"{moment}.{due_ms % 1000:03d}Z"
+            expected.request["timestamp"] = f"{moment}.{due_ms % 1000:03d}Z"
         else:
-            wish.request["timestamp"] = due_ms // 1000 if due_ms % 1000 == 0 else due_ms / 1000
+            expected.request["timestamp"] = due_ms // 1000 if due_ms % 1000 == 0 else due_ms / 1000
 
-    def _adorn(self, wish: Wish, at_us: int, due_ms: int) -> None:
+    def _adorn(self, expected: ExpectedSchedule, at_us: int, due_ms: int) -> None:
         draw = self._randomness
         if draw.random() < 0.15:
-            wish.user = wish.request["user"] = f"user of {wish.tag}"
+            expected.user = expected.request["user"] = f"user of {expected.tag}"
         if draw.random() < 0.1 and self._targets:
             arn = draw.choice(sorted(self._targets))
-            wish.request["target"], wish.queue_url = arn, self._targets[arn]
-        if draw.random() < 0.08 and "timestamp" in wish.request and due_ms > at_us // 1000:
+            expected.request["target"], expected.queue_url = arn, self._targets[arn]
+        if draw.random() < 0.08 and "timestamp" in expected.request and due_ms > at_us // 1000:
             seconds = draw.choice((600, 3600, 7200))
-            wish.request["expires_after"], wish.expires_ms = seconds, due_ms + seconds * 1000
+            expected.request["expires_after"], expected.expires_ms = seconds, due_ms + seconds * 1000
 
-    def spoil(self, wish: Wish, by: random.Random | None = None) -> Wish:
+    def spoil(self, expected: ExpectedSchedule, by: random.Random | None = None) -> ExpectedSchedule:
         """Make a bad request of it. `by` another chance, its data stays: it is known by that in a report."""
-        ways = BAD if wish.name is None else BAD_NAMES
+        ways = BAD if expected.name is None else BAD_NAMES
         if by is not None:
             ways = tuple(way for way in ways if "data" not in way[0])
-        change, wish.fault = (by or self._randomness).choice(ways)
+        change, expected.fault = (by or self._randomness).choice(ways)
         if "delay" in change:
-            wish.request["timestamp"] = wish.request.get("timestamp", 1)
+            expected.request["timestamp"] = expected.request.get("timestamp", 1)
         if "timestamp" in change:
-            wish.request.pop("delay", None)
-        wish.request.update(change)
-        if "delay" in wish.request and "token" in wish.request and "token" not in change:
-            del wish.request["token"]
+            expected.request.pop("delay", None)
+        expected.request.update(change)
+        if "delay" in expected.request and "token" in expected.request and "token" not in change:
+            del expected.request["token"]
         if "expires_after" in change:
-            wish.expires_ms = None
+            expected.expires_ms = None
         if "data" in change and change["data"] is not None:
-            wish.text = str(change["data"])
-        return wish
+            expected.text = str(change["data"])
+        return expected
 
-    def hurry(self, wish: Wish, token: str) -> None:
+    def hurry(self, expected: ExpectedSchedule, token: str) -> None:
         """Spoil it by a delay beside its token: sent again, it would be another moment."""
-        wish.request.pop("timestamp", None)
-        wish.request |= {"delay": 5, "token": token}
-        wish.fault = "delay and token"
+        expected.request.pop("timestamp", None)
+        expected.request |= {"delay": 5, "token": token}
+        expected.fault = "delay and token"
 
 
 def due_of(message: Message) -> int:

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from scheduler.aws.feed_table import Stock
+from scheduler.aws.feed_table import FeedTable
 from scheduler.aws.name_records import Records
 from scheduler.aws.queues import Queues
 from scheduler.wiring import runtime
@@ -24,7 +24,7 @@ class Cloud:
 
     dynamodb: Any
     sqs: Any
-    table: Stock
+    table: FeedTable
     queues: Queues
     output: str
     failure: str
@@ -74,5 +74,5 @@ def cloud(monkeypatch) -> Iterator[Cloud]:
         failure = sqs.create_queue(QueueName="failure", Attributes=attributes)["QueueUrl"]
         delivery = sqs.create_queue(QueueName="delivery", Attributes=attributes)["QueueUrl"]
         queues = Queues(sqs, output, failure, delivery, lead_ms=1000)
-        table, records = Stock(dynamodb, "schedules"), Records(dynamodb, "schedules")
+        table, records = FeedTable(dynamodb, "schedules"), Records(dynamodb, "schedules")
         yield Cloud(dynamodb, sqs, table, queues, output, failure, delivery, records)

@@ -9,16 +9,16 @@ from typing import Any
 
 from fakes import NOON_MS, Clock, desk
 from scheduler.accepting import scheduling
-from scheduler.aws.delivery_queue import Intake
-from scheduler.aws.manage_table import Catalogue
+from scheduler.aws.delivery_queue import DeliveryQueue
+from scheduler.aws.manage_table import ManageTable
 from scheduler.delivering import delivery
-from scheduler.delivering.circuit_breaker import Resting
-from scheduler.execution.worker_pool import Alone
+from scheduler.delivering.circuit_breaker import CircuitBreaker
+from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding import feed as feeding
 from scheduler.managing import operations
-from scheduler.managing.dependencies import Office
-from scheduler.placing.keys import Keyring
-from scheduler.placing.partitions import Memory
+from scheduler.managing.dependencies import ManageDependencies
+from scheduler.placing.keys import KeyGenerator
+from scheduler.placing.partitions import PartitionCount
 
 REACH_MS = 900_000
 NOON_S = NOON_MS // 1000
@@ -37,30 +37,30 @@ class House:
     delivered: list[str] = field(default_factory=list)
 
     @property
-    def office(self) -> Office:
+    def office(self) -> ManageDependencies:
         cloud, randomness = self.cloud, random.Random(random.random())
-        return Office(
+        return ManageDependencies(
             records=cloud.records,
             table=cloud.table,
-            catalogue=Catalogue(cloud.dynamodb, "schedules"),
-            memory=Memory(cloud.table),
+            catalogue=ManageTable(cloud.dynamodb, "schedules"),
+            memory=PartitionCount(cloud.table),
             queues=cloud.queues,
-            crew=Alone(),
-            keyring=Keyring(self.partition_count, randomness),
+            pool=SerialPool(),
+            key_generator=KeyGenerator(self.partition_count, randomness),
             reach_ms=REACH_MS,
         )
 
     def ask(self, operation: str, **fields: Any) -> dict[str, Any]:
-        return operations.manage({"operation": operation, **fields}, self.office, self.clock.patience())
+        return operations.manage({"operation": operation, **fields}, self.office, self.clock.deadline())
 
     def take(self, timestamp: float = FAR_S, data: str = "data", **fields: Any) -> dict[str, Any]:
         return self.accept({"timestamp": timestamp, "data": data, **fields})
 
     def accept(self, event: Any) -> dict[str, Any]:
         where = desk(self.cloud.table, self.cloud.queues, partition_count=self.partition_count)
-        keyring = Keyring(self.partition_count, random.Random(random.random()), 60_000)
-        where = replace(where, records=lambda: self.cloud.records, keyring=keyring)
-        return scheduling.accept(event, where, self.clock.patience())
+        key_generator = KeyGenerator(self.partition_count, random.Random(random.random()), 60_000)
+        where = replace(where, records=lambda: self.cloud.records, key_generator=key_generator)
+        return scheduling.accept(event, where, self.clock.deadline())
 
     def bundle(self, count: int = 3, timestamp: float = FAR_S) -> list[dict[str, Any]]:
         """A batch that lies in one bundle, its members a second apart and the last at that time."""
@@ -91,33 +91,33 @@ class House:
     def feed(self) -> None:
         """Every partition, once."""
         for partition in range(self.partition_count):
-            line = feeding.Line(
+            line = feeding.FeedDependencies(
                 self.cloud.table,
                 self.cloud.queues,
-                Alone(),
+                SerialPool(),
                 REACH_MS,
                 lambda payload, _: None,
             )
-            order = feeding.Order.read({"partition": str(partition)})
-            feeding.feed(order, line, self.clock.patience(10_000), f"{random.random()}")
+            order = feeding.FeedEvent.read({"partition": str(partition)})
+            feeding.feed(order, line, self.clock.deadline(10_000), f"{random.random()}")
 
     def _deliver(self) -> None:
         """As the deliver function would, timers that it sets anew included."""
-        post = delivery.Post(
+        post = delivery.DeliveryDependencies(
             records=self.cloud.records,
             table=self.cloud.table,
             queues=self.cloud.queues,
-            outlets=Outlet(self.delivered),
+            transports=Outlet(self.delivered),
             tell=lambda *_: None,
-            crew=Alone(),
-            memory=Memory(self.cloud.table),
-            resting=Resting(),
-            intake=lambda: Intake(self.cloud.sqs, self.cloud.delivery),
+            pool=SerialPool(),
+            memory=PartitionCount(self.cloud.table),
+            resting=CircuitBreaker(),
+            delivery_queue=lambda: DeliveryQueue(self.cloud.sqs, self.cloud.delivery),
             reach_ms=REACH_MS,
         )
         while messages := self.cloud.received(self.cloud.delivery):
             batch = [{"messageId": each["MessageId"], "body": each["Body"]} for each in messages]
-            assert {"batchItemFailures": []} == delivery.deliver(batch, post, self.clock.patience(60))
+            assert {"batchItemFailures": []} == delivery.deliver(batch, post, self.clock.deadline(60))
 
     @contextmanager
     def before_call(self, number: int, act):

@@ -8,7 +8,7 @@ import pytest
 
 from bending import refuse_call
 from fakes import NOON_MS, schedule
-from scheduler.aws.failure_targets import Hearers
+from scheduler.aws.failure_targets import FailureTargets
 from scheduler.errors import NotConfirmed
 from scheduler.limits import DATA_BYTES_MAX, SNS_MESSAGE_BYTES_MAX, SQS_MESSAGE_BYTES_MAX
 from scheduler.model import failure_report
@@ -16,9 +16,9 @@ from scheduler.wiring import runtime
 
 
 @pytest.fixture
-def hearers(cloud):
+def failure_targets(cloud):
     made = {name: runtime.outside().client(name, 1) for name in ("sqs", "sns")}
-    return Hearers(made.__getitem__, cloud.output), made
+    return FailureTargets(made.__getitem__, cloud.output), made
 
 
 @pytest.fixture
@@ -35,20 +35,20 @@ def topic(queue):
     return arn
 
 
-def test_queues_and_topics_hear_the_report(cloud, hearers, queue, topic):
+def test_queues_and_topics_hear_the_report(cloud, failure_targets, queue, topic):
     """The one that the failure queue has."""
     report = failure_report.refused({"data": "x"}, "data is bad", NOON_MS)
-    for hearer in (queue[1], topic):
-        hearers[0].tell(hearer, report)
+    for failure_target in (queue[1], topic):
+        failure_targets[0].tell(failure_target, report)
         assert [report.body()] == [message["Body"] for message in cloud.received(queue[0])]
 
 
-def test_a_topic_hears_as_much_as_a_topic_carries(cloud, hearers, queue, topic):
+def test_a_topic_hears_as_much_as_a_topic_carries(cloud, failure_targets, queue, topic):
     """A queue has the whole."""
     report = failure_report.refused({"data": "x" * (SQS_MESSAGE_BYTES_MAX - 1000)}, "data is bad", NOON_MS)
-    hearers[0].tell(queue[1], report)
+    failure_targets[0].tell(queue[1], report)
     assert [report.body()] == [message["Body"] for message in cloud.received(queue[0])]
-    hearers[0].tell(topic, report)
+    failure_targets[0].tell(topic, report)
     (heard,) = cloud.received(queue[0])
     assert len(heard["Body"].encode()) <= SNS_MESSAGE_BYTES_MAX
     assert json.loads(heard["Body"])["schedule_bytes"] > SNS_MESSAGE_BYTES_MAX
@@ -62,13 +62,13 @@ def calls_of(client, operation):
 
 
 @pytest.mark.parametrize(("takes", "calls"), [(1_048_576, 1), (262_144, 2), (100_000, 3), (1_024, 3)])
-def test_a_queue_that_takes_less_hears_the_beginning(cloud, hearers, takes, calls):
+def test_a_queue_that_takes_less_hears_the_beginning(cloud, failure_targets, takes, calls):
     """Marked as cut, with the id in it; queues have taken 256 KiB for years, and their owners may set less."""
     url = cloud.sqs.create_queue(QueueName="small", Attributes={"MaximumMessageSize": str(takes)})["QueueUrl"]
     arn = cloud.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     each = replace(schedule(1), data="x" * DATA_BYTES_MAX)
-    sent = calls_of(hearers[1]["sqs"], "SendMessage")
-    hearers[0].tell(arn, failure_report.failed(each, "answered 503", 5, NOON_MS))
+    sent = calls_of(failure_targets[1]["sqs"], "SendMessage")
+    failure_targets[0].tell(arn, failure_report.failed(each, "answered 503", 5, NOON_MS))
     assert calls == len(sent)
     (heard,) = [json.loads(message["Body"]) for message in cloud.received(url)]
     assert ("failed", "answered 503", 5) == (heard["reason"], heard["error"], heard["attempts"])
@@ -76,26 +76,28 @@ def test_a_queue_that_takes_less_hears_the_beginning(cloud, hearers, takes, call
     assert (takes < 1_000_000) == ("schedule_bytes" in heard)
 
 
-def test_what_is_refused_whatever_its_length_is_told_of_once(cloud, hearers, queue, capsys):
+def test_what_is_refused_whatever_its_length_is_told_of_once(cloud, failure_targets, queue, capsys):
     """Nothing is sent twice that would be the same; what says nothing of the content ends it at once."""
     report = failure_report.refused({}, "no", NOON_MS)
     for refusal, calls in (("InvalidMessageContents", 1), ("AccessDenied", 1)):
-        sent = calls_of(hearers[1]["sqs"], "SendMessage")
-        hearers[1]["sqs"].meta.events.register_last(
+        sent = calls_of(failure_targets[1]["sqs"], "SendMessage")
+        failure_targets[1]["sqs"].meta.events.register_last(
             "provide-client-params.sqs.SendMessage", refuse_call(refusal, 400), unique_id=refusal
         )
-        hearers[0].tell(queue[1], report)
-        hearers[1]["sqs"].meta.events.unregister("provide-client-params.sqs.SendMessage", unique_id=refusal)
+        failure_targets[0].tell(queue[1], report)
+        failure_targets[1]["sqs"].meta.events.unregister("provide-client-params.sqs.SendMessage", unique_id=refusal)
         assert calls == len(sent)
         assert {"untold", refusal, queue[1]} == set(json.loads(capsys.readouterr().out).values())
 
 
-def test_one_that_is_gone_stops_nobody_and_one_that_fails_for_now_is_told_again(cloud, hearers, queue, topic, capsys):
+def test_one_that_is_gone_stops_nobody_and_one_that_fails_for_now_is_told_again(
+    cloud, failure_targets, queue, topic, capsys
+):
     """The failure queue has the report already."""
     report = failure_report.refused({}, "no", NOON_MS)
-    for hearer in (queue[1].replace("hears", "gone"), topic.replace("hears", "gone")):
-        hearers[0].tell(hearer, report)
-        assert {"untold", hearer} <= set(json.loads(capsys.readouterr().out).values())
-    hearers[1]["sns"].meta.events.register("provide-client-params.sns.Publish", refuse_call("Throttled", 500))
+    for failure_target in (queue[1].replace("hears", "gone"), topic.replace("hears", "gone")):
+        failure_targets[0].tell(failure_target, report)
+        assert {"untold", failure_target} <= set(json.loads(capsys.readouterr().out).values())
+    failure_targets[1]["sns"].meta.events.register("provide-client-params.sns.Publish", refuse_call("Throttled", 500))
     with pytest.raises(NotConfirmed):
-        hearers[0].tell(topic, report)
+        failure_targets[0].tell(topic, report)

@@ -8,8 +8,8 @@ import pytest
 from bending import refuse_call
 from fakes import NOON_MS
 from scheduler.accepting import input_message
-from scheduler.accepting.input_message import Part
-from scheduler.aws.input_queue import Postbox
+from scheduler.accepting.input_message import Remainder
+from scheduler.aws.input_queue import InputQueue
 from scheduler.errors import NotConfirmed
 from scheduler.limits import SQS_MESSAGE_BYTES_MAX
 from scheduler.model import failure_report, sqs_records
@@ -56,7 +56,7 @@ def test_a_part_comes_back_as_its_letter_was(cloud):
     cloud.sqs.send_message(QueueUrl=cloud.output, MessageBody=text)
     (first,) = received(cloud)
     letter = input_message.opened(sqs_records.read(record_of(first)))
-    assert Postbox(cloud.sqs, cloud.output).put_back(letter.part([1]), 0)
+    assert InputQueue(cloud.sqs, cloud.output).put_back(letter.part([1]), 0)
     (second,) = received(cloud)
     part = input_message.opened(sqs_records.read(record_of(second)))
     assert first["MessageId"] != second["MessageId"]
@@ -66,16 +66,16 @@ def test_a_part_comes_back_as_its_letter_was(cloud):
 
 def test_a_part_comes_after_a_pause(cloud):
     """AWS has had it several times just now."""
-    assert Postbox(cloud.sqs, cloud.output).put_back(Part("[]", "{}"), 60)
+    assert InputQueue(cloud.sqs, cloud.output).put_back(Remainder("[]", "{}"), 60)
     assert [] == received(cloud)
 
 
 def test_the_longest_part_is_one_that_sqs_takes(cloud):
     """Its size is counted as SQS counts it; what is longer is not taken, and it is said so."""
-    postbox, again = Postbox(cloud.sqs, cloud.output), '{"places":[0]}'
-    body_bytes = SQS_MESSAGE_BYTES_MAX - Part("", again).size_bytes
-    assert postbox.put_back(Part("x" * body_bytes, again), 0)
-    assert not postbox.put_back(Part("x" * SQS_MESSAGE_BYTES_MAX + "x", again), 0)
+    postbox, again = InputQueue(cloud.sqs, cloud.output), '{"places":[0]}'
+    body_bytes = SQS_MESSAGE_BYTES_MAX - Remainder("", again).size_bytes
+    assert postbox.put_back(Remainder("x" * body_bytes, again), 0)
+    assert not postbox.put_back(Remainder("x" * SQS_MESSAGE_BYTES_MAX + "x", again), 0)
 
 
 @pytest.mark.parametrize("code", ["ServiceUnavailable", "ThrottlingException"])
@@ -83,7 +83,7 @@ def test_a_part_without_an_answer_may_be_there(cloud, code):
     """It is not known, which is not no."""
     cloud.sqs.meta.events.register("before-call.sqs.SendMessage", refuse_call(code, 503))
     with pytest.raises(NotConfirmed):
-        Postbox(cloud.sqs, cloud.output).put_back(Part("[]", "{}"), 0)
+        InputQueue(cloud.sqs, cloud.output).put_back(Remainder("[]", "{}"), 0)
 
 
 @pytest.mark.parametrize("character", ["x", '"', "🎉", "\uffff", "\ud800"])

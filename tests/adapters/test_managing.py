@@ -18,8 +18,8 @@ from house import FAR_S, NOON_S, House
 from scheduler.aws.items import failed_partitions
 from scheduler.aws.name_records import partition_of
 from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
-from scheduler.execution.batch_result import Outcome
-from scheduler.feeding.mover import Aside
+from scheduler.execution.batch_result import BatchResult
+from scheduler.feeding.mover import QuarantinedItem
 from scheduler.managing import operations
 from scheduler.model.bundle import Bundle
 from scheduler.model.failure_report import failed, unreadable
@@ -93,9 +93,9 @@ def test_what_was_put_aside_has_failed(house):
     member = bundle.members()[0]
     single, broken = schedule(1, FAR_S * 1000), Bundle(Key("1", f"{sort_from(9)}#{'b' * 16}"), b"junk", 2)
     asides = [
-        Aside(bundle.key, member, "closed"),
-        Aside(single.key, single, "refused"),
-        Aside(broken.key, broken, "no bundle"),
+        QuarantinedItem(bundle.key, member, "closed"),
+        QuarantinedItem(single.key, single, "refused"),
+        QuarantinedItem(broken.key, broken, "no bundle"),
     ]
     house.cloud.table.put_aside(asides)
     house.cloud.table.delete([bundle.key])
@@ -115,7 +115,7 @@ def test_a_member_that_was_put_aside_is_found_behind_megabytes_of_others(house):
     members = [replace(schedule(7, FAR_S * 1000), due_ms=FAR_S * 1000 - 100 + n, index=n) for n in range(8)]
     for each in members:
         each.data = "x" * 200_000
-        house.cloud.table.put_aside([Aside(each.key, each, "closed")])
+        house.cloud.table.put_aside([QuarantinedItem(each.key, each, "closed")])
     assert [each.id for each in members] == [house.ask("get", id=each.id)["id"] for each in members]
     with pytest.raises(NotFound):
         house.ask("get", id=f"{members[0].key.id}-9")
@@ -125,9 +125,9 @@ def test_what_was_put_aside_and_cannot_be_read_in_time_is_not_called_missing(hou
     """Of what was not read nobody knows."""
     bend_pages(house, 1)
     members = [replace(schedule(7, FAR_S * 1000), due_ms=FAR_S * 1000 - 100 + n, index=n) for n in range(3)]
-    house.cloud.table.put_aside([Aside(each.key, each, "closed") for each in members])
+    house.cloud.table.put_aside([QuarantinedItem(each.key, each, "closed") for each in members])
     with pytest.raises(NotConfirmed, match="took too long; try again"):
-        operations.manage({"operation": "get", "id": members[2].id}, house.office, house.clock.patience(0))
+        operations.manage({"operation": "get", "id": members[2].id}, house.office, house.clock.deadline(0))
 
 
 def test_what_nobody_knows_is_not_found(house):
@@ -295,7 +295,7 @@ def test_a_name_that_a_feed_moves_is_listed_before_and_after(house):
     house.clock.now_ms = (FAR_S - 600) * 1000
     first = house.ask("list", limit=2, **span)
     put = house.cloud.table.put_near_names
-    house.cloud.table.put_near_names = lambda rows: Outcome(left=list(rows), why="throttled")
+    house.cloud.table.put_near_names = lambda rows: BatchResult(unconfirmed=list(rows), last_error="throttled")
     house.feed()
     assert 5 == len(house.waiting())
     assert before == shown(house, **span)[0]
@@ -311,7 +311,7 @@ def test_a_name_that_a_feed_moves_is_listed_before_and_after(house):
 def test_a_name_whose_row_could_not_be_written_is_not_accepted(house):
     """It would come out, and nobody would see it coming. Sent again it is."""
     put = house.cloud.table.put_near_names
-    house.cloud.table.put_near_names = lambda rows: Outcome(left=list(rows), why="throttled")
+    house.cloud.table.put_near_names = lambda rows: BatchResult(unconfirmed=list(rows), last_error="throttled")
     with pytest.raises(NotConfirmed, match="throttled"):
         house.take(NOON_S + 60, name="a")
     house.cloud.table.put_near_names = put
@@ -324,7 +324,7 @@ def test_a_retry_is_listed_when_it_comes_next(house):
     house.take(NOON_S + 10, name="a")
     house.clock.now_ms += 20_000
     record = house.cloud.records.get("a")
-    near_names.list_retry(record.schedule, NOON_MS + 320_000, house.cloud.table, house.clock.patience())
+    near_names.list_retry(record.schedule, NOON_MS + 320_000, house.cloud.table, house.clock.deadline())
     update = {"Key": {"partition": {"S": partition_of("a")}, "sort": {"S": "a"}}, "TableName": "schedules"}
     update |= {"UpdateExpression": "SET #retry = :retry", "ExpressionAttributeNames": {"#retry": "retry"}}
     house.cloud.dynamodb.update_item(**update, ExpressionAttributeValues={":retry": {"N": str(NOON_MS + 320_000)}})
@@ -383,7 +383,7 @@ def sweep(house, seconds=0.0, **fields):
     """Until the end, with no more time than for a page in each call."""
     matched = cancelled = 0
     for _ in range(200):
-        answer = operations.manage({"operation": "cancel_where", **fields}, house.office, house.clock.patience(seconds))
+        answer = operations.manage({"operation": "cancel_where", **fields}, house.office, house.clock.deadline(seconds))
         matched, cancelled = matched + answer["matched"], cancelled + answer["cancelled"]
         if answer["next"] is None:
             return matched, cancelled
@@ -415,7 +415,7 @@ def test_a_sweep_counts_what_it_cancelled_though_the_answers_were_lost(house):
 
     events = house.cloud.dynamodb.meta.events
     events.register("after-call.dynamodb.UpdateItem", lose, unique_id="lost")
-    answer = operations.manage({"operation": "cancel_where", "prefix": "n/"}, house.office, house.clock.patience(60))
+    answer = operations.manage({"operation": "cancel_where", "prefix": "n/"}, house.office, house.clock.deadline(60))
     events.unregister("after-call.dynamodb.UpdateItem", unique_id="lost")
     assert {"matched": 6, "cancelled": 6, "next": None} == answer
     assert ["cancelled"] * 6 == [house.ask("get", name=f"n/{number}")["state"] for number in range(6)]
@@ -435,7 +435,7 @@ def test_a_sweep_does_not_count_what_another_call_cancelled(house):
         return names
 
     house.cloud.records.page = page
-    answer = operations.manage({"operation": "cancel_where", "prefix": "n/1"}, house.office, house.clock.patience(60))
+    answer = operations.manage({"operation": "cancel_where", "prefix": "n/1"}, house.office, house.clock.deadline(60))
     assert (1, 0) == (answer["matched"], answer["cancelled"])
 
 
@@ -477,7 +477,7 @@ def test_failures_are_shown_in_order_and_in_pages(house):
     for number, at_ms in enumerate(times):
         fail(house, number, at_ms, name="bill" if number == 2 else None)
     house.cloud.table.put_failed([unreadable("{", "no errand", NOON_MS - 3)])
-    house.cloud.table.put_aside([Aside(schedule(9).key, schedule(9), "InvalidMessageContents")])
+    house.cloud.table.put_aside([QuarantinedItem(schedule(9).key, schedule(9), "InvalidMessageContents")])
     shown, fields = [], {}
     for _ in range(10):
         answer = house.ask("failures", limit=2, **fields)
@@ -523,7 +523,7 @@ def ask_on(house, seconds, **fields):
     while not answers or answers[-1]["next"] is not None:
         assert len(answers) < 100
         more = {"next": answers[-1]["next"]} if answers else {}
-        answers.append(operations.manage({**fields, **more}, house.office, house.clock.patience(seconds)))
+        answers.append(operations.manage({**fields, **more}, house.office, house.clock.deadline(seconds)))
         house.clock.sleep(1)
     return answers
 
@@ -556,7 +556,7 @@ def test_what_was_put_aside_is_found_among_any_number(house):
     house.bundle(40)
     (item,) = house.waiting()
     bundle = house.office.catalogue.get(Key(item["partition"]["S"], item["sort"]["S"]))
-    house.cloud.table.put_aside([Aside(bundle.key, each, "closed") for each in bundle.members()])
+    house.cloud.table.put_aside([QuarantinedItem(bundle.key, each, "closed") for each in bundle.members()])
     house.cloud.table.delete([bundle.key])
     bend_pages(house, 3)
     answers = ask_on(house, 0.5, operation="redrive", id=bundle.members()[30].id)
@@ -580,7 +580,7 @@ def test_all_of_a_time_are_redriven_in_steps(house):
     house.cloud.table.put_failed([unreadable("{", "no errand", NOON_MS - 190_000_000)])
     total, left, fields = 0, 0, {"from": NOON_S - 200_000, "to": NOON_S - 50_000}
     for _ in range(20):
-        answer = operations.manage({"operation": "redrive", **fields}, house.office, house.clock.patience(0.5))
+        answer = operations.manage({"operation": "redrive", **fields}, house.office, house.clock.deadline(0.5))
         house.clock.sleep(1)
         total, left = total + answer["redriven"], left + answer["left"]
         if answer["next"] is None:
@@ -619,10 +619,10 @@ def test_what_was_put_aside_is_redriven_too(house):
     house.bundle(2)
     (item,) = house.waiting()
     bundle = house.office.catalogue.get(Key(item["partition"]["S"], item["sort"]["S"]))
-    house.cloud.table.put_aside([Aside(bundle.key, each, "closed") for each in bundle.members()])
+    house.cloud.table.put_aside([QuarantinedItem(bundle.key, each, "closed") for each in bundle.members()])
     house.cloud.table.delete([bundle.key])
     junk = {"partition": {"S": "0"}, "sort": {"S": sort_from(5)}, "junk": {"BOOL": True}}
-    house.cloud.table.put_aside([Aside(Key("0", sort_from(5)), junk, "no schedule")])
+    house.cloud.table.put_aside([QuarantinedItem(Key("0", sort_from(5)), junk, "no schedule")])
     assert 1 == house.ask("redrive", id=bundle.members()[0].id)["redriven"]
     assert {"redriven": 1, "left": 1, "next": None} == house.ask("redrive", to=FAR_S + 1, **{"from": 0})
     assert ["member 0", "member 1"] == house.come_out()
@@ -634,7 +634,7 @@ def test_a_timer_that_was_put_aside_wakes_its_record(house):
     house.take(name="bill")
     (item,) = house.waiting()
     timer = house.office.catalogue.get(Key(item["partition"]["S"], item["sort"]["S"]))
-    house.cloud.table.put_aside([Aside(timer.key, timer, "closed")])
+    house.cloud.table.put_aside([QuarantinedItem(timer.key, timer, "closed")])
     house.cloud.table.delete([timer.key])
     house.clock.now_ms = (FAR_S + 100_000) * 1000
     house.ask("redrive", id=timer.id)
@@ -774,7 +774,7 @@ def test_what_is_not_deleted_is_told(house, capsys):
 def test_a_request_that_makes_no_sense_is_refused(house, event, message):
     """With the field, what came, and what is wanted."""
     with pytest.raises(InvalidRequest) as refusal:
-        operations.manage(event, house.office, house.clock.patience())
+        operations.manage(event, house.office, house.clock.deadline())
     assert message in str(refusal.value)
 
 
@@ -784,7 +784,7 @@ def test_every_operation_has_a_sample(house):
     assert set(operations.OPERATIONS) == set(samples) == {each["operation"] for each in samples.values()}
     for event in samples.values():
         try:
-            operations.manage(event, house.office, house.clock.patience())
+            operations.manage(event, house.office, house.clock.deadline())
         except (NotFound, OnItsWay):
             continue
 

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 from fakes import NOON_MS, schedule
 from scheduler.errors import Undelivered
 from scheduler.model.schedule import Key, Schedule, sort_from
-from scheduler.transports import Outlets
+from scheduler.transports import Transports
 from scheduler.wiring import runtime
 
 PLACE = "eu-central-1:123456789012"
@@ -32,7 +32,7 @@ class Place:
         self.cloud = cloud
         self.clients = {}
         self.webhooks = []
-        self.outlets = Outlets(self.client, cloud.output, self)
+        self.transports = Transports(self.client, cloud.output, self)
 
     def client(self, service):
         assert service not in self.clients
@@ -43,7 +43,7 @@ class Place:
         service = event.split(".")[1]
         if service not in self.clients:
             kind = {"stepfunctions": "states"}.get(service, service)
-            self.outlets._outlet(kind)
+            self.transports._outlet(kind)
         self.clients[service].meta.events.register(event, handler)
 
     def deliver(self, schedule):
@@ -128,7 +128,7 @@ def test_a_queue_gets_the_data_and_the_attributes(place, data):
     """Exactly, in the output queue and in a target queue."""
     url, arn = place.queue("other")
     for target, queue_url in ((None, place.cloud.output), (arn, url)):
-        place.outlets.deliver(made(data, target))
+        place.transports.deliver(made(data, target))
         (message,) = place.cloud.received(queue_url)
         assert (data, ATTRIBUTES) == (message["Body"], attributes(message))
 
@@ -136,7 +136,7 @@ def test_a_queue_gets_the_data_and_the_attributes(place, data):
 def test_a_queue_with_a_delay_of_its_own_does_not_hold_up_what_is_due(place):
     """Nor does a schedule whose moment this clock has not quite reached."""
     place.cloud.sqs.create_queue(QueueName="slow", Attributes={"DelaySeconds": "900"})
-    place.outlets.deliver(made("x", f"arn:aws:sqs:{PLACE}:slow", NOON_MS + 10_000_000))
+    place.transports.deliver(made("x", f"arn:aws:sqs:{PLACE}:slow", NOON_MS + 10_000_000))
     assert ["x"] == [message["Body"] for message in place.cloud.received(place.cloud.output[:-6] + "slow")]
 
 
@@ -147,7 +147,7 @@ def test_a_queue_with_a_delay_of_its_own_does_not_hold_up_what_is_due(place):
 def test_a_topic_gets_the_same_as_a_queue(place, topic, data):
     """Read by a queue that is subscribed to it."""
     arn, url = topic
-    place.outlets.deliver(made(data, arn))
+    place.transports.deliver(made(data, arn))
     (message,) = place.cloud.received(url)
     assert (data, ATTRIBUTES) == (message["Body"], attributes(message))
 
@@ -155,8 +155,8 @@ def test_a_topic_gets_the_same_as_a_queue(place, topic, data):
 def test_a_queue_or_a_topic_gets_the_envelope_where_it_wants_one(place, topic):
     """With the attributes all the same."""
     arn, url = topic
-    place.outlets.deliver(made('{"a": 1}', enveloped(arn)))
-    place.outlets.deliver(made("x", enveloped(f"arn:aws:sqs:{PLACE}:subscriber")))
+    place.transports.deliver(made('{"a": 1}', enveloped(arn)))
+    place.transports.deliver(made("x", enveloped(f"arn:aws:sqs:{PLACE}:subscriber")))
     messages = place.cloud.received(url)
     assert [ENVELOPE | {"data": {"a": 1}}, ENVELOPE | {"data": "x"}] == [json.loads(m["Body"]) for m in messages]
     assert [ATTRIBUTES, ATTRIBUTES] == [attributes(message) for message in messages]
@@ -180,7 +180,7 @@ def test_a_queue_or_a_topic_gets_the_envelope_where_it_wants_one(place, topic):
 def test_a_bus_gets_an_event_with_an_object(place, bus, data, detail):
     """Read by a queue behind a rule for our source and detail-type."""
     arn, url = bus
-    place.outlets.deliver(made(data, arn))
+    place.transports.deliver(made(data, arn))
     (message,) = place.cloud.received(url)
     event = json.loads(message["Body"])
     assert ("punctual", "Scheduled", detail) == (event["source"], event["detail-type"], event["detail"])
@@ -189,7 +189,7 @@ def test_a_bus_gets_an_event_with_an_object(place, bus, data, detail):
 def test_the_detail_of_an_event_is_the_envelope_where_the_target_wants_one(place, bus):
     """An object already."""
     arn, url = bus
-    place.outlets.deliver(made("[1]", enveloped(arn)))
+    place.transports.deliver(made("[1]", enveloped(arn)))
     (message,) = place.cloud.received(url)
     assert ENVELOPE | {"data": [1]} == json.loads(message["Body"])["detail"]
 
@@ -213,7 +213,7 @@ def test_an_entry_that_failed_in_a_call_that_succeeded_is_undelivered(place, bus
 
     place.bend("after-call.events.PutEvents", fail)
     with pytest.raises(Undelivered) as failure:
-        place.outlets.deliver(made("x", bus[0]))
+        place.transports.deliver(made("x", bus[0]))
     assert (code, permanent, False) == (failure.value.error, failure.value.permanent, failure.value.timed_out)
 
 
@@ -235,7 +235,7 @@ def test_an_event_that_the_answer_does_not_plainly_confirm_is_undelivered(place,
 
     place.bend("after-call.events.PutEvents", bend)
     with pytest.raises(Undelivered, match="NoAnswer") as failure:
-        place.outlets.deliver(made("x", bus[0]))
+        place.transports.deliver(made("x", bus[0]))
     assert not failure.value.permanent
 
 
@@ -249,7 +249,7 @@ def test_an_event_that_the_answer_does_not_plainly_confirm_is_undelivered(place,
 )
 def test_a_state_machine_starts_with_the_data_as_its_input(place, machine, data, read):
     """Under the id of the schedule; as a JSON string where it is no JSON."""
-    place.outlets.deliver(made(data, machine))
+    place.transports.deliver(made(data, machine))
     arn = machine.replace("stateMachine", "execution") + ":" + ENVELOPE["id"]
     execution = boto3.client("stepfunctions").describe_execution(executionArn=arn)
     assert (ENVELOPE["id"], read) == (execution["name"], json.loads(execution["input"]))
@@ -259,15 +259,15 @@ def test_the_longest_id_is_a_name_for_an_execution(place, machine):
     """At most 80 characters, none of which is refused:
     https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html"""
     longest = Schedule(Key("255", f"{'9' * 15}#{'f' * 16}"), NOON_MS, "{}", machine, index=9_999)
-    place.outlets.deliver(longest)
+    place.transports.deliver(longest)
     (execution,) = boto3.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
     assert (longest.id, True) == (execution["name"], len(longest.id) <= 80)
 
 
 def test_an_execution_that_exists_already_is_success(place, machine):
     """A second delivery of a schedule starts nothing. moto says so of one whose input is another."""
-    place.outlets.deliver(made('{"a":1}', machine))
-    place.outlets.deliver(made('{"a":2}', enveloped(machine)))
+    place.transports.deliver(made('{"a":1}', machine))
+    place.transports.deliver(made('{"a":2}', enveloped(machine)))
     (execution,) = boto3.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
     assert ENVELOPE["id"] == execution["name"]
 
@@ -291,7 +291,7 @@ def test_a_function_is_invoked_on_its_own_with_the_data(place, data, payload, qu
     """The data itself where it is JSON, else as a string of JSON; a version is asked for where the target names one."""
     sent = []
     place.bend("before-send.lambda.Invoke", lambda request, **_: sent.append(request))
-    place.outlets.deliver(made(data, FUNCTION + qualifier))
+    place.transports.deliver(made(data, FUNCTION + qualifier))
     (request,) = sent
     assert (payload.encode(), b"Event") == (request.body, request.headers["X-Amz-Invocation-Type"])
     assert f"function%3Aworker{qualifier.replace(':', '%3A')}/invocations" in request.url
@@ -301,7 +301,7 @@ def test_a_function_gets_the_envelope_where_the_target_wants_one(place):
     """It has no other way to see the id."""
     sent = []
     place.bend("before-send.lambda.Invoke", lambda request, **_: sent.append(request.body))
-    place.outlets.deliver(made("x", enveloped(FUNCTION)))
+    place.transports.deliver(made("x", enveloped(FUNCTION)))
     assert ENVELOPE | {"data": "x"} == json.loads(sent[0])
 
 
@@ -309,7 +309,7 @@ def test_an_invocation_that_lambda_did_not_queue_is_undelivered(place):
     """The status of one that it did is 202."""
     place.bend("after-call.lambda.Invoke", lambda parsed, **_: parsed.update(StatusCode=200))
     with pytest.raises(Undelivered, match="StatusCode 200"):
-        place.outlets.deliver(made("x", FUNCTION))
+        place.transports.deliver(made("x", FUNCTION))
 
 
 # Every service
@@ -325,7 +325,7 @@ GONE = {
 def test_a_target_that_does_not_exist_is_never_worth_trying_again(place, target, code):
     """And says so by the name that its service has for it; EventBridge alone never says so."""
     with pytest.raises(Undelivered) as failure:
-        place.outlets.deliver(made("x", target))
+        place.transports.deliver(made("x", target))
     assert (code, True) == (failure.value.error, failure.value.permanent)
 
 
@@ -381,7 +381,7 @@ def test_each_no_of_a_service_is_for_good_or_for_now(place, call, code, status, 
     """By its code and its status."""
     place.bend(f"before-call.{call}", refuse(code, status))
     with pytest.raises(Undelivered) as failure:
-        place.outlets.deliver(made("x", CALLS[call]))
+        place.transports.deliver(made("x", CALLS[call]))
     assert (code.removeprefix("AWS.SimpleQueueService."), permanent) == (failure.value.error, failure.value.permanent)
     assert not failure.value.timed_out
 
@@ -393,7 +393,7 @@ def test_the_output_queue_is_given_up_for_the_content_alone(place, code, permane
     """What it does not take it will never take; gone or closed to us it comes back."""
     place.bend("before-call.sqs.SendMessage", refuse(code, 400))
     with pytest.raises(Undelivered) as failure:
-        place.outlets.deliver(made("x", None))
+        place.transports.deliver(made("x", None))
     assert (code, permanent) == (failure.value.error, failure.value.permanent)
 
 
@@ -417,7 +417,7 @@ def test_a_call_without_an_answer_is_worth_another_and_is_not_sent_again_by_boto
 
     place.bend(f"before-send.{call}", break_off)
     with pytest.raises(Undelivered) as failure:
-        place.outlets.deliver(made("x", CALLS[call]))
+        place.transports.deliver(made("x", CALLS[call]))
     found = failure.value
     assert (1, type(error).__name__) == (len(calls), found.error)
     assert (False, timed_out, None) == (found.permanent, found.timed_out, found.retry_after_s)
@@ -432,7 +432,7 @@ def test_a_failure_never_tells_the_payload(place, call):
 
     place.bend(f"before-call.{call}", quote)
     with pytest.raises(Undelivered) as failure:
-        place.outlets.deliver(made("card 4111", CALLS[call]))
+        place.transports.deliver(made("card 4111", CALLS[call]))
     assert "4111" not in f"{failure.value} {failure.value.error}"
 
 
@@ -449,7 +449,7 @@ def test_no_delivery_carries_lambdas_trace_header(place, call, monkeypatch):
 
     place.bend(f"before-send.{call}", keep)
     with pytest.raises(Undelivered):
-        place.outlets.deliver(made("x", CALLS[call]))
+        place.transports.deliver(made("x", CALLS[call]))
     (request,) = sent
     assert not [name for name in request.headers if "trace" in name.lower()]
     assert b"5759e988" not in (request.body if isinstance(request.body, bytes) else str(request.body).encode())
@@ -460,15 +460,15 @@ def test_no_delivery_carries_lambdas_trace_header(place, call, monkeypatch):
 
 def test_only_what_is_used_is_connected(place):
     """A cold start pays for no client that nothing is delivered by."""
-    place.outlets.deliver(schedule(1))
-    place.outlets.deliver(schedule(2))
+    place.transports.deliver(schedule(1))
+    place.transports.deliver(schedule(2))
     assert ["sqs"] == list(place.clients)
 
 
 def test_a_webhook_goes_to_the_outlet_of_webhooks(place):
     """Whatever that is."""
     hooked = replace(schedule(1), target='{"url":"https://example.com"}')
-    place.outlets.deliver(hooked)
+    place.transports.deliver(hooked)
     assert ([hooked], {}) == (place.webhooks, place.clients)
 
 
@@ -478,7 +478,7 @@ def test_many_threads_share_one_client(place):
 
     def deliver(number):
         try:
-            place.outlets.deliver(schedule(number))
+            place.transports.deliver(schedule(number))
         except AssertionError as error:
             errors.append(error)
 

@@ -11,9 +11,9 @@ from botocore.exceptions import ReadTimeoutError
 
 from bending import bend_batch, refuse_call
 from fakes import NOON_MS, OTHER_ARN, Clock, schedule
-from scheduler.execution.deadline import insist
+from scheduler.execution.deadline import retry_batch
 from scheduler.model import delivery_job, failure_report
-from scheduler.model.delivery_job import Errand
+from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.schedule import Key, Schedule, sort_from, timer
 from scheduler.wiring import runtime
 
@@ -53,7 +53,7 @@ def test_a_message_waits_in_the_queue_until_it_is_due(cloud):
 def test_a_delay_beyond_the_limit_is_refused_for_its_content(cloud):
     """The limit is SQS's; moto keeps it."""
     outcome = cloud.queues.send(cloud.output, [schedule(1, NOON_MS + 900_001), schedule(2)], NOON_MS)
-    assert (["data 2"], ["data 1"]) == ([s.data for s in outcome.done], [s.data for s, _ in outcome.refused])
+    assert (["data 2"], ["data 1"]) == ([s.data for s in outcome.confirmed], [s.data for s, _ in outcome.rejected])
 
 
 def test_a_batch_refused_for_one_bad_message_is_sent_again_one_by_one(cloud):
@@ -70,7 +70,7 @@ def test_a_batch_refused_for_one_bad_message_is_sent_again_one_by_one(cloud):
     cloud.sqs.meta.events.register("provide-client-params.sqs.SendMessageBatch", refuse)
     bad = Schedule(schedule(1).key, NOON_MS, "a\x00b")
     outcome = cloud.queues.send(cloud.output, [bad, schedule(2), schedule(3)], NOON_MS)
-    assert ([(bad, "InvalidMessageContents")], []) == (outcome.refused, outcome.left)
+    assert ([(bad, "InvalidMessageContents")], []) == (outcome.rejected, outcome.unconfirmed)
     assert ["data 2", "data 3"] == sorted(message["Body"] for message in cloud.received())
 
 
@@ -83,7 +83,7 @@ def test_batches_hold_ten_messages_and_a_mebibyte(cloud):
     batches = list(cloud.queues.batches(cloud.output, large))
     assert [3, 3, 3, 1] == [len(batch) for batch in batches]
     for batch in batches:
-        assert batch == cloud.queues.send(cloud.output, batch, NOON_MS).done
+        assert batch == cloud.queues.send(cloud.output, batch, NOON_MS).confirmed
     assert {262_144} == {len(message["Body"]) for message in cloud.received()}
 
 
@@ -106,10 +106,10 @@ def test_what_stands_under_failed_is_not_done(cloud):
         cloud.sqs, "sqs.SendMessageBatch", lambda params: params["Entries"], lambda e: e["MessageBody"] in codes, report
     )
     outcome = cloud.queues.send(cloud.output, [schedule(number) for number in range(6)], NOON_MS)
-    assert ["data 0", "data 5"] == [each.data for each in outcome.done]
-    assert ["data 1", "data 4"] == [each.data for each in outcome.left]
-    assert [("data 2", "InvalidMessageContents")] == [(each.data, reason) for each, reason in outcome.refused]
-    assert [("data 3", "AccessDenied")] == [(each.data, reason) for each, reason in outcome.closed]
+    assert ["data 0", "data 5"] == [each.data for each in outcome.confirmed]
+    assert ["data 1", "data 4"] == [each.data for each in outcome.unconfirmed]
+    assert [("data 2", "InvalidMessageContents")] == [(each.data, reason) for each, reason in outcome.rejected]
+    assert [("data 3", "AccessDenied")] == [(each.data, reason) for each, reason in outcome.unavailable]
 
 
 def test_a_batch_that_is_sent_one_by_one_stops_at_the_first_that_is_not_confirmed(cloud):
@@ -122,14 +122,14 @@ def test_a_batch_that_is_sent_one_by_one_stops_at_the_first_that_is_not_confirme
 
     cloud.sqs.meta.events.register("before-call.sqs.SendMessageBatch", refuse_then_break)
     many = [schedule(number) for number in range(10)]
-    assert (many, 2) == (cloud.queues.send(cloud.output, many, NOON_MS).left, len(calls))
+    assert (many, 2) == (cloud.queues.send(cloud.output, many, NOON_MS).unconfirmed, len(calls))
 
 
 def test_a_schedule_is_handed_over_to_the_deliver_function_whatever_its_target_is(cloud):
     """As an errand, in the delivery queue. One call sends ten, and the rest is untried."""
     many = [schedule(number) for number in range(12)]
     outcome = cloud.queues.hand_over(many, NOON_MS)
-    assert (many[:10], many[10:]) == (outcome.done, outcome.untried)
+    assert (many[:10], many[10:]) == (outcome.confirmed, outcome.not_attempted)
     bodies = [message["Body"] for message in cloud.received(cloud.delivery)]
     assert {each.id for each in many[:10]} == {delivery_job.read(body).id for body in bodies}
 
@@ -137,20 +137,20 @@ def test_a_schedule_is_handed_over_to_the_deliver_function_whatever_its_target_i
 def test_what_is_in_neither_list_is_left(cloud):
     """Only what SQS confirmed is done."""
     cloud.sqs.meta.events.register("after-call.sqs.SendMessageBatch", lambda parsed, **_: parsed.pop("Successful"))
-    assert [schedule(1)] == cloud.queues.send(cloud.output, [schedule(1)], NOON_MS).left
+    assert [schedule(1)] == cloud.queues.send(cloud.output, [schedule(1)], NOON_MS).unconfirmed
 
 
 def test_a_queue_that_is_gone_is_closed(cloud):
     """And says so by its name in either protocol of SQS."""
     outcome = cloud.queues.send(cloud.output + "-gone", [schedule(1)], NOON_MS)
-    assert [(schedule(1), "NonExistentQueue")] == outcome.closed
+    assert [(schedule(1), "NonExistentQueue")] == outcome.unavailable
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "KmsDisabled", "KMS.AccessDeniedException"])
 def test_a_queue_that_is_not_ours_to_send_to_is_closed(cloud, code):
     """By its policy or its key."""
     cloud.sqs.meta.events.register("before-call.sqs.SendMessageBatch", refuse_call(code, 403))
-    assert [(schedule(1), code)] == cloud.queues.send(cloud.output, [schedule(1)], NOON_MS).closed
+    assert [(schedule(1), code)] == cloud.queues.send(cloud.output, [schedule(1)], NOON_MS).unavailable
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_what_passes_leaves_everything(cloud, code, status):
     """To be tried again with a new delay."""
     cloud.sqs.meta.events.register("before-call.sqs.SendMessageBatch", refuse_call(code, status))
     outcome = cloud.queues.send(cloud.output, [schedule(1)], NOON_MS)
-    assert ([schedule(1)], code) == (outcome.left, outcome.why)
+    assert ([schedule(1)], code) == (outcome.unconfirmed, outcome.last_error)
 
 
 def test_a_call_without_an_answer_leaves_everything_and_is_not_sent_again_by_boto3(cloud):
@@ -173,7 +173,7 @@ def test_a_call_without_an_answer_leaves_everything_and_is_not_sent_again_by_bot
 
     cloud.sqs.meta.events.register("before-send.sqs.SendMessageBatch", time_out)
     outcome = cloud.queues.send(cloud.output, [schedule(1)], NOON_MS)
-    assert (1, "ReadTimeoutError") == (len(calls), outcome.why)
+    assert (1, "ReadTimeoutError") == (len(calls), outcome.last_error)
 
 
 def test_reports_go_to_the_failure_queue_whole(cloud):
@@ -181,8 +181,8 @@ def test_reports_go_to_the_failure_queue_whole(cloud):
     large = Schedule(schedule(1).key, NOON_MS, '"' * 262_144)
     reports = [failure_report.expired(each, NOON_MS + 5000) for each in (large, large, schedule(2))]
     first = cloud.queues.report(reports)
-    assert (reports[:1], reports[1:]) == (first.done, first.untried)
-    assert reports[1:] == insist(cloud.queues.report, reports[1:], Clock().patience()).done
+    assert (reports[:1], reports[1:]) == (first.confirmed, first.not_attempted)
+    assert reports[1:] == retry_batch(cloud.queues.report, reports[1:], Clock().deadline()).confirmed
     bodies = [json.loads(message["Body"]) for message in cloud.received(cloud.failure)]
     assert {large.data, "data 2"} == {body["schedule"]["data"] for body in bodies}
 
@@ -235,7 +235,7 @@ def test_a_batch_with_a_parameter_missing_is_sent_again_one_by_one(cloud):
 
     cloud.sqs.meta.events.register("provide-client-params.sqs.SendMessageBatch", refuse)
     outcome = cloud.queues.send(cloud.output, [bad, schedule(2)], NOON_MS)
-    assert ([(bad, "MissingParameter")], [schedule(2)]) == (outcome.refused, outcome.done)
+    assert ([(bad, "MissingParameter")], [schedule(2)]) == (outcome.rejected, outcome.confirmed)
 
 
 def test_what_is_to_be_delivered_waits_as_an_errand_and_comes_a_lead_early(cloud):
@@ -247,9 +247,9 @@ def test_what_is_to_be_delivered_waits_as_an_errand_and_comes_a_lead_early(cloud
     topic = replace(schedule(1, NOON_MS + 10_900, target=TOPIC), user="Ünal", terms='{"retry":{"attempts":3}}')
     named = timer(replace(schedule(2, NOON_MS + 5_000), name="bill"), 7)
     assert cloud.delivery == cloud.queues.url_of(topic) == cloud.queues.url_of(named)
-    assert [topic, named] == cloud.queues.send(cloud.delivery, [topic, named], NOON_MS).done
+    assert [topic, named] == cloud.queues.send(cloud.delivery, [topic, named], NOON_MS).confirmed
     assert [9, 4] == [entry["DelaySeconds"] for entry in entries]
-    assert Errand(topic) == delivery_job.read(entries[0]["MessageBody"])
+    assert DeliveryJob(topic) == delivery_job.read(entries[0]["MessageBody"])
     assert {"id": named.id, "due": named.due_ms, "name": "bill", "turn": 1} == json.loads(entries[1]["MessageBody"])
 
 
@@ -260,7 +260,7 @@ def test_what_is_tried_again_is_not_waited_for(cloud, left_ms, delay_s):
     cloud.sqs.meta.events.register(
         "provide-client-params.sqs.SendMessageBatch", lambda params, **_: entries.extend(params["Entries"])
     )
-    cloud.queues.send_errand(Errand(schedule(1, target=TOPIC), 2, NOON_MS + left_ms), NOON_MS)
+    cloud.queues.send_errand(DeliveryJob(schedule(1, target=TOPIC), 2, NOON_MS + left_ms), NOON_MS)
     assert [delay_s] == [entry["DelaySeconds"] for entry in entries]
 
 
@@ -268,8 +268,8 @@ def test_an_errand_with_every_sign_escaped_is_a_batch_of_its_own(cloud):
     """As JSON text 256 KiB may become twice that; and a retry waits no longer than SQS lets it."""
     heavy = [replace(sized(number, 1), data='"' * 262_144, target=TOPIC) for number in range(3)]
     assert [1, 1, 1] == [len(batch) for batch in cloud.queues.batches(cloud.delivery, heavy)]
-    retry = Errand(heavy[0], attempt=2, retry_ms=NOON_MS + 2_000_000)
-    assert [retry] == cloud.queues.send_errand(retry, NOON_MS).done
+    retry = DeliveryJob(heavy[0], attempt=2, retry_ms=NOON_MS + 2_000_000)
+    assert [retry] == cloud.queues.send_errand(retry, NOON_MS).confirmed
     attributes = cloud.sqs.get_queue_attributes(QueueUrl=cloud.delivery, AttributeNames=["All"])["Attributes"]
     assert "1" == attributes["ApproximateNumberOfMessagesDelayed"]
 
@@ -278,7 +278,7 @@ def test_an_envelope_is_the_body_where_the_target_wants_one(cloud):
     """It counts in a batch with all its length, and the message waits in the queue like any other."""
     target = f'{{"arn":"{OTHER_ARN}","envelope":true}}'
     wrapped = replace(schedule(1, target=target), name="bill", user="Ünal")
-    assert [wrapped] == cloud.queues.send(cloud.output, [wrapped], NOON_MS).done
+    assert [wrapped] == cloud.queues.send(cloud.output, [wrapped], NOON_MS).confirmed
     (message,) = cloud.received()
     facts = {"id": wrapped.id, "due": 1893456000, "name": "bill", "user": "Ünal", "data": "data 1"}
     assert facts == json.loads(message["Body"])
@@ -286,4 +286,4 @@ def test_an_envelope_is_the_body_where_the_target_wants_one(cloud):
 
     escaped = [replace(sized(number, 1), data='"' * 262_144, target=target) for number in range(3)]
     assert [1, 1, 1] == [len(batch) for batch in cloud.queues.batches(cloud.output, escaped)]
-    assert escaped[:1] == cloud.queues.send(cloud.output, escaped[:1], NOON_MS).done
+    assert escaped[:1] == cloud.queues.send(cloud.output, escaped[:1], NOON_MS).confirmed

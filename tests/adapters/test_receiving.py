@@ -11,13 +11,13 @@ import pytest
 from fakes import OTHER_ARN, desk
 from house import NOON_S, Crash, House
 from scheduler.accepting import receiving
-from scheduler.accepting.request import Rules
+from scheduler.accepting.request import AcceptRules
 from scheduler.accepting.scheduling import accept_letter
-from scheduler.aws.input_queue import Postbox
-from scheduler.execution.worker_pool import Alone
+from scheduler.aws.input_queue import InputQueue
+from scheduler.execution.worker_pool import SerialPool
 from scheduler.model.schedule import Key
-from scheduler.model.targets import Listed
-from scheduler.placing.keys import Keyring
+from scheduler.model.targets import AllowedTargets
+from scheduler.placing.keys import KeyGenerator
 
 CALLS_MAX = 10
 """More than receiving the letter takes, so that every call of it has its turn."""
@@ -47,18 +47,22 @@ class Room:
             "SentTimestamp": str(NOON_S * 1000 - receiving.CLOSED_MS_MAX),
             "ApproximateReceiveCount": str(2 * self.tried[message["messageId"]]),
         }
-        where = desk(self.cloud.table, self.cloud.queues, Rules(Listed(frozenset({OTHER_ARN}), "eu-central-1")))
-        where = replace(where, records=lambda: self.cloud.records, keyring=Keyring(4, random.Random(), 60_000))
-        reception = receiving.Reception(
+        where = desk(
+            self.cloud.table, self.cloud.queues, AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1"))
+        )
+        where = replace(
+            where, records=lambda: self.cloud.records, key_generator=KeyGenerator(4, random.Random(), 60_000)
+        )
+        reception = receiving.InputQueueDependencies(
             accept=partial(accept_letter, desk=where),
-            put_back=lambda part, _: Postbox(self.cloud.sqs, self.url).put_back(part, 0),
+            put_back=lambda part, _: InputQueue(self.cloud.sqs, self.url).put_back(part, 0),
             report=self.cloud.queues.report,
             tell=lambda *_: None,
-            may_hear=lambda _: False,
-            crew=Alone(),
+            allows=lambda _: False,
+            pool=SerialPool(),
         )
         record = {**message, "attributes": facts}
-        return [] == receiving.receive([record], self.house.clock.patience(20), reception)["batchItemFailures"]
+        return [] == receiving.receive([record], self.house.clock.deadline(20), reception)["batchItemFailures"]
 
     def put_back(self):
         return [

@@ -9,12 +9,12 @@ from bending import bend_batch
 from fakes import NOON_MS, Clock, schedule
 from scheduler.aws import items
 from scheduler.errors import NotConfirmed
-from scheduler.execution.deadline import insist
+from scheduler.execution.deadline import retry_batch
 from scheduler.feeding.lease import Lease
-from scheduler.feeding.mover import Aside
+from scheduler.feeding.mover import QuarantinedItem
 from scheduler.model.failure_report import unreadable
 from scheduler.model.schedule import Key, Request, Schedule, sort_from
-from scheduler.placing.keys import Keyring
+from scheduler.placing.keys import KeyGenerator
 
 SORT = f"{sort_from(NOON_MS)}#{'f' * 16}"
 EARLIEST, LATEST = sort_from(0), sort_from(NOON_MS * 2)
@@ -27,7 +27,7 @@ def test_a_schedule_comes_back_as_it_was_put(cloud):
     whole = Schedule(
         key, NOON_MS, "Zeile\n🎉" + "x" * 262_000, "arn:aws:sqs:eu-central-1:123456789012:other", "me", 5_000
     )
-    assert [whole] == cloud.table.put([whole]).done
+    assert [whole] == cloud.table.put([whole]).confirmed
     assert [whole] == cloud.table.page("3", EARLIEST, LATEST, MANY).schedules
 
 
@@ -35,10 +35,10 @@ def test_more_than_a_batch_is_written_in_batches(cloud):
     """DynamoDB takes 25 writes at once. Each call makes one request, so that time is looked at in between."""
     many = [schedule(number) for number in range(60)]
     first = cloud.table.put(many)
-    assert (many[:25], many[25:]) == (first.done, first.untried)
-    assert many == insist(cloud.table.put, many, Clock().patience()).done
+    assert (many[:25], many[25:]) == (first.confirmed, first.not_attempted)
+    assert many == retry_batch(cloud.table.put, many, Clock().deadline()).confirmed
     assert many == cloud.table.page("0", EARLIEST, LATEST, MANY).schedules
-    assert 60 == len(insist(cloud.table.delete, [each.key for each in many], Clock().patience()).done)
+    assert 60 == len(retry_batch(cloud.table.delete, [each.key for each in many], Clock().deadline()).confirmed)
     assert [] == cloud.items()
 
 
@@ -53,7 +53,7 @@ def test_a_page_ends_before_the_moment_and_begins_at_it(cloud):
 def test_pages_follow_each_other_without_gap_or_repeat(cloud):
     """The next one begins right behind the last key of this one."""
     many = [schedule(number, NOON_MS + number % 3) for number in range(40)]
-    insist(cloud.table.put, many, Clock().patience())
+    retry_batch(cloud.table.put, many, Clock().deadline())
     seen, from_sort = [], EARLIEST
     for _ in range(10):
         page = cloud.table.page("0", from_sort, LATEST, 7)
@@ -74,8 +74,8 @@ def test_what_dynamodb_has_not_processed_is_left(cloud):
         lambda parsed, held: parsed.update(UnprocessedItems={"schedules": list(held)}),
     )
     outcome = cloud.table.put([schedule(number) for number in range(10)])
-    assert ["data 3", "data 7"] == [each.data for each in outcome.left]
-    assert 8 == len(outcome.done) == len(cloud.items())
+    assert ["data 3", "data 7"] == [each.data for each in outcome.unconfirmed]
+    assert 8 == len(outcome.confirmed) == len(cloud.items())
 
 
 @pytest.mark.parametrize(
@@ -90,10 +90,10 @@ def test_a_call_that_fails_for_a_while_leaves_everything(cloud, code, status):
 
     cloud.dynamodb.meta.events.register("before-call.dynamodb.*", fail)
     outcome = cloud.table.put([schedule(1)])
-    assert ([schedule(1)], code) == (outcome.left, outcome.why)
+    assert ([schedule(1)], code) == (outcome.unconfirmed, outcome.last_error)
     with pytest.raises(NotConfirmed, match=code):
         cloud.table.page("0", EARLIEST, LATEST, MANY)
-    assert [4] == cloud.table.remember_partitions([4]).left
+    assert [4] == cloud.table.remember_partitions([4]).unconfirmed
 
 
 def test_a_mistake_of_ours_is_raised_plainly(cloud):
@@ -107,7 +107,7 @@ def test_the_memory_of_partitions_only_grows(cloud):
     """The largest count ever written with, and 0 before the first."""
     assert 0 == cloud.table.recall_partitions()
     for count, remembered in [(4, 4), (8, 8), (2, 8), (16, 16)]:
-        assert [count] == cloud.table.remember_partitions([count]).done
+        assert [count] == cloud.table.remember_partitions([count]).confirmed
         assert remembered == cloud.table.recall_partitions()
 
 
@@ -141,8 +141,11 @@ def test_only_its_holder_ends_a_lease(cloud):
 def test_what_is_put_aside_keeps_everything_and_its_reason(cloud):
     """A schedule or an item that is none: whole, under its moment, with where it was."""
     odd = {"partition": {"S": "0"}, "sort": {"S": sort_from(5)}, "junk": {"BOOL": True}}
-    things = [Aside(schedule(1).key, schedule(1), "too odd"), Aside(Key("0", sort_from(5)), odd, "no schedule")]
-    assert things == cloud.table.put_aside(things).done
+    things = [
+        QuarantinedItem(schedule(1).key, schedule(1), "too odd"),
+        QuarantinedItem(Key("0", sort_from(5)), odd, "no schedule"),
+    ]
+    assert things == cloud.table.put_aside(things).confirmed
     junk, kept = sorted(cloud.items(), key=lambda item: item["sort"]["S"])
     assert {"quarantine"} == {item["partition"]["S"] for item in (junk, kept)}
     assert schedule(1).key.sort == kept["sort"]["S"]
@@ -156,7 +159,7 @@ def test_unreadable_items_of_two_partitions_are_both_kept(cloud, sort):
     overwrites itself."""
     for partition in ("0", "1", "1"):
         key = items.key(partition, sort)
-        cloud.table.put_aside([Aside(Key(partition, sort), {**key, "junk": {"S": partition}}, "no schedule")])
+        cloud.table.put_aside([QuarantinedItem(Key(partition, sort), {**key, "junk": {"S": partition}}, "no schedule")])
     assert ["0", "1"] == sorted(item["junk"]["S"] for item in cloud.items())
 
 
@@ -200,7 +203,7 @@ def test_an_item_that_is_no_schedule_does_not_hide_those_that_are(cloud, item):
 
 def packed(*requests):
     """One bundle of these, and its members."""
-    ((bundle, members),) = Keyring(1, random.Random(1), 60_000).bundles(dict(enumerate(requests)), None)
+    ((bundle, members),) = KeyGenerator(1, random.Random(1), 60_000).bundles(dict(enumerate(requests)), None)
     return bundle, list(members.values())
 
 
@@ -233,7 +236,7 @@ def test_a_bundle_is_fed_whatever_it_says_of_its_first_member(first):
 def test_a_full_bundle_is_four_write_units(cloud):
     """DynamoDB counts names and values; with random data, which packs worst."""
     requests = [Request(NOON_MS, random.Random(number).randbytes(50).hex()) for number in range(500)]
-    for bundle, _ in Keyring(256, random.Random(1), 60_000).bundles(dict(enumerate(requests)), None):
+    for bundle, _ in KeyGenerator(256, random.Random(1), 60_000).bundles(dict(enumerate(requests)), None):
         cloud.table.put([bundle])
     for item in cloud.items():
         size_bytes = sum(len(name) + len(*value.values()) for name, value in item.items())
@@ -245,10 +248,10 @@ def test_what_is_left_of_a_bundle_is_written_where_it_is_as_it_was_read(cloud):
     bundle, members = packed(*[Request(NOON_MS, str(number)) for number in range(4)])
     cloud.table.put([bundle])
     kept = bundle.holding(members[1:])
-    assert [bundle] == cloud.table.write_back(bundle, kept).done
+    assert [bundle] == cloud.table.write_back(bundle, kept).confirmed
     assert [kept] == cloud.table.page("0", EARLIEST, LATEST, MANY).bundles
 
-    assert [bundle] == cloud.table.write_back(bundle, bundle.holding(members[3:])).done
+    assert [bundle] == cloud.table.write_back(bundle, bundle.holding(members[3:])).confirmed
     assert [kept] == cloud.table.page("0", EARLIEST, LATEST, MANY).bundles
 
     cloud.table.delete([bundle.key])
@@ -259,7 +262,7 @@ def test_what_is_left_of_a_bundle_is_written_where_it_is_as_it_was_read(cloud):
 def test_a_member_is_put_aside_as_a_schedule_of_its_own(cloud):
     """Under its own moment, told from its fellows by its index."""
     bundle, members = packed(Request(NOON_MS - 5, "a"), Request(NOON_MS, "b"))
-    cloud.table.put_aside([Aside(bundle.key, member, "too odd") for member in members])
+    cloud.table.put_aside([QuarantinedItem(bundle.key, member, "too odd") for member in members])
     tail = bundle.key.sort[15:]
     assert {(f"{sort_from(NOON_MS - 5)}{tail}-0", "a"), (f"{sort_from(NOON_MS)}{tail}-1", "b")} == {
         (item["sort"]["S"], item["data"]["S"]) for item in cloud.items()
@@ -270,7 +273,7 @@ def test_a_member_is_put_aside_as_a_schedule_of_its_own(cloud):
 def test_what_is_too_large_for_an_item_is_kept_cut_and_marked(cloud, text):
     """Its beginning, and of how many bytes; a message may be of more than twice what an item holds."""
     outcome = cloud.table.put_failed([unreadable(text, "no errand", NOON_MS)])
-    assert 1 == len(outcome.done)
+    assert 1 == len(outcome.confirmed)
     (item,) = cloud.items()
     whole = text.encode(errors="backslashreplace")
     assert whole.startswith(item["text"]["S"].encode())
@@ -283,7 +286,7 @@ def test_what_is_put_aside_fits_whatever_it_is(cloud):
     key = items.key("0", schedule(1).key.sort)
     cloud.dynamodb.put_item(TableName="schedules", Item={**key, **full})
     (read,) = cloud.items()
-    assert 1 == len(cloud.table.put_aside([Aside(schedule(1).key, read, "no schedule")]).done)
+    assert 1 == len(cloud.table.put_aside([QuarantinedItem(schedule(1).key, read, "no schedule")]).confirmed)
     (item,) = [each for each in cloud.items() if each["partition"]["S"] == "quarantine"]
     assert ("no schedule", 200_000) == (item["reason"]["S"], len(item["data"]["S"]))
     assert 95_000 < len(item["some"]["S"]) < 101_500
@@ -296,9 +299,9 @@ def test_bytes_are_cut_and_of_lists_nothing_is_left():
     key = items.key("0", schedule(1).key.sort)
     lists = {"L": [{"S": "x" * 1000}] * 300}
     cut = items.quarantined(
-        Aside(schedule(1).key, {**key, "bundle": {"B": b"x" * 200_000}, "junk": lists}, "no bundle")
+        QuarantinedItem(schedule(1).key, {**key, "bundle": {"B": b"x" * 200_000}, "junk": lists}, "no bundle")
     )
     assert ({"NULL": True}, 200_000) == (cut["junk"], len(cut["bundle"]["B"]))
-    cut = items.quarantined(Aside(schedule(1).key, {**key, "bundle": {"B": b"x" * 409_000}}, "no bundle"))
+    cut = items.quarantined(QuarantinedItem(schedule(1).key, {**key, "bundle": {"B": b"x" * 409_000}}, "no bundle"))
     assert 399_000 < len(cut["bundle"]["B"]) < 400_000
-    assert "cut" not in items.quarantined(Aside(schedule(1).key, schedule(1), "no"))
+    assert "cut" not in items.quarantined(QuarantinedItem(schedule(1).key, schedule(1), "no"))

@@ -7,7 +7,7 @@ import pytest
 from fakes import NOON_MS, Clock, schedule
 from scheduler.delivering import timers
 from scheduler.delivering.timers import DELIVER, DROP, FOLLOW
-from scheduler.model.delivery_job import Errand
+from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.name_record import DELIVERED, Record, asked_at
 from scheduler.model.schedule import timer
 from scheduler.placing import naming
@@ -24,8 +24,8 @@ class Waking:
     def __init__(self, cloud):
         self.records, self.clock = cloud.records, Clock()
 
-    def role(self, errand, message_id):
-        found, _ = timers.role(errand, message_id, "bill", self.records, REACH_MS, self.clock.patience())
+    def role(self, job, message_id):
+        found, _ = timers.role(job, message_id, "bill", self.records, REACH_MS, self.clock.deadline())
         return found
 
 
@@ -35,14 +35,14 @@ def wake(cloud):
 
 
 def own(standing):
-    return Errand(naming.timer_of(standing))
+    return DeliveryJob(naming.timer_of(standing))
 
 
 def second(standing):
-    return Errand(naming.following(standing, NOON_MS, REACH_MS))
+    return DeliveryJob(naming.following(standing, NOON_MS, REACH_MS))
 
 
-STALE = Errand(timer(record(9).schedule, 0))
+STALE = DeliveryJob(timer(record(9).schedule, 0))
 
 
 def test_one_message_alone_sets_the_second_timer(wake):
@@ -108,7 +108,7 @@ def test_a_retry_is_not_kept_off_by_the_claim_of_the_delivery_before(wake):
     wake.clock.now_ms += 30_000
     assert DELIVER == wake.role(own(standing), "m1")
     wake.records.note(standing, 1, 1, "503", NOON_MS)
-    retry = Errand(naming.timer_of(standing), 2, NOON_MS + 35_000, 2)
+    retry = DeliveryJob(naming.timer_of(standing), 2, NOON_MS + 35_000, 2)
     assert [DROP, DELIVER] == [wake.role(second(standing), "m2"), wake.role(retry, "m3")]
 
 

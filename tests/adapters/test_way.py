@@ -6,8 +6,8 @@ import pytest
 
 from fakes import NOON_MS, Clock, desk, schedule
 from scheduler.accepting.scheduling import accept
-from scheduler.execution.deadline import insist
-from scheduler.execution.worker_pool import Alone
+from scheduler.execution.deadline import retry_batch
+from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding import feed as feeding
 
 
@@ -16,14 +16,14 @@ class Crash(BaseException):
 
 
 def feed(cloud, clock, partition="0"):
-    line = feeding.Line(cloud.table, cloud.queues, Alone(), 900_000, lambda payload, _: None)
-    order = feeding.Order.read({"partition": partition})
-    return feeding.feed(order, line, clock.patience(10_000), f"{random.random()}")
+    line = feeding.FeedDependencies(cloud.table, cloud.queues, SerialPool(), 900_000, lambda payload, _: None)
+    order = feeding.FeedEvent.read({"partition": partition})
+    return feeding.feed(order, line, clock.deadline(10_000), f"{random.random()}")
 
 
 def test_a_feed_killed_between_send_and_delete_repeats_and_loses_nothing(cloud):
     """The next feed delivers again: at least once."""
-    insist(cloud.table.put, [schedule(number) for number in range(30)], Clock().patience())
+    retry_batch(cloud.table.put, [schedule(number) for number in range(30)], Clock().deadline())
 
     def crash(**_):
         raise Crash
@@ -43,6 +43,6 @@ def test_a_feed_killed_between_send_and_delete_repeats_and_loses_nothing(cloud):
 def test_ten_of_256_kib_in_one_page_come_out_whole(cloud):
     """More than fits a call of SQS: the feed counts bytes."""
     batch = [{"timestamp": NOON_MS // 1000 + 1000, "data": f"{number}\n🎉" + "ü" * 131_000} for number in range(10)]
-    accept(batch, desk(cloud.table, cloud.queues, partition_count=1), Clock().patience())
+    accept(batch, desk(cloud.table, cloud.queues, partition_count=1), Clock().deadline())
     feed(cloud, Clock(NOON_MS + 1_000_000))
     assert sorted(member["data"] for member in batch) == sorted(message["Body"] for message in cloud.received())

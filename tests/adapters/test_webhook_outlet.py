@@ -21,7 +21,7 @@ from receiver import Authority, answer, endless, raw, receiving, silent
 from scheduler.errors import Undelivered
 from scheduler.limits import DATA_BYTES_MAX
 from scheduler.model.schedule import Key, Schedule
-from scheduler.transports.webhook import RETRY_AFTER_S_MAX, Webhooks, retry_after_s
+from scheduler.transports.webhook import RETRY_AFTER_S_MAX, WebhookTransport, retry_after_s
 from scheduler.webhooks import webhook
 from scheduler.webhooks.allowed_hosts import Hosts
 from scheduler.webhooks.bounded_connection import Bounds
@@ -51,7 +51,7 @@ def aimed(receiver, data="some payload", path="/", **fields):
 
 def outlet(receiver, *secrets, **given):
     hosts = Hosts.read(f"http://127.0.0.1:{receiver.port}", allow_private=False)
-    return Webhooks(hosts, lambda: secrets, clock, **{"bounds": SHORT, **given})
+    return WebhookTransport(hosts, lambda: secrets, clock, **{"bounds": SHORT, **given})
 
 
 def sent(data="some payload", path="/", secrets=(), **fields):
@@ -177,7 +177,7 @@ def test_a_secret_that_cannot_be_had_sends_nothing():
     with receiving() as receiver:
         hosts = Hosts.read(f"http://127.0.0.1:{receiver.port}", allow_private=False)
         with pytest.raises(Undelivered, match="cannot be had"):
-            Webhooks(hosts, none, clock, bounds=SHORT).deliver(aimed(receiver))
+            WebhookTransport(hosts, none, clock, bounds=SHORT).deliver(aimed(receiver))
         assert 0 == receiver.connections
 
 
@@ -431,7 +431,7 @@ def test_a_receiver_that_does_not_take_the_body_is_cut_off():
             made.connect(address)
             return made
 
-        sender = Webhooks(Hosts.read(url, False), tuple, clock, connect=narrow, bounds=SHORT)
+        sender = WebhookTransport(Hosts.read(url, False), tuple, clock, connect=narrow, bounds=SHORT)
         due = Schedule(
             Key("3", "001893456000000#00000000000000ff"), NOON_MS, "x" * DATA_BYTES_MAX, f'{{"url":"{url}"}}'
         )
@@ -479,7 +479,9 @@ def dialled(found, failures):
     def lookup(host, port, **_):
         return [(0, 0, 0, "", (each, port)) for each in found]
 
-    sender = Webhooks(Hosts.read("a.example", False), tuple, clock, lookup=lookup, connect=connect, bounds=SHORT)
+    sender = WebhookTransport(
+        Hosts.read("a.example", False), tuple, clock, lookup=lookup, connect=connect, bounds=SHORT
+    )
     return undelivered_by(sender, schedule("x", url="https://a.example/")), tried
 
 
@@ -528,7 +530,7 @@ class Internet:
 
     def outlet(self, hosts="* http://a.example http://localhost", allow_private=False, **given):
         listed = Hosts.read(hosts, allow_private)
-        return Webhooks(listed, tuple, clock, lookup=self.lookup, connect=self.connect, bounds=SHORT, **given)
+        return WebhookTransport(listed, tuple, clock, lookup=self.lookup, connect=self.connect, bounds=SHORT, **given)
 
 
 def test_the_address_that_was_checked_is_connected_to():
@@ -626,7 +628,7 @@ def test_a_resolver_that_hangs_is_cut_off():
         time.sleep(1)
         return []
 
-    sender = Webhooks(Hosts.read("a.example", False), tuple, clock, lookup=hang, bounds=SHORT)
+    sender = WebhookTransport(Hosts.read("a.example", False), tuple, clock, lookup=hang, bounds=SHORT)
     with pytest.raises(Undelivered, match="not resolved in time") as undelivered:
         sender.deliver(schedule("x", url="https://a.example/"))
     assert undelivered.value.timed_out

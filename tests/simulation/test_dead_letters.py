@@ -127,8 +127,8 @@ def test_a_dead_letter_that_is_simply_moved_is_a_new_letter(stack):
 
 def test_a_dead_delivery_goes_on_where_it_was(stack):
     """It is delivered under the id that it had, or reported as expired: all that counts stands in its body."""
-    for errand in (ERRAND, {**ERRAND, "data": "late", "expires_after": 600_000}):
-        bury(stack, errand, "DeliveryQueueUrl")
+    for job in (ERRAND, {**ERRAND, "data": "late", "expires_after": 600_000}):
+        bury(stack, job, "DeliveryQueueUrl")
     stack.advance(minutes=30)
     move(stack, "DeliveryQueueUrl")
     stack.advance(minutes=1)

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from punctual.testing import Refused, Stack
-from punctual.testing.calls import Fair, Fate
+from punctual.testing.calls import CallFault, Fair
 
 SETTLED_S = 7_200
 """Longer than any delay, and than a message of a function that died takes to come again."""
@@ -29,8 +29,8 @@ class Trouble:
     def fate(self, call):
         rate = next((rate for name, rate in self.rates.items() if name in call.process.name), 0)
         if not self.calm and self.draw.random() < rate:
-            return Fate(0, 0, crash=self.draw.choice(("before", "after")))
-        return Fate(0, 0)
+            return CallFault(0, 0, crash=self.draw.choice(("before", "after")))
+        return CallFault(0, 0)
 
 
 def table_of(stack):

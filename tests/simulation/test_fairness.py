@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from punctual.testing import Stack
-from punctual.testing.calls import Call, Fair, Fate
-from punctual.testing.webhook_endpoints import HANGING, Conduct
+from punctual.testing.calls import Call, CallFault, Fair
+from punctual.testing.webhook_endpoints import HANGING, Behaviour
 
 START = "2030-01-10T00:00:00Z"
 ONCE = {"attempts": 1}
@@ -14,10 +14,10 @@ LATE_S_MAX = 1.05
 """A second to come again, and the calls in between."""
 
 
-def stack_with(hosts, conduct):
+def stack_with(hosts, behaviour):
     stack = Stack(start=START, WebhookHosts="*")
     for host in hosts:
-        stack._cloud.receivers.conduct[host] = lambda: conduct
+        stack._cloud.receivers.behaviour[host] = lambda: behaviour
     return stack
 
 
@@ -35,11 +35,11 @@ def lateness(stack, host):
     return sorted(at_s - due_s for at_s, due_s in moments)
 
 
-@pytest.mark.parametrize("conduct", [HANGING, Conduct(answers_after_s=9.0)], ids=["dead", "slow"])
-def test_many_hosts_of_a_dead_domain_delay_nobody_else(conduct):
+@pytest.mark.parametrize("behaviour", [HANGING, Behaviour(answers_after_s=9.0)], ids=["dead", "slow"])
+def test_many_hosts_of_a_dead_domain_delay_nobody_else(behaviour):
     """Though the others' host is new to every environment, and more dead names wait than there are threads."""
     hosts = [f"c{number}.dead.example" for number in range(40)]
-    stack = stack_with(hosts, conduct)
+    stack = stack_with(hosts, behaviour)
     due = stack.now + 120
     crowd(stack, due, [webhook(host) for host in hosts] * 4)
     for number in range(80):
@@ -54,8 +54,8 @@ def test_a_service_that_hangs_delays_no_webhook():
     """A topic has no more threads than a host, and its messages do not wait for each other's timeouts."""
 
     class Hanging(Fair):
-        def fate(self, call: Call) -> Fate:
-            return Fate(100.0 if call.service == "sns" else 0.004, 0.002)
+        def fate(self, call: Call) -> CallFault:
+            return CallFault(100.0 if call.service == "sns" else 0.004, 0.002)
 
     stack = Stack(start=START, WebhookHosts="*")
     topic = stack.add_target("orders", "sns")

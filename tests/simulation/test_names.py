@@ -196,8 +196,8 @@ def test_what_comes_far_too_early_is_set_anew(stack):
     """A timer of somebody's clock, or one whose delay SQS bounds: it is not dropped, and nothing comes early."""
     start = stack.now
     answer = stack.schedule(named("a", 600))
-    errand = {"id": answer["id"], "due": round(answer["timestamp"] * 1000), "name": "bill"}
-    stack.client("sqs").send_message(QueueUrl=stack.output("DeliveryQueueUrl"), MessageBody=json.dumps(errand))
+    job = {"id": answer["id"], "due": round(answer["timestamp"] * 1000), "name": "bill"}
+    stack.client("sqs").send_message(QueueUrl=stack.output("DeliveryQueueUrl"), MessageBody=json.dumps(job))
     stack.advance(seconds=590)
     assert [] == stack.released()
     stack.advance(seconds=60)
@@ -272,9 +272,9 @@ def test_a_retry_of_the_version_before_is_told_by_its_attempts():
     stack.advance(seconds=3)
     queue = stack._cloud.sqs.queues[stack.output("DeliveryQueueUrl")]
     (message,) = queue.messages.values()
-    errand = json.loads(message.body)
-    assert (2, 2) == (errand["attempt"], errand.pop("turn"))
-    message.body = json.dumps(errand)
+    job = json.loads(message.body)
+    assert (2, 2) == (job["attempt"], job.pop("turn"))
+    message.body = json.dumps(job)
     (record,) = [item for digit in "0123456789abcdef" for item in items(stack, f"names#{digit}")]
     table = stack._cloud.dynamodb.tables[stack.output("TableName")]
     table.store((record["partition"]["S"], "bill"), {**record, "turns": {"N": "7"}}, stack._cloud.timeline.now_us)

@@ -2,7 +2,7 @@
 
 from punctual.testing import Stack
 from punctual.testing.aws_errors import refusal
-from punctual.testing.calls import Fair, Fate
+from punctual.testing.calls import CallFault, Fair
 
 
 def listed(stack, ahead_s=3_600):
@@ -58,7 +58,7 @@ class FirstAnswersLost(Fair):
         self.seen: set[str] = set()
 
     def fate(self, call):
-        fate = Fate(0, 0)
+        fate = CallFault(0, 0)
         key = str(call.parameters.get("Key"))
         if call.operation == "update_item" and key not in self.seen:
             self.seen.add(key)

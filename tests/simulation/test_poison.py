@@ -20,7 +20,7 @@ def stack():
     return Stack(start=START, PartitionCount=1)
 
 
-def errand(**facts):
+def job(**facts):
     return json.dumps({"id": ID, "due": 1, "data": "x", **facts})
 
 
@@ -31,9 +31,9 @@ def errand(**facts):
         "null",
         "[" * 200_000,
         f'{{"id": "{ID}", "data": "x", "due": -1{"0" * 400}}}',
-        errand(retry=-(10**400)),
-        errand(target='{"url":"https://a.b/"}', terms="x"),
-        errand(data="\ud800"),
+        job(retry=-(10**400)),
+        job(target='{"url":"https://a.b/"}', terms="x"),
+        job(data="\ud800"),
         "x" * 500_000,
     ],
     ids=["id", "null", "deep", "due", "retry", "terms", "surrogate", "large"],

@@ -1,14 +1,14 @@
 """Readers and ranges in the wrong order, which DynamoDB refuses. moto does not, and the virtual DynamoDB does."""
 
 from punctual.testing import Stack
-from scheduler.aws.manage_table import Catalogue
+from scheduler.aws.manage_table import ManageTable
 from scheduler.aws.name_records import Records
 
 
 def test_a_reader_asks_for_no_range_that_begins_behind_its_end():
     """It begins there when the page before ended on an item that lies on the last bound."""
     stack = Stack(PartitionCount=1)
-    catalogue = Catalogue(stack.client("dynamodb"), stack.output("TableName"))
+    catalogue = ManageTable(stack.client("dynamodb"), stack.output("TableName"))
     page = catalogue.failures("quarantine", "000000000000005 ", "000000000000005", None)
     assert ([], None) == (page.failures, page.next_sort)
 

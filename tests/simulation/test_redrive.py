@@ -4,7 +4,7 @@ import pytest
 
 from punctual.testing import Refused, Stack
 from punctual.testing.aws_errors import refusal
-from punctual.testing.calls import Fate
+from punctual.testing.calls import CallFault
 
 TARGET = {"url": "https://api.example.com/"}
 EVERYTHING = {"from": 0, "to": "2031-01-01"}
@@ -15,7 +15,7 @@ class NoSending:
 
     def fate(self, call):
         closed = call.service == "sqs" and call.operation == "send_message_batch"
-        return Fate(0, 0, error_before=refusal("ServiceUnavailable", "down", 503) if closed else None)
+        return CallFault(0, 0, error_before=refusal("ServiceUnavailable", "down", 503) if closed else None)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from punctual.testing.calls import Call, Fate, Watcher
+from punctual.testing.calls import Call, CallFault, Watcher
 from punctual.testing.cloud import Cloud
 from punctual.testing.function_loader import stack_file
 from punctual.testing.functions import EventSource, Function
@@ -49,8 +49,8 @@ def handler(event, context):
 class Crashing:
     """Crashes every call of a function."""
 
-    def fate(self, call: Call) -> Fate:
-        return Fate(crash="" if call.process.name == "outside" else "before")
+    def fate(self, call: Call) -> CallFault:
+        return CallFault(crash="" if call.process.name == "outside" else "before")
 
 
 @dataclass

@@ -12,7 +12,7 @@ import receivers as beside
 from punctual.local.deployment import FunctionFailed
 from receiver import answer
 from scheduler.model import delivery_job
-from scheduler.model.delivery_job import Errand
+from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.schedule import Key, Schedule, sort_from
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -246,7 +246,7 @@ def test_an_execution_that_exists_is_success(stack, receivers, emulator, failure
     """The same schedule, delivered again as after a crash, starts nothing a second time and is no failure."""
     schedule = unchecked(receivers.machine_arn)
     for _ in range(2):
-        delivery_queue.send(delivery_job.body(Errand(schedule)))
+        delivery_queue.send(delivery_job.body(DeliveryJob(schedule)))
     wait_until(lambda: schedule.id in beside.executions(emulator, receivers.machine_arn, 0))
     wait_until(lambda: logged(stack, "delivered", schedule.id) == 2)
     names = [name for name in beside.executions(emulator, receivers.machine_arn, 0) if name == schedule.id]
@@ -348,10 +348,10 @@ def test_a_failing_host_does_not_keep_others_waiting(stack, receivers):
 
 def test_what_is_behind_a_host_that_hangs_is_there_before_that_has_timed_out(stack, receivers):
     """Where one hangs in every batch that Lambda has brought; the function takes in the rest, and what comes after."""
-    over = threading.Event()
+    passed = threading.Event()
 
     def hang(connection):
-        over.wait(READ_S_MAX)
+        passed.wait(READ_S_MAX)
         answer(200)(connection)
 
     receivers.other_server.turn(hang)
@@ -365,7 +365,7 @@ def test_what_is_behind_a_host_that_hangs_is_there_before_that_has_timed_out(sta
         assert time.time() - due_s < READ_S_MAX / 2
         assert behind["id"] == request.headers["punctual-id"]
     finally:
-        over.set()
+        passed.set()
     assert wait_until(lambda: sum(logged(stack, "delivered", each) for each in ids(receivers)) >= IN_BATCHES)
 
 
@@ -379,7 +379,7 @@ def ids(receivers):
 def test_the_deliver_function_cannot_send_to_what_is_not_listed(stack, receivers, delivery_queue, failures_told):
     """Even if somebody wrote the message into the delivery queue: its role has the listed targets alone."""
     for target in (receivers.unlisted_topic_arn, receivers.unlisted.arn):
-        delivery_queue.send(delivery_job.body(Errand(unchecked(target))))
+        delivery_queue.send(delivery_job.body(DeliveryJob(unchecked(target))))
         (told,) = failures_told.receive()
         report = json.loads(told.body)
         assert ("failed", 1, target) == (report["reason"], report["attempts"], report["schedule"]["target"])
@@ -389,7 +389,7 @@ def test_the_deliver_function_cannot_send_to_what_is_not_listed(stack, receivers
 
 def test_a_host_that_is_not_listed_is_not_called(stack, receivers, delivery_queue, failures_told):
     """Struck off after it was accepted, or never on the list."""
-    delivery_queue.send(delivery_job.body(Errand(unchecked('{"url":"https://127.0.0.2/"}'))))
+    delivery_queue.send(delivery_job.body(DeliveryJob(unchecked('{"url":"https://127.0.0.2/"}'))))
     (told,) = failures_told.receive()
     report = json.loads(told.body)
     assert ("failed", 1) == (report["reason"], report["attempts"])

@@ -9,10 +9,10 @@ import pytest
 from bending import bend_batch
 from fakes import desk
 from scheduler.accepting.scheduling import accept
-from scheduler.aws.feed_table import Stock
+from scheduler.aws.feed_table import FeedTable
 from scheduler.aws.queues import Queues
-from scheduler.execution.deadline import Patience
-from scheduler.execution.worker_pool import Alone
+from scheduler.execution.deadline import Deadline
+from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding import feed
 
 
@@ -37,27 +37,27 @@ def test_one_percent_of_partial_failures_loses_and_leaves_nothing(stack, table, 
             Failed=[{"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in held]
         ),
     )
-    schedules, queues = Stock(dynamodb, table.name), Queues(sqs, output_queue.url)
+    schedules, queues = FeedTable(dynamodb, table.name), Queues(sqs, output_queue.url)
     now_s = time.time()
     batch = [{"timestamp": int(now_s) + 1000, "data": str(number)} for number in range(10_000)]
     if not bundled:
         batch = [{**member, "token": member["data"]} for member in batch]
-    taken_in = accept(batch, desk(schedules, queues, partition_count=2), patience(now_s))
+    taken_in = accept(batch, desk(schedules, queues, partition_count=2), deadline(now_s))
     assert 10_000 == taken_in["accepted"]
     assert (20 if bundled else 10_000) == len(table.items())
 
-    line = feed.Line(schedules, queues, Alone(), 900_000, lambda payload, _: None)
+    line = feed.FeedDependencies(schedules, queues, SerialPool(), 900_000, lambda payload, _: None)
     for partition in "01":
-        tally = feed.feed(feed.Order(partition), line, patience(now_s + 1000), partition)
-        assert 0 == tally.left
+        counts = feed.feed(feed.FeedEvent(partition), line, deadline(now_s + 1000), partition)
+        assert 0 == counts.left
     bodies = [message.body for message in output_queue.receive(10_000, within_s=120)]
     assert sorted(map(str, range(10_000))) == sorted(bodies)
     assert [] == table.items()
 
 
-def patience(now_s):
+def deadline(now_s):
     """At that moment, and for as long as it takes."""
-    return Patience(lambda: now_s, lambda pause_s: None, lambda: 0.5, now_s + 10_000)
+    return Deadline(lambda: now_s, lambda pause_s: None, lambda: 0.5, now_s + 10_000)
 
 
 def fresh_client(stack, service):

@@ -127,7 +127,7 @@ def test_a_delivery_ends_before_its_timeout(template):
     comes when the first one's delivery is over."""
     timeout_s = functions(template)["DeliverFunction"]["Timeout"]
     waits_s = delivery.WAIT_MS_MAX / 1000 + circuit_breaker.HANGS_S
-    assert self_polling.HELP_S_MAX + waits_s + USUAL.total_s + delivery.RESERVE_S <= timeout_s
+    assert self_polling.POLL_S_MAX + waits_s + USUAL.total_s + delivery.RESERVE_S <= timeout_s
     assert runtime.CALL_S_MAX < delivery.RESERVE_S
     assert USUAL.total_s + runtime.CALL_S_MAX <= naming.FOLLOWING_MS / 1000
 
@@ -142,8 +142,8 @@ def test_a_claim_outlives_an_invocation_and_ends_before_its_message_comes_again(
 def test_the_deliver_function_helps_until_what_hung_last_has_timed_out(template):
     """With the usual lead. Later nothing begins that may hang, so no environment waits without receiving messages."""
     lead_s = default(template, "DeliveryLeadSeconds")
-    assert lead_s + 1 + circuit_breaker.HANGS_S + USUAL.read_s <= self_polling.HELP_S_MAX
-    assert circuit_breaker.OPEN_S + USUAL.read_s + circuit_breaker.HANGS_S <= self_polling.HELP_S_MAX
+    assert lead_s + 1 + circuit_breaker.HANGS_S + USUAL.read_s <= self_polling.POLL_S_MAX
+    assert circuit_breaker.OPEN_S + USUAL.read_s + circuit_breaker.HANGS_S <= self_polling.POLL_S_MAX
     assert delivery.WAIT_MS_MAX / 1000 < circuit_breaker.OPEN_S
 
 
@@ -151,9 +151,9 @@ def test_targets_that_do_not_answer_leave_threads_to_those_that_do():
     """A batch fits into their half. Those that wait for a first answer leave a thread, too."""
     kept = circuit_breaker.KEPT_FOR_FAMILIES + circuit_breaker.KEPT_FOR_TARGETS
     assert limits.SQS_BATCH_MESSAGES_MAX < circuit_breaker.UNPROVEN_MAX - kept
-    assert circuit_breaker.UNPROVEN_MAX <= delivery.CREW_WIDTH / 2
-    assert circuit_breaker.UNPROVEN_MAX + circuit_breaker.WAITERS_MAX < delivery.CREW_WIDTH
-    assert limits.SQS_BATCH_MESSAGES_MAX < circuit_breaker.CROWD_MAX <= delivery.CREW_WIDTH / 2
+    assert circuit_breaker.UNPROVEN_MAX <= delivery.THREADS_MAX / 2
+    assert circuit_breaker.UNPROVEN_MAX + circuit_breaker.WAITERS_MAX < delivery.THREADS_MAX
+    assert limits.SQS_BATCH_MESSAGES_MAX < circuit_breaker.PER_HOST_MAX <= delivery.THREADS_MAX / 2
 
 
 def test_the_deliver_function_waits_out_what_a_message_comes_too_early(template):

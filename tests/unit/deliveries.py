@@ -11,13 +11,13 @@ from typing import Any
 
 from fakes import NOON_MS, Clock, FakeRecords, schedule
 from scheduler.delivering import delivery
-from scheduler.delivering.circuit_breaker import Resting
+from scheduler.delivering.circuit_breaker import CircuitBreaker
 from scheduler.errors import NotConfirmed, Undelivered
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.deadline import Patience
-from scheduler.execution.worker_pool import Alone
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import Deadline
+from scheduler.execution.worker_pool import SerialPool
 from scheduler.model import delivery_job
-from scheduler.model.delivery_job import Errand
+from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.name_record import Record, asked_at
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:ops"
@@ -67,7 +67,7 @@ class Deliveries:
     reported: list[Any] = field(default_factory=list)
     told: list[Any] = field(default_factory=list)
     asked_to_tell: list[float] = field(default_factory=list)
-    sent: list[Errand] = field(default_factory=list)
+    sent: list[DeliveryJob] = field(default_factory=list)
     came_again: int = 0
     letters: list[str] = field(default_factory=list)
     """Bodies that came again too often."""
@@ -94,30 +94,32 @@ class Deliveries:
 
     def put_failed(self, reports):
         if self.is_down("table"):
-            return Outcome(left=list(reports), why="ThrottlingException")
+            return BatchResult(unconfirmed=list(reports), last_error="ThrottlingException")
         self.kept += reports
-        return Outcome(done=list(reports))
+        return BatchResult(confirmed=list(reports))
 
     def put_near_names(self, rows):
         return (
-            Outcome(left=list(rows), why="ThrottlingException") if self.is_down("table") else Outcome(done=list(rows))
+            BatchResult(unconfirmed=list(rows), last_error="ThrottlingException")
+            if self.is_down("table")
+            else BatchResult(confirmed=list(rows))
         )
 
     def report(self, reports):
         if self.is_down("failures"):
-            return Outcome(closed=[(each, "AccessDenied") for each in reports])
+            return BatchResult(unavailable=[(each, "AccessDenied") for each in reports])
         self.reported += reports
-        return Outcome(done=list(reports))
+        return BatchResult(confirmed=list(reports))
 
-    def send_errand(self, errand, now_ms):
+    def send_errand(self, job, now_ms):
         if self.is_down("queue"):
-            return Outcome(left=[errand], why="ServiceUnavailable")
-        self.sent.append(errand)
-        at_ms = self.clock.now_ms + delivery_job.delay_s(errand, now_ms, 0) * 1000
-        self._waiting.append((at_ms, delivery_job.body(errand)))
-        return Outcome(done=[errand])
+            return BatchResult(unconfirmed=[job], last_error="ServiceUnavailable")
+        self.sent.append(job)
+        at_ms = self.clock.now_ms + delivery_job.delay_s(job, now_ms, 0) * 1000
+        self._waiting.append((at_ms, delivery_job.body(job)))
+        return BatchResult(confirmed=[job])
 
-    def tell(self, hearer, report):
+    def tell(self, failure_target, report):
         self.asked_to_tell.append(self.now_s)
         if self.is_down("topic"):
             raise NotConfirmed("ServiceUnavailable")
@@ -140,29 +142,29 @@ class Deliveries:
     def standing(self, name: str) -> Record:
         return self._records.standing[name]
 
-    def run(self, errand: Errand | str, seconds: float = 35) -> None:
+    def run(self, job: DeliveryJob | str, seconds: float = 35) -> None:
         """Until nothing is left in the queue. A message that failed comes again after its visibility timeout."""
-        post = delivery.Post(
+        post = delivery.DeliveryDependencies(
             records=_Late(self),
             table=self,
             queues=self,
-            outlets=self,
+            transports=self,
             tell=self.tell,
-            crew=Alone(),
+            pool=SerialPool(),
             memory=None,
-            resting=Resting(),
-            intake=lambda: None,
+            resting=CircuitBreaker(),
+            delivery_queue=lambda: None,
             reach_ms=900_000,
         )
-        self._waiting.append((0, errand if isinstance(errand, str) else delivery_job.body(errand)))
+        self._waiting.append((0, job if isinstance(job, str) else delivery_job.body(job)))
         receives: dict[str, int] = {}
         for _ in range(MESSAGES_MAX):
             if not self._waiting:
                 return
             at_ms, body = self._waiting.pop(self._waiting.index(min(self._waiting)))
             self.clock.now_ms = received_ms = max(self.clock.now_ms, at_ms)
-            patience = Patience(self.clock, self.clock.sleep, lambda: self.jitter, self.clock() + seconds)
-            if delivery.deliver([{"messageId": "m", "body": body}], post, patience)["batchItemFailures"]:
+            deadline = Deadline(self.clock, self.clock.sleep, lambda: self.jitter, self.clock() + seconds)
+            if delivery.deliver([{"messageId": "m", "body": body}], post, deadline)["batchItemFailures"]:
                 self.came_again += 1
                 receives[body] = receives.get(body, 0) + 1
                 if receives[body] >= 10:

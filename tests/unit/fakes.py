@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from scheduler.accepting.request import Rules
-from scheduler.accepting.scheduling import Desk
+from scheduler.accepting.request import AcceptRules
+from scheduler.accepting.scheduling import SchedulingDependencies
 from scheduler.errors import NotConfirmed
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.deadline import Patience
-from scheduler.execution.worker_pool import Alone
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import Deadline
+from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding.lease import Lease
-from scheduler.feeding.mover import Aside
+from scheduler.feeding.mover import QuarantinedItem
 from scheduler.feeding.reader import Page
 from scheduler.model.bundle import Bundle
 from scheduler.model.failure_report import Report
 from scheduler.model.name_record import Record
 from scheduler.model.schedule import Key, Schedule, Timer, sort_from
 from scheduler.model.targets import goes_straight, queue_url
-from scheduler.placing.keys import Keyring
-from scheduler.placing.partitions import Memory
+from scheduler.placing.keys import KeyGenerator
+from scheduler.placing.partitions import PartitionCount
 
 OUTPUT = "https://sqs.eu-central-1.amazonaws.com/123456789012/output"
 DELIVERY = "https://sqs.eu-central-1.amazonaws.com/123456789012/delivery"
@@ -46,8 +46,8 @@ class Clock:
     def sleep(self, pause_s: float) -> None:
         self.now_ms += round(pause_s * 1000)
 
-    def patience(self, seconds: float = 14) -> Patience:
-        return Patience(self, self.sleep, lambda: 0.5, self() + seconds)
+    def deadline(self, seconds: float = 14) -> Deadline:
+        return Deadline(self, self.sleep, lambda: 0.5, self() + seconds)
 
 
 def schedule(
@@ -69,50 +69,50 @@ class FakeTable:
     page_schedules_max: int = 1000
     pages: list[tuple[int, Page]] = field(default_factory=list)
     """How much was asked for, and what came."""
-    items: dict[Key, Schedule | Bundle | Aside] = field(default_factory=dict)
+    items: dict[Key, Schedule | Bundle | QuarantinedItem] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
     partitions: int = 0
-    aside: list[Aside] = field(default_factory=list)
+    aside: list[QuarantinedItem] = field(default_factory=list)
     near_rows: dict[Key, Any] = field(default_factory=dict)
     undone: Callable[[Key], bool] = lambda key: False
     down: bool = False
 
-    def put(self, things: Sequence[Schedule | Bundle]) -> Outcome[Schedule | Bundle]:
-        outcome: Outcome[Schedule | Bundle] = Outcome(why="throttled")
+    def put(self, things: Sequence[Schedule | Bundle]) -> BatchResult[Schedule | Bundle]:
+        outcome: BatchResult[Schedule | Bundle] = BatchResult(last_error="throttled")
         for each in things:
             if self.down or self.undone(each.key):
-                outcome.left.append(each)
+                outcome.unconfirmed.append(each)
             else:
                 self.items[each.key] = each
-                outcome.done.append(each)
+                outcome.confirmed.append(each)
         return outcome
 
-    def delete(self, keys: Sequence[Key]) -> Outcome[Key]:
-        outcome: Outcome[Key] = Outcome(why="throttled")
+    def delete(self, keys: Sequence[Key]) -> BatchResult[Key]:
+        outcome: BatchResult[Key] = BatchResult(last_error="throttled")
         for key in keys:
             if self.down or self.undone(key):
-                outcome.left.append(key)
+                outcome.unconfirmed.append(key)
             else:
                 self.items.pop(key, None)
-                outcome.done.append(key)
+                outcome.confirmed.append(key)
         return outcome
 
-    def put_aside(self, things: Sequence[Aside]) -> Outcome[Aside]:
+    def put_aside(self, things: Sequence[QuarantinedItem]) -> BatchResult[QuarantinedItem]:
         self.aside += things
-        return Outcome(done=list(things))
+        return BatchResult(confirmed=list(things))
 
     def put_near_names(self, rows):
         if self.down or any(self.undone(row.key) for row in rows):
-            return Outcome(left=list(rows), why="throttled")
+            return BatchResult(unconfirmed=list(rows), last_error="throttled")
         self.near_rows |= {row.key: row for row in rows}
-        return Outcome(done=list(rows))
+        return BatchResult(confirmed=list(rows))
 
-    def write_back(self, read: Bundle, kept: Bundle) -> Outcome[Bundle]:
+    def write_back(self, read: Bundle, kept: Bundle) -> BatchResult[Bundle]:
         if self.down or self.undone(read.key):
-            return Outcome(left=[read], why="throttled")
+            return BatchResult(unconfirmed=[read], last_error="throttled")
         if self.items.get(read.key) == read:
             self.items[read.key] = kept
-        return Outcome(done=[read])
+        return BatchResult(confirmed=[read])
 
     def remove_timer(self, timer: Timer) -> None:
         if self.down:
@@ -128,17 +128,17 @@ class FakeTable:
         page = Page(
             [each for each in found if isinstance(each, Schedule)],
             [each for each in found if isinstance(each, Bundle)],
-            [each for each in found if isinstance(each, Aside)],
+            [each for each in found if isinstance(each, QuarantinedItem)],
             found[-1].key.sort + " " if more else None,
         )
         self.pages.append((items_max, page))
         return page
 
-    def remember_partitions(self, counts: Sequence[int]) -> Outcome[int]:
+    def remember_partitions(self, counts: Sequence[int]) -> BatchResult[int]:
         if self.down:
-            return Outcome(left=list(counts), why="throttled")
+            return BatchResult(unconfirmed=list(counts), last_error="throttled")
         self.partitions = max(self.partitions, *counts)
-        return Outcome(done=list(counts))
+        return BatchResult(confirmed=list(counts))
 
     def recall_partitions(self) -> int:
         if self.down:
@@ -185,31 +185,31 @@ class FakeQueues:
         for start in range(0, len(waiting), 10):
             yield waiting[start : start + 10]
 
-    def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]:
+    def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
         self.calls.append(queue_url)
         if queue_url in self.closed:
-            return Outcome(closed=[(each, "NonExistentQueue") for each in schedules])
-        outcome: Outcome[Schedule] = Outcome()
+            return BatchResult(unavailable=[(each, "NonExistentQueue") for each in schedules])
+        outcome: BatchResult[Schedule] = BatchResult()
         for each in schedules:
             if each.data in self.refused:
-                outcome.refused.append((each, "InvalidMessageContents"))
+                outcome.rejected.append((each, "InvalidMessageContents"))
             elif self.failing.get(each.data, 0) > 0:
                 self.failing[each.data] -= 1
-                outcome.left.append(each)
-                outcome.why = "InternalError"
+                outcome.unconfirmed.append(each)
+                outcome.last_error = "InternalError"
             else:
                 self.sent.append((queue_url, each.data, each.delay_s(now_ms)))
-                outcome.done.append(each)
+                outcome.confirmed.append(each)
         return outcome
 
-    def hand_over(self, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]:
+    def hand_over(self, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
         outcome = self.send(DELIVERY, schedules[:10], now_ms)
-        outcome.untried += schedules[10:]
+        outcome.not_attempted += schedules[10:]
         return outcome
 
-    def report(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]:
+    def report(self, reports: Sequence[Report[Any]]) -> BatchResult[Report[Any]]:
         self.reports += reports
-        return Outcome(done=list(reports))
+        return BatchResult(confirmed=list(reports))
 
     def approximate_counts(self) -> dict[str, int | None]:
         waiting = [(url, delay_s) for url, _, delay_s in self.sent if delay_s]
@@ -245,6 +245,10 @@ class FakeRecords:
         return {name: self.standing[name] for name in names if name in self.standing}, []
 
 
-def desk(table: FakeTable, queues: FakeQueues, rules: Rules = Rules(), partition_count: int = 4) -> Desk:
-    keyring = Keyring(partition_count, random.Random(1), 60_000)
-    return Desk(table, Memory(table), queues, Alone(), rules, keyring, 900_000, cache(FakeRecords))
+def desk(
+    table: FakeTable, queues: FakeQueues, rules: AcceptRules = AcceptRules(), partition_count: int = 4
+) -> SchedulingDependencies:
+    key_generator = KeyGenerator(partition_count, random.Random(1), 60_000)
+    return SchedulingDependencies(
+        table, PartitionCount(table), queues, SerialPool(), rules, key_generator, 900_000, cache(FakeRecords)
+    )

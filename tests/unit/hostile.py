@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER_ARN, schedule
 from scheduler.accepting import request
-from scheduler.accepting.input_message import AGAIN
+from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE
 
 TOPIC_ARN = "arn:aws:sns:eu-central-1:123456789012:topic"
 ID = schedule(1).id
@@ -98,13 +98,13 @@ def _attribute(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 ODD_ATTRIBUTES = st.fixed_dictionaries(
     {},
     optional={
-        AGAIN: _attribute(AGAINS),
+        REQUEUE_ATTRIBUTE: _attribute(AGAINS),
         "id": _attribute(TEXTS),
         "due": _attribute(DIGITS | TEXTS),
         "user": _attribute(VALUES),
     },
 )
-MESSAGE_ATTRIBUTES = ODD_ATTRIBUTES | st.builds(lambda again: {AGAIN: {"stringValue": again}}, AGAINS)
+MESSAGE_ATTRIBUTES = ODD_ATTRIBUTES | st.builds(lambda again: {REQUEUE_ATTRIBUTE: {"stringValue": again}}, AGAINS)
 SYSTEM_ATTRIBUTES = st.fixed_dictionaries(
     {}, optional={"SentTimestamp": DIGITS | VALUES, "ApproximateReceiveCount": DIGITS | VALUES}
 )

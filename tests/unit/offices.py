@@ -6,15 +6,15 @@ import random
 from dataclasses import dataclass, field
 
 from fakes import NOON_MS, Clock, FakeQueues, FakeTable
-from scheduler.execution.worker_pool import Alone
-from scheduler.managing.dependencies import NearNames, Office, Outline, Stretch, Stub
+from scheduler.execution.worker_pool import SerialPool
+from scheduler.managing.dependencies import DuePage, ManageDependencies, NearNames, SchedulePage, Stub
 from scheduler.model.bundle import Bundle
 from scheduler.model.name_record import Record, asked_at
 from scheduler.model.schedule import Key, Request, Schedule, Timer, sort_from
 from scheduler.placing import near_names
-from scheduler.placing.keys import Keyring
+from scheduler.placing.keys import KeyGenerator
 from scheduler.placing.near_names import Row
-from scheduler.placing.partitions import Memory
+from scheduler.placing.partitions import PartitionCount
 
 REACH_MS = 900_000
 FAR_MS = NOON_MS + 10_000_000
@@ -47,12 +47,12 @@ class FakeCatalogue:
 
     def stretch(self, partition, from_sort, to_sort, limit):
         things, next_sort = self._page(self.items, partition, from_sort, to_sort, limit)
-        return Stretch([_copy(each) for each in things], next_sort)
+        return SchedulePage([_copy(each) for each in things], next_sort)
 
     def bundles(self, partition, from_sort, to_sort, first_before_ms):
         things, next_sort = self._page(self.items, partition, from_sort, to_sort, None)
         found = [each for each in things if isinstance(each, Bundle)]
-        return Stretch([each for each in found if (each.first_ms or 0) < first_before_ms], next_sort)
+        return SchedulePage([each for each in found if (each.first_ms or 0) < first_before_ms], next_sort)
 
     def near_names(self, partition, from_sort, to_sort, first_before_ms, limit):
         rows, next_sort = self._page(self.rows, partition, from_sort, to_sort, limit)
@@ -61,7 +61,7 @@ class FakeCatalogue:
     def outline(self, partition, from_sort, to_sort, bundles_only):
         things, next_sort = self._page(self.items, partition, from_sort, to_sort, None)
         stubs = [_stub(each) for each in things if isinstance(each, Bundle) or not bundles_only]
-        return Outline(stubs, next_sort)
+        return DuePage(stubs, next_sort)
 
 
 def _stub(thing):
@@ -91,10 +91,14 @@ def _copy(thing):
     return Schedule(thing.key, thing.due_ms, thing.data, thing.target, name=thing.name)
 
 
-def office(catalogue: FakeCatalogue, records: FakeRecords | None = None, partition_count: int = 4) -> Office:
+def office(
+    catalogue: FakeCatalogue, records: FakeRecords | None = None, partition_count: int = 4
+) -> ManageDependencies:
     table, queues = FakeTable(), FakeQueues()
-    keyring = Keyring(partition_count, random.Random(1), 60_000)
-    return Office(records or FakeRecords(), table, catalogue, Memory(table), queues, Alone(), keyring, REACH_MS)
+    key_generator = KeyGenerator(partition_count, random.Random(1), 60_000)
+    return ManageDependencies(
+        records or FakeRecords(), table, catalogue, PartitionCount(table), queues, SerialPool(), key_generator, REACH_MS
+    )
 
 
 def entries(thing):
@@ -104,7 +108,7 @@ def entries(thing):
 def bundles(rng, dues_ms, partition_count):
     """As a batch with these moments is packed."""
     requests = {place: Request(due_ms, f"data {place}") for place, due_ms in enumerate(dues_ms)}
-    return [bundle for bundle, _ in Keyring(partition_count, rng, 60_000).bundles(requests, None)]
+    return [bundle for bundle, _ in KeyGenerator(partition_count, rng, 60_000).bundles(requests, None)]
 
 
 def named(number, name, timer_only=False):

@@ -34,7 +34,7 @@ def test_ten_thousand_refusals_fit_an_answer(member):
     listed = config.from_environment(
         environment={"WEBHOOK_HOSTS": "api.example.com", "AWS_REGION": "eu-central-1"}
     ).listed
-    where = desk(FakeTable(), FakeQueues(), request.Rules(listed))
-    answer = scheduling.accept([{"timestamp": 1, "data": "x", **member}], where, Clock().patience())
+    where = desk(FakeTable(), FakeQueues(), request.AcceptRules(listed))
+    answer = scheduling.accept([{"timestamp": 1, "data": "x", **member}], where, Clock().deadline())
     assert 1 == answer["rejected"]
     assert 10_000 * (len(json.dumps(answer["results"][0])) + len(", ")) + 100 < ANSWER_BYTES_MAX

@@ -13,15 +13,15 @@ from scheduler.limits import DATA_BYTES_MAX
 from scheduler.model import bundle
 from scheduler.model.bundle import MEMBERS_MAX, PACKED_BYTES_MAX, UNPACKED_BYTES_MAX, Bundle, Unpackable
 from scheduler.model.schedule import Request
-from scheduler.placing.keys import Keyring
+from scheduler.placing.keys import KeyGenerator
 
 SPAN_MS = 60_000
 
 
 def pack(requests, token=None, span_ms=SPAN_MS, seed=1):
     """The bundles of a batch, each with its members by place."""
-    keyring = Keyring(4, random.Random(seed), span_ms)
-    return list(keyring.bundles(dict(enumerate(requests)), token))
+    key_generator = KeyGenerator(4, random.Random(seed), span_ms)
+    return list(key_generator.bundles(dict(enumerate(requests)), token))
 
 
 def hexadecimal(number):

@@ -12,7 +12,7 @@ from deliveries import ONCE, ONCE_AND_TOLD, Deliveries, webhook
 from fakes import NOON_MS
 from scheduler.errors import Undelivered
 from scheduler.model import delivery_job
-from scheduler.model.delivery_job import Errand
+from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.delivery_options import PUT_OFFS_MAX
 from scheduler.model.name_record import DELIVERED, EXPIRED, FAILED
 from scheduler.placing.naming import timer_of
@@ -24,13 +24,13 @@ NO = Undelivered("answered 400: no", permanent=True)
 def test_a_failure_target_that_is_down_is_told_later_and_nobody_else_again():
     """One call of the webhook, one failure stored, one report; the topic alone is asked again, ever more rarely."""
     world = Deliveries(lambda _: NO, down={"topic": (0, 6 * HOUR_S)})
-    world.run(Errand(webhook(terms=ONCE_AND_TOLD)))
+    world.run(DeliveryJob(webhook(terms=ONCE_AND_TOLD)))
     assert (1, 1, 1, 1) == (len(world.called), len(world.kept), len(world.reported), len(world.told))
     assert 0 == world.came_again
     pauses_s = [after - before for before, after in pairwise(sorted(set(map(round, world.asked_to_tell))))]
     assert max(pauses_s) <= 901
     assert len(world.sent) < 40
-    assert all(errand.conclusion.left == ("tell",) for errand in world.sent)
+    assert all(job.conclusion.left == ("tell",) for job in world.sent)
     assert world.kept == world.reported == world.told
 
 
@@ -38,7 +38,7 @@ def test_a_failure_target_that_is_down_is_told_later_and_nobody_else_again():
 def test_a_failure_that_cannot_be_stored_or_reported_does_not_call_the_target_again(part):
     """Each of the others is done once, and this one when it answers again."""
     world = Deliveries(lambda _: NO, down={part: (0, HOUR_S)})
-    world.run(Errand(webhook(terms=ONCE_AND_TOLD)))
+    world.run(DeliveryJob(webhook(terms=ONCE_AND_TOLD)))
     assert (1, 1, 1, 1) == (len(world.called), len(world.kept), len(world.reported), len(world.told))
     assert 0 == world.came_again
     assert NOON_MS <= world.kept[0].at_ms < NOON_MS + 1_000
@@ -50,10 +50,10 @@ def test_an_outcome_that_cannot_be_written_into_the_record_is_written_later():
     world = Deliveries()
     record = world.hold(webhook(name="bill/7"))
     world.answer = lambda now_s: world.down.setdefault("table", (now_s, HOUR_S)) and None
-    world.run(Errand(timer_of(record)))
+    world.run(DeliveryJob(timer_of(record)))
     assert (1, 0) == (len(world.called), world.came_again)
     assert (DELIVERED, 1) == (world.standing("bill/7").state, world.standing("bill/7").attempts)
-    assert all("data" not in json.loads(delivery_job.body(errand)) for errand in world.sent)
+    assert all("data" not in json.loads(delivery_job.body(job)) for job in world.sent)
 
 
 @pytest.mark.parametrize(("due_s", "state"), [(0, FAILED), (-60, EXPIRED)])
@@ -63,13 +63,13 @@ def test_the_end_of_a_name_is_written_and_told_once_though_the_table_was_down(du
     world = Deliveries()
     record = world.hold(named)
 
-    def tell_then(hearer, report):
+    def tell_then(failure_target, report):
         world.down.setdefault("table", (world.now_s, HOUR_S))
         world.told.append(report)
 
     world.put_failed, put_failed = lambda reports: (tell_down(world), put_failed(reports))[1], world.put_failed
     world.answer, world.tell = lambda _: NO, tell_then
-    world.run(Errand(timer_of(record)))
+    world.run(DeliveryJob(timer_of(record)))
     assert (len(world.called), 0) == (1 if state == FAILED else 0, world.came_again)
     assert (1, 1, 1) == (len(world.kept), len(world.reported), len(world.told))
     assert (state, state) == (world.standing("bill/7").state, world.kept[0].reason)
@@ -83,7 +83,7 @@ def tell_down(world):
 def test_an_end_that_no_message_can_carry_brings_the_old_message_again():
     """With the topic, and our own queue, down at once, nothing is lost; the target gets it twice."""
     world = Deliveries(lambda _: NO, down={"topic": (0, 100), "queue": (0, 100)})
-    world.run(Errand(webhook(terms=ONCE_AND_TOLD)))
+    world.run(DeliveryJob(webhook(terms=ONCE_AND_TOLD)))
     assert (2, 1, 1) == (len(world.called), world.came_again, len(world.told))
 
 
@@ -94,7 +94,7 @@ def test_a_record_is_not_closed_before_its_failure_is_stored_or_on_its_way():
     closed_at = []
     put_failed = world.put_failed
     world.put_failed = lambda reports: (closed_at.append(world.standing("bill/7").state), put_failed(reports))[1]
-    world.run(Errand(timer_of(record)))
+    world.run(DeliveryJob(timer_of(record)))
     assert ["pending"] == closed_at
     assert FAILED == world.standing("bill/7").state
 
@@ -102,7 +102,7 @@ def test_a_record_is_not_closed_before_its_failure_is_stored_or_on_its_way():
 def test_a_failure_target_that_does_not_answer_for_a_day_is_given_up(capsys):
     """The failure queue has the report, and the log says that nobody else was told."""
     world = Deliveries(lambda _: NO, down={"topic": (0, 10**9)})
-    world.run(Errand(webhook(terms=ONCE_AND_TOLD)))
+    world.run(DeliveryJob(webhook(terms=ONCE_AND_TOLD)))
     assert (1, 1, 0, PUT_OFFS_MAX) == (len(world.called), len(world.reported), len(world.told), len(world.sent))
     assert 17 * HOUR_S < world.now_s < 24 * HOUR_S
     assert '"outcome": "untold"' in capsys.readouterr().out
@@ -111,7 +111,7 @@ def test_a_failure_target_that_does_not_answer_for_a_day_is_given_up(capsys):
 def test_a_failure_that_cannot_be_stored_for_a_day_ends_in_the_dead_letter_queue():
     """SQS moves the message there. It carries the outcome, and can be put back."""
     world = Deliveries(lambda _: NO, down={"table": (0, 10**9)})
-    world.run(Errand(webhook(terms=ONCE)))
+    world.run(DeliveryJob(webhook(terms=ONCE)))
     assert (1, 1, 0) == (len(world.called), len(world.reported), len(world.kept))
     (body,) = world.letters
     world.down.clear()
@@ -123,8 +123,8 @@ def test_no_step_is_begun_when_time_is_over():
     """A call that hangs then would outlast the function, and the delivery would be made again."""
     world = Deliveries()
     world.answer = lambda _: world.clock.sleep(40) or NO
-    world.run(Errand(webhook(terms=ONCE)), seconds=35)
-    assert [("keep", "report")] == [errand.conclusion.left for errand in world.sent]
+    world.run(DeliveryJob(webhook(terms=ONCE)), seconds=35)
+    assert [("keep", "report")] == [job.conclusion.left for job in world.sent]
     assert (1, 1, 1, 0) == (len(world.called), len(world.kept), len(world.reported), world.came_again)
 
 
@@ -132,5 +132,5 @@ def test_a_fault_of_our_own_in_a_step_does_not_call_the_target_again():
     """Whatever it is: the log has it, and the dead-letter queue the message."""
     world = Deliveries(lambda _: NO)
     world.put_failed = lambda reports: 1 / 0
-    world.run(Errand(webhook(terms=ONCE)))
+    world.run(DeliveryJob(webhook(terms=ONCE)))
     assert (1, 1, 1) == (len(world.called), len(world.reported), len(world.letters))

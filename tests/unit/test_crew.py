@@ -5,13 +5,13 @@ import tracemalloc
 
 import pytest
 
-from scheduler.execution.worker_pool import Alone, Threads
+from scheduler.execution.worker_pool import SerialPool, ThreadPool
 
 
-@pytest.mark.parametrize("crew", [Alone(), Threads(4)], ids=["alone", "threads"])
-def test_results_come_in_the_order_of_the_jobs(crew):
+@pytest.mark.parametrize("pool", [SerialPool(), ThreadPool(4)], ids=["alone", "threads"])
+def test_results_come_in_the_order_of_the_jobs(pool):
     """Whatever order they were done in."""
-    assert [number * 2 for number in range(100)] == crew.run(lambda number: number * 2, range(100))
+    assert [number * 2 for number in range(100)] == pool.run(lambda number: number * 2, range(100))
 
 
 def test_a_job_is_drawn_only_when_a_thread_is_free_for_it():
@@ -32,7 +32,7 @@ def test_a_job_is_drawn_only_when_a_thread_is_free_for_it():
         with lock:
             done += 1
 
-    Threads(4).run(work, jobs())
+    ThreadPool(4).run(work, jobs())
     assert most <= 5  # Four under way, one being handed over.
 
 
@@ -51,13 +51,13 @@ def test_an_error_ends_the_drawing_and_comes_out_when_all_that_is_under_way_has_
         return number
 
     with pytest.raises(RuntimeError, match="broken"):
-        Threads(2).run(work, jobs())
+        ThreadPool(2).run(work, jobs())
     assert len(drawn) < 20
 
 
 def test_jobs_that_break_come_out_when_all_that_is_under_way_has_ended():
     """No call of ours is still under way when the function answers; and the crew can be asked again."""
-    crew, broken, done = Threads(4), threading.Event(), []
+    pool, broken, done = ThreadPool(4), threading.Event(), []
 
     def jobs():
         yield from range(3)
@@ -69,9 +69,9 @@ def test_jobs_that_break_come_out_when_all_that_is_under_way_has_ended():
         done.append(number)
 
     with pytest.raises(RuntimeError, match="broken"):
-        crew.run(work, jobs())
+        pool.run(work, jobs())
     assert [0, 1, 2] == sorted(done)
-    assert [0, 1, 2] == crew.run(lambda number: number, range(3))
+    assert [0, 1, 2] == pool.run(lambda number: number, range(3))
 
 
 def test_of_a_job_that_is_done_nothing_is_kept_but_its_result():
@@ -86,7 +86,7 @@ def test_of_a_job_that_is_done_nothing_is_kept_but_its_result():
 
     tracemalloc.start()
     try:
-        Threads(4).run(lambda _: None, jobs())
+        ThreadPool(4).run(lambda _: None, jobs())
     finally:
         tracemalloc.stop()
     assert (taken_bytes[1] - taken_bytes[0]) / 2_000 < 100

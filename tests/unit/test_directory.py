@@ -11,7 +11,7 @@ from scheduler.aws.name_records import partition_of
 from scheduler.errors import InvalidRequest
 from scheduler.managing import request
 from scheduler.managing.listing import by_prefix
-from scheduler.model.name_record import BEYOND, CANCELLED, PARTITIONS, Names, Record, asked_at
+from scheduler.model.name_record import BEYOND, CANCELLED, PARTITIONS, Record, RecordPage, asked_at
 from scheduler.model.schedule import Key, Schedule, sort_from
 
 
@@ -35,7 +35,7 @@ class SlowRecords:
         names = [name for name in there if from_sort <= name <= prefix + BEYOND]
         read = [self.records[name] for name in names[: self.page_items]]
         found = [each for each in read if each.pending and from_ms <= each.schedule.due_ms < to_ms]
-        return Names(found, len(read), read[-1].name + " " if len(names) > len(read) else None)
+        return RecordPage(found, len(read), read[-1].name + " " if len(names) > len(read) else None)
 
     def batch(self, names, whole):
         self.clock.sleep(self.call_s)
@@ -47,8 +47,8 @@ def everything(records, clock, limit=7, seconds=24, **fields):
     names, value = [], None
     for pages in range(1, 5_000):
         begun_s = clock()
-        asked = request.Inquiry("list", {"limit": limit, **fields} | ({"next": value} if value else {}))
-        answer = by_prefix.list_(asked, office(FakeCatalogue(), records), clock.patience(seconds))
+        asked = request.ManageRequest("list", {"limit": limit, **fields} | ({"next": value} if value else {}))
+        answer = by_prefix.list_(asked, office(FakeCatalogue(), records), clock.deadline(seconds))
         assert clock() - begun_s <= seconds + 2 * records.call_s
         assert len(answer["schedules"]) <= limit
         names += [each["name"] for each in answer["schedules"]]

@@ -11,7 +11,7 @@ from fakes import NOON_MS, OTHER_ARN, schedule
 from scheduler.delivering.in_flight import Message
 from scheduler.limits import DUE_MS_MAX
 from scheduler.model import delivery_job
-from scheduler.model.delivery_job import ATTEMPT_MAX, STEPS, Conclusion, Errand
+from scheduler.model.delivery_job import ATTEMPT_MAX, STEPS, Conclusion, DeliveryJob
 from scheduler.model.failure_report import unreadable
 from scheduler.model.schedule import Key, Schedule
 
@@ -26,22 +26,22 @@ def read(facts):
 
 
 @pytest.mark.parametrize(
-    "errand",
+    "job",
     [
-        Errand(schedule(1)),
-        Errand(schedule(1, target=OTHER_ARN, expires_after_ms=0), ATTEMPT_MAX, DUE_MS_MAX),
-        Errand(replace(schedule(1, target=WEBHOOK), data="", user="Ünal", index=499)),
-        Errand(replace(schedule(1), data="", name="bill/7"), 2, 0, 2),
-        Errand(replace(schedule(1), data="", name="bill/7"), 2, 0, ATTEMPT_MAX),
-        Errand(replace(schedule(1), terms='{"retry":{"attempts":3}}')),
-        Errand(schedule(1), 3, NOON_MS, begun_ms=NOON_MS - 5, faults=2),
-        Errand(schedule(1), 3, NOON_MS, conclusion=Conclusion("failed", 3, NOON_MS, "answered 400", STEPS, 7)),
-        Errand(replace(schedule(1), name="bill/7"), conclusion=Conclusion("delivered", 1, 0, "", ("close",))),
+        DeliveryJob(schedule(1)),
+        DeliveryJob(schedule(1, target=OTHER_ARN, expires_after_ms=0), ATTEMPT_MAX, DUE_MS_MAX),
+        DeliveryJob(replace(schedule(1, target=WEBHOOK), data="", user="Ünal", index=499)),
+        DeliveryJob(replace(schedule(1), data="", name="bill/7"), 2, 0, 2),
+        DeliveryJob(replace(schedule(1), data="", name="bill/7"), 2, 0, ATTEMPT_MAX),
+        DeliveryJob(replace(schedule(1), terms='{"retry":{"attempts":3}}')),
+        DeliveryJob(schedule(1), 3, NOON_MS, begun_ms=NOON_MS - 5, faults=2),
+        DeliveryJob(schedule(1), 3, NOON_MS, conclusion=Conclusion("failed", 3, NOON_MS, "answered 400", STEPS, 7)),
+        DeliveryJob(replace(schedule(1), name="bill/7"), conclusion=Conclusion("delivered", 1, 0, "", ("close",))),
     ],
 )
-def test_an_errand_comes_out_as_it_went_in(errand):
+def test_an_errand_comes_out_as_it_went_in(job):
     """One by itself, a member of a bundle, a timer, and a retry."""
-    assert errand == delivery_job.read(delivery_job.body(errand))
+    assert job == delivery_job.read(delivery_job.body(job))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_what_is_no_object_is_no_errand(text):
 )  # fmt: skip
 def test_an_errand_has_the_types_bounds_and_texts_of_what_was_accepted(field, value, says):
     """What is wrong is told by its field."""
-    assert Errand(schedule(1)) == read({**GOOD, "data": "data 1"})
+    assert DeliveryJob(schedule(1)) == read({**GOOD, "data": "data 1"})
     with pytest.raises(ValueError, match=says):
         read({**GOOD, field: value})
 
@@ -110,14 +110,14 @@ def test_whatever_comes_is_an_errand_that_can_be_reported_or_told_in_words(text)
     """A message is made of anything, knows when it is wanted, and there is a report of it."""
     message = Message("m", text)
     assert 0 <= message.wake_ms <= DUE_MS_MAX
-    if message.errand is None:
+    if message.job is None:
         assert message.fault.startswith("no errand: ")
         assert json.loads(unreadable(text, message.fault, NOON_MS).body())
     else:
-        assert message.errand == delivery_job.read(delivery_job.body(message.errand))
+        assert message.job == delivery_job.read(delivery_job.body(message.job))
 
 
 def test_a_key_is_not_what_it_is_due_by():
     """A second timer comes behind the moment of its key."""
     later = Schedule(Key("0", schedule(1).key.sort), NOON_MS + 20_000, "", name="bill")
-    assert NOON_MS + 20_000 == Message("m", delivery_job.body(Errand(later))).wake_ms
+    assert NOON_MS + 20_000 == Message("m", delivery_job.body(DeliveryJob(later))).wake_ms

@@ -7,14 +7,14 @@ import pytest
 
 from fakes import DELIVERY, NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, schedule
 from scheduler.errors import NotConfirmed, PartitionBusy
-from scheduler.execution.batch_result import Outcome
+from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import TRIES_MAX
-from scheduler.execution.worker_pool import Alone
+from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding import feed as feeding
 from scheduler.feeding import lease as leasing
-from scheduler.feeding.feed import Order
+from scheduler.feeding.feed import FeedEvent
 from scheduler.feeding.lease import Lease
-from scheduler.feeding.mover import CLOSED_MS_MAX, Aside
+from scheduler.feeding.mover import CLOSED_MS_MAX, QuarantinedItem
 from scheduler.feeding.outgoing import OTHERS_TRIES_MAX
 from scheduler.feeding.reader import JOB_S, PAGE_BYTES_AIM
 from scheduler.model.schedule import sort_from
@@ -36,15 +36,15 @@ class Feeding:
 
     def feed(self, event=None, seconds=14):
         self.holders += 1
-        line = feeding.Line(
+        line = feeding.FeedDependencies(
             self.table,
             self.queues,
-            Alone(),
+            SerialPool(),
             REACH_MS,
             lambda payload, _: self.invoked.append(json.dumps(payload)),
         )
-        order = Order.read(event or {"partition": "0", "until": UNTIL_S})
-        return feeding.feed(order, line, self.clock.patience(seconds), f"holder {self.holders}")
+        order = FeedEvent.read(event or {"partition": "0", "until": UNTIL_S})
+        return feeding.feed(order, line, self.clock.deadline(seconds), f"holder {self.holders}")
 
     def feed_to_the_end(self, seconds, hops_max=1000):
         """Run each continuation until there is none; how many feeds it took."""
@@ -78,12 +78,12 @@ def test_what_is_within_reach_goes_to_its_queue_and_leaves_the_table(feeding_):
         schedule(4, NOON_MS + REACH_MS),
         schedule(5, NOON_MS, target=OTHER_ARN),
     )
-    tally = feeding_.feed()
+    counts = feeding_.feed()
     assert {(OUTPUT, "data 1", 0), (OUTPUT, "data 2", 301), (OUTPUT, "data 3", 900), (OTHER, "data 5", 0)} == set(
         feeding_.queues.sent
     )
     assert ["data 4"] == feeding_.waiting
-    assert (4, 4, 0) == (tally.sent, tally.deleted, tally.left)
+    assert (4, 4, 0) == (counts.sent, counts.deleted, counts.left)
 
 
 def test_one_for_1970_and_one_for_9999_behave(feeding_):
@@ -142,8 +142,8 @@ def test_a_delete_that_was_not_processed_is_tried_again_in_the_same_run(feeding_
     feeding_.put(*[schedule(number) for number in range(100)])
     bounced = []
     feeding_.table.undone = lambda key: key not in bounced and not bounced.append(key)
-    tally = feeding_.feed()
-    assert (100, 100) == (tally.sent, tally.deleted)
+    counts = feeding_.feed()
+    assert (100, 100) == (counts.sent, counts.deleted)
     assert [] == feeding_.waiting
 
 
@@ -151,10 +151,10 @@ def test_what_a_queue_refuses_for_its_content_is_put_aside_at_once_and_alone(fee
     """With its reason, told in the log without its payload; its neighbours go through."""
     feeding_.put(schedule(1), schedule(2), schedule(3))
     feeding_.queues.refused = {"data 2"}
-    tally = feeding_.feed()
+    counts = feeding_.feed()
     assert ["data 1", "data 3"] == feeding_.queues.data
     assert [("data 2", "InvalidMessageContents")] == [(each.content.data, each.reason) for each in feeding_.table.aside]
-    assert ([], 1, 0) == (feeding_.waiting, tally.quarantined, tally.left)
+    assert ([], 1, 0) == (feeding_.waiting, counts.quarantined, counts.left)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (line,) = [line for line in lines if line["outcome"] == "quarantined"]
     assert "InvalidMessageContents" == line["reason"]
@@ -163,7 +163,7 @@ def test_what_a_queue_refuses_for_its_content_is_put_aside_at_once_and_alone(fee
 
 def test_an_item_that_is_no_schedule_is_put_aside_and_stops_nobody(feeding_):
     """Whoever wrote it: the feed goes on."""
-    odd = Aside(schedule(1).key, {"junk": {"S": "?"}}, "no schedule")
+    odd = QuarantinedItem(schedule(1).key, {"junk": {"S": "?"}}, "no schedule")
     feeding_.table.items[odd.key] = odd
     feeding_.put(schedule(2))
     feeding_.feed()
@@ -175,9 +175,9 @@ def test_a_closed_queue_is_tried_once_in_a_run_and_holds_up_nobody(feeding_):
     feeding_.put(*[schedule(number, target=OTHER_ARN) for number in range(500)])
     feeding_.put(*[schedule(number, NOON_MS + 1) for number in range(500, 520)])
     feeding_.queues.closed = {OTHER}
-    tally = feeding_.feed()
+    counts = feeding_.feed()
     assert 1 == feeding_.queues.calls.count(OTHER)
-    assert (20, 500, 0) == (tally.sent, tally.closed, tally.left)
+    assert (20, 500, 0) == (counts.sent, counts.closed, counts.left)
     assert 500 == len(feeding_.waiting)
 
 
@@ -230,9 +230,9 @@ def test_an_expired_schedule_with_a_failure_target_goes_to_the_deliver_function(
     late = schedule(1, NOON_MS - 5_001, expires_after_ms=5_000)
     late.terms = json.dumps({"failure_target": OTHER_ARN})
     feeding_.put(late)
-    tally = feeding_.feed()
+    counts = feeding_.feed()
     assert [(DELIVERY, late.data, 0)] == feeding_.queues.sent
-    assert ([], [], 1) == (feeding_.queues.reports, feeding_.waiting, tally.expired)
+    assert ([], [], 1) == (feeding_.queues.reports, feeding_.waiting, counts.expired)
 
 
 def test_a_backlog_does_not_make_late_what_is_still_in_time(feeding_):
@@ -383,21 +383,21 @@ def test_a_lease_that_was_written_without_an_answer_is_ours(feeding_):
     """The write is tried again, finds itself, and the feed goes on."""
     lease = Lease("0", NOON_MS, "me", NOON_MS + 20_000)
     feeding_.table.leases["0"] = lease
-    assert leasing.take(lease, feeding_.table, feeding_.clock.patience(), None)
+    assert leasing.take(lease, feeding_.table, feeding_.clock.deadline(), None)
 
 
 @pytest.mark.parametrize("partition", ["256", "-1", "names#0", "", 3, None])
 def test_an_order_for_what_is_no_partition_is_refused(partition):
     """Names and quarantine are not fed."""
     with pytest.raises(ValueError, match="partition is"):
-        Order.read({"partition": partition})
+        FeedEvent.read({"partition": partition})
 
 
 def test_a_feed_that_goes_on_begins_with_the_pace_of_the_one_before():
     """What bounces costs calls, and the same table takes as much as it did a moment ago."""
-    order = Order.read({"partition": "0", "until": UNTIL_S, "pace": 812.4})
-    assert Order.read(order.event()).pace == 812
-    assert "pace" not in Order.read({"partition": "0"}).event()
+    order = FeedEvent.read({"partition": "0", "until": UNTIL_S, "pace": 812.4})
+    assert FeedEvent.read(order.event()).pace == 812
+    assert "pace" not in FeedEvent.read({"partition": "0"}).event()
 
 
 def test_a_schedule_out_of_reach_by_a_clock_set_back_is_left_rather_than_early(feeding_):
@@ -492,7 +492,9 @@ def test_an_older_tick_ends_where_a_newer_one_is_at_it(feeding_):
 def test_a_report_that_the_failure_queue_does_not_take_keeps_the_schedule(feeding_):
     """It is not silently gone, and the error says where to look."""
     feeding_.put(schedule(1, NOON_MS - 9_000, expires_after_ms=5_000))
-    feeding_.queues.report = lambda reports: Outcome(closed=[(report, "NonExistentQueue") for report in reports])
+    feeding_.queues.report = lambda reports: BatchResult(
+        unavailable=[(report, "NonExistentQueue") for report in reports]
+    )
     with pytest.raises(NotConfirmed, match="failure queue: NonExistentQueue"):
         feeding_.feed()
     assert ["data 1"] == feeding_.waiting

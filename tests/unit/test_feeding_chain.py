@@ -7,7 +7,7 @@ import pytest
 
 from fakes import DELIVERY, NOON_MS, OTHER_ARN, OUTPUT, schedule
 from scheduler.errors import NotConfirmed
-from scheduler.execution.batch_result import Outcome
+from scheduler.execution.batch_result import BatchResult
 from scheduler.feeding.feed import ROUNDS_MAX, TURNS_MAX
 from scheduler.feeding.mover import RESERVE_S
 from scheduler.feeding.outgoing import OTHERS_TRIES_MAX
@@ -138,8 +138,8 @@ def test_a_clock_that_is_behind_reads_no_further_than_its_own_reach(chain):
     """SQS would refuse a longer delay."""
     chain.put(schedule(1, NOON_MS + REACH_MS - 10))
     chain.clock.now_ms -= 500
-    tally = chain.feed({**TICK, "horizon": sort_from(NOON_MS + REACH_MS)})
-    assert (0, 0, []) == (tally.sent, tally.left, chain.errors)
+    counts = chain.feed({**TICK, "horizon": sort_from(NOON_MS + REACH_MS)})
+    assert (0, 0, []) == (counts.sent, counts.left, chain.errors)
 
 
 @pytest.mark.parametrize("per_s", [1, 5, 50])
@@ -148,7 +148,9 @@ def test_one_expiry_that_cannot_be_told_keeps_no_chain_going(chain, per_s):
     chain.put(late(1))
     chain.inflow(per_s, 60)
     told = []
-    chain.queues.hand_over = lambda expired, _: told.append(1) or Outcome(left=list(expired), why="throttled")
+    chain.queues.hand_over = lambda expired, _: (
+        told.append(1) or BatchResult(unconfirmed=list(expired), last_error="throttled")
+    )
     chain.run()
     assert len(chain.began_s) <= FEEDS_MAX
     assert len(told) <= OTHERS_TRIES_MAX * len(chain.began_s)
@@ -186,7 +188,9 @@ def test_a_report_that_failed_is_tried_a_few_times_and_holds_up_nobody(chain):
     chain.put(*[late(n, failure_target=False) for n in range(500)])
     chain.put(*[schedule(n, NOON_MS + 1000) for n in range(500, 510)])
     calls = []
-    chain.queues.report = lambda reports: calls.append(1) or Outcome(left=list(reports), why="throttled")
+    chain.queues.report = lambda reports: (
+        calls.append(1) or BatchResult(unconfirmed=list(reports), last_error="throttled")
+    )
     with pytest.raises(NotConfirmed, match="500 schedules were not confirmed: failure queue: throttled"):
         chain.feed(TICK)
     assert (3, 10) == (len(calls), len(chain.queues.sent))
@@ -199,7 +203,9 @@ def test_a_report_that_was_confirmed_is_not_made_again_for_its_neighbours(chain)
     def all_but_one(reports):
         done = [each for each in reports if each.schedule.data != "data 1"]
         chain.queues.reports += done
-        return Outcome(done=done, left=[each for each in reports if each not in done], why="throttled")
+        return BatchResult(
+            confirmed=done, unconfirmed=[each for each in reports if each not in done], last_error="throttled"
+        )
 
     chain.queues.report = all_but_one
     chain.run()
@@ -233,7 +239,7 @@ def test_a_feed_ends_within_its_time_however_slow_every_call_is(chain, call_s):
 
     def of_25(keys):
         outcome = delete(keys[:25])
-        outcome.untried += keys[25:]
+        outcome.not_attempted += keys[25:]
         return outcome
 
     chain.table.delete = of_25

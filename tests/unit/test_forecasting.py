@@ -15,7 +15,7 @@ from scheduler.managing.listing import forecast
 
 def ask(where, seconds=14, **fields):
     asked = request.read({"operation": "forecast", **fields}, operations.FIELDS)
-    return forecast.forecast(asked, where, Clock().patience(seconds))
+    return forecast.forecast(asked, where, Clock().deadline(seconds))
 
 
 @settings(max_examples=150, deadline=None)

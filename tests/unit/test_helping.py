@@ -11,27 +11,27 @@ from typing import Any
 import pytest
 
 from fakes import NOON_MS, FakeQueues, FakeRecords, FakeTable, schedule
-from punctual.testing.timeline import Crew, Timeline
+from punctual.testing.timeline import Timeline, WorkerPool
 from scheduler.delivering import delivery
 from scheduler.delivering.circuit_breaker import (
     KEPT_FOR_FAMILIES,
     KEPT_FOR_TARGETS,
     TIMEOUTS_MAX,
     UNPROVEN_MAX,
-    Resting,
+    CircuitBreaker,
 )
-from scheduler.delivering.delivery import CREW_WIDTH, RESERVE_S, Post
+from scheduler.delivering.delivery import RESERVE_S, THREADS_MAX, DeliveryDependencies
 from scheduler.delivering.in_flight import HANGS_AFTER_S, Message
-from scheduler.delivering.self_polling import HELP_S_MAX
+from scheduler.delivering.self_polling import POLL_S_MAX
 from scheduler.errors import NotConfirmed, Undelivered
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.deadline import Patience
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import Deadline
 from scheduler.limits import SQS_BATCH_MESSAGES_MAX
 from scheduler.model import delivery_job, targets
-from scheduler.model.delivery_job import Errand
+from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.failure_report import Report
 from scheduler.model.targets import Receiver
-from scheduler.placing.partitions import Memory
+from scheduler.placing.partitions import PartitionCount
 
 TIMEOUT_S = 50
 READ_S = 10.0
@@ -48,16 +48,16 @@ def message(
     target = None if host is None else json.dumps({"url": f"https://{host}/"}, separators=(",", ":"))
     terms = json.dumps({"retry": {"max_age_s": max_age_s}})
     sent = replace(schedule(1, NOON_MS + round(ahead_s * 1000), target=target), data=name, terms=terms)
-    return Message(name, delivery_job.body(Errand(sent, attempt, begun_ms=sent.due_ms)), f"receipt of {name}")
+    return Message(name, delivery_job.body(DeliveryJob(sent, attempt, begun_ms=sent.due_ms)), f"receipt of {name}")
 
 
 class Kept(FakeTable):
-    def put_failed(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]:
-        return Outcome(done=list(reports))
+    def put_failed(self, reports: Sequence[Report[Any]]) -> BatchResult[Report[Any]]:
+        return BatchResult(confirmed=list(reports))
 
 
 @dataclass
-class World(FakeQueues):
+class Runtime(FakeQueues):
     """The delivery queue and the targets. Moments are seconds from the start of the invocation."""
 
     waiting: list[Message] = field(default_factory=list)
@@ -66,10 +66,10 @@ class World(FakeQueues):
     deleted: dict[str, float] = field(default_factory=dict)
     asked: list[tuple[float, int]] = field(default_factory=list)
     """When the queue was asked for more, and for how many."""
-    put_off: list[str] = field(default_factory=list)
+    postponed: list[str] = field(default_factory=list)
     broken: Callable[[], Exception | None] = lambda: None
     ended_s: float = 0.0
-    resting: Resting = field(default_factory=Resting)
+    resting: CircuitBreaker = field(default_factory=CircuitBreaker)
 
     @property
     def now_s(self) -> float:
@@ -87,10 +87,10 @@ class World(FakeQueues):
     def delete(self, receipt: str) -> None:
         self.deleted[receipt.removeprefix("receipt of ")] = self.now_s
 
-    def send_errand(self, errand: Errand, now_ms: int) -> Outcome[Errand]:
-        if errand.attempt == 1:
-            self.put_off.append(errand.schedule.data)
-        return Outcome(done=[errand])
+    def send_errand(self, job: DeliveryJob, now_ms: int) -> BatchResult[DeliveryJob]:
+        if job.attempt == 1:
+            self.postponed.append(job.schedule.data)
+        return BatchResult(confirmed=[job])
 
     def deliver(self, sent) -> None:
         host = json.loads(sent.target)["url"].split("/")[2]
@@ -104,22 +104,22 @@ class World(FakeQueues):
     def invoke(self, *batch: Message) -> list[str]:
         """What is to come again by itself."""
         table, timeline = Kept(), self.timeline
-        post = Post(
+        post = DeliveryDependencies(
             records=FakeRecords(),
             table=table,
             queues=self,
-            outlets=self,
+            transports=self,
             tell=lambda *_: None,
-            crew=Crew(timeline, CREW_WIDTH),
-            memory=Memory(table),
+            pool=WorkerPool(timeline, THREADS_MAX),
+            memory=PartitionCount(table),
             resting=self.resting,
-            intake=lambda: self,
+            delivery_queue=lambda: self,
             reach_ms=900_000,
         )
         clock = lambda: timeline.now_s  # noqa: E731
-        patience = Patience(clock, timeline.sleep, lambda: 0.5, clock() + TIMEOUT_S - RESERVE_S)
+        deadline = Deadline(clock, timeline.sleep, lambda: 0.5, clock() + TIMEOUT_S - RESERVE_S)
         records = [{"messageId": each.id, "body": each.body} for each in batch]
-        task = timeline.spawn(lambda: delivery.deliver(records, post, patience))
+        task = timeline.spawn(lambda: delivery.deliver(records, post, deadline))
         timeline.run(lambda: not task.ended)
         if task.fault is not None:
             raise task.fault
@@ -129,7 +129,7 @@ class World(FakeQueues):
 
 def test_nothing_more_is_asked_for_while_nothing_hangs():
     """An invocation with quick targets ends when they have answered, waits for the moment included."""
-    world = World(waiting=[message("behind")])
+    world = Runtime(waiting=[message("behind")])
     assert [] == world.invoke(message("a"), message("b", ahead_s=2.5))
     assert ([], {}) == (world.asked, world.deleted)
     assert 2.55 <= world.ended_s < 2.6
@@ -137,7 +137,7 @@ def test_nothing_more_is_asked_for_while_nothing_hangs():
 
 def test_what_is_behind_one_that_hangs_is_delivered_half_a_second_later():
     """And deleted when it has been delivered; what hangs is tried again as ever."""
-    world = World(waiting=[message("behind"), message("later", ahead_s=3)])
+    world = Runtime(waiting=[message("behind"), message("later", ahead_s=3)])
     assert [] == world.invoke(message("hangs", "hangs"), message("a"))
     assert HANGS_AFTER_S <= world.delivered["behind"] < HANGS_AFTER_S + 0.1
     assert 3 <= world.delivered["later"] < 3.1
@@ -148,55 +148,55 @@ def test_what_is_behind_one_that_hangs_is_delivered_half_a_second_later():
 
 def test_what_is_waited_for_does_not_hang():
     """Half a second counts from the moment of a message, not from when it came."""
-    world = World(waiting=[message("behind", ahead_s=2)])
+    world = Runtime(waiting=[message("behind", ahead_s=2)])
     world.invoke(message("hangs", "hangs", ahead_s=2))
     assert 2 + HANGS_AFTER_S <= world.delivered["behind"] < 2 + HANGS_AFTER_S + 0.1
 
 
 def test_all_of_a_long_queue_gets_through():
     """A hundred of a host that answers, while there is place for ten or more at once."""
-    world = World(waiting=[message(f"behind {number}") for number in range(100)])
+    world = Runtime(waiting=[message(f"behind {number}") for number in range(100)])
     world.invoke(message("hangs", "hangs"))
     assert 100 == len(world.deleted)
     assert max(world.delivered.values()) < HANGS_AFTER_S + 1
-    assert not world.put_off
+    assert not world.postponed
 
 
 def test_a_received_one_that_failed_stays_in_the_queue():
     """It comes again after its visibility timeout, and is no matter of the batch."""
-    world = World(waiting=[message("bad", "bad"), message("good")])
+    world = Runtime(waiting=[message("bad", "bad"), message("good")])
     assert [] == world.invoke(message("hangs", "hangs"))
     assert {"good"} == set(world.deleted)
 
 
 def test_one_of_the_batch_that_failed_is_told_while_received_ones_are_delivered():
     """By the id that Lambda knows; nothing of the batch is deleted by the function."""
-    world = World(waiting=[message("good")])
+    world = Runtime(waiting=[message("good")])
     assert ["bad"] == world.invoke(message("hangs", "hangs"), message("bad", "bad"))
     assert {"good"} == set(world.deleted)
 
 
 def test_nothing_is_received_when_the_invocation_has_little_time_left():
     """Though new ones hang all the time, on one host after the other, and the queue is never empty."""
-    world = World(waiting=[message(f"{number}", f"hangs-{number}", number / 3) for number in range(300)])
+    world = Runtime(waiting=[message(f"{number}", f"hangs-{number}", number / 3) for number in range(300)])
     world.invoke(message("hangs", "hangs-0"))
     assert world.asked
-    assert max(moment_s for moment_s, _ in world.asked) < HELP_S_MAX
-    assert max(world.delivered.values()) <= HELP_S_MAX + delivery.WAIT_MS_MAX / 1000
+    assert max(moment_s for moment_s, _ in world.asked) < POLL_S_MAX
+    assert max(world.delivered.values()) <= POLL_S_MAX + delivery.WAIT_MS_MAX / 1000
     assert world.ended_s < TIMEOUT_S - RESERVE_S
 
 
 def test_a_receive_that_fails_ends_the_helping_and_harms_nobody():
     """Whether AWS does not answer, or says no."""
     for failure in (NotConfirmed("ReadTimeoutError"), RuntimeError("no")):
-        world = World(waiting=[message("behind")], broken=lambda failure=failure: failure)
+        world = Runtime(waiting=[message("behind")], broken=lambda failure=failure: failure)
         assert [] == world.invoke(message("hangs", "hangs"), message("a"))
         assert (1, {"hangs", "a"}) == (len(world.asked), set(world.delivered))
 
 
 def test_a_message_that_cannot_be_deleted_fails_alone(monkeypatch):
     """It comes again, as after a crash."""
-    world = World(waiting=[message("behind")])
+    world = Runtime(waiting=[message("behind")])
     tries = []
 
     def refuse(receipt):
@@ -210,10 +210,10 @@ def test_a_message_that_cannot_be_deleted_fails_alone(monkeypatch):
 
 def test_no_more_is_received_than_there_are_threads_for():
     """Nor more at once than a call to SQS brings."""
-    world = World(waiting=[message(f"{number}", f"hangs-{number}") for number in range(100)])
+    world = Runtime(waiting=[message(f"{number}", f"hangs-{number}") for number in range(100)])
     world.invoke(*[message(f"own {number}", f"hangs-{number}") for number in range(10)])
     assert all(1 <= most <= SQS_BATCH_MESSAGES_MAX for _, most in world.asked)
-    assert CREW_WIDTH >= 10 + SQS_BATCH_MESSAGES_MAX
+    assert THREADS_MAX >= 10 + SQS_BATCH_MESSAGES_MAX
     beside = [name for name, moment_s in world.delivered.items() if not name.startswith("own") and moment_s < 9]
     assert UNPROVEN_MAX - 10 == len(beside)
 
@@ -222,46 +222,46 @@ def test_no_more_is_received_than_there_are_threads_for():
 def test_one_host_never_takes_every_thread(others):
     """Beyond a crowd its messages are put off; those of others go out meanwhile."""
     behind = [message(f"hangs too {number}", "hangs") for number in range(60)]
-    world = World(waiting=[*behind, *(message(f"other {number}") for number in range(others))])
+    world = Runtime(waiting=[*behind, *(message(f"other {number}") for number in range(others))])
     world.invoke(*[message(f"own {number}", "hangs") for number in range(10)])
     tried = [name for name in world.delivered if name.startswith(("own", "hangs too"))]
-    assert (ALONE, 70 - ALONE) == (len(tried), len(set(world.put_off)))
+    assert (ALONE, 70 - ALONE) == (len(tried), len(set(world.postponed)))
     assert others == len([name for name in world.deleted if name.startswith("other")])
     assert max(world.delivered.values()) < HANGS_AFTER_S + 1
 
 
 def test_a_slow_host_is_served_beside_by_more_than_a_batch():
     """It answers, so nothing rests; what is put off finds a place again."""
-    world = World(waiting=[message(f"{number}", "slow") for number in range(30)])
+    world = Runtime(waiting=[message(f"{number}", "slow") for number in range(30)])
     world.invoke(*[message(f"own {number}", "slow") for number in range(10)])
     assert SQS_BATCH_MESSAGES_MAX < ALONE <= len(world.delivered)
-    assert 40 == len(set(world.delivered) | set(world.put_off))
+    assert 40 == len(set(world.delivered) | set(world.postponed))
 
 
-def given_up(world: World) -> list[str]:
+def given_up(world: Runtime) -> list[str]:
     return [report.schedule.data for report in world.reports]
 
 
 @pytest.mark.parametrize(("attempt", "expected"), [(1, []), (2, ["new"])])
 def test_what_was_never_tried_is_not_given_up_because_of_others(attempt, expected):
     """Though its terms end while dead hosts have every place. What was tried before is given up at their end."""
-    world = World()
+    world = Runtime()
     for number in range(UNPROVEN_MAX):
         world.resting.begin(Receiver(f"dead {number}", "dead"), NOON_MS / 1000, 0)
     world.invoke(message("new", "new", max_age_s=1, attempt=attempt))
     assert expected == given_up(world)
-    assert ("new" in world.put_off, "new" in world.delivered) == (attempt == 1, False)
+    assert ("new" in world.postponed, "new" in world.delivered) == (attempt == 1, False)
 
 
 @pytest.mark.parametrize(("host", "expected"), [(None, []), ("dead", ["old"])])
 def test_the_output_queue_is_never_given_up_for_its_silence(host, expected):
     """Its message waits until the queue answers. That of a host is given up at the end of its terms."""
-    world, old = World(), message("old", host, ahead_s=-100, max_age_s=30)
-    receiver = targets.receiver(old.errand.schedule.target)
+    world, old = Runtime(), message("old", host, ahead_s=-100, max_age_s=30)
+    receiver = targets.receiver(old.job.schedule.target)
     for _ in range(TIMEOUTS_MAX + 1):
         world.resting.begin(receiver, world.now_s + NOON_MS / 1000, 0)
         world.resting.end(receiver, True, 0, world.now_s + NOON_MS / 1000)
     world.resting.begin(receiver, world.now_s + NOON_MS / 1000, 0)
     world.invoke(old)
     assert (expected, {}) == (given_up(world), world.delivered)
-    assert ("old" in world.put_off) == (host is None)
+    assert ("old" in world.postponed) == (host is None)

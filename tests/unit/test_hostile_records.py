@@ -14,16 +14,16 @@ from hypothesis import HealthCheck, example, given, settings
 import hostile
 from fakes import DELIVERY, NOON_MS, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeRecords, FakeTable, desk
 from scheduler.accepting import receiving, request, scheduling
-from scheduler.accepting.input_message import AGAIN
+from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE
 from scheduler.aws import failure_targets
 from scheduler.aws.queues import Queues
 from scheduler.delivering import consuming, delivery
-from scheduler.delivering.circuit_breaker import Resting
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.worker_pool import Alone
+from scheduler.delivering.circuit_breaker import CircuitBreaker
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.worker_pool import SerialPool
 from scheduler.limits import SNS_MESSAGE_BYTES_MAX, SQS_MESSAGE_BYTES_MAX
 from scheduler.model import sqs_records
-from scheduler.placing.partitions import Memory
+from scheduler.placing.partitions import PartitionCount
 from scheduler.wiring import config
 
 SYSTEM = {"SentTimestamp": str(NOON_MS), "ApproximateReceiveCount": "1"}
@@ -75,7 +75,7 @@ POISON = json.dumps({"id": "a", "sent": NOON_MS, "tries": 0, "places": [0]}).rep
 @example(
     [
         {**LETTER, "messageId": "good"},
-        {**LETTER, "messageId": "bad", "body": "5", "messageAttributes": {AGAIN: {"stringValue": POISON}}},
+        {**LETTER, "messageId": "bad", "body": "5", "messageAttributes": {REQUEUE_ATTRIBUTE: {"stringValue": POISON}}},
     ]
 )
 @given(hostile.batches(LETTER))
@@ -83,15 +83,15 @@ def test_no_record_of_the_input_queue_fails_another(records):
     """The good one is sent. Each of the others is sent, put back, or reported."""
     clock, queues, aws = Clock(), FakeQueues(), Aws()
     real = Queues(aws, OUTPUT, "https://failure", DELIVERY, 1000)
-    reception = receiving.Reception(
-        accept=functools.partial(scheduling.accept_letter, desk=desk(FakeTable(), queues, request.Rules(LISTED))),
+    reception = receiving.InputQueueDependencies(
+        accept=functools.partial(scheduling.accept_letter, desk=desk(FakeTable(), queues, request.AcceptRules(LISTED))),
         put_back=lambda part, pause_s: part.body.encode() and part.again.encode() != b"",
         report=real.report,
-        tell=failure_targets.Hearers(lambda service: aws, OUTPUT).tell,
-        may_hear=LISTED.arns.__contains__,
-        crew=Alone(),
+        tell=failure_targets.FailureTargets(lambda service: aws, OUTPUT).tell,
+        allows=LISTED.arns.__contains__,
+        pool=SerialPool(),
     )
-    failed, lines = run(lambda: receiving.receive(records, clock.patience(24), reception))
+    failed, lines = run(lambda: receiving.receive(records, clock.deadline(24), reception))
     assert [] == failed
     assert ["good"] == [data for _, data, _ in queues.sent if data == "good"]
     assert len(records) == len(lines) - sum(line["outcome"] != "received" for line in lines)
@@ -107,25 +107,25 @@ ERRAND = {"body": json.dumps({"id": hostile.ID, "due": NOON_MS, "data": "good", 
 def test_no_record_of_the_delivery_queue_fails_another(records):
     """The good one is delivered. Unreadable ones are reported, and the others are delivered or put off."""
     clock, aws, delivered, kept = Clock(), Aws(), [], []
-    outlets = SimpleNamespace(deliver=lambda schedule: delivered.append(schedule.data))
+    transports = SimpleNamespace(deliver=lambda schedule: delivered.append(schedule.data))
 
     def keep(reports):
         kept.extend(report for report in reports if report.body().encode())
-        return Outcome(done=list(reports))
+        return BatchResult(confirmed=list(reports))
 
-    post = delivery.Post(
+    post = delivery.DeliveryDependencies(
         records=FakeRecords(),
         table=SimpleNamespace(put_failed=keep),
         queues=Queues(aws, OUTPUT, "https://failure", DELIVERY, 1000),
-        outlets=outlets,
-        tell=failure_targets.Hearers(lambda service: aws, OUTPUT).tell,
-        crew=Alone(),
-        memory=Memory(FakeTable()),
-        resting=Resting(),
-        intake=lambda: None,
+        transports=transports,
+        tell=failure_targets.FailureTargets(lambda service: aws, OUTPUT).tell,
+        pool=SerialPool(),
+        memory=PartitionCount(FakeTable()),
+        resting=CircuitBreaker(),
+        delivery_queue=lambda: None,
         reach_ms=900_000,
     )
-    failed, lines = run(lambda: delivery.deliver(records, post, clock.patience(37)))
+    failed, lines = run(lambda: delivery.deliver(records, post, clock.deadline(37)))
     assert [] == failed
     assert "good" in delivered
     ends = ("delivered", "undelivered", "dropped", "expired")

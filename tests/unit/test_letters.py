@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.accepting import input_message
-from scheduler.accepting.input_message import AGAIN, LEVELS_MAX
+from scheduler.accepting.input_message import LEVELS_MAX, REQUEUE_ATTRIBUTE
 from scheduler.limits import BATCH_SCHEDULES_MAX, NESTING_MAX
 from scheduler.model import sqs_records
 
@@ -23,7 +23,7 @@ def record(body, message_id="from-sqs", again=None, sent_ms=SENT_MS, count=1):
         "messageId": message_id,
         "body": body,
         "attributes": {"SentTimestamp": str(sent_ms), "ApproximateReceiveCount": str(count)},
-        "messageAttributes": {} if again is None else {AGAIN: {"dataType": "String", "stringValue": again}},
+        "messageAttributes": {} if again is None else {REQUEUE_ATTRIBUTE: {"dataType": "String", "stringValue": again}},
     }
 
 

@@ -6,11 +6,11 @@ import pytest
 
 from fakes import DELIVERY, NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, desk, schedule
 from scheduler.accepting.limited_queues import SLOW_S, TRIES_MAX, LimitedQueues
-from scheduler.accepting.receiving import Reception, receive
-from scheduler.accepting.request import Rules
+from scheduler.accepting.receiving import InputQueueDependencies, receive
+from scheduler.accepting.request import AcceptRules
 from scheduler.accepting.scheduling import accept_letter
-from scheduler.model.targets import Listed
-from scheduler.placing.sending import Parcel, send
+from scheduler.model.targets import AllowedTargets
+from scheduler.placing.sending import SendChunk, send
 
 
 @pytest.fixture
@@ -28,23 +28,23 @@ def limited(queues, clock):
     return LimitedQueues(queues, clock)
 
 
-def parcel(count, url=OTHER):
-    return Parcel(url, [schedule(number, target=OTHER_ARN if url == OTHER else None) for number in range(count)])
+def chunk(count, url=OTHER):
+    return SendChunk(url, [schedule(number, target=OTHER_ARN if url == OTHER else None) for number in range(count)])
 
 
 def test_a_failing_queue_of_others_gets_three_calls_of_an_invocation(limited, queues, clock):
     """Whatever is for it. What was not tried is left for another invocation."""
     queues.failing = {"data 0": 100}
     for _ in range(5):
-        outcome = send(parcel(1), limited, clock.patience())
-        assert (1, "InternalError") == (len(outcome.left) + len(outcome.untried), outcome.why)
+        outcome = send(chunk(1), limited, clock.deadline())
+        assert (1, "InternalError") == (len(outcome.unconfirmed) + len(outcome.not_attempted), outcome.last_error)
     assert [OTHER] * TRIES_MAX == queues.calls
 
 
 def test_a_call_that_gets_something_through_begins_the_count_anew(limited, queues, clock):
     """A queue that fails now and then is not a failing one."""
     queues.failing = {f"data {number}": number for number in range(2 * TRIES_MAX)}
-    assert 2 * TRIES_MAX == len(send(parcel(2 * TRIES_MAX), limited, clock.patience()).done)
+    assert 2 * TRIES_MAX == len(send(chunk(2 * TRIES_MAX), limited, clock.deadline()).confirmed)
 
 
 def test_a_queue_of_others_that_hangs_gets_one_call(limited, queues, clock):
@@ -57,7 +57,7 @@ def test_a_queue_of_others_that_hangs_gets_one_call(limited, queues, clock):
 
     queues.send, queues.failing = hang, {"data 0": 100}
     for _ in range(3):
-        send(parcel(1), limited, clock.patience())
+        send(chunk(1), limited, clock.deadline())
     assert [OTHER] == queues.calls
 
 
@@ -65,8 +65,8 @@ def test_a_queue_of_others_that_is_closed_is_asked_once(limited, queues, clock):
     """For any number of schedules."""
     queues.closed = {OTHER}
     for _ in range(3):
-        outcome = send(parcel(30), limited, clock.patience())
-        assert 30 == len(outcome.closed)
+        outcome = send(chunk(30), limited, clock.deadline())
+        assert 30 == len(outcome.unavailable)
     assert [OTHER] == queues.calls
 
 
@@ -74,7 +74,7 @@ def test_a_queue_of_others_that_is_closed_is_asked_once(limited, queues, clock):
 def test_our_own_queues_are_tried_as_long_as_time_allows(limited, queues, clock, url):
     """Everybody depends on them."""
     queues.failing = {"data 0": 7}
-    assert 1 == len(send(parcel(1, url), limited, clock.patience()).done)
+    assert 1 == len(send(chunk(1, url), limited, clock.deadline()).confirmed)
 
 
 @pytest.mark.parametrize(("letters", "members"), [(1, 1), (5, 1), (9, 1), (1, 60), (1, 5000)])
@@ -86,24 +86,24 @@ def test_a_throttled_target_queue_delays_no_letter_of_others_by_a_second(queues,
     def slow(url, schedules, now_ms):
         clock.sleep(0.02)
         outcome = plain(url, schedules, now_ms)
-        late_s.extend((clock.now_ms - NOON_MS) / 1000 for _ in outcome.done)
+        late_s.extend((clock.now_ms - NOON_MS) / 1000 for _ in outcome.confirmed)
         return outcome
 
     queues.send = slow
-    rules = Rules(Listed(frozenset({OTHER_ARN}), "eu-central-1"))
+    rules = AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1"))
     taking = desk(FakeTable(), LimitedQueues(queues, clock), rules)
-    reception = Reception(
-        accept=lambda letter, closed, patience: accept_letter(letter, closed, taking, patience),
+    reception = InputQueueDependencies(
+        accept=lambda letter, closed, deadline: accept_letter(letter, closed, taking, deadline),
         put_back=lambda part, pause_s: True,
         report=queues.report,
-        tell=lambda hearer, report: None,
-        may_hear=lambda hearer: True,
-        crew=taking.crew,
+        tell=lambda failure_target, report: None,
+        allows=lambda failure_target: True,
+        pool=taking.pool,
     )
     bad = [{"delay": 5, "data": "bad", "target": OTHER_ARN}] * members
     good = [{"delay": 5, "data": f"good {number}"} for number in range(10 - letters)]
     batch = [record(number, content) for number, content in enumerate([*[bad] * letters, *good])]
-    answer = receive(batch, clock.patience(24), reception)
+    answer = receive(batch, clock.deadline(24), reception)
     assert [f"m{number}" for number in range(letters)] == [
         each["itemIdentifier"] for each in answer["batchItemFailures"]
     ]

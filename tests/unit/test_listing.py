@@ -18,7 +18,7 @@ from scheduler.model.schedule import sort_from
 
 def ask(where, clock=None, **fields):
     asked = request.read({"operation": "list", **fields}, operations.FIELDS)
-    return listing.list_(asked, where, (clock or Clock()).patience())
+    return listing.list_(asked, where, (clock or Clock()).deadline())
 
 
 def every_page(where, between=lambda: None, **fields):

@@ -50,9 +50,9 @@ def test_a_line_above_info_names_its_level_beside_a_timestamp(capsys):
     """Lambda takes a line for INFO that names no level, or that has no timestamp in RFC 3339."""
     log.outcome("quarantined", reason="too large")
     log.outcome("put off", id="1")
-    quarantined, put_off = lines(capsys)
+    quarantined, postponed = lines(capsys)
     assert ("quarantined", "too large", "ERROR") == tuple(quarantined[key] for key in ("outcome", "reason", "level"))
-    assert "WARN" == put_off["level"]
+    assert "WARN" == postponed["level"]
     assert datetime.fromisoformat(quarantined["timestamp"]).tzinfo is UTC
 
 

@@ -6,11 +6,11 @@ from collections import Counter
 import pytest
 
 from fakes import OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, schedule
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.worker_pool import Threads
-from scheduler.feeding.mover import Tally
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.worker_pool import ThreadPool
+from scheduler.feeding.mover import FeedCounts
 from scheduler.feeding.outgoing import OTHERS_TRIES_MAX, UNPROVEN_MAX, Outgoing
-from scheduler.placing.sending import Parcel
+from scheduler.placing.sending import SendChunk
 
 WIDTH = 16
 """As many threads as a feed has."""
@@ -28,7 +28,7 @@ class Hanging(FakeQueues):
         if queue_url in self.hanging:
             self.calls.append(queue_url)
             self.let_go.wait(20)
-            return Outcome(left=list(schedules), why="ReadTimeoutError")
+            return BatchResult(unconfirmed=list(schedules), last_error="ReadTimeoutError")
         return super().send(queue_url, schedules, now_ms)
 
 
@@ -37,24 +37,24 @@ def url(number):
 
 
 def parcels_for(*urls):
-    return [Parcel(each, [schedule(number, target=OTHER_ARN)]) for number, each in enumerate(urls)]
+    return [SendChunk(each, [schedule(number, target=OTHER_ARN)]) for number, each in enumerate(urls)]
 
 
-def run(queues, parcels, let_go_after):
+def run(queues, send_chunks, let_go_after):
     """Send all with the threads of a feed. What hangs is let go when so many parcels are done with."""
-    outgoing = Outgoing(queues, Clock().patience())
+    outgoing = Outgoing(queues, Clock().deadline())
     tallies, adding = Counter(), threading.Lock()
 
-    def work(parcel):
-        tally = Tally()
-        outgoing.send(parcel, tally)
+    def work(chunk):
+        counts = FeedCounts()
+        outgoing.send(chunk, counts)
         with adding:
-            tallies["held"] += tally.held
+            tallies["held"] += counts.held
             tallies["ended"] += 1
             if tallies["ended"] == let_go_after:
                 queues.let_go.set()
 
-    Threads(WIDTH).run(work, parcels)
+    ThreadPool(WIDTH).run(work, send_chunks)
     return tallies
 
 
@@ -62,7 +62,7 @@ def test_a_queue_that_hangs_has_one_thread_and_the_others_go_on():
     """Forty parcels for it, and forty for the stack's own queue. Only one of the first kind waits."""
     queues = Hanging(OTHER)
     pairs = zip(parcels_for(*[OTHER] * 40), parcels_for(*[OUTPUT] * 40), strict=True)
-    mixed = [parcel for pair in pairs for parcel in pair]
+    mixed = [chunk for pair in pairs for chunk in pair]
     tallies = run(queues, mixed, let_go_after=79)
     assert queues.let_go.is_set()
     assert (40, 40) == (len(queues.sent), tallies["held"])
@@ -72,8 +72,8 @@ def test_a_queue_that_hangs_has_one_thread_and_the_others_go_on():
 def test_queues_that_hang_have_half_of_the_threads_together():
     """However many of them there are."""
     queues = Hanging(*[url(number) for number in range(40)])
-    parcels = [*parcels_for(*[url(number) for number in range(40)]), *parcels_for(*[OUTPUT] * 20)]
-    tallies = run(queues, parcels, let_go_after=60 - UNPROVEN_MAX)
+    send_chunks = [*parcels_for(*[url(number) for number in range(40)]), *parcels_for(*[OUTPUT] * 20)]
+    tallies = run(queues, send_chunks, let_go_after=60 - UNPROVEN_MAX)
     assert queues.let_go.is_set()
     assert (20, 40, WIDTH // 2) == (len(queues.sent), tallies["held"], len(set(queues.calls) - {OUTPUT}))
 
@@ -88,17 +88,17 @@ def test_a_queue_that_answers_has_all_threads():
 @pytest.mark.parametrize("why", ["closed", "failing"])
 def test_a_queue_that_fails_is_not_tried_again(why):
     """Even where it has answered before."""
-    queues, tally = FakeQueues(), Tally()
-    outgoing = Outgoing(queues, Clock().patience())
+    queues, counts = FakeQueues(), FeedCounts()
+    outgoing = Outgoing(queues, Clock().deadline())
     first, second, third = parcels_for(OTHER, OTHER, OTHER)
-    assert first.schedules == outgoing.send(first, tally).done
+    assert first.schedules == outgoing.send(first, counts).confirmed
     if why == "closed":
         queues.closed = {OTHER}
     else:
         queues.failing = {"data 1": 100}
-    outgoing.send(second, tally)
+    outgoing.send(second, counts)
     calls = len(queues.calls)
-    outcome = outgoing.send(third, tally)
-    assert (calls, 0) == (len(queues.calls), len(outcome.done))
+    outcome = outgoing.send(third, counts)
+    assert (calls, 0) == (len(queues.calls), len(outcome.confirmed))
     expected = (0, 1) if why == "closed" else (2, 0)
-    assert expected == (tally.held, len(outcome.closed))
+    assert expected == (counts.held, len(outcome.unavailable))

@@ -10,7 +10,7 @@ import pytest
 from fakes import NOON_MS
 from scheduler.model.bundle import PACKED_BYTES_MAX
 from scheduler.model.schedule import Request
-from scheduler.placing.keys import Keyring
+from scheduler.placing.keys import KeyGenerator
 
 BATCH_BYTES = 1_000_000
 
@@ -49,7 +49,7 @@ def batch_of(member):
 
 
 def pack(requests):
-    return [bundle for bundle, _ in Keyring(4, random.Random(1), 60_000).bundles(requests, "token")]
+    return [bundle for bundle, _ in KeyGenerator(4, random.Random(1), 60_000).bundles(requests, "token")]
 
 
 def cpu_s(work):

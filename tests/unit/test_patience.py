@@ -1,8 +1,8 @@
 """Trying again: bounded, with waits that grow, and never what is done already."""
 
 from fakes import NOON_MS, Clock
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.deadline import TRIES_MAX, insist
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import TRIES_MAX, retry_batch
 
 
 def test_only_what_is_left_is_tried_again():
@@ -11,9 +11,9 @@ def test_only_what_is_left_is_tried_again():
 
     def first_only(things):
         calls.append(list(things))
-        return Outcome(done=things[:1], left=list(things[1:]), why="throttled")
+        return BatchResult(confirmed=things[:1], unconfirmed=list(things[1:]), last_error="throttled")
 
-    assert [1, 2, 3] == insist(first_only, [1, 2, 3], Clock().patience()).done
+    assert [1, 2, 3] == retry_batch(first_only, [1, 2, 3], Clock().deadline()).confirmed
     assert [[1, 2, 3], [2, 3], [3]] == calls
 
 
@@ -23,22 +23,22 @@ def test_tries_are_bounded_and_the_reason_is_kept():
 
     def down(things):
         tries.append(1)
-        return Outcome(left=list(things), why="down")
+        return BatchResult(unconfirmed=list(things), last_error="down")
 
-    outcome = insist(down, ["x"], clock.patience(60))
-    assert (["x"], "down", TRIES_MAX) == (outcome.left, outcome.why, len(tries))
+    outcome = retry_batch(down, ["x"], clock.deadline(60))
+    assert (["x"], "down", TRIES_MAX) == (outcome.unconfirmed, outcome.last_error, len(tries))
 
 
 def test_nothing_new_is_begun_after_the_deadline_but_the_first_try_is_made():
     """So that whoever came this far makes some progress."""
     tries = []
-    insist(lambda things: tries.append(1) or Outcome(left=list(things)), ["x"], Clock().patience(0))
+    retry_batch(lambda things: tries.append(1) or BatchResult(unconfirmed=list(things)), ["x"], Clock().deadline(0))
     assert 1 == len(tries)
 
 
 def test_nothing_is_no_call():
     """An empty list asks nobody."""
-    assert Outcome() == insist(lambda things: 1 / 0, [], Clock().patience())
+    assert BatchResult() == retry_batch(lambda things: 1 / 0, [], Clock().deadline())
 
 
 def test_what_an_adapter_left_untried_follows_at_once_and_what_failed_after_it():
@@ -49,9 +49,9 @@ def test_what_an_adapter_left_untried_follows_at_once_and_what_failed_after_it()
         calls.append(list(things))
         failed = [each for each in things[:2] if each == 2 and len(calls) == 1]
         done = [each for each in things[:2] if each not in failed]
-        return Outcome(done=done, left=failed, untried=list(things[2:]))
+        return BatchResult(confirmed=done, unconfirmed=failed, not_attempted=list(things[2:]))
 
-    assert [1, 3, 4, 5, 2] == insist(two_at_once, [1, 2, 3, 4, 5], clock.patience()).done
+    assert [1, 3, 4, 5, 2] == retry_batch(two_at_once, [1, 2, 3, 4, 5], clock.deadline()).confirmed
     assert [[1, 2, 3, 4, 5], [3, 4, 5], [5], [2]] == calls
 
 
@@ -61,14 +61,16 @@ def test_what_an_adapter_left_untried_is_not_begun_after_the_deadline():
 
     def slow(things):
         clock.sleep(5)
-        return Outcome(done=things[:1], untried=list(things[1:]))
+        return BatchResult(confirmed=things[:1], not_attempted=list(things[1:]))
 
-    outcome = insist(slow, [1, 2, 3, 4], clock.patience(6))
-    assert ([1, 2], [3, 4], "time is over") == (outcome.done, outcome.untried, outcome.why)
+    outcome = retry_batch(slow, [1, 2, 3, 4], clock.deadline(6))
+    assert ([1, 2], [3, 4], "time is over") == (outcome.confirmed, outcome.not_attempted, outcome.last_error)
     assert NOON_MS + 10_000 == clock.now_ms
 
 
 def test_a_call_that_begins_nothing_ends_the_tries():
     """A queue that has failed too often in this invocation is not asked, so asking again would never end."""
-    outcome = insist(lambda things: Outcome(untried=list(things), why="down"), ["x"], Clock().patience(60))
-    assert (["x"], "down") == (outcome.untried, outcome.why)
+    outcome = retry_batch(
+        lambda things: BatchResult(not_attempted=list(things), last_error="down"), ["x"], Clock().deadline(60)
+    )
+    assert (["x"], "down") == (outcome.not_attempted, outcome.last_error)

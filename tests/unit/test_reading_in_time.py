@@ -9,7 +9,7 @@ import pytest
 from fakes import NOON_MS, Clock, schedule
 from offices import FAR_MS, FakeCatalogue, FakeRecords, bundles, entries, named, office
 from scheduler.managing import request
-from scheduler.managing.dependencies import Outline, Stretch, Stub
+from scheduler.managing.dependencies import DuePage, SchedulePage, Stub
 from scheduler.managing.listing import forecast
 from scheduler.managing.listing import pages as listing
 from scheduler.model.bundle import Bundle, packed
@@ -25,7 +25,7 @@ def pages(operation, where, clock, seconds=SECONDS, **fields):
     value = {}
     for _ in range(3_000):
         begun_s = clock()
-        answer = operation(request.Inquiry("", {**fields, **value}), where, clock.patience(seconds))
+        answer = operation(request.ManageRequest("", {**fields, **value}), where, clock.deadline(seconds))
         assert clock() - begun_s <= seconds + CALL_S_MAX
         json.dumps(answer)
         yield answer
@@ -119,15 +119,15 @@ class Millions:
         )
 
     def stretch(self, partition, from_sort, to_sort, limit):
-        return Stretch(*self._page(partition, from_sort, to_sort, limit))
+        return SchedulePage(*self._page(partition, from_sort, to_sort, limit))
 
     def bundles(self, partition, from_sort, to_sort, first_before_ms):
         things, next_sort = self._page(partition, from_sort, to_sort, None)
-        return Stretch([each for each in things if (each.first_ms or 0) < first_before_ms], next_sort)
+        return SchedulePage([each for each in things if (each.first_ms or 0) < first_before_ms], next_sort)
 
     def outline(self, partition, from_sort, to_sort, bundles_only):
         things, next_sort = self._page(partition, from_sort, to_sort, None)
-        return Outline([Stub(each.key, each.key.due_ms, None, each) for each in things], next_sort)
+        return DuePage([Stub(each.key, each.key.due_ms, None, each) for each in things], next_sort)
 
 
 @pytest.mark.parametrize("bundles_each", [7_000, 70_000])

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from fakes import NOON_MS, Clock
 from scheduler.accepting import batch as batches
 from scheduler.accepting import receiving
-from scheduler.accepting.input_message import AGAIN, Part
-from scheduler.accepting.receiving import Reception
+from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE, Remainder
+from scheduler.accepting.receiving import InputQueueDependencies
 from scheduler.errors import NotConfirmed
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.worker_pool import Alone, Threads
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.worker_pool import SerialPool, ThreadPool
 from scheduler.limits import SQS_MESSAGE_BYTES_MAX
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -34,12 +34,12 @@ def number_of(content):
 
 
 @dataclass
-class Office:
+class ManageDependencies:
     """Takes in what says {"result": ...} as that result; remembers what it heard, and fails as often as it is told."""
 
     clock: Clock = field(default_factory=Clock)
     handed: list[tuple] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
+    parts: list[Remainder] = field(default_factory=list)
     reports: list[dict] = field(default_factory=list)
     heard: list[tuple[str, str]] = field(default_factory=list)
     reports_failing: int = 0
@@ -51,9 +51,9 @@ class Office:
     time_s: list[float] = field(default_factory=list)
     deaf: set[str] = field(default_factory=set)
     unreportable: int | None = None
-    crew: object = field(default_factory=Alone)
+    pool: object = field(default_factory=SerialPool)
 
-    def accept(self, letter, closed_for_good, *, patience):
+    def accept(self, letter, closed_for_good, *, deadline):
         self.clock.sleep(self.accept_s)
         members = [letter.requests[place] for place in letter.places]
         self.handed.append((members, letter.sent_ms, letter.token_root))
@@ -61,7 +61,7 @@ class Office:
             raise ZeroDivisionError
         if "down" in members:
             raise NotConfirmed("throttled")
-        self.time_s.append(patience.deadline_s - self.clock())
+        self.time_s.append(deadline.deadline_s - self.clock())
         fates = {"refuse": REFUSED, "wait": WAITING, "older": OLDER, "closed": CLOSED if closed_for_good else WAITING}
         answers = [fates.get(each["result"], ACCEPTED) for each in members]
         return [
@@ -80,13 +80,13 @@ class Office:
 
     def report(self, reports):
         if self.reports_closed:
-            return Outcome(closed=[(each, "AccessDenied") for each in reports])
+            return BatchResult(unavailable=[(each, "AccessDenied") for each in reports])
         if self.reports_failing:
             self.reports_failing -= 1
-            return Outcome(left=list(reports), why="throttled")
+            return BatchResult(unconfirmed=list(reports), last_error="throttled")
         taken = [each for each in reports if number_of(each.schedule) != self.unreportable]
         self.reports += [json.loads(each.body()) for each in taken]
-        return Outcome(done=taken, left=[each for each in reports if each not in taken])
+        return BatchResult(confirmed=taken, unconfirmed=[each for each in reports if each not in taken])
 
     def tell(self, failure_target, report):
         if self.tells_failing or failure_target in self.deaf:
@@ -98,25 +98,25 @@ class Office:
         """Letters, and the parts that were put back, received so often."""
         records = [record(str(number), each, count) for number, each in enumerate(bodies)]
         hears = {TOPIC, QUEUE}.__contains__
-        reception = Reception(self.accept, self.put_back, self.report, self.tell, hears, self.crew)
-        answer = receiving.receive(records, self.clock.patience(seconds), reception)
+        reception = InputQueueDependencies(self.accept, self.put_back, self.report, self.tell, hears, self.pool)
+        answer = receiving.receive(records, self.clock.deadline(seconds), reception)
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
 def record(message_id, content, count):
-    part = content if isinstance(content, Part) else None
+    part = content if isinstance(content, Remainder) else None
     body = part.body if part else content if isinstance(content, str) else json.dumps(content)
     return {
         "messageId": message_id,
         "body": body,
         "attributes": {"SentTimestamp": str(NOON_MS), "ApproximateReceiveCount": str(count)},
-        "messageAttributes": {AGAIN: {"dataType": "String", "stringValue": part.again}} if part else {},
+        "messageAttributes": {REQUEUE_ATTRIBUTE: {"dataType": "String", "stringValue": part.again}} if part else {},
     }
 
 
 @pytest.fixture
 def office():
-    return Office()
+    return ManageDependencies()
 
 
 def asking(result, **fields):
@@ -190,7 +190,7 @@ def test_a_part_is_to_its_letter_what_a_redelivery_would_be(office):
     """The same root of tokens, the same time, and each member in its place, through as many parts as it takes."""
     members = [asking(what, number=number) for number, what in enumerate(["wait", "accept", "wait", "wait", "accept"])]
     office.receive(members)
-    office.receive(Part(json.dumps([*members[:3], asking("accept"), members[4]]), office.parts[0].again))
+    office.receive(Remainder(json.dumps([*members[:3], asking("accept"), members[4]]), office.parts[0].again))
     first, second = [json.loads(part.again) for part in office.parts]
     assert ([0, 2, 3], [0, 2]) == (first["places"], second["places"])
     assert [(NOON_MS, "0")] * 2 == [handed[1:] for handed in office.handed]
@@ -396,7 +396,7 @@ def test_a_forged_note_makes_nobody_hear_who_should_not(office):
     untold = {"an error": {QUEUE: [0]}}
     forged = {"id": "x", "sent": NOON_MS, "tries": 1, "places": [0, 1], "untold": untold}
     members = [asking("accept", failure_target=TOPIC), asking("accept")]
-    assert [] == office.receive(Part(json.dumps(members), json.dumps(forged)))
+    assert [] == office.receive(Remainder(json.dumps(members), json.dumps(forged)))
     assert ([], [asking("accept")]) == (office.heard, office.handed[0][0])
 
 
@@ -416,7 +416,7 @@ def test_a_refusal_that_comes_when_time_is_over_comes_again(office):
 
 def test_ten_thousand_refusals_in_one_letter_are_each_told():
     """By a crew, in the time of one invocation."""
-    office = Office(crew=Threads(16))
+    office = ManageDependencies(pool=ThreadPool(16))
     assert [] == office.receive([asking("refuse", number=number, failure_target=TOPIC) for number in range(10_000)])
     assert set(range(10_000)) == {report["schedule"]["number"] for report in office.reports}
     assert 10_000 == len(office.heard)
@@ -461,7 +461,7 @@ results = st.sampled_from(["accept", "refuse", "wait", "older"])
 )
 def test_a_message_is_done_with_only_when_all_in_it_is(messages, reports_failing, put_backs_failing):
     """Accepted, refused and reported, or put back. Whatever else happened, it comes again."""
-    office = Office(reports_failing=reports_failing, put_backs_failing=put_backs_failing)
+    office = ManageDependencies(reports_failing=reports_failing, put_backs_failing=put_backs_failing)
     again = office.receive(*[each if each == "no JSON" else [asking(what) for what in each] for each in messages])
     done = [each for number, each in enumerate(messages) if str(number) not in again]
     back = [json.loads(part.body)[place] for part in office.parts for place in json.loads(part.again)["places"]]

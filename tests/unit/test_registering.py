@@ -9,10 +9,10 @@ import pytest
 from fakes import NOON_MS, Clock, FakeQueues, FakeRecords, FakeTable, desk
 from scheduler.accepting import receiving, scheduling
 from scheduler.accepting.named_batch import SLICE_PLACES
-from scheduler.accepting.receiving import Reception
+from scheduler.accepting.receiving import InputQueueDependencies
 from scheduler.accepting.scheduling import accept
 from scheduler.errors import NotConfirmed
-from scheduler.execution.worker_pool import Alone
+from scheduler.execution.worker_pool import SerialPool
 from scheduler.model.schedule import Timer
 
 DIRECT_S = 24
@@ -57,8 +57,8 @@ class Queues(FakeQueues):
     def send(self, queue_url, schedules, now_ms):
         outcome = super().send(queue_url, [] if self.down else schedules, now_ms)
         if self.down:
-            outcome.left += schedules
-        self.timers += [(each.name, each.delay_s(now_ms)) for each in outcome.done if each.name]
+            outcome.unconfirmed += schedules
+        self.timers += [(each.name, each.delay_s(now_ms)) for each in outcome.confirmed if each.name]
         return outcome
 
 
@@ -83,7 +83,7 @@ class Town:
         ]
 
     def send(self, seconds=DIRECT_S):
-        answer = accept({"schedules": self.members, "token": "t"}, self.desk, self.clock.patience(seconds))
+        answer = accept({"schedules": self.members, "token": "t"}, self.desk, self.clock.deadline(seconds))
         self.clock.now_ms += 1_000
         return answer
 
@@ -175,7 +175,7 @@ def test_a_name_that_was_written_again_gets_its_timer():
     """Somebody replaced it, and the repeat that replaced it in turn crashed before its timer."""
     town = Town(3 * SLICE_PLACES)
     town.send()
-    other = accept({**town.members[0], "data": "other"}, town.desk, town.clock.patience(DIRECT_S))
+    other = accept({**town.members[0], "data": "other"}, town.desk, town.clock.deadline(DIRECT_S))
     assert "replaced" == other["result"]
     town.crash_after(1)
     town.table.items = {key: each for key, each in town.table.items.items() if each.name != "name/0"}
@@ -241,22 +241,22 @@ def test_many_names_get_through_the_input_queue_in_two_receives():
         back.append(part)
         return True
 
-    reception = Reception(
+    reception = InputQueueDependencies(
         accept=functools.partial(scheduling.accept_letter, desk=town.desk),
         put_back=put_back,
         report=town.queues.report,
         tell=lambda target, refusal: None,
-        may_hear=lambda target: True,
-        crew=Alone(),
+        allows=lambda target: True,
+        pool=SerialPool(),
     )
     facts = {"SentTimestamp": str(NOON_MS), "ApproximateReceiveCount": "1"}
     record = {"messageId": "m", "body": json.dumps(town.members), "attributes": facts}
-    assert {"batchItemFailures": []} == receiving.receive([record], town.clock.patience(DIRECT_S), reception)
+    assert {"batchItemFailures": []} == receiving.receive([record], town.clock.deadline(DIRECT_S), reception)
     assert town.everything_has_its_timer()
     (part,) = back
     attributes = {"punctual-again": {"stringValue": part.again, "dataType": "String"}}
     record = {**record, "messageId": "n", "body": part.body, "messageAttributes": attributes}
-    assert {"batchItemFailures": []} == receiving.receive([record], town.clock.patience(DIRECT_S), reception)
+    assert {"batchItemFailures": []} == receiving.receive([record], town.clock.deadline(DIRECT_S), reception)
     assert (1, 0) == (len(back), len(town.queues.reports))
     assert 1_500 == len(town.names_with_timers)
 

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER_ARN
 from scheduler.accepting import request
-from scheduler.accepting.request import Rules
+from scheduler.accepting.request import AcceptRules
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import DATA_BYTES_MAX, NESTING_MAX
-from scheduler.model.targets import Listed
+from scheduler.model.targets import AllowedTargets
 from scheduler.text import fault
 from scheduler.webhooks import webhook as webhooks
 from scheduler.webhooks.allowed_hosts import Hosts
 
-RULES = Rules(Listed(frozenset({OTHER_ARN, "arn:aws:sqs:eu-west-1:123456789012:far"}), "eu-central-1"))
+RULES = AcceptRules(AllowedTargets(frozenset({OTHER_ARN, "arn:aws:sqs:eu-west-1:123456789012:far"}), "eu-central-1"))
 
 
 def parse(raw, rules=RULES):
@@ -156,14 +156,16 @@ def test_what_cannot_be_accepted_is_refused_in_words(raw, says):
 def test_missing_data_is_said_to_be_left_out_by_webhooks_if_the_stack_has_any(data, state):
     """A stack without webhooks has nothing that may leave it out."""
     raw = {"timestamp": 1893456000, **data}
-    with_webhooks = Rules(Listed(check_webhook=lambda _: '{"url":"https://a.example/"}'))
+    with_webhooks = AcceptRules(AllowedTargets(check_webhook=lambda _: '{"url":"https://a.example/"}'))
     for rules in (RULES, with_webhooks):
         with pytest.raises(InvalidSchedule, match=f"data is {state}") as refusal:
             parse(raw, rules)
         assert (rules is with_webhooks) == ("; only a webhook may leave it out" in str(refusal.value))
 
 
-WEBHOOKS = Rules(Listed(check_webhook=functools.partial(webhooks.checked, hosts=Hosts.read("a.example", False))))
+WEBHOOKS = AcceptRules(
+    AllowedTargets(check_webhook=functools.partial(webhooks.checked, hosts=Hosts.read("a.example", False)))
+)
 SKIPPED = {"url": "https://a.example/", "headers": {"Accept": "*/*", "User-Agent": "@@@SKIP_HEADER@@@"}}
 
 
@@ -223,7 +225,7 @@ def test_a_listed_queue_is_accepted_as_target():
 
 def test_user_is_required_where_the_stack_says_so():
     """RequireUser makes a missing user an error, and changes nothing else."""
-    required = Rules(require_user=True)
+    required = AcceptRules(require_user=True)
     with pytest.raises(InvalidSchedule, match="user is missing, and this stack requires it"):
         parse(good(), required)
     assert "me" == parse(good(user="me"), required).user

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from scheduler.delivering.circuit_breaker import (
-    CROWD_MAX,
+    COOL_DOWN_S,
     HANGS_S,
     KEPT_FOR_FAMILIES,
     KEPT_FOR_TARGETS,
@@ -16,17 +16,17 @@ from scheduler.delivering.circuit_breaker import (
     OPEN_S,
     PAUSE_S_MAX,
     PAUSE_S_MIN,
+    PER_HOST_MAX,
     PROVEN_S,
-    REST_S,
     SILENT_S,
     TARGETS_MAX,
     TIMEOUTS_MAX,
     UNPROVEN_MAX,
     WAITERS_FOR_OTHERS_MAX,
     WAITERS_MAX,
-    Resting,
+    CircuitBreaker,
 )
-from scheduler.execution.deadline import Patience
+from scheduler.execution.deadline import Deadline
 from scheduler.model.targets import Receiver
 
 FOR_EVER_S = 1e9
@@ -41,8 +41,8 @@ def host(name, family=None):
 
 def begin(resting, name, now_s=0.0, last_s=FOR_EVER_S, family=None):
     """When it may come again; None where it has begun."""
-    put_off = resting.begin(host(name, family), now_s, last_s)
-    return None if put_off is None else put_off.until_s
+    postponed = resting.begin(host(name, family), now_s, last_s)
+    return None if postponed is None else postponed.until_s
 
 
 def end(resting, name, timed_out=False, now_s=0.0, begun_s=None, family=None):
@@ -62,33 +62,33 @@ def proven(resting, name, now_s=0.0):
 
 def test_after_three_timeouts_in_a_row_a_target_rests_for_half_a_minute():
     """Then the next request tests it, and one more timeout is enough."""
-    resting = Resting()
+    resting = CircuitBreaker()
     timed_out(resting, "slow", TIMEOUTS_MAX)
-    assert REST_S == begin(resting, "slow", 0.0)
-    timed_out(resting, "slow", 1, REST_S)
-    assert 2 * REST_S == begin(resting, "slow", REST_S)
+    assert COOL_DOWN_S == begin(resting, "slow", 0.0)
+    timed_out(resting, "slow", 1, COOL_DOWN_S)
+    assert 2 * COOL_DOWN_S == begin(resting, "slow", COOL_DOWN_S)
 
 
 def test_after_a_rest_one_request_tests_the_target():
     """The others wait for its answer, which ends the rest."""
-    resting = Resting()
+    resting = CircuitBreaker()
     timed_out(resting, "slow", TIMEOUTS_MAX)
-    assert begin(resting, "slow", REST_S) is None
-    assert REST_S + 0.1 + PAUSE_S_MIN == begin(resting, "slow", REST_S + 0.1)
-    end(resting, "slow", False, REST_S + 0.2)
-    assert [None] * CROWD_MAX == [begin(resting, "slow", REST_S + 0.3) for _ in range(CROWD_MAX)]
+    assert begin(resting, "slow", COOL_DOWN_S) is None
+    assert COOL_DOWN_S + 0.1 + PAUSE_S_MIN == begin(resting, "slow", COOL_DOWN_S + 0.1)
+    end(resting, "slow", False, COOL_DOWN_S + 0.2)
+    assert [None] * PER_HOST_MAX == [begin(resting, "slow", COOL_DOWN_S + 0.3) for _ in range(PER_HOST_MAX)]
 
 
 def test_fewer_timeouts_change_nothing():
     """One that is slow now and then is no reason to put off the others."""
-    resting = Resting()
+    resting = CircuitBreaker()
     timed_out(resting, "slow", TIMEOUTS_MAX - 1)
     assert begin(resting, "slow") is None
 
 
 def test_an_answer_in_between_counts_anew():
     """Timeouts in a row only."""
-    resting = Resting()
+    resting = CircuitBreaker()
     timed_out(resting, "slow", TIMEOUTS_MAX - 1)
     proven(resting, "slow")
     timed_out(resting, "slow", TIMEOUTS_MAX - 1)
@@ -97,23 +97,23 @@ def test_an_answer_in_between_counts_anew():
 
 def test_others_do_not_rest():
     """Each target is judged by its own answers."""
-    resting = Resting()
+    resting = CircuitBreaker()
     timed_out(resting, "slow", TIMEOUTS_MAX)
     assert begin(resting, "quick") is None
 
 
 def test_what_would_be_too_late_is_tried_now():
     """Rather than given up untried."""
-    resting = Resting()
+    resting = CircuitBreaker()
     timed_out(resting, "slow", TIMEOUTS_MAX)
-    assert begin(resting, "slow", 0.0, REST_S - 1) is None
+    assert begin(resting, "slow", 0.0, COOL_DOWN_S - 1) is None
 
 
 def test_one_target_has_half_of_the_threads_at_most():
     """Even one that answers. The rest comes a little later, and an answer makes room."""
-    resting = Resting()
+    resting = CircuitBreaker()
     proven(resting, "busy")
-    assert [None] * CROWD_MAX == [begin(resting, "busy", 0.1) for _ in range(CROWD_MAX)]
+    assert [None] * PER_HOST_MAX == [begin(resting, "busy", 0.1) for _ in range(PER_HOST_MAX)]
     assert 0.2 + PAUSE_S_MIN == begin(resting, "busy", 0.2)
     end(resting, "busy", False, 0.3, 0.1)
     assert begin(resting, "busy", 0.4) is None
@@ -122,14 +122,14 @@ def test_one_target_has_half_of_the_threads_at_most():
 @pytest.mark.parametrize("silent_s", [SILENT_S, 5.0, 9.9])
 def test_while_a_target_is_silent_its_messages_come_again_after_as_long(silent_s):
     """One that takes long to answer is not asked for more, however few it has."""
-    resting = Resting()
+    resting = CircuitBreaker()
     assert begin(resting, "slow", 10.0) is None
     assert 10 + 2 * silent_s == pytest.approx(begin(resting, "slow", 10 + silent_s))
 
 
 def test_any_answer_ends_the_silence():
     """Of whichever request it is."""
-    resting = Resting()
+    resting = CircuitBreaker()
     for moment_s in (0.0, 1.0):
         begin(resting, "slow", moment_s)
     end(resting, "slow", False, SILENT_S, 1.0)
@@ -138,7 +138,7 @@ def test_any_answer_ends_the_silence():
 
 def test_what_is_remembered_is_bounded():
     """A stack may have more hosts than fit into memory over the months."""
-    resting = Resting()
+    resting = CircuitBreaker()
     for number in range(TARGETS_MAX + 1):
         timed_out(resting, f"dead {number}", 1)
         proven(resting, f"fine {number}")
@@ -148,17 +148,17 @@ def test_what_is_remembered_is_bounded():
 
 def test_at_the_end_of_its_terms_one_at_a_time_is_tried_at_a_resting_target():
     """Any other is told when it could be tried, and that is too late."""
-    resting = Resting()
+    resting = CircuitBreaker()
     timed_out(resting, "slow", TIMEOUTS_MAX)
     assert begin(resting, "slow", 1.0, 2.0) is None
-    assert REST_S == begin(resting, "slow", 1.0, 2.0)
+    assert COOL_DOWN_S == begin(resting, "slow", 1.0, 2.0)
     end(resting, "slow", False, 1.5)
     assert begin(resting, "slow", 1.5, 2.0) is None
 
 
 def test_at_the_end_of_their_terms_deliveries_have_no_more_than_half_of_the_threads():
     """To targets that answer nobody, however many targets there are."""
-    resting = Resting()
+    resting = CircuitBreaker()
     begun = [begin(resting, f"dead {number}", 0.0, 0.0) for number in range(WIDTH)]
     assert [None] * UNPROVEN_MAX == begun[:UNPROVEN_MAX]
     assert None not in begun[UNPROVEN_MAX:]
@@ -169,17 +169,17 @@ def test_at_the_end_of_their_terms_deliveries_have_no_more_than_half_of_the_thre
 
 def test_a_new_target_has_a_batch_of_requests_at_once_before_its_first_answer():
     """And half of the threads after it."""
-    resting = Resting()
+    resting = CircuitBreaker()
     begun = [begin(resting, "new") for _ in range(WIDTH)]
     assert ALONE == begun.count(None)
     end(resting, "new", False, 0.05, 0.0)
-    assert [None] * (CROWD_MAX - ALONE + 1) == [begin(resting, "new", 0.06) for _ in range(CROWD_MAX - ALONE + 1)]
+    assert [None] * (PER_HOST_MAX - ALONE + 1) == [begin(resting, "new", 0.06) for _ in range(PER_HOST_MAX - ALONE + 1)]
 
 
 @pytest.mark.parametrize("named", [lambda number: "dead.example", lambda number: f"dead{number}.example"])
 def test_dead_targets_have_half_of_the_threads_together(named):
     """Whether their names are of one domain or not."""
-    resting = Resting()
+    resting = CircuitBreaker()
     begun = [begin(resting, f"{number}.{named(number)}", family=named(number)) for number in range(100)]
     taken = begun.count(None)
     assert taken == UNPROVEN_MAX - (KEPT_FOR_FAMILIES if named(1) == named(2) else 0)
@@ -187,7 +187,7 @@ def test_dead_targets_have_half_of_the_threads_together(named):
 
 def test_targets_that_timed_out_leave_places_to_new_ones():
     """Even before they rest, and whatever their domains are."""
-    resting = Resting()
+    resting = CircuitBreaker()
     for number in range(100):
         timed_out(resting, f"dead {number}", 1)
     begun = [begin(resting, f"dead {number}", 1.0) for number in range(100)]
@@ -197,7 +197,7 @@ def test_targets_that_timed_out_leave_places_to_new_ones():
 
 def test_dead_names_of_one_domain_leave_a_place_to_another_domain():
     """So a healthy host that is new here is tried at once."""
-    resting = Resting()
+    resting = CircuitBreaker()
     for number in range(100):
         begin(resting, f"{number}.dead", family="dead")
     assert begin(resting, "fine", 0.1) is None
@@ -205,7 +205,7 @@ def test_dead_names_of_one_domain_leave_a_place_to_another_domain():
 
 def test_a_dead_host_leaves_a_place_to_another_host_of_its_domain():
     """Hosts below one domain may belong to different people."""
-    resting = Resting()
+    resting = CircuitBreaker()
     for _ in range(100):
         begin(resting, "dead", family="shop")
     assert begin(resting, "fine", 0.1, family="shop") is None
@@ -213,17 +213,17 @@ def test_a_dead_host_leaves_a_place_to_another_host_of_its_domain():
 
 def test_a_proven_target_finds_a_thread_whatever_others_do():
     """Up to its own half."""
-    resting = Resting()
+    resting = CircuitBreaker()
     proven(resting, "fine")
     for number in range(100):
         begin(resting, f"dead {number}")
-    assert [None] * CROWD_MAX == [begin(resting, "fine", 0.1) for _ in range(CROWD_MAX)]
+    assert [None] * PER_HOST_MAX == [begin(resting, "fine", 0.1) for _ in range(PER_HOST_MAX)]
 
 
 @pytest.mark.parametrize("took_s", [None, SILENT_S])
 def test_a_timeout_or_a_slow_answer_proves_nothing(took_s):
     """Many hosts that take long for each answer would hold every thread, too."""
-    resting = Resting()
+    resting = CircuitBreaker()
     proven(resting, "slow")
     assert begin(resting, "slow", 1.0) is None
     end(resting, "slow", took_s is None, 1.0 + SILENT_S, 1.0)
@@ -234,7 +234,7 @@ def test_a_timeout_or_a_slow_answer_proves_nothing(took_s):
 
 def test_an_answer_counts_for_a_minute():
     """What a host did an hour ago says little."""
-    resting = Resting()
+    resting = CircuitBreaker()
     proven(resting, "fine")
     for number in range(100):
         begin(resting, f"dead {number}", PROVEN_S - 1)
@@ -245,7 +245,7 @@ def test_an_answer_counts_for_a_minute():
 
 def test_a_proven_target_that_hangs_counts_as_one_that_does_not_answer():
     """From one second on. Its requests count against the half of such targets."""
-    resting = Resting()
+    resting = CircuitBreaker()
     for number in range(UNPROVEN_MAX):
         proven(resting, f"fine {number}")
     for number in range(UNPROVEN_MAX):
@@ -257,7 +257,7 @@ def test_a_proven_target_that_hangs_counts_as_one_that_does_not_answer():
 
 def test_pauses_for_others_are_short_and_do_not_multiply():
     """A healthy host behind dead ones is not to wait longer and longer. One that timed out comes less often."""
-    resting = Resting()
+    resting = CircuitBreaker()
     timed_out(resting, "timed out", 1)
     for number in range(UNPROVEN_MAX):
         begin(resting, f"dead {number}", last_s=0.0, family=f"{number % 2}")
@@ -269,7 +269,7 @@ def test_pauses_for_others_are_short_and_do_not_multiply():
 
 def test_who_is_put_off_for_others_is_told_so():
     """It is not its target's fault, so it is not given up for it."""
-    resting = Resting()
+    resting = CircuitBreaker()
     for number in range(UNPROVEN_MAX):
         begin(resting, f"dead {number}")
     assert not resting.begin(host("new"), 5.0, FOR_EVER_S).silent
@@ -279,7 +279,7 @@ def test_who_is_put_off_for_others_is_told_so():
 @pytest.mark.parametrize("lost", [LOST_MAX - 1, LOST_MAX])
 def test_late_in_an_invocation_with_many_dead_targets_only_proven_ones_get_something(lost):
     """What hangs then would hold the environment when it receives nothing for others any more."""
-    resting = Resting()
+    resting = CircuitBreaker()
     proven(resting, "fine")
     resting.open(0.0)
     for number in range(lost):
@@ -300,7 +300,7 @@ class Waiting:
     def __init__(self, resting, at=()):
         self.now_s, self._at, self.most = 0.0, dict(at), 0
         self.resting = resting
-        self.patience = Patience(lambda: self.now_s, self.sleep, lambda: 0.5, math.inf)
+        self.deadline = Deadline(lambda: self.now_s, self.sleep, lambda: 0.5, math.inf)
 
     def sleep(self, pause_s):
         self.most = max(self.most, self.resting._waiters)
@@ -309,12 +309,12 @@ class Waiting:
             self._at.pop(moment_s)()
 
     def admit(self, name):
-        return self.resting.admit(host(name), FOR_EVER_S, self.patience)
+        return self.resting.admit(host(name), FOR_EVER_S, self.deadline)
 
 
 def test_a_delivery_waits_for_the_first_answer_of_a_new_target():
     """So many to one healthy host go out at once, in an environment that has not met it."""
-    resting = Resting()
+    resting = CircuitBreaker()
     for _ in range(ALONE):
         begin(resting, "new")
     waiting = Waiting(resting, {0.05: lambda: end(resting, "new", False, 0.05, 0.0)})
@@ -325,7 +325,7 @@ def test_a_delivery_waits_for_the_first_answer_of_a_new_target():
 
 def test_a_delivery_waits_no_longer_than_until_the_others_hang():
     """Then it comes again."""
-    resting = Resting()
+    resting = CircuitBreaker()
     for number in range(UNPROVEN_MAX):
         begin(resting, f"dead {number}")
     waiting = Waiting(resting)
@@ -336,7 +336,7 @@ def test_a_delivery_waits_no_longer_than_until_the_others_hang():
 
 def test_a_delivery_to_a_target_that_hangs_does_not_wait():
     """Nor does one behind others that hang."""
-    resting = Resting()
+    resting = CircuitBreaker()
     for number in range(UNPROVEN_MAX):
         begin(resting, f"dead {number}", -HANGS_S)
     waiting = Waiting(resting)
@@ -347,7 +347,7 @@ def test_a_delivery_to_a_target_that_hangs_does_not_wait():
 
 def test_few_wait_at_once():
     """The threads that remain are for targets that answer."""
-    resting = Resting()
+    resting = CircuitBreaker()
     for number in range(UNPROVEN_MAX):
         begin(resting, f"dead {number}")
     for _ in range(WAITERS_FOR_OTHERS_MAX):
@@ -364,7 +364,7 @@ def test_few_wait_at_once():
 @pytest.mark.parametrize("seed", range(40))
 def test_whatever_happens_proven_targets_find_a_thread_and_others_have_half(seed):
     """Requests begin, end and time out at random, to hosts of a few domains, among them healthy ones."""
-    draw, resting, now_s = random.Random(seed), Resting(), 0.0
+    draw, resting, now_s = random.Random(seed), CircuitBreaker(), 0.0
     under_way = []
     for _ in range(600):
         now_s += draw.choice((0.0, 0.01, 0.2, 1.0, 5.0))
@@ -372,13 +372,13 @@ def test_whatever_happens_proven_targets_find_a_thread_and_others_have_half(seed
         is_proven = resting._is_proven(receiver, now_s)
         unproven = sum(not resting._is_proven(each, now_s) for each, _ in under_way)
         mine = sum(each == receiver for each, _ in under_way)
-        put_off = resting.begin(receiver, now_s, draw.choice((FOR_EVER_S, FOR_EVER_S, now_s)))
-        if put_off is None:
+        postponed = resting.begin(receiver, now_s, draw.choice((FOR_EVER_S, FOR_EVER_S, now_s)))
+        if postponed is None:
             assert is_proven or unproven < UNPROVEN_MAX or receiver in resting._until_s
             under_way.append((receiver, now_s))
         else:
-            assert now_s < put_off.until_s <= now_s + max(REST_S, now_s)
-            assert not is_proven or mine >= CROWD_MAX
+            assert now_s < postponed.until_s <= now_s + max(COOL_DOWN_S, now_s)
+            assert not is_proven or mine >= PER_HOST_MAX
         while under_way and (len(under_way) > WIDTH or draw.random() < 0.6):
             other, begun_s = under_way.pop(draw.randrange(len(under_way)))
             resting.end(other, int(other.name) % 2 == 0, begun_s, now_s)

@@ -7,7 +7,7 @@ import pytest
 from deliveries import Deliveries, webhook
 from fakes import NOON_MS
 from scheduler.errors import Undelivered
-from scheduler.model.delivery_job import Errand
+from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.delivery_options import ATTEMPTS_DEFAULT, PUT_OFFS_MAX
 from scheduler.model.name_record import DELIVERED, FAILED
 from scheduler.model.schedule import timer
@@ -25,7 +25,7 @@ def down_until(end_s, failure=BUSY):
 def test_the_default_outlasts_an_outage_of_an_hour(jitter):
     """However the pauses fall."""
     world = Deliveries(down_until(HOUR_S), jitter=jitter)
-    world.run(Errand(webhook()))
+    world.run(DeliveryJob(webhook()))
     assert [] == world.kept
     assert len(world.called) <= ATTEMPTS_DEFAULT
     assert HOUR_S <= world.now_s < HOUR_S + 901
@@ -38,7 +38,7 @@ def test_what_is_overdue_has_all_of_its_attempts(late_s, name):
     terms = '{"retry":{"attempts":3,"max_age_s":100}}'
     world = Deliveries(down_until(10**9))
     overdue = webhook(-late_s, terms, name)
-    world.run(Errand(overdue if name is None else timer_of(world.hold(overdue))))
+    world.run(DeliveryJob(overdue if name is None else timer_of(world.hold(overdue))))
     assert (3, 3) == (len(world.called), world.kept[0].attempts)
 
 
@@ -46,7 +46,7 @@ def test_what_is_overdue_has_all_of_its_attempts(late_s, name):
 def test_the_age_ends_the_attempts(late_s):
     """No attempt is later than it allows, counted from the first."""
     world = Deliveries(down_until(10**9))
-    world.run(Errand(webhook(-late_s, '{"retry":{"attempts":20,"max_age_s":100}}')))
+    world.run(DeliveryJob(webhook(-late_s, '{"retry":{"attempts":20,"max_age_s":100}}')))
     assert 0 == world.called[0]
     assert 50 < world.called[-1] <= 101
 
@@ -54,14 +54,14 @@ def test_the_age_ends_the_attempts(late_s):
 def test_a_retry_of_the_version_before_counts_its_age_from_its_due_time():
     """It carries no moment of a first attempt."""
     world = Deliveries(down_until(10**9))
-    world.run(Errand(webhook(-2 * DAY_S), 2, NOON_MS))
+    world.run(DeliveryJob(webhook(-2 * DAY_S), 2, NOON_MS))
     assert (1, 2) == (len(world.called), world.kept[0].attempts)
 
 
 def test_a_moment_of_the_future_does_not_make_a_delivery_younger():
     """Anybody may have written the message."""
     world = Deliveries(down_until(10**9))
-    world.run(Errand(webhook(0, '{"retry":{"attempts":20,"max_age_s":100}}'), begun_ms=NOON_MS + 10**9))
+    world.run(DeliveryJob(webhook(0, '{"retry":{"attempts":20,"max_age_s":100}}'), begun_ms=NOON_MS + 10**9))
     assert world.called[-1] <= 101
 
 
@@ -71,11 +71,11 @@ def test_a_fault_of_our_own_uses_up_neither_attempts_nor_age(name):
     lack = Undelivered("the secret cannot be had", ours=True)
     world = Deliveries(down_until(5 * HOUR_S, lack))
     held = webhook(0, '{"retry":{"attempts":1,"max_age_s":60}}', name)
-    world.run(Errand(held if name is None else timer_of(world.hold(held))))
+    world.run(DeliveryJob(held if name is None else timer_of(world.hold(held))))
     assert [] == world.kept
     assert 5 * HOUR_S <= world.now_s < 5 * HOUR_S + 901
     assert len(world.called) < 40
-    assert {1} == {errand.attempt for errand in world.sent}
+    assert {1} == {job.attempt for job in world.sent}
     if name is not None:
         assert (DELIVERED, 1) == (world.standing(name).state, world.standing(name).attempts)
 
@@ -84,14 +84,14 @@ def test_a_fault_of_our_own_between_two_attempts_leaves_the_age_as_it_was():
     """Thirty seconds of it had gone; they are all that has, an hour later."""
     lack = Undelivered("the secret cannot be had", ours=True)
     world = Deliveries(lambda now_s: lack if 5 < now_s < HOUR_S else BUSY)
-    world.run(Errand(webhook(0, '{"retry":{"attempts":4,"max_age_s":600}}')))
+    world.run(DeliveryJob(webhook(0, '{"retry":{"attempts":4,"max_age_s":600}}')))
     assert 4 == world.kept[0].attempts
 
 
 def test_a_fault_of_our_own_ends_as_a_failure_after_a_day():
     """With the reason, and no attempt counted."""
     world = Deliveries(down_until(10**9, Undelivered("the secret cannot be had", ours=True)))
-    world.run(Errand(webhook()))
+    world.run(DeliveryJob(webhook()))
     assert PUT_OFFS_MAX + 1 == len(world.called)
     assert 17 * HOUR_S < world.now_s < 24 * HOUR_S
     assert (FAILED, 0, "the secret cannot be had") == (
@@ -106,7 +106,7 @@ def test_a_note_that_cannot_be_written_does_not_repeat_an_attempt():
     world = Deliveries(down_until(100))
     record = world.hold(webhook(terms='{"retry":{"attempts":8}}', name="bill/7"))
     world.answer = lambda now_s: (world.down.setdefault("table", (now_s, 8)), down_until(100)(now_s))[1]
-    world.run(Errand(timer_of(record)))
+    world.run(DeliveryJob(timer_of(record)))
     assert 0 == world.came_again
     assert (DELIVERED, len(world.called)) == (world.standing("bill/7").state, world.standing("bill/7").attempts)
 
@@ -117,8 +117,8 @@ def test_the_record_tells_when_the_next_attempt_is():
     record = world.hold(webhook(name="bill/7"))
     seen = []
     world.answer = lambda now_s: (seen.append(world.standing("bill/7").retry_ms), down_until(15)(now_s))[1]
-    world.run(Errand(timer_of(record)))
-    assert [None, *(errand.retry_ms for errand in world.sent)] == seen
+    world.run(DeliveryJob(timer_of(record)))
+    assert [None, *(job.retry_ms for job in world.sent)] == seen
     assert NOON_MS < seen[1] < seen[2]
 
 
@@ -126,5 +126,5 @@ def test_a_table_that_does_not_answer_uses_up_no_attempts():
     """The record is read again when SQS brings the message again."""
     world = Deliveries(down={"table": (0, 500)})
     record = world.hold(webhook(terms='{"retry":{"attempts":1}}', name="bill/7"))
-    world.run(Errand(timer(record.schedule, record.asked)))
+    world.run(DeliveryJob(timer(record.schedule, record.asked)))
     assert (1, DELIVERED) == (len(world.called), world.standing("bill/7").state)

@@ -7,7 +7,7 @@ import pytest
 
 from scheduler.accepting import batch, input_message, request
 from scheduler.model import delivery_job, sqs_records, targets
-from scheduler.model.targets import Listed
+from scheduler.model.targets import AllowedTargets
 from scheduler.webhooks import allowed_hosts, webhook
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -20,7 +20,7 @@ ARNS = {
     f"arn:aws:states:{PLACE}:stateMachine:orders",
 }
 HOSTS = allowed_hosts.Hosts.read("api.example.com", False)
-RULES = request.Rules(Listed(frozenset(ARNS), "us-east-1", lambda target: webhook.checked(target, HOSTS)))
+RULES = request.AcceptRules(AllowedTargets(frozenset(ARNS), "us-east-1", lambda target: webhook.checked(target, HOSTS)))
 NOW_MS = 1_790_000_000_000
 REFUSED_ON_PURPOSE = ("timestmap",)
 
@@ -71,5 +71,5 @@ def test_the_samples_for_the_deliver_function_are_errands():
     """To a topic, the second try of a webhook, and the timer of a name; as the code itself would write them."""
     bodies = [record["body"] for record in read("deliver.json")["Records"]]
     found = [delivery_job.read(body) for body in bodies]
-    assert bodies == [delivery_job.body(errand) for errand in found]
+    assert bodies == [delivery_job.body(job) for job in found]
     assert [(1, None), (2, None), (1, "reminder/1")] == [(each.attempt, each.schedule.name) for each in found]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fakes import NOON_MS, schedule
 from scheduler.limits import DUE_MS_MAX
 from scheduler.model.schedule import Request, sort_from
-from scheduler.placing.keys import Keyring
+from scheduler.placing.keys import KeyGenerator
 
 moment = st.integers(0, DUE_MS_MAX)
 
@@ -24,7 +24,7 @@ def test_keys_sort_as_text_the_way_moments_sort_as_numbers(one, other):
 @given(moment, st.integers(1, 256), st.integers())
 def test_the_id_is_the_key(due_ms, count, seed):
     """`<partition>-<15 digits>-<16 hex>`, so that a schedule is found by its id without an index."""
-    made = Keyring(count, random.Random(seed)).schedule(Request(due_ms, "x"))
+    made = KeyGenerator(count, random.Random(seed)).schedule(Request(due_ms, "x"))
     found = re.fullmatch(r"(\d{1,3})-(\d{15})-([0-9a-f]{16})", made.id)
     assert made.key == (found[1], f"{found[2]}#{found[3]}")
     assert int(found[1]) < count
@@ -33,13 +33,13 @@ def test_the_id_is_the_key(due_ms, count, seed):
 
 def test_the_same_request_with_the_same_token_has_the_same_id():
     """Everything in the key that would be chance comes from the token and the request."""
-    keyring, request = Keyring(4, random.Random(1)), Request(NOON_MS, "x", token="t")
-    assert keyring.schedule(request).id == keyring.schedule(request).id
+    key_generator, request = KeyGenerator(4, random.Random(1)), Request(NOON_MS, "x", token="t")
+    assert key_generator.schedule(request).id == key_generator.schedule(request).id
 
 
 def test_another_request_with_the_same_token_has_another_id():
     """A token used twice by mistake loses nothing: moment, data, target, user and expiry count."""
-    keyring = Keyring(4, random.Random(1))
+    key_generator = KeyGenerator(4, random.Random(1))
     requests = [
         Request(NOON_MS, "x", token="t"),
         Request(NOON_MS, "y", token="t"),
@@ -49,13 +49,13 @@ def test_another_request_with_the_same_token_has_another_id():
         Request(NOON_MS, "x", token="u"),
         Request(NOON_MS, "x"),
     ]
-    assert len(requests) == len({keyring.schedule(request).id for request in requests})
+    assert len(requests) == len({key_generator.schedule(request).id for request in requests})
 
 
 def test_without_a_token_partitions_are_picked_at_random():
     """All of them, about equally often."""
-    keyring = Keyring(4, random.Random(1))
-    picked = [keyring.schedule(Request(0, "x")).key.partition for _ in range(4000)]
+    key_generator = KeyGenerator(4, random.Random(1))
+    picked = [key_generator.schedule(Request(0, "x")).key.partition for _ in range(4000)]
     assert {"0", "1", "2", "3"} == set(picked)
     assert all(800 < picked.count(partition) < 1200 for partition in "0123")
 

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, desk
 from scheduler.accepting import input_message
-from scheduler.accepting.input_message import AGAIN
-from scheduler.accepting.request import Rules
+from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE
+from scheduler.accepting.request import AcceptRules
 from scheduler.accepting.scheduling import accept, accept_letter
 from scheduler.errors import InvalidSchedule, NotConfirmed
 from scheduler.model import sqs_records
-from scheduler.model.targets import Listed
+from scheduler.model.targets import AllowedTargets
 
 NOON_S = NOON_MS // 1000
 
@@ -32,8 +32,8 @@ def queues():
 @pytest.fixture
 def schedule(table, queues):
     """One environment of the schedule function, at noon."""
-    taking = desk(table, queues, Rules(Listed(frozenset({OTHER_ARN}), "eu-central-1")))
-    return lambda event, clock=None: accept(event, taking, (clock or Clock()).patience())
+    taking = desk(table, queues, AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1")))
+    return lambda event, clock=None: accept(event, taking, (clock or Clock()).deadline())
 
 
 def test_what_is_near_goes_to_the_queue_with_the_rest_of_its_time_as_delay(schedule, table, queues):
@@ -186,12 +186,12 @@ def test_a_target_queue_that_is_gone_harms_no_other(schedule, queues):
 def test_the_partition_count_is_remembered_before_the_first_far_write_and_only_then(table, queues):
     """Once in the life of an environment."""
     taking = desk(table, queues)
-    accept({"delay": 1, "data": "near"}, taking, Clock().patience())
+    accept({"delay": 1, "data": "near"}, taking, Clock().deadline())
     assert 0 == table.partitions
-    accept({"delay": 1000, "data": "far"}, taking, Clock().patience())
+    accept({"delay": 1000, "data": "far"}, taking, Clock().deadline())
     assert 4 == table.partitions
     table.partitions = 0
-    accept({"delay": 1000, "data": "far"}, taking, Clock().patience())
+    accept({"delay": 1000, "data": "far"}, taking, Clock().deadline())
     assert 0 == table.partitions
 
 
@@ -208,7 +208,7 @@ def test_after_its_time_it_begins_nothing_and_says_so(table, queues):
     """Rather than be ended by Lambda without an answer."""
     clock = Clock()
     answer = accept(
-        [{"delay": 5, "data": "near"}, {"delay": 5000, "data": "far"}] * 100, desk(table, queues), clock.patience(0)
+        [{"delay": 5, "data": "near"}, {"delay": 5000, "data": "far"}] * 100, desk(table, queues), clock.deadline(0)
     )
     assert {"NotConfirmed"} == {result["error"] for result in answer["results"]}
     assert ({}, []) == (table.items, queues.sent)
@@ -255,13 +255,13 @@ def test_of_one_name_in_a_batch_none_is_accepted_where_the_last_has_no_timer(sch
 def opened(content, again=None):
     attributes = {"SentTimestamp": str(NOON_MS), "ApproximateReceiveCount": "1"}
     record = {"messageId": "letter", "body": json.dumps(content), "attributes": attributes}
-    record["messageAttributes"] = {AGAIN: {"stringValue": again}} if again else {}
+    record["messageAttributes"] = {REQUEUE_ATTRIBUTE: {"stringValue": again}} if again else {}
     return input_message.opened(sqs_records.read(record))
 
 
 def take_letter(content, table, queues, again=None, closed_for_good=False, clock=None):
-    taking = desk(table, queues, Rules(Listed(frozenset({OTHER_ARN}), "eu-central-1")))
-    return accept_letter(opened(content, again), closed_for_good, taking, (clock or Clock()).patience())
+    taking = desk(table, queues, AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1")))
+    return accept_letter(opened(content, again), closed_for_good, taking, (clock or Clock()).deadline())
 
 
 def member(rng, number):

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from fakes import NOON_MS, OTHER_ARN
 from scheduler.accepting import older_shapes, request
 from scheduler.errors import InvalidSchedule
-from scheduler.model.targets import Listed
+from scheduler.model.targets import AllowedTargets
 
-RULES = request.Rules(Listed(frozenset({OTHER_ARN}), "eu-central-1"))
+RULES = request.AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1"))
 
 
 def parse(raw):
@@ -43,7 +43,7 @@ def test_the_example_for_a_topic_is_read_to_the_letter():
         "target": "arn:aws:sns:us-east-1:256608350746:scheduler-output-prod",
         "user": "Twitter @michabahr",
         "data": "46607451-3e67-49bc-972b-425c150c5456",
-    } == older_shapes.modern(json.loads(TOPIC_MESSAGE))
+    } == older_shapes.to_current(json.loads(TOPIC_MESSAGE))
 
 
 def test_the_example_for_a_webhook_is_read_to_the_letter():
@@ -60,7 +60,7 @@ def test_the_example_for_a_webhook_is_read_to_the_letter():
             "method": "POST",
         },
         "data": {},
-    } == older_shapes.modern(json.loads(WEBHOOK_MESSAGE))
+    } == older_shapes.to_current(json.loads(WEBHOOK_MESSAGE))
 
 
 def test_a_failure_topic_is_a_failure_target():
@@ -72,14 +72,14 @@ def test_a_failure_topic_is_a_failure_target():
         "target": OTHER_ARN,
         "user": "me",
         "failure_target": OTHER_ARN,
-    } == older_shapes.modern(raw)
+    } == older_shapes.to_current(raw)
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_optional_fields_that_hold_nothing_count_as_left_out(nothing):
     """That system never looked at them (bahrmichael/aws-scheduler, consumer.py), so callers may send them always."""
     raw = {"date": "2030-01-31", "payload": "x", "user": nothing, "failure_topic": nothing}
-    assert {"timestamp": "2030-01-31", "data": "x"} == older_shapes.modern(raw)
+    assert {"timestamp": "2030-01-31", "data": "x"} == older_shapes.to_current(raw)
 
 
 def test_every_field_of_a_webhook_goes_into_its_target():
@@ -92,11 +92,11 @@ def test_every_field_of_a_webhook_goes_into_its_target():
         "headers": {"X-Token": "t"},
         "cookies": {"session": "s"},
     }
-    modern = older_shapes.modern(raw)
+    to_current = older_shapes.to_current(raw)
     assert {"timestamp": raw["date"], "data": {"order": 42}} == {
-        field: modern[field] for field in modern if field != "target"
+        field: to_current[field] for field in to_current if field != "target"
     }
-    assert {field: raw[field] for field in ("url", "method", "headers", "cookies")} == modern["target"]
+    assert {field: raw[field] for field in ("url", "method", "headers", "cookies")} == to_current["target"]
 
 
 @pytest.mark.parametrize(
@@ -113,28 +113,28 @@ def test_every_field_of_a_webhook_goes_into_its_target():
 )
 def test_only_what_can_mean_nothing_else_is_quoted_in_a_url(url, sent):
     """Neither the host, nor control characters, nor what is quoted already: those are for the check of the target."""
-    modern = older_shapes.modern({"date": "2030-01-31", "url": url, "method": "post"})
-    assert {"url": sent, "method": "POST"} == modern["target"]
+    to_current = older_shapes.to_current({"date": "2030-01-31", "url": url, "method": "post"})
+    assert {"url": sent, "method": "POST"} == to_current["target"]
 
 
 @pytest.mark.parametrize("method", ["get", "HEAD"])
 def test_get_and_head_have_no_body_unless_one_is_given(method):
     """There many servers refuse even an empty object; with a payload it is the caller's wish."""
     raw = {"date": "2030-01-31", "url": "https://example.com", "method": method}
-    assert "data" not in older_shapes.modern(raw)
-    assert {"a": 1} == older_shapes.modern({**raw, "payload": {"a": 1}})["data"]
+    assert "data" not in older_shapes.to_current(raw)
+    assert {"a": 1} == older_shapes.to_current({**raw, "payload": {"a": 1}})["data"]
 
 
 def test_what_is_not_checked_here_passes_unchanged():
     """A method that is no string, or fields that exist in no shape: the checks that follow speak of them."""
-    modern = older_shapes.modern({"date": True, "url": 7, "method": None, "colour": "red"})
-    assert {"timestamp": True, "target": {"url": 7, "method": None}, "data": {}, "colour": "red"} == modern
+    to_current = older_shapes.to_current({"date": True, "url": 7, "method": None, "colour": "red"})
+    assert {"timestamp": True, "target": {"url": 7, "method": None}, "data": {}, "colour": "red"} == to_current
 
 
 def test_an_older_shape_may_have_a_token_beside_it():
     """What only the present shape has, and no older field stands for, needs no change of shape."""
     added = {"token": "t", "expires_after": 5, "name": "n", "if_exists": "keep", "retry": {"attempts": 2}}
-    assert added.items() <= older_shapes.modern({"date": "2030-01-31", "payload": "x", **added}).items()
+    assert added.items() <= older_shapes.to_current({"date": "2030-01-31", "payload": "x", **added}).items()
 
 
 MIXED = [
@@ -198,7 +198,7 @@ def test_a_missing_payload_is_called_so():
 
 def test_a_fault_in_a_webhook_is_told_without_its_new_place():
     """What is `target.url` to our checks stood at the top of the message."""
-    refusal = older_shapes.in_its_words(
+    refusal = older_shapes.with_older_field_names(
         InvalidSchedule("target.url is 7; wanted: a URL"), {"date": "2030-01-31", "url": 7}
     )
     assert "url is 7; wanted: a URL" == str(refusal)
@@ -207,7 +207,7 @@ def test_a_fault_in_a_webhook_is_told_without_its_new_place():
 def test_refusals_of_the_present_shape_stay_as_they_are():
     """`data` is called data."""
     refusal = InvalidSchedule("data is missing")
-    assert refusal is older_shapes.in_its_words(refusal, {"timestamp": 5})
+    assert refusal is older_shapes.with_older_field_names(refusal, {"timestamp": 5})
 
 
 names = {*older_shapes.OLDER_FIELDS, "timestamp", "delay", "data", "target", "user", "token", "junk"}
@@ -220,9 +220,9 @@ def test_whatever_the_mixture_no_older_word_is_left_or_it_is_refused(raw):
     """And the present shape is the very object that came; nothing is changed in place."""
     before = json.dumps(raw)
     try:
-        modern = older_shapes.modern(raw)
+        to_current = older_shapes.to_current(raw)
     except InvalidSchedule:
         return
-    assert older_shapes.OLDER_FIELDS.isdisjoint(modern)
+    assert older_shapes.OLDER_FIELDS.isdisjoint(to_current)
     assert before == json.dumps(raw)
-    assert (modern is raw) == older_shapes.OLDER_FIELDS.isdisjoint(raw)
+    assert (to_current is raw) == older_shapes.OLDER_FIELDS.isdisjoint(raw)

@@ -10,7 +10,7 @@ from fakes import OTHER, OTHER_ARN, OUTPUT
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import TARGET_BYTES_MAX
 from scheduler.model import targets
-from scheduler.model.targets import Listed
+from scheduler.model.targets import AllowedTargets
 
 PLACE = "eu-central-1:123456789012"
 KINDS = {
@@ -31,7 +31,7 @@ WEBHOOK = '{"url":"https://example.com/?a=b:c:d","method":"PUT"}'
 
 
 def checked(value, region="eu-central-1"):
-    return targets.checked(value, Listed(frozenset(KINDS), region))
+    return targets.checked(value, AllowedTargets(frozenset(KINDS), region))
 
 
 @pytest.mark.parametrize(("arn", "kind"), KINDS.items(), ids=KINDS)
@@ -44,7 +44,7 @@ def test_a_listed_arn_is_kept_as_it_is(arn, kind):
     enveloped = checked({"envelope": True, "arn": arn}, region)
     assert json.dumps({"arn": arn, "envelope": True}, separators=(",", ":"), ensure_ascii=False) == enveloped
     assert (arn, kind, True) == (targets.arn_of(enveloped), targets.kind(enveloped), targets.envelope(enveloped))
-    assert [None, None] == [targets.unfit("x", text) for text in (arn, enveloped)]
+    assert [None, None] == [targets.invalid_reason("x", text) for text in (arn, enveloped)]
 
 
 def test_a_canonical_target_is_canonical_again():
@@ -118,7 +118,7 @@ def test_any_other_target_is_refused_in_words(value, says):
 def test_a_failure_target_is_refused_in_words_of_its_own(value, says):
     """Somebody who named one is not told of envelopes and webhooks, which are for targets."""
     with pytest.raises(InvalidSchedule) as refusal:
-        targets.checked_hearer(value, Listed(frozenset(KINDS), "eu-central-1"))
+        targets.checked_hearer(value, AllowedTargets(frozenset(KINDS), "eu-central-1"))
     message = str(refusal.value)
     assert message.startswith("failure_target is ")
     assert says in message
@@ -129,7 +129,7 @@ def test_a_failure_target_is_refused_in_words_of_its_own(value, says):
 def test_no_arn_comes_near_the_bound_of_a_target():
     """It is there for webhooks, with their headers."""
     longest = f"arn:aws-us-gov:sns:us-gov-west-1:123456789012:{'t' * 256}"
-    listed = Listed(frozenset({longest}), "us-gov-west-1")
+    listed = AllowedTargets(frozenset({longest}), "us-gov-west-1")
     assert TARGET_BYTES_MAX > 10 * len(targets.checked({"arn": longest, "envelope": True}, listed))
 
 
@@ -168,14 +168,14 @@ def test_queues_alone_are_sent_to_straight():
 )
 def test_what_nothing_would_take_is_told_in_words(data, target, says):
     """Of texts in the table that anybody may have written."""
-    found = targets.unfit(data, target)
+    found = targets.invalid_reason(data, target)
     assert found is None if says is None else found is not None and found.startswith(says)
 
 
 @given(st.text(max_size=3), st.text(max_size=60) | st.text(max_size=60).map('{"arn":"'.__add__))
 def test_whatever_stands_in_the_table_is_judged_and_never_raises(data, target):
     """Nor does what is fit raise when it is asked about."""
-    if targets.unfit(data, target) is None:
+    if targets.invalid_reason(data, target) is None:
         assert targets.kind(target) in {"sqs", "sns", "lambda", "events", "states", "webhook"}
 
 
@@ -193,10 +193,10 @@ def test_a_url_in_place_of_an_arn_is_shown_up_to_its_host(value):
     """What is behind it may be secret, and errors end up in logs; whoever meant a webhook hears how to write one."""
     for check in (targets.checked, targets.checked_hearer):
         with pytest.raises(InvalidSchedule, match=r"hooks\.example\.com'") as refusal:
-            check(value, Listed())
+            check(value, AllowedTargets())
         assert "hunter2" not in str(refusal.value)
     with pytest.raises(InvalidSchedule) as refusal:
-        targets.checked(value, Listed())
+        targets.checked(value, AllowedTargets())
     assert ("://" in value) == ('a webhook is an object, {"url": "https://..."}' in str(refusal.value))
 
 

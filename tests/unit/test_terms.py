@@ -8,13 +8,13 @@ import pytest
 
 from scheduler.limits import SQS_DELAY_S_MAX
 from scheduler.model import delivery_options
-from scheduler.model.delivery_options import ATTEMPTS_DEFAULT, Terms, pause_s
-from scheduler.model.targets import Listed
+from scheduler.model.delivery_options import ATTEMPTS_DEFAULT, DeliveryOptions, pause_s
+from scheduler.model.targets import AllowedTargets
 
 ROOT = Path(__file__).parents[2]
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:topic"
-LISTED = Listed(frozenset({TOPIC}), "eu-central-1")
+LISTED = AllowedTargets(frozenset({TOPIC}), "eu-central-1")
 
 
 def test_terms_are_kept_as_one_text_and_read_back():
@@ -22,14 +22,14 @@ def test_terms_are_kept_as_one_text_and_read_back():
     raw = {"retry": {"max_age_s": 60, "attempts": 3}, "failure_target": TOPIC, "data": "x"}
     text = delivery_options.checked(raw, LISTED)
     assert f'{{"retry":{{"attempts":3,"max_age_s":60}},"failure_target":"{TOPIC}"}}' == text
-    assert Terms(3, 60_000, TOPIC) == Terms.read(text)
+    assert DeliveryOptions(3, 60_000, TOPIC) == DeliveryOptions.read(text)
     assert delivery_options.checked({"data": "x"}, LISTED) is None
 
 
 def test_what_is_not_said_goes_without_saying():
     """Twelve attempts within a day."""
-    assert Terms(12, 86_400_000, None) == Terms.read(None)
-    assert Terms(2, 86_400_000, None) == Terms.read('{"retry":{"attempts":2}}')
+    assert DeliveryOptions(12, 86_400_000, None) == DeliveryOptions.read(None)
+    assert DeliveryOptions(2, 86_400_000, None) == DeliveryOptions.read('{"retry":{"attempts":2}}')
 
 
 def test_a_pause_doubles_and_spreads():

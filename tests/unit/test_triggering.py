@@ -4,12 +4,12 @@ import pytest
 
 from fakes import Clock, FakeTable
 from scheduler.errors import NotConfirmed
-from scheduler.execution.worker_pool import Alone
+from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding import trigger as triggering
 
 
 def trigger(table, count, invoke):
-    return triggering.trigger(600.0, count, table, Alone(), invoke, Clock().patience())
+    return triggering.trigger(600.0, count, table, SerialPool(), invoke, Clock().deadline())
 
 
 def test_every_partition_is_fed_until_the_next_trigger():

@@ -3,7 +3,7 @@
 import pytest
 
 from fakes import Clock
-from scheduler.delivering.in_flight import HANGS_AFTER_S, STEP_S, Message, Watch
+from scheduler.delivering.in_flight import HANGS_AFTER_S, STEP_S, InFlight, Message
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def clock():
 
 def test_what_waits_for_its_moment_does_not_hang(clock):
     """What waits for an answer does, after half a second."""
-    watch = Watch(clock)
+    watch = InFlight(clock)
     watch.begin(Message("overdue", ""), 0)
     watch.begin(Message("early", ""), 1002)
     assert (2, 0) == watch.counts()
@@ -25,7 +25,7 @@ def test_what_waits_for_its_moment_does_not_hang(clock):
 
 def test_the_same_message_twice_is_two_of_them(clock):
     """SQS may bring one twice; each ends by itself."""
-    watch, twins = Watch(clock), [Message("a", "x"), Message("a", "x")]
+    watch, twins = InFlight(clock), [Message("a", "x"), Message("a", "x")]
     for each in twins:
         watch.begin(each, 0)
     watch.end(twins[0])
@@ -41,7 +41,7 @@ def test_the_same_message_twice_is_two_of_them(clock):
 )
 def test_nothing_changes_until_the_last_is_at_its_moment_or_the_first_hangs(clock, moments_s, quiet_s):
     """Then step by step."""
-    watch = Watch(clock)
+    watch = InFlight(clock)
     for moment_s in moments_s:
         watch.begin(Message("any", ""), moment_s)
     assert quiet_s == watch.quiet_s()

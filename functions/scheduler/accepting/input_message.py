@@ -46,7 +46,7 @@ CLOCKS_MS = 1_000
 """How far SNS's clock may be ahead of SQS's. Not nothing: of a message that SNS hands over twice both copies have to
 have one date, for their delays count from it."""
 
-AGAIN = "punctual-again"
+REQUEUE_ATTRIBUTE = "punctual-again"
 """The attribute of a letter that is put back."""
 RULES = 2
 """The rules for members. The first rules, of the version before, allowed a delay beside a token."""
@@ -62,21 +62,21 @@ class Untold(NamedTuple):
     """A note: the failure queue has this refusal, and this failure target has not."""
 
     place: int
-    hearer: str
+    failure_target: str
     error: str
 
     @classmethod
-    def noted(cls, place: int, hearer: str, error: str) -> Untold:
+    def noted(cls, place: int, failure_target: str, error: str) -> Untold:
         """With as much of the error as an attribute takes, in characters that it takes."""
-        return cls(place, hearer, (error if fault(error) is None else ascii(error))[:ERROR_CHARACTERS_MAX])
+        return cls(place, failure_target, (error if fault(error) is None else ascii(error))[:ERROR_CHARACTERS_MAX])
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class InputMessage:
     message_id: str
     """By which SQS knows it, for the answer to SQS."""
     body: str
-    came: Coming
+    came: ReceiveHistory
     sent_ms: int
     token_root: str
     """The token of the batch, or the id under which the letter was sent: a request's own is this and its place."""
@@ -111,7 +111,7 @@ class Letter:
         """The member at this place, or the whole content if the letter is refused as a whole."""
         return self.requests[place] if self.failure is None else self.content
 
-    def part(self, places: Sequence[int], untold: Sequence[Untold] = ()) -> Part:
+    def part(self, places: Sequence[int], untold: Sequence[Untold] = ()) -> Remainder:
         """A message that brings only these members again. `places` includes the untold ones, because the version
         before this one reads nothing else and must find them."""
         came = self.came
@@ -121,11 +121,11 @@ class Letter:
             facts["rules"] = RULES
         if untold:
             facts["untold"] = _grouped(untold)
-        return Part(self.body, json.dumps(facts, separators=(",", ":")))
+        return Remainder(self.body, json.dumps(facts, separators=(",", ":")))
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Remainder:
     """A message for the input queue: the text of a letter, and its attribute `AGAIN`."""
 
     body: str
@@ -134,11 +134,13 @@ class Part:
     @property
     def size_bytes(self) -> int:
         """As SQS counts it."""
-        return sum(len(text.encode(errors="surrogatepass")) for text in (self.body, self.again, AGAIN, "String"))
+        return sum(
+            len(text.encode(errors="surrogatepass")) for text in (self.body, self.again, REQUEUE_ATTRIBUTE, "String")
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Coming:
+class ReceiveHistory:
     """How a letter came, and those before it of which it is the rest."""
 
     id: str
@@ -154,15 +156,15 @@ class Coming:
     """Every turn has to accept the same members, because the keys depend on them."""
 
 
-def opened(arrived: Arrived) -> Letter:
+def opened(arrived: Arrived) -> InputMessage:
     """A letter, whatever the message holds: what is wrong with it as a whole stands in its `failure`."""
     if arrived.fault is not None or arrived.sent_ms is None or arrived.receives is None:
-        came = Coming(arrived.message_id, arrived.sent_ms or 0, arrived.receives or 1)
+        came = ReceiveHistory(arrived.message_id, arrived.sent_ms or 0, arrived.receives or 1)
         why = arrived.fault or "the record has no SentTimestamp or no ApproximateReceiveCount"
         failure = f"the message cannot be read: {why}; {WANTED}"
-        return Letter(arrived.message_id, arrived.body, came, 0, came.id, arrived.body, failure=failure)
+        return InputMessage(arrived.message_id, arrived.body, came, 0, came.id, arrived.body, failure=failure)
     came = _came(arrived, arrived.sent_ms, arrived.receives)
-    letter = Letter(arrived.message_id, arrived.body, came, came.sent_ms, came.id, arrived.body)
+    letter = InputMessage(arrived.message_id, arrived.body, came, came.sent_ms, came.id, arrived.body)
     try:
         letter = replace(letter, content=_read(arrived.body))
         envelope = letter.content
@@ -180,15 +182,15 @@ def opened(arrived: Arrived) -> Letter:
         return replace(letter, failure=str(refusal))
 
 
-def _came(arrived: Arrived, sent_ms: int, receives: int) -> Coming:
+def _came(arrived: Arrived, sent_ms: int, receives: int) -> ReceiveHistory:
     """What is no attribute of ours is as good as none."""
-    before = _before(arrived.attributes.get(AGAIN))
+    before = _before(arrived.attributes.get(REQUEUE_ATTRIBUTE))
     if before is None:
-        return Coming(arrived.message_id, sent_ms, receives)
+        return ReceiveHistory(arrived.message_id, sent_ms, receives)
     return replace(before, sent_ms=min(before.sent_ms, sent_ms), tries=before.tries + receives)
 
 
-def _before(text: str | None) -> Coming | None:
+def _before(text: str | None) -> ReceiveHistory | None:
     """None unless each fact is of its type and within its bounds."""
     try:
         facts = json.loads(text or "null")
@@ -202,12 +204,12 @@ def _before(text: str | None) -> Coming | None:
     if not _is_number(sent_ms, DUE_MS_MAX) or not _is_number(tries, _TRIES_MAX):
         return None
     if "places" not in facts:
-        return Coming(first_id, sent_ms, tries, by_older_rules=True)
+        return ReceiveHistory(first_id, sent_ms, tries, by_older_rules=True)
     places = _places(facts["places"])
     untold = _untold(facts.get("untold", {}), frozenset(places))
     if not places or untold is None:
         return None
-    return Coming(first_id, sent_ms, tries, places, untold, by_older_rules=facts.get("rules") != RULES)
+    return ReceiveHistory(first_id, sent_ms, tries, places, untold, by_older_rules=facts.get("rules") != RULES)
 
 
 def _is_number(value: object, most: int) -> TypeGuard[int]:
@@ -226,7 +228,7 @@ def _grouped(untold: Sequence[Untold]) -> dict[str, dict[str, list[int]]]:
     """Places by error and by failure target: many members of a letter share both."""
     groups: dict[str, dict[str, list[int]]] = {}
     for each in untold:
-        groups.setdefault(each.error, {}).setdefault(each.hearer, []).append(each.place)
+        groups.setdefault(each.error, {}).setdefault(each.failure_target, []).append(each.place)
     return groups
 
 
@@ -235,14 +237,14 @@ def _untold(groups: object, known: frozenset[int]) -> list[Untold] | None:
     found: list[Untold] = []
     if not isinstance(groups, dict):
         return None
-    for error, hearers in groups.items():
-        if not _is_text(error, ERROR_CHARACTERS_MAX) or not isinstance(hearers, dict):
+    for error, failure_targets in groups.items():
+        if not _is_text(error, ERROR_CHARACTERS_MAX) or not isinstance(failure_targets, dict):
             return None
-        for hearer, value in hearers.items():
+        for failure_target, value in failure_targets.items():
             places = _places(value)
-            if not _is_text(hearer, _HEARER_CHARACTERS_MAX) or not places or not known.issuperset(places):
+            if not _is_text(failure_target, _HEARER_CHARACTERS_MAX) or not places or not known.issuperset(places):
                 return None
-            found += [Untold(place, hearer, error) for place in places]
+            found += [Untold(place, failure_target, error) for place in places]
     return sorted(found)
 
 

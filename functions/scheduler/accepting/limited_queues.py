@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from scheduler.execution.batch_result import Outcome
+from scheduler.execution.batch_result import BatchResult
 from scheduler.model.schedule import Schedule
 from scheduler.placing.sending import Queues
 
@@ -37,25 +37,25 @@ class LimitedQueues:
     def batches(self, queue_url: str, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
         return self._queues.batches(queue_url, schedules)
 
-    def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]:
+    def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
         """One batch. `untried` if the queue has failed too often in this invocation."""
         if self._queues.are_ours(queue_url):
             return self._queues.send(queue_url, schedules, now_ms)
         if queue_url in self._closed:
-            return Outcome(closed=[(each, self._closed[queue_url]) for each in schedules])
+            return BatchResult(unavailable=[(each, self._closed[queue_url]) for each in schedules])
         if queue_url in self._failing:
-            return Outcome(untried=list(schedules), why=self._failing[queue_url])
+            return BatchResult(not_attempted=list(schedules), last_error=self._failing[queue_url])
         begun_s = self._clock()
         outcome = self._queues.send(queue_url, schedules, now_ms)
         self._learn(queue_url, outcome, self._clock() - begun_s)
         return outcome
 
-    def _learn(self, queue_url: str, outcome: Outcome[Schedule], took_s: float) -> None:
-        if outcome.closed:
-            self._closed[queue_url] = outcome.closed[0][1]
-        if not outcome.left or outcome.done:
+    def _learn(self, queue_url: str, outcome: BatchResult[Schedule], took_s: float) -> None:
+        if outcome.unavailable:
+            self._closed[queue_url] = outcome.unavailable[0][1]
+        if not outcome.unconfirmed or outcome.confirmed:
             self._tries[queue_url] = 0
             return
         self._tries[queue_url] = self._tries.get(queue_url, 0) + 1
         if self._tries[queue_url] >= TRIES_MAX or took_s > SLOW_S:
-            self._failing[queue_url] = outcome.why
+            self._failing[queue_url] = outcome.last_error

@@ -20,14 +20,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scheduler.errors import InvalidSchedule, NotConfirmed
-from scheduler.execution.deadline import Patience
+from scheduler.execution.deadline import Deadline
 from scheduler.model.name_record import ASKED_PER_MS, Record, asked_at
 from scheduler.model.schedule import Request, Timer
 from scheduler.placing import naming
-from scheduler.placing.naming import Named, Wanted
+from scheduler.placing.naming import NameRequest, NameResult
 
 if TYPE_CHECKING:
-    from scheduler.accepting.scheduling import Desk, Failures, Occasion, Taken
+    from scheduler.accepting.scheduling import Failures, KeyedBatch, RequestContext, SchedulingDependencies
 
 SLICE_PLACES = 200
 """So few that one slice takes seconds where the processor is slow, and so many that its calls go side by side."""
@@ -40,7 +40,7 @@ PROBED_NAMES_MIN = 50
 read before they are written: a write that fails takes as long as one that does not."""
 NOT_REACHED = "time is over; send it again"
 
-Group = list[Named]
+Group = list[NameResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,12 @@ def slices(requests: Mapping[int, Request], places: Iterable[int]) -> list[Slice
 class Registrar:
     """Takes in the named ones of a batch, slice by slice."""
 
-    taken: Taken
+    taken: KeyedBatch
     requests: Mapping[int, Request]
     failures: Failures
-    occasion: Occasion
-    desk: Desk
-    patience: Patience
+    occasion: RequestContext
+    desk: SchedulingDependencies
+    deadline: Deadline
     put: Callable[[Sequence[Timer]], None]
     """Set the timers of a slice. `failures` has then what did not come through."""
     _own_ids: frozenset[str] = frozenset()
@@ -92,12 +92,12 @@ class Registrar:
         longest_s, stopped = 0.0, False
         for number, each in enumerate(all_slices):
             # Until this call has written something it tries with whatever time is left, or a repeat might never do so.
-            if stopped or (number and self.patience.over(longest_s if self._has_written else 0)):
+            if stopped or (number and self.deadline.passed(longest_s if self._has_written else 0)):
                 self._deny(each)
                 continue
-            began_s = self.patience.clock()
+            began_s = self.deadline.clock()
             read = self._take_in_one(each, read, all_slices[number + 1 : number + 2], number == 0)
-            longest_s = max(longest_s, self.patience.clock() - began_s)
+            longest_s = max(longest_s, self.deadline.clock() - began_s)
             stopped = any(self._lacks_something(place) for place in each.places)
 
     def _take_in_one(
@@ -117,25 +117,25 @@ class Registrar:
         standing_ids = [group[-1].schedule.id for group in groups]
         self.put(_timers(zip(standing_ids, lacking, strict=True)))
         fail_together(groups, self.failures)
-        remove_old_timers(groups, self.failures, self.desk, self.patience)
+        remove_old_timers(groups, self.failures, self.desk, self.deadline)
         return ahead
 
     def _register(self, each: Slice, read: Mapping[str, Record], is_first: bool) -> None:
         """Write the records, those of one name in their order, and note what stands there now."""
-        patience = _less_time_for_timers(self.patience)
+        deadline = _less_time_for_timers(self.deadline)
         groups = self._places_by_name(each)
         if is_first and len(groups) > PROBED_NAMES_MIN:
-            self._write(groups[0], each.start, {}, patience, always=True)
+            self._write(groups[0], each.start, {}, deadline, always=True)
             probed = [self.taken.named[place] for place in groups[0] if place in self.taken.named]
             read = self._standing(each) if any(map(self._is_met, probed)) else {}
             groups, is_first = groups[1:], False
         if len(groups) > 1:
             jobs = list(enumerate(groups))
-            self.desk.crew.run(
-                lambda job: self._write(job[1], each.start, read, patience, is_first and not job[0]), jobs
+            self.desk.pool.run(
+                lambda job: self._write(job[1], each.start, read, deadline, is_first and not job[0]), jobs
             )
         elif groups:
-            self._write(groups[0], each.start, read, patience, is_first)
+            self._write(groups[0], each.start, read, deadline, is_first)
 
     def _places_by_name(self, each: Slice) -> list[list[int]]:
         places_of: dict[str | None, list[int]] = {}
@@ -145,29 +145,29 @@ class Registrar:
         return list(places_of.values())
 
     def _write(
-        self, places: list[int], timed: int, read: Mapping[str, Record], patience: Patience, always: bool
+        self, places: list[int], timed: int, read: Mapping[str, Record], deadline: Deadline, always: bool
     ) -> None:
         """Write the records of one name, the first of them even if time is over where that is asked for."""
         for number, place in enumerate(places):
             try:
-                if patience.over() and not (always and number == 0):
+                if deadline.passed() and not (always and number == 0):
                     raise NotConfirmed(NOT_REACHED)
                 known = read.get(self.requests[place].name or "") if len(places) == 1 else None
-                self.taken.named[place] = self._written(place, timed, known, patience)
+                self.taken.named[place] = self._written(place, timed, known, deadline)
             except (InvalidSchedule, NotConfirmed) as failure:
                 self.taken.denied[place] = failure
             else:
                 self.taken.schedules[place] = self.taken.named[place].schedule
 
-    def _written(self, place: int, timed: int, known: Record | None, patience: Patience) -> Named:
+    def _written(self, place: int, timed: int, known: Record | None, deadline: Deadline) -> NameResult:
         """Write the record of this place, unless it is known to stand already."""
         schedule, reach_ms = self.taken.schedules[place], self.desk.reach_ms
         if known is not None and known.id == schedule.id:
-            second = naming.following(known, patience.now_ms(), reach_ms) if known.pending else None
-            return Named(known.schedule, "" if known.pending else known.state, "kept", second)
+            second = naming.following(known, deadline.now_ms(), reach_ms) if known.pending else None
+            return NameResult(known.schedule, "" if known.pending else known.state, "kept", second)
         asked, repeats = asked_at(self.occasion.counted_from_ms, place), self.occasion.sent_ms is not None
-        wanted = Wanted(schedule, asked, self.requests[place].if_exists, repeats, timed)
-        return naming.register(wanted, self.desk.records(), patience, reach_ms)
+        wanted = NameRequest(schedule, asked, self.requests[place].if_exists, repeats, timed)
+        return naming.register(wanted, self.desk.records(), deadline, reach_ms)
 
     def _standing(self, each: Slice) -> dict[str, Record]:
         """The records of this slice that stand as this batch asks for them. One that cannot be read is left out."""
@@ -175,13 +175,13 @@ class Registrar:
         names: list[str] = list(ids)
         found: dict[str, Record] = {}
         for start in range(0, len(names), READ_NAMES_MAX):
-            if self.patience.over():
+            if self.deadline.passed():
                 break
             with suppress(NotConfirmed):
                 found |= self.desk.records().batch(names[start : start + READ_NAMES_MAX], False)[0]
         return {name: record for name, record in found.items() if record.id == ids[name]}
 
-    def _is_met(self, named: Named) -> bool:
+    def _is_met(self, named: NameResult) -> bool:
         """Whether it stood already as this batch asks for it, so that nothing was written."""
         return named.result in ("kept", naming.OLDER) and named.schedule.id in self._own_ids
 
@@ -197,12 +197,12 @@ class Registrar:
                 self.taken.denied[place] = NotConfirmed(NOT_REACHED)
 
 
-def _less_time_for_timers(patience: Patience) -> Patience:
-    left_s = max(0.0, patience.deadline_s - patience.clock())
-    return replace(patience, deadline_s=patience.deadline_s - min(TIMERS_S, left_s / 4))
+def _less_time_for_timers(deadline: Deadline) -> Deadline:
+    left_s = max(0.0, deadline.deadline_s - deadline.clock())
+    return replace(deadline, deadline_s=deadline.deadline_s - min(TIMERS_S, left_s / 4))
 
 
-def _timer_asked_ms(named: Named) -> int | None:
+def _timer_asked_ms(named: NameResult) -> int | None:
     return None if named.timer is None else _asked_ms(named.timer.asked)
 
 
@@ -210,7 +210,7 @@ def _asked_ms(asked: int) -> int:
     return asked // ASKED_PER_MS
 
 
-def _by_name(taken: Taken, places: Sequence[int]) -> list[Group]:
+def _by_name(taken: KeyedBatch, places: Sequence[int]) -> list[Group]:
     """What was done under each name, in the order of the batch: the last says what stands."""
     groups: dict[str | None, Group] = {}
     for place in places:
@@ -238,18 +238,20 @@ def fail_together(groups: Sequence[Group], failures: Failures) -> None:
             failures.update({each.schedule.id: failure for each in group})
 
 
-def remove_old_timers(groups: Sequence[Group], failures: Failures, desk: Desk, patience: Patience) -> None:
+def remove_old_timers(
+    groups: Sequence[Group], failures: Failures, desk: SchedulingDependencies, deadline: Deadline
+) -> None:
     """Of what was replaced, once the new one has its timer. Not of what a later member of the batch put there again."""
     standing = {group[-1].schedule.id for group in groups}
 
     def remove(timer: Timer) -> None:
-        if not patience.over():
+        if not deadline.passed():
             naming.remove(timer, desk.table)
 
     replaced = [each for group in groups for each in group if each.schedule.id not in failures]
-    olds = [each.old_timer for each in replaced if each.old_timer is not None]
+    olds = [each.superseded_timer for each in replaced if each.superseded_timer is not None]
     old_timers = [timer for timer in olds if timer.id not in standing]
     if len(old_timers) > 1:
-        desk.crew.run(remove, old_timers)
+        desk.pool.run(remove, old_timers)
     elif old_timers:
         remove(old_timers[0])

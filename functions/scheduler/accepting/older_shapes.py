@@ -31,7 +31,7 @@ _UNQUOTED = re.compile(r"[^!#-;=?-\[\]_a-z~%\x00-\x1f\x7f-\x9f\ud800-\udfff\ufff
 """What has no place in a URL and can only have been meant as itself. Control characters are for the check to refuse."""
 
 
-def modern(raw: dict[str, object]) -> dict[str, object]:
+def to_current(raw: dict[str, object]) -> dict[str, object]:
     """The same schedule in the present shape, which is left as it is. Nothing else of it is checked here."""
     if OLDER_FIELDS.isdisjoint(raw):
         return raw
@@ -49,7 +49,7 @@ def modern(raw: dict[str, object]) -> dict[str, object]:
     return fields
 
 
-def in_its_words(refusal: InvalidSchedule, raw: Mapping[str, object]) -> InvalidSchedule:
+def with_older_field_names(refusal: InvalidSchedule, raw: Mapping[str, object]) -> InvalidSchedule:
     """The same refusal with the field, which every message begins with, named as the caller wrote it."""
     if OLDER_FIELDS.isdisjoint(raw):
         return refusal

@@ -31,12 +31,12 @@ from typing import Any, Protocol
 
 from scheduler import log
 from scheduler.accepting import input_message
-from scheduler.accepting.input_message import AGAIN, Letter, Part, Untold
+from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE, InputMessage, Remainder, Untold
 from scheduler.accepting.rejections import Refusal, Teller
 from scheduler.errors import NotConfirmed
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.deadline import Patience, ask
-from scheduler.execution.worker_pool import Crew
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import Deadline, retry_call
+from scheduler.execution.worker_pool import WorkerPool
 from scheduler.limits import SQS_MESSAGE_BYTES_MAX
 from scheduler.model import failure_report, sqs_records
 from scheduler.model.sqs_records import Arrived
@@ -68,50 +68,52 @@ name is forgotten, and the name free again."""
 
 
 class Accept(Protocol):
-    def __call__(self, letter: Letter, closed_for_good: bool, *, patience: Patience) -> list[Answer]:
+    def __call__(self, letter: InputMessage, closed_for_good: bool, *, deadline: Deadline) -> list[Answer]:
         """For each place at hand an answer, or {"error", "message"}. Whether what is for a queue of others that is gone
         or closed to us is refused by now."""
 
 
 @dataclass(frozen=True)
-class Reception:
+class InputQueueDependencies:
     """What a letter is handed to."""
 
     accept: Accept
-    put_back: Callable[[Part, int], bool]
+    put_back: Callable[[Remainder, int], bool]
     """Into the input queue, to come after so many seconds; False where it does not take it."""
-    report: Callable[[Sequence[Refusal]], Outcome[Refusal]]
+    report: Callable[[Sequence[Refusal]], BatchResult[Refusal]]
     """To the failure queue."""
     tell: Callable[[str, Refusal], None]
     """A failure target and what it should hear. NotConfirmed where that is worth trying again; a target that is gone
     or closed for good is no reason to, for the failure queue has the report."""
-    may_hear: Callable[[str], bool]
+    allows: Callable[[str], bool]
     """Whether the owner of the stack listed this failure target."""
-    crew: Crew
+    pool: WorkerPool
 
 
-def receive(records: Iterable[object], patience: Patience, reception: Reception) -> dict[str, Any]:
+def receive(records: Iterable[object], deadline: Deadline, reception: InputQueueDependencies) -> dict[str, Any]:
     """Name the messages that are not done with: SQS brings these again, and deletes the others."""
     arrived = [sqs_records.read(record) for record in records]
-    teller = Teller(reception.report, reception.tell, reception.may_hear, reception.crew)
-    ends_s = patience.deadline_s - PUT_BACK_S
+    teller = Teller(reception.report, reception.tell, reception.allows, reception.pool)
+    ends_s = deadline.deadline_s - PUT_BACK_S
     done: dict[int, bool] = {}
     for index in sorted(range(len(arrived)), key=lambda index: _rank(arrived[index])):
-        share_s = max(0.0, ends_s - patience.clock()) / (len(arrived) - len(done))
-        share = replace(patience, deadline_s=patience.clock() + share_s)
-        done[index] = _received(arrived[index], reception, teller, patience, share)
+        share_s = max(0.0, ends_s - deadline.clock()) / (len(arrived) - len(done))
+        share = replace(deadline, deadline_s=deadline.clock() + share_s)
+        done[index] = _received(arrived[index], reception, teller, deadline, share)
     failed = [each.message_id for index, each in enumerate(arrived) if not done[index]]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
 def _rank(arrived: Arrived) -> tuple[bool, int]:
     """Sort repeated letters last, because they are likely to fail again, and large ones behind small ones."""
-    return AGAIN in arrived.attributes or (arrived.receives or 1) > 1, len(arrived.body)
+    return REQUEUE_ATTRIBUTE in arrived.attributes or (arrived.receives or 1) > 1, len(arrived.body)
 
 
-def _received(arrived: Arrived, reception: Reception, teller: Teller, patience: Patience, share: Patience) -> bool:
+def _received(
+    arrived: Arrived, reception: InputQueueDependencies, teller: Teller, deadline: Deadline, share: Deadline
+) -> bool:
     """Whether SQS may delete it. `share` ends with the time that is for this letter."""
-    if patience.over(PUT_BACK_S):
+    if deadline.passed(PUT_BACK_S):
         log.outcome("postponed", message=arrived.message_id, error="time is over")
         return False
     letter = input_message.opened(arrived)
@@ -120,7 +122,7 @@ def _received(arrived: Arrived, reception: Reception, teller: Teller, patience: 
     except Exception as failure:  # noqa: BLE001 - Whatever it is, the letters beside it need not come again for it.
         log.outcome("postponed", message=letter.message_id, error=type(failure).__name__, where=log.where(failure))
         return False
-    now_ms = patience.now_ms()
+    now_ms = deadline.now_ms()
     refusals = _refusals(letter, answers, now_ms)
     waiting = [place for place, answer in answers.items() if _waits(answer) and place not in refusals]
     separable = _is_separable(letter, now_ms)
@@ -130,7 +132,7 @@ def _received(arrived: Arrived, reception: Reception, teller: Teller, patience: 
     else:
         unreported, untold = list(refusals), list(letter.untold)
     rest = sorted([*waiting, *unreported])
-    put_back = separable and _put_back(letter, rest, untold, reception, patience)
+    put_back = separable and _put_back(letter, rest, untold, reception, deadline)
     facts = {**_counted(answers), "refused": len(refusals), "waiting": len(waiting)}
     log.outcome("received", message=letter.message_id, **facts, told=not (unreported or untold), put_back=put_back)
     return put_back or not (rest or untold)
@@ -143,15 +145,15 @@ def _counted(answers: Mapping[int, Answer]) -> dict[str, int]:
     return {"accepted": len(good) - older, "older": older}
 
 
-def _answers(letter: Letter, reception: Reception, share: Patience) -> dict[int, Answer]:
+def _answers(letter: InputMessage, reception: InputQueueDependencies, share: Deadline) -> dict[int, Answer]:
     """By place. Time is kept back for reports."""
     if letter.failure is not None or not letter.places:
         return {}
     left_s = share.deadline_s - share.clock()
-    patience = replace(share, deadline_s=share.deadline_s - min(REPORT_S, left_s / 4))
-    age_ms = patience.now_ms() - letter.came.sent_ms
+    deadline = replace(share, deadline_s=share.deadline_s - min(REPORT_S, left_s / 4))
+    age_ms = deadline.now_ms() - letter.came.sent_ms
     closed_for_good = letter.came.tries >= CLOSED_TRIES_MAX and age_ms >= CLOSED_MS_MAX
-    answers = reception.accept(letter, closed_for_good, patience=patience)
+    answers = reception.accept(letter, closed_for_good, deadline=deadline)
     return dict(zip(letter.places, answers, strict=True))
 
 
@@ -159,7 +161,7 @@ def _waits(answer: Answer) -> bool:
     return answer.get("error") == NotConfirmed.__name__
 
 
-def _refusals(letter: Letter, answers: Mapping[int, Answer], now_ms: int) -> dict[int, Refusal]:
+def _refusals(letter: InputMessage, answers: Mapping[int, Answer], now_ms: int) -> dict[int, Refusal]:
     """By place: whatever is an error and will be one the next time, too; and what was tried for long enough."""
     if letter.failure is not None:
         return {place: failure_report.refused(letter.content, letter.failure, now_ms) for place in letter.places}
@@ -174,26 +176,26 @@ def _refusals(letter: Letter, answers: Mapping[int, Answer], now_ms: int) -> dic
     return refusals
 
 
-def _is_separable(letter: Letter, now_ms: int) -> bool:
+def _is_separable(letter: InputMessage, now_ms: int) -> bool:
     part = letter.part(letter.places, letter.untold)
     return now_ms - letter.sent_ms <= AGE_MS_MAX and part.size_bytes <= SQS_MESSAGE_BYTES_MAX
 
 
 def _told(
-    letter: Letter, refusals: Mapping[int, Refusal], teller: Teller, patience: Patience
+    letter: InputMessage, refusals: Mapping[int, Refusal], teller: Teller, deadline: Deadline
 ) -> tuple[list[int], list[Untold]]:
     """Return the places that are not reported yet, and the notes for failure targets that did not answer."""
-    reported = teller.report(refusals, patience)
+    reported = teller.report(refusals, deadline)
     words = [word for place in sorted(reported) for word in teller.words(place, refusals[place])]
-    now_ms = patience.now_ms()
+    now_ms = deadline.now_ms()
     for each in letter.untold:
         refusal = failure_report.refused(letter.came_as(each.place), each.error, now_ms)
         words += [word for word in teller.words(each.place, refusal) if word[0] == each]
     unreported = set(refusals).difference(reported)
-    return sorted(unreported), sorted(teller.tell_all(words, patience))
+    return sorted(unreported), sorted(teller.tell_all(words, deadline))
 
 
-def _kept(letter: Letter, rest: Sequence[int], untold: Sequence[Untold], separable: bool) -> list[Untold]:
+def _kept(letter: InputMessage, rest: Sequence[int], untold: Sequence[Untold], separable: bool) -> list[Untold]:
     """Return the notes that are worth another try and fit into the attribute. Log the others as untold."""
     versions = [[]] if not separable or letter.came.tries >= TELL_TRIES_MAX else [untold, _shortened(untold), []]
     kept = next(list(each) for each in versions if not each or _fits(letter.part(rest, each)))
@@ -202,7 +204,7 @@ def _kept(letter: Letter, rest: Sequence[int], untold: Sequence[Untold], separab
     return kept
 
 
-def _fits(part: Part) -> bool:
+def _fits(part: Remainder) -> bool:
     return part.size_bytes <= SQS_MESSAGE_BYTES_MAX
 
 
@@ -211,14 +213,18 @@ def _shortened(untold: Sequence[Untold]) -> list[Untold]:
 
 
 def _put_back(
-    letter: Letter, rest: Sequence[int], untold: Sequence[Untold], reception: Reception, patience: Patience
+    letter: InputMessage,
+    rest: Sequence[int],
+    untold: Sequence[Untold],
+    reception: InputQueueDependencies,
+    deadline: Deadline,
 ) -> bool:
     """Put the rest back if less is left to do than before."""
     before = list(letter.places), list(letter.untold)
     if not (rest or untold) or before == (list(rest), list(untold)):
         return False
     try:
-        return ask(lambda: reception.put_back(letter.part(rest, untold), PAUSE_S), patience)
+        return retry_call(lambda: reception.put_back(letter.part(rest, untold), PAUSE_S), deadline)
     except NotConfirmed as failure:
         log.outcome("not put back", message=letter.message_id, error=str(failure))
         return False

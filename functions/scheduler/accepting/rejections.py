@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 
 from scheduler.accepting.input_message import Untold
 from scheduler.errors import NotConfirmed
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.deadline import Patience, ask, insist
-from scheduler.execution.worker_pool import Crew
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import Deadline, retry_batch, retry_call
+from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.failure_report import Report
 
 Refusal = Report[object]
@@ -31,49 +31,49 @@ TRIES_MAX = 3
 class Teller:
     """Tells all refusals of one invocation."""
 
-    send_report: Callable[[Sequence[Refusal]], Outcome[Refusal]]
+    send_report: Callable[[Sequence[Refusal]], BatchResult[Refusal]]
     tell: Callable[[str, Refusal], None]
-    may_hear: Callable[[str], bool]
-    crew: Crew
+    allows: Callable[[str], bool]
+    pool: WorkerPool
     _silent: set[str] = field(default_factory=set)
     """Failure targets that did not answer in this invocation."""
 
-    def report(self, refusals: Mapping[int, Refusal], patience: Patience) -> list[int]:
+    def report(self, refusals: Mapping[int, Refusal], deadline: Deadline) -> list[int]:
         """Send reports to the failure queue. Return the places of those that it has."""
 
         def send(shelf: list[int]) -> list[int]:
             reports = [refusals[place] for place in shelf]
-            if patience.over():
+            if deadline.passed():
                 return []
-            done = {id(report) for report in insist(self.send_report, reports, patience).done}
+            done = {id(report) for report in retry_batch(self.send_report, reports, deadline).confirmed}
             return [place for place in shelf if id(refusals[place]) in done]
 
         places = list(refusals)
         shelves = [places[start : start + REPORTS_MAX] for start in range(0, len(places), REPORTS_MAX)]
-        return [place for shelf in self.crew.run(send, shelves) for place in shelf]
+        return [place for shelf in self.pool.run(send, shelves) for place in shelf]
 
     def words(self, place: int, refusal: Refusal) -> list[Word]:
         """Pair the refusal with each listed failure target that it names."""
-        hearers = sorted(filter(self.may_hear, _failure_targets(refusal.schedule)))
-        return [(Untold.noted(place, hearer, refusal.error), refusal) for hearer in hearers]
+        failure_targets = sorted(filter(self.allows, _failure_targets(refusal.schedule)))
+        return [(Untold.noted(place, failure_target, refusal.error), refusal) for failure_target in failure_targets]
 
-    def tell_all(self, words: Sequence[Word], patience: Patience) -> list[Untold]:
+    def tell_all(self, words: Sequence[Word], deadline: Deadline) -> list[Untold]:
         """Tell the failure targets. Return notes for those that did not answer."""
-        short = replace(patience, tries_max=TRIES_MAX)
+        short = replace(deadline, tries_max=TRIES_MAX)
 
         def tell(word: Word) -> bool:
             untold, refusal = word
-            return not patience.over() and self._heard(untold.hearer, refusal, short)
+            return not deadline.passed() and self._heard(untold.failure_target, refusal, short)
 
-        return [word[0] for word, heard in zip(words, self.crew.run(tell, words), strict=True) if not heard]
+        return [word[0] for word, heard in zip(words, self.pool.run(tell, words), strict=True) if not heard]
 
-    def _heard(self, hearer: str, refusal: Refusal, patience: Patience) -> bool:
-        if hearer in self._silent:
+    def _heard(self, failure_target: str, refusal: Refusal, deadline: Deadline) -> bool:
+        if failure_target in self._silent:
             return False
         try:
-            ask(lambda: self.tell(hearer, refusal), patience)
+            retry_call(lambda: self.tell(failure_target, refusal), deadline)
         except NotConfirmed:
-            self._silent.add(hearer)
+            self._silent.add(failure_target)
             return False
         return True
 

@@ -54,14 +54,16 @@ DATA_WANTED = f"a string of 1 byte to {DATA_BYTES_MAX} bytes in UTF-8, or any JS
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class AcceptRules:
     """What the owner of the stack allows."""
 
-    listed: targets.Listed = targets.Listed()
+    listed: targets.AllowedTargets = targets.AllowedTargets()
     require_user: bool = False
 
 
-def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False, by_older_rules: bool = False) -> Request:
+def parse(
+    raw: object, now_ms: int, rules: AcceptRules, under_token: bool = False, by_older_rules: bool = False
+) -> Request:
     """Check one request, which may be in a batch that has a token. `by_older_rules`: what the version before this one
     accepted is accepted, because it took the message from the input queue, and put back what was left."""
     if not isinstance(raw, dict):
@@ -73,15 +75,17 @@ def parse(raw: object, now_ms: int, rules: Rules, under_token: bool = False, by_
     from scheduler.accepting import older_shapes  # noqa: PLC0415 - As below: few requests need it, and every cold start would pay.
 
     try:
-        modern = older_shapes.modern(raw)
-        request = _parse(modern, now_ms, rules, under_token, by_older_rules)
-        _check_use(modern, by_older_rules, any_method=True)
+        to_current = older_shapes.to_current(raw)
+        request = _parse(to_current, now_ms, rules, under_token, by_older_rules)
+        _check_use(to_current, by_older_rules, any_method=True)
     except InvalidSchedule as refusal:
-        raise older_shapes.in_its_words(refusal, raw) from None
+        raise older_shapes.with_older_field_names(refusal, raw) from None
     return request
 
 
-def _parse(raw: Mapping[str, object], now_ms: int, rules: Rules, under_token: bool, by_older_rules: bool) -> Request:
+def _parse(
+    raw: Mapping[str, object], now_ms: int, rules: AcceptRules, under_token: bool, by_older_rules: bool
+) -> Request:
     _only_known_fields(raw)
     token = _string(raw, "token", TOKEN_CHARACTERS_MAX)
     if "delay" in raw and (token or under_token) and not by_older_rules:
@@ -156,7 +160,7 @@ def _due_ms(raw: Mapping[str, object], now_ms: int) -> int:
     )
 
 
-def _data(raw: Mapping[str, object], target: str | None, listed: targets.Listed) -> str:
+def _data(raw: Mapping[str, object], target: str | None, listed: targets.AllowedTargets) -> str:
     """The payload as the queue will carry it. Messages describe it and never quote it: they end up in logs."""
     if raw.get("data") in (None, ""):
         return _no_data(raw, target, listed)
@@ -171,7 +175,7 @@ def _data(raw: Mapping[str, object], target: str | None, listed: targets.Listed)
     return text
 
 
-def _no_data(raw: Mapping[str, object], target: str | None, listed: targets.Listed) -> str:
+def _no_data(raw: Mapping[str, object], target: str | None, listed: targets.AllowedTargets) -> str:
     """The empty data of a webhook, or InvalidSchedule, which says that webhooks need none if the stack has any."""
     is_webhook = targets.kind(target) == targets.WEBHOOK
     if is_webhook and "data" not in raw:
@@ -199,7 +203,7 @@ def _if_exists(raw: Mapping[str, object]) -> str:
     return value
 
 
-def _terms(raw: Mapping[str, object], listed: targets.Listed) -> str | None:
+def _terms(raw: Mapping[str, object], listed: targets.AllowedTargets) -> str | None:
     if "retry" not in raw and "failure_target" not in raw:
         return None
     from scheduler.model import delivery_options  # noqa: PLC0415

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 from scheduler import timestamps
 from scheduler.accepting import batch, request
 from scheduler.errors import InvalidSchedule, NotConfirmed
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.deadline import Patience, insist
-from scheduler.execution.worker_pool import Crew
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import Deadline, retry_batch
+from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Request, Schedule, Timer, accepted, is_near
 from scheduler.placing import partitions
-from scheduler.placing.keys import Keyring
-from scheduler.placing.sending import PARCEL_SCHEDULES_MAX, Parcel, Queues, parcels, send
+from scheduler.placing.keys import KeyGenerator
+from scheduler.placing.sending import CHUNK_SCHEDULES_MAX, Queues, SendChunk, send, send_chunks
 
 if TYPE_CHECKING:
-    from scheduler.accepting.input_message import Letter
+    from scheduler.accepting.input_message import InputMessage
     from scheduler.placing import naming
-    from scheduler.placing.naming import Named
+    from scheduler.placing.naming import NameResult
     from scheduler.placing.near_names import Row
 
 Answer = dict[str, Any]
@@ -38,27 +38,27 @@ Failures = dict[str, InvalidSchedule | NotConfirmed]
 
 
 class Table(Protocol):
-    def put(self, things: Sequence[Schedule | Bundle]) -> Outcome[Schedule | Bundle]: ...
+    def put(self, things: Sequence[Schedule | Bundle]) -> BatchResult[Schedule | Bundle]: ...
     def remove_timer(self, timer: Timer) -> None: ...
-    def put_near_names(self, rows: Sequence[Row]) -> Outcome[Row]: ...
+    def put_near_names(self, rows: Sequence[Row]) -> BatchResult[Row]: ...
 
 
 @dataclass(frozen=True)
-class Desk:
+class SchedulingDependencies:
     """Where requests are taken in: by which rules, and where they go from here."""
 
     table: Table
-    memory: partitions.Memory
+    memory: partitions.PartitionCount
     queues: Queues
-    crew: Crew
-    rules: request.Rules
-    keyring: Keyring
+    pool: WorkerPool
+    rules: request.AcceptRules
+    key_generator: KeyGenerator
     reach_ms: int
     records: Callable[[], naming.Records]
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
+class RequestContext:
     """When requests are taken in, under which token together; and when they were sent, where a repeat of them was
     sent at the same moment."""
 
@@ -78,60 +78,66 @@ class Occasion:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class KeyedBatch:
     """What was accepted of a batch by our own rules, by its place in it; some of it lies together in bundles, and of
     what has a name a record was written."""
 
     schedules: dict[int, Schedule]
     bundles: list[Bundle]
-    named: dict[int, Named] = field(default_factory=dict)
+    named: dict[int, NameResult] = field(default_factory=dict)
     denied: dict[int, InvalidSchedule | NotConfirmed] = field(default_factory=dict)
     """The name was not to be had. By place: under a token its id may be what stands there, kept for another member."""
 
-    def at(self, places: Collection[int]) -> Taken:
+    def at(self, places: Collection[int]) -> KeyedBatch:
         """Only those, under the keys that they have in company. Of a bundle that is stored they are all."""
         schedules = {place: self.schedules[place] for place in places if place in self.schedules}
         keys = {each.key for each in schedules.values()}
-        return Taken(schedules, [bundle for bundle in self.bundles if bundle.key in keys])
+        return KeyedBatch(schedules, [bundle for bundle in self.bundles if bundle.key in keys])
 
 
-def accept(event: object, desk: Desk, patience: Patience) -> Answer:
+def accept(event: object, desk: SchedulingDependencies, deadline: Deadline) -> Answer:
     """One schedule or a batch: a batch answers for each of its members, a single one raises what is wrong with it."""
     if batch.is_batch(event):
-        return _accept_batch(event, desk, patience)
-    occasion = Occasion(patience.now_ms())
+        return _accept_batch(event, desk, deadline)
+    occasion = RequestContext(deadline.now_ms())
     asked = request.parse(event, occasion.now_ms, desk.rules)
-    taken = Taken({0: desk.keyring.schedule(asked)}, [])
-    failures = _write(taken, {0: asked}, occasion, desk, patience)
+    taken = KeyedBatch({0: desk.key_generator.schedule(asked)}, [])
+    failures = _write(taken, {0: asked}, occasion, desk, deadline)
     failure = _failure(taken, 0, failures)
     if failure is not None:
         raise failure
     return _accepted(taken, 0, occasion.now_ms, desk.reach_ms)
 
 
-def accept_letter(letter: Letter, closed_for_good: bool, desk: Desk, patience: Patience) -> list[Answer]:
+def accept_letter(
+    letter: InputMessage, closed_for_good: bool, desk: SchedulingDependencies, deadline: Deadline
+) -> list[Answer]:
     """What is at hand of a letter, which may be delivered again, whole or in part: the same members are then the same
     schedules. So all of them are given their keys, and packed, as they were the first time."""
-    occasion = Occasion(
-        patience.now_ms(),
+    occasion = RequestContext(
+        deadline.now_ms(),
         letter.token_root,
         letter.sent_ms,
         closed_for_good,
         letter.has_token,
         letter.came.by_older_rules,
     )
-    return _accept_members(letter.requests, occasion, desk, patience, letter.places)
+    return _accept_members(letter.requests, occasion, desk, deadline, letter.places)
 
 
-def _accept_batch(event: list[object] | dict[str, object], desk: Desk, patience: Patience) -> Answer:
+def _accept_batch(event: list[object] | dict[str, object], desk: SchedulingDependencies, deadline: Deadline) -> Answer:
     members, token = batch.unwrapped(event)
-    results = _accept_members(members, Occasion(patience.now_ms(), token), desk, patience, range(len(members)))
+    results = _accept_members(members, RequestContext(deadline.now_ms(), token), desk, deadline, range(len(members)))
     rejected = sum("error" in result for result in results)
     return {"accepted": len(results) - rejected, "rejected": rejected, "results": results}
 
 
 def _accept_members(
-    members: Sequence[object], occasion: Occasion, desk: Desk, patience: Patience, places: Collection[int]
+    members: Sequence[object],
+    occasion: RequestContext,
+    desk: SchedulingDependencies,
+    deadline: Deadline,
+    places: Collection[int],
 ) -> list[Answer]:
     """An answer for each of these places."""
     checked = [_checked(member, occasion, desk.rules) for member in members]
@@ -139,7 +145,7 @@ def _accept_members(
     taken = _take(requests, occasion, desk)
     if len(places) < len(members):
         taken = taken.at(places)
-    failures = _write(taken, requests, occasion, desk, patience)
+    failures = _write(taken, requests, occasion, desk, deadline)
 
     def answer(place: int) -> Answer:
         each = checked[place]
@@ -150,7 +156,7 @@ def _accept_members(
     return [answer(place) for place in places]
 
 
-def _checked(member: object, occasion: Occasion, rules: request.Rules) -> Request | InvalidSchedule:
+def _checked(member: object, occasion: RequestContext, rules: request.AcceptRules) -> Request | InvalidSchedule:
     under_token = occasion.token is not None and occasion.by_callers_token
     try:
         return request.parse(member, occasion.counted_from_ms, rules, under_token, occasion.by_older_rules)
@@ -158,9 +164,9 @@ def _checked(member: object, occasion: Occasion, rules: request.Rules) -> Reques
         return refusal
 
 
-def _take(requests: dict[int, Request], occasion: Occasion, desk: Desk) -> Taken:
+def _take(requests: dict[int, Request], occasion: RequestContext, desk: SchedulingDependencies) -> KeyedBatch:
     """Pack what is far, or under a token whatever may be packed, and give the rest keys of its own."""
-    taken, token, now_ms = Taken({}, []), occasion.token, occasion.now_ms
+    taken, token, now_ms = KeyedBatch({}, []), occasion.token, occasion.now_ms
     company = {
         place: each
         for place, each in requests.items()
@@ -168,12 +174,12 @@ def _take(requests: dict[int, Request], occasion: Occasion, desk: Desk) -> Taken
         and each.name is None
         and (token is not None or not is_near(each.due_ms, now_ms, desk.reach_ms))
     }
-    for bundle, members in desk.keyring.bundles(company, token):
+    for bundle, members in desk.key_generator.bundles(company, token):
         taken.bundles.append(bundle)
         taken.schedules.update(members)
     for place, each in requests.items():
         if place not in taken.schedules:
-            taken.schedules[place] = desk.keyring.schedule(each, place, token)
+            taken.schedules[place] = desk.key_generator.schedule(each, place, token)
     return taken
 
 
@@ -186,7 +192,11 @@ def _expired(schedule: Schedule) -> InvalidSchedule:
 
 
 def _write(
-    taken: Taken, requests: Mapping[int, Request], occasion: Occasion, desk: Desk, patience: Patience
+    taken: KeyedBatch,
+    requests: Mapping[int, Request],
+    occasion: RequestContext,
+    desk: SchedulingDependencies,
+    deadline: Deadline,
 ) -> Failures:
     """What did not come through, by id. Of what has a name the record first; what is then sent or stored is its
     timer."""
@@ -196,28 +206,32 @@ def _write(
     unnamed += taken.bundles
     names = [place for place, each in taken.schedules.items() if each.name is not None]
     if not names:
-        _put(unnamed, failures, occasion, desk, patience)
+        _put(unnamed, failures, occasion, desk, deadline)
         return failures
     from scheduler.accepting import named_batch  # noqa: PLC0415 - Most callers give no names.
 
     slices = named_batch.slices(requests, names)
     if len(slices) > 1:  # They take long, so the others go first, in half of the time at most.
-        _put(unnamed, failures, occasion, desk, replace(patience, deadline_s=_half_way(patience)))
+        _put(unnamed, failures, occasion, desk, replace(deadline, deadline_s=_half_way(deadline)))
         unnamed = []
-    put = functools.partial(_put, failures=failures, occasion=occasion, desk=desk, patience=patience)
+    put = functools.partial(_put, failures=failures, occasion=occasion, desk=desk, deadline=deadline)
     registrar = named_batch.Registrar(
-        taken, requests, failures, occasion, desk, patience, lambda timers: put([*unnamed, *timers])
+        taken, requests, failures, occasion, desk, deadline, lambda timers: put([*unnamed, *timers])
     )
     registrar.take_in(slices)
     return failures
 
 
-def _half_way(patience: Patience) -> float:
-    return (patience.clock() + patience.deadline_s) / 2
+def _half_way(deadline: Deadline) -> float:
+    return (deadline.clock() + deadline.deadline_s) / 2
 
 
 def _put(
-    things: Sequence[Schedule | Bundle], failures: Failures, occasion: Occasion, desk: Desk, patience: Patience
+    things: Sequence[Schedule | Bundle],
+    failures: Failures,
+    occasion: RequestContext,
+    desk: SchedulingDependencies,
+    deadline: Deadline,
 ) -> None:
     """Send the near and store the far, and the rows by which near names are listed, side by side. A member of a bundle
     is sent by itself, or stored with it."""
@@ -230,23 +244,32 @@ def _put(
     items: list[Schedule | Bundle] = [each for each in schedules if each.index is None and is_far(each)]
     items += [each for each in things if isinstance(each, Bundle) and is_far(each)]
     if items:
-        remembered = desk.memory.make_sure(desk.keyring.partition_count, patience)
-        if remembered.left:
-            _note(failures, Outcome(left=items, why=remembered.why))
+        remembered = desk.memory.ensure(desk.key_generator.partition_count, deadline)
+        if remembered.unconfirmed:
+            _note(failures, BatchResult(unconfirmed=items, last_error=remembered.last_error))
             items = []
 
-    def work(job: Parcel | list[Schedule | Bundle] | tuple[Row, ...]) -> Outcome[Any]:
-        if patience.over():
-            return Outcome(untried=job.schedules if isinstance(job, Parcel) else list(job), why="time is over")
+    def work(job: SendChunk | list[Schedule | Bundle] | tuple[Row, ...]) -> BatchResult[Any]:
+        if deadline.passed():
+            return BatchResult(
+                not_attempted=job.schedules if isinstance(job, SendChunk) else list(job), last_error="time is over"
+            )
         if isinstance(job, tuple):
-            return insist(desk.table.put_near_names, job, patience)
-        return send(job, desk.queues, patience) if isinstance(job, Parcel) else insist(desk.table.put, job, patience)
+            return retry_batch(desk.table.put_near_names, job, deadline)
+        return (
+            send(job, desk.queues, deadline)
+            if isinstance(job, SendChunk)
+            else retry_batch(desk.table.put, job, deadline)
+        )
 
-    shelves = [items[start : start + PARCEL_SCHEDULES_MAX] for start in range(0, len(items), PARCEL_SCHEDULES_MAX)]
-    jobs: list[Parcel | list[Schedule | Bundle] | tuple[Row, ...]] = [*parcels(near, desk.queues.url_of), *shelves]
+    shelves = [items[start : start + CHUNK_SCHEDULES_MAX] for start in range(0, len(items), CHUNK_SCHEDULES_MAX)]
+    jobs: list[SendChunk | list[Schedule | Bundle] | tuple[Row, ...]] = [
+        *send_chunks(near, desk.queues.url_of),
+        *shelves,
+    ]
     jobs += _row_jobs(near)
-    for job, outcome in zip(jobs, desk.crew.run(work, jobs) if len(jobs) > 1 else map(work, jobs), strict=True):
-        others = isinstance(job, Parcel) and not desk.queues.are_ours(job.queue_url)
+    for job, outcome in zip(jobs, desk.pool.run(work, jobs) if len(jobs) > 1 else map(work, jobs), strict=True):
+        others = isinstance(job, SendChunk) and not desk.queues.are_ours(job.queue_url)
         _note(failures, outcome, closed_for_good=others and occasion.closed_for_good)
 
 
@@ -261,33 +284,35 @@ def _row_jobs(near: Sequence[Schedule]) -> list[tuple[Row, ...]]:
     return [tuple(rows[start : start + ROWS_MAX]) for start in range(0, len(rows), ROWS_MAX)]
 
 
-def _note(failures: Failures, outcome: Outcome[Any], closed_for_good: bool = False) -> None:
-    for thing, reason in outcome.refused:
+def _note(failures: Failures, outcome: BatchResult[Any], closed_for_good: bool = False) -> None:
+    for thing, reason in outcome.rejected:
         failures[thing.id] = InvalidSchedule(f"the queue does not take it: {reason}")
-    for thing, reason in outcome.closed:
+    for thing, reason in outcome.unavailable:
         kind = InvalidSchedule if closed_for_good else NotConfirmed
         failures[thing.id] = kind(f"the queue is gone or closed to us: {reason}")
     for thing in _each_that_waits(outcome):
-        failures[thing.id] = NotConfirmed(f"AWS did not confirm it in time ({outcome.why}); send it again")
+        failures[thing.id] = NotConfirmed(f"AWS did not confirm it in time ({outcome.last_error}); send it again")
 
 
-def _each_that_waits(outcome: Outcome[Any]) -> list[Any]:
+def _each_that_waits(outcome: BatchResult[Any]) -> list[Any]:
     """Of a row of the index the entries: each has the id of a named schedule, which could not be listed without it."""
-    return [each for thing in [*outcome.left, *outcome.untried] for each in getattr(thing, "entries", (thing,))]
+    return [
+        each for thing in [*outcome.unconfirmed, *outcome.not_attempted] for each in getattr(thing, "entries", (thing,))
+    ]
 
 
-def _result(taken: Taken, place: int, failures: Failures, now_ms: int, reach_ms: int) -> Answer:
+def _result(taken: KeyedBatch, place: int, failures: Failures, now_ms: int, reach_ms: int) -> Answer:
     failure = _failure(taken, place, failures)
     return _accepted(taken, place, now_ms, reach_ms) if failure is None else _refusal(failure)
 
 
-def _failure(taken: Taken, place: int, failures: Failures) -> InvalidSchedule | NotConfirmed | None:
+def _failure(taken: KeyedBatch, place: int, failures: Failures) -> InvalidSchedule | NotConfirmed | None:
     """A member that lies in a bundle has come as far as its bundle has."""
     schedule = taken.schedules[place]
     return taken.denied.get(place) or failures.get(schedule.id) or failures.get(schedule.key.id)
 
 
-def _accepted(taken: Taken, place: int, now_ms: int, reach_ms: int) -> Answer:
+def _accepted(taken: KeyedBatch, place: int, now_ms: int, reach_ms: int) -> Answer:
     schedule, named = taken.schedules[place], taken.named.get(place)
     answer = accepted(schedule, now_ms, reach_ms)
     return answer if named is None else {**answer, "state": named.state or answer["state"], "result": named.result}

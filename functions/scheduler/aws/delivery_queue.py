@@ -11,7 +11,7 @@ WAIT_S = 1
 """So long SQS looks for something, at all of its servers. Whatever comes meanwhile is there at once."""
 
 
-class Intake:
+class DeliveryQueue:
     def __init__(self, client: Any, queue_url: str) -> None:
         self._client, self._queue_url = client, queue_url
 

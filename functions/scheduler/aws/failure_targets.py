@@ -24,33 +24,33 @@ SIZES_MAX = (SQS_MESSAGE_BYTES_MAX, SNS_MESSAGE_BYTES_MAX, SQS_QUEUE_BYTES_MIN)
 the least that an owner may set, which holds the facts and the beginning of the schedule."""
 
 
-class Hearers:
+class FailureTargets:
     """`client_of` makes the client of a service, at first use."""
 
     def __init__(self, client_of: Callable[[str], Any], output_queue_url: str) -> None:
         self._client_of, self._output_queue_url = client_of, output_queue_url
 
-    def tell(self, hearer: str, report: Report[Any]) -> None:
+    def tell(self, failure_target: str, report: Report[Any]) -> None:
         """NotConfirmed where it is worth trying again. One that is gone or closed for good is not: the failure queue
         has the report, and what waits here waits for nothing. Where it takes less, it hears less, marked as cut."""
         told, refusal = "", None
-        for bytes_max in SIZES_MAX[1:] if kind(hearer) == SNS else SIZES_MAX:
+        for bytes_max in SIZES_MAX[1:] if kind(failure_target) == SNS else SIZES_MAX:
             body = report.body(bytes_max)
             if body == told:
                 continue
-            told, refusal = body, self._refusal(hearer, body)
+            told, refusal = body, self._refusal(failure_target, body)
             if refusal is None:
                 return
             if refusal not in CONTENT:
                 break
-        log.outcome("untold", hearer=hearer, error=refusal)
+        log.outcome("untold", failure_target=failure_target, error=refusal)
 
-    def _refusal(self, hearer: str, body: str) -> str | None:
+    def _refusal(self, failure_target: str, body: str) -> str | None:
         try:
-            if kind(hearer) == SNS:
-                confirmed(self._client_of("sns").publish, TopicArn=hearer, Message=body)
+            if kind(failure_target) == SNS:
+                confirmed(self._client_of("sns").publish, TopicArn=failure_target, Message=body)
             else:
-                url = queue_url(hearer, self._output_queue_url)
+                url = queue_url(failure_target, self._output_queue_url)
                 confirmed(self._client_of("sqs").send_message, QueueUrl=url, MessageBody=body)
         except ClientError as failure:
             return code(failure)

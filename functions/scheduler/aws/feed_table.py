@@ -11,16 +11,16 @@ from scheduler.aws.calls import code, confirmed
 from scheduler.aws.items import META
 from scheduler.aws.table import Table
 from scheduler.errors import NotConfirmed
-from scheduler.execution.batch_result import Outcome
+from scheduler.execution.batch_result import BatchResult
 from scheduler.feeding.lease import Lease
-from scheduler.feeding.mover import Aside
+from scheduler.feeding.mover import QuarantinedItem
 from scheduler.feeding.reader import Page
 from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Key, Schedule
 
 
-class Stock(Table):
-    def write_back(self, read: Bundle, kept: Bundle) -> Outcome[Bundle]:
+class FeedTable(Table):
+    def write_back(self, read: Bundle, kept: Bundle) -> BatchResult[Bundle]:
         """What is left of a bundle, where it is as it was read. Where it is not, somebody else has seen to it."""
         try:
             confirmed(
@@ -32,11 +32,11 @@ class Stock(Table):
                 ExpressionAttributeValues={":read": {"B": read.packed}},
             )
         except NotConfirmed as failure:
-            return Outcome(left=[read], why=str(failure))
+            return BatchResult(unconfirmed=[read], last_error=str(failure))
         except ClientError as failure:
             if code(failure) != "ConditionalCheckFailedException":
                 raise
-        return Outcome(done=[read])
+        return BatchResult(confirmed=[read])
 
     def page(self, partition: str, from_sort: str, to_sort: str, items_max: int) -> Page:
         """From `from_sort` on, and before `to_sort`, as it is after every write that was confirmed before. DynamoDB
@@ -56,7 +56,7 @@ class Stock(Table):
         )
         schedules: list[Schedule] = []
         bundles: list[Bundle] = []
-        unreadable: list[Aside] = []
+        unreadable: list[QuarantinedItem] = []
         for item in answer["Items"]:
             try:
                 if "bundle" in item:
@@ -65,7 +65,7 @@ class Stock(Table):
                     schedules.append(items.schedule(item))
             except (KeyError, ValueError) as fault:
                 key = Key(item["partition"]["S"], item["sort"]["S"])
-                unreadable.append(Aside(key, item, f"no schedule: {type(fault).__name__} {fault}"))
+                unreadable.append(QuarantinedItem(key, item, f"no schedule: {type(fault).__name__} {fault}"))
         last = answer.get("LastEvaluatedKey")
         return Page(schedules, bundles, unreadable, last["sort"]["S"] + " " if last else None)
 

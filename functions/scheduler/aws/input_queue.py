@@ -7,15 +7,15 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from scheduler import log
-from scheduler.accepting.input_message import AGAIN, Part
+from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE, Remainder
 from scheduler.aws.calls import code, confirmed
 
 
-class Postbox:
+class InputQueue:
     def __init__(self, client: Any, queue_url: str) -> None:
         self._client, self._queue_url = client, queue_url
 
-    def put_back(self, part: Part, delay_s: int) -> bool:
+    def put_back(self, part: Remainder, delay_s: int) -> bool:
         """False where SQS does not take it; NotConfirmed where it may have arrived all the same."""
         attribute = {"DataType": "String", "StringValue": part.again}
         try:
@@ -24,7 +24,7 @@ class Postbox:
                 QueueUrl=self._queue_url,
                 MessageBody=part.body,
                 DelaySeconds=delay_s,
-                MessageAttributes={AGAIN: attribute},
+                MessageAttributes={REQUEUE_ATTRIBUTE: attribute},
             )
         except ClientError as failure:
             log.outcome("not put back", error=code(failure))

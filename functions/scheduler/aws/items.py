@@ -12,7 +12,7 @@ from scheduler.model.failure_report import FAILED_KEPT_S, QUARANTINE, failed_par
 from scheduler.model.schedule import Key, Schedule, Timer, is_id, sort_from, sound
 
 if TYPE_CHECKING:
-    from scheduler.feeding.mover import Aside
+    from scheduler.feeding.mover import QuarantinedItem
     from scheduler.model.failure_report import Report
 
 Item = dict[str, dict[str, Any]]
@@ -101,7 +101,7 @@ def with_contents(key: Key, due_ms: int, item: Item) -> Schedule:
     )
 
 
-def quarantined(aside: Aside) -> Item:
+def quarantined(aside: QuarantinedItem) -> Item:
     """Under its moment, so that it sorts by it, with where it was and why it is here. A member of a bundle becomes a
     schedule of its own, told from its fellows by its index; its id does not tell its moment, so both are kept. The sort
     key of what is no schedule is by anybody's hand, and may be the same in two partitions."""

@@ -8,26 +8,26 @@ from typing import Any
 
 from scheduler.aws.calls import confirmed
 from scheduler.errors import NotConfirmed
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.deadline import Patience, insist
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import Deadline, retry_batch
 
 
 class Function:
     def __init__(self, client: Any, name: str) -> None:
         self._client, self._name = client, name
 
-    def invoke(self, event: dict[str, Any], patience: Patience) -> None:
+    def invoke(self, event: dict[str, Any], deadline: Deadline) -> None:
         """NotConfirmed where Lambda does not take it in time; it may run all the same."""
-        outcome = insist(self._invoke, [event], patience)
-        if outcome.left:
-            raise NotConfirmed(f"{self._name} was not invoked: {outcome.why}")
+        outcome = retry_batch(self._invoke, [event], deadline)
+        if outcome.unconfirmed:
+            raise NotConfirmed(f"{self._name} was not invoked: {outcome.last_error}")
 
-    def _invoke(self, events: Sequence[dict[str, Any]]) -> Outcome[dict[str, Any]]:
+    def _invoke(self, events: Sequence[dict[str, Any]]) -> BatchResult[dict[str, Any]]:
         (event,) = events
         try:
             confirmed(
                 self._client.invoke, FunctionName=self._name, InvocationType="Event", Payload=json.dumps(event).encode()
             )
         except NotConfirmed as failure:
-            return Outcome(left=[event], why=str(failure))
-        return Outcome(done=[event])
+            return BatchResult(unconfirmed=[event], last_error=str(failure))
+        return BatchResult(confirmed=[event])

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from scheduler.aws import items
 from scheduler.aws.calls import code, confirmed
 from scheduler.aws.items import Item
-from scheduler.managing.dependencies import BUSY, DONE, GONE, Failure, Failures, NearNames, Outline, Stretch, Stub
+from scheduler.managing.dependencies import BUSY, DONE, GONE, DuePage, Failure, Failures, NearNames, SchedulePage, Stub
 from scheduler.model.bundle import Bundle
 from scheduler.model.failure_report import QUARANTINE
 from scheduler.model.schedule import Key, Schedule, index_of, key_of
@@ -24,7 +24,7 @@ _UNHELD = "(attribute_not_exists(#hold) OR #hold = :holder OR #hold_ends <= :now
 _HOLD_NAMES = {"#sort": "sort", "#bundle": "bundle", "#hold": "hold", "#hold_ends": "hold_ends"}
 
 
-class Catalogue:
+class ManageTable:
     def __init__(self, client: Any, table_name: str) -> None:
         self._client, self._table_name = client, table_name
 
@@ -33,19 +33,19 @@ class Catalogue:
         item = self._item(key)
         return _thing(item) if item is not None else None
 
-    def stretch(self, partition: str, from_sort: str, to_sort: str, limit: int | None) -> Stretch:
+    def stretch(self, partition: str, from_sort: str, to_sort: str, limit: int | None) -> SchedulePage:
         """From `from_sort` on, up to `to_sort`; at most so many, whatever they are, or as many as make a page."""
         more: dict[str, Any] = {"Limit": limit} if limit else {}
         answer = self._query(partition, from_sort, to_sort, **more)
-        return Stretch(_things(answer), _next_sort(answer))
+        return SchedulePage(_things(answer), _next_sort(answer))
 
-    def bundles(self, partition: str, from_sort: str, to_sort: str, first_before_ms: int) -> Stretch:
+    def bundles(self, partition: str, from_sort: str, to_sort: str, first_before_ms: int) -> SchedulePage:
         """A page of the bundles that may have a member before this moment. DynamoDB drops the others by what they say
         of their first member; bundles of earlier versions do not say it."""
         condition = "attribute_exists(#bundle) AND (attribute_not_exists(#first) OR #first < :before)"
         names, values = {"#bundle": "bundle", "#first": "first"}, {":before": {"N": str(first_before_ms)}}
         answer = self._query(partition, from_sort, to_sort, names, values, FilterExpression=condition)
-        return Stretch(_things(answer), _next_sort(answer))
+        return SchedulePage(_things(answer), _next_sort(answer))
 
     def near_names(
         self, partition: str, from_sort: str, to_sort: str, first_before_ms: int, limit: int | None
@@ -60,7 +60,7 @@ class Catalogue:
                 rows.append(row_of(item))
         return NearNames(rows, _next_sort(answer))
 
-    def outline(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool) -> Outline:
+    def outline(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool) -> DuePage:
         names = {"#name": "name", "#members": "members", "#bundle": "bundle", "#first": "first"}
         more: dict[str, Any] = _BUNDLES_ONLY if bundles_only else {}
         projection = "#partition, #sort, #name, #members, #bundle, #first"
@@ -71,7 +71,7 @@ class Catalogue:
                 key = items.key_in_time(item)
                 bundle = items.bundle(item) if "bundle" in item else None
                 found.append(Stub(key, key.due_ms, item["name"]["S"] if "name" in item else None, bundle))
-        return Outline(found, _next_sort(answer))
+        return DuePage(found, _next_sort(answer))
 
     def hold(self, read: Schedule | Bundle, holder: str, now_ms: int, ends_ms: int) -> str:
         """Keep other calls off the item until then."""

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from scheduler.aws import items
 from scheduler.aws.calls import code, confirmed
-from scheduler.model.name_record import BEFORE, BEYOND, CANCELLED, KEPT_S, NAMES, PENDING, Names, Record
+from scheduler.model.name_record import BEFORE, BEYOND, CANCELLED, KEPT_S, NAMES, PENDING, Record, RecordPage
 from scheduler.model.schedule import key_of
 
 _STATE = {"#state": "state"}
@@ -153,7 +153,7 @@ class Records:
         left = answer.get("UnprocessedKeys", {}).get(self._table_name, {}).get("Keys", [])
         return {each.name: each for each in found}, [each["sort"]["S"] for each in left]
 
-    def page(self, partition: str, from_sort: str, prefix: str, from_ms: int, to_ms: int) -> Names:
+    def page(self, partition: str, from_sort: str, prefix: str, from_ms: int, to_ms: int) -> RecordPage:
         """The pending ones with this prefix that are due from one moment on and before another, without their data."""
         answer = confirmed(
             self._client.query,
@@ -175,7 +175,7 @@ class Records:
         last = answer.get("LastEvaluatedKey")
         # DynamoDB refuses a range that begins behind its end.
         next_sort = last["sort"]["S"] + BEFORE if last and last["sort"]["S"] < prefix + BEYOND else None
-        return Names([record(item) for item in answer["Items"]], answer["ScannedCount"], next_sort)
+        return RecordPage([record(item) for item in answer["Items"]], answer["ScannedCount"], next_sort)
 
     def _change(
         self, read: Record, changes: str, names: dict[str, str], values: dict[str, Any], unless: str = ""

@@ -9,10 +9,10 @@ from botocore.exceptions import ClientError
 
 from scheduler.aws.calls import CONTENT_CODES, code, confirmed, passing
 from scheduler.errors import NotConfirmed
-from scheduler.execution.batch_result import Outcome
+from scheduler.execution.batch_result import BatchResult
 from scheduler.limits import SQS_BATCH_BYTES_MAX, SQS_BATCH_MESSAGES_MAX
 from scheduler.model import delivery_job
-from scheduler.model.delivery_job import Errand
+from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.payloads import attributes, body
 from scheduler.model.schedule import Schedule
 from scheduler.model.targets import goes_straight, group, queue_url
@@ -60,34 +60,34 @@ class Queues:
 
     def batches(self, queue_url: str, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
         if queue_url == self._delivery_queue_url:
-            return _cut(schedules, lambda schedule: _bytes(delivery_job.body(Errand(schedule))))
+            return _cut(schedules, lambda schedule: _bytes(delivery_job.body(DeliveryJob(schedule))))
         return _cut(schedules, lambda schedule: _bytes(body(schedule)))
 
-    def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]:
+    def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
         """One batch, each message with the delay that is left at `now_ms`."""
         if queue_url == self._delivery_queue_url:
-            return self._send(queue_url, schedules, [self._errand(Errand(each), now_ms) for each in schedules])
+            return self._send(queue_url, schedules, [self._errand(DeliveryJob(each), now_ms) for each in schedules])
         return self._send(queue_url, schedules, [_entry(schedule, now_ms) for schedule in schedules])
 
-    def send_errand(self, errand: Errand, now_ms: int) -> Outcome[Errand]:
+    def send_errand(self, job: DeliveryJob, now_ms: int) -> BatchResult[DeliveryJob]:
         """One by itself, to wake at the moment of its schedule."""
-        return self._send(self._delivery_queue_url, [errand], [self._errand(errand, now_ms)])
+        return self._send(self._delivery_queue_url, [job], [self._errand(job, now_ms)])
 
-    def report(self, reports: Sequence[Report[Thing]]) -> Outcome[Report[Thing]]:
+    def report(self, reports: Sequence[Report[Thing]]) -> BatchResult[Report[Thing]]:
         """Send one batch to the failure queue; the rest is untried."""
         written = ((report, report.body()) for report in reports)  # Once each: a body may be cut from a mebibyte.
         batch = next(_cut(written, lambda pair: _bytes(pair[1])))
         entries = [{"MessageBody": body} for _, body in batch]
         outcome = self._send(self._failure_queue_url, [report for report, _ in batch], entries)
-        outcome.untried += reports[len(batch) :]
+        outcome.not_attempted += reports[len(batch) :]
         return outcome
 
-    def hand_over(self, schedules: Sequence[Schedule], now_ms: int) -> Outcome[Schedule]:
+    def hand_over(self, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
         """Send one batch to the deliver function, whatever the target is; the rest is untried."""
         url = self._delivery_queue_url
         batch = next(self.batches(url, schedules))
         outcome = self.send(url, batch, now_ms)
-        outcome.untried += schedules[len(batch) :]
+        outcome.not_attempted += schedules[len(batch) :]
         return outcome
 
     def approximate_counts(self) -> dict[str, int | None]:
@@ -105,58 +105,58 @@ class Queues:
             return None
         return sum(int(answer.get("Attributes", {}).get(each, "0")) for each in attributes)
 
-    def _errand(self, errand: Errand, now_ms: int) -> Entry:
-        delay_s = delivery_job.delay_s(errand, now_ms, self._lead_ms)
-        entry = {"MessageBody": delivery_job.body(errand), "DelaySeconds": delay_s}
-        shared = group(errand.schedule.target)
+    def _errand(self, job: DeliveryJob, now_ms: int) -> Entry:
+        delay_s = delivery_job.delay_s(job, now_ms, self._lead_ms)
+        entry = {"MessageBody": delivery_job.body(job), "DelaySeconds": delay_s}
+        shared = group(job.schedule.target)
         # By it SQS is fair: while those of one host pile up, it hands out the others first.
         return entry if shared is None else {**entry, "MessageGroupId": shared}
 
-    def _send(self, queue_url: str, things: Sequence[Thing], entries: Sequence[Entry]) -> Outcome[Thing]:
+    def _send(self, queue_url: str, things: Sequence[Thing], entries: Sequence[Entry]) -> BatchResult[Thing]:
         """SQS answers with success and a list of what failed. Where it refuses a whole batch, that may be for the
         content of one: each is tried alone, so that it harms no neighbour, until one is not confirmed."""
         numbered = [{"Id": str(index), **entry} for index, entry in enumerate(entries)]
         try:
             answer = confirmed(self._client.send_message_batch, QueueUrl=queue_url, Entries=numbered)
         except NotConfirmed as failure:
-            return Outcome(left=list(things), why=str(failure))
+            return BatchResult(unconfirmed=list(things), last_error=str(failure))
         except ClientError as failure:
             reason = code(failure)
             if _is_about_the_queue(reason):
-                return Outcome(closed=[(thing, reason) for thing in things])
+                return BatchResult(unavailable=[(thing, reason) for thing in things])
             if len(things) == 1:
                 fate = [(things[0], reason)]
-                return Outcome(refused=fate) if reason in CONTENT_CODES else Outcome(closed=fate)
-            total: Outcome[Thing] = Outcome()
+                return BatchResult(rejected=fate) if reason in CONTENT_CODES else BatchResult(unavailable=fate)
+            total: BatchResult[Thing] = BatchResult()
             for place, (thing, entry) in enumerate(zip(things, entries, strict=True)):
-                if total.left:
-                    total.left += things[place:]
+                if total.unconfirmed:
+                    total.unconfirmed += things[place:]
                     break
                 total.add(self._send(queue_url, [thing], [entry]))
             return total
         return _read(answer, things)
 
 
-def _read(answer: dict[str, Any], things: Sequence[Thing]) -> Outcome[Thing]:
+def _read(answer: dict[str, Any], things: Sequence[Thing]) -> BatchResult[Thing]:
     """Only what stands under `Successful` is done; what is in neither list is left."""
     if len(answer.get("Successful", [])) == len(things):
-        return Outcome(done=list(things))
-    outcome: Outcome[Thing] = Outcome()
+        return BatchResult(confirmed=list(things))
+    outcome: BatchResult[Thing] = BatchResult()
     done = {int(entry["Id"]) for entry in answer.get("Successful", [])}
     failed = {int(entry["Id"]): entry for entry in answer.get("Failed", [])}
     for index, thing in enumerate(things):
         if index in done:
-            outcome.done.append(thing)
+            outcome.confirmed.append(thing)
             continue
         entry = failed.get(index, {"Code": "NoAnswer", "SenderFault": False})
         reason = entry["Code"].removeprefix("AWS.SimpleQueueService.")
         if not entry["SenderFault"] or passing(reason, 400):
-            outcome.left.append(thing)
-            outcome.why = reason
+            outcome.unconfirmed.append(thing)
+            outcome.last_error = reason
         elif reason in CONTENT_CODES:
-            outcome.refused.append((thing, reason))
+            outcome.rejected.append((thing, reason))
         else:
-            outcome.closed.append((thing, reason))
+            outcome.unavailable.append((thing, reason))
     return outcome
 
 

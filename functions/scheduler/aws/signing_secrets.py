@@ -31,7 +31,7 @@ SECRETS_WANTED = f"one {signing.PREFIX}… or two, newest first, with a space be
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CachedSecrets:
     """What is known at a moment; another takes its place as a whole."""
 
     keys: Sequence[bytes] = ()
@@ -48,7 +48,7 @@ class Secrets:
     def __init__(self, client: Any, arn: str, clock: Callable[[], float]) -> None:
         self._client, self._arn, self._clock = client, arn, clock
         self._reading = threading.Lock()
-        self._held = Held()
+        self._held = CachedSecrets()
 
     def __call__(self) -> Sequence[bytes]:
         """Newest first. Undelivered, as a fault of our own, where there should be some and none are to be had."""
@@ -73,7 +73,7 @@ class Secrets:
         finally:
             self._reading.release()
 
-    def _read(self, now_s: float) -> Held:
+    def _read(self, now_s: float) -> CachedSecrets:
         try:
             answer = confirmed(self._client.get_secret_value, SecretId=self._arn)
             keys = read(str(answer.get("SecretString", "")))
@@ -81,7 +81,7 @@ class Secrets:
             error = f"the secret for signing cannot be had: {_reason(failure)}"
             log.outcome("secret not read", error=error)
             return replace(self._held, next_s=now_s + AGAIN_S, error=error)
-        return Held(keys, now_s + KEPT_S_MAX, now_s + FRESH_S)
+        return CachedSecrets(keys, now_s + KEPT_S_MAX, now_s + FRESH_S)
 
 
 def read(text: str) -> list[bytes]:

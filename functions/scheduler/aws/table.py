@@ -11,13 +11,13 @@ from scheduler.aws import items
 from scheduler.aws.calls import code, confirmed
 from scheduler.aws.items import META
 from scheduler.errors import NotConfirmed
-from scheduler.execution.batch_result import Outcome
+from scheduler.execution.batch_result import BatchResult
 from scheduler.limits import DYNAMODB_BATCH_WRITES_MAX
 from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Key, Schedule, Timer
 
 if TYPE_CHECKING:
-    from scheduler.feeding.mover import Aside
+    from scheduler.feeding.mover import QuarantinedItem
     from scheduler.model.failure_report import Report
     from scheduler.placing.near_names import Row
 
@@ -28,19 +28,19 @@ class Table:
     def __init__(self, client: Any, name: str) -> None:
         self._client, self._name = client, name
 
-    def put(self, things: Sequence[Schedule | Bundle]) -> Outcome[Schedule | Bundle]:
+    def put(self, things: Sequence[Schedule | Bundle]) -> BatchResult[Schedule | Bundle]:
         return self._write(things, lambda thing: {"PutRequest": {"Item": items.item(thing)}})
 
-    def put_near_names(self, rows: Sequence[Row]) -> Outcome[Row]:
+    def put_near_names(self, rows: Sequence[Row]) -> BatchResult[Row]:
         return self._write(rows, lambda row: {"PutRequest": {"Item": row.item}})
 
-    def delete(self, keys: Sequence[Key]) -> Outcome[Key]:
+    def delete(self, keys: Sequence[Key]) -> BatchResult[Key]:
         return self._write(keys, lambda key: {"DeleteRequest": {"Key": items.key(*key)}})
 
-    def put_aside(self, things: Sequence[Aside]) -> Outcome[Aside]:
+    def put_aside(self, things: Sequence[QuarantinedItem]) -> BatchResult[QuarantinedItem]:
         return self._write(things, lambda aside: {"PutRequest": {"Item": items.quarantined(aside)}})
 
-    def put_failed(self, reports: Sequence[Report[Any]]) -> Outcome[Report[Any]]:
+    def put_failed(self, reports: Sequence[Report[Any]]) -> BatchResult[Report[Any]]:
         return self._write(reports, lambda report: {"PutRequest": {"Item": items.failed(report)}})
 
     def remove_timer(self, timer: Timer) -> None:
@@ -58,7 +58,7 @@ class Table:
             if code(failure) != "ConditionalCheckFailedException":
                 raise
 
-    def remember_partitions(self, counts: Sequence[int]) -> Outcome[int]:
+    def remember_partitions(self, counts: Sequence[int]) -> BatchResult[int]:
         (count,) = counts
         try:
             confirmed(
@@ -71,11 +71,11 @@ class Table:
                 ExpressionAttributeValues={":count": {"N": str(count)}},
             )
         except NotConfirmed as failure:
-            return Outcome(left=[count], why=str(failure))
+            return BatchResult(unconfirmed=[count], last_error=str(failure))
         except ClientError as failure:
             if code(failure) != "ConditionalCheckFailedException":  # Which says that as many or more are remembered.
                 raise
-        return Outcome(done=[count])
+        return BatchResult(confirmed=[count])
 
     def recall_partitions(self) -> int:
         answer = confirmed(
@@ -83,22 +83,22 @@ class Table:
         )
         return int(answer["Item"]["count"]["N"]) if "Item" in answer else 0
 
-    def _write(self, things: Sequence[Thing], request_of: Callable[[Thing], dict[str, Any]]) -> Outcome[Thing]:
+    def _write(self, things: Sequence[Thing], request_of: Callable[[Thing], dict[str, Any]]) -> BatchResult[Thing]:
         """Make one request, with as many as it takes; the rest is untried. DynamoDB answers with success and a list of
         what it has not done."""
-        untried = list(things[DYNAMODB_BATCH_WRITES_MAX:])
+        not_attempted = list(things[DYNAMODB_BATCH_WRITES_MAX:])
         things = things[:DYNAMODB_BATCH_WRITES_MAX]
         requests = [request_of(thing) for thing in things]
         try:
             answer = confirmed(self._client.batch_write_item, RequestItems={self._name: list(requests)})
         except NotConfirmed as failure:
-            return Outcome(left=list(things), untried=untried, why=str(failure))
+            return BatchResult(unconfirmed=list(things), not_attempted=not_attempted, last_error=str(failure))
         unprocessed = {_key_of(request) for request in answer.get("UnprocessedItems", {}).get(self._name, [])}
         if not unprocessed:
-            return Outcome(done=list(things), untried=untried)
-        outcome: Outcome[Thing] = Outcome(untried=untried, why="UnprocessedItems")
+            return BatchResult(confirmed=list(things), not_attempted=not_attempted)
+        outcome: BatchResult[Thing] = BatchResult(not_attempted=not_attempted, last_error="UnprocessedItems")
         for thing, request in zip(things, requests, strict=True):
-            (outcome.left if _key_of(request) in unprocessed else outcome.done).append(thing)
+            (outcome.unconfirmed if _key_of(request) in unprocessed else outcome.confirmed).append(thing)
         return outcome
 
 

@@ -21,15 +21,15 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import NamedTuple
 
-from scheduler.execution.deadline import Patience
+from scheduler.execution.deadline import Deadline
 from scheduler.model.targets import Receiver
 
 TIMEOUTS_MAX = 3
-REST_S = 30
+COOL_DOWN_S = 30
 """Then the next request tests the target again."""
 TARGETS_MAX = 1_000
 """So many targets are remembered. Then the memory is cleared, which costs a few timeouts."""
-CROWD_MAX = 16
+PER_HOST_MAX = 16
 """Requests to one target at once: half of the threads, and more than a batch."""
 UNPROVEN_MAX = 16
 """Requests at once to all targets that are not proven: half of the threads."""
@@ -69,7 +69,7 @@ class PutOff(NamedTuple):
 
 
 @dataclass
-class Resting:
+class CircuitBreaker:
     """What this environment knows of the targets."""
 
     _timeouts: dict[Receiver, int] = field(default_factory=dict)
@@ -93,21 +93,21 @@ class Resting:
             self._open_until_s = now_s + OPEN_S
             self._lost.clear()
 
-    def admit(self, receiver: Receiver, last_s: float, patience: Patience) -> PutOff | None:
+    def admit(self, receiver: Receiver, last_s: float, deadline: Deadline) -> PutOff | None:
         """Begin a request as `begin` does, after waiting a moment if others have just begun."""
-        put_off = self.begin(receiver, patience.clock(), last_s)
-        if put_off is None or not self._queue_up(put_off.waiters_max):
-            return put_off
+        postponed = self.begin(receiver, deadline.clock(), last_s)
+        if postponed is None or not self._queue_up(postponed.waiters_max):
+            return postponed
         try:
             for _ in range(STEPS_MAX):
-                patience.sleep(STEP_S)
-                put_off = self.begin(receiver, patience.clock(), last_s)
-                if put_off is None or not put_off.waiters_max:
+                deadline.sleep(STEP_S)
+                postponed = self.begin(receiver, deadline.clock(), last_s)
+                if postponed is None or not postponed.waiters_max:
                     break
         finally:
             with self._lock:
                 self._waiters -= 1
-        return put_off
+        return postponed
 
     def begin(self, receiver: Receiver, now_s: float, last_s: float) -> PutOff | None:
         """Count a request as under way until its `end`, and return None; or return when to try instead.
@@ -116,9 +116,9 @@ class Resting:
         waits for that target, or every place for such targets is taken.
         """
         with self._lock:
-            put_off = self._put_off(receiver, now_s)
-            if put_off is not None and (put_off.until_s <= last_s or self._is_stuck(receiver, now_s)):
-                return put_off
+            postponed = self._put_off(receiver, now_s)
+            if postponed is not None and (postponed.until_s <= last_s or self._is_stuck(receiver, now_s)):
+                return postponed
             self._under_way.setdefault(receiver, []).append(now_s)
             return None
 
@@ -139,14 +139,14 @@ class Resting:
             count = self._timeouts.get(receiver, 0) + 1
             self._timeouts[receiver] = count
             if count >= TIMEOUTS_MAX:
-                self._until_s[receiver] = now_s + REST_S
+                self._until_s[receiver] = now_s + COOL_DOWN_S
 
     def _put_off(self, receiver: Receiver, now_s: float) -> PutOff | None:
         rest_until_s = self._until_s.get(receiver, now_s)
         if rest_until_s > now_s:
             return PutOff(rest_until_s)
         silent_s, under_way = self._silent_s(receiver, now_s), len(self._under_way.get(receiver, ()))
-        crowd_max = 1 if receiver in self._until_s else CROWD_MAX
+        crowd_max = 1 if receiver in self._until_s else PER_HOST_MAX
         if under_way >= crowd_max or silent_s >= SILENT_S:
             return PutOff(now_s + max(PAUSE_S_MIN, silent_s))
         if self._is_proven(receiver, now_s):

@@ -22,132 +22,146 @@ from typing import TYPE_CHECKING, Any
 
 from scheduler import log
 from scheduler.errors import NotConfirmed, reason
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.deadline import Patience, ask, insist
-from scheduler.model.delivery_job import CLOSE, KEEP, REPORT, TELL, Conclusion, Errand
-from scheduler.model.delivery_options import PUT_OFFS_MAX, Terms, pause_s
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import Deadline, retry_batch, retry_call
+from scheduler.model.delivery_job import CLOSE, KEEP, REPORT, TELL, Conclusion, DeliveryJob
+from scheduler.model.delivery_options import PUT_OFFS_MAX, DeliveryOptions, pause_s
 from scheduler.model.failure_report import Report
 from scheduler.model.name_record import DELIVERED, Record
 from scheduler.model.schedule import Schedule, timer
 
 if TYPE_CHECKING:
-    from scheduler.delivering.delivery import Post
+    from scheduler.delivering.delivery import DeliveryDependencies
 
 STEP_TRIES_MAX = 5
 """In under a second. Then a message waits for the rest, rather than a thread that others need."""
 
 
-def delivered(errand: Errand, record: Record | None, post: Post, patience: Patience) -> None:
+def delivered(job: DeliveryJob, record: Record | None, post: DeliveryDependencies, deadline: Deadline) -> None:
     """Close the record; there is nothing else to write."""
     if record is not None:
-        conclusion = Conclusion(DELIVERED, errand.attempt, patience.now_ms(), "", (CLOSE,))
-        conclude(errand, record, conclusion, post, patience)
+        conclusion = Conclusion(DELIVERED, job.attempt, deadline.now_ms(), "", (CLOSE,))
+        conclude(job, record, conclusion, post, deadline)
 
 
 def not_delivered(
-    errand: Errand, record: Record | None, report: Report[Schedule], post: Post, patience: Patience
+    job: DeliveryJob, record: Record | None, report: Report[Schedule], post: DeliveryDependencies, deadline: Deadline
 ) -> None:
     """Failed for good, or expired: the reason of the report is the state of the record."""
     steps = [KEEP, REPORT]
-    if Terms.read(errand.schedule.terms).failure_target is not None:
+    if DeliveryOptions.read(job.schedule.terms).failure_target is not None:
         steps.append(TELL)
     if record is not None:
         steps.append(CLOSE)
     conclusion = Conclusion(report.reason, report.attempts, report.at_ms, report.error, tuple(steps))
-    conclude(errand, record, conclusion, post, patience)
+    conclude(job, record, conclusion, post, deadline)
 
 
-def resume(errand: Errand, conclusion: Conclusion, post: Post, patience: Patience) -> None:
+def resume(job: DeliveryJob, conclusion: Conclusion, post: DeliveryDependencies, deadline: Deadline) -> None:
     """Do the steps that are left, as a message carried them here."""
-    record = Record(errand.schedule, 0, 0) if errand.schedule.name is not None else None
-    conclude(errand, record, conclusion, post, patience)
+    record = Record(job.schedule, 0, 0) if job.schedule.name is not None else None
+    conclude(job, record, conclusion, post, deadline)
 
 
-def conclude(errand: Errand, record: Record | None, conclusion: Conclusion, post: Post, patience: Patience) -> None:
+def conclude(
+    job: DeliveryJob, record: Record | None, conclusion: Conclusion, post: DeliveryDependencies, deadline: Deadline
+) -> None:
     """Do each step that is left. The record is closed last: once it is, no message of the delivery does anything."""
-    brief = replace(patience, tries_max=STEP_TRIES_MAX)
+    brief = replace(deadline, tries_max=STEP_TRIES_MAX)
     telling = [step for step in conclusion.left if step != CLOSE]
-    left = [step for step in telling if not _is_done(step, errand, record, conclusion, post, brief)]
-    if CLOSE in conclusion.left and (left or not _is_done(CLOSE, errand, record, conclusion, post, brief)):
+    left = [step for step in telling if not _is_done(step, job, record, conclusion, post, brief)]
+    if CLOSE in conclusion.left and (left or not _is_done(CLOSE, job, record, conclusion, post, brief)):
         left.append(CLOSE)
     if not left:
         return
-    _send_rest(errand, record, replace(conclusion, left=tuple(left)), post, patience)
+    _send_rest(job, record, replace(conclusion, left=tuple(left)), post, deadline)
     if CLOSE in left and telling and record is not None:
         with suppress(Exception):  # The message does it if this does not.
-            _close(record, conclusion, post, replace(patience, tries_max=1))
+            _close(record, conclusion, post, replace(deadline, tries_max=1))
 
 
-def unreadable(report: Report[str], post: Post, patience: Patience) -> None:
+def unreadable(report: Report[str], post: DeliveryDependencies, deadline: Deadline) -> None:
     """Store and report a message that holds no errand. It has no outcome to carry, so SQS brings it again."""
     for call in (post.table.put_failed, post.queues.report):
-        _insist(call, report, patience)
+        _insist(call, report, deadline)
 
 
 def _is_done(
-    step: str, errand: Errand, record: Record | None, conclusion: Conclusion, post: Post, patience: Patience
+    step: str,
+    job: DeliveryJob,
+    record: Record | None,
+    conclusion: Conclusion,
+    post: DeliveryDependencies,
+    deadline: Deadline,
 ) -> bool:
     """Do one step, unless time is over. Whatever goes wrong, the delivery is not made again for it."""
-    if patience.over():
+    if deadline.passed():
         return False
     try:
-        _do(step, errand.schedule, record, conclusion, post, patience)
+        _do(step, job.schedule, record, conclusion, post, deadline)
     except Exception as failure:  # noqa: BLE001 - As above. A fault of our own is in the log, and ends as dead letter.
-        log.outcome("not concluded", id=errand.id, step=step, error=reason(failure))
+        log.outcome("not concluded", id=job.id, step=step, error=reason(failure))
         return False
     return True
 
 
 def _do(
-    step: str, schedule: Schedule, record: Record | None, conclusion: Conclusion, post: Post, patience: Patience
+    step: str,
+    schedule: Schedule,
+    record: Record | None,
+    conclusion: Conclusion,
+    post: DeliveryDependencies,
+    deadline: Deadline,
 ) -> None:
     report = Report(schedule, conclusion.state, conclusion.error, conclusion.at_ms, conclusion.attempts)
-    hearer = Terms.read(schedule.terms).failure_target
+    failure_target = DeliveryOptions.read(schedule.terms).failure_target
     if step == KEEP:
-        _insist(post.table.put_failed, report, patience)
+        _insist(post.table.put_failed, report, deadline)
     elif step == REPORT:
-        _insist(post.queues.report, report, patience)
-    elif step == TELL and hearer is not None:
-        ask(lambda: post.tell(hearer, report), patience)
+        _insist(post.queues.report, report, deadline)
+    elif step == TELL and failure_target is not None:
+        retry_call(lambda: post.tell(failure_target, report), deadline)
     elif step == CLOSE and record is not None:
-        _close(record, conclusion, post, patience)
+        _close(record, conclusion, post, deadline)
 
 
 def _insist(
-    call: Callable[[Sequence[Report[Any]]], Outcome[Report[Any]]], report: Report[Any], patience: Patience
+    call: Callable[[Sequence[Report[Any]]], BatchResult[Report[Any]]], report: Report[Any], deadline: Deadline
 ) -> None:
-    outcome = insist(call, [report], patience)
-    if not outcome.done:
+    outcome = retry_batch(call, [report], deadline)
+    if not outcome.confirmed:
         raise NotConfirmed(f"a failure is not told: {outcome.reason}")
 
 
-def _close(record: Record, conclusion: Conclusion, post: Post, patience: Patience) -> None:
+def _close(record: Record, conclusion: Conclusion, post: DeliveryDependencies, deadline: Deadline) -> None:
     its = conclusion
-    ask(lambda: post.records.close(record, its.state, patience.now_ms(), its.attempts, its.error), patience)
+    retry_call(lambda: post.records.close(record, its.state, deadline.now_ms(), its.attempts, its.error), deadline)
 
 
-def _send_rest(errand: Errand, record: Record | None, rest: Conclusion, post: Post, patience: Patience) -> None:
+def _send_rest(
+    job: DeliveryJob, record: Record | None, rest: Conclusion, post: DeliveryDependencies, deadline: Deadline
+) -> None:
     """By a message that comes after a while. It carries the schedule of a name only if somebody is to be told of it."""
     if rest.tries >= PUT_OFFS_MAX:
-        _give_up(errand, rest)
+        _give_up(job, rest)
         return
-    schedule = errand.schedule
+    schedule = job.schedule
     if record is not None and rest.left == (CLOSE,):
         schedule = timer(schedule, record.asked)
-    retry_ms = patience.now_ms() + round(pause_s(rest.tries + 1, None, patience.jitter()) * 1000)
-    following = Errand(schedule, errand.attempt, retry_ms, errand.turn, conclusion=replace(rest, tries=rest.tries + 1))
-    send(following, post, patience)
-    log.outcome("concluded later", id=errand.id, left=rest.left)
+    retry_ms = deadline.now_ms() + round(pause_s(rest.tries + 1, None, deadline.jitter()) * 1000)
+    following = DeliveryJob(schedule, job.attempt, retry_ms, job.turn, conclusion=replace(rest, tries=rest.tries + 1))
+    send(following, post, deadline)
+    log.outcome("concluded later", id=job.id, left=rest.left)
 
 
-def _give_up(errand: Errand, rest: Conclusion) -> None:
+def _give_up(job: DeliveryJob, rest: Conclusion) -> None:
     if rest.left != (TELL,):
         raise NotConfirmed(f"not done within {rest.tries} messages: {', '.join(rest.left)}")
-    hearer = Terms.read(errand.schedule.terms).failure_target
-    log.outcome("untold", id=errand.id, hearer=hearer, error=f"no answer to {rest.tries} messages")
+    failure_target = DeliveryOptions.read(job.schedule.terms).failure_target
+    log.outcome("untold", id=job.id, failure_target=failure_target, error=f"no answer to {rest.tries} messages")
 
 
-def send(errand: Errand, post: Post, patience: Patience) -> None:
-    outcome = insist(lambda _: post.queues.send_errand(errand, patience.now_ms()), [errand], patience)
-    if not outcome.done:
+def send(job: DeliveryJob, post: DeliveryDependencies, deadline: Deadline) -> None:
+    outcome = retry_batch(lambda _: post.queues.send_errand(job, deadline.now_ms()), [job], deadline)
+    if not outcome.confirmed:
         raise NotConfirmed(f"an errand is not sent: {outcome.reason}")

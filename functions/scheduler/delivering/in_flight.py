@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from scheduler.model import delivery_job, sqs_records
-from scheduler.model.delivery_job import Errand
+from scheduler.model.delivery_job import DeliveryJob
 
 HANGS_AFTER_S = 0.5
 """Past its moment. Most targets answer sooner; and nobody behind one that does not is to be a second late."""
@@ -23,12 +23,12 @@ class Message:
     body: str
     receipt: str | None = None
     """Of one that the function received itself: Lambda deletes only what it brought."""
-    errand: Errand | None = field(init=False, default=None)
+    job: DeliveryJob | None = field(init=False, default=None)
     fault: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         try:
-            self.errand = delivery_job.read(self.body)
+            self.job = delivery_job.read(self.body)
         except ValueError as fault:
             self.fault = f"no errand: {fault}"
 
@@ -41,10 +41,10 @@ class Message:
     @property
     def wake_ms(self) -> int:
         """What is no errand need not wait."""
-        return 0 if self.errand is None else self.errand.wake_ms
+        return 0 if self.job is None else self.job.wake_ms
 
 
-class Watch:
+class InFlight:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock, self._lock = clock, Lock()
         self._from_s: dict[Message, float] = {}

@@ -11,37 +11,39 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from scheduler import log
-from scheduler.delivering.circuit_breaker import CROWD_MAX
-from scheduler.delivering.in_flight import Message, Watch
+from scheduler.delivering.circuit_breaker import PER_HOST_MAX
+from scheduler.delivering.in_flight import InFlight, Message
 from scheduler.errors import NotConfirmed
-from scheduler.execution.deadline import Patience
+from scheduler.execution.deadline import Deadline
 from scheduler.limits import SQS_BATCH_MESSAGES_MAX
 
-HELP_S_MAX = 21
+POLL_S_MAX = 21
 """After the start of an invocation nothing more is received. By then every request to a host that does not answer has
 timed out: the last one begins `resting.OPEN_S` after the start."""
 
 
-class Intake(Protocol):
+class DeliveryQueue(Protocol):
     def receive(self, most: int) -> list[Message]:
         """What is there, or nothing after a short wait."""
 
     def delete(self, receipt: str) -> None: ...
 
 
-def more(intake: Intake, watch: Watch, width: int, begun_s: float, patience: Patience) -> Iterator[Message]:
+def more(
+    delivery_queue: DeliveryQueue, watch: InFlight, width: int, begun_s: float, deadline: Deadline
+) -> Iterator[Message]:
     """What is behind, for a crew of this width and an invocation that began then; until nothing is under way."""
     log.outcome("helping", under_way=watch.counts()[0])
-    while patience.clock() < begun_s + HELP_S_MAX:
+    while deadline.clock() < begun_s + POLL_S_MAX:
         under_way, hanging = watch.counts()
         if not under_way:
             return
         most = _most(width, under_way, hanging)
         if not most:
-            patience.sleep(watch.quiet_s())
+            deadline.sleep(watch.quiet_s())
             continue
         try:
-            taken = intake.receive(most)
+            taken = delivery_queue.receive(most)
         except Exception as failure:  # noqa: BLE001 - The batch is not to suffer for what it was not asked for.
             error = str(failure) if isinstance(failure, NotConfirmed) else type(failure).__name__
             log.outcome("not helped", error=error)
@@ -54,4 +56,4 @@ def _most(width: int, under_way: int, hanging: int) -> int:
     have at once, so that one which answers is never taken for a crowd."""
     if not hanging:
         return 0
-    return min(SQS_BATCH_MESSAGES_MAX, width - under_way, CROWD_MAX - (under_way - hanging))
+    return min(SQS_BATCH_MESSAGES_MAX, width - under_way, PER_HOST_MAX - (under_way - hanging))

@@ -19,8 +19,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from scheduler.errors import NotConfirmed
-from scheduler.execution.deadline import Patience, ask
-from scheduler.model.delivery_job import Errand
+from scheduler.execution.deadline import Deadline, retry_call
+from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.name_record import Record
 from scheduler.placing import naming
 
@@ -40,51 +40,51 @@ class Records(naming.Records, Protocol):
 
 
 def role(
-    errand: Errand, message_id: str, name: str, records: Records, reach_ms: int, patience: Patience
+    job: DeliveryJob, message_id: str, name: str, records: Records, reach_ms: int, deadline: Deadline
 ) -> tuple[str, Record | None]:
     """Return what this timer has to do, and the record that it is about."""
     for _ in range(naming.ROUNDS_MAX):
-        record = ask(lambda: records.get(name), patience)
+        record = retry_call(lambda: records.get(name), deadline)
         if record is None or not record.pending:
             return DROP, record
-        if record.id == errand.id:
-            found = _own(errand, record, message_id, records, patience)
+        if record.id == job.id:
+            found = _own(job, record, message_id, records, deadline)
         else:
-            found = _other(record, message_id, records, reach_ms, patience)
+            found = _other(record, message_id, records, reach_ms, deadline)
         if found is not None:
             return found, record
     raise NotConfirmed("the name is written by others all the time")
 
 
-def _other(record: Record, message_id: str, records: Records, reach_ms: int, patience: Patience) -> str | None:
+def _other(record: Record, message_id: str, records: Records, reach_ms: int, deadline: Deadline) -> str | None:
     """Another schedule is pending. Return None if the record has changed since it was read."""
-    now_ms = patience.now_ms()
+    now_ms = deadline.now_ms()
     if record.schedule.due_ms - now_ms > reach_ms:
         return FOLLOW
     covered = record.covered_by not in ("", message_id) and now_ms < record.schedule.due_ms + COVERED_MS
     if covered or record.turns:
         return DROP
-    if record.covered_by or ask(lambda: records.cover(record, message_id), patience):
+    if record.covered_by or retry_call(lambda: records.cover(record, message_id), deadline):
         return FOLLOW
     return None
 
 
-def _own(errand: Errand, record: Record, message_id: str, records: Records, patience: Patience) -> str | None:
+def _own(job: DeliveryJob, record: Record, message_id: str, records: Records, deadline: Deadline) -> str | None:
     """The schedule of this timer is pending. Return None if the record has changed since it was read."""
-    if _is_past(errand, record):
+    if _is_past(job, record):
         return DROP
-    now_ms = patience.now_ms()
-    is_first_delivery = not record.turns and errand.turn == 1
-    is_second_timer = errand.schedule.due_ms > record.schedule.due_ms
+    now_ms = deadline.now_ms()
+    is_first_delivery = not record.turns and job.turn == 1
+    is_second_timer = job.schedule.due_ms > record.schedule.due_ms
     if not is_first_delivery or not (is_second_timer or now_ms - record.schedule.due_ms > LATE_MS):
         return DELIVER
     if record.claimed_by not in ("", message_id) and now_ms < record.claimed_until_ms:
         return DROP
-    if ask(lambda: records.claim(record, message_id, now_ms, now_ms + CLAIM_MS), patience):
+    if retry_call(lambda: records.claim(record, message_id, now_ms, now_ms + CLAIM_MS), deadline):
         return DELIVER
     return None
 
 
-def _is_past(errand: Errand, record: Record) -> bool:
+def _is_past(job: DeliveryJob, record: Record) -> bool:
     """Whether another timer goes on from here: it is noted once that one is on its way."""
-    return errand.turn <= record.turns if errand.turn else errand.attempt <= record.attempts
+    return job.turn <= record.turns if job.turn else job.attempt <= record.attempts

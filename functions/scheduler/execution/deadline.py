@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from scheduler.errors import NotConfirmed
-from scheduler.execution.batch_result import Outcome
+from scheduler.execution.batch_result import BatchResult
 
 Thing = TypeVar("Thing")
 
@@ -17,7 +17,7 @@ PAUSE_S_MAX = 2.0
 
 
 @dataclass(frozen=True)
-class Patience:
+class Deadline:
     """A clock, a way to wait, and the moment after which nothing new is begun."""
 
     clock: Callable[[], float]
@@ -29,16 +29,16 @@ class Patience:
     def now_ms(self) -> int:
         return int(self.clock() * 1000)
 
-    def over(self, ahead_s: float = 0) -> bool:
+    def passed(self, ahead_s: float = 0) -> bool:
         """Whether it will be by then."""
         return self.clock() + ahead_s >= self.deadline_s
 
-    def half(self) -> Patience:
+    def half(self) -> Deadline:
         """Half of the time that is left: for a try that may fail, so that there is time for another way."""
         now_s = self.clock()
         return replace(self, deadline_s=now_s + max(0.0, self.deadline_s - now_s) / 2)
 
-    def pause(self, tries: int) -> bool:
+    def backoff(self, tries: int) -> bool:
         """Wait before the next try, twice as long each time, at random so that callers spread; False at the end."""
         pause_s = min(PAUSE_S_MAX, PAUSE_S_FIRST * 2 ** (tries - 1)) * (0.5 + self.jitter() / 2)
         if tries >= self.tries_max or self.clock() + pause_s >= self.deadline_s:
@@ -47,9 +47,9 @@ class Patience:
         return True
 
 
-def insist(
-    call: Callable[[Sequence[Thing]], Outcome[Thing]], things: Sequence[Thing], patience: Patience
-) -> Outcome[Thing]:
+def retry_batch(
+    call: Callable[[Sequence[Thing]], BatchResult[Thing]], things: Sequence[Thing], deadline: Deadline
+) -> BatchResult[Thing]:
     """Call until nothing is left or patience ends; what was confirmed once is not sent again.
 
     The first call is always made, so that whoever came this far makes some progress. `call` sees the clock anew at
@@ -57,40 +57,40 @@ def insist(
     each `call` and returns the rest as `untried`; the rest follows at once, unless time is over. So time is looked at
     before every request, and no try takes longer than one.
     """
-    total: Outcome[Thing] = Outcome(left=list(things))
+    total: BatchResult[Thing] = BatchResult(unconfirmed=list(things))
     if not things:
         return total
-    for tries in range(1, patience.tries_max + 1):
-        remaining, total.left = total.left, []
-        _try_all(call, remaining, total, patience)
-        if not total.left or total.untried or not patience.pause(tries):
+    for tries in range(1, deadline.tries_max + 1):
+        remaining, total.unconfirmed = total.unconfirmed, []
+        _try_all(call, remaining, total, deadline)
+        if not total.unconfirmed or total.not_attempted or not deadline.backoff(tries):
             break
     return total
 
 
 def _try_all(
-    call: Callable[[Sequence[Thing]], Outcome[Thing]],
+    call: Callable[[Sequence[Thing]], BatchResult[Thing]],
     remaining: Sequence[Thing],
-    total: Outcome[Thing],
-    patience: Patience,
+    total: BatchResult[Thing],
+    deadline: Deadline,
 ) -> None:
     """A call that begins nothing, because its queue has failed too often, ends the try."""
     outcome = call(remaining)
-    while 0 < len(outcome.untried) < len(remaining) and not patience.over():
-        remaining, outcome.untried = outcome.untried, []
+    while 0 < len(outcome.not_attempted) < len(remaining) and not deadline.passed():
+        remaining, outcome.not_attempted = outcome.not_attempted, []
         total.add(outcome)
         outcome = call(remaining)
-    if outcome.untried:
-        outcome.why = outcome.why or "time is over"
+    if outcome.not_attempted:
+        outcome.last_error = outcome.last_error or "time is over"
     total.add(outcome)
 
 
-def ask(question: Callable[[], Thing], patience: Patience) -> Thing:
+def retry_call(question: Callable[[], Thing], deadline: Deadline) -> Thing:
     """Read something, again while AWS does not answer; NotConfirmed where it does not in time."""
-    for tries in range(1, patience.tries_max + 1):
+    for tries in range(1, deadline.tries_max + 1):
         try:
             return question()
         except NotConfirmed:
-            if not patience.pause(tries):
+            if not deadline.backoff(tries):
                 raise
     raise AssertionError("pause ends the tries")

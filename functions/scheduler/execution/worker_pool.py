@@ -11,12 +11,12 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-class Crew(Protocol):
+class WorkerPool(Protocol):
     def run(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> list[Result]:
         """Do all jobs, in no order, and return the results in the order of the jobs."""
 
 
-class Threads:
+class ThreadPool:
     """At most `width` jobs at once. A job is drawn only when a thread is free for it, so none lies begun and idle."""
 
     def __init__(self, width: int) -> None:
@@ -57,7 +57,7 @@ class Threads:
         return results
 
 
-class Alone:
+class SerialPool:
     """One after the other: for a virtual clock, where waiting costs nothing, and for tests."""
 
     def run(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> list[Result]:

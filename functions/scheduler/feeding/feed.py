@@ -15,13 +15,13 @@ from typing import Any, Protocol
 
 from scheduler import log
 from scheduler.errors import NotConfirmed
-from scheduler.execution.deadline import Patience
-from scheduler.execution.worker_pool import Crew
+from scheduler.execution.deadline import Deadline
+from scheduler.execution.worker_pool import WorkerPool
 from scheduler.feeding import lease as leasing
 from scheduler.feeding import mover as moving
 from scheduler.feeding import reader as reading
 from scheduler.feeding.lease import Lease
-from scheduler.feeding.mover import Mover, Tally
+from scheduler.feeding.mover import FeedCounts, Mover
 from scheduler.feeding.reader import Position, Reader, Task
 from scheduler.limits import PARTITIONS_MAX
 
@@ -42,7 +42,7 @@ ROUNDS_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class FeedEvent:
     """What the trigger, or a feed before this one, asks for."""
 
     partition: str
@@ -61,7 +61,7 @@ class Order:
     """How often this chain has gone back to what it had passed over."""
 
     @classmethod
-    def read(cls, event: Mapping[str, Any]) -> Order:
+    def read(cls, event: Mapping[str, Any]) -> FeedEvent:
         partition = event["partition"]
         if partition not in map(str, range(PARTITIONS_MAX)):
             raise ValueError(f"partition is {partition!r}; wanted: a string from '0' to '{PARTITIONS_MAX - 1}'")
@@ -86,62 +86,62 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Line:
+class FeedDependencies:
     """What a feed works with."""
 
     table: Table
     queues: moving.Queues
-    crew: Crew
+    pool: WorkerPool
     reach_ms: int
-    invoke_again: Callable[[dict[str, Any], Patience], None]
+    invoke_again: Callable[[dict[str, Any], Deadline], None]
 
 
 @dataclass(slots=True)
 class Run:
     """What one feed has come to."""
 
-    tally: Tally = field(default_factory=Tally)
+    counts: FeedCounts = field(default_factory=FeedCounts)
     behind: str | None = None
     """The first page of which something is passed over."""
     turns: int = 0
 
 
-def feed(order: Order, line: Line, patience: Patience, holder: str) -> Tally:
+def feed(order: FeedEvent, line: FeedDependencies, deadline: Deadline, holder: str) -> FeedCounts:
     """Move what is within reach; the tally says what became of it. Zero of everything where another feed is at it."""
-    begun_s, ends_ms = patience.clock(), int((patience.deadline_s + moving.RESERVE_S) * 1000)
+    begun_s, ends_ms = deadline.clock(), int((deadline.deadline_s + moving.RESERVE_S) * 1000)
     lease = Lease(order.partition, int((order.until_s or 0) * 1000), holder, ends_ms)
-    if not leasing.take(lease, line.table, patience, order.inherited):
+    if not leasing.take(lease, line.table, deadline, order.inherited):
         log.outcome("doubled", partition=order.partition)
-        return Tally()
+        return FeedCounts()
     handed_over = False
-    patience = _earlier(patience, patience.clock() - begun_s)
+    deadline = _earlier(deadline, deadline.clock() - begun_s)
     try:
-        reader = Reader(order.partition, line.table, patience, line.reach_ms, order.start, order.horizon)
-        mover = Mover(line.table, line.queues, patience, order.pace)
+        reader = Reader(order.partition, line.table, deadline, line.reach_ms, order.start, order.horizon)
+        mover = Mover(line.table, line.queues, deadline, order.pace)
         run = _move(reader, line, mover, order.turns)
-        log.outcome("fed", partition=order.partition, more=reader.more, **asdict(run.tally))
+        log.outcome("fed", partition=order.partition, more=reader.more, **asdict(run.counts))
         following = _following(order, run, reader)
-        if following is not None and order.until_s is not None and patience.clock() < order.until_s:
+        if following is not None and order.until_s is not None and deadline.clock() < order.until_s:
             following = replace(following, inherited=holder, pace=mover.units_per_s, horizon=reader.horizon)
-            line.invoke_again(following.event(), patience)
+            line.invoke_again(following.event(), deadline)
             handed_over = True
-        elif run.tally.left or run.tally.held:
-            count = run.tally.left + run.tally.held
-            raise NotConfirmed(f"partition {order.partition}: {count} schedules were not confirmed: {run.tally.why}")
+        elif run.counts.left or run.counts.held:
+            count = run.counts.left + run.counts.held
+            raise NotConfirmed(f"partition {order.partition}: {count} schedules were not confirmed: {run.counts.why}")
     finally:
         if not handed_over:
             leasing.end(lease, line.table)
-    return run.tally
+    return run.counts
 
 
-def _earlier(patience: Patience, call_s: float) -> Patience:
+def _earlier(deadline: Deadline, call_s: float) -> Deadline:
     """Stop earlier on a slow day, of which the first call tells: what comes after the last begun one has to fit into
     the reserve, or the function is ended before it has handed over."""
     over_s = CALLS_AT_END * call_s - moving.RESERVE_S
-    return patience if over_s <= 0 else replace(patience, deadline_s=patience.deadline_s - min(over_s, EARLIER_S_MAX))
+    return deadline if over_s <= 0 else replace(deadline, deadline_s=deadline.deadline_s - min(over_s, EARLIER_S_MAX))
 
 
-def _move(reader: Reader, line: Line, mover: Mover, turns: int) -> Run:
+def _move(reader: Reader, line: FeedDependencies, mover: Mover, turns: int) -> Run:
     """Move all that the reader finds, and decide what the next feed is to begin with.
 
     What time did not suffice for, and what our own queues or table did not confirm, comes first again; the latter in
@@ -149,35 +149,35 @@ def _move(reader: Reader, line: Line, mover: Mover, turns: int) -> Run:
     does not grow with what is fed.
     """
     run, adding = Run(), Lock()
-    unfinished: list[tuple[Task, Tally]] = []
+    unfinished: list[tuple[Task, FeedCounts]] = []
 
     def work(task: Task) -> None:
-        tally = mover.work(task.job)
+        counts = mover.work(task.job)
         with adding:
-            run.tally.add(tally)
-            if tally.left or tally.held:
-                unfinished.append((task, tally))
+            run.counts.add(counts)
+            if counts.left or counts.held:
+                unfinished.append((task, counts))
 
-    line.crew.run(work, reader.tasks(line.queues.url_of))
-    run.turns = turns + 1 if run.tally.stuck else 0
-    for task, tally in unfinished:
-        if tally.left > tally.stuck or (tally.stuck and run.turns <= TURNS_MAX):
+    line.pool.run(work, reader.tasks(line.queues.url_of))
+    run.turns = turns + 1 if run.counts.stuck else 0
+    for task, counts in unfinished:
+        if counts.left > counts.stuck or (counts.stuck and run.turns <= TURNS_MAX):
             reader.again(task.strand, task.page_sort)
         else:
             run.behind = _first(run.behind, task.page_sort)
     return run
 
 
-def _following(order: Order, run: Run, reader: Reader) -> Order | None:
+def _following(order: FeedEvent, run: Run, reader: Reader) -> FeedEvent | None:
     """Return what a continuation is to do, or None.
 
     None while something is left and nothing got through: against a wall, Lambda's retry with its waits is the better
     one to come back. The last feed of a chain goes back to what the feeds before it have passed over. If that is still
     not sent, it is Lambda's retry that comes back to it, 60 and 120 s later, without the rest of the chain.
     """
-    tally = run.tally
+    counts = run.counts
     if reader.more:
-        stands_still = tally.left and not (tally.deleted or tally.lightened)
+        stands_still = counts.left and not (counts.deleted or counts.lightened)
         behind = _first(order.behind, run.behind)
         return None if stands_still else replace(order, start=reader.position, behind=behind, turns=run.turns)
     if order.behind is None or order.rounds >= ROUNDS_MAX:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from scheduler.errors import NotConfirmed, PartitionBusy
-from scheduler.execution.deadline import Patience, ask
+from scheduler.execution.deadline import Deadline, retry_call
 
 TRIES_MAX = 3
 """Few: the time is for the feed."""
@@ -34,11 +34,11 @@ class Table(Protocol):
     def end_lease(self, lease: Lease) -> None: ...
 
 
-def take(lease: Lease, table: Table, patience: Patience, inherited: str | None) -> bool:
+def take(lease: Lease, table: Table, deadline: Deadline, inherited: str | None) -> bool:
     """Whether this feed is to go on; PartitionBusy where it is to come back later."""
-    short = replace(patience, tries_max=TRIES_MAX)
+    short = replace(deadline, tries_max=TRIES_MAX)
     try:
-        standing = ask(lambda: table.take_lease(lease, patience.now_ms(), inherited), short)
+        standing = retry_call(lambda: table.take_lease(lease, deadline.now_ms(), inherited), short)
     except NotConfirmed:
         return True
     if standing is None or standing.holder == lease.holder:  # Ours, if by a write that we had no answer to.

@@ -11,13 +11,13 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.deadline import Patience
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import Deadline
 from scheduler.model.schedule import Schedule
-from scheduler.placing.sending import Parcel, Queues, send
+from scheduler.placing.sending import Queues, SendChunk, send
 
 if TYPE_CHECKING:
-    from scheduler.feeding.mover import Tally
+    from scheduler.feeding.mover import FeedCounts
 
 OTHERS_TRIES_MAX = 3
 """Few, so that a queue that fails holds up nobody for long."""
@@ -32,34 +32,34 @@ LOOK_S = 0.01
 class Outgoing:
     """All threads of a run share one."""
 
-    def __init__(self, queues: Queues, patience: Patience) -> None:
-        self._queues, self._patience, self._lock = queues, patience, Lock()
-        self._short = replace(patience, tries_max=OTHERS_TRIES_MAX)
+    def __init__(self, queues: Queues, deadline: Deadline) -> None:
+        self._queues, self._patience, self._lock = queues, deadline, Lock()
+        self._short = replace(deadline, tries_max=OTHERS_TRIES_MAX)
         self._closed: dict[str, str] = {}
         self._failing: dict[str, str] = {}
         self._proven: set[str] = set()
         self._unproven: dict[str, float] = {}
         """Since when a thread has been trying it."""
 
-    def send(self, parcel: Parcel, tally: Tally) -> Outcome[Schedule]:
+    def send(self, chunk: SendChunk, counts: FeedCounts) -> BatchResult[Schedule]:
         """Send what can be sent, and add to the tally what is left or held."""
-        url = parcel.queue_url
+        url = chunk.queue_url
         if self._queues.are_ours(url):
-            return self._counted(send(parcel, self._queues, self._patience), tally)
+            return self._counted(send(chunk, self._queues, self._patience), counts)
         if url not in self._proven and not self._begin(url):
-            return self._not_tried(parcel, tally)
+            return self._not_tried(chunk, counts)
         if url in self._closed or url in self._failing:
-            return self._not_tried(parcel, tally)
-        outcome: Outcome[Schedule] = Outcome()
+            return self._not_tried(chunk, counts)
+        outcome: BatchResult[Schedule] = BatchResult()
         try:
-            outcome = send(parcel, self._queues, self._short)
+            outcome = send(chunk, self._queues, self._short)
         finally:
             self._end(url, outcome)
-        if outcome.left and not outcome.done:
-            tally.held += len(outcome.left) + len(outcome.untried)
-            tally.why = tally.why or outcome.why
+        if outcome.unconfirmed and not outcome.confirmed:
+            counts.held += len(outcome.unconfirmed) + len(outcome.not_attempted)
+            counts.why = counts.why or outcome.last_error
             return outcome
-        return self._counted(outcome, tally, closed_too=False)
+        return self._counted(outcome, counts, closed_too=False)
 
     def _begin(self, url: str) -> bool:
         """Return whether to try a queue now that has not answered yet; wait while another thread tries it."""
@@ -76,33 +76,35 @@ class Outgoing:
                 return False
             self._patience.sleep(LOOK_S)
 
-    def _end(self, url: str, outcome: Outcome[Schedule]) -> None:
+    def _end(self, url: str, outcome: BatchResult[Schedule]) -> None:
         with self._lock:
             self._unproven.pop(url, None)
-            if outcome.closed:
-                self._closed[url] = outcome.closed[0][1]
-            elif outcome.left and not outcome.done:
-                self._failing[url] = outcome.why
-            elif outcome.done or outcome.refused:
+            if outcome.unavailable:
+                self._closed[url] = outcome.unavailable[0][1]
+            elif outcome.unconfirmed and not outcome.confirmed:
+                self._failing[url] = outcome.last_error
+            elif outcome.confirmed or outcome.rejected:
                 self._proven.add(url)
 
-    def _not_tried(self, parcel: Parcel, tally: Tally) -> Outcome[Schedule]:
-        url = parcel.queue_url
+    def _not_tried(self, chunk: SendChunk, counts: FeedCounts) -> BatchResult[Schedule]:
+        url = chunk.queue_url
         if url in self._closed:
-            return Outcome(closed=[(schedule, self._closed[url]) for schedule in parcel.schedules])
-        tally.held += len(parcel.schedules)
-        tally.why = tally.why or self._failing.get(url, "its queue does not answer")
-        return Outcome()
+            return BatchResult(unavailable=[(schedule, self._closed[url]) for schedule in chunk.schedules])
+        counts.held += len(chunk.schedules)
+        counts.why = counts.why or self._failing.get(url, "its queue does not answer")
+        return BatchResult()
 
-    def _counted(self, outcome: Outcome[Schedule], tally: Tally, closed_too: bool = True) -> Outcome[Schedule]:
+    def _counted(
+        self, outcome: BatchResult[Schedule], counts: FeedCounts, closed_too: bool = True
+    ) -> BatchResult[Schedule]:
         """Of ours, closed is as good as slow, but trying again at once would mend nothing."""
-        if outcome.closed and closed_too:
-            tally.held += len(outcome.closed)
-            tally.why = tally.why or outcome.closed[0][1]
-            outcome.closed = []
-        tally.stuck += len(outcome.left)
-        not_sent = len(outcome.left) + len(outcome.untried)
+        if outcome.unavailable and closed_too:
+            counts.held += len(outcome.unavailable)
+            counts.why = counts.why or outcome.unavailable[0][1]
+            outcome.unavailable = []
+        counts.stuck += len(outcome.unconfirmed)
+        not_sent = len(outcome.unconfirmed) + len(outcome.not_attempted)
         if not_sent:
-            tally.left += not_sent
-            tally.why = tally.why or outcome.why or "time is over"
+            counts.left += not_sent
+            counts.why = counts.why or outcome.last_error or "time is over"
         return outcome

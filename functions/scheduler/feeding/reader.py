@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from scheduler.execution.deadline import Patience, ask
-from scheduler.feeding.mover import Aside, Bale, Job, Odds
+from scheduler.execution.deadline import Deadline, retry_call
+from scheduler.feeding.mover import BundleGroup, Job, QuarantinedItem, UnreadableItems
 from scheduler.model.bundle import MEMBERS_MAX, Bundle
 from scheduler.model.schedule import Schedule, sort_from
-from scheduler.placing.sending import PARCEL_SCHEDULES_MAX, parcels
+from scheduler.placing.sending import CHUNK_SCHEDULES_MAX, send_chunks
 
 JOB_S = 1
 """More than a job takes while AWS is well: what is begun is then ended, and half done only where calls are slow."""
@@ -32,7 +32,7 @@ class Page:
 
     schedules: list[Schedule]
     bundles: list[Bundle]
-    unreadable: list[Aside]
+    unreadable: list[QuarantinedItem]
     next_sort: str | None
 
     @property
@@ -60,12 +60,12 @@ class Position:
 
 
 @dataclass(slots=True)
-class Strand:
+class TimeRange:
     """A stretch of time, read page by page from its beginning."""
 
     from_sort: str
     to_sort: str
-    items_max: int = PARCEL_SCHEDULES_MAX
+    items_max: int = CHUNK_SCHEDULES_MAX
     """On the next page. The first one only shows how large they are."""
 
     @property
@@ -76,7 +76,7 @@ class Strand:
         """The next page has as many as should fit if they are like these: whole parcels, and one at least."""
         self.from_sort = self.to_sort if page.next_sort is None else page.next_sort
         fitting = (len(page.schedules) + len(page.bundles)) * PAGE_BYTES_AIM // max(1, page.size_bytes)
-        self.items_max = min(PAGE_PARCELS_MAX, max(1, fitting // PARCEL_SCHEDULES_MAX)) * PARCEL_SCHEDULES_MAX
+        self.items_max = min(PAGE_PARCELS_MAX, max(1, fitting // CHUNK_SCHEDULES_MAX)) * CHUNK_SCHEDULES_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Task:
     """A job, and the page that it is from."""
 
     job: Job
-    strand: Strand
+    strand: TimeRange
     page_sort: str
 
 
@@ -99,18 +99,18 @@ class Reader:
         self,
         partition: str,
         table: Table,
-        patience: Patience,
+        deadline: Deadline,
         reach_ms: int,
         start: Position,
         horizon: str | None = None,
     ) -> None:
-        now_ms = patience.now_ms()
+        now_ms = deadline.now_ms()
         # This clock may be behind that of the feed before: what was upcoming there is not to fall between the strands.
         now, reach = max(sort_from(now_ms), start.between), sort_from(now_ms + reach_ms)
         self.horizon = reach if horizon is None else horizon
-        self._partition, self._table, self._patience = partition, table, patience
-        self._upcoming = Strand(max(now, start.upcoming), min(reach, self.horizon))
-        self._overdue = Strand(start.overdue, now)
+        self._partition, self._table, self._patience = partition, table, deadline
+        self._upcoming = TimeRange(max(now, start.upcoming), min(reach, self.horizon))
+        self._overdue = TimeRange(start.overdue, now)
 
     @property
     def more(self) -> bool:
@@ -120,7 +120,7 @@ class Reader:
     def position(self) -> Position:
         return Position(self._overdue.from_sort, self._upcoming.from_sort, self._overdue.to_sort)
 
-    def again(self, strand: Strand, page_sort: str) -> None:
+    def again(self, strand: TimeRange, page_sort: str) -> None:
         """Something of this page is left: whoever goes on begins there, at the latest."""
         strand.from_sort = min(strand.from_sort, page_sort)
 
@@ -134,30 +134,30 @@ class Reader:
             for strand in (self._upcoming, self._overdue):
                 if strand.ended:
                     continue
-                if begun and self._patience.over(JOB_S):
+                if begun and self._patience.passed(JOB_S):
                     return
                 page_sort = strand.from_sort
                 page = self._read(strand)
                 for job in _cut(page, url_of):
-                    if begun and self._patience.over(JOB_S):
+                    if begun and self._patience.passed(JOB_S):
                         return
                     begun = True
                     yield Task(job, strand, page_sort)
                 strand.go_on_behind(page)
 
-    def _read(self, strand: Strand) -> Page:
+    def _read(self, strand: TimeRange) -> Page:
         place = self._partition, strand.from_sort, strand.to_sort
-        return ask(lambda: self._table.page(*place, strand.items_max), self._patience)
+        return retry_call(lambda: self._table.page(*place, strand.items_max), self._patience)
 
 
 def _cut(page: Page, url_of: Callable[[Schedule], str]) -> Iterator[Job]:
     if page.unreadable:
-        yield Odds(page.unreadable)
-    yield from parcels(page.schedules, url_of)
+        yield UnreadableItems(page.unreadable)
+    yield from send_chunks(page.schedules, url_of)
     yield from _bales(page.bundles)
 
 
-def _bales(bundles: list[Bundle]) -> Iterator[Bale]:
+def _bales(bundles: list[Bundle]) -> Iterator[BundleGroup]:
     """Of nearly one size. Where the table throttles, what it takes is learned in the half second after the first delete
     that bounces, and an odd bundle would come to its own long before the others."""
     bales = -(-len(bundles) // BUNDLES_MAX)
@@ -165,7 +165,7 @@ def _bales(bundles: list[Bundle]) -> Iterator[Bale]:
         held: list[Bundle] = []
         for bundle in bundles[len(bundles) * number // bales : len(bundles) * (number + 1) // bales]:
             if held and sum(each.count for each in held) + bundle.count > MEMBERS_MAX:
-                yield Bale(held)
+                yield BundleGroup(held)
                 held = []
             held.append(bundle)
-        yield Bale(held)
+        yield BundleGroup(held)

@@ -34,7 +34,7 @@ ROOM_S = 0.01
 """So often is looked whether there is room again."""
 
 
-class Pace:
+class WriteRateLimiter:
     def __init__(
         self, clock: Callable[[], float], sleep: Callable[[float], None], units_per_s: float | None = None
     ) -> None:

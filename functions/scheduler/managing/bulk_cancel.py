@@ -13,26 +13,26 @@ from collections import Counter
 from typing import Any
 
 from scheduler.errors import NotConfirmed
-from scheduler.execution.deadline import Patience, ask
+from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing import changing, paging
-from scheduler.managing.dependencies import Office
+from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.listing.by_prefix import first_sort
-from scheduler.managing.request import Inquiry
+from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import PARTITIONS, Record
 
 CANCELLED, CHANGED, UNCONFIRMED, UNTRIED = "cancelled", "changed", "unconfirmed", "untried"
 """What became of a record: cancelled by this call; changed by others since it was read; no answer; time was over."""
 
 
-def cancel_where(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
-    inquiry.required("prefix")
-    prefix, (from_ms, to_ms), dry_run = inquiry.prefix() or "", inquiry.span(), inquiry.truth("dry_run")
-    number, sort = _place(inquiry.fields.get("next"), prefix) or (0, first_sort(prefix))
+def cancel_where(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    request.required("prefix")
+    prefix, (from_ms, to_ms), dry_run = request.prefix() or "", request.span(), request.truth("dry_run")
+    number, sort = _place(request.fields.get("next"), prefix) or (0, first_sort(prefix))
     matched, fates, begun = 0, Counter[str](), False
-    while number < len(PARTITIONS) and not (begun and patience.over()):
+    while number < len(PARTITIONS) and not (begun and deadline.passed()):
         place = PARTITIONS[number], sort
-        names = ask(lambda: office.records.page(*place, prefix, from_ms, to_ms), patience)  # noqa: B023 - Called at once.
-        found = Counter() if dry_run else _cancel(names.records, office, patience)
+        names = retry_call(lambda: office.records.page(*place, prefix, from_ms, to_ms), deadline)  # noqa: B023 - Called at once.
+        found = Counter() if dry_run else _cancel(names.records, office, deadline)
         matched += len(names.records) if dry_run else found[CANCELLED] + found[CHANGED]
         fates += found
         if found[UNCONFIRMED] or found[UNTRIED]:  # Whoever goes on finds those again that are pending still.
@@ -46,20 +46,20 @@ def cancel_where(inquiry: Inquiry, office: Office, patience: Patience) -> dict[s
     return {**answer, "unconfirmed": fates[UNCONFIRMED]} if fates[UNCONFIRMED] else answer
 
 
-def _cancel(records: list[Record], office: Office, patience: Patience) -> Counter[str]:
+def _cancel(records: list[Record], office: ManageDependencies, deadline: Deadline) -> Counter[str]:
     """Cancel them side by side; how many had which fate."""
     begun: list[Record] = []
 
     def one(record: Record) -> str:
-        if begun and patience.over():
+        if begun and deadline.passed():
             return UNTRIED
         begun.append(record)
         try:
-            return CANCELLED if changing.cancel_record(record, office, patience) else CHANGED
+            return CANCELLED if changing.cancel_record(record, office, deadline) else CHANGED
         except NotConfirmed:
             return UNCONFIRMED
 
-    return Counter(office.crew.run(one, records))
+    return Counter(office.pool.run(one, records))
 
 
 def _place(value: object, prefix: str) -> tuple[int, str] | None:

@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
-from scheduler.execution.deadline import Patience, ask
+from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing import item_lock, lookup
-from scheduler.managing.dependencies import Office
+from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.lookup import Found
-from scheduler.managing.request import Inquiry
+from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import CANCELLED, DELIVERED, Record, asked_at
 from scheduler.model.schedule import accepted, random_key
 from scheduler.placing import naming, placement
@@ -28,30 +28,30 @@ Answer = dict[str, Any]
 TIMER_TRIES_MAX = 3
 
 
-def cancel(inquiry: Inquiry, office: Office, patience: Patience) -> Answer:
+def cancel(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> Answer:
     def unnamed(found: Found) -> Answer:
-        item_lock.take_out(found, item_lock.new_holder(office), office, patience)
+        item_lock.take_out(found, item_lock.new_holder(office), office, deadline)
         return {"id": found.schedule.id, "state": CANCELLED}
 
-    return _change(inquiry, unnamed, _cancel_record, office, patience)
+    return _change(request, unnamed, _cancel_record, office, deadline)
 
 
-def move(inquiry: Inquiry, office: Office, patience: Patience) -> Answer:
-    inquiry.which()
-    return _move_to(inquiry.due_ms(patience.now_ms()), inquiry, office, patience)
+def move(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> Answer:
+    request.which()
+    return _move_to(request.due_ms(deadline.now_ms()), request, office, deadline)
 
 
-def fire(inquiry: Inquiry, office: Office, patience: Patience) -> Answer:
-    return _move_to(patience.now_ms(), inquiry, office, patience)
+def fire(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> Answer:
+    return _move_to(deadline.now_ms(), request, office, deadline)
 
 
-def cancel_record(record: Record, office: Office, patience: Patience) -> bool:
+def cancel_record(record: Record, office: ManageDependencies, deadline: Deadline) -> bool:
     """Cancel the record if it is pending and still as it was read, and remove its far timer.
 
     Returns whether this call cancelled it. NotConfirmed if AWS does not tell in time: the record may be cancelled then.
     A timer that stays behind wakes, finds nothing to do and goes.
     """
-    now_ms = patience.now_ms()
+    now_ms = deadline.now_ms()
     asked = max(asked_at(now_ms), record.asked + 1)
     unheard: list[NotConfirmed] = []
 
@@ -62,47 +62,47 @@ def cancel_record(record: Record, office: Office, patience: Patience) -> bool:
             unheard.append(failure)
             raise
 
-    if not ask(cancelled, patience) and not (unheard and _is_ours(record, asked, now_ms, office, patience)):
+    if not retry_call(cancelled, deadline) and not (unheard and _is_ours(record, asked, now_ms, office, deadline)):
         return False
-    _remove_timer(record, now_ms, office, patience)
+    _remove_timer(record, now_ms, office, deadline)
     return True
 
 
-def _is_ours(read: Record, asked: int, now_ms: int, office: Office, patience: Patience) -> bool:
+def _is_ours(read: Record, asked: int, now_ms: int, office: ManageDependencies, deadline: Deadline) -> bool:
     """Whether the cancellation that stands is this call's: an earlier try was carried out, and its answer was lost."""
-    standing = ask(lambda: office.records.get(read.name), patience)
+    standing = retry_call(lambda: office.records.get(read.name), deadline)
     if standing is None or standing.state != CANCELLED:
         return False
     return (standing.id, standing.asked, standing.changed_ms) == (read.id, asked, now_ms)
 
 
-def _move_to(due_ms: int, inquiry: Inquiry, office: Office, patience: Patience) -> Answer:
-    now_ms = patience.now_ms()
+def _move_to(due_ms: int, request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> Answer:
+    now_ms = deadline.now_ms()
 
     def unnamed(found: Found) -> Answer:
-        return accepted(item_lock.move(found, due_ms, office, patience), now_ms, office.reach_ms)
+        return accepted(item_lock.move(found, due_ms, office, deadline), now_ms, office.reach_ms)
 
-    def move_record(record: Record, office: Office, patience: Patience) -> Answer | None:
-        return _move_record(record, due_ms, office, patience)
+    def move_record(record: Record, office: ManageDependencies, deadline: Deadline) -> Answer | None:
+        return _move_record(record, due_ms, office, deadline)
 
-    return _change(inquiry, unnamed, move_record, office, patience)
+    return _change(request, unnamed, move_record, office, deadline)
 
 
 def _change(
-    inquiry: Inquiry,
+    request: ManageRequest,
     unnamed: Callable[[Found], Answer],
-    of_record: Callable[[Record, Office, Patience], Answer | None],
-    office: Office,
-    patience: Patience,
+    of_record: Callable[[Record, ManageDependencies, Deadline], Answer | None],
+    office: ManageDependencies,
+    deadline: Deadline,
 ) -> Answer:
     """The id of what has a name stands for that name, as long as it is the one that stands there."""
-    name, schedule_id = inquiry.which()
+    name, schedule_id = request.which()
     if name:
-        return _under_name(name, None, of_record, office, patience)
-    found = lookup.find(schedule_id, office, patience)
+        return _under_name(name, None, of_record, office, deadline)
+    found = lookup.find(schedule_id, office, deadline)
     if found is not None and found.schedule.name is not None:
-        return _under_name(found.schedule.name, schedule_id, of_record, office, patience)
-    now_ms = patience.now_ms()
+        return _under_name(found.schedule.name, schedule_id, of_record, office, deadline)
+    now_ms = deadline.now_ms()
     if found is None or not lookup.changeable(found.schedule.key, office, now_ms):
         raise lookup.missing(schedule_id, office, now_ms)
     return unnamed(found)
@@ -111,51 +111,51 @@ def _change(
 def _under_name(
     name: str,
     expected_id: str | None,
-    of_record: Callable[[Record, Office, Patience], Answer | None],
-    office: Office,
-    patience: Patience,
+    of_record: Callable[[Record, ManageDependencies, Deadline], Answer | None],
+    office: ManageDependencies,
+    deadline: Deadline,
 ) -> Answer:
     for _ in range(ROUNDS_MAX):
-        record = lookup.named(name, office, patience)
+        record = lookup.named(name, office, deadline)
         if expected_id is not None and record.id != expected_id:
             raise lookup.replaced(expected_id, record)
-        answer = of_record(record, office, patience)
+        answer = of_record(record, office, deadline)
         if answer is not None:
             return answer
     raise NotConfirmed(f"the name {name!r} is written by others all the time; try again")
 
 
-def _cancel_record(record: Record, office: Office, patience: Patience) -> Answer | None:
+def _cancel_record(record: Record, office: ManageDependencies, deadline: Deadline) -> Answer | None:
     if record.state != CANCELLED:
         _pending(record)
-        if not cancel_record(record, office, patience):
+        if not cancel_record(record, office, deadline):
             return None
     return {"id": record.id, "state": CANCELLED}
 
 
-def _move_record(record: Record, due_ms: int, office: Office, patience: Patience) -> Answer | None:
+def _move_record(record: Record, due_ms: int, office: ManageDependencies, deadline: Deadline) -> Answer | None:
     """Under a new id, so that no timer of before is meant any more; all else is kept."""
     _pending(record)
-    now_ms, keyring = patience.now_ms(), office.keyring
-    key = random_key(due_ms, keyring.partition_count, keyring.randomness)
+    now_ms, key_generator = deadline.now_ms(), office.key_generator
+    key = random_key(due_ms, key_generator.partition_count, key_generator.randomness)
     schedule = replace(record.schedule, key=key, due_ms=due_ms)
     if schedule.expired(now_ms):
         raise InvalidRequest("by its expires_after it would be dropped at once; wanted: a later moment")
     new = Record(schedule, max(asked_at(now_ms), record.asked + 1), now_ms)
-    placement.get_ready(schedule, now_ms, office, patience)
-    if not ask(lambda: office.records.put_over(record, new), patience):
+    placement.get_ready(schedule, now_ms, office, deadline)
+    if not retry_call(lambda: office.records.put_over(record, new), deadline):
         return None
-    placement.place(naming.timer_of(new), office, patience)
-    _remove_timer(record, now_ms, office, patience)
+    placement.place(naming.timer_of(new), office, deadline)
+    _remove_timer(record, now_ms, office, deadline)
     return {**accepted(schedule, now_ms, office.reach_ms), "result": "replaced"}
 
 
-def _remove_timer(record: Record, now_ms: int, office: Office, patience: Patience) -> None:
+def _remove_timer(record: Record, now_ms: int, office: ManageDependencies, deadline: Deadline) -> None:
     """Give up after a few tries: a timer that stays behind does no harm."""
     if record.schedule.due_ms - now_ms > office.reach_ms:
-        timer, few = naming.timer_of(record), replace(patience, tries_max=TIMER_TRIES_MAX)
+        timer, few = naming.timer_of(record), replace(deadline, tries_max=TIMER_TRIES_MAX)
         with suppress(NotConfirmed):
-            ask(lambda: office.table.remove_timer(timer), few)
+            retry_call(lambda: office.table.remove_timer(timer), few)
 
 
 def _pending(record: Record) -> None:

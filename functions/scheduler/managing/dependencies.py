@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scheduler.errors import NotConfirmed
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.deadline import Patience
-from scheduler.execution.worker_pool import Crew
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import Deadline
+from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.bundle import Bundle
-from scheduler.model.name_record import Names, Record
+from scheduler.model.name_record import Record, RecordPage
 from scheduler.model.schedule import Key, Schedule
 from scheduler.placing import naming, partitions, sending
-from scheduler.placing.keys import Keyring
+from scheduler.placing.keys import KeyGenerator
 
 if TYPE_CHECKING:
     from scheduler.placing.near_names import Row
@@ -29,7 +29,7 @@ DONE, BUSY, GONE = "done", "busy", "gone"
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class SchedulePage:
     """What lies in a part of a partition in the order of the keys, and where the rest of it begins."""
 
     things: list[Schedule | Bundle]
@@ -47,7 +47,7 @@ class Stub:
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class DuePage:
     """What lies in a part of a partition, in the order of the keys, and where the rest of it begins."""
 
     stubs: list[Stub]
@@ -87,27 +87,27 @@ class Records(naming.Records, Protocol):
     def put_over(self, read: Record, new: Record) -> bool: ...
     def cancel(self, read: Record, asked: int, now_ms: int) -> bool: ...
     def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]: ...
-    def page(self, partition: str, from_sort: str, prefix: str, from_ms: int, to_ms: int) -> Names: ...
+    def page(self, partition: str, from_sort: str, prefix: str, from_ms: int, to_ms: int) -> RecordPage: ...
 
 
 class Table(naming.Table, partitions.Table, Protocol):
-    def put(self, things: Sequence[Any]) -> Outcome[Any]: ...
-    def put_near_names(self, rows: Sequence[Row]) -> Outcome[Row]: ...
-    def delete(self, keys: Sequence[Key]) -> Outcome[Key]: ...
+    def put(self, things: Sequence[Any]) -> BatchResult[Any]: ...
+    def put_near_names(self, rows: Sequence[Row]) -> BatchResult[Row]: ...
+    def delete(self, keys: Sequence[Key]) -> BatchResult[Key]: ...
 
 
 class Queues(sending.Queues, Protocol):
     def approximate_counts(self) -> dict[str, int | None]: ...
 
 
-class Catalogue(Protocol):
+class ManageTable(Protocol):
     def get(self, key: Key) -> Schedule | Bundle | None: ...
-    def stretch(self, partition: str, from_sort: str, to_sort: str, limit: int | None) -> Stretch: ...
-    def bundles(self, partition: str, from_sort: str, to_sort: str, first_before_ms: int) -> Stretch: ...
+    def stretch(self, partition: str, from_sort: str, to_sort: str, limit: int | None) -> SchedulePage: ...
+    def bundles(self, partition: str, from_sort: str, to_sort: str, first_before_ms: int) -> SchedulePage: ...
     def near_names(
         self, partition: str, from_sort: str, to_sort: str, first_before_ms: int, limit: int | None
     ) -> NearNames: ...
-    def outline(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool) -> Outline: ...
+    def outline(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool) -> DuePage: ...
     def hold(self, read: Schedule | Bundle, holder: str, now_ms: int, ends_ms: int) -> str: ...
     def let_go(self, key: Key, holder: str) -> None: ...
     def take_out(self, read: Schedule | Bundle, kept: Bundle | None, holder: str, now_ms: int) -> str: ...
@@ -120,37 +120,40 @@ class Catalogue(Protocol):
 
 
 @dataclass(frozen=True)
-class Office:
+class ManageDependencies:
     records: Records
     table: Table
-    catalogue: Catalogue
-    memory: partitions.Memory
+    catalogue: ManageTable
+    memory: partitions.PartitionCount
     queues: Queues
-    crew: Crew
-    keyring: Keyring
+    pool: WorkerPool
+    key_generator: KeyGenerator
     reach_ms: int
 
-    def partitions(self, patience: Patience) -> list[str]:
+    def partitions(self, deadline: Deadline) -> list[str]:
         """All that may hold schedules."""
-        return [str(number) for number in partitions.to_feed(self.table, self.keyring.partition_count, patience)]
+        return [
+            str(number)
+            for number in partitions.partitions_to_feed(self.table, self.key_generator.partition_count, deadline)
+        ]
 
-    def standing(self, names: Sequence[str], whole: bool, patience: Patience) -> dict[str, Record]:
+    def standing(self, names: Sequence[str], whole: bool, deadline: Deadline) -> dict[str, Record]:
         """The records of these names, as far as there are any; NotConfirmed where not all could be read."""
         found: dict[str, Record] = {}
         for step in self._steps(names, whole):
-            found |= self._batch(step, whole, patience)
+            found |= self._batch(step, whole, deadline)
         return found
 
     def standing_in_time(
-        self, names: Sequence[str], whole: bool, patience: Patience
+        self, names: Sequence[str], whole: bool, deadline: Deadline
     ) -> tuple[dict[str, Record], set[str]]:
         """The records of the first of these names, and which names were read before time was over: some in any case."""
         found: dict[str, Record] = {}
         read: set[str] = set()
         for step in self._steps(names, whole):
-            if read and patience.over():
+            if read and deadline.passed():
                 break
-            found |= self._batch(step, whole, patience)
+            found |= self._batch(step, whole, deadline)
             read.update(step)
         return found, read
 
@@ -159,9 +162,9 @@ class Office:
         for start in range(0, len(each_name), step):
             yield each_name[start : start + step]
 
-    def _batch(self, names: list[str], whole: bool, patience: Patience) -> dict[str, Record]:
+    def _batch(self, names: list[str], whole: bool, deadline: Deadline) -> dict[str, Record]:
         found: dict[str, Record] = {}
-        for tries in range(1, patience.tries_max + 1):
+        for tries in range(1, deadline.tries_max + 1):
             why = "UnprocessedKeys"
             try:
                 more, names = self.records.batch(names, whole)
@@ -170,6 +173,6 @@ class Office:
                 why = str(failure)
             if not names:
                 break
-            if not patience.pause(tries):
+            if not deadline.backoff(tries):
                 raise NotConfirmed(f"records could not be read: {why}")
         return found

@@ -13,11 +13,11 @@ from itertools import groupby
 from typing import Any
 
 from scheduler.errors import OutOfTime
-from scheduler.execution.deadline import Patience, ask
+from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing import paging
-from scheduler.managing.dependencies import Failure, Failures, Office
+from scheduler.managing.dependencies import Failure, Failures, ManageDependencies
 from scheduler.managing.paging import fitting
-from scheduler.managing.request import DAWN_MS, Inquiry
+from scheduler.managing.request import FIRST_MS, ManageRequest
 from scheduler.model import targets
 from scheduler.model.bundle import SPAN_MS_MAX
 from scheduler.model.failure_report import FAILED, FAILED_KEPT_S, QUARANTINE, failed_partitions
@@ -35,7 +35,7 @@ AHEAD, AHEAD_ITEMS = 1.25, 8
 
 
 @dataclass(frozen=True, slots=True)
-class Drawer:
+class FailureRange:
     """A part of the table where failures lie, and from where to where it is to be read."""
 
     partition: str
@@ -47,24 +47,24 @@ class Drawer:
 class Day:
     """The drawers of one day, or of what was put aside, in which failures are read in order of time."""
 
-    drawers: list[Drawer]
+    drawers: list[FailureRange]
 
     def place(self, sort: str) -> tuple[str, str]:
         """Where the next page begins: before everything that sorts from here on."""
         return self.drawers[0].partition, sort
 
 
-def failures(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+def failures(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     """In the order in which they failed."""
-    span, limit = inquiry.span(), inquiry.limit(LIMIT_DEFAULT, LIMIT_MAX)
-    place = _place(inquiry.fields.get("next"))
+    span, limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
+    place = _place(request.fields.get("next"))
     found: list[Failure] = []
     next_place: tuple[str, str] | None = None
-    for number, day in enumerate(_days(span, patience.now_ms() + CLOCKS_MS, place)):
-        if number and patience.over():
-            next_place = day.place(min(drawer.from_sort for drawer in day.drawers))
+    for number, day in enumerate(_days(span, deadline.now_ms() + CLOCKS_MS, place)):
+        if number and deadline.passed():
+            next_place = day.place(min(failure_range.from_sort for failure_range in day.drawers))
             break
-        more, next_place = _merged(day, limit + 1 - len(found), office, patience)
+        more, next_place = _merged(day, limit + 1 - len(found), office, deadline)
         found += more
         if next_place is not None or len(found) > limit:
             break
@@ -78,30 +78,36 @@ def failures(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, 
 def _days(span: tuple[int, int], until_ms: int, place: tuple[str, str] | None) -> Iterator[Day]:
     """Day by day from the place on, and then what was put aside."""
     at, sort = place or ("", "")
-    for _, each_drawer in groupby(drawers(span, until_ms), key=lambda drawer: _day_part(drawer.partition)):
+    for _, each_drawer in groupby(
+        drawers(span, until_ms), key=lambda failure_range: _day_part(failure_range.partition)
+    ):
         each = list(each_drawer)
         if _day_part(each[0].partition) < _day_part(at):
             continue
         if _day_part(each[0].partition) == _day_part(at):
             # Right behind the last one that was shown: of those of the same moment, the keys come in their order.
-            behind = [(drawer, sort if drawer.partition > at else sort + " ") for drawer in each]
-            each = [replace(drawer, from_sort=max(drawer.from_sort, least)) for drawer, least in behind]
-            each = [drawer for drawer in each if drawer.from_sort < drawer.to_sort]
+            behind = [(failure_range, sort if failure_range.partition > at else sort + " ") for failure_range in each]
+            each = [
+                replace(failure_range, from_sort=max(failure_range.from_sort, least)) for failure_range, least in behind
+            ]
+            each = [failure_range for failure_range in each if failure_range.from_sort < failure_range.to_sort]
         if each:
             yield Day(each)
 
 
-def _merged(day: Day, count: int, office: Office, patience: Patience) -> tuple[list[Failure], tuple[str, str] | None]:
+def _merged(
+    day: Day, count: int, office: ManageDependencies, deadline: Deadline
+) -> tuple[list[Failure], tuple[str, str] | None]:
     """The first of a day in order of time, and where to go on if time is over before there are so many."""
     strands, known = day.drawers, list[Failure]()
     items_max = min(count, round(count / len(strands) * AHEAD) + AHEAD_ITEMS)
     rounds = 0
     while strands := [each for each in strands if _may_precede(each, known, count)]:
-        if rounds and patience.over():
+        if rounds and deadline.passed():
             safe_sort = min(each.from_sort for each in strands)
             return [each for each in known if each.key.sort < safe_sort], day.place(safe_sort)
         rounds += 1
-        read = office.crew.run(lambda strand: _page(strand, items_max, None, office, patience), strands)
+        read = office.pool.run(lambda strand: _page(strand, items_max, None, office, deadline), strands)
         known += [failure for page in read for failure in page.failures]
         known = sorted(known, key=lambda each: (each.key.sort, each.key.partition))[:count]
         strands = [
@@ -111,7 +117,7 @@ def _merged(day: Day, count: int, office: Office, patience: Patience) -> tuple[l
     return known, None
 
 
-def _may_precede(strand: Drawer, known: list[Failure], count: int) -> bool:
+def _may_precede(strand: FailureRange, known: list[Failure], count: int) -> bool:
     """Whether something that is yet to be read may come before the last one to show."""
     if strand.from_sort >= strand.to_sort:
         return False
@@ -119,24 +125,24 @@ def _may_precede(strand: Drawer, known: list[Failure], count: int) -> bool:
 
 
 def pages(
-    each_drawer: Iterable[Drawer],
+    each_drawer: Iterable[FailureRange],
     items_max: int | None,
-    office: Office,
-    patience: Patience,
+    office: ManageDependencies,
+    deadline: Deadline,
     schedule_id: str | None = None,
-) -> Iterator[tuple[Drawer, Failures]]:
+) -> Iterator[tuple[FailureRange, Failures]]:
     """Page by page, each with the drawer from where that began; of one schedule alone where its id is given."""
-    for drawer in each_drawer:
-        rest: Drawer | None = drawer
+    for failure_range in each_drawer:
+        rest: FailureRange | None = failure_range
         while rest is not None:
-            page = _page(rest, items_max, schedule_id, office, patience)
+            page = _page(rest, items_max, schedule_id, office, deadline)
             yield rest, page
             rest = replace(rest, from_sort=page.next_sort) if page.next_sort is not None else None
 
 
 def drawers(
     span: tuple[int, int], until_ms: int, place: tuple[str, str] | None = None, schedule_id: str | None = None
-) -> Iterator[Drawer]:
+) -> Iterator[FailureRange]:
     """From the place on, key by key. Of the days those that are kept, and nothing that failed later than `until_ms`;
     only keys that may hold failures of one schedule if its id is given."""
     from_ms, to_ms = span
@@ -154,68 +160,74 @@ def drawers(
         if partition == at:
             from_sort = max(from_sort, sort)
         if from_sort < to_sort:
-            yield Drawer(partition, from_sort, to_sort)
+            yield FailureRange(partition, from_sort, to_sort)
 
 
-def filled(each_drawer: Iterable[Drawer], office: Office, patience: Patience) -> Iterator[Drawer]:
+def filled(
+    each_drawer: Iterable[FailureRange], office: ManageDependencies, deadline: Deadline
+) -> Iterator[FailureRange]:
     """Only those in which something lies, found by looking at a day side by side; and the first of each day, so that
     whoever runs out of time gets on."""
-    for _, of_day in groupby(each_drawer, key=lambda drawer: _day_part(drawer.partition)):
+    for _, of_day in groupby(each_drawer, key=lambda failure_range: _day_part(failure_range.partition)):
         day = list(of_day)
-        looks = office.crew.run(lambda drawer: _page(drawer, 1, None, office, patience), day)
-        for number, (drawer, look) in enumerate(zip(day, looks, strict=True)):
+        looks = office.pool.run(lambda failure_range: _page(failure_range, 1, None, office, deadline), day)
+        for number, (failure_range, look) in enumerate(zip(day, looks, strict=True)):
             if number == 0 or look.failures:
-                yield drawer
+                yield failure_range
 
 
-def put_aside(schedule_id: str, office: Office, patience: Patience) -> Failure | None:
+def put_aside(schedule_id: str, office: ManageDependencies, deadline: Deadline) -> Failure | None:
     """What a feed put aside under this id, if anything. OutOfTime if time is over before all of it is read.
 
     A member lies under its own moment, which is at most a span before that of its bundle and is not in its id.
     """
-    found = ask(lambda: office.catalogue.quarantined(schedule_id), patience)
+    found = retry_call(lambda: office.catalogue.quarantined(schedule_id), deadline)
     if found is not None or index_of(schedule_id) is None:
         return found
     due_ms = key_of(schedule_id).due_ms
-    drawer = Drawer(QUARANTINE, sort_from(max(DAWN_MS, due_ms - SPAN_MS_MAX)), sort_from(due_ms + 1))
-    for _, page in pages([drawer], None, office, patience, schedule_id):
+    failure_range = FailureRange(QUARANTINE, sort_from(max(FIRST_MS, due_ms - SPAN_MS_MAX)), sort_from(due_ms + 1))
+    for _, page in pages([failure_range], None, office, deadline, schedule_id):
         if page.failures:
             return page.failures[0]
-        if page.next_sort is not None and patience.over():
+        if page.next_sort is not None and deadline.passed():
             raise OutOfTime
     return None
 
 
 def of_id(
-    schedule_id: str, begun_ms: int, place: tuple[str, str], office: Office, patience: Patience
-) -> tuple[list[Failure], Drawer | None]:
+    schedule_id: str, begun_ms: int, place: tuple[str, str], office: ManageDependencies, deadline: Deadline
+) -> tuple[list[Failure], FailureRange | None]:
     """Page by page since it was due, and what is left to read when time is over: a day may hold millions. Something is
     read in any case, so whoever goes on there comes to the end."""
     found: list[Failure] = []
-    for drawer, page in pages(_drawers_of(schedule_id, begun_ms, place), None, office, patience, schedule_id):
+    for failure_range, page in pages(_drawers_of(schedule_id, begun_ms, place), None, office, deadline, schedule_id):
         found += page.failures
-        if patience.over(FOUND_S):
-            return found, replace(drawer, from_sort=page.next_sort or drawer.to_sort)
+        if deadline.passed(FOUND_S):
+            return found, replace(failure_range, from_sort=page.next_sort or failure_range.to_sort)
     return found, None
 
 
-def _drawers_of(schedule_id: str, begun_ms: int, place: tuple[str, str]) -> Iterator[Drawer]:
+def _drawers_of(schedule_id: str, begun_ms: int, place: tuple[str, str]) -> Iterator[FailureRange]:
     """Nothing fails before it is due, by more than two clocks differ. Of a bundle the latest member gives the id, and
     its members lie in the quarantine each under a moment of its own."""
     due_ms, until_ms = key_of(schedule_id).due_ms, begun_ms + CLOCKS_MS
-    since_ms = max(DAWN_MS, due_ms - SPAN_MS_MAX - CLOCKS_MS)
-    for drawer in drawers((since_ms, max(due_ms + 1, until_ms)), until_ms, place, schedule_id):
-        if drawer.partition != QUARANTINE:
-            yield drawer
-        elif index_of(schedule_id) is not None and drawer.from_sort <= sort_from(due_ms):
-            yield replace(drawer, to_sort=sort_from(due_ms + 1))
+    since_ms = max(FIRST_MS, due_ms - SPAN_MS_MAX - CLOCKS_MS)
+    for failure_range in drawers((since_ms, max(due_ms + 1, until_ms)), until_ms, place, schedule_id):
+        if failure_range.partition != QUARANTINE:
+            yield failure_range
+        elif index_of(schedule_id) is not None and failure_range.from_sort <= sort_from(due_ms):
+            yield replace(failure_range, to_sort=sort_from(due_ms + 1))
 
 
 def _page(
-    drawer: Drawer, items_max: int | None, schedule_id: str | None, office: Office, patience: Patience
+    failure_range: FailureRange,
+    items_max: int | None,
+    schedule_id: str | None,
+    office: ManageDependencies,
+    deadline: Deadline,
 ) -> Failures:
-    bounds = drawer.partition, drawer.from_sort, drawer.to_sort
-    return ask(lambda: office.catalogue.failures(*bounds, items_max, schedule_id), patience)
+    bounds = failure_range.partition, failure_range.from_sort, failure_range.to_sort
+    return retry_call(lambda: office.catalogue.failures(*bounds, items_max, schedule_id), deadline)
 
 
 def _day_of(moment_ms: int) -> date:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler.errors import NotConfirmed, NotFound, OnItsWay, OutOfTime
-from scheduler.execution.deadline import Patience, ask
+from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing import failures
-from scheduler.managing.dependencies import Office
-from scheduler.managing.request import Inquiry
+from scheduler.managing.dependencies import ManageDependencies
+from scheduler.managing.request import ManageRequest
 from scheduler.model import targets
 from scheduler.model.bundle import Bundle, Unpackable
 from scheduler.model.name_record import Record
@@ -45,29 +45,29 @@ class Found:
         return self.item.holding(others, contents.broken) if others or contents.broken else None
 
 
-def get(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
-    name, schedule_id = inquiry.which()
-    now_ms = patience.now_ms()
+def get(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    name, schedule_id = request.which()
+    now_ms = deadline.now_ms()
     if name:
-        return _of_record(named(name, office, patience), now_ms, office)
-    found = find(schedule_id, office, patience)
+        return _of_record(named(name, office, deadline), now_ms, office)
+    found = find(schedule_id, office, deadline)
     if found is None:
-        return _quarantined(schedule_id, office, patience)
+        return _quarantined(schedule_id, office, deadline)
     if found.schedule.name is not None:
-        return _of_record(awaiting(found.schedule, office, patience), now_ms, office)
+        return _of_record(awaiting(found.schedule, office, deadline), now_ms, office)
     return shown(found.schedule, None, now_ms, office.reach_ms)
 
 
-def named(name: str, office: Office, patience: Patience) -> Record:
-    record = ask(lambda: office.records.get(name), patience)
+def named(name: str, office: ManageDependencies, deadline: Deadline) -> Record:
+    record = retry_call(lambda: office.records.get(name), deadline)
     if record is None:
         raise NotFound(f"nothing is known under the name {name!r}; it was never given, or its outcome is too long ago")
     return record
 
 
-def awaiting(timer: Schedule, office: Office, patience: Patience) -> Record:
+def awaiting(timer: Schedule, office: ManageDependencies, deadline: Deadline) -> Record:
     """The record that this timer is to wake."""
-    record = named(timer.name or "", office, patience)
+    record = named(timer.name or "", office, deadline)
     if record.id != timer.id:
         raise replaced(timer.id, record)
     return record
@@ -77,10 +77,10 @@ def replaced(schedule_id: str, record: Record) -> NotFound:
     return NotFound(f"{schedule_id} was replaced under its name {record.name!r} by {record.id}")
 
 
-def find(schedule_id: str, office: Office, patience: Patience) -> Found | None:
+def find(schedule_id: str, office: ManageDependencies, deadline: Deadline) -> Found | None:
     """Where the id says, as it is after every write that was confirmed before."""
     index = index_of(schedule_id)
-    item = ask(lambda: office.catalogue.get(key_of(schedule_id)), patience)
+    item = retry_call(lambda: office.catalogue.get(key_of(schedule_id)), deadline)
     if isinstance(item, Bundle):
         try:
             members = item.members() if index is not None else []
@@ -90,7 +90,7 @@ def find(schedule_id: str, office: Office, patience: Patience) -> Found | None:
     return Found(item, item) if item is not None and index is None else None
 
 
-def missing(schedule_id: str, office: Office, now_ms: int) -> NotFound | OnItsWay:
+def missing(schedule_id: str, office: ManageDependencies, now_ms: int) -> NotFound | OnItsWay:
     """What is to be said of an id under which nothing lies in the table."""
     if changeable(key_of(schedule_id), office, now_ms):
         return NotFound(f"{schedule_id} is not there: it was cancelled, moved or replaced, or never given")
@@ -100,7 +100,7 @@ def missing(schedule_id: str, office: Office, now_ms: int) -> NotFound | OnItsWa
     )
 
 
-def changeable(key: Key, office: Office, now_ms: int) -> bool:
+def changeable(key: Key, office: ManageDependencies, now_ms: int) -> bool:
     """Whether no feed comes upon it for a while yet."""
     return now_ms < key.due_ms - office.reach_ms - MARGIN_MS
 
@@ -133,15 +133,15 @@ def shown_short(schedule: Schedule, record: Record | None, now_ms: int, reach_ms
     return {**facts, "data": schedule.data[:DATA_CHARACTERS_MAX] or None}
 
 
-def _of_record(record: Record, now_ms: int, office: Office) -> dict[str, Any]:
+def _of_record(record: Record, now_ms: int, office: ManageDependencies) -> dict[str, Any]:
     return shown(record.schedule, record, now_ms, office.reach_ms)
 
 
-def _quarantined(schedule_id: str, office: Office, patience: Patience) -> dict[str, Any]:
+def _quarantined(schedule_id: str, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     """What was put aside is told by its id too; what is nowhere is missing."""
-    now_ms = patience.now_ms()
+    now_ms = deadline.now_ms()
     try:
-        failure = failures.put_aside(schedule_id, office, patience)
+        failure = failures.put_aside(schedule_id, office, deadline)
     except OutOfTime:
         raise NotConfirmed(f"so much was put aside that looking for {schedule_id} took too long; try again") from None
     if failure is None:

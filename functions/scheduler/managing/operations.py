@@ -6,66 +6,66 @@ from collections.abc import Callable
 from typing import Any
 
 from scheduler import log
-from scheduler.execution.deadline import Patience
+from scheduler.execution.deadline import Deadline
 from scheduler.managing import request
-from scheduler.managing.dependencies import Office
-from scheduler.managing.request import Inquiry
+from scheduler.managing.dependencies import ManageDependencies
+from scheduler.managing.request import ManageRequest
 
-Operation = Callable[[Inquiry, Office, Patience], dict[str, Any]]
+Operation = Callable[[ManageRequest, ManageDependencies, Deadline], dict[str, Any]]
 
 
-def _get(asked: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+def _get(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing import lookup
 
-    return lookup.get(asked, office, patience)
+    return lookup.get(asked, office, deadline)
 
 
-def _list(asked: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+def _list(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing.listing import pages
 
-    return pages.list_(asked, office, patience)
+    return pages.list_(asked, office, deadline)
 
 
-def _forecast(asked: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+def _forecast(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing.listing import forecast
 
-    return forecast.forecast(asked, office, patience)
+    return forecast.forecast(asked, office, deadline)
 
 
-def _cancel(asked: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+def _cancel(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing import changing
 
-    return changing.cancel(asked, office, patience)
+    return changing.cancel(asked, office, deadline)
 
 
-def _move(asked: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+def _move(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing import changing
 
-    return changing.move(asked, office, patience)
+    return changing.move(asked, office, deadline)
 
 
-def _fire(asked: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+def _fire(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing import changing
 
-    return changing.fire(asked, office, patience)
+    return changing.fire(asked, office, deadline)
 
 
-def _cancel_where(asked: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+def _cancel_where(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing import bulk_cancel
 
-    return bulk_cancel.cancel_where(asked, office, patience)
+    return bulk_cancel.cancel_where(asked, office, deadline)
 
 
-def _failures(asked: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+def _failures(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing import failures
 
-    return failures.failures(asked, office, patience)
+    return failures.failures(asked, office, deadline)
 
 
-def _redrive(asked: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+def _redrive(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing import redrive
 
-    return redrive.redrive(asked, office, patience)
+    return redrive.redrive(asked, office, deadline)
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -94,9 +94,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
 _LOGGED = ("id", "state", "total", "matched", "cancelled", "redriven", "left")
 
 
-def manage(event: object, office: Office, patience: Patience) -> dict[str, Any]:
+def manage(event: object, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     asked = request.read(event, FIELDS)
-    answer = OPERATIONS[asked.operation](asked, office, patience)
+    answer = OPERATIONS[asked.operation](asked, office, deadline)
     facts = {fact: answer[fact] for fact in _LOGGED if fact in answer}
     counts = {listed: len(answer[listed]) for listed in ("schedules", "failures") if listed in answer}
     log.outcome("managed", operation=asked.operation, **facts, **counts)

@@ -16,98 +16,102 @@ from typing import Any
 
 from scheduler import log
 from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OutOfTime
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.deadline import Patience, ask, insist
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import Deadline, retry_batch, retry_call
 from scheduler.limits import DUE_MS_MAX
 from scheduler.managing import failures, paging
-from scheduler.managing.dependencies import Failure, Office
-from scheduler.managing.failures import DAY_MS, Drawer
-from scheduler.managing.request import Inquiry
+from scheduler.managing.dependencies import Failure, ManageDependencies
+from scheduler.managing.failures import DAY_MS, FailureRange
+from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import asked_at
 from scheduler.model.schedule import Schedule, index_of, is_near, key_of, random_key
 from scheduler.placing import naming, placement
-from scheduler.placing.naming import Wanted
+from scheduler.placing.naming import NameRequest
 
 STEP_MAX = 100
 """Redriven at once: what a crash can repeat."""
 SPREAD_MS_MAX = 30 * DAY_MS
 
 
-def redrive(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
-    spread_ms = inquiry.duration_ms("spread", 0, SPREAD_MS_MAX, 0)
-    if "id" in inquiry.fields:
-        others = [field for field in ("from", "to") if field in inquiry.fields]
+def redrive(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    spread_ms = request.duration_ms("spread", 0, SPREAD_MS_MAX, 0)
+    if "id" in request.fields:
+        others = [field for field in ("from", "to") if field in request.fields]
         if others:
             raise InvalidRequest(f"id and {others[0]} are both given; wanted: one failure, or those of a time")
-        return _redrive_one(inquiry, spread_ms, office, patience)
-    if "from" not in inquiry.fields or "to" not in inquiry.fields:
+        return _redrive_one(request, spread_ms, office, deadline)
+    if "from" not in request.fields or "to" not in request.fields:
         raise InvalidRequest("id is missing, and so is from or to; wanted: an id, or both of the others")
-    return _redrive_all(inquiry, spread_ms, office, patience)
+    return _redrive_all(request, spread_ms, office, deadline)
 
 
-def _redrive_one(inquiry: Inquiry, spread_ms: int, office: Office, patience: Patience) -> dict[str, Any]:
+def _redrive_one(
+    request: ManageRequest, spread_ms: int, office: ManageDependencies, deadline: Deadline
+) -> dict[str, Any]:
     """As it failed last, as far as there was time to look; its other failures that were found are deleted with that."""
-    schedule_id = inquiry.id() or ""
-    found, next_place = _failures_of(schedule_id, inquiry.fields.get("next"), office, patience)
+    schedule_id = request.id() or ""
+    found, next_place = _failures_of(schedule_id, request.fields.get("next"), office, deadline)
     if not found and next_place is not None:
-        return _answer(Outcome(), next_place)
+        return _answer(BatchResult(), next_place)
     if not found:
         raise NotFound(f"{schedule_id} is not among the failures that are kept")
-    outcome = _again(found[-1:], spread_ms, office, patience)
-    if outcome.left:
-        raise NotConfirmed(f"AWS did not confirm it in time ({outcome.why}); try again")
-    if outcome.refused:
-        raise InvalidRequest(f"{schedule_id} {outcome.refused[0][1]}")
-    if not outcome.done:
+    outcome = _again(found[-1:], spread_ms, office, deadline)
+    if outcome.unconfirmed:
+        raise NotConfirmed(f"AWS did not confirm it in time ({outcome.last_error}); try again")
+    if outcome.rejected:
+        raise InvalidRequest(f"{schedule_id} {outcome.rejected[0][1]}")
+    if not outcome.confirmed:
         raise NotFound(f"{schedule_id} is not among the failures that are kept any more")
-    insist(office.table.delete, [each.key for each in found[:-1]], patience)  # It has failed more than once.
+    retry_batch(office.table.delete, [each.key for each in found[:-1]], deadline)  # It has failed more than once.
     return _answer(outcome, None)
 
 
 def _failures_of(
-    schedule_id: str, place: object, office: Office, patience: Patience
+    schedule_id: str, place: object, office: ManageDependencies, deadline: Deadline
 ) -> tuple[list[Failure], str | None]:
     """What was put aside under the id, or else what failed, and where the next call goes on to look."""
-    partition, sort, begun_ms = _place(place, "redrive one", patience.now_ms())
+    partition, sort, begun_ms = _place(place, "redrive one", deadline.now_ms())
     with suppress(OutOfTime):  # What is put aside is read below as well, and page by page.
-        aside = failures.put_aside(schedule_id, office, patience.half())
+        aside = failures.put_aside(schedule_id, office, deadline.half())
         if aside is not None:
             return [aside], None
-    found, rest = failures.of_id(schedule_id, begun_ms, (partition, sort), office, patience)
+    found, rest = failures.of_id(schedule_id, begun_ms, (partition, sort), office, deadline)
     return found, None if rest is None else _next(rest, "redrive one", begun_ms)
 
 
-def _redrive_all(inquiry: Inquiry, spread_ms: int, office: Office, patience: Patience) -> dict[str, Any]:
+def _redrive_all(
+    request: ManageRequest, spread_ms: int, office: ManageDependencies, deadline: Deadline
+) -> dict[str, Any]:
     """Step by step until patience ends. What cannot be scheduled again is left where it is, and counted.
 
     Only what had failed when the first call began: what fails anew meanwhile would go round for ever.
     """
-    span, (partition, sort, begun_ms) = inquiry.span(), _place(inquiry.fields.get("next"), "redrive", patience.now_ms())
-    total: Outcome[Failure] = Outcome()
+    span, (partition, sort, begun_ms) = request.span(), _place(request.fields.get("next"), "redrive", deadline.now_ms())
+    total: BatchResult[Failure] = BatchResult()
     begun = False
-    each_drawer = failures.filled(failures.drawers(span, begun_ms, (partition, sort)), office, patience)
+    each_drawer = failures.filled(failures.drawers(span, begun_ms, (partition, sort)), office, deadline)
     looked = False
-    for drawer, page in failures.pages(each_drawer, STEP_MAX, office, patience):
-        if looked and patience.over():
-            return _answer(total, _next(drawer, "redrive", begun_ms))
+    for failure_range, page in failures.pages(each_drawer, STEP_MAX, office, deadline):
+        if looked and deadline.passed():
+            return _answer(total, _next(failure_range, "redrive", begun_ms))
         looked = True
-        outcome = _again(page.failures, spread_ms, office, patience)
-        if outcome.left and not (begun or outcome.done):
-            raise NotConfirmed(f"AWS did not confirm a single one in time ({outcome.why}); try again")
-        if outcome.left:  # This page is read once more, and what is refused of it counts then.
-            total.done += outcome.done
-            return _answer(total, _next(drawer, "redrive", begun_ms))
+        outcome = _again(page.failures, spread_ms, office, deadline)
+        if outcome.unconfirmed and not (begun or outcome.confirmed):
+            raise NotConfirmed(f"AWS did not confirm a single one in time ({outcome.last_error}); try again")
+        if outcome.unconfirmed:  # This page is read once more, and what is refused of it counts then.
+            total.confirmed += outcome.confirmed
+            return _answer(total, _next(failure_range, "redrive", begun_ms))
         total.add(outcome)
         begun = begun or bool(page.failures)
     return _answer(total, None)
 
 
-def _answer(total: Outcome[Failure], next_place: str | None) -> dict[str, Any]:
-    return {"redriven": len(total.done), "left": len(total.refused), "next": next_place}
+def _answer(total: BatchResult[Failure], next_place: str | None) -> dict[str, Any]:
+    return {"redriven": len(total.confirmed), "left": len(total.rejected), "next": next_place}
 
 
-def _next(drawer: Drawer, kind: str, begun_ms: int) -> str:
-    return paging.written(kind, drawer.partition, drawer.from_sort, begun_ms)
+def _next(failure_range: FailureRange, kind: str, begun_ms: int) -> str:
+    return paging.written(kind, failure_range.partition, failure_range.from_sort, begun_ms)
 
 
 def _place(value: object, kind: str, now_ms: int) -> tuple[str, str, int]:
@@ -117,65 +121,69 @@ def _place(value: object, kind: str, now_ms: int) -> tuple[str, str, int]:
     return partition, sort, begun_ms
 
 
-def _again(found: Sequence[Failure], spread_ms: int, office: Office, patience: Patience) -> Outcome[Failure]:
+def _again(
+    found: Sequence[Failure], spread_ms: int, office: ManageDependencies, deadline: Deadline
+) -> BatchResult[Failure]:
     """Schedule them, side by side, then delete the failures of those that are confirmed."""
 
-    def one(failure: Failure) -> Outcome[Failure]:
-        if patience.over():
-            return Outcome(left=[failure], why="time is over")
+    def one(failure: Failure) -> BatchResult[Failure]:
+        if deadline.passed():
+            return BatchResult(unconfirmed=[failure], last_error="time is over")
         if failure.schedule is None:
-            return Outcome(refused=[(failure, "is none that can be read, so it cannot be scheduled again")])
+            return BatchResult(rejected=[(failure, "is none that can be read, so it cannot be scheduled again")])
         try:
-            refusal = _schedule(failure, failure.schedule, spread_ms, office, patience)
+            refusal = _schedule(failure, failure.schedule, spread_ms, office, deadline)
         except NotConfirmed as reason:
-            return Outcome(left=[failure], why=str(reason))
+            return BatchResult(unconfirmed=[failure], last_error=str(reason))
         except NotFound:  # Another call has redriven it, and counts it.
-            return Outcome()
+            return BatchResult()
         except InvalidRequest as reason:
-            return Outcome(refused=[(failure, f"cannot be scheduled again: {reason}")])
-        return Outcome(refused=[(failure, refusal)]) if refusal else Outcome(done=[failure])
+            return BatchResult(rejected=[(failure, f"cannot be scheduled again: {reason}")])
+        return BatchResult(rejected=[(failure, refusal)]) if refusal else BatchResult(confirmed=[failure])
 
-    total: Outcome[Failure] = Outcome()
-    for outcome in office.crew.run(one, found):
+    total: BatchResult[Failure] = BatchResult()
+    for outcome in office.pool.run(one, found):
         total.add(outcome)
-    deleted = insist(office.table.delete, [each.key for each in total.done], patience)
-    if deleted.left:  # They are scheduled again all the same, and would be once more.
-        log.outcome("not deleted", failures=len(deleted.left), why=deleted.why)
+    deleted = retry_batch(office.table.delete, [each.key for each in total.confirmed], deadline)
+    if deleted.unconfirmed:  # They are scheduled again all the same, and would be once more.
+        log.outcome("not deleted", failures=len(deleted.unconfirmed), why=deleted.last_error)
     return total
 
 
-def _schedule(failure: Failure, old: Schedule, spread_ms: int, office: Office, patience: Patience) -> str:
+def _schedule(failure: Failure, old: Schedule, spread_ms: int, office: ManageDependencies, deadline: Deadline) -> str:
     """Nothing, or why it is left as it is."""
-    keyring, now_ms = office.keyring, patience.now_ms()
+    key_generator, now_ms = office.key_generator, deadline.now_ms()
     if old.name is not None and failure.failed_ms is None:  # A timer: whoever it wakes looks at its record.
-        placement.place(replace(old, due_ms=now_ms), office, patience)
+        placement.place(replace(old, due_ms=now_ms), office, deadline)
         return ""
-    due_ms = min(DUE_MS_MAX, now_ms + round(spread_ms * keyring.randomness.random()))
+    due_ms = min(DUE_MS_MAX, now_ms + round(spread_ms * key_generator.randomness.random()))
     new = replace(old, due_ms=due_ms)
-    placement.get_ready(new, now_ms, office, patience)
+    placement.get_ready(new, now_ms, office, deadline)
     if old.name is not None or not is_near(new.due_ms, now_ms, office.reach_ms):
-        new = replace(new, key=random_key(due_ms, keyring.partition_count, keyring.randomness), index=None)
+        new = replace(new, key=random_key(due_ms, key_generator.partition_count, key_generator.randomness), index=None)
     if old.name is not None or spread_ms or failure.again is not None:
-        new = _as_noted(failure, new, office, patience)
+        new = _as_noted(failure, new, office, deadline)
     if old.name is None:
-        placement.place(new, office, patience)
+        placement.place(new, office, deadline)
         return ""
-    named = naming.register(Wanted(new, asked_at(now_ms), if_exists="keep"), office.records, patience, office.reach_ms)
+    named = naming.register(
+        NameRequest(new, asked_at(now_ms), if_exists="keep"), office.records, deadline, office.reach_ms
+    )
     if named.timer is not None:
-        placement.place(named.timer, office, patience)
+        placement.place(named.timer, office, deadline)
     if named.result != "kept" or named.schedule.id == new.id:
         return ""
-    ask(lambda: office.catalogue.forget_again(failure.key, new.id), patience)
+    retry_call(lambda: office.catalogue.forget_again(failure.key, new.id), deadline)
     return f"has the name {old.name!r}, under which {named.schedule.id} is pending"
 
 
-def _as_noted(failure: Failure, new: Schedule, office: Office, patience: Patience) -> Schedule:
+def _as_noted(failure: Failure, new: Schedule, office: ManageDependencies, deadline: Deadline) -> Schedule:
     """Return the schedule under the id that the first call noted, which may be this one. NotFound if the failure is
     gone."""
-    again = ask(lambda: office.catalogue.note_again(failure.key, new.id), patience)
+    again = retry_call(lambda: office.catalogue.note_again(failure.key, new.id), deadline)
     if again is None:
         raise NotFound("the failure is gone")
     if again == new.id:
         return new
     key = key_of(again)
-    return replace(new, key=key, index=index_of(again), due_ms=max(key.due_ms, patience.now_ms()))
+    return replace(new, key=key, index=index_of(again), due_ms=max(key.due_ms, deadline.now_ms()))

@@ -18,14 +18,14 @@ PREFIX_WANTED = f"the beginning of names, 0 to {NAME_CHARACTERS_MAX} of A-Z a-z 
 SCHEDULE_HINT = "; a schedule goes to the schedule function (output ScheduleFunction)"
 _ELSEWHERE = {"cancel": "cancel_where", "cancel_where": "cancel", "list": "get"}
 """Operations that are taken for each other, because one is about many schedules and the other about one."""
-DAWN_MS, DUSK_MS = 0, DUE_MS_MAX + 1
+FIRST_MS, END_MS = 0, DUE_MS_MAX + 1
 """All moments there are: from the first, and before the second."""
 
 _PREFIX = re.compile(rf"[A-Za-z0-9._:/-]{{0,{NAME_CHARACTERS_MAX}}}")
 
 
 @dataclass(frozen=True, slots=True)
-class Inquiry:
+class ManageRequest:
     operation: str
     fields: Mapping[str, object]
 
@@ -68,7 +68,7 @@ class Inquiry:
 
     def span(self) -> tuple[int, int]:
         """From one moment on, and before another; where they are left out, all there are."""
-        from_ms, to_ms = self.moment("from", DAWN_MS), self.moment("to", DUSK_MS)
+        from_ms, to_ms = self.moment("from", FIRST_MS), self.moment("to", END_MS)
         if to_ms <= from_ms:
             raise InvalidRequest(
                 f"to is {shown(self.fields.get('to'))}, not after from; wanted: a moment later than from"
@@ -120,7 +120,7 @@ class Inquiry:
         return value
 
 
-def read(event: object, operations: Mapping[str, Sequence[str]]) -> Inquiry:
+def read(event: object, operations: Mapping[str, Sequence[str]]) -> ManageRequest:
     """The operation and its fields, all of which it has to know."""
     if not isinstance(event, dict):
         hint = SCHEDULE_HINT if isinstance(event, list) else ""
@@ -139,7 +139,7 @@ def read(event: object, operations: Mapping[str, Sequence[str]]) -> Inquiry:
             known_there = field in operations.get(other, ())
             meant = f"; {other} takes it" if known_there else _meant(field, operations[operation])
             raise InvalidRequest(f"{shown(field)} is not a field of {operation}{meant}; accepted are {accepted}")
-    return Inquiry(operation, fields)
+    return ManageRequest(operation, fields)
 
 
 def _is_schedule(event: Mapping[str, object]) -> bool:

@@ -47,7 +47,7 @@ class Conclusion:
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class DeliveryJob:
     schedule: Schedule
     attempt: int = 1
     retry_ms: int | None = None
@@ -71,8 +71,8 @@ class Errand:
         return self.schedule.due_ms if self.retry_ms is None else self.retry_ms
 
 
-def body(errand: Errand) -> str:
-    schedule = errand.schedule
+def body(job: DeliveryJob) -> str:
+    schedule = job.schedule
     facts: dict[str, object] = {
         "id": schedule.id,
         "due": schedule.due_ms,
@@ -82,18 +82,18 @@ def body(errand: Errand) -> str:
         "user": schedule.user,
         "expires_after": schedule.expires_after_ms,
         "terms": schedule.terms,
-        "attempt": errand.attempt if errand.attempt > 1 else None,
-        "retry": errand.retry_ms,
-        "turn": errand.turn if schedule.name is not None else None,
-        "begun": errand.begun_ms,
-        "faults": errand.faults or None,
-        "conclusion": None if errand.conclusion is None else errand.conclusion.facts(),
+        "attempt": job.attempt if job.attempt > 1 else None,
+        "retry": job.retry_ms,
+        "turn": job.turn if schedule.name is not None else None,
+        "begun": job.begun_ms,
+        "faults": job.faults or None,
+        "conclusion": None if job.conclusion is None else job.conclusion.facts(),
     }
     given = {field: value for field, value in facts.items() if value is not None}
     return json.dumps(given, ensure_ascii=False, separators=(",", ":"))
 
 
-def read(text: str) -> Errand:
+def read(text: str) -> DeliveryJob:
     """ValueError where it is none: whoever may send to the queue may have sent anything. What is past here can be
     worked with, and reported."""
     facts = _facts(text)
@@ -118,10 +118,10 @@ def read(text: str) -> Errand:
         index_of(schedule_id),
         facts.get("name"),
     )
-    errand = Errand(sound(schedule, or_timer=True), attempt, retry_ms, turn, begun_ms, faults)
+    job = DeliveryJob(sound(schedule, or_timer=True), attempt, retry_ms, turn, begun_ms, faults)
     if "conclusion" not in facts:
-        return errand
-    return replace(errand, conclusion=_conclusion(facts["conclusion"]))
+        return job
+    return replace(job, conclusion=_conclusion(facts["conclusion"]))
 
 
 def _conclusion(facts: object) -> Conclusion:
@@ -164,10 +164,10 @@ def _facts(text: str) -> dict[str, Any]:
     return facts
 
 
-def delay_s(errand: Errand, now_ms: int, lead_ms: int) -> int:
+def delay_s(job: DeliveryJob, now_ms: int, lead_ms: int) -> int:
     """Rounded down, and a lead earlier: the deliver function waits out the rest. One that is tried again is not awaited
     by anybody to the moment: rounded up, it holds no place there while it waits. One that is out of reach comes as late
     as may be, and is then set anew."""
-    left_ms = errand.wake_ms - now_ms
-    left_s = (left_ms - lead_ms) // 1000 if errand.retry_ms is None else -(-left_ms // 1000)
+    left_ms = job.wake_ms - now_ms
+    left_s = (left_ms - lead_ms) // 1000 if job.retry_ms is None else -(-left_ms // 1000)
     return max(0, min(SQS_DELAY_S_MAX, left_s))

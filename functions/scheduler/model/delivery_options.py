@@ -39,14 +39,14 @@ _BOUNDS = {"attempts": ATTEMPTS_MAX, "max_age_s": AGE_S_MAX}
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class DeliveryOptions:
     attempts_max: int = ATTEMPTS_DEFAULT
     age_ms_max: int = AGE_S_DEFAULT * 1000
     failure_target: str | None = None
 
     @classmethod
     @functools.lru_cache(TEXTS_MAX)
-    def read(cls, text: str | None) -> Terms:
+    def read(cls, text: str | None) -> DeliveryOptions:
         """As `Schedule.terms` has them, or what goes without saying. ValueError where they are none of ours."""
         if text is None:
             return cls()
@@ -54,13 +54,15 @@ class Terms:
         retry = _with(terms.get("retry", {}), *_BOUNDS)
         if not all(_within(retry[field], bound) for field, bound in _BOUNDS.items() if field in retry):
             raise ValueError("its terms are out of bounds")
-        hearer = terms.get("failure_target")
-        if hearer is not None and not targets.may_hear(hearer):
+        failure_target = terms.get("failure_target")
+        if failure_target is not None and not targets.allows(failure_target):
             raise ValueError("its failure target is neither queue nor topic")
-        return cls(retry.get("attempts", ATTEMPTS_DEFAULT), retry.get("max_age_s", AGE_S_DEFAULT) * 1000, hearer)
+        return cls(
+            retry.get("attempts", ATTEMPTS_DEFAULT), retry.get("max_age_s", AGE_S_DEFAULT) * 1000, failure_target
+        )
 
 
-def checked(raw: Mapping[str, object], listed: targets.Listed) -> str | None:
+def checked(raw: Mapping[str, object], listed: targets.AllowedTargets) -> str | None:
     """The terms of a request as they are kept, or InvalidSchedule."""
     found: dict[str, object] = {}
     if "retry" in raw:

@@ -75,11 +75,11 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class RecordPage:
     """Pending records without their data, how many were looked at for them, and where the rest begins."""
 
     records: list[Record]
-    looked_at: int
+    scanned: int
     next_sort: str | None
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeGuard
 
 from scheduler.limits import DUE_DIGITS, DUE_MS_MAX, NAME_CHARACTERS_MAX
-from scheduler.model.targets import unfit
+from scheduler.model.targets import invalid_reason
 from scheduler.text import fault
 from scheduler.timestamps import epoch_s
 
@@ -129,13 +129,13 @@ def sound(read: Schedule, or_timer: bool = False) -> Schedule:
         raise ValueError("its data is no text")
     if read.name is not None and not is_name(read.name):
         raise ValueError("its name is none")
-    refusal = unfit(read.data or (read.name if or_timer and read.name else ""), read.target)
+    refusal = invalid_reason(read.data or (read.name if or_timer and read.name else ""), read.target)
     if refusal:
         raise ValueError(refusal)
     if read.terms is not None:
-        from scheduler.model.delivery_options import Terms  # noqa: PLC0415 - Few have any, and who only writes never asks.
+        from scheduler.model.delivery_options import DeliveryOptions  # noqa: PLC0415 - Few have any, and who only writes never asks.
 
-        Terms.read(read.terms)
+        DeliveryOptions.read(read.terms)
     return read
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import GROUP_CHARACTERS_MAX, TARGET_BYTES_MAX
-from scheduler.text import fault, shown, up_to_host
+from scheduler.text import fault, origin_only, shown
 
 SQS, SNS, LAMBDA, EVENTS, STATES, WEBHOOK = "sqs", "sns", "lambda", "events", "states", "webhook"
 """Kinds of targets. Those that have an ARN are called as their service is in it."""
@@ -50,7 +50,7 @@ _OPENING, _CLOSING = '{"arn":"', '","envelope":true}'
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class AllowedTargets:
     """The targets that the owner of the stack allows: exact ARNs in one region, and the hosts of webhooks."""
 
     arns: frozenset[str] = frozenset()
@@ -59,7 +59,7 @@ class Listed:
     """The canonical text of a webhook, or InvalidSchedule. None: no webhooks at all."""
 
 
-def checked(value: object, listed: Listed) -> str:
+def checked(value: object, listed: AllowedTargets) -> str:
     """The canonical text of a target that may be delivered to, or InvalidSchedule."""
     if not isinstance(value, dict):
         return _checked_arn("target", value, listed, TARGET_WANTED)
@@ -72,7 +72,7 @@ def checked(value: object, listed: Listed) -> str:
     return text
 
 
-def checked_hearer(value: object, listed: Listed) -> str:
+def checked_hearer(value: object, listed: AllowedTargets) -> str:
     """Who is to hear of a failure: a queue or a topic that is listed, or InvalidSchedule."""
     found = _ARN.fullmatch(value) if isinstance(value, str) else None
     if found is None or found["service"] not in (SQS, SNS):
@@ -80,12 +80,12 @@ def checked_hearer(value: object, listed: Listed) -> str:
     return _checked_arn("failure_target", value, listed, HEARER_WANTED)
 
 
-def may_hear(value: object) -> bool:
+def allows(value: object) -> bool:
     """Whether it is the ARN of a queue or a topic."""
     return isinstance(value, str) and _is_canonical(value) and not envelope(value) and kind(value) in (SQS, SNS)
 
 
-def unfit(data: str, target: str | None) -> str | None:
+def invalid_reason(data: str, target: str | None) -> str | None:
     """Why nothing would take this, for what is read from the table: not everything in it need be from this code."""
     if target is not None and not _is_canonical(target):
         return "its target is none that could be delivered to"
@@ -164,7 +164,7 @@ def queue_url(target: str | None, output_queue_url: str) -> str:
     return "/".join([output_queue_url.rsplit("/", 2)[0], account, name])
 
 
-def _checked_arn(field: str, value: object, listed: Listed, wanted: str) -> str:
+def _checked_arn(field: str, value: object, listed: AllowedTargets, wanted: str) -> str:
     """Another region is refused for every kind: a client speaks to the endpoint of its own region, and none of the
     five services takes a call there for a resource elsewhere (SQS does not find the queue, SNS publishes "only to
     topics in the same Region", Lambda and Step Functions answer that there is no such ARN, and from bus to bus across
@@ -188,10 +188,10 @@ def _checked_arn(field: str, value: object, listed: Listed, wanted: str) -> str:
 
 def _shown(value: object) -> str:
     """Whoever sends a URL in its place sends what may be secret behind the host."""
-    return shown(up_to_host(value) if isinstance(value, str) and not value.startswith("arn:") else value)
+    return shown(origin_only(value) if isinstance(value, str) and not value.startswith("arn:") else value)
 
 
-def _checked_object(value: Mapping[str, object], listed: Listed) -> str:
+def _checked_object(value: Mapping[str, object], listed: AllowedTargets) -> str:
     unknown = [field for field in value if field not in ("arn", "envelope")]
     if unknown:
         raise InvalidSchedule(f"target has {shown(unknown[0])}, which is not a field of it; wanted: {TARGET_WANTED}")
@@ -204,7 +204,7 @@ def _checked_object(value: Mapping[str, object], listed: Listed) -> str:
     return f"{_OPENING}{arn}{_CLOSING}" if enveloped else arn
 
 
-def _checked_webhook(value: Mapping[str, object], listed: Listed) -> str:
+def _checked_webhook(value: Mapping[str, object], listed: AllowedTargets) -> str:
     if listed.check_webhook is None:
         raise InvalidSchedule(
             "target is a webhook, and the stack's WebhookHosts lists no host; "

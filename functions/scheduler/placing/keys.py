@@ -22,7 +22,7 @@ Placed = tuple[int, Request]
 
 
 @dataclass(frozen=True, slots=True)
-class Keyring:
+class KeyGenerator:
     """Where keys come from, and how far apart the members of a bundle may be due."""
 
     partition_count: int

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Protocol
 
 from scheduler.errors import InvalidSchedule, NotConfirmed
-from scheduler.execution.deadline import Patience, ask
+from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.model.name_record import Record
 from scheduler.model.schedule import Schedule, Timer, timer
 
@@ -43,7 +43,7 @@ class Table(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class NameRequest:
     """A schedule with a name, and what is to be done where the name is taken."""
 
     schedule: Schedule
@@ -56,24 +56,24 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NameResult:
     """What stands under the name now, and what is to be done so that it wakes."""
 
     schedule: Schedule
     state: str
     result: str
     timer: Timer | None = None
-    old_timer: Timer | None = None
+    superseded_timer: Timer | None = None
     """Where it is far, so that it lies in the table still."""
 
 
-def register(wanted: Wanted, records: Records, patience: Patience, reach_ms: int) -> Named:
+def register(wanted: NameRequest, records: Records, deadline: Deadline, reach_ms: int) -> NameResult:
     """Write the record, unless what stands is to be left alone. NotConfirmed where nobody knows."""
-    now_ms, asked = patience.now_ms(), wanted.asked
+    now_ms, asked = deadline.now_ms(), wanted.asked
     unheard: list[Record] = []
     for _ in range(ROUNDS_MAX):
         new = Record(wanted.schedule, asked, now_ms, timed=wanted.timed)
-        written, old = ask(partial(_put, new, wanted, records, unheard), patience)
+        written, old = retry_call(partial(_put, new, wanted, records, unheard), deadline)
         if written or (old == new and new in unheard):  # Ours, by a write that had no answer.
             return _written(new, old if written else None, now_ms + reach_ms)
         if old is None:  # It went away between the condition and the look at it.
@@ -95,7 +95,7 @@ def register(wanted: Wanted, records: Records, patience: Patience, reach_ms: int
     raise NotConfirmed(f"the name {wanted.schedule.name!r} is written by others all the time; send it again")
 
 
-def _put(new: Record, wanted: Wanted, records: Records, unheard: list[Record]) -> tuple[bool, Record | None]:
+def _put(new: Record, wanted: NameRequest, records: Records, unheard: list[Record]) -> tuple[bool, Record | None]:
     try:
         return records.put(new, wanted.if_exists == "replace")
     except NotConfirmed:
@@ -103,17 +103,17 @@ def _put(new: Record, wanted: Wanted, records: Records, unheard: list[Record]) -
         raise
 
 
-def _written(new: Record, old: Record | None, horizon_ms: int) -> Named:
+def _written(new: Record, old: Record | None, horizon_ms: int) -> NameResult:
     replaced = old is not None and old.pending
     result = "replaced" if replaced else "created"
     at_hand = replaced and old is not None and old.schedule.due_ms > horizon_ms and old.id != new.id
-    return Named(new.schedule, "", result, timer_of(new), timer_of(old) if at_hand and old is not None else None)
+    return NameResult(new.schedule, "", result, timer_of(new), timer_of(old) if at_hand and old is not None else None)
 
 
-def _left_alone(standing: Record, now_ms: int, reach_ms: int) -> Named:
+def _left_alone(standing: Record, now_ms: int, reach_ms: int) -> NameResult:
     """What stands may lack its timer, if whoever wrote it crashed."""
     second = following(standing, now_ms, reach_ms) if standing.pending else None
-    return Named(standing.schedule, "" if standing.pending else standing.state, "kept", second)
+    return NameResult(standing.schedule, "" if standing.pending else standing.state, "kept", second)
 
 
 def following(standing: Record, now_ms: int, reach_ms: int) -> Timer:
@@ -129,7 +129,7 @@ def timer_of(record: Record) -> Timer:
     return timer(record.schedule, record.asked)
 
 
-def remove(old_timer: Timer, table: Table) -> None:
+def remove(superseded_timer: Timer, table: Table) -> None:
     """Where that fails it wakes, finds that it is not meant, and that is all."""
     with suppress(NotConfirmed):
-        table.remove_timer(old_timer)
+        table.remove_timer(superseded_timer)

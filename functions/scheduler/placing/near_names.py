@@ -18,8 +18,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.deadline import Patience, insist
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import Deadline, retry_batch
 from scheduler.model.bundle import SPAN_MS_MAX
 from scheduler.model.schedule import Key, Schedule, is_id, key_of, sort_from, sound
 
@@ -35,7 +35,7 @@ KEPT_S = 3_600
 
 
 class Table(Protocol):
-    def put_near_names(self, rows: Sequence[Row]) -> Outcome[Row]: ...
+    def put_near_names(self, rows: Sequence[Row]) -> BatchResult[Row]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +90,16 @@ def entry_of(schedule: Schedule) -> Entry:
     return Entry(schedule.id, schedule.name or "", schedule.key.due_ms)
 
 
-def write(entries: Iterable[Entry], table: Table, patience: Patience) -> set[str]:
+def write(entries: Iterable[Entry], table: Table, deadline: Deadline) -> set[str]:
     """Write the rows of those that have a name. The ids of those whose row was not confirmed."""
-    outcome = insist(table.put_near_names, rows(each for each in entries if each.name), patience)
-    return {each.id for row in outcome.left for each in row.entries}
+    outcome = retry_batch(table.put_near_names, rows(each for each in entries if each.name), deadline)
+    return {each.id for row in outcome.unconfirmed for each in row.entries}
 
 
-def list_retry(schedule: Schedule, wakes_ms: int, table: Table, patience: Patience) -> None:
+def list_retry(schedule: Schedule, wakes_ms: int, table: Table, deadline: Deadline) -> None:
     """By this row a retry is listed at its moment. It is late already, so nothing waits for the row for long."""
     entry = Entry(schedule.id, schedule.name or "", wakes_ms)
-    write([entry], table, replace(patience, tries_max=RETRY_TRIES_MAX))
+    write([entry], table, replace(deadline, tries_max=RETRY_TRIES_MAX))
 
 
 def row_of(item: dict[str, dict[str, Any]]) -> Row:

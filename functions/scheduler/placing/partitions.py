@@ -10,32 +10,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.deadline import Patience, ask, insist
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import Deadline, retry_batch, retry_call
 
 
 class Table(Protocol):
-    def remember_partitions(self, counts: Sequence[int]) -> Outcome[int]: ...
+    def remember_partitions(self, counts: Sequence[int]) -> BatchResult[int]: ...
     def recall_partitions(self) -> int: ...
 
 
-class Memory:
+class PartitionCount:
     """Writes the count once in the life of an environment."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._sure_of = 0
 
-    def make_sure(self, count: int, patience: Patience) -> Outcome[int]:
+    def ensure(self, count: int, deadline: Deadline) -> BatchResult[int]:
         """`done` where the table is known to remember at least this count; else nothing far may be written."""
         if self._sure_of >= count:
-            return Outcome(done=[count])
-        outcome = insist(self._table.remember_partitions, [count], patience)
-        if outcome.done:
+            return BatchResult(confirmed=[count])
+        outcome = retry_batch(self._table.remember_partitions, [count], deadline)
+        if outcome.confirmed:
             self._sure_of = count
         return outcome
 
 
-def to_feed(table: Table, count: int, patience: Patience) -> range:
+def partitions_to_feed(table: Table, count: int, deadline: Deadline) -> range:
     """Every partition that may hold something."""
-    return range(max(count, ask(table.recall_partitions, patience)))
+    return range(max(count, retry_call(table.recall_partitions, deadline)))

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from scheduler.errors import InvalidRequest, NotConfirmed
-from scheduler.execution.batch_result import Outcome
-from scheduler.execution.deadline import Patience, insist
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import Deadline, retry_batch
 from scheduler.model.schedule import Schedule, is_near
 from scheduler.placing import near_names, partitions
-from scheduler.placing.keys import Keyring
-from scheduler.placing.sending import Parcel, Queues, send
+from scheduler.placing.keys import KeyGenerator
+from scheduler.placing.sending import Queues, SendChunk, send
 
 
 class Table(near_names.Table, Protocol):
-    def put(self, things: Sequence[Any]) -> Outcome[Any]: ...
+    def put(self, things: Sequence[Any]) -> BatchResult[Any]: ...
 
 
 class Places(Protocol):
@@ -26,45 +26,45 @@ class Places(Protocol):
     @property
     def queues(self) -> Queues: ...
     @property
-    def memory(self) -> partitions.Memory: ...
+    def memory(self) -> partitions.PartitionCount: ...
     @property
-    def keyring(self) -> Keyring: ...
+    def key_generator(self) -> KeyGenerator: ...
     @property
     def reach_ms(self) -> int: ...
 
 
-def get_ready(schedule: Schedule, now_ms: int, places: Places, patience: Patience) -> None:
+def get_ready(schedule: Schedule, now_ms: int, places: Places, deadline: Deadline) -> None:
     """What has to be so before anything is written for a far one: whoever feeds knows of its partition."""
     if not is_near(schedule.due_ms, now_ms, places.reach_ms):
-        remembered = places.memory.make_sure(places.keyring.partition_count, patience)
-        if not remembered.done:
-            raise NotConfirmed(f"AWS did not confirm it in time ({remembered.why}); try again")
+        remembered = places.memory.ensure(places.key_generator.partition_count, deadline)
+        if not remembered.confirmed:
+            raise NotConfirmed(f"AWS did not confirm it in time ({remembered.last_error}); try again")
 
 
-def place(schedule: Schedule, places: Places, patience: Patience) -> None:
+def place(schedule: Schedule, places: Places, deadline: Deadline) -> None:
     """Confirmed, or NotConfirmed; InvalidRequest where its queue does not take it, or is another's and gone or closed
     to us. One of the stack's own is never given up."""
-    outcome: Outcome[Any]
-    near = is_near(schedule.due_ms, patience.now_ms(), places.reach_ms)
+    outcome: BatchResult[Any]
+    near = is_near(schedule.due_ms, deadline.now_ms(), places.reach_ms)
     if near and schedule.name is not None:
-        _put_near_name(schedule, places, patience)
+        _put_near_name(schedule, places, deadline)
     url = places.queues.url_of(schedule)
-    now_ms = patience.now_ms()
+    now_ms = deadline.now_ms()
     key_is_near = is_near(schedule.key.due_ms, now_ms, places.reach_ms)  # The table would release it by its key.
     if key_is_near or is_near(schedule.due_ms, now_ms, places.reach_ms):
-        outcome = send(Parcel(url, [schedule]), places.queues, patience)
+        outcome = send(SendChunk(url, [schedule]), places.queues, deadline)
     else:
-        outcome = insist(places.table.put, [schedule], patience)
-    if outcome.refused:
-        raise InvalidRequest(f"the queue does not take it: {outcome.refused[0][1]}")
-    if outcome.closed and not places.queues.are_ours(url):
-        raise InvalidRequest(f"its queue is gone or closed to us: {outcome.closed[0][1]}")
-    if not outcome.done:
-        why = outcome.closed[0][1] if outcome.closed else outcome.why
+        outcome = retry_batch(places.table.put, [schedule], deadline)
+    if outcome.rejected:
+        raise InvalidRequest(f"the queue does not take it: {outcome.rejected[0][1]}")
+    if outcome.unavailable and not places.queues.are_ours(url):
+        raise InvalidRequest(f"its queue is gone or closed to us: {outcome.unavailable[0][1]}")
+    if not outcome.confirmed:
+        why = outcome.unavailable[0][1] if outcome.unavailable else outcome.last_error
         raise NotConfirmed(f"AWS did not confirm it in time ({why}); try again")
 
 
-def _put_near_name(schedule: Schedule, places: Places, patience: Patience) -> None:
+def _put_near_name(schedule: Schedule, places: Places, deadline: Deadline) -> None:
     """By this row it is listed while its timer is in the queue."""
-    if near_names.write([near_names.entry_of(schedule)], places.table, patience):
+    if near_names.write([near_names.entry_of(schedule)], places.table, deadline):
         raise NotConfirmed("AWS did not confirm in time by which row it is listed; try again")

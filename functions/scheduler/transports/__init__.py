@@ -11,23 +11,23 @@ from scheduler.model.schedule import Schedule
 from scheduler.model.targets import EVENTS, LAMBDA, SNS, SQS, STATES, WEBHOOK, kind
 
 
-class Outlet(Protocol):
+class Transport(Protocol):
     def deliver(self, schedule: Schedule) -> None:
         """Return once the target has confirmed, or raise Undelivered. It is called once for a try, by many threads."""
 
 
-class Outlets:
+class Transports:
     """All of them as one. `make_client` makes the client of a service; `webhooks` is None where none are allowed."""
 
-    def __init__(self, make_client: Callable[[str], Any], output_queue_url: str, webhooks: Outlet | None) -> None:
+    def __init__(self, make_client: Callable[[str], Any], output_queue_url: str, webhooks: Transport | None) -> None:
         self._make_client, self._output_queue_url, self._webhooks = make_client, output_queue_url, webhooks
-        self._made: dict[str, Outlet] = {}
+        self._made: dict[str, Transport] = {}
         self._making = Lock()
 
     def deliver(self, schedule: Schedule) -> None:
         self._outlet(kind(schedule.target)).deliver(schedule)
 
-    def _outlet(self, of_kind: str) -> Outlet:
+    def _outlet(self, of_kind: str) -> Transport:
         found = self._made.get(of_kind)
         if found is None:
             with self._making:
@@ -35,27 +35,27 @@ class Outlets:
                 self._made[of_kind] = found
         return found
 
-    def _make(self, of_kind: str) -> Outlet:
+    def _make(self, of_kind: str) -> Transport:
         if of_kind == SQS:
-            from scheduler.transports.sqs import Queues
+            from scheduler.transports.sqs import SqsTransport
 
-            return Queues(self._make_client("sqs"), self._output_queue_url)
+            return SqsTransport(self._make_client("sqs"), self._output_queue_url)
         if of_kind == SNS:
-            from scheduler.transports.sns import Topics
+            from scheduler.transports.sns import SnsTransport
 
-            return Topics(self._make_client("sns"))
+            return SnsTransport(self._make_client("sns"))
         if of_kind == LAMBDA:
-            from scheduler.transports.lambda_functions import Functions
+            from scheduler.transports.lambda_functions import LambdaTransport
 
-            return Functions(self._make_client("lambda"))
+            return LambdaTransport(self._make_client("lambda"))
         if of_kind == EVENTS:
-            from scheduler.transports.eventbridge import Buses
+            from scheduler.transports.eventbridge import EventBridgeTransport
 
-            return Buses(self._make_client("events"))
+            return EventBridgeTransport(self._make_client("events"))
         if of_kind == STATES:
-            from scheduler.transports.step_functions import Machines
+            from scheduler.transports.step_functions import StepFunctionsTransport
 
-            return Machines(self._make_client("stepfunctions"))
+            return StepFunctionsTransport(self._make_client("stepfunctions"))
         if of_kind == WEBHOOK and self._webhooks is not None:
             return self._webhooks
         if of_kind == WEBHOOK:

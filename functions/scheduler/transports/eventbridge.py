@@ -28,7 +28,7 @@ PERMANENT = frozenset(
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html"""
 
 
-class Buses:
+class EventBridgeTransport:
     def __init__(self, client: Any) -> None:
         self._client = client
 

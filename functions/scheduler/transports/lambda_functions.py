@@ -14,7 +14,7 @@ ACCEPTED = 202
 """The status that an invocation of the type Event has: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html"""
 
 
-class Functions:
+class LambdaTransport:
     def __init__(self, client: Any) -> None:
         self._client = client
 

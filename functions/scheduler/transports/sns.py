@@ -10,7 +10,7 @@ from scheduler.model.schedule import Schedule
 from scheduler.model.targets import arn_of
 
 
-class Topics:
+class SnsTransport:
     def __init__(self, client: Any) -> None:
         self._client = client
 

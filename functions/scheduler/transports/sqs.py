@@ -11,7 +11,7 @@ from scheduler.model.schedule import Schedule
 from scheduler.model.targets import queue_url
 
 
-class Queues:
+class SqsTransport:
     def __init__(self, client: Any, output_queue_url: str) -> None:
         self._client, self._output_queue_url = client, output_queue_url
 

@@ -14,7 +14,7 @@ from scheduler.model.schedule import Schedule
 from scheduler.model.targets import arn_of
 
 
-class Machines:
+class StepFunctionsTransport:
     def __init__(self, client: Any) -> None:
         self._client = client
 

@@ -30,7 +30,15 @@ from scheduler.webhooks import ip_addresses, signing
 from scheduler.webhooks import webhook as webhooks
 from scheduler.webhooks.allowed_hosts import Hosts, Origin
 from scheduler.webhooks.allowed_hosts import origin as _origin
-from scheduler.webhooks.bounded_connection import USUAL, Bounds, Connect, Deadline, Wire, dial, secured
+from scheduler.webhooks.bounded_connection import (
+    USUAL,
+    BoundedConnection,
+    Bounds,
+    Connect,
+    ExchangeDeadline,
+    connect_to,
+    wrap_tls,
+)
 from scheduler.webhooks.http_request import HEAD_BYTES_MAX, Answer, Failed, exchange
 from scheduler.webhooks.ip_addresses import Address, Lookup
 from scheduler.webhooks.webhook import Webhook
@@ -53,7 +61,7 @@ PASSING = frozenset({408, 425, 429})
 """Of the 4xx, those that say: not now."""
 
 
-class Webhooks:
+class WebhookTransport:
     def __init__(
         self,
         hosts: Hosts,
@@ -94,26 +102,26 @@ class Webhooks:
         except (ValueError, RecursionError, AttributeError):
             raise Undelivered("its target is no webhook", permanent=True) from None
 
-    def _wire(self, origin: Origin) -> Wire:
-        deadline, bounds = Deadline(self._bounds.total_s), self._bounds
-        found = self._addresses(origin, deadline)
+    def _wire(self, origin: Origin) -> BoundedConnection:
+        exchange_deadline, bounds = ExchangeDeadline(self._bounds.total_s), self._bounds
+        found = self._addresses(origin, exchange_deadline)
         try:
-            sock = dial(found, origin.port, self._connect, bounds, deadline)
+            sock = connect_to(found, origin.port, self._connect, bounds, exchange_deadline)
             if origin.scheme == "https":
-                sock = secured(sock, origin.host, self._context, bounds, deadline)
+                sock = wrap_tls(sock, origin.host, self._context, bounds, exchange_deadline)
         except TimeoutError:
             raise Undelivered(f"{origin.host}: no connection in time", timed_out=True) from None
         except ssl.SSLCertVerificationError as failure:
             raise Undelivered(f"{origin.host}: its certificate: {failure.verify_message}") from None
         except OSError as failure:
             raise Undelivered(f"{origin.host}: no connection ({_reason(failure)})") from None
-        return Wire(sock, deadline, bounds.read_s, HEAD_BYTES_MAX)
+        return BoundedConnection(sock, exchange_deadline, bounds.read_s, HEAD_BYTES_MAX)
 
-    def _addresses(self, origin: Origin, deadline: Deadline) -> list[Address]:
+    def _addresses(self, origin: Origin, exchange_deadline: ExchangeDeadline) -> list[Address]:
         """Those of the host, all of which have been checked. One that is refused says enough about the others."""
         try:
             if origin.address is None:
-                wait_s = deadline.within(self._bounds.resolve_s)
+                wait_s = exchange_deadline.within(self._bounds.resolve_s)
                 found = ip_addresses.resolved(origin.host, origin.port, self._lookup, wait_s)
             else:
                 found = [origin.address]

@@ -49,7 +49,7 @@ class Bounds:
 USUAL = Bounds()
 
 
-class Deadline:
+class ExchangeDeadline:
     """By a clock that nobody sets back."""
 
     def __init__(self, total_s: float) -> None:
@@ -63,11 +63,11 @@ class Deadline:
         return min(wait_s, left_s)
 
 
-class Wire:
+class BoundedConnection:
     """As much of a socket as `http.client` wants of one."""
 
-    def __init__(self, sock: socket.socket, deadline: Deadline, read_s: float, bytes_max: int) -> None:
-        self._sock, self._deadline, self._read_s = sock, deadline, read_s
+    def __init__(self, sock: socket.socket, exchange_deadline: ExchangeDeadline, read_s: float, bytes_max: int) -> None:
+        self._sock, self._deadline, self._read_s = sock, exchange_deadline, read_s
         self._left_bytes = bytes_max
 
     def allow(self, more_bytes: int) -> None:
@@ -105,7 +105,7 @@ class Wire:
 
 
 class _Intake(io.RawIOBase):
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: BoundedConnection) -> None:
         self._wire = wire
 
     def readable(self) -> bool:
@@ -115,8 +115,8 @@ class _Intake(io.RawIOBase):
         return self._wire.recv_into(buffer)
 
 
-def dial(
-    addresses: Sequence[Address], port: int, connect: Connect, bounds: Bounds, deadline: Deadline
+def connect_to(
+    addresses: Sequence[Address], port: int, connect: Connect, bounds: Bounds, exchange_deadline: ExchangeDeadline
 ) -> socket.socket:
     """Connect to the first address that answers.
 
@@ -128,7 +128,7 @@ def dial(
         if sum(_rank(each) > 0 for each in failures) >= bounds.addresses_max:
             break
         try:
-            return connect((str(address), port), timeout=deadline.within(bounds.connect_s))
+            return connect((str(address), port), timeout=exchange_deadline.within(bounds.connect_s))
         except OSError as failure:
             failures.append(failure)
     raise max(failures, key=_rank, default=OSError("no address"))
@@ -140,12 +140,12 @@ def _rank(failure: OSError) -> int:
     return 0 if failure.errno in NO_ROUTE else 1
 
 
-def secured(
-    sock: socket.socket, host: str, context: ssl.SSLContext, bounds: Bounds, deadline: Deadline
+def wrap_tls(
+    sock: socket.socket, host: str, context: ssl.SSLContext, bounds: Bounds, exchange_deadline: ExchangeDeadline
 ) -> ssl.SSLSocket:
     """With TLS, for the name of the host, whatever its address."""
     try:
-        sock.settimeout(deadline.within(bounds.connect_s))
+        sock.settimeout(exchange_deadline.within(bounds.connect_s))
         return context.wrap_socket(sock, server_hostname=host.strip("[]"))
     except (OSError, ValueError):
         sock.close()

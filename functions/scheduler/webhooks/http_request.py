@@ -16,7 +16,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as Slow
 
-from scheduler.webhooks.bounded_connection import Oversized, Wire
+from scheduler.webhooks.bounded_connection import BoundedConnection, Oversized
 
 HEAD_BYTES_MAX = 65_536
 BODY_BYTES_MAX = 65_536
@@ -90,7 +90,7 @@ class _Connection(HTTPConnection):
 
     response_class = _Response
 
-    def __init__(self, *positional: Any, wire: Wire, path: str, **named: Any) -> None:
+    def __init__(self, *positional: Any, wire: BoundedConnection, path: str, **named: Any) -> None:
         super().__init__(*positional, **named)
         self._wire, self._path = wire, path
 
@@ -105,7 +105,7 @@ class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection
 
 
-def exchange(wire: Wire, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+def exchange(wire: BoundedConnection, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
     """Ends with the wire hung up. What becomes of the body changes nothing: the status stands. Nothing of the body is
     kept, because it may repeat what was sent, in any form."""
     pool = _Pool(

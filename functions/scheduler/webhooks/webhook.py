@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import TARGET_BYTES_MAX
-from scheduler.text import fault, shown, up_to_host
+from scheduler.text import fault, origin_only, shown
 from scheduler.webhooks.allowed_hosts import Hosts, Origin, origin
 
 FIELDS = ("url", "method", "headers", "cookies")
@@ -150,7 +150,7 @@ def _url(url: object, hosts: Hosts) -> tuple[Origin, str]:
     if not isinstance(url, str):
         raise InvalidSchedule(f"target.url is {shown(url)}; wanted: {URL_WANTED}")
     _only_what_urls_hold(url)
-    found, said = _URL.fullmatch(url), f"target.url is {shown(up_to_host(url))}"
+    found, said = _URL.fullmatch(url), f"target.url is {shown(origin_only(url))}"
     if found is None:
         raise InvalidSchedule(f"{said}, no absolute URL; wanted: {URL_WANTED}")
     try:

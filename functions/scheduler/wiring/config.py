@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from scheduler.limits import LEAD_S_MAX, PARTITIONS_MAX, SQS_DELAY_S_MAX
 from scheduler.model.bundle import span_ms_max
-from scheduler.model.targets import Listed
+from scheduler.model.targets import AllowedTargets
 
 if TYPE_CHECKING:
     from scheduler.webhooks.allowed_hosts import Hosts
@@ -37,7 +37,7 @@ class Settings:
     reach_ms: int
     feed_interval_s: int
     lead_ms: int
-    listed: Listed
+    listed: AllowedTargets
     webhook_hosts: Hosts | None
     webhook_secret_arn: str
     require_user: bool
@@ -65,7 +65,7 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         reach_ms=_whole(environment, "REACH_SECONDS", SQS_DELAY_S_MAX, 1, SQS_DELAY_S_MAX) * 1000,
         feed_interval_s=_whole(environment, "FEED_INTERVAL_MINUTES", 10, 1, 10) * 60,
         lead_ms=_whole(environment, "DELIVERY_LEAD_SECONDS", 1, 0, LEAD_S_MAX) * 1000,
-        listed=Listed(_words(environment, "TARGET_ARNS"), environment.get("AWS_REGION", ""), check_webhook),
+        listed=AllowedTargets(_words(environment, "TARGET_ARNS"), environment.get("AWS_REGION", ""), check_webhook),
         webhook_hosts=hosts,
         webhook_secret_arn=environment.get("WEBHOOK_SECRET_ARN", ""),
         require_user=_truth(environment, "REQUIRE_USER"),

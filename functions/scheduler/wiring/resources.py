@@ -15,26 +15,26 @@ from scheduler.placing import partitions
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scheduler.accepting.scheduling import Desk
-    from scheduler.aws.delivery_queue import Intake
-    from scheduler.aws.failure_targets import Hearers
+    from scheduler.accepting.scheduling import SchedulingDependencies
+    from scheduler.aws.delivery_queue import DeliveryQueue
+    from scheduler.aws.failure_targets import FailureTargets
     from scheduler.aws.lambda_function import Function
     from scheduler.aws.name_records import Records
     from scheduler.aws.queues import Queues
     from scheduler.aws.table import Table
-    from scheduler.delivering.delivery import Post
-    from scheduler.execution.deadline import Patience
-    from scheduler.execution.worker_pool import Crew
-    from scheduler.feeding.feed import Line
-    from scheduler.managing.dependencies import Office
+    from scheduler.delivering.delivery import DeliveryDependencies
+    from scheduler.execution.deadline import Deadline
+    from scheduler.execution.worker_pool import WorkerPool
+    from scheduler.feeding.feed import FeedDependencies
+    from scheduler.managing.dependencies import ManageDependencies
     from scheduler.wiring.config import Settings
-    from scheduler.wiring.runtime import World
+    from scheduler.wiring.runtime import Runtime
 
 
 class Resources:
     """The parts of one function. Each is made when it is first asked for, and kept."""
 
-    def __init__(self, settings: Settings, runtime: World, threads: int) -> None:
+    def __init__(self, settings: Settings, runtime: Runtime, threads: int) -> None:
         self.settings, self.runtime, self.threads = settings, runtime, threads
         self._clients: dict[str, Any] = {}
 
@@ -43,9 +43,9 @@ class Resources:
             self._clients[service] = self.runtime.client(service, self.threads)
         return self._clients[service]
 
-    def deadline(self, context: Any, reserve_s: float) -> Patience:
+    def deadline(self, context: Any, reserve_s: float) -> Deadline:
         """The end of the invocation, less the time that the function keeps back to end cleanly."""
-        return self.runtime.patience(context, reserve_s)
+        return self.runtime.deadline(context, reserve_s)
 
     # ------------------------------------------------------------------------------------------------------ adapters
 
@@ -65,8 +65,8 @@ class Resources:
         )
 
     @functools.cached_property
-    def pool(self) -> Crew:
-        return self.runtime.crew(self.threads)
+    def pool(self) -> WorkerPool:
+        return self.runtime.pool(self.threads)
 
     @functools.cached_property
     def _records(self) -> Records:
@@ -75,16 +75,16 @@ class Resources:
         return Records(self.client("dynamodb"), self.settings.table_name)
 
     @functools.cached_property
-    def _failure_targets(self) -> Hearers:
-        from scheduler.aws.failure_targets import Hearers
+    def _failure_targets(self) -> FailureTargets:
+        from scheduler.aws.failure_targets import FailureTargets
 
-        return Hearers(self.client, self.settings.output_queue_url)
+        return FailureTargets(self.client, self.settings.output_queue_url)
 
     @functools.cached_property
-    def _delivery_queue(self) -> Intake:
-        from scheduler.aws.delivery_queue import Intake
+    def _delivery_queue(self) -> DeliveryQueue:
+        from scheduler.aws.delivery_queue import DeliveryQueue
 
-        return Intake(self.client("sqs"), self.settings.delivery_queue_url)
+        return DeliveryQueue(self.client("sqs"), self.settings.delivery_queue_url)
 
     def _webhooks(self) -> Any:
         """The transport for webhooks, made at the cold start if the stack allows any, so that the first is on time."""
@@ -104,79 +104,83 @@ class Resources:
 
     # -------------------------------------------------------------------------------------- dependencies of a use case
 
-    def for_scheduling(self) -> Desk:
+    def for_scheduling(self) -> SchedulingDependencies:
         from scheduler.accepting import request, scheduling
-        from scheduler.placing.keys import Keyring
+        from scheduler.placing.keys import KeyGenerator
 
-        return scheduling.Desk(
+        return scheduling.SchedulingDependencies(
             table=self.table,
-            memory=partitions.Memory(self.table),
+            memory=partitions.PartitionCount(self.table),
             queues=self.queues,
-            crew=self.pool,
-            rules=request.Rules(self.settings.listed, self.settings.require_user),
-            keyring=Keyring(self.settings.partition_count, self.runtime.randomness, self.settings.bundle_span_ms),
+            pool=self.pool,
+            rules=request.AcceptRules(self.settings.listed, self.settings.require_user),
+            key_generator=KeyGenerator(
+                self.settings.partition_count, self.runtime.randomness, self.settings.bundle_span_ms
+            ),
             reach_ms=self.settings.reach_ms,
             records=lambda: self._records,
         )
 
-    def receive(self, records: Sequence[Mapping[str, Any]], desk: Desk, patience: Patience) -> dict[str, Any]:
+    def receive(
+        self, records: Sequence[Mapping[str, Any]], desk: SchedulingDependencies, deadline: Deadline
+    ) -> dict[str, Any]:
         """Accept messages of the input queue. Each invocation forgets how other people's queues failed."""
         from scheduler.accepting import limited_queues, receiving, scheduling
-        from scheduler.aws.input_queue import Postbox
+        from scheduler.aws.input_queue import InputQueue
 
         limited = dataclasses.replace(desk, queues=limited_queues.LimitedQueues(self.queues, self.runtime.clock))
-        reception = receiving.Reception(
+        reception = receiving.InputQueueDependencies(
             accept=functools.partial(scheduling.accept_letter, desk=limited),
-            put_back=Postbox(self.client("sqs"), self.settings.input_queue_url).put_back,
+            put_back=InputQueue(self.client("sqs"), self.settings.input_queue_url).put_back,
             report=self.queues.report,
             tell=self._failure_targets.tell,
-            may_hear=self.settings.listed.arns.__contains__,
-            crew=desk.crew,
+            allows=self.settings.listed.arns.__contains__,
+            pool=desk.pool,
         )
-        return receiving.receive(records, patience, reception)
+        return receiving.receive(records, deadline, reception)
 
-    def for_feeding(self) -> Line:
-        from scheduler.aws.feed_table import Stock
+    def for_feeding(self) -> FeedDependencies:
+        from scheduler.aws.feed_table import FeedTable
         from scheduler.feeding import feed
 
-        table = Stock(self.client("dynamodb"), self.settings.table_name)
-        return feed.Line(table, self.queues, self.pool, self.settings.reach_ms, self._invoke_again)
+        table = FeedTable(self.client("dynamodb"), self.settings.table_name)
+        return feed.FeedDependencies(table, self.queues, self.pool, self.settings.reach_ms, self._invoke_again)
 
-    def _invoke_again(self, event: dict[str, Any], patience: Patience) -> None:
+    def _invoke_again(self, event: dict[str, Any], deadline: Deadline) -> None:
         """Most feeds get through in one run, and need no client for Lambda."""
         from scheduler.aws.lambda_function import Function
 
-        Function(self.client("lambda"), self.settings.function_name).invoke(event, patience)
+        Function(self.client("lambda"), self.settings.function_name).invoke(event, deadline)
 
-    def for_delivery(self) -> Post:
+    def for_delivery(self) -> DeliveryDependencies:
         from scheduler.delivering import circuit_breaker, delivery
-        from scheduler.transports import Outlets
+        from scheduler.transports import Transports
 
-        return delivery.Post(
+        return delivery.DeliveryDependencies(
             records=self._records,
             table=self.table,
             queues=self.queues,
             tell=self._failure_targets.tell,
-            outlets=Outlets(self.client, self.settings.output_queue_url, self._webhooks()),
-            crew=self.pool,
-            memory=partitions.Memory(self.table),
-            resting=circuit_breaker.Resting(),
-            intake=lambda: self._delivery_queue,
+            transports=Transports(self.client, self.settings.output_queue_url, self._webhooks()),
+            pool=self.pool,
+            memory=partitions.PartitionCount(self.table),
+            resting=circuit_breaker.CircuitBreaker(),
+            delivery_queue=lambda: self._delivery_queue,
             reach_ms=self.settings.reach_ms,
         )
 
-    def for_managing(self) -> Office:
-        from scheduler.aws.manage_table import Catalogue
-        from scheduler.managing.dependencies import Office
-        from scheduler.placing.keys import Keyring
+    def for_managing(self) -> ManageDependencies:
+        from scheduler.aws.manage_table import ManageTable
+        from scheduler.managing.dependencies import ManageDependencies
+        from scheduler.placing.keys import KeyGenerator
 
-        return Office(
+        return ManageDependencies(
             records=self._records,
             table=self.table,
-            catalogue=Catalogue(self.client("dynamodb"), self.settings.table_name),
-            memory=partitions.Memory(self.table),
+            catalogue=ManageTable(self.client("dynamodb"), self.settings.table_name),
+            memory=partitions.PartitionCount(self.table),
             queues=self.queues,
-            crew=self.pool,
-            keyring=Keyring(self.settings.partition_count, self.runtime.randomness),
+            pool=self.pool,
+            key_generator=KeyGenerator(self.settings.partition_count, self.runtime.randomness),
             reach_ms=self.settings.reach_ms,
         )

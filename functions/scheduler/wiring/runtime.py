@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from scheduler.execution.deadline import Patience
-from scheduler.execution.worker_pool import Crew, Threads
+from scheduler.execution.deadline import Deadline
+from scheduler.execution.worker_pool import ThreadPool, WorkerPool
 
 CONNECT_S_MAX, READ_S_MAX = 1, 4
 CALL_S_MAX = CONNECT_S_MAX + READ_S_MAX
@@ -74,25 +74,25 @@ def _without_trace(params: dict[str, Any], **_: object) -> None:
 
 def _webhooks(hosts: Any, secrets: Callable[[], Sequence[bytes]], clock: Callable[[], float]) -> Any:
     """The outlet that speaks HTTP."""
-    from scheduler.transports.webhook import Webhooks
+    from scheduler.transports.webhook import WebhookTransport
 
-    return Webhooks(hosts, secrets, clock)
+    return WebhookTransport(hosts, secrets, clock)
 
 
 @dataclass(frozen=True)
-class World:
+class Runtime:
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     randomness: random.Random = field(default_factory=random.SystemRandom)
     client: Callable[[str, int], Any] = field(default_factory=lambda: Clients().make)
-    crew: Callable[[int], Crew] = Threads
+    pool: Callable[[int], WorkerPool] = ThreadPool
     webhooks: Callable[[Any, Callable[[], Sequence[bytes]], Callable[[], float]], Any] = _webhooks
 
-    def patience(self, context: Any, reserve_s: float) -> Patience:
+    def deadline(self, context: Any, reserve_s: float) -> Deadline:
         """Until shortly before Lambda ends the invocation."""
         remaining_s = context.get_remaining_time_in_millis() / 1000
-        return Patience(self.clock, self.sleep, self.randomness.random, self.clock() + remaining_s - reserve_s)
+        return Deadline(self.clock, self.sleep, self.randomness.random, self.clock() + remaining_s - reserve_s)
 
 
-def outside() -> World:
-    return World()
+def outside() -> Runtime:
+    return Runtime()

@@ -8,7 +8,7 @@ from punctual.testing.timeline import US
 from simulator.faults.external_targets import FINE
 from simulator.faults.faults import Deaf
 from simulator.workload.callers import Order
-from simulator.workload.expected import Wish
+from simulator.workload.expected import ExpectedSchedule
 from simulator.workload.scenarios import INTERVAL_S
 
 if TYPE_CHECKING:
@@ -27,12 +27,14 @@ def held(run: Simulation) -> None:
     (arn, url), *_ = run.targets.items()
     run.storm.deaf.append(Deaf(url, tick_us - 30 * US, tick_us + 110 * US))
     first_ms = tick_us // 1000 + 310_000
-    made = [run.wishes.make(run.start_us, first_ms + number, plain=True, fixed=True) for number in range(5)]
-    for wish in made:
-        wish.request["target"], wish.queue_url = arn, url
-    _ask(run, [[wish] for wish in made])
+    made = [run.expected_schedules.make(run.start_us, first_ms + number, plain=True, fixed=True) for number in range(5)]
+    for expected in made:
+        expected.request["target"], expected.queue_url = arn, url
+    _ask(run, [[expected] for expected in made])
     backlog = [
-        run.wishes.make(run.start_us, first_ms + draw.randrange(5_000, 200_000), f"held {number}", plain=True)
+        run.expected_schedules.make(
+            run.start_us, first_ms + draw.randrange(5_000, 200_000), f"held {number}", plain=True
+        )
         for number in range(draw.randint(900, 1300))  # Each with a token of its own, so that none is in a bundle.
     ]
     _ask(run, [backlog[start : start + 200] for start in range(0, len(backlog), 200)])
@@ -48,15 +50,20 @@ def untold(run: Simulation) -> None:
     hearer = min(run.others.hearers.values())
     expiring = []
     for _ in range(draw.randint(1, 3)):
-        wish = run.wishes.make(run.start_us, run.start_us // 1000 + 2_200_000, plain=True, fixed=True)
-        expiring.append(run.wishes.direct(wish, {"url": f"https://{FINE}/hook"}, {"failure_target": hearer}, 20))
+        expected = run.expected_schedules.make(run.start_us, run.start_us // 1000 + 2_200_000, plain=True, fixed=True)
+        expiring.append(
+            run.expected_schedules.direct(expected, {"url": f"https://{FINE}/hook"}, {"failure_target": hearer}, 20)
+        )
     _ask(run, [expiring])
-    _ask(run, [[wish] for wish in _inflow(run, draw.choice((10, 30)))])
+    _ask(run, [[expected] for expected in _inflow(run, draw.choice((10, 30)))])
 
 
-def _inflow(run: Simulation, every_s: int) -> list[Wish]:
+def _inflow(run: Simulation, every_s: int) -> list[ExpectedSchedule]:
     moments_s = range(2_000, INFLOW_S, every_s)
-    return [run.wishes.make(run.start_us, run.start_us // 1000 + s * 1000, plain=True, fixed=True) for s in moments_s]
+    return [
+        run.expected_schedules.make(run.start_us, run.start_us // 1000 + s * 1000, plain=True, fixed=True)
+        for s in moments_s
+    ]
 
 
 def _prepare(run: Simulation) -> None:
@@ -64,6 +71,8 @@ def _prepare(run: Simulation) -> None:
     run.deploy({"PartitionCount": 1, "FeedIntervalMinutes": INTERVAL_S // 60})
 
 
-def _ask(run: Simulation, orders: list[list[Wish]]) -> None:
-    for number, wishes in enumerate(orders):
-        run.callers.begin(Order(run.start_us + number * US // 10, wishes, len(wishes) > 1, None, 1))
+def _ask(run: Simulation, orders: list[list[ExpectedSchedule]]) -> None:
+    for number, expected_schedules in enumerate(orders):
+        run.callers.begin(
+            Order(run.start_us + number * US // 10, expected_schedules, len(expected_schedules) > 1, None, 1)
+        )

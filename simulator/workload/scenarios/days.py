@@ -8,7 +8,7 @@ from punctual.testing.aws_errors import refusal
 from punctual.testing.timeline import US
 from simulator.faults.faults import Outage
 from simulator.workload.callers import TRIES_MAX, Order
-from simulator.workload.expected import Wish
+from simulator.workload.expected import ExpectedSchedule
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -41,21 +41,21 @@ def _order(run: Simulation, at_us: int, epochs_s: list[int]) -> None:
     draw = run.draw
     size = draw.choice((1, 1, 1, 2, 5, 12, 30, 80))
     batch = size > 1 or draw.random() < 0.1
-    token = f"token {len(run.wishes.by_tag)}" if draw.random() < 0.4 else None
+    token = f"token {len(run.expected_schedules.by_tag)}" if draw.random() < 0.4 else None
     burst_us = _due_us(run, at_us, epochs_s) if draw.random() < 0.5 else None
     spread_ms = draw.choice((0, 0, 1, 20_000, 90_000))  # Within one bundle, or a little more.
-    made: list[Wish] = []
+    made: list[ExpectedSchedule] = []
     for _ in range(size):
         due_us = _due_us(run, at_us, epochs_s)
         if burst_us is not None:
             due_us = burst_us + draw.randint(0, spread_ms) * 1000
         fixed = batch and token is not None
-        wish = run.wishes.make(at_us, due_us // 1000, None if batch else token, size > 20, fixed)
+        expected = run.expected_schedules.make(at_us, due_us // 1000, None if batch else token, size > 20, fixed)
         if draw.random() < 0.08:
-            run.wishes.spoil(wish)
+            run.expected_schedules.spoil(expected)
         elif draw.random() < 0.02:
-            run.witness.refused_by_sqs.add(wish.tag)
-        made.append(wish)
+            run.checker.refused_by_sqs.add(expected.tag)
+        made.append(expected)
     tries = draw.randint(2, TRIES_MAX) if token or draw.random() < 0.3 else 1
     run.asked_us.append(at_us)
     run.orders.append((at_us, made))

@@ -35,7 +35,7 @@ def _put_off(run: Simulation, draw: random.Random, name: str, at_us: int) -> Non
             run.callers.change(Change(at_us, "move", name, more={"timestamp": due_us / US}))
         else:
             if_exists = "keep" if draw.random() < 0.1 else "replace"
-            wish = run.wishes.make_named(at_us, due_us // 1000, name, if_exists, None, False)
-            run.callers.begin(Order(at_us, [wish], False, None, 1))
+            expected = run.expected_schedules.make_named(at_us, due_us // 1000, name, if_exists, None, False)
+            run.callers.begin(Order(at_us, [expected], False, None, 1))
         run.asked_us.append(at_us)
         at_us += round(draw.uniform(0.02, 0.4) * delay_s * US)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from punctual.testing.timeline import US
 from simulator.faults import external_targets
 from simulator.workload.callers import QUEUE, TOPIC, Order
-from simulator.workload.expected import Wish
+from simulator.workload.expected import ExpectedSchedule
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -28,25 +28,27 @@ def plan(run: Simulation) -> None:
 def _order(run: Simulation, draw: random.Random, at_us: int) -> None:
     size = draw.choice((1, 1, 2, 6, 15))
     batch = size > 1 or draw.random() < 0.2
-    token = f"letter {len(run.wishes.by_tag)}" if draw.random() < 0.3 else None
+    token = f"letter {len(run.expected_schedules.by_tag)}" if draw.random() < 0.3 else None
     ahead_s = draw.choice((0.0, 2.0, 30.0, 899.5, 901.0, draw.uniform(900, 7200), 10 ** draw.uniform(4, 9)))
     made = [_wish(run, draw, at_us, ahead_s, None if batch else token, token is not None) for _ in range(size)]
     run.asked_us.append(at_us)
     run.callers.begin(Order(at_us, made, batch, token, 1, draw.choice((QUEUE, TOPIC))))
 
 
-def _wish(run: Simulation, draw: random.Random, at_us: int, ahead_s: float, token: str | None, fixed: bool) -> Wish:
+def _wish(
+    run: Simulation, draw: random.Random, at_us: int, ahead_s: float, token: str | None, fixed: bool
+) -> ExpectedSchedule:
     due_ms = at_us // 1000 + round((ahead_s + draw.choice((0.0, 0.0, 0.5, 20.0))) * 1000)
-    wish = run.wishes.make(at_us, due_ms, token, draw.random() < 0.5, fixed)
-    if "target" not in wish.request and draw.random() < 0.3:
-        run.wishes.direct(wish, *external_targets.request(draw, run.others, False), None)
+    expected = run.expected_schedules.make(at_us, due_ms, token, draw.random() < 0.5, fixed)
+    if "target" not in expected.request and draw.random() < 0.3:
+        run.expected_schedules.direct(expected, *external_targets.request(draw, run.others, False), None)
     elif draw.random() < 0.05:
-        run.witness.refused_by_sqs.add(wish.tag)
+        run.checker.refused_by_sqs.add(expected.tag)
     if draw.random() < 0.15:
         if fixed and draw.random() < 0.5:
-            run.wishes.hurry(wish, token or f"own {wish.tag}")
+            run.expected_schedules.hurry(expected, token or f"own {expected.tag}")
         else:
-            run.wishes.spoil(wish, draw)
+            run.expected_schedules.spoil(expected, draw)
         if draw.random() < 0.5:
-            wish.request["failure_target"] = draw.choice(sorted(run.others.hearers.values()))
-    return wish
+            expected.request["failure_target"] = draw.choice(sorted(run.others.hearers.values()))
+    return expected

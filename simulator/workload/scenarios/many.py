@@ -40,7 +40,7 @@ def plan(run: Simulation) -> bool:
     made = []
     for number in range(SLOW_NAMES if slow else STORM_NAMES):
         due_ms = at_us // 1000 + (ahead_s + number * apart_s) * 1000
-        made.append(run.wishes.make_named(at_us, due_ms, f"many/{number}", "replace", None, True))
+        made.append(run.expected_schedules.make_named(at_us, due_ms, f"many/{number}", "replace", None, True))
     run.asked_us.append(at_us)
     run.callers.begin(Order(at_us, made, True, f"many {run.seed}", TRIES, must=slow))
     return True

@@ -51,7 +51,7 @@ def _scene(run: Simulation, draw: random.Random, names: list[str], begin_us: int
 def _order(run: Simulation, draw: random.Random, names: list[str], at_us: int, focus_us: int) -> None:
     size = draw.choice((1, 1, 2, 2, 4))
     batch = size > 1 or draw.random() < 0.1
-    token = f"token {len(run.wishes.by_tag)}" if draw.random() < 0.3 else None
+    token = f"token {len(run.expected_schedules.by_tag)}" if draw.random() < 0.3 else None
     made = []
     if draw.random() < 0.7:
         names = [draw.choice(names)]  # The members of a batch come upon each other.
@@ -60,12 +60,14 @@ def _order(run: Simulation, draw: random.Random, names: list[str], at_us: int, f
         if_exists = draw.choice(("replace", "replace", "replace", "replace", "keep", "fail"))
         own_token = None if batch else token
         fixed = batch and token is not None
-        wish = run.wishes.make_named(at_us, due_us // 1000, draw.choice(names), if_exists, own_token, fixed)
+        expected = run.expected_schedules.make_named(
+            at_us, due_us // 1000, draw.choice(names), if_exists, own_token, fixed
+        )
         if draw.random() < 0.05:
-            run.wishes.spoil(wish)
+            run.expected_schedules.spoil(expected)
         elif draw.random() < 0.04:
-            run.witness.refused_by_sqs.add(wish.tag)
-        made.append(wish)
+            run.checker.refused_by_sqs.add(expected.tag)
+        made.append(expected)
     tries = draw.randint(2, TRIES_MAX) if token or draw.random() < 0.2 else 1
     run.asked_us.append(at_us)
     way = draw.choice((QUEUE, TOPIC)) if draw.random() < 0.25 else CALL

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from punctual.testing.aws_errors import refusal
 from punctual.testing.sqs import Queue
 from punctual.testing.timeline import US
-from simulator.checks.decoding import AGAIN
+from simulator.checks.decoding import REQUEUE_ATTRIBUTE
 from simulator.workload.callers import QUEUE, Order
-from simulator.workload.expected import Wish
+from simulator.workload.expected import ExpectedSchedule
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -48,37 +48,39 @@ def plan(run: Simulation) -> None:
             _post(run, at_us, [_good(run, at_us)])
 
 
-def _post(run: Simulation, at_us: int, made: list[Wish]) -> None:
+def _post(run: Simulation, at_us: int, made: list[ExpectedSchedule]) -> None:
     run.asked_us.append(at_us)
     run.callers.begin(Order(at_us, made, len(made) > 1, None, 1, QUEUE))
 
 
-def _good(run: Simulation, at_us: int) -> Wish:
+def _good(run: Simulation, at_us: int) -> ExpectedSchedule:
     """It is long, so that the letters that do harm go before it."""
-    wish = run.wishes.make(at_us, at_us // 1000 + 60_000, plain=True, fixed=True)
-    wish.request["data"] = wish.text = f"{wish.tag} {'good ' * 200}"
-    run.witness.letters.neighbours.append(wish)
-    return wish
+    expected = run.expected_schedules.make(at_us, at_us // 1000 + 60_000, plain=True, fixed=True)
+    expected.request["data"] = expected.text = f"{expected.tag} {'good ' * 200}"
+    run.checker.letters.neighbours.append(expected)
+    return expected
 
 
-def _for_the_busy(run: Simulation, at_us: int) -> Wish:
-    wish = run.wishes.make(at_us, at_us // 1000 + 2_000, plain=True, fixed=True)
+def _for_the_busy(run: Simulation, at_us: int) -> ExpectedSchedule:
+    expected = run.expected_schedules.make(at_us, at_us // 1000 + 2_000, plain=True, fixed=True)
     queue = _queue(run, run.others.busy)
-    wish.request["target"], wish.queue_url = queue.arn, queue.url
-    return wish
+    expected.request["target"], expected.queue_url = queue.arn, queue.url
+    return expected
 
 
-def _refused(run: Simulation, draw: random.Random, at_us: int) -> Wish:
-    wish = run.wishes.spoil(run.wishes.make(at_us, at_us // 1000 + 60_000, plain=True, fixed=True), draw)
-    wish.request["failure_target"] = _queue(run, run.others.deaf).arn
-    return wish
+def _refused(run: Simulation, draw: random.Random, at_us: int) -> ExpectedSchedule:
+    expected = run.expected_schedules.spoil(
+        run.expected_schedules.make(at_us, at_us // 1000 + 60_000, plain=True, fixed=True), draw
+    )
+    expected.request["failure_target"] = _queue(run, run.others.deaf).arn
+    return expected
 
 
 def _poison(run: Simulation) -> None:
     """The digits are as many as Python still reads, and one more is too many to be written."""
     sent_ms = run.cloud.timeline.now_us // 1000
     again = f'{{"id":"a","sent":{sent_ms},"tries":{"9" * 4_300},"places":[0]}}'
-    attributes: dict[str, Any] = {AGAIN: {"DataType": "String", "StringValue": again}}
+    attributes: dict[str, Any] = {REQUEUE_ATTRIBUTE: {"DataType": "String", "StringValue": again}}
     run.callers.post_raw(json.dumps(POISON), attributes)
 
 
@@ -89,7 +91,7 @@ def _close_for(run: Simulation, url: str, at_us: int, seconds: int) -> None:
         queue = _queue(run, url)
         if (queue.closed is not None) != closed:
             queue.closed = THROTTLED if closed else None
-            run.witness.closed.append((run.cloud.timeline.now_us, url))
+            run.checker.closed.append((run.cloud.timeline.now_us, url))
 
     run.cloud.timeline.at(at_us, lambda: turn(True))
     run.cloud.timeline.at(at_us + seconds * US, lambda: turn(False))

@@ -32,13 +32,17 @@ def _order(run: Simulation, draw: random.Random, at_us: int, ahead_s: float) -> 
     for number in range(draw.choice((1, 3, 8))):
         due_ms = at_us // 1000 + round(ahead_s * 1000)
         if draw.random() < 0.4:
-            name = f"outcome/{len(run.wishes.by_tag)}/{number}"
-            wish = run.wishes.make_named(at_us, due_ms, name, "replace", None, True)
+            name = f"outcome/{len(run.expected_schedules.by_tag)}/{number}"
+            expected = run.expected_schedules.make_named(at_us, due_ms, name, "replace", None, True)
         else:
-            wish = run.wishes.make(at_us, due_ms, plain=True, fixed=True)
+            expected = run.expected_schedules.make(at_us, due_ms, plain=True, fixed=True)
         terms: dict[str, Any] = {"retry": {"attempts": draw.choice((1, 3, 5))}}
         if draw.random() < 0.7:
             terms["failure_target"] = draw.choice(sorted(run.others.hearers.values()))
-        made.append(run.wishes.direct(wish, {"url": f"https://{draw.choice((GONE, DEAD, SHAKY))}/hook"}, terms, None))
+        made.append(
+            run.expected_schedules.direct(
+                expected, {"url": f"https://{draw.choice((GONE, DEAD, SHAKY))}/hook"}, terms, None
+            )
+        )
     run.asked_us.append(at_us)
     run.callers.begin(Order(at_us, made, len(made) > 1, None, 1))

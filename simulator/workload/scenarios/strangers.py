@@ -29,8 +29,8 @@ def plan(run: Simulation) -> None:
     fine = [(FINE, draw.uniform(0, 40)) for _ in range(draw.randint(40, FINE_MAX))]
     made = []
     for host, after_s in [*crowd, *fine]:
-        wish = run.wishes.make(at_us, (begin_us + round(after_s * US)) // 1000, plain=True, fixed=True)
+        expected = run.expected_schedules.make(at_us, (begin_us + round(after_s * US)) // 1000, plain=True, fixed=True)
         terms = {} if host == FINE else {"retry": {"attempts": 1}}
-        made.append(run.wishes.direct(wish, {"url": f"https://{host}/hook"}, terms, None))
+        made.append(run.expected_schedules.direct(expected, {"url": f"https://{host}/hook"}, terms, None))
     run.asked_us.append(at_us)
     run.callers.begin(Order(at_us, made, True, None, 1))

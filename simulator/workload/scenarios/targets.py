@@ -35,15 +35,17 @@ def _order(run: Simulation, draw: random.Random, at_us: int, focus_us: int) -> N
     for number in range(size):
         due_ms = (focus_us + round(draw.choice((0.0, 0.0, 0.5, 5.0, 50.0)) * US)) // 1000
         if named:
-            name = f"delivery/{len(run.wishes.by_tag)}/{number}"
-            wish = run.wishes.make_named(at_us, due_ms, name, "replace", None, True)
+            name = f"delivery/{len(run.expected_schedules.by_tag)}/{number}"
+            expected = run.expected_schedules.make_named(at_us, due_ms, name, "replace", None, True)
         else:
-            wish = run.wishes.make(at_us, due_ms, plain=draw.random() < 0.5, fixed=True)
+            expected = run.expected_schedules.make(at_us, due_ms, plain=draw.random() < 0.5, fixed=True)
         if draw.random() < 0.1:
-            made.append(run.wishes.wrap(wish, next(iter(run.targets))))
+            made.append(run.expected_schedules.wrap(expected, next(iter(run.targets))))
             continue
         expires_s = draw.choice((20, 60, 600)) if focus_us > at_us + 60 * US and draw.random() < 0.3 else None
-        made.append(run.wishes.direct(wish, *external_targets.request(draw, run.others, named), expires_s))
+        made.append(
+            run.expected_schedules.direct(expected, *external_targets.request(draw, run.others, named), expires_s)
+        )
     run.asked_us.append(at_us)
     run.callers.begin(Order(at_us, made, size > 1, None, 1))
 
@@ -66,8 +68,8 @@ def plan_crowds(run: Simulation) -> None:
         made = []
         for host in hosts:
             due_ms = (begin_us + round(draw.uniform(0, span_s) * US)) // 1000
-            wish = run.wishes.make(at_us, due_ms, plain=True, fixed=True)
-            made.append(run.wishes.direct(wish, _hook(host), terms, None))
+            expected = run.expected_schedules.make(at_us, due_ms, plain=True, fixed=True)
+            made.append(run.expected_schedules.direct(expected, _hook(host), terms, None))
         run.asked_us.append(at_us)
         run.callers.begin(Order(at_us, made, True, None, 1))
         _replaced(run, draw, at_us, begin_us)
@@ -76,13 +78,13 @@ def plan_crowds(run: Simulation) -> None:
 def _replaced(run: Simulation, draw: random.Random, at_us: int, begin_us: int) -> None:
     """Among a crowd some with names, near and replaced before they are due, so that each has two timers."""
     for _ in range(draw.choice((0, 2, 8))):
-        name, host = f"crowd/{len(run.wishes.by_tag)}", draw.choice((HANGS, HANGS, FINE))
+        name, host = f"crowd/{len(run.expected_schedules.by_tag)}", draw.choice((HANGS, HANGS, FINE))
         for number in range(2):
             asked_us = at_us + number * US
             due_ms = (begin_us + round(draw.uniform(0, 5) * US)) // 1000
-            wish = run.wishes.make_named(asked_us, due_ms, name, "replace", None, True)
-            run.wishes.direct(wish, _hook(host), {}, None)
-            run.callers.begin(Order(asked_us, [wish], False, None, 1))
+            expected = run.expected_schedules.make_named(asked_us, due_ms, name, "replace", None, True)
+            run.expected_schedules.direct(expected, _hook(host), {}, None)
+            run.callers.begin(Order(asked_us, [expected], False, None, 1))
 
 
 def _hook(host: str) -> dict[str, str]:

@@ -24,11 +24,13 @@ def backlog(run: Simulation) -> None:
     run.storm.outages.append(Outage(draw.choice(("sqs", "dynamodb", "lambda")), begin_us, tick_us - 20 * US))
     overdue_us = run.start_us + 2000 * US
     backlog = [
-        run.wishes.make(run.start_us, overdue_us // 1000, f"backlog {number}", plain=True)  # So not in bundles.
+        run.expected_schedules.make(
+            run.start_us, overdue_us // 1000, f"backlog {number}", plain=True
+        )  # So not in bundles.
         for number in range(draw.randint(850, 1100))
     ]
     upcoming = [
-        run.wishes.make(
+        run.expected_schedules.make(
             run.start_us, tick_us // 1000 + draw.randrange(18_000, 24_000), f"upcoming {number}", plain=True
         )
         for number in range(20)
@@ -48,11 +50,11 @@ def large_bundles(run: Simulation) -> None:
     tick_us = run.start_us + 2 * INTERVAL_S * US
     for number in range(2):
         due_ms = tick_us // 1000 + draw.randrange(300_000, 800_000)
-        wishes = [
-            run.wishes.make(run.start_us, due_ms + draw.randrange(0, 50_000), plain=True, fixed=True)
+        expected_schedules = [
+            run.expected_schedules.make(run.start_us, due_ms + draw.randrange(0, 50_000), plain=True, fixed=True)
             for _ in range(draw.randint(250, 450))
         ]
-        run.callers.begin(Order(run.start_us + number * US, wishes, True, None, 1))
+        run.callers.begin(Order(run.start_us + number * US, expected_schedules, True, None, 1))
 
 
 def hiccup(run: Simulation) -> None:
@@ -63,8 +65,10 @@ def hiccup(run: Simulation) -> None:
     tick_us = run.start_us + draw.randint(2, 4) * INTERVAL_S * US
     begin_us = tick_us - draw.randint(1, 9) * US
     run.storm.outages.append(Outage(draw.choice(("sqs", "dynamodb", "lambda")), begin_us, begin_us + 50 * US))
-    wishes = [
-        run.wishes.make(run.start_us, tick_us // 1000 + draw.randrange(250_000, 890_000), plain=True, fixed=True)
+    expected_schedules = [
+        run.expected_schedules.make(
+            run.start_us, tick_us // 1000 + draw.randrange(250_000, 890_000), plain=True, fixed=True
+        )
         for _ in range(20)
     ]
-    run.callers.begin(Order(run.start_us, wishes, True, "hiccup", TRIES_MAX))
+    run.callers.begin(Order(run.start_us, expected_schedules, True, "hiccup", TRIES_MAX))

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.execution.deadline import Patience, ask
+from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.limits import DUE_DIGITS
-from scheduler.managing.dependencies import BATCH_WHOLE_MAX, Office
+from scheduler.managing.dependencies import BATCH_WHOLE_MAX, ManageDependencies
 from scheduler.managing.listing import entries
 from scheduler.managing.listing.entries import Entry, Place
 from scheduler.managing.paging import ANSWER_BYTES_MAX
@@ -27,7 +27,7 @@ NOTHING = -2
 Position = tuple[str, int]
 """A sort key, and the index of the last entry of it that was handed out."""
 
-Held = tuple[str, list[tuple[int, Entry]]]
+CachedSecrets = tuple[str, list[tuple[int, Entry]]]
 """What lies under one sort key: its entries, each with an index that it keeps."""
 
 
@@ -42,11 +42,11 @@ class Crowd:
     positions: dict[str, Position]
 
 
-def begin(after: Place, from_sort: str, end_ms: int, office: Office, patience: Patience) -> Crowd:
+def begin(after: Place, from_sort: str, end_ms: int, office: ManageDependencies, deadline: Deadline) -> Crowd:
     """At the beginning of every partition; near names as far as there may be any."""
     from_ms = int(from_sort[:DUE_DIGITS])
-    positions = dict.fromkeys(office.partitions(patience), (from_sort, NOTHING))
-    near_ms, until_ms = entries.near_span(from_ms, end_ms, patience.now_ms(), office.reach_ms)
+    positions = dict.fromkeys(office.partitions(deadline), (from_sort, NOTHING))
+    near_ms, until_ms = entries.near_span(from_ms, end_ms, deadline.now_ms(), office.reach_ms)
     if near_ms < until_ms:
         positions |= dict.fromkeys(PARTITIONS, (sort_from(near_ms), NOTHING))
     return Crowd(after, from_ms, end_ms, positions)
@@ -61,18 +61,18 @@ class Reader:
         to_ms: int,
         limit: int,
         bytes_of: Callable[[Entry], int],
-        office: Office,
-        patience: Patience,
+        office: ManageDependencies,
+        deadline: Deadline,
     ) -> None:
         self._crowd, self._to_ms, self._limit, self._bytes_of = crowd, to_ms, limit, bytes_of
-        self._office, self._patience = office, patience
+        self._office, self._patience = office, deadline
         self._found: list[Entry] = []
         self._free_bytes, self._full = ANSWER_BYTES_MAX, False
 
     def entries(self) -> list[Entry]:
         """At most so many, and in the order of time among themselves. A step is made in any case."""
         positions, begun = self._crowd.positions, False
-        while positions and not self._full and not (begun and self._patience.over()):
+        while positions and not self._full and not (begun and self._patience.passed()):
             begun = True
             partition = min(positions, key=lambda each: positions[each])
             if partition.startswith(NEAR):
@@ -87,7 +87,7 @@ class Reader:
             del self._crowd.positions[partition]
             return
         limit = self._limit + 1
-        stretch = ask(lambda: self._office.catalogue.stretch(partition, sort, end_sort, limit), self._patience)
+        stretch = retry_call(lambda: self._office.catalogue.stretch(partition, sort, end_sort, limit), self._patience)
         self._hand_out(partition, stretch.things, self._of_things, BATCH_WHOLE_MAX, stretch.next_sort)
 
     def _page_of_near_names(self, partition: str) -> None:
@@ -98,20 +98,20 @@ class Reader:
             del self._crowd.positions[partition]
             return
         bounds, limit = (partition, sort, end_sort, to_ms), self._limit + 1
-        page = ask(lambda: self._office.catalogue.near_names(*bounds, limit), self._patience)
+        page = retry_call(lambda: self._office.catalogue.near_names(*bounds, limit), self._patience)
         self._hand_out(partition, page.rows, self._of_rows, 1, page.next_sort)
 
     def _hand_out(
         self,
         partition: str,
         things: Sequence[Any],
-        entries_of: Callable[[Any], Iterator[Held]],
+        entries_of: Callable[[Any], Iterator[CachedSecrets]],
         step: int,
         next_sort: str | None,
     ) -> None:
         """So many things at a time, until the page is full or time is over; the position follows."""
         for start in range(0, len(things), step):
-            if start and self._patience.over():
+            if start and self._patience.passed():
                 return
             for held in entries_of(things[start : start + step]):
                 if not self._take(partition, *held):
@@ -140,7 +140,7 @@ class Reader:
         crowd.positions[partition] = (sort + " ", NOTHING)
         return True
 
-    def _of_things(self, things: Sequence[Schedule | Bundle]) -> Iterator[Held]:
+    def _of_things(self, things: Sequence[Schedule | Bundle]) -> Iterator[CachedSecrets]:
         alone = {each.key: entries.entry(each) for each in things if isinstance(each, Schedule)}
         awake = {each.place: each for each in entries.awake(list(alone.values()), self._office, self._patience)}
         for thing in things:
@@ -151,7 +151,7 @@ class Reader:
                 place = alone[thing.key].place
                 yield thing.key.sort, [(place[3], awake[place])] if place in awake else []
 
-    def _of_rows(self, rows: Sequence[Row]) -> Iterator[Held]:
+    def _of_rows(self, rows: Sequence[Row]) -> Iterator[CachedSecrets]:
         crowd = self._crowd
         for row in rows:
             timers = [entries.entry(each.as_schedule()) for each in row.entries]

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler.errors import InvalidRequest, NotConfirmed, OutOfTime
-from scheduler.execution.deadline import Patience, ask
+from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing import lookup, paging
-from scheduler.managing.dependencies import Office
+from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.paging import fitting
-from scheduler.managing.request import Inquiry
-from scheduler.model.name_record import BEFORE, PARTITIONS, Names, Record
+from scheduler.managing.request import ManageRequest
+from scheduler.model.name_record import BEFORE, PARTITIONS, Record, RecordPage
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 LOOKED_AT_MAX = 100_000
@@ -33,7 +33,7 @@ Place = tuple[int, str]
 
 
 @dataclass(slots=True)
-class Shelf:
+class PartitionCursor:
     """A partition of records, and behind which name it is to be read."""
 
     partition: str
@@ -46,51 +46,55 @@ def first_sort(prefix: str) -> str:
     return prefix or BEFORE
 
 
-def list_(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
-    value = inquiry.fields.get("next")
+def list_(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    value = request.fields.get("next")
     if paging.is_of(BY_NAME, value):
-        return _page_by_name(inquiry, *_place_by_name(value, inquiry.prefix() or ""), office, patience)
-    after = _place(value) or (inquiry.span()[0], "")
+        return _page_by_name(request, *_place_by_name(value, request.prefix() or ""), office, deadline)
+    after = _place(value) or (request.span()[0], "")
     try:
-        return _page_by_time(inquiry, after, office, patience)
+        return _page_by_time(request, after, office, deadline)
     except (OutOfTime, NotConfirmed):  # With the time that is left, the other way may get through with something.
-        return _page_by_name(inquiry, after, 0, first_sort(inquiry.prefix() or ""), office, patience)
+        return _page_by_name(request, after, 0, first_sort(request.prefix() or ""), office, deadline)
 
 
-def _page_by_time(inquiry: Inquiry, after: Place, office: Office, patience: Patience) -> dict[str, Any]:
-    (from_ms, to_ms), limit = inquiry.span(), inquiry.limit(LIMIT_DEFAULT, LIMIT_MAX)
+def _page_by_time(
+    request: ManageRequest, after: Place, office: ManageDependencies, deadline: Deadline
+) -> dict[str, Any]:
+    (from_ms, to_ms), limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
     span = max(from_ms, after[0]), to_ms
-    outlines = _first(inquiry.prefix() or "", after, span, limit + 1, office, patience.half())
-    facts, count = _facts(outlines[:limit], office, patience)
+    outlines = _first(request.prefix() or "", after, span, limit + 1, office, deadline.half())
+    facts, count = _facts(outlines[:limit], office, deadline)
     last = outlines[count - 1] if count < len(outlines) else None
     return {"schedules": facts, "next": paging.written("names", *_place_of(last)) if last else None}
 
 
 def _page_by_name(
-    inquiry: Inquiry, after: Place, number: int, sort: str, office: Office, patience: Patience
+    request: ManageRequest, after: Place, number: int, sort: str, office: ManageDependencies, deadline: Deadline
 ) -> dict[str, Any]:
     """What lies behind a name of a partition, but for what was shown already, in order of time, up to a place."""
-    (from_ms, to_ms), limit = inquiry.span(), inquiry.limit(LIMIT_DEFAULT, LIMIT_MAX)
-    prefix, span = inquiry.prefix() or "", (max(from_ms, after[0]), to_ms)
+    (from_ms, to_ms), limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
+    prefix, span = request.prefix() or "", (max(from_ms, after[0]), to_ms)
     found: list[tuple[int, Record]] = []
     begun = False
-    while number < len(PARTITIONS) and len(found) < limit and not (begun and patience.over()):
+    while number < len(PARTITIONS) and len(found) < limit and not (begun and deadline.passed()):
         place = PARTITIONS[number], sort
-        names = ask(lambda: office.records.page(*place, prefix, *span), patience)  # noqa: B023 - Called at once.
+        names = retry_call(lambda: office.records.page(*place, prefix, *span), deadline)  # noqa: B023 - Called at once.
         found += [(number, each) for each in names.records if _place_of(each) > after]
         number, sort = (number, names.next_sort) if names.next_sort is not None else (number + 1, first_sort(prefix))
         begun = True
-    facts, count = _facts([each for _, each in found[:limit]], office, patience)
+    facts, count = _facts([each for _, each in found[:limit]], office, deadline)
     if count < len(found):
         number, sort = found[count - 1][0], found[count - 1][1].name + BEFORE
     more = number < len(PARTITIONS)
     return {"schedules": facts, "next": paging.written(BY_NAME, *after, number, sort) if more else None}
 
 
-def _facts(outlines: Sequence[Record], office: Office, patience: Patience) -> tuple[list[dict[str, Any]], int]:
+def _facts(
+    outlines: Sequence[Record], office: ManageDependencies, deadline: Deadline
+) -> tuple[list[dict[str, Any]], int]:
     """As callers see them, and how many of these were looked at for that: as many as time and an answer allow."""
-    records, read = office.standing_in_time([each.name for each in outlines], True, patience)
-    now_ms, looked_at = patience.now_ms(), 0
+    records, read = office.standing_in_time([each.name for each in outlines], True, deadline)
+    now_ms, scanned = deadline.now_ms(), 0
     facts: list[dict[str, Any]] = []
     places: list[int] = []
     for each in outlines:
@@ -99,10 +103,10 @@ def _facts(outlines: Sequence[Record], office: Office, patience: Patience) -> tu
         record = records.get(each.name)
         if record is not None and _unchanged(record, each):
             facts.append(lookup.shown_short(record.schedule, record, now_ms, office.reach_ms))
-            places.append(looked_at)
-        looked_at += 1
+            places.append(scanned)
+        scanned += 1
     count = fitting(facts)
-    return facts[:count], looked_at if count == len(facts) else places[count]
+    return facts[:count], scanned if count == len(facts) else places[count]
 
 
 def _place(value: object) -> Place | None:
@@ -136,28 +140,28 @@ def _unchanged(record: Record, outline: Record) -> bool:
 
 
 def _first(
-    prefix: str, after: Place, span: tuple[int, int], count: int, office: Office, patience: Patience
+    prefix: str, after: Place, span: tuple[int, int], count: int, office: ManageDependencies, deadline: Deadline
 ) -> list[Record]:
     """So many behind that place, without their data."""
     if span[0] >= span[1]:
         return []
 
-    def page(shelf: Shelf) -> Names:
-        if patience.over():
+    def page(shelf: PartitionCursor) -> RecordPage:
+        if deadline.passed():
             raise OutOfTime
-        names = ask(lambda: office.records.page(shelf.partition, shelf.from_sort, prefix, *span), patience)
+        names = retry_call(lambda: office.records.page(shelf.partition, shelf.from_sort, prefix, *span), deadline)
         shelf.from_sort, shelf.ended = names.next_sort or "", names.next_sort is None
         return names
 
-    shelves, known, looked_at = [Shelf(each, first_sort(prefix)) for each in PARTITIONS], [], 0
+    shelves, known, scanned = [PartitionCursor(each, first_sort(prefix)) for each in PARTITIONS], [], 0
     while behind := [each for each in shelves if not each.ended]:
-        if looked_at > LOOKED_AT_MAX:
+        if scanned > LOOKED_AT_MAX:
             raise InvalidRequest(
                 f"prefix is {prefix!r}, and more names begin so than one call can look at ({LOOKED_AT_MAX}); "
                 "wanted: a longer prefix, or a list without one"
             )
-        for names in office.crew.run(page, behind):
-            looked_at += names.looked_at
+        for names in office.pool.run(page, behind):
+            scanned += names.scanned
             known += [each for each in names.records if _place_of(each) > after]
         known = sorted(known, key=_place_of)[:count]
     return known

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from scheduler.errors import OutOfTime
-from scheduler.execution.deadline import Patience, ask
+from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.limits import DUE_DIGITS
-from scheduler.managing.dependencies import Office
+from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.listing import entries
 from scheduler.managing.listing.entries import Entry, Place
 from scheduler.model.bundle import SPAN_MS_MAX, Bundle
@@ -29,7 +29,7 @@ AHEAD, AHEAD_ITEMS = 1.25, 8
 
 
 @dataclass(slots=True)
-class Strand:
+class PartitionCursor:
     """A partition, and how far it has been read."""
 
     partition: str
@@ -82,10 +82,10 @@ class Window:
 
 
 class Reader:
-    def __init__(self, window: Window, office: Office, patience: Patience) -> None:
-        self._window, self._office, self._patience = window, office, patience
+    def __init__(self, window: Window, office: ManageDependencies, deadline: Deadline) -> None:
+        self._window, self._office, self._patience = window, office, deadline
         self._known: list[Entry] = []
-        self._strands: list[Strand] = []
+        self._strands: list[PartitionCursor] = []
         self._rounds = 0
 
     @property
@@ -96,7 +96,7 @@ class Reader:
     def entries(self) -> list[Entry]:
         window = self._window
         from_sort, to_sort = window.from_sort, sort_from(window.to_ms)
-        self._strands = [Strand(each, from_sort, to_sort) for each in self._office.partitions(self._patience)]
+        self._strands = [PartitionCursor(each, from_sort, to_sort) for each in self._office.partitions(self._patience)]
         self._in_order_of_keys()
         self._bundles_behind()
         self._near_names()
@@ -131,27 +131,27 @@ class Reader:
         if from_ms >= to_ms:
             return
         from_sort, to_sort = sort_from(from_ms), sort_from(to_ms + SPAN_MS_MAX)
-        self._strands = [Strand(each, from_sort, to_sort) for each in PARTITIONS]
+        self._strands = [PartitionCursor(each, from_sort, to_sort) for each in PARTITIONS]
         items_max = window.count + AHEAD_ITEMS
         while behind := [each for each in self._strands if each.may_precede(self._last, SPAN_MS_MAX)]:
             self._round(behind, lambda strand: self._page_of_near_names(strand, from_ms, to_ms, items_max))
 
-    def _round(self, strands: list[Strand], page: Callable[[Strand], list[Entry]]) -> None:
-        found = self._office.crew.run(page, strands)
+    def _round(self, strands: list[PartitionCursor], page: Callable[[PartitionCursor], list[Entry]]) -> None:
+        found = self._office.pool.run(page, strands)
         self._known = self._window.first([*self._known, *(each for entries_ in found for each in entries_)])
         self._rounds += 1
 
-    def _page(self, strand: Strand, items_max: int) -> list[Entry]:
+    def _page(self, strand: PartitionCursor, items_max: int) -> list[Entry]:
         """What the next page of this partition adds; the strand moves on."""
         self._check()
         bounds = strand.partition, strand.from_sort, strand.to_sort
-        stretch = ask(lambda: self._office.catalogue.stretch(*bounds, items_max), self._patience)
+        stretch = retry_call(lambda: self._office.catalogue.stretch(*bounds, items_max), self._patience)
         found = self._some([entries.entry(each) for each in stretch.things if isinstance(each, Schedule)])
         found = self._unpacked(stretch.things, found)
         strand.from_sort = stretch.next_sort or strand.to_sort
         return found
 
-    def _page_of_bundles(self, strand: Strand) -> list[Entry]:
+    def _page_of_bundles(self, strand: PartitionCursor) -> list[Entry]:
         """What has a later key than the last one, and a member at its very moment, comes behind it."""
         self._check()
         last, to_sort = self._last, strand.to_sort
@@ -159,17 +159,17 @@ class Reader:
         if last is not None and strand.from_sort < last[1]:
             before_ms, to_sort = before_ms + 1, min(to_sort, last[1])
         bounds = strand.partition, strand.from_sort, to_sort
-        stretch = ask(lambda: self._office.catalogue.bundles(*bounds, before_ms), self._patience)
+        stretch = retry_call(lambda: self._office.catalogue.bundles(*bounds, before_ms), self._patience)
         found = self._unpacked(stretch.things, [])
         strand.from_sort = stretch.next_sort or to_sort
         return found
 
-    def _page_of_near_names(self, strand: Strand, from_ms: int, to_ms: int, items_max: int) -> list[Entry]:
+    def _page_of_near_names(self, strand: PartitionCursor, from_ms: int, to_ms: int, items_max: int) -> list[Entry]:
         self._check()
         last = self._last
         before_ms = min(to_ms, last[0] + 1) if last else to_ms
         bounds = strand.partition, strand.from_sort, strand.to_sort
-        page = ask(lambda: self._office.catalogue.near_names(*bounds, before_ms, items_max), self._patience)
+        page = retry_call(lambda: self._office.catalogue.near_names(*bounds, before_ms, items_max), self._patience)
         timers = [each.as_schedule() for row in page.rows for each in row.entries if from_ms <= each.wakes_ms < to_ms]
         found = self._some([entries.entry(each) for each in timers])
         strand.from_sort = page.next_sort or strand.to_sort
@@ -203,5 +203,5 @@ class Reader:
         )
 
     def _check(self) -> None:
-        if self._patience.over():
+        if self._patience.passed():
             raise OutOfTime

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from scheduler.errors import OutOfTime
-from scheduler.execution.deadline import Patience
-from scheduler.managing.dependencies import BATCH_WHOLE_MAX, Office
+from scheduler.execution.deadline import Deadline
+from scheduler.managing.dependencies import BATCH_WHOLE_MAX, ManageDependencies
 from scheduler.managing.lookup import DATA_CHARACTERS_MAX
 from scheduler.model.bundle import Bundle, Unpackable
 from scheduler.model.name_record import Record
@@ -43,14 +43,14 @@ def members(bundle: Bundle) -> list[Entry]:
         return []
 
 
-def awake(entries: Sequence[Entry], office: Office, patience: Patience) -> Iterator[Entry]:
+def awake(entries: Sequence[Entry], office: ManageDependencies, deadline: Deadline) -> Iterator[Entry]:
     """Of timers those that a record waits for, with that record. OutOfTime if time is over between two reads."""
     for start in range(0, len(entries), BATCH_WHOLE_MAX):
-        if start and patience.over():
+        if start and deadline.passed():
             raise OutOfTime
         step = entries[start : start + BATCH_WHOLE_MAX]
         names = [each.schedule.name for each in step if each.schedule.name is not None]
-        records = office.standing(names, True, patience) if names else {}
+        records = office.standing(names, True, deadline) if names else {}
         for each in step:
             if each.schedule.name is None:
                 yield each

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler.errors import InvalidRequest
-from scheduler.execution.deadline import Patience, ask
+from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.limits import DUE_MS_MAX
 from scheduler.managing import paging
-from scheduler.managing.dependencies import BATCH_OUTLINES_MAX, Office, Stub
+from scheduler.managing.dependencies import BATCH_OUTLINES_MAX, ManageDependencies, Stub
 from scheduler.managing.listing import near_note
 from scheduler.managing.listing.entries import CLOCKS_MS, near_span
-from scheduler.managing.request import Inquiry
+from scheduler.managing.request import ManageRequest
 from scheduler.model.bundle import SPAN_MS_MAX, Bundle, Unpackable
 from scheduler.model.schedule import sort_from
 from scheduler.placing.near_names import NEAR, PARTITIONS
@@ -60,32 +60,32 @@ class Count:
         return {"buckets": buckets, "total": sum(self.counts)}
 
 
-def forecast(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
-    count = _empty(inquiry)
-    positions = _positions(inquiry.fields.get("next"))
+def forecast(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    count = _empty(request)
+    positions = _positions(request.fields.get("next"))
     if positions is None:
-        positions = _beginning(count, office, patience)
-    counter = Counter(count, office, patience)
-    while positions and not counter.over:
+        positions = _beginning(count, office, deadline)
+    counter = Counter(count, office, deadline)
+    while positions and not counter.passed:
         # A timer that a feed moves is in the index before it leaves the table, so the index is read after the table.
         for kind in (False, True):
             these = {each: sort for each, sort in positions.items() if each.startswith(NEAR) == kind}
             positions |= counter.round(these)
         positions = {each: sort for each, sort in positions.items() if sort is not None}
     answer = {**count.answer(), "next": paging.written("forecast", positions) if positions else None}
-    return answer | near_note.about(count.from_ms, office, patience)
+    return answer | near_note.about(count.from_ms, office, deadline)
 
 
-def _beginning(count: Count, office: Office, patience: Patience) -> dict[str, str | None]:
-    positions: dict[str, str | None] = dict.fromkeys(office.partitions(patience), sort_from(count.from_ms))
-    from_ms, to_ms = near_span(count.from_ms, count.to_ms, patience.now_ms(), office.reach_ms)
+def _beginning(count: Count, office: ManageDependencies, deadline: Deadline) -> dict[str, str | None]:
+    positions: dict[str, str | None] = dict.fromkeys(office.partitions(deadline), sort_from(count.from_ms))
+    from_ms, to_ms = near_span(count.from_ms, count.to_ms, deadline.now_ms(), office.reach_ms)
     return positions | dict.fromkeys(PARTITIONS, sort_from(from_ms)) if from_ms < to_ms else positions
 
 
-def _empty(inquiry: Inquiry) -> Count:
-    inquiry.required("from", "to", "bucket")
-    from_ms, to_ms = inquiry.span()
-    bucket_ms = inquiry.duration_ms("bucket", 1, DUE_MS_MAX)
+def _empty(request: ManageRequest) -> Count:
+    request.required("from", "to", "bucket")
+    from_ms, to_ms = request.span()
+    bucket_ms = request.duration_ms("bucket", 1, DUE_MS_MAX)
     buckets = -(-(to_ms - from_ms) // bucket_ms)
     if buckets > BUCKETS_MAX:
         least_s = -(-(to_ms - from_ms) // BUCKETS_MAX) / 1000
@@ -113,28 +113,28 @@ def _is_position(partition: str, sort: object) -> bool:
 class Counter:
     """Counts pages side by side, into one count. Time is looked at before each page, and within it."""
 
-    def __init__(self, count: Count, office: Office, patience: Patience) -> None:
-        self._count, self._office, self._patience = count, office, patience
+    def __init__(self, count: Count, office: ManageDependencies, deadline: Deadline) -> None:
+        self._count, self._office, self._patience = count, office, deadline
         self._begun = False
         self._moved: set[str] = set()
         """Near timers that were counted in the table. A feed may move one while the index is not read yet."""
 
     @property
-    def over(self) -> bool:
+    def passed(self) -> bool:
         """A page is counted in any case, so that whoever goes on comes to the end."""
-        return self._begun and self._patience.over()
+        return self._begun and self._patience.passed()
 
     def round(self, positions: Mapping[str, str | None]) -> dict[str, str | None]:
         """Count a page of each partition; where each goes on, and None where it is through."""
 
         def page(partition: str) -> tuple[list[int], str | None]:
             from_sort = positions[partition] or ""
-            if self.over:
+            if self.passed:
                 return [], from_sort
             near = partition.startswith(NEAR)
             return self._near_page(partition, from_sort) if near else self._page(partition, from_sort)
 
-        counted = self._office.crew.run(page, positions)
+        counted = self._office.pool.run(page, positions)
         for dues_ms, _ in counted:
             for due_ms in dues_ms:
                 self._count.add(due_ms)
@@ -147,8 +147,10 @@ class Counter:
             return [], None
         to_sort = beyond if from_sort >= end else end
         catalogue = self._office.catalogue
-        outline = ask(lambda: catalogue.outline(partition, from_sort, to_sort, to_sort == beyond), self._patience)
-        if self.over:
+        outline = retry_call(
+            lambda: catalogue.outline(partition, from_sort, to_sort, to_sort == beyond), self._patience
+        )
+        if self.passed:
             return [], from_sort
         self._begun = True
         dues_ms, rest = self._dues_ms(outline.stubs)
@@ -160,7 +162,7 @@ class Counter:
         timers: list[Timer] = []
         begun = False
         for stub in stubs:
-            if begun and self._patience.over():
+            if begun and self._patience.passed():
                 return dues_ms + self._in_table(timers), stub.key.sort
             if stub.bundle is not None:
                 dues_ms += self._members_dues_ms(stub.bundle)
@@ -198,13 +200,13 @@ class Counter:
         if from_sort >= to_sort:
             return [], None
         bounds = partition, from_sort, to_sort, to_ms
-        page = ask(lambda: self._office.catalogue.near_names(*bounds, None), self._patience)
-        if self.over:
+        page = retry_call(lambda: self._office.catalogue.near_names(*bounds, None), self._patience)
+        if self.passed:
             return [], from_sort
         self._begun = True
         dues_ms: list[int] = []
         for number, row in enumerate(page.rows):
-            if number and self._patience.over():
+            if number and self._patience.passed():
                 return dues_ms, row.key.sort
             timers = [(each.name, each.id, each.wakes_ms) for each in row.entries if each.id not in self._moved]
             dues_ms += self._awake(timers)

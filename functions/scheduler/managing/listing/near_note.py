@@ -6,8 +6,8 @@ from contextlib import suppress
 from typing import Any
 
 from scheduler.errors import NotConfirmed
-from scheduler.execution.deadline import Patience, ask
-from scheduler.managing.dependencies import Office
+from scheduler.execution.deadline import Deadline, retry_call
+from scheduler.managing.dependencies import ManageDependencies
 
 NOTE = (
     "schedules without a name that are due within reach are in their queues already, and not shown here; queued is how "
@@ -17,12 +17,12 @@ NOTE = (
 )
 
 
-def about(from_ms: int, office: Office, patience: Patience) -> dict[str, Any]:
+def about(from_ms: int, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     """The note and the counts, if the time that is asked for begins within reach. None is a count that is not known."""
-    if from_ms > patience.now_ms() + office.reach_ms:
+    if from_ms > deadline.now_ms() + office.reach_ms:
         return {}
     queued: dict[str, int | None] = {"output": None, "delivery": None}
-    if not patience.over():
+    if not deadline.passed():
         with suppress(NotConfirmed):
-            queued = ask(office.queues.approximate_counts, patience)
+            queued = retry_call(office.queues.approximate_counts, deadline)
     return {"queued": queued, "note": NOTE}

@@ -13,17 +13,17 @@ from __future__ import annotations
 from typing import Any
 
 from scheduler.errors import NotConfirmed, OutOfTime
-from scheduler.execution.deadline import Patience
+from scheduler.execution.deadline import Deadline
 from scheduler.limits import DUE_DIGITS
 from scheduler.managing import paging
-from scheduler.managing.dependencies import Office
+from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.listing import by_prefix, near_note
 from scheduler.managing.listing.by_key import Crowd
 from scheduler.managing.listing.by_time import Reader, Window
 from scheduler.managing.listing.entries import Entry, Place
 from scheduler.managing.lookup import shown_short
 from scheduler.managing.paging import bytes_in_list, fitting
-from scheduler.managing.request import DUSK_MS, Inquiry
+from scheduler.managing.request import END_MS, ManageRequest
 from scheduler.model.bundle import SPAN_MS_MAX
 from scheduler.model.schedule import sort_from
 
@@ -35,47 +35,49 @@ BY_TIME, BY_TIME_FROM, BY_KEY = "list", "list from", "list by key"
 """What the places of pages are called; the second one has a key besides, before which all was handed out."""
 
 
-def list_(inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
-    if inquiry.prefix() is not None:
-        return by_prefix.list_(inquiry, office, patience)
-    value = inquiry.fields.get("next")
-    answer = _page(value, inquiry, office, patience)
-    return answer | near_note.about(inquiry.span()[0], office, patience)
+def list_(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    if request.prefix() is not None:
+        return by_prefix.list_(request, office, deadline)
+    value = request.fields.get("next")
+    answer = _page(value, request, office, deadline)
+    return answer | near_note.about(request.span()[0], office, deadline)
 
 
-def _page(value: object, inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+def _page(value: object, request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     if paging.is_of(BY_KEY, value):
-        return _page_by_key(_crowd(value), inquiry, office, patience)
-    (from_ms, to_ms), limit = inquiry.span(), inquiry.limit(LIMIT_DEFAULT, LIMIT_MAX)
+        return _page_by_key(_crowd(value), request, office, deadline)
+    (from_ms, to_ms), limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
     place, floor = _place(value)
     # One more than asked for tells whether there is a next page.
     window = Window(max((from_ms, "", "", -1), place), to_ms, limit + 1, floor)
-    reader = Reader(window, office, patience.half())
+    reader = Reader(window, office, deadline.half())
     try:
         found = reader.entries()
     except (OutOfTime, NotConfirmed):  # With the time that is left, the other way may get through with something.
         from scheduler.managing.listing import by_key  # noqa: PLC0415 - Hardly ever wanted.
 
         end_ms = to_ms + SPAN_MS_MAX if reader.reached is None else int(reader.reached[:DUE_DIGITS]) + STRETCH_MS
-        crowd = by_key.begin(window.after, window.from_sort, end_ms, office, patience)
-        return _page_by_key(crowd, inquiry, office, patience)
-    facts, count = _facts(found[:limit], office, patience)
+        crowd = by_key.begin(window.after, window.from_sort, end_ms, office, deadline)
+        return _page_by_key(crowd, request, office, deadline)
+    facts, count = _facts(found[:limit], office, deadline)
     last = found[count - 1].place if len(found) > count else None
     return {"schedules": facts, "next": _written(last, floor) if last else None}
 
 
-def _page_by_key(crowd: Crowd, inquiry: Inquiry, office: Office, patience: Patience) -> dict[str, Any]:
+def _page_by_key(
+    crowd: Crowd, request: ManageRequest, office: ManageDependencies, deadline: Deadline
+) -> dict[str, Any]:
     from scheduler.managing.listing import by_key  # noqa: PLC0415 - As above.
 
-    to_ms, limit = inquiry.span()[1], inquiry.limit(LIMIT_DEFAULT, LIMIT_MAX)
+    to_ms, limit = request.span()[1], request.limit(LIMIT_DEFAULT, LIMIT_MAX)
     crowd.end_ms = min(crowd.end_ms, to_ms + SPAN_MS_MAX)
-    now_ms = patience.now_ms()
+    now_ms = deadline.now_ms()
 
     def bytes_of(entry: Entry) -> int:
         return bytes_in_list(_fact(entry, now_ms, office))
 
     place: str | None = None
-    found = by_key.Reader(crowd, to_ms, limit, bytes_of, office, patience).entries()
+    found = by_key.Reader(crowd, to_ms, limit, bytes_of, office, deadline).entries()
     if crowd.positions:
         place = paging.written(BY_KEY, *crowd.after, crowd.from_ms, crowd.end_ms, crowd.positions)
     elif crowd.end_ms < to_ms + SPAN_MS_MAX:
@@ -83,15 +85,15 @@ def _page_by_key(crowd: Crowd, inquiry: Inquiry, office: Office, patience: Patie
     return {"schedules": [_fact(each, now_ms, office) for each in found], "next": place}
 
 
-def _facts(found: list[Entry], office: Office, patience: Patience) -> tuple[list[dict[str, Any]], int]:
+def _facts(found: list[Entry], office: ManageDependencies, deadline: Deadline) -> tuple[list[dict[str, Any]], int]:
     """As callers see them, as many as an answer holds."""
-    now_ms = patience.now_ms()
+    now_ms = deadline.now_ms()
     facts = [_fact(each, now_ms, office) for each in found]
     count = fitting(facts)
     return facts[:count], count
 
 
-def _fact(entry: Entry, now_ms: int, office: Office) -> dict[str, Any]:
+def _fact(entry: Entry, now_ms: int, office: ManageDependencies) -> dict[str, Any]:
     return shown_short(entry.schedule, entry.record, now_ms, office.reach_ms)
 
 
@@ -128,7 +130,7 @@ def _crowd(value: object) -> Crowd:
     if found is None:
         raise paging.refused(value)
     *place, from_ms, end_ms, positions = found
-    sound = 0 <= from_ms <= end_ms <= DUSK_MS + SPAN_MS_MAX and bool(positions)
+    sound = 0 <= from_ms <= end_ms <= END_MS + SPAN_MS_MAX and bool(positions)
     if not sound or not all(_is_position(*each) for each in positions.items()):
         raise paging.refused(value)
     known = {partition: (sort, index) for partition, (sort, index) in positions.items()}
