@@ -1,5 +1,6 @@
-"""What the scheduler costs in calls, time, memory and dollars, beside a plain boto3 loop that does the same work.
+"""Measure what the scheduler costs in calls, time, memory and dollars, next to a plain boto3 loop for the same work.
 
-`standin` answers for AWS in a process of its own, `worker` is the process that is measured, `reference` is the plain
-loop, `trials` says what is tried, and `report` lays out what came of it. `cost` turns counted calls into dollars.
+`standin` answers for AWS in its own process. `worker` is the measured process. `reference` is the plain loop. `trials`
+defines the trials, and `report` formats the results. `cost` turns counted calls into dollars. No deployed function
+imports this package.
 """

@@ -29,7 +29,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # So that all is cleaned up then, too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # SIGTERM then runs the clean-up, too.
     size = QUICK if options.quick else Size()
     if options.rounds is not None:
         size = replace(size, rounds=options.rounds)

@@ -1,6 +1,7 @@
-"""What one schedule takes from its request to the queue, with a name and without, as calls and units are counted.
+"""Count the calls and units that one schedule takes from its request to the queue, with a name and without.
 
-On the same stage as in bench/cost.py: the real functions, no HTTP, no waiting, and the same counts at every run.
+The stage is the one of bench/cost.py: the real functions without HTTP and without waiting. The counts are the same at
+every run.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from bench.services import Services
 
 DELIVERY_BATCH = 10
 DEBOUNCED, EVERY_S, DELAY_S = 720, 5, 60
-"""An hour in which one name is put off every 5 seconds, each time for a minute."""
+"""One hour in which a caller postpones one name every 5 seconds, each time by a minute."""
 
 Handler = Callable[[Any, Any], Any]
 _NUMBERS = itertools.count()
 
 
 def lives(count: int) -> dict[str, dict[str, float]]:
-    """Counted for each of `count` far ones, requested one by one."""
+    """Return the counts per schedule for `count` far schedules, requested one by one."""
     its, found = functions(), {}
     deliver = importlib.import_module("deliver").handler
     for who, named in (("unnamed", False), ("named", True)):
@@ -56,7 +57,7 @@ def _life(count: int, named: bool, its: Functions, deliver: Handler) -> dict[str
 
 
 def debounce() -> dict[str, float]:
-    """Counted for each of the requests that put one name off. `wakings` are the timers that were handed over."""
+    """Return the counts per request that postpones one name. `wakings` counts the timers that came due."""
     its, deliver = functions(), importlib.import_module("deliver").handler
     with contextlib.redirect_stdout(io.StringIO()):
         services = its.stage.services = Services()
@@ -73,7 +74,7 @@ def debounce() -> dict[str, float]:
 
 
 def _wake_until(end_s: float, waiting: list[tuple[float, int, str]], its: Functions, deliver: Handler) -> int:
-    """Hand over each timer at its moment. Return how many there were."""
+    """Hand each timer to the deliver function when it is due. Return how many there were."""
     queue, wakings = its.stage.services.queue, 0
     while True:
         for body in queue.bare:

@@ -1,10 +1,10 @@
-"""What a million schedules cost: calls and units are counted while the real functions run, prices are in prices.json.
+"""Calculate what a million schedules cost, from counted calls and units and the prices in prices.json.
 
-The second table is what a stack costs in a month in which nothing is scheduled: see idle.py.
+The second table shows what a stack costs in a month without any schedule: see idle.py.
 
-They run against the same services as in the bench, here without HTTP and without waiting, by a clock that is set. So
-all counts are the same at every run, and the time of the functions is assumed, from the calls that were counted:
-prices.json says how much for each, and bench/results what was measured. Storage and free tiers are left out.
+The real functions run against the services of the bench, without HTTP and without waiting, and the script sets their
+clock. So all counts are the same at every run. The script does not measure the functions' time: it assumes a time per
+counted call, which prices.json states. bench/results has the measured times. Storage and free tiers are left out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "functions")]  # The functions are no package, and this is run as a script.
+sys.path[:0] = [str(ROOT), str(ROOT / "functions")]  # The functions are no package, and this file runs as a script.
 
 from botocore.exceptions import ClientError  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
@@ -42,10 +42,10 @@ NOW_S = 1_893_456_000
 NEAR_S, FAR_S = 60, 100_000
 FED_BEFORE_S = 300
 TIMEOUT_S = 600
-"""Longer than the functions have: no clock ticks while they run here."""
+"""Longer than the timeout of any function, because no clock ticks while the functions run here."""
 
 VCPU_MB = 1_769
-"""Lambda gives a function a whole processor with this much memory, and of it in proportion."""
+"""Lambda gives a function with this much memory one whole vCPU, and other functions a proportional share."""
 
 ENVIRONMENT = {
     "TABLE_NAME": "table",
@@ -63,14 +63,14 @@ ENVIRONMENT = {
 
 @dataclass
 class Stage:
-    """What the functions see of the world: services, and a clock."""
+    """The services and the clock that the functions see."""
 
     services: Services
     now_s: float = NOW_S
 
 
 class Wire:
-    """A client of boto3 for whatever services are on the stage, as far as our adapters call one."""
+    """A boto3 client for the services on the stage. It has only the calls that our adapters make."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -101,7 +101,7 @@ class Context:
 
 @dataclass
 class Functions:
-    """The handlers, on a stage."""
+    """The handlers of the functions, and the stage that they run on."""
 
     stage: Stage
     schedule: Callable[[Any, Any], Any]
@@ -110,7 +110,7 @@ class Functions:
 
 
 def functions() -> Functions:
-    """Imported once, into a world without AWS, chance or time."""
+    """Import the functions once, without AWS, randomness or real time."""
     os.environ.update(ENVIRONMENT)
     world = importlib.import_module("scheduler.wiring.runtime")
     pool = importlib.import_module("scheduler.execution.worker_pool")
@@ -135,7 +135,7 @@ class Way:
     data: str
     target: dict[str, str] | None = None
     named: bool = False
-    """Counted to the delivery queue: what comes then is the deliver function's, and is not counted here."""
+    """The count ends at the delivery queue. The deliver function's share is not counted here."""
 
     @property
     def sample(self) -> int:
@@ -159,7 +159,7 @@ WAYS = (
 
 
 def count(way: Way, its: Functions, assumed: dict[str, float], memory_mb: dict[str, int]) -> Counter[str]:
-    """What AWS bills for a sample of schedules from the request to the queue."""
+    """Return what AWS bills for a sample of schedules from the request to the queue."""
     its.stage.services, its.stage.now_s = Services(), NOW_S
     billed: Counter[str] = Counter()
 
@@ -193,7 +193,7 @@ def count(way: Way, its: Functions, assumed: dict[str, float], memory_mb: dict[s
 
 
 def tick(its: Functions, assumed: dict[str, float], resources: dict[str, Any]) -> Counter[str]:
-    """What AWS bills for one tick of the trigger and the feeds of empty partitions that follow."""
+    """Return what AWS bills for one tick: the trigger and the feeds of empty partitions that follow."""
     its.stage.services, its.stage.now_s = Services(), NOW_S
     billed: Counter[str] = Counter()
 
@@ -223,7 +223,7 @@ def _request(way: Way, index: int) -> dict[str, Any]:
 
 
 def dollars(billed: Counter[str], prices: dict[str, Any], sample: int) -> float:
-    """For a million of what was counted for so many."""
+    """Return the price of a million schedules, given the counts of a sample."""
     total: float = sum(billed[name] * price for name, price in prices["dollars_per_million"].items()) / MILLION
     total += billed["lambda_mb_ms"] / 1024 / 1000 * prices["dollars_per_lambda_gb_second_arm"]
     total += billed["log_bytes"] / 1e9 * prices["dollars_per_log_gb"]
@@ -231,7 +231,7 @@ def dollars(billed: Counter[str], prices: dict[str, Any], sample: int) -> float:
 
 
 def _as_text(value: object) -> str:
-    """Binary as boto3 writes it."""
+    """Write binary data as base64, like boto3."""
     if not isinstance(value, bytes | bytearray):
         raise TypeError(type(value))
     return base64.b64encode(value).decode()
@@ -242,7 +242,7 @@ def _as_bytes(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rounded(number: float) -> str:
-    """Two digits: what a compressor makes of the same text differs a little from one build of Python to the next."""
+    """Round to two digits, because the compressed size of a text differs slightly between builds of Python."""
     return f"{float(f'{number:.2g}'):,.0f}"
 
 

@@ -1,8 +1,8 @@
-"""How late deliveries are: the real stack on the local AWS, with the real deliver function, queues and webhooks.
+"""Measure how late deliveries are: the real stack on the local AWS, with its deliver function, queues and webhooks.
 
-The local AWS invokes a function with at most five batches of ten at once. AWS goes down to two after a
-quiet time, goes to five while there is work, and adds to them. All of it, receivers included, runs on this machine. So
-these figures are what one machine can show, and no more.
+The local AWS invokes a function with at most five batches of ten at once. AWS goes down to two after a quiet time,
+rises to five while there is work, and then adds more. The whole stack runs on this machine, receivers included. So
+these figures show what one machine can do, and no more.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ LEAD_S = 3
 
 NAMED_OVER_S = 20
 AHEAD_S = 12
-"""Time to hand everything in, and to let the stack wake up."""
+"""Time to hand in all requests and to let the stack wake up."""
 LOST_S = 60
 FIRST_BATCH = 50
-"""What is waiting at the function when the moment comes: five batches of ten."""
+"""Messages that wait at the function when their time comes: five batches of ten."""
 POLL_S = 0.1
 SECTION = "Deliveries on the local AWS"
 
 
 def deliveries(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
-    """Names to the output queue, a burst to a webhook, and a host that hangs beside one that does not."""
+    """Measure names to the output queue, a burst to a webhook, and a host that hangs next to a healthy one."""
     good, silent = Host(ANSWER_S), Host(None)
     with Hosts(good, silent), Emulator(auth=True) as emulator:
         parameters = {"DeliveryLeadSeconds": LEAD_S, "WebhookHosts": [good.origin, silent.origin]}
@@ -47,7 +47,7 @@ def deliveries(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
 
 
 def _warmed(stack: Stack, good: Host, count: int) -> None:
-    """As many environments as there will be, each with its clients made."""
+    """Start as many environments as the trial will need, so that each has made its clients."""
     tell("deliveries: waking the stack")
     good.arrivals_s.clear()
     known, due_s = len(_latenesses_s(stack)), time.time() + LEAD_S + 1
@@ -108,7 +108,7 @@ def _ask(stack: Stack, dues_s: Sequence[float], target: dict[str, Any], data: st
 
 
 def _latenesses_s(stack: Stack) -> list[float]:
-    """What the deliver function logged, delivery by delivery."""
+    """Read the lateness of every delivery from the deliver function's log."""
     lines = stack.emulator.log_path.read_text().splitlines()
     delivered = [json.loads(line) for line in lines if line.startswith('{"outcome": "delivered"')]
     return [each["lateness_ms"] / 1000 for each in delivered]

@@ -1,6 +1,6 @@
-"""Conditions and updates as DynamoDB writes them, as far as the scheduler does; what is not known is refused.
+"""Evaluate the condition and update expressions of DynamoDB that the scheduler uses. Refuse all others.
 
-There is a fuller reader in punctual.testing. This one keeps the stand-in to what lies in this folder and boto3.
+punctual.testing has a fuller reader. This one lets the stand-in depend only on this folder and boto3.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Expression:
         return result
 
     def update(self, item: Item) -> Item:
-        """The item as it is to be: SET to given values, and REMOVE."""
+        """Return the item after the update: SET to given values, and REMOVE."""
         changed, clause = dict(item), ""
         while self._at < len(self._tokens):
             word = self._next()
@@ -85,7 +85,7 @@ class Expression:
         return comparison(left[1], right[1])
 
     def _operand(self, token: str, item: Item) -> tuple[str, Any] | None:
-        """Type and value, as they compare."""
+        """Return type and value in a form that compares as in DynamoDB."""
         value = self._values[token] if token.startswith(":") else item.get(self._names[token])
         if value is None:
             return None

@@ -1,7 +1,7 @@
-"""What a mass failure costs: the real functions in a virtual AWS, and a host that refuses everything in one second.
+"""Measure a mass failure: the real functions in a virtual AWS, and a host that refuses everything in one second.
 
-Its table takes 1,000 writes a second under each hash key, as DynamoDB does. The figures are counts, so the machine does
-not matter.
+The table takes 1,000 writes a second under each hash key, as DynamoDB does. The figures are counts, so they do not
+depend on the machine.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ POLLERS = 100
 
 
 def failures(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
-    """All webhooks of one second are refused for good: each is called once, stored once and reported once."""
+    """Count calls, stored and reported failures while a host permanently refuses all webhooks of one second."""
     count = size.burst * 10
     tell(f"failures: {count} in one second")
-    pollers, functions.POLLERS = functions.POLLERS, POLLERS  # As many as AWS adds in time for such a burst.
+    pollers, functions.POLLERS = functions.POLLERS, POLLERS  # AWS adds as many pollers in time for such a burst.
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # Each failure logs a line.
             stack = _failed(count)

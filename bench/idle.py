@@ -1,4 +1,4 @@
-"""What a stack costs in a month in which nothing is scheduled, item by item."""
+"""Calculate what a stack costs in a month without any schedule, item by item."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MINUTES = 60
 
 
 def table(tick: Counter[str], template: Mapping[str, Any], prices: Mapping[str, Any]) -> list[str]:
-    """The lines of the table: what each month has, its sum, and what parameters add. `tick`: what AWS bills for one."""
+    """Return the table's lines: monthly costs, their sum, and what parameters add. `tick` is AWS's bill for one tick."""
     rows = _rows(tick, template, prices)
     lines = ["| item | how much in a month | dollars |", "|---|---|---|"]
     lines += [f"| {item} | {much} | {dollars:.2f} |" for item, much, dollars in rows]
@@ -42,7 +42,7 @@ def _rows(tick: Counter[str], template: Mapping[str, Any], prices: Mapping[str, 
 
 
 def _more(prices: Mapping[str, Any]) -> list[tuple[str, str, float]]:
-    """What parameters add."""
+    """Return what each optional parameter adds."""
     polls = _polls(prices, "pollers_of_an_idle_queue")
     more = _polls(prices, "pollers_of_an_idle_queue_with_a_limit") - polls
     monthly = prices["dollars_per_month"]
@@ -55,7 +55,7 @@ def _more(prices: Mapping[str, Any]) -> list[tuple[str, str, float]]:
 
 
 def _mappings(template: Mapping[str, Any]) -> int:
-    """How many queues Lambda polls, with the default parameters."""
+    """Return how many queues Lambda polls with the default parameters."""
     functions = [each for each in template["Resources"].values() if each["Type"] == "AWS::Serverless::Function"]
     events = [
         event

@@ -1,4 +1,4 @@
-"""The schedule function at the most that a batch may be: packing, whatever the data looks like, and many names."""
+"""Measure the schedule function with the largest batches: packing any kind of data, and many names."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from bench.processes import Laboratory
 from bench.trials import BatchResult, Figure, Series, Size, at_most, tell
 
 PACKING_S_MAX = 1.5
-"""Of a whole processor. With its 512 MB the schedule function has 0.29 of one: then it takes a fifth of its time."""
+"""CPU seconds on one vCPU. With 512 MB the schedule function has 0.29 vCPU, so packing takes a fifth of its time."""
 
 NEAR_S, FAR_S = 250, 100_000
 NAMES_CALLS_MAX = 2
 CALLS_PER_NAME_MAX = 1.2
-"""Its record, a tenth of the message or a twenty-fifth of the write that holds its timer, and little more."""
+"""One for the record. The message is a tenth of a call and the write that holds the timer a twenty-fifth."""
 
 
 def packing(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
-    """CPU seconds for a batch, beside compressing the same bytes once."""
+    """Measure the CPU seconds for a batch, next to compressing the same bytes once."""
     for kind, name in BATCHES.items():
         series = Series()
         for number in range(1, size.rounds + 1):
@@ -35,7 +35,7 @@ def packing(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
 
 
 def names(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
-    """A batch of names, sent again under its token until all of them are accepted."""
+    """Send a batch of names again until the function has accepted all of them."""
     section = f"Schedule, a batch of {size.most:,} names"
     for distance, ahead_s in (("near", NEAR_S), ("far", FAR_S)):
         tell(f"names: {distance}")

@@ -1,5 +1,7 @@
-"""The manage function over a month of schedules: whether what it says is exact, and what it reads for that; and what
-a name costs beside none."""
+"""Check that the manage function is exact over a month of schedules, and count what it reads. Price a name.
+
+The last part compares a schedule with a name to one without.
+"""
 
 from __future__ import annotations
 
@@ -16,25 +18,28 @@ HOURS, HOUR_S = 720, 3_600
 DAY_S = 24 * HOUR_S
 HOURS_LISTED = range(0, HOURS, 60)
 AHEAD_S = 2 * DAY_S
-"""Nothing of it comes within reach meanwhile."""
+"""Far enough ahead that no schedule comes within reach of the feed during the trial."""
 LIMITS = (100, 1_000)
 ITEMS_READ_MAX = 1.5
-"""For each schedule listed: of each partition its share, and a little more. Bundles hold more than one, so beside it
-stands how many items were read for each that was needed."""
+"""Items read per listed schedule.
+
+Every partition adds its share and a little more. A bundle holds several schedules, so the report also shows how many
+items the function read for each item it needed.
+"""
 
 UNNAMED_COUNTED = 10_000
 UNNAMED_BEFORE = {"calls": 11_428, "sqs_requests": 1_001, "write_units": 20_009, "read_units": 376}
-"""What so many took before there were names: whoever gives none is not to pay for those of others."""
+"""The counts from before names existed. A caller who uses no names must not pay for the names of others."""
 
 WAKINGS_MAX = 2
-"""The timer of the request, and a second one at most."""
+"""The timer of the request, and at most a second one."""
 
 Span = tuple[int, int]
 Asked = dict[str, Any]
 
 
 def manage(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
-    """`list` of an hour and of a day, `forecast` of the month, and lives with a name and without."""
+    """Measure `list` of an hour and of a day, `forecast` of the month, and lives with a name and without."""
     tell(f"manage: laying {size.month:,} schedules")
     laboratory.control("reset")
     first_s = int(time.time()) // HOUR_S * HOUR_S + AHEAD_S
@@ -90,7 +95,7 @@ def _forecast(laboratory: Laboratory, section: str, span: Span, laid: dict[str, 
     (asked,) = outcome["asked"]
     wanted, given = [0] * HOURS, [0] * HOURS
     for due_ms, _ in laid["schedules"]:
-        if begin * 1000 <= due_ms < end * 1000:  # Of the bundles at its edges a few are not.
+        if begin * 1000 <= due_ms < end * 1000:  # Some members of the bundles at the edges are outside the hour.
             wanted[(due_ms - begin * 1000) // (HOUR_S * 1000)] += 1
     for answer in asked["answers"]:
         given = [count + bucket["count"] for count, bucket in zip(given, answer["buckets"], strict=True)]
@@ -111,7 +116,7 @@ def _forecast(laboratory: Laboratory, section: str, span: Span, laid: dict[str, 
 
 
 def _lives(laboratory: Laboratory, count: int) -> Iterator[Figure]:
-    """Without a name it is what `make cost` counts for "far, one by one", and what it was before there were names."""
+    """Compare a schedule without a name to its cost before names existed. `make cost` counts it as "far, one by one"."""
     tell(f"manage: {count:,} lives with a name, and as many without")
     lives = laboratory.run(trial="lives", count=count)
     section = f"Whole life of {count:,} far schedules, requested one by one"
@@ -128,7 +133,7 @@ def _lives(laboratory: Laboratory, count: int) -> Iterator[Figure]:
 
 
 def _debounce(laboratory: Laboratory) -> Iterator[Figure]:
-    """What it takes to put off one name again and again."""
+    """Measure what it costs to postpone one name again and again."""
     tell("manage: one name put off for an hour")
     taken = laboratory.run(trial="debounce")
     section = "One name put off by 60 s every 5 s, for an hour"

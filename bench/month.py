@@ -1,7 +1,8 @@
-"""A month of schedules as the schedule function would have stored them: half of them alone, half in bundles.
+"""Make a month of schedules as the schedule function would have stored them: half alone, half in bundles.
 
-A bundle lies under the moment of its latest member. One lies across each full hour, the first and the last of the month
-included, so that whoever asks for an hour, or for all, meets members on either side of both edges.
+The sort key of a bundle holds the time of its latest member. One bundle spans each full hour, the first and the last of
+the month included. So every listing of an hour, and the listing of the whole month, meets members on either side of
+both edges.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Item = dict[str, dict[str, Any]]
 class Month:
     items: list[Item]
     schedules: list[Schedule]
-    """In the order in which they are to be listed."""
+    """In the order of the listing."""
 
 
 def month(count: int, partition_count: int, first_ms: int, hours: int) -> Month:
@@ -60,7 +61,7 @@ def _requests(count: int, first_ms: int, hours: int) -> Iterator[Request]:
 
 
 def _groups(count: int, first_ms: int, hours: int) -> Iterator[list[Request]]:
-    """Each as a caller would hand it in, and due within the span of a bundle."""
+    """Yield groups of requests as a caller would send them, each due within the span of one bundle."""
     chance = random.Random(3)
     for number in range(0, count, MEMBERS):
         hour = number // MEMBERS

@@ -1,4 +1,4 @@
-"""Data to schedule, from one seed."""
+"""Make data to schedule, always from the same seed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from collections.abc import Iterator
 
 BYTES = 100
 LETTER_BYTES = 262_144
-"""The most that one schedule may hold."""
+"""The most data that one schedule may hold."""
 
 
 def payload(kind: str, index: int) -> str:
-    """`hex`: nothing repeats, so it packs to half at best. `json`: orders of one shop, which look much alike. Each of a
-    hundred bytes. `letter`: as much as there may be, which packs to next to nothing."""
+    """Return the data of one schedule.
+
+    `hex` repeats nothing, so it packs to half its size at best. `json` holds similar orders of one shop. Both are a
+    hundred bytes long. `letter` is as long as the limit permits and compresses to almost nothing.
+    """
     if kind == "letter":
         return "x" * LETTER_BYTES
     chance = random.Random(f"{kind} {index}")
@@ -33,11 +36,11 @@ BATCHES = {
     "few": "620 characters of four letters",
     "mixed": "repeated text, and 2 KB of random base64",
 }
-"""Whole batches, which are hard to pack each in its way. Zlib is slowest where few letters stand in random order."""
+"""Whole batches, each hard to pack in its own way. Zlib is slowest when a few letters repeat in random order."""
 
 
 def batch(kind: str, total_bytes: int, members_max: int) -> Iterator[str]:
-    """The data of a batch that is as large as it may be."""
+    """Yield the data of a batch of maximum size."""
     chance, sent_bytes = random.Random(kind), 0
     for index in range(members_max):
         data = _member(kind, index, chance)

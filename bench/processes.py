@@ -1,4 +1,4 @@
-"""The processes of the bench: the stand-in, and a fresh worker for every trial. None outlives the bench."""
+"""Run the processes of the bench: the stand-in, and a fresh worker for every trial. None outlives the bench."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ STOP_S_MAX = 10
 
 
 class Laboratory:
-    """A stand-in, a copy of the functions as they are deployed, and workers one at a time."""
+    """A stand-in, a copy of the functions as they are deployed, and one worker at a time."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="punctual-bench-"))
         self._functions = self.folder / "functions"
-        # Without compiled files, as the deployed functions come; and safe from whoever edits them meanwhile.
+        # The copy has no compiled files, like the deployed functions. An edit of the sources during a run does not
+        # affect it.
         leave = shutil.ignore_patterns("__pycache__", ".*")
         shutil.copytree(ROOT / "functions", self._functions, ignore=leave)
         self.standin = subprocess.Popen(
@@ -65,7 +66,7 @@ class Laboratory:
 
     @property
     def functions(self) -> list[str]:
-        """Every handler there is."""
+        """Return the names of all handlers."""
         return sorted(path.stem for path in self._functions.glob("*.py"))
 
     def control(self, order: str, **body: Any) -> Any:
@@ -74,12 +75,12 @@ class Laboratory:
             return json.load(answer)
 
     def run(self, **trial: Any) -> dict[str, Any]:
-        """One trial in a fresh process."""
+        """Run one trial in a fresh process."""
         (outcome,) = self.run_together([trial])
         return outcome
 
     def run_together(self, trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Each in a process of its own, all at once."""
+        """Run all trials at once, each in its own process."""
         paths = [self.folder / f"outcome-{index}.json" for index in range(len(trials))]
         for trial, path in zip(trials, paths, strict=True):
             self._workers.append(self._start(trial, path))
@@ -106,7 +107,7 @@ class Laboratory:
         self._compile()
 
     def _compile(self) -> None:
-        """Once import boto3 and write what Python makes of it, for a fresh environment may lack that."""
+        """Import boto3 once so that Python writes its compiled files, which a fresh environment may lack."""
         trial = json.dumps({"trial": "start", "who": "reference", "clients": ["dynamodb", "sqs", "lambda"]})
         environment = self._environment({})
         del environment["PYTHONDONTWRITEBYTECODE"]
@@ -119,11 +120,11 @@ class Laboratory:
             cwd=ROOT,
             env=self._environment(trial),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,  # The lines that the functions log.
+            stdout=subprocess.DEVNULL,  # The functions write their log lines there.
         )
 
     def _environment(self, trial: dict[str, Any]) -> dict[str, str]:
-        """As Lambda and the template give it; credentials that open nothing."""
+        """Return the environment that Lambda and the template would set, with credentials that open nothing."""
         path = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return path | {
             "PYTHONDONTWRITEBYTECODE": "1",

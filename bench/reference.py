@@ -1,6 +1,7 @@
-"""What is measured against: plain boto3 that makes the same calls, with threads, and looks at no answer but a page.
+"""The reference for the measurements: plain boto3 that makes the same calls, with threads.
 
-It is a limit and no example: what DynamoDB leaves unprocessed is sent again, what SQS refuses is lost.
+It is a limit and not an example to copy. It reads pages, but it checks no other answer: it sends an item again that
+DynamoDB left unprocessed, and it loses a message that SQS refused.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Plain:
 
     def __init__(self, queue_url: str, clock: Callable[[], float] = time.time) -> None:
         config = Config(max_pool_connections=WIDTH)
-        make: Any = boto3.client  # Its stubs want each service spelt out.
+        make: Any = boto3.client  # The type stubs want each service spelt out.
         self._dynamodb, self._sqs = make("dynamodb", config=config), make("sqs", config=config)
         self._queue_url, self._clock = queue_url, clock
         self._threads = ThreadPoolExecutor(WIDTH)
@@ -37,7 +38,7 @@ class Plain:
     # --------------------------------------------------------------------------------------------------------- feed
 
     def feed(self, partition: str, reach_s: int) -> None:
-        """Until nothing is left: what DynamoDB did not delete comes out again with the next pass."""
+        """Feed until nothing is left. The next pass queries and sends again whatever DynamoDB did not delete."""
         for _ in range(PASSES_MAX):
             if not self._pass(partition, reach_s):
                 return

@@ -1,4 +1,4 @@
-"""What came of the trials, as JSON, as Markdown tables and as a plot."""
+"""Write the results of the trials as JSON, as Markdown tables and as a plot."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def markdown(figures: Sequence[Figure], how: str) -> str:
 def _line(figure: Figure) -> str:
     wanted = str(figure.wanted or "")
     if figure.wanted and not figure.wanted.met_by(figure):
-        wanted = f"**{wanted}**"  # Missed.
+        wanted = f"**{wanted}**"  # The figure missed its bound.
     unit = f", {figure.unit}" if figure.unit not in ("", "x") else ""
     ratio = "" if figure.ratio is None else f"{figure.ratio:.3f}"
     return f"| {figure.name}{unit} | {wanted} | {_number(figure.ours)} | {_number(figure.reference)} | {ratio} |"
@@ -74,7 +74,7 @@ def _number(value: float | None) -> str:
 
 
 def plot(figures: Sequence[Figure]) -> str:
-    """CPU per schedule over their number, and schedules a second over partitions; each from zero, side by side."""
+    """Plot CPU per schedule over the number of schedules, next to schedules per second over partitions, each from zero."""
     costs = [figure for figure in figures if figure.name.endswith("schedules: CPU per 1,000 schedules")]
     rates = [figure for figure in figures if figure.name.endswith(": schedules per second")]
     body = _panel(0, "CPU seconds per 1,000 schedules, by schedules fed", costs)
@@ -88,7 +88,7 @@ def plot(figures: Sequence[Figure]) -> str:
 
 
 def _step(least: float) -> float:
-    """The next number that is easy to read."""
+    """Return the next number that is easy to read."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(power * digit for digit in (1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10) if power * digit >= least)
 

@@ -1,8 +1,8 @@
-"""DynamoDB, SQS and Lambda as far as they are called here: what they answer, and what AWS would bill for it.
+"""Answer for DynamoDB, SQS and Lambda, as far as the bench calls them, and count what AWS would bill.
 
-Requests and answers are the JSON that boto3 sends and reads. Items are kept as the JSON that a query answers with, so
-that a page is only joined together: the less this costs, the more of the machine is left to the client that is
-measured. What is not known is refused, never guessed.
+Requests and answers are the JSON that boto3 sends and reads. The services keep items as the JSON of a query's answer,
+so that a page only has to be joined. The less CPU this takes, the more is left for the measured client. The services
+refuse every request that they do not know.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ BATCH_READS_MAX = 100
 BATCH_READ_BYTES_MAX = 16_777_216
 ITEM_BYTES_MAX = 409_600
 WRITE_UNITS_PER_S = 1_000
-"""What one partition key takes."""
+"""The write capacity of one partition key."""
 
 # Amazon SQS, "message quotas", and its price list.
 BATCH_MESSAGES_MAX = 10
 BATCH_BYTES_MAX = 1_048_576
 DELAY_S_MAX = 900
 REQUEST_BYTES = 65_536
-"""Each started so much of a payload is billed as a request."""
+"""AWS bills every started part of this size as a request."""
 
 ACCOUNTING_S = 1.0
-"""Units are counted by the second: what one second does not use up lapses."""
+"""The services count units by the second: a second's unused units lapse."""
 BURST_S = 0.0
-"""Unused seconds that a partition saves up. DynamoDB has some and promises none, so nothing is built on it."""
+"""Unused seconds that a partition saves up. DynamoDB saves some and promises none, so the bench relies on none."""
 
 Item = dict[str, dict[str, Any]]
 Request = dict[str, Any]
 Counted = defaultdict[str, float]
 Stored = tuple[bytes, int]
-"""An item as the JSON that a query answers with, and its size as DynamoDB counts it."""
+"""An item as the JSON of a query's answer, and its size as DynamoDB counts it."""
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 class Refusal(Exception):
-    """AWS says no: its error code, and what else stands in the answer."""
+    """AWS refuses a request: its error code, and the other fields of the answer."""
 
     def __init__(self, code: str, message: str, **more: Any) -> None:
         super().__init__(code)
@@ -60,8 +60,10 @@ class Refusal(Exception):
 
 @dataclass(slots=True)
 class Bucket:
-    """The write units of one partition, from its first write on: it begins empty, so that no run gets more than its
-    time is worth."""
+    """The write units of one partition, counted from its first write.
+
+    It begins empty, so that no run gets more units than its time is worth.
+    """
 
     filled_s: float | None = None
     units: float = WRITE_UNITS_PER_S * BURST_S
@@ -80,7 +82,10 @@ class Bucket:
 
 @dataclass(slots=True)
 class Partition:
-    """Items by sort key. Keys that are gone stay in the list until it is half of such, and are sorted in when asked."""
+    """Items by sort key.
+
+    Deleted keys stay in the list until they are half of it. A query sorts new keys in.
+    """
 
     bucket: Bucket = field(default_factory=Bucket)
     items: dict[str, Stored] = field(default_factory=dict)
@@ -113,21 +118,21 @@ class Partition:
 
 
 class Database:
-    """The one table, with `partition` and `sort` for its key."""
+    """The one table, with `partition` and `sort` as its key."""
 
     def __init__(self, counted: Counted, throttled: bool, clock: Callable[[], float]) -> None:
         self._counted, self._throttled, self._clock = counted, throttled, clock
         self.partitions: dict[str, Partition] = {}
 
     def preload(self, item: Item) -> None:
-        """Put there by nobody: counted nowhere."""
+        """Store an item without counting a call."""
         self._partition(item["partition"]["S"]).put(item["sort"]["S"], _stored(item))
 
     def throttle(self, throttled: bool) -> None:
         self._throttled = throttled
 
     def waiting(self, partition: str, before: str) -> int:
-        """Items with a sort key below this one."""
+        """Return how many items have a sort key below this one."""
         return sum(sort < before for sort in self._partition(partition).items)
 
     def batch_write_item(self, request: Request) -> str:
@@ -170,7 +175,7 @@ class Database:
         return '{"Item":' + stored[0].decode() + "}" if stored else "{}"
 
     def batch_get_item(self, request: Request) -> str:
-        """Each item by itself counts, as much as of it is asked for, and so does each that is not there."""
+        """Answer a batch read. DynamoDB bills every item by itself, in full, and every missing item as well."""
         ((table, wanted),) = request["RequestItems"].items()
         keys = [_key(key) for key in wanted["Keys"]]
         if not 1 <= len(keys) <= BATCH_READS_MAX or len(set(keys)) != len(keys):
@@ -206,7 +211,7 @@ class Database:
                 break
             found.append(stored)
             found_bytes, last = found_bytes + size_bytes, sort
-        else:  # At its limit DynamoDB does not look whether more would come.
+        else:  # DynamoDB stops at the limit and does not check whether more items follow.
             last = last if len(found) == limit else ""
         self._read(found_bytes, request)
         self._counted["items_read"] += len(found)
@@ -227,7 +232,7 @@ class Database:
         return self.partitions[name]
 
     def _write(self, write: Request, key: tuple[str, str]) -> bool:
-        """Whether it went through. Billed by the larger of what was there and what is there now."""
+        """Return whether the write went through. AWS bills the larger of the old and the new item."""
         partition, sort = key
         shelf = self._partition(partition)
         old = shelf.items.get(sort)
@@ -261,7 +266,7 @@ class Database:
         item = self._item(key)
         if _expression(request, "ConditionExpression").holds(item or {}):
             return
-        self._counted["write_units"] += 1  # A condition that does not hold is billed as a write.
+        self._counted["write_units"] += 1  # DynamoDB bills a failed condition as a write.
         shown = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and item is not None
         raise Refusal(
             "ConditionalCheckFailedException", "The conditional request failed", **({"Item": item} if shown else {})
@@ -276,8 +281,11 @@ class Database:
 
 
 class Queue:
-    """Any queue: messages are counted, and forgotten but for their ids; what has no attributes, which is how the
-    delivery queue is written to, waits until somebody takes it."""
+    """Any queue. It counts messages and keeps only their ids.
+
+    A message without attributes waits until the bench takes it, because the functions write to the delivery queue that
+    way.
+    """
 
     def __init__(self, counted: Counted) -> None:
         self._counted = counted
@@ -315,13 +323,13 @@ class Queue:
 
 @dataclass
 class Services:
-    """All of them. `answer` is what their endpoint does with a request, less the waiting."""
+    """All services. `answer` is what their endpoint does with a request, without the delay."""
 
     throttled: bool = False
     clock: Callable[[], float] = time.monotonic
     counted: Counted = field(default_factory=lambda: defaultdict(float))
     invoked: list[Request] = field(default_factory=list)
-    """Events of asynchronous invocations, until somebody takes them."""
+    """Events of asynchronous invocations. They wait until a trial takes them."""
 
     def __post_init__(self) -> None:
         self.database = Database(self.counted, self.throttled, self.clock)
@@ -340,7 +348,7 @@ class Services:
         self._operations = {operation.__name__: operation for operation in operations}
 
     def answer(self, operation: str, body: bytes) -> tuple[int, bytes]:
-        """Status and body; the operation by its name in boto3."""
+        """Return status and body. The operation has its name in boto3."""
         counted = self.counted
         counted["calls"] += 1
         counted[f"calls_{operation}"] += 1
@@ -349,7 +357,7 @@ class Services:
             answer = self._operations[operation](json.loads(body))
         except Refusal as refusal:
             return 400, _compact({"__type": f"#{refusal.code}", "message": refusal.message, **refusal.more}).encode()
-        except (KeyError, ValueError) as fault:  # What is not known here, or no sense to DynamoDB either.
+        except (KeyError, ValueError) as fault:  # Unknown here, or refused by DynamoDB as well.
             said = f"{type(fault).__name__}: {fault}"
             return 400, _compact({"__type": "#ValidationException", "message": said}).encode()
         return 200, answer if isinstance(answer, bytes) else answer.encode()
@@ -360,13 +368,13 @@ class Services:
         self.invoked.append(json.loads(body))
 
     def taken(self, partitions: list[str]) -> list[Request]:
-        """The orders to feed these partitions that came in since the last time."""
+        """Return the orders to feed these partitions that came in since the last call."""
         mine = [event for event in self.invoked if event["partition"] in partitions]
         self.invoked = [event for event in self.invoked if event not in mine]
         return mine
 
     def figures(self) -> dict[str, float]:
-        """All counters; `ids` are the messages less the repeats."""
+        """Return all counters. `ids` counts the different message ids."""
         return {**self.counted, "ids": len(self.queue.ids)}
 
 
@@ -377,7 +385,7 @@ _DIGESTS = ",".join(
         '"MessageId":"00000000-0000-0000-0000-000000000000"',
     ]
 )
-"""Nobody checks them, and they are as long as real ones."""
+"""Return a checksum that no client checks, as long as a real one."""
 _BETWEEN = re.compile(r"\s*(#\w+) = (:\w+) AND (#\w+) BETWEEN (:\w+) AND (:\w+)\s*")
 
 
@@ -394,7 +402,7 @@ def _expression(request: Request, parameter: str) -> Expression:
 
 
 def _shown(found: list[bytes], request: Request) -> list[bytes]:
-    """What is handed out of what was read, and billed, in full."""
+    """Return the parts of the read items that the request asks for. DynamoDB bills the items in full."""
     if not request.keys() & {"FilterExpression", "ProjectionExpression"}:
         return found
     items: list[Item] = [json.loads(stored) for stored in found]
@@ -426,13 +434,13 @@ def _stored(item: Item) -> Stored:
 
 
 def _value_bytes(value: dict[str, str]) -> int:
-    """As DynamoDB's "item sizes and formats" has it; nothing here stores maps or lists."""
+    """Return the size by DynamoDB's "item sizes and formats". The scheduler stores no maps or lists."""
     ((kind, content),) = value.items()
     if kind == "S":
         return len(content) if content.isascii() else len(content.encode())
     if kind == "N":
         return len(content.lstrip("-").replace(".", "").strip("0")) // 2 + 2
-    if kind == "B":  # Base64 on the wire.
+    if kind == "B":  # Binary data travels as base64.
         return len(content) // 4 * 3 - (2 if content.endswith("==") else int(content.endswith("=")))
     if kind in ("BOOL", "NULL"):
         return 1

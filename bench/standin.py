@@ -1,7 +1,8 @@
-"""AWS on a loopback port, in a process of its own: `python -m bench.standin` prints the port, and ends with its stdin.
+"""Answer for AWS on a loopback port, in a process of its own.
 
-It waits as long as AWS takes, without burning the processor that the client is measured on: what a request asks for
-is done when it arrives, and the answer goes out when its time has come.
+`python -m bench.standin` prints the port, and ends when its stdin closes. The stand-in takes as long as AWS does, but
+without using the CPU that the measured client needs. It carries out a request on arrival and sends the answer when the
+delay has passed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from bench.services import Item, Services
 DYNAMODB_S = 0.004
 SQS_S = 0.008
 LAMBDA_S = 0.008
-"""Within a region, from the function's side, with a connection that stands."""
+"""Latency within a region, measured by the function on an open connection."""
 DATA_CHARACTERS = 100
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -35,7 +36,7 @@ class Standin:
         self._reset()
 
     def control(self, order: str, body: dict[str, Any]) -> object:
-        """What the bench asks for besides what AWS can do."""
+        """Carry out an order of the bench that AWS does not offer."""
         orders: dict[str, Callable[..., object]] = {
             "reset": self._reset,
             "preload": self._preload,
@@ -52,7 +53,7 @@ class Standin:
         self.services, self.waits, self._there = Services(throttled), waits, 0
 
     def _preload(self, count: int, partitions: int, first_due_s: int, spread_s: int) -> None:
-        """Schedules as the schedule function would have stored them, spread evenly over partitions and time."""
+        """Store schedules like the schedule function does, spread evenly over partitions and time."""
         for index in range(count):
             due_ms = first_due_s * 1000 + index * spread_s * 1000 // count
             item = {
@@ -63,7 +64,7 @@ class Standin:
             self.services.database.preload(item)
 
     def _lay(self, items: list[Item]) -> None:
-        """These very items, by nobody."""
+        """Store exactly these items without counting them."""
         for item in items:
             self.services.database.preload(item)
 
@@ -72,13 +73,13 @@ class Standin:
         return sum(self.services.database.waiting(partition, before) for partition in partitions)
 
     def _ready(self, more: int) -> int:
-        """How many workers stand at the line."""
+        """Return how many workers are ready to start."""
         self._there += more
         return self._there
 
 
 class Connection(asyncio.Protocol):
-    """One connection, kept alive; on each, one request after the other."""
+    """One persistent connection. It answers its requests one after the other."""
 
     def __init__(self, standin: Standin, loop: asyncio.AbstractEventLoop) -> None:
         self._standin, self._loop = standin, loop
@@ -133,14 +134,14 @@ class Connection(asyncio.Protocol):
             self._transport.write(response)
 
 
-def _snake(operation: str, known: dict[str, str] = {}) -> str:  # noqa: B006 - Remembers the few that there are.
+def _snake(operation: str, known: dict[str, str] = {}) -> str:  # noqa: B006 - Remembers the few operation names.
     if operation not in known:
         known[operation] = _WORD.sub("_", operation).lower()
     return known[operation]
 
 
 def _response(status: int, body: bytes) -> bytes:
-    """With the headers that AWS sends, for the client reads them all."""
+    """Add the headers that AWS sends, because the client reads all of them."""
     return (
         b"HTTP/1.1 %d AWS\r\nServer: Server\r\nDate: Tue, 01 Jan 2030 00:00:00 GMT\r\n"
         b"Content-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\nConnection: keep-alive\r\n"
@@ -160,7 +161,7 @@ async def _serve(tell: Callable[[int], None]) -> None:
 
 
 class _Lifeline(asyncio.Protocol):
-    """However the bench ends, its end of the pipe is closed, and so no stand-in is left behind."""
+    """End the process when the bench ends. The bench's end of the pipe then closes, however the bench ended."""
 
     def __init__(self, ended: asyncio.Event) -> None:
         self._ended = ended
@@ -170,7 +171,7 @@ class _Lifeline(asyncio.Protocol):
 
 
 def main() -> None:
-    gc.disable()  # Nothing here goes in circles, and a pause would look like a slow AWS.
+    gc.disable()  # This process makes no reference cycles, and a pause would look like a slow AWS.
     asyncio.run(_serve(lambda port: print(port, flush=True)))
 
 

@@ -1,7 +1,7 @@
-"""What is tried, how often, and what is wanted of it.
+"""Define the trials: what each measures, how often, and which bound its figures have to meet.
 
-Reference and ours take turns, each in a fresh process, so that whatever else the machine does meets both. A figure is
-the median over the rounds, and its ratio the median of the rounds' ratios.
+The reference and our functions take turns, each in a fresh process, so that other load on the machine affects both. A
+figure is the median over the rounds, and its ratio is the median of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from bench.webhook_hosts import Host, Hosts
 
 ROUNDS = 5
 ROUNDS_OF_LONG_ONES_MAX = 3
-"""Of those that take minutes: 100,000 schedules at a thousand a second."""
+"""Rounds for trials that take minutes: 100,000 schedules at a thousand a second."""
 STARTS = 7
 FIRST_DUE_S, SPREAD_S = 250, 500
-"""Everything is within reach, and nothing becomes overdue while it is fed."""
+"""All schedules are within reach, and none becomes overdue during its feed."""
 BUNDLES_AHEAD_S = 2_000
 CROWD, SLOW_S = 32, 0.5
-"""As many deliveries as the deliver function has at once, and long enough for all to be under way."""
+"""As many deliveries as the deliver function runs at once, and long enough for all of them to overlap."""
 FED_BEFORE_S = 400
 BATCH = 1_000
 IDLE_DUE_S = 365 * 86_400
@@ -35,7 +35,7 @@ BatchResult = dict[str, float]
 
 @dataclass(frozen=True)
 class Size:
-    """How much is tried."""
+    """How many rounds, schedules and calls each trial has."""
 
     feeds: tuple[int, ...] = (20_000, 100_000)
     growth: tuple[int, ...] = (1_000, 10_000, 100_000)
@@ -59,7 +59,7 @@ QUICK = Size((2_000, 4_000), (500, 1_000, 2_000), (1, 4), 2_000, 5_000, 50, 1, 1
 
 @dataclass(frozen=True)
 class NameRequest:
-    """A bound on a figure of ours, or on its ratio to the reference."""
+    """A bound on one of our figures, or on its ratio to the reference."""
 
     bound: float
     at_most: bool = True
@@ -88,7 +88,7 @@ class Figure:
 
 @dataclass
 class Series:
-    """The outcomes of the rounds, by who ran."""
+    """The results of the rounds, by who ran."""
 
     rounds: list[dict[str, BatchResult]] = field(default_factory=list)
 
@@ -115,7 +115,7 @@ def tell(text: str) -> None:
 
 
 def feeds(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
-    """One partition, from full to empty: schedules that were stored one by one, and bundles."""
+    """Feed one partition until it is empty: schedules stored one by one, and bundles."""
     unthrottled = {}
     for count in size.feeds:
         whos = ("reference", "plain", "hex", "json")
@@ -160,7 +160,7 @@ def _by(who: str) -> str:
 
 
 def _checked(outcome: BatchResult) -> BatchResult:
-    """A figure of a feed that lost something is none."""
+    """Raise if a feed lost a schedule, because its figures would be worthless."""
     if outcome["ids"] != outcome["count"]:
         raise RuntimeError(f"{outcome['count']:,.0f} schedules, and {outcome['ids']:,.0f} came out")
     return outcome
@@ -267,7 +267,7 @@ class _Liner:
 
 
 def schedules(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
-    """The schedule function, warm: call by call, and in batches."""
+    """Measure the warm schedule function, call by call and in batches."""
     for distance in ("near", "far"):
         trial = {"trial": "schedule_singly", "distance": distance, "count": size.single_calls}
         line = _in_turns(laboratory, size.rounds, "Schedule, one by one", trial, size.single_calls)
@@ -293,7 +293,7 @@ def _in_turns(laboratory: Laboratory, rounds: int, section: str, trial: dict[str
 
 
 def starts(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
-    """Cold starts of every function, beside `import boto3` and making the same clients."""
+    """Measure cold starts of every function, next to `import boto3` and making the same clients."""
     for function in laboratory.functions:
         made = laboratory.run(trial="clients", function=function)["clients"]
         series = Series()
@@ -313,7 +313,7 @@ def starts(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
 
 
 def growth(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
-    """How cost and rate go with the number of schedules, with what else lies in the table, and with partitions."""
+    """Measure how cost and rate change with the number of schedules, other items in the table, and partitions."""
     rounds = min(size.rounds, ROUNDS_OF_LONG_ONES_MAX)
     for count in size.growth:
         series = _fed(laboratory, count, False, ("reference", "plain"), rounds)
@@ -350,7 +350,7 @@ def _feed_among_idle(laboratory: Laboratory, count: int, idle: int, who: str) ->
 
 
 def _feed_spread(laboratory: Laboratory, count: int, partitions: int, who: str) -> BatchResult:
-    """As Lambda does it: a feed of its own for each partition, side by side."""
+    """Run one feed per partition, side by side, as Lambda does."""
     laboratory.control("reset")
     first_due_s = int(time.time()) + FIRST_DUE_S
     laboratory.control("preload", count=count, partitions=partitions, first_due_s=first_due_s, spread_s=SPREAD_S)
@@ -365,7 +365,7 @@ def _feed_spread(laboratory: Laboratory, count: int, partitions: int, who: str) 
 
 
 def limits(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
-    """Memory and time of each function at the most that it is asked to do: what template.yml gives it is chosen by."""
+    """Measure memory and time of each function at its largest task. template.yml sets its limits by these figures."""
     most, letters = size.most, size.letters
     for name, trial in (
         (f"schedule: {most:,} near ones in a batch", _filling(most, most, FIRST_DUE_S, "json")),
@@ -385,7 +385,7 @@ def limits(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
     yield from _limit_figures(name, _checked({**outcome, **laboratory.control("figures"), "count": letters}))
     name = f"deliver: {CROWD} webhooks of 256 KiB at once, each answered after {SLOW_S} s"
     tell(f"limits: {name}")
-    hosts = Host(SLOW_S), Host(SLOW_S)  # One alone gets no more than half of them at once.
+    hosts = Host(SLOW_S), Host(SLOW_S)  # One host alone gets no more than half of the deliveries at once.
     with Hosts(*hosts):
         origins = [host.origin for host in hosts]
         variables = {"WEBHOOK_HOSTS": ",".join(origins)}

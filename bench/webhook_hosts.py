@@ -1,4 +1,4 @@
-"""Hosts that receive webhooks on loopback: they answer after a while, or never."""
+"""Hosts that receive webhooks on loopback and answer after a while, or never."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ HOST = "127.0.0.1"
 ANSWER_S = 0.1
 NEVER_S = 60
 BACKLOG = 1_000
-"""Connections that nobody has taken yet."""
+"""Connections that the host has not accepted yet."""
 HEAD_END = b"\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 @dataclass
 class Host:
-    """A receiver of webhooks on loopback that answers after a while, or never. It keeps when each request came."""
+    """A receiver of webhooks that answers after a while, or never, and records when each request came."""
 
     answer_s: float | None
     arrivals_s: list[float] = field(default_factory=list)
@@ -41,13 +41,13 @@ class Host:
             writer.write(ANSWER)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # It did not wait for us, or we are at the end.
+            pass  # The client did not wait for the answer, or the trial has ended.
         finally:
             writer.close()
 
 
 class Hosts:
-    """Some of them, on a thread of their own for as long as they are wanted."""
+    """Several hosts in one thread, which runs as long as the `with` block."""
 
     def __init__(self, *hosts: Host) -> None:
         self._hosts = hosts

@@ -1,7 +1,7 @@
-"""The process that is measured: `python -m bench.worker TRIAL FUNCTIONS OUTCOME` runs one trial and writes its cost.
+"""Run one trial in the measured process and write its cost: `python -m bench.worker TRIAL FUNCTIONS OUTCOME`.
 
-It has the environment that Lambda would give it, and the functions on its path, as they lie there. It asks the
-stand-in for nothing while time is taken, and prints as the functions do.
+The process has the environment that Lambda would set, and the deployed functions on its path. It asks the stand-in for
+nothing while a stopwatch runs. It prints what the functions log.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ MANAGE_TIMEOUT_S = 30
 DELIVER_TIMEOUT_S = 50
 DATA_BYTES_MAX = 262_144
 INVOCATIONS_MAX = 300
-"""Of one trial: a feed that does not come to an end is told of, not waited for."""
+"""Invocations per trial. The trial fails if a feed needs more, instead of waiting forever."""
 WARM_CALLS = 30
 PAGES_MAX = 1_000
 ITEMS_LAID = 2_000
-"""In one request to the stand-in."""
+"""Items in one request to the stand-in."""
 LINE_UP_S_MAX = 60
 
 Trial = dict[str, Any]
@@ -37,7 +37,7 @@ BatchResult = dict[str, float]
 
 
 class Context:
-    """What Lambda hands to a handler."""
+    """The context that Lambda passes to a handler."""
 
     function_name = "feed"
 
@@ -49,7 +49,7 @@ class Context:
 
 
 class Stopwatch:
-    """CPU and wall seconds of what it is told to time."""
+    """CPU and wall seconds of the calls it times."""
 
     def __init__(self) -> None:
         self.cpu_s = self.wall_s = 0.0
@@ -64,14 +64,14 @@ class Stopwatch:
 
 
 def control(order: str, **body: Any) -> Any:
-    """Ask the stand-in, as the bench may and AWS would not understand."""
+    """Send the stand-in an order that AWS does not offer."""
     url = f"{os.environ['AWS_ENDPOINT_URL']}/_standin/{order}"
     with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode()), timeout=120) as answer:
         return json.load(answer)
 
 
 def handler_of(function: str, ahead_s: float) -> Callable[[Any, Any], Any]:
-    """The real handler; with a clock that is ahead, in a world that differs from the real one in nothing else."""
+    """Return the real handler. `ahead_s` moves only its clock."""
     if ahead_s:
         world = importlib.import_module("scheduler.wiring.runtime")
         moved = world.Runtime(clock=lambda: time.time() + ahead_s)
@@ -81,9 +81,10 @@ def handler_of(function: str, ahead_s: float) -> Callable[[Any, Any], Any]:
 
 
 def feed(trial: Trial) -> BatchResult:
-    """Its partitions until nothing is left, with all continuations, in one environment that stays warm.
+    """Feed the partitions until nothing is left, with all continuations, in one warm environment.
 
-    What a whole tick leaves behind would wait for the next one: that one is begun at once, and counted.
+    Items that a whole tick leaves behind would wait for the next tick. The trial starts that tick at once and counts
+    it.
     """
     ahead_s = trial["ahead_s"]
     work = _plain_feed(ahead_s) if trial["who"] == "reference" else _our_feed(ahead_s)
@@ -102,7 +103,7 @@ def feed(trial: Trial) -> BatchResult:
             raise RuntimeError(f"not at an end after {INVOCATIONS_MAX} invocations")
         try:
             watch(work, order)
-        except Exception as failure:  # noqa: BLE001 - Lambda would bring it again, whatever it is.
+        except Exception as failure:  # noqa: BLE001 - Lambda would retry after any error.
             print(f"{type(failure).__name__}: {failure}", file=sys.stderr)
             failed += 1
             orders.append(order)
@@ -112,7 +113,7 @@ def feed(trial: Trial) -> BatchResult:
 
 
 def _line_up(workers: int) -> None:
-    """Those that run side by side begin at once: a start takes longer than many a feed."""
+    """Wait until all parallel workers have started, because a start takes longer than many a feed."""
     there = control("ready", more=1)
     ends_s = time.monotonic() + LINE_UP_S_MAX
     while there < workers and time.monotonic() < ends_s:
@@ -131,13 +132,13 @@ def _plain_feed(ahead_s: float) -> Callable[[Any], Any]:
 
 
 def _plain(ahead_s: float = 0) -> Any:
-    from bench.reference import Plain  # noqa: PLC0415 - Not where ours is measured.
+    from bench.reference import Plain  # noqa: PLC0415 - A trial of ours must not import it.
 
     return Plain(os.environ["OUTPUT_QUEUE_URL"], lambda: time.time() + ahead_s)
 
 
 def schedule_singly(trial: Trial) -> BatchResult:
-    """Ours and the plain call in turns, in one warm process, so that both meet the same noise."""
+    """Time our function and the plain call in turns, in one warm process, so that both meet the same noise."""
     handler, plain = handler_of("schedule", 0), _plain()
     far = trial["distance"] == "far"
     call = plain.schedule_far if far else plain.schedule_near
@@ -153,13 +154,13 @@ def schedule_singly(trial: Trial) -> BatchResult:
 
 
 def schedule_batches(trial: Trial) -> BatchResult:
-    """The same for whole batches."""
+    """Time our function and the plain call in turns, with whole batches."""
     handler, plain = handler_of("schedule", 0), _plain()
     far = trial["distance"] == "far"
     call = plain.schedule_all_far if far else plain.schedule_all_near
     ours, reference = Stopwatch(), Stopwatch()
     for index in range(trial["batches"] + 1):
-        if index == 1:  # The first one opens the connections.
+        if index == 1:  # The first batch opens the connections.
             ours, reference = Stopwatch(), Stopwatch()
         timestamp = int(time.time()) + (100_000 if far else 100)
         batch = [{"timestamp": timestamp, "data": f"{member:0100d}"} for member in range(trial["size"])]
@@ -170,8 +171,8 @@ def schedule_batches(trial: Trial) -> BatchResult:
 
 
 def fill(trial: Trial) -> BatchResult:
-    """Schedule all of it for one second, in batches, as a caller would."""
-    from bench.payloads import payload  # noqa: PLC0415 - Not where anything is timed.
+    """Schedule everything for one second, in batches, as a caller would."""
+    from bench.payloads import payload  # noqa: PLC0415 - Only trials that need it import it.
 
     handler, watch = handler_of("schedule", 0), Stopwatch()
     timestamp = int(time.time()) + trial["ahead_s"]
@@ -184,8 +185,8 @@ def fill(trial: Trial) -> BatchResult:
 
 
 def pack(trial: Trial) -> BatchResult:
-    """Pack a batch as large as it may be, and compress the same bytes once."""
-    import random  # noqa: PLC0415 - Not where a start is timed.
+    """Pack a batch of maximum size, and compress the same bytes once."""
+    import random  # noqa: PLC0415 - A timed start must not import it.
     import zlib  # noqa: PLC0415
 
     from bench.payloads import batch  # noqa: PLC0415
@@ -204,7 +205,7 @@ def pack(trial: Trial) -> BatchResult:
 
 
 def schedule_names(trial: Trial) -> BatchResult:
-    """A batch of many names, sent again under its token until all are accepted."""
+    """Send a batch of many names again under its token until the function has accepted all of them."""
     handler, watch, calls, accepted = handler_of("schedule", 0), Stopwatch(), 0, 0
     timestamp = int(time.time()) + trial["ahead_s"]
     members = [{"timestamp": timestamp, "data": "x", "name": f"bench/{index}"} for index in range(trial["count"])]
@@ -217,14 +218,14 @@ def schedule_names(trial: Trial) -> BatchResult:
 
 
 def invoke(trial: Trial) -> BatchResult:
-    """One invocation of any function."""
+    """Invoke any function once."""
     handler, watch = handler_of(trial["function"], 0), Stopwatch()
     watch(handler, trial["event"], Context(SCHEDULE_TIMEOUT_S))
     return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s}
 
 
 def deliver(trial: Trial) -> BatchResult:
-    """So many webhooks with the most data there may be, all due, in one invocation."""
+    """Deliver due webhooks with the most data that a schedule may hold, all in one invocation."""
     handler, watch, due_ms = handler_of("deliver", 0), Stopwatch(), int(time.time() * 1000)
     origins, records = trial["origins"], []
     for number in range(trial["count"]):
@@ -238,8 +239,8 @@ def deliver(trial: Trial) -> BatchResult:
 
 
 def lay_month(trial: Trial) -> dict[str, Any]:
-    """Lay a month of schedules into the table; their moments and ids, in order."""
-    from bench.month import month  # noqa: PLC0415 - It takes the functions' own packing, and time.
+    """Store a month of schedules in the table. Return their times and ids, in order."""
+    from bench.month import month  # noqa: PLC0415 - It uses the functions' own packing, and takes time.
 
     laid = month(trial["count"], trial["partition_count"], trial["first_ms"], trial["hours"])
     wired = [{name: _wired(value) for name, value in item.items()} for item in laid.items]
@@ -249,14 +250,14 @@ def lay_month(trial: Trial) -> dict[str, Any]:
 
 
 def _wired(value: dict[str, Any]) -> dict[str, Any]:
-    """As boto3 sends it."""
+    """Return the value as boto3 sends it."""
     return {"B": base64.b64encode(value["B"]).decode()} if "B" in value else value
 
 
 def manage(trial: Trial) -> dict[str, Any]:
-    """Ask each of `events` to its last page, in one warm environment: what was answered, and what each took."""
+    """Read every page for each of `events` in one warm environment. Return the answers and what each event took."""
     handler, found = handler_of("manage", 0), []
-    handler({"operation": "list", "limit": 1}, Context(MANAGE_TIMEOUT_S))  # It opens the connections.
+    handler({"operation": "list", "limit": 1}, Context(MANAGE_TIMEOUT_S))  # Open the connections.
     for event in trial["events"]:
         watch, before = Stopwatch(), control("figures")
         answers = _pages(event, handler, watch)
@@ -276,21 +277,21 @@ def _pages(event: dict[str, Any], handler: Callable[[Any, Any], Any], watch: Sto
 
 
 def lives(trial: Trial) -> dict[str, Any]:
-    """Whole lives, without HTTP: nothing is timed here, only counted."""
-    from bench import calls_per_schedule as bench_lives  # noqa: PLC0415 - It takes the place of the world.
+    """Count whole lives, without HTTP and without timing."""
+    from bench import calls_per_schedule as bench_lives  # noqa: PLC0415 - It replaces the runtime of the functions.
 
     return bench_lives.lives(trial["count"])
 
 
 def debounce(trial: Trial) -> dict[str, Any]:
-    """One name that is put off for an hour, counted in the same way."""
+    """Count the calls for one name that a caller postpones for an hour."""
     from bench import calls_per_schedule as bench_lives  # noqa: PLC0415 - As above.
 
     return bench_lives.debounce()
 
 
 def start(trial: Trial) -> BatchResult:
-    """A cold start: import, and clients made. The reference imports boto3 and makes the same clients."""
+    """Time a cold start: imports and clients. The reference imports boto3 and makes the same clients."""
     watch = Stopwatch()
     if trial["who"] == "reference":
         watch(_plain_start, trial["clients"])
@@ -300,15 +301,15 @@ def start(trial: Trial) -> BatchResult:
 
 
 def _plain_start(services: list[str]) -> list[object]:
-    import boto3  # noqa: PLC0415 - It is what is timed.
+    import boto3  # noqa: PLC0415 - The trial times this import.
 
     make: Any = boto3.client
     return [make(service) for service in services]
 
 
 def clients(trial: Trial) -> dict[str, list[str]]:
-    """Which clients a function makes when it starts."""
-    from botocore.session import Session  # noqa: PLC0415 - Not where anything is timed.
+    """Return which clients a function makes when it starts."""
+    from botocore.session import Session  # noqa: PLC0415 - Only this trial needs it.
 
     made: list[str] = []
     make: Any = Session.create_client
@@ -317,18 +318,21 @@ def clients(trial: Trial) -> dict[str, list[str]]:
         made.append(service)
         return make(session, service, *arguments, **options)
 
-    setattr(Session, "create_client", noted)  # noqa: B010 - Boto3 comes by here as well.
+    setattr(Session, "create_client", noted)  # noqa: B010 - Boto3 calls it as well.
     importlib.import_module(trial["function"])
     return {"clients": made}
 
 
 def memory_bytes_max() -> int:
-    """The most that this process ever had. What getrusage says begins with the parent's, so not from there on Linux."""
+    """Return the most memory that this process ever had.
+
+    On Linux, getrusage starts with the parent's figure, so the function reads /proc there.
+    """
     status = Path("/proc/self/status")
     if status.exists():
         (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
         return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # In bytes on a Mac.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # A Mac reports bytes.
 
 
 TRIALS: dict[str, Callable[[Trial], Any]] = {

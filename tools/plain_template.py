@@ -2,9 +2,9 @@
 
     python tools/plain_template.py packaged.yml plain.json RecursiveLoop LoggingConfig
 
-`all` stands for every name in `PROPERTIES`. SAR publishes a list of resource types and none of properties, so it may
-refuse a newer property when the application is published. The stack works without any of these, with less comfort: see
-docs/operations.md. Parameters and conditions that nothing uses afterwards go with them.
+`all` stands for every name in `PROPERTIES`. SAR publishes a list of resource types but no list of properties, so it may
+refuse a newer property at publication. The stack works without each of these properties, but loses a convenience: see
+docs/operations.md. The script also removes parameters and conditions that become unused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROPERTIES = (
     "RuntimeManagementConfig",
     "RetainExceptOnCreate",
 )
-"""The last is a value of DeletionPolicy; `Retain` takes its place."""
+"""`RetainExceptOnCreate` is a value of DeletionPolicy. The script replaces it with `Retain`."""
 
 FUNCTION = "AWS::Serverless::Function"
 
@@ -45,7 +45,7 @@ def plain(template: dict[str, Any], names: set[str]) -> dict[str, Any]:
                 resource["DeletionPolicy"] = "Retain"
     if "ProvisionedPollerConfig" in names:
         for condition in changed["Conditions"].values():
-            _without(condition, {"Condition": "HasPollers"})  # Without pollers no limit has to make way for them.
+            _without(condition, {"Condition": "HasPollers"})  # No limit has to make way for pollers.
     for holder in _holders(changed):
         for name in names & set(holder):
             del holder[name]
@@ -54,7 +54,7 @@ def plain(template: dict[str, Any], names: set[str]) -> dict[str, Any]:
 
 
 def _holders(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Whatever may have one of the properties: the globals, functions, and their event sources."""
+    """Yield everything that can have one of the properties: the globals, the functions and their event sources."""
     yield template.get("Globals", {}).get("Function", {})
     for function in _functions(template["Resources"]).values():
         yield function["Properties"]
@@ -67,10 +67,10 @@ def _functions(resources: dict[str, Any]) -> dict[str, Any]:
 
 
 def _log_under_the_usual_names(resources: dict[str, Any]) -> None:
-    """Without LoggingConfig a function logs to /aws/lambda/<its name>, which is then the name of its group.
+    """Name each log group /aws/lambda/<function name>, where a function without LoggingConfig logs.
 
-    A role cannot name the group any more, because the group needs the function and the function needs the role. So it
-    names all groups of the stack's functions.
+    The group then needs the function, and the function needs its role. A role that named the group would close that
+    circle, so each role names all log groups of the stack's functions.
     """
     everything = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws/lambda/${AWS::StackName}-*"
     for name, function in _functions(resources).items():
@@ -86,7 +86,7 @@ def _log_under_the_usual_names(resources: dict[str, Any]) -> None:
 
 
 def _without(node: Any, part: Any) -> None:
-    """Take a part out of every list that holds it."""
+    """Remove a part from every list that holds it."""
     if isinstance(node, list) and part in node:
         node.remove(part)
     for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
@@ -94,7 +94,7 @@ def _without(node: Any, part: Any) -> None:
 
 
 def _drop_what_nothing_uses(template: dict[str, Any]) -> None:
-    """Parameters and conditions, in turns, because a condition uses parameters and other conditions."""
+    """Remove unused parameters and conditions in turns, because conditions use parameters and other conditions."""
     while True:
         used = set(_used({key: part for key, part in template.items() if key not in ("Metadata", "Parameters")}))
         sections = [(template["Conditions"], "Condition"), (template["Parameters"], "Ref")]
@@ -109,7 +109,7 @@ def _drop_what_nothing_uses(template: dict[str, Any]) -> None:
 
 
 def _used(node: Any) -> Iterator[tuple[str, str]]:
-    """What is referred to, as ("Ref", name) or ("Condition", name)."""
+    """Yield every reference as ("Ref", name) or ("Condition", name)."""
     if isinstance(node, list):
         for each in node:
             yield from _used(each)

@@ -1,4 +1,4 @@
-"""Figures, as they are laid out."""
+"""The bench's report of its figures."""
 
 import json
 import xml.etree.ElementTree as ET
@@ -15,21 +15,21 @@ FIGURES = [
 ]
 
 
-def test_a_wish_that_is_missed_stands_in_bold():
-    """One that is met does not."""
+def test_a_missed_bound_is_bold():
+    """A met bound is not bold."""
     text = report.markdown(FIGURES, "Once.")
     assert "| schedules per second | ≥ 0.95 x | 5,000 | 4,000 | 1.250 |" in text
     assert "| write units per schedule | **≤ 0.35** | 0.5 |  |  |" in text
 
 
 def test_the_ratio_is_the_median_of_the_rounds(tmp_path):
-    """A round in which the machine was busy does not count for more than another."""
+    """One round on a busy machine does not distort the ratio."""
     series = Series([{"reference": {"s": 1}, "ours": {"s": ours}} for ours in (1, 2, 9)])
     assert 2 == series.ratio("ours", lambda outcome: outcome["s"])
 
 
-def test_what_is_written_can_be_read_again(tmp_path):
-    """JSON, Markdown, and a picture that is one."""
+def test_the_report_can_be_read_again(tmp_path):
+    """The report is JSON, Markdown and a valid picture."""
     report.write(FIGURES, tmp_path, "Once.")
     assert 4 == len(json.loads((tmp_path / "results.json").read_text())["figures"])
     assert "## Feed" in (tmp_path / "results.md").read_text()
@@ -39,7 +39,7 @@ def test_what_is_written_can_be_read_again(tmp_path):
 
 
 def test_payloads_are_a_hundred_bytes_and_the_same_every_time():
-    """And no two alike."""
+    """No two payloads are equal."""
     for kind in ("hex", "json"):
         made = [payload(kind, index) for index in range(100)]
         assert {BYTES} == {len(each) for each in made}

@@ -1,4 +1,4 @@
-"""The stand-in's services: what they answer, what they count, and when they throttle."""
+"""The stand-in's services: their answers, their counts, and when they throttle."""
 
 import json
 
@@ -70,7 +70,7 @@ def message(index, body="x", **more):
 
 @pytest.mark.parametrize(("data_bytes", "units"), [(100, 1), (900, 1), (1_024, 2), (3_000, 3)])
 def test_a_write_costs_a_unit_per_started_kilobyte_and_a_delete_the_same(data_bytes, units):
-    """Of the whole item, names included."""
+    """The size of the whole item counts, attribute names included."""
     services = Services()
     put(services, item("a", "x" * data_bytes))
     assert units == services.counted["write_units"]
@@ -79,16 +79,16 @@ def test_a_write_costs_a_unit_per_started_kilobyte_and_a_delete_the_same(data_by
     assert [] == query(services)[1]["Items"]
 
 
-def test_an_overwritten_item_is_billed_by_the_larger_of_the_two():
-    """Writing less over more is not cheaper."""
+def test_an_overwrite_is_billed_by_the_larger_item():
+    """A small item that replaces a large one is not cheaper."""
     services = Services()
     put(services, item("a", "x" * 3_000))
     put(services, item("a"))
     assert 6 == services.counted["write_units"]
 
 
-def test_binary_counts_as_what_it_decodes_to():
-    """Base64 is only how it travels."""
+def test_binary_counts_by_its_decoded_size():
+    """Base64 is only the encoding on the wire."""
     services = Services()
     put(services, {**item("a"), "bundle": {"B": "A" * 1_200}})
     assert 1 == services.counted["write_units"]
@@ -96,8 +96,8 @@ def test_binary_counts_as_what_it_decodes_to():
     assert 3 == services.counted["write_units"]
 
 
-def test_a_query_pages_by_its_limit_and_goes_on_behind_its_last_key():
-    """In the order of the sort keys, however they came."""
+def test_a_query_pages_by_its_limit_and_continues_after_its_last_key():
+    """Pages are in the order of the sort keys, whatever the order of the writes."""
     services = Services()
     put(services, *[item(tail) for tail in "cadbe"])
     tails, start = [], {}
@@ -112,7 +112,7 @@ def test_a_query_pages_by_its_limit_and_goes_on_behind_its_last_key():
 
 
 def test_a_page_ends_at_a_mebibyte():
-    """Of items as DynamoDB counts them."""
+    """DynamoDB's item sizes count."""
     services = Services()
     for tail in range(5):
         put(services, item(tail, "x" * 300_000))
@@ -122,8 +122,8 @@ def test_a_page_ends_at_a_mebibyte():
     assert 220 == services.counted["read_units"]
 
 
-def test_a_query_has_both_its_bounds_in_it_and_none_of_what_was_deleted():
-    """An item that is put again is there again."""
+def test_a_query_includes_both_bounds_and_no_deleted_items():
+    """A deleted item that is written again appears again."""
     services = Services()
     put(services, *[item(tail) for tail in "abcd"])
     delete(services, item("b"), item("c"))
@@ -132,8 +132,8 @@ def test_a_query_has_both_its_bounds_in_it_and_none_of_what_was_deleted():
     assert [("c", "again"), ("d", "x")] == [(each["sort"]["S"][-1], each["data"]["S"]) for each in found]
 
 
-def test_what_is_filtered_out_is_not_handed_out_and_is_billed():
-    """A page and its limit count what is looked at."""
+def test_filtered_items_are_billed_and_not_returned():
+    """The page size and the limit count the items that DynamoDB reads."""
     services = Services()
     put(services, *[item(tail, "x" * 3_000) for tail in "abcd"], {**item("e"), "bundle": {"B": "AAAA"}})
     filtered = {"FilterExpression": "attribute_exists(#bundle)", "names": {"#bundle": "bundle"}}
@@ -148,8 +148,8 @@ def test_what_is_filtered_out_is_not_handed_out_and_is_billed():
     assert ([], 2, "b") == (answer["Items"], answer["ScannedCount"], answer["LastEvaluatedKey"]["sort"]["S"][-1])
 
 
-def test_a_projection_hands_out_the_named_attributes_and_is_billed_for_all():
-    """Those that an item has."""
+def test_a_projection_returns_the_named_attributes_and_is_billed_for_all():
+    """The projection skips attributes that an item does not have."""
     services = Services()
     put(services, item("a", "x" * 9_000), {**item("b"), "name": {"S": "n"}})
     answer = query(services, ProjectionExpression="#sort, #name", names={"#name": "name"})[1]
@@ -158,7 +158,7 @@ def test_a_projection_hands_out_the_named_attributes_and_is_billed_for_all():
 
 
 def test_a_filter_compares_numbers_as_numbers():
-    """And takes a projection beside it."""
+    """A query can combine a filter with a projection."""
     services = Services()
     put(services, *[{**item(tail), "due": {"N": due}} for tail, due in (("a", "9"), ("b", "10"), ("c", "20"))])
     answer = query(
@@ -177,7 +177,7 @@ def get_batch(services, *tails, **more):
 
 
 def test_a_batch_of_reads_is_billed_item_by_item():
-    """Each by its started four kilobytes, however little of it is asked for, and one unit for what is not there."""
+    """Each item costs its started four kilobytes, whatever the projection, and a missing item costs one unit."""
     services = Services()
     put(services, item("a"), item("b", "x" * 5_000))
     projected = {"ProjectionExpression": "#sort", "ExpressionAttributeNames": {"#sort": "sort"}}
@@ -188,7 +188,7 @@ def test_a_batch_of_reads_is_billed_item_by_item():
 
 
 def test_a_batch_of_reads_ends_at_sixteen_mebibytes():
-    """The rest comes back to be asked for again."""
+    """The rest comes back as UnprocessedKeys."""
     services = Services()
     tails = [f"{number:02d}" for number in range(43)]
     for tail in tails:
@@ -200,13 +200,13 @@ def test_a_batch_of_reads_ends_at_sixteen_mebibytes():
 
 
 @pytest.mark.parametrize("tails", [[], ["a", "a"], [str(number) for number in range(101)]])
-def test_a_batch_of_reads_takes_a_hundred_different_keys(tails):
-    """And no fewer than one."""
+def test_a_batch_of_reads_takes_one_to_a_hundred_different_keys(tails):
+    """An empty batch is refused as well."""
     assert 400 == get_batch(Services(), *tails)[0]
 
 
-def test_a_put_hands_back_what_stood_there_where_that_is_asked_for():
-    """Nothing, where nothing did."""
+def test_a_put_returns_the_old_item_on_request():
+    """It returns nothing if there was no old item."""
     services = Services()
     assert {} == ask(services, "put_item", TableName="table", Item=item("a"), ReturnValues="ALL_OLD")[1]
     answer = ask(services, "put_item", TableName="table", Item=item("a", "y"), ReturnValues="ALL_OLD")[1]
@@ -214,7 +214,7 @@ def test_a_put_hands_back_what_stood_there_where_that_is_asked_for():
 
 
 def test_a_throttled_partition_takes_a_thousand_units_a_second(clock):
-    """What does not get through comes back as UnprocessedItems; another partition is as good as before."""
+    """The refused writes come back as UnprocessedItems. Another partition is not affected."""
     services = Services(throttled=True, clock=clock)
     put(services, item("first"))
     clock.now_s = 0.01
@@ -227,16 +227,16 @@ def test_a_throttled_partition_takes_a_thousand_units_a_second(clock):
     assert (200, {}) == (status, answer["UnprocessedItems"])
 
 
-def test_a_call_of_which_nothing_gets_through_is_refused_whole(clock):
-    """As DynamoDB does it, and nothing is billed."""
+def test_a_call_without_any_accepted_write_is_refused_as_a_whole(clock):
+    """DynamoDB does the same and bills nothing."""
     services = Services(throttled=True, clock=clock)
     status, answer = put(services, item("a"), item("b"))
     assert (400, "#ProvisionedThroughputExceededException") == (status, answer["__type"])
     assert (0, 1) == (services.counted["write_units"], services.counted["throttled_calls"])
 
 
-def test_no_more_than_a_second_is_saved_up(clock):
-    """However long nothing was written."""
+def test_a_partition_saves_up_one_second_at_most(clock):
+    """A long time without writes does not change that."""
     services = Services(throttled=True, clock=clock)
     put(services, item("first"))
     clock.now_s = 60
@@ -245,8 +245,8 @@ def test_no_more_than_a_second_is_saved_up(clock):
     assert 1_000 == services.counted["items_put"]
 
 
-def test_an_update_on_condition_is_refused_where_the_condition_does_not_hold():
-    """With the item that stands, where that is asked for."""
+def test_an_update_is_refused_if_its_condition_fails():
+    """The error carries the current item if the request asks for it."""
     services = Services()
     lease = {
         "TableName": "table",
@@ -273,7 +273,7 @@ def test_an_update_on_condition_is_refused_where_the_condition_does_not_hold():
 
 
 def test_messages_are_counted_by_schedule_and_billed_by_64_kibibytes():
-    """The same id twice is a repeat."""
+    """A repeated id is a repeat."""
     services = Services()
     ask(services, "send_message_batch", QueueUrl="output", Entries=[message(index) for index in range(10)])
     ask(services, "send_message_batch", QueueUrl="output", Entries=[message(index) for index in range(5)])
@@ -282,16 +282,16 @@ def test_messages_are_counted_by_schedule_and_billed_by_64_kibibytes():
     assert (16, 11, 4, 3) == tuple(figures[name] for name in ("messages", "ids", "sqs_requests", "calls"))
 
 
-def test_a_request_with_a_message_group_is_billed_as_a_fair_one():
-    """Beside what every request costs."""
+def test_a_request_with_a_message_group_is_billed_as_fair_queue_request():
+    """The charge comes on top of the charge for every request."""
     services = Services()
     ask(services, "send_message_batch", QueueUrl="delivery", Entries=[message(0), message(1, MessageGroupId="a host")])
     ask(services, "send_message_batch", QueueUrl="delivery", Entries=[message(2)])
     assert (2, 1) == (services.counted["sqs_requests"], services.counted["sqs_fair_requests"])
 
 
-def test_a_message_without_attributes_waits_to_be_taken():
-    """As those of the delivery queue, which are counted like any other."""
+def test_a_message_without_attributes_waits_until_taken():
+    """The delivery queue's messages have no attributes. They are counted like all others."""
     services = Services()
     ask(services, "send_message_batch", QueueUrl="delivery", Entries=[{"Id": "0", "MessageBody": "x"}])
     assert (["x"], 1) == (services.queue.bare, services.counted["messages"])
@@ -301,15 +301,15 @@ def test_a_message_without_attributes_waits_to_be_taken():
 @pytest.mark.parametrize(
     "entries", [[message(index) for index in range(11)], [message(0, DelaySeconds=901)], [message(0, "x" * 2**20)]]
 )
-def test_what_sqs_refuses_is_refused(entries):
-    """Eleven at once, a delay beyond 900 s, more than a mebibyte."""
+def test_sqs_limits_are_enforced(entries):
+    """Eleven messages, a delay over 900 s, and more than a mebibyte are refused."""
     services = Services()
     assert 400 == ask(services, "send_message_batch", QueueUrl="output", Entries=entries)[0]
     assert 0 == services.counted["messages"]
 
 
-def test_what_is_not_known_is_refused():
-    """Rather than guessed."""
+def test_unknown_requests_are_refused():
+    """The services do not guess."""
     services = Services()
     put(services, item("a"))
     assert 400 == query(services, FilterExpression="#data = :data")[0]

@@ -48,7 +48,7 @@ def preload(laboratory, count, partitions=1):
 
 
 def test_it_speaks_dynamodb_as_boto3_does(laboratory, client):
-    """Writes, reads, and an error by its name."""
+    """Writes, reads and errors by name work."""
     dynamodb = client("dynamodb")
     key = {"partition": {"S": "0"}, "sort": {"S": "a"}}
     item = {**key, "bundle": {"B": b"\x00\xff" * 50}}
@@ -68,7 +68,7 @@ def test_it_speaks_dynamodb_as_boto3_does(laboratory, client):
 
 
 def test_it_speaks_sqs_and_takes_invocations(laboratory, client):
-    """And hands the events over to who asks for their partition, once."""
+    """The stand-in hands each event once to the worker that asks for its partition."""
     attributes = {"id": {"DataType": "String", "StringValue": "0-1"}}
     entries = [{"Id": "7", "MessageBody": "ä", "DelaySeconds": 1, "MessageAttributes": attributes}]
     answer = client("sqs").send_message_batch(QueueUrl=f"{laboratory.url}/0/output", Entries=entries)
@@ -81,7 +81,7 @@ def test_it_speaks_sqs_and_takes_invocations(laboratory, client):
 
 
 def test_preloaded_schedules_wait_in_their_partitions(laboratory):
-    """Spread evenly, and counted nowhere."""
+    """They are spread evenly and not counted."""
     preload(laboratory, 10, partitions=3)
     waiting = [
         laboratory.control("waiting", partitions=[name], before_s=time.time() + 1000) for name in ("0", "1", "2")
@@ -92,7 +92,7 @@ def test_preloaded_schedules_wait_in_their_partitions(laboratory):
 
 @pytest.mark.parametrize("who", ["ours", "reference"])
 def test_a_feed_empties_its_partition(laboratory, who):
-    """Ours and the plain one: each schedule comes out, and nothing stays behind."""
+    """Ours and the plain feed send every schedule and leave nothing behind."""
     preload(laboratory, 120)
     outcome = laboratory.run(trial="feed", who=who, partitions=["0"], ahead_s=0, side_by_side=1)
     figures = laboratory.control("figures")
@@ -101,16 +101,16 @@ def test_a_feed_empties_its_partition(laboratory, who):
     assert 0 == outcome["failed"]
 
 
-def test_what_was_scheduled_in_batches_is_fed_by_a_clock_that_is_ahead(laboratory):
-    """The way that bundles go."""
+def test_a_clock_that_is_ahead_feeds_scheduled_batches(laboratory):
+    """The schedules take the path of bundles."""
     laboratory.run(trial="fill", count=40, size=20, ahead_s=2_000, data="json")
     assert 0 == laboratory.control("figures").get("messages", 0)
     laboratory.run(trial="feed", who="ours", partitions=["0"], ahead_s=1_600, side_by_side=1)
     assert 40 == laboratory.control("figures")["ids"]
 
 
-def test_what_is_laid_of_a_month_is_listed_hour_by_hour(laboratory):
-    """Alone and in bundles, by the ids under which it was laid."""
+def test_a_stored_month_is_listed_hour_by_hour(laboratory):
+    """Single schedules and members of bundles keep the ids under which they were stored."""
     first_s = int(time.time()) // 3_600 * 3_600 + 86_400
     month = {"count": 600, "partition_count": 2, "first_ms": first_s * 1000, "hours": 24}
     laid = laboratory.run(trial="lay_month", **month)
@@ -126,10 +126,10 @@ def test_what_is_laid_of_a_month_is_listed_hour_by_hour(laboratory):
     assert asked["calls_query"] > 2
 
 
-def test_a_schedule_without_a_name_takes_what_it_took_before_there_were_names(laboratory):
-    """Calls and units of a thousand far ones, requested one by one; and what a name adds to each."""
+def test_a_schedule_without_a_name_costs_what_it_did_before_names_existed(laboratory):
+    """Count calls and units of a thousand far schedules, requested one by one, and what a name adds to each."""
     lives = laboratory.run(trial="lives", count=1_000)
-    # Four calls and two read units more since the first page of each of the four feeds has fifty.
+    # The first page of each of the four feeds has fifty items. That adds four calls and two read units.
     before = {"calls": 1_159 + 4, "sqs_requests": 101, "write_units": 2_009, "read_units": 42 + 2}
     assert before == {name: round(lives["unnamed"][name] * 1_000) for name in before}
     assert 0 == lives["unnamed"].get("calls_get_item", 0)
@@ -137,15 +137,15 @@ def test_a_schedule_without_a_name_takes_what_it_took_before_there_were_names(la
     assert {"calls": 4, "sqs_requests": 1, "write_units": 2, "read_units": 1} == more
 
 
-def test_a_name_that_is_put_off_for_an_hour_costs_two_wakings_a_request(laboratory):
-    """And so many calls; nothing of it grows with the hour."""
+def test_a_name_postponed_for_an_hour_costs_two_wakings_a_request(laboratory):
+    """The calls per request do not grow with the hour."""
     taken = laboratory.run(trial="debounce")
     assert 1 < taken["wakings"] <= 2
     assert taken["calls"] <= 7
 
 
 def test_no_process_outlives_the_laboratory():
-    """Nor does its folder."""
+    """Its folder is deleted as well."""
     with Laboratory() as laboratory:
         standin, folder = laboratory.standin, laboratory.folder
         assert folder.exists()
