@@ -11,7 +11,7 @@ MINUTES = 60
 
 
 def table(tick: Counter[str], template: Mapping[str, Any], prices: Mapping[str, Any]) -> list[str]:
-    """Return the table's lines: monthly costs, their sum, and what parameters add. `tick` is AWS's bill for one tick."""
+    """Return the table's lines: monthly costs, sum and what parameters add. `tick` is AWS's bill for one tick."""
     rows = _rows(tick, template, prices)
     lines = ["| item | how much in a month | dollars |", "|---|---|---|"]
     lines += [f"| {item} | {much} | {dollars:.2f} |" for item, much, dollars in rows]

@@ -116,7 +116,7 @@ def _forecast(laboratory: Laboratory, section: str, span: Span, laid: dict[str, 
 
 
 def _lives(laboratory: Laboratory, count: int) -> Iterator[Figure]:
-    """Compare a schedule without a name to its cost before names existed. `make cost` counts it as "far, one by one"."""
+    """Compare a schedule without a name to its cost before names existed: "far, one by one" of `make cost`."""
     tell(f"manage: {count:,} lives with a name, and as many without")
     lives = laboratory.run(trial="lives", count=count)
     section = f"Whole life of {count:,} far schedules, requested one by one"

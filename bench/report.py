@@ -74,7 +74,7 @@ def _number(value: float | None) -> str:
 
 
 def plot(figures: Sequence[Figure]) -> str:
-    """Plot CPU per schedule over the number of schedules, next to schedules per second over partitions, each from zero."""
+    """Plot CPU per schedule over their number, next to schedules per second over partitions, each from zero."""
     costs = [figure for figure in figures if figure.name.endswith("schedules: CPU per 1,000 schedules")]
     rates = [figure for figure in figures if figure.name.endswith(": schedules per second")]
     body = _panel(0, "CPU seconds per 1,000 schedules, by schedules fed", costs)

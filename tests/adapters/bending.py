@@ -1,4 +1,4 @@
-"""Failures on the wire: refusals, answers that never come, and successes with a list of what was not done."""
+"""Failures on the wire: refusals, lost answers, and successful answers with a list of unprocessed entries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 
 def refuse_call(code: str, status: int = 400) -> Callable[..., None]:
-    """For an event of a client before its call: AWS says no."""
+    """Return a handler for a boto3 event before a call: AWS refuses the call."""
 
     def refuse(**_: object) -> None:
         raise ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Call")
@@ -18,7 +18,7 @@ def refuse_call(code: str, status: int = 400) -> Callable[..., None]:
 
 
 def lose_answer(client: Any, operation: str) -> None:
-    """The next call of this operation is done, and nobody hears of it."""
+    """Let AWS carry out the next call of this operation, and lose the answer."""
     event = f"after-call.{operation}"
 
     def lose(**_: object) -> None:
@@ -29,14 +29,14 @@ def lose_answer(client: Any, operation: str) -> None:
 
 
 def bend_batch(client: Any, operation: str, entries_of: Callable[[dict[str, Any]], list[Any]], fails, report) -> None:
-    """Let the service see only what does not fail, and put the rest into its answer the way that the service does."""
+    """Hide the failing entries from the service and list them in its answer as the service would."""
     held: list[Any] = []
 
     def take_out(params, **_):
         entries = entries_of(params)
         held[:] = [entry for entry in entries if fails(entry)]
         entries[:] = [entry for entry in entries if entry not in held]
-        if not entries:  # No service takes an empty batch, so one is let through after all.
+        if not entries:  # No service accepts an empty batch, so one entry passes after all.
             entries.append(held.pop())
 
     client.meta.events.register(f"provide-client-params.{operation}", take_out)

@@ -1,4 +1,4 @@
-"""The adapters against moto, which knows the rules of the services; calls and answers are bent on the wire."""
+"""The adapters against moto, which knows the rules of the services. Tests change calls and answers on the wire."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REGION = "eu-central-1"
 
 @dataclass
 class Cloud:
-    """A table and three queues in moto, and our adapters on them."""
+    """A table and three queues in moto, and our adapters for them."""
 
     dynamodb: Any
     sqs: Any
@@ -32,7 +32,7 @@ class Cloud:
     records: Records
 
     def received(self, queue_url: str | None = None) -> list[dict[str, Any]]:
-        """Everything that is visible in the queue, which is empty afterwards."""
+        """Take all visible messages out of the queue."""
         found: list[dict[str, Any]] = []
         while True:
             answer = self.sqs.receive_message(

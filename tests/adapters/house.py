@@ -1,4 +1,4 @@
-"""The whole house on moto: schedules are taken in, managed, fed and delivered, by a clock that moves when told."""
+"""The whole stack on moto. Schedules are accepted, managed, fed and delivered, and the test moves the clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FAR_S = NOON_S + 10_000
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """The process crashes here."""
 
 
 @dataclass
@@ -63,13 +63,13 @@ class House:
         return scheduling.accept(event, where, self.clock.deadline())
 
     def bundle(self, count: int = 3, timestamp: float = FAR_S) -> list[dict[str, Any]]:
-        """A batch that lies in one bundle, its members a second apart and the last at that time."""
+        """Return a batch for one bundle. Its members are a second apart, and the last is due at that time."""
         first = timestamp - count + 1
         batch = [{"timestamp": first + number, "data": f"member {number}"} for number in range(count)]
         return self.accept(batch)["results"]
 
     def waiting(self) -> list[dict[str, Any]]:
-        """Items of schedules, timers and bundles."""
+        """Return the items of schedules, timers and bundles."""
         return [item for item in self.cloud.items() if item["partition"]["S"].isdigit()]
 
     def begin_anew(self) -> None:
@@ -77,19 +77,19 @@ class House:
         self.delivered.clear()
 
     def delayed(self, queue_url: str) -> int:
-        """Messages that are not visible yet."""
+        """Return the number of messages that are not visible yet."""
         answer = self.cloud.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])
         return int(answer["Attributes"]["ApproximateNumberOfMessagesDelayed"])
 
     def come_out(self, timestamp: float = FAR_S + 1_000) -> list[str]:
-        """The data of everything that is out by then, or is in a queue already."""
+        """Return the data of everything that is sent by then, or is in a queue already."""
         self.clock.now_ms = max(self.clock.now_ms, round(timestamp * 1000))
         self.feed()
         self._deliver()
         return sorted([message["Body"] for message in self.cloud.received()] + self.delivered)
 
     def feed(self) -> None:
-        """Every partition, once."""
+        """Feed every partition once."""
         for partition in range(self.partition_count):
             line = feeding.FeedDependencies(
                 self.cloud.table,
@@ -102,7 +102,7 @@ class House:
             feeding.feed(order, line, self.clock.deadline(10_000), f"{random.random()}")
 
     def _deliver(self) -> None:
-        """As the deliver function would, timers that it sets anew included."""
+        """Deliver like the deliver function, including the timers that it sets again."""
         post = delivery.DeliveryDependencies(
             records=self.cloud.records,
             table=self.cloud.table,
@@ -121,7 +121,7 @@ class House:
 
     @contextmanager
     def before_call(self, number: int, act):
-        """Let something happen before the call with this number, to whichever service."""
+        """Run `act` before the call with this number, to any service."""
         calls = [0]
 
         def count(**_):

@@ -1,4 +1,4 @@
-"""A server on loopback that answers as it is told and keeps what it got: the other end of a webhook."""
+"""A server on loopback for webhooks. It answers as the test wants and keeps the requests."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 Behaviour = Callable[[socket.socket], None]
-"""What to do with a connection once a whole request is there."""
+"""The reaction to a connection after its complete request."""
 
 ENDLESS_S_MAX = 5
-"""What goes on for ever here ends after this, in case that nobody cuts it off."""
+"""Endless answers stop after this time if the client does not close the connection."""
 
 
 class Request:
-    """One request, as it came."""
+    """A request as the server received it."""
 
     def __init__(self, head: bytes, body: bytes) -> None:
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -34,7 +34,10 @@ class Request:
 
 
 class Receiver:
-    """One thread for each connection. The first behaviours are for the first requests, the last for all after them."""
+    """A server with one thread per connection.
+
+    The first behaviours are for the first requests, and the last one is for all later requests.
+    """
 
     def __init__(self, behaviours: list[Behaviour], context: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
@@ -45,7 +48,7 @@ class Receiver:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def turn(self, *behaviours: Behaviour) -> None:
-        """From here on it answers so, and knows of no request before."""
+        """Forget all requests, and use these behaviours from now on."""
         self._behaviours = list(behaviours)
         self.requests.clear()
 
@@ -90,12 +93,12 @@ def answer(status: int, body: bytes = b"", *headers: str) -> Behaviour:
 
 
 def raw(content: bytes) -> Behaviour:
-    """These bytes, and then the end."""
+    """Send these bytes and close the connection."""
     return lambda connection: connection.sendall(content)
 
 
 def endless(start: bytes, again: bytes, pause_s: float = 0) -> Behaviour:
-    """This, and then that again and again."""
+    """Send `start`, and then `again` repeatedly."""
 
     def go_on(connection: socket.socket) -> None:
         connection.sendall(start)
@@ -108,12 +111,12 @@ def endless(start: bytes, again: bytes, pause_s: float = 0) -> Behaviour:
 
 
 def silent(connection: socket.socket) -> None:
-    """Waits until the other side has enough."""
+    """Wait until the client closes the connection."""
     connection.recv(1)
 
 
 class Authority:
-    """Certificates of a test's own."""
+    """A certificate authority for one test."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._key = folder, ec.generate_private_key(ec.SECP256R1())
@@ -121,13 +124,13 @@ class Authority:
         self._certificate = self._sign(self._name, self._key.public_key(), x509.BasicConstraints(True, None))
 
     def trusting(self) -> ssl.SSLContext:
-        """What trusts this authority, and no other."""
+        """Return a context that trusts only this authority."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata=self._certificate.public_bytes(serialization.Encoding.PEM).decode())
         return context
 
     def serving(self, host: x509.GeneralName, asked: list[str | None]) -> ssl.SSLContext:
-        """What shows a certificate for this host, and keeps the names that were asked for."""
+        """Return a context with a certificate for this host. It records the requested server names."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Receiver")])
         certificate = self._sign(name, key.public_key(), x509.SubjectAlternativeName([host]))

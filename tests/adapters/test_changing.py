@@ -1,4 +1,4 @@
-"""Cancel, move and fire, by DynamoDB's own conditions, with crashes and other callers at every call."""
+"""Cancel, move and fire, under DynamoDB's own conditions, with crashes and other callers at every call."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +12,7 @@ from scheduler.model.name_record import CANCELLED, DELIVERED, EXPIRED, FAILED
 
 GONE = (NotFound, OnItsWay)
 CALLS_MAX = 8
-"""More than any change takes, so that every call of it has its turn."""
+"""More than any change needs, so that a crash hits each of its calls."""
 
 
 @pytest.fixture
@@ -25,19 +25,19 @@ def alone(house):
 
 
 def member(house):
-    """The middle one of three in a bundle."""
+    """Return the middle one of three members of a bundle."""
     return house.bundle()[1]["id"]
 
 
 def last_member(house):
-    """Of a bundle of two the one that is left."""
+    """Return the only remaining member of a bundle of two."""
     first, second = house.bundle(2)
     house.ask("cancel", id=first["id"])
     return second["id"]
 
 
 def fellows(house):
-    """What comes out beside it."""
+    """Return the data of its neighbours that are sent."""
     return {alone: [], member: ["member 0", "member 2"], last_member: []}[house.kind]
 
 
@@ -51,16 +51,16 @@ def own(house):
     return {alone: "it", member: "member 1", last_member: "member 1"}[house.kind]
 
 
-def test_what_is_cancelled_does_not_come_out(house, unnamed):
-    """By itself or in a bundle, whose other members do."""
+def test_a_cancelled_schedule_is_not_sent(house, unnamed):
+    """It may be single or in a bundle. The other members are sent."""
     assert {"id": unnamed, "state": "cancelled"} == house.ask("cancel", id=unnamed)
     with pytest.raises(NotFound, match="cancelled, moved or replaced, or never given"):
         house.ask("cancel", id=unnamed)
     assert fellows(house) == house.come_out()
 
 
-def test_a_member_that_is_none_stays_when_another_goes(house):
-    """Until a feed puts it aside."""
+def test_an_unreadable_member_stays_when_another_one_is_cancelled(house):
+    """A feed quarantines it later."""
     answers = house.bundle(2)
     pages = [house.cloud.table.page(partition, "0", "9", 50) for partition in "01"]
     (read,) = [bundle for page in pages for bundle in page.bundles]
@@ -72,8 +72,8 @@ def test_a_member_that_is_none_stays_when_another_goes(house):
     assert any(item["partition"]["S"] == "quarantine" and "bundle" in item for item in house.cloud.items())
 
 
-def test_what_is_moved_comes_out_at_its_new_moment(house, unnamed):
-    """Under a new id, with its data; not at the old one."""
+def test_a_moved_schedule_is_sent_at_its_new_time(house, unnamed):
+    """It has a new id and the same data, and is not sent at the old time."""
     answer = house.ask("move", id=unnamed, timestamp=FAR_S + 50_000)
     assert ({"id", "timestamp", "state"}, FAR_S + 50_000, "stored") == (
         set(answer),
@@ -85,24 +85,24 @@ def test_what_is_moved_comes_out_at_its_new_moment(house, unnamed):
     assert [own(house)] == house.come_out(FAR_S + 51_000)
 
 
-def test_what_is_fired_comes_out_now_and_not_again(house, unnamed):
-    """Due now."""
+def test_a_fired_schedule_is_sent_once_and_now(house, unnamed):
+    """It is due now."""
     answer = house.ask("fire", id=unnamed)
     assert (NOON_S, "queued") == (answer["timestamp"], answer["state"])
     assert [own(house)] == house.come_out(NOON_S)
     assert fellows(house) == house.come_out()
 
 
-def test_a_move_to_soon_goes_to_the_queue(house, unnamed):
-    """Within reach there is nothing to be stored."""
+def test_a_move_within_reach_goes_to_the_queue(house, unnamed):
+    """Nothing is stored for it."""
     answer = house.ask("move", id=unnamed, delay=600)
     assert (NOON_S + 600, "queued") == (answer["timestamp"], answer["state"])
     assert 1 == house.delayed(house.cloud.output)
     assert len(fellows(house)) == len(house.ask("list")["schedules"])
 
 
-def test_everything_else_is_kept(house):
-    """Target, user, expiry and data go with it."""
+def test_a_change_keeps_everything_else(house):
+    """Target, user, expiry and data stay."""
     first = house.take(user="me", expires_after=60, data="ü🎉")
     moved = house.ask("move", id=first["id"], timestamp="2031-01-01")
     (item,) = house.waiting()
@@ -115,8 +115,8 @@ def test_everything_else_is_kept(house):
     assert "hold" not in item
 
 
-def test_sixty_seconds_before_reach_it_is_let_alone(house, unnamed):
-    """By the key: of a bundle that is its latest."""
+def test_a_schedule_sixty_seconds_before_reach_cannot_be_changed(house, unnamed):
+    """The time in the key counts. For a bundle, it is that of the latest member."""
     house.clock.now_ms = FAR_S * 1000 - 960_000 - 1
     assert own(house) == house.ask("get", id=unnamed)["data"]
     assert "stored" == house.ask("get", id=unnamed)["state"]
@@ -129,8 +129,8 @@ def test_sixty_seconds_before_reach_it_is_let_alone(house, unnamed):
     assert sorted([own(house), *fellows(house)]) == house.come_out()
 
 
-def test_an_unknown_id_is_told_from_one_that_is_on_its_way(house):
-    """By its moment."""
+def test_an_unknown_id_differs_from_a_schedule_in_a_queue(house):
+    """The time in the id tells them apart."""
     with pytest.raises(NotFound):
         house.ask("cancel", id=f"0-{FAR_S:012d}000-{'0' * 16}")
     with pytest.raises(OnItsWay):
@@ -146,8 +146,8 @@ def test_an_unknown_id_is_told_from_one_that_is_on_its_way(house):
 
 @pytest.mark.parametrize("number", range(CALLS_MAX))
 @pytest.mark.parametrize("operation", ["cancel", "move", "fire"])
-def test_a_crash_loses_nothing_and_the_rest_can_be_done(house, unnamed, operation, number):
-    """Before any call: the schedule still is somewhere, or the change is done; a minute later it can be made again."""
+def test_a_crash_loses_nothing_and_the_change_can_be_repeated(house, unnamed, operation, number):
+    """After a crash before any call, the schedule is stored or the change is done. A minute later a repeat works."""
     fields = {"timestamp": FAR_S + 50_000} if operation == "move" else {}
 
     def crash():
@@ -161,19 +161,19 @@ def test_a_crash_loses_nothing_and_the_rest_can_be_done(house, unnamed, operatio
         house.clock.sleep(61)
         try:
             house.ask(operation, id=unnamed, **fields)
-        except GONE:  # It was done before the crash.
+        except GONE:  # The change was done before the crash.
             done = True
         assert not (done and operation == "cancel")
     out = house.come_out(FAR_S + 60_000)
     expected = [own(house)] * (operation != "cancel") + fellows(house)
     assert set(expected) == set(out)
-    assert len(out) <= len(expected) + (operation == "fire")  # A move repeated to the same moment makes no third.
+    assert len(out) <= len(expected) + (operation == "fire")  # A second move to the same time makes no third schedule.
 
 
 @pytest.mark.parametrize("other", ["cancel", "move", "fire"])
 @pytest.mark.parametrize("operation", ["cancel", "move", "fire"])
-def test_of_two_at_once_one_has_its_way(house, operation, other):
-    """The other one is told that it is gone, or that it is to try again; nothing is lost or comes out twice."""
+def test_one_of_two_concurrent_changes_succeeds(house, operation, other):
+    """The other caller learns that the schedule is gone or to try again. Nothing is lost or sent twice."""
     house.kind = member
     for number in range(CALLS_MAX):
         house.begin_anew()
@@ -201,24 +201,24 @@ def one_has_its_way(house, operation, other, number):
 
 @pytest.mark.parametrize("call", ["UpdateItem", "DeleteItem", "PutItem", "BatchWriteItem"])
 @pytest.mark.parametrize("operation", ["cancel", "move", "fire"])
-def test_a_write_without_an_answer_is_taken_for_what_it_was(house, unnamed, operation, call):
-    """Tried again it finds itself done, and that is no refusal."""
+def test_a_write_without_an_answer_counts_once(house, unnamed, operation, call):
+    """Its retry finds the write done and is not refused."""
     lose_answer(house.cloud.dynamodb, f"dynamodb.{call}")
     house.ask(operation, id=unnamed, **({"timestamp": FAR_S + 50_000} if operation == "move" else {}))
     expected = fellows(house) if operation == "cancel" else [own(house), *fellows(house)]
     assert sorted(expected) == house.come_out(FAR_S + 60_000)
 
 
-def test_a_fellow_that_changes_meanwhile_is_no_hindrance(house):
-    """Of one bundle two members are changed at once: both are, and the third stays."""
+def test_a_concurrent_change_of_a_neighbour_does_no_harm(house):
+    """Two members of one bundle change at once. Both changes succeed, and the third member stays."""
     first, second, _ = house.bundle()
     with house.before_call(1, lambda: house.ask("cancel", id=first["id"])):
         house.ask("move", id=second["id"], timestamp=FAR_S + 5)
     assert ["member 1", "member 2"] == house.come_out()
 
 
-def test_where_nothing_is_confirmed_it_is_let_go(house, unnamed):
-    """The queue does not answer: the caller is told, it is where it was, and free."""
+def test_an_unconfirmed_change_releases_the_schedule(house, unnamed):
+    """The queue does not answer. The caller gets an error, and the schedule stays unchanged and unlocked."""
     house.cloud.sqs.meta.events.register(
         "before-call.sqs.SendMessageBatch", refuse_call("ServiceUnavailable", 503), unique_id="down"
     )
@@ -230,8 +230,8 @@ def test_where_nothing_is_confirmed_it_is_let_go(house, unnamed):
     assert fellows(house) == house.come_out()
 
 
-def test_what_goes_to_a_queue_that_is_gone_cannot_be_fired(house):
-    """It is said so, and it stays where it was, held by nobody."""
+def test_a_schedule_for_a_missing_queue_cannot_be_fired(house):
+    """The error says so, and the schedule stays unchanged and unlocked."""
     far = schedule(1, FAR_S * 1000, target=OTHER_ARN)
     house.cloud.table.put([far])
     for _ in range(2):
@@ -240,8 +240,8 @@ def test_what_goes_to_a_queue_that_is_gone_cannot_be_fired(house):
     assert FAR_S + 500 == house.ask("move", id=far.id, timestamp=FAR_S + 500)["timestamp"]
 
 
-def test_twenty_movers_make_one_move(house):
-    """In threads, on the real conditions."""
+def test_twenty_concurrent_movers_make_one_move(house):
+    """The movers are threads, and the conditions are DynamoDB's."""
     unnamed = alone(house)
 
     def one(number):
@@ -256,8 +256,8 @@ def test_twenty_movers_make_one_move(house):
     assert 1 == len(moved)
 
 
-def test_an_expiry_that_is_past_already_refuses_the_move(house):
-    """It would be dropped at once."""
+def test_a_move_of_an_expired_schedule_is_refused(house):
+    """The feed would drop it at once."""
     far = house.take(expires_after=10)["id"]
     named = house.take(expires_after=10, name="bill")
     for which in ({"id": far}, {"name": "bill"}):
@@ -270,8 +270,8 @@ def test_an_expiry_that_is_past_already_refuses_the_move(house):
 
 
 @pytest.mark.parametrize("timestamp", [FAR_S, NOON_S + 5])
-def test_a_name_is_cancelled_at_any_moment_and_again(house, timestamp):
-    """The same answer each time, nothing comes out, and of a far one no timer is left."""
+def test_a_name_can_be_cancelled_at_any_time_and_again(house, timestamp):
+    """Each answer is the same, and nothing is sent. A far schedule leaves no timer."""
     taken = house.take(timestamp, name="bill")
     for _ in range(2):
         assert {"id": taken["id"], "state": "cancelled"} == house.ask("cancel", name="bill")
@@ -282,8 +282,8 @@ def test_a_name_is_cancelled_at_any_moment_and_again(house, timestamp):
 
 @pytest.mark.parametrize("before_s", [FAR_S, NOON_S + 5])
 @pytest.mark.parametrize("after_s", [FAR_S + 5_000, FAR_S - 500, NOON_S + 3])
-def test_a_name_is_moved(house, before_s, after_s):
-    """Earlier or later, near or far: it comes out once, and is known under its new id."""
+def test_a_name_can_be_moved(house, before_s, after_s):
+    """It is sent once at the new time, near or far, earlier or later, and has a new id."""
     taken = house.take(before_s, "data", name="bill", user="me")
     moved = house.ask("move", name="bill", timestamp=after_s)
     assert ("replaced", after_s) == (moved["result"], moved["timestamp"])
@@ -298,8 +298,8 @@ def test_a_name_is_moved(house, before_s, after_s):
         assert ["data"] == house.come_out(FAR_S + 70_000)
 
 
-def test_a_name_is_fired(house):
-    """Now, and not a second time."""
+def test_a_name_can_be_fired_once(house):
+    """It is sent now and not a second time."""
     house.take(name="bill")
     assert ("queued", NOON_S) == tuple(house.ask("fire", name="bill")[fact] for fact in ("state", "timestamp"))
     assert ["data"] == house.come_out(NOON_S + 1)
@@ -308,7 +308,7 @@ def test_a_name_is_fired(house):
 
 
 def test_the_id_of_a_name_stands_for_the_name(house):
-    """While its timer lies there, and it is the one that stands; of a replaced one it says by what."""
+    """It does while its timer is stored and current. For a replaced id, the error names the current one."""
     taken = house.take(name="bill")
     assert "bill" == house.ask("get", id=taken["id"])["name"]
     moved = house.ask("move", id=taken["id"], timestamp=FAR_S + 5)
@@ -316,7 +316,7 @@ def test_the_id_of_a_name_stands_for_the_name(house):
     timer_left = house.take(name="note")
     record = house.cloud.records.get("note")
     house.take(name="note", timestamp=FAR_S + 7)
-    house.cloud.table.put([house_timer(record)])  # A crash before it was removed.
+    house.cloud.table.put([house_timer(record)])  # The function crashed before removing it.
     with pytest.raises(NotFound, match=f"{timer_left['id']} was replaced under its name 'note' by"):
         house.ask("cancel", id=timer_left["id"])
     assert ["data"] == house.come_out(FAR_S + 60_000)
@@ -332,8 +332,8 @@ def house_timer(record):
     ("state", "refusal"), [(DELIVERED, OnItsWay), (FAILED, NotFound), (EXPIRED, NotFound), (CANCELLED, NotFound)]
 )
 @pytest.mark.parametrize("operation", ["cancel", "move", "fire"])
-def test_what_has_an_outcome_keeps_it(house, state, refusal, operation):
-    """What came out is too late; of what did not there is nothing left to change."""
+def test_a_finished_schedule_cannot_be_changed(house, state, refusal, operation):
+    """It is too late for a delivered schedule, and nothing is left of another."""
     taken = house.take(name="bill")
     record = house.cloud.records.get("bill")
     if state == CANCELLED:
@@ -350,8 +350,8 @@ def test_what_has_an_outcome_keeps_it(house, state, refusal, operation):
 
 @pytest.mark.parametrize("number", range(CALLS_MAX))
 @pytest.mark.parametrize("operation", ["move", "fire"])
-def test_a_crash_under_a_name_comes_out_right(house, operation, number):
-    """Whether the record was written or not: it comes out once, at the latest when the old timer wakes."""
+def test_a_crash_during_a_change_of_a_name_does_no_harm(house, operation, number):
+    """With or without the new record, the schedule is sent once, at the latest when the old timer wakes."""
     house.take(name="bill")
 
     def crash():
@@ -365,13 +365,13 @@ def test_a_crash_under_a_name_comes_out_right(house, operation, number):
     out = house.come_out(FAR_S + 60_000)
     assert ["data"] == out or (
         [] == out and 1 == house.delayed(house.cloud.delivery)
-    )  # A second timer follows the old.
+    )  # A second timer follows the old one.
 
 
 @pytest.mark.parametrize("other", ["cancel", "move", "fire"])
 @pytest.mark.parametrize("operation", ["cancel", "move", "fire"])
-def test_two_at_once_under_a_name(house, operation, other):
-    """Each comes through, but for one that comes after a cancel; what stands comes out once, a cancelled one never."""
+def test_two_concurrent_changes_of_a_name(house, operation, other):
+    """Both succeed, except after a cancel. The current schedule is sent once, and a cancelled one never."""
     for number in range(CALLS_MAX):
         house.begin_anew()
         what_stands_comes_out(house, operation, other, number)
@@ -398,8 +398,8 @@ def what_stands_comes_out(house, operation, other, number):
 
 @pytest.mark.parametrize("call", ["UpdateItem", "PutItem", "DeleteItem", "BatchWriteItem"])
 @pytest.mark.parametrize("operation", ["cancel", "move"])
-def test_a_write_without_an_answer_under_a_name(house, operation, call):
-    """It is found done."""
+def test_a_write_of_a_name_without_an_answer_counts_once(house, operation, call):
+    """Its retry finds the write done."""
     house.take(name="bill")
     lose_answer(house.cloud.dynamodb, f"dynamodb.{call}")
     house.ask(operation, name="bill", **({"timestamp": FAR_S + 5} if operation == "move" else {}))

@@ -1,4 +1,4 @@
-"""Failures in the table: spread over keys, read back in order, also those that the version before stored."""
+"""Failures in the table are spread over keys and read in order, including those of the previous version."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def house(cloud):
 
 
 def old_failure(house, number, at_ms):
-    """As the version before stored it: all of a day under one key."""
+    """Store a failure as the previous version did, under one key for the whole day."""
     each = fail(house, number, at_ms)
     (item,) = [item for item in house.cloud.items() if item.get("id") == {"S": each.id}]
     key = {"partition": item["partition"], "sort": item["sort"]}
@@ -28,7 +28,7 @@ def old_failure(house, number, at_ms):
 
 
 def test_failures_of_a_day_are_spread_over_keys_and_shown_in_order(house):
-    """Page by page, with those that the version before stored under one key among them."""
+    """They come page by page, with failures of the previous version under one key among them."""
     for number in range(60):
         (old_failure if number % 5 == 0 else fail)(house, number, NOON_MS - 60_000 + number // 2)
     partitions = {item["partition"]["S"] for item in house.cloud.items()}
@@ -42,8 +42,8 @@ def test_failures_of_a_day_are_spread_over_keys_and_shown_in_order(house):
         assert 60 == len({each["id"] for each in shown})
 
 
-def test_a_page_of_failures_comes_in_time_and_goes_on_where_it_ended(house):
-    """However slow the table is, each is shown once and in order."""
+def test_a_page_of_failures_is_in_time_and_the_next_one_continues(house):
+    """Each failure is shown once and in order, however slow the table is."""
     for number in range(60):
         fail(house, number, NOON_MS - 60_000 + number)
     bend_pages(house, 1)
@@ -54,8 +54,8 @@ def test_a_page_of_failures_comes_in_time_and_goes_on_where_it_ended(house):
     assert [(NOON_MS - 60_000 + number) / 1000 for number in range(60)] == shown
 
 
-def test_a_page_that_the_version_before_began_goes_on(house):
-    """Its token names the key of the day as it was."""
+def test_a_page_after_one_of_the_previous_version_continues(house):
+    """Its cursor names the old key of the day."""
     each = [old_failure(house, number, NOON_MS - 60_000 + number) for number in range(3)]
     fail(house, 3, NOON_MS - 1_000)
     place = "failed#2029-12-31", f"{sort_from(NOON_MS - 60_000)}#{each[0].id}"
@@ -63,8 +63,8 @@ def test_a_page_that_the_version_before_began_goes_on(house):
     assert [NOON_S - 59.999, NOON_S - 59.998, NOON_S - 1] == [each["failed"] for each in answer["failures"]]
 
 
-def test_what_failed_under_the_version_before_is_redriven(house):
-    """By its id, and with the others of a time."""
+def test_failures_of_the_previous_version_are_redriven(house):
+    """By id, and with the other failures of a time range."""
     first, *_ = [old_failure(house, number, NOON_MS - 60_000 + number) for number in range(3)]
     fail(house, 3, NOON_MS - 1_000)
     assert 1 == house.ask("redrive", id=first.id)["redriven"]
@@ -73,8 +73,8 @@ def test_what_failed_under_the_version_before_is_redriven(house):
     assert [] == house.ask("failures", **DAY_BEFORE)["failures"]
 
 
-def test_a_redrive_of_months_in_which_nothing_failed_ends_in_time(house):
-    """It answers with the place where the next call goes on."""
+def test_a_redrive_of_months_without_failures_ends_in_time(house):
+    """The answer holds the position for the next call."""
     house.cloud.dynamodb.meta.events.register("before-call.dynamodb.Query", lambda **_: house.clock.sleep(0.05))
     last_days = {"from": NOON_S - 20 * 86_400, "to": NOON_S}
     answers = ask_on(house, 5, operation="redrive", **last_days)

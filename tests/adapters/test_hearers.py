@@ -1,4 +1,4 @@
-"""Failure targets: queues and topics that hear of a failure, on moto."""
+"""Failure targets: queues and topics get reports of failures, on moto."""
 
 import json
 from dataclasses import replace
@@ -35,16 +35,16 @@ def topic(queue):
     return arn
 
 
-def test_queues_and_topics_hear_the_report(cloud, failure_targets, queue, topic):
-    """The one that the failure queue has."""
+def test_queues_and_topics_get_the_report(cloud, failure_targets, queue, topic):
+    """It is the report of the failure queue."""
     report = failure_report.refused({"data": "x"}, "data is bad", NOON_MS)
     for failure_target in (queue[1], topic):
         failure_targets[0].tell(failure_target, report)
         assert [report.body()] == [message["Body"] for message in cloud.received(queue[0])]
 
 
-def test_a_topic_hears_as_much_as_a_topic_carries(cloud, failure_targets, queue, topic):
-    """A queue has the whole."""
+def test_a_topic_gets_as_much_as_it_accepts(cloud, failure_targets, queue, topic):
+    """A queue gets the complete report."""
     report = failure_report.refused({"data": "x" * (SQS_MESSAGE_BYTES_MAX - 1000)}, "data is bad", NOON_MS)
     failure_targets[0].tell(queue[1], report)
     assert [report.body()] == [message["Body"] for message in cloud.received(queue[0])]
@@ -55,15 +55,15 @@ def test_a_topic_hears_as_much_as_a_topic_carries(cloud, failure_targets, queue,
 
 
 def calls_of(client, operation):
-    """What is sent from here on."""
+    """Record the calls of this operation from now on."""
     sent = []
     client.meta.events.register(f"provide-client-params.sqs.{operation}", lambda params, **_: sent.append(params))
     return sent
 
 
 @pytest.mark.parametrize(("takes", "calls"), [(1_048_576, 1), (262_144, 2), (100_000, 3), (1_024, 3)])
-def test_a_queue_that_takes_less_hears_the_beginning(cloud, failure_targets, takes, calls):
-    """Marked as cut, with the id in it; queues have taken 256 KiB for years, and their owners may set less."""
+def test_a_queue_with_a_smaller_limit_gets_a_truncated_report(cloud, failure_targets, takes, calls):
+    """The report has the id and a mark. The old limit of queues was 256 KiB, and owners may set less."""
     url = cloud.sqs.create_queue(QueueName="small", Attributes={"MaximumMessageSize": str(takes)})["QueueUrl"]
     arn = cloud.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     each = replace(schedule(1), data="x" * DATA_BYTES_MAX)
@@ -76,8 +76,8 @@ def test_a_queue_that_takes_less_hears_the_beginning(cloud, failure_targets, tak
     assert (takes < 1_000_000) == ("schedule_bytes" in heard)
 
 
-def test_what_is_refused_whatever_its_length_is_told_of_once(cloud, failure_targets, queue, capsys):
-    """Nothing is sent twice that would be the same; what says nothing of the content ends it at once."""
+def test_a_report_that_is_refused_at_any_length_is_sent_once(cloud, failure_targets, queue, capsys):
+    """The same message is never sent twice. An error that is not about the content ends the tries at once."""
     report = failure_report.refused({}, "no", NOON_MS)
     for refusal, calls in (("InvalidMessageContents", 1), ("AccessDenied", 1)):
         sent = calls_of(failure_targets[1]["sqs"], "SendMessage")
@@ -90,9 +90,7 @@ def test_what_is_refused_whatever_its_length_is_told_of_once(cloud, failure_targ
         assert {"untold", refusal, queue[1]} == set(json.loads(capsys.readouterr().out).values())
 
 
-def test_one_that_is_gone_stops_nobody_and_one_that_fails_for_now_is_told_again(
-    cloud, failure_targets, queue, topic, capsys
-):
+def test_a_missing_target_delays_no_other_and_a_failing_one_is_retried(cloud, failure_targets, queue, topic, capsys):
     """The failure queue has the report already."""
     report = failure_report.refused({}, "no", NOON_MS)
     for failure_target in (queue[1].replace("hears", "gone"), topic.replace("hears", "gone")):

@@ -1,4 +1,4 @@
-"""The delivery queue as the function reads it itself."""
+"""The delivery queue, read by the deliver function itself."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -18,8 +18,8 @@ def sent(cloud, *bodies):
         cloud.sqs.send_message(QueueUrl=cloud.delivery, MessageBody=body)
 
 
-def test_what_is_there_is_received_and_gone_when_it_is_deleted(cloud, delivery_queue):
-    """Each with its id, its body as it was sent, and what it is deleted by."""
+def test_a_received_message_is_gone_after_its_delete(cloud, delivery_queue):
+    """A received message has its id, its body and its receipt handle."""
     sent(cloud, "Grüße 🎉", "b")
     first, second = delivery_queue.receive(10)
     assert ["Grüße 🎉", "b"] == [first.body, second.body]
@@ -29,8 +29,8 @@ def test_what_is_there_is_received_and_gone_when_it_is_deleted(cloud, delivery_q
     assert [(second.id, "b")] == [(message.id, message.body) for message in delivery_queue.receive(10)]
 
 
-def test_no_more_are_received_than_wanted_and_each_is_hidden_from_others(cloud, delivery_queue):
-    """For as long as the queue says."""
+def test_no_more_messages_are_received_than_wanted(cloud, delivery_queue):
+    """The queue's visibility timeout hides them from other receivers."""
     sent(cloud, "a", "b", "c")
     received = [message.body for most in (2, 10) for message in delivery_queue.receive(most)]
     assert ["a", "b", "c"] == sorted(received)
@@ -38,14 +38,14 @@ def test_no_more_are_received_than_wanted_and_each_is_hidden_from_others(cloud, 
     assert "3" == attributes["ApproximateNumberOfMessagesNotVisible"]
 
 
-def test_an_empty_queue_has_nothing(delivery_queue):
-    """The answer of SQS has no list then. It was waited for, so that whoever asks again does not ask at once."""
+def test_an_empty_queue_returns_no_messages(delivery_queue):
+    """The answer of SQS then has no list. Long polling keeps the caller from asking again at once."""
     assert [] == delivery_queue.receive(10)
 
 
 @pytest.mark.parametrize("operation", ["ReceiveMessage", "DeleteMessage"])
-def test_what_is_not_known_is_not_confirmed(cloud, delivery_queue, operation):
-    """A lost answer, and a no that passes."""
+def test_an_unknown_result_is_not_confirmed(cloud, delivery_queue, operation):
+    """A lost answer, and a temporary error."""
     sent(cloud, "a")
     call = {"ReceiveMessage": lambda: delivery_queue.receive(1), "DeleteMessage": lambda: delivery_queue.delete("any")}[
         operation
@@ -63,8 +63,8 @@ def test_what_is_not_known_is_not_confirmed(cloud, delivery_queue, operation):
 
 
 @pytest.mark.parametrize("operation", ["ReceiveMessage", "DeleteMessage"])
-def test_a_no_for_good_is_said(cloud, delivery_queue, operation):
-    """Such as one of the role."""
+def test_a_permanent_error_is_reported(cloud, delivery_queue, operation):
+    """One example is a missing permission of the role."""
     cloud.sqs.meta.events.register_first(f"before-call.sqs.{operation}", refuse_call("AccessDenied", 403))
     with pytest.raises(ClientError, match="AccessDenied"):
         delivery_queue.receive(1) if operation == "ReceiveMessage" else delivery_queue.delete("any")

@@ -1,4 +1,4 @@
-"""Letters as SNS and SQS hand them over, and reports as SQS takes them."""
+"""Input messages from SNS and SQS, and reports to SQS."""
 
 import json
 
@@ -16,8 +16,8 @@ from scheduler.model import failure_report, sqs_records
 
 
 @pytest.mark.parametrize("raw", ["false", "true"])
-def test_what_is_published_to_the_topic_arrives_as_one_letter(cloud, raw):
-    """In SNS's envelope with its id and time; or without one, for a topic that is subscribed to like that."""
+def test_a_message_to_the_topic_arrives_as_one_input_message(cloud, raw):
+    """It has SNS's envelope with id and time, or none with raw message delivery."""
     sns, message = boto3.client("sns"), '{"date": "2030-01-31", "payload": "Grüße \\"🎉\\""}'
     topic = sns.create_topic(Name="input")["TopicArn"]
     arn = cloud.sqs.get_queue_attributes(QueueUrl=cloud.output, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -50,8 +50,8 @@ def received(cloud):
     return answer.get("Messages", [])
 
 
-def test_a_part_comes_back_as_its_letter_was(cloud):
-    """Byte for byte, with another id and time of its own, and with the id and time of the first all the same."""
+def test_a_message_put_back_keeps_its_content(cloud):
+    """It is equal byte for byte. It has a new id and time of SQS, and keeps the first ones as well."""
     text = '[{"delay": 5,  "data": "Grüße \\u0007 🎉"}, {"delay": 1e1, "data": "x"}]'
     cloud.sqs.send_message(QueueUrl=cloud.output, MessageBody=text)
     (first,) = received(cloud)
@@ -64,14 +64,14 @@ def test_a_part_comes_back_as_its_letter_was(cloud):
     assert (letter.token_root, letter.sent_ms, letter.requests) == (part.token_root, part.sent_ms, part.requests)
 
 
-def test_a_part_comes_after_a_pause(cloud):
-    """AWS has had it several times just now."""
+def test_a_message_put_back_comes_after_a_pause(cloud):
+    """AWS has just been tried several times."""
     assert InputQueue(cloud.sqs, cloud.output).put_back(Remainder("[]", "{}"), 60)
     assert [] == received(cloud)
 
 
-def test_the_longest_part_is_one_that_sqs_takes(cloud):
-    """Its size is counted as SQS counts it; what is longer is not taken, and it is said so."""
+def test_sqs_accepts_the_longest_message_to_put_back(cloud):
+    """Its size is counted like SQS counts. A longer message is refused with an error."""
     postbox, again = InputQueue(cloud.sqs, cloud.output), '{"places":[0]}'
     body_bytes = SQS_MESSAGE_BYTES_MAX - Remainder("", again).size_bytes
     assert postbox.put_back(Remainder("x" * body_bytes, again), 0)
@@ -79,16 +79,16 @@ def test_the_longest_part_is_one_that_sqs_takes(cloud):
 
 
 @pytest.mark.parametrize("code", ["ServiceUnavailable", "ThrottlingException"])
-def test_a_part_without_an_answer_may_be_there(cloud, code):
-    """It is not known, which is not no."""
+def test_a_message_put_back_without_an_answer_may_be_stored(cloud, code):
+    """The result is unknown, which differs from a failure."""
     cloud.sqs.meta.events.register("before-call.sqs.SendMessage", refuse_call(code, 503))
     with pytest.raises(NotConfirmed):
         InputQueue(cloud.sqs, cloud.output).put_back(Remainder("[]", "{}"), 0)
 
 
 @pytest.mark.parametrize("character", ["x", '"', "🎉", "\uffff", "\ud800"])
-def test_the_longest_report_is_one_that_sqs_takes(cloud, character):
-    """Cut to the byte."""
+def test_sqs_accepts_the_longest_report(cloud, character):
+    """It is truncated to the exact byte."""
     report = failure_report.refused({"data": character * SQS_MESSAGE_BYTES_MAX}, "too long", NOON_MS)
     assert [report] == cloud.queues.report([report]).done
     (received,) = cloud.received(cloud.failure)

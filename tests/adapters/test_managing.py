@@ -1,4 +1,4 @@
-"""Look, list, forecast, sweep and redrive, on DynamoDB's own pages and filters; and what is refused."""
+"""Get, list, forecast, sweep and redrive, with DynamoDB's own pages and filters, and what is refused."""
 
 import importlib
 import json
@@ -39,8 +39,8 @@ def house(cloud):
 # Get.
 
 
-def test_an_unnamed_one_is_found_by_its_id(house):
-    """By itself or in its bundle; what it does not have is None."""
+def test_a_schedule_without_a_name_is_found_by_its_id(house):
+    """It is single or in a bundle. Omitted fields come as null."""
     taken = house.take(FAR_S + 0.5, "ü🎉")
     found = house.ask("get", id=taken["id"])
     assert SHOWN == set(found)
@@ -52,8 +52,8 @@ def test_an_unnamed_one_is_found_by_its_id(house):
         assert f"member {number}" == house.ask("get", id=each["id"])["data"]
 
 
-def test_a_name_tells_what_became_of_it(house):
-    """Pending, tried in vain, failed, delivered."""
+def test_a_name_shows_its_state(house):
+    """Pending, failed attempts, failed, delivered."""
     taken = house.take(name="bill")
     assert ("stored", 0, None, NOON_S) == look(house)
     house.clock.sleep(10)
@@ -74,8 +74,8 @@ def look(house):
     return tuple(house.ask("get", name="bill")[fact] for fact in ("state", "attempts", "error", "changed"))
 
 
-def test_a_target_is_shown_as_it_was_sent(house):
-    """An ARN as a string, anything else as an object."""
+def test_a_target_is_shown_as_the_caller_sent_it(house):
+    """An ARN is a string, and any other target an object."""
     envelope = {"arn": "arn:aws:sqs:eu-central-1:123456789012:other", "envelope": True}
     for number, (stored, sent) in enumerate(
         [(envelope["arn"], envelope["arn"]), (json.dumps(envelope, separators=(",", ":")), envelope)]
@@ -85,8 +85,8 @@ def test_a_target_is_shown_as_it_was_sent(house):
         assert sent == house.ask("get", id=each.id)["target"]
 
 
-def test_what_was_put_aside_has_failed(house):
-    """By itself, as a member of a bundle, or with a bundle that could not be unpacked."""
+def test_a_quarantined_schedule_has_failed(house):
+    """A single schedule, a member of a bundle, or an unreadable bundle."""
     first, second = house.bundle(2)
     (item,) = house.waiting()
     bundle = house.office.catalogue.get(Key(item["partition"]["S"], item["sort"]["S"]))
@@ -110,8 +110,8 @@ def test_what_was_put_aside_has_failed(house):
         house.ask("get", id=second["id"])
 
 
-def test_a_member_that_was_put_aside_is_found_behind_megabytes_of_others(house):
-    """Members lie under their own moments, so all of a minute may have to be read."""
+def test_a_quarantined_member_is_found_behind_megabytes_of_others(house):
+    """Members are stored under their own due time, so get may have to read all of a minute."""
     members = [replace(schedule(7, FAR_S * 1000), due_ms=FAR_S * 1000 - 100 + n, index=n) for n in range(8)]
     for each in members:
         each.data = "x" * 200_000
@@ -121,8 +121,8 @@ def test_a_member_that_was_put_aside_is_found_behind_megabytes_of_others(house):
         house.ask("get", id=f"{members[0].key.id}-9")
 
 
-def test_what_was_put_aside_and_cannot_be_read_in_time_is_not_called_missing(house):
-    """Of what was not read nobody knows."""
+def test_a_quarantined_schedule_that_cannot_be_read_in_time_is_not_called_missing(house):
+    """The unread items are unknown."""
     bend_pages(house, 1)
     members = [replace(schedule(7, FAR_S * 1000), due_ms=FAR_S * 1000 - 100 + n, index=n) for n in range(3)]
     house.cloud.table.put_aside([QuarantinedItem(each.key, each, "closed") for each in members])
@@ -130,8 +130,8 @@ def test_what_was_put_aside_and_cannot_be_read_in_time_is_not_called_missing(hou
         operations.manage({"operation": "get", "id": members[2].id}, house.office, house.clock.deadline(0))
 
 
-def test_what_nobody_knows_is_not_found(house):
-    """A name that was never given; an id whose moment is far, or is not."""
+def test_an_unknown_schedule_is_not_found(house):
+    """The name was never used, or the id has a far or a near time."""
     with pytest.raises(NotFound, match="nothing is known under the name 'bill'"):
         house.ask("get", name="bill")
     with pytest.raises(OnItsWay, match="queued, released or was never there"):
@@ -147,7 +147,7 @@ def test_what_nobody_knows_is_not_found(house):
 
 
 def test_a_list_is_in_order_across_partitions_and_kinds(house):
-    """Single ones, bundles and names, pages of three, and the data cut."""
+    """Single schedules, bundles and names, in pages of three, with truncated data."""
     for number in range(5):
         house.take(FAR_S + number * 10, f"alone {number}" + "x" * 500)
         house.take(FAR_S + number * 10 + 1, f"named {number}", name=f"n/{number}")
@@ -167,8 +167,8 @@ def test_a_list_is_in_order_across_partitions_and_kinds(house):
     assert {"stored"} == {each["state"] for each in seen}
 
 
-def test_records_that_were_not_processed_are_asked_for_again(house):
-    """BatchGetItem answers with success and a list of what it has not read."""
+def test_unprocessed_records_are_read_again(house):
+    """A successful answer of BatchGetItem lists the keys that it has not read."""
     for number in range(30):
         house.take(FAR_S + number, name=f"n/{number}")
     refused = []
@@ -188,7 +188,7 @@ def test_records_that_were_not_processed_are_asked_for_again(house):
 
 
 def test_a_list_by_prefix_reads_the_records(house):
-    """In order of time, pages of two, near ones too; what is not pending or is called otherwise is not there."""
+    """It is in order of time, in pages of two, with near schedules. It omits finished schedules and other names."""
     house.cloud.table.remember_partitions([2])
     for number, timestamp in enumerate([FAR_S + 7, NOON_S + 500, FAR_S + 7, FAR_S + 3, FAR_S + 1_000]):
         house.take(timestamp, "x" * 300, name=f"order/{number}")
@@ -213,8 +213,8 @@ def pages(house, **fields):
     raise AssertionError("it never ends")
 
 
-def test_a_prefix_that_too_many_have_is_refused(house, monkeypatch):
-    """One call looks at no more than so many."""
+def test_a_prefix_with_too_many_names_is_refused(house, monkeypatch):
+    """One call reads a limited number of names."""
     monkeypatch.setattr("scheduler.managing.listing.by_prefix.LOOKED_AT_MAX", 5)
     bend_pages(house, 1)
     for number in range(40):
@@ -224,7 +224,7 @@ def test_a_prefix_that_too_many_have_is_refused(house, monkeypatch):
 
 
 def bend_pages(house, items_max):
-    """Pages of so many items at most."""
+    """Limit pages to this number of items."""
 
     def shorten(params, **_):
         params["Limit"] = min(items_max, params.get("Limit", items_max))
@@ -232,8 +232,8 @@ def bend_pages(house, items_max):
     house.cloud.dynamodb.meta.events.register("provide-client-params.dynamodb.Query", shorten)
 
 
-def test_a_forecast_counts_what_will_come_out(house):
-    """Of every kind, in pages, with what was cancelled left out."""
+def test_a_forecast_counts_pending_schedules(house):
+    """It counts every kind, in pages, without cancelled schedules."""
     bend_pages(house, 2)
     for number in range(7):
         house.take(FAR_S + number * 10, "x", name=f"n/{number}")
@@ -249,11 +249,11 @@ def test_a_forecast_counts_what_will_come_out(house):
     assert [FAR_S, FAR_S + 20] == [each["timestamp"] for each in answer["buckets"]]
 
 
-# What is near.
+# Near schedules.
 
 
 def shown(house, limit=2, **fields):
-    """The names of all pages of a list, and the answers."""
+    """Return the names of all pages of a list, and the answers."""
     answers, place = [], {}
     for _ in range(100):
         answers.append(house.ask("list", limit=limit, **fields, **place))
@@ -264,7 +264,7 @@ def shown(house, limit=2, **fields):
 
 
 def test_a_near_name_is_listed_and_counted(house):
-    """Taken alone or in a batch, moved near or fired; not what is cancelled, replaced or moved away."""
+    """It was accepted alone or in a batch, moved near or fired. The list omits cancelled and replaced schedules."""
     house.take(NOON_S + 600, name="a")
     house.accept([{"timestamp": NOON_S + 300 + number, "data": "x", "name": f"b/{number}"} for number in range(60)])
     house.take(FAR_S, name="c")
@@ -286,8 +286,8 @@ def test_a_near_name_is_listed_and_counted(house):
     assert all(int(row["ttl"]["N"]) - NOON_S in range(3_600, 3_600 + 900) for row in rows)
 
 
-def test_a_name_that_a_feed_moves_is_listed_before_and_after(house):
-    """Once, and at its place: its timer is in the table, or in the queue, or in both."""
+def test_a_name_is_listed_before_and_after_a_feed_moves_it(house):
+    """It is listed once, in its place. Its timer is in the table, in the queue, or in both."""
     for number in range(5):
         house.take(FAR_S + number, name=f"n/{number}")
     span = {"from": FAR_S - 1000, "to": FAR_S + 1000}
@@ -308,8 +308,8 @@ def test_a_name_that_a_feed_moves_is_listed_before_and_after(house):
     assert 5 == house.ask("forecast", bucket=2000, **span)["total"]
 
 
-def test_a_name_whose_row_could_not_be_written_is_not_accepted(house):
-    """It would come out, and nobody would see it coming. Sent again it is."""
+def test_a_name_whose_index_row_could_not_be_written_is_not_accepted(house):
+    """It would be delivered without being listed. A repeat of the request is accepted."""
     put = house.cloud.table.put_near_names
     house.cloud.table.put_near_names = lambda rows: BatchResult(unconfirmed=list(rows), last_error="throttled")
     with pytest.raises(NotConfirmed, match="throttled"):
@@ -319,8 +319,8 @@ def test_a_name_whose_row_could_not_be_written_is_not_accepted(house):
     assert ["a"] == shown(house)[0]
 
 
-def test_a_retry_is_listed_when_it_comes_next(house):
-    """At that moment, with the moment when it was due; its first place is empty."""
+def test_a_retry_is_listed_at_the_time_of_its_next_attempt(house):
+    """It shows the time when it was first due, and is no longer listed there."""
     house.take(NOON_S + 10, name="a")
     house.clock.now_ms += 20_000
     record = house.cloud.records.get("a")
@@ -333,8 +333,8 @@ def test_a_retry_is_listed_when_it_comes_next(house):
     assert (NOON_S + 10, NOON_S + 320, "queued") == (found["timestamp"], found["next_attempt"], found["state"])
 
 
-def test_unnamed_ones_in_the_queues_are_counted_approximately(house):
-    """Beside the note, and only where some may be there. What is not known is null."""
+def test_near_schedules_without_a_name_are_counted_approximately(house):
+    """The count comes with the note, for times within reach only. An unknown count is null."""
     house.take(NOON_S + 60)
     house.take(NOON_S + 61)
     house.take(NOON_S + 62, name="a")
@@ -348,8 +348,8 @@ def test_unnamed_ones_in_the_queues_are_counted_approximately(house):
     assert {"output": None, "delivery": 1} == house.ask("list")["queued"]
 
 
-def test_what_others_wrote_into_the_index_harms_nobody(house):
-    """No row, or one with anything in it."""
+def test_foreign_rows_in_the_index_do_no_harm(house):
+    """A row is missing, or has any content."""
     house.take(NOON_S + 60, name="a")
     entry = b'["0-001893456060000-0123456789abcdef"'
     texts = [b"[[1]]", b'[["x-1-y","a"]]', b"[" + entry + b',"a b"]]', b"[" + entry + b',"a","x"]]', b"[[]]", b"5"]
@@ -361,11 +361,11 @@ def test_what_others_wrote_into_the_index_harms_nobody(house):
     assert ["a"] == shown(house)[0]
 
 
-# Cancel where.
+# Cancel by prefix.
 
 
-def test_all_that_begin_alike_are_cancelled_in_steps(house):
-    """In pages, each with a cursor; a dry run only counts; the others come out."""
+def test_all_names_with_a_prefix_are_cancelled_in_steps(house):
+    """Each page has a cursor, and a dry run only counts. Other schedules are sent."""
     bend_pages(house, 3)
     for number in range(40):
         house.take(FAR_S + number, f"n/{number:02}", name=f"n/{number:02}")
@@ -380,7 +380,7 @@ def test_all_that_begin_alike_are_cancelled_in_steps(house):
 
 
 def sweep(house, seconds=0.0, **fields):
-    """Until the end, with no more time than for a page in each call."""
+    """Sweep to the end, with time for only one page in each call."""
     matched = cancelled = 0
     for _ in range(200):
         answer = operations.manage({"operation": "cancel_where", **fields}, house.office, house.clock.deadline(seconds))
@@ -391,8 +391,8 @@ def sweep(house, seconds=0.0, **fields):
     raise AssertionError("it never ends")
 
 
-def test_a_sweep_that_gets_nothing_through_says_so(house):
-    """And can be made again."""
+def test_a_sweep_without_confirmed_writes_says_so(house):
+    """The caller can repeat it."""
     house.take(name="n/1")
     events = house.cloud.dynamodb.meta.events
     events.register("before-call.dynamodb.UpdateItem", refuse_call("ThrottlingException"), unique_id="down")
@@ -402,8 +402,8 @@ def test_a_sweep_that_gets_nothing_through_says_so(house):
     assert (1, 1) == sweep(house, prefix="n/")
 
 
-def test_a_sweep_counts_what_it_cancelled_though_the_answers_were_lost(house):
-    """Each first answer is lost: the write was carried out all the same. No timer of what is cancelled stays."""
+def test_a_sweep_counts_cancels_whose_answers_were_lost(house):
+    """DynamoDB carries out the writes and every first answer is lost. No timer of a cancelled schedule stays."""
     for number in range(6):
         house.take(FAR_S + number, name=f"n/{number}")
     heard = []
@@ -422,8 +422,8 @@ def test_a_sweep_counts_what_it_cancelled_though_the_answers_were_lost(house):
     assert [] == house.waiting()
 
 
-def test_a_sweep_does_not_count_what_another_call_cancelled(house):
-    """Its own try fails for the condition: that is no lost answer of its own."""
+def test_a_sweep_does_not_count_the_cancels_of_another_call(house):
+    """Its own write fails its condition, which differs from a lost answer."""
     house.take(name="n/1")
     house.take(name="n/2")
     reads = house.cloud.records.page
@@ -439,8 +439,8 @@ def test_a_sweep_does_not_count_what_another_call_cancelled(house):
     assert (1, 0) == (answer["matched"], answer["cancelled"])
 
 
-def test_a_sweep_tells_how_many_nobody_confirmed(house):
-    """One gets through, and of another no answer ever comes: it may be cancelled, and is not counted as if it were."""
+def test_a_sweep_reports_the_number_of_unconfirmed_cancels(house):
+    """One is confirmed. The other may be cancelled, but does not count as cancelled."""
     names = [name for name in (f"n/{number}" for number in range(200)) if partition_of(name) == "names#0"][:2]
     for name in names:
         house.take(name=name)
@@ -464,14 +464,14 @@ def test_a_sweep_tells_how_many_nobody_confirmed(house):
 
 
 def fail(house, number, at_ms, name=None, target=None):
-    """A delivery that failed then."""
+    """Store a delivery that failed at that time."""
     each = replace(schedule(number, NOON_MS - 100_000_000, str(number % 2), target), name=name)
     house.cloud.table.put_failed([failed(each, "503", 5, at_ms)])
     return each
 
 
 def test_failures_are_shown_in_order_and_in_pages(house):
-    """Across days, each with its error; what is no schedule and what was put aside as well."""
+    """They span days, each with its error. Unreadable messages and quarantined schedules are included."""
     day_ms = 86_400_000
     times = [NOON_MS - 3 * day_ms, NOON_MS - 3 * day_ms + 5, NOON_MS - day_ms, NOON_MS - 7]
     for number, at_ms in enumerate(times):
@@ -495,7 +495,7 @@ def test_failures_are_shown_in_order_and_in_pages(house):
 
 
 def test_one_failure_is_redriven_under_its_id(house):
-    """Now, once, and its failure is gone."""
+    """It is sent once and now, and its failure is deleted."""
     each = fail(house, 1, NOON_MS - 50_000_000)
     fail(house, 2, NOON_MS)
     assert {"redriven": 1, "left": 0, "next": None} == house.ask("redrive", id=each.id)
@@ -506,8 +506,8 @@ def test_one_failure_is_redriven_under_its_id(house):
     assert 1 == len(house.ask("failures")["failures"])
 
 
-def test_what_was_cut_is_not_redriven(house):
-    """It would come out as something else than was asked for."""
+def test_a_truncated_failure_is_not_redriven(house):
+    """It would deliver other data than the caller sent."""
     whole = replace(schedule(1), data="x" * 500_000)
     house.cloud.table.put_failed([failed(whole, "503", 5, NOON_MS)])
     with pytest.raises(InvalidRequest, match="cannot be scheduled again"):
@@ -518,7 +518,7 @@ def test_what_was_cut_is_not_redriven(house):
 
 
 def ask_on(house, seconds, **fields):
-    """The answers of calls that have so much time each, until one has no next."""
+    """Return the answers of calls with this much time each, until one has no next."""
     answers = []
     while not answers or answers[-1]["next"] is not None:
         assert len(answers) < 100
@@ -529,7 +529,7 @@ def ask_on(house, seconds, **fields):
 
 
 def test_one_failure_is_found_among_any_number(house):
-    """In as many calls as it takes, each of which ends in its time and goes on where the one before it ended."""
+    """Each call ends in time, and the next one continues where it stopped."""
     bend_pages(house, 3)
     key = failed_partitions(date(2029, 12, 31), schedule(99, NOON_MS - 100_000_000, "1").id)[-1]
     of_one_key = [
@@ -551,8 +551,8 @@ def test_one_failure_is_found_among_any_number(house):
         ask_on(house, 10, operation="redrive", id=each.id)
 
 
-def test_what_was_put_aside_is_found_among_any_number(house):
-    """A member of a bundle lies under a moment of its own, which its id does not tell."""
+def test_a_quarantined_schedule_is_found_among_any_number(house):
+    """A member of a bundle is stored under its own due time, which its id does not show."""
     house.bundle(40)
     (item,) = house.waiting()
     bundle = house.office.catalogue.get(Key(item["partition"]["S"], item["sort"]["S"]))
@@ -564,16 +564,16 @@ def test_what_was_put_aside_is_found_among_any_number(house):
     assert ["member 30"] == house.come_out()
 
 
-def test_of_one_that_failed_twice_nothing_is_left(house):
-    """It comes out once."""
+def test_a_redrive_removes_both_failures_of_one_schedule(house):
+    """The schedule is sent once."""
     each = fail(house, 1, NOON_MS - 70_000_000)
     fail(house, 1, NOON_MS - 1_000)
     assert {"redriven": 1, "left": 0, "next": None} == house.ask("redrive", id=each.id)
     assert (1, []) == (len(house.cloud.received()), house.ask("failures")["failures"])
 
 
-def test_all_of_a_time_are_redriven_in_steps(house):
-    """With no more time than for a page in each call; what cannot be is left, and counted."""
+def test_all_failures_of_a_time_range_are_redriven_in_steps(house):
+    """Each call has time for one page. Failures that cannot be redriven stay and are counted."""
     bend_pages(house, 3)
     for number in range(20):
         fail(house, number, NOON_MS - 200_000_000 + number * 10_000_000)
@@ -591,8 +591,8 @@ def test_all_of_a_time_are_redriven_in_steps(house):
     assert 6 == len(house.ask("failures")["failures"])
 
 
-def test_a_spread_reaches_beyond_the_queue(house):
-    """What is due later than a queue can hold waits in the table; all come out."""
+def test_a_spread_reaches_beyond_the_delay_of_a_queue(house):
+    """Schedules beyond the maximum delay wait in the table, and all of them are sent."""
     for number in range(10):
         fail(house, number, NOON_MS - 1_000)
     assert 10 == house.ask("redrive", spread=100_000, to=NOON_S, **{"from": 0})["redriven"]
@@ -600,8 +600,8 @@ def test_a_spread_reaches_beyond_the_queue(house):
     assert 5 < len(house.waiting())
 
 
-def test_a_name_is_redriven_where_nothing_is_pending_under_it(house):
-    """Under a new id; a later schedule of that name is left alone."""
+def test_a_name_is_redriven_if_it_has_no_pending_schedule(house):
+    """It gets a new id. A later schedule of that name stays unchanged."""
     each = fail(house, 1, NOON_MS - 1_000, name="bill")
     house.take(name="bill", data="later")
     with pytest.raises(InvalidRequest, match=r"has the name 'bill', under which .* is pending"):
@@ -614,8 +614,8 @@ def test_a_name_is_redriven_where_nothing_is_pending_under_it(house):
     assert "delivered" == house.ask("get", name="bill")["state"]
 
 
-def test_what_was_put_aside_is_redriven_too(house):
-    """By its id or with all others; what is no schedule stays."""
+def test_quarantined_schedules_are_redriven_too(house):
+    """By id or with all others. An unreadable item stays."""
     house.bundle(2)
     (item,) = house.waiting()
     bundle = house.office.catalogue.get(Key(item["partition"]["S"], item["sort"]["S"]))
@@ -629,8 +629,8 @@ def test_what_was_put_aside_is_redriven_too(house):
     assert 1 == len(house.ask("failures")["failures"])
 
 
-def test_a_timer_that_was_put_aside_wakes_its_record(house):
-    """The record is the truth: the timer carries nothing."""
+def test_a_quarantined_timer_wakes_its_record(house):
+    """The record has all the data, and the timer has none."""
     house.take(name="bill")
     (item,) = house.waiting()
     timer = house.office.catalogue.get(Key(item["partition"]["S"], item["sort"]["S"]))
@@ -642,7 +642,7 @@ def test_a_timer_that_was_put_aside_wakes_its_record(house):
 
 
 def test_a_redrive_without_an_answer_may_repeat_and_loses_nothing(house):
-    """Sent again, and deleted then."""
+    """The repeat sends again and then deletes the failure."""
     each = fail(house, 1, NOON_MS - 1_000)
     lose_answer(house.cloud.sqs, "sqs.SendMessageBatch")
     lose_answer(house.cloud.dynamodb, "dynamodb.BatchWriteItem")
@@ -651,8 +651,8 @@ def test_a_redrive_without_an_answer_may_repeat_and_loses_nothing(house):
     assert [] == house.ask("failures")["failures"]
 
 
-def test_a_queue_that_is_down_leaves_the_failures_where_they_are(house):
-    """Not confirmed, not deleted."""
+def test_failures_stay_while_their_queue_is_down(house):
+    """An unconfirmed redrive deletes nothing."""
     fail(house, 1, NOON_MS - 1_000)
     house.cloud.sqs.meta.events.register("before-call.sqs.SendMessageBatch", refuse_call("ServiceUnavailable", 503))
     with pytest.raises(NotConfirmed):
@@ -660,8 +660,8 @@ def test_a_queue_that_is_down_leaves_the_failures_where_they_are(house):
     assert 1 == len(house.ask("failures")["failures"])
 
 
-def test_failures_whose_queue_is_gone_hold_up_no_others(house):
-    """More of them than a step has are left and counted, and what lies behind them is redriven by the same call."""
+def test_failures_whose_queue_is_missing_delay_no_others(house):
+    """More of them than one step has stay and are counted. The same call redrives the failures behind them."""
     for number in range(120):
         fail(house, number, NOON_MS - 2_000 + number, target=OTHER_ARN)
     fail(house, 200, NOON_MS - 1_000)
@@ -671,8 +671,8 @@ def test_failures_whose_queue_is_gone_hold_up_no_others(house):
         house.ask("redrive", id=schedule(0, NOON_MS - 100_000_000, "0").id)
 
 
-def test_a_sweep_of_failures_whose_queue_is_gone_goes_on_where_its_time_ended(house):
-    """In the middle of a step: what was looked at before is not looked at again, and each is counted once."""
+def test_a_sweep_of_failures_with_a_missing_queue_continues_where_it_stopped(house):
+    """It stopped in the middle of a step. The next call reads no failure again and counts each once."""
     for number in range(350):
         fail(house, number, NOON_MS - 2_000 + number, target=OTHER_ARN)
     slow = house.cloud.sqs.meta.events
@@ -688,7 +688,7 @@ def test_a_sweep_of_failures_whose_queue_is_gone_goes_on_where_its_time_ended(ho
 
 
 def test_failures_wait_while_the_output_queue_is_closed(house):
-    """It is the stack's own, and never given up."""
+    """The queue is the stack's own and never given up."""
     fail(house, 1, NOON_MS - 1_000)
     house.cloud.sqs.meta.events.register("before-call.sqs.SendMessageBatch", refuse_call("AccessDenied", 403))
     with pytest.raises(NotConfirmed, match="AccessDenied"):
@@ -696,8 +696,8 @@ def test_failures_wait_while_the_output_queue_is_closed(house):
     assert 1 == len(house.ask("failures")["failures"])
 
 
-def test_what_is_not_deleted_is_told(house, capsys):
-    """It is scheduled all the same, and would be once more."""
+def test_an_undeleted_failure_is_reported(house, capsys):
+    """Its schedule is stored, and a later redrive would repeat it."""
     fail(house, 1, NOON_MS - 1_000)
     fail(house, 2, NOON_MS - 1_000)
     bend_batch(
@@ -712,7 +712,7 @@ def test_what_is_not_deleted_is_told(house, capsys):
     assert [] == house.ask("failures")["failures"] or "not deleted" in capsys.readouterr().out
 
 
-# What is refused, and the samples.
+# Invalid requests, and the samples.
 
 
 @pytest.mark.parametrize(
@@ -771,15 +771,15 @@ def test_what_is_not_deleted_is_told(house, capsys):
         ({"operation": "redrive", "id": f"0-{'0' * 15}-{'0' * 16}", "next": "W10="}, "next is 'W10='"),
     ],
 )
-def test_a_request_that_makes_no_sense_is_refused(house, event, message):
-    """With the field, what came, and what is wanted."""
+def test_an_invalid_request_is_refused(house, event, message):
+    """The error shows the field, the value and what is accepted."""
     with pytest.raises(InvalidRequest) as refusal:
         operations.manage(event, house.office, house.clock.deadline())
     assert message in str(refusal.value)
 
 
 def test_every_operation_has_a_sample(house):
-    """Which it takes."""
+    """The operation accepts it."""
     samples = {path.stem.removeprefix("manage_"): json.loads(path.read_text()) for path in EVENTS.glob("manage_*.json")}
     assert set(operations.OPERATIONS) == set(samples) == {each["operation"] for each in samples.values()}
     for event in samples.values():
@@ -790,7 +790,7 @@ def test_every_operation_has_a_sample(house):
 
 
 def test_an_outcome_is_one_line_without_data(house, capsys):
-    """Ids and counts."""
+    """The line has ids and counts."""
     house.take(data="secret", name="bill")
     capsys.readouterr()
     house.ask("get", name="bill")
@@ -801,7 +801,7 @@ def test_an_outcome_is_one_line_without_data(house, capsys):
 
 
 def test_the_function_answers(cloud, monkeypatch):
-    """As Lambda runs it: composed from its environment."""
+    """It is built from its environment, as in Lambda."""
     addresses = {"OUTPUT_QUEUE_URL": cloud.output, "DELIVERY_QUEUE_URL": cloud.delivery}
     for name, value in {"TABLE_NAME": "schedules", "PARTITION_COUNT": "2", "REACH_SECONDS": "900", **addresses}.items():
         monkeypatch.setenv(name, value)
@@ -813,8 +813,8 @@ def test_the_function_answers(cloud, monkeypatch):
         manage.handler({"operation": "get", "name": "bill"}, context)
 
 
-def test_a_redrive_whose_failure_was_not_deleted_repeats_under_one_id(house):
-    """With a name it is known to be delivered; without one it comes out again under the same id."""
+def test_a_redrive_with_an_undeleted_failure_repeats_under_one_id(house):
+    """A named schedule is known to be delivered. Another one is sent again with the same id."""
     fail(house, 1, NOON_MS - 1_000, name="bill")
     fail(house, 2, NOON_MS - 1_000)
     spread = {"from": NOON_S - 86_400, "to": NOON_S, "spread": 100_000}
@@ -835,8 +835,8 @@ def test_a_redrive_whose_failure_was_not_deleted_repeats_under_one_id(house):
 
 
 @pytest.mark.parametrize(("name", "spread"), [("bill", 0), ("bill", 100_000), (None, 100_000)])
-def test_two_redrives_of_one_time_release_a_failure_under_one_id(house, name, spread):
-    """Whichever call of the first one the second comes in between."""
+def test_two_concurrent_redrives_send_a_failure_under_one_id(house, name, spread):
+    """The second redrive runs between any two calls of the first one."""
     asked, delayed = {"from": NOON_S - 3_600, "to": NOON_S, "spread": spread}, 0
     for number in range(9):
         house.begin_anew()
@@ -849,8 +849,8 @@ def test_two_redrives_of_one_time_release_a_failure_under_one_id(house, name, sp
         assert [f"data {number}"] * (1 - near) == house.come_out(NOON_S + 200_000)
 
 
-def test_a_refused_redrive_leaves_no_moment_behind(house):
-    """A name that is pending keeps its failure, and a later redrive chooses a moment of its own."""
+def test_a_refused_redrive_chooses_no_time(house):
+    """A pending name keeps its failure, and a later redrive chooses its own time."""
     each = fail(house, 1, NOON_MS - 1_000, name="bill")
     house.take(name="bill", data="later")
     assert 1 == house.ask("redrive", to=NOON_S, spread=1_000_000, **{"from": NOON_S - 86_400})["left"]

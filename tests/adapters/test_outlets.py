@@ -1,7 +1,8 @@
-"""The outlets by the rules of their services, in moto, with the receiver that a target has reading what came.
+"""The transports, under the rules of their services in moto. The receiver behind each target reads the messages.
 
-moto runs no function without Docker, and finds every one there: of Lambda the request is looked at. What moto does not
-know, the errors of an entry of EventBridge among it, is put on the wire in the shape of the service's model.
+moto runs no function without Docker and finds every function, so the tests check the request to Lambda. Tests put
+answers that moto does not know on the wire, such as EventBridge's errors of an entry, in the shape of the service's
+model.
 """
 
 import json
@@ -26,7 +27,7 @@ DATA = ["plain text", UNICODE, "{}", "[]", '{"a": 1.0, "ü": "🎉"}', "5", " ",
 
 
 class Place:
-    """Outlets on moto, and the clients that they were given, so that a test can bend what these answer."""
+    """Transports on moto, with their clients, so that a test can change the answers of the services."""
 
     def __init__(self, cloud):
         self.cloud = cloud
@@ -47,7 +48,7 @@ class Place:
         self.clients[service].meta.events.register(event, handler)
 
     def deliver(self, schedule):
-        """As the outlet of webhooks."""
+        """A fake of the webhook transport."""
         self.webhooks.append(schedule)
 
     def queue(self, name):
@@ -62,7 +63,7 @@ def place(cloud):
 
 @pytest.fixture
 def topic(place):
-    """A topic with a queue subscribed, raw, so that the very message is there."""
+    """Return a topic with a queue that is subscribed with raw message delivery."""
     url, queue_arn = place.queue("subscriber")
     sns = boto3.client("sns")
     arn = sns.create_topic(Name="topic")["TopicArn"]
@@ -72,7 +73,7 @@ def topic(place):
 
 @pytest.fixture
 def bus(place):
-    """A bus with a rule that sends what comes from us to a queue."""
+    """Return a bus with a rule that sends our events to a queue."""
     url, queue_arn = place.queue("listener")
     events = boto3.client("events")
     arn = events.create_event_bus(Name="orders")["EventBusArn"]
@@ -125,7 +126,7 @@ def refuse(code, status=400):
 
 @pytest.mark.parametrize("data", DATA, ids=lambda data: data[:10])
 def test_a_queue_gets_the_data_and_the_attributes(place, data):
-    """Exactly, in the output queue and in a target queue."""
+    """It is the exact data, in the output queue and in a target queue."""
     url, arn = place.queue("other")
     for target, queue_url in ((None, place.cloud.output), (arn, url)):
         place.transports.deliver(made(data, target))
@@ -133,8 +134,8 @@ def test_a_queue_gets_the_data_and_the_attributes(place, data):
         assert (data, ATTRIBUTES) == (message["Body"], attributes(message))
 
 
-def test_a_queue_with_a_delay_of_its_own_does_not_hold_up_what_is_due(place):
-    """Nor does a schedule whose moment this clock has not quite reached."""
+def test_a_queue_with_its_own_delay_does_not_delay_a_due_message(place):
+    """This includes a schedule whose due time is slightly ahead of this clock."""
     place.cloud.sqs.create_queue(QueueName="slow", Attributes={"DelaySeconds": "900"})
     place.transports.deliver(made("x", f"arn:aws:sqs:{PLACE}:slow", NOON_MS + 10_000_000))
     assert ["x"] == [message["Body"] for message in place.cloud.received(place.cloud.output[:-6] + "slow")]
@@ -145,15 +146,15 @@ def test_a_queue_with_a_delay_of_its_own_does_not_hold_up_what_is_due(place):
 
 @pytest.mark.parametrize("data", [*DATA[:-1], LARGE[:-100]], ids=lambda data: data[:10])
 def test_a_topic_gets_the_same_as_a_queue(place, topic, data):
-    """Read by a queue that is subscribed to it."""
+    """The test reads a subscribed queue."""
     arn, url = topic
     place.transports.deliver(made(data, arn))
     (message,) = place.cloud.received(url)
     assert (data, ATTRIBUTES) == (message["Body"], attributes(message))
 
 
-def test_a_queue_or_a_topic_gets_the_envelope_where_it_wants_one(place, topic):
-    """With the attributes all the same."""
+def test_a_queue_or_a_topic_gets_an_envelope_on_request(place, topic):
+    """The attributes stay."""
     arn, url = topic
     place.transports.deliver(made('{"a": 1}', enveloped(arn)))
     place.transports.deliver(made("x", enveloped(f"arn:aws:sqs:{PLACE}:subscriber")))
@@ -178,7 +179,7 @@ def test_a_queue_or_a_topic_gets_the_envelope_where_it_wants_one(place, topic):
     ids=lambda data: str(data)[:10],
 )
 def test_a_bus_gets_an_event_with_an_object(place, bus, data, detail):
-    """Read by a queue behind a rule for our source and detail-type."""
+    """The test reads a queue behind a rule for our source and detail-type."""
     arn, url = bus
     place.transports.deliver(made(data, arn))
     (message,) = place.cloud.received(url)
@@ -186,8 +187,8 @@ def test_a_bus_gets_an_event_with_an_object(place, bus, data, detail):
     assert ("punctual", "Scheduled", detail) == (event["source"], event["detail-type"], event["detail"])
 
 
-def test_the_detail_of_an_event_is_the_envelope_where_the_target_wants_one(place, bus):
-    """An object already."""
+def test_the_detail_of_an_event_is_the_requested_envelope(place, bus):
+    """The envelope is an object already."""
     arn, url = bus
     place.transports.deliver(made("[1]", enveloped(arn)))
     (message,) = place.cloud.received(url)
@@ -205,8 +206,8 @@ def test_the_detail_of_an_event_is_the_envelope_where_the_target_wants_one(place
         ("SomethingNew", False),
     ],
 )
-def test_an_entry_that_failed_in_a_call_that_succeeded_is_undelivered(place, bus, code, permanent):
-    """What EventBridge does not call permanent is tried again, also what it does not name yet."""
+def test_a_failed_entry_of_a_successful_call_is_undelivered(place, bus, code, permanent):
+    """Unknown errors, and those that EventBridge does not call permanent, are tried again."""
 
     def fail(parsed, **_):
         parsed.update(FailedEntryCount=1, Entries=[{"ErrorCode": code, "ErrorMessage": "of secret things"}])
@@ -226,8 +227,8 @@ def test_an_entry_that_failed_in_a_call_that_succeeded_is_undelivered(place, bus
         {"FailedEntryCount": 1, "Entries": [{"EventId": "7"}]},
     ],
 )
-def test_an_event_that_the_answer_does_not_plainly_confirm_is_undelivered(place, bus, answer):
-    """It has an id, and none has failed."""
+def test_an_event_without_a_plain_confirmation_is_undelivered(place, bus, answer):
+    """A confirmation has an id and no failed entry."""
 
     def bend(parsed, **_):
         parsed.pop("Entries")
@@ -248,24 +249,26 @@ def test_an_event_that_the_answer_does_not_plainly_confirm_is_undelivered(place,
     ids=lambda data: str(data)[:10],
 )
 def test_a_state_machine_starts_with_the_data_as_its_input(place, machine, data, read):
-    """Under the id of the schedule; as a JSON string where it is no JSON."""
+    """The id of the schedule is the execution's name. Data that is no JSON becomes a JSON string."""
     place.transports.deliver(made(data, machine))
     arn = machine.replace("stateMachine", "execution") + ":" + ENVELOPE["id"]
     execution = boto3.client("stepfunctions").describe_execution(executionArn=arn)
     assert (ENVELOPE["id"], read) == (execution["name"], json.loads(execution["input"]))
 
 
-def test_the_longest_id_is_a_name_for_an_execution(place, machine):
-    """At most 80 characters, none of which is refused:
-    https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html"""
+def test_the_longest_id_is_a_valid_name_of_an_execution(place, machine):
+    """The name has at most 80 valid characters.
+
+    https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+    """
     longest = Schedule(Key("255", f"{'9' * 15}#{'f' * 16}"), NOON_MS, "{}", machine, index=9_999)
     place.transports.deliver(longest)
     (execution,) = boto3.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
     assert (longest.id, True) == (execution["name"], len(longest.id) <= 80)
 
 
-def test_an_execution_that_exists_already_is_success(place, machine):
-    """A second delivery of a schedule starts nothing. moto says so of one whose input is another."""
+def test_an_existing_execution_is_success(place, machine):
+    """A second delivery starts nothing. moto returns this error only for another input."""
     place.transports.deliver(made('{"a":1}', machine))
     place.transports.deliver(made('{"a":2}', enveloped(machine)))
     (execution,) = boto3.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
@@ -287,8 +290,8 @@ def test_an_execution_that_exists_already_is_success(place, machine):
     ids=lambda data: data[:10],
 )
 @pytest.mark.parametrize("qualifier", ["", ":1"])
-def test_a_function_is_invoked_on_its_own_with_the_data(place, data, payload, qualifier):
-    """The data itself where it is JSON, else as a string of JSON; a version is asked for where the target names one."""
+def test_a_function_is_invoked_asynchronously_with_the_data(place, data, payload, qualifier):
+    """JSON data stays JSON, and other data becomes a JSON string. The target may name a version."""
     sent = []
     place.bend("before-send.lambda.Invoke", lambda request, **_: sent.append(request))
     place.transports.deliver(made(data, FUNCTION + qualifier))
@@ -297,8 +300,8 @@ def test_a_function_is_invoked_on_its_own_with_the_data(place, data, payload, qu
     assert f"function%3Aworker{qualifier.replace(':', '%3A')}/invocations" in request.url
 
 
-def test_a_function_gets_the_envelope_where_the_target_wants_one(place):
-    """It has no other way to see the id."""
+def test_a_function_gets_an_envelope_on_request(place):
+    """A function sees the id in no other way."""
     sent = []
     place.bend("before-send.lambda.Invoke", lambda request, **_: sent.append(request.body))
     place.transports.deliver(made("x", enveloped(FUNCTION)))
@@ -306,7 +309,7 @@ def test_a_function_gets_the_envelope_where_the_target_wants_one(place):
 
 
 def test_an_invocation_that_lambda_did_not_queue_is_undelivered(place):
-    """The status of one that it did is 202."""
+    """A queued invocation has status 202."""
     place.bend("after-call.lambda.Invoke", lambda parsed, **_: parsed.update(StatusCode=200))
     with pytest.raises(Undelivered, match="StatusCode 200"):
         place.transports.deliver(made("x", FUNCTION))
@@ -322,8 +325,8 @@ GONE = {
 
 
 @pytest.mark.parametrize(("target", "code"), GONE.items(), ids=GONE.values())
-def test_a_target_that_does_not_exist_is_never_worth_trying_again(place, target, code):
-    """And says so by the name that its service has for it; EventBridge alone never says so."""
+def test_a_missing_target_is_never_tried_again(place, target, code):
+    """The error has the service's own code. EventBridge never reports a missing bus."""
     with pytest.raises(Undelivered) as failure:
         place.transports.deliver(made("x", target))
     assert (code, True) == (failure.value.error, failure.value.permanent)
@@ -341,7 +344,7 @@ CALLS = {
 @pytest.mark.parametrize(
     ("call", "code", "status", "permanent"),
     [
-        # Access, content and keys: as the models of the services list them.
+        # Access, content and keys: from the services' models.
         ("sqs.SendMessage", "AccessDenied", 403, True),
         ("sqs.SendMessage", "AWS.SimpleQueueService.NonExistentQueue", 400, True),
         ("sqs.SendMessage", "InvalidParameterValue", 400, True),
@@ -359,7 +362,7 @@ CALLS = {
         ("stepfunctions.StartExecution", "InvalidExecutionInput", 400, True),
         ("stepfunctions.StartExecution", "StateMachineDeleting", 400, True),
         ("stepfunctions.StartExecution", "KmsAccessDeniedException", 400, True),
-        # What goes away by itself.
+        # Temporary errors.
         ("sqs.SendMessage", "RequestThrottled", 403, False),
         ("sqs.SendMessage", "KmsThrottled", 400, False),
         ("sns.Publish", "Throttled", 429, False),
@@ -377,8 +380,8 @@ CALLS = {
         ("stepfunctions.StartExecution", "ServiceUnavailable", 503, False),
     ],
 )
-def test_each_no_of_a_service_is_for_good_or_for_now(place, call, code, status, permanent):
-    """By its code and its status."""
+def test_each_error_of_a_service_is_permanent_or_temporary(place, call, code, status, permanent):
+    """Its code and status decide."""
     place.bend(f"before-call.{call}", refuse(code, status))
     with pytest.raises(Undelivered) as failure:
         place.transports.deliver(made("x", CALLS[call]))
@@ -389,8 +392,8 @@ def test_each_no_of_a_service_is_for_good_or_for_now(place, call, code, status, 
 @pytest.mark.parametrize(
     ("code", "permanent"), [("InvalidMessageContents", True), ("AccessDenied", False), ("NonExistentQueue", False)]
 )
-def test_the_output_queue_is_given_up_for_the_content_alone(place, code, permanent):
-    """What it does not take it will never take; gone or closed to us it comes back."""
+def test_the_output_queue_is_given_up_only_for_the_content(place, code, permanent):
+    """Refused content stays refused, but a missing queue or denied access can be repaired."""
     place.bend("before-call.sqs.SendMessage", refuse(code, 400))
     with pytest.raises(Undelivered) as failure:
         place.transports.deliver(made("x", None))
@@ -407,8 +410,8 @@ def test_the_output_queue_is_given_up_for_the_content_alone(place, code, permane
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_call_without_an_answer_is_worth_another_and_is_not_sent_again_by_boto3(place, call, error, timed_out):
-    """Nobody knows what became of it; and a time-out is told from the rest."""
+def test_a_call_without_an_answer_is_worth_a_retry_and_boto3_makes_none(place, call, error, timed_out):
+    """The result is unknown. A timeout has its own outcome."""
     calls = []
 
     def break_off(**_):
@@ -424,8 +427,8 @@ def test_a_call_without_an_answer_is_worth_another_and_is_not_sent_again_by_boto
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_failure_never_tells_the_payload(place, call):
-    """Services quote it in their messages."""
+def test_a_failure_never_shows_the_payload(place, call):
+    """Services quote it in their errors."""
 
     def quote(**_):
         raise ClientError({"Error": {"Code": "Bad", "Message": "at 'card 4111'"}}, "Call")
@@ -438,7 +441,7 @@ def test_a_failure_never_tells_the_payload(place, call):
 
 @pytest.mark.parametrize("call", CALLS)
 def test_no_delivery_carries_lambdas_trace_header(place, call, monkeypatch):
-    """Lambda counts invocations by it, and would stop a consumer that schedules itself again."""
+    """Lambda counts invocations by it and would stop a consumer that schedules itself again."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "deliver")
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=1:a87bd80c:16")
     sent = []
@@ -458,22 +461,22 @@ def test_no_delivery_carries_lambdas_trace_header(place, call, monkeypatch):
 # The registry
 
 
-def test_only_what_is_used_is_connected(place):
-    """A cold start pays for no client that nothing is delivered by."""
+def test_only_used_services_get_a_client(place):
+    """A cold start makes no client for a service without targets."""
     place.transports.deliver(schedule(1))
     place.transports.deliver(schedule(2))
     assert ["sqs"] == list(place.clients)
 
 
-def test_a_webhook_goes_to_the_outlet_of_webhooks(place):
-    """Whatever that is."""
+def test_a_webhook_goes_to_the_webhook_transport(place):
+    """Any webhook transport works."""
     hooked = replace(schedule(1), target='{"url":"https://example.com"}')
     place.transports.deliver(hooked)
     assert ([hooked], {}) == (place.webhooks, place.clients)
 
 
 def test_many_threads_share_one_client(place):
-    """The first one of a kind makes it; `Place` allows for one."""
+    """The first thread makes it. `Place` permits only one."""
     errors = []
 
     def deliver(number):

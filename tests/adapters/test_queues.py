@@ -1,4 +1,4 @@
-"""The queues by SQS's rules: what a message may be, what a batch may hold, and how each kind of no is read."""
+"""The queues, under the rules of SQS: valid messages, valid batches, and the meaning of each kind of error."""
 
 import gc
 import json
@@ -24,8 +24,8 @@ def sized(number, data_bytes):
     return Schedule(Key("0", f"{sort_from(NOON_MS)}#{number:016x}"), NOON_MS, "x" * data_bytes)
 
 
-def test_body_is_the_data_and_attributes_say_what_it_is(cloud):
-    """id and due, three decimals, and user where given; Unicode and newlines untouched."""
+def test_the_body_is_the_data_and_attributes_describe_it(cloud):
+    """The attributes are id, due with three decimals, and an optional user. Unicode and newlines stay unchanged."""
     key = Key("3", f"{sort_from(NOON_MS + 7)}#0123456789abcdef")
     sent = Schedule(key, NOON_MS + 7, "Zeile\r\nnächste\t🎉", user="Ünal")
     cloud.queues.send(cloud.output, [sent], NOON_MS + 7)
@@ -39,7 +39,7 @@ def test_body_is_the_data_and_attributes_say_what_it_is(cloud):
 
 
 def test_a_message_waits_in_the_queue_until_it_is_due(cloud):
-    """The delay that is left, and none for what is overdue."""
+    """Its delay is the remaining time, and zero for an overdue message."""
     delays = []
     cloud.sqs.meta.events.register(
         "provide-client-params.sqs.SendMessageBatch",
@@ -51,15 +51,15 @@ def test_a_message_waits_in_the_queue_until_it_is_due(cloud):
 
 
 def test_a_delay_beyond_the_limit_is_refused_for_its_content(cloud):
-    """The limit is SQS's; moto keeps it."""
+    """The limit is that of SQS, and moto enforces it."""
     outcome = cloud.queues.send(cloud.output, [schedule(1, NOON_MS + 900_001), schedule(2)], NOON_MS)
     assert (["data 2"], ["data 1"]) == ([s.data for s in outcome.confirmed], [s.data for s, _ in outcome.rejected])
 
 
 def test_a_batch_refused_for_one_bad_message_is_sent_again_one_by_one(cloud):
-    """Should a character that SQS refuses get so far, by another's hand: its neighbours go through.
+    """Its neighbours are sent, if anyone stored a character that SQS refuses.
 
-    moto takes such characters; SQS does not, and answers for the whole batch:
+    moto accepts such characters. SQS refuses the whole batch:
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
     """
 
@@ -75,7 +75,7 @@ def test_a_batch_refused_for_one_bad_message_is_sent_again_one_by_one(cloud):
 
 
 def test_batches_hold_ten_messages_and_a_mebibyte(cloud):
-    """A page may hold ten of 256 KiB; three of them fit a call."""
+    """A page may hold ten messages of 256 KiB, and three of them fit a call."""
     assert [10, 10, 5] == [
         len(batch) for batch in cloud.queues.batches(cloud.output, [sized(n, 100) for n in range(25)])
     ]
@@ -87,8 +87,8 @@ def test_batches_hold_ten_messages_and_a_mebibyte(cloud):
     assert {262_144} == {len(message["Body"]) for message in cloud.received()}
 
 
-def test_what_stands_under_failed_is_not_done(cloud):
-    """Ours to try again where it is SQS's fault, refused where it is the message, closed where it is the queue."""
+def test_a_failed_entry_is_not_sent(cloud):
+    """A fault of SQS is retried, a fault of the message is a refusal, and a fault of the queue means a closed queue."""
     codes = {
         "data 1": ("InternalError", False),
         "data 2": ("InvalidMessageContents", True),
@@ -112,8 +112,8 @@ def test_what_stands_under_failed_is_not_done(cloud):
     assert [("data 3", "AccessDenied")] == [(each.data, reason) for each, reason in outcome.unavailable]
 
 
-def test_a_batch_that_is_sent_one_by_one_stops_at_the_first_that_is_not_confirmed(cloud):
-    """Ten calls that time out would take longer than the time that a feed keeps back."""
+def test_a_batch_sent_one_by_one_stops_at_the_first_unconfirmed_message(cloud):
+    """Ten calls that time out would take longer than the feed's reserve."""
     calls = []
 
     def refuse_then_break(params, **_):
@@ -125,8 +125,8 @@ def test_a_batch_that_is_sent_one_by_one_stops_at_the_first_that_is_not_confirme
     assert (many, 2) == (cloud.queues.send(cloud.output, many, NOON_MS).unconfirmed, len(calls))
 
 
-def test_a_schedule_is_handed_over_to_the_deliver_function_whatever_its_target_is(cloud):
-    """As an errand, in the delivery queue. One call sends ten, and the rest is untried."""
+def test_a_schedule_for_any_target_goes_to_the_delivery_queue_for_the_deliver_function(cloud):
+    """It is a delivery job. One call sends ten, and the rest stays untried."""
     many = [schedule(number) for number in range(12)]
     outcome = cloud.queues.hand_over(many, NOON_MS)
     assert (many[:10], many[10:]) == (outcome.confirmed, outcome.not_attempted)
@@ -134,21 +134,21 @@ def test_a_schedule_is_handed_over_to_the_deliver_function_whatever_its_target_i
     assert {each.id for each in many[:10]} == {delivery_job.read(body).id for body in bodies}
 
 
-def test_what_is_in_neither_list_is_left(cloud):
-    """Only what SQS confirmed is done."""
+def test_an_entry_in_neither_list_is_not_sent(cloud):
+    """Only confirmed entries are done."""
     cloud.sqs.meta.events.register("after-call.sqs.SendMessageBatch", lambda parsed, **_: parsed.pop("Successful"))
     assert [schedule(1)] == cloud.queues.send(cloud.output, [schedule(1)], NOON_MS).unconfirmed
 
 
-def test_a_queue_that_is_gone_is_closed(cloud):
-    """And says so by its name in either protocol of SQS."""
+def test_a_missing_queue_is_closed(cloud):
+    """Its error code is known in both protocols of SQS."""
     outcome = cloud.queues.send(cloud.output + "-gone", [schedule(1)], NOON_MS)
     assert [(schedule(1), "NonExistentQueue")] == outcome.unavailable
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "KmsDisabled", "KMS.AccessDeniedException"])
-def test_a_queue_that_is_not_ours_to_send_to_is_closed(cloud, code):
-    """By its policy or its key."""
+def test_a_queue_that_denies_access_is_closed(cloud, code):
+    """Its policy or its key denies it."""
     cloud.sqs.meta.events.register("before-call.sqs.SendMessageBatch", refuse_call(code, 403))
     assert [(schedule(1), code)] == cloud.queues.send(cloud.output, [schedule(1)], NOON_MS).unavailable
 
@@ -156,15 +156,15 @@ def test_a_queue_that_is_not_ours_to_send_to_is_closed(cloud, code):
 @pytest.mark.parametrize(
     ("code", "status"), [("RequestThrottled", 403), ("ServiceUnavailable", 503), ("KmsThrottled", 400)]
 )
-def test_what_passes_leaves_everything(cloud, code, status):
-    """To be tried again with a new delay."""
+def test_a_temporary_error_leaves_everything(cloud, code, status):
+    """The caller tries again with a new delay."""
     cloud.sqs.meta.events.register("before-call.sqs.SendMessageBatch", refuse_call(code, status))
     outcome = cloud.queues.send(cloud.output, [schedule(1)], NOON_MS)
     assert ([schedule(1)], code) == (outcome.unconfirmed, outcome.last_error)
 
 
-def test_a_call_without_an_answer_leaves_everything_and_is_not_sent_again_by_boto3(cloud):
-    """A resend of its own would carry a stale delay; trying again is ours."""
+def test_a_call_without_an_answer_leaves_everything_and_boto3_does_not_retry(cloud):
+    """A retry by boto3 would carry an old delay, so our code retries."""
     calls = []
 
     def time_out(**_):
@@ -177,7 +177,7 @@ def test_a_call_without_an_answer_leaves_everything_and_is_not_sent_again_by_bot
 
 
 def test_reports_go_to_the_failure_queue_whole(cloud):
-    """Even for the largest payload that escaping makes twice as long."""
+    """This includes the largest payload, whose length escaping doubles."""
     large = Schedule(schedule(1).key, NOON_MS, '"' * 262_144)
     reports = [failure_report.expired(each, NOON_MS + 5000) for each in (large, large, schedule(2))]
     first = cloud.queues.report(reports)
@@ -203,8 +203,8 @@ def test_no_call_carries_lambdas_trace_header(cloud, monkeypatch):
 
 
 @pytest.mark.parametrize("service", ["dynamodb", "sqs", "lambda"])
-def test_clients_wait_five_seconds_and_never_try_again_by_themselves(cloud, service):
-    """So that a try is one call, and ends while there is time to act on it."""
+def test_clients_time_out_after_five_seconds_and_never_retry(cloud, service):
+    """A try is one call, and leaves time to act on its result."""
     config = runtime.outside().client(service, 3).meta.config
     assert (1, 4, 1, 3) == (
         config.connect_timeout,
@@ -215,8 +215,8 @@ def test_clients_wait_five_seconds_and_never_try_again_by_themselves(cloud, serv
     assert "AWS_MAX_ATTEMPTS" not in os.environ
 
 
-def test_clients_that_many_threads_ask_for_at_once_are_whole(cloud):
-    """Those of a target's service are made at first use, by whoever of a crew comes first."""
+def test_clients_that_many_threads_want_at_once_are_complete(cloud):
+    """The first thread of a worker pool makes the client of a target's service."""
     make, services = runtime.outside().client, ["sns", "lambda", "events", "stepfunctions"] * 3
     with ThreadPoolExecutor(len(services)) as pool:
         made = list(pool.map(lambda service: make(service, 1), services))
@@ -225,8 +225,8 @@ def test_clients_that_many_threads_ask_for_at_once_are_whole(cloud):
     assert gc.isenabled()
 
 
-def test_a_batch_with_a_parameter_missing_is_sent_again_one_by_one(cloud):
-    """SQS says so of an empty body, for the whole batch; the neighbours are not to wait for it."""
+def test_a_batch_with_a_missing_parameter_is_sent_again_one_by_one(cloud):
+    """SQS refuses the whole batch for an empty body. The neighbours must not wait for it."""
     bad = Schedule(schedule(1).key, NOON_MS, "bad")
 
     def refuse(params, **_):
@@ -238,8 +238,8 @@ def test_a_batch_with_a_parameter_missing_is_sent_again_one_by_one(cloud):
     assert ([(bad, "MissingParameter")], [schedule(2)]) == (outcome.rejected, outcome.confirmed)
 
 
-def test_what_is_to_be_delivered_waits_as_an_errand_and_comes_a_lead_early(cloud):
-    """The whole schedule in one text, or of a named one no more than wakes it; the delay is rounded down."""
+def test_a_delivery_job_waits_in_the_queue_and_comes_a_lead_early(cloud):
+    """It is the whole schedule as text, or only the timer of a named one. The delay is rounded down."""
     entries = []
     cloud.sqs.meta.events.register(
         "provide-client-params.sqs.SendMessageBatch", lambda params, **_: entries.extend(params["Entries"])
@@ -254,8 +254,8 @@ def test_what_is_to_be_delivered_waits_as_an_errand_and_comes_a_lead_early(cloud
 
 
 @pytest.mark.parametrize(("left_ms", "delay_s"), [(10_000, 10), (10_001, 11), (1, 1), (-1, 0)])
-def test_what_is_tried_again_is_not_waited_for(cloud, left_ms, delay_s):
-    """Its delay is rounded up, without a lead: nobody awaits it to the moment, and a wait would hold a thread."""
+def test_a_retry_has_no_lead(cloud, left_ms, delay_s):
+    """Its delay is rounded up. Its exact time does not matter, and waiting for it would hold a thread."""
     entries = []
     cloud.sqs.meta.events.register(
         "provide-client-params.sqs.SendMessageBatch", lambda params, **_: entries.extend(params["Entries"])
@@ -264,8 +264,8 @@ def test_what_is_tried_again_is_not_waited_for(cloud, left_ms, delay_s):
     assert [delay_s] == [entry["DelaySeconds"] for entry in entries]
 
 
-def test_an_errand_with_every_sign_escaped_is_a_batch_of_its_own(cloud):
-    """As JSON text 256 KiB may become twice that; and a retry waits no longer than SQS lets it."""
+def test_a_delivery_job_with_only_escaped_characters_is_a_batch_of_its_own(cloud):
+    """256 KiB of data can double as JSON text. A retry waits no longer than the maximum delay of SQS."""
     heavy = [replace(sized(number, 1), data='"' * 262_144, target=TOPIC) for number in range(3)]
     assert [1, 1, 1] == [len(batch) for batch in cloud.queues.batches(cloud.delivery, heavy)]
     retry = DeliveryJob(heavy[0], attempt=2, retry_ms=NOON_MS + 2_000_000)
@@ -274,8 +274,8 @@ def test_an_errand_with_every_sign_escaped_is_a_batch_of_its_own(cloud):
     assert "1" == attributes["ApproximateNumberOfMessagesDelayed"]
 
 
-def test_an_envelope_is_the_body_where_the_target_wants_one(cloud):
-    """It counts in a batch with all its length, and the message waits in the queue like any other."""
+def test_an_envelope_is_the_body_on_request(cloud):
+    """Its full length counts in a batch, and the message waits in the queue like any other."""
     target = f'{{"arn":"{OTHER_ARN}","envelope":true}}'
     wrapped = replace(schedule(1, target=target), name="bill", user="Ünal")
     assert [wrapped] == cloud.queues.send(cloud.output, [wrapped], NOON_MS).confirmed

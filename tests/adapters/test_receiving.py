@@ -1,4 +1,4 @@
-"""Receiving on moto: a letter that crashes at each of its calls in turn, what is left of it, and what comes of both."""
+"""Receiving on moto: a crash at each call for an input message, what remains of it, and what both runs send."""
 
 import json
 import random
@@ -20,7 +20,7 @@ from scheduler.model.targets import AllowedTargets
 from scheduler.placing.keys import KeyGenerator
 
 CALLS_MAX = 10
-"""More than receiving the letter takes, so that every call of it has its turn."""
+"""More than receiving needs, so that a crash hits each of its calls."""
 TURNS_MAX = 10
 
 LETTER = [
@@ -33,7 +33,7 @@ LETTER = [
 
 
 class Room:
-    """Where letters are received, and a queue for what is put back."""
+    """The schedule function's dependencies, and a queue for messages that it puts back."""
 
     def __init__(self, cloud):
         self.house, self.cloud = House(cloud), cloud
@@ -41,7 +41,10 @@ class Room:
         self.tried: Counter[str] = Counter()
 
     def receive(self, message):
-        """Whether it is done with. It is a while ago that it was sent: by the third time what is closed is refused."""
+        """Return whether the message is finished.
+
+        The message was sent some time ago. At the third try, members for a closed queue are refused.
+        """
         self.tried[message["messageId"]] += 1
         facts = {
             "SentTimestamp": str(NOON_S * 1000 - receiving.CLOSED_MS_MAX),
@@ -77,7 +80,7 @@ class Room:
         ]
 
     def come_out(self):
-        """The ids under which the members are in their queues and in the table, by their data."""
+        """Return the ids under which the members are in their queues and in the table, by their data."""
         ids = defaultdict(set)
         for message in self.cloud.received():
             ids[message["Body"]].add(message["MessageAttributes"]["id"]["StringValue"])
@@ -90,7 +93,7 @@ class Room:
 
 @pytest.mark.parametrize("number", range(CALLS_MAX))
 def test_a_crash_loses_no_member_and_makes_no_second_one(cloud, number):
-    """At any call: what is accepted is there under one id, what is not is told; and it ends."""
+    """After a crash at any call, an accepted member has one id, a refused one is reported, and the message ends."""
     room = Room(cloud)
     waiting = [{"messageId": "letter", "body": json.dumps(LETTER)}]
     for turn in range(TURNS_MAX):

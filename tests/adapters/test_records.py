@@ -1,4 +1,4 @@
-"""Records of names, against DynamoDB's own rules for conditions."""
+"""Records of names, under DynamoDB's own rules for conditions."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ def record(number=1, asked=ASKED, name="bill", **facts):
 
 
 def test_a_record_comes_back_as_it_was_written(cloud):
-    """Key, moment, data and all that belongs to it; nothing stands under another name."""
+    """Key, time, data and all other fields stay. Another name has no record."""
     assert (True, None) == cloud.records.put(record())
     assert record() == cloud.records.get("bill")
     assert cloud.records.get("bills") is None
@@ -30,8 +30,8 @@ def test_a_record_comes_back_as_it_was_written(cloud):
     assert "ttl" not in item
 
 
-def test_a_record_says_how_many_places_of_its_batch_had_their_timers(cloud):
-    """Also where it is read without its data. A record of the first slice, or of an earlier version, says none."""
+def test_a_record_counts_the_members_of_its_batch_with_timers(cloud):
+    """A read without data has the count as well. A record of the first slice, or of an earlier version, has none."""
     cloud.records.put(record(timed=400))
     cloud.records.put(record(2, name="first"))
     assert 400 == cloud.records.get("bill").timed
@@ -40,8 +40,8 @@ def test_a_record_says_how_many_places_of_its_batch_had_their_timers(cloud):
     assert [{"N": "400"}] == [item["timed"] for item in cloud.items() if "timed" in item]
 
 
-def test_what_was_asked_for_later_replaces_and_hands_back_what_stood(cloud):
-    """What was asked for earlier, or at the same moment, changes nothing."""
+def test_a_later_request_replaces_the_record_and_returns_the_old_one(cloud):
+    """An earlier request, or one of the same time, changes nothing."""
     cloud.records.put(record())
     later = record(2, asked_at(NOON_MS, 1))
     assert (True, record()) == cloud.records.put(later)
@@ -50,16 +50,16 @@ def test_what_was_asked_for_later_replaces_and_hands_back_what_stood(cloud):
     assert later == cloud.records.get("bill")
 
 
-def test_the_same_one_asked_for_again_is_left_as_it_is(cloud):
-    """It may have been delivered: written afresh it would be a second time."""
+def test_the_same_request_again_leaves_its_record(cloud):
+    """It may be delivered already. A new record would deliver it twice."""
     cloud.records.put(record())
     assert cloud.records.close(record(), DELIVERED, NOON_MS + 5, 1)
     written, standing = cloud.records.put(record(asked=asked_at(NOON_MS + 9)))
     assert (False, DELIVERED) == (written, standing.state)
 
 
-def test_keep_and_fail_write_only_where_nothing_is_pending(cloud):
-    """What has an outcome is in nobody's way."""
+def test_keep_and_fail_write_only_if_nothing_is_pending(cloud):
+    """A finished schedule does not matter."""
     cloud.records.put(record())
     second = record(2, asked_at(NOON_MS + 9))
     assert (False, record()) == cloud.records.put(second, even_if_pending=False)
@@ -68,8 +68,8 @@ def test_keep_and_fail_write_only_where_nothing_is_pending(cloud):
     assert (True, DELIVERED) == (written, old.state)
 
 
-def test_an_outcome_is_for_the_schedule_that_stands(cloud):
-    """With a time to live; what is written afresh has none any more."""
+def test_an_outcome_is_for_the_current_schedule(cloud):
+    """It has a time to live, and a new record has none."""
     cloud.records.put(record())
     assert not cloud.records.close(record(2), DELIVERED, NOON_MS + 5, 1)
     assert cloud.records.close(record(), DELIVERED, NOON_MS + 5, 3, "410")
@@ -81,8 +81,8 @@ def test_an_outcome_is_for_the_schedule_that_stands(cloud):
     assert "ttl" not in cloud.items()[0]
 
 
-def test_a_cancelled_record_is_marked_and_counts_as_asked_for_then(cloud):
-    """So that a redelivery of the request before it changes nothing."""
+def test_a_cancelled_record_counts_as_requested_at_the_cancel(cloud):
+    """A redelivery of an earlier request then changes nothing."""
     cloud.records.put(record())
     assert cloud.records.cancel(record(), asked_at(NOON_MS + 3), NOON_MS + 3)
     standing = cloud.records.get("bill")
@@ -92,7 +92,7 @@ def test_a_cancelled_record_is_marked_and_counts_as_asked_for_then(cloud):
 
 
 def test_a_note_of_an_attempt_leaves_it_pending(cloud):
-    """And is taken by the one that stands alone."""
+    """Only the current schedule accepts it."""
     cloud.records.put(record())
     assert cloud.records.note(record(), 3, 2, "503", NOON_MS + 5, NOON_MS + 9)
     standing = cloud.records.get("bill")
@@ -100,19 +100,19 @@ def test_a_note_of_an_attempt_leaves_it_pending(cloud):
     assert not cloud.records.note(record(2), 4, 3, "503", NOON_MS + 6, NOON_MS + 9)
 
 
-def test_it_is_written_over_only_as_it_was_read(cloud):
-    """An attempt or a replacement in between makes it another."""
+def test_a_record_is_overwritten_only_if_unchanged(cloud):
+    """An attempt or a replacement in between changes it."""
     cloud.records.put(record())
     moved = record(2, asked_at(NOON_MS + 9))
     cloud.records.note(record(), 1, 1, "503", NOON_MS + 5, NOON_MS + 9)
     assert not cloud.records.put_over(record(), moved)
     assert cloud.records.put_over(cloud.records.get("bill"), moved)
     assert moved == cloud.records.get("bill")
-    assert cloud.records.put_over(record(), moved)  # As a repeat of a write that had no answer.
+    assert cloud.records.put_over(record(), moved)  # Repeat the write as if it had no answer.
 
 
 def test_a_write_without_an_answer_is_not_confirmed(cloud):
-    """Though it may be done: whoever repeats it finds itself."""
+    """It may be done. A repeat finds its own record."""
     lose_answer(cloud.dynamodb, "dynamodb.PutItem")
     with pytest.raises(NotConfirmed):
         cloud.records.put(record())

@@ -1,4 +1,4 @@
-"""The table by DynamoDB's rules: conditions, pages, and what comes back unprocessed."""
+"""The table, under DynamoDB's rules: conditions, pages and unprocessed items."""
 
 import random
 
@@ -21,8 +21,8 @@ EARLIEST, LATEST = sort_from(0), sort_from(NOON_MS * 2)
 MANY = 1_000
 
 
-def test_a_schedule_comes_back_as_it_was_put(cloud):
-    """Every field, Unicode, newlines and 256 KiB included."""
+def test_a_schedule_is_read_back_unchanged(cloud):
+    """Every field, with Unicode, newlines and 256 KiB."""
     key = Key("3", f"{sort_from(NOON_MS)}#0123456789abcdef")
     whole = Schedule(
         key, NOON_MS, "Zeile\n🎉" + "x" * 262_000, "arn:aws:sqs:eu-central-1:123456789012:other", "me", 5_000
@@ -31,8 +31,8 @@ def test_a_schedule_comes_back_as_it_was_put(cloud):
     assert [whole] == cloud.table.page("3", EARLIEST, LATEST, MANY).schedules
 
 
-def test_more_than_a_batch_is_written_in_batches(cloud):
-    """DynamoDB takes 25 writes at once. Each call makes one request, so that time is looked at in between."""
+def test_many_items_are_written_in_batches(cloud):
+    """DynamoDB accepts 25 writes at once. Each call makes one request, so the caller can check the time in between."""
     many = [schedule(number) for number in range(60)]
     first = cloud.table.put(many)
     assert (many[:25], many[25:]) == (first.confirmed, first.not_attempted)
@@ -42,7 +42,7 @@ def test_more_than_a_batch_is_written_in_batches(cloud):
     assert [] == cloud.items()
 
 
-def test_a_page_ends_before_the_moment_and_begins_at_it(cloud):
+def test_a_page_includes_its_first_time_and_excludes_its_last(cloud):
     """The bounds are bare digits, which sort before every key of their millisecond."""
     cloud.table.put([schedule(number, NOON_MS + number) for number in range(5)])
     page = cloud.table.page("0", sort_from(NOON_MS + 1), sort_from(NOON_MS + 3), MANY)
@@ -50,8 +50,8 @@ def test_a_page_ends_before_the_moment_and_begins_at_it(cloud):
     assert page.next_sort is None
 
 
-def test_pages_follow_each_other_without_gap_or_repeat(cloud):
-    """The next one begins right behind the last key of this one."""
+def test_pages_have_no_gap_and_no_repeat(cloud):
+    """The next page begins right after the last key of this page."""
     many = [schedule(number, NOON_MS + number % 3) for number in range(40)]
     retry_batch(cloud.table.put, many, Clock().deadline())
     seen, from_sort = [], EARLIEST
@@ -64,8 +64,8 @@ def test_pages_follow_each_other_without_gap_or_repeat(cloud):
     assert sorted(many, key=lambda each: each.key) == seen
 
 
-def test_what_dynamodb_has_not_processed_is_left(cloud):
-    """It answers with success and a list; ours is not to take that for done."""
+def test_unprocessed_items_remain_to_be_written(cloud):
+    """DynamoDB answers with success and a list of them."""
     bend_batch(
         cloud.dynamodb,
         "dynamodb.BatchWriteItem",
@@ -82,8 +82,8 @@ def test_what_dynamodb_has_not_processed_is_left(cloud):
     ("code", "status"),
     [("ProvisionedThroughputExceededException", 400), ("ThrottlingException", 400), ("InternalServerError", 500)],
 )
-def test_a_call_that_fails_for_a_while_leaves_everything(cloud, code, status):
-    """Nobody knows whether it happened: nothing is done, nothing is lost."""
+def test_a_temporary_error_leaves_everything(cloud, code, status):
+    """The result is unknown, so nothing counts as done and nothing is lost."""
 
     def fail(**_):
         raise ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "")
@@ -96,15 +96,15 @@ def test_a_call_that_fails_for_a_while_leaves_everything(cloud, code, status):
     assert [4] == cloud.table.remember_partitions([4]).unconfirmed
 
 
-def test_a_mistake_of_ours_is_raised_plainly(cloud):
-    """A table that is not there is no reason to be patient."""
+def test_a_mistake_of_ours_raises(cloud):
+    """Retries cannot create a missing table."""
     cloud.table._name = "nowhere"
     with pytest.raises(ClientError, match="ResourceNotFound"):
         cloud.table.put([schedule(1)])
 
 
-def test_the_memory_of_partitions_only_grows(cloud):
-    """The largest count ever written with, and 0 before the first."""
+def test_the_stored_partition_count_only_grows(cloud):
+    """It is the largest count ever used, and 0 before the first write."""
     assert 0 == cloud.table.recall_partitions()
     for count, remembered in [(4, 4), (8, 8), (2, 8), (16, 16)]:
         assert [count] == cloud.table.remember_partitions([count]).confirmed
@@ -115,22 +115,22 @@ def lease(holder, until_ms=NOON_MS + 600_000, ends_ms=NOON_MS + 20_000):
     return Lease("3", until_ms, holder, ends_ms)
 
 
-def test_a_lease_keeps_others_out_until_it_runs_out(cloud):
-    """Who comes too early learns whose it is."""
+def test_a_lease_excludes_others_until_it_expires(cloud):
+    """Another feed learns who holds it."""
     assert cloud.table.take_lease(lease("first"), NOON_MS, None) is None
     assert lease("first") == cloud.table.take_lease(lease("second"), NOON_MS + 19_999, None)
     assert cloud.table.take_lease(lease("second"), NOON_MS + 20_000, None) is None
 
 
 def test_a_lease_is_inherited_once(cloud):
-    """Who inherits it puts their own name on it."""
+    """The heir stores its own name."""
     cloud.table.take_lease(lease("first"), NOON_MS, None)
     assert cloud.table.take_lease(lease("heir"), NOON_MS, "first") is None
     assert lease("heir") == cloud.table.take_lease(lease("twin of the heir"), NOON_MS, "first")
 
 
 def test_only_its_holder_ends_a_lease(cloud):
-    """One that has run out and is another's by now stays the other's."""
+    """The holder of an expired lease does not end the lease of the next one."""
     cloud.table.take_lease(lease("first"), NOON_MS, None)
     cloud.table.end_lease(lease("second"))
     assert lease("first") == cloud.table.take_lease(lease("second"), NOON_MS, None)
@@ -138,8 +138,8 @@ def test_only_its_holder_ends_a_lease(cloud):
     assert cloud.table.take_lease(lease("second"), NOON_MS, None) is None
 
 
-def test_what_is_put_aside_keeps_everything_and_its_reason(cloud):
-    """A schedule or an item that is none: whole, under its moment, with where it was."""
+def test_a_quarantined_item_keeps_everything_and_its_reason(cloud):
+    """A schedule or an unreadable item stays complete, under its due time, with its old key."""
     odd = {"partition": {"S": "0"}, "sort": {"S": sort_from(5)}, "junk": {"BOOL": True}}
     things = [
         QuarantinedItem(schedule(1).key, schedule(1), "too odd"),
@@ -155,8 +155,10 @@ def test_what_is_put_aside_keeps_everything_and_its_reason(cloud):
 
 @pytest.mark.parametrize("sort", [sort_from(5), sort_from(5) + "x" * 1_009])
 def test_unreadable_items_of_two_partitions_are_both_kept(cloud, sort):
-    """They may have one sort key, which anybody may have chosen, and as long as DynamoDB allows. Put aside again, one
-    overwrites itself."""
+    """They can have the same sort key, which anyone may have chosen, of the maximum length.
+
+    A second quarantine of one item overwrites the first.
+    """
     for partition in ("0", "1", "1"):
         key = items.key(partition, sort)
         cloud.table.put_aside([QuarantinedItem(Key(partition, sort), {**key, "junk": {"S": partition}}, "no schedule")])
@@ -192,8 +194,8 @@ def test_unreadable_items_of_two_partitions_are_both_kept(cloud, sort):
         {"sort": {"S": SORT}, "data": {"S": "x"}, "cut": {"N": "5"}},
     ],
 )
-def test_an_item_that_is_no_schedule_does_not_hide_those_that_are(cloud, item):
-    """It is told apart, with a reason, and the page goes on."""
+def test_an_unreadable_item_does_not_hide_schedules(cloud, item):
+    """It comes with a reason, and the page continues."""
     cloud.dynamodb.put_item(TableName="schedules", Item={"partition": {"S": "0"}, **item})
     cloud.table.put([schedule(1)])
     page = cloud.table.page("0", EARLIEST, LATEST, MANY)
@@ -202,21 +204,21 @@ def test_an_item_that_is_no_schedule_does_not_hide_those_that_are(cloud, item):
 
 
 def packed(*requests):
-    """One bundle of these, and its members."""
+    """Return one bundle of these requests, and its members."""
     ((bundle, members),) = KeyGenerator(1, random.Random(1), 60_000).bundles(dict(enumerate(requests)), None)
     return bundle, list(members.values())
 
 
-def test_a_bundle_comes_back_as_it_was_put(cloud):
-    """Beside plain schedules, and its members from it."""
+def test_a_bundle_is_read_back_unchanged(cloud):
+    """It is next to plain schedules and holds its members."""
     bundle, members = packed(Request(NOON_MS, "a"), Request(NOON_MS, "ü🎉", user="me"))
     cloud.table.put([bundle, schedule(1)])
     page = cloud.table.page("0", EARLIEST, LATEST, MANY)
     assert ([bundle], [schedule(1)], members) == (page.bundles, page.schedules, page.bundles[0].members())
 
 
-def test_a_bundle_says_when_its_first_member_is_due(cloud):
-    """A reader can then skip it unopened. The write-back of what is left of it says so too."""
+def test_a_bundle_holds_the_time_of_its_first_member(cloud):
+    """A reader can then skip it packed. After a write-back, the time is that of the first remaining member."""
     bundle, members = packed(Request(NOON_MS - 7, "a"), Request(NOON_MS - 5, "b"), Request(NOON_MS, "c"))
     cloud.table.put([bundle])
     assert [{"N": str(NOON_MS - 7)}] == [item["first"] for item in cloud.items()]
@@ -225,8 +227,8 @@ def test_a_bundle_says_when_its_first_member_is_due(cloud):
 
 
 @pytest.mark.parametrize("first", [None, {"S": "x"}, {"N": "1.5"}, {"N": "-1"}, {"N": str(NOON_MS + 1)}], ids=str)
-def test_a_bundle_is_fed_whatever_it_says_of_its_first_member(first):
-    """An earlier version stored no such attribute. A value that cannot be true costs nobody the members."""
+def test_a_bundle_is_fed_whatever_its_first_time_says(first):
+    """An earlier version stored no such attribute. An impossible value must not hide the members."""
     bundle, _ = packed(Request(NOON_MS - 5, "a"), Request(NOON_MS, "b"))
     stored = {name: value for name, value in items.item(bundle).items() if name != "first"}
     read = items.bundle({**stored, "first": first} if first else stored)
@@ -234,7 +236,7 @@ def test_a_bundle_is_fed_whatever_it_says_of_its_first_member(first):
 
 
 def test_a_full_bundle_is_four_write_units(cloud):
-    """DynamoDB counts names and values; with random data, which packs worst."""
+    """DynamoDB counts names and values. Random data packs worst."""
     requests = [Request(NOON_MS, random.Random(number).randbytes(50).hex()) for number in range(500)]
     for bundle, _ in KeyGenerator(256, random.Random(1), 60_000).bundles(dict(enumerate(requests)), None):
         cloud.table.put([bundle])
@@ -243,8 +245,8 @@ def test_a_full_bundle_is_four_write_units(cloud):
         assert size_bytes <= 4 * 1024
 
 
-def test_what_is_left_of_a_bundle_is_written_where_it_is_as_it_was_read(cloud):
-    """And where another has changed or deleted it, theirs stands."""
+def test_the_rest_of_a_bundle_replaces_it_only_if_unchanged(cloud):
+    """If another writer has changed or deleted it, that change stays."""
     bundle, members = packed(*[Request(NOON_MS, str(number)) for number in range(4)])
     cloud.table.put([bundle])
     kept = bundle.holding(members[1:])
@@ -259,8 +261,8 @@ def test_what_is_left_of_a_bundle_is_written_where_it_is_as_it_was_read(cloud):
     assert [] == cloud.items()
 
 
-def test_a_member_is_put_aside_as_a_schedule_of_its_own(cloud):
-    """Under its own moment, told from its fellows by its index."""
+def test_a_member_is_quarantined_as_a_schedule_of_its_own(cloud):
+    """It is stored under its own due time, with its index in the key."""
     bundle, members = packed(Request(NOON_MS - 5, "a"), Request(NOON_MS, "b"))
     cloud.table.put_aside([QuarantinedItem(bundle.key, member, "too odd") for member in members])
     tail = bundle.key.sort[15:]
@@ -270,8 +272,8 @@ def test_a_member_is_put_aside_as_a_schedule_of_its_own(cloud):
 
 
 @pytest.mark.parametrize("text", ["x" * 500_000, "ü" * 500_000, "\ud800" * 200_000])
-def test_what_is_too_large_for_an_item_is_kept_cut_and_marked(cloud, text):
-    """Its beginning, and of how many bytes; a message may be of more than twice what an item holds."""
+def test_an_item_over_the_size_limit_is_truncated_and_marked(cloud, text):
+    """The beginning and the full size stay. A message may be twice as large as an item."""
     outcome = cloud.table.put_failed([unreadable(text, "no errand", NOON_MS)])
     assert 1 == len(outcome.confirmed)
     (item,) = cloud.items()
@@ -280,8 +282,8 @@ def test_what_is_too_large_for_an_item_is_kept_cut_and_marked(cloud, text):
     assert 399_000 < len(item["text"]["S"].encode()) < int(item["cut"]["N"]) == len(whole) + len("text")
 
 
-def test_what_is_put_aside_fits_whatever_it_is(cloud):
-    """An item that is full already gets its reason; what is longest in it loses, and what is short stays."""
+def test_a_quarantined_item_fits_the_size_limit(cloud):
+    """A full item still gets its reason. The longest attribute is truncated, and short ones stay."""
     full = {"data": {"S": "x" * 200_000}, "some": {"S": "ü" * 101_500}, "bit": {"BOOL": True}, "list": {"L": []}}
     key = items.key("0", schedule(1).key.sort)
     cloud.dynamodb.put_item(TableName="schedules", Item={**key, **full})
@@ -294,8 +296,8 @@ def test_what_is_put_aside_fits_whatever_it_is(cloud):
     assert int(item["cut"]["N"]) > 403_000
 
 
-def test_bytes_are_cut_and_of_lists_nothing_is_left():
-    """That they were there is kept; nothing is cut where it need not be."""
+def test_bytes_are_truncated_and_lists_removed():
+    """The item records that they existed. Nothing is truncated without need."""
     key = items.key("0", schedule(1).key.sort)
     lists = {"L": [{"S": "x" * 1000}] * 300}
     cut = items.quarantined(

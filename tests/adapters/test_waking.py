@@ -1,4 +1,4 @@
-"""What a timer has to do when it wakes, against DynamoDB's own rules for conditions."""
+"""A timer wakes, under DynamoDB's own rules for conditions."""
 
 from dataclasses import replace
 
@@ -45,8 +45,8 @@ def second(standing):
 STALE = DeliveryJob(timer(record(9).schedule, 0))
 
 
-def test_one_message_alone_sets_the_second_timer(wake):
-    """The same message sets it again, for it may have died before it did. A request written afresh has none."""
+def test_only_one_message_sets_the_second_timer(wake):
+    """The same message sets it again, as its function may have crashed before. A new record has no second timer."""
     standing = record(due_ms=NOON_MS + 60_000)
     wake.records.put(standing)
     assert [FOLLOW, DROP, FOLLOW] == [wake.role(STALE, message) for message in ("m1", "m2", "m1")]
@@ -55,22 +55,22 @@ def test_one_message_alone_sets_the_second_timer(wake):
     assert FOLLOW == wake.role(STALE, "m2")
 
 
-def test_a_note_that_is_a_day_old_is_not_believed(wake):
-    """Its message may have been in the dead-letter queue, and come back under another id."""
+def test_a_note_that_is_a_day_old_is_ignored(wake):
+    """Its message may have been redriven from the dead-letter queue with another id."""
     wake.records.put(record())
     assert FOLLOW == wake.role(STALE, "m1")
     wake.clock.now_ms += timers.COVERED_MS
     assert FOLLOW == wake.role(STALE, "m2")
 
 
-def test_a_far_schedule_has_its_timer_put_again_without_a_note(wake):
-    """It is the same item, however often it is written."""
+def test_the_timer_of_a_far_schedule_is_stored_again_without_a_note(wake):
+    """Every write stores the same item."""
     wake.records.put(record(due_ms=NOON_MS + REACH_MS + 1))
     assert [FOLLOW, FOLLOW] == [wake.role(STALE, message) for message in ("m1", "m2")]
     assert "" == wake.records.get("bill").covered_by
 
 
-def test_a_schedule_that_is_tried_again_needs_no_second_timer(wake):
+def test_a_retry_needs_no_second_timer(wake):
     """Its own timer has come."""
     standing = record()
     wake.records.put(standing)
@@ -79,15 +79,15 @@ def test_a_schedule_that_is_tried_again_needs_no_second_timer(wake):
 
 
 def test_a_timer_in_time_delivers_without_a_write(wake):
-    """The second one comes when that is over."""
+    """The second timer comes after that."""
     wake.records.put(record())
     assert DELIVER == wake.role(own(record()), "m1")
     assert "" == wake.records.get("bill").claimed_by
 
 
 @pytest.mark.parametrize("order", [(own, second), (second, own)])
-def test_of_two_late_timers_one_delivers(wake, order):
-    """The one that claims the delivery, also when SQS brings it again; the other one when the claim is over."""
+def test_one_of_two_late_timers_delivers(wake, order):
+    """It claims the delivery, also if SQS repeats it. The other timer delivers after the claim expires."""
     standing = record()
     wake.records.put(standing)
     wake.clock.now_ms += 30_000
@@ -101,8 +101,8 @@ def test_of_two_late_timers_one_delivers(wake, order):
     assert DELIVER == wake.role(other, "m2")
 
 
-def test_a_retry_is_not_kept_off_by_the_claim_of_the_delivery_before(wake):
-    """It is another message. The second timer of the first turn finds that the retry goes on."""
+def test_a_retry_is_not_blocked_by_the_claim_of_the_delivery_before(wake):
+    """It is another message. The second timer of the first delivery finds the retry."""
     standing = record()
     wake.records.put(standing)
     wake.clock.now_ms += 30_000
@@ -112,14 +112,14 @@ def test_a_retry_is_not_kept_off_by_the_claim_of_the_delivery_before(wake):
     assert [DROP, DELIVER] == [wake.role(second(standing), "m2"), wake.role(retry, "m3")]
 
 
-def test_a_record_that_changes_while_a_timer_looks_is_looked_at_again(wake):
-    """Delivered meanwhile, there is nothing left to cover or to claim."""
+def test_a_record_that_changes_during_a_timer_is_read_again(wake):
+    """If it was delivered meanwhile, the timer has nothing to do."""
     standing = record()
     wake.records.put(standing)
     real, late = wake.records, wake.clock.now_ms + 30_000
 
     class Slow:
-        """Somebody else is faster."""
+        """Another writer is faster."""
 
         def get(self, name):
             found = real.get(name)
@@ -133,8 +133,8 @@ def test_a_record_that_changes_while_a_timer_looks_is_looked_at_again(wake):
     assert [DROP, DROP] == [wake.role(own(standing), "m1"), wake.role(STALE, "m2")]
 
 
-def test_a_record_with_notes_is_the_one_that_was_written(wake):
-    """A repeat of a write that had no answer finds itself, whatever timers have noted since."""
+def test_a_record_with_notes_is_still_the_written_one(wake):
+    """A repeated write finds its own record, whatever notes timers have added."""
     standing = record()
     wake.records.put(standing)
     wake.records.cover(standing, "m1")

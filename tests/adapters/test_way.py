@@ -1,4 +1,4 @@
-"""The whole feed on the real adapters, under the faults that lose schedules elsewhere."""
+"""The whole feed on the real adapters, with the faults that lose schedules elsewhere."""
 
 import random
 
@@ -12,7 +12,7 @@ from scheduler.feeding import feed as feeding
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """The process crashes here."""
 
 
 def feed(cloud, clock, partition="0"):
@@ -22,7 +22,7 @@ def feed(cloud, clock, partition="0"):
 
 
 def test_a_feed_killed_between_send_and_delete_repeats_and_loses_nothing(cloud):
-    """The next feed delivers again: at least once."""
+    """The next feed sends again: at-least-once delivery."""
     retry_batch(cloud.table.put, [schedule(number) for number in range(30)], Clock().deadline())
 
     def crash(**_):
@@ -40,8 +40,8 @@ def test_a_feed_killed_between_send_and_delete_repeats_and_loses_nothing(cloud):
     assert [] == [item for item in cloud.items() if item["partition"]["S"] == "0"]
 
 
-def test_ten_of_256_kib_in_one_page_come_out_whole(cloud):
-    """More than fits a call of SQS: the feed counts bytes."""
+def test_ten_of_256_kib_in_one_page_are_sent_unchanged(cloud):
+    """One SQS call cannot hold them, so the feed counts bytes."""
     batch = [{"timestamp": NOON_MS // 1000 + 1000, "data": f"{number}\n🎉" + "ü" * 131_000} for number in range(10)]
     accept(batch, desk(cloud.table, cloud.queues, partition_count=1), Clock().deadline())
     feed(cloud, Clock(NOON_MS + 1_000_000))

@@ -1,4 +1,4 @@
-"""The outlet for webhooks against real servers on loopback: what they get, and what they cannot do to us."""
+"""The webhook transport against real servers on loopback: their requests, and their attacks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOW_S = NOON_MS / 1000
 ID = "3-001893456000000-00000000000000ff"
 SHORT = Bounds(resolve_s=0.2, connect_s=0.2, read_s=0.2, total_s=0.4)
 CUT_OFF_S = 2
-"""Well above the bounds, for a busy machine, and well below what the receivers would go on for."""
+"""Far above the time limits, for a busy machine, and far below the length of the endless answers."""
 NEW, OLD = b"n" * 24, b"o" * 32
 
 
@@ -44,7 +44,7 @@ def schedule(data="", **target):
 
 
 def aimed(receiver, data="some payload", path="/", **fields):
-    """A schedule for this receiver, as it would come from the table."""
+    """Return a schedule for this receiver, as read from the table."""
     text = json.dumps({"url": f"http://127.0.0.1:{receiver.port}{path}", **fields})
     return Schedule(Key("3", "001893456000000#00000000000000ff"), NOON_MS + 1, data, text)
 
@@ -55,7 +55,7 @@ def outlet(receiver, *secrets, **given):
 
 
 def sent(data="some payload", path="/", secrets=(), **fields):
-    """What a receiver got."""
+    """Deliver and return the request that the receiver got."""
     with receiving() as receiver:
         outlet(receiver, *secrets).deliver(aimed(receiver, data, path, **fields))
         (request,) = receiver.requests
@@ -69,16 +69,16 @@ def undelivered_by(sender, due):
 
 
 def refused(behaviour, data="some payload", path="/", **fields):
-    """What came of it, where it was not taken."""
+    """Deliver and return the failure."""
     with receiving(behaviour) as receiver:
         return undelivered_by(outlet(receiver), aimed(receiver, data, path, **fields))
 
 
-# What a receiver gets
+# The request
 
 
-def test_data_is_posted_as_it_is():
-    """With who we are, which schedule it is, and when it was due."""
+def test_data_is_posted_unchanged():
+    """Headers name us, the schedule and its due time."""
     request = sent("Grüße 🎉\n", "/a/%2f?b=c%20d")
     assert "POST /a/%2f?b=c%20d HTTP/1.1" == request.line
     assert "Grüße 🎉\n".encode() == request.body
@@ -104,21 +104,21 @@ def test_data_is_posted_as_it_is():
         ("[" * 200_000, "text/plain; charset=utf-8"),
     ],
 )
-def test_an_object_or_a_list_is_json(data, content_type):
-    """Other JSON is as likely to be a text that happens to be a number."""
+def test_only_an_object_or_a_list_is_json(data, content_type):
+    """Other JSON may be a text that happens to be a number."""
     request = sent(data)
     assert content_type == request.headers["content-type"]
     assert data.encode() == request.body
 
 
 def test_the_largest_data_arrives():
-    """Byte by byte."""
+    """Every byte is equal."""
     data = "ü" * (DATA_BYTES_MAX // 2)
     assert data.encode() == sent(data).body
 
 
-def test_without_data_it_is_a_get():
-    """And nothing is said of a body."""
+def test_a_request_without_data_is_a_get():
+    """It has no headers about a body."""
     request = sent("")
     assert "GET / HTTP/1.1" == request.line
     assert not {"content-type", "content-length"} & set(request.names)
@@ -126,19 +126,19 @@ def test_without_data_it_is_a_get():
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "PURGE"])
 def test_any_method_carries_the_data(method):
-    """A GET as well, where somebody asks for it."""
+    """A GET does as well, if the caller asks for it."""
     request = sent("x=1", method=method)
     assert (f"{method} / HTTP/1.1", b"x=1") == (request.line, request.body)
 
 
-def test_a_post_without_data_says_that_it_is_empty():
-    """Some servers wait for a body otherwise."""
+def test_a_post_without_data_has_length_zero():
+    """Some servers would wait for a body."""
     request = sent("", method="POST")
     assert ("POST / HTTP/1.1", "0") == (request.line, request.headers["content-length"])
 
 
-def test_headers_and_cookies_of_the_caller():
-    """They come before ours, whatever case they are in."""
+def test_the_callers_headers_and_cookies_are_sent():
+    """They take precedence over ours, in any letter case."""
     request = sent(
         "{}",
         headers={
@@ -155,12 +155,12 @@ def test_headers_and_cookies_of_the_caller():
 
 
 def test_a_path_with_two_slashes_is_a_path():
-    """And not another host."""
+    """It is not another host."""
     assert "GET //other.example:1/a HTTP/1.1" == sent("", "//other.example:1/a").line
 
 
 def test_a_receiver_can_verify_the_signature():
-    """As the convention says: over id, time and body, with the newest secret or the one before it."""
+    """By the convention, it covers id, time and body, with the newest secret or the one before."""
     request = sent('{"a":"ü"}', secrets=(NEW, OLD))
     assert (ID, str(int(NOW_S))) == (request.headers["webhook-id"], request.headers["webhook-timestamp"])
     content = f"{ID}.{int(NOW_S)}.".encode() + request.body
@@ -168,8 +168,8 @@ def test_a_receiver_can_verify_the_signature():
     assert expected == request.headers["webhook-signature"].split(" ")
 
 
-def test_a_secret_that_cannot_be_had_sends_nothing():
-    """The receiver would refuse it, and it is worth another try."""
+def test_nothing_is_sent_without_the_secret():
+    """The receiver would refuse it, so it is tried again."""
 
     def none():
         raise Undelivered("the secret cannot be had")
@@ -188,20 +188,20 @@ def test_the_environment_changes_nothing(monkeypatch):
     assert b"some payload" == sent().body
 
 
-# What its answer means
+# The answer
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_2xx_is_delivered(status):
-    """Whatever else it says."""
+    """The rest of the answer does not matter."""
     with receiving(answer(status, b"" if status == 204 else b"thanks")) as receiver:
         outlet(receiver).deliver(aimed(receiver))
         assert 1 == len(receiver.requests)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 599])
-def test_not_now_is_tried_again(status):
-    """5xx, and those of 4xx that say so."""
+def test_a_temporary_status_is_tried_again(status):
+    """5xx, and the temporary ones of 4xx."""
     failure = refused(answer(status, b"busy\r\n\x1b[31m now"))
     assert (f"answered {status}", False, None, False) == (
         failure.error,
@@ -212,8 +212,8 @@ def test_not_now_is_tried_again(status):
 
 
 @pytest.mark.parametrize("before", [[100], [102], [103], [103, 100, 103], [199] * 64], ids=len)
-def test_what_a_server_says_before_its_answer_is_not_the_answer(before):
-    """Any 1xx, with headers or without, but for 101; headers of those are not those of the answer."""
+def test_an_informational_status_is_not_the_answer(before):
+    """This holds for any 1xx except 101, with or without headers, and its headers do not count."""
     hints = b"".join(b"HTTP/1.1 %d Word\r\nRetry-After: 5\r\n\r\n" % status for status in before)
     with receiving(raw(hints + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")) as receiver:
         outlet(receiver).deliver(aimed(receiver))
@@ -222,7 +222,7 @@ def test_what_a_server_says_before_its_answer_is_not_the_answer(before):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 422])
-def test_never_is_not_tried_again(status):
+def test_a_permanent_status_is_not_tried_again(status):
     """The other 4xx."""
     assert refused(answer(status)).permanent
 
@@ -242,7 +242,7 @@ def test_never_is_not_tried_again(status):
     ],
 )
 def test_a_redirect_is_not_followed(status, where, told):
-    """The error says in our own words where it leads. The place itself may repeat the secret of the URL."""
+    """The error describes the new place in our own words, because the place may repeat the secret of the URL."""
     with receiving(answer(status, b"", f"Location: {where}")) as receiver:
         failure = undelivered_by(outlet(receiver), aimed(receiver, path="/b-example-hunter2"))
         assert f"answered {status}, and redirects are not followed: it leads {told}" == failure.error
@@ -261,12 +261,12 @@ def test_a_redirect_is_not_followed(status, where, told):
     ],
 )  # fmt: skip
 def test_retry_after(text, expected_s):
-    """In seconds or as a date, for a quarter of an hour at most; nonsense says nothing."""
+    """It is in seconds or a date, at most a quarter of an hour. An invalid value counts as none."""
     assert expected_s == retry_after_s(text, NOW_S)
 
 
-def test_retry_after_is_handed_on():
-    """With the failure."""
+def test_retry_after_is_part_of_the_failure():
+    """The retry uses it."""
     assert 30 == refused(answer(429, b"", "Retry-After: 30")).retry_after_s
     assert RETRY_AFTER_S_MAX == refused(answer(503, b"", "retry-after: 86400")).retry_after_s
 
@@ -289,7 +289,7 @@ ECHOES = {
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES.keys())
 @pytest.mark.parametrize("status", [400, 503])
 def test_an_error_quotes_nothing_of_an_answer(status, echo):
-    """A receiver may repeat the payload in any form. No comparison finds all of them."""
+    """A receiver may repeat the payload in any form, and no comparison finds all of them."""
     body = answer(status, echo.encode(), "Content-Type: text/plain; " + quote(echo))
     assert f"answered {status} with text/plain" == refused(body, data=PAYLOAD).error
 
@@ -303,12 +303,12 @@ def test_an_error_quotes_nothing_of_an_answer(status, echo):
         ("", ""),
     ],
 )
-def test_an_error_names_the_usual_types_of_content(content_type, told):
-    """They tell a page of a load balancer from an answer of the application."""
+def test_an_error_names_common_content_types(content_type, told):
+    """They distinguish the page of a load balancer from an answer of the application."""
     assert f"answered 502{told}" == refused(answer(502, b"x", f"Content-Type: {content_type}")).error
 
 
-# What it cannot do
+# Attacks
 
 NO_HEAD = b"HTTP/1.1 200 OK\r\n"
 HINT = b"x" * 9_000
@@ -354,7 +354,7 @@ HOSTILE_ANSWERS = {
 
 @pytest.mark.parametrize(("behaviour", "says", "timed_out"), HOSTILE_ANSWERS.values(), ids=HOSTILE_ANSWERS.keys())
 def test_a_hostile_answer_is_cut_off(behaviour, says, timed_out):
-    """In time and size, and is worth another try, for a receiver may be out of its mind for a while only."""
+    """Time and size are limited. It is tried again, because the receiver's fault may be temporary."""
     begun_s = time.monotonic()
     failure = refused(behaviour)
     assert time.monotonic() - begun_s < CUT_OFF_S
@@ -368,7 +368,7 @@ def test_a_hostile_answer_is_cut_off(behaviour, says, timed_out):
     "behaviour", [endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 4096), endless(CHUNKED % 200, b"x", 0.02)]
 )
 def test_a_success_stands_whatever_follows_it(behaviour):
-    """The status says that it was taken; the rest is cut off like any other."""
+    """The status confirms the delivery. The rest is cut off as usual."""
     begun_s = time.monotonic()
     with receiving(behaviour) as receiver:
         outlet(receiver).deliver(aimed(receiver))
@@ -389,20 +389,20 @@ def test_a_success_stands_whatever_follows_it(behaviour):
     ids=["many", "cookies", "lengths", "two lengths", "two in one", "negative", "no number"],
 )
 def test_a_success_stands_whatever_its_headers_are(headers):
-    """However many they are, and whatever they say of the body."""
+    """Their number, and what they say about the body, do not matter."""
     with receiving(raw(NO_HEAD + headers + b"\r\nok")) as receiver:
         outlet(receiver).deliver(aimed(receiver))
         assert 1 == len(receiver.requests)
 
 
-def test_headers_that_matter_are_found_among_many():
-    """Behind more than a hundred others."""
+def test_relevant_headers_are_found_among_many():
+    """They come after more than a hundred others."""
     many = [f"X-{number}: 1" for number in range(200)]
     assert 30 == refused(answer(503, b"", *many, "Retry-After: 30")).retry_after_s
 
 
-def test_the_time_for_all_of_it_is_the_shortest():
-    """Whatever may be left for a single read."""
+def test_the_total_time_limits_each_step():
+    """A single read may take no longer."""
     begun_s = time.monotonic()
     with receiving(silent) as receiver:
         sender = outlet(receiver, bounds=Bounds(read_s=5, total_s=0.1))
@@ -410,16 +410,16 @@ def test_the_time_for_all_of_it_is_the_shortest():
     assert time.monotonic() - begun_s < CUT_OFF_S
 
 
-def test_nothing_is_begun_after_the_end():
-    """Not even a read that would find something."""
+def test_nothing_begins_after_the_deadline():
+    """This includes a read that would return at once."""
     with receiving() as receiver:
         failure = undelivered_by(outlet(receiver, bounds=Bounds(total_s=0)), aimed(receiver))
         assert ("127.0.0.1: no connection in time", True) == (failure.error, failure.timed_out)
         assert 0 == receiver.connections
 
 
-def test_a_receiver_that_does_not_take_the_body_is_cut_off():
-    """Its window stays closed; the time for all of it ends."""
+def test_a_receiver_that_does_not_read_the_body_is_cut_off():
+    """Its window stays closed until the total time is over."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
@@ -440,8 +440,8 @@ def test_a_receiver_that_does_not_take_the_body_is_cut_off():
     assert undelivered.value.timed_out
 
 
-def test_nobody_there():
-    """Is worth another try."""
+def test_an_unreachable_host_is_tried_again():
+    """It may come back."""
     with receiving() as receiver:
         due, sender = aimed(receiver), outlet(receiver)
     with pytest.raises(Undelivered, match=r"127.0.0.1: no connection \(Connection refused\)") as undelivered:
@@ -453,8 +453,8 @@ def test_nobody_there():
 @pytest.mark.parametrize(
     "target", ["arn:aws:sqs:eu-central-1:123456789012:q", "{}", "[]", "{", '{"url":"https://10.0.0.1/"}', '{"url":"https://a.example/"}']
 )  # fmt: skip
-def test_a_target_that_is_not_allowed_any_more_is_given_up(target):
-    """The list of hosts is asked again: it may be another by now."""
+def test_a_target_that_is_no_longer_allowed_is_given_up(target):
+    """The transport checks the list of hosts again, because it may have changed."""
     with receiving() as receiver, pytest.raises(Undelivered) as undelivered:
         outlet(receiver).deliver(Schedule(Key("3", "001893456000000#00000000000000ff"), NOON_MS, "x", target))
     assert undelivered.value.permanent
@@ -469,7 +469,7 @@ SLOW = TimeoutError("timed out")
 
 
 def dialled(found, failures):
-    """What came of a webhook whose addresses fail so, and which of them were tried."""
+    """Deliver to a name whose addresses fail like this. Return the failure and the tried addresses."""
     tried = []
 
     def connect(address, timeout):
@@ -496,22 +496,22 @@ def dialled(found, failures):
         (NO_ROUTE, NO_ROUTE, False),
     ],
 )
-def test_a_timeout_of_one_address_outweighs_the_failures_of_others(order, by_4, by_6, timed_out):
-    """A dead host with both kinds of addresses rests as one with either, in any order of the resolver's."""
+def test_a_timeout_of_one_address_outweighs_other_failures(order, by_4, by_6, timed_out):
+    """A dead host gets its cool-down with one kind of address or both, in any order of the resolver's."""
     failure, tried = dialled(order, dict(zip(DUAL, (by_4, by_6), strict=True)))
     assert (timed_out, list(order)) == (failure.timed_out, tried)
     assert ("Connection" in failure.error or "refused" in failure.error) == (REFUSED in (by_4, by_6) and not timed_out)
 
 
 def test_addresses_without_a_route_do_not_use_up_the_tries():
-    """Where there is no IPv6, a host with many of its addresses is reached by IPv4 all the same."""
+    """Without IPv6, a host with many IPv6 addresses is reached by IPv4."""
     found = [f"2606:4700::{number}" for number in range(1, 9)] + [f"93.184.216.{number}" for number in range(1, 7)]
     _, tried = dialled(found, {each: NO_ROUTE if ":" in each else REFUSED for each in found})
     assert found[: 8 + SHORT.addresses_max] == tried
 
 
 class Internet:
-    """A resolver with an answer for each time, and a way to wherever that leads to one receiver."""
+    """A resolver with a list of answers, and a network that leads all of them to one receiver."""
 
     def __init__(self, receiver, *answers, dead=()):
         self.asked, self.dialled = [], []
@@ -533,8 +533,8 @@ class Internet:
         return WebhookTransport(listed, tuple, clock, lookup=self.lookup, connect=self.connect, bounds=SHORT, **given)
 
 
-def test_the_address_that_was_checked_is_connected_to():
-    """A name that is at home the second time it is asked for gains nothing: it is asked for once."""
+def test_the_connection_goes_to_the_checked_address():
+    """The transport resolves a name once, so a second answer with a private address has no effect."""
     with receiving() as receiver:
         internet = Internet(receiver, ["93.184.216.34"], ["127.0.0.1"])
         internet.outlet().deliver(schedule("x", url="http://a.example/"))
@@ -542,8 +542,8 @@ def test_the_address_that_was_checked_is_connected_to():
         assert "a.example" == receiver.requests[0].headers["host"]
 
 
-def test_a_name_that_comes_home_between_two_tries_is_refused():
-    """First in public, then private."""
+def test_a_name_that_becomes_private_between_two_tries_is_refused():
+    """First it is public, then private."""
     with receiving(answer(503)) as receiver:
         internet = Internet(receiver, ["93.184.216.34"], ["10.0.0.1"])
         sender, due = internet.outlet(), schedule("x", url="http://a.example/")
@@ -564,8 +564,8 @@ PRIVATE = [
 
 @pytest.mark.parametrize("address", PRIVATE)
 @pytest.mark.parametrize("company", [[], ["93.184.216.34"]], ids=["alone", "behind one in public"])
-def test_a_name_that_is_not_in_public_is_refused(address, company):
-    """One address is enough, and nobody is called."""
+def test_a_name_with_a_private_address_is_refused(address, company):
+    """One such address is enough, and the transport connects to none."""
     with receiving() as receiver:
         internet = Internet(receiver, [*company, address])
         with pytest.raises(Undelivered, match="not an address in public") as undelivered:
@@ -574,8 +574,8 @@ def test_a_name_that_is_not_in_public_is_refused(address, company):
         assert [] == internet.dialled
 
 
-def test_private_networks_where_the_owner_opened_them():
-    """10.0.0.1, and never the machine itself or what it is told of itself."""
+def test_private_networks_are_reached_if_the_owner_opened_them():
+    """10.0.0.1 is, but never the machine itself or its metadata."""
     with receiving() as receiver:
         internet = Internet(receiver, ["10.0.0.1"], ["127.0.0.1"], ["169.254.169.254"])
         sender, due = internet.outlet(allow_private=True), schedule("x", url="http://a.example/")
@@ -586,8 +586,8 @@ def test_private_networks_where_the_owner_opened_them():
         assert [("10.0.0.1", 80)] == internet.dialled
 
 
-def test_localhost_where_the_owner_listed_it():
-    """And nothing else by that name."""
+def test_localhost_is_reached_if_the_owner_listed_it():
+    """No other host has that name."""
     with receiving() as receiver:
         internet = Internet(receiver, ["127.0.0.1", "::1"], ["10.0.0.1"])
         sender, due = internet.outlet(), schedule("x", url="http://localhost/")
@@ -597,15 +597,15 @@ def test_localhost_where_the_owner_listed_it():
 
 
 def test_a_dead_address_is_followed_by_the_next():
-    """Most of Lambda has no way to IPv6."""
+    """Most of Lambda has no route to IPv6."""
     with receiving() as receiver:
         internet = Internet(receiver, ["2606:4700::1", "93.184.216.34"], dead=("2606:4700::1",))
         internet.outlet().deliver(schedule("x", url="http://a.example/"))
         assert [("2606:4700::1", 80), ("93.184.216.34", 80)] == internet.dialled
 
 
-def test_so_many_addresses_are_tried_and_no_more():
-    """The time for all of it is short."""
+def test_the_number_of_tried_addresses_is_limited():
+    """The total time is short."""
     addresses = [f"8.8.8.{number}" for number in range(9)]
     with receiving() as receiver:
         internet = Internet(receiver, addresses, dead=addresses)
@@ -615,14 +615,14 @@ def test_so_many_addresses_are_tried_and_no_more():
 
 
 def test_a_name_that_is_not_found_is_tried_again():
-    """Resolvers fail for a while, too."""
+    """Resolvers have temporary failures, too."""
     with receiving() as receiver, pytest.raises(Undelivered, match=r"a.example: not resolved") as undelivered:
         Internet(receiver, []).outlet().deliver(schedule("x", url="http://a.example/"))
     assert not undelivered.value.permanent
 
 
 def test_a_resolver_that_hangs_is_cut_off():
-    """Somebody's own name server may never answer."""
+    """A hostile name server may never answer."""
 
     def hang(*_, **__):
         time.sleep(1)
@@ -642,8 +642,8 @@ def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
-def test_the_name_is_asked_for_and_its_certificate_checked(authority):
-    """Though the connection goes to an address: SNI, certificate and Host are of the name."""
+def test_the_certificate_is_checked_for_the_name(authority):
+    """The connection goes to an address. SNI, certificate and Host use the name."""
     asked = []
     with receiving(context=authority.serving(x509.DNSName("a.example"), asked)) as receiver:
         internet = Internet(receiver, ["93.184.216.34"])
@@ -652,8 +652,8 @@ def test_the_name_is_asked_for_and_its_certificate_checked(authority):
         assert "a.example" == receiver.requests[0].headers["host"]
 
 
-def test_a_port_of_its_own_is_in_the_host(authority):
-    """As RFC 9110 has it."""
+def test_a_custom_port_is_in_the_host_header(authority):
+    """RFC 9110 requires it."""
     with receiving(context=authority.serving(x509.DNSName("a.example"), [])) as receiver:
         internet = Internet(receiver, ["93.184.216.34"])
         sender = internet.outlet("*:8443", context=authority.trusting())
@@ -661,8 +661,8 @@ def test_a_port_of_its_own_is_in_the_host(authority):
         assert "a.example:8443" == receiver.requests[0].headers["host"]
 
 
-def test_an_address_has_a_certificate_of_its_own(authority):
-    """And no name is asked for."""
+def test_an_address_has_its_own_certificate(authority):
+    """The client sends no server name."""
     asked = []
     host = x509.IPAddress(ipaddress.ip_address("2606:4700::1"))
     with receiving(context=authority.serving(host, asked)) as receiver:
@@ -683,7 +683,7 @@ def test_an_address_has_a_certificate_of_its_own(authority):
     ids=["another", "below it", "longer", "its address"],
 )
 def test_a_certificate_for_another_host_is_refused(authority, host):
-    """Nothing is sent, and another try is worth it once it is put right."""
+    """Nothing is sent, and it is tried again, because the owner may correct it."""
     with receiving(context=authority.serving(host, [])) as receiver:
         internet = Internet(receiver, ["93.184.216.34"])
         with pytest.raises(
@@ -694,8 +694,8 @@ def test_a_certificate_for_another_host_is_refused(authority, host):
         assert [] == receiver.requests
 
 
-def test_a_certificate_of_nobody_is_refused(authority):
-    """Without a context of a test's own, the authorities are those that botocore brings."""
+def test_a_certificate_of_an_unknown_authority_is_refused(authority):
+    """Without a context of the test, botocore's authorities count."""
     with receiving(context=authority.serving(x509.DNSName("a.example"), [])) as receiver:
         with pytest.raises(Undelivered, match=r"its certificate: unable to get local issuer"):
             Internet(receiver, ["93.184.216.34"]).outlet().deliver(schedule("x", url="https://a.example/"))
@@ -703,7 +703,7 @@ def test_a_certificate_of_nobody_is_refused(authority):
 
 
 def test_a_server_without_tls_gets_nothing():
-    """Not even the path."""
+    """It does not even get the path."""
     with receiving(raw(b"")) as receiver:
         with pytest.raises(Undelivered, match=r"a.example: no connection"):
             Internet(receiver, ["93.184.216.34"]).outlet().deliver(schedule("x", url="https://a.example/"))
@@ -711,7 +711,7 @@ def test_a_server_without_tls_gets_nothing():
 
 
 def test_a_handshake_that_hangs_is_cut_off():
-    """Within the time for connecting."""
+    """The connect timeout covers it."""
     begun_s = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as server:
         internet = Internet(SimpleNamespace(port=server.getsockname()[1]), ["93.184.216.34"])
@@ -722,8 +722,8 @@ def test_a_handshake_that_hangs_is_cut_off():
 
 
 @pytest.mark.parametrize("behaviour", [silent, endless(NO_HEAD, b"A: b\r\n", 0.02)], ids=["silence", "slow headers"])
-def test_bounds_hold_under_tls(authority, behaviour):
-    """Where a record is read by more than one call."""
+def test_limits_hold_under_tls(authority, behaviour):
+    """More than one call reads a record."""
     begun_s = time.monotonic()
     with receiving(behaviour, context=authority.serving(x509.DNSName("a.example"), [])) as receiver:
         sender = Internet(receiver, ["93.184.216.34"]).outlet(context=authority.trusting())
@@ -733,12 +733,12 @@ def test_bounds_hold_under_tls(authority, behaviour):
     assert time.monotonic() - begun_s < CUT_OFF_S
 
 
-# What nobody hears of
+# Secrets
 
 
 @pytest.mark.parametrize("behaviour", [answer(500, b"down"), raw(b"HTTP/1.1 500 X\r\n hunter2\r\n\r\n"), silent])
-def test_neither_errors_nor_logs_tell_secrets(behaviour, caplog, capfd):
-    """Not the path of the URL, which is one with many services, nor headers, cookies, data and keys."""
+def test_neither_errors_nor_logs_show_secrets(behaviour, caplog, capfd):
+    """This covers the path of the URL, which is secret for many services, and headers, cookies, data and keys."""
     caplog.set_level("DEBUG")
     with receiving(behaviour) as receiver, pytest.raises(Undelivered) as undelivered:
         outlet(receiver, b"hunter2-" * 4).deliver(

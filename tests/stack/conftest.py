@@ -1,8 +1,8 @@
 """The real template on a local AWS that enforces the roles of its functions.
 
-One stack is shared by all tests of a run; its rule fires every ten minutes and so does not get in their way: a test
-that wants a feed invokes the trigger. A test that needs another stack asks `make_stack` for one of its own. All of
-them end with the test run, whatever became of the tests.
+All tests of a run share one stack. Its rule fires every ten minutes and does not disturb them: a test that needs a feed
+invokes the trigger. A test that needs another stack calls `make_stack`. All stacks end with the test run, even after
+failures.
 """
 
 import base64
@@ -26,13 +26,13 @@ PARAMETERS = {"FeedIntervalMinutes": 10, "DeliveryLeadSeconds": 3}
 
 WITHIN_S = 10.0
 POLL_S = 1
-MESSAGES_MAX = 10  # SQS hands out no more at once.
-RECORDS_OF_THE_STACK = ("meta",)  # Partitions of the table that are kept between tests.
+MESSAGES_MAX = 10  # SQS returns no more at once.
+RECORDS_OF_THE_STACK = ("meta",)  # Partitions of the table that stay between tests.
 
 
 @dataclasses.dataclass(frozen=True)
 class Message:
-    """What came out of a queue, and when by this machine's clock."""
+    """A message from a queue, and when it came by this machine's clock."""
 
     body: str
     attributes: dict[str, str]
@@ -60,7 +60,7 @@ class Queue:
     client: Any
 
     def receive(self, count: int = 1, within_s: float = WITHIN_S) -> list[Message]:
-        """Take messages until there are so many, or that time is over; what is taken is gone from the queue."""
+        """Take and delete messages until there are `count` of them, or time is over."""
         messages: list[Message] = []
         deadline_s = time.time() + within_s
         while len(messages) < count and time.time() < deadline_s:
@@ -68,7 +68,7 @@ class Queue:
         return messages
 
     def count(self) -> int:
-        """How many messages it holds, those included whose time has not come."""
+        """Return how many messages it holds, delayed ones included."""
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed")
         answer = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names))
         return sum(int(answer["Attributes"][name]) for name in names)
@@ -105,13 +105,13 @@ class Table:
     client: Any
 
     def items(self) -> list[dict[str, Any]]:
-        """All schedules in it, in the notation of DynamoDB's API."""
+        """Return all stored schedules in the notation of DynamoDB's API."""
         pages = self.client.get_paginator("scan").paginate(TableName=self.name, ConsistentRead=True)
         found = [item for page in pages for item in page["Items"]]
         return [item for item in found if item["partition"]["S"] not in RECORDS_OF_THE_STACK]
 
     def put_due(self, number: int, due_s: float, partition: str = "0", **fields: Any) -> str:
-        """A far schedule whose moment has come within reach: nobody waits 15 minutes in a test. Its id."""
+        """Store a far schedule that has come within reach, so that no test waits 15 minutes. Return its id."""
         sort = f"{sort_from(round(due_s * 1000))}#{number:016x}"
         item = {"partition": {"S": partition}, "sort": {"S": sort}, "data": {"S": f"data {number}"}, **fields}
         self.client.put_item(TableName=self.name, Item=item)
@@ -124,14 +124,14 @@ class Table:
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
-    """The local AWS that the shared stack is on."""
+    """The local AWS of the shared stack."""
     with Emulator(auth=True) as emulator:
         yield emulator
 
 
 @pytest.fixture(scope="session")
 def target_queues(emulator: Emulator) -> list[Queue]:
-    """Two queues beside the stack that it may send to."""
+    """Two queues outside the stack that it may send to."""
     client = emulator.client("sqs")
     urls = [client.create_queue(QueueName=name)["QueueUrl"] for name in ("target", "other-target")]
     return [queue(client, url) for url in urls]
@@ -145,7 +145,7 @@ def shared_stack(emulator: Emulator, target_queues: list[Queue]) -> Stack:
 
 @pytest.fixture
 def stack(shared_stack: Stack, target_queues: list[Queue]) -> Stack:
-    """The shared stack, with nothing in its table and its queues."""
+    """The shared stack, with an empty table and empty queues."""
     emptied_stack(shared_stack, target_queues)
     return shared_stack
 
@@ -155,12 +155,12 @@ PUBLISHER = "111122223333"
 """An account that may publish to the input topic."""
 KEYS = (b"the newer secret of these tests", b"the older secret of these tests")
 SIGNED_WITH = tuple(f"whsec_{base64.b64encode(key).decode()}" for key in KEYS)
-"""A receiver may still know the older one alone."""
+"""A receiver may still know only the older secret."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Receivers:
-    """One of each kind, beside the stack that is to deliver to them."""
+    """One receiver of each kind, outside the stack that delivers to them."""
 
     queue: Queue
     unlisted: Queue
@@ -174,19 +174,19 @@ class Receivers:
     of_function: Queue
     machine_arn: str
     failures: Queue
-    """A failure target."""
+    """The failure target."""
     server: Receiver
-    """Of webhooks."""
+    """The receiver of webhooks."""
     other_server: Receiver
     older_topic_arn: str
-    """Of another account: the one that the README of an older system names."""
+    """A topic in another account: the one that the README of an older system names."""
     of_older_topic: Queue
     emulator: Emulator
     secrets: tuple[str, ...] = SIGNED_WITH
 
     @property
     def gone_arn(self) -> str:
-        """Of a queue that is not there."""
+        """Return the ARN of a missing queue."""
         return f"{self.queue.arn}-that-is-gone"
 
     def url(self, path: str = "/") -> str:
@@ -233,13 +233,17 @@ def all_receivers(emulator: Emulator) -> Iterator[Receivers]:
 
 @pytest.fixture(scope="session")
 def shared_delivering_stack(emulator: Emulator, all_receivers: Receivers) -> Stack:
-    """A stack that may deliver to every one of them but the unlisted ones."""
+    """A stack that may deliver to all receivers but the unlisted ones."""
     far = all_receivers
     listed = [far.queue.arn, far.topic_arn, far.bus_arn, far.function_arn, far.machine_arn, far.failures.arn]
     listed += [far.older_topic_arn, far.gone_arn]
     parameters = PARAMETERS | {
         "TargetArns": listed,
-        "WebhookHosts": [url_of(far.server), url_of(far.other_server), "api.example.com"],  # The last in samples.
+        "WebhookHosts": [
+            url_of(far.server),
+            url_of(far.other_server),
+            "api.example.com",
+        ],  # The samples use the last host.
         "AllowedPublishers": PUBLISHER,
         "WebhookSecretArn": beside.make_secret(emulator, "signing", " ".join(far.secrets)),
     }
@@ -248,14 +252,14 @@ def shared_delivering_stack(emulator: Emulator, all_receivers: Receivers) -> Sta
 
 @pytest.fixture
 def delivering_stack(shared_delivering_stack: Stack, all_receivers: Receivers) -> Stack:
-    """It, with nothing in its table and its queues."""
+    """The shared delivering stack, with an empty table and empty queues."""
     emptied_stack(shared_delivering_stack, all_receivers.queues())
     return shared_delivering_stack
 
 
 @pytest.fixture
 def receivers(all_receivers: Receivers, delivering_stack: Stack) -> Receivers:
-    """They, with nothing received so far."""
+    """The receivers, without any messages so far."""
     for server in (all_receivers.server, all_receivers.other_server):
         server.turn(answer(200))
     return all_receivers
@@ -278,7 +282,7 @@ def dead_letter_queue(stack: Stack) -> Queue:
 
 @pytest.fixture
 def target_queue(stack: Stack, target_queues: list[Queue]) -> Queue:
-    """A queue beside the stack that it may send to."""
+    """A queue outside the stack that it may send to."""
     return target_queues[0]
 
 
@@ -289,7 +293,7 @@ def table(stack: Stack) -> Table:
 
 @pytest.fixture
 def make_stack() -> Iterator[Callable[..., Stack]]:
-    """Makes a stack on a local AWS of its own: `make_stack(ReachSeconds=90, PartitionCount=8)`."""
+    """Make a stack on its own local AWS: `make_stack(ReachSeconds=90, PartitionCount=8)`."""
     with contextlib.ExitStack() as running:
 
         def make(async_retry_s: float = 1.0, **parameters: object) -> Stack:
@@ -301,13 +305,13 @@ def make_stack() -> Iterator[Callable[..., Stack]]:
 
 @pytest.fixture
 def queue_of() -> Callable[[Stack, str], Queue]:
-    """The queue that an output of any stack names: `queue_of(stack, "OutputQueueUrl")`."""
+    """Return the queue that an output of any stack names: `queue_of(stack, "OutputQueueUrl")`."""
     return stack_queue
 
 
 @pytest.fixture
 def table_of() -> Callable[[Stack], Table]:
-    """The table of any stack."""
+    """Return the table of any stack."""
     return stack_table
 
 

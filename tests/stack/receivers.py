@@ -1,4 +1,4 @@
-"""What a stack delivers to, on the local AWS beside it: receivers of each kind, which leave what they got in queues."""
+"""Receivers of each kind on the local AWS, outside the stack. They put what they get into queues."""
 
 import io
 import json
@@ -26,7 +26,7 @@ POLL_S = 0.2
 
 
 def make_queue(emulator: Emulator, name: str) -> str:
-    """Its URL."""
+    """Create a queue and return its URL."""
     url: str = emulator.client("sqs").create_queue(QueueName=name)["QueueUrl"]
     return url
 
@@ -38,7 +38,7 @@ def arn_of_queue(emulator: Emulator, url: str) -> str:
 
 
 def make_topic(emulator: Emulator, name: str, queue_url: str) -> str:
-    """With a queue subscribed, raw, so that the very message is there."""
+    """Create a topic with a queue that is subscribed with raw message delivery."""
     sns, queue_arn = emulator.client("sns"), arn_of_queue(emulator, queue_url)
     arn: str = sns.create_topic(Name=name)["TopicArn"]
     admit(emulator, queue_url, "sns.amazonaws.com", arn)
@@ -47,7 +47,7 @@ def make_topic(emulator: Emulator, name: str, queue_url: str) -> str:
 
 
 def make_topic_of_another(emulator: Emulator, account: str, name: str, queue_url: str) -> str:
-    """A topic of another account, which lets ours publish to it, with a queue of ours subscribed."""
+    """Create a topic in another account that lets ours publish, with a queue of ours subscribed."""
     sns, queue_arn = client_of(emulator, account, "sns"), arn_of_queue(emulator, queue_url)
     arn: str = sns.create_topic(Name=name)["TopicArn"]
     ours = queue_arn.split(":")[4]
@@ -59,14 +59,14 @@ def make_topic_of_another(emulator: Emulator, account: str, name: str, queue_url
 
 
 def client_of(emulator: Emulator, account: str, service: str) -> Any:
-    """A client of another account on the same local AWS, which takes its number for a key."""
+    """Return a client of another account. The local AWS accepts an account id as access key."""
     return boto3.session.Session(account, "test", region_name=emulator.region).client(
         service, endpoint_url=emulator.endpoint_url
     )
 
 
 def make_bus(emulator: Emulator, name: str, queue_url: str) -> str:
-    """With a rule that sends what comes from us to a queue."""
+    """Create a bus with a rule that sends our events to a queue."""
     events = emulator.client("events")
     arn: str = events.create_event_bus(Name=name)["EventBusArn"]
     pattern = json.dumps({"source": ["punctual"], "detail-type": ["Scheduled"]})
@@ -78,7 +78,7 @@ def make_bus(emulator: Emulator, name: str, queue_url: str) -> str:
 
 
 def make_function(emulator: Emulator, name: str, queue_url: str) -> str:
-    """It sends what it is invoked with to a queue, as JSON text."""
+    """Create a function that sends its event to a queue, as JSON text."""
     statement = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn_of_queue(emulator, queue_url)}
     client = emulator.client("lambda")
     arn: str = client.create_function(
@@ -95,7 +95,7 @@ def make_function(emulator: Emulator, name: str, queue_url: str) -> str:
 
 
 def make_machine(emulator: Emulator, name: str) -> str:
-    """It ends at once; its executions hold what they were started with."""
+    """Create a state machine that ends at once. Its executions keep their inputs."""
     definition = {"StartAt": "End", "States": {"End": {"Type": "Pass", "End": True}}}
     role_arn = make_role(emulator, name, "states.amazonaws.com", None)
     made = emulator.client("stepfunctions").create_state_machine(
@@ -106,7 +106,7 @@ def make_machine(emulator: Emulator, name: str) -> str:
 
 
 def executions(emulator: Emulator, machine_arn: str, count: int) -> dict[str, str]:
-    """The inputs of its executions by their names, once there are so many."""
+    """Wait for `count` executions and return their inputs by name."""
     client = emulator.client("stepfunctions")
     deadline_s = time.monotonic() + READY_S_MAX
     while True:
@@ -133,7 +133,7 @@ def make_role(emulator: Emulator, name: str, service: str, statement: dict[str, 
 
 
 def admit(emulator: Emulator, queue_url: str, service: str, source_arn: str) -> None:
-    """Let a service of AWS send to the queue on behalf of its topic or rule."""
+    """Let an AWS service send to the queue for its topic or rule."""
     statement = {
         "Effect": "Allow",
         "Principal": {"Service": service},

@@ -1,4 +1,4 @@
-"""Deliveries through the deployed template, on a local AWS that enforces the roles: what receivers read."""
+"""Deliveries through the deployed template, on a local AWS that enforces the roles. The receivers read them."""
 
 import json
 import threading
@@ -21,13 +21,13 @@ OBJECT = '{"order": 42, "note": "Grüße 🎉"}'
 WITHIN_S = 15
 READ_S_MAX = 10
 IN_BATCHES = 50
-"""What Lambda brings at once at first."""
+"""The messages that Lambda's pollers bring at once at first."""
 KINDS = ["queue", "topic", "bus", "function", "machine", "webhook"]
 
 
 @pytest.fixture
 def stack(delivering_stack):
-    """Its TargetArns and WebhookHosts list the receivers."""
+    """A stack whose TargetArns and WebhookHosts list the receivers."""
     return delivering_stack
 
 
@@ -36,7 +36,7 @@ def asked(stack, **fields):
 
 
 def wait_until(fact, within_s=WITHIN_S):
-    """What it answers, once that is something."""
+    """Wait until `fact` returns something true, and return it."""
     deadline_s = time.time() + within_s
     while not (found := fact()) and time.time() < deadline_s:
         time.sleep(0.1)
@@ -49,7 +49,7 @@ def requests(server, count=1, within_s=WITHIN_S):
 
 
 def record(table, name, state):
-    """The record of a name, once it is in this state."""
+    """Return the record of a name once it has this state."""
 
     def found():
         items = [item for item in table.items() if item["sort"]["S"] == name]
@@ -60,7 +60,7 @@ def record(table, name, state):
 
 
 def target_of(receivers, kind):
-    """The target of this kind as a caller writes it, and what reads there: the bodies that came to it."""
+    """Return the target of this kind as a caller writes it, and a function that reads the received bodies."""
     if kind == "webhook":
         return {"url": receivers.url("/hook")}, lambda: [each.body.decode() for each in requests(receivers.server)]
     if kind == "machine":
@@ -84,11 +84,11 @@ def target_of(receivers, kind):
     return arn, lambda: [message.body for message in queue.receive()]
 
 
-# What comes out, by kind
+# Targets by kind
 
 
-def test_a_queue_gets_the_envelope_where_it_is_asked_for(stack, receivers):
-    """In the body; the attributes are what they always are, and it is no sooner there."""
+def test_a_queue_gets_an_envelope_on_request(stack, receivers):
+    """It is the body. The attributes stay the same, and it does not come earlier."""
     due_s = round(time.time() + 2, 3)
     target = {"arn": receivers.queue.arn, "envelope": True}
     answered = stack.invoke("ScheduleFunction", {"timestamp": due_s, "data": OBJECT, "target": target, "user": "Ünal"})
@@ -100,7 +100,7 @@ def test_a_queue_gets_the_envelope_where_it_is_asked_for(stack, receivers):
 
 @pytest.mark.parametrize("data", [UNICODE, OBJECT, "{}", "ü" * 130_000], ids=["text", "object", "empty", "large"])
 def test_a_topic_gets_the_data_and_the_attributes(stack, receivers, data):
-    """Its subscriber reads both exactly, and not before the moment."""
+    """Its subscriber reads both unchanged, and not before the due time."""
     due_s = round(time.time() + 2, 3)
     answered = stack.invoke(
         "ScheduleFunction", {"timestamp": due_s, "data": data, "target": receivers.topic_arn, "user": "me"}
@@ -115,7 +115,7 @@ def test_a_topic_gets_the_data_and_the_attributes(stack, receivers, data):
     ("data", "event"), [(OBJECT, json.loads(OBJECT)), ("[]", []), (UNICODE, UNICODE), ("5", 5)], ids=str
 )
 def test_a_function_gets_the_data_as_json(stack, receivers, data, event):
-    """Itself where it is JSON text, else as a JSON string."""
+    """JSON text becomes JSON, and other data a JSON string."""
     asked(stack, data=data, target=receivers.function_arn)
     (message,) = receivers.of_function.receive()
     assert event == json.loads(message.body)
@@ -125,7 +125,7 @@ def test_a_function_gets_the_data_as_json(stack, receivers, data, event):
     ("data", "detail"), [(OBJECT, json.loads(OBJECT)), (UNICODE, {"data": UNICODE}), ("[1]", {"data": [1]})], ids=str
 )
 def test_a_bus_gets_an_event(stack, receivers, data, detail):
-    """From us, with the data for its detail."""
+    """We are its source, and the data is its detail."""
     asked(stack, data=data, target=receivers.bus_arn)
     (message,) = receivers.of_bus.receive()
     event = json.loads(message.body)
@@ -133,15 +133,15 @@ def test_a_bus_gets_an_event(stack, receivers, data, detail):
 
 
 def test_a_state_machine_starts_an_execution_under_the_id(stack, receivers, emulator):
-    """With the data for its input."""
+    """The data is its input."""
     answered = asked(stack, data=OBJECT, target=receivers.machine_arn)
     wait_until(lambda: answered["id"] in beside.executions(emulator, receivers.machine_arn, 0))
     assert json.loads(OBJECT) == json.loads(beside.executions(emulator, receivers.machine_arn, 0)[answered["id"]])
 
 
 @pytest.mark.parametrize("kind", ["topic", "bus", "function", "machine"])
-def test_an_envelope_says_what_else_there_is_to_know(stack, receivers, emulator, kind):
-    """Id, due, name and user beside the data: a function or a bus has no other way to see them."""
+def test_an_envelope_has_all_other_fields(stack, receivers, emulator, kind):
+    """A function or a bus sees id, due time, name and user next to the data in no other way."""
     arn, read = target_of(receivers, kind)
     due_s = round(time.time() + 1, 3)
     answered = stack.invoke(
@@ -167,8 +167,8 @@ def test_an_envelope_says_what_else_there_is_to_know(stack, receivers, emulator,
 # Webhooks
 
 
-def test_a_webhook_is_the_request_that_was_asked_for(stack, receivers):
-    """Method, path, headers, cookies and body; signed with both secrets, so that either of them verifies it."""
+def test_a_webhook_is_the_requested_request(stack, receivers):
+    """Method, path, headers, cookies and body. Both secrets sign it, so that either verifies it."""
     due_s = round(time.time() + 2, 3)
     target = {
         "url": receivers.url("/hook?a=b%20c"),
@@ -199,8 +199,8 @@ def test_a_webhook_is_the_request_that_was_asked_for(stack, receivers):
     ("data", "method", "content_type"),
     [(UNICODE, "POST", "text/plain; charset=utf-8"), ("{}", "POST", "application/json"), (None, "GET", None)],
 )
-def test_a_webhook_by_default(stack, receivers, data, method, content_type):
-    """A POST of the data with its content type, a GET where there is none; signed all the same."""
+def test_a_webhook_has_defaults(stack, receivers, data, method, content_type):
+    """It is a signed POST of the data with its content type, and a GET without data."""
     asked(stack, target={"url": receivers.url()}, **({} if data is None else {"data": data}))
     (request,) = requests(receivers.server)
     assert f"{method} / HTTP/1.1" == request.line
@@ -209,19 +209,19 @@ def test_a_webhook_by_default(stack, receivers, data, method, content_type):
 
 
 def test_a_webhook_takes_256_kib(stack, receivers):
-    """Whole."""
+    """All of it arrives."""
     data = "ü" * 131_072
     asked(stack, target={"url": receivers.url()}, data=data)
     (request,) = requests(receivers.server)
     assert data.encode() == request.body
 
 
-# Ways
+# Near and far
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_far_one_is_delivered_once_it_is_within_reach(stack, receivers, table_of, kind):
-    """The feed sends it to the delivery queue, unless its target is a queue; the table is empty then."""
+def test_a_far_schedule_is_delivered_once_it_is_within_reach(stack, receivers, table_of, kind):
+    """The feed sends it to the delivery queue, unless its target is a queue. Then the table is empty."""
     target, read = target_of(receivers, kind)
     text = json.dumps(target, separators=(",", ":")) if isinstance(target, dict) else target
     table = table_of(stack)
@@ -232,8 +232,8 @@ def test_a_far_one_is_delivered_once_it_is_within_reach(stack, receivers, table_
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_named_one_is_delivered_to_every_kind(stack, receivers, table_of, kind):
-    """And its record says so."""
+def test_a_named_schedule_is_delivered_to_every_kind(stack, receivers, table_of, kind):
+    """Its record says so."""
     target, read = target_of(receivers, kind)
     name = f"named/{kind}"
     answered = asked(stack, data='{"near": "one"}', target=target, name=name, delay=1)
@@ -242,8 +242,8 @@ def test_a_named_one_is_delivered_to_every_kind(stack, receivers, table_of, kind
     assert (answered["id"], "1") == (found["id"], found["attempts"])
 
 
-def test_an_execution_that_exists_is_success(stack, receivers, emulator, failures_told, delivery_queue):
-    """The same schedule, delivered again as after a crash, starts nothing a second time and is no failure."""
+def test_an_existing_execution_is_success(stack, receivers, emulator, failures_told, delivery_queue):
+    """A repeated delivery, as after a crash, starts no second execution and is no failure."""
     schedule = unchecked(receivers.machine_arn)
     for _ in range(2):
         delivery_queue.send(delivery_job.body(DeliveryJob(schedule)))
@@ -265,13 +265,13 @@ def failures_told(stack, queue_of):
 
 
 def unchecked(target, data="{}"):
-    """A schedule that nothing has checked, due now."""
+    """Return a schedule due now that no code has checked."""
     due_ms = int(time.time() * 1000)
     return Schedule(Key("0", f"{sort_from(due_ms)}#0123456789abcdef"), due_ms, data, target)
 
 
 def logged(stack, outcome, id):
-    """How often the functions said so of this schedule."""
+    """Count how often the functions logged this outcome of this schedule."""
     lines = stack.emulator.log_path.read_text().splitlines()
     return sum(f'"outcome":"{outcome}"' in line.replace(" ", "") and id in line for line in lines)
 
@@ -280,7 +280,7 @@ def logged(stack, outcome, id):
 
 
 def test_a_receiver_that_fails_twice_is_tried_three_times(stack, receivers):
-    """Under one webhook-id, with pauses; and one that asks for a while is left alone for that while."""
+    """All tries have one webhook-id and pauses between them. A receiver's Retry-After is respected."""
     receivers.server.turn(answer(503), answer(503), answer(200))
     receivers.other_server.turn(answer(429, b"", "Retry-After: 12"), answer(200))
     begun_s = time.time()
@@ -292,8 +292,8 @@ def test_a_receiver_that_fails_twice_is_tried_three_times(stack, receivers):
     assert {b"x"} == {each.body for each in receivers.server.requests}
 
 
-def test_what_fails_for_good_is_told_to_everybody(stack, receivers, table_of, failures_told):
-    """A 404 is not tried again: failure queue, failed items, failure target and the record of the name have it."""
+def test_a_permanent_failure_is_reported_everywhere(stack, receivers, table_of, failures_told):
+    """A 404 is not retried. It is in the failure queue, the failures, the failure target and the record of the name."""
     receivers.server.turn(answer(404, b"no such order"))
     target = {"url": receivers.url("/orders/7")}
     answered = asked(
@@ -314,8 +314,8 @@ def test_what_fails_for_good_is_told_to_everybody(stack, receivers, table_of, fa
     assert 1 == len(receivers.server.requests)
 
 
-def test_a_failure_under_a_name_is_redriven_under_a_new_id(stack, receivers, table_of):
-    """The failure holds that id until it is deleted."""
+def test_a_failure_of_a_name_is_redriven_under_a_new_id(stack, receivers, table_of):
+    """The failure keeps that id until its deletion."""
     receivers.server.turn(answer(404), answer(200))
     answered = asked(stack, data="x", target={"url": receivers.url()}, name="order/8", delay=1)
     record(table_of(stack), "order/8", "failed")
@@ -327,15 +327,15 @@ def test_a_failure_under_a_name_is_redriven_under_a_new_id(stack, receivers, tab
 
 
 @pytest.mark.parametrize("kind", ["queue", "topic", "bus", "function", "machine", "webhook"])
-def test_a_target_that_is_not_listed_is_refused_when_it_is_asked_for(stack, receivers, kind):
-    """Whatever its kind; nothing waits for a moment that cannot be."""
+def test_an_unlisted_target_is_refused_at_the_request(stack, receivers, kind):
+    """This holds for every kind, so no schedule waits in vain."""
     target = {"url": "https://example.com/"} if kind == "webhook" else f"{target_of(receivers, kind)[0]}x"
     with pytest.raises(FunctionFailed, match="which is not listed"):
         asked(stack, data="x", target=target)
 
 
-def test_a_failing_host_does_not_keep_others_waiting(stack, receivers):
-    """Side by side in one batch: one that answers is done though the other does not."""
+def test_a_failing_host_does_not_delay_others(stack, receivers):
+    """Side by side in one batch, a healthy host is served while the other one fails."""
     receivers.other_server.turn(lambda connection: time.sleep(5))
     due_s = time.time() + 5
     hanging = {"url": f"http://127.0.0.1:{receivers.other_server.port}/"}
@@ -346,8 +346,8 @@ def test_a_failing_host_does_not_keep_others_waiting(stack, receivers):
     assert time.time() - due_s < 4
 
 
-def test_what_is_behind_a_host_that_hangs_is_there_before_that_has_timed_out(stack, receivers):
-    """Where one hangs in every batch that Lambda has brought; the function takes in the rest, and what comes after."""
+def test_messages_behind_a_hanging_host_are_delivered_before_its_timeout(stack, receivers):
+    """A message hangs in every batch of Lambda's pollers, and the function receives the next messages itself."""
     passed = threading.Event()
 
     def hang(connection):
@@ -376,8 +376,8 @@ def ids(receivers):
 # The role
 
 
-def test_the_deliver_function_cannot_send_to_what_is_not_listed(stack, receivers, delivery_queue, failures_told):
-    """Even if somebody wrote the message into the delivery queue: its role has the listed targets alone."""
+def test_the_deliver_function_cannot_send_to_an_unlisted_target(stack, receivers, delivery_queue, failures_told):
+    """A forged message in the delivery queue does not help, because the role has only the listed targets."""
     for target in (receivers.unlisted_topic_arn, receivers.unlisted.arn):
         delivery_queue.send(delivery_job.body(DeliveryJob(unchecked(target))))
         (told,) = failures_told.receive()
@@ -387,8 +387,8 @@ def test_the_deliver_function_cannot_send_to_what_is_not_listed(stack, receivers
     assert (0, 0) == (receivers.of_unlisted_topic.count(), receivers.unlisted.count())
 
 
-def test_a_host_that_is_not_listed_is_not_called(stack, receivers, delivery_queue, failures_told):
-    """Struck off after it was accepted, or never on the list."""
+def test_an_unlisted_host_is_not_called(stack, receivers, delivery_queue, failures_told):
+    """It was removed from the list later, or was never on it."""
     delivery_queue.send(delivery_job.body(DeliveryJob(unchecked('{"url":"https://127.0.0.2/"}'))))
     (told,) = failures_told.receive()
     report = json.loads(told.body)
@@ -398,6 +398,6 @@ def test_a_host_that_is_not_listed_is_not_called(stack, receivers, delivery_queu
 
 @pytest.mark.parametrize("event", sorted(path.name for path in EVENTS.glob("schedule*.json")))
 def test_the_sample_events_are_accepted(stack, event):
-    """Each as it lies in events/, where the stack lists what they name."""
+    """The stack lists the targets in events/."""
     answer = stack.invoke("ScheduleFunction", json.loads((EVENTS / event).read_text()))
     assert 0 < answer.get("accepted", 1)

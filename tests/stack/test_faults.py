@@ -1,4 +1,4 @@
-"""Partial failures over ten thousand schedules, by our adapters on the deployed table and queue."""
+"""Partial failures over ten thousand schedules, with our adapters on the deployed table and queue."""
 
 import random
 import time
@@ -18,7 +18,7 @@ from scheduler.feeding import feed
 
 @pytest.mark.parametrize("bundled", [False, True], ids=["plain", "bundled"])
 def test_one_percent_of_partial_failures_loses_and_leaves_nothing(stack, table, output_queue, bundled):
-    """In both batch calls, of the schedule function and of the feed; and none comes out twice."""
+    """Both batch calls fail, in the schedule function and in the feed. No schedule is sent twice."""
     chance = random.Random(1)
     dynamodb, sqs = fresh_client(stack, "dynamodb"), fresh_client(stack, "sqs")
     bend_batch(
@@ -56,12 +56,12 @@ def test_one_percent_of_partial_failures_loses_and_leaves_nothing(stack, table, 
 
 
 def deadline(now_s):
-    """At that moment, and for as long as it takes."""
+    """Return a deadline at that time, which never ends."""
     return Deadline(lambda: now_s, lambda pause_s: None, lambda: 0.5, now_s + 10_000)
 
 
 def fresh_client(stack, service):
-    """One whose wire may be bent without harm to the others."""
+    """Return a new client, so that changes on its wire affect no other one."""
     variables = stack.emulator.environment()
     return boto3.client(
         service,

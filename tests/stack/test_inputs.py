@@ -1,4 +1,4 @@
-"""Schedules that come by the input topic and the input queue of the deployed stack, in the older shapes too."""
+"""Schedules from the input topic and the input queue of the deployed stack, in the older shapes as well."""
 
 import json
 import time
@@ -23,7 +23,7 @@ TOPIC_MESSAGE = (
     '"payload": "46607451-3e67-49bc-972b-425c150c5456"}'
 )
 
-# agusmdev/aws-serverless-scheduler, README.md, "Input", with the host of the receiver in the place of Telegram's.
+# agusmdev/aws-serverless-scheduler, README.md, "Input", with the receiver's host instead of Telegram's.
 WEBHOOK_MESSAGE = (
     '{"date": "2019-07-27T12:30:24.919071", '
     '"url": "%s/bot<YOUR_TELEGRAM_BOT_TOKEN>/sendMessage'
@@ -39,7 +39,7 @@ def stack(delivering_stack):
 
 @pytest.fixture
 def publish(stack):
-    """To the input topic, as the owner of the stack."""
+    """Publish to the input topic as the owner of the stack."""
 
     def send(message):
         text = message if isinstance(message, str) else json.dumps(message)
@@ -66,7 +66,7 @@ def failures_told(stack, queue_of):
 
 @pytest.fixture
 def far_ones(stack, table_of):
-    """What is in the table, once there are so many or no more to be expected."""
+    """Return the stored schedules once there are `count` of them, or after a while."""
 
     def items(count, within_s=WITHIN_S):
         deadline_s = time.time() + within_s
@@ -77,16 +77,16 @@ def far_ones(stack, table_of):
     return items
 
 
-def test_what_users_of_the_older_system_for_topics_publish_is_delivered(receivers, publish):
-    """The example of its README as it stands there: the payload, byte for byte, at the very topic that it names."""
+def test_messages_of_the_older_system_for_topics_are_delivered(receivers, publish):
+    """The example of its README is sent byte for byte to the topic that it names."""
     publish(TOPIC_MESSAGE)
     (message,) = receivers.of_older_topic.receive()
     assert "46607451-3e67-49bc-972b-425c150c5456" == message.body
     assert ("Twitter @michabahr", "1564230024.920") == (message.attributes["user"], message.attributes["due"])
 
 
-def test_what_users_of_the_older_system_for_webhooks_publish_is_delivered(receivers, publish):
-    """The example of its README: the request that went out then."""
+def test_messages_of_the_older_system_for_webhooks_are_delivered(receivers, publish):
+    """The example of its README becomes the same request as in that system."""
     publish(WEBHOOK_MESSAGE % receivers.url(""))
     (request,) = wait_for_requests(receivers.server)
     assert (
@@ -119,20 +119,20 @@ def test_every_field_of_an_older_webhook_is_in_its_request(receivers, publish):
     assert ("t", "session=s") == (request.headers["x-token"], request.headers["cookie"])
 
 
-def test_the_present_shape_comes_by_topic_and_by_queue(publish, input_queue, output):
-    """At its moment, which for a delay counts from when it was sent."""
+def test_the_present_shape_is_accepted_by_topic_and_by_queue(publish, input_queue, output):
+    """It is delivered when due. A delay counts from the time of sending."""
     sent_s = time.time()
     publish({"delay": 2, "data": "by topic"})
     input_queue.send(json.dumps({"delay": 2, "data": "by queue"}))
     messages = output.receive(2)
     assert {"by topic", "by queue"} == {message.body for message in messages}
     for message in messages:
-        assert sent_s + 1 < message.due_s < sent_s + 4  # This SNS tells whole seconds of when it was sent.
+        assert sent_s + 1 < message.due_s < sent_s + 4  # This SNS gives the time of sending in whole seconds.
         assert message.lateness_s >= 0
 
 
-def test_a_batch_in_one_message_is_taken_one_by_one(publish, output, failures_told, receivers):
-    """What cannot be accepted is told of with its reason, where it says so too; the others come out."""
+def test_a_batch_in_one_message_is_accepted_member_by_member(publish, output, failures_told, receivers):
+    """An invalid member is reported with its reason, to its failure target as well. The others are delivered."""
     refused = {"timestmap": 5, "data": "refused", "failure_target": receivers.failures.arn}
     publish([{"delay": 0, "data": "one"}, refused, {"delay": 0, "data": "two"}])
     assert {"one", "two"} == {message.body for message in output.receive(2)}
@@ -147,8 +147,8 @@ def test_a_batch_in_one_message_is_taken_one_by_one(publish, output, failures_to
     ("text", "says"),
     [("no JSON", "the message is no JSON"), ("[]", "schedules is a list of 0"), ('"text"', "the schedule is 'text'")],
 )
-def test_what_can_never_be_accepted_is_told_once(input_queue, failures_told, text, says):
-    """As it came, and it does not come again."""
+def test_an_invalid_message_is_reported_once(input_queue, failures_told, text, says):
+    """The report holds it unchanged, and it does not come again."""
     input_queue.send(text)
     (told,) = failures_told.receive()
     report = json.loads(told.body)
@@ -157,16 +157,16 @@ def test_what_can_never_be_accepted_is_told_once(input_queue, failures_told, tex
     assert ([], 0) == (failures_told.receive(within_s=2), input_queue.count())
 
 
-def test_a_failure_target_that_is_not_listed_hears_nothing(input_queue, failures_told, receivers):
-    """Nobody may have us write wherever they like; the failure queue has it."""
+def test_an_unlisted_failure_target_is_not_notified(input_queue, failures_told, receivers):
+    """Callers must not choose where we write. The failure queue has the report."""
     input_queue.send(json.dumps({"timestamp": 5, "data": "", "failure_target": receivers.unlisted.arn}))
     (told,) = failures_told.receive()
     assert "refused" == json.loads(told.body)["reason"]
     assert 0 == receivers.unlisted.count()
 
 
-def test_what_sns_hands_over_twice_is_one_schedule(input_queue, far_ones):
-    """Two messages of SQS with one id of SNS; the second one's token is the first one's."""
+def test_a_message_that_sns_delivers_twice_is_one_schedule(input_queue, far_ones):
+    """Two SQS messages have one SNS id, so both have the same token."""
     letter = {
         "Type": "Notification",
         "MessageId": str(uuid.uuid4()),
@@ -188,8 +188,8 @@ def wait_until_empty(queue):
     assert 0 == queue.count()
 
 
-def test_what_sqs_hands_over_twice_is_one_schedule(stack, table_of):
-    """The local AWS cannot be made to, so the function is invoked as SQS would: the very message once more."""
+def test_a_message_that_sqs_delivers_twice_is_one_schedule(stack, table_of):
+    """The local AWS does not do that, so the test invokes the function again with the same message."""
     event = json.loads((EVENTS / "input-queue.json").read_text())
     for record in event["Records"]:
         record["body"] = json.dumps({"timestamp": FAR_S, "data": record["messageId"]})
@@ -199,8 +199,8 @@ def test_what_sqs_hands_over_twice_is_one_schedule(stack, table_of):
     assert ({"batchItemFailures": []}, 2) == (first[0], len(first[1]))
 
 
-def test_what_waits_for_a_queue_that_is_gone_comes_again_alone(stack, input_queue, output, failures_told, receivers):
-    """The role lets the function put it back; it comes in a minute, and at the fifth try, after ten, it is told."""
+def test_a_member_for_a_missing_queue_comes_again_alone(stack, input_queue, output, failures_told, receivers):
+    """The role lets the function put it back. It comes in a minute. At the fifth try, after ten, it is reported."""
     letter = [{"timestamp": 0, "data": "good"}, {"timestamp": 0, "data": "bad", "target": receivers.gone_arn}]
     input_queue.send(json.dumps(letter))
     assert ["good"] == [message.body for message in output.receive(2, within_s=5)]
@@ -219,14 +219,14 @@ def test_what_waits_for_a_queue_that_is_gone_comes_again_alone(stack, input_queu
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EVENTS.glob("input-*.json")))
-def test_the_sample_events_of_the_inputs_are_done_with(stack, name):
-    """As they lie in events/: what is in them is accepted, or refused and told."""
+def test_the_sample_events_of_the_inputs_are_finished(stack, name):
+    """Their members are accepted, or refused and reported."""
     answer = stack.invoke("ScheduleFunction", json.loads((EVENTS / name).read_text()))
     assert {"batchItemFailures": []} == answer
 
 
-def test_only_those_who_are_listed_publish_from_other_accounts(stack, output):
-    """AllowedPublishers, as the topic's own policy has it."""
+def test_only_listed_accounts_publish_from_outside(stack, output):
+    """AllowedPublishers sets the topic's policy."""
     listed, stranger = (beside.client_of(stack.emulator, account, "sns") for account in (PUBLISHER, STRANGER))
     message = json.dumps({"delay": 0, "data": "from another account"})
     with pytest.raises(ClientError) as refusal:

@@ -1,4 +1,4 @@
-"""A consumer that schedules itself again, which is a normal use, and which Lambda's loop detection must not end."""
+"""A consumer that schedules itself again is a normal use, and Lambda's loop detection must not stop it."""
 
 import io
 import json
@@ -28,7 +28,7 @@ def handler(event, context):
 
 @pytest.fixture
 def looping(make_stack, queue_of):
-    """A stack whose output queue is read by a consumer that schedules the next round."""
+    """A stack with a consumer of the output queue that schedules the next round."""
     stack = make_stack()
     statements = [
         {"Effect": "Allow", "Action": ["lambda:InvokeFunction", "sqs:*"], "Resource": "*"},
@@ -55,7 +55,7 @@ def looping(make_stack, queue_of):
 
 
 def test_a_consumer_may_schedule_itself_thirty_times_in_a_row(looping):
-    """A second apart, each round by way of the schedule function and the output queue; all thirty come."""
+    """Each round takes a second, through the schedule function and the output queue. All thirty come."""
     looping.invoke("ScheduleFunction", {"delay": 1, "data": "1"})
     deadline_s = time.time() + 5 * ROUNDS
     rounds = []

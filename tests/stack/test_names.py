@@ -1,4 +1,4 @@
-"""Names through the deployed template, on a local AWS that enforces the roles: replace, cancel, move, fire, look."""
+"""Names through the deployed template, on a local AWS that enforces the roles: replace, cancel, move, fire, get."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +18,8 @@ def manage(stack, operation, **fields):
     return stack.invoke("ManageFunction", {"operation": operation, **fields})
 
 
-def test_a_named_schedule_comes_out_at_its_moment_and_says_so(stack, output_queue):
-    """In its queue under its name and id, and in its record as delivered."""
+def test_a_named_schedule_is_delivered_on_time_and_recorded(stack, output_queue):
+    """Its message has its name and id, and its record says delivered."""
     due_s = round(time.time() + 4, 3)
     answer = stack.invoke("ScheduleFunction", {"timestamp": due_s, "data": "a", "name": "bill", "user": "me"})
     assert ("queued", "created") == (answer["state"], answer["result"])
@@ -31,7 +31,7 @@ def test_a_named_schedule_comes_out_at_its_moment_and_says_so(stack, output_queu
 
 
 def wait_for(stack, name, state, within_s=10):
-    """The record of a name, once it is in this state."""
+    """Wait for this state and return the record of the name."""
     deadline_s = time.time() + within_s
     while (found := manage(stack, "get", name=name))["state"] != state and time.time() < deadline_s:
         time.sleep(0.2)
@@ -39,8 +39,8 @@ def wait_for(stack, name, state, within_s=10):
     return found
 
 
-def test_what_is_cancelled_two_seconds_before_it_is_due_is_not_delivered(stack, output_queue):
-    """A hundred of a hundred, though the message that wakes each of them is on its way."""
+def test_a_schedule_cancelled_two_seconds_before_it_is_due_is_not_delivered(stack, output_queue):
+    """A hundred schedules are cancelled while the messages that wake them are in the queue."""
     due_s = {name: time.time() + 10 + number * 0.4 for number, name in enumerate([*names(), "control"])}
     batch = [{"timestamp": moment_s, "data": name, "name": name} for name, moment_s in due_s.items()]
     stack.invoke("ScheduleFunction", batch)
@@ -50,8 +50,8 @@ def test_what_is_cancelled_two_seconds_before_it_is_due_is_not_delivered(stack, 
     assert ["control"] == [message.body for message in output_queue.receive(2, within_s=10)]
 
 
-def test_what_is_replaced_comes_out_once_as_it_was_asked_for_last(stack, output_queue):
-    """A hundred times +5 s becomes +10 s: each at +10 s, with the new data."""
+def test_a_replaced_schedule_is_delivered_once_with_the_last_data(stack, output_queue):
+    """A hundred schedules change from +5 s to +10 s. Each is delivered at +10 s with the new data."""
     now_s = time.time()
     stack.invoke(
         "ScheduleFunction", [{"timestamp": now_s + 5, "data": f"old {each}", "name": each} for each in names()]
@@ -64,8 +64,8 @@ def test_what_is_replaced_comes_out_once_as_it_was_asked_for_last(stack, output_
     assert all(message.lateness_s >= 0 for message in messages)
 
 
-def test_of_twenty_that_replace_one_name_at_once_one_comes_out(stack, output_queue):
-    """And it is the one that get shows."""
+def test_one_of_twenty_concurrent_replacements_is_delivered(stack, output_queue):
+    """It is the one that get shows."""
     due_s = time.time() + 15  # Twenty cold starts may take half of that.
 
     def replace(number):
@@ -80,7 +80,7 @@ def test_of_twenty_that_replace_one_name_at_once_one_comes_out(stack, output_que
 
 
 def test_far_schedules_are_listed_counted_moved_fired_and_cancelled(stack, output_queue):
-    """Named or not, alone or in a bundle; none comes out twice."""
+    """With or without a name, single or in a bundle. None is sent twice."""
     base_s = (int(time.time()) // 3600 + 24) * 3600
     batch = [{"timestamp": base_s + number, "data": f"{number}"} for number in range(20)]
     ids = [result["id"] for result in stack.invoke("ScheduleFunction", batch)["results"]]
@@ -114,8 +114,8 @@ def test_far_schedules_are_listed_counted_moved_fired_and_cancelled(stack, outpu
         ({"operation": "cancel", "id": "0-001000000000000-0123456789abcdef"}, "OnItsWay"),
     ],
 )
-def test_what_cannot_be_done_is_refused_by_name(stack, request_, kind):
-    """The local AWS calls every error Runtime.HandlerError; the message is ours."""
+def test_an_impossible_change_is_refused_by_name(stack, request_, kind):
+    """The local AWS calls every error Runtime.HandlerError. The message is ours."""
     with pytest.raises(FunctionFailed) as failure:
         stack.invoke("ManageFunction", request_)
     assert failure.value.error_type in (kind, "Runtime.HandlerError")

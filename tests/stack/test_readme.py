@@ -1,4 +1,4 @@
-"""The lines to copy from the README work: here on the local AWS, with the names filled in."""
+"""The README's lines to copy work, here on the local AWS with the names filled in."""
 
 import ast
 import json
@@ -14,7 +14,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 def block(heading, language):
-    """The one block of code in a section."""
+    """Return the only block of code in a section."""
     section = re.split(r"^## ", README.split(f"\n## {heading}\n")[1], flags=re.MULTILINE)[0]
     (code,) = re.findall(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)
     return code
@@ -22,7 +22,7 @@ def block(heading, language):
 
 @pytest.fixture
 def run(stack):
-    """Runs a command as a reader would, with the outputs of the stack as variables."""
+    """Run a command as a reader would, with the outputs of the stack as variables."""
 
     def run(*command):
         variables = {
@@ -40,14 +40,14 @@ def run(stack):
 
 
 def test_python_schedules_and_consumes(run):
-    """The first block prints the answer, the second, two seconds later, what came out."""
+    """The first block prints the answer. The second prints the message two seconds later."""
     answer = json.loads(run(sys.executable, "-c", block("Schedule", "python")).replace("'", '"'))
     assert "queued" == answer["state"]
     assert [answer["id"], '{"order":42}'] == run(sys.executable, "-c", block("Consume", "python")).split()
 
 
-def test_python_moves_looks_and_cancels(run):
-    """One line for each: moved a day on, still stored, and cancelled."""
+def test_python_moves_gets_and_cancels(run):
+    """It prints one line each: moved by a day, still stored, cancelled."""
     lines = run(sys.executable, "-c", block("Names", "python")).splitlines()
     moved, shown, cancelled = (ast.literal_eval(line) for line in lines)
     assert ("stored", "replaced") == (moved["state"], moved["result"])
@@ -55,14 +55,14 @@ def test_python_moves_looks_and_cancels(run):
     assert {"id": moved["id"], "state": "cancelled"} == cancelled
 
 
-def test_python_puts_a_session_off(run):
+def test_python_debounces_a_session(run):
     """The second call replaces the first one."""
     first, second = map(ast.literal_eval, run(sys.executable, "-c", block("Debounce", "python")).splitlines())
     assert ("created", "replaced", "queued") == (first["result"], second["result"], second["state"])
 
 
 def test_the_aws_cli_schedules_and_receives(run, stack, table):
-    """The first generation of it needs to be told where SQS is; on AWS it knows."""
+    """AWS CLI version 1 needs the endpoint of SQS here. On AWS it knows it."""
     assert '"state": "stored"' in run("sh", "-c", block("Schedule", "sh"))
     assert ["some payload"] == [item["data"]["S"] for item in table.items()]
     stack.invoke("ScheduleFunction", {"delay": 0, "data": "hello"})

@@ -1,4 +1,4 @@
-"""Bad input at the deployed function: an error that helps, nothing written, and the neighbours go through."""
+"""Invalid input to the deployed function gives a helpful error and writes nothing. Its neighbours are accepted."""
 
 import time
 
@@ -21,7 +21,7 @@ def nested(levels):
     return value
 
 
-# What the wire cannot carry, or Python's own JSON would not parse, is in the unit tests; NaN and Infinity it does.
+# Unit tests cover input that the wire or Python's JSON cannot carry. Python's JSON accepts NaN and Infinity.
 REFUSED = [
     ({}, "timestamp is missing"),
     ({"timestamp": FAR_S}, "data is missing"),
@@ -60,8 +60,8 @@ REFUSED = [
 ]
 
 
-def test_bad_members_of_a_batch_are_refused_and_good_ones_go_through(stack, table, output_queue):
-    """Each refusal names the field, shows what came, cut short, and says what is wanted."""
+def test_good_members_of_a_batch_are_accepted_next_to_bad_ones(stack, table, output_queue):
+    """Each error names the field, shows the truncated value, and says what is accepted."""
     now_s = time.time()
     good = [{"timestamp": now_s, "data": "near"}, {"timestamp": FAR_S, "data": "far"}]
     answer = stack.invoke("ScheduleFunction", [good[0], *(raw for raw, _ in REFUSED), good[1]])
@@ -88,7 +88,7 @@ def test_bad_members_of_a_batch_are_refused_and_good_ones_go_through(stack, tabl
         (far(data=""), "data is a string of 0 bytes"),
     ],
 )
-def test_what_is_refused_alone_raises_and_leaves_nothing_behind(stack, table, output_queue, event, says):
+def test_an_invalid_single_request_raises_and_leaves_nothing_behind(stack, table, output_queue, event, says):
     """The caller sees FunctionError with the message."""
     with pytest.raises(FunctionFailed) as failure:
         stack.invoke("ScheduleFunction", event)
@@ -97,7 +97,7 @@ def test_what_is_refused_alone_raises_and_leaves_nothing_behind(stack, table, ou
 
 
 def test_no_log_line_holds_a_payload(stack):
-    """Neither of what is accepted nor of what is refused."""
+    """This covers accepted and refused requests."""
     stack.invoke("ScheduleFunction", [{"delay": 1, "data": "card 4111"}, {"delay": 1, "data": "card 4111\x00"}])
     with pytest.raises(FunctionFailed):
         stack.invoke("ScheduleFunction", {"delay": 1, "data": "card 4111\x00"})

@@ -1,4 +1,4 @@
-"""What a user of the SAM CLI meets: the template is accepted, and all of the code is packaged, and only that."""
+"""The SAM CLI accepts the template and packages exactly the functions' code."""
 
 import io
 import os
@@ -25,9 +25,9 @@ Sam = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the SAM CLI reads of the repository, after the tidying that comes before each `make build`."""
+    """The files that the SAM CLI reads, after the clean-up that precedes each `make build`."""
     project = tmp_path_factory.mktemp("project")
-    # Not __pycache__: other tests write there while we copy.
+    # Other tests write __pycache__ during the copy.
     shutil.copytree(ROOT / "functions", project / "functions", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Makefile", "template.yml", "samconfig.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, project)
@@ -41,7 +41,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sam(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Sam:
-    """Runs the SAM CLI there: nothing of this machine's AWS set-up is in sight, and no Python on the path."""
+    """Run the SAM CLI there, without this machine's AWS settings and without Python on the path."""
     if not SAM.exists():
         pytest.fail(f"there is no {SAM}: `make test` installs it, or PUNCTUAL_SAM says where it is", pytrace=False)
     plain = {
@@ -71,7 +71,7 @@ def sam(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Sam:
 
 @pytest.fixture(scope="module")
 def template(sam: Sam, project: Path, emulator: Emulator) -> dict[str, Any]:
-    """The template after `sam build` and `sam package`, which put the code into a bucket of the local AWS."""
+    """The template after `sam build` and `sam package`, with the code in a bucket of the local AWS."""
     emulator.client("s3").create_bucket(Bucket=BUCKET)
     sam("build")
     sam("package", "--s3-bucket", BUCKET, "--output-template-file", "packaged.yml", **emulator.environment())
@@ -80,14 +80,12 @@ def template(sam: Sam, project: Path, emulator: Emulator) -> dict[str, Any]:
 
 
 def test_the_template_is_valid(sam: Sam) -> None:
-    """`sam validate --lint` has nothing to say against it."""
+    """`sam validate --lint` reports nothing."""
     assert "is a valid SAM Template" in sam("validate", "--lint")
 
 
-def test_the_functions_share_one_package_with_all_of_the_code_and_only_that(
-    template: dict[str, Any], emulator: Emulator
-) -> None:
-    """It holds the Python files of functions/, byte by byte, whatever Python there is or is not where it was built."""
+def test_the_functions_share_one_package_with_exactly_their_code(template: dict[str, Any], emulator: Emulator) -> None:
+    """It holds the Python files of functions/, byte by byte, whatever Python the build machine has."""
     [location] = {function["CodeUri"] for function in functions(template)}
     package = zipfile.ZipFile(io.BytesIO(fetched(emulator, location)))
 
@@ -102,15 +100,17 @@ def test_every_handler_is_in_the_package(template: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("field", "name"), [("LicenseUrl", "LICENSE"), ("ReadmeUrl", "README.md")])
-def test_licence_and_readme_go_along(template: dict[str, Any], emulator: Emulator, field: str, name: str) -> None:
+def test_the_package_names_licence_and_readme(
+    template: dict[str, Any], emulator: Emulator, field: str, name: str
+) -> None:
     """`sam publish` takes them from where `sam package` put them."""
     location = template["Metadata"]["AWS::ServerlessRepo::Application"][field]
 
     assert (ROOT / name).read_bytes() == fetched(emulator, location)
 
 
-def test_a_deploy_asks_nothing_and_keeps_what_was_chosen_before(sam: Sam, template: dict[str, Any]) -> None:
-    """The defaults are in samconfig.toml. To change nothing, or to say nothing of a parameter, is no error."""
+def test_a_deploy_asks_nothing_and_keeps_earlier_parameters(sam: Sam, template: dict[str, Any]) -> None:
+    """The defaults are in samconfig.toml. An update without changes, or without a parameter, is no error."""
     with Emulator() as emulator:
         sam("deploy", "--parameter-overrides", "PartitionCount=8", **emulator.environment())
         sam("deploy", **emulator.environment())
@@ -131,13 +131,13 @@ def functions(template: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def code() -> dict[str, bytes]:
-    """The code of the functions, by its path in functions/."""
+    """Return the code of the functions by its path in functions/."""
     folder = ROOT / "functions"
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.py")}
 
 
 def fetched(emulator: Emulator, location: str) -> bytes:
-    """What lies at an address `s3://bucket/key`."""
+    """Return the content of `s3://bucket/key`."""
     bucket, _, key = location.removeprefix("s3://").partition("/")
     body: bytes = emulator.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     return body

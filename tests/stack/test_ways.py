@@ -1,4 +1,4 @@
-"""Both ways of a schedule through the deployed template, on a local AWS that enforces the roles."""
+"""Near and far schedules through the deployed template, on a local AWS that enforces the roles."""
 
 import json
 import time
@@ -12,8 +12,8 @@ from scheduler.model.schedule import sort_from
 EVENTS = Path(__file__).parents[2] / "events"
 
 
-def test_a_near_schedule_comes_out_of_the_output_queue_at_its_moment(stack, output_queue):
-    """Body, id and due as in the answer; not before its moment, and within a second or so after it."""
+def test_a_near_schedule_is_in_the_output_queue_when_due(stack, output_queue):
+    """Body, id and due time equal the answer. It comes at most about a second late and never early."""
     due_s = round(time.time() + 2, 3)
     answer = stack.invoke("ScheduleFunction", {"timestamp": due_s, "data": "Zeile\nnächste 🎉", "user": "me"})
     assert ("queued", due_s) == (answer["state"], answer["timestamp"])
@@ -24,7 +24,7 @@ def test_a_near_schedule_comes_out_of_the_output_queue_at_its_moment(stack, outp
 
 
 def test_a_far_schedule_waits_in_the_table(stack, table, output_queue):
-    """And the trigger, which feeds every partition, does not move it before it is within reach."""
+    """The trigger feeds every partition, but does not move it before it is within reach."""
     answer = stack.invoke("ScheduleFunction", {"delay": 1000, "data": "far"})
     assert "stored" == answer["state"]
     assert {"feeds": 4} == stack.invoke("TriggerFunction", json.loads((EVENTS / "trigger-by-hand.json").read_text()))
@@ -32,8 +32,8 @@ def test_a_far_schedule_waits_in_the_table(stack, table, output_queue):
     assert (["far"], 0) == ([item["data"]["S"] for item in table.items()], output_queue.count())
 
 
-def test_the_trigger_feeds_what_has_come_within_reach_from_every_partition(stack, table, output_queue):
-    """Overdue at once, upcoming at its moment; the table is empty then."""
+def test_the_trigger_feeds_every_partition(stack, table, output_queue):
+    """Overdue schedules are sent at once, and upcoming ones when due. Then the table is empty."""
     now_s = time.time()
     ids = {table.put_due(number, now_s - 5 + number, str(number % 4)) for number in range(8)}
     stack.invoke("TriggerFunction", {})
@@ -43,8 +43,8 @@ def test_the_trigger_feeds_what_has_come_within_reach_from_every_partition(stack
     assert [] == table.items()
 
 
-def test_a_schedule_for_1970_and_one_for_9999_behave(stack, table, output_queue):
-    """One comes out at once, from the door or from the table; the other waits for its time."""
+def test_schedules_for_1970_and_9999_are_accepted(stack, table, output_queue):
+    """The first is sent at once, by the schedule function or by the feed. The other waits."""
     stack.invoke("ScheduleFunction", {"timestamp": 0, "data": "from the door"})
     stack.invoke("ScheduleFunction", {"timestamp": "9999-12-31T23:59:59.999Z", "data": "the last"})
     table.put_due(1, 0.0)
@@ -53,8 +53,8 @@ def test_a_schedule_for_1970_and_one_for_9999_behave(stack, table, output_queue)
     assert ["the last"] == [item["data"]["S"] for item in table.items()]
 
 
-def test_a_listed_target_gets_it_by_either_way(stack, table, target_queue, output_queue):
-    """And the output queue does not."""
+def test_a_listed_target_gets_near_and_far_schedules(stack, table, target_queue, output_queue):
+    """The output queue does not get them."""
     stack.invoke("ScheduleFunction", {"delay": 0, "data": "near", "target": target_queue.arn})
     table.put_due(1, time.time(), target={"S": target_queue.arn})
     stack.invoke("TriggerFunction", {})
@@ -62,8 +62,8 @@ def test_a_listed_target_gets_it_by_either_way(stack, table, target_queue, outpu
     assert 0 == output_queue.count()
 
 
-def test_an_expired_schedule_is_told_of_and_not_released(stack, table, output_queue, failure_queue):
-    """In the failure queue, as it was sent, with the reason."""
+def test_an_expired_schedule_is_reported_and_not_sent(stack, table, output_queue, failure_queue):
+    """The failure queue has it as it was sent, with the reason."""
     id = table.put_due(1, time.time() - 60, expires_after={"N": "30000"})
     stack.invoke("FeedFunction", {"partition": "0"})
     (message,) = failure_queue.receive()
@@ -72,22 +72,22 @@ def test_an_expired_schedule_is_told_of_and_not_released(stack, table, output_qu
     assert (0, []) == (output_queue.count(), table.items())
 
 
-def test_three_far_twins_under_a_token_are_one(stack, table):
-    """The same request with the same token, sent again, has the same id and is stored once."""
+def test_three_far_twins_with_one_token_are_one_schedule(stack, table):
+    """The same request with the same token has the same id and is stored once."""
     twin = {"timestamp": int(time.time()) + 5000, "data": "x", "token": "t"}
     assert 1 == len({stack.invoke("ScheduleFunction", twin)["id"] for _ in range(3)})
     assert 1 == len(table.items())
 
 
-def test_three_near_twins_under_a_token_carry_one_id(stack, output_queue):
-    """A standard queue cannot tell: they may come out thrice, and whoever keeps the id acts once."""
+def test_three_near_twins_with_one_token_have_one_id(stack, output_queue):
+    """A standard queue does not deduplicate. They may come three times, and a consumer can compare ids."""
     twin = {"timestamp": int(time.time()) + 1, "data": "x", "token": "t"}
     ids = {stack.invoke("ScheduleFunction", twin)["id"] for _ in range(3)}
     assert ids == {message.id for message in output_queue.receive(3)}
 
 
-def test_twins_in_a_batch_and_the_same_batch_again_are_stored_once(stack, table):
-    """By the token of the member, and by that of the batch."""
+def test_twins_in_a_batch_and_a_repeated_batch_are_stored_once(stack, table):
+    """The token is that of the member or of the batch."""
     far = {"timestamp": int(time.time()) + 5000, "data": "x"}
     answer = stack.invoke("ScheduleFunction", [{**far, "token": "t"}] * 5)
     assert (5, 1) == (answer["accepted"], len(table.items()))
@@ -96,15 +96,15 @@ def test_twins_in_a_batch_and_the_same_batch_again_are_stored_once(stack, table)
     assert 1 + 1 == len(table.items())
 
 
-def test_256_kib_come_out_whole_by_either_way(stack, output_queue):
-    """Ten in one batch, Unicode and newlines untouched."""
+def test_256_kib_are_sent_unchanged_near_and_far(stack, output_queue):
+    """Ten in one batch, with Unicode and newlines."""
     batch = [{"delay": 0, "data": f"{number}\n🎉" + "ü" * 131_069} for number in range(10)]
     assert 10 == stack.invoke("ScheduleFunction", batch)["accepted"]
     assert {member["data"] for member in batch} == {message.body for message in output_queue.receive(10)}
 
 
-def test_ten_of_256_kib_in_one_page_are_fed_whole(stack, table, output_queue):
-    """The feed counts bytes: three fit a call."""
+def test_ten_of_256_kib_in_one_page_are_fed_completely(stack, table, output_queue):
+    """The feed counts bytes, because three of them fit a call."""
     expected = set()
     for number in range(10):
         data = f"{number}\n" + "x" * 262_142
@@ -117,24 +117,24 @@ def test_ten_of_256_kib_in_one_page_are_fed_whole(stack, table, output_queue):
 
 @pytest.mark.parametrize("event", ["feed.json", "feed-by-hand.json", "feed-continued.json"])
 def test_the_sample_orders_are_fed(stack, event):
-    """The shapes that the trigger, an operator and the feed itself send."""
+    """The trigger, an operator and the feed itself send these shapes."""
     assert 0 == stack.invoke("FeedFunction", json.loads((EVENTS / event).read_text()))["left"]
 
 
-def test_the_sample_event_of_the_rule_is_taken(stack):
-    """EventBridge sends its time along; until is one interval after it."""
+def test_the_sample_event_of_the_rule_is_accepted(stack):
+    """EventBridge sends its time. `until` is one interval later."""
     assert {"feeds": 4} == stack.invoke("TriggerFunction", json.loads((EVENTS / "trigger.json").read_text()))
 
 
 def test_partitions_beyond_a_lowered_count_are_fed_on_a_running_stack(make_stack, queue_of, table_of):
-    """8 to 2 and back with schedules in all partitions: nothing is orphaned."""
+    """The count goes from 8 to 2 and back with schedules in all partitions. No schedule is orphaned."""
     stack = make_stack(PartitionCount=8)
     output, table = queue_of(stack, "OutputQueueUrl"), table_of(stack)
     expected, due_s = set(), time.time() + 5000
     for count in (8, 2, 8):
         stack = stack.update({"PartitionCount": count})
         far = [{"timestamp": int(due_s), "data": "far", "token": f"{count} {number}"} for number in range(100)]
-        stored = stack.invoke("ScheduleFunction", far)  # Each on its own, for its token's sake.
+        stored = stack.invoke("ScheduleFunction", far)  # One call each, because each has its own token.
         partitions = {result["id"].split("-")[0] for result in stored["results"]}
         assert {str(partition) for partition in range(count)} == partitions
         expected |= {table.put_due(count * 100 + number, time.time(), str(number)) for number in range(8)}
@@ -143,8 +143,8 @@ def test_partitions_beyond_a_lowered_count_are_fed_on_a_running_stack(make_stack
     assert 200 == len(table.items())  # The same tokens over eight partitions are the same schedules.
 
 
-def test_a_feed_goes_on_by_itself_for_more_than_16_hops(make_stack, queue_of, table_of):
-    """Lambda ends other loops after about 16 invocations; this one is allowed, and as long as it takes.
+def test_a_feed_continues_itself_for_more_than_16_invocations(make_stack, queue_of, table_of):
+    """Lambda stops other loops after about 16 invocations. This loop is allowed to run as long as needed.
 
     A timeout no longer than the reserve leaves each feed time for one batch of ten.
     """
@@ -170,7 +170,7 @@ def test_a_feed_goes_on_by_itself_for_more_than_16_hops(make_stack, queue_of, ta
 
 
 def test_the_consumer_logs_each_schedule_with_its_lateness(make_stack):
-    """One JSON line each, with id, due and lateness in milliseconds; the queue is empty then."""
+    """It logs one JSON line each, with id, due time and lateness in milliseconds. Then the queue is empty."""
     stack = make_stack(ConsumerEnabled="true")
     answer = stack.invoke("ScheduleFunction", [{"delay": 1, "data": f"secret {number}"} for number in range(20)])
     ids = {result["id"] for result in answer["results"]}
@@ -185,7 +185,7 @@ def test_the_consumer_logs_each_schedule_with_its_lateness(make_stack):
     assert "secret" not in text
 
 
-def test_the_user_is_required_where_the_owner_says_so(make_stack):
+def test_the_user_is_required_if_the_owner_says_so(make_stack):
     """RequireUser, on a running stack."""
     stack = make_stack(RequireUser="true")
     with pytest.raises(FunctionFailed, match="user is missing, and this stack requires it"):
@@ -193,8 +193,8 @@ def test_the_user_is_required_where_the_owner_says_so(make_stack):
     assert "queued" == stack.invoke("ScheduleFunction", {"delay": 1, "data": "x", "user": "me"})["state"]
 
 
-def test_a_far_batch_is_bundled_fed_and_comes_out_under_the_ids_of_its_answer(make_stack, queue_of, table_of):
-    """With a reach of five seconds, so that the whole way takes twelve; sent twice under a token, it comes out once."""
+def test_a_far_batch_is_bundled_fed_and_sent_under_the_ids_of_its_answer(make_stack, queue_of, table_of):
+    """With a reach of five seconds, it takes twelve. A batch sent twice with its token is delivered once."""
     stack = make_stack(ReachSeconds=5)
     output, table = queue_of(stack, "OutputQueueUrl"), table_of(stack)
     due_s = int(time.time()) + 12

@@ -1,6 +1,6 @@
-"""The deliver function over virtual time: a delivery queue, a target, the table and whoever hears of failures.
+"""The deliver function over virtual time: a delivery queue, a target, the table and the failure targets.
 
-Each of them can be down for a while. Moments are seconds from noon.
+Each of them can be down for a while. Times are seconds from noon.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class Records(FakeRecords):
 @dataclass
 class Deliveries:
     answer: Callable[[float], Undelivered | None] = lambda now_s: None
-    """What comes of a call of the target at that moment."""
+    """The target's answer to a call at that second."""
     down: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """From when to when each of table, failures, topic and queue does not answer."""
+    """From when to when the table, the failure queue, the topic or the queue does not answer."""
     jitter: float = 0.5
     clock: Clock = field(default_factory=Clock)
     called: list[float] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Deliveries:
     sent: list[DeliveryJob] = field(default_factory=list)
     came_again: int = 0
     letters: list[str] = field(default_factory=list)
-    """Bodies that came again too often."""
+    """Bodies that SQS moved to the dead-letter queue."""
 
     def __post_init__(self) -> None:
         self._records = Records()
@@ -84,7 +84,7 @@ class Deliveries:
         begin_s, end_s = self.down.get(part, (0.0, 0.0))
         return begin_s <= self.now_s < end_s
 
-    # What a delivery works with.
+    # The dependencies of a delivery.
 
     @property
     def records(self) -> Records:
@@ -131,10 +131,10 @@ class Deliveries:
         if failure is not None:
             raise failure
 
-    # Driving it.
+    # Drive the deliveries.
 
     def hold(self, named) -> Record:
-        """A record, and the timer that wakes it."""
+        """Store a record and send the timer that wakes it."""
         record = Record(named, asked_at(NOON_MS - 1), NOON_MS - 1)
         self._records.standing[named.name] = record
         return record
@@ -143,7 +143,7 @@ class Deliveries:
         return self._records.standing[name]
 
     def run(self, job: DeliveryJob | str, seconds: float = 35) -> None:
-        """Until nothing is left in the queue. A message that failed comes again after its visibility timeout."""
+        """Deliver until the queue is empty. A failed message comes again after its visibility timeout."""
         post = delivery.DeliveryDependencies(
             records=_Late(self),
             table=self,
@@ -175,7 +175,7 @@ class Deliveries:
 
 
 class _Late:
-    """The records, asked for at each call: the table may be down by then."""
+    """The records, built anew for each call, because the table may be down by then."""
 
     def __init__(self, its: Deliveries) -> None:
         self._its = its

@@ -1,4 +1,4 @@
-"""A table and queues in memory, and a clock that moves only when told: what the domain sees of the world."""
+"""The domain's dependencies in memory: a table, queues, and a clock that only the test moves."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ OTHER_ARN = "arn:aws:sqs:eu-central-1:123456789012:other"
 OTHER = "https://sqs.eu-central-1.amazonaws.com/123456789012/other"
 
 NOON_MS = 1_893_456_000_000
-"""2030-01-01: the present of these tests."""
+"""2030-01-01: the current time of these tests."""
 
 
 class Clock:
-    """Moves when somebody sleeps, or by hand."""
+    """A clock that moves when code sleeps, or when the test moves it."""
 
     def __init__(self, now_ms: int = NOON_MS) -> None:
         self.now_ms = now_ms
@@ -57,18 +57,18 @@ def schedule(
     target: str | None = None,
     expires_after_ms: int | None = None,
 ) -> Schedule:
-    """Schedule `number`, told from others by its random part and its data."""
+    """Return schedule `number`, with its own random part and data."""
     key = Key(partition, f"{sort_from(due_ms)}#{number:016x}")
     return Schedule(key, due_ms, f"data {number}", target, None, expires_after_ms)
 
 
 @dataclass
 class FakeTable:
-    """Pages of `page_schedules_max` at most; `down` fails that many calls of each kind."""
+    """A table with pages of at most `page_schedules_max`. `down` fails that many calls of each kind."""
 
     page_schedules_max: int = 1000
     pages: list[tuple[int, Page]] = field(default_factory=list)
-    """How much was asked for, and what came."""
+    """The size of each requested page, and the page returned."""
     items: dict[Key, Schedule | Bundle | QuarantinedItem] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
     partitions: int = 0
@@ -162,7 +162,7 @@ class FakeTable:
 
 @dataclass
 class FakeQueues:
-    """Keeps what was sent, as (queue, number of the schedule, delay)."""
+    """Queues that keep the messages as (queue, number of the schedule, delay)."""
 
     output_queue_url: str = OUTPUT
     sent: list[tuple[str, str, int]] = field(default_factory=list)
@@ -224,7 +224,7 @@ class FakeQueues:
 
 
 class FakeRecords:
-    """Records in memory, by their rules."""
+    """Records in memory, with the rules of the real ones."""
 
     def __init__(self) -> None:
         self.standing: dict[str, Record] = {}

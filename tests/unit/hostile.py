@@ -1,4 +1,4 @@
-"""Records of SQS as an attacker would like to write them, for everything that reads records."""
+"""Hostile SQS records for every function that reads records."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ LIKELY = st.fixed_dictionaries({"body": BODIES, "attributes": WELL_SENT, "messag
 
 
 def batches(good: dict[str, Any]) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Hostile records with the good one somewhere among them. Each has the id that SQS gave it."""
+    """Return batches of hostile records with the good one among them. Each has the id that SQS assigned."""
 
     def mixed(hostile: list[dict[str, Any]], place: int) -> list[dict[str, Any]]:
         records = [*hostile[:place], good, *hostile[place:]]

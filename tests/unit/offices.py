@@ -1,4 +1,4 @@
-"""A catalogue and records in memory, by DynamoDB's rules of paging, and the office that works with them."""
+"""A catalogue and records in memory, with DynamoDB's paging, and the dependencies that use them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ FAR_MS = NOON_MS + 10_000_000
 
 @dataclass
 class FakeCatalogue:
-    """Pages of at most `items_max` items, filtered after they are cut, as DynamoDB does it. Each takes its time."""
+    """A catalogue with pages of at most `items_max` items.
+
+    It filters a page after cutting it, as DynamoDB does. Each page takes its time.
+    """
 
     items_max: int = 1_000
     items: dict[Key, Schedule | Bundle] = field(default_factory=dict)
@@ -71,7 +74,7 @@ def _stub(thing):
 
 @dataclass
 class FakeRecords:
-    """By name; a batch answers for `batch_max` and leaves the rest."""
+    """Records by name. A batch read answers for `batch_max` names and leaves the rest."""
 
     batch_max: int = 100
     records: dict[str, Record] = field(default_factory=dict)
@@ -106,13 +109,13 @@ def entries(thing):
 
 
 def bundles(rng, dues_ms, partition_count):
-    """As a batch with these moments is packed."""
+    """Pack a batch with these due times."""
     requests = {place: Request(due_ms, f"data {place}") for place, due_ms in enumerate(dues_ms)}
     return [bundle for bundle, _ in KeyGenerator(partition_count, rng, 60_000).bundles(requests, None)]
 
 
 def named(number, name, timer_only=False):
-    """A timer and the record that it wakes, or one that it does not."""
+    """Return a timer and the record that it wakes, or only the timer."""
     key = Key(str(number % 4), f"{sort_from(FAR_MS + number)}#{number:016x}")
     record_key = Key("0", f"{sort_from(FAR_MS)}#{'f' * 16}") if timer_only else key
     whole = Schedule(record_key, FAR_MS + number, f"data {number}" * 100, name=name)

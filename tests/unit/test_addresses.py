@@ -1,4 +1,4 @@
-"""Addresses in public, addresses that are not, and the many ways to write one."""
+"""Public addresses, other addresses, and the many ways to write one."""
 
 import ipaddress
 import socket
@@ -22,8 +22,8 @@ def public(text):
         "223.255.255.255", "2606:4700::1111", "2a00:1450:4001::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8",
     ],
 )  # fmt: skip
-def test_what_is_in_public(text):
-    """As far as the address tells; one that is mapped or translated counts as the one within."""
+def test_a_public_address_is_recognised(text):
+    """A mapped or translated address counts as the address inside it."""
     assert public(text)
 
 
@@ -40,14 +40,14 @@ def test_what_is_in_public(text):
         "fe80::1", "fe80::1%eth0", "fec0::1", "ff02::1", "ff0e::1",
     ],
 )  # fmt: skip
-def test_what_is_not_in_public(text):
-    """Private, loopback, link-local, metadata, multicast, reserved, and those that hold another address."""
+def test_a_non_public_address_is_recognised(text):
+    """Private, loopback, link-local, metadata, multicast and reserved addresses, and those that embed one."""
     assert not public(text)
 
 
 @given(st.ip_addresses())
-def test_nothing_is_in_public_that_python_knows_not_to_be(address):
-    """Our tables are no wider than its own, for addresses that hold no other one."""
+def test_an_address_that_python_calls_private_is_not_public(address):
+    """Our tables are no wider than Python's, for addresses that embed no other."""
     held = isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address in ip_addresses._NAT64)
     if ip_addresses.public(address) and not held:
         assert address.is_global
@@ -64,7 +64,7 @@ def test_nothing_is_in_public_that_python_knows_not_to_be(address):
     ],
 )  # fmt: skip
 def test_a_private_network_is_neither_loopback_nor_link_local(text, is_private):
-    """Opening the VPC does not open the machine itself, or what it is told about itself."""
+    """Access to the VPC opens neither the machine itself nor its metadata."""
     assert is_private == ip_addresses.private(ipaddress.ip_address(text))
 
 
@@ -78,15 +78,15 @@ def test_a_private_network_is_neither_loopback_nor_link_local(text, is_private):
     ],
 )  # fmt: skip
 def test_every_spelling_of_an_address_is_that_address(host, address):
-    """Resolvers read them all, so what a name may not be they may not be either."""
+    """Resolvers read every spelling, so a spelling must not reach a refused address."""
     assert ipaddress.ip_address(address) == ip_addresses.read(host)
 
 
 @pytest.mark.parametrize(
     "host", ["example.com", "localhost", "0x7f.example.com", "1.2.3.4.example", "xn--bcher-kva.de", "a1"]
 )
-def test_a_name_is_no_address(host):
-    """It ends in something else than a number."""
+def test_a_name_is_not_an_address(host):
+    """Its last label is not a number."""
     assert ip_addresses.read(host) is None
 
 
@@ -97,15 +97,15 @@ def test_a_name_is_no_address(host):
         "[::1", "[fe80::1%25eth0]", "[1.2.3.4]", "[]",
     ],
 )  # fmt: skip
-def test_what_ends_in_a_number_and_is_no_address_is_neither(host):
-    """Whatever one resolver or another would make of it."""
-    with pytest.raises(ValueError):  # noqa: PT011 - Which reason it is does not matter.
+def test_a_malformed_number_is_neither_a_name_nor_an_address(host):
+    """Resolvers disagree about its meaning."""
+    with pytest.raises(ValueError):  # noqa: PT011 - The reason does not matter.
         ip_addresses.read(host)
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["{}", "{:#x}", "0{:o}"]))
-def test_one_number_is_what_the_system_reads(number, form):
-    """The library of the C language is the judge."""
+def test_a_single_number_is_read_like_the_system_reads_it(number, form):
+    """The C library decides."""
     host = form.format(number)
     assert socket.inet_aton(host) == ip_addresses.read(host).packed
 
@@ -114,14 +114,14 @@ def lookup(*found):
     return lambda host, port, **_: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in found]
 
 
-def test_a_name_has_all_its_addresses_once_and_in_order():
-    """As the resolver has them."""
+def test_a_name_resolves_to_each_address_once_and_in_order():
+    """The order is the resolver's."""
     found = ip_addresses.resolved("a.example", 443, lookup("8.8.8.8", "2606:4700::1", "8.8.8.8"), 1)
     assert ["8.8.8.8", "2606:4700::1"] == [str(each) for each in found]
 
 
-def test_a_name_without_addresses_is_an_error():
-    """And so is one with more than anybody has."""
+def test_a_name_without_addresses_raises():
+    """A name with too many addresses raises as well."""
     with pytest.raises(socket.gaierror):
         ip_addresses.resolved("a.example", 443, lookup(), 1)
     with pytest.raises(socket.gaierror):
@@ -129,8 +129,8 @@ def test_a_name_without_addresses_is_an_error():
 
 
 @pytest.mark.parametrize("failure", [socket.gaierror(socket.EAI_AGAIN, "again"), UnicodeError("label")])
-def test_a_resolver_that_fails_is_an_error(failure):
-    """Of one kind, whatever it was."""
+def test_a_failing_resolver_raises(failure):
+    """Every failure raises the same error type."""
 
     def fail(*_, **__):
         raise failure
@@ -139,8 +139,8 @@ def test_a_resolver_that_fails_is_an_error(failure):
         ip_addresses.resolved("a.example", 443, fail, 1)
 
 
-def test_a_resolver_that_hangs_is_left_behind():
-    """It has no timeout of its own."""
+def test_a_hanging_resolver_is_abandoned():
+    """The resolver has no timeout of its own."""
     ended = threading.Event()
     with pytest.raises(TimeoutError):
         ip_addresses.resolved("a.example", 443, lambda *_, **__: ended.wait(5), 0.01)

@@ -1,4 +1,4 @@
-"""The answer to a batch of 10,000 fits what Lambda takes back, whatever is wrong with its members."""
+"""The answer to a batch of 10,000 fits Lambda's limit, whatever is wrong with its members."""
 
 import json
 
@@ -9,7 +9,7 @@ from scheduler.accepting import request, scheduling
 from scheduler.wiring import config
 
 ANSWER_BYTES_MAX = 6_291_556
-"""AWS Lambda, "quotas": a synchronous answer."""
+"""AWS Lambda, "quotas": the answer of a synchronous invocation."""
 FACE = "\U0001f600" * 60
 
 
@@ -30,7 +30,7 @@ FACE = "\U0001f600" * 60
     ids=lambda member: next(iter(member))[:9],
 )
 def test_ten_thousand_refusals_fit_an_answer(member):
-    """As UTF-8 and as ASCII."""
+    """The answer fits as UTF-8 and as ASCII."""
     listed = config.from_environment(
         environment={"WEBHOOK_HOSTS": "api.example.com", "AWS_REGION": "eu-central-1"}
     ).listed

@@ -1,4 +1,4 @@
-"""What each no of AWS means for a delivery."""
+"""Errors of AWS, and their meaning for a delivery."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -17,8 +17,8 @@ from scheduler.errors import Undelivered
         ("NotFound", 404, False, True),
     ],
 )
-def test_a_session_that_has_ended_is_a_fault_of_our_own(code, status, ours, permanent):
-    """It uses up no attempt; what the service of the target says does."""
+def test_an_expired_session_is_our_own_fault(code, status, ours, permanent):
+    """It uses up no attempt. An error of the target's service does."""
 
     def call():
         raise ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Publish")

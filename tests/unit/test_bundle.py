@@ -1,4 +1,4 @@
-"""Bundles: what goes in comes out, none is too large to unpack, and no hostile one does harm."""
+"""Bundles keep their members, never unpack too large, and survive hostile content."""
 
 import json
 import random
@@ -19,7 +19,7 @@ SPAN_MS = 60_000
 
 
 def pack(requests, token=None, span_ms=SPAN_MS, seed=1):
-    """The bundles of a batch, each with its members by place."""
+    """Return the bundles of a batch, each with its members by index."""
     key_generator = KeyGenerator(4, random.Random(seed), span_ms)
     return list(key_generator.bundles(dict(enumerate(requests)), token))
 
@@ -43,8 +43,8 @@ requests = st.lists(
 
 
 @given(requests, st.none() | text)
-def test_every_member_comes_out_as_it_was_asked_for(batch, token):
-    """With its own moment, data, target, user and expiry; in one bundle, or in none where it has no company."""
+def test_every_member_comes_out_as_requested(batch, token):
+    """Each keeps its time, data, target, user and expiry, in a bundle or alone."""
     seen = set()
     for packed, members in pack(batch, token):
         assert packed.count == len(members) > 1
@@ -64,7 +64,7 @@ def test_every_member_comes_out_as_it_was_asked_for(batch, token):
 
 @given(requests)
 def test_a_bundle_keeps_its_bounds(batch):
-    """Key of its latest, span, size packed and unpacked, one queue."""
+    """The key of its latest member, the span, the packed and unpacked size, and a single queue."""
     for packed, members in pack(batch):
         dues_ms = [member.due_ms for member in members.values()]
         assert (packed.first_ms, packed.key.due_ms) == (min(dues_ms), max(dues_ms))
@@ -75,35 +75,35 @@ def test_a_bundle_keeps_its_bounds(batch):
         assert len(zlib.decompress(packed.packed)) <= UNPACKED_BYTES_MAX
 
 
-def test_a_member_is_known_by_the_key_and_its_index():
-    """`<partition>-<15 digits>-<16 hex>-<index>`, the digits those of the latest member."""
+def test_a_member_id_is_the_key_and_the_index():
+    """`<partition>-<15 digits>-<16 hex>-<index>`, with the digits of the latest member."""
     ((packed, members),) = pack([Request(NOON_MS, "a"), Request(NOON_MS + 5, "b")])
     assert [f"{packed.key.id}-0", f"{packed.key.id}-1"] == [member.id for member in members.values()]
     assert packed.key.id.split("-")[1] == f"{NOON_MS + 5:015d}"
 
 
-def test_random_data_is_packed_by_whole_batches_of_sqs():
-    """A hundred bytes of hex come to less than 60 in a bundle; tens, because that is what a call carries."""
+def test_random_data_is_packed_in_multiples_of_ten():
+    """A hundred bytes of hex take less than 60 in a bundle. An SQS batch carries ten messages."""
     counts = [packed.count for packed, _ in pack([hexadecimal(number) for number in range(1000)])]
     assert 1000 == sum(counts)
     assert all(count % 10 == 0 for count in counts)
     assert min(counts[:-1]) >= 60
 
 
-def test_much_that_looks_alike_is_bounded_by_number():
-    """Five hundred members, whatever would fit."""
+def test_similar_data_is_bounded_by_number():
+    """A bundle holds five hundred members at most, even if more would fit."""
     assert [500, 500] == [packed.count for packed, _ in pack([Request(NOON_MS, "x" * 100)] * 1000)]
 
 
-def test_strings_of_one_letter_do_not_unpack_into_more_than_a_feed_can_hold():
-    """Fifteen of 256 KiB would pack into 4 KB: each stays alone, and so do two of half the size."""
+def test_repetitive_strings_do_not_unpack_beyond_the_memory_of_a_feed():
+    """Fifteen of 256 KiB would pack into 4 KB. Each of them stays alone, and so do two of half the size."""
     assert [] == pack([Request(NOON_MS, "x" * DATA_BYTES_MAX)] * 15)
     assert [] == pack([Request(NOON_MS, "x" * (DATA_BYTES_MAX // 2))] * 15)
     assert [2] * 7 == [packed.count for packed, _ in pack([Request(NOON_MS, "x" * 130_000)] * 15)]
 
 
-def test_what_is_due_too_far_apart_is_not_packed_together():
-    """A millisecond beyond the span; and without a span only what is due at one instant."""
+def test_schedules_due_too_far_apart_are_not_packed_together():
+    """A millisecond beyond the span is too far. Without a span, only schedules due at the same instant are packed."""
     apart = [Request(NOON_MS, "a"), Request(NOON_MS + SPAN_MS + 1, "b")]
     assert [] == pack(apart)
     assert 1 == len(pack([apart[0], Request(NOON_MS + SPAN_MS, "b")]))
@@ -115,13 +115,13 @@ def test_what_is_due_too_far_apart_is_not_packed_together():
     ("reach_ms", "interval_ms", "span_ms"),
     [(900_000, 600_000, 60_000), (900_000, 840_000, 15_000), (90_000, 60_000, 7_500), (60_000, 60_000, 0), (5, 9, 0)],
 )
-def test_the_span_is_a_quarter_of_what_the_reach_leaves(reach_ms, interval_ms, span_ms):
-    """A minute at most, and nothing where the reach leaves nothing."""
+def test_the_span_is_a_quarter_of_the_time_beyond_the_reach(reach_ms, interval_ms, span_ms):
+    """It is at most a minute, and zero if no time is left."""
     assert span_ms == bundle.span_ms_max(reach_ms, interval_ms)
 
 
-def test_the_same_batch_under_its_token_packs_into_the_same_bundles():
-    """Whatever chance says; other data, another token or none makes other keys."""
+def test_the_same_batch_with_its_token_packs_into_the_same_bundles():
+    """Randomness changes nothing. Other data, another token or no token makes other keys."""
     batch = [hexadecimal(number) for number in range(100)]
     again = pack(batch, "t", seed=2)
     assert pack(batch, "t", seed=1) == again
@@ -129,21 +129,21 @@ def test_the_same_batch_under_its_token_packs_into_the_same_bundles():
         assert not {packed.key for packed, _ in other} & {packed.key for packed, _ in again[:1]}
 
 
-def test_two_bundles_of_one_batch_that_hold_the_same_have_two_keys():
-    """A thousand alike are two bundles of five hundred, not one written twice."""
+def test_two_equal_bundles_of_one_batch_have_two_keys():
+    """A thousand equal requests make two bundles of five hundred, not one bundle written twice."""
     assert 2 == len({packed.key for packed, _ in pack([Request(NOON_MS, "x")] * 1000, "t")})
 
 
-def test_what_is_left_of_a_bundle_keeps_its_indexes():
-    """So that a member has the same id when it comes out at last."""
+def test_the_rest_of_a_bundle_keeps_its_indexes():
+    """A member keeps its id until it is sent."""
     ((packed, members),) = pack([Request(NOON_MS, str(number), user="me") for number in range(5)])
     kept = [members[1], members[4]]
     left = packed.holding(kept)
     assert (packed.key, 2, kept) == (left.key, left.count, left.members())
 
 
-def test_what_is_left_of_a_bundle_knows_when_its_first_member_is_due():
-    """The moment is that of the first member that is left, and unknown when no member can be read."""
+def test_the_rest_of_a_bundle_knows_when_its_first_member_is_due():
+    """The time is that of the first remaining member, and unknown if no member is readable."""
     ((packed, members),) = pack([Request(NOON_MS + number, "x") for number in (0, 5, 9)])
     assert NOON_MS + 5 == packed.holding([members[2], members[1]]).first_ms
     assert NOON_MS + 9 == packed.holding([members[2]], ["[]"]).first_ms
@@ -173,8 +173,8 @@ def test_what_is_left_of_a_bundle_knows_when_its_first_member_is_due():
     ],
     ids=range(17),
 )
-def test_what_is_no_bundle_is_told_in_words_and_not_unpacked_without_end(packed):
-    """Whoever wrote it; a bomb is left alone at the size that a bundle may have."""
+def test_an_unreadable_bundle_is_refused_with_a_reason(packed):
+    """Unpacking stops at the size limit of a bundle, so a zip bomb does no harm."""
     with pytest.raises(Unpackable):
         Bundle(schedule(1).key, packed, 1).members()
 
@@ -204,8 +204,8 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=str)
-def test_a_member_that_is_none_stands_by_itself(broken):
-    """Its neighbours are as they were; it is kept as it was while they change."""
+def test_an_unreadable_member_does_not_affect_the_others(broken):
+    """The others stay as they were, and the unreadable member stays unchanged when they are removed."""
     members = [[0, NOON_MS, "a"], broken, [2, NOON_MS, "b", OTHER_ARN, "me", 5, '{"retry":{"attempts":2}}'], broken]
     contents = Bundle(schedule(1).key, zlib.compress(json.dumps(members).encode()), 4).unpacked()
     assert ["a", "b"] == [each.data for each in contents.members]

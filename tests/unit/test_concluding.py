@@ -1,4 +1,4 @@
-"""A delivery whose outcome is known is never made again: what is still to be written or told goes on by itself."""
+"""A delivery with a known outcome is never repeated. Its remaining writes and reports are retried alone."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ HOUR_S = 3_600
 NO = Undelivered("answered 400: no", permanent=True)
 
 
-def test_a_failure_target_that_is_down_is_told_later_and_nobody_else_again():
-    """One call of the webhook, one failure stored, one report; the topic alone is asked again, ever more rarely."""
+def test_only_a_failure_target_that_is_down_is_notified_later():
+    """The webhook, the failure's record and its report get one call each. The topic gets more, with growing pauses."""
     world = Deliveries(lambda _: NO, down={"topic": (0, 6 * HOUR_S)})
     world.run(DeliveryJob(webhook(terms=ONCE_AND_TOLD)))
     assert (1, 1, 1, 1) == (len(world.called), len(world.kept), len(world.reported), len(world.told))
@@ -35,8 +35,8 @@ def test_a_failure_target_that_is_down_is_told_later_and_nobody_else_again():
 
 
 @pytest.mark.parametrize("part", ["table", "failures"])
-def test_a_failure_that_cannot_be_stored_or_reported_does_not_call_the_target_again(part):
-    """Each of the others is done once, and this one when it answers again."""
+def test_a_failure_that_cannot_be_stored_or_reported_does_not_repeat_the_call(part):
+    """Each other step runs once. The failed step runs once the service answers again."""
     world = Deliveries(lambda _: NO, down={part: (0, HOUR_S)})
     world.run(DeliveryJob(webhook(terms=ONCE_AND_TOLD)))
     assert (1, 1, 1, 1) == (len(world.called), len(world.kept), len(world.reported), len(world.told))
@@ -45,8 +45,8 @@ def test_a_failure_that_cannot_be_stored_or_reported_does_not_call_the_target_ag
     assert HOUR_S < world.now_s < 2 * HOUR_S
 
 
-def test_an_outcome_that_cannot_be_written_into_the_record_is_written_later():
-    """The target has it once, and the record says so in the end."""
+def test_an_outcome_is_written_to_the_record_after_an_outage():
+    """The target gets the delivery once, and the record shows it in the end."""
     world = Deliveries()
     record = world.hold(webhook(name="bill/7"))
     world.answer = lambda now_s: world.down.setdefault("table", (now_s, HOUR_S)) and None
@@ -57,8 +57,8 @@ def test_an_outcome_that_cannot_be_written_into_the_record_is_written_later():
 
 
 @pytest.mark.parametrize(("due_s", "state"), [(0, FAILED), (-60, EXPIRED)])
-def test_the_end_of_a_name_is_written_and_told_once_though_the_table_was_down(due_s, state):
-    """The message carries the whole schedule: by then another may stand under its name."""
+def test_the_end_of_a_name_is_written_and_reported_once_despite_an_outage_of_the_table(due_s, state):
+    """The message carries the whole schedule, because another may have the name by then."""
     named = replace(webhook(due_s, ONCE_AND_TOLD, "bill/7"), expires_after_ms=30_000)
     world = Deliveries()
     record = world.hold(named)
@@ -80,15 +80,15 @@ def tell_down(world):
     world.down.setdefault("table", (world.now_s, HOUR_S))
 
 
-def test_an_end_that_no_message_can_carry_brings_the_old_message_again():
-    """With the topic, and our own queue, down at once, nothing is lost; the target gets it twice."""
+def test_an_end_that_fits_no_message_brings_the_old_message_again():
+    """Nothing is lost if the topic and our own queue are down together. The target gets the delivery twice."""
     world = Deliveries(lambda _: NO, down={"topic": (0, 100), "queue": (0, 100)})
     world.run(DeliveryJob(webhook(terms=ONCE_AND_TOLD)))
     assert (2, 1, 1) == (len(world.called), world.came_again, len(world.told))
 
 
-def test_a_record_is_not_closed_before_its_failure_is_stored_or_on_its_way():
-    """A message that comes again would find it closed, and the failure would be lost."""
+def test_a_record_is_closed_after_its_failure_is_stored_or_queued():
+    """A repeated message would otherwise find a closed record, and the failure would be lost."""
     world = Deliveries(lambda _: NO)
     record = world.hold(webhook(terms=ONCE, name="bill/7"))
     closed_at = []
@@ -99,8 +99,8 @@ def test_a_record_is_not_closed_before_its_failure_is_stored_or_on_its_way():
     assert FAILED == world.standing("bill/7").state
 
 
-def test_a_failure_target_that_does_not_answer_for_a_day_is_given_up(capsys):
-    """The failure queue has the report, and the log says that nobody else was told."""
+def test_a_failure_target_that_is_silent_for_a_day_is_given_up(capsys):
+    """The failure queue has the report, and the log says that the failure target was not notified."""
     world = Deliveries(lambda _: NO, down={"topic": (0, 10**9)})
     world.run(DeliveryJob(webhook(terms=ONCE_AND_TOLD)))
     assert (1, 1, 0, PUT_OFFS_MAX) == (len(world.called), len(world.reported), len(world.told), len(world.sent))
@@ -109,7 +109,7 @@ def test_a_failure_target_that_does_not_answer_for_a_day_is_given_up(capsys):
 
 
 def test_a_failure_that_cannot_be_stored_for_a_day_ends_in_the_dead_letter_queue():
-    """SQS moves the message there. It carries the outcome, and can be put back."""
+    """SQS moves the message there with the outcome, and an operator can redrive it."""
     world = Deliveries(lambda _: NO, down={"table": (0, 10**9)})
     world.run(DeliveryJob(webhook(terms=ONCE)))
     assert (1, 1, 0) == (len(world.called), len(world.reported), len(world.kept))
@@ -119,8 +119,8 @@ def test_a_failure_that_cannot_be_stored_for_a_day_ends_in_the_dead_letter_queue
     assert (1, 1) == (len(world.called), len(world.kept))
 
 
-def test_no_step_is_begun_when_time_is_over():
-    """A call that hangs then would outlast the function, and the delivery would be made again."""
+def test_no_step_begins_after_the_deadline():
+    """A hanging call would outlast the function, and the delivery would be repeated."""
     world = Deliveries()
     world.answer = lambda _: world.clock.sleep(40) or NO
     world.run(DeliveryJob(webhook(terms=ONCE)), seconds=35)
@@ -128,8 +128,8 @@ def test_no_step_is_begun_when_time_is_over():
     assert (1, 1, 1, 0) == (len(world.called), len(world.kept), len(world.reported), world.came_again)
 
 
-def test_a_fault_of_our_own_in_a_step_does_not_call_the_target_again():
-    """Whatever it is: the log has it, and the dead-letter queue the message."""
+def test_a_fault_of_our_own_in_a_step_does_not_repeat_the_call():
+    """The fault is in the log, and the message ends in the dead-letter queue."""
     world = Deliveries(lambda _: NO)
     world.put_failed = lambda reports: 1 / 0
     world.run(DeliveryJob(webhook(terms=ONCE)))

@@ -1,4 +1,4 @@
-"""Configuration: complete and sane, or the cold start fails with the name of what is not."""
+"""A cold start fails with the name of any missing or invalid setting."""
 
 import pytest
 
@@ -6,20 +6,20 @@ from scheduler.wiring import config
 
 
 def test_a_missing_variable_is_named():
-    """Each one that this function needs."""
+    """Every variable that this function needs."""
     with pytest.raises(config.ConfigurationError, match="lacks TABLE_NAME, OUTPUT_QUEUE_URL"):
         config.from_environment("TABLE_NAME", "OUTPUT_QUEUE_URL", environment={"TABLE_NAME": ""})
 
 
-def test_what_is_not_required_has_a_default():
-    """The defaults of the template."""
+def test_an_optional_variable_has_a_default():
+    """The defaults are the template's."""
     settings = config.from_environment(environment={})
     assert (4, 900_000, 600) == (settings.partition_count, settings.reach_ms, settings.feed_interval_s)
     assert (frozenset(), False) == (settings.listed.arns, settings.require_user)
 
 
-def test_targets_are_a_list_with_commas():
-    """As CloudFormation joins them; spaces and empty ones do no harm."""
+def test_targets_are_separated_by_commas():
+    """CloudFormation joins a list that way. Spaces and empty entries are ignored."""
     assert {"a", "b"} == config.from_environment(environment={"TARGET_ARNS": "a, b,,"}).listed.arns
 
 
@@ -36,7 +36,7 @@ def test_targets_are_a_list_with_commas():
         ("REQUIRE_USER", "yes"),
     ],
 )
-def test_nonsense_is_named_with_what_is_wanted(name, value):
-    """Rather than found out at the first schedule."""
+def test_an_invalid_value_is_named_with_the_accepted_values(name, value):
+    """The cold start finds it, not the first schedule."""
     with pytest.raises(config.ConfigurationError, match=f"{name} is '{value}'; wanted: "):
         config.from_environment(environment={name: value})

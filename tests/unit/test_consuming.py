@@ -1,4 +1,4 @@
-"""The consumer: each schedule on its own, with its lateness in the log."""
+"""The consumer handles each schedule on its own and logs its lateness."""
 
 import json
 from pathlib import Path
@@ -12,8 +12,8 @@ def consume(handle, now_s=1893456000.25):
     return consuming.consume(EVENT["Records"], handle, lambda: now_s)
 
 
-def test_each_schedule_is_handed_over_with_its_id_due_and_data(capsys):
-    """And logged in one line, with its lateness in milliseconds and without its data."""
+def test_each_schedule_is_handled_with_its_id_due_time_and_data(capsys):
+    """The consumer logs one line per schedule, with the lateness in milliseconds and without the data."""
     handed = []
     assert {"batchItemFailures": []} == consume(handed.append)
     assert [("some payload", 1893456000.0, None), ('{"order":42}', 1893456000.123, "me")] == [
@@ -26,8 +26,8 @@ def test_each_schedule_is_handed_over_with_its_id_due_and_data(capsys):
     assert "payload" not in str(lines)
 
 
-def test_what_has_a_name_is_handed_over_with_it():
-    """Others have none."""
+def test_a_named_schedule_is_handled_with_its_name():
+    """Other schedules have no name."""
     record = json.loads(json.dumps(EVENT["Records"][0]))
     record["messageAttributes"]["name"] = {"dataType": "String", "stringValue": "order/4711"}
     handed = []
@@ -35,8 +35,8 @@ def test_what_has_a_name_is_handed_over_with_it():
     assert ["order/4711", None] == [due.name for due in handed]
 
 
-def test_one_that_fails_comes_again_alone(capsys):
-    """The others of its batch are not handed over twice."""
+def test_a_failed_schedule_comes_again_alone(capsys):
+    """The other schedules of its batch are not handled twice."""
 
     def handle(due):
         if due.user == "me":
@@ -48,7 +48,7 @@ def test_one_that_fails_comes_again_alone(capsys):
 
 
 def test_a_message_that_is_no_schedule_fails_alone():
-    """Somebody else wrote to the queue: it ends in the dead-letter queue, and holds up nobody."""
+    """Another sender wrote it to the queue. It ends in the dead-letter queue and delays no other message."""
     foreign = {"messageId": "x", "body": "?", "messageAttributes": {}}
     answer = consuming.consume([foreign, *EVENT["Records"]], lambda due: None, lambda: 0.0)
     assert {"batchItemFailures": [{"itemIdentifier": "x"}]} == answer

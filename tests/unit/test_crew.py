@@ -1,4 +1,4 @@
-"""Side by side: bounded, complete, and honest about what went wrong."""
+"""The worker pool is bounded, returns all results, and raises the jobs' errors."""
 
 import threading
 import tracemalloc
@@ -10,12 +10,12 @@ from scheduler.execution.worker_pool import SerialPool, ThreadPool
 
 @pytest.mark.parametrize("pool", [SerialPool(), ThreadPool(4)], ids=["alone", "threads"])
 def test_results_come_in_the_order_of_the_jobs(pool):
-    """Whatever order they were done in."""
+    """The order of completion does not matter."""
     assert [number * 2 for number in range(100)] == pool.run(lambda number: number * 2, range(100))
 
 
-def test_a_job_is_drawn_only_when_a_thread_is_free_for_it():
-    """What is drawn is under way: no more than the width, so that a feed that stops leaves nothing begun and idle."""
+def test_a_job_is_drawn_only_when_a_thread_is_free():
+    """No more jobs than threads are under way, so a feed that stops leaves no job drawn and idle."""
     drawn, done, most = 0, 0, 0
     lock = threading.Lock()
 
@@ -33,11 +33,11 @@ def test_a_job_is_drawn_only_when_a_thread_is_free_for_it():
             done += 1
 
     ThreadPool(4).run(work, jobs())
-    assert most <= 5  # Four under way, one being handed over.
+    assert most <= 5  # Four under way, and one being handed to a thread.
 
 
-def test_an_error_ends_the_drawing_and_comes_out_when_all_that_is_under_way_has_ended():
-    """What broke one job would break the next as well."""
+def test_an_error_of_the_source_stops_drawing_and_is_raised_after_the_running_jobs():
+    """The cause of one failure would fail the next job as well."""
     drawn = []
 
     def jobs():
@@ -55,8 +55,8 @@ def test_an_error_ends_the_drawing_and_comes_out_when_all_that_is_under_way_has_
     assert len(drawn) < 20
 
 
-def test_jobs_that_break_come_out_when_all_that_is_under_way_has_ended():
-    """No call of ours is still under way when the function answers; and the crew can be asked again."""
+def test_an_error_of_a_job_is_raised_after_the_running_jobs():
+    """No call is under way when the function answers, and the pool can be used again."""
     pool, broken, done = ThreadPool(4), threading.Event(), []
 
     def jobs():
@@ -74,8 +74,8 @@ def test_jobs_that_break_come_out_when_all_that_is_under_way_has_ended():
     assert [0, 1, 2] == pool.run(lambda number: number, range(3))
 
 
-def test_of_a_job_that_is_done_nothing_is_kept_but_its_result():
-    """A feed does thousands: what it takes does not grow with what is waiting."""
+def test_a_finished_job_keeps_only_its_result():
+    """A feed runs thousands of jobs. Its memory does not grow with the number of waiting jobs."""
     taken_bytes = []
 
     def jobs():

@@ -1,4 +1,4 @@
-"""List by prefix: in order of time while that can be read in time, and with progress where it cannot."""
+"""List by prefix: in order of time if the names can be read in time, and otherwise with progress on every page."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ from scheduler.model.schedule import Key, Schedule, sort_from
 
 
 class SlowRecords:
-    """Records in memory, so many to a page, and each call takes its time."""
+    """Records in memory, with a page size. Each call takes its time."""
 
     def __init__(self, clock, call_s=0.0, page_items=4):
         self.clock, self.call_s, self.page_items = clock, call_s, page_items
@@ -43,7 +43,7 @@ class SlowRecords:
 
 
 def everything(records, clock, limit=7, seconds=24, **fields):
-    """The names of all pages, and how many pages there were; no page may take longer than its time and one call."""
+    """Return the names of all pages and the number of pages. A page may take its time plus one call."""
     names, value = [], None
     for pages in range(1, 5_000):
         begun_s = clock()
@@ -59,8 +59,8 @@ def everything(records, clock, limit=7, seconds=24, **fields):
 
 
 @pytest.mark.parametrize("call_s", [0.0, 0.3, 2.0, 4.9])
-def test_every_name_is_on_one_page_however_slow_the_table_is(call_s):
-    """In order of time where there was time to look at all of them; else in the order in which they lie."""
+def test_every_name_is_on_exactly_one_page_however_slow_the_table_is(call_s):
+    """Names are in order of time if all could be read in time, and otherwise in the order of their keys."""
     clock = Clock()
     records = SlowRecords(clock, call_s)
     for number in range(300):
@@ -73,8 +73,8 @@ def test_every_name_is_on_one_page_however_slow_the_table_is(call_s):
         assert sorted(names, key=lambda name: records.records[name].schedule.due_ms) == names
 
 
-def test_a_page_comes_though_nothing_of_it_was_in_time():
-    """Time was over before the first call: one call is made all the same, so whoever goes on comes to the end."""
+def test_a_page_makes_progress_even_without_time():
+    """The function makes one call even after its deadline, so a caller who continues reaches the end."""
     clock = Clock()
     records = SlowRecords(clock, 1.0, page_items=2)
     for number in range(20):
@@ -85,8 +85,8 @@ def test_a_page_comes_though_nothing_of_it_was_in_time():
     assert pages <= len(PARTITIONS) + 20
 
 
-def test_only_a_number_that_was_counted_asks_for_a_longer_prefix(monkeypatch):
-    """Running out of time says nothing of how many there are."""
+def test_only_a_counted_number_asks_for_a_longer_prefix(monkeypatch):
+    """A timeout says nothing about the number of names."""
     clock = Clock()
     records = SlowRecords(clock, page_items=1_000)
     for number in range(200):
@@ -109,8 +109,8 @@ def test_only_a_number_that_was_counted_asks_for_a_longer_prefix(monkeypatch):
         [5, "", 0],
     ],
 )
-def test_a_place_that_is_none_of_ours_is_refused(place):
-    """Whoever has it may have changed it."""
+def test_a_foreign_cursor_is_refused(place):
+    """Any caller could have changed the cursor."""
     value = base64.urlsafe_b64encode(json.dumps([by_prefix.BY_NAME, *place]).encode()).decode()
     with pytest.raises(InvalidRequest, match=r"next is .*; wanted: the next of the answer before"):
         everything(SlowRecords(Clock()), Clock(), prefix="a", next=value)

@@ -1,4 +1,4 @@
-"""Errands: what goes into the delivery queue comes out, and whatever else lies there is told from it."""
+"""A delivery job survives the delivery queue unchanged, and other messages there are recognised."""
 
 import json
 from dataclasses import replace
@@ -39,8 +39,8 @@ def read(facts):
         DeliveryJob(replace(schedule(1), name="bill/7"), conclusion=Conclusion("delivered", 1, 0, "", ("close",))),
     ],
 )
-def test_an_errand_comes_out_as_it_went_in(job):
-    """One by itself, a member of a bundle, a timer, and a retry."""
+def test_a_delivery_job_comes_out_as_it_went_in(job):
+    """A single schedule, a member of a bundle, a timer, and a retry."""
     assert job == delivery_job.read(delivery_job.body(job))
 
 
@@ -49,8 +49,8 @@ def test_an_errand_comes_out_as_it_went_in(job):
     ["", "not json", "[", "[" * 200_000, '{"a":' * 200_000, "null", "5", "[]", '"text"', "9" * 5_000, "{}", "NaN"],
     ids=lambda text: text[:8],
 )
-def test_what_is_no_object_is_no_errand(text):
-    """One kind of error, whatever it is."""
+def test_a_message_that_is_no_object_is_no_delivery_job(text):
+    """Every such message raises the same error type."""
     with pytest.raises(ValueError, match=r"it is|its id"):
         delivery_job.read(text)
 
@@ -83,15 +83,15 @@ def test_what_is_no_object_is_no_errand(text):
         *[("terms", json.dumps({"failure_target": value}), "failure target") for value in (5, "x", WEBHOOK)],
     ],
 )  # fmt: skip
-def test_an_errand_has_the_types_bounds_and_texts_of_what_was_accepted(field, value, says):
-    """What is wrong is told by its field."""
+def test_a_delivery_job_has_the_types_and_bounds_of_accepted_schedules(field, value, says):
+    """The error names the wrong field."""
     assert DeliveryJob(schedule(1)) == read({**GOOD, "data": "data 1"})
     with pytest.raises(ValueError, match=says):
         read({**GOOD, field: value})
 
 
-def test_what_is_wrong_is_said_without_showing_it():
-    """The text goes to the failure queue; the reason goes to logs as well."""
+def test_an_error_does_not_show_the_content():
+    """The text goes to the failure queue, but the reason goes to logs as well."""
     for text in ('{"id":"secret"}', "secret", json.dumps({**GOOD, "target": "secret"})):
         assert "secret" not in Message("m", text).fault
 
@@ -106,8 +106,8 @@ FIELDS += ["turn", "begun", "faults", "conclusion"]
 
 
 @given(st.text() | st.dictionaries(st.sampled_from(FIELDS), json_values).map(lambda some: json.dumps({**GOOD, **some})))
-def test_whatever_comes_is_an_errand_that_can_be_reported_or_told_in_words(text):
-    """A message is made of anything, knows when it is wanted, and there is a report of it."""
+def test_any_message_becomes_a_delivery_job_or_an_error(text):
+    """Any delivery job can be serialised, has a due time, and can be reported."""
     message = Message("m", text)
     assert 0 <= message.wake_ms <= DUE_MS_MAX
     if message.job is None:
@@ -117,7 +117,7 @@ def test_whatever_comes_is_an_errand_that_can_be_reported_or_told_in_words(text)
         assert message.job == delivery_job.read(delivery_job.body(message.job))
 
 
-def test_a_key_is_not_what_it_is_due_by():
-    """A second timer comes behind the moment of its key."""
+def test_the_due_time_may_differ_from_the_key():
+    """A second timer is due after the time in its key."""
     later = Schedule(Key("0", schedule(1).key.sort), NOON_MS + 20_000, "", name="bill")
     assert NOON_MS + 20_000 == Message("m", delivery_job.body(DeliveryJob(later))).wake_ms

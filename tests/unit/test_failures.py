@@ -1,4 +1,4 @@
-"""Reports: what was refused or not released, whole where it fits, and marked where it was cut."""
+"""Reports of refused and unreleased schedules: complete if they fit, and marked if truncated."""
 
 import json
 import math
@@ -13,8 +13,8 @@ from scheduler.model import failure_report
 from scheduler.text import fault
 
 
-def test_a_refused_object_stands_in_its_report_as_it_came():
-    """Whoever puts it right sends it again."""
+def test_a_report_holds_the_refused_object_unchanged():
+    """The caller can correct the object and send it again."""
     report = failure_report.refused({"timestmap": 5, "data": "Grüße"}, "'timestmap' is not a field", NOON_MS + 5)
     assert (
         '{"reason":"refused","error":"\'timestmap\' is not a field","attempts":0,"at":1893456000.005,'
@@ -23,12 +23,12 @@ def test_a_refused_object_stands_in_its_report_as_it_came():
 
 
 def test_a_message_that_holds_no_object_is_reported_as_text():
-    """Its own characters, quoted once."""
+    """Its characters are quoted only once."""
     assert '{"broken": ' == json.loads(failure_report.refused('{"broken": ', "no JSON", NOON_MS).body())["schedule"]
 
 
 def test_an_expired_schedule_is_reported_as_it_was_sent():
-    """With its id, and with how late it would have been."""
+    """The report adds the id and the lateness."""
     told = json.loads(failure_report.expired(schedule(7, expires_after_ms=500), NOON_MS + 1500).body())
     assert "it would have been 1.500 s late, past its expires_after" == told["error"]
     assert {"id": schedule(7).id, "timestamp": NOON_MS // 1000, "data": "data 7", "expires_after": 0.5} == told[
@@ -46,8 +46,8 @@ def test_an_expired_schedule_is_reported_as_it_was_sent():
         ({"data": "\x00"}, {"data": "\x00"}),
     ],
 )
-def test_what_json_or_sqs_has_no_way_to_carry_is_told_all_the_same(came, told):
-    """As text, or with its characters escaped."""
+def test_content_that_json_or_sqs_cannot_carry_is_still_reported(came, told):
+    """The report holds it as text, or with escaped characters."""
     body = failure_report.refused(came, "refused", NOON_MS).body()
     assert told == json.loads(body)["schedule"]
     assert fault(body) is None
@@ -55,8 +55,8 @@ def test_what_json_or_sqs_has_no_way_to_carry_is_told_all_the_same(came, told):
 
 @pytest.mark.parametrize("bytes_max", [SQS_MESSAGE_BYTES_MAX, SNS_MESSAGE_BYTES_MAX])
 @pytest.mark.parametrize("character", ["x", "ü", "🎉", '"', "\n", "\uffff"])
-def test_what_is_too_long_is_cut_and_says_so(bytes_max, character):
-    """To what the message may hold, and not by much more."""
+def test_a_long_report_is_truncated_and_says_so(bytes_max, character):
+    """It is truncated to the message limit, and not much below it."""
     came = {"data": character * SQS_MESSAGE_BYTES_MAX}
     text = json.dumps(came, ensure_ascii=False, separators=(",", ":"))
     body = failure_report.refused(came, "too long", NOON_MS).body(bytes_max)
@@ -67,8 +67,8 @@ def test_what_is_too_long_is_cut_and_says_so(bytes_max, character):
     assert fault(body) is None
 
 
-def test_what_just_fits_is_not_cut():
-    """One byte more is."""
+def test_a_report_that_just_fits_is_not_truncated():
+    """A report one byte larger is truncated."""
     room = SQS_MESSAGE_BYTES_MAX - len(failure_report.refused("", "e", NOON_MS).body())
     fits = json.loads(failure_report.refused("x" * room, "e", NOON_MS).body())
     assert ("x" * room, False) == (fits["schedule"], "schedule_bytes" in fits)
@@ -84,8 +84,8 @@ json_values = st.recursive(
 
 
 @given(json_values, st.integers(150, 400))
-def test_every_report_is_a_message_that_sqs_takes(came, bytes_max):
-    """Whatever came in it, and however little room there is."""
+def test_sqs_accepts_every_report(came, bytes_max):
+    """Any content, and any size limit."""
     body = failure_report.refused(came, "refused", NOON_MS).body(bytes_max)
     assert fault(body) is None
     assert len(body.encode()) <= bytes_max

@@ -1,4 +1,4 @@
-"""The feed: what is within reach goes out, nothing unconfirmed is deleted, and nobody holds up another."""
+"""The feed sends what is within reach, deletes only confirmed items, and lets no queue delay another."""
 
 import json
 from dataclasses import replace
@@ -24,7 +24,7 @@ UNTIL_S = NOON_MS / 1000 + 600
 
 
 class Feeding:
-    """A table, queues and a clock, and the feeds on them; continuations are kept to be run by hand."""
+    """A table, queues and a clock, and the feeds on them. The test runs the continuations by hand."""
 
     def __init__(self):
         self.table, self.queues, self.clock = FakeTable(), FakeQueues(), Clock()
@@ -47,7 +47,7 @@ class Feeding:
         return feeding.feed(order, line, self.clock.deadline(seconds), f"holder {self.holders}")
 
     def feed_to_the_end(self, seconds, hops_max=1000):
-        """Run each continuation until there is none; how many feeds it took."""
+        """Run each continuation until none is left. Return the number of feeds."""
         self.feed(seconds=seconds)
         hops = 1
         while self.invoked and hops < hops_max:
@@ -69,8 +69,8 @@ def feeding_():
     return Feeding()
 
 
-def test_what_is_within_reach_goes_to_its_queue_and_leaves_the_table(feeding_):
-    """Overdue without a delay, upcoming with what is left of its time, and what is beyond reach stays."""
+def test_schedules_within_reach_go_to_their_queue_and_leave_the_table(feeding_):
+    """An overdue schedule has no delay, and an upcoming one has the rest of its time. Schedules beyond reach stay."""
     feeding_.put(
         schedule(1, NOON_MS - 5_000),
         schedule(2, NOON_MS + 300_001),
@@ -86,22 +86,22 @@ def test_what_is_within_reach_goes_to_its_queue_and_leaves_the_table(feeding_):
     assert (4, 4, 0) == (counts.sent, counts.deleted, counts.left)
 
 
-def test_one_for_1970_and_one_for_9999_behave(feeding_):
-    """The oldest is overdue like any other; the farthest waits."""
+def test_schedules_for_1970_and_9999_are_fed_like_others(feeding_):
+    """The oldest is overdue, and the farthest waits."""
     feeding_.put(schedule(1, 0), schedule(2, 253_402_300_799_999))
     feeding_.feed()
     assert (["data 1"], ["data 2"]) == (feeding_.queues.data, feeding_.waiting)
 
 
-def test_another_partition_is_left_alone(feeding_):
-    """A feed has one partition."""
+def test_a_feed_leaves_other_partitions_alone(feeding_):
+    """Each feed has one partition."""
     feeding_.put(schedule(1, partition="1"))
     feeding_.feed()
     assert ["data 1"] == feeding_.waiting
 
 
 def test_a_message_that_failed_for_a_while_is_sent_in_the_same_run(feeding_):
-    """Tried again with the delay that is left by then, and deleted when confirmed."""
+    """The feed retries it with the remaining delay and deletes it after confirmation."""
     feeding_.put(schedule(1, NOON_MS + 100_000), schedule(2, NOON_MS + 100_000))
     feeding_.queues.failing = {"data 1": 6}
     feeding_.feed()
@@ -110,13 +110,13 @@ def test_a_message_that_failed_for_a_while_is_sent_in_the_same_run(feeding_):
     assert [] == feeding_.waiting
 
 
-def test_what_was_never_confirmed_stays_and_calls_for_lambdas_retry(feeding_):
-    """The feed ends with an error; the next one sends it. Its neighbours are gone and not sent again."""
+def test_an_unconfirmed_message_stays_and_fails_the_feed(feeding_):
+    """Lambda's retry sends it. Its neighbours are deleted and not sent again."""
     feeding_.put(schedule(1), schedule(2))
     feeding_.queues.failing = {"data 1": 1000}
-    feeding_.feed()  # Which got through with one, and so tries the other again at once,
+    feeding_.feed()  # The batch moved one message, so the next feed retries the other at once,
     with pytest.raises(NotConfirmed, match="1 schedules were not confirmed: InternalError"):
-        feeding_.feed(json.loads(feeding_.invoked.pop()))  # and then leaves it to Lambda.
+        feeding_.feed(json.loads(feeding_.invoked.pop()))  # and then fails, so that Lambda retries.
     assert ["data 1"] == feeding_.waiting
 
     feeding_.queues.failing = {}
@@ -125,8 +125,8 @@ def test_what_was_never_confirmed_stays_and_calls_for_lambdas_retry(feeding_):
     assert [] == feeding_.waiting
 
 
-def test_what_is_sent_and_not_deleted_comes_out_again_rather_than_never(feeding_):
-    """Send first, delete second: the other order would lose it."""
+def test_a_message_that_was_sent_and_not_deleted_is_sent_again(feeding_):
+    """The feed sends first and deletes second. The other order would lose the message."""
     feeding_.put(schedule(1))
     feeding_.table.undone = lambda key: True
     assert 1 == feeding_.feed().undeleted
@@ -137,8 +137,8 @@ def test_what_is_sent_and_not_deleted_comes_out_again_rather_than_never(feeding_
     assert [] == feeding_.waiting
 
 
-def test_a_delete_that_was_not_processed_is_tried_again_in_the_same_run(feeding_):
-    """UnprocessedItems are read; otherwise the next run would send it again."""
+def test_an_unprocessed_delete_is_retried_in_the_same_run(feeding_):
+    """The feed reads UnprocessedItems. Otherwise the next run would send the message again."""
     feeding_.put(*[schedule(number) for number in range(100)])
     bounced = []
     feeding_.table.undone = lambda key: key not in bounced and not bounced.append(key)
@@ -147,8 +147,8 @@ def test_a_delete_that_was_not_processed_is_tried_again_in_the_same_run(feeding_
     assert [] == feeding_.waiting
 
 
-def test_what_a_queue_refuses_for_its_content_is_put_aside_at_once_and_alone(feeding_, capsys):
-    """With its reason, told in the log without its payload; its neighbours go through."""
+def test_a_message_with_refused_content_is_quarantined_alone(feeding_, capsys):
+    """It keeps its reason, and the log shows no payload. Its neighbours are sent."""
     feeding_.put(schedule(1), schedule(2), schedule(3))
     feeding_.queues.refused = {"data 2"}
     counts = feeding_.feed()
@@ -161,8 +161,8 @@ def test_what_a_queue_refuses_for_its_content_is_put_aside_at_once_and_alone(fee
     assert "data 2" not in str(line)
 
 
-def test_an_item_that_is_no_schedule_is_put_aside_and_stops_nobody(feeding_):
-    """Whoever wrote it: the feed goes on."""
+def test_an_item_that_is_no_schedule_is_quarantined_alone(feeding_):
+    """The feed continues, whatever the item holds."""
     odd = QuarantinedItem(schedule(1).key, {"junk": {"S": "?"}}, "no schedule")
     feeding_.table.items[odd.key] = odd
     feeding_.put(schedule(2))
@@ -170,8 +170,8 @@ def test_an_item_that_is_no_schedule_is_put_aside_and_stops_nobody(feeding_):
     assert ([odd], ["data 2"], {}) == (feeding_.table.aside, feeding_.queues.data, feeding_.table.items)
 
 
-def test_a_closed_queue_is_tried_once_in_a_run_and_holds_up_nobody(feeding_):
-    """Promise 7. Its schedules stay, without an error: there is nothing that a retry would mend."""
+def test_a_closed_queue_is_tried_once_in_a_run_and_delays_no_other(feeding_):
+    """Promise 7. Its schedules stay, and the feed does not fail, because a retry would not help."""
     feeding_.put(*[schedule(number, target=OTHER_ARN) for number in range(500)])
     feeding_.put(*[schedule(number, NOON_MS + 1) for number in range(500, 520)])
     feeding_.queues.closed = {OTHER}
@@ -181,8 +181,8 @@ def test_a_closed_queue_is_tried_once_in_a_run_and_holds_up_nobody(feeding_):
     assert 500 == len(feeding_.waiting)
 
 
-def test_a_queue_that_opens_again_gets_what_waited(feeding_):
-    """Nothing is lost to an accident with a policy."""
+def test_a_reopened_queue_gets_the_waiting_schedules(feeding_):
+    """A mistake in a queue policy loses nothing."""
     feeding_.put(schedule(1, target=OTHER_ARN))
     feeding_.queues.closed = {OTHER}
     feeding_.feed()
@@ -191,8 +191,8 @@ def test_a_queue_that_opens_again_gets_what_waited(feeding_):
     assert [(OTHER, "data 1", 0)] == feeding_.queues.sent
 
 
-def test_what_a_closed_queue_has_not_taken_for_a_day_is_put_aside(feeding_):
-    """A millisecond over a day, no earlier."""
+def test_a_schedule_for_a_queue_closed_for_a_day_is_quarantined(feeding_):
+    """It happens a millisecond after a day and not before."""
     feeding_.put(
         schedule(1, NOON_MS - CLOSED_MS_MAX, target=OTHER_ARN),
         schedule(2, NOON_MS - CLOSED_MS_MAX - 1, target=OTHER_ARN),
@@ -204,7 +204,7 @@ def test_what_a_closed_queue_has_not_taken_for_a_day_is_put_aside(feeding_):
 
 
 def test_the_stacks_own_queue_is_never_given_up(feeding_):
-    """However long it is closed, what is for it stays where it is, and Lambda's retry is called for."""
+    """Its schedules stay however long it is closed, and the feed fails so that Lambda retries."""
     feeding_.put(schedule(1, NOON_MS - 10 * CLOSED_MS_MAX))
     feeding_.queues.closed = {OUTPUT}
     with pytest.raises(NotConfirmed, match="NonExistentQueue"):
@@ -212,8 +212,8 @@ def test_the_stacks_own_queue_is_never_given_up(feeding_):
     assert ([], ["data 1"]) == (feeding_.table.aside, feeding_.waiting)
 
 
-def test_what_has_expired_is_reported_and_not_sent(feeding_):
-    """Late by more than its expires_after: to the failure queue, in the shape it was sent in, and then deleted."""
+def test_an_expired_schedule_is_reported_and_not_sent(feeding_):
+    """A schedule later than its expires_after goes to the failure queue as it was sent. Then the feed deletes it."""
     late, in_time = (schedule(n, NOON_MS - ms, expires_after_ms=5_000) for n, ms in ((1, 5_001), (2, 5_000)))
     feeding_.put(late, in_time)
     feeding_.feed()
@@ -226,7 +226,7 @@ def test_what_has_expired_is_reported_and_not_sent(feeding_):
 
 
 def test_an_expired_schedule_with_a_failure_target_goes_to_the_deliver_function(feeding_):
-    """That tells the failure queue and the failure target. A report made here as well would come twice."""
+    """The deliver function notifies the failure queue and the failure target. A report by the feed would come twice."""
     late = schedule(1, NOON_MS - 5_001, expires_after_ms=5_000)
     late.terms = json.dumps({"failure_target": OTHER_ARN})
     feeding_.put(late)
@@ -235,8 +235,8 @@ def test_an_expired_schedule_with_a_failure_target_goes_to_the_deliver_function(
     assert ([], [], 1) == (feeding_.queues.reports, feeding_.waiting, counts.expired)
 
 
-def test_a_backlog_does_not_make_late_what_is_still_in_time(feeding_):
-    """Pages of both in turns: a thousand overdue do not stand before the next one due."""
+def test_a_backlog_does_not_delay_upcoming_schedules(feeding_):
+    """The feed alternates pages of both, so a thousand overdue schedules do not delay the next one due."""
     feeding_.table.page_schedules_max = 10
     feeding_.put(*[schedule(number, NOON_MS - 1000) for number in range(1000)])
     feeding_.put(schedule(5000, NOON_MS + 60_000))
@@ -244,8 +244,8 @@ def test_a_backlog_does_not_make_late_what_is_still_in_time(feeding_):
     assert [data for _, data, _ in feeding_.queues.sent].index("data 5000") < 20
 
 
-def test_what_is_upcoming_does_not_hold_up_what_is_overdue(feeding_):
-    """The other way round too."""
+def test_upcoming_schedules_do_not_delay_overdue_ones(feeding_):
+    """Both kinds make progress."""
     feeding_.table.page_schedules_max = 10
     feeding_.put(*[schedule(number, NOON_MS + 1000) for number in range(1000)])
     feeding_.put(schedule(5000, NOON_MS - 60_000))
@@ -253,15 +253,15 @@ def test_what_is_upcoming_does_not_hold_up_what_is_overdue(feeding_):
     assert [data for _, data, _ in feeding_.queues.sent].index("data 5000") < 20
 
 
-def test_the_first_page_shows_how_much_the_next_ones_may_ask_for(feeding_):
-    """Of small ones a thousand, so that reading costs next to no calls."""
+def test_the_first_page_sets_the_size_of_the_next_pages(feeding_):
+    """Small schedules come by the thousand, so that reading needs few calls."""
     feeding_.put(*[schedule(number, NOON_MS - 1) for number in range(2100)])
     feeding_.feed()
     assert [50, 1000, 1000, 1000] == [items_max for items_max, page in feeding_.table.pages if page.schedules]
 
 
-def test_of_large_ones_a_page_has_no_more_than_memory_is_meant_for_or_a_parcel(feeding_):
-    """They may be a hundred times as large as the usual ones."""
+def test_a_page_of_large_schedules_fits_the_memory_or_one_chunk(feeding_):
+    """Schedules can be a hundred times larger than usual."""
     feeding_.put(*[large(number, NOON_MS - 2, 2_000) for number in range(500)])
     feeding_.put(*[large(number, NOON_MS - 1, 20_000) for number in range(500, 700)])
     feeding_.feed()
@@ -271,16 +271,16 @@ def test_of_large_ones_a_page_has_no_more_than_memory_is_meant_for_or_a_parcel(f
     assert [] == feeding_.waiting
 
 
-def test_a_feed_without_time_moves_a_batch_and_hands_on(feeding_):
-    """It stops cleanly and invokes itself, as often as it takes; each comes forward, none repeats."""
+def test_a_feed_without_time_moves_one_batch_and_invokes_itself(feeding_):
+    """It stops cleanly and continues as often as needed. Each schedule is sent once."""
     feeding_.put(*[schedule(number, NOON_MS - 1) for number in range(300)])
     assert 30 == feeding_.feed_to_the_end(seconds=0)
     assert 300 == len(feeding_.queues.sent) == len(set(feeding_.queues.sent))
     assert [] == feeding_.waiting
 
 
-def test_a_continuation_does_not_read_again_what_waits_for_a_closed_queue(feeding_):
-    """Nor what is sent and not deleted: it goes on where the feed before it stopped."""
+def test_a_continuation_does_not_reread_what_waits_for_a_closed_queue(feeding_):
+    """It skips sent but undeleted items as well, and starts where the last feed stopped."""
     feeding_.table.page_schedules_max = 50
     feeding_.put(*[schedule(number, NOON_MS - 2000, target=OTHER_ARN) for number in range(500)])
     feeding_.put(*[schedule(number, NOON_MS - 1000) for number in range(500, 600)])
@@ -290,22 +290,22 @@ def test_a_continuation_does_not_read_again_what_waits_for_a_closed_queue(feedin
     assert 100 == len(feeding_.queues.sent)
 
 
-def test_when_the_next_trigger_has_come_the_feed_hands_on_to_that(feeding_):
-    """Past `until` it does not invoke itself."""
+def test_a_feed_leaves_the_rest_to_the_next_trigger(feeding_):
+    """After `until`, the feed does not invoke itself."""
     feeding_.put(*[schedule(number) for number in range(100)])
     feeding_.feed({"partition": "0", "until": NOON_MS / 1000}, seconds=JOB_S)
     assert ([], 50) == (feeding_.invoked, len(feeding_.waiting))
 
 
-def test_without_until_it_makes_one_pass(feeding_):
-    """As when an operator invokes it by hand."""
+def test_a_feed_without_until_makes_one_pass(feeding_):
+    """An operator may invoke it by hand."""
     feeding_.put(*[schedule(number) for number in range(100)])
     feeding_.feed({"partition": "0"}, seconds=JOB_S)
     assert ([], 50) == (feeding_.invoked, len(feeding_.waiting))
 
 
-def test_against_a_wall_it_does_not_invoke_itself_over_and_over(feeding_):
-    """Where nothing at all comes through, Lambda's retry with its waits comes back instead."""
+def test_a_feed_without_progress_does_not_invoke_itself(feeding_):
+    """Lambda retries it instead, with pauses."""
     feeding_.put(*[schedule(number) for number in range(100)])
     feeding_.queues.failing = {f"data {number}": 10**6 for number in range(100)}
     with pytest.raises(NotConfirmed):
@@ -314,7 +314,7 @@ def test_against_a_wall_it_does_not_invoke_itself_over_and_over(feeding_):
 
 
 def test_a_second_feed_of_the_same_tick_ends(feeding_, capsys):
-    """Lambda may invoke twice for one event; the second would send everything twice."""
+    """Lambda may invoke twice for one event. The second feed would send everything twice."""
     feeding_.put(schedule(1))
     feeding_.table.leases["0"] = Lease("0", int(UNTIL_S * 1000), "first", NOON_MS + 1)
     feeding_.feed()
@@ -323,13 +323,13 @@ def test_a_second_feed_of_the_same_tick_ends(feeding_, capsys):
 
 
 def test_a_feed_of_another_tick_comes_back_later(feeding_):
-    """By Lambda's retry: the one before may still be at it, but what this one is for must not be forgotten."""
+    """Lambda retries it. The feed before may still run, but this feed's schedules must not be forgotten."""
     feeding_.table.leases["0"] = Lease("0", NOON_MS, "first", NOON_MS + 1)
     with pytest.raises(PartitionBusy):
         feeding_.feed()
 
 
-def test_a_lease_that_has_run_out_is_taken_over(feeding_):
+def test_an_expired_lease_is_taken_over(feeding_):
     """A crashed feed holds its partition no longer than its timeout."""
     feeding_.put(schedule(1))
     feeding_.table.leases["0"] = Lease("0", NOON_MS, "crashed", NOON_MS)
@@ -338,7 +338,7 @@ def test_a_lease_that_has_run_out_is_taken_over(feeding_):
 
 
 def test_the_lease_lasts_as_long_as_the_feed_may_run_and_ends_with_it(feeding_):
-    """The deadline and the reserve after it are the function's timeout."""
+    """The deadline and the reserve after it make up the function's timeout."""
     taken = []
     take = feeding_.table.take_lease
     feeding_.table.take_lease = lambda lease, now_ms, inherited: taken.append(lease) or take(lease, now_ms, inherited)
@@ -347,8 +347,8 @@ def test_the_lease_lasts_as_long_as_the_feed_may_run_and_ends_with_it(feeding_):
     assert {} == feeding_.table.leases
 
 
-def test_the_lease_ends_with_a_feed_that_fails_too(feeding_):
-    """Lambda's retry, 60 s later, is not kept out by it."""
+def test_a_failed_feed_releases_its_lease(feeding_):
+    """Lambda's retry after 60 s finds the lease free."""
     feeding_.put(schedule(1))
     feeding_.queues.failing = {"data 1": 1000}
     with pytest.raises(NotConfirmed):
@@ -357,7 +357,7 @@ def test_the_lease_ends_with_a_feed_that_fails_too(feeding_):
 
 
 def test_a_continuation_inherits_the_lease_once(feeding_):
-    """A doubled continuation finds it taken by its twin, and ends."""
+    """A duplicate continuation finds that its twin took the lease, and ends."""
     feeding_.put(*[schedule(number) for number in range(200)])
     feeding_.feed(seconds=JOB_S)
     continuation = json.loads(feeding_.invoked.pop())
@@ -367,8 +367,8 @@ def test_a_continuation_inherits_the_lease_once(feeding_):
     assert 100 == len(feeding_.waiting)
 
 
-def test_where_the_lease_cannot_be_written_it_feeds_all_the_same(feeding_):
-    """The lease saves repeats; no promise hangs on it."""
+def test_a_feed_works_without_a_writable_lease(feeding_):
+    """The lease only avoids repeats. No guarantee depends on it."""
     feeding_.put(schedule(1))
 
     def down(*_):
@@ -379,29 +379,29 @@ def test_where_the_lease_cannot_be_written_it_feeds_all_the_same(feeding_):
     assert ["data 1"] == feeding_.queues.data
 
 
-def test_a_lease_that_was_written_without_an_answer_is_ours(feeding_):
-    """The write is tried again, finds itself, and the feed goes on."""
+def test_a_lease_written_without_an_answer_is_ours(feeding_):
+    """The retried write finds its own lease, and the feed continues."""
     lease = Lease("0", NOON_MS, "me", NOON_MS + 20_000)
     feeding_.table.leases["0"] = lease
     assert leasing.take(lease, feeding_.table, feeding_.clock.deadline(), None)
 
 
 @pytest.mark.parametrize("partition", ["256", "-1", "names#0", "", 3, None])
-def test_an_order_for_what_is_no_partition_is_refused(partition):
-    """Names and quarantine are not fed."""
+def test_an_order_for_an_unknown_partition_is_refused(partition):
+    """Names and the quarantine are not fed."""
     with pytest.raises(ValueError, match="partition is"):
         FeedEvent.read({"partition": partition})
 
 
-def test_a_feed_that_goes_on_begins_with_the_pace_of_the_one_before():
-    """What bounces costs calls, and the same table takes as much as it did a moment ago."""
+def test_a_continuation_begins_with_the_pace_of_the_feed_before():
+    """Throttled calls cost money, and the table takes as much as it did a moment ago."""
     order = FeedEvent.read({"partition": "0", "until": UNTIL_S, "pace": 812.4})
     assert FeedEvent.read(order.event()).pace == 812
     assert "pace" not in FeedEvent.read({"partition": "0"}).event()
 
 
-def test_a_schedule_out_of_reach_by_a_clock_set_back_is_left_rather_than_early(feeding_):
-    """SQS would refuse the delay, and a shorter one would be before its time."""
+def test_a_schedule_beyond_reach_after_a_clock_step_stays(feeding_):
+    """SQS would refuse the long delay, and a shorter delay would deliver too early."""
     feeding_.put(schedule(1, NOON_MS + REACH_MS - 1))
     page = feeding_.table.page
 
@@ -415,8 +415,8 @@ def test_a_schedule_out_of_reach_by_a_clock_set_back_is_left_rather_than_early(f
     assert ([], ["data 1"]) == (feeding_.queues.sent, feeding_.waiting)
 
 
-def test_a_target_that_fails_for_now_holds_up_nobody(feeding_):
-    """Few tries in a run, then its schedules are held for Lambda's retry; all others go out in this one."""
+def test_a_target_that_fails_for_now_delays_no_other(feeding_):
+    """After a few tries the feed holds its schedules for Lambda's retry. All others are sent in this run."""
     feeding_.table.page_schedules_max = 100
     feeding_.put(*[schedule(number, NOON_MS - 2000, target=OTHER_ARN) for number in range(2000)])
     feeding_.put(*[schedule(number, NOON_MS - 1000) for number in range(2000, 2100)])
@@ -428,8 +428,8 @@ def test_a_target_that_fails_for_now_holds_up_nobody(feeding_):
     assert feeding_.clock.now_ms - NOON_MS < 1000
 
 
-def test_a_parcel_is_not_tried_further_where_nothing_of_a_batch_gets_through(feeding_):
-    """Eight tries for each of its batches would take all the time there is."""
+def test_a_chunk_ends_after_a_batch_without_progress(feeding_):
+    """Eight tries for each of its batches would use all the time."""
     feeding_.put(*[schedule(number) for number in range(50)])
     feeding_.queues.failing = {f"data {number}": 10**6 for number in range(50)}
     with pytest.raises(NotConfirmed, match="50 schedules"):
@@ -437,8 +437,8 @@ def test_a_parcel_is_not_tried_further_where_nothing_of_a_batch_gets_through(fee
     assert TRIES_MAX == len(feeding_.queues.calls)
 
 
-def test_a_continuation_begins_with_the_page_of_which_something_is_left(feeding_):
-    """And not from the beginning: what waits there for a closed queue is not read again."""
+def test_a_continuation_begins_with_the_first_unfinished_page(feeding_):
+    """It does not reread the earlier pages, whose schedules wait for a closed queue."""
     feeding_.table.page_schedules_max = 50
     feeding_.put(*[schedule(number, NOON_MS - 3000, target=OTHER_ARN) for number in range(50)])
     feeding_.put(*[schedule(number, NOON_MS - 2000) for number in range(50, 100)])
@@ -456,8 +456,8 @@ def test_a_continuation_begins_with_the_page_of_which_something_is_left(feeding_
     assert 50 == len(feeding_.waiting)
 
 
-def test_between_the_strands_of_two_feeds_nothing_falls_when_the_second_clock_is_behind(feeding_):
-    """What was upcoming to the first is overdue or upcoming to the second, not neither."""
+def test_two_feeds_leave_no_gap_between_their_time_ranges_if_the_second_clock_is_behind(feeding_):
+    """A schedule that was upcoming for the first feed is overdue or upcoming for the second."""
     feeding_.put(*[schedule(number, NOON_MS - 60_000) for number in range(100)])
     feeding_.put(*[schedule(number, NOON_MS - 100) for number in range(100, 110)])
     feeding_.clock.now_ms = NOON_MS - 300
@@ -472,8 +472,8 @@ def test_between_the_strands_of_two_feeds_nothing_falls_when_the_second_clock_is
     assert [] == feeding_.waiting
 
 
-def test_what_expires_while_it_is_tried_again_is_not_sent_late(feeding_):
-    """The next feed finds it expired, and reports it."""
+def test_a_schedule_that_expires_during_retries_is_not_sent_late(feeding_):
+    """The next feed finds it expired and reports it."""
     feeding_.put(schedule(1, NOON_MS, expires_after_ms=100))
     feeding_.queues.failing = {"data 1": 4}
     with pytest.raises(NotConfirmed, match="expired"):
@@ -482,15 +482,15 @@ def test_what_expires_while_it_is_tried_again_is_not_sent_late(feeding_):
     assert ([], 1, []) == (feeding_.queues.sent, len(feeding_.queues.reports), feeding_.waiting)
 
 
-def test_an_older_tick_ends_where_a_newer_one_is_at_it(feeding_):
-    """What it is for is done by the other."""
+def test_an_older_tick_ends_while_a_newer_one_runs(feeding_):
+    """The newer tick feeds the same schedules."""
     feeding_.put(schedule(1))
     feeding_.table.leases["0"] = Lease("0", int(UNTIL_S * 1000) + 600_000, "newer", NOON_MS + 1)
     assert 0 == feeding_.feed().sent
 
 
-def test_a_report_that_the_failure_queue_does_not_take_keeps_the_schedule(feeding_):
-    """It is not silently gone, and the error says where to look."""
+def test_a_schedule_stays_if_the_failure_queue_refuses_its_report(feeding_):
+    """The schedule is not lost, and the error says where to look."""
     feeding_.put(schedule(1, NOON_MS - 9_000, expires_after_ms=5_000))
     feeding_.queues.report = lambda reports: BatchResult(
         unavailable=[(report, "NonExistentQueue") for report in reports]
@@ -500,8 +500,8 @@ def test_a_report_that_the_failure_queue_does_not_take_keeps_the_schedule(feedin
     assert ["data 1"] == feeding_.waiting
 
 
-def test_a_lease_that_is_refused_for_now_takes_little_of_the_time(feeding_):
-    """Three tries; with more, on a slow day, nothing would be left for the feed itself."""
+def test_a_throttled_lease_takes_little_time(feeding_):
+    """The feed makes three tries. More would leave no time for the feed itself on a slow day."""
     tries = []
 
     def throttled(*_):

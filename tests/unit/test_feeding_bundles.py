@@ -1,4 +1,4 @@
-"""The feed and bundles: every member comes out once, whatever becomes of its fellows."""
+"""The feed sends every member of a bundle once, whatever happens to the others."""
 
 import json
 import random
@@ -25,7 +25,7 @@ def feeding_():
 
 
 def put(feeding_, *requests):
-    """One bundle of these in partition 0."""
+    """Store these requests as one bundle in partition 0."""
     ((packed, members),) = KeyGenerator(1, random.Random(len(requests)), 60_000).bundles(
         dict(enumerate(requests)), None
     )
@@ -37,17 +37,20 @@ def data(*numbers, due_ms=NOON_MS, **fields):
     return [Request(due_ms, f"data {number}", **fields) for number in numbers]
 
 
-def test_all_members_go_out_at_their_own_moments_and_the_bundle_goes(feeding_):
-    """The delay is each one's own; the key told only the latest."""
+def test_each_member_is_sent_at_its_own_time_and_the_bundle_is_deleted(feeding_):
+    """Each member has its own delay. The key holds only the latest time."""
     put(feeding_, *data(1, due_ms=NOON_MS + 100_000), *data(2, due_ms=NOON_MS + 130_000))
     counts = feeding_.feed()
     assert {("data 1", 100), ("data 2", 130)} == {(data, delay_s) for _, data, delay_s in feeding_.queues.sent}
     assert (2, 1, {}) == (counts.sent, counts.deleted, feeding_.table.items)
 
 
-def test_of_a_partly_confirmed_bundle_only_what_is_left_is_written_back(feeding_):
-    """No confirmed member is sent again, and the one that was not keeps its id. A feed that got so far goes on at once:
-    Lambda's retries, minutes apart and three at most, would make the rest of a large bundle late."""
+def test_only_the_unconfirmed_members_of_a_bundle_are_written_back(feeding_):
+    """No confirmed member is sent again, and an unconfirmed member keeps its id.
+
+    A feed with such progress continues at once. Lambda makes at most three attempts, minutes apart, which would delay
+    the rest of a large bundle.
+    """
     packed, members = put(feeding_, *data(1, 2, 3))
     feeding_.queues.failing = {"data 2": 1000}
     feeding_.feed()
@@ -59,8 +62,8 @@ def test_of_a_partly_confirmed_bundle_only_what_is_left_is_written_back(feeding_
     assert {} == feeding_.table.items
 
 
-def test_a_bundle_that_is_not_as_it_was_read_is_not_written_back(feeding_):
-    """Another feed has sent the rest meanwhile, or somebody has taken a member out: theirs stands."""
+def test_a_changed_bundle_is_not_overwritten(feeding_):
+    """Another feed sent the rest meanwhile, or a caller deleted a member. Their version stays."""
     packed, _ = put(feeding_, *data(1, 2))
     feeding_.queues.failing = {"data 2": 1000}
     write_back = feeding_.table.write_back
@@ -74,8 +77,8 @@ def test_a_bundle_that_is_not_as_it_was_read_is_not_written_back(feeding_):
     assert {} == feeding_.table.items
 
 
-def test_one_bad_member_is_put_aside_without_its_neighbours(feeding_):
-    """As a schedule of its own, with its id and its moment."""
+def test_one_bad_member_is_quarantined_without_its_neighbours(feeding_):
+    """It becomes a schedule of its own, with its id and its time."""
     _, members = put(feeding_, *data(1, 2, 3))
     feeding_.queues.refused = {"data 2"}
     counts = feeding_.feed()
@@ -83,8 +86,8 @@ def test_one_bad_member_is_put_aside_without_its_neighbours(feeding_):
     assert (["data 1", "data 3"], {}, 1) == (feeding_.queues.data, feeding_.table.items, counts.quarantined)
 
 
-def test_an_expired_member_is_reported_and_the_others_go_out(feeding_):
-    """Each by its own expires_after."""
+def test_an_expired_member_is_reported_and_the_others_are_sent(feeding_):
+    """Each member has its own expires_after."""
     put(feeding_, *data(1, due_ms=NOON_MS - 9_000, expires_after_ms=5_000), *data(2, due_ms=NOON_MS - 9_000))
     feeding_.feed()
     (report,) = [json.loads(report.body()) for report in feeding_.queues.reports]
@@ -92,8 +95,8 @@ def test_an_expired_member_is_reported_and_the_others_go_out(feeding_):
     assert {} == feeding_.table.items
 
 
-def test_a_bundle_for_a_closed_queue_waits_whole_and_is_put_aside_after_a_day(feeding_):
-    """As each of its members would."""
+def test_a_bundle_for_a_closed_queue_waits_and_is_quarantined_after_a_day(feeding_):
+    """Single schedules do the same."""
     packed, members = put(feeding_, *data(1, 2, target=OTHER_ARN, due_ms=NOON_MS - CLOSED_MS_MAX))
     feeding_.queues.closed = {OTHER}
     assert 2 == feeding_.feed().closed
@@ -104,8 +107,8 @@ def test_a_bundle_for_a_closed_queue_waits_whole_and_is_put_aside_after_a_day(fe
     assert (members, {}) == ([aside.content for aside in feeding_.table.aside], feeding_.table.items)
 
 
-def test_what_is_no_bundle_is_put_aside_whole(feeding_):
-    """And the feed goes on."""
+def test_an_unreadable_bundle_is_quarantined_as_a_whole(feeding_):
+    """The feed continues."""
     packed, _ = put(feeding_, *data(1, 2))
     feeding_.table.items[packed.key] = Bundle(packed.key, b"junk", 2)
     put(feeding_, *data(3, 4, 5))
@@ -117,14 +120,14 @@ def test_what_is_no_bundle_is_put_aside_whole(feeding_):
 
 
 def with_broken(feeding_, *texts):
-    """A bundle of three good members and these."""
+    """Store a bundle of three good members and these broken ones."""
     packed, members = put(feeding_, *data(1, 2, 3))
     feeding_.table.put([packed.holding(members, texts)])
     return packed.key, members
 
 
-def test_a_member_that_is_none_is_put_aside_by_itself(feeding_):
-    """As it lay there, with its reason; the others go out, and the bundle goes."""
+def test_an_unreadable_member_is_quarantined_by_itself(feeding_):
+    """It keeps its text and a reason. The others are sent, and the bundle is deleted."""
     key, _ = with_broken(feeding_, '[3,5,"x",7]', '"junk"', '[4,5,"x",null,null,"soon"]', '"junk"')
     counts = feeding_.feed()
     assert (["data 1", "data 2", "data 3"], {}) == (feeding_.queues.data, feeding_.table.items)
@@ -135,8 +138,8 @@ def test_a_member_that_is_none_is_put_aside_by_itself(feeding_):
     assert 3 == len({aside.key for aside in feeding_.table.aside} - {key})
 
 
-def test_a_bundle_of_more_members_than_one_can_have_is_put_aside_whole(feeding_):
-    """Not member by member: ten thousands of them would take longer than a feed has."""
+def test_a_bundle_with_too_many_members_is_quarantined_as_a_whole(feeding_):
+    """Handling tens of thousands of members one by one would outlast the feed."""
     packed, _ = put(feeding_, *data(1, 2))
     members = ",".join(f"[{number}]" for number in range(30_000))
     foreign = Bundle(packed.key, zlib.compress(f'[[0,{NOON_MS},"data 1"],{members}]'.encode()), 1)
@@ -147,8 +150,8 @@ def test_a_bundle_of_more_members_than_one_can_have_is_put_aside_whole(feeding_)
     assert "30001 members" in feeding_.table.aside[0].reason
 
 
-def test_a_member_that_is_none_stays_where_it_cannot_be_put_aside(feeding_):
-    """Nothing is lost, and nobody is sent twice: what stays is put aside the next time."""
+def test_an_unreadable_member_stays_if_it_cannot_be_quarantined(feeding_):
+    """Nothing is lost or sent twice. The next feed quarantines the member."""
     key, _ = with_broken(feeding_, '"junk"')
     put_aside, feeding_.table.put_aside = feeding_.table.put_aside, lambda things: BatchResult(unconfirmed=list(things))
     feeding_.feed()
@@ -160,8 +163,8 @@ def test_a_member_that_is_none_stays_where_it_cannot_be_put_aside(feeding_):
     assert [key] == [aside.key for aside in feeding_.table.aside]
 
 
-def test_a_member_that_is_none_stays_with_those_that_are_not_sent(feeding_):
-    """Where the queue takes nothing the bundle lightens by what is put aside."""
+def test_the_unreadable_members_leave_a_bundle_whose_queue_is_down(feeding_):
+    """The feed writes back the unsent members only."""
     key, members = with_broken(feeding_, '"junk"')
     feeding_.queues.failing = dict.fromkeys(["data 1", "data 2", "data 3"], 1000)
     feeding_.feed()
@@ -169,8 +172,8 @@ def test_a_member_that_is_none_stays_with_those_that_are_not_sent(feeding_):
     assert 1 == len(feeding_.table.aside)
 
 
-def test_a_million_bytes_of_one_letter_are_unpacked_one_bundle_at_a_time(feeding_):
-    """A page of bundles is held packed."""
+def test_bundles_of_a_million_equal_letters_are_unpacked_one_at_a_time(feeding_):
+    """A page keeps its bundles packed."""
     requests = [Request(NOON_MS, "x" * 130_000)] * 40
     for packed, _ in KeyGenerator(1, random.Random(1), 60_000).bundles(dict(enumerate(requests)), None):
         feeding_.table.put([packed])
@@ -178,8 +181,8 @@ def test_a_million_bytes_of_one_letter_are_unpacked_one_bundle_at_a_time(feeding
     assert 40 == feeding_.feed().sent
 
 
-def test_a_batch_is_packed_stored_fed_and_comes_out_under_the_ids_of_its_answer():
-    """The whole way, with two moments in it."""
+def test_a_batch_is_packed_fed_and_sent_under_the_ids_of_its_answer():
+    """The whole way, with two due times."""
     clock, table, queues = Clock(), FakeTable(), FakeQueues()
     taking = desk(table, queues, AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1")), partition_count=1)
     batch = [{"timestamp": NOON_MS / 1000 + 1000 + number % 2, "data": f"data {number}"} for number in range(100)]
@@ -198,8 +201,8 @@ def test_a_batch_is_packed_stored_fed_and_comes_out_under_the_ids_of_its_answer(
     assert sorted(member["data"] for member in batch) == feeding_.queues.data
 
 
-def test_a_batch_sent_again_when_part_of_it_has_come_near_keeps_its_ids():
-    """Under its token: stored ones overwrite themselves, near ones go out under the ids that they had."""
+def test_a_repeated_batch_keeps_its_ids_after_part_of_it_has_come_near():
+    """With its token, stored members overwrite themselves, and near members are sent under their old ids."""
     clock, table, queues = Clock(), FakeTable(), FakeQueues()
     taking = desk(table, queues, partition_count=4)
     dues_s = [NOON_MS / 1000 + seconds for seconds in (5, 6, 950, 951, 5000, 5001)]
@@ -214,8 +217,8 @@ def test_a_batch_sent_again_when_part_of_it_has_come_near_keeps_its_ids():
     assert stored == table.items
 
 
-def test_a_bundle_that_is_not_confirmed_is_not_accepted_and_each_member_is_told_so():
-    """Its members are in one item: they came through together or not at all."""
+def test_every_member_of_an_unconfirmed_bundle_is_reported_as_unconfirmed():
+    """The members share one item, so all of them are stored or none."""
     table, queues = FakeTable(), FakeQueues()
     taking = desk(table, queues)
     table.undone = lambda key: True
@@ -223,8 +226,8 @@ def test_a_bundle_that_is_not_confirmed_is_not_accepted_and_each_member_is_told_
     assert ["NotConfirmed"] * 3 == [result["error"] for result in answer["results"]]
 
 
-def test_schedules_with_a_token_of_their_own_and_single_ones_stay_plain():
-    """A repeat of one must find itself."""
+def test_schedules_with_their_own_token_and_single_ones_stay_plain():
+    """A repeat must find the stored schedule."""
     table = FakeTable()
     taking = desk(table, FakeQueues())
     accept(
@@ -236,8 +239,8 @@ def test_schedules_with_a_token_of_their_own_and_single_ones_stay_plain():
     assert [None] * 4 == [each.index for each in table.items.values()]
 
 
-def test_bales_are_of_one_size_or_nearly(feeding_):
-    """An odd bundle would be sent before all others; what its delete meets says little of what they will."""
+def test_bundle_groups_are_of_similar_size(feeding_):
+    """An odd bundle would be sent first, and its delete says little about the others."""
     for number in range(17):
         put(feeding_, *data(number, 100 + number, due_ms=NOON_MS + number))
     deleted = []
@@ -247,8 +250,8 @@ def test_bales_are_of_one_size_or_nearly(feeding_):
     assert [5, 6, 6] == deleted
 
 
-def test_a_page_of_full_bundles_has_no_more_than_memory_is_meant_for(feeding_):
-    """A thousand of them would be four megabytes, and DynamoDB ends a page at one."""
+def test_a_page_of_full_bundles_fits_the_memory(feeding_):
+    """A thousand full bundles would be four megabytes, and DynamoDB ends a page at one."""
     chance = random.Random(1)
     requests = dict(enumerate(Request(NOON_MS, chance.randbytes(50).hex()) for _ in range(15_000)))
     feeding_.table.put([bundle for bundle, _ in KeyGenerator(1, chance, 60_000).bundles(requests, None)])

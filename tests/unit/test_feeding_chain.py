@@ -1,4 +1,4 @@
-"""A chain of feeds: it ends, it reports nothing twice, and it comes back to what it had to pass over."""
+"""A chain of feeds ends, reports nothing twice, and returns to the schedules it had to skip."""
 
 import json
 from dataclasses import replace
@@ -17,12 +17,12 @@ from test_feeding import REACH_MS, UNTIL_S, Feeding
 
 TICK = {"partition": "0", "until": UNTIL_S}
 FEEDS_MAX = 6
-"""Of a tick in these tests: two attempts, one of which goes on twice, and Lambda's two retries of the last."""
+"""Feeds of one tick in these tests: two attempts, one of them with two continuations, and Lambda's two retries."""
 FAILURE_TARGET = json.dumps({"failure_target": OTHER_ARN}, separators=(",", ":"))
 
 
 class Chain(Feeding):
-    """Feeds whose events Lambda tries again, as it does: 60 and 120 s later."""
+    """Feeds with Lambda's retries of failed events, after 60 and 120 s."""
 
     def __init__(self):
         super().__init__()
@@ -38,11 +38,11 @@ class Chain(Feeding):
         self.queues.send = slow
 
     def inflow(self, per_s, seconds=600):
-        """Schedules that come within reach one after the other during the tick."""
+        """Return schedules that come within reach one after the other during the tick."""
         self.put(*[schedule(9000 + n, NOON_MS + REACH_MS - 1000 + 1000 * n // per_s) for n in range(per_s * seconds)])
 
     def run(self, event=TICK, feeds_max=200):
-        """Run a tick until nobody comes back; Lambda hands a failed event on at most twice."""
+        """Run a tick until no continuation or retry is left. Lambda retries a failed event at most twice."""
         tries = 0
         while len(self.began_s) < feeds_max:
             self.began_s.append(round(self.clock() - NOON_MS / 1000))
@@ -69,20 +69,20 @@ def chain():
 
 
 def late(number, failure_target=True):
-    """A schedule that has expired."""
+    """Return an expired schedule."""
     made = schedule(number, NOON_MS - 60_000, expires_after_ms=1_000)
     return replace(made, terms=FAILURE_TARGET) if failure_target else made
 
 
 def held_back(chain, failures):
-    """Twenty schedules for a queue of others that fails so often, before a backlog that takes a few feeds."""
+    """Store twenty schedules for a queue that fails `failures` times, before a backlog for several feeds."""
     chain.put(*[schedule(n, NOON_MS + 300_000, target=OTHER_ARN) for n in range(20)])
     chain.put(*[schedule(n, NOON_MS + 300_001 + n) for n in range(100, 6100)])
-    chain.queues.failing = {f"data {n}": failures for n in range(10)}  # One batch: it is the first to be tried.
+    chain.queues.failing = {f"data {n}": failures for n in range(10)}  # The first batch of the feed.
 
 
-def test_what_was_passed_over_is_tried_again_at_the_end_of_the_chain(chain):
-    """Its queue failed for 0.2 s in the first of several feeds. It is not left to the next tick, five minutes late."""
+def test_skipped_schedules_are_tried_again_at_the_end_of_the_chain(chain):
+    """Their queue failed for 0.2 s in the first of several feeds. The next tick would be five minutes late."""
     held_back(chain, 3)
     chain.run()
     assert ([], []) == (chain.waiting, chain.errors)
@@ -90,8 +90,8 @@ def test_what_was_passed_over_is_tried_again_at_the_end_of_the_chain(chain):
     assert len(chain.began_s) > 2
 
 
-def test_lambdas_retry_comes_back_to_what_was_passed_over_and_to_nothing_else(chain):
-    """A queue that recovers within two minutes has its schedules within two minutes, though the chain went on."""
+def test_lambdas_retry_returns_only_to_the_skipped_schedules(chain):
+    """A queue that recovers within two minutes gets its schedules within two minutes, although the chain continued."""
     held_back(chain, 9)
     chain.run()
     assert [] == chain.waiting
@@ -101,8 +101,8 @@ def test_lambdas_retry_comes_back_to_what_was_passed_over_and_to_nothing_else(ch
     assert 6020 == len(chain.queues.sent)
 
 
-def test_a_continuation_that_fails_keeps_what_was_passed_over_before_it(chain):
-    """Its own event has the place, so Lambda's retry of it knows the place as well."""
+def test_a_failed_continuation_keeps_the_schedules_skipped_before_it(chain):
+    """Its own event holds the position, so Lambda's retry knows the position as well."""
     chain.put(*[schedule(n, NOON_MS + 300_000, target=OTHER_ARN) for n in range(20)])
     chain.put(*[schedule(n, NOON_MS + 300_001 + n) for n in range(100, 6100)])
     chain.queues.failing = {f"data {n}": 3 for n in range(20)}
@@ -113,7 +113,7 @@ def test_a_continuation_that_fails_keeps_what_was_passed_over_before_it(chain):
 
 
 def test_a_chain_goes_back_a_bounded_number_of_times(chain):
-    """However little of it gets through each time."""
+    """The bound holds however little progress each pass makes."""
     event = {**TICK, "behind": sort_from(NOON_MS - 5), "rounds": ROUNDS_MAX}
     chain.put(schedule(1, NOON_MS + 1000))
     chain.feed(event)
@@ -125,7 +125,7 @@ def test_a_chain_goes_back_a_bounded_number_of_times(chain):
 
 
 def test_the_horizon_of_a_chain_is_that_of_its_first_feed(chain):
-    """What comes within reach meanwhile is for the next tick, which comes early enough for it."""
+    """The next tick comes early enough for schedules that come within reach meanwhile."""
     chain.put(*[schedule(n, NOON_MS + 1000) for n in range(6000)])
     chain.inflow(1)
     chain.run()
@@ -143,8 +143,8 @@ def test_a_clock_that_is_behind_reads_no_further_than_its_own_reach(chain):
 
 
 @pytest.mark.parametrize("per_s", [1, 5, 50])
-def test_one_expiry_that_cannot_be_told_keeps_no_chain_going(chain, per_s):
-    """While others come within reach all the time. What brings the feed back is Lambda's retry, with its waits."""
+def test_an_expiry_that_cannot_be_reported_does_not_keep_a_chain_running(chain, per_s):
+    """Other schedules come within reach all the time. Lambda retries the feed, with pauses."""
     chain.put(late(1))
     chain.inflow(per_s, 60)
     told = []
@@ -158,8 +158,8 @@ def test_one_expiry_that_cannot_be_told_keeps_no_chain_going(chain, per_s):
 
 
 @pytest.mark.parametrize("per_s", [1, 5, 50])
-def test_a_delivery_queue_that_is_closed_keeps_no_chain_going(chain, per_s):
-    """It is ours, so nothing is given up, and Lambda's retry comes back."""
+def test_a_closed_delivery_queue_does_not_keep_a_chain_running(chain, per_s):
+    """The queue is our own, so the feed gives nothing up and Lambda retries it."""
     chain.put(schedule(1, NOON_MS - 60_000, target="arn:aws:sns:eu-central-1:123456789012:t"))
     chain.inflow(per_s, 60)
     chain.queues.closed = {DELIVERY}
@@ -168,8 +168,8 @@ def test_a_delivery_queue_that_is_closed_keeps_no_chain_going(chain, per_s):
     assert "data 1" in chain.waiting
 
 
-def test_an_own_queue_that_never_confirms_one_message_stops_the_chain_after_a_few_turns(chain):
-    """Each goes back to it at once, while others get through. Then Lambda's retry comes back, with its waits."""
+def test_one_unconfirmed_message_stops_the_chain_after_a_few_feeds(chain):
+    """Each feed returns to the message at once while others are sent. Then Lambda retries, with pauses."""
     chain.queues.failing = {"data 1": 10**6}
     chain.put(schedule(1, NOON_MS - 1000))
 
@@ -183,8 +183,8 @@ def test_an_own_queue_that_never_confirms_one_message_stops_the_chain_after_a_fe
     assert ["data 1"] == chain.waiting
 
 
-def test_a_report_that_failed_is_tried_a_few_times_and_holds_up_nobody(chain):
-    """A hundred expired schedules cost three calls, not three each; what is in time goes out."""
+def test_a_failed_report_is_tried_a_few_times_and_delays_no_schedule(chain):
+    """A hundred expired schedules cost three calls in all, and schedules in time are sent."""
     chain.put(*[late(n, failure_target=False) for n in range(500)])
     chain.put(*[schedule(n, NOON_MS + 1000) for n in range(500, 510)])
     calls = []
@@ -196,8 +196,8 @@ def test_a_report_that_failed_is_tried_a_few_times_and_holds_up_nobody(chain):
     assert (3, 10) == (len(calls), len(chain.queues.sent))
 
 
-def test_a_report_that_was_confirmed_is_not_made_again_for_its_neighbours(chain):
-    """Each is done with by itself."""
+def test_a_confirmed_report_is_not_repeated_for_its_neighbours(chain):
+    """Each expired schedule is finished on its own."""
     chain.put(*[late(n, failure_target=False) for n in range(3)])
 
     def all_but_one(reports):
@@ -213,8 +213,8 @@ def test_a_report_that_was_confirmed_is_not_made_again_for_its_neighbours(chain)
     assert ["data 1"] == chain.waiting
 
 
-def test_an_event_of_the_version_before_is_understood(chain):
-    """During an update feeds of both are under way."""
+def test_an_event_of_the_previous_version_is_understood(chain):
+    """Feeds of both versions run during an update."""
     chain.put(schedule(1), schedule(2, NOON_MS + 5))
     position = {"overdue": sort_from(0), "upcoming": sort_from(0), "between": sort_from(0)}
     chain.feed({"partition": "0", "until": UNTIL_S, "lease": "holder", "position": position})
@@ -222,8 +222,8 @@ def test_an_event_of_the_version_before_is_understood(chain):
 
 
 @pytest.mark.parametrize("call_s", [0.02, 1.0, 2.0, 3.0])
-def test_a_feed_ends_within_its_time_however_slow_every_call_is(chain, call_s):
-    """A send that began last is deleted and the rest is handed over, before Lambda ends the function."""
+def test_a_feed_ends_within_its_time_even_with_slow_calls(chain, call_s):
+    """It deletes the messages that it sent last and invokes its continuation before Lambda ends the function."""
 
     def slowed(call):
         def slow(*arguments):

@@ -1,4 +1,4 @@
-"""A target whose limit is smaller than ours says so when a schedule is accepted."""
+"""A schedule that its target would refuse for its size is refused when it arrives."""
 
 import pytest
 
@@ -30,8 +30,8 @@ def request(data, target, **fields):
         ("ü" * (DATA_BYTES_MAX // 2), TOPIC, "wanted: at most 262144 bytes"),
     ],
 )
-def test_what_the_target_would_refuse_is_refused(data, target, says):
-    """With the size as it would be sent: attributes, quotes and envelope count."""
+def test_a_schedule_that_the_target_would_refuse_is_refused(data, target, says):
+    """The size is the size on the wire: attributes, quotes and envelope count."""
     with pytest.raises(InvalidSchedule, match=says):
         payload_size.check(request(data, target))
 
@@ -40,8 +40,8 @@ def test_what_the_target_would_refuse_is_refused(data, target, says):
     ("data", "target"),
     [(JSON, MACHINE), ("x" * (DATA_BYTES_MAX - 72), TOPIC), *[("x" * DATA_BYTES_MAX, other) for other in OTHERS]],
 )
-def test_what_just_fits_is_taken(data, target):
-    """JSON text goes to a state machine as it is; the others take a mebibyte."""
+def test_a_schedule_that_just_fits_is_accepted(data, target):
+    """JSON text goes to a state machine unchanged. The other targets take a mebibyte."""
     payload_size.check(request(data, target))
 
 
@@ -53,8 +53,8 @@ def test_name_and_user_count_for_a_topic():
             payload_size.check(request(data, TOPIC, **fields))
 
 
-def test_the_largest_of_all_schedules_fits_a_mebibyte():
-    """Every character escaped, in an envelope, with the longest name and user."""
+def test_the_largest_schedule_fits_a_mebibyte():
+    """Every character is escaped, in an envelope, with the longest name and user."""
     largest = Schedule(
         Key("255", f"{'9' * 15}#{'f' * 16}"),
         NOON_MS,

@@ -1,4 +1,4 @@
-"""Forecast: how many, when, exactly, however many pages it takes."""
+"""The forecast counts exactly, however many pages it needs."""
 
 import random
 
@@ -25,8 +25,8 @@ def ask(where, seconds=14, **fields):
     buckets=st.integers(1, 50),
     seconds=st.sampled_from([0, 14]),
 )
-def test_every_bucket_holds_what_is_due_in_it(seed, page_items, buckets, seconds):
-    """Single ones, and members of bundles whose keys lie behind the end; added up where it took several calls."""
+def test_every_bucket_counts_what_is_due_in_it(seed, page_items, buckets, seconds):
+    """Single schedules and members of bundles whose keys lie after the end, summed over several calls."""
     rng, catalogue = random.Random(seed), FakeCatalogue(page_items)
     catalogue.add(*(schedule(number, FAR_MS + rng.randrange(200_000), str(number % 4)) for number in range(30)))
     catalogue.add(*bundles(rng, [FAR_MS + rng.randrange(200_000) for _ in range(60)], 4))
@@ -50,8 +50,8 @@ def test_every_bucket_holds_what_is_due_in_it(seed, page_items, buckets, seconds
     assert expected == counts
 
 
-def test_a_timer_counts_where_its_record_waits_for_it():
-    """What was replaced or is done will not come out, so it is not counted."""
+def test_a_timer_counts_if_its_record_waits_for_it():
+    """Replaced and finished schedules will not be sent, so they do not count."""
     catalogue, records = FakeCatalogue(), FakeRecords(batch_max=2)
     for number in range(10):
         timer, record = named(number, f"n/{number}", timer_only=number % 2 == 1)
@@ -73,12 +73,12 @@ def test_a_timer_counts_where_its_record_waits_for_it():
         ({"from": 0, "to": 3_600, "bucket": 1}, "bucket is 1, which makes 3600 of them; .* at least 3.6 seconds"),
     ],
 )
-def test_what_cannot_be_counted_is_refused(fields, message):
-    """By the name of the field, with what is wanted."""
+def test_an_invalid_forecast_is_refused(fields, message):
+    """The error names the field and the accepted values."""
     with pytest.raises(InvalidRequest, match=message):
         ask(office(FakeCatalogue()), **fields)
 
 
-def test_what_is_near_is_noted():
-    """As in a list."""
+def test_near_schedules_are_noted():
+    """The note is the same as in a list."""
     assert "note" in ask(office(FakeCatalogue()), **{"from": NOON_MS / 1000, "to": NOON_MS / 1000 + 1, "bucket": 1})

@@ -1,4 +1,4 @@
-"""While one of a batch hangs, what is behind it in the queue is delivered beside; in virtual time."""
+"""While one message of a batch hangs, the function also delivers the next messages of the queue. Virtual time."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from scheduler.placing.partitions import PartitionCount
 
 TIMEOUT_S = 50
 READ_S = 10.0
-"""After this a host that hangs is given up."""
+"""The function gives up on a hanging host after this time."""
 SLOW_S = 1.0
 ALONE = UNPROVEN_MAX - KEPT_FOR_FAMILIES - KEPT_FOR_TARGETS
-"""Requests at once to one host that has not answered yet."""
+"""Concurrent requests to one host that has not answered yet."""
 
 
 def message(
     name: str, host: str | None = "quick", ahead_s: float = 0, max_age_s: int = 86_400, attempt: int = 1
 ) -> Message:
-    """For a host, or for the output queue. A delivery was begun at its due time."""
+    """Return a message for a host or for the output queue. A delivery began at its due time."""
     target = None if host is None else json.dumps({"url": f"https://{host}/"}, separators=(",", ":"))
     terms = json.dumps({"retry": {"max_age_s": max_age_s}})
     sent = replace(schedule(1, NOON_MS + round(ahead_s * 1000), target=target), data=name, terms=terms)
@@ -58,14 +58,14 @@ class Kept(FakeTable):
 
 @dataclass
 class Runtime(FakeQueues):
-    """The delivery queue and the targets. Moments are seconds from the start of the invocation."""
+    """The delivery queue and the targets. Times are seconds from the start of the invocation."""
 
     waiting: list[Message] = field(default_factory=list)
     timeline: Timeline = field(default_factory=lambda: Timeline(NOON_MS * 1000, random.Random(1)))
     delivered: dict[str, float] = field(default_factory=dict)
     deleted: dict[str, float] = field(default_factory=dict)
     asked: list[tuple[float, int]] = field(default_factory=list)
-    """When the queue was asked for more, and for how many."""
+    """When the function received from the queue, and how many messages it wanted."""
     postponed: list[str] = field(default_factory=list)
     broken: Callable[[], Exception | None] = lambda: None
     ended_s: float = 0.0
@@ -102,7 +102,7 @@ class Runtime(FakeQueues):
             raise Undelivered("no answer in time", timed_out=True)
 
     def invoke(self, *batch: Message) -> list[str]:
-        """What is to come again by itself."""
+        """Invoke the function and return the ids of the failed messages."""
         table, timeline = Kept(), self.timeline
         post = DeliveryDependencies(
             records=FakeRecords(),
@@ -127,16 +127,16 @@ class Runtime(FakeQueues):
         return [failure["itemIdentifier"] for failure in task.result["batchItemFailures"]]
 
 
-def test_nothing_more_is_asked_for_while_nothing_hangs():
-    """An invocation with quick targets ends when they have answered, waits for the moment included."""
+def test_nothing_is_received_while_nothing_hangs():
+    """An invocation with quick targets ends after their answers, and waiting for due times counts as quick."""
     world = Runtime(waiting=[message("behind")])
     assert [] == world.invoke(message("a"), message("b", ahead_s=2.5))
     assert ([], {}) == (world.asked, world.deleted)
     assert 2.55 <= world.ended_s < 2.6
 
 
-def test_what_is_behind_one_that_hangs_is_delivered_half_a_second_later():
-    """And deleted when it has been delivered; what hangs is tried again as ever."""
+def test_messages_behind_a_hanging_one_are_delivered_half_a_second_later():
+    """The function deletes them after delivery. The hanging message is retried as usual."""
     world = Runtime(waiting=[message("behind"), message("later", ahead_s=3)])
     assert [] == world.invoke(message("hangs", "hangs"), message("a"))
     assert HANGS_AFTER_S <= world.delivered["behind"] < HANGS_AFTER_S + 0.1
@@ -146,15 +146,15 @@ def test_what_is_behind_one_that_hangs_is_delivered_half_a_second_later():
     assert READ_S <= world.ended_s < READ_S + 1.1
 
 
-def test_what_is_waited_for_does_not_hang():
-    """Half a second counts from the moment of a message, not from when it came."""
+def test_a_message_that_waits_for_its_due_time_does_not_hang():
+    """Half a second counts from the due time, not from the arrival."""
     world = Runtime(waiting=[message("behind", ahead_s=2)])
     world.invoke(message("hangs", "hangs", ahead_s=2))
     assert 2 + HANGS_AFTER_S <= world.delivered["behind"] < 2 + HANGS_AFTER_S + 0.1
 
 
-def test_all_of_a_long_queue_gets_through():
-    """A hundred of a host that answers, while there is place for ten or more at once."""
+def test_a_long_queue_is_delivered_completely():
+    """A hundred messages for a healthy host, while ten or more places are free."""
     world = Runtime(waiting=[message(f"behind {number}") for number in range(100)])
     world.invoke(message("hangs", "hangs"))
     assert 100 == len(world.deleted)
@@ -162,22 +162,22 @@ def test_all_of_a_long_queue_gets_through():
     assert not world.postponed
 
 
-def test_a_received_one_that_failed_stays_in_the_queue():
-    """It comes again after its visibility timeout, and is no matter of the batch."""
+def test_a_received_message_that_failed_stays_in_the_queue():
+    """It comes again after its visibility timeout and does not affect the batch."""
     world = Runtime(waiting=[message("bad", "bad"), message("good")])
     assert [] == world.invoke(message("hangs", "hangs"))
     assert {"good"} == set(world.deleted)
 
 
-def test_one_of_the_batch_that_failed_is_told_while_received_ones_are_delivered():
-    """By the id that Lambda knows; nothing of the batch is deleted by the function."""
+def test_a_failed_message_of_the_batch_is_reported_while_others_are_received():
+    """The id is Lambda's. The function deletes no message of the batch."""
     world = Runtime(waiting=[message("good")])
     assert ["bad"] == world.invoke(message("hangs", "hangs"), message("bad", "bad"))
     assert {"good"} == set(world.deleted)
 
 
 def test_nothing_is_received_when_the_invocation_has_little_time_left():
-    """Though new ones hang all the time, on one host after the other, and the queue is never empty."""
+    """New messages hang all the time, on one host after the other, and the queue is never empty."""
     world = Runtime(waiting=[message(f"{number}", f"hangs-{number}", number / 3) for number in range(300)])
     world.invoke(message("hangs", "hangs-0"))
     assert world.asked
@@ -186,8 +186,8 @@ def test_nothing_is_received_when_the_invocation_has_little_time_left():
     assert world.ended_s < TIMEOUT_S - RESERVE_S
 
 
-def test_a_receive_that_fails_ends_the_helping_and_harms_nobody():
-    """Whether AWS does not answer, or says no."""
+def test_a_failed_receive_ends_the_helping_and_affects_no_message():
+    """AWS may time out or refuse."""
     for failure in (NotConfirmed("ReadTimeoutError"), RuntimeError("no")):
         world = Runtime(waiting=[message("behind")], broken=lambda failure=failure: failure)
         assert [] == world.invoke(message("hangs", "hangs"), message("a"))
@@ -208,8 +208,8 @@ def test_a_message_that_cannot_be_deleted_fails_alone(monkeypatch):
     assert ("behind" in world.delivered, {"receipt of behind"}) == (True, set(tries))
 
 
-def test_no_more_is_received_than_there_are_threads_for():
-    """Nor more at once than a call to SQS brings."""
+def test_no_more_is_received_than_threads_are_free():
+    """One call to SQS returns ten messages at most."""
     world = Runtime(waiting=[message(f"{number}", f"hangs-{number}") for number in range(100)])
     world.invoke(*[message(f"own {number}", f"hangs-{number}") for number in range(10)])
     assert all(1 <= most <= SQS_BATCH_MESSAGES_MAX for _, most in world.asked)
@@ -220,7 +220,7 @@ def test_no_more_is_received_than_there_are_threads_for():
 
 @pytest.mark.parametrize("others", [1, 40])
 def test_one_host_never_takes_every_thread(others):
-    """Beyond a crowd its messages are put off; those of others go out meanwhile."""
+    """Beyond its share, the function postpones its messages. Messages for other hosts are sent meanwhile."""
     behind = [message(f"hangs too {number}", "hangs") for number in range(60)]
     world = Runtime(waiting=[*behind, *(message(f"other {number}") for number in range(others))])
     world.invoke(*[message(f"own {number}", "hangs") for number in range(10)])
@@ -230,8 +230,8 @@ def test_one_host_never_takes_every_thread(others):
     assert max(world.delivered.values()) < HANGS_AFTER_S + 1
 
 
-def test_a_slow_host_is_served_beside_by_more_than_a_batch():
-    """It answers, so nothing rests; what is put off finds a place again."""
+def test_a_slow_host_gets_more_than_a_batch_at_once():
+    """The host answers, so it has no cool-down. Postponed messages find a place again."""
     world = Runtime(waiting=[message(f"{number}", "slow") for number in range(30)])
     world.invoke(*[message(f"own {number}", "slow") for number in range(10)])
     assert SQS_BATCH_MESSAGES_MAX < ALONE <= len(world.delivered)
@@ -243,8 +243,8 @@ def given_up(world: Runtime) -> list[str]:
 
 
 @pytest.mark.parametrize(("attempt", "expected"), [(1, []), (2, ["new"])])
-def test_what_was_never_tried_is_not_given_up_because_of_others(attempt, expected):
-    """Though its terms end while dead hosts have every place. What was tried before is given up at their end."""
+def test_a_message_that_was_never_tried_is_not_given_up_because_of_others(attempt, expected):
+    """Its terms end while dead hosts hold every place. A message that was tried before is given up then."""
     world = Runtime()
     for number in range(UNPROVEN_MAX):
         world.resting.begin(Receiver(f"dead {number}", "dead"), NOON_MS / 1000, 0)
@@ -255,7 +255,7 @@ def test_what_was_never_tried_is_not_given_up_because_of_others(attempt, expecte
 
 @pytest.mark.parametrize(("host", "expected"), [(None, []), ("dead", ["old"])])
 def test_the_output_queue_is_never_given_up_for_its_silence(host, expected):
-    """Its message waits until the queue answers. That of a host is given up at the end of its terms."""
+    """Its message waits until the queue answers. A message for a host is given up at the end of its terms."""
     world, old = Runtime(), message("old", host, ahead_s=-100, max_age_s=30)
     receiver = targets.receiver(old.job.schedule.target)
     for _ in range(TIMEOUTS_MAX + 1):

@@ -1,4 +1,4 @@
-"""One message, attributes included, fails no other message: input queue, delivery queue and consumer alike."""
+"""No message fails another one, attributes included: input queue, delivery queue and consumer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ widely = settings(
 
 
 class Aws:
-    """Takes what SQS and SNS take, and nothing else."""
+    """A fake of AWS that accepts exactly what SQS and SNS accept."""
 
     def __init__(self):
         self.sent = []
@@ -80,7 +80,7 @@ POISON = json.dumps({"id": "a", "sent": NOON_MS, "tries": 0, "places": [0]}).rep
 )
 @given(hostile.batches(LETTER))
 def test_no_record_of_the_input_queue_fails_another(records):
-    """The good one is sent. Each of the others is sent, put back, or reported."""
+    """The good message is sent. Each other message is sent, put back, or reported."""
     clock, queues, aws = Clock(), FakeQueues(), Aws()
     real = Queues(aws, OUTPUT, "https://failure", DELIVERY, 1000)
     reception = receiving.InputQueueDependencies(
@@ -105,7 +105,7 @@ ERRAND = {"body": json.dumps({"id": hostile.ID, "due": NOON_MS, "data": "good", 
 @widely
 @given(hostile.batches(ERRAND))
 def test_no_record_of_the_delivery_queue_fails_another(records):
-    """The good one is delivered. Unreadable ones are reported, and the others are delivered or put off."""
+    """The good message is delivered. Unreadable messages are reported, and the others are delivered or postponed."""
     clock, aws, delivered, kept = Clock(), Aws(), [], []
     transports = SimpleNamespace(deliver=lambda schedule: delivered.append(schedule.data))
 
@@ -141,7 +141,7 @@ DUE = {"id": {"stringValue": hostile.ID}, "due": {"stringValue": "1893456000.000
 @widely
 @given(hostile.batches({"body": "good", "messageAttributes": DUE}))
 def test_no_record_of_the_output_queue_fails_another(records):
-    """The good one is handled. Unreadable ones come again by themselves, until the queue puts them away."""
+    """The good message is handled. Unreadable ones come again alone until SQS moves them to the dead-letter queue."""
     handled = []
     failed, lines = run(lambda: consuming.consume(records, handled.append, lambda: NOON_MS / 1000))
     assert "good" not in failed
@@ -151,7 +151,7 @@ def test_no_record_of_the_output_queue_fails_another(records):
 
 
 @pytest.mark.parametrize("record", [None, 5, "x", [], {}, {"messageId": None}, {"messageId": "x" * 129, "body": "{}"}])
-def test_a_record_without_the_id_that_sqs_gives_is_read_as_one_that_says_nothing(record):
-    """It cannot be named to Lambda, and reading does not raise."""
+def test_a_record_without_a_message_id_is_read_as_empty(record):
+    """Lambda cannot get its id, and reading does not raise."""
     arrived = sqs_records.read(record)
     assert ("", "the record has no message id") == (arrived.message_id, arrived.fault)

@@ -37,8 +37,8 @@ def lists(entries, url):
         ("127.0.0.1:8443", "https://１２７.0.0.1:8443"),
     ],
 )  # fmt: skip
-def test_what_is_listed(entries, url):
-    """In whatever way the host is spelt, here or there."""
+def test_a_listed_host_is_allowed(entries, url):
+    """Any spelling of the host works, in the list and in the URL."""
     assert lists(entries, url)
 
 
@@ -63,8 +63,8 @@ def test_what_is_listed(entries, url):
         ("http://127.0.0.1:8080", "http://[::ffff:127.0.0.1]:8080"),
     ],
 )
-def test_what_is_not_listed(entries, url):
-    """Nothing beside what an entry says."""
+def test_an_unlisted_host_is_refused(entries, url):
+    """An entry allows nothing else."""
     assert not lists(entries, url)
 
 
@@ -89,16 +89,16 @@ def test_what_is_not_listed(entries, url):
         ("-a.example", "whose host is no name"),
     ],
 )
-def test_an_entry_that_is_none_is_named(entry, says):
-    """With the reason, and what one looks like."""
+def test_an_invalid_entry_is_named(entry, says):
+    """The error shows the reason and a valid example."""
     with pytest.raises(ValueError, match="wanted: a host such as") as fault:
         Hosts.read(f"good.example,{entry}", allow_private=False)
     assert repr(entry) in str(fault.value)
     assert says in str(fault.value)
 
 
-def test_the_list_has_an_end():
-    """And an empty one is as good as none."""
+def test_the_length_of_the_list_is_limited():
+    """An empty list allows no host."""
     with pytest.raises(ValueError, match="at most 1000"):
         Hosts.read("a.example " * (HOSTS_MAX + 1), allow_private=False)
     assert not Hosts.read(" ,", allow_private=True)
@@ -111,28 +111,28 @@ def admits(entries, url, address, allow_private=False):
     return hosts.admits(origin(scheme, authority), ipaddress.ip_address(address))
 
 
-def test_a_name_may_be_at_an_address_in_public():
-    """Whatever entry lists it."""
+def test_a_name_may_have_a_public_address():
+    """The entry that lists it does not matter."""
     assert admits("*", "https://a.example", "8.8.8.8")
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fd12::1"])
-def test_a_name_may_not_be_at_any_other(address):
-    """Even where it is listed by its very name."""
+def test_a_name_may_not_have_another_address(address):
+    """Listing the name itself does not help."""
     assert not admits("a.example http://a.example:8080", "https://a.example", address)
     assert not admits("a.example http://a.example:8080", "http://a.example:8080", address)
 
 
-def test_private_networks_are_opened_and_no_more():
-    """Loopback has the runtime's own API in Lambda, link-local addresses have credentials."""
+def test_opening_private_networks_opens_nothing_else():
+    """Loopback has Lambda's runtime API, and link-local addresses have credentials."""
     assert admits("*", "https://a.example", "10.0.0.1", allow_private=True)
     assert admits("*", "https://10.0.0.1", "10.0.0.1", allow_private=True)
     for address in ("127.0.0.1", "169.254.169.254", "fd00:ec2::254", "::ffff:127.0.0.1", "0.0.0.0"):
         assert not admits("*", "https://a.example", address, allow_private=True)
 
 
-def test_an_address_that_is_listed_itself_is_meant():
-    """And localhost is loopback, and nothing else."""
+def test_a_listed_address_is_allowed_by_itself():
+    """`localhost` is loopback and nothing else."""
     assert admits("http://127.0.0.1:8080", "http://127.0.0.1:8080", "127.0.0.1")
     assert admits("10.0.0.1", "https://10.0.0.1", "10.0.0.1")
     assert admits("http://localhost:8080", "http://localhost:8080", "::1")

@@ -1,4 +1,4 @@
-"""Letters: whatever lies in the input queue is opened, and says for itself what is wrong with it."""
+"""Input messages: the function opens every message of the input queue, or says what is wrong with it."""
 
 import json
 from pathlib import Path
@@ -50,8 +50,8 @@ def samples(name):
     return [input_message.opened(sqs_records.read(each)) for each in json.loads((EVENTS / name).read_text())["Records"]]
 
 
-def test_a_publisher_s_own_letter_has_the_id_and_the_time_that_sqs_gave_it():
-    """As it lies in events/; of a batch the token stands in the place of the id."""
+def test_a_direct_message_has_the_id_and_time_of_sqs():
+    """The sample in events/ shows it. A batch uses its token instead of the id."""
     one, batch = samples("input-queue.json")
     assert [{"delay": 1200, "data": "counted from when the message was sent"}] == one.requests
     assert (one.message_id, 1_893_456_000_000) == (one.token_root, one.sent_ms)
@@ -59,8 +59,8 @@ def test_a_publisher_s_own_letter_has_the_id_and_the_time_that_sqs_gave_it():
     assert [None, None] == [one.failure, batch.failure]
 
 
-def test_a_letter_of_the_topic_has_the_id_and_the_time_that_sns_gave_it():
-    """SNS may hand the same message to the queue twice; each copy then has another id there."""
+def test_a_message_of_the_topic_has_the_id_and_time_of_sns():
+    """SNS may deliver one message to the queue twice, and each copy then has its own SQS id."""
     topic, webhook = samples("input-topic.json")
     assert ("eccc1539-0867-5c6d-8b53-408f5b91b578", 1_564_229_966_405) == (topic.token_root, topic.sent_ms)
     assert "b3b5a5c0-9a9e-4f5c-8d2e-3a1f0c9be001" == topic.message_id
@@ -76,25 +76,25 @@ def test_a_letter_of_the_topic_has_the_id_and_the_time_that_sns_gave_it():
         ([ONE, 7, "text"], [ONE, 7, "text"]),
         ({"schedules": [ONE, ONE]}, [ONE, ONE]),
         ({"Type": "Notification", "MessageId": "x"}, [{"Type": "Notification", "MessageId": "x"}]),
-        (json.dumps(ONE), [json.dumps(ONE)]),  # JSON in a JSON string: a string, which is no schedule.
+        (json.dumps(ONE), [json.dumps(ONE)]),  # JSON in a JSON string is a string, which is no schedule.
         (5, [5]),
         (None, [None]),
     ],
 )
-def test_one_object_a_list_and_a_batch_are_requests(wrap, content, requests):
-    """Whether they are any good is for each of them to be told."""
+def test_an_object_a_list_and_a_batch_are_requests(wrap, content, requests):
+    """The requests are checked later, one by one."""
     letter = opened(wrap(json.dumps(content)))
     assert (requests, None, content) == (letter.requests, letter.failure, letter.content)
 
 
-def test_the_token_of_a_batch_goes_before_the_id_of_its_message():
-    """So that the same batch, published again, is the same."""
+def test_the_token_of_a_batch_precedes_the_id_of_its_message():
+    """A batch that is published again is then the same batch."""
     batch = {"schedules": [ONE], "token": "mine"}
     assert ["mine", "mine"] == [opened(batch).token_root, opened(envelope(json.dumps(batch))).token_root]
 
 
-def test_every_delivery_of_a_letter_is_the_same():
-    """Also if SNS handed it to the queue a second time."""
+def test_every_delivery_of_an_input_message_is_the_same():
+    """SNS may deliver it to the queue a second time."""
     text = json.dumps(envelope(json.dumps([ONE])))
     first, second = read(text, "a"), read(text, "b")
     assert (first.sent_ms, first.token_root, first.requests) == (second.sent_ms, second.token_root, second.requests)
@@ -109,19 +109,19 @@ def test_every_delivery_of_a_letter_is_the_same():
         ("9990-01-01T00:00:00.000Z", SENT_MS),
     ],
 )
-def test_no_letter_comes_from_the_future(timestamp, sent_ms):
-    """By more than two clocks of AWS may differ: then the date of SQS counts, which no sender can write."""
+def test_no_input_message_comes_from_the_future(timestamp, sent_ms):
+    """Two clocks of AWS may differ a little. Beyond that, the date of SQS counts, which no sender can write."""
     assert sent_ms == opened(envelope(json.dumps(ONE), Timestamp=timestamp)).sent_ms
 
 
 def put_back(letter, places, untold=(), **facts):
-    """As it comes again."""
+    """Return the record as SQS delivers it after the function put it back."""
     part = letter.part(places, untold)
     return read(part.body, **{"message_id": "another", "sent_ms": SENT_MS + 60_000, **facts}, again=part.again)
 
 
-def test_the_sample_of_a_part_is_one():
-    """As it lies in events/."""
+def test_the_sample_of_a_partial_message_is_correct():
+    """The sample in events/ is what the function would put back."""
     (part,) = samples("input-put-back.json")
     assert ("2e1424d4-f796-459a-8184-9c92662be6da", 1_893_456_000_000, [1]) == (
         part.token_root,
@@ -135,8 +135,8 @@ def test_the_sample_of_a_part_is_one():
     [[ONE] * 4, {"schedules": [ONE] * 4, "token": "mine"}, envelope(json.dumps([ONE] * 4))],
     ids=["list", "batch", "topic"],
 )
-def test_a_part_is_the_letter_with_less_at_hand(content):
-    """All that keys and tokens come from is as it was; the tries are counted on."""
+def test_a_partial_message_keeps_everything_but_the_finished_members(content):
+    """It keeps the source of keys and tokens, and continues the count of tries."""
     letter = read(json.dumps(content), count=3)
     first = put_back(letter, [0, 2, 3], count=2)
     second = put_back(first, [2])
@@ -162,20 +162,20 @@ def test_a_part_is_the_letter_with_less_at_hand(content):
         '{"id": "%s", "sent": 5, "tries": 1, "places": [0]}' % ("x" * 129),
     ],
 )  # fmt: skip
-def test_an_attribute_that_we_did_not_write_makes_no_part(again):
-    """It is a letter as others are; there may be senders who use that word for themselves."""
+def test_a_foreign_attribute_makes_no_partial_message(again):
+    """Another sender may use the same word. Its message is read like any other."""
     text = json.dumps([ONE, ONE])
     assert opened(text) == read(text, again=again)
 
 
-def test_a_part_of_what_is_not_there_is_the_whole():
-    """Nothing of a letter is passed over because of places that it does not have."""
+def test_unknown_indexes_are_ignored():
+    """No member is skipped because of indexes that the message does not have."""
     forged = '{"id": "x", "sent": 5, "tries": 1, "places": [0, 2]}'
     assert range(2) == read(json.dumps([ONE, ONE]), again=forged).places
 
 
-def test_a_part_dates_no_letter_later():
-    """Whoever wrote its attribute."""
+def test_a_partial_message_never_gets_a_later_time():
+    """Anyone may have written its attribute."""
     forged = json.dumps({"id": "x", "sent": SENT_MS + 5_000, "tries": 0, "places": [0]})
     assert SENT_MS == read(json.dumps([ONE, ONE]), again=forged).sent_ms
 
@@ -184,8 +184,8 @@ HEARER = "arn:aws:sns:eu-central-1:123456789012:hearer"
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([HEARER, HEARER + "2"]), st.text(min_size=1)), max_size=6))
-def test_what_a_failure_target_has_not_heard_comes_back_with_the_letter(notes):
-    """Whatever stands in the errors. These members are not at hand any more."""
+def test_errors_for_a_failure_target_come_back_with_the_message(notes):
+    """Any text may be in the errors. These members are no longer to be scheduled."""
     untold = sorted({input_message.Untold.noted(*note) for note in notes})
     waiting = sorted({0, 1, 2, 3}.difference(each.place for each in untold))
     part = put_back(opened([ONE] * 4), [place for place in waiting if place < 3 or not untold], untold)
@@ -193,14 +193,14 @@ def test_what_a_failure_target_has_not_heard_comes_back_with_the_letter(notes):
     assert [place for place in waiting if place < 3 or not untold] == list(part.places)
 
 
-def test_the_version_before_finds_all_that_is_left():
-    """It knows of places alone. During an update it may take in what this version put back."""
+def test_the_previous_version_finds_all_remaining_members():
+    """It reads only indexes. During an update it may receive what this version put back."""
     part = opened([ONE] * 4).part([1], [input_message.Untold(3, HEARER, "error")])
     assert [1, 3] == json.loads(part.again)["places"]
 
 
-def test_a_letter_that_is_brought_back_has_the_id_and_the_time_of_the_first():
-    """By an operator, who need not know how many members it has."""
+def test_a_message_that_an_operator_sends_back_has_its_first_id_and_time():
+    """The operator need not know how many members it has."""
     again = json.dumps({"id": "first", "sent": SENT_MS - 5, "tries": 0})
     letter = read(json.dumps([ONE] * 2), again=again)
     assert ("first", SENT_MS - 5, range(2)) == (letter.token_root, letter.sent_ms, letter.places)
@@ -209,8 +209,8 @@ def test_a_letter_that_is_brought_back_has_the_id_and_the_time_of_the_first():
 @pytest.mark.parametrize(
     "facts", [{"SentTimestamp": None}, {"ApproximateReceiveCount": "x"}, {"SentTimestamp": "9" * 400}]
 )
-def test_a_record_without_the_facts_of_sqs_is_refused_as_a_whole(facts):
-    """Nothing could be counted from it."""
+def test_a_record_without_the_attributes_of_sqs_is_refused_as_a_whole(facts):
+    """Delays have no starting time without them."""
     whole = record(json.dumps(ONE))
     letter = input_message.opened(sqs_records.read({**whole, "attributes": {**whole["attributes"], **facts}}))
     assert letter.failure.startswith("the message cannot be read: the record has no SentTimestamp or no Approximate")
@@ -228,8 +228,8 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize(("text", "says"), UNREADABLE, ids=[says for _, says in UNREADABLE])
-def test_what_cannot_be_read_is_kept_as_its_text(text, says):
-    """And says why, and what is wanted; of an envelope it is the text that the publisher wrote."""
+def test_an_unreadable_message_is_kept_as_text(text, says):
+    """The error says why and what is accepted. For an envelope, the text is what the publisher wrote."""
     for letter in (opened(text), opened(envelope(text))):
         assert (text, []) == (letter.content, letter.requests)
         assert letter.failure.startswith(says)
@@ -247,16 +247,16 @@ REFUSED_WHOLE = [
 
 
 @pytest.mark.parametrize(("content", "says"), REFUSED_WHOLE, ids=[says for _, says in REFUSED_WHOLE])
-def test_a_letter_that_is_refused_whole_has_no_requests(content, says):
-    """Its failure is in the words that a direct caller would get."""
+def test_a_message_that_is_refused_as_a_whole_has_no_requests(content, says):
+    """A direct caller would get the same error."""
     letter = opened(content)
     assert letter.failure.startswith(says)
     assert "wanted: " in letter.failure
     assert [] == letter.requests
 
 
-def test_data_that_is_just_too_deep_harms_no_neighbour():
-    """It is within what a letter may hold, and refused alone; what is far deeper is refused with its letter."""
+def test_data_that_is_slightly_too_deep_affects_no_neighbour():
+    """The message is readable, so only this member is refused. Much deeper data refuses the whole message."""
 
     def batch(levels):
         return f'{{"schedules": [{json.dumps(ONE)}, {{"delay": 5, "data": {"[" * levels}{"]" * levels}}}]}}'
@@ -265,7 +265,7 @@ def test_data_that_is_just_too_deep_harms_no_neighbour():
 
 
 def test_an_envelope_in_an_envelope_is_no_schedule():
-    """One is opened; what is in it is somebody's own."""
+    """Only one envelope is opened. Its content belongs to the publisher."""
     inner = envelope(json.dumps(ONE))
     assert [inner] == opened(envelope(json.dumps(inner))).requests
 
@@ -286,7 +286,7 @@ json_values = st.recursive(
     )
 )
 def test_no_attribute_breaks_the_opening(again):
-    """And whatever it says there is something at hand."""
+    """Any attribute leaves requests or a failure."""
     letter = read(json.dumps([ONE] * 3), again=again)
     assert 1 <= len(letter.places) <= 3
     assert set(letter.places) <= {0, 1, 2}
@@ -294,6 +294,6 @@ def test_no_attribute_breaks_the_opening(again):
 
 @given(st.text() | json_values.map(json.dumps) | json_values.map(json.dumps).map(envelope).map(json.dumps))
 def test_no_body_breaks_the_opening(body):
-    """Requests, or a failure; never an exception."""
+    """The result is requests or a failure, and never an exception."""
     letter = opened(body)
     assert bool(letter.requests) == (letter.failure is None)

@@ -1,4 +1,4 @@
-"""Limited queues: what one invocation spends on a queue of others that fails."""
+"""Limit what one invocation spends on a failing target queue."""
 
 import json
 
@@ -32,8 +32,8 @@ def chunk(count, url=OTHER):
     return SendChunk(url, [schedule(number, target=OTHER_ARN if url == OTHER else None) for number in range(count)])
 
 
-def test_a_failing_queue_of_others_gets_three_calls_of_an_invocation(limited, queues, clock):
-    """Whatever is for it. What was not tried is left for another invocation."""
+def test_a_failing_target_queue_gets_three_calls_per_invocation(limited, queues, clock):
+    """The rest of its messages is left for another invocation."""
     queues.failing = {"data 0": 100}
     for _ in range(5):
         outcome = send(chunk(1), limited, clock.deadline())
@@ -41,14 +41,14 @@ def test_a_failing_queue_of_others_gets_three_calls_of_an_invocation(limited, qu
     assert [OTHER] * TRIES_MAX == queues.calls
 
 
-def test_a_call_that_gets_something_through_begins_the_count_anew(limited, queues, clock):
-    """A queue that fails now and then is not a failing one."""
+def test_progress_resets_the_count(limited, queues, clock):
+    """A queue that fails now and then is not a failing queue."""
     queues.failing = {f"data {number}": number for number in range(2 * TRIES_MAX)}
     assert 2 * TRIES_MAX == len(send(chunk(2 * TRIES_MAX), limited, clock.deadline()).confirmed)
 
 
-def test_a_queue_of_others_that_hangs_gets_one_call(limited, queues, clock):
-    """Each would cost its neighbours as much again."""
+def test_a_hanging_target_queue_gets_one_call(limited, queues, clock):
+    """Each call would cost the other queues as much time again."""
     plain = queues.send
 
     def hang(*call):
@@ -61,8 +61,8 @@ def test_a_queue_of_others_that_hangs_gets_one_call(limited, queues, clock):
     assert [OTHER] == queues.calls
 
 
-def test_a_queue_of_others_that_is_closed_is_asked_once(limited, queues, clock):
-    """For any number of schedules."""
+def test_a_closed_target_queue_gets_one_call(limited, queues, clock):
+    """The number of schedules does not matter."""
     queues.closed = {OTHER}
     for _ in range(3):
         outcome = send(chunk(30), limited, clock.deadline())
@@ -71,15 +71,15 @@ def test_a_queue_of_others_that_is_closed_is_asked_once(limited, queues, clock):
 
 
 @pytest.mark.parametrize("url", [OUTPUT, DELIVERY])
-def test_our_own_queues_are_tried_as_long_as_time_allows(limited, queues, clock, url):
-    """Everybody depends on them."""
+def test_our_own_queues_are_tried_until_the_deadline(limited, queues, clock, url):
+    """All schedules depend on them."""
     queues.failing = {"data 0": 7}
     assert 1 == len(send(chunk(1, url), limited, clock.deadline()).confirmed)
 
 
 @pytest.mark.parametrize(("letters", "members"), [(1, 1), (5, 1), (9, 1), (1, 60), (1, 5000)])
-def test_a_throttled_target_queue_delays_no_letter_of_others_by_a_second(queues, clock, letters, members):
-    """The letters for it come in the same batch, and before."""
+def test_a_throttled_target_queue_delays_no_other_message_by_a_second(queues, clock, letters, members):
+    """The messages for it come before the others and in the same batch."""
     plain, late_s = queues.send, []
     queues.failing = {"bad": 10**9}
 

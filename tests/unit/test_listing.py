@@ -1,4 +1,4 @@
-"""List: in order of time, and nothing left out or twice, whatever is written between two pages."""
+"""A list is in order of time, without gaps and repeats, even if schedules change between two pages."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ def ask(where, clock=None, **fields):
 
 
 def every_page(where, between=lambda: None, **fields):
-    """All pages, with something done between each two."""
+    """Return all pages, and call `between` after each of them."""
     pages, cursor = [], {}
     for _ in range(2_000):
         answer = ask(where, **fields, **cursor)
@@ -51,7 +51,7 @@ def order(each):
     spread_ms=st.sampled_from([1, 50, 5_000, 200_000, 10_000_000]),
 )
 def test_nothing_is_left_out_or_shown_twice(seed, partition_count, limit, page_items, spread_ms):
-    """Single ones and bundles, at random and at the same moments, with others written and deleted between the pages."""
+    """Random single schedules and bundles, also due at the same time, with writes and deletes between the pages."""
     rng = random.Random(seed)
     catalogue = FakeCatalogue(page_items)
 
@@ -90,8 +90,8 @@ def test_nothing_is_left_out_or_shown_twice(seed, partition_count, limit, page_i
 
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**32), limit=st.integers(1, 30), page_items=st.sampled_from([2, 1_000]))
-def test_without_writes_pages_are_full_and_in_order(seed, limit, page_items):
-    """Every page but the last has as many as asked for, and together they are sorted."""
+def test_pages_are_full_and_in_order_without_writes(seed, limit, page_items):
+    """Every page but the last is full, and together they are sorted."""
     rng, catalogue = random.Random(seed), FakeCatalogue(page_items)
     catalogue.add(*(schedule(number, FAR_MS + rng.randrange(100_000), str(number % 4)) for number in range(50)))
     catalogue.add(*bundles(rng, [FAR_MS + rng.randrange(100_000) for _ in range(90)], 4))
@@ -101,8 +101,8 @@ def test_without_writes_pages_are_full_and_in_order(seed, limit, page_items):
     assert {limit} >= {len(page) for page in pages[:-1]}
 
 
-def test_a_million_at_one_moment_are_not_read_anew_for_every_page():
-    """What sorts before the last one shown is not looked at again."""
+def test_a_page_does_not_reread_a_million_schedules_due_at_one_time():
+    """It skips everything that sorts before the last schedule shown."""
     catalogue = FakeCatalogue()
     catalogue.add(*(schedule(number, FAR_MS, str(number % 4)) for number in range(2_000)))
     pages = every_page(office(catalogue), limit=100)
@@ -110,8 +110,8 @@ def test_a_million_at_one_moment_are_not_read_anew_for_every_page():
     assert catalogue.reads <= 20 * 4 * 3
 
 
-def test_a_timer_shows_what_it_wakes_and_only_that():
-    """With the data of its record, cut; of a replaced, delivered or forgotten one nothing is shown."""
+def test_a_timer_shows_the_schedule_it_wakes():
+    """It shows the truncated data of its record. A replaced, delivered or cancelled schedule is not shown."""
     catalogue, records = FakeCatalogue(), FakeRecords(batch_max=3)
     for number in range(200):
         name = f"n/{number // 2 if number % 2 else number}"
@@ -125,16 +125,16 @@ def test_a_timer_shows_what_it_wakes_and_only_that():
     assert {"stored"} == {each["state"] for each in shown}
 
 
-def test_what_is_near_is_noted():
-    """Unnamed ones within reach are in their queues: the answer says so where that matters."""
+def test_near_schedules_are_noted():
+    """Unnamed schedules within reach are in their queues already. The answer says so for such times."""
     where = office(FakeCatalogue())
     assert "note" in ask(where)
     assert "note" in ask(where, **{"from": NOON_MS / 1000 + 900})
     assert "note" not in ask(where, **{"from": NOON_MS / 1000 + 901})
 
 
-def test_a_page_that_no_answer_could_hold_is_cut():
-    """Webhooks with long headers: Lambda takes 6 MB back. What does not fit comes with the next page."""
+def test_a_page_is_cut_to_fit_the_answer():
+    """Webhooks can have long headers, and Lambda returns at most 6 MB. The rest comes with the next page."""
     catalogue, headers = FakeCatalogue(), json.dumps({"url": "https://example.com", "headers": {"x": "é" * 15_000}})
     catalogue.add(*(schedule(number, FAR_MS + number, "0", target=headers) for number in range(200)))
     pages = every_page(office(catalogue), limit=200)
@@ -170,7 +170,7 @@ def cursor_of(value):
         base64.urlsafe_b64encode(b"\xff").decode(),
     ],
 )
-def test_a_cursor_that_is_none_of_ours_is_refused(value):
-    """Whoever has it may have changed it."""
+def test_a_foreign_cursor_is_refused(value):
+    """Any caller could have changed the cursor."""
     with pytest.raises(InvalidRequest, match=r"next is .*; wanted: the next of the answer before"):
         ask(office(FakeCatalogue()), next=value)

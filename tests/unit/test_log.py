@@ -1,4 +1,4 @@
-"""The log: whole lines, whoever else writes at the same moment."""
+"""The log has whole lines, even if several threads write at once."""
 
 import importlib
 import json
@@ -13,7 +13,7 @@ from scheduler import log
 
 
 class Stream:
-    """As the runtime of Lambda has it: nothing is held back, so what is written is out."""
+    """Lambda's unbuffered stdout: every write is final."""
 
     def __init__(self):
         self.writes = []
@@ -26,7 +26,7 @@ class Stream:
 
 
 def test_a_line_is_one_write(monkeypatch):
-    """Its end is in it, or that of another thread would come between the two."""
+    """The write includes the newline, or a line of another thread could come between."""
     stream = Stream()
     monkeypatch.setattr(sys, "stdout", stream)
     threads = [
@@ -46,8 +46,8 @@ def lines(capsys):
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_a_line_above_info_names_its_level_beside_a_timestamp(capsys):
-    """Lambda takes a line for INFO that names no level, or that has no timestamp in RFC 3339."""
+def test_a_line_above_info_names_its_level_and_a_timestamp(capsys):
+    """Lambda treats a line as INFO if it has no level or no timestamp in RFC 3339."""
     log.outcome("quarantined", reason="too large")
     log.outcome("put off", id="1")
     quarantined, postponed = lines(capsys)
@@ -67,7 +67,7 @@ def test_a_line_above_info_names_its_level_beside_a_timestamp(capsys):
     ],
 )
 def test_a_line_below_the_level_of_the_stack_is_not_written(capsys, monkeypatch, level, kept):
-    """Lambda names the level in the environment. A line that is not written costs nothing."""
+    """Lambda puts the level in the environment. A line that is not written costs nothing."""
     monkeypatch.setenv("AWS_LAMBDA_LOG_LEVEL", level)
     fresh = importlib.reload(log)
     for name in ("fed", "put off", "quarantined"):
@@ -78,6 +78,6 @@ def test_a_line_below_the_level_of_the_stack_is_not_written(capsys, monkeypatch,
 
 
 def test_every_outcome_with_a_level_is_logged_somewhere():
-    """Or it has another name by now."""
+    """An unused entry would point to a renamed outcome."""
     code = "".join(path.read_text() for path in Path(log.__file__).parents[1].rglob("*.py"))
     assert not [name for name in log.LEVEL_OF if f'log.outcome("{name}"' not in code]

@@ -1,4 +1,4 @@
-"""What is sent of a schedule, in each of its forms."""
+"""The messages that carry a schedule, in each form."""
 
 import json
 
@@ -20,16 +20,16 @@ def made(data, target=OTHER_ARN, **fields):
     return Schedule(KEY, NOON_MS + 250, data, target, **fields)
 
 
-def test_the_body_is_the_data_unless_an_envelope_is_wanted():
-    """Exactly the data, to the output queue as well; the envelope is compact, its fields in this order."""
+def test_the_body_is_the_data_without_an_envelope():
+    """The body is exactly the data, also for the output queue. An envelope is compact, its fields in this order."""
     assert ["x", "x"] == [payloads.body(made("x", target)) for target in (None, OTHER_ARN)]
     assert f'{{"id":"{ID}","due":1893456000.25,"data":"x"}}' == payloads.body(made("x", ENVELOPED))
     full = made('{"a": 1}', ENVELOPED, name="bill/7", user="Ünal")
     assert f'{{"id":"{ID}","due":1893456000.25,"name":"bill/7","user":"Ünal","data":{{"a": 1}}}}' == payloads.body(full)
 
 
-def test_due_is_a_whole_number_where_it_is_one():
-    """As in every other answer."""
+def test_due_is_an_integer_for_whole_seconds():
+    """All other answers do the same."""
     whole = Schedule(KEY, NOON_MS, "x", ENVELOPED)
     assert '"due":1893456000,' in payloads.body(whole)
 
@@ -57,26 +57,26 @@ def test_due_is_a_whole_number_where_it_is_one():
     ],
     ids=lambda text: text[:20],
 )
-def test_json_goes_on_as_it_stands_and_anything_else_as_a_string(data, within, document, detail):
-    """An object or a list within an envelope or a detail; any JSON where it stands alone."""
+def test_json_stays_json_and_other_data_is_a_string(data, within, document, detail):
+    """An envelope or a detail embeds objects and lists. A body of its own may be any JSON."""
     assert payloads.enveloped(made(data)).endswith(f',"data":{within}}}')
     assert (document, detail) == (payloads.document(made(data)), payloads.detail(made(data)))
 
 
-def test_what_is_nested_too_deep_to_read_is_a_string_at_worst():
-    """It never ends in an error, on any version of Python."""
+def test_data_that_is_nested_too_deep_becomes_a_string():
+    """No version of Python raises."""
     for text in (payloads.document(made(DEEP)), payloads.detail(made(DEEP)), payloads.enveloped(made(DEEP))):
         assert DEEP in text
 
 
-def test_an_envelope_is_itself_the_detail_and_the_document():
+def test_an_envelope_is_the_detail_or_the_document_itself():
     """It is an object already."""
     schedule = made("x", ENVELOPED)
     assert payloads.body(schedule) == payloads.document(schedule) == payloads.detail(schedule)
 
 
-def test_attributes_say_what_it_is():
-    """Name and user only where given; due with three decimals."""
+def test_attributes_describe_the_schedule():
+    """Name and user are optional. The due time has three decimals."""
     plain = {"id": ("String", ID), "due": ("Number", "1893456000.250")}
     full = plain | {"name": ("String", "bill"), "user": ("String", "me")}
     for schedule, expected in ((made("x"), plain), (made("x", name="bill", user="me"), full)):
@@ -92,8 +92,8 @@ json_values = st.recursive(
 
 
 @given(st.text(min_size=1) | json_values.map(json.dumps), st.text(min_size=1))
-def test_every_form_is_json_that_gives_the_data_back(data, user):
-    """Whatever the data is."""
+def test_every_form_is_json_that_returns_the_data(data, user):
+    """Any data survives."""
     schedule = made(data, user=user)
     values = [json.loads(payloads.enveloped(schedule))["data"], json.loads(payloads.document(schedule))]
     for value in values:

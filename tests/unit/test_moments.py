@@ -1,4 +1,4 @@
-"""What a caller may write for a moment, and what becomes of it."""
+"""The times and delays that a caller may send, and their values in milliseconds."""
 
 import math
 
@@ -18,7 +18,7 @@ from scheduler.limits import DUE_MS_MAX
         (1564378340, 1_564_378_340_000),
         (1564378340.123, 1_564_378_340_123),
         (0.001, 1),
-        (1.0001, 1001),  # Rounded up: a hair late, never early.
+        (1.0001, 1001),  # Rounded up: slightly late, never early.
         (253402300799.999, DUE_MS_MAX),
         ("2030-01-31T08:00:00Z", 1_896_076_800_000),
         ("2030-01-31T08:00:00", 1_896_076_800_000),  # Without an offset it is UTC.
@@ -38,8 +38,8 @@ from scheduler.limits import DUE_MS_MAX
         ("9999-12-31T23:59:59.999Z", DUE_MS_MAX),
     ],
 )
-def test_a_timestamp_is_kept_to_the_millisecond(written, due_ms):
-    """Numbers are epoch seconds, strings are ISO 8601; fractions below a millisecond are rounded up."""
+def test_a_timestamp_is_exact_to_the_millisecond(written, due_ms):
+    """Numbers are epoch seconds, and strings are ISO 8601. Fractions of a millisecond are rounded up."""
     assert due_ms == timestamps.due_ms_from_timestamp(written)
 
 
@@ -77,7 +77,7 @@ def test_a_timestamp_is_kept_to_the_millisecond(written, due_ms):
         ("2030-02-30", "no date that exists"),
         ("2030-01-31T25:00:00", "no date that exists"),
         ("2030-01-31x08:00:00", "no date that exists"),
-        # Decimal hours and minutes are ISO 8601 too, but Python would read 08.5 as half a second past eight.
+        # Decimal hours and minutes are valid ISO 8601, but Python would read 08.5 as half a second past eight.
         ("2030-01-31T08.5Z", "no date that exists"),
         ("2030-01-31T08:30.5Z", "no date that exists"),
         ("20300131T0830.5Z", "no date that exists"),
@@ -100,8 +100,8 @@ def test_a_timestamp_is_kept_to_the_millisecond(written, due_ms):
         ("x" * 1000, "… (1000 characters)"),
     ],
 )
-def test_what_is_no_moment_is_refused_with_field_value_and_what_is_wanted(written, says):
-    """The message names the field, shows what came, cut short, and says what to send instead."""
+def test_an_invalid_timestamp_is_refused_with_field_value_and_accepted_forms(written, says):
+    """The message names the field, shows the truncated value, and says what to send instead."""
     with pytest.raises(InvalidSchedule) as refusal:
         timestamps.due_ms_from_timestamp(written)
     message = str(refusal.value)
@@ -111,36 +111,36 @@ def test_what_is_no_moment_is_refused_with_field_value_and_what_is_wanted(writte
 
 
 def test_a_delay_counts_from_now():
-    """In seconds, a fraction of a millisecond rounded up, and 0 is now."""
+    """It is in seconds. A fraction of a millisecond is rounded up, and 0 is now."""
     assert 5_000 == timestamps.due_ms_from_delay(0, 5_000)
     assert 6_500 == timestamps.due_ms_from_delay(1.5, 5_000)
     assert 5_001 == timestamps.due_ms_from_delay(0.0001, 5_000)
 
 
 @pytest.mark.parametrize("written", [True, None, "5", -1, -0.5, -1e-320, math.nan, math.inf, 1e15, 10**30])
-def test_what_is_no_delay_is_refused(written):
-    """A delay that is negative, or ends past the year 9999, or is no number."""
+def test_an_invalid_delay_is_refused(written):
+    """The delay is negative, ends after the year 9999, or is no number."""
     with pytest.raises(InvalidSchedule, match=r"delay is .* wanted: a number of seconds from now"):
         timestamps.due_ms_from_delay(written, 1_893_456_000_000)
 
 
 @given(st.integers(0, DUE_MS_MAX))
-def test_what_goes_out_comes_back_as_the_same_moment(due_ms):
+def test_a_returned_time_can_be_sent_again(due_ms):
     """The epoch number of an answer, sent as a timestamp, is the same millisecond for every year to 9999."""
     assert due_ms == timestamps.due_ms_from_timestamp(timestamps.epoch_s(due_ms))
 
 
 @given(st.floats(0, 253402300799, allow_nan=False))
-def test_no_moment_is_rounded_to_before_it(seconds):
-    """Whatever the float, the millisecond kept is not before it."""
+def test_no_time_is_rounded_down(seconds):
+    """The millisecond is never before the float."""
     assert timestamps.due_ms_from_timestamp(seconds) / 1000 >= seconds or math.isclose(
         timestamps.due_ms_from_timestamp(seconds) / 1000, seconds, rel_tol=1e-15
     )
 
 
 @pytest.mark.parametrize("moment", [253402300800, 253402300799.9995, "9999-12-31T23:59:59.9999Z"])
-def test_only_what_looks_like_a_finer_unit_is_said_to(moment):
-    """A moment just past the year 9999 does not, nor does a date."""
+def test_only_a_likely_wrong_unit_is_mentioned(moment):
+    """A time just past the year 9999 is not, and neither is a date."""
     with pytest.raises(InvalidSchedule) as refusal:
         timestamps.due_ms_from_timestamp(moment)
     assert "looks like" not in str(refusal.value)

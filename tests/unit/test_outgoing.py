@@ -1,4 +1,4 @@
-"""Queues of others: one that fails, or hangs, holds up nobody."""
+"""A target queue that fails or hangs delays no other queue."""
 
 import threading
 from collections import Counter
@@ -13,11 +13,11 @@ from scheduler.feeding.outgoing import OTHERS_TRIES_MAX, UNPROVEN_MAX, Outgoing
 from scheduler.placing.sending import SendChunk
 
 WIDTH = 16
-"""As many threads as a feed has."""
+"""The number of threads of a feed."""
 
 
 class Hanging(FakeQueues):
-    """Calls to `hanging` queues do not return until they are let go, and then fail."""
+    """Queues whose calls hang for `hanging` until the test releases them. Then the calls fail."""
 
     def __init__(self, *hanging):
         super().__init__()
@@ -41,7 +41,7 @@ def parcels_for(*urls):
 
 
 def run(queues, send_chunks, let_go_after):
-    """Send all with the threads of a feed. What hangs is let go when so many parcels are done with."""
+    """Send everything with the threads of a feed. Release the hanging calls after so many finished chunks."""
     outgoing = Outgoing(queues, Clock().deadline())
     tallies, adding = Counter(), threading.Lock()
 
@@ -58,8 +58,8 @@ def run(queues, send_chunks, let_go_after):
     return tallies
 
 
-def test_a_queue_that_hangs_has_one_thread_and_the_others_go_on():
-    """Forty parcels for it, and forty for the stack's own queue. Only one of the first kind waits."""
+def test_a_hanging_queue_has_one_thread_and_the_others_go_on():
+    """Forty chunks for it and forty for the stack's own queue. Only one chunk of the first kind waits."""
     queues = Hanging(OTHER)
     pairs = zip(parcels_for(*[OTHER] * 40), parcels_for(*[OUTPUT] * 40), strict=True)
     mixed = [chunk for pair in pairs for chunk in pair]
@@ -69,8 +69,8 @@ def test_a_queue_that_hangs_has_one_thread_and_the_others_go_on():
     assert OTHERS_TRIES_MAX == queues.calls.count(OTHER)
 
 
-def test_queues_that_hang_have_half_of_the_threads_together():
-    """However many of them there are."""
+def test_all_hanging_queues_together_have_half_of_the_threads():
+    """The number of such queues does not matter."""
     queues = Hanging(*[url(number) for number in range(40)])
     send_chunks = [*parcels_for(*[url(number) for number in range(40)]), *parcels_for(*[OUTPUT] * 20)]
     tallies = run(queues, send_chunks, let_go_after=60 - UNPROVEN_MAX)
@@ -78,16 +78,16 @@ def test_queues_that_hang_have_half_of_the_threads_together():
     assert (20, 40, WIDTH // 2) == (len(queues.sent), tallies["held"], len(set(queues.calls) - {OUTPUT}))
 
 
-def test_a_queue_that_answers_has_all_threads():
-    """Whoever waited for its first answer goes on; none of its schedules is held."""
+def test_a_queue_that_answers_may_use_all_threads():
+    """Chunks that waited for its first answer go on, and none of its schedules is held."""
     queues = Hanging()
     tallies = run(queues, parcels_for(*[OTHER] * 100), let_go_after=0)
     assert (100, 0) == (len(queues.sent), tallies["held"])
 
 
 @pytest.mark.parametrize("why", ["closed", "failing"])
-def test_a_queue_that_fails_is_not_tried_again(why):
-    """Even where it has answered before."""
+def test_a_failing_queue_is_not_tried_again(why):
+    """Earlier answers do not count."""
     queues, counts = FakeQueues(), FeedCounts()
     outgoing = Outgoing(queues, Clock().deadline())
     first, second, third = parcels_for(OTHER, OTHER, OTHER)

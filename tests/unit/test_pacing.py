@@ -1,4 +1,4 @@
-"""The pace of writes: unlimited until it is throttled, then just below what gets through."""
+"""The pace of writes is unlimited until DynamoDB throttles, and then slightly below the accepted rate."""
 
 from fakes import Clock
 from scheduler.feeding.write_rate import WriteRateLimiter
@@ -8,7 +8,7 @@ END_S = 10.0**10
 
 
 def run(pace, clock, seconds, capacity_per_s=CAPACITY_PER_S, units=25, call_s=0.001):
-    """One writer after the other against a table that takes so much a second; what was written and what bounced."""
+    """Run one writer against a table with a capacity per second. Return the written and the throttled units."""
     room, written, bounced, end_ms = 0.0, 0, 0, clock.now_ms + seconds * 1000
     while clock.now_ms < end_ms:
         before_s = clock()
@@ -23,8 +23,8 @@ def run(pace, clock, seconds, capacity_per_s=CAPACITY_PER_S, units=25, call_s=0.
     return written, bounced
 
 
-def test_without_throttling_there_is_no_pace():
-    """Nobody waits for what nobody asked for."""
+def test_there_is_no_pace_without_throttling():
+    """No writer waits before the first throttled write."""
     clock = Clock()
     pace = WriteRateLimiter(clock, clock.sleep)
     pace.learn(10**6, 0, False)
@@ -34,8 +34,8 @@ def test_without_throttling_there_is_no_pace():
     assert pace.units_per_s is None
 
 
-def test_under_throttling_little_bounces_and_little_is_left_unused():
-    """At least 95 of 100 units that the table would take, and few calls in vain."""
+def test_a_throttled_writer_wastes_few_calls_and_little_capacity():
+    """It writes at least 95 of the 100 units that the table accepts, with few throttled calls."""
     clock = Clock()
     pace = WriteRateLimiter(clock, clock.sleep)
     run(pace, clock, 3)
@@ -44,8 +44,8 @@ def test_under_throttling_little_bounces_and_little_is_left_unused():
     assert bounced <= 0.05 * written
 
 
-def test_when_the_table_takes_more_again_the_pace_rises():
-    """Within a minute or so."""
+def test_the_pace_rises_with_the_capacity():
+    """It takes about a minute."""
     clock = Clock()
     pace = WriteRateLimiter(clock, clock.sleep)
     run(pace, clock, 20, capacity_per_s=CAPACITY_PER_S / 2)
@@ -54,7 +54,7 @@ def test_when_the_table_takes_more_again_the_pace_rises():
 
 
 def test_threads_share_one_pace():
-    """Each waits for its turn behind the others, and the first for what is under way."""
+    """Each thread waits for the threads before it, and the first waits for the calls under way."""
     clock, slept = Clock(), []
     pace = WriteRateLimiter(clock, slept.append)
     pace.begin(98, END_S)
@@ -64,8 +64,8 @@ def test_threads_share_one_pace():
     assert [0.1, 0.2, 0.3] == [round(pause_s, 1) for pause_s in slept]
 
 
-def test_what_a_partition_key_takes_is_the_first_guess():
-    """Threads that wait to try again write less than the table would take; more than that is what it takes."""
+def test_the_first_guess_is_the_capacity_of_a_partition_key():
+    """Threads that wait for a retry write less than the table accepts. A higher measured rate counts."""
     clock = Clock()
     found = []
     for written in (100, 250, 400, 900):
@@ -75,8 +75,8 @@ def test_what_a_partition_key_takes_is_the_first_guess():
     assert [196, 980, 980, 1764] == found
 
 
-def test_what_bounces_again_says_nothing_new():
-    """It was too much before the pace was cut, and still has to get through."""
+def test_a_second_throttled_write_says_nothing_new():
+    """Its call began before the pace was cut."""
     clock = Clock()
     pace = WriteRateLimiter(clock, clock.sleep)
     throttled(pace, clock, 500)
@@ -86,8 +86,8 @@ def test_what_bounces_again_says_nothing_new():
     assert pace.units_per_s >= 980
 
 
-def test_a_run_begins_with_the_pace_of_the_one_before():
-    """It need not find out anew what bounces."""
+def test_a_run_begins_with_the_pace_of_the_run_before():
+    """It need not measure the capacity again."""
     clock, slept = Clock(), []
     pace = WriteRateLimiter(clock, slept.append, 500)
     pace.begin(100, END_S)
@@ -95,8 +95,8 @@ def test_a_run_begins_with_the_pace_of_the_one_before():
     assert [0.2] == [round(pause_s, 1) for pause_s in slept]
 
 
-def test_a_bounce_alone_says_nothing_of_what_the_table_takes():
-    """Where nothing else was written meanwhile and nothing bounced again, the pace would fall to next to nothing."""
+def test_a_single_throttled_write_does_not_measure_the_capacity():
+    """Without other writes meanwhile, the pace would fall to almost nothing."""
     clock = Clock()
     pace = WriteRateLimiter(clock, clock.sleep)
     pace.learn(0, 25, False)
@@ -105,8 +105,8 @@ def test_a_bounce_alone_says_nothing_of_what_the_table_takes():
     assert pace.units_per_s is None
 
 
-def test_no_more_is_under_way_than_can_be_deleted_in_the_end():
-    """Large ones wait for room; one that is too large by itself has it all to itself."""
+def test_the_writes_under_way_can_be_deleted_in_time():
+    """Large chunks wait for room. A chunk larger than the room gets all of it."""
     clock, ended = Clock(), []
     pace = WriteRateLimiter(clock, lambda pause_s: (clock.sleep(pause_s), ended or ended.append(pace.end(1000))))
     for _ in range(4):
@@ -119,8 +119,8 @@ def test_no_more_is_under_way_than_can_be_deleted_in_the_end():
     assert not alone.begin(1, clock() + 5)
 
 
-def test_whose_turn_would_come_too_late_does_not_wait_for_it():
-    """It is left to the feed that goes on, instead of being slept through to the end of the function."""
+def test_a_chunk_does_not_wait_beyond_the_deadline():
+    """The next feed takes it, and the function does not sleep until its timeout."""
     clock = Clock()
     pace = WriteRateLimiter(clock, clock.sleep, 100)
     assert pace.begin(1000, clock() + 5)
@@ -131,7 +131,7 @@ def test_whose_turn_would_come_too_late_does_not_wait_for_it():
 
 
 def throttled(pace, clock, written):
-    """So much gets through in the half second after something bounced, and something bounces still."""
+    """Write so much in the half second after a throttled write, while DynamoDB still throttles."""
     pace.learn(0, 25, False)
     clock.sleep(0.5)
     pace.learn(written, 25, True)

@@ -1,4 +1,4 @@
-"""Packing: whatever the data looks like, it takes about as long as compressing it once, and bundles are full."""
+"""Packing any data takes about as long as compressing it once, and bundles are full."""
 
 import base64
 import random
@@ -40,7 +40,7 @@ BATCHES = {
 
 
 def batch_of(member):
-    """A batch of one megabyte, or of as many members as may be."""
+    """Return a batch of one megabyte, or of the largest number of members."""
     chance, total_bytes, requests = random.Random(1), 0, {}
     while total_bytes < BATCH_BYTES and len(requests) < 10_000:
         requests[len(requests)] = Request(NOON_MS, member(chance, len(requests)))
@@ -60,22 +60,22 @@ def cpu_s(work):
 
 @pytest.mark.parametrize("kind", BATCHES)
 def test_packing_takes_a_few_times_as_long_as_compressing_the_batch_once(kind):
-    """The time does not grow with what lies behind a member, so no batch takes longer than a function may run."""
+    """The time per member does not grow with the members after it, so no batch outlasts the function."""
     requests = batch_of(BATCHES[kind])
     plain = "".join(request.data for request in requests.values()).encode()
     once_s = cpu_s(lambda: zlib.compress(plain, 6))
     assert cpu_s(lambda: pack(requests)) < 10 * once_s + 0.3
 
 
-def test_every_bundle_is_as_full_as_one_more_member_allows():
-    """All of these members are about as long, so no bundle but the last has room for another ten of them."""
+def test_every_bundle_is_almost_full():
+    """All of these members have about the same length, so no bundle but the last has room for another ten of them."""
     bundles = pack(batch_of(lambda chance, index: chance.randbytes(60).hex()))
     assert all(bundle.count % 10 == 0 for bundle in bundles[:-1])
     assert all(len(bundle.packed) * (bundle.count + 11) / bundle.count > PACKED_BYTES_MAX for bundle in bundles[:-1])
 
 
-def test_a_member_that_does_not_compress_leaves_the_bundles_behind_it_full():
-    """A bundle may begin with one step only, but what the steps find to fit is taken."""
+def test_a_member_that_does_not_compress_leaves_the_next_bundles_full():
+    """A bundle may begin with a single step, but it takes all members that a step finds to fit."""
     requests = batch_of(lambda chance, index: encoded(chance, 3_000) if index == 1_000 else f"{index} of one kind")
     counts = [bundle.count for bundle in pack(requests)]
     assert 9_999 <= sum(counts) <= 10_000

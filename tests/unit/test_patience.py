@@ -1,12 +1,12 @@
-"""Trying again: bounded, with waits that grow, and never what is done already."""
+"""Retries are bounded, have growing pauses, and never repeat what is done."""
 
 from fakes import NOON_MS, Clock
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import TRIES_MAX, retry_batch
 
 
-def test_only_what_is_left_is_tried_again():
-    """One by one they get through; none goes twice."""
+def test_only_the_rest_is_tried_again():
+    """The items succeed one by one, and none is sent twice."""
     calls = []
 
     def first_only(things):
@@ -18,7 +18,7 @@ def test_only_what_is_left_is_tried_again():
 
 
 def test_tries_are_bounded_and_the_reason_is_kept():
-    """Eight, with about six seconds of waiting in all."""
+    """Eight tries, with about six seconds of pauses in all."""
     clock, tries = Clock(), []
 
     def down(things):
@@ -29,20 +29,20 @@ def test_tries_are_bounded_and_the_reason_is_kept():
     assert (["x"], "down", TRIES_MAX) == (outcome.unconfirmed, outcome.last_error, len(tries))
 
 
-def test_nothing_new_is_begun_after_the_deadline_but_the_first_try_is_made():
-    """So that whoever came this far makes some progress."""
+def test_only_the_first_try_begins_after_the_deadline():
+    """Each caller makes some progress."""
     tries = []
     retry_batch(lambda things: tries.append(1) or BatchResult(unconfirmed=list(things)), ["x"], Clock().deadline(0))
     assert 1 == len(tries)
 
 
-def test_nothing_is_no_call():
-    """An empty list asks nobody."""
+def test_an_empty_list_makes_no_call():
+    """AWS would refuse an empty batch."""
     assert BatchResult() == retry_batch(lambda things: 1 / 0, [], Clock().deadline())
 
 
-def test_what_an_adapter_left_untried_follows_at_once_and_what_failed_after_it():
-    """Without a pause in between: it is no try of its own."""
+def test_untried_items_follow_at_once_and_before_failed_ones():
+    """There is no pause, because the adapter did not try them."""
     calls, clock = [], Clock()
 
     def two_at_once(things):
@@ -55,8 +55,8 @@ def test_what_an_adapter_left_untried_follows_at_once_and_what_failed_after_it()
     assert [[1, 2, 3, 4, 5], [3, 4, 5], [5], [2]] == calls
 
 
-def test_what_an_adapter_left_untried_is_not_begun_after_the_deadline():
-    """A try that makes several requests ends as early as one that makes a single one."""
+def test_untried_items_are_not_begun_after_the_deadline():
+    """A try of several requests ends as early as a try of one request."""
     clock = Clock()
 
     def slow(things):
@@ -68,8 +68,8 @@ def test_what_an_adapter_left_untried_is_not_begun_after_the_deadline():
     assert NOON_MS + 10_000 == clock.now_ms
 
 
-def test_a_call_that_begins_nothing_ends_the_tries():
-    """A queue that has failed too often in this invocation is not asked, so asking again would never end."""
+def test_a_call_that_tries_nothing_ends_the_retries():
+    """The adapter skips a queue that has failed too often in this invocation, so retries would never end."""
     outcome = retry_batch(
         lambda things: BatchResult(not_attempted=list(things), last_error="down"), ["x"], Clock().deadline(60)
     )

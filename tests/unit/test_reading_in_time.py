@@ -1,5 +1,7 @@
-"""List and forecast return a page in time, always, and whoever goes on comes to the end: however slow the table is, and
-however much is due at one moment."""
+"""List and forecast return every page in time, and a caller who continues reaches the end.
+
+This holds for a slow table, and for many schedules due at one time.
+"""
 
 import json
 import random
@@ -17,11 +19,11 @@ from scheduler.model.schedule import Key, sort_from
 
 SECONDS = 24
 CALL_S_MAX = 5
-"""A call that takes longer is broken off; the function keeps a second more than this back."""
+"""A longer call is aborted. The function reserves a second more than this."""
 
 
 def pages(operation, where, clock, seconds=SECONDS, **fields):
-    """The answers of all pages. Each comes in time."""
+    """Return the answers of all pages, after checking that each came in time."""
     value = {}
     for _ in range(3_000):
         begun_s = clock()
@@ -51,7 +53,7 @@ def forecasted(where, clock, seconds=SECONDS, **fields):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_a_slow_table_makes_pages_smaller_and_leaves_nothing_out(seed):
-    """Single ones, bundles of this version and of the one before, names that are far and names that are near."""
+    """Single schedules, bundles of this version and of the previous one, and near and far names."""
     rng = random.Random(seed)
     call_s, seconds = rng.choice([(0.5, 0), (0.5, 3), (2, 12), (2, 24), (4.9, 24)])
     limit, page_items = rng.choice([1, 7, 100]), rng.choice([2, 10, 1_000])
@@ -86,12 +88,12 @@ def test_a_slow_table_makes_pages_smaller_and_leaves_nothing_out(seed):
 
 
 def late(ids, clock):
-    """Those of names are not listed any more when they should have come out more than a minute ago."""
+    """Return the ids without names that were due more than a minute ago."""
     return {each for each in ids if int(each.split("-")[1]) < clock.now_ms - 60_000}
 
 
 class Millions:
-    """Bundles at one moment, so many of them that nobody keeps them: a page is made when it is read."""
+    """Millions of bundles at one time. Each page is made when it is read."""
 
     def __init__(self, clock, bundles_each, first, page_items=250, spread_ms=1):
         self.clock, self.count, self.first, self.page_items = clock, bundles_each, first, page_items
@@ -107,7 +109,7 @@ class Millions:
         self.reads += 1
         self.clock.sleep(0.1)
         low, high = 0, self.count
-        while low < high:  # The first that does not sort before.
+        while low < high:  # Find the first key that does not sort before.
             middle = (low + high) // 2
             low, high = (middle + 1, high) if self._key(partition, middle).sort < from_sort else (low, middle)
         keys = [self._key(partition, low + n) for n in range(min(limit or 10**9, self.page_items, self.count - low))]
@@ -131,8 +133,8 @@ class Millions:
 
 
 @pytest.mark.parametrize("bundles_each", [7_000, 70_000])
-def test_of_millions_at_one_moment_a_page_of_one_is_shown(bundles_each):
-    """Two million in four partitions, or twenty. Bundles say when their first member is due, and stay unopened."""
+def test_a_page_of_one_of_millions_at_one_time_comes_in_time(bundles_each):
+    """Two million in four partitions, or twenty. A bundle's due time is known without unpacking it."""
     clock = Clock()
     catalogue = Millions(clock, bundles_each, True)
     answers = pages(listing.list_, office(catalogue), clock, limit=1, **{"from": FAR_MS / 1000})
@@ -140,9 +142,12 @@ def test_of_millions_at_one_moment_a_page_of_one_is_shown(bundles_each):
     assert 4 == len(set(shown)) == len(shown)
 
 
-def test_of_millions_in_one_minute_pages_make_progress(monkeypatch):
-    """Ten million, whose first members are all due at its beginning: each bundle may be the one to show next, so a page
-    in order of time is out of reach. Every page has something all the same."""
+def test_pages_of_millions_in_one_minute_make_progress(monkeypatch):
+    """Every page shows something, though not in order of time.
+
+    All first members of ten million are due at the beginning of the minute, so the next schedule could be in any
+    bundle.
+    """
     clock = Clock()
     catalogue = Millions(clock, 35_000, True, spread_ms=50_000)
     answers = pages(listing.list_, office(catalogue), clock, limit=5, **{"from": FAR_MS / 1000})
@@ -152,7 +157,7 @@ def test_of_millions_in_one_minute_pages_make_progress(monkeypatch):
 
 @pytest.mark.parametrize(("first", "bundles_each"), [(True, 9_000), (False, 400)])
 def test_a_forecast_of_millions_is_counted_in_pages(first, bundles_each):
-    """With the bundles of the version before, which have to be opened, and with those that say when they begin."""
+    """It unpacks bundles of the previous version. Other bundles have the due time of their first member."""
     clock = Clock()
     catalogue = Millions(clock, bundles_each, first)
     fields = {"from": FAR_MS / 1000, "to": FAR_MS / 1000 + 3_600, "bucket": 3_600}

@@ -1,4 +1,4 @@
-"""Receiving: each message of the input queue is done with, or comes again; and what is refused is told."""
+"""Each message of the input queue is finished or comes again, and every refusal is reported."""
 
 import json
 from dataclasses import dataclass, field
@@ -35,7 +35,10 @@ def number_of(content):
 
 @dataclass
 class ManageDependencies:
-    """Takes in what says {"result": ...} as that result; remembers what it heard, and fails as often as it is told."""
+    """A fake that answers {"result": ...} with that result.
+
+    It remembers all calls and fails as often as the test wants.
+    """
 
     clock: Clock = field(default_factory=Clock)
     handed: list[tuple] = field(default_factory=list)
@@ -95,7 +98,7 @@ class ManageDependencies:
         self.heard.append((failure_target, report.body()))
 
     def receive(self, *bodies, seconds=20, count=1):
-        """Letters, and the parts that were put back, received so often."""
+        """Deliver input messages and the messages that were put back, with this receive count."""
         records = [record(str(number), each, count) for number, each in enumerate(bodies)]
         hears = {TOPIC, QUEUE}.__contains__
         reception = InputQueueDependencies(self.accept, self.put_back, self.report, self.tell, hears, self.pool)
@@ -123,14 +126,14 @@ def asking(result, **fields):
     return {"result": result, **fields}
 
 
-def test_a_letter_is_handed_over_with_its_time_and_the_root_of_its_tokens(office):
-    """And is done with once all in it is accepted."""
+def test_an_input_message_is_accepted_with_its_time_and_the_root_of_its_tokens(office):
+    """It is deleted once every member is accepted."""
     assert [] == office.receive([asking("accept"), asking("accept")], asking("accept"))
     assert [(1, NOON_MS, "1"), (2, NOON_MS, "0")] == [(len(each), sent, root) for each, sent, root in office.handed]
     assert ([], []) == (office.reports, office.heard)
 
 
-def test_what_is_refused_is_reported_as_it_came_and_does_not_come_again(office):
+def test_a_refusal_is_reported_with_its_content_and_does_not_come_again(office):
     """Its neighbours in the batch are accepted."""
     assert [] == office.receive([asking("accept"), asking("refuse", data="Grüße")])
     assert [
@@ -144,8 +147,8 @@ def test_what_is_refused_is_reported_as_it_came_and_does_not_come_again(office):
     ] == office.reports
 
 
-def test_a_letter_that_cannot_be_read_is_reported_as_its_text(office):
-    """Nothing is asked for, and it does not come again."""
+def test_an_unreadable_message_is_reported_as_text(office):
+    """It schedules nothing and does not come again."""
     assert [] == office.receive('{"timestamp": 5', asking("accept"))
     assert ['{"timestamp": 5'] == [report["schedule"] for report in office.reports]
     assert "the message is no JSON" in office.reports[0]["error"]
@@ -153,16 +156,16 @@ def test_a_letter_that_cannot_be_read_is_reported_as_its_text(office):
 
 
 @pytest.mark.parametrize("word", ["failure_target", "failure_topic"])
-def test_a_failure_target_that_is_listed_hears_of_a_refusal(office, word):
-    """The same report that the failure queue has; what is not listed hears nothing."""
+def test_a_listed_failure_target_is_notified_of_a_refusal(office, word):
+    """It gets the same report as the failure queue. An unlisted target gets none."""
     assert [] == office.receive([asking("refuse", **{word: each}) for each in (TOPIC, "arn:of:others", 7, None, QUEUE)])
     assert [TOPIC, QUEUE] == [target for target, _ in office.heard]
     assert [office.reports[0], office.reports[4]] == [json.loads(body) for _, body in office.heard]
     assert 5 == len(office.reports)
 
 
-def test_of_a_batch_that_is_refused_whole_each_failure_target_hears_once(office):
-    """Its members are in the report."""
+def test_each_failure_target_of_a_refused_batch_is_notified_once(office):
+    """The report holds the members."""
     members = [asking("accept", failure_target=each) for each in (TOPIC, QUEUE, TOPIC, "arn:of:others")]
     batch = {"schedules": [*members, 7], "token": ""}
     assert [] == office.receive(batch)
@@ -171,8 +174,8 @@ def test_of_a_batch_that_is_refused_whole_each_failure_target_hears_once(office)
     assert [] == office.handed
 
 
-def test_what_aws_did_not_confirm_comes_again_alone(office):
-    """Without its neighbours in the letter; what is refused beside it is told at once, and once."""
+def test_an_unconfirmed_member_comes_again_alone(office):
+    """Its neighbours do not come again. A refused member next to it is reported at once, and once."""
     assert [] == office.receive(asking("accept"), [asking("accept"), asking("wait"), asking("refuse")])
     (part,) = office.parts
     assert ["0"] == office.receive(part, count=2)
@@ -180,14 +183,14 @@ def test_what_aws_did_not_confirm_comes_again_alone(office):
     assert (1, 1) == (len(office.reports), len(office.parts))
 
 
-def test_a_letter_that_waits_as_a_whole_comes_again_as_it_is(office):
-    """SQS brings it; there is nothing to part, and no message more than before."""
+def test_a_message_that_waits_as_a_whole_comes_again_unchanged(office):
+    """SQS delivers it again, so the function sends nothing."""
     assert ["0", "1"] == office.receive(asking("wait"), [asking("wait"), asking("wait")])
     assert [] == office.parts
 
 
-def test_a_part_is_to_its_letter_what_a_redelivery_would_be(office):
-    """The same root of tokens, the same time, and each member in its place, through as many parts as it takes."""
+def test_a_message_put_back_equals_a_redelivery(office):
+    """It has the same root of tokens and the same time, and each member keeps its index through any number of turns."""
     members = [asking(what, number=number) for number, what in enumerate(["wait", "accept", "wait", "wait", "accept"])]
     office.receive(members)
     office.receive(Remainder(json.dumps([*members[:3], asking("accept"), members[4]]), office.parts[0].again))
@@ -197,8 +200,8 @@ def test_a_part_is_to_its_letter_what_a_redelivery_would_be(office):
     assert (1, 2) == (first["tries"], second["tries"])
 
 
-def test_a_part_that_cannot_be_put_back_brings_the_letter_again(office):
-    """Rather than losing it. Where it is plain beforehand refusals wait, so that they are not told at every turn."""
+def test_a_message_that_cannot_be_put_back_comes_again(office):
+    """It is not lost. If the failure is foreseeable, refusals wait, so that no turn reports them again."""
     mixed = [asking("accept"), asking("wait"), asking("refuse")]
     office.put_backs_refused = True
     assert ["0"] == office.receive(mixed)
@@ -212,16 +215,16 @@ def test_a_part_that_cannot_be_put_back_brings_the_letter_again(office):
     assert ([], []) == (office.parts, office.reports)
 
 
-def test_a_part_is_put_back_although_the_time_is_over(office):
-    """So much of it is kept back; what was accepted would come out again otherwise."""
+def test_a_message_is_put_back_even_after_the_deadline(office):
+    """Time is reserved for it, because accepted members would otherwise be scheduled again."""
     office.accept_s, office.put_backs_failing = 19, 2
     assert [] == office.receive([asking("accept"), asking("wait"), asking("refuse")])
     assert [[1, 2]] == [json.loads(part.again)["places"] for part in office.parts]
     assert [] == office.reports
 
 
-def test_a_queue_that_stays_closed_is_told_after_a_few_tries(office):
-    """Counted over all parts of a letter. And ten minutes: SQS counts a try, too, where Lambda had no room for it."""
+def test_a_queue_that_stays_closed_is_reported_after_a_few_tries(office):
+    """The count covers all turns, over at least ten minutes, because SQS counts throttled invocations as tries."""
     office.receive([asking("accept"), asking("closed", failure_target=TOPIC)])
     tries = receiving.CLOSED_TRIES_MAX
     office.clock.sleep(599)
@@ -232,8 +235,8 @@ def test_a_queue_that_stays_closed_is_told_after_a_few_tries(office):
     assert ([CLOSED["message"]], 1) == ([report["error"] for report in office.reports], len(office.heard))
 
 
-def test_what_is_never_confirmed_is_told_in_the_end(office):
-    """With what came, before SQS puts it away where nobody looks for it."""
+def test_a_member_that_is_never_confirmed_is_reported_in_the_end(office):
+    """The report holds its content. It comes before SQS moves the message to the dead-letter queue."""
     waiting = asking("wait", data="x", failure_target=TOPIC)
     assert ["0"] == office.receive(waiting, count=receiving.TRIES_MAX - 1)
     assert [] == office.receive(waiting, count=receiving.TRIES_MAX)
@@ -243,8 +246,8 @@ def test_what_is_never_confirmed_is_told_in_the_end(office):
     assert [TOPIC] == [target for target, _ in office.heard]
 
 
-def test_what_could_not_be_told_comes_again_alone(office):
-    """Its neighbours are through."""
+def test_an_unreported_refusal_comes_again_alone(office):
+    """Its neighbours are accepted."""
     office.reports_failing = 1000
     assert [] == office.receive([asking("accept"), asking("refuse")])
     office.reports_failing = 0
@@ -253,8 +256,8 @@ def test_what_could_not_be_told_comes_again_alone(office):
     assert 1 == len(office.reports)
 
 
-def test_a_letter_that_raises_comes_again_alone(office, capsys):
-    """One that finds a fault in us harms no neighbour; the log says where, and not what was in it."""
+def test_a_message_that_raises_comes_again_alone(office, capsys):
+    """A bug affects no neighbour. The log shows the place in the code and not the content."""
     assert ["1", "2"] == office.receive(
         asking("accept"), ["down", "more", "secret"], ["broken", "and much more", "secret"]
     )
@@ -265,14 +268,14 @@ def test_a_letter_that_raises_comes_again_alone(office, capsys):
 
 
 def test_a_report_that_fails_for_a_while_is_sent_again(office):
-    """Within the invocation."""
+    """The retry is in the same invocation."""
     office.reports_failing, office.tells_failing = 3, 2
     assert [] == office.receive(asking("refuse", failure_target=TOPIC))
     assert (1, 1) == (len(office.reports), len(office.heard))
 
 
-def test_nothing_is_silently_gone_where_the_failure_queue_does_not_take_it(office):
-    """The message comes again, and no failure target hears of it before that."""
+def test_a_message_stays_if_the_failure_queue_refuses_its_report(office):
+    """The message comes again, and no failure target is notified before the failure queue."""
     office.reports_failing = 1000
     assert ["0"] == office.receive(asking("refuse", failure_target=TOPIC))
     office.reports_failing, office.reports_closed = 0, True
@@ -281,14 +284,14 @@ def test_nothing_is_silently_gone_where_the_failure_queue_does_not_take_it(offic
 
 
 def deaf(office, *contents):
-    """What is put back of letters whose failure targets do not answer."""
+    """Return what is put back of messages whose failure targets do not answer."""
     office.tells_failing = 10**9
     assert [] == office.receive(*contents)
     return office.parts.pop()
 
 
-def test_a_failure_target_that_was_deaf_hears_the_same_in_the_end(office):
-    """The letter is put back for it, and the failure queue hears nothing twice."""
+def test_a_failure_target_that_was_down_gets_the_same_report_in_the_end(office):
+    """The message is put back for it, and the failure queue gets nothing twice."""
     part = deaf(office, asking("refuse", failure_target=TOPIC))
     assert ["0"] == office.receive(part)
     office.tells_failing = 0
@@ -299,8 +302,8 @@ def test_a_failure_target_that_was_deaf_hears_the_same_in_the_end(office):
     assert (1, []) == (len(office.handed), office.parts)
 
 
-def test_a_failure_target_that_stays_deaf_ends_after_a_hundred_tries(office, capsys):
-    """The failure queue has one report of each refusal, and the log says that nobody else heard."""
+def test_a_failure_target_that_stays_down_is_given_up_after_a_hundred_tries(office, capsys):
+    """The failure queue has one report of each refusal, and the log says that the failure target got none."""
     part = deaf(office, [asking("refuse", failure_target=TOPIC), asking("refuse", failure_target=TOPIC)])
     for count in range(1, receiving.TELL_TRIES_MAX - 1):
         assert ["0"] == office.receive(part, count=count)
@@ -311,8 +314,8 @@ def test_a_failure_target_that_stays_deaf_ends_after_a_hundred_tries(office, cap
     assert ("0", 2) == (untold["message"], untold["members"])
 
 
-def test_of_two_failure_targets_only_the_deaf_one_is_told_again(office):
-    """Of a batch that is refused whole both should hear."""
+def test_only_the_failing_one_of_two_failure_targets_is_notified_again(office):
+    """The refused batch names both of them."""
     office.deaf = {TOPIC}
     members = [asking("accept", failure_target=each) for each in (TOPIC, QUEUE)]
     assert [] == office.receive({"schedules": members, "token": ""})
@@ -322,8 +325,8 @@ def test_of_two_failure_targets_only_the_deaf_one_is_told_again(office):
     assert ([QUEUE, TOPIC], 1) == ([target for target, _ in office.heard], len(office.reports))
 
 
-def test_a_letter_that_waits_as_a_whole_is_put_back_once_it_was_reported(office):
-    """SQS would bring it with no word of the report."""
+def test_a_message_that_waits_as_a_whole_is_put_back_after_its_report(office):
+    """SQS would deliver it again without a note of the report."""
     part = deaf(office, [asking("wait"), asking("refuse", failure_target=TOPIC)])
     assert [0, 1] == json.loads(part.again)["places"]
     assert ["0"] == office.receive(part)
@@ -331,8 +334,8 @@ def test_a_letter_that_waits_as_a_whole_is_put_back_once_it_was_reported(office)
     assert ([], 1) == (office.parts, len(office.reports))
 
 
-def test_what_was_given_up_is_not_asked_for_again(office):
-    """The failure queue says that it was given up: it is not to be accepted while its failure target is told."""
+def test_a_member_that_was_given_up_is_not_scheduled_again(office):
+    """The failure queue says that it was given up, so it must not be accepted while its failure target is notified."""
     office.tells_failing = 10**9
     assert [] == office.receive(asking("wait", failure_target=TOPIC), count=receiving.TRIES_MAX)
     (part,) = office.parts
@@ -341,15 +344,15 @@ def test_what_was_given_up_is_not_asked_for_again(office):
     assert (1, 1) == (len(office.handed), len(office.reports))
 
 
-def test_a_deaf_failure_target_takes_three_tries_of_an_invocation(office):
-    """However many refusals it should hear of, in however many letters."""
+def test_a_failing_failure_target_gets_three_tries_per_invocation(office):
+    """The number of refusals and messages does not matter."""
     office.tells_failing = 1000
     office.receive(*[[asking("refuse", failure_target=TOPIC)] * 50] * 10)
     assert (997, 500, 10) == (office.tells_failing, len(office.reports), len(office.parts))
 
 
 def test_errors_that_are_too_long_to_be_put_back_are_shortened(office):
-    """The failure target is told all the same, and of the report that has the whole."""
+    """The failure target still gets a report, which points to the complete one."""
     errors = [asking("refuse", error="x" * 300, failure_target=TOPIC, number=number) for number in range(500)]
     text = json.dumps(errors)
     part = deaf(office, text + " " * (SQS_MESSAGE_BYTES_MAX - len(text.encode()) - 10_000))
@@ -360,16 +363,16 @@ def test_errors_that_are_too_long_to_be_put_back_are_shortened(office):
     assert (500, 500) == (len(office.heard), len(office.reports))
 
 
-def test_what_is_too_old_to_be_put_back_is_told_once(office):
-    """Rather than being reported at every receive."""
+def test_a_message_that_is_too_old_to_be_put_back_is_reported_once(office):
+    """It would otherwise be reported at every receive."""
     office.clock.now_ms += receiving.AGE_MS_MAX + 1
     office.tells_failing = 10**9
     assert [] == office.receive(asking("refuse", failure_target=TOPIC))
     assert (1, []) == (len(office.reports), office.parts)
 
 
-def test_of_a_call_that_reports_a_part_only_the_rest_is_reported_again(office):
-    """The failure queue takes nine of ten."""
+def test_only_the_unconfirmed_reports_of_a_call_are_sent_again(office):
+    """The failure queue accepts nine of ten."""
     office.unreportable = 3
     assert [] == office.receive([asking("refuse", number=number) for number in range(10)])
     office.unreportable = None
@@ -377,22 +380,22 @@ def test_of_a_call_that_reports_a_part_only_the_rest_is_reported_again(office):
     assert list(range(10)) == sorted(report["schedule"]["number"] for report in office.reports)
 
 
-def test_small_letters_go_before_large_ones_and_new_ones_before_those_that_came_before(office):
-    """So a batch of thousands, or what is tried in vain, holds up no single schedule."""
+def test_small_and_new_messages_come_first(office):
+    """A batch of thousands, or a message that keeps failing, delays no single schedule."""
     part = deaf(office, [asking("wait"), asking("refuse", failure_target=TOPIC)])
     office.handed.clear()
     office.receive(part, [asking("accept")] * 3, asking("accept"), [asking("accept")] * 2)
     assert ["2", "3", "1", "x"] == [each[2] if each[2] != "0" else "x" for each in office.handed]
 
 
-def test_each_letter_has_a_share_of_the_time_that_is_left(office):
-    """What takes all of its own leaves the others theirs; what a small one leaves is for the large."""
+def test_each_message_has_a_share_of_the_remaining_time(office):
+    """One that uses all of its share leaves the others theirs. Small messages leave time to large ones."""
     office.receive([asking("accept")] * 3, asking("accept"), [asking("accept")] * 2, seconds=18 + receiving.PUT_BACK_S)
     assert [4.5, 6.75, 15.0] == pytest.approx(office.time_s)
 
 
-def test_a_forged_note_makes_nobody_hear_who_should_not(office):
-    """Only a failure target that the member itself names."""
+def test_a_forged_attribute_notifies_no_other_failure_target(office):
+    """Only a failure target that the member itself names gets a report."""
     untold = {"an error": {QUEUE: [0]}}
     forged = {"id": "x", "sent": NOON_MS, "tries": 1, "places": [0, 1], "untold": untold}
     members = [asking("accept", failure_target=TOPIC), asking("accept")]
@@ -400,22 +403,22 @@ def test_a_forged_note_makes_nobody_hear_who_should_not(office):
     assert ([], [asking("accept")]) == (office.heard, office.handed[0][0])
 
 
-def test_when_time_is_over_the_rest_comes_again(office):
-    """Nothing is begun that could not be ended."""
+def test_the_rest_comes_again_after_the_deadline(office):
+    """The function begins nothing that it could not finish."""
     office.accept_s = 3
     assert ["2", "3"] == office.receive(*[asking("accept")] * 4, seconds=5 + receiving.PUT_BACK_S)
     assert 2 == len(office.handed)
 
 
-def test_a_refusal_that_comes_when_time_is_over_comes_again(office):
-    """There was no time left to tell it."""
+def test_a_refusal_after_the_deadline_comes_again(office):
+    """No time was left to report it."""
     office.accept_s = 6
     assert ["0"] == office.receive(asking("refuse"), seconds=5 + receiving.PUT_BACK_S)
     assert [] == office.reports
 
 
-def test_ten_thousand_refusals_in_one_letter_are_each_told():
-    """By a crew, in the time of one invocation."""
+def test_ten_thousand_refusals_in_one_message_are_each_reported():
+    """A worker pool reports them within one invocation."""
     office = ManageDependencies(pool=ThreadPool(16))
     assert [] == office.receive([asking("refuse", number=number, failure_target=TOPIC) for number in range(10_000)])
     assert set(range(10_000)) == {report["schedule"]["number"] for report in office.reports}
@@ -423,7 +426,7 @@ def test_ten_thousand_refusals_in_one_letter_are_each_told():
 
 
 def test_the_log_counts_and_does_not_quote(office, capsys):
-    """One line for each letter."""
+    """One line for each message."""
     office.receive([asking("accept", data="secret"), asking("refuse", data="secret")], "secret")
     counts = {"older": 0, "refused": 1, "waiting": 0, "told": True, "put_back": False}
     assert [
@@ -432,22 +435,22 @@ def test_the_log_counts_and_does_not_quote(office, capsys):
     ] == [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_the_log_tells_what_came_too_late_to_change_anything(office, capsys):
-    """Something that was asked for later stands under its name: it is not counted as accepted."""
+def test_the_log_counts_outdated_changes(office, capsys):
+    """A later request has the name already, so an outdated one does not count as accepted."""
     assert [] == office.receive([asking("accept"), asking("older"), asking("older")])
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (1, 2, 0) == (line["accepted"], line["older"], line["refused"])
 
 
 @pytest.mark.parametrize("name", ["input-queue.json", "input-topic.json", "input-put-back.json"])
-def test_an_event_of_sqs_is_known_by_its_records(name):
-    """As they lie in events/."""
+def test_an_sqs_event_is_recognised_by_its_records(name):
+    """The samples are in events/."""
     assert batches.is_from_queue(json.loads((EVENTS / name).read_text()))
 
 
 @pytest.mark.parametrize("event", [{}, [], None, "Records", {"Records": []}, {"Records": 5}, {"Records": [{}]}, [{}]])
-def test_what_a_caller_sends_is_no_event_of_sqs(event):
-    """Whatever it is: it goes the way of a direct call."""
+def test_a_direct_request_is_no_sqs_event(event):
+    """Any other event is a direct call."""
     assert not batches.is_from_queue(event)
 
 
@@ -459,8 +462,8 @@ results = st.sampled_from(["accept", "refuse", "wait", "older"])
     st.integers(0, 20),
     st.integers(0, 20),
 )
-def test_a_message_is_done_with_only_when_all_in_it_is(messages, reports_failing, put_backs_failing):
-    """Accepted, refused and reported, or put back. Whatever else happened, it comes again."""
+def test_a_message_is_deleted_only_when_all_its_members_are_finished(messages, reports_failing, put_backs_failing):
+    """A member is accepted, refused and reported, or put back. In all other cases the message comes again."""
     office = ManageDependencies(reports_failing=reports_failing, put_backs_failing=put_backs_failing)
     again = office.receive(*[each if each == "no JSON" else [asking(what) for what in each] for each in messages])
     done = [each for number, each in enumerate(messages) if str(number) not in again]

@@ -1,4 +1,4 @@
-"""Many names in one batch: they go in slices, every record that a call leaves has its timer, and a repeat goes on."""
+"""A batch of many names is written in slices, every record gets its timer, and a repeat continues."""
 
 import functools
 import json
@@ -16,16 +16,16 @@ from scheduler.execution.worker_pool import SerialPool
 from scheduler.model.schedule import Timer
 
 DIRECT_S = 24
-"""What a direct call has of the 30 s of the schedule function."""
+"""A direct call has so many of the 30 s of the schedule function."""
 NEAR_S, FAR_S = 60, 86_400
 
 
 class Crash(BaseException):
-    """The function ends here."""
+    """The function crashes here."""
 
 
 class Records(FakeRecords):
-    """A write takes `write_ms`. After `writes_max` more writes the function crashes."""
+    """Records whose writes take `write_ms`. After `writes_max` more writes the function crashes."""
 
     def __init__(self, clock, write_ms):
         super().__init__()
@@ -48,7 +48,7 @@ class Records(FakeRecords):
 
 
 class Queues(FakeQueues):
-    """Knows for which names a timer was sent, and with which delay."""
+    """Queues that remember the names with a timer, and the delay of each timer."""
 
     def __init__(self):
         super().__init__()
@@ -64,7 +64,7 @@ class Queues(FakeQueues):
 
 @dataclass
 class Town:
-    """One stack, and a batch that is sent to it."""
+    """A stack with one batch for it."""
 
     count: int = 0
     ahead_s: int = FAR_S
@@ -102,8 +102,8 @@ class Town:
         return set(self.records.standing) == self.names_with_timers
 
 
-def test_ten_thousand_names_get_through_in_two_calls():
-    """At 3 ms a write, in the time that the template gives. What the first call did not reach is worth a repeat."""
+def test_ten_thousand_names_are_accepted_in_two_calls():
+    """A write takes 3 ms, and the template sets the timeout. The caller repeats what the first call did not reach."""
     town = Town(10_000, NEAR_S, write_ms=3)
     first = town.send()
     assert town.everything_has_its_timer()
@@ -113,8 +113,8 @@ def test_ten_thousand_names_get_through_in_two_calls():
     assert 10_000 == len(town.names_with_timers)
 
 
-def test_a_repeat_writes_only_what_is_missing():
-    """It reads what stands, a hundred records a call, but for the first one, which tells it that it is a repeat."""
+def test_a_repeat_writes_only_missing_records():
+    """It reads a hundred existing records per call. The first record shows that the batch is a repeat."""
     town = Town(2_000)
     done = town.send()["accepted"]
     before = town.records.writes
@@ -124,13 +124,13 @@ def test_a_repeat_writes_only_what_is_missing():
 
 
 def test_a_first_call_reads_nothing():
-    """The reads are for repeats alone."""
+    """Only repeats read."""
     town = Town(1_000)
     assert 1_000 == town.send()["accepted"]
     assert (1_000, 0) == (town.records.writes, town.records.reads)
 
 
-def test_a_repeat_sets_a_second_timer_for_no_more_than_the_last_slice():
+def test_a_repeat_sets_second_timers_for_the_last_slice_only():
     """A second timer comes 20 s late and wakes the deliver function in vain."""
     town = Town(2_000, NEAR_S)
     done = town.send()["accepted"]
@@ -141,8 +141,8 @@ def test_a_repeat_sets_a_second_timer_for_no_more_than_the_last_slice():
 
 @pytest.mark.parametrize("ahead_s", [NEAR_S, FAR_S])
 @pytest.mark.parametrize("writes", [1, SLICE_PLACES - 1, SLICE_PLACES, SLICE_PLACES + 1, 2 * SLICE_PLACES + 50])
-def test_a_crash_among_the_records_costs_no_timer(ahead_s, writes):
-    """The repeat sets the timers of the slice that the crash broke off, and of all behind it."""
+def test_a_crash_between_records_loses_no_timer(ahead_s, writes):
+    """The repeat sets the timers of the interrupted slice and of all later ones."""
     town = Town(3 * SLICE_PLACES, ahead_s)
     town.crash_after(writes)
     assert 3 * SLICE_PLACES == town.send()["accepted"]
@@ -150,8 +150,8 @@ def test_a_crash_among_the_records_costs_no_timer(ahead_s, writes):
 
 
 @pytest.mark.parametrize("ahead_s", [NEAR_S, FAR_S])
-def test_a_crash_of_the_repeat_costs_no_timer(ahead_s):
-    """Whatever the calls before it have left."""
+def test_a_crash_of_the_repeat_loses_no_timer(ahead_s):
+    """The state that earlier calls left does not matter."""
     for writes in range(1, 2 * SLICE_PLACES - 10, 90):
         town = Town(3 * SLICE_PLACES, ahead_s)
         town.crash_after(SLICE_PLACES + 10)
@@ -160,8 +160,8 @@ def test_a_crash_of_the_repeat_costs_no_timer(ahead_s):
         assert town.everything_has_its_timer()
 
 
-def test_records_of_the_version_before_get_their_timers():
-    """It wrote all records first. So a record of a later slice says nothing of the timers before it."""
+def test_records_of_the_previous_version_get_their_timers():
+    """That version wrote all records first, so a record of a later slice proves no earlier timer."""
     town = Town(3 * SLICE_PLACES, NEAR_S)
     town.send()
     for name, record in town.records.standing.items():
@@ -172,7 +172,7 @@ def test_records_of_the_version_before_get_their_timers():
 
 
 def test_a_name_that_was_written_again_gets_its_timer():
-    """Somebody replaced it, and the repeat that replaced it in turn crashed before its timer."""
+    """Another caller replaced it. The repeat replaced it in turn and crashed before its timer."""
     town = Town(3 * SLICE_PLACES)
     town.send()
     other = accept({**town.members[0], "data": "other"}, town.desk, town.clock.deadline(DIRECT_S))
@@ -183,8 +183,8 @@ def test_a_name_that_was_written_again_gets_its_timer():
     assert "name/0" in town.names_with_timers
 
 
-def test_no_slice_begins_before_the_timers_of_the_last_one_are_set():
-    """While the delivery queue takes nothing, no more records are written than those of one slice."""
+def test_no_slice_begins_before_the_timers_of_the_last_one():
+    """While the delivery queue is down, only the records of one slice are written."""
     town = Town(1_000, NEAR_S)
     town.queues.down = True
     assert 0 == town.send()["accepted"]
@@ -193,8 +193,8 @@ def test_no_slice_begins_before_the_timers_of_the_last_one_are_set():
     assert 1_000 == town.send()["accepted"]
 
 
-def test_time_is_kept_back_for_the_timers_of_a_slice():
-    """Where even one slice takes longer than the call has, what got its record gets its timer."""
+def test_time_is_reserved_for_the_timers_of_a_slice():
+    """A slice may take longer than the call has. Every record that it wrote still gets its timer."""
     town = Town(150, write_ms=300)
     answer = town.send()
     assert 0 < answer["accepted"] < 150
@@ -203,8 +203,8 @@ def test_time_is_kept_back_for_the_timers_of_a_slice():
     assert 150 == town.send()["accepted"]
 
 
-def test_a_repeat_begins_the_next_slice_however_long_it_took_to_see_what_stands():
-    """Where every read takes seconds there is less time left than the first slice took, at every call."""
+def test_a_repeat_begins_the_next_slice_even_after_slow_reads():
+    """With slow reads, every call has less time left than the first slice took."""
     town = Town(2 * SLICE_PLACES, write_ms=60)
     assert SLICE_PLACES == town.send()["accepted"]
     town.records.read_ms = 5_000
@@ -212,8 +212,8 @@ def test_a_repeat_begins_the_next_slice_however_long_it_took_to_see_what_stands(
     assert town.everything_has_its_timer()
 
 
-def test_every_place_of_a_name_is_in_one_slice():
-    """The last one stands, and has the timer, however far apart they are."""
+def test_all_members_with_one_name_are_in_one_slice():
+    """The last of them stays and has the timer, however far apart they are."""
     town = Town(3 * SLICE_PLACES)
     town.members[-1] = {**town.members[0], "data": "last"}
     answer = town.send()
@@ -225,16 +225,16 @@ def test_every_place_of_a_name_is_in_one_slice():
     assert town.everything_has_its_timer()
 
 
-def test_those_without_a_name_get_through_beside_many_names():
-    """They go first, so that the names do not take all of the time."""
+def test_schedules_without_a_name_are_accepted_next_to_many_names():
+    """They go first, so that the names do not take all the time."""
     town = Town(2_000)
     town.members.append({"timestamp": NOON_MS / 1000 + NEAR_S, "data": "unnamed"})
     assert "id" in town.send()["results"][-1]
     assert "unnamed" in town.queues.data
 
 
-def test_many_names_get_through_the_input_queue_in_two_receives():
-    """What the first one did not reach is put back, and not reported."""
+def test_many_names_are_accepted_in_two_receives_of_the_input_queue():
+    """The function puts back what the first receive did not reach, and does not report it."""
     town, back = Town(1_500), []
 
     def put_back(part, pause_s):
@@ -261,8 +261,8 @@ def test_many_names_get_through_the_input_queue_in_two_receives():
     assert 1_500 == len(town.names_with_timers)
 
 
-def test_a_read_that_fails_costs_no_timer():
-    """Nothing is then known of the next slice, so everything is written and timed as at first."""
+def test_a_failed_read_loses_no_timer():
+    """The state of the next slice is then unknown, so the repeat writes every record and timer again."""
     town = Town(3 * SLICE_PLACES, NEAR_S)
     town.send()
     town.queues.timers.clear()

@@ -1,4 +1,4 @@
-"""From what a caller sent to a checked request."""
+"""A caller's input becomes a checked request."""
 
 import functools
 import json
@@ -37,7 +37,7 @@ def nested(levels):
 
 
 def test_two_fields_are_enough():
-    """{"timestamp", "data"} is the heart of it."""
+    """{"timestamp", "data"} is the minimal request."""
     parsed = parse({"timestamp": 1564378340, "data": "some payload"})
     assert (1_564_378_340_000, "some payload", None, None) == (parsed.due_ms, parsed.data, parsed.target, parsed.user)
 
@@ -54,11 +54,11 @@ def test_two_fields_are_enough():
         (False, "false"),
         ("x" * DATA_BYTES_MAX, "x" * DATA_BYTES_MAX),
         ("ü" * (DATA_BYTES_MAX // 2), "ü" * (DATA_BYTES_MAX // 2)),
-        ({"control": "\x00"}, '{"control":"\\u0000"}'),  # JSON writes it in a way that SQS takes.
+        ({"control": "\x00"}, '{"control":"\\u0000"}'),  # JSON escapes it into text that SQS accepts.
     ],
 )
 def test_data_is_the_string_itself_or_compact_json(data, sent):
-    """A string goes out exactly as it came, any other value as its JSON text."""
+    """A string is sent unchanged, and any other value as its JSON text."""
     assert sent == parse(good(data=data)).data
 
 
@@ -140,8 +140,8 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("raw", "says"), REFUSED, ids=[says[:50] for _, says in REFUSED])
-def test_what_cannot_be_accepted_is_refused_in_words(raw, says):
-    """Every refusal names the field, shows what came, cut short, and says what is wanted or accepted."""
+def test_an_invalid_request_is_refused_with_a_reason(raw, says):
+    """Every error names the field, shows the truncated value, and says what is accepted."""
     with pytest.raises(InvalidSchedule) as refusal:
         parse(raw)
     message = str(refusal.value)
@@ -153,8 +153,8 @@ def test_what_cannot_be_accepted_is_refused_in_words(raw, says):
 @pytest.mark.parametrize(
     ("data", "state"), [({}, "missing"), ({"data": None}, "null"), ({"data": ""}, "a string of 0")]
 )
-def test_missing_data_is_said_to_be_left_out_by_webhooks_if_the_stack_has_any(data, state):
-    """A stack without webhooks has nothing that may leave it out."""
+def test_the_error_for_missing_data_mentions_webhooks_if_the_stack_has_any(data, state):
+    """In a stack without webhooks, data is always required."""
     raw = {"timestamp": 1893456000, **data}
     with_webhooks = AcceptRules(AllowedTargets(check_webhook=lambda _: '{"url":"https://a.example/"}'))
     for rules in (RULES, with_webhooks):
@@ -169,8 +169,8 @@ WEBHOOKS = AcceptRules(
 SKIPPED = {"url": "https://a.example/", "headers": {"Accept": "*/*", "User-Agent": "@@@SKIP_HEADER@@@"}}
 
 
-def test_a_webhook_may_leave_out_its_data_but_not_send_null():
-    """What was left out is no body; a null is more likely a mistake of the caller."""
+def test_a_webhook_may_omit_data_but_not_send_null():
+    """Omitted data means no body. A null is more likely a mistake of the caller."""
     webhook = {"timestamp": 5, "target": {"url": "https://a.example/"}}
     assert "" == parse(webhook, WEBHOOKS).data
     with pytest.raises(InvalidSchedule, match=r"data is null; .*; only a webhook may leave it out"):
@@ -178,8 +178,8 @@ def test_a_webhook_may_leave_out_its_data_but_not_send_null():
 
 
 @pytest.mark.parametrize("method", ["FETCH", "fetch", "POTS"])
-def test_a_method_that_http_does_not_have_is_refused(method):
-    """The older shape takes it, because that system did; and so does what the version before took from its queue."""
+def test_an_unknown_http_method_is_refused(method):
+    """The older shape accepts it, because that system did. The previous version accepted it from its queue as well."""
     target = {"url": "https://a.example/", "method": method}
     with pytest.raises(InvalidSchedule, match=rf"^target\.method is '{method}'; wanted: one of GET, HEAD, POST"):
         parse(good(target=target), WEBHOOKS)
@@ -188,13 +188,13 @@ def test_a_method_that_http_does_not_have_is_refused(method):
 
 
 @pytest.mark.parametrize("method", ["get", "HEAD", "Options", "PURGE", "PROPFIND"])
-def test_data_goes_with_every_method(method):
-    """With GET and HEAD too: some receivers read the body of those."""
+def test_data_is_accepted_with_every_method(method):
+    """Some receivers read the body of GET and HEAD requests."""
     assert "x" == parse(good(target={"url": "https://a.example/", "method": method}), WEBHOOKS).data
 
 
-def test_a_header_that_would_never_be_sent_is_refused():
-    """urllib3 takes this value as an order, and fails every attempt. In the older shape it did so as well."""
+def test_a_header_that_is_never_sent_is_refused():
+    """urllib3 treats this value as a command and fails every attempt. The older shape has the same problem."""
     with pytest.raises(
         InvalidSchedule, match=r"^target\.headers\['User-Agent'\] is '@@@SKIP_HEADER@@@', which is never"
     ):
@@ -206,25 +206,25 @@ def test_a_header_that_would_never_be_sent_is_refused():
 
 @pytest.mark.parametrize("target", [None, OTHER_ARN])
 def test_a_queue_may_have_a_retry(target):
-    """It counts for nothing, or for little, and callers send it with every schedule."""
+    """It has little or no effect, but callers send it with every schedule."""
     raw = good(retry={"attempts": 3}, **({} if target is None else {"target": target}))
     assert '{"retry":{"attempts":3}}' == parse(raw).terms
 
 
-def test_a_refusal_never_quotes_the_payload():
-    """Messages end up in logs; of data they tell the size or the character, not the content."""
+def test_an_error_never_quotes_the_payload():
+    """Errors end up in logs. They show the size of the data or a single character, but not the content."""
     with pytest.raises(InvalidSchedule) as refusal:
         parse(good(data="card 4111 1111 1111 1111\x00"))
     assert "4111" not in str(refusal.value)
 
 
 def test_a_listed_queue_is_accepted_as_target():
-    """By its exact ARN, in the region of the stack."""
+    """The exact ARN, in the region of the stack."""
     assert OTHER_ARN == parse(good(target=OTHER_ARN)).target
 
 
-def test_user_is_required_where_the_stack_says_so():
-    """RequireUser makes a missing user an error, and changes nothing else."""
+def test_user_is_required_if_the_stack_says_so():
+    """RequireUser makes a missing user an error and changes nothing else."""
     required = AcceptRules(require_user=True)
     with pytest.raises(InvalidSchedule, match="user is missing, and this stack requires it"):
         parse(good(), required)
@@ -242,8 +242,8 @@ fields = st.sampled_from(
 
 
 @given(st.dictionaries(fields, json_values) | json_values)
-def test_hostile_input_is_accepted_or_refused_and_nothing_else(raw):
-    """Whatever JSON comes in: a request that SQS will carry, or InvalidSchedule. Never another exception."""
+def test_hostile_input_is_accepted_or_refused(raw):
+    """Any JSON becomes a request that SQS accepts, or raises InvalidSchedule. There is no other exception."""
     try:
         parsed = parse(raw)
     except InvalidSchedule:
@@ -253,16 +253,16 @@ def test_hostile_input_is_accepted_or_refused_and_nothing_else(raw):
 
 
 @given(st.text(st.characters(), min_size=1, max_size=50))
-def test_text_is_taken_exactly_where_xml_allows_it(text):
-    """The rule of SQS, by its own words: #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF."""
+def test_text_is_accepted_exactly_where_xml_allows_it(text):
+    """The rule of SQS: #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF."""
     codes = [ord(character) for character in text]
     allowed = [c in (9, 10, 13) or 0x20 <= c <= 0xD7FF or 0xE000 <= c <= 0xFFFD or c >= 0x10000 for c in codes]
     assert all(allowed) == (fault(text) is None)
 
 
 @given(json_values.filter(lambda value: value is not None and not isinstance(value, str)))
-def test_json_data_means_the_same_at_the_other_end(value):
-    """Any JSON value, read back from the message body, is equal to what was sent."""
+def test_json_data_means_the_same_to_the_receiver(value):
+    """Any JSON value that the receiver parses from the body equals the value that the caller sent."""
     try:
         text = parse(good(data=value)).data
     except InvalidSchedule:

@@ -1,4 +1,4 @@
-"""A target that does not answer rests, and targets that do not answer leave half of the threads to those that do."""
+"""A silent target gets a cool-down, and silent targets leave half of the threads to the others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from scheduler.model.targets import Receiver
 
 FOR_EVER_S = 1e9
 ALONE = UNPROVEN_MAX - KEPT_FOR_FAMILIES - KEPT_FOR_TARGETS
-"""Places for one target that has not answered yet."""
+"""Concurrent requests to one target that has not answered yet."""
 WIDTH = 32
 
 
@@ -40,7 +40,7 @@ def host(name, family=None):
 
 
 def begin(resting, name, now_s=0.0, last_s=FOR_EVER_S, family=None):
-    """When it may come again; None where it has begun."""
+    """Return when the delivery may come again, or None if it has begun."""
     postponed = resting.begin(host(name, family), now_s, last_s)
     return None if postponed is None else postponed.until_s
 
@@ -60,8 +60,8 @@ def proven(resting, name, now_s=0.0):
     end(resting, name, False, now_s)
 
 
-def test_after_three_timeouts_in_a_row_a_target_rests_for_half_a_minute():
-    """Then the next request tests it, and one more timeout is enough."""
+def test_three_timeouts_in_a_row_give_a_target_a_cool_down_of_half_a_minute():
+    """Then the next request tests the target, and one more timeout is enough."""
     resting = CircuitBreaker()
     timed_out(resting, "slow", TIMEOUTS_MAX)
     assert COOL_DOWN_S == begin(resting, "slow", 0.0)
@@ -69,8 +69,8 @@ def test_after_three_timeouts_in_a_row_a_target_rests_for_half_a_minute():
     assert 2 * COOL_DOWN_S == begin(resting, "slow", COOL_DOWN_S)
 
 
-def test_after_a_rest_one_request_tests_the_target():
-    """The others wait for its answer, which ends the rest."""
+def test_one_request_tests_the_target_after_a_cool_down():
+    """The others wait for its answer, which ends the cool-down."""
     resting = CircuitBreaker()
     timed_out(resting, "slow", TIMEOUTS_MAX)
     assert begin(resting, "slow", COOL_DOWN_S) is None
@@ -80,14 +80,14 @@ def test_after_a_rest_one_request_tests_the_target():
 
 
 def test_fewer_timeouts_change_nothing():
-    """One that is slow now and then is no reason to put off the others."""
+    """Occasional slowness is no reason to postpone the others."""
     resting = CircuitBreaker()
     timed_out(resting, "slow", TIMEOUTS_MAX - 1)
     assert begin(resting, "slow") is None
 
 
-def test_an_answer_in_between_counts_anew():
-    """Timeouts in a row only."""
+def test_an_answer_resets_the_count_of_timeouts():
+    """Only timeouts in a row count."""
     resting = CircuitBreaker()
     timed_out(resting, "slow", TIMEOUTS_MAX - 1)
     proven(resting, "slow")
@@ -95,22 +95,22 @@ def test_an_answer_in_between_counts_anew():
     assert begin(resting, "slow") is None
 
 
-def test_others_do_not_rest():
-    """Each target is judged by its own answers."""
+def test_a_cool_down_is_for_one_target():
+    """Its own answers decide."""
     resting = CircuitBreaker()
     timed_out(resting, "slow", TIMEOUTS_MAX)
     assert begin(resting, "quick") is None
 
 
-def test_what_would_be_too_late_is_tried_now():
-    """Rather than given up untried."""
+def test_a_delivery_that_would_be_too_late_is_tried_now():
+    """It would otherwise be given up untried."""
     resting = CircuitBreaker()
     timed_out(resting, "slow", TIMEOUTS_MAX)
     assert begin(resting, "slow", 0.0, COOL_DOWN_S - 1) is None
 
 
 def test_one_target_has_half_of_the_threads_at_most():
-    """Even one that answers. The rest comes a little later, and an answer makes room."""
+    """A target that answers has the same bound. Its other messages come a little later, and each answer makes room."""
     resting = CircuitBreaker()
     proven(resting, "busy")
     assert [None] * PER_HOST_MAX == [begin(resting, "busy", 0.1) for _ in range(PER_HOST_MAX)]
@@ -120,15 +120,15 @@ def test_one_target_has_half_of_the_threads_at_most():
 
 
 @pytest.mark.parametrize("silent_s", [SILENT_S, 5.0, 9.9])
-def test_while_a_target_is_silent_its_messages_come_again_after_as_long(silent_s):
-    """One that takes long to answer is not asked for more, however few it has."""
+def test_messages_of_a_silent_target_come_again_after_as_long_a_silence(silent_s):
+    """A slow target gets no more requests, however few it has."""
     resting = CircuitBreaker()
     assert begin(resting, "slow", 10.0) is None
     assert 10 + 2 * silent_s == pytest.approx(begin(resting, "slow", 10 + silent_s))
 
 
 def test_any_answer_ends_the_silence():
-    """Of whichever request it is."""
+    """It may answer any of the requests."""
     resting = CircuitBreaker()
     for moment_s in (0.0, 1.0):
         begin(resting, "slow", moment_s)
@@ -136,8 +136,8 @@ def test_any_answer_ends_the_silence():
     assert begin(resting, "slow", SILENT_S + 0.1) is None
 
 
-def test_what_is_remembered_is_bounded():
-    """A stack may have more hosts than fit into memory over the months."""
+def test_the_memory_is_bounded():
+    """Over the months, a stack may have more hosts than fit into memory."""
     resting = CircuitBreaker()
     for number in range(TARGETS_MAX + 1):
         timed_out(resting, f"dead {number}", 1)
@@ -146,8 +146,8 @@ def test_what_is_remembered_is_bounded():
     assert 1 == len(resting._answered_s)
 
 
-def test_at_the_end_of_its_terms_one_at_a_time_is_tried_at_a_resting_target():
-    """Any other is told when it could be tried, and that is too late."""
+def test_one_expiring_delivery_at_a_time_is_tried_during_a_cool_down():
+    """The others learn when they could be tried, which is too late for them."""
     resting = CircuitBreaker()
     timed_out(resting, "slow", TIMEOUTS_MAX)
     assert begin(resting, "slow", 1.0, 2.0) is None
@@ -156,8 +156,8 @@ def test_at_the_end_of_its_terms_one_at_a_time_is_tried_at_a_resting_target():
     assert begin(resting, "slow", 1.5, 2.0) is None
 
 
-def test_at_the_end_of_their_terms_deliveries_have_no_more_than_half_of_the_threads():
-    """To targets that answer nobody, however many targets there are."""
+def test_expiring_deliveries_have_half_of_the_threads_at_most():
+    """The targets do not answer, and their number does not matter."""
     resting = CircuitBreaker()
     begun = [begin(resting, f"dead {number}", 0.0, 0.0) for number in range(WIDTH)]
     assert [None] * UNPROVEN_MAX == begun[:UNPROVEN_MAX]
@@ -167,8 +167,8 @@ def test_at_the_end_of_their_terms_deliveries_have_no_more_than_half_of_the_thre
 # Targets that have not answered yet
 
 
-def test_a_new_target_has_a_batch_of_requests_at_once_before_its_first_answer():
-    """And half of the threads after it."""
+def test_a_new_target_has_a_batch_of_requests_before_its_first_answer():
+    """After the first answer it has half of the threads."""
     resting = CircuitBreaker()
     begun = [begin(resting, "new") for _ in range(WIDTH)]
     assert ALONE == begun.count(None)
@@ -178,7 +178,7 @@ def test_a_new_target_has_a_batch_of_requests_at_once_before_its_first_answer():
 
 @pytest.mark.parametrize("named", [lambda number: "dead.example", lambda number: f"dead{number}.example"])
 def test_dead_targets_have_half_of_the_threads_together(named):
-    """Whether their names are of one domain or not."""
+    """Their domains do not matter."""
     resting = CircuitBreaker()
     begun = [begin(resting, f"{number}.{named(number)}", family=named(number)) for number in range(100)]
     taken = begun.count(None)
@@ -186,7 +186,7 @@ def test_dead_targets_have_half_of_the_threads_together(named):
 
 
 def test_targets_that_timed_out_leave_places_to_new_ones():
-    """Even before they rest, and whatever their domains are."""
+    """They do so before their cool-down, and whatever their domains are."""
     resting = CircuitBreaker()
     for number in range(100):
         timed_out(resting, f"dead {number}", 1)
@@ -196,7 +196,7 @@ def test_targets_that_timed_out_leave_places_to_new_ones():
 
 
 def test_dead_names_of_one_domain_leave_a_place_to_another_domain():
-    """So a healthy host that is new here is tried at once."""
+    """A healthy host that is new here is tried at once."""
     resting = CircuitBreaker()
     for number in range(100):
         begin(resting, f"{number}.dead", family="dead")
@@ -211,8 +211,8 @@ def test_a_dead_host_leaves_a_place_to_another_host_of_its_domain():
     assert begin(resting, "fine", 0.1, family="shop") is None
 
 
-def test_a_proven_target_finds_a_thread_whatever_others_do():
-    """Up to its own half."""
+def test_a_proven_target_always_finds_a_thread():
+    """It may use up to half of the threads."""
     resting = CircuitBreaker()
     proven(resting, "fine")
     for number in range(100):
@@ -222,7 +222,7 @@ def test_a_proven_target_finds_a_thread_whatever_others_do():
 
 @pytest.mark.parametrize("took_s", [None, SILENT_S])
 def test_a_timeout_or_a_slow_answer_proves_nothing(took_s):
-    """Many hosts that take long for each answer would hold every thread, too."""
+    """Many slow hosts would hold every thread as well."""
     resting = CircuitBreaker()
     proven(resting, "slow")
     assert begin(resting, "slow", 1.0) is None
@@ -233,7 +233,7 @@ def test_a_timeout_or_a_slow_answer_proves_nothing(took_s):
 
 
 def test_an_answer_counts_for_a_minute():
-    """What a host did an hour ago says little."""
+    """An answer of an hour ago says little about a host."""
     resting = CircuitBreaker()
     proven(resting, "fine")
     for number in range(100):
@@ -243,8 +243,8 @@ def test_an_answer_counts_for_a_minute():
     assert begin(resting, "fine", PROVEN_S) is not None
 
 
-def test_a_proven_target_that_hangs_counts_as_one_that_does_not_answer():
-    """From one second on. Its requests count against the half of such targets."""
+def test_a_proven_target_that_hangs_counts_as_silent():
+    """This begins after one second. Its requests count against the half of the silent targets."""
     resting = CircuitBreaker()
     for number in range(UNPROVEN_MAX):
         proven(resting, f"fine {number}")
@@ -255,8 +255,8 @@ def test_a_proven_target_that_hangs_counts_as_one_that_does_not_answer():
     assert begin(resting, "new", 1.0 + HANGS_S) is not None
 
 
-def test_pauses_for_others_are_short_and_do_not_multiply():
-    """A healthy host behind dead ones is not to wait longer and longer. One that timed out comes less often."""
+def test_pauses_because_of_other_targets_are_short_and_do_not_double():
+    """A healthy host behind dead ones must not wait longer and longer. A host that timed out comes less often."""
     resting = CircuitBreaker()
     timed_out(resting, "timed out", 1)
     for number in range(UNPROVEN_MAX):
@@ -267,8 +267,8 @@ def test_pauses_for_others_are_short_and_do_not_multiply():
         assert now_s + PAUSE_S_MAX == begin(resting, "timed out", now_s)
 
 
-def test_who_is_put_off_for_others_is_told_so():
-    """It is not its target's fault, so it is not given up for it."""
+def test_a_delivery_learns_that_it_is_postponed_because_of_others():
+    """It is not given up, because its target is not at fault."""
     resting = CircuitBreaker()
     for number in range(UNPROVEN_MAX):
         begin(resting, f"dead {number}")
@@ -277,8 +277,8 @@ def test_who_is_put_off_for_others_is_told_so():
 
 
 @pytest.mark.parametrize("lost", [LOST_MAX - 1, LOST_MAX])
-def test_late_in_an_invocation_with_many_dead_targets_only_proven_ones_get_something(lost):
-    """What hangs then would hold the environment when it receives nothing for others any more."""
+def test_only_proven_targets_get_requests_late_in_an_invocation_with_many_dead_targets(lost):
+    """A hanging request would hold the environment after it has stopped receiving messages."""
     resting = CircuitBreaker()
     proven(resting, "fine")
     resting.open(0.0)
@@ -295,7 +295,7 @@ def test_late_in_an_invocation_with_many_dead_targets_only_proven_ones_get_somet
 
 
 class Waiting:
-    """A clock whose sleepers let something happen."""
+    """A clock that lets something happen during a sleep."""
 
     def __init__(self, resting, at=()):
         self.now_s, self._at, self.most = 0.0, dict(at), 0
@@ -313,7 +313,7 @@ class Waiting:
 
 
 def test_a_delivery_waits_for_the_first_answer_of_a_new_target():
-    """So many to one healthy host go out at once, in an environment that has not met it."""
+    """Many deliveries go to one healthy host at once, in an environment that does not know it yet."""
     resting = CircuitBreaker()
     for _ in range(ALONE):
         begin(resting, "new")
@@ -323,7 +323,7 @@ def test_a_delivery_waits_for_the_first_answer_of_a_new_target():
     assert (1, 0) == (waiting.most, resting._waiters)
 
 
-def test_a_delivery_waits_no_longer_than_until_the_others_hang():
+def test_a_delivery_waits_only_until_the_others_hang():
     """Then it comes again."""
     resting = CircuitBreaker()
     for number in range(UNPROVEN_MAX):
@@ -334,8 +334,8 @@ def test_a_delivery_waits_no_longer_than_until_the_others_hang():
     assert 0 == resting._waiters
 
 
-def test_a_delivery_to_a_target_that_hangs_does_not_wait():
-    """Nor does one behind others that hang."""
+def test_a_delivery_to_a_hanging_target_does_not_wait():
+    """A delivery behind other hanging ones does not wait either."""
     resting = CircuitBreaker()
     for number in range(UNPROVEN_MAX):
         begin(resting, f"dead {number}", -HANGS_S)
@@ -345,8 +345,8 @@ def test_a_delivery_to_a_target_that_hangs_does_not_wait():
     assert 0 == waiting.now_s
 
 
-def test_few_wait_at_once():
-    """The threads that remain are for targets that answer."""
+def test_few_deliveries_wait_at_once():
+    """The remaining threads are for targets that answer."""
     resting = CircuitBreaker()
     for number in range(UNPROVEN_MAX):
         begin(resting, f"dead {number}")
@@ -358,12 +358,12 @@ def test_few_wait_at_once():
     assert UNPROVEN_MAX + WAITERS_MAX < WIDTH
 
 
-# Whatever happens
+# Random requests
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_whatever_happens_proven_targets_find_a_thread_and_others_have_half(seed):
-    """Requests begin, end and time out at random, to hosts of a few domains, among them healthy ones."""
+def test_proven_targets_always_find_a_thread_and_others_have_half(seed):
+    """Requests begin, end and time out at random, to hosts of a few domains. Some of the hosts are healthy."""
     draw, resting, now_s = random.Random(seed), CircuitBreaker(), 0.0
     under_way = []
     for _ in range(600):

@@ -1,4 +1,4 @@
-"""What follows an attempt that failed: how often, for how long, and what is no attempt at all."""
+"""Retries after a failed attempt: how many, for how long, and which failures count as no attempt."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def down_until(end_s, failure=BUSY):
 
 @pytest.mark.parametrize("jitter", [0.0, 0.5, 1.0])
 def test_the_default_outlasts_an_outage_of_an_hour(jitter):
-    """However the pauses fall."""
+    """Random pauses do not change that."""
     world = Deliveries(down_until(HOUR_S), jitter=jitter)
     world.run(DeliveryJob(webhook()))
     assert [] == world.kept
@@ -33,8 +33,8 @@ def test_the_default_outlasts_an_outage_of_an_hour(jitter):
 
 @pytest.mark.parametrize("name", [None, "bill/7"])
 @pytest.mark.parametrize("late_s", [60, 2 * DAY_S])
-def test_what_is_overdue_has_all_of_its_attempts(late_s, name):
-    """Its age counts from when it was taken up first, and that moment travels from message to message."""
+def test_an_overdue_delivery_has_all_of_its_attempts(late_s, name):
+    """Its age counts from the first attempt. Each message carries that time."""
     terms = '{"retry":{"attempts":3,"max_age_s":100}}'
     world = Deliveries(down_until(10**9))
     overdue = webhook(-late_s, terms, name)
@@ -44,22 +44,22 @@ def test_what_is_overdue_has_all_of_its_attempts(late_s, name):
 
 @pytest.mark.parametrize("late_s", [0, 2 * DAY_S])
 def test_the_age_ends_the_attempts(late_s):
-    """No attempt is later than it allows, counted from the first."""
+    """The age counts from the first attempt, and no attempt is later than it allows."""
     world = Deliveries(down_until(10**9))
     world.run(DeliveryJob(webhook(-late_s, '{"retry":{"attempts":20,"max_age_s":100}}')))
     assert 0 == world.called[0]
     assert 50 < world.called[-1] <= 101
 
 
-def test_a_retry_of_the_version_before_counts_its_age_from_its_due_time():
-    """It carries no moment of a first attempt."""
+def test_a_retry_of_the_previous_version_counts_its_age_from_its_due_time():
+    """It carries no time of a first attempt."""
     world = Deliveries(down_until(10**9))
     world.run(DeliveryJob(webhook(-2 * DAY_S), 2, NOON_MS))
     assert (1, 2) == (len(world.called), world.kept[0].attempts)
 
 
-def test_a_moment_of_the_future_does_not_make_a_delivery_younger():
-    """Anybody may have written the message."""
+def test_a_time_in_the_future_does_not_make_a_delivery_younger():
+    """Anyone may have written the message."""
     world = Deliveries(down_until(10**9))
     world.run(DeliveryJob(webhook(0, '{"retry":{"attempts":20,"max_age_s":100}}'), begun_ms=NOON_MS + 10**9))
     assert world.called[-1] <= 101
@@ -67,7 +67,7 @@ def test_a_moment_of_the_future_does_not_make_a_delivery_younger():
 
 @pytest.mark.parametrize("name", [None, "bill/7"])
 def test_a_fault_of_our_own_uses_up_neither_attempts_nor_age(name):
-    """Hours without a secret to sign with, and it is delivered all the same, at the first attempt."""
+    """After hours without a signing secret, the first attempt still delivers."""
     lack = Undelivered("the secret cannot be had", ours=True)
     world = Deliveries(down_until(5 * HOUR_S, lack))
     held = webhook(0, '{"retry":{"attempts":1,"max_age_s":60}}', name)
@@ -80,8 +80,8 @@ def test_a_fault_of_our_own_uses_up_neither_attempts_nor_age(name):
         assert (DELIVERED, 1) == (world.standing(name).state, world.standing(name).attempts)
 
 
-def test_a_fault_of_our_own_between_two_attempts_leaves_the_age_as_it_was():
-    """Thirty seconds of it had gone; they are all that has, an hour later."""
+def test_a_fault_of_our_own_between_two_attempts_does_not_change_the_age():
+    """An hour later, the delivery still has thirty seconds left."""
     lack = Undelivered("the secret cannot be had", ours=True)
     world = Deliveries(lambda now_s: lack if 5 < now_s < HOUR_S else BUSY)
     world.run(DeliveryJob(webhook(0, '{"retry":{"attempts":4,"max_age_s":600}}')))
@@ -89,7 +89,7 @@ def test_a_fault_of_our_own_between_two_attempts_leaves_the_age_as_it_was():
 
 
 def test_a_fault_of_our_own_ends_as_a_failure_after_a_day():
-    """With the reason, and no attempt counted."""
+    """The failure has its reason and counts no attempt."""
     world = Deliveries(down_until(10**9, Undelivered("the secret cannot be had", ours=True)))
     world.run(DeliveryJob(webhook()))
     assert PUT_OFFS_MAX + 1 == len(world.called)
@@ -101,8 +101,8 @@ def test_a_fault_of_our_own_ends_as_a_failure_after_a_day():
     )
 
 
-def test_a_note_that_cannot_be_written_does_not_repeat_an_attempt():
-    """The retry is on its way by then."""
+def test_a_failed_note_does_not_repeat_an_attempt():
+    """The retry is in the queue already."""
     world = Deliveries(down_until(100))
     record = world.hold(webhook(terms='{"retry":{"attempts":8}}', name="bill/7"))
     world.answer = lambda now_s: (world.down.setdefault("table", (now_s, 8)), down_until(100)(now_s))[1]
@@ -111,8 +111,8 @@ def test_a_note_that_cannot_be_written_does_not_repeat_an_attempt():
     assert (DELIVERED, len(world.called)) == (world.standing("bill/7").state, world.standing("bill/7").attempts)
 
 
-def test_the_record_tells_when_the_next_attempt_is():
-    """As the message says it."""
+def test_the_record_says_when_the_next_attempt_is():
+    """The message has the same time."""
     world = Deliveries(down_until(15))
     record = world.hold(webhook(name="bill/7"))
     seen = []
@@ -122,8 +122,8 @@ def test_the_record_tells_when_the_next_attempt_is():
     assert NOON_MS < seen[1] < seen[2]
 
 
-def test_a_table_that_does_not_answer_uses_up_no_attempts():
-    """The record is read again when SQS brings the message again."""
+def test_an_unavailable_table_uses_up_no_attempts():
+    """SQS delivers the message again, and the function reads the record again."""
     world = Deliveries(down={"table": (0, 500)})
     record = world.hold(webhook(terms='{"retry":{"attempts":1}}', name="bill/7"))
     world.run(DeliveryJob(timer(record.schedule, record.asked)))

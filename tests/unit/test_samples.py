@@ -1,4 +1,4 @@
-"""The sample events for people to copy: every one of them is accepted by the code that it is for."""
+"""The code accepts every sample event."""
 
 import json
 from pathlib import Path
@@ -38,20 +38,20 @@ def accepted(raw):
 
 
 def members(content):
-    """What in a sample is meant to be accepted; one of them shows a misspelt field."""
+    """Return the valid requests of a sample. One sample shows a misspelt field on purpose."""
     found = batch.unwrapped(content)[0] if batch.is_batch(content) else [content]
     return [member for member in found if not any(field in member for field in REFUSED_ON_PURPOSE)]
 
 
 @pytest.mark.parametrize("name", samples("schedule*.json"))
 def test_a_sample_for_the_schedule_function_is_accepted(name):
-    """Every field of it."""
+    """Every field is valid."""
     content = read(name)
     assert all(accepted(member) for member in members(content))
 
 
 def test_there_is_a_sample_for_every_kind_of_target():
-    """And for each of the two older shapes."""
+    """Each of the two older shapes has one as well."""
     requests = [accepted(member) for name in samples("schedule*.json") for member in members(read(name))]
     kinds = {targets.kind(each.target) for each in requests}
     assert {targets.SQS, targets.SNS, targets.LAMBDA, targets.EVENTS, targets.STATES, targets.WEBHOOK} == kinds
@@ -62,13 +62,13 @@ def test_there_is_a_sample_for_every_kind_of_target():
 
 @pytest.mark.parametrize("name", samples("input-*.json"))
 def test_a_sample_of_the_inputs_is_opened(name):
-    """Each letter in it holds requests."""
+    """Each input message in it holds requests."""
     opened = [input_message.opened(sqs_records.read(record)) for record in read(name)["Records"]]
     assert all(letter.failure is None and letter.requests for letter in opened)
 
 
-def test_the_samples_for_the_deliver_function_are_errands():
-    """To a topic, the second try of a webhook, and the timer of a name; as the code itself would write them."""
+def test_the_samples_for_the_deliver_function_are_delivery_jobs():
+    """A message to a topic, the second try of a webhook, and the timer of a name, exactly as the code writes them."""
     bodies = [record["body"] for record in read("deliver.json")["Records"]]
     found = [delivery_job.read(body) for body in bodies]
     assert bodies == [delivery_job.body(job) for job in found]

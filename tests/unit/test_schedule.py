@@ -1,4 +1,4 @@
-"""Keys and ids: they sort by time, and are the same for the same request under the same token."""
+"""Keys and ids sort by time, and are the same for the same request with the same token."""
 
 import random
 import re
@@ -15,15 +15,15 @@ moment = st.integers(0, DUE_MS_MAX)
 
 
 @given(moment, moment)
-def test_keys_sort_as_text_the_way_moments_sort_as_numbers(one, other):
-    """From 1970 to the year 9999: fifteen digits, padded."""
+def test_keys_sort_by_time(one, other):
+    """Fifteen padded digits cover 1970 to the year 9999."""
     assert (one < other) == (sort_from(one) < sort_from(other))
     assert 15 == len(sort_from(one))
 
 
 @given(moment, st.integers(1, 256), st.integers())
 def test_the_id_is_the_key(due_ms, count, seed):
-    """`<partition>-<15 digits>-<16 hex>`, so that a schedule is found by its id without an index."""
+    """`<partition>-<15 digits>-<16 hex>` finds a schedule by its id without an index."""
     made = KeyGenerator(count, random.Random(seed)).schedule(Request(due_ms, "x"))
     found = re.fullmatch(r"(\d{1,3})-(\d{15})-([0-9a-f]{16})", made.id)
     assert made.key == (found[1], f"{found[2]}#{found[3]}")
@@ -32,13 +32,13 @@ def test_the_id_is_the_key(due_ms, count, seed):
 
 
 def test_the_same_request_with_the_same_token_has_the_same_id():
-    """Everything in the key that would be chance comes from the token and the request."""
+    """The token and the request replace everything random in the key."""
     key_generator, request = KeyGenerator(4, random.Random(1)), Request(NOON_MS, "x", token="t")
     assert key_generator.schedule(request).id == key_generator.schedule(request).id
 
 
 def test_another_request_with_the_same_token_has_another_id():
-    """A token used twice by mistake loses nothing: moment, data, target, user and expiry count."""
+    """A token used twice by mistake loses nothing. Due time, data, target, user and expiry count."""
     key_generator = KeyGenerator(4, random.Random(1))
     requests = [
         Request(NOON_MS, "x", token="t"),
@@ -52,8 +52,8 @@ def test_another_request_with_the_same_token_has_another_id():
     assert len(requests) == len({key_generator.schedule(request).id for request in requests})
 
 
-def test_without_a_token_partitions_are_picked_at_random():
-    """All of them, about equally often."""
+def test_partitions_are_random_without_a_token():
+    """Every partition gets about equally many schedules."""
     key_generator = KeyGenerator(4, random.Random(1))
     picked = [key_generator.schedule(Request(0, "x")).key.partition for _ in range(4000)]
     assert {"0", "1", "2", "3"} == set(picked)
@@ -62,7 +62,7 @@ def test_without_a_token_partitions_are_picked_at_random():
 
 @given(st.integers(-1_000_000, 900_000))
 def test_the_delay_is_rounded_up_and_never_negative(ahead_ms):
-    """A message with this delay becomes visible not before it is due, and less than a second after."""
+    """The message becomes visible after it is due, and less than a second later."""
     delay_ms = schedule(1, NOON_MS + ahead_ms).delay_s(NOON_MS) * 1000
     assert delay_ms >= ahead_ms
     assert delay_ms - max(0, ahead_ms) < 1000

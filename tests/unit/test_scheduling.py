@@ -1,4 +1,4 @@
-"""Accepting: near to the queue, far to the table, and an answer only for what AWS has confirmed."""
+"""Near schedules go to the queue and far ones to the table. The answer counts only what AWS confirmed."""
 
 import json
 import random
@@ -31,13 +31,13 @@ def queues():
 
 @pytest.fixture
 def schedule(table, queues):
-    """One environment of the schedule function, at noon."""
+    """Return one environment of the schedule function, at noon."""
     taking = desk(table, queues, AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1")))
     return lambda event, clock=None: accept(event, taking, (clock or Clock()).deadline())
 
 
-def test_what_is_near_goes_to_the_queue_with_the_rest_of_its_time_as_delay(schedule, table, queues):
-    """At most the reach of a queue ahead: nothing is written to the table."""
+def test_a_near_schedule_goes_to_the_queue_with_its_remaining_time_as_delay(schedule, table, queues):
+    """Schedules within the reach of a queue are not written to the table."""
     answer = schedule({"timestamp": NOON_S + 900, "data": "near"})
     assert "queued" == answer["state"]
     assert NOON_S + 900 == answer["timestamp"]
@@ -45,7 +45,7 @@ def test_what_is_near_goes_to_the_queue_with_the_rest_of_its_time_as_delay(sched
     assert {} == table.items
 
 
-def test_what_is_far_goes_to_the_table(schedule, table, queues):
+def test_a_far_schedule_goes_to_the_table(schedule, table, queues):
     """A millisecond beyond the reach is far."""
     answer = schedule({"timestamp": NOON_S + 900.001, "data": "far"})
     assert "stored" == answer["state"]
@@ -53,34 +53,34 @@ def test_what_is_far_goes_to_the_table(schedule, table, queues):
     assert [] == queues.sent
 
 
-def test_what_is_past_is_released_at_once(schedule, queues):
-    """1970 included."""
+def test_a_past_schedule_is_sent_at_once(schedule, queues):
+    """This includes 1970."""
     assert "queued" == schedule({"timestamp": 0, "data": "old"})["state"]
     assert [(OUTPUT, "old", 0)] == queues.sent
 
 
 def test_the_year_9999_waits_in_the_table(schedule, table):
-    """And its key is as long as any other."""
+    """Its key has the usual length."""
     answer = schedule({"timestamp": "9999-12-31T23:59:59.999Z", "data": "last"})
     assert 253402300799.999 == answer["timestamp"]
     assert ["253402300799999"] == [key.sort[:15] for key in table.items]
 
 
-def test_a_named_target_gets_it(schedule, queues):
-    """The URL of a target is that of the output queue with the account and name of the ARN."""
+def test_a_named_target_queue_gets_the_message(schedule, queues):
+    """The URL of the target is that of the output queue with the account and name of the ARN."""
     schedule({"delay": 5, "data": "x", "target": OTHER_ARN})
     assert [(OTHER, "x", 5)] == queues.sent
 
 
 def test_a_refused_request_leaves_nothing_behind(schedule, table, queues):
-    """Promise 5: an error that says why, and neither item nor message."""
+    """Promise 5: the caller gets an error with the reason, and there is neither item nor message."""
     with pytest.raises(InvalidSchedule, match="delay is -1"):
         schedule({"delay": -1, "data": "x"})
     assert ({}, 0, []) == (table.items, table.partitions, queues.sent)
 
 
-def test_in_a_batch_good_ones_go_through_beside_bad_ones(schedule, table, queues):
-    """Results come in the order of the requests, each with its id or its error."""
+def test_good_requests_of_a_batch_are_accepted_next_to_bad_ones(schedule, table, queues):
+    """Results are in the order of the requests, each with its id or its error."""
     answer = schedule([{"delay": 1, "data": "a"}, 7, {"delay": 1000, "data": "b"}, {"delay": True, "data": "c"}])
     assert (2, 2) == (answer["accepted"], answer["rejected"])
     states = [result.get("state") or result["error"] for result in answer["results"]]
@@ -100,29 +100,29 @@ def test_in_a_batch_good_ones_go_through_beside_bad_ones(schedule, table, queues
         ({"schedules": [{"timestamp": 1, "data": "x"}], "token": "x" * 129}, "token is "),
     ],
 )
-def test_a_batch_that_is_none_is_refused_whole(schedule, queues, event, says):
-    """Empty, too long, no list, or with a field that batches do not have."""
+def test_an_invalid_batch_is_refused_as_a_whole(schedule, queues, event, says):
+    """It is empty, too long, no list, or has an unknown field."""
     with pytest.raises(InvalidSchedule, match=says):
         schedule(event)
     assert [] == queues.sent
 
 
 def test_10000_schedules_are_one_batch(schedule, table):
-    """The most that one call takes."""
+    """One call takes no more."""
     answer = schedule([{"delay": 1000, "data": "x"}] * 10_000)
     assert 10_000 == answer["accepted"] == len({result["id"] for result in answer["results"]})
     assert 10_000 == sum(bundle.count for bundle in table.items.values())
 
 
-def test_far_twins_under_one_token_are_stored_once(schedule, table):
-    """Sent three times, in one batch or one by one: the same id, and one item."""
+def test_far_twins_with_one_token_are_stored_once(schedule, table):
+    """Sent three times, in one batch or one by one, they have the same id and one item."""
     twin = {"timestamp": NOON_S + 5000, "data": "x", "token": "t"}
     ids = {result["id"] for result in schedule([twin, twin])["results"]} | {schedule(twin)["id"]}
     assert 1 == len(ids) == len(table.items)
 
 
 def test_near_twins_in_a_batch_are_sent_once(schedule, queues):
-    """One message; sent again later it may come out twice, under one id."""
+    """A later repeat may be sent again, with the same id."""
     twin = {"timestamp": NOON_S + 5, "data": "x", "token": "t"}
     answer = schedule([twin, twin])
     assert (2, ["x"]) == (answer["accepted"], queues.data)
@@ -130,7 +130,7 @@ def test_near_twins_in_a_batch_are_sent_once(schedule, queues):
 
 
 def test_a_batch_sent_again_with_its_token_is_stored_once(schedule, table):
-    """Each member by its place in the batch: two that look alike are two schedules, not twins."""
+    """The index in the batch counts, so two equal members are two schedules and not twins."""
     batch = {"schedules": [{"timestamp": NOON_S + 5000, "data": "x"}] * 3, "token": "t"}
     first, second = schedule(batch), schedule(batch)
     assert first == second
@@ -138,13 +138,13 @@ def test_a_batch_sent_again_with_its_token_is_stored_once(schedule, table):
 
 
 def test_a_delay_in_a_batch_with_a_token_is_refused(schedule):
-    """A repeat would be another moment, and so no twin."""
+    """A repeat would be due at another time and so be no twin."""
     answer = schedule({"schedules": [{"delay": 5, "data": "x"}], "token": "t"})
     assert "delay and token are both given" in answer["results"][0]["message"]
 
 
-def test_what_failed_for_a_while_is_tried_again_with_the_delay_that_is_left(schedule, queues):
-    """A stale delay sent again would come out late."""
+def test_a_send_that_failed_for_a_while_is_retried_with_the_remaining_delay(schedule, queues):
+    """The old delay would deliver late."""
     queues.failing = {"x": 6}
     clock = Clock()
     schedule({"timestamp": NOON_S + 100, "data": "x"}, clock)
@@ -153,38 +153,38 @@ def test_what_failed_for_a_while_is_tried_again_with_the_delay_that_is_left(sche
     assert [(OUTPUT, "x", 100 - late_s)] == queues.sent
 
 
-def test_what_aws_does_not_confirm_is_not_accepted(schedule, table):
-    """A single one raises NotConfirmed; it is worth sending again."""
+def test_an_unconfirmed_schedule_is_not_accepted(schedule, table):
+    """A single request raises NotConfirmed, and the caller may send it again."""
     table.down = True
     with pytest.raises(NotConfirmed, match="did not confirm it in time"):
         schedule({"delay": 5000, "data": "x"})
 
 
-def test_in_a_batch_what_aws_does_not_confirm_is_told_by_the_piece(schedule, table, queues):
-    """A table that is down does not hold up what goes to a queue."""
+def test_each_unconfirmed_member_of_a_batch_is_reported(schedule, table, queues):
+    """A table that is down does not affect messages to a queue."""
     table.down = True
     answer = schedule([{"delay": 5, "data": "near"}, {"delay": 5000, "data": "far"}])
     assert ["queued", "NotConfirmed"] == [result.get("state") or result["error"] for result in answer["results"]]
     assert ["near"] == queues.data
 
 
-def test_what_a_queue_refuses_for_its_content_is_an_invalid_schedule(schedule, queues):
-    """Should SQS know a rule that we do not: the caller hears of it, and does not send it again."""
+def test_content_that_a_queue_refuses_is_an_invalid_schedule(schedule, queues):
+    """SQS may have a rule that we do not know. The caller learns of it and does not send the request again."""
     queues.refused = {"odd"}
     answer = schedule([{"delay": 5, "data": "odd"}, {"delay": 5, "data": "fine"}])
     assert ["InvalidSchedule", None] == [result.get("error") for result in answer["results"]]
 
 
-def test_a_target_queue_that_is_gone_harms_no_other(schedule, queues):
-    """It is worth sending again: the queue may come back."""
+def test_a_missing_target_queue_affects_no_other(schedule, queues):
+    """The caller may send the request again, because the queue may come back."""
     queues.closed = {OTHER}
     answer = schedule([{"delay": 5, "data": "x", "target": OTHER_ARN}, {"delay": 5, "data": "y"}])
     assert ["NotConfirmed", None] == [result.get("error") for result in answer["results"]]
     assert ["y"] == queues.data
 
 
-def test_the_partition_count_is_remembered_before_the_first_far_write_and_only_then(table, queues):
-    """Once in the life of an environment."""
+def test_the_partition_count_is_stored_before_the_first_far_write(table, queues):
+    """An environment stores it once."""
     taking = desk(table, queues)
     accept({"delay": 1, "data": "near"}, taking, Clock().deadline())
     assert 0 == table.partitions
@@ -196,7 +196,7 @@ def test_the_partition_count_is_remembered_before_the_first_far_write_and_only_t
 
 
 def test_the_answer_to_the_worst_batch_fits_lambdas_six_megabytes(schedule):
-    """Each refusal is cut short, counted as it is written in JSON."""
+    """Each error is truncated to a size counted as JSON."""
     worst = "🎉" * 60
     for field in ("timestamp", "target", "token", "colour" + worst):
         answer = schedule([{"timestamp": 5, "data": "x", field: worst * 10}] * 10_000)
@@ -204,8 +204,8 @@ def test_the_answer_to_the_worst_batch_fits_lambdas_six_megabytes(schedule):
         assert len(json.dumps(answer)) < 6_000_000
 
 
-def test_after_its_time_it_begins_nothing_and_says_so(table, queues):
-    """Rather than be ended by Lambda without an answer."""
+def test_nothing_begins_after_the_deadline_and_the_answer_says_so(table, queues):
+    """Lambda would otherwise end the function without an answer."""
     clock = Clock()
     answer = accept(
         [{"delay": 5, "data": "near"}, {"delay": 5000, "data": "far"}] * 100, desk(table, queues), clock.deadline(0)
@@ -214,8 +214,8 @@ def test_after_its_time_it_begins_nothing_and_says_so(table, queues):
     assert ({}, []) == (table.items, queues.sent)
 
 
-def test_what_has_expired_already_is_refused(schedule, queues):
-    """Alone or in a batch: it would never be released."""
+def test_an_expired_request_is_refused(schedule, queues):
+    """It would never be delivered, alone or in a batch."""
     past = {"timestamp": 1, "data": "x", "expires_after": 10}
     with pytest.raises(InvalidSchedule, match="expires_after is 10, so it is past already and would never be released"):
         schedule(past)
@@ -223,8 +223,8 @@ def test_what_has_expired_already_is_refused(schedule, queues):
     assert ["y"] == queues.data
 
 
-def test_a_near_one_that_expires_while_it_is_tried_again_is_not_queued(schedule, queues):
-    """Rather than delivered later than its expires_after."""
+def test_a_near_schedule_that_expires_during_retries_is_not_queued(schedule, queues):
+    """It would arrive later than its expires_after."""
     queues.failing = {"x": 5}
     with pytest.raises(NotConfirmed, match="expired"):
         schedule({"delay": 0, "data": "x", "expires_after": 0.1})
@@ -232,15 +232,15 @@ def test_a_near_one_that_expires_while_it_is_tried_again_is_not_queued(schedule,
 
 
 def test_a_member_that_keeps_an_earlier_one_of_its_batch_does_not_delay_it(schedule, queues):
-    """The timer is the one of the member that stands, at its own moment; a second one would come behind it."""
+    """The timer is that of the remaining member, at its own time. A second timer would come after it."""
     first = {"timestamp": NOON_S + 60, "data": "first", "name": "n"}
     answer = schedule([first, {**first, "data": "second", "if_exists": "keep"}])
     assert ["created", "kept"] == [each["result"] for each in answer["results"]]
     assert [60] == [delay_s for _, _, delay_s in queues.sent]
 
 
-def test_of_one_name_in_a_batch_none_is_accepted_where_the_last_has_no_timer(schedule, queues, table):
-    """What they replaced, far away, keeps its timer."""
+def test_no_member_with_a_name_is_accepted_if_the_last_has_no_timer(schedule, queues, table):
+    """The far schedule that they replaced keeps its timer."""
     before = schedule({"timestamp": NOON_S + 9000, "data": "before", "name": "n"})
     queues.failing[""] = 100
     near = {"timestamp": NOON_S + 60, "data": "near", "name": "n"}
@@ -249,7 +249,7 @@ def test_of_one_name_in_a_batch_none_is_accepted_where_the_last_has_no_timer(sch
     assert [before["id"]] == [each.id for each in table.items.values()]
 
 
-# Letters, whole and in parts.
+# Input messages, complete and partial.
 
 
 def opened(content, again=None):
@@ -265,7 +265,7 @@ def take_letter(content, table, queues, again=None, closed_for_good=False, clock
 
 
 def member(rng, number):
-    """Near and far ones, alike or apart, for one queue or another; some with a name or a token, some that are none."""
+    """Return a random member: near or far, equal or not, for any queue, with or without name and token, or invalid."""
     fields = {"delay": rng.choice([5, 6, 890, 895, 905, 1000, 1001, 5000]), "data": f"{number} {rng.choice('abc') * 9}"}
     more = rng.choice([{}, {}, {}, {"target": OTHER_ARN}, {"name": f"n{rng.randrange(3)}"}, {"token": "t"}, {"bad": 1}])
     if "token" in more:
@@ -274,8 +274,8 @@ def member(rng, number):
 
 
 @given(st.integers(0, 10_000), st.integers(2, 60), st.data())
-def test_a_part_of_a_letter_gives_each_member_the_id_that_it_had(seed, count, data):
-    """Whichever members are left of it, and however much later. So no second schedule comes of what was sent before."""
+def test_a_partial_message_gives_each_member_its_first_id(seed, count, data):
+    """The remaining members and the time do not matter, so a message never makes a second schedule."""
     rng = random.Random(seed)
     content = [member(rng, number) for number in range(count)]
     places = sorted(data.draw(st.sets(st.integers(0, count - 1), min_size=1)))
@@ -299,21 +299,21 @@ DELAY_AND_TOKEN = [
 
 
 @pytest.mark.parametrize("content", DELAY_AND_TOKEN, ids=["single", "member", "batch"])
-def test_a_delay_beside_a_token_is_refused_in_a_letter_as_in_a_call(content, table, queues):
-    """Whoever sends it again, some seconds later, would have two schedules."""
+def test_a_delay_next_to_a_token_is_refused_in_an_input_message_too(content, table, queues):
+    """A caller who sends it again some seconds later would have two schedules."""
     (answer,) = take_letter(content, table, queues)
     assert ("InvalidSchedule", []) == (answer["error"], queues.sent)
     assert answer["message"].startswith("delay and token are both given, and a repeat would be another moment")
 
 
-def test_a_delay_needs_no_token_in_a_letter(table, queues):
-    """A letter has tokens of its own, but each delivery of it counts from the same moment."""
+def test_a_delay_needs_no_token_in_an_input_message(table, queues):
+    """The message has its own tokens, but each of its deliveries counts from the same time."""
     assert [None, None] == [each.get("error") for each in take_letter([{"delay": 5, "data": "x"}] * 2, table, queues)]
 
 
 @pytest.mark.parametrize("content", DELAY_AND_TOKEN, ids=["single", "member", "batch"])
-def test_what_the_version_before_put_back_is_accepted_by_its_rules(content, table, queues):
-    """A stack is updated while it waits. What this version puts back says so, and is refused at every turn."""
+def test_a_message_put_back_by_the_previous_version_is_accepted_by_its_rules(content, table, queues):
+    """A stack is updated while it waits. A message put back by this version says so, and is refused at every turn."""
     part = json.loads(opened(content).part([0]).again)
     assert "error" in take_letter(content, table, queues, json.dumps(part))[0]
     del part["rules"]
@@ -322,8 +322,8 @@ def test_what_the_version_before_put_back_is_accepted_by_its_rules(content, tabl
     assert older == opened(content, older).part([0]).again.replace('"tries":2', '"tries":1')
 
 
-def test_of_a_part_only_what_is_at_hand_is_sent_and_stored(table, queues):
-    """Near ones one by one, out of a packing that they share; of far ones the whole bundle, which waits as a whole."""
+def test_only_the_remaining_members_of_a_partial_message_are_sent_and_stored(table, queues):
+    """Near members are sent one by one, although they were packed together. A far bundle waits as a whole."""
     near = [{"delay": 5 + number, "data": f"near {number}"} for number in range(4)]
     far = [{"delay": 5000 + number, "data": f"far {number}"} for number in range(3)]
     content = [*near, *far, {"delay": 9, "data": "named", "name": "n"}]
@@ -333,8 +333,8 @@ def test_of_a_part_only_what_is_at_hand_is_sent_and_stored(table, queues):
     assert (["near 1", "near 3"], [3]) == (queues.data, [bundle.count for bundle in table.items.values()])
 
 
-def test_a_queue_that_stays_closed_refuses_what_was_for_it(table, queues):
-    """One of others: of its own the stack never says so."""
+def test_a_queue_that_stays_closed_refuses_its_messages(table, queues):
+    """This holds for target queues. The stack's own queues are retried."""
     queues.closed = {OTHER, OUTPUT}
     content = [{"delay": 5, "data": "x", "target": OTHER_ARN}, {"delay": 5, "data": "y"}, {"delay": 5000, "data": "z"}]
     assert ["NotConfirmed", "NotConfirmed", None] == [each.get("error") for each in take_letter(content, table, queues)]

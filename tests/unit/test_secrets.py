@@ -1,4 +1,4 @@
-"""The secrets for signing: read seldom, kept through an outage, and never shown."""
+"""The signing secrets are read seldom, kept through an outage, and never shown."""
 
 import base64
 import json
@@ -44,8 +44,8 @@ def error(code):
         json.dumps([text(NEW), text(OLD)]),
     ],
 )
-def test_two_secrets_in_any_of_the_ways(held):
-    """The newest first."""
+def test_two_secrets_in_any_accepted_form(held):
+    """The newest comes first."""
     assert [NEW, OLD] == signing_secrets.read(held)
     assert [OLD] == signing_secrets.read(text(OLD))
 
@@ -61,8 +61,8 @@ def test_two_secrets_in_any_of_the_ways(held):
         (f"{text(NEW)} whsec_hunter2", "number 2 in it is not base64|number 2 in it stands for"),
     ],
 )
-def test_a_secret_that_is_none_is_told_without_showing_it(held, says):
-    """With what is wanted."""
+def test_an_invalid_secret_is_reported_without_showing_it(held, says):
+    """The error says what is accepted."""
     with pytest.raises(ValueError, match=says) as fault:
         signing_secrets.read(held)
     assert "wanted: one whsec_" in str(fault.value)
@@ -70,15 +70,15 @@ def test_a_secret_that_is_none_is_told_without_showing_it(held, says):
     assert text(OLD) not in str(fault.value)
 
 
-def test_without_an_arn_there_are_none():
-    """And nobody is asked."""
+def test_there_are_no_secrets_without_an_arn():
+    """Secrets Manager gets no call."""
     manager = SecretsManager(text(OLD))
     assert () == Secrets(manager, "", Clock())()
     assert [] == manager.asked
 
 
 def test_a_secret_is_read_once_in_five_minutes():
-    """A new one is in use after that."""
+    """Then a new secret is used."""
     clock, manager = Clock(), SecretsManager(text(OLD))
     held = Secrets(manager, ARN, clock)
     assert [OLD] == held() == held()
@@ -94,8 +94,8 @@ def test_a_secret_is_read_once_in_five_minutes():
     "failure",
     [error("AccessDeniedException"), error("ThrottlingException"), ConnectTimeoutError(endpoint_url="x"), "junk", {}],
 )
-def test_the_old_secret_goes_on_while_the_new_one_cannot_be_had(failure, capsys):
-    """For an hour, with a line in the log for every half minute; then nothing goes out that is not signed."""
+def test_the_old_secret_is_used_while_the_new_one_is_unavailable(failure, capsys):
+    """It lasts an hour, with a log line every half minute. Then no unsigned request is sent."""
     clock, manager = Clock(), SecretsManager(text(OLD))
     held = Secrets(manager, ARN, clock)
     held()
@@ -114,7 +114,7 @@ def test_the_old_secret_goes_on_while_the_new_one_cannot_be_had(failure, capsys)
 
 
 class Hanging(SecretsManager):
-    """Answers once it is let go."""
+    """A Secrets Manager that answers once the test releases it."""
 
     def __init__(self, held):
         super().__init__(held)
@@ -126,8 +126,8 @@ class Hanging(SecretsManager):
         return super().get_secret_value(**arguments)
 
 
-def test_while_one_waits_for_a_new_secret_the_others_sign_with_the_old_one():
-    """Secrets Manager may hang, and nobody is late for it but who asks."""
+def test_other_threads_sign_with_the_old_secret_while_one_reads_the_new_one():
+    """Secrets Manager may hang, which delays only the reading thread."""
     clock, manager = Clock(), Hanging(text(OLD))
     manager.go_on.set()
     held = Secrets(manager, ARN, clock)
@@ -145,8 +145,8 @@ def test_while_one_waits_for_a_new_secret_the_others_sign_with_the_old_one():
     assert 2 == len(manager.asked)
 
 
-def test_where_there_is_no_old_secret_all_wait_for_one_answer():
-    """As at a cold start: one asks for all."""
+def test_all_threads_wait_for_one_answer_if_there_is_no_old_secret():
+    """At a cold start, one thread reads for all."""
     manager = Hanging(text(OLD))
     held = Secrets(manager, ARN, Clock())
     with ThreadPoolExecutor(4) as pool:
@@ -157,8 +157,8 @@ def test_where_there_is_no_old_secret_all_wait_for_one_answer():
     assert 1 == len(manager.asked)
 
 
-def test_without_any_secret_nothing_goes_out_unsigned():
-    """It is tried again, for the receiver would refuse it."""
+def test_nothing_is_sent_unsigned_without_a_secret():
+    """The receiver would refuse it, so it is tried again."""
     with pytest.raises(Undelivered, match="cannot be had: ResourceNotFoundException") as undelivered:
         Secrets(SecretsManager(error("ResourceNotFoundException")), ARN, Clock())()
     assert (True, False) == (undelivered.value.ours, undelivered.value.permanent)

@@ -1,4 +1,4 @@
-"""The two older shapes: what their users publish today is read, with nothing changed in it."""
+"""The two older shapes: the messages that their users publish today are accepted unchanged."""
 
 import json
 
@@ -26,8 +26,8 @@ TOPIC_MESSAGE = (
     '"payload": "46607451-3e67-49bc-972b-425c150c5456"}'
 )
 
-# agusmdev/aws-serverless-scheduler, README.md, "Input": the event of the Python example with the placeholders that
-# it has, and for its date one that datetime.utcnow().isoformat() wrote.
+# agusmdev/aws-serverless-scheduler, README.md, "Input": the event of the Python example with its placeholders, and with
+# a date that datetime.utcnow().isoformat() wrote.
 WEBHOOK_MESSAGE = (
     '{"date": "2019-07-27T12:30:24.919071", '
     '"url": "https://api.telegram.org/bot<YOUR_TELEGRAM_BOT_TOKEN>/sendMessage'
@@ -36,8 +36,8 @@ WEBHOOK_MESSAGE = (
 )
 
 
-def test_the_example_for_a_topic_is_read_to_the_letter():
-    """Its payload goes out byte for byte; its date has no offset, and is UTC."""
+def test_the_example_for_a_topic_is_read_exactly():
+    """Its payload is sent byte for byte. Its date has no offset and is UTC."""
     assert {
         "timestamp": "2019-07-27T12:20:24.919071",
         "target": "arn:aws:sns:us-east-1:256608350746:scheduler-output-prod",
@@ -46,9 +46,11 @@ def test_the_example_for_a_topic_is_read_to_the_letter():
     } == older_shapes.to_current(json.loads(TOPIC_MESSAGE))
 
 
-def test_the_example_for_a_webhook_is_read_to_the_letter():
-    """The request is the one that went out: method in capitals, what has no place in a URL quoted, and an empty object
-    for a body where there is no payload.
+def test_the_example_for_a_webhook_is_read_exactly():
+    """The request equals the request of that system.
+
+    The method is in capitals, and characters that a URL cannot hold are quoted. The body is an empty object if there is
+    no payload.
 
     agusmdev/aws-serverless-scheduler, scheduler/emitter.py: `payload: dict = {}`, sent by requests as `json=`.
     """
@@ -76,14 +78,14 @@ def test_a_failure_topic_is_a_failure_target():
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_optional_fields_that_hold_nothing_count_as_left_out(nothing):
-    """That system never looked at them (bahrmichael/aws-scheduler, consumer.py), so callers may send them always."""
+def test_empty_optional_fields_count_as_omitted(nothing):
+    """That system never read them (bahrmichael/aws-scheduler, consumer.py), so callers may always send them."""
     raw = {"date": "2030-01-31", "payload": "x", "user": nothing, "failure_topic": nothing}
     assert {"timestamp": "2030-01-31", "data": "x"} == older_shapes.to_current(raw)
 
 
 def test_every_field_of_a_webhook_goes_into_its_target():
-    """And the payload, object or string, becomes the data."""
+    """The payload, object or string, becomes the data."""
     raw = {
         "date": "2030-01-31T08:00:00+01:00",
         "url": "https://example.com/hook",
@@ -111,28 +113,28 @@ def test_every_field_of_a_webhook_goes_into_its_target():
         ("nonsense with spaces", "nonsense with spaces"),
     ],
 )
-def test_only_what_can_mean_nothing_else_is_quoted_in_a_url(url, sent):
-    """Neither the host, nor control characters, nor what is quoted already: those are for the check of the target."""
+def test_only_unambiguous_characters_are_quoted_in_a_url(url, sent):
+    """The host, control characters and quoted characters stay for the check of the target."""
     to_current = older_shapes.to_current({"date": "2030-01-31", "url": url, "method": "post"})
     assert {"url": sent, "method": "POST"} == to_current["target"]
 
 
 @pytest.mark.parametrize("method", ["get", "HEAD"])
-def test_get_and_head_have_no_body_unless_one_is_given(method):
-    """There many servers refuse even an empty object; with a payload it is the caller's wish."""
+def test_get_and_head_have_no_body_without_a_payload(method):
+    """Many servers refuse even an empty object there. With a payload, the caller wants a body."""
     raw = {"date": "2030-01-31", "url": "https://example.com", "method": method}
     assert "data" not in older_shapes.to_current(raw)
     assert {"a": 1} == older_shapes.to_current({**raw, "payload": {"a": 1}})["data"]
 
 
-def test_what_is_not_checked_here_passes_unchanged():
-    """A method that is no string, or fields that exist in no shape: the checks that follow speak of them."""
+def test_unchecked_fields_pass_unchanged():
+    """A method that is no string, or an unknown field, is an error of a later check."""
     to_current = older_shapes.to_current({"date": True, "url": 7, "method": None, "colour": "red"})
     assert {"timestamp": True, "target": {"url": 7, "method": None}, "data": {}, "colour": "red"} == to_current
 
 
-def test_an_older_shape_may_have_a_token_beside_it():
-    """What only the present shape has, and no older field stands for, needs no change of shape."""
+def test_an_older_shape_may_have_a_token():
+    """A field that only the present shape has needs no translation."""
     added = {"token": "t", "expires_after": 5, "name": "n", "if_exists": "keep", "retry": {"attempts": 2}}
     assert added.items() <= older_shapes.to_current({"date": "2030-01-31", "payload": "x", **added}).items()
 
@@ -155,15 +157,15 @@ MIXED = [
 
 @pytest.mark.parametrize(("raw", "says"), MIXED, ids=[says for _, says in MIXED])
 def test_a_mixture_of_shapes_is_refused_by_the_names_of_its_fields(raw, says):
-    """Nobody has to guess which of two moments or two targets counts."""
+    """The code does not guess which of two times or two targets counts."""
     with pytest.raises(InvalidSchedule, match=says) as refusal:
         parse(raw)
     assert "wanted: " in str(refusal.value)
     assert len(str(refusal.value)) < 400
 
 
-def test_an_older_shape_is_accepted_as_the_present_one_is():
-    """The same request, so under the same token the same schedule."""
+def test_an_older_shape_is_accepted_like_the_present_one():
+    """It becomes the same request, and with the same token the same schedule."""
     older = {"date": "2030-01-31T08:00:00", "payload": {"a": 1}, "target": OTHER_ARN, "user": "me", "token": "t"}
     present = {"timestamp": older["date"], "data": {"a": 1}, "target": OTHER_ARN, "user": "me", "token": "t"}
     assert parse(present) == parse(older)
@@ -183,28 +185,28 @@ def test_an_older_shape_is_accepted_as_the_present_one_is():
         ({"colour": "red"}, "'colour' is not a field"),
     ],
 )
-def test_refusals_name_the_field_as_the_caller_wrote_it(fields, says):
-    """Somebody who sent a date is not told of a timestamp."""
+def test_errors_name_the_field_as_the_caller_wrote_it(fields, says):
+    """A caller who sent a date does not read about a timestamp."""
     with pytest.raises(InvalidSchedule) as refusal:
         parse({"date": "2030-01-31", "payload": "x", **fields})
     assert str(refusal.value).startswith(says)
 
 
-def test_a_missing_payload_is_called_so():
-    """It is what a topic is to get."""
+def test_a_missing_payload_is_called_payload():
+    """The error uses the word of the older shape."""
     with pytest.raises(InvalidSchedule, match=r"^payload is missing"):
         parse({"date": "2030-01-31", "target": OTHER_ARN})
 
 
-def test_a_fault_in_a_webhook_is_told_without_its_new_place():
-    """What is `target.url` to our checks stood at the top of the message."""
+def test_an_error_in_a_webhook_names_the_field_of_the_older_shape():
+    """Our `target.url` is a top-level field in that message."""
     refusal = older_shapes.with_older_field_names(
         InvalidSchedule("target.url is 7; wanted: a URL"), {"date": "2030-01-31", "url": 7}
     )
     assert "url is 7; wanted: a URL" == str(refusal)
 
 
-def test_refusals_of_the_present_shape_stay_as_they_are():
+def test_errors_of_the_present_shape_stay_unchanged():
     """`data` is called data."""
     refusal = InvalidSchedule("data is missing")
     assert refusal is older_shapes.with_older_field_names(refusal, {"timestamp": 5})
@@ -216,8 +218,8 @@ values = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | s
 
 
 @given(st.dictionaries(words, values))
-def test_whatever_the_mixture_no_older_word_is_left_or_it_is_refused(raw):
-    """And the present shape is the very object that came; nothing is changed in place."""
+def test_any_mixture_is_translated_completely_or_refused(raw):
+    """The present shape stays the same object, and nothing is changed in place."""
     before = json.dumps(raw)
     try:
         to_current = older_shapes.to_current(raw)

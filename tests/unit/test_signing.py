@@ -1,4 +1,4 @@
-"""Signatures, by the convention and not by our own code."""
+"""Signatures follow the convention, and the tests do not use our own code to check them."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ TEXT = f"whsec_{base64.b64encode(KEY).decode()}"
 
 
 def test_the_example_of_the_convention():
-    """The one that its own libraries test with."""
+    """The convention's own libraries test with it."""
     key = signing.secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     assert {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
@@ -23,7 +23,7 @@ def test_the_example_of_the_convention():
 
 
 def test_two_secrets_sign_side_by_side():
-    """The newest first, each as it would alone."""
+    """The newest comes first, and each signs as it would alone."""
     other = b"x" * 32
     both = signing.headers("id", 5.9, "ü".encode(), [KEY, other])
     signatures = [
@@ -32,13 +32,13 @@ def test_two_secrets_sign_side_by_side():
     assert {"webhook-id": "id", "webhook-timestamp": "5", "webhook-signature": " ".join(signatures)} == both
 
 
-def test_without_a_secret_nothing_is_signed():
-    """And no header says that it was."""
+def test_nothing_is_signed_without_a_secret():
+    """No header claims a signature."""
     assert {} == signing.headers("id", 5, b"", [])
 
 
-def test_a_secret_is_base64_behind_its_prefix():
-    """With or without the padding."""
+def test_a_secret_is_base64_after_its_prefix():
+    """Padding is optional."""
     assert KEY == signing.secret(TEXT)
     assert KEY + b"x" == signing.secret(f"whsec_{base64.b64encode(KEY + b'x').decode().rstrip('=')}")
 
@@ -54,8 +54,8 @@ def test_a_secret_is_base64_behind_its_prefix():
         ("whsec_" + "hunter22" * 11, "stands for 66 bytes"),
     ],
 )
-def test_what_is_no_secret_is_told_without_showing_it(text, says):
-    """It may be one that somebody mistyped."""
+def test_an_invalid_secret_is_reported_without_showing_it(text, says):
+    """It may be a mistyped secret."""
     with pytest.raises(ValueError, match=says) as fault:
         signing.secret(text)
     assert "hunter" not in str(fault.value)

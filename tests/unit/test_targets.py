@@ -1,4 +1,4 @@
-"""Targets: which are taken, how their text is kept, and what is told from it."""
+"""Targets: which are accepted, and how their text is stored and read."""
 
 import json
 
@@ -35,8 +35,8 @@ def checked(value, region="eu-central-1"):
 
 
 @pytest.mark.parametrize(("arn", "kind"), KINDS.items(), ids=KINDS)
-def test_a_listed_arn_is_kept_as_it_is(arn, kind):
-    """Plain, with its kind; with an envelope in the one way to write it; and without one it is plain again."""
+def test_a_listed_arn_is_kept_unchanged(arn, kind):
+    """Plain with its kind, with an envelope in the canonical form, and plain again without one."""
     region = arn.split(":")[3]
     assert (arn, kind, False) == (checked(arn, region), targets.kind(arn), targets.envelope(arn))
     assert arn == checked({"arn": arn}, region) == checked({"envelope": False, "arn": arn}, region)
@@ -48,7 +48,7 @@ def test_a_listed_arn_is_kept_as_it_is(arn, kind):
 
 
 def test_a_canonical_target_is_canonical_again():
-    """So that a schedule that is read from the table can be sent as a request."""
+    """A caller can send a listed schedule as a request."""
     enveloped = checked({"arn": OTHER_ARN, "envelope": True})
     assert enveloped == checked(json.loads(enveloped))
 
@@ -92,8 +92,8 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("value", "says"), REFUSED, ids=[says[:60] for _, says in REFUSED])
-def test_any_other_target_is_refused_in_words(value, says):
-    """With the field, what came and what is wanted."""
+def test_any_other_target_is_refused_with_a_reason(value, says):
+    """The error shows the field, the value and what is accepted."""
     with pytest.raises(InvalidSchedule) as refusal:
         checked(value)
     assert says in str(refusal.value)
@@ -115,8 +115,8 @@ def test_any_other_target_is_refused_in_words(value, says):
         (OTHER_ARN + "x", "which is not listed"),
     ],
 )
-def test_a_failure_target_is_refused_in_words_of_its_own(value, says):
-    """Somebody who named one is not told of envelopes and webhooks, which are for targets."""
+def test_the_error_for_a_failure_target_mentions_failure_targets_only(value, says):
+    """Envelopes and webhooks are for targets."""
     with pytest.raises(InvalidSchedule) as refusal:
         targets.checked_hearer(value, AllowedTargets(frozenset(KINDS), "eu-central-1"))
     message = str(refusal.value)
@@ -126,15 +126,15 @@ def test_a_failure_target_is_refused_in_words_of_its_own(value, says):
     assert not [word for word in ("envelope", "webhook", '{"url"', "the output queue") if word in message]
 
 
-def test_no_arn_comes_near_the_bound_of_a_target():
-    """It is there for webhooks, with their headers."""
+def test_no_arn_comes_near_the_size_limit_of_a_target():
+    """The limit is for webhooks with their headers."""
     longest = f"arn:aws-us-gov:sns:us-gov-west-1:123456789012:{'t' * 256}"
     listed = AllowedTargets(frozenset({longest}), "us-gov-west-1")
     assert TARGET_BYTES_MAX > 10 * len(targets.checked({"arn": longest, "envelope": True}, listed))
 
 
-def test_queues_alone_are_sent_to_straight():
-    """The output queue, and any queue with or without an envelope; everything else is delivered."""
+def test_only_queues_get_messages_without_the_deliver_function():
+    """The output queue, and any queue with or without an envelope. The deliver function serves all other targets."""
     queue = checked({"arn": OTHER_ARN, "envelope": True})
     assert [True] * 3 == [targets.goes_straight(target) for target in (None, OTHER_ARN, queue)]
     assert [OUTPUT, OTHER, OTHER] == [targets.queue_url(target, OUTPUT) for target in (None, OTHER_ARN, queue)]
@@ -166,15 +166,15 @@ def test_queues_alone_are_sent_to_straight():
         ("x", f'{{"arn":"{OTHER_ARN}","envelope":false}}', "its target is none"),
     ],
 )
-def test_what_nothing_would_take_is_told_in_words(data, target, says):
-    """Of texts in the table that anybody may have written."""
+def test_an_unusable_stored_target_is_described(data, target, says):
+    """Anyone may have written texts to the table."""
     found = targets.invalid_reason(data, target)
     assert found is None if says is None else found is not None and found.startswith(says)
 
 
 @given(st.text(max_size=3), st.text(max_size=60) | st.text(max_size=60).map('{"arn":"'.__add__))
-def test_whatever_stands_in_the_table_is_judged_and_never_raises(data, target):
-    """Nor does what is fit raise when it is asked about."""
+def test_any_stored_target_is_judged_without_raising(data, target):
+    """Reading an accepted target raises nothing either."""
     if targets.invalid_reason(data, target) is None:
         assert targets.kind(target) in {"sqs", "sns", "lambda", "events", "states", "webhook"}
 
@@ -190,7 +190,7 @@ def test_whatever_stands_in_the_table_is_judged_and_never_raises(data, target):
     ],
 )
 def test_a_url_in_place_of_an_arn_is_shown_up_to_its_host(value):
-    """What is behind it may be secret, and errors end up in logs; whoever meant a webhook hears how to write one."""
+    """The rest may be secret, and errors end up in logs. The error also says how to write a webhook."""
     for check in (targets.checked, targets.checked_hearer):
         with pytest.raises(InvalidSchedule, match=r"hooks\.example\.com'") as refusal:
             check(value, AllowedTargets())
@@ -213,6 +213,6 @@ def test_a_url_in_place_of_an_arn_is_shown_up_to_its_host(value):
         ('{"url":"https://[2606:4700::1]:444/"}', "[2606:4700::1]:444", "[2606:4700::1]"),
     ],
 )
-def test_who_answers_for_a_target(target, name, family):
-    """A host or an ARN; and the domain or the service that it belongs to."""
+def test_each_target_has_an_endpoint_and_a_family(target, name, family):
+    """The endpoint is a host or an ARN. The family is its domain or its service."""
     assert (name, family) == targets.receiver(target)

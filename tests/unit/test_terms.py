@@ -1,4 +1,4 @@
-"""Terms of a delivery: as they are kept, what goes without saying, and how long to wait between two tries."""
+"""Terms of a delivery: their text, their defaults, and the pause between two tries."""
 
 import math
 import re
@@ -17,8 +17,8 @@ TOPIC = "arn:aws:sns:eu-central-1:123456789012:topic"
 LISTED = AllowedTargets(frozenset({TOPIC}), "eu-central-1")
 
 
-def test_terms_are_kept_as_one_text_and_read_back():
-    """Only what was given is in it."""
+def test_terms_are_stored_as_one_text_and_read_back():
+    """The text has only the given values."""
     raw = {"retry": {"max_age_s": 60, "attempts": 3}, "failure_target": TOPIC, "data": "x"}
     text = delivery_options.checked(raw, LISTED)
     assert f'{{"retry":{{"attempts":3,"max_age_s":60}},"failure_target":"{TOPIC}"}}' == text
@@ -26,20 +26,20 @@ def test_terms_are_kept_as_one_text_and_read_back():
     assert delivery_options.checked({"data": "x"}, LISTED) is None
 
 
-def test_what_is_not_said_goes_without_saying():
+def test_terms_have_defaults():
     """Twelve attempts within a day."""
     assert DeliveryOptions(12, 86_400_000, None) == DeliveryOptions.read(None)
     assert DeliveryOptions(2, 86_400_000, None) == DeliveryOptions.read('{"retry":{"attempts":2}}')
 
 
-def test_a_pause_doubles_and_spreads():
-    """From three quarters of it to the whole."""
+def test_a_pause_doubles_and_is_random():
+    """It is between three quarters and all of the doubled value."""
     assert [7.5, 15, 30, 60] == [pause_s(attempt, None, 0.0) for attempt in range(1, 5)]
     assert [10, 20, 40, 80] == [pause_s(attempt, None, 1.0) for attempt in range(1, 5)]
 
 
 def test_the_pauses_are_those_of_the_documentation():
-    """In docs/retries.md: before which attempt how long a pause at most, and when the attempt is made."""
+    """docs/retries.md has the longest pause before each attempt, and the time of the attempt."""
     text = (ROOT / "docs" / "retries.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| ([\d,]+) s \| ([\d,]+) to ([\d,]+) s \|$", text, re.MULTILINE)
     found = [tuple(int(cell.replace(",", "")) for cell in row) for row in rows]
@@ -55,14 +55,14 @@ def test_the_pauses_are_those_of_the_documentation():
 
 
 @pytest.mark.parametrize("attempt", [8, 20, 10_000])
-def test_no_pause_is_longer_than_a_message_can_wait(attempt):
-    """And a bound of its own leaves room to spread, so that two chains of retries do not stay in step."""
+def test_no_pause_is_longer_than_the_delay_of_a_message(attempt):
+    """The caller's limit leaves room for randomness, so that two chains of retries do not stay in step."""
     assert SQS_DELAY_S_MAX == pause_s(attempt, None, 1.0)
     assert (45, 60) == (pause_s(attempt, None, 0.0, longest_s=60), pause_s(attempt, None, 1.0, longest_s=60))
 
 
-def test_the_other_side_may_ask_for_more():
-    """And up to a quarter of an hour gets it."""
+def test_the_target_may_ask_for_a_longer_pause():
+    """It gets up to a quarter of an hour."""
     assert 120 == pause_s(1, 120.0, 1.0)
     assert 10 == pause_s(1, 1.0, 1.0)
     assert SQS_DELAY_S_MAX == pause_s(1, 5_000.0, 1.0)

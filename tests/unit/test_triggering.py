@@ -1,4 +1,4 @@
-"""The trigger: one feed for each partition that may hold something."""
+"""The trigger invokes one feed for each partition that may hold schedules."""
 
 import pytest
 
@@ -13,24 +13,24 @@ def trigger(table, count, invoke):
 
 
 def test_every_partition_is_fed_until_the_next_trigger():
-    """Asynchronously, each by its own name."""
+    """The invocations are asynchronous, one per partition."""
     invoked = []
     assert 3 == trigger(FakeTable(), 3, lambda event, _: invoked.append(event))
     assert [{"partition": str(partition), "until": 600.0} for partition in range(3)] == invoked
 
 
 def test_partitions_beyond_a_lowered_count_are_still_fed():
-    """The table remembers the largest count ever written with: nothing is orphaned."""
+    """The table stores the largest count ever used, so no schedule is orphaned."""
     assert 8 == trigger(FakeTable(partitions=8), 2, lambda event, _: None)
 
 
 def test_a_raised_count_is_fed_at_once():
-    """Before anything was written with it."""
+    """The table need not hold the new count yet."""
     assert 16 == trigger(FakeTable(partitions=8), 16, lambda event, _: None)
 
 
-def test_one_feed_that_cannot_be_invoked_keeps_no_other_back():
-    """All others are; then the trigger ends with an error, so that Lambda tries again."""
+def test_a_feed_that_cannot_be_invoked_affects_no_other():
+    """The trigger invokes all others and then fails, so that Lambda retries."""
     invoked = []
 
     def invoke(event, _):
@@ -43,7 +43,7 @@ def test_one_feed_that_cannot_be_invoked_keeps_no_other_back():
     assert ["0", "2", "3"] == invoked
 
 
-def test_a_memory_that_cannot_be_read_is_no_small_memory():
-    """Better late by Lambda's retry than a partition forgotten."""
+def test_an_unreadable_count_fails_the_trigger():
+    """A late tick after Lambda's retry is better than a forgotten partition."""
     with pytest.raises(NotConfirmed):
         trigger(FakeTable(down=True), 4, lambda event, _: None)

@@ -1,4 +1,4 @@
-"""What is under way, and what of it hangs."""
+"""The calls under way, and which of them hang."""
 
 import pytest
 
@@ -11,8 +11,8 @@ def clock():
     return Clock(1_000_000)
 
 
-def test_what_waits_for_its_moment_does_not_hang(clock):
-    """What waits for an answer does, after half a second."""
+def test_a_message_that_waits_for_its_due_time_does_not_hang(clock):
+    """A message that waits for an answer hangs after half a second."""
     watch = InFlight(clock)
     watch.begin(Message("overdue", ""), 0)
     watch.begin(Message("early", ""), 1002)
@@ -23,8 +23,8 @@ def test_what_waits_for_its_moment_does_not_hang(clock):
     assert (2, 2) == watch.counts()
 
 
-def test_the_same_message_twice_is_two_of_them(clock):
-    """SQS may bring one twice; each ends by itself."""
+def test_the_same_message_twice_counts_twice(clock):
+    """SQS may deliver it twice, and each delivery ends by itself."""
     watch, twins = InFlight(clock), [Message("a", "x"), Message("a", "x")]
     for each in twins:
         watch.begin(each, 0)
@@ -39,8 +39,8 @@ def test_the_same_message_twice_is_two_of_them(clock):
     [([1001], 1), ([1001, 1003], 1 + HANGS_AFTER_S), ([0, 1000.25], 0.25), ([0], STEP_S), ([], STEP_S)],
     ids=str,
 )
-def test_nothing_changes_until_the_last_is_at_its_moment_or_the_first_hangs(clock, moments_s, quiet_s):
-    """Then step by step."""
+def test_nothing_changes_until_the_last_is_due_or_the_first_hangs(clock, moments_s, quiet_s):
+    """Then it changes step by step."""
     watch = InFlight(clock)
     for moment_s in moments_s:
         watch.begin(Message("any", ""), moment_s)

@@ -1,4 +1,4 @@
-"""Webhooks as targets: what is accepted, in which words it is kept, and what is refused before anything is sent."""
+"""Webhook targets: what is accepted, how it is stored, and what is refused before any request."""
 
 import json
 
@@ -37,14 +37,14 @@ def checked(value, hosts=HOSTS):
         ("http://0x7f.1:8080/x", "http://127.0.0.1:8080/x"),
     ],
 )
-def test_a_url_is_kept_in_its_one_spelling(url, kept):
-    """The host as it will be asked for, the path as it will be sent; a fragment never is sent."""
+def test_a_url_is_stored_in_its_canonical_form(url, kept):
+    """The host as it is resolved and the path as it is sent. A fragment is never sent."""
     assert {"url": kept} == json.loads(checked({"url": url}))
     assert checked({"url": url}) == checked({"url": kept})
 
 
-def test_the_text_is_compact_and_has_what_was_given():
-    """In the order of the contract, and nothing that was empty."""
+def test_the_text_is_compact_and_has_only_the_given_fields():
+    """The fields are in the order of the contract, without empty ones."""
     value = {
         "cookies": {"session": "a=b", "theme": "dark blue"},
         "headers": {"X-Name": "Käse", "Authorization": "Bearer x"},
@@ -58,8 +58,8 @@ def test_the_text_is_compact_and_has_what_was_given():
     assert '{"url":"https://api.example.com/path"}' == checked({"url": URL, "headers": {}, "cookies": {}})
 
 
-def test_a_text_that_is_read_again_says_the_same():
-    """The outlet reads what was kept by the same rules."""
+def test_a_stored_text_is_read_back_unchanged():
+    """The transport reads it by the same rules."""
     value = {"url": URL + "?a=%20&ü", "method": "GET", "headers": {"a": "b"}, "cookies": {"c": "d"}}
     text = checked(value)
     assert text == checked(json.loads(text))
@@ -128,8 +128,8 @@ HOSTILE_URLS = {
 
 
 @pytest.mark.parametrize(("url", "says"), HOSTILE_URLS.values(), ids=HOSTILE_URLS.keys())
-def test_a_url_that_could_mean_something_else_is_refused(url, says):
-    """When it comes, in words that show neither credentials nor paths."""
+def test_an_ambiguous_url_is_refused(url, says):
+    """The error comes with the request and shows neither credentials nor paths."""
     with pytest.raises(InvalidSchedule, match="wanted: an absolute URL") as refusal:
         checked({"url": url})
     message = str(refusal.value)
@@ -188,14 +188,14 @@ HOSTILE_ADDRESSES = {
 
 
 @pytest.mark.parametrize("host", HOSTILE_ADDRESSES.values(), ids=HOSTILE_ADDRESSES.keys())
-def test_an_address_that_is_not_in_public_is_refused_at_once(host):
-    """However it is written, where every host is listed."""
+def test_a_non_public_address_is_refused_at_once(host):
+    """Any spelling is refused, even if every host is listed."""
     with pytest.raises(InvalidSchedule, match="not an address in public"):
         checked({"url": f"https://{host}/"}, ANYWHERE)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "[::1]", "[fe80::1]", "0.0.0.0", "[fd00:ec2::254]"])
-def test_private_networks_may_be_opened_without_the_machine_itself(host):
+def test_opening_private_networks_does_not_open_the_machine_itself(host):
     """WebhookAllowPrivate opens 10.0.0.1, and none of these."""
     hosts = Hosts.read("*", allow_private=True)
     assert "10.0.0.1" in checked({"url": "https://10.0.0.1/"}, hosts)
@@ -203,14 +203,14 @@ def test_private_networks_may_be_opened_without_the_machine_itself(host):
         checked({"url": f"https://{host}/"}, hosts)
 
 
-def test_whoever_names_a_host_that_is_not_listed_hears_how_to_list_it():
-    """It is a parameter of the stack, and a stack takes that by a deployment."""
+def test_the_error_for_an_unlisted_host_says_how_to_list_it():
+    """The list is a parameter of the stack, so it needs a deployment."""
     with pytest.raises(InvalidSchedule, match=r"not listed; wanted: .*; to list this host, add it to the stack's Web"):
         checked({"url": "https://evil.example/"})
 
 
-def test_what_was_accepted_earlier_is_still_read():
-    """A method that is refused today, and a header that urllib3 leaves out, lie in the table."""
+def test_a_target_accepted_earlier_is_still_read():
+    """The table may hold a method that is refused today, or a header that urllib3 omits."""
     value = {"url": URL, "method": "FETCH", "headers": {"User-Agent": "@@@SKIP_HEADER@@@"}}
     webhook = webhooks.parse(json.loads(checked(value)), HOSTS)
     assert ("FETCH", value["headers"]) == (webhook.method, webhook.headers)
@@ -277,8 +277,8 @@ HOSTILE_FIELDS = {
 
 
 @pytest.mark.parametrize(("value", "says"), HOSTILE_FIELDS.values(), ids=HOSTILE_FIELDS.keys())
-def test_what_a_request_may_not_hold_is_refused(value, says):
-    """In words that name the field and never show what may be a secret."""
+def test_an_invalid_request_field_is_refused(value, says):
+    """The error names the field and never shows a possible secret."""
     with pytest.raises(InvalidSchedule) as refusal:
         checked(value)
     message = str(refusal.value)
@@ -290,7 +290,7 @@ def test_what_a_request_may_not_hold_is_refused(value, says):
 
 @given(st.text(max_size=80))
 def test_any_text_is_a_webhook_or_refused(text):
-    """No text falls through to an error of Python's."""
+    """No text raises another exception."""
     for value in ({"url": text}, {"url": f"https://{text}"}, {"url": URL, "method": text}, with_header("a", text)):
         try:
             kept = checked(value, ANYWHERE)
