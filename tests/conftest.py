@@ -1,4 +1,4 @@
-"""For all tests: what a cold start does once in a process happens here hundreds of times."""
+"""Settings for all tests. One process repeats here hundreds of times what a cold start does once."""
 
 import gc
 import itertools
@@ -7,15 +7,18 @@ from collections.abc import Iterator
 import pytest
 
 COLLECT_EVERY = 20
-"""Tests. To collect after each would take longer than most of them."""
+"""Tests between two collections. A collection takes longer than most tests."""
 
 _ended = itertools.count(1)
 
 
 @pytest.fixture(autouse=True)
 def thawed() -> Iterator[None]:
-    """Clients freeze what was made before them, for an environment keeps it for good. Here it is garbage by then, and
-    a run of all tests would hold on to gigabytes of it."""
+    """Unfreeze the garbage collector's objects after a test.
+
+    Clients freeze all objects that exist at their creation, because an environment keeps them. In a test run they
+    become garbage, which would add up to gigabytes.
+    """
     yield
     gc.unfreeze()
     if next(_ended) % COLLECT_EVERY == 0:

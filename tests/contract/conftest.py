@@ -1,4 +1,4 @@
-"""Three stand-ins for AWS behind one face: the virtual one of the simulator, moto, and the local AWS."""
+"""Three stand-ins for AWS with one interface: the simulator's virtual AWS, moto, and the local AWS."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ BACKENDS = ("virtual", "moto", "local")
 
 @dataclass
 class Aws:
-    """One of them, with a table and queues of this test's own."""
+    """One stand-in, with a table and queues for this test."""
 
     name: str
     client: Callable[[str], Any]
     wait: Callable[[float], None]
     create_queue: Callable[..., str]
     create_topic: Callable[[str], str]
-    """One that feeds this queue; its ARN."""
+    """Create a topic that feeds this queue, and return its ARN."""
     table: str
 
     @property
@@ -50,7 +50,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(params=BACKENDS)
 def aws(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    """The same test on all three. Where one is known to differ from AWS, the test has to fail there: see `differs`."""
+    """Run the test on all three stand-ins. A test must fail on a stand-in that is known to differ: see `differs`."""
     reason = getattr(request.function, "differs", {}).get(request.param)
     if reason:
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))

@@ -1,4 +1,4 @@
-"""Where a stand-in is known to differ from AWS. The test then has to fail there, so that a mended one is noticed."""
+"""Mark known differences between a stand-in and AWS. The test must fail there, so that a corrected one is noticed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 
 
 def differs(**reasons: str) -> Callable[[Test], Test]:
-    """By the name of the stand-in: what it does instead, and where AWS says what is right."""
+    """Mark a test, by the name of the stand-in, with the difference and the source for AWS's behaviour."""
 
     def mark(test: Test) -> Test:
         test.differs = reasons  # type: ignore[attr-defined]
@@ -22,7 +22,7 @@ def differs(**reasons: str) -> Callable[[Test], Test]:
 
 
 def refused(code: str, call: Callable[..., Any], **parameters: Any) -> ClientError:
-    """The call is refused with this code; SQS's older prefix does not count."""
+    """Assert that AWS refuses the call with this code, without SQS's older prefix."""
     with pytest.raises(ClientError) as caught:
         call(**parameters)
     assert code == caught.value.response["Error"]["Code"].rpartition(".")[2]

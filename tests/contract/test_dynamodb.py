@@ -1,4 +1,4 @@
-"""What we take for granted about DynamoDB, held against the virtual AWS, moto and the local AWS alike.
+"""Our assumptions about DynamoDB, checked against the virtual AWS, moto and the local AWS.
 
 Sources: the API reference of Amazon DynamoDB, and "Service, account, and table quotas" in its developer guide.
 """
@@ -55,16 +55,16 @@ def update(aws, sort: str, expression: str, names: dict[str, str], values: dict[
     )
 
 
-def test_what_was_put_is_got(aws):
-    """An item comes back as it was put, and one that is not there as no item at all."""
+def test_a_stored_item_is_read_back(aws):
+    """It is unchanged. A missing item is no item at all."""
     put(aws, item("a", data={"S": "x"}, number={"N": "12"}))
     got = aws.dynamodb.get_item(TableName=aws.table, Key=item("a"), ConsistentRead=True)
     assert item("a", data={"S": "x"}, number={"N": "12"}) == got["Item"]
     assert "Item" not in aws.dynamodb.get_item(TableName=aws.table, Key=item("b"))
 
 
-def test_a_key_is_no_empty_string(aws):
-    """Key attributes hold at least a byte; other attributes may be empty."""
+def test_a_key_is_not_empty(aws):
+    """A key attribute has at least one byte. Other attributes may be empty."""
     put(aws, item("a", data={"S": ""}))
     refused("ValidationException", aws.dynamodb.put_item, TableName=aws.table, Item=item(""))
 
@@ -75,25 +75,25 @@ def test_an_item_has_its_keys(aws):
 
 
 def test_a_key_has_the_type_of_the_schema(aws):
-    """A number where the schema says string is refused."""
+    """A number instead of a string is refused."""
     wrong = {"partition": {"S": "p"}, "sort": {"N": "1"}}
     refused("ValidationException", aws.dynamodb.put_item, TableName=aws.table, Item=wrong)
 
 
 @differs(moto='it stops at 405,000 bytes; "Service, account, and table quotas", item size: 400 KB')
 def test_an_item_is_at_most_400_kb(aws):
-    """Names and values together."""
+    """Names and values count together."""
     put(aws, item("a", data={"S": "x" * 409_500}))
     larger = item("b", data={"S": "x" * 409_600})
     refused("ValidationException", aws.dynamodb.put_item, TableName=aws.table, Item=larger)
 
 
-def test_an_unknown_table_is_said_to_be_unknown(aws):
+def test_an_unknown_table_is_an_error(aws):
     refused("ResourceNotFoundException", aws.dynamodb.get_item, TableName="nowhere", Key=item("a"))
 
 
 def test_a_query_sorts_as_text(aws):
-    """By the bytes of the range key, upwards and downwards."""
+    """It sorts by the bytes of the range key, in both directions."""
     put(aws, *(item(sort) for sort in ("b", "a#2", "a#10", "00", "B")))
     assert ["00", "B", "a#10", "a#2", "b"] == sorts(query(aws))
     assert ["b", "a#2", "a#10", "B", "00"] == sorts(query(aws, ScanIndexForward=False))
@@ -113,7 +113,7 @@ def test_between_includes_both_ends(aws):
 
 @differs(moto='it finds nothing; error of Query: "BETWEEN operator requires upper bound to be greater than or equal"')
 def test_between_refuses_bounds_in_the_wrong_order(aws):
-    """Equal ones are in order."""
+    """Equal bounds are valid."""
     put(aws, item("b"))
 
     def between(first, last):
@@ -128,8 +128,8 @@ def test_between_refuses_bounds_in_the_wrong_order(aws):
     assert ["b"] == sorts(aws.dynamodb.query(**between("b", "b")))
 
 
-def test_a_page_ends_at_its_limit_and_says_where(aws):
-    """The next page begins behind the key that is given, and the last one gives none."""
+def test_a_page_ends_at_its_limit_with_its_last_key(aws):
+    """The next page begins after that key, and the last page has none."""
     put(aws, *(item(sort) for sort in "abc"))
     first = query(aws, Limit=2)
     assert ["a", "b"] == sorts(first)
@@ -140,7 +140,7 @@ def test_a_page_ends_at_its_limit_and_says_where(aws):
 
 
 def test_a_page_ends_at_a_megabyte(aws):
-    """Whatever the limit on their number."""
+    """The limit on the number does not matter."""
     for sort in "abcd":
         put(aws, item(sort, data={"S": "x" * 300_000}))
         aws.wait(0.4)  # A key takes a thousand write units a second.
@@ -149,8 +149,8 @@ def test_a_page_ends_at_a_megabyte(aws):
     assert ["d"] == sorts(query(aws, ExclusiveStartKey=first["LastEvaluatedKey"]))
 
 
-def test_a_filter_leaves_out_after_the_limit(aws):
-    """What is filtered out was read, and counts."""
+def test_a_filter_applies_after_the_limit(aws):
+    """The query reads and counts items that the filter drops."""
     put(aws, item("a", kind={"S": "x"}), item("b", kind={"S": "y"}), item("c", kind={"S": "y"}))
     answer = aws.dynamodb.query(
         TableName=aws.table,
@@ -172,7 +172,7 @@ def test_counting_returns_no_items(aws):
 
 
 def test_a_batch_puts_and_deletes(aws):
-    """Deleting what is not there is no error."""
+    """Deleting a missing item is no error."""
     put(aws, item("a"))
     gone = [{"DeleteRequest": {"Key": item(sort)}} for sort in ("a", "never")]
     answer = write(aws, {"PutRequest": {"Item": item("b")}}, *gone)
@@ -189,7 +189,7 @@ def test_a_batch_has_at_most_25_writes(aws):
 
 @differs(moto='it sees no put and delete as twins; API reference, BatchWriteItem, "multiple operations"')
 def test_a_batch_names_a_key_once(aws):
-    """Twice the same key, be it put or deleted, is refused."""
+    """A batch that puts or deletes the same key twice is refused."""
     twins = [{"PutRequest": {"Item": item("a")}}, {"DeleteRequest": {"Key": item("a")}}]
     refused("ValidationException", aws.dynamodb.batch_write_item, RequestItems={aws.table: twins})
 
@@ -199,20 +199,20 @@ def test_an_empty_batch_does_not_leave_the_client(aws):
         aws.dynamodb.batch_write_item(RequestItems={aws.table: []})
 
 
-def test_a_write_that_has_no_key_spoils_its_batch(aws):
-    """What is wrong with one request is an error of the whole call, and nothing is written."""
+def test_a_write_without_a_key_fails_its_batch(aws):
+    """One invalid request is an error of the whole call, and nothing is written."""
     puts = [{"PutRequest": {"Item": item("a")}}, {"PutRequest": {"Item": item("")}}]
     refused("ValidationException", aws.dynamodb.batch_write_item, RequestItems={aws.table: puts})
     assert [] == sorts(query(aws))
 
 
-def test_an_update_creates_what_is_not_there(aws):
+def test_an_update_creates_a_missing_item(aws):
     update(aws, "a", "SET #n = :n", {"#n": "n"}, {":n": {"N": "1"}})
     assert [item("a", n={"N": "1"})] == query(aws)["Items"]
 
 
-def test_a_condition_that_does_not_hold_changes_nothing(aws):
-    """And on request the answer holds the item as it stands."""
+def test_a_failed_condition_changes_nothing(aws):
+    """The answer holds the current item on request."""
     put(aws, item("a", n={"N": "5"}))
     error = refused(
         "ConditionalCheckFailedException",
@@ -230,14 +230,14 @@ def test_a_condition_that_does_not_hold_changes_nothing(aws):
 
 
 def test_numbers_compare_as_numbers(aws):
-    """10 is more than 9, though not as text."""
+    """10 is more than 9, but not as text."""
     put(aws, item("a", n={"N": "9"}))
     update(aws, "a", "SET #n = :n", {"#n": "n"}, {":n": {"N": "10"}}, ConditionExpression="#n < :n")
     assert [item("a", n={"N": "10"})] == query(aws)["Items"]
 
 
-def test_what_is_not_there_is_equal_to_nothing(aws):
-    """A comparison with a missing attribute does not hold."""
+def test_a_missing_attribute_equals_nothing(aws):
+    """A comparison with it is false."""
     put(aws, item("a"))
     refused(
         "ConditionalCheckFailedException",
@@ -281,7 +281,7 @@ def test_a_key_is_not_updated(aws):
     )
 
 
-def test_a_placeholder_that_nothing_uses_is_refused(aws):
+def test_an_unused_placeholder_is_refused(aws):
     refused(
         "ValidationException",
         aws.dynamodb.update_item,
@@ -293,7 +293,7 @@ def test_a_placeholder_that_nothing_uses_is_refused(aws):
     )
 
 
-def test_a_placeholder_that_is_not_given_is_refused(aws):
+def test_a_missing_placeholder_is_refused(aws):
     refused(
         "ValidationException",
         aws.dynamodb.update_item,
@@ -310,22 +310,22 @@ def read(aws, *keys: dict[str, Any], **more: Any) -> dict[str, Any]:
     return answer
 
 
-def test_a_put_hands_back_what_it_replaced(aws):
-    """ALL_OLD: the whole item as it was before; nothing where there was none."""
+def test_a_put_returns_the_replaced_item(aws):
+    """ALL_OLD is the complete old item, or nothing if there was none."""
     first = aws.dynamodb.put_item(TableName=aws.table, Item=item("a", n={"N": "1"}), ReturnValues="ALL_OLD")
     second = aws.dynamodb.put_item(TableName=aws.table, Item=item("a"), ReturnValues="ALL_OLD")
     assert "Attributes" not in first
     assert item("a", n={"N": "1"}) == second["Attributes"]
 
 
-def test_a_put_leaves_nothing_of_what_it_replaced(aws):
-    """Other than an update: what the new item does not have is gone."""
+def test_a_put_replaces_the_whole_item(aws):
+    """Unlike an update, it removes the attributes that the new item does not have."""
     put(aws, item("a", ttl={"N": "5"}), item("a", n={"N": "1"}))
     assert [item("a", n={"N": "1"})] == query(aws)["Items"]
 
 
-def test_a_put_whose_condition_fails_hands_back_what_stands(aws):
-    """On request, and whatever it would have returned otherwise."""
+def test_a_put_with_a_failed_condition_returns_the_current_item(aws):
+    """It does so on request, whatever else it would return."""
     put(aws, item("a", n={"N": "5"}))
     error = refused(
         "ConditionalCheckFailedException",
@@ -341,8 +341,8 @@ def test_a_put_whose_condition_fails_hands_back_what_stands(aws):
     assert item("a", n={"N": "5"}) == error.response["Item"]
 
 
-def test_a_condition_that_nothing_stands_against_hands_back_nothing(aws):
-    """Where there is no item the error has none either."""
+def test_a_failed_condition_without_an_item_returns_none(aws):
+    """The error has no item either."""
     error = refused(
         "ConditionalCheckFailedException",
         aws.dynamodb.put_item,
@@ -355,16 +355,16 @@ def test_a_condition_that_nothing_stands_against_hands_back_nothing(aws):
     assert "Item" not in error.response
 
 
-def test_what_is_not_there_is_unequal_to_everything(aws):
-    """`<>` with a missing attribute holds, other than `=` and `<`."""
+def test_a_missing_attribute_is_unequal_to_everything(aws):
+    """`<>` with a missing attribute is true, unlike `=` and `<`."""
     put(aws, item("a"))
     changed = {"names": {"#n": "n", "#s": "state"}, "values": {":n": {"N": "1"}, ":s": {"S": "pending"}}}
     update(aws, "a", "SET #n = :n", **changed, ConditionExpression="#s <> :s")
     assert [item("a", n={"N": "1"})] == query(aws)["Items"]
 
 
-def test_a_conditional_delete_of_another_changes_nothing(aws):
-    """One that holds for what lay there once, and not for what lies there now."""
+def test_a_conditional_delete_of_another_item_changes_nothing(aws):
+    """Its condition holds for an earlier item and not for the current one."""
     put(aws, item("a", asked={"N": "2"}))
     refused(
         "ConditionalCheckFailedException",
@@ -378,8 +378,8 @@ def test_a_conditional_delete_of_another_changes_nothing(aws):
     assert [item("a", asked={"N": "2"})] == query(aws)["Items"]
 
 
-def test_an_update_sets_several_and_leaves_the_rest(aws):
-    """All at once, or with a condition that fails none of them."""
+def test_an_update_sets_several_attributes_and_leaves_the_rest(aws):
+    """It sets all at once, or none if its condition fails."""
     put(aws, item("a", id={"S": "x"}, data={"S": "d"}))
     names = {"#s": "state", "#e": "error", "#t": "ttl", "#i": "id"}
     values = {":s": {"S": "done"}, ":e": {"S": ""}, ":t": {"N": "9"}, ":i": {"S": "x"}}
@@ -399,15 +399,15 @@ def test_an_update_sets_several_and_leaves_the_rest(aws):
     assert [done] == query(aws)["Items"]
 
 
-def test_a_batch_of_keys_reads_what_is_there(aws):
-    """In no certain order; what is not there is left out."""
+def test_a_batch_read_returns_the_existing_items(aws):
+    """The order is undefined, and missing items are omitted."""
     put(aws, item("a", n={"N": "1"}), item("b", n={"N": "2"}, m={"N": "3"}))
     answer = read(aws, item("a"), item("b"), item("never"), ConsistentRead=True)
     assert {"a", "b"} == {each["sort"]["S"] for each in answer["Responses"][aws.table]}
     assert {} == answer["UnprocessedKeys"]
 
 
-def test_a_batch_of_keys_reads_what_is_wanted_of_each(aws):
+def test_a_batch_read_returns_the_projection_of_each_item(aws):
     put(aws, item("a", n={"N": "1"}, m={"N": "3"}))
     wanted = {"ProjectionExpression": "#n, #never", "ExpressionAttributeNames": {"#n": "n", "#never": "never"}}
     assert [{"n": {"N": "1"}}] == read(aws, item("a"), **wanted)["Responses"][aws.table]
@@ -427,7 +427,7 @@ def test_a_batch_reads_a_key_once(aws):
 
 @differs(local='it hands out all at once; API reference, BatchGetItem: "the response size limit is exceeded"')
 def test_a_batch_reads_at_most_16_mb(aws):
-    """The rest stands under UnprocessedKeys, in a form to be asked for as it is."""
+    """UnprocessedKeys holds the rest, in the form of the next request."""
     for number in range(43):
         put(aws, item("a", partition=f"p{number}", data={"S": "x" * 400_000}))
     first = read(aws, *(item("a", partition=f"p{number}") for number in range(43)), ConsistentRead=True)
@@ -438,12 +438,15 @@ def test_a_batch_reads_at_most_16_mb(aws):
     assert 43 == len({each["partition"]["S"] for each in found}) == len(found)
 
 
-def test_what_is_past_its_ttl_goes_away_some_time_later():
-    """The virtual one alone: moto never takes it away, the local AWS by its own clock, and AWS within a few days."""
+def test_an_item_is_deleted_some_time_after_its_ttl():
+    """Only the virtual AWS is tested.
+
+    moto never deletes the item, the local AWS uses its own clock, and AWS takes up to a few days.
+    """
     cloud = Cloud(1_893_456_000, random.Random(0))
     table, dynamodb = cloud.dynamodb.create_table("expiring", "partition", "sort", "ttl"), cloud.client("dynamodb")
     ttl = {"N": "1893456060"}
-    for new in (item("a", ttl=ttl), item("b", ttl=ttl), item("b")):  # The last one is written afresh, without.
+    for new in (item("a", ttl=ttl), item("b", ttl=ttl), item("b")):  # The last write replaces the item without a TTL.
         dynamodb.put_item(TableName=table.name, Item=new)
     cloud.timeline.sleep(61)
     assert {"a", "b"} == set(table.items["p"])
@@ -451,8 +454,8 @@ def test_what_is_past_its_ttl_goes_away_some_time_later():
     assert {"b"} == set(table.items["p"])
 
 
-def test_a_filter_and_a_limit_page_on(aws):
-    """A page may be empty and yet not the last: `LastEvaluatedKey` tells, not the number of items."""
+def test_a_query_with_filter_and_limit_has_several_pages(aws):
+    """An empty page need not be the last. `LastEvaluatedKey` decides, not the number of items."""
     put(aws, *(item(sort, kind={"S": "x"}) for sort in "abc"), item("d", kind={"S": "y"}))
     asked: dict[str, Any] = {
         "TableName": aws.table,

@@ -1,4 +1,4 @@
-"""The few things that we ask of Lambda, SNS and EventBridge, on all stand-ins that have them."""
+"""Our few assumptions about Lambda, SNS and EventBridge, on all stand-ins that have them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import re
 from deviations import refused
 
 
-def test_a_function_that_is_not_there_is_said_not_to_be(aws):
+def test_a_missing_function_is_an_error(aws):
     invoke = aws.client("lambda").invoke
     refused("ResourceNotFoundException", invoke, FunctionName="nobody", InvocationType="Event", Payload=b"{}")
 
 
-def test_a_topic_that_is_not_there_is_said_not_to_be(aws):
+def test_a_missing_topic_is_an_error(aws):
     arn = "arn:aws:sns:us-east-1:123456789012:nowhere"
     error = refused("NotFound", aws.client("sns").publish, TopicArn=arn, Message="x")
     assert 404 == error.response["ResponseMetadata"]["HTTPStatusCode"]
 
 
-def test_a_topic_feeds_a_queue_with_what_was_published_in_an_envelope(aws):
-    """By its id and its date to the millisecond, which are the same however often it comes."""
+def test_a_topic_sends_published_messages_to_a_queue_in_an_envelope(aws):
+    """Every delivery has the same id, and the same date to the millisecond."""
     queue = aws.create_queue()
     topic = aws.create_topic(queue)
     message_id = aws.client("sns").publish(TopicArn=topic, Message='{"delay": 1}')["MessageId"]
@@ -33,7 +33,7 @@ def test_a_topic_feeds_a_queue_with_what_was_published_in_an_envelope(aws):
 
 
 def test_events_are_accepted_one_by_one(aws):
-    """The answer counts what failed and has one entry for each event."""
+    """The answer counts the failed events and has one entry per event."""
     events = [{"Source": "punctual", "DetailType": "Scheduled", "Detail": "{}"}] * 2
     answer = aws.client("events").put_events(Entries=events)
     assert 0 == answer["FailedEntryCount"]

@@ -1,4 +1,4 @@
-"""What we take for granted about SQS, held against the virtual AWS, moto and the local AWS alike.
+"""Our assumptions about SQS, checked against the virtual AWS, moto and the local AWS.
 
 Sources: the API reference of Amazon SQS, and "Amazon SQS message quotas" in its developer guide.
 """
@@ -38,7 +38,7 @@ def arn_of(aws, url: str) -> str:
 
 
 def test_a_batch_arrives_with_its_attributes(aws):
-    """Bodies and attributes come out as they went in."""
+    """Bodies and attributes are unchanged."""
     url = aws.create_queue()
     attributes = {
         "id": {"DataType": "String", "StringValue": "3-x"},
@@ -51,7 +51,7 @@ def test_a_batch_arrives_with_its_attributes(aws):
     assert {"grüße": {}, "b": attributes} == received
 
 
-def test_a_delayed_message_is_not_there_yet(aws):
+def test_a_delayed_message_is_not_visible_yet(aws):
     url = aws.create_queue()
     send(aws, url, entry(0, "soon", DelaySeconds=1), entry(1, "now"))
     assert ["now"] == bodies(receive(aws, url))
@@ -61,7 +61,7 @@ def test_a_delayed_message_is_not_there_yet(aws):
 
 @differs(local='it takes it; API reference, SendMessageBatchRequestEntry: "Valid values: 0 to 900"')
 def test_a_delay_over_900_s_fails_alone(aws):
-    """It stands under Failed as the sender's fault, and its neighbour goes out."""
+    """It is under Failed as the sender's fault, and its neighbour is sent."""
     url = aws.create_queue()
     answer = send(aws, url, entry(0, DelaySeconds=900), entry(1, DelaySeconds=901))
     assert ["0"] == [each["Id"] for each in answer["Successful"]]
@@ -86,7 +86,7 @@ def test_ids_in_a_batch_differ(aws):
 
 
 def test_a_batch_is_at_most_a_mebibyte(aws):
-    """All of its messages together; one of them alone may be as large."""
+    """The limit is for all of its messages together. A single message may have the same size."""
     url = aws.create_queue()
     half = "x" * 524_288
     assert send(aws, url, entry(0, half), entry(1, half))["Successful"]
@@ -96,13 +96,13 @@ def test_a_batch_is_at_most_a_mebibyte(aws):
 
 @differs(moto="it takes some of them; API reference, SendMessage, InvalidMessageContents")
 def test_characters_outside_xml_are_refused(aws):
-    """#x9, #xA, #xD, #x20 to #xD7FF, #xE000 to #xFFFD, #x10000 to #x10FFFF, and no others."""
+    """Only #x9, #xA, #xD, #x20 to #xD7FF, #xE000 to #xFFFD, and #x10000 to #x10FFFF are accepted."""
     url = aws.create_queue()
     refused("InvalidMessageContents", aws.sqs.send_message, QueueUrl=url, MessageBody="bell \x07")
     aws.sqs.send_message(QueueUrl=url, MessageBody="\t\n\r \ud7ff\ue000\ufffd\U00010000\U0010ffff")
 
 
-def test_a_queue_that_is_not_there_is_said_not_to_be(aws):
+def test_a_missing_queue_is_an_error(aws):
     url = aws.create_queue() + "-not"
     refused("NonExistentQueue", aws.sqs.send_message_batch, QueueUrl=url, Entries=[entry(0)])
 
@@ -111,8 +111,8 @@ def test_a_queue_that_is_not_there_is_said_not_to_be(aws):
     moto="it does not look; developer guide, Amazon SQS message metadata, message attribute data types",
     local="it does not look; developer guide, Amazon SQS message metadata, message attribute data types",
 )
-def test_a_number_has_to_be_one(aws):
-    """An attribute of the type Number that holds no number is refused."""
+def test_a_number_attribute_holds_a_number(aws):
+    """Another value of the type Number is refused."""
     attributes = {"due": {"DataType": "Number", "StringValue": "tomorrow"}}
     with pytest.raises(ClientError, match="due"):
         aws.sqs.send_message(QueueUrl=aws.create_queue(), MessageBody="x", MessageAttributes=attributes)
@@ -128,8 +128,8 @@ def test_an_attribute_has_a_value(aws):
         aws.sqs.send_message(QueueUrl=aws.create_queue(), MessageBody="x", MessageAttributes=attributes)
 
 
-def test_what_is_received_is_hidden_for_a_while(aws):
-    """Until its visibility timeout; then it comes again, under another receipt."""
+def test_a_received_message_is_hidden_for_a_while(aws):
+    """It comes again after its visibility timeout, with another receipt handle."""
     url = aws.create_queue(visibility_s=1)
     send(aws, url, entry(0))
     (first,) = receive(aws, url)
@@ -141,7 +141,7 @@ def test_what_is_received_is_hidden_for_a_while(aws):
 
 
 @differs(local='it refuses the second; API reference, DeleteMessage: with an old receipt handle "the request succeeds"')
-def test_what_is_deleted_does_not_come_again(aws):
+def test_a_deleted_message_does_not_come_again(aws):
     """Deleting it twice is no error."""
     url = aws.create_queue(visibility_s=1)
     send(aws, url, entry(0))
@@ -152,8 +152,8 @@ def test_what_is_deleted_does_not_come_again(aws):
     assert [] == receive(aws, url)
 
 
-def test_visibility_can_be_given_back(aws):
-    """A timeout of 0 makes it visible at once."""
+def test_a_message_can_be_made_visible_at_once(aws):
+    """A visibility timeout of 0 does it."""
     url = aws.create_queue()
     send(aws, url, entry(0))
     (message,) = receive(aws, url)
@@ -161,8 +161,8 @@ def test_visibility_can_be_given_back(aws):
     assert ["x"] == bodies(receive(aws, url))
 
 
-def test_what_is_received_too_often_moves_to_the_dead_letter_queue(aws):
-    """After maxReceiveCount receives the next one finds it gone."""
+def test_a_message_received_too_often_moves_to_the_dead_letter_queue(aws):
+    """It is gone at the receive after maxReceiveCount receives."""
     dead_letters = aws.create_queue()
     url = aws.create_queue(visibility_s=0, receives_max=2, dead_letter_arn=arn_of(aws, dead_letters))
     send(aws, url, entry(0))
@@ -173,14 +173,14 @@ def test_what_is_received_too_often_moves_to_the_dead_letter_queue(aws):
     assert ["x"] == bodies(receive(aws, dead_letters))
 
 
-def test_a_receive_waits_for_what_comes(aws):
-    """Long polling returns as soon as there is something."""
+def test_a_receive_waits_for_a_message(aws):
+    """Long polling returns as soon as there is one."""
     url = aws.create_queue()
     send(aws, url, entry(0, DelaySeconds=1))
     assert ["x"] == bodies(receive(aws, url, WaitTimeSeconds=5))
 
 
-def test_a_queue_counts_what_is_in_it(aws):
+def test_a_queue_counts_its_messages(aws):
     url = aws.create_queue()
     send(aws, url, entry(0), entry(1), entry(2, DelaySeconds=60))
     aws.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1)
@@ -190,8 +190,8 @@ def test_a_queue_counts_what_is_in_it(aws):
     assert ["1", "1", "1"] == [counted[name] for name in wanted]
 
 
-def test_deletes_come_in_batches(aws):
-    """Each under its own id."""
+def test_a_batch_deletes_messages(aws):
+    """Each entry has its own id."""
     url = aws.create_queue(visibility_s=1)
     send(aws, url, entry(0), entry(1))
     entries = [

@@ -1,4 +1,4 @@
-"""A small template on a local AWS, and a look at what this machine has left of one."""
+"""A small template on a local AWS, and checks of what it leaves on this machine."""
 
 import dataclasses
 import signal
@@ -15,7 +15,7 @@ from punctual.local.emulator import HOST, Emulator
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE_PATH = Path(__file__).parent / "example" / "template.yml"
-LISTENING = "0A"  # As the kernel writes the state of a socket.
+LISTENING = "0A"  # The state of a socket, as the kernel writes it.
 GONE_S_MAX = 30.0
 POLL_S = 0.05
 
@@ -33,7 +33,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def example_path() -> Path:
-    """A template as small as shows what the local stack does with one."""
+    """A minimal template that shows what the local stack does."""
     return EXAMPLE_PATH
 
 
@@ -44,14 +44,14 @@ def example(emulator: Emulator) -> Stack:
 
 @pytest.fixture(scope="session")
 def real_stack() -> Iterator[Stack]:
-    """The real template; a test that cares about the reach sets it."""
+    """The real template. A test that needs another reach sets it."""
     with Emulator(auth=True) as emulator:
         yield deploy(emulator, REPOSITORY / "template.yml")
 
 
 @dataclasses.dataclass(frozen=True)
 class Traces:
-    """Where one local AWS can be seen on this machine."""
+    """The traces of one local AWS on this machine."""
 
     process: int
     port: int
@@ -62,16 +62,16 @@ class Traces:
         return cls(emulator.process, emulator.port, emulator.folder)
 
     def processes(self) -> list[int]:
-        """ministack itself and the functions it runs, as far as they live."""
+        """Return the living processes of ministack and of the functions that it runs."""
         return group(self.process)
 
     def listeners(self) -> set[tuple[str, int]]:
-        """Where these processes listen."""
+        """Return the addresses on which these processes listen."""
         sockets = {link for pid in self.processes() for link in open_files(pid)}
         return {address for address, inode in listening_sockets() if f"socket:[{inode}]" in sockets}
 
     def left(self) -> list[str]:
-        """What is left of it."""
+        """Return everything that is left of it."""
         left = [f"process {pid}" for pid in self.processes()]
         if is_listening(self.port):
             left.append(f"port {self.port}")
@@ -80,7 +80,7 @@ class Traces:
         return left
 
     def left_at_last(self) -> list[str]:
-        """What is left of it after it has had its time to go."""
+        """Return what is left of it after some time to end."""
         deadline_s = time.monotonic() + GONE_S_MAX
         while self.left() and time.monotonic() < deadline_s:
             time.sleep(POLL_S)
@@ -94,19 +94,19 @@ def traces() -> type[Traces]:
 
 @pytest.fixture
 def private_temporary_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where local AWSs of this test put their folders, so that it sees those of no other."""
+    """A temporary folder of this test's own, so that it sees no local AWS of another test."""
     folder = tmp_path_factory.mktemp("temporary")
     monkeypatch.setenv("TMPDIR", str(folder))
     return folder
 
 
 def group(leader: int) -> list[int]:
-    """The living processes of a process group."""
+    """Return the living processes of a process group."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, _, group_id, *_ = entry.read_text().rpartition(")")[2].split()
-        except OSError:  # It ended while we looked.
+        except OSError:  # The process ended during the read.
             continue
         if int(group_id) == leader and state != "Z":
             found.append(int(entry.parent.name))
@@ -121,12 +121,12 @@ def is_listening(port: int) -> bool:
 def open_files(pid: int) -> set[str]:
     try:
         return {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
-    except OSError:  # It ended while we looked.
+    except OSError:  # The process ended during the read.
         return set()
 
 
 def listening_sockets() -> list[tuple[tuple[str, int], str]]:
-    """Address and inode of everything that listens on this machine, in IPv4 and IPv6."""
+    """Return address and inode of every listening socket on this machine, in IPv4 and IPv6."""
     found = []
     for family, table in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
         for line in Path("/proc/net", table).read_text().splitlines()[1:]:
@@ -138,13 +138,13 @@ def listening_sockets() -> list[tuple[tuple[str, int], str]]:
 
 
 def readable(family: int, host: str) -> str:
-    """The kernel writes addresses in words of four bytes, each in the byte order of this machine."""
+    """Return a readable address. The kernel writes words of four bytes in this machine's byte order."""
     words = [int(host[start : start + 8], 16) for start in range(0, len(host), 8)]
     return socket.inet_ntop(family, b"".join(word.to_bytes(4, sys.byteorder) for word in words))
 
 
 @pytest.fixture(autouse=True, scope="session")
 def interruptible() -> None:
-    """What a shell runs in the background ignores Ctrl-C, and so would everything that is started from here."""
+    """Restore Ctrl-C, which background processes of a shell ignore and pass on to their children."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -26,8 +26,8 @@ ONCE_S_MAX = 400.0
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes the way Linux shows them")
 
 
-def test_the_help_tells_every_option(repository: Path) -> None:
-    """Somebody who has never seen it learns what it does and how it ends."""
+def test_the_help_explains_every_option(repository: Path) -> None:
+    """A new user learns what it does and how it ends."""
     helped = subprocess.run([*COMMAND, "--help"], cwd=repository, capture_output=True, text=True, check=True)
     for word in ("--once", "--persist", "--port", "Ctrl-C"):
         assert word in helped.stdout
@@ -36,20 +36,22 @@ def test_the_help_tells_every_option(repository: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "blow"), [("is up at", signal.SIGINT), ("Watch them", signal.SIGINT), ("Watch them", signal.SIGTERM)]
 )
-def test_it_ends_cleanly(said: str, blow: signal.Signals, repository: Path, private_temporary_folder: Path) -> None:
-    """Ctrl-C, whatever it is at, is a good end: status 0, no traceback, nothing left."""
+def test_ctrl_c_ends_it_cleanly(
+    said: str, blow: signal.Signals, repository: Path, private_temporary_folder: Path
+) -> None:
+    """At any time, it ends with status 0, without a traceback and without leftovers."""
     with running(repository) as command:
         output = read_until(command, said)
         assert 1 == len(list(private_temporary_folder.iterdir()))
-        os.killpg(command.pid, blow)  # As a terminal does it: to the whole group.
+        os.killpg(command.pid, blow)  # A terminal signals the whole group.
         rest, _ = command.communicate(timeout=END_S_MAX)
     assert 0 == command.returncode, output + rest
     assert "Traceback" not in output + rest
     assert [] == list(private_temporary_folder.iterdir())
 
 
-def test_once_that_is_cut_off_has_not_shown_it(repository: Path) -> None:
-    """Status 0 of `--once` means that everything came back."""
+def test_an_interrupted_once_is_no_success(repository: Path) -> None:
+    """Status 0 of `--once` means that every schedule came back."""
     with running(repository, "--once") as command:
         read_until(command, "Watch them")
         command.send_signal(signal.SIGINT)
@@ -57,16 +59,16 @@ def test_once_that_is_cut_off_has_not_shown_it(repository: Path) -> None:
     assert 1 == command.returncode
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(emulator: Emulator, repository: Path) -> None:
-    """Without a traceback, on standard error."""
+def test_a_port_in_use_is_reported_in_one_line(emulator: Emulator, repository: Path) -> None:
+    """The line is on standard error, without a traceback."""
     command = [*COMMAND, "--port", str(emulator.port)]
     ended = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=END_S_MAX, check=False)
     assert 1 == ended.returncode
     assert f"error: port {emulator.port} is in use\n" == ended.stderr
 
 
-def test_what_is_missing_is_told_cut_short() -> None:
-    """Ids enough to look for, and not a thousand."""
+def test_the_list_of_missing_ids_is_truncated() -> None:
+    """It shows enough ids to search for, and not a thousand."""
     progress = Progress()
     for number in range(30):
         progress.accept(Accepted(f"0-{number}", 100.0, "one by one", "queued"))
@@ -77,18 +79,18 @@ def test_what_is_missing_is_told_cut_short() -> None:
 
 
 @pytest.mark.skipif(shutil.which("aws") is None, reason="needs the aws command line")
-def test_the_shell_commands_to_try_next_work_when_pasted(real_stack: Stack) -> None:
-    """They schedule something and receive it, in a shell that knows nothing of AWS."""
+def test_the_suggested_shell_commands_work_when_pasted(real_stack: Stack) -> None:
+    """They schedule and receive a message, in a shell without AWS settings."""
     assert_comes_back(["sh", "-c", shell(real_stack.update({"ReachSeconds": 60}))])
 
 
-def test_the_python_lines_to_try_next_work_when_pasted(real_stack: Stack) -> None:
+def test_the_suggested_python_lines_work_when_pasted(real_stack: Stack) -> None:
     """They do the same."""
     assert_comes_back([sys.executable, "-c", python(real_stack.update({"ReachSeconds": 60}))])
 
 
 def assert_comes_back(command: list[str]) -> None:
-    """The id that was answered shows again in what was received."""
+    """Assert that the received message has the id of the answer."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     pasted = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=END_S_MAX, check=False)
     assert 0 == pasted.returncode, pasted.stderr
@@ -99,7 +101,7 @@ def assert_comes_back(command: list[str]) -> None:
 
 @pytest.mark.soak
 def test_once_shows_that_everything_comes_back(repository: Path, private_temporary_folder: Path) -> None:
-    """The whole demonstration as it is, with status 0 and one line that says so."""
+    """The whole demonstration ends with status 0 and one line that says so."""
     command = [*COMMAND, "--once"]
     ended = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=ONCE_S_MAX, check=False)
     assert 0 == ended.returncode, ended.stdout + ended.stderr
@@ -109,11 +111,11 @@ def test_once_shows_that_everything_comes_back(repository: Path, private_tempora
 
 
 @pytest.mark.soak
-def test_persist_brings_back_what_was_scheduled_before(repository: Path, tmp_path: Path) -> None:
-    """After Ctrl-C and a new start, near and far schedules of the first run come out in the second."""
+def test_persist_restores_earlier_schedules(repository: Path, tmp_path: Path) -> None:
+    """After Ctrl-C and a restart, near and far schedules of the first run are delivered in the second."""
     environment = {**os.environ, "PYTHONPATH": str(repository)}
     with running(tmp_path, "--persist", env=environment) as command:
-        read_until(command, "pending 10 ")  # Those far ahead have not come yet.
+        read_until(command, "pending 10 ")  # The far schedules have not come yet.
         command.send_signal(signal.SIGINT)
         command.communicate(timeout=END_S_MAX)
     with running(tmp_path, "--persist", "--once", env=environment) as command:
@@ -124,7 +126,7 @@ def test_persist_brings_back_what_was_scheduled_before(repository: Path, tmp_pat
 
 @contextlib.contextmanager
 def running(folder: Path, *options: str, env: dict[str, str] | None = None) -> "Iterator[subprocess.Popen[str]]":
-    """The command in a group of its own; killed at the end at the latest."""
+    """Run the command in its own process group, and kill it at the end."""
     with subprocess.Popen(
         [*COMMAND, *options],
         cwd=folder,

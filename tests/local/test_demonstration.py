@@ -1,4 +1,4 @@
-"""The demonstration counts only what it has seen, and tells what it has not."""
+"""The demonstration counts only what it has seen, and reports what is missing."""
 
 import concurrent.futures
 import re
@@ -44,8 +44,8 @@ def near(id: str, due_s: float, part: str = SINGLES) -> Accepted:
     return Accepted(id, due_s, part, "queued")
 
 
-def test_a_good_summary() -> None:
-    """All came, none early: that is good, and one line says so."""
+def test_a_summary_of_all_schedules_in_time_is_good() -> None:
+    """All schedules came and none was early. One line says so."""
     progress = progress_of(near("a", 100.0), near("b", 100.0), near("c", 101.0))
     for id, received_s in (("a", 100.1), ("b", 100.3), ("c", 101.2)):
         progress.arrive(Arrival(id, 101.0 if id == "c" else 100.0, received_s))
@@ -55,7 +55,7 @@ def test_a_good_summary() -> None:
 
 
 def test_a_duplicate_is_counted_and_is_not_bad() -> None:
-    """At least once is the promise."""
+    """The guarantee is at-least-once."""
     progress = progress_of(near("a", 100.0))
     progress.arrive(Arrival("a", 100.0, 100.1))
     progress.arrive(Arrival("a", 100.0, 105.0))
@@ -64,8 +64,8 @@ def test_a_duplicate_is_counted_and_is_not_bad() -> None:
     assert str(progress.summary()).endswith("1 duplicates")
 
 
-def test_webhooks_and_what_was_cancelled_are_told_beside() -> None:
-    """A webhook that is taken at the third time is no late release; what was cancelled has to stay away."""
+def test_webhooks_and_cancelled_schedules_are_reported_separately() -> None:
+    """A webhook that is accepted at the third attempt is not late. A cancelled schedule must stay away."""
     progress = progress_of(near("a", 100.0), near("w", 100.0, WEBHOOKS), near("x", 100.0, WEBHOOKS))
     progress.cancel(near("c", 100.0))
     for id, received_s in (("a", 100.1), ("w", 100.2), ("x", 125.0)):
@@ -78,8 +78,8 @@ def test_webhooks_and_what_was_cancelled_are_told_beside() -> None:
     ) == str(progress.summary())
 
 
-def test_what_came_though_it_was_cancelled_is_not_good() -> None:
-    """However well all else went; and it is nobody else's."""
+def test_a_delivered_cancelled_schedule_is_bad() -> None:
+    """Other successes do not help, and it does not count as a foreign message."""
     progress = progress_of(near("a", 100.0))
     progress.cancel(near("c", 100.0))
     for id in ("a", "c"):
@@ -89,8 +89,8 @@ def test_what_came_though_it_was_cancelled_is_not_good() -> None:
     assert str(progress.summary()).endswith("1 cancelled, 1 of them came")
 
 
-def test_a_webhook_that_does_not_come_is_missing() -> None:
-    """It is waited for as a message is."""
+def test_an_undelivered_webhook_is_missing() -> None:
+    """The demonstration waits for it as for a message."""
     progress = progress_of(near("a", 100.0), near("w", 100.0, WEBHOOKS))
     progress.arrive(Arrival("a", 100.0, 100.1))
     assert ("w",) == progress.summary().missing
@@ -98,8 +98,8 @@ def test_a_webhook_that_does_not_come_is_missing() -> None:
     assert progress.is_expecting(lost_s=50.0)
 
 
-def test_the_receiver_refuses_as_often_as_it_is_told() -> None:
-    """At that path alone; it keeps all that came."""
+def test_the_receiver_refuses_as_often_as_configured() -> None:
+    """It refuses at that path only and keeps all requests."""
     with Receiver({"/twice": 2}) as receiver:
         statuses = [post(f"{receiver.origin}{path}") for path in ("/twice", "/", "/twice", "/twice")]
         requests = receiver.requests()
@@ -117,8 +117,8 @@ def post(url: str) -> int:
             return refusal.code
 
 
-def test_what_is_missing_is_named() -> None:
-    """What did not come is not good, whatever else came in its place."""
+def test_a_missing_schedule_is_named() -> None:
+    """It is bad, whatever came in its place."""
     progress = progress_of(near("a", 100.0), near("b", 100.0))
     progress.arrive(Arrival("a", 100.0, 100.1))
     progress.arrive(Arrival("somebody else's", 100.0, 100.1))
@@ -127,22 +127,22 @@ def test_what_is_missing_is_named() -> None:
     assert "released 1 of 2 accepted" in str(progress.summary())
 
 
-def test_what_is_early_is_not_good() -> None:
-    """Not even by a millisecond."""
+def test_an_early_schedule_is_bad() -> None:
+    """A millisecond is enough."""
     progress = progress_of(near("a", 100.0))
     progress.arrive(Arrival("a", 100.0, 99.999))
     assert not progress.summary().is_good
     assert "released 1 of 1 accepted, 1 early" in str(progress.summary())
 
 
-def test_nothing_at_all_is_not_good() -> None:
-    """A demonstration that had nothing accepted has shown nothing."""
+def test_an_empty_demonstration_is_bad() -> None:
+    """It had no accepted schedule and shows nothing."""
     assert not progress_of().summary().is_good
     assert "released 0 of 0 accepted" in str(progress_of().summary())
 
 
-def test_it_waits_until_the_last_is_lost() -> None:
-    """As long as one may still come it goes on; also while not all has been handed in."""
+def test_it_waits_for_the_last_schedule() -> None:
+    """It continues while a schedule may still come or is still to be sent."""
     progress = Progress()
     assert progress.is_expecting(lost_s=1000.0)
     progress.accept(near("a", 100.0))
@@ -155,7 +155,7 @@ def test_it_waits_until_the_last_is_lost() -> None:
 
 
 def test_an_arrival_may_overtake_its_own_answer() -> None:
-    """What comes before its acceptance is known is nobody else's."""
+    """A message that comes before its request's answer is not a foreign message."""
     progress = Progress()
     progress.arrive(Arrival("a", 100.0, 100.1))
     assert [] == progress.strangers()
@@ -166,13 +166,13 @@ def test_an_arrival_may_overtake_its_own_answer() -> None:
 
 
 def test_a_refusal_stops_the_demonstration() -> None:
-    """Everything in it is meant to be accepted; the error says what was not."""
+    """All of its requests are valid. The error names the refused one."""
     with pytest.raises(DemonstrationFailed, match="InvalidSchedule: no such moment"):
         accept({"error": "InvalidSchedule", "message": "no such moment"}, BURST, Progress())
 
 
-def test_plain_lines_tell_each_arrival_once_and_a_burst_in_one(capsys: pytest.CaptureFixture[str]) -> None:
-    """A thousand lines would tell nobody anything."""
+def test_plain_lines_show_each_arrival_once_and_a_burst_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A thousand lines would be unreadable."""
     progress = progress_of(near("a", 100.0), *(near(f"b{index}", 100.0, BURST) for index in range(1000)))
     shown = PlainView()
     progress.arrive(Arrival("a", 100.0, 100.25))
@@ -188,15 +188,15 @@ def test_plain_lines_tell_each_arrival_once_and_a_burst_in_one(capsys: pytest.Ca
     ] == lines
 
 
-def test_plain_lines_tell_now_and_then_what_is_to_come(capsys: pytest.CaptureFixture[str]) -> None:
-    """Per way, and when the next is due."""
+def test_plain_lines_sometimes_show_what_is_pending(capsys: pytest.CaptureFixture[str]) -> None:
+    """They show the number per kind, and when the next schedule is due."""
     progress = progress_of(near("a", 4e9), near("b", 4e9 + 1), Accepted("c", 4e9 + 90, FAR, "stored"))
     PlainView().update(progress, now_s=4e9 - 2.5)
     assert "pending 3 (2 queued, 1 stored), next due in 2.5 s" in capsys.readouterr().out
 
 
-def test_what_was_cancelled_is_said_to_have_stayed_away(capsys: pytest.CaptureFixture[str]) -> None:
-    """Once, and only when its moment is over."""
+def test_a_cancelled_schedule_is_reported_once_as_not_delivered(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line comes after its due time."""
     progress = progress_of(near("a", 110.0))
     progress.cancel(Accepted("c", 100.0, SINGLES, "named, cancelled"))
     shown = PlainView()
@@ -209,8 +209,8 @@ def test_what_was_cancelled_is_said_to_have_stayed_away(capsys: pytest.CaptureFi
     assert "c named, cancelled did not come" in " ".join(captured.get().split())
 
 
-def test_the_live_picture_shows_all_there_is() -> None:
-    """What has come with its lateness, what has not with its countdown, and what an earlier run has left."""
+def test_the_live_view_shows_everything() -> None:
+    """Delivered schedules with their lateness, pending ones with a countdown, and those of an earlier run."""
     progress = progress_of(near("a", 100.0), near("b", 104.0), near("c", 103.0, BURST), near("d", 103.0, BURST))
     progress.arrive(Arrival("a", 100.0, 100.25))
     progress.arrive(Arrival("z", 90.0, 101.0))
@@ -226,9 +226,9 @@ def test_the_live_picture_shows_all_there_is() -> None:
 
 
 def test_a_small_demonstration_of_the_real_template(real_stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    """Near and far, one by one and many at once, webhooks and names: all come back, none early.
+    """Near and far schedules, single and in batches, webhooks and names: all are delivered, and none early.
 
-    The feeds are begun by hand.
+    The test starts the feeds by hand.
     """
     reach_s = 3
     plan = Plan(
@@ -256,7 +256,7 @@ def test_a_small_demonstration_of_the_real_template(real_stack: Stack, capsys: p
 
 
 def test_the_plan_follows_the_stack() -> None:
-    """What is far lies beyond the reach of this very stack, and what is near within."""
+    """Far schedules are beyond the reach of this stack, and near ones within it."""
     parameters = {"ReachSeconds": "90", "FeedIntervalMinutes": "1"}
     stack: Any = Stack("punctual", parameters, {}, Emulator(), {})
     plan = Plan.for_stack(stack)

@@ -1,4 +1,4 @@
-"""What a deployment changes for the local AWS, and what it leaves alone."""
+"""A deployment to the local AWS: what it changes, and what it keeps."""
 
 import json
 import time
@@ -10,7 +10,7 @@ import pytest
 from punctual.local.deployment import DeploymentFailed, FunctionFailed, Stack, deploy, localized, zipped
 from punctual.local.emulator import Emulator
 
-HOPS = 20  # More than the 16 after which Lambda stops a function that goes on invoking itself.
+HOPS = 20  # More than the 16 invocations after which Lambda stops a function that invokes itself.
 
 
 def template(*statements: dict[str, Any]) -> dict[str, Any]:
@@ -30,23 +30,23 @@ PLAIN_HTTP_DENIED = {
 }
 
 
-def test_what_denies_plain_http_is_left_out() -> None:
-    """A policy that says nothing else goes with it."""
+def test_a_statement_that_denies_plain_http_is_left_out() -> None:
+    """A policy without another statement is removed with it."""
     other = {"Effect": "Deny", "Action": "sqs:DeleteQueue"}
     assert [other] == statements(localized(template(PLAIN_HTTP_DENIED, other)))
     assert ["Queue"] == list(localized(template(PLAIN_HTTP_DENIED))["Resources"])
 
 
 @pytest.mark.parametrize("action", ["sqs:SendMessage", ["sqs:SendMessage"]])
-def test_who_may_send_may_send_a_batch(action: object) -> None:
-    """That AWS grants both under one name is all that is made up for; a denial is not widened."""
+def test_permission_to_send_includes_batches(action: object) -> None:
+    """AWS grants both under one name. A denial stays as narrow as it was."""
     allowed, denied = {"Effect": "Allow", "Action": action}, {"Effect": "Deny", "Action": action}
     widened = {"Effect": "Allow", "Action": ["sqs:SendMessage", "sqs:SendMessageBatch"]}
     assert [widened, denied] == statements(localized(template(allowed, denied)))
 
 
-def test_the_template_itself_is_left_as_it_is() -> None:
-    """All changes are made on a copy."""
+def test_the_template_itself_stays_unchanged() -> None:
+    """The deployment changes a copy."""
     original = template(PLAIN_HTTP_DENIED, {"Effect": "Allow", "Action": "sqs:SendMessage"})
     before = json.dumps(original)
     localized(original)
@@ -54,7 +54,7 @@ def test_the_template_itself_is_left_as_it_is() -> None:
 
 
 def test_the_same_code_makes_the_same_zip(tmp_path: Path) -> None:
-    """Neither bytecode nor the times of files change it; what the files hold does."""
+    """Bytecode and file times do not change it, but the content of the files does."""
     (tmp_path / "code.py").write_text("x = 1")
     before = zipped(tmp_path)
     (tmp_path / "__pycache__").mkdir()
@@ -67,15 +67,15 @@ def test_the_same_code_makes_the_same_zip(tmp_path: Path) -> None:
 
 
 def test_a_function_answers_or_fails_by_name(example: Stack) -> None:
-    """An error of the function's own comes back as one, with its message."""
+    """The function's own error comes back as an error with its message."""
     assert {"greeting": "hello", "listeners": ""} == example.invoke("Function", {})
     with pytest.raises(FunctionFailed, match="this cannot be") as failed:
         example.invoke("Function", {"fail": "this cannot be"})
     assert "this cannot be" == failed.value.error_message
 
 
-def test_an_update_changes_what_it_names_and_nothing_else(emulator: Emulator, example_path: Path) -> None:
-    """Parameters that were given before stay, and so do the resources."""
+def test_an_update_changes_only_what_it_names(emulator: Emulator, example_path: Path) -> None:
+    """Earlier parameters and the resources stay."""
     stack = deploy(emulator, example_path, "updated", {"Greeting": "good morning"})
     updated = stack.update({"Listeners": ["a", "b"]})
     assert stack.outputs == updated.outputs
@@ -84,21 +84,21 @@ def test_an_update_changes_what_it_names_and_nothing_else(emulator: Emulator, ex
 
 
 def test_deploying_again_is_harmless(emulator: Emulator, example_path: Path) -> None:
-    """Where nothing has changed there is nothing to update, and that is no error."""
+    """An update without changes is no error."""
     stack = deploy(emulator, example_path, "again")
     assert stack.outputs == deploy(emulator, example_path, "again").outputs
     stack.delete()
 
 
 def test_a_failure_names_the_resource_and_the_reason(emulator: Emulator, example_path: Path) -> None:
-    """And the next deployment is not held up by what was left half-made."""
+    """The next deployment is not blocked by the incomplete one."""
     with pytest.raises(DeploymentFailed, match=r"Impossible \(AWS::Lambda::EventInvokeConfig\): .*no-such-function"):
         deploy(emulator, example_path, "refused", {"Refused": True})
     deploy(emulator, example_path, "refused").delete()
 
 
-def test_a_function_that_is_meant_to_may_go_on_invoking_itself(emulator: Emulator, example_path: Path) -> None:
-    """`RecursiveLoop: Allow` holds here as it does on AWS."""
+def test_an_allowed_function_may_continue_to_invoke_itself(emulator: Emulator, example_path: Path) -> None:
+    """`RecursiveLoop: Allow` works as on AWS."""
     stack = deploy(emulator, example_path, "recursive")
     stack.invoke("Function", {"hops": HOPS})
     queue = emulator.client("sqs")

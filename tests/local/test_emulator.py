@@ -1,4 +1,4 @@
-"""The local AWS: alone on this machine's loopback, apart from others, and gone without a trace."""
+"""The local AWS listens on loopback only, is separate from others, and leaves no trace."""
 
 import contextlib
 import dataclasses
@@ -36,7 +36,7 @@ with Emulator(auth=True) as emulator:
 
 
 def test_two_run_side_by_side(emulator: Emulator) -> None:
-    """What is made on one is not on the other."""
+    """One does not see the resources of the other."""
     emulator.client("sqs").create_queue(QueueName="only-here")
     with Emulator() as other:
         assert other.port != emulator.port
@@ -45,13 +45,13 @@ def test_two_run_side_by_side(emulator: Emulator) -> None:
 
 
 def test_nothing_listens_beyond_loopback(example: Stack, traces: Any) -> None:
-    """With functions running, the local AWS listens on one port of 127.0.0.1 and nowhere else."""
+    """With functions running, the local AWS listens on one port of 127.0.0.1 and on no other address."""
     example.invoke("Function", {})
     assert {(HOST, example.emulator.port)} == traces.of(example.emulator).listeners()
 
 
 def test_nothing_is_left_after_the_end(traces: Any, example_path: Path, private_temporary_folder: Path) -> None:
-    """No process, port or file is left once the `with` is over, whatever ended it."""
+    """No process, port or file is left after the `with` block, whatever ended it."""
     with contextlib.suppress(ZeroDivisionError), Emulator() as emulator:
         deploy(emulator, example_path).invoke("Function", {})
         seen = traces.of(emulator)
@@ -66,7 +66,7 @@ def test_nothing_is_left_after_the_end(traces: Any, example_path: Path, private_
 def test_nothing_is_left_when_its_holder_is_killed(
     blow: signal.Signals, traces: Any, example_path: Path, repository: Path, private_temporary_folder: Path
 ) -> None:
-    """Nor is it when the process that held it ends without a word, or is hit with all of its group."""
+    """This includes a holder that ends without clean-up, or is killed with all of its group."""
     with holding(repository, HOLDER, example_path) as holder:
         seen = traces_told_by(holder, traces)
         assert 4 <= len(seen.left())  # Two processes, a port and a folder.
@@ -78,7 +78,7 @@ def test_nothing_is_left_when_its_holder_is_killed(
 
 
 def test_a_child_of_the_holder_does_not_keep_it_alive(traces: Any, example_path: Path, repository: Path) -> None:
-    """A process that inherits the pipe to the guardian, as a forked one does, does not hold it open for ever."""
+    """A forked process inherits the pipe to the guardian, but does not hold it open forever."""
     script = HOLDER.replace("    print", "    import os\n    if not os.fork(): time.sleep(30); os._exit(0)\n    print")
     with holding(repository, script, example_path) as holder:
         seen = traces_told_by(holder, traces)
@@ -87,8 +87,8 @@ def test_a_child_of_the_holder_does_not_keep_it_alive(traces: Any, example_path:
     assert [] == seen.left_at_last()
 
 
-def test_a_port_that_is_taken_is_an_error_that_says_so() -> None:
-    """Who asks for one port gets that one or none."""
+def test_a_port_in_use_raises_a_clear_error() -> None:
+    """A caller who asks for one port gets that port or none."""
     with socket.socket() as other:
         other.bind((HOST, 0))
         other.listen()
@@ -97,10 +97,8 @@ def test_a_port_that_is_taken_is_an_error_that_says_so() -> None:
             Emulator(port=taken).start()
 
 
-def test_a_port_taken_at_the_last_moment_is_left_for_another(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """That somebody answers on the port is not enough: it has to be our own."""
+def test_a_port_taken_at_the_last_moment_is_replaced(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer on the port is not enough: it must come from our own process."""
     ports = iter([emulator.port])
     free = free_port()
     monkeypatch.setattr("punctual.local.emulator.free_port", lambda: next(ports, free))
@@ -108,8 +106,10 @@ def test_a_port_taken_at_the_last_moment_is_left_for_another(
         assert free == other.port
 
 
-def test_the_users_own_settings_stay_out(example_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Profiles, credentials, endpoints and proxies of whoever runs it reach neither the clients nor the functions."""
+def test_the_users_own_settings_have_no_effect(
+    example_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The user's profiles, credentials, endpoints and proxies reach neither the clients nor the functions."""
     (tmp_path / "config").write_text("[default]\nregion = mars-north-1\n")
     for name, value in {
         "AWS_PROFILE": "production",
@@ -128,8 +128,8 @@ def test_the_users_own_settings_stay_out(example_path: Path, monkeypatch: pytest
     assert "AWS_PROFILE" not in seen
 
 
-def test_its_environment_points_a_child_process_to_it(emulator: Emulator) -> None:
-    """A program that is given the environment finds the local AWS without further settings."""
+def test_its_environment_connects_a_child_process(emulator: Emulator) -> None:
+    """A program with this environment finds the local AWS without further settings."""
     script = "import boto3; print(boto3.client('sqs').create_queue(QueueName='of-a-child')['QueueUrl'])"
     child = subprocess.run(
         [sys.executable, "-c", script], env=emulator.environment(), capture_output=True, text=True, check=True
@@ -138,14 +138,14 @@ def test_its_environment_points_a_child_process_to_it(emulator: Emulator) -> Non
 
 
 def test_a_role_is_enforced(example: Stack) -> None:
-    """What a role does not allow is refused, and what it allows is not."""
+    """Calls that the role permits work, and others are refused."""
     assert "hello" == example.invoke("Function", {"batch": ["a", "b"]})["greeting"]
     with pytest.raises(FunctionFailed, match="AccessDenied"):
         example.invoke("Function", {"forbidden": "x"})
 
 
 def test_state_survives_on_the_same_port(example_path: Path, tmp_path: Path) -> None:
-    """The next one on the same folder has the stack, its code and the messages that are still to come."""
+    """The next local AWS with the same folder has the stack, its code and the delayed messages."""
     with Emulator(auth=True, state_folder=tmp_path) as emulator:
         stack = deploy(emulator, example_path, parameters={"Greeting": "before"})
         emulator.client("sqs").send_message(QueueUrl=stack.outputs["QueueUrl"], MessageBody="waits", DelaySeconds=4)
@@ -162,7 +162,7 @@ def test_state_survives_on_the_same_port(example_path: Path, tmp_path: Path) -> 
 
 
 def test_state_survives_on_another_port(example_path: Path, tmp_path: Path) -> None:
-    """Where the port is taken, the state moves to another, and a deployment puts the addresses right."""
+    """If the port is in use, the state moves to another one, and a deployment corrects the addresses."""
     with Emulator(auth=True, state_folder=tmp_path) as emulator:
         stack = deploy(emulator, example_path)
         emulator.client("sqs").send_message(QueueUrl=stack.outputs["QueueUrl"], MessageBody="waits", DelaySeconds=4)
@@ -180,7 +180,7 @@ def test_state_survives_on_another_port(example_path: Path, tmp_path: Path) -> N
 
 
 def test_state_survives_the_kill_of_its_holder(tmp_path: Path, repository: Path) -> None:
-    """The guardian lets the local AWS write its state, even if nobody was left to ask for it."""
+    """The guardian lets the local AWS save its state, even if no other process is left."""
     script = textwrap.dedent("""
         import sys, time
         from pathlib import Path
@@ -194,20 +194,20 @@ def test_state_survives_the_kill_of_its_holder(tmp_path: Path, repository: Path)
         url = holder.stdout.readline().strip()
         holder.kill()
         holder.wait(30)
-    with Emulator(state_folder=tmp_path) as emulator:  # It waits until the one before has saved.
+    with Emulator(state_folder=tmp_path) as emulator:  # The start waits until the previous one has saved.
         assert [url] == emulator.client("sqs").list_queues()["QueueUrls"]
 
 
-@pytest.mark.soak  # It waits as long as the first may take to save.
+@pytest.mark.soak  # The second start waits as long as the first may need to save.
 def test_one_state_folder_serves_one_at_a_time(tmp_path: Path) -> None:
-    """Two that saved to one folder would overwrite each other."""
+    """Two that save to one folder would overwrite each other."""
     with Emulator(state_folder=tmp_path), pytest.raises(EmulatorFailed, match="in use by another"):
         Emulator(state_folder=tmp_path).start()
 
 
 @contextlib.contextmanager
 def holding(repository: Path, script: str, argument: Path) -> "Iterator[subprocess.Popen[str]]":
-    """Another process that runs the script, as a group of its own; killed at the end at the latest."""
+    """Run the script in its own process group, and kill it at the end."""
     command = [sys.executable, "-c", script, str(argument)]
     with subprocess.Popen(command, cwd=repository, stdout=PIPE, text=True, start_new_session=True) as holder:
         try:

@@ -1,4 +1,4 @@
-"""Many seeds side by side in processes."""
+"""A campaign runs many seeds side by side in processes."""
 
 import os
 import signal
@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 LATE_S = 20
 
 
-def test_no_process_outlives_a_campaign_that_is_killed():
-    """Those of the pool would wait for work for ever. All are of one group, of which nobody is left."""
+def test_no_process_outlives_a_killed_campaign():
+    """The pool's processes would otherwise wait for work forever. The test checks their process group."""
     campaign = subprocess.Popen(
         [sys.executable, "-m", "simulator", "--seeds", "100000", "--processes", "2"],
         cwd=ROOT,

@@ -3,8 +3,8 @@
 from simulator.faults import crashpoints
 
 
-def test_the_promises_hold_wherever_a_function_crashes():
-    """Every function that the workload passes is crashed at each of its calls."""
+def test_the_promises_hold_at_every_crash_point():
+    """Every function of the workload crashes at each of its calls."""
     points = crashpoints.exhaust()
     broken = [f"{point.name}: {point.breach}\n" + "\n".join(point.story) for point in points if point.breach]
     assert not broken, "\n".join(broken)

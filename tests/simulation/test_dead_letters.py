@@ -1,4 +1,4 @@
-"""Dead letters on the virtual AWS: what an operator brings back, and what comes of it."""
+"""Dead letters on the virtual AWS: an operator redrives them, and the stack handles them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def stack():
 
 
 class Sqs:
-    """The client of the documented script. It tells, as SQS does, where a dead letter came from."""
+    """The SQS client of the documented script. Like SQS, it shows the source queue of a dead letter."""
 
     def __init__(self, stack, sources):
         self._stack, self._sources = stack, sources
@@ -61,7 +61,7 @@ def post(stack, content, output="InputQueueUrl"):
 
 
 def bury(stack, content, output, message_id=None):
-    """Something that came to the dead-letter queue from another, as SQS moves it: with its id. Where it came from."""
+    """Put a message into the dead-letter queue as SQS would, with its id and its source queue."""
     found = queue(stack, "DeadLetterQueueUrl").messages
     message = found.pop(post(stack, content, "DeadLetterQueueUrl"))
     message.id = message_id or message.id
@@ -70,7 +70,7 @@ def bury(stack, content, output, message_id=None):
 
 
 def move(stack, output):
-    """All dead letters into a queue, as a message move task does: with a new id and a new time."""
+    """Move all dead letters into a queue like a message move task, with new ids and times."""
     dead = queue(stack, "DeadLetterQueueUrl")
     for message in list(dead.messages.values()):
         attributes = {"MessageAttributes": message.attributes} if message.attributes else {}
@@ -91,21 +91,21 @@ def out(stack):
     return [(released.data, released.due) for released in stack.released()]
 
 
-def test_a_dead_letter_of_the_input_queue_comes_back_as_the_letter_that_it_was(stack, monkeypatch):
-    """The documented script: the ids and the delays are the first ones, and a later request under a name stands."""
+def test_the_documented_script_returns_a_dead_letter_of_the_input_queue_unchanged(stack, monkeypatch):
+    """Ids and delays are the first ones, and a later request for a name stays current."""
     content = [{"delay": 7200, "data": "delayed"}, {"timestamp": START + 7200, "data": "old", "name": "bill"}]
     sources = bury(stack, content, "InputQueueUrl")
     stack.advance(minutes=30)
     stack.schedule({"timestamp": START + 7300, "data": "new", "name": "bill"})
-    post(stack, {"delay": 1}, "DeadLetterQueueUrl")  # Of something else: it stays.
+    post(stack, {"delay": 1}, "DeadLetterQueueUrl")  # A dead letter of another queue stays.
     run_documented(stack, sources, monkeypatch)
     stack.advance(hours=3)
     assert [("delayed", START + 7200), ("new", START + 7300)] == out(stack)
     assert 1 == len(queue(stack, "DeadLetterQueueUrl").messages)
 
 
-def test_a_letter_that_had_come_out_comes_back_under_the_same_id(stack, monkeypatch):
-    """Its function died after it had sent it, a hundred times."""
+def test_a_dead_letter_that_was_already_sent_has_the_same_id(stack, monkeypatch):
+    """Its function crashed a hundred times after sending."""
     content = {"timestamp": START + 60, "data": "x"}
     message_id = post(stack, content)
     stack.advance(seconds=120)
@@ -115,8 +115,8 @@ def test_a_letter_that_had_come_out_comes_back_under_the_same_id(stack, monkeypa
     assert (2, 1) == (len(ids), len(set(ids)))
 
 
-def test_a_dead_letter_that_is_simply_moved_is_a_new_letter(stack):
-    """As the documentation says: SQS gives it another id and another time."""
+def test_a_dead_letter_moved_by_sqs_is_a_new_message(stack):
+    """The documentation says so. SQS gives it another id and another time."""
     bury(stack, {"delay": 7200, "data": "delayed"}, "InputQueueUrl")
     stack.advance(minutes=30)
     move(stack, "InputQueueUrl")
@@ -125,8 +125,8 @@ def test_a_dead_letter_that_is_simply_moved_is_a_new_letter(stack):
     assert ("delayed", True) == (data, START + 1800 + 7200 <= due < START + 1801 + 7200)
 
 
-def test_a_dead_delivery_goes_on_where_it_was(stack):
-    """It is delivered under the id that it had, or reported as expired: all that counts stands in its body."""
+def test_a_dead_delivery_continues(stack):
+    """It is delivered under its id, or reported as expired, because its body holds everything."""
     for job in (ERRAND, {**ERRAND, "data": "late", "expires_after": 600_000}):
         bury(stack, job, "DeliveryQueueUrl")
     stack.advance(minutes=30)
@@ -136,8 +136,8 @@ def test_a_dead_delivery_goes_on_where_it_was(stack):
     assert ["expired"] == [failure["reason"] for failure in stack.failures()]
 
 
-def test_a_dead_timer_of_a_name_that_has_an_outcome_does_nothing(stack):
-    """And one of a name that is pending still delivers it."""
+def test_a_dead_timer_of_a_finished_name_does_nothing(stack):
+    """The timer of a pending name still delivers it."""
     for name in ("cancelled", "pending"):
         stack.schedule({"timestamp": START + 60, "data": name, "name": name})
     queue(stack, "DeadLetterQueueUrl").messages.update(queue(stack, "DeliveryQueueUrl").messages)
@@ -160,8 +160,8 @@ FUNCTION_FAILED = {
 @pytest.mark.parametrize(
     "content", [ERRAND, {**ERRAND, "name": "bill"}, FUNCTION_FAILED, "some payload", {"order": 42}]
 )
-def test_what_is_moved_into_the_input_queue_by_mistake_is_refused(stack, content):
-    """Nothing is scheduled, and the failure queue has it as it came."""
+def test_a_message_moved_into_the_input_queue_by_mistake_is_refused(stack, content):
+    """It schedules nothing, and the failure queue holds it unchanged."""
     post(stack, content, "DeadLetterQueueUrl")
     move(stack, "InputQueueUrl")
     stack.advance(hours=2)

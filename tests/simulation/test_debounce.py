@@ -1,4 +1,4 @@
-"""A name that is put off again and again: how many timers wake, and that its schedule comes out all the same."""
+"""A name that is postponed repeatedly: how many timers wake, and that its schedule is still sent."""
 
 import json
 import random
@@ -10,7 +10,7 @@ from punctual.testing import Refused, Stack
 from punctual.testing.calls import CallFault, Fair
 
 SETTLED_S = 7_200
-"""Longer than any delay, and than a message of a function that died takes to come again."""
+"""Longer than any delay, and than the return of a message after a crash."""
 NEAR_S = (5, 30, 60, 300, 870)
 FAR_S = (1_000, 4_000)
 
@@ -20,7 +20,7 @@ def named(data, delay=5, name="bill", **fields):
 
 
 class Trouble:
-    """Weather in which a process dies at some of its calls."""
+    """Faults in which a process dies at some of its calls."""
 
     def __init__(self, draw, callers, deliveries):
         self.draw, self.calm = draw, False
@@ -39,7 +39,7 @@ def table_of(stack):
 
 
 def watch_wakings(stack):
-    """Count how often each message of the delivery queue is handed to the deliver function."""
+    """Count how often the deliver function gets each message of the delivery queue."""
     handed, start = Counter(), stack._cloud.functions.start
 
     def counting(name, payload, cause):
@@ -52,7 +52,7 @@ def watch_wakings(stack):
 
 
 def done(act, *arguments, **fields):
-    """Whether the caller had an answer. A function that died gives none."""
+    """Return whether the caller got an answer. A crashed function gives none."""
     try:
         act(*arguments, **fields)
     except Refused as refused:
@@ -61,7 +61,7 @@ def done(act, *arguments, **fields):
 
 
 class Pattern:
-    """Random requests for a few names. It knows which names have to be delivered."""
+    """Random requests for a few names. The pattern knows which names must be delivered."""
 
     def __init__(self, seed, stack):
         self.draw, self.stack = random.Random(f"pattern {seed}"), stack
@@ -117,8 +117,8 @@ class Pattern:
 
 @pytest.mark.parametrize("seed", range(15))
 @pytest.mark.parametrize(("callers", "deliveries"), [(0, 0), (0.1, 0), (0.05, 0.05)])
-def test_at_most_two_timers_wake_for_a_request(seed, callers, deliveries):
-    """Whatever the pattern. A message that SQS brings again may set one timer more, and no schedule is lost."""
+def test_at_most_two_timers_wake_per_request(seed, callers, deliveries):
+    """This holds for any pattern, except that a message repeated by SQS may set one more timer. No schedule is lost."""
     stack = Stack(seed=seed)
     trouble = stack._cloud.network.weather = Trouble(random.Random(f"trouble {seed}"), callers, deliveries)
     handed, pattern = watch_wakings(stack), Pattern(seed, stack)
@@ -134,8 +134,8 @@ def test_at_most_two_timers_wake_for_a_request(seed, callers, deliveries):
         assert [1] == list({*Counter(each.id for each in stack.released()).values(), 1})
 
 
-def test_an_hour_of_a_request_every_five_seconds_costs_two_wakings_each():
-    """The timer of the request, and at most one second timer for each."""
+def test_an_hour_of_requests_every_five_seconds_costs_two_wakings_each():
+    """The timer of the request, and at most one second timer."""
     stack = Stack()
     handed = watch_wakings(stack)
     for _ in range(720):
@@ -146,13 +146,13 @@ def test_an_hour_of_a_request_every_five_seconds_costs_two_wakings_each():
     assert 1 == len(stack.released())
 
 
-def test_two_timers_that_a_backlog_brings_together_deliver_once():
-    """The deliver function is held up for longer than the second timer comes after the first."""
+def test_two_timers_at_one_time_deliver_once():
+    """A backlog delays the deliver function by more than the distance of the two timers."""
     stack = Stack()
     stack._cloud.network.weather = Fair(0.01, 0.01)
     stack.schedule(named("old", 10))
     stack.schedule(named("new", 15))
-    stack.advance(seconds=12)  # The timer of the old one has set a second timer for the new one.
+    stack.advance(seconds=12)  # The timer of the old schedule has set a second timer for the new one.
     functions, url = stack._cloud.functions, stack.output("DeliveryQueueUrl")
     (mapping,) = [each for each in functions.mappings if each.queue_url == url]
     functions.mappings.remove(mapping)
@@ -166,8 +166,8 @@ def test_two_timers_that_a_backlog_brings_together_deliver_once():
 
 
 @pytest.mark.parametrize("delay", [884, 890, 899, 900])
-def test_a_second_timer_at_the_edge_of_the_reach_comes_behind_the_first(delay):
-    """It goes to the queue like the first. In the table it would come at the moment of the first, as another first."""
+def test_a_second_timer_at_the_edge_of_the_reach_comes_after_the_first(delay):
+    """It goes to the queue like the first. In the table it would come together with the first, as a first timer."""
     stack = Stack()
     stack._cloud.network.weather = Fair(0.01, 0.01)
     handed = watch_wakings(stack)

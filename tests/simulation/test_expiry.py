@@ -1,4 +1,4 @@
-"""An expired schedule with a failure target: the feed finds it, the deliver function tells of it."""
+"""An expired schedule with a failure target: the feed finds it, and the deliver function reports it."""
 
 import json
 
@@ -6,8 +6,8 @@ from punctual.testing import Stack
 from scheduler.model.targets import queue_url
 
 
-def test_failure_queue_and_failure_target_hear_of_an_expiry_once():
-    """And nothing of it is left in the table."""
+def test_failure_queue_and_failure_target_get_one_report_of_an_expiry():
+    """The schedule is deleted from the table."""
     stack = Stack(start="2030-01-01T00:00:00Z", PartitionCount=1)
     failure_target = stack.add_target("hearer")
     database, table = stack.client("dynamodb"), stack.output("TableName")

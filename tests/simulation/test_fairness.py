@@ -1,4 +1,4 @@
-"""Targets that answer are on time while many others do not answer, in virtual time."""
+"""Targets that answer are served on time while many others are silent, in virtual time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from punctual.testing.webhook_endpoints import HANGING, Behaviour
 START = "2030-01-10T00:00:00Z"
 ONCE = {"attempts": 1}
 LATE_S_MAX = 1.05
-"""A second to come again, and the calls in between."""
+"""One second until the message comes again, plus the calls in between."""
 
 
 def stack_with(hosts, behaviour):
@@ -30,14 +30,14 @@ def webhook(host):
 
 
 def lateness(stack, host):
-    """Of each delivery to this host, in seconds."""
+    """Return the lateness of each delivery to this host, in seconds."""
     moments = [(each.at, int(each.id.split("-")[1]) / 1000) for each in stack.delivered() if host in each.target]
     return sorted(at_s - due_s for at_s, due_s in moments)
 
 
 @pytest.mark.parametrize("behaviour", [HANGING, Behaviour(answers_after_s=9.0)], ids=["dead", "slow"])
-def test_many_hosts_of_a_dead_domain_delay_nobody_else(behaviour):
-    """Though the others' host is new to every environment, and more dead names wait than there are threads."""
+def test_many_hosts_of_a_dead_domain_delay_no_other_host(behaviour):
+    """The other host is new to every environment, and more dead names wait than there are threads."""
     hosts = [f"c{number}.dead.example" for number in range(40)]
     stack = stack_with(hosts, behaviour)
     due = stack.now + 120
@@ -72,7 +72,7 @@ def test_a_service_that_hangs_delays_no_webhook():
 
 
 def test_a_burst_to_a_healthy_host_is_not_slowed_in_new_environments():
-    """Nothing is known of the host at first, and nothing is put off."""
+    """The environments do not know the host at first, and postpone nothing."""
     stack = Stack(start=START, WebhookHosts="*")
     due = stack.now + 120
     crowd(stack, due, [webhook("fine.example")] * 500)
@@ -83,7 +83,7 @@ def test_a_burst_to_a_healthy_host_is_not_slowed_in_new_environments():
     assert not [line for line in stack.log() if line.get("outcome") == "put off"]
 
 
-def test_a_crowd_for_a_host_that_is_dead_does_not_slow_a_burst_to_a_new_host():
+def test_a_crowd_for_a_dead_host_does_not_slow_a_burst_to_a_new_host():
     """The first answer of the new host lifts its limit, and the rest of the burst waits for it."""
     stack = stack_with(["dead.example"], HANGING)
     due = stack.now + 120

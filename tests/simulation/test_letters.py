@@ -1,4 +1,4 @@
-"""Letters on the virtual AWS: the input queue, the schedule function that reads it, and what comes of both."""
+"""Input messages on the virtual AWS: the input queue, the schedule function that reads it, and the deliveries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def stack():
 
 @pytest.fixture
 def post(stack):
-    """Something into the input queue, as who may send there."""
+    """Send to the input queue, as a permitted sender."""
 
     def send(content, **fields):
         url = stack.output("InputQueueUrl")
@@ -30,7 +30,7 @@ def post(stack):
 
 @pytest.fixture
 def received(stack):
-    """The log's lines about letters."""
+    """Return the log lines about input messages."""
     return lambda: [line for line in stack.log() if line["outcome"] == "received"]
 
 
@@ -38,8 +38,8 @@ def out(stack):
     return [released.data for released in stack.released()]
 
 
-def test_a_letter_dated_in_the_future_makes_no_name_deaf(stack, post):
-    """What comes after it stands, whatever its envelope says."""
+def test_a_message_dated_in_the_future_does_not_block_a_name(stack, post):
+    """Later requests stay effective, whatever its envelope says."""
     forged = {"timestamp": START + 60, "data": "forged", "name": "bill"}
     envelope = {"Type": "Notification", "MessageId": "m", "TopicArn": "t", "Timestamp": "9990-01-01T00:00:00Z"}
     post({**envelope, "Message": json.dumps(forged)})
@@ -49,8 +49,8 @@ def test_a_letter_dated_in_the_future_makes_no_name_deaf(stack, post):
     assert ["forged", "honest"] == out(stack)
 
 
-def test_a_letter_that_is_older_than_what_stands_is_told_as_that(stack, post, received):
-    """It changes nothing, and the log says so; nothing else is wrong with it."""
+def test_a_message_older_than_the_current_schedule_is_logged_as_outdated(stack, post, received):
+    """It changes nothing and is no error."""
     stack.schedule({"timestamp": START + 60, "data": "stands", "name": "bill"})
     old = {"timestamp": START + 60, "data": "older", "name": "bill"}
     envelope = {"Type": "Notification", "MessageId": "m", "TopicArn": "t", "Timestamp": "2029-12-31T23:59:59Z"}
@@ -62,15 +62,15 @@ def test_a_letter_that_is_older_than_what_stands_is_told_as_that(stack, post, re
 
 @pytest.fixture
 def dead(stack):
-    """A target whose queue somebody has deleted."""
+    """A target whose queue was deleted."""
     arn = stack.add_target("dead")
     queues = stack._cloud.sqs.queues
     del queues[next(url for url in queues if url.endswith("/dead"))]
     return arn
 
 
-def test_a_dead_target_sends_none_of_its_neighbours_out_again(stack, post, dead):
-    """Near ones as well: each comes out once, at its moment. What was for it is told, once, and nothing is left."""
+def test_a_missing_target_repeats_no_neighbour(stack, post, dead):
+    """Each neighbour is sent once when due, even near ones. The refused member is reported once. No message is left."""
     names = ["a", "b", "c"]
     good = [{"timestamp": START + 5, "data": name} for name in names]
     bad = [{"timestamp": START + 5, "data": "bad", "target": dead}]
@@ -86,8 +86,8 @@ def test_a_dead_target_sends_none_of_its_neighbours_out_again(stack, post, dead)
     assert [{}, {}] == [queues[stack.output(name)].messages for name in ("InputQueueUrl", "DeadLetterQueueUrl")]
 
 
-def test_a_target_that_is_there_again_in_time_gets_what_was_for_it(stack, post):
-    """Under the id that it had, as the delay says that counts from when the letter was sent."""
+def test_a_target_that_returns_in_time_gets_its_messages(stack, post):
+    """They have their first ids, and a delay counts from the time of sending."""
     arn = stack.add_target("away")
     queues = stack._cloud.sqs.queues
     url = next(url for url in queues if url.endswith("/away"))
@@ -100,8 +100,8 @@ def test_a_target_that_is_there_again_in_time_gets_what_was_for_it(stack, post):
     assert [] == stack.failures()
 
 
-def test_a_closed_output_queue_is_waited_for(stack, post, dead):
-    """It is the stack's own: what is for it comes out when it is open again, and no failure is told before."""
+def test_a_closed_output_queue_is_retried(stack, post, dead):
+    """The queue is the stack's own. Its messages are sent once it opens, and no failure is reported before."""
     queue = stack._cloud.sqs.queues[stack.output("OutputQueueUrl")]
     queue.closed = refusal("AccessDenied", "closed")
     post([{"timestamp": START + 5, "data": "waits"}, {"timestamp": START + 5000, "data": "far", "name": "n"}])
@@ -113,8 +113,8 @@ def test_a_closed_output_queue_is_waited_for(stack, post, dead):
     assert [] == stack.failures()
 
 
-def test_what_waits_for_ever_is_told_and_not_put_away(stack, post):
-    """After hours in which AWS confirmed none of it, with the schedule as it came."""
+def test_a_member_that_is_never_confirmed_is_reported(stack, post):
+    """After hours without confirmation, the report holds the schedule unchanged."""
     stack._cloud.sqs.queues[stack.output("OutputQueueUrl")].closed = refusal("AccessDenied", "closed")
     post({"timestamp": START + 5, "data": "lost"})
     stack.advance(hours=5)
@@ -129,15 +129,15 @@ KMS_THROTTLED = refusal("KmsThrottled", "The request was denied due to request t
 
 @pytest.fixture
 def target(stack):
-    """A queue of somebody else that is throttled, and its ARN."""
+    """A throttled target queue and its ARN."""
     arn = stack.add_target("throttled")
     queue = next(each for each in stack._cloud.sqs.queues.values() if each.arn == arn)
     queue.closed = KMS_THROTTLED
     return queue
 
 
-def test_a_throttled_target_delays_no_letter_of_others(stack, post, target):
-    """Those that come in one batch with its letters, and behind them."""
+def test_a_throttled_target_delays_no_other_message(stack, post, target):
+    """Other messages come in one batch with its messages, and behind them."""
     for _ in range(6):
         post({"timestamp": START + 1, "data": "waits", "target": target.arn})
     for number in range(4):
@@ -150,8 +150,8 @@ def test_a_throttled_target_delays_no_letter_of_others(stack, post, target):
     assert 6 == len(target.messages)
 
 
-def test_a_deaf_failure_target_has_the_failure_queue_hear_once(stack, post, target):
-    """For as long as it is deaf; then it hears, once as well."""
+def test_a_failing_failure_target_causes_one_report_in_the_failure_queue(stack, post, target):
+    """The number of retries does not matter. Later the failure target gets one report as well."""
     post([{"data": "no time", "failure_target": target.arn}, {"timestamp": START + 5, "data": "good"}])
     stack.advance(hours=3)
     assert (["good"], 1) == (out(stack), len(stack.failures()))
@@ -162,8 +162,8 @@ def test_a_deaf_failure_target_has_the_failure_queue_hear_once(stack, post, targ
     assert {} == stack._cloud.sqs.queues[stack.output("InputQueueUrl")].messages
 
 
-def test_a_failure_target_that_stays_deaf_leaves_no_letter_behind(stack, post, target):
-    """Not in the input queue, and not in the dead-letter queue."""
+def test_a_failure_target_that_stays_down_leaves_no_message_behind(stack, post, target):
+    """Neither the input queue nor the dead-letter queue holds one."""
     post({"data": "no time", "failure_target": target.arn})
     stack.advance(hours=12)
     assert 1 == len(stack.failures())
@@ -171,8 +171,8 @@ def test_a_failure_target_that_stays_deaf_leaves_no_letter_behind(stack, post, t
         assert {} == stack._cloud.sqs.queues[stack.output(name)].messages
 
 
-def test_a_poisoned_attribute_brings_no_neighbour_out_twice(stack):
-    """Nor late: it is a number of as many digits as Python still reads. Whichever letters come in one batch."""
+def test_a_poisoned_attribute_repeats_or_delays_no_neighbour(stack):
+    """The attribute is a number with as many digits as Python reads. Any messages may share a batch with it."""
     again = f'{{"id":"a","sent":{START * 1000},"tries":{"9" * 4_300},"places":[0]}}'
     poison = {"punctual-again": {"DataType": "String", "StringValue": again}}
     entries = [{"MessageBody": json.dumps({"timestamp": START + 5, "data": f"{number}"})} for number in range(7)]

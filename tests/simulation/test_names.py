@@ -1,4 +1,4 @@
-"""Names on the virtual stack: create, replace, keep, fail; what a timer finds when it wakes; and what is left over."""
+"""Names on the virtual stack: create, replace, keep, fail, what a waking timer finds, and what is left over."""
 
 import json
 
@@ -27,7 +27,7 @@ def released(stack):
 
 
 def items(stack, partition=""):
-    """Whatever lies in the table under partitions that begin so."""
+    """Return all items of the partitions with this prefix."""
     table = stack.output("TableName")
     found = stack.client("dynamodb").query(
         TableName=table,
@@ -39,8 +39,8 @@ def items(stack, partition=""):
 
 
 @pytest.mark.parametrize("delay", [5, 900, 901, 40 * DAY_S])
-def test_a_named_schedule_comes_out_at_its_moment(stack, delay):
-    """Near or far, with its name on it, by the deliver function and to the millisecond."""
+def test_a_named_schedule_is_delivered_when_due(stack, delay):
+    """The deliver function sends it with its name, exact to the millisecond, near or far."""
     answer = stack.schedule(named("a", delay, user="me"))
     assert ("created", "queued" if delay <= 900 else "stored") == (answer["result"], answer["state"])
     stack.advance(seconds=delay - 1)
@@ -52,8 +52,8 @@ def test_a_named_schedule_comes_out_at_its_moment(stack, delay):
 
 
 @pytest.mark.parametrize(("first", "second"), [(5, 10), (10, 5), (5, 2000), (2000, 5), (2000, 4000), (4000, 2000)])
-def test_what_is_replaced_comes_out_once_as_it_was_asked_for_last(stack, first, second):
-    """Earlier or later, near or far; of what stood before nothing is left."""
+def test_a_replaced_schedule_is_sent_once_with_the_last_data(stack, first, second):
+    """The new time is earlier or later, near or far. Nothing is left of the old schedule."""
     start = stack.now
     stack.schedule(named("old", first))
     answer = stack.schedule(named("new", second))
@@ -63,8 +63,8 @@ def test_what_is_replaced_comes_out_once_as_it_was_asked_for_last(stack, first, 
     assert all([] == items(stack, str(partition)) for partition in range(4))
 
 
-def test_keep_leaves_what_is_pending_and_fail_says_so(stack):
-    """Both write where nothing is pending any more."""
+def test_keep_leaves_a_pending_schedule_and_fail_raises(stack):
+    """Both write if nothing is pending."""
     first = stack.schedule(named("first"))
     kept = stack.schedule(named("second", 7, if_exists="keep"))
     assert (first["id"], first["timestamp"], "kept") == (kept["id"], kept["timestamp"], kept["result"])
@@ -79,7 +79,7 @@ def test_keep_leaves_what_is_pending_and_fail_says_so(stack):
 
 
 def test_the_same_request_with_its_token_is_the_same_schedule(stack):
-    """While it is pending, and when it is done: it comes out once."""
+    """It may be pending or finished, and is sent once."""
     request = {"timestamp": stack.now + 5, "data": "a", "name": "bill", "token": "t"}
     first, second = stack.schedule(request), stack.schedule(request)
     assert (first["id"], "kept") == (second["id"], second["result"])
@@ -90,8 +90,8 @@ def test_the_same_request_with_its_token_is_the_same_schedule(stack):
     assert ["a"] == [each.data for each in stack.released()]
 
 
-def test_of_a_name_twice_in_a_batch_the_last_stands(stack):
-    """Each is answered as if it had come by itself; keep and fail give way to the first."""
+def test_the_last_member_with_a_name_stays(stack):
+    """Each member gets its own answer. Keep and fail yield to the first member."""
     answer = stack.schedule([named("a"), named("b"), named("c", if_exists="keep"), named("x", name="other")])
     assert ["created", "replaced", "kept", "created"] == [each["result"] for each in answer["results"]]
     assert answer["results"][1]["id"] == answer["results"][2]["id"]
@@ -99,8 +99,8 @@ def test_of_a_name_twice_in_a_batch_the_last_stands(stack):
     assert ["b", "x"] == sorted(each.data for each in stack.released())
 
 
-def test_a_named_member_of_a_batch_lies_in_no_bundle(stack):
-    """A change of it would be one of its neighbours."""
+def test_a_named_member_of_a_batch_is_in_no_bundle(stack):
+    """Its changes would change its neighbours."""
     stack.schedule([named(f"{number}", 2000, name=f"n{number}") for number in range(20)])
     lying = [item for partition in range(4) for item in items(stack, str(partition))]
     assert 20 == len(lying)
@@ -108,8 +108,8 @@ def test_a_named_member_of_a_batch_lies_in_no_bundle(stack):
     assert {"partition", "sort", "name", "asked"} == set(lying[0])
 
 
-def test_a_clock_that_is_behind_undoes_no_later_request(stack):
-    """What comes later to the table stands, whatever the clocks of two environments say."""
+def test_a_slow_clock_undoes_no_later_request(stack):
+    """The later write to the table stays, whatever the clocks of two environments say."""
     stack.schedule(named("a"))
     record = items(stack, "names#c")[0] if items(stack, "names#c") else find_record(stack)
     ahead = str(int(record["asked"]["N"]) + 500 * 1_000_000)
@@ -125,8 +125,8 @@ def find_record(stack):
     return record
 
 
-def test_a_record_tells_what_came_of_it_for_a_week(stack):
-    """Then it is gone; one that is written afresh in between stays."""
+def test_a_record_keeps_its_outcome_for_a_week(stack):
+    """Then it is deleted, unless it is written again in between."""
     stack.schedule(named("a"))
     assert ("pending", False) == (find_record(stack)["state"]["S"], "ttl" in find_record(stack))
     stack.advance(seconds=60)
@@ -141,8 +141,8 @@ def test_a_record_tells_what_came_of_it_for_a_week(stack):
     assert [] == [item for digit in "0123456789abcdef" for item in items(stack, f"names#{digit}")]
 
 
-def test_a_record_without_its_timer_is_woken_by_the_timer_of_what_stood_before(stack):
-    """So a crash between the two heals itself; a little later than asked for, and once."""
+def test_a_record_without_its_timer_is_woken_by_the_timer_before(stack):
+    """A crash between the two writes repairs itself: the schedule is sent once, slightly late."""
     start = stack.now
     stack.schedule(named("old", 5))
     record = find_record(stack)
@@ -153,8 +153,8 @@ def test_a_record_without_its_timer_is_woken_by_the_timer_of_what_stood_before(s
     assert [("new", start + 30)] == [(data, round(at)) for data, at in released(stack)]
 
 
-def test_what_is_named_and_expired_is_told_and_not_delivered(stack):
-    """By failure queue and record."""
+def test_an_expired_named_schedule_is_reported_and_not_delivered(stack):
+    """The failure queue and the record have the outcome."""
     stack.schedule(named("a", 2000, expires_after=1))
     stack.client("lambda")
     record = find_record(stack)
@@ -166,8 +166,8 @@ def test_what_is_named_and_expired_is_told_and_not_delivered(stack):
     assert "expired" == find_record(stack)["state"]["S"]
 
 
-def test_a_target_queue_gets_what_is_named_too(stack):
-    """And where it is gone for good, the failure is kept, told and written down."""
+def test_a_target_queue_gets_named_schedules_too(stack):
+    """If the queue is deleted, the failure is stored, reported and recorded."""
     arn = stack.add_target("theirs")
     stack.schedule(named("a", target=arn))
     stack.advance(seconds=10)
@@ -184,16 +184,16 @@ def test_a_target_queue_gets_what_is_named_too(stack):
     assert 1 == sum(len(items(stack, f"failed#2030-01-01#{mark:x}")) for mark in range(16))
 
 
-def test_an_errand_that_nobody_can_read_is_told_and_gone(stack):
-    """Whoever sent it: it would come again a thousand times."""
+def test_an_unreadable_delivery_job_is_reported_and_deleted(stack):
+    """It would otherwise come again a thousand times."""
     for body in ("nonsense", "{}", '{"id":"1","due":1}', json.dumps({"id": "0-001893456000000-00000000000000aa"})):
         stack.client("sqs").send_message(QueueUrl=stack.output("DeliveryQueueUrl"), MessageBody=body)
     stack.advance(seconds=10)
     assert ["unreadable"] * 4 == [each["reason"] for each in stack.failures()]
 
 
-def test_what_comes_far_too_early_is_set_anew(stack):
-    """A timer of somebody's clock, or one whose delay SQS bounds: it is not dropped, and nothing comes early."""
+def test_a_far_too_early_timer_is_set_again(stack):
+    """Another clock set it, or SQS limited its delay. It is not dropped, and nothing is early."""
     start = stack.now
     answer = stack.schedule(named("a", 600))
     job = {"id": answer["id"], "due": round(answer["timestamp"] * 1000), "name": "bill"}
@@ -204,8 +204,8 @@ def test_what_comes_far_too_early_is_set_anew(stack):
     assert start + 600 <= stack.released()[0].at
 
 
-def test_what_is_cancelled_moved_and_fired_by_its_name_does_as_it_is_told(stack):
-    """Cancelled it does not come out; moved at its new moment; fired now, and not a second time."""
+def test_a_name_can_be_cancelled_moved_and_fired(stack):
+    """A cancelled schedule is not sent, a moved one is sent at its new time, and a fired one is sent now and once."""
     start = stack.now
     for name in ("cancelled", "moved", "fired"):
         stack.schedule(named(name, 2000, name))
@@ -222,8 +222,8 @@ def test_what_is_cancelled_moved_and_fired_by_its_name_does_as_it_is_told(stack)
     assert "InvalidRequest" == refusal.value.kind
 
 
-def test_a_batch_that_puts_a_name_where_it_was_keeps_its_timer(stack):
-    """Under its token the same batch makes the same ids: what its first member replaces, its last puts there again."""
+def test_a_batch_that_restores_a_name_keeps_its_timer(stack):
+    """The same batch with its token makes the same ids. Its last member restores what its first member replaces."""
     far = [named("a", if_exists="keep"), named("b"), named("c", if_exists="keep"), named("d")]
     members = [{**each, "timestamp": stack.now + 4000 + place} for place, each in enumerate(far)]
     batch = {"schedules": [{k: v for k, v in each.items() if k != "delay"} for each in members], "token": "t"}
@@ -233,8 +233,8 @@ def test_a_batch_that_puts_a_name_where_it_was_keeps_its_timer(stack):
     assert ["d"] == [each.data for each in stack.released()]
 
 
-def test_a_member_that_keeps_what_a_later_one_left_is_not_refused_with_it(stack):
-    """The first keeps what the third put there in an earlier call; the second replaces it, and the third fails."""
+def test_a_member_that_keeps_a_later_one_is_not_refused_with_it(stack):
+    """The first keeps what the third wrote in an earlier call. The second replaces it, and the third fails."""
     bad, moment = {"data": ""}, stack.now + 4000
     a, b, c = (named(data, if_exists=choice) for data, choice in (("a", "keep"), ("b", "replace"), ("c", "fail")))
     members = [{"timestamp": moment, **{k: v for k, v in each.items() if k != "delay"}} for each in (a, b, c)]
@@ -248,8 +248,8 @@ def test_a_member_that_keeps_what_a_later_one_left_is_not_refused_with_it(stack)
     assert ["b"] == [each.data for each in stack.released()]
 
 
-def test_two_timers_put_off_to_one_moment_deliver_once():
-    """One that is replaced while it is near has two, and a host that rests puts off whatever comes for it."""
+def test_two_timers_postponed_to_one_time_deliver_once():
+    """A near schedule that is replaced has two timers, and a host's cool-down postpones both."""
     stack, hook = Stack(WebhookHosts="api.example.com"), {"url": "https://api.example.com/"}
     stack.answer("api.example.com", status=None)
     stack.schedule([{"delay": 10, "data": f"{number}", "target": hook, "expires_after": 20} for number in range(4)])
@@ -264,8 +264,8 @@ def test_two_timers_put_off_to_one_moment_deliver_once():
     assert ["put off", "dropped", "delivered"] == found
 
 
-def test_a_retry_of_the_version_before_is_told_by_its_attempts():
-    """It knows of no turns, and those that this version has noted count what it never did."""
+def test_a_retry_of_the_previous_version_is_identified_by_its_attempts():
+    """It has no turns, and the turns that this version recorded count other events."""
     stack = Stack(WebhookHosts="api.example.com")
     stack.answer("api.example.com", status=503)
     stack.schedule(named("x", delay=1, target={"url": "https://api.example.com/"}))

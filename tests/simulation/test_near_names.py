@@ -1,4 +1,4 @@
-"""Named schedules that are near are listed and counted, in the whole stack: with its feeds and its queues."""
+"""Near named schedules are listed and counted in the whole stack, with its feeds and its queues."""
 
 from punctual.testing import Stack
 from punctual.testing.aws_errors import refusal
@@ -16,7 +16,7 @@ def counted(stack, ahead_s=3_600):
 
 
 def test_a_name_is_listed_from_its_request_to_its_delivery():
-    """Near from the beginning, or moved by a feed."""
+    """It is near from the start, or a feed moves it."""
     stack = Stack()
     stack.schedule({"delay": 600, "name": "near", "data": "x"})
     stack.schedule({"delay": 3_000, "name": "far", "data": "x"})
@@ -31,16 +31,16 @@ def test_a_name_is_listed_from_its_request_to_its_delivery():
     assert 2 == len(stack.released())
 
 
-def test_unnamed_ones_in_the_queues_are_counted():
-    """By SQS."""
+def test_unnamed_schedules_in_the_queues_are_counted():
+    """The number is that of SQS."""
     stack = Stack()
     stack.schedule([{"delay": 600, "data": "x"}, {"delay": 601, "data": "y"}])
     stack.schedule({"delay": 600, "name": "near", "data": "x"})
     assert {"output": 2, "delivery": 1} == stack.manage("list")["queued"]
 
 
-def test_a_sweep_is_exact_though_every_first_answer_is_lost():
-    """And no timer of what is cancelled stays in the table."""
+def test_a_sweep_is_exact_although_every_first_answer_is_lost():
+    """No timer of a cancelled schedule stays in the table."""
     stack = Stack()
     stack.schedule([{"delay": 5_000 + number, "data": "x", "name": f"a/{number}"} for number in range(10)])
     fair = stack._cloud.network.weather

@@ -1,4 +1,4 @@
-"""What is no schedule and no errand, wherever it lies: it is put aside or reported, and its neighbours go through."""
+"""Unreadable content, wherever it is stored, is quarantined or reported, and its neighbours are sent."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def job(**facts):
     ],
     ids=["id", "null", "deep", "due", "retry", "terms", "surrogate", "large"],
 )
-def test_poison_in_the_delivery_queue_is_reported_and_takes_nobody_along(stack, body):
-    """Those that come in one batch with it are on time, and it does not come again."""
+def test_poison_in_the_delivery_queue_is_reported_and_delays_no_other(stack, body):
+    """Messages of the same batch are on time, and the poison does not come again."""
     for number in range(9):
         stack.schedule({"timestamp": START + 30, "data": str(number), "name": f"n{number}"})
     queue_url = stack.output("DeliveryQueueUrl")
@@ -69,8 +69,8 @@ def bundle(*members):
     ],
     ids=["nothing", "url", "terms", "full", "target", "expiry", "deep"],
 )
-def test_junk_in_the_table_is_put_aside_and_stops_no_feed(stack, item, neighbours):
-    """No feed ends with an error for it; the schedules and members beside it come out, once."""
+def test_poison_in_the_table_is_quarantined_and_stops_no_feed(stack, item, neighbours):
+    """No feed fails because of it. The schedules and members next to it are sent once."""
     table = stack.output("TableName")
     key = {"partition": {"S": "0"}, "sort": {"S": f"{DUE_MS:015d}#{'0' * 16}"}}
     stack.client("dynamodb").put_item(TableName=table, Item={**key, **item})
@@ -89,7 +89,7 @@ def test_junk_in_the_table_is_put_aside_and_stops_no_feed(stack, item, neighbour
 
 
 def test_a_record_that_holds_no_schedule_is_reported_and_closed(stack):
-    """Its timer wakes it, and that is the end of it."""
+    """Its timer wakes it only once."""
     stack.schedule({"timestamp": START + 30, "data": "x", "name": "bill"})
     record = {"partition": {"S": f"names#{hashlib.sha256(b'bill').hexdigest()[0]}"}, "sort": {"S": "bill"}}
     stack.client("dynamodb").update_item(

@@ -1,4 +1,4 @@
-"""Redrive on the virtual stack: a call that AWS did not confirm, and the calls after it."""
+"""Redrive on the virtual stack: an unconfirmed call, and the calls after it."""
 
 import pytest
 
@@ -11,7 +11,7 @@ EVERYTHING = {"from": 0, "to": "2031-01-01"}
 
 
 class NoSending:
-    """SQS confirms nothing."""
+    """An SQS that confirms nothing."""
 
     def fate(self, call):
         closed = call.service == "sqs" and call.operation == "send_message_batch"
@@ -20,7 +20,7 @@ class NoSending:
 
 @pytest.fixture
 def stack():
-    """With a failed delivery of a name, and a target that works again."""
+    """A stack with a failed delivery of a name, and a target that works again."""
     stack = Stack(WebhookHosts="api.example.com")
     stack.answer("api.example.com", status=400)
     stack.schedule({"delay": 5, "data": "pay", "name": "bill", "target": TARGET})
@@ -35,7 +35,7 @@ def paid(stack):
 
 
 def test_a_name_whose_timer_was_not_confirmed_is_redriven_under_one_id(stack):
-    """The next call finds what the first one began. It is delivered once, and no failure is left."""
+    """The next call continues the first one. The schedule is delivered once, and no failure is left."""
     fair, stack._cloud.network.weather = stack._cloud.network.weather, NoSending()
     with pytest.raises(Refused, match="NotConfirmed"):
         stack.manage("redrive", **EVERYTHING)

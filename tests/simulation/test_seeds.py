@@ -1,4 +1,4 @@
-"""Random weather, checked promises: a few hundred seeds in every run of the tests, ten thousand in a soak."""
+"""Random faults and checked promises: a few hundred seeds in every test run, and ten thousand in a soak test."""
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ REGRESSIONS = {
     2_005_082: "a caller of fail was refused for what may have been its own write, moved meanwhile",
     3_007_903: "a member of a batch that kept what stands was told the refusal of a later one with the same id",
 }
-"""Seeds that showed a fault in our code once, with what it was. A changed workload gives them another run: the fault
-then goes on living among the mutations."""
+"""Seeds that once found a fault in our code, with that fault.
+
+A changed workload makes another run of the seed. The mutations then keep the fault.
+"""
 
 
 def stories(total: Total) -> str:
-    """What to read when it fails: the seeds, and the story of each."""
+    """Return the failed seeds and the story of each."""
     told = []
     for result in total.broken:
         told += [f"seed {result.seed}: {result.breach}", *result.story, f"replay: make simulate SEED={result.seed}", ""]
@@ -42,7 +44,7 @@ def stories(total: Total) -> str:
 
 
 def test_the_promises_hold_under_random_faults():
-    """Under faults of every kind, and after they stop."""
+    """They hold under faults of every kind, and after the faults stop."""
     total = campaign.run(range(SEEDS))
     assert not total.broken, stories(total)
     assert total.seeds == SEEDS
@@ -52,15 +54,15 @@ def test_the_promises_hold_under_random_faults():
 
 @pytest.mark.soak
 def test_the_promises_hold_for_ten_thousand_seeds():
-    """As above, for longer."""
+    """The same test with more seeds."""
     total = campaign.run(range(1_000_000, 1_000_000 + SOAK_SEEDS))
     print(*total.lines(), sep="\n")
     assert not total.broken, stories(total)
 
 
 @pytest.mark.parametrize("seed", REGRESSIONS, ids=str)
-def test_a_seed_that_showed_something_passes(seed):
-    """Each with what it showed."""
+def test_a_seed_that_found_a_fault_passes(seed):
+    """The list names the fault of each."""
     result = simulate(seed)
     assert result.breach is None, "\n".join([REGRESSIONS[seed], *result.story])
 
@@ -86,8 +88,8 @@ def test_two_seeds_give_two_runs():
     assert simulate(5).fingerprint != simulate(6).fingerprint
 
 
-def test_nothing_is_repeated_or_late_where_nothing_fails():
-    """Without faults there is no repeat and nothing is late, at any of these seeds."""
+def test_nothing_is_repeated_or_late_without_faults():
+    """This holds for all of these seeds."""
     calm = [result for seed in range(60) if not (result := simulate(seed)).faults]
     assert calm
     assert [0] * len(calm) == [result.figures.repeats for result in calm]

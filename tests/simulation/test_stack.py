@@ -1,4 +1,4 @@
-"""`punctual.testing`, as people use it in tests of their own."""
+"""`punctual.testing`, as people use it in their own tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def stack():
 
 
 def test_the_example_in_the_documentation_runs():
-    """Every test in it passes, as it stands there."""
+    """Every test in it passes unchanged."""
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     example = types.ModuleType("example")
     exec(compile(code, str(PAGE), "exec"), example.__dict__)
@@ -32,8 +32,8 @@ def test_the_example_in_the_documentation_runs():
         test()
 
 
-def test_a_far_schedule_comes_out_to_the_second(stack):
-    """And not a moment before."""
+def test_a_far_schedule_is_sent_to_the_second(stack):
+    """It is never early."""
     answer = stack.schedule({"timestamp": START + 86_400 * 365, "data": "in a year"})
     assert answer["state"] == "stored"
     stack.advance_to(START + 86_400 * 365 - 0.001)
@@ -43,29 +43,29 @@ def test_a_far_schedule_comes_out_to_the_second(stack):
     assert (answer["id"], "in a year") == (released.id, released.data)
 
 
-def test_centuries_pass_in_a_moment(stack):
+def test_centuries_pass_in_an_instant(stack):
     stack.schedule({"timestamp": "9999-12-31T23:00:00Z", "data": "last"})
     stack.advance(days=365 * 1000)
     assert stack.released() == []
 
 
-def test_things_come_out_in_the_order_of_their_moments(stack):
-    """Near or far, whatever the order of asking."""
+def test_schedules_are_sent_in_the_order_of_their_times(stack):
+    """Near or far, in any order of the requests."""
     stack.schedule([{"delay": delay, "data": f"{delay}"} for delay in (5000, 3, 90_000, 0)])
     stack.advance(days=2)
     assert ["0", "3", "5000", "90000"] == [released.data for released in stack.released()]
 
 
-def test_what_is_published_to_the_topic_is_scheduled(stack):
-    """As a letter of the input queue: nobody hears an answer."""
+def test_a_message_to_the_topic_is_scheduled(stack):
+    """It becomes a message of the input queue, without an answer to the publisher."""
     stack.client("sns").publish(TopicArn=stack.output("InputTopicArn"), Message='{"delay": 60, "data": "published"}')
     stack.advance(seconds=61)
     (released,) = stack.released()
     assert ("published", START + 60) == (released.data, released.due)
 
 
-def test_what_expired_is_told_of(stack):
-    """Lateness is made by a feed that never came: the trigger's rule is taken away for a while."""
+def test_an_expired_schedule_is_reported(stack):
+    """Removing the trigger's rule for a while makes the schedule late."""
     stack.schedule({"delay": 3600, "data": "stale", "expires_after": 60})
     rules = dict(stack._cloud.functions.rules)
     stack._cloud.functions.rules.clear()
@@ -78,7 +78,7 @@ def test_what_expired_is_told_of(stack):
     assert ["expired"] == [failure["reason"] for failure in stack.failures()]
 
 
-def test_a_queue_of_ones_own_may_be_a_target(stack):
+def test_a_queue_of_the_user_can_be_a_target(stack):
     arn = stack.add_target("mine")
     stack.schedule({"delay": 1, "data": "x", "target": arn})
     stack.advance(seconds=3)
@@ -87,8 +87,8 @@ def test_a_queue_of_ones_own_may_be_a_target(stack):
 
 
 @pytest.mark.parametrize("kind", ["sns", "lambda", "events", "states"])
-def test_whatever_may_be_a_target_can_be_one(stack, kind):
-    """What it was given is seen, and when."""
+def test_every_kind_of_target_can_be_a_target(stack, kind):
+    """The test sees what each target got, and when."""
     arn = stack.add_target("theirs", kind)
     answer = stack.schedule({"delay": 3600, "data": {"order": 1}, "target": arn})
     stack.advance(hours=2)
@@ -97,8 +97,8 @@ def test_whatever_may_be_a_target_can_be_one(stack, kind):
     assert delivered.id in (answer["id"], None)
 
 
-def test_a_second_target_does_not_take_the_place_of_the_first():
-    """Nor does one that the stack was made with."""
+def test_a_second_target_does_not_replace_the_first():
+    """A target that the stack was created with stays as well."""
     first = "arn:aws:sns:eu-central-1:123456789012:first"
     stack = Stack(TargetArns=first)
     stack._cloud.add_stranger("sns", "first")
@@ -108,8 +108,8 @@ def test_a_second_target_does_not_take_the_place_of_the_first():
     assert (1, 1) == (len(stack.delivered()), len(stack.released()))
 
 
-def test_a_webhook_is_tried_again_until_its_host_answers_well():
-    """A host answers as it is told to; what it refused is no delivery."""
+def test_a_webhook_is_retried_until_its_host_accepts_it():
+    """A host answers as the test wants. A refused request is no delivery."""
     stack = Stack(start=START, WebhookHosts="api.example.com")
     url = "https://api.example.com/orders"
     answer = stack.schedule({"delay": 10, "data": "x", "target": {"url": url}})
@@ -122,7 +122,7 @@ def test_a_webhook_is_tried_again_until_its_host_answers_well():
     assert (url, "x", answer["id"]) == (delivered.target, delivered.data, delivered.id)
 
 
-def test_a_webhook_to_a_host_that_hangs_is_told_as_failed():
+def test_a_webhook_to_a_hanging_host_is_reported_as_failed():
     stack = Stack(start=START, WebhookHosts="*.example.com")
     stack.answer("api.example.com", status=None)
     stack.schedule({"delay": 1, "data": "x", "target": {"url": "https://api.example.com/"}, "retry": {"attempts": 2}})
@@ -131,15 +131,15 @@ def test_a_webhook_to_a_host_that_hangs_is_told_as_failed():
     assert ["failed"] == [failure["reason"] for failure in stack.failures()]
 
 
-def test_the_stack_is_updated_with_all_that_is_in_it(stack):
-    """Fewer partitions, and nothing is orphaned."""
+def test_a_stack_is_updated_with_all_its_schedules(stack):
+    """The update lowers the partition count, and no schedule is orphaned."""
     stack.schedule([{"delay": 7200, "data": f"{number}"} for number in range(20)])
     stack.update(PartitionCount=1)
     stack.advance(hours=3)
     assert 20 == len(stack.released())
 
 
-def test_a_refusal_says_why(stack):
+def test_a_refusal_has_a_reason(stack):
     with pytest.raises(Refused, match="exactly one of the two"):
         stack.schedule({"timestamp": START, "delay": 1, "data": "x"})
 
@@ -154,25 +154,27 @@ def test_time_does_not_go_backwards(stack):
         stack.advance(seconds=-1)
 
 
-def test_a_module_named_scheduler_of_ones_own_is_left_alone(monkeypatch):
-    """The functions' package has that name too; in a test of yours yours is meant."""
+def test_a_users_module_named_scheduler_stays_importable(monkeypatch):
+    """The functions' package has the same name. The user's test imports the user's module."""
     mine = types.ModuleType("scheduler")
     monkeypatch.setitem(sys.modules, "scheduler", mine)
     Stack().schedule({"delay": 1, "data": "x"})
     assert sys.modules["scheduler"] is mine
 
 
-def test_the_consumer_of_the_stack_sees_each_schedule():
-    """With ConsumerEnabled its function logs every one, with its lateness."""
+def test_the_consumer_of_the_stack_logs_each_schedule():
+    """ConsumerEnabled creates its function, which logs the lateness as well."""
     stack = Stack(start=START, ConsumerEnabled=True)
     stack.schedule([{"delay": delay, "data": "x"} for delay in (1, 2, 3)])
     stack.advance(seconds=5)
     assert 3 == len([line for line in stack.log() if line["outcome"] == "consumed"])
 
 
-def test_large_ones_due_together_come_out_once_and_on_time():
-    """A hundred of the largest, which take a throttled partition half a minute to delete: no more is sent at once than
-    can be deleted before its feed ends."""
+def test_large_schedules_due_together_are_sent_once_and_on_time():
+    """A throttled partition needs half a minute to delete a hundred of the largest.
+
+    The feed sends no more at once than it can delete before its end.
+    """
     stack, data = Stack(start=START, PartitionCount=1), random.Random(0).randbytes(131_072).hex()
     for _ in range(20):
         assert 5 == stack.schedule([{"timestamp": START + 1_500, "data": data}] * 5)["accepted"]
@@ -184,8 +186,8 @@ def test_large_ones_due_together_come_out_once_and_on_time():
 
 
 @pytest.mark.parametrize("pollers", [1, 201, "two"])
-def test_a_parameter_that_the_template_does_not_allow_is_refused_with_what_it_allows(pollers):
-    """As CloudFormation would."""
+def test_a_parameter_that_the_template_does_not_allow_is_refused(pollers):
+    """The error says what is allowed, like that of CloudFormation."""
     with pytest.raises(ValueError, match="from 2 to 200"):
         Stack(DeliveryPollers=pollers)
     Stack(DeliveryPollers=2)

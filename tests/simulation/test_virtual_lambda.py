@@ -1,4 +1,4 @@
-"""The virtual Lambda, where moto and the local AWS cannot be asked: retries take minutes, crashes are hard to order.
+"""The virtual Lambda. moto and the local AWS cannot show minutes of retries or crashes on demand.
 
 Sources: AWS Lambda developer guide, "Error handling for asynchronous invocations", "Understanding the Lambda execution
 environment lifecycle", "Using Lambda with Amazon SQS" and "Implementing partial batch responses".
@@ -47,7 +47,7 @@ def handler(event, context):
 
 
 class Crashing:
-    """Crashes every call of a function."""
+    """Faults that crash every call of a function."""
 
     def fate(self, call: Call) -> CallFault:
         return CallFault(crash="" if call.process.name == "outside" else "before")
@@ -55,7 +55,7 @@ class Crashing:
 
 @dataclass
 class Bench:
-    """A virtual AWS with a function of its own that does as the event says."""
+    """A virtual AWS with a function that does what the event says."""
 
     cloud: Cloud
     lines: list[tuple[int, int]] = field(default_factory=list)
@@ -97,7 +97,7 @@ def moments(bench: Bench) -> list[int]:
 
 
 def test_an_asynchronous_invocation_is_tried_three_times(bench):
-    """At once, a minute later, and two minutes after that; then its failure queue hears of it."""
+    """It is tried at once, a minute later, and two minutes after that. Then its failure queue gets the event."""
     bench.invoke({"raise": True})
     bench.pass_time(3600)
     assert [0, 60, 180] == moments(bench)
@@ -109,7 +109,7 @@ def test_an_asynchronous_invocation_is_tried_three_times(bench):
 
 
 def test_a_synchronous_invocation_is_tried_once(bench):
-    """And its error is the caller's to read."""
+    """The caller gets its error."""
     kind, fault = bench.invoke({"raise": True}, "RequestResponse")
     assert ("Unhandled", "RuntimeError", "on purpose") == (kind, fault["errorType"], fault["errorMessage"])
     bench.pass_time(600)
@@ -117,7 +117,7 @@ def test_a_synchronous_invocation_is_tried_once(bench):
 
 
 def test_an_environment_is_used_again_and_keeps_its_state(bench):
-    """One invocation at a time: two at once have an environment each."""
+    """It runs one invocation at a time. Two at once have an environment each."""
     assert 1 == bench.invoke({}, "RequestResponse")[1]["count"]
     assert 2 == bench.invoke({}, "RequestResponse")[1]["count"]
     bench.invoke({"sleep": 1})
@@ -127,14 +127,14 @@ def test_an_environment_is_used_again_and_keeps_its_state(bench):
 
 
 def test_a_function_is_stopped_at_its_timeout(bench):
-    """And its environment is gone with what it knew."""
+    """Its environment and its state are lost."""
     kind, fault = bench.invoke({"sleep": 30}, "RequestResponse")
     assert ("Unhandled", "Sandbox.Timedout") == (kind, fault["errorType"])
     assert 1 == bench.invoke({}, "RequestResponse")[1]["count"]
 
 
-def test_a_crash_ends_the_environment_and_is_tried_again(bench):
-    """A process that dies at a call is an error like any other to Lambda."""
+def test_a_crash_ends_the_environment_and_is_retried(bench):
+    """Lambda treats a process that dies like any other error."""
     queue = bench.queue("calls")
     bench.cloud.network.weather = Crashing()
     bench.invoke({"call": queue.url})
@@ -149,8 +149,8 @@ def test_a_new_version_gets_new_environments(bench):
     assert 1 == bench.invoke({}, "RequestResponse")[1]["count"]
 
 
-def test_a_batch_from_a_queue_fails_by_the_piece(bench):
-    """What the function names comes again after the visibility timeout; the rest is deleted."""
+def test_messages_of_a_batch_fail_one_by_one(bench):
+    """A failed message comes again after the visibility timeout, and the others are deleted."""
     queue = bench.queue("source", visibility_s=60, receives_max=2, dead_letter_arn="arn:failed")
     bench.cloud.functions.add_mapping(EventSource("probe", queue.url, item_failures=True))
     client = bench.cloud.client("sqs")
@@ -171,8 +171,8 @@ def test_a_delayed_message_reaches_its_function_when_it_is_due(bench):
     assert [42] == moments(bench)
 
 
-def test_the_package_behind_the_handlers_holds_nothing_that_changes(bench):
-    """Environments of the virtual Lambda share it: state belongs into handlers, which each has anew."""
+def test_the_package_behind_the_handlers_has_no_mutable_state(bench):
+    """Environments of the virtual Lambda share it. State belongs into handlers, which each environment imports anew."""
     modules: dict[str, Any] = bench.cloud.functions.source.modules()
     changing = [
         f"{module}.{name}"

@@ -1,4 +1,4 @@
-"""The template as CloudFormation reads it, short forms of intrinsic functions spelt out."""
+"""The template as CloudFormation reads it, with short forms of intrinsic functions expanded."""
 
 from pathlib import Path
 

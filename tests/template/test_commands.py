@@ -1,4 +1,4 @@
-"""The commands of docs/operations.md are commands that the AWS CLI has, on outputs that the template has."""
+"""The commands of docs/operations.md exist in the AWS CLI, and their outputs exist in the template."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ COMMANDS = sorted(
 )
 EVERYWHERE = {"query", "output", "cli-binary-format"}
 RENAMED = {"notification-endpoint"}
-"""Options that the CLI calls otherwise than the API."""
+"""Options with another name in the CLI than in the API."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_there_are_commands_to_try():
 
 @pytest.mark.parametrize(("service", "operation", "options"), COMMANDS)
 def test_the_aws_cli_has_the_command_and_its_options(session, service, operation, options):
-    """By the models that the CLI makes its commands of."""
+    """The CLI makes its commands from the same models."""
     model = session.get_service_model(service)
     operations = {xform_name(name, "-"): name for name in model.operation_names}
     assert operation in operations
@@ -48,7 +48,7 @@ def test_the_aws_cli_has_the_command_and_its_options(session, service, operation
 
 
 def test_every_variable_on_the_page_is_set_from_an_output_of_the_template():
-    """Or by the page itself."""
+    """The page itself may set it, too."""
     outputs = yaml_parse((ROOT / "template.yml").read_text())["Outputs"]
     code = "".join(BLOCKS)
     taken = dict(re.findall(r"(\w+)=\$\(output (\w+)\)", code))
@@ -57,8 +57,8 @@ def test_every_variable_on_the_page_is_set_from_an_output_of_the_template():
     assert set(re.findall(r"\$(\w\w+)", code)) <= made
 
 
-def test_every_parameter_on_the_page_is_one_of_the_template():
-    """In commands and in the text."""
+def test_every_parameter_on_the_page_is_in_the_template():
+    """The page names parameters in commands and in the text."""
     parameters = yaml_parse((ROOT / "template.yml").read_text())["Parameters"]
     without_python = re.sub(r"```python.*?```", "", PAGE, flags=re.DOTALL)
     named = set(re.findall(r"[`\" ]([A-Z][a-z][A-Za-z]+)=", without_python))

@@ -1,4 +1,4 @@
-"""What the template does on real AWS under other parameters than the default ones."""
+"""The template's resources on real AWS, with other parameters than the defaults."""
 
 import copy
 import dataclasses
@@ -19,11 +19,11 @@ PATH = Path(__file__).parents[2] / "template.yml"
 DOCUMENT = yaml_parse(PATH.read_text())
 TARGET = "arn:aws:sqs:eu-central-1:123456789012:orders-of-a-shop"
 KEEPERS = ("AWS::DynamoDB::Table", "AWS::SQS::Queue")
-"""What holds schedules."""
+"""The resources that hold schedules."""
 
 
 class NoManagedPolicies:
-    """The template names none, so that SAM never asks."""
+    """The template names no managed policies, so SAM never loads them."""
 
     def load(self):
         raise NotImplementedError
@@ -31,7 +31,7 @@ class NoManagedPolicies:
 
 @pytest.fixture(scope="module")
 def transformed():
-    """The template as SAM hands it to CloudFormation."""
+    """The template as SAM passes it to CloudFormation."""
     document = copy.deepcopy(DOCUMENT)
     for resource in document["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
@@ -43,12 +43,12 @@ def transformed():
 
 
 def deployed(**parameters):
-    """The template with these parameters, conditions decided and references resolved."""
+    """Return the template with these parameters, with conditions evaluated and references resolved."""
     return Template(PATH, parameters)
 
 
 def takes(parameter, value):
-    """Whether CloudFormation would accept the value of a text parameter."""
+    """Return whether CloudFormation would accept this value of a text parameter."""
     declared = DOCUMENT["Parameters"][parameter]
     text = str(value)
     return (
@@ -63,20 +63,20 @@ def of_type(kind):
 
 
 def mapping(function, **parameters):
-    """The properties of the event source mapping of a function."""
+    """Return the properties of the event source mapping of a function."""
     (event,) = deployed(**parameters).resources[function]["Properties"]["Events"].values()
     return event["Properties"]
 
 
-def test_pollers_are_left_alone_set_or_taken_away():
-    """Lambda keeps what an update does not mention. An empty configuration ends provisioned mode."""
+def test_pollers_are_left_alone_set_or_removed():
+    """Lambda keeps what an update omits. An empty configuration ends provisioned mode."""
     assert "ProvisionedPollerConfig" not in mapping("DeliverFunction", DeliveryPollers="0")
     assert {"MinimumPollers": "7"} == mapping("DeliverFunction", DeliveryPollers="7")["ProvisionedPollerConfig"]
     assert {} == mapping("DeliverFunction", DeliveryPollers="off")["ProvisionedPollerConfig"]
 
 
-def test_sam_hands_the_empty_configuration_on(transformed):
-    """It does not take it for nothing."""
+def test_sam_passes_the_empty_configuration_on(transformed):
+    """SAM does not drop it."""
     config = transformed["Resources"]["DeliverFunctionDue"]["Properties"]["ProvisionedPollerConfig"]
     assert {"Fn::If": ["EndsPollers", {}, {"Ref": "AWS::NoValue"}]} == config["Fn::If"][2]
 
@@ -89,22 +89,22 @@ LIMITS = [
 
 
 @pytest.mark.parametrize(("function", "parameter", "others"), LIMITS)
-def test_a_limit_of_concurrency_is_left_alone_set_or_taken_away(function, parameter, others):
-    """As for pollers: an empty configuration is what ends it."""
+def test_a_concurrency_limit_is_left_alone_set_or_removed(function, parameter, others):
+    """An empty configuration removes it, as for pollers."""
     assert "ScalingConfig" not in mapping(function, **others)
     assert {"MaximumConcurrency": "9"} == mapping(function, **{parameter: 9}, **others)["ScalingConfig"]
     assert {} == mapping(function, **{parameter: "off"}, **others)["ScalingConfig"]
 
 
 @pytest.mark.parametrize(("function", "parameter", "others"), LIMITS)
-def test_a_limit_is_from_2_to_1000_as_lambda_has_it(function, parameter, others):
-    """What Lambda refuses rolls a whole deployment back."""
+def test_a_limit_is_from_2_to_1000(function, parameter, others):
+    """A value that Lambda refuses would roll back the whole deployment."""
     accepted = [number for number in range(1_100) if takes(parameter, number)]
     assert [0, *range(2, 1_001)] == accepted
     assert not takes(parameter, "2.5")
 
 
-def test_pollers_and_a_limit_never_go_to_lambda_together():
+def test_pollers_and_a_limit_are_never_set_together():
     """Lambda refuses a mapping with both."""
     both = mapping("DeliverFunction", DeliveryPollers=5, DeliverConcurrencyMax=20)
     assert {"MinimumPollers": "5"} == both["ProvisionedPollerConfig"]
@@ -114,8 +114,8 @@ def test_pollers_and_a_limit_never_go_to_lambda_together():
 
 
 @pytest.mark.parametrize("name", ["Feed", "Trigger"])
-def test_concurrency_is_reserved_only_if_asked_for(name):
-    """A new account may reserve none."""
+def test_concurrency_is_reserved_only_on_request(name):
+    """A new account cannot reserve any."""
     parameter, function = f"{name}ConcurrencyReserved", f"{name}Function"
     assert "ReservedConcurrentExecutions" not in deployed().resources[function]["Properties"]
     reserved = deployed(**{parameter: 4}).resources[function]["Properties"]["ReservedConcurrentExecutions"]
@@ -123,12 +123,12 @@ def test_concurrency_is_reserved_only_if_asked_for(name):
 
 
 def test_a_feed_of_every_partition_can_be_reserved():
-    """At the greatest PartitionCount, with as many continuations."""
+    """The largest PartitionCount, with as many continuations."""
     assert takes("FeedConcurrencyReserved", 2 * limits.PARTITIONS_MAX)
 
 
 def test_deleting_the_stack_keeps_every_message_and_a_failed_first_deployment_leaves_nothing():
-    """So a deletion does not wait for a protected table once the queues are gone."""
+    """A deletion therefore never waits for a protected table after the queues are gone."""
     keepers = {name for name, each in DOCUMENT["Resources"].items() if each["Type"] in KEEPERS}
     assert 6 == len(keepers)
     for name in keepers:
@@ -136,8 +136,8 @@ def test_deleting_the_stack_keeps_every_message_and_a_failed_first_deployment_le
         assert ("RetainExceptOnCreate", "Retain") == (policies["DeletionPolicy"], policies["UpdateReplacePolicy"]), name
 
 
-def test_a_first_deployment_makes_nothing_that_refuses_to_be_deleted():
-    """Or its rollback would fail. The owner protects the table once the deployment has succeeded."""
+def test_a_first_deployment_creates_nothing_that_refuses_deletion():
+    """Its rollback would fail otherwise. The owner protects the table after the first deployment."""
     protected = {
         name: deployed().resources[name]["Properties"].get("DeletionProtectionEnabled", "false")
         for name, each in DOCUMENT["Resources"].items()
@@ -153,7 +153,7 @@ def alarm(name, **parameters):
 
 @pytest.mark.parametrize("minutes", [1, 7, 10])
 def test_two_intervals_without_a_feed_raise_an_alarm(minutes):
-    """Lambda sends no zeros, so missing data counts as none."""
+    """Lambda sends no zeros, so missing data counts as zero."""
     heartbeat = alarm("HeartbeatAlarm", FeedIntervalMinutes=minutes)
     assert (60 * minutes, 2) == (heartbeat["Period"], heartbeat["EvaluationPeriods"])
     assert (1, "LessThanThreshold") == (heartbeat["Threshold"], heartbeat["ComparisonOperator"])
@@ -162,14 +162,14 @@ def test_two_intervals_without_a_feed_raise_an_alarm(minutes):
     assert [{"Name": "FunctionName", "Value": "virtual-FeedFunction"}] == heartbeat["Dimensions"]
 
 
-def test_every_interval_that_is_allowed_has_its_seconds():
-    """Or an update to it would fail."""
+def test_every_allowed_interval_has_its_seconds():
+    """An update to it would fail otherwise."""
     table = DOCUMENT["Mappings"]["SecondsOfMinutes"]["FeedInterval"]
     assert {str(minutes): 60 * minutes for minutes in range(1, 11)} == table
 
 
 def test_an_old_message_raises_an_alarm_long_before_sqs_deletes_it():
-    """While SQS still sends the metric: it stops after six hours in which nobody calls the queue."""
+    """SQS stops sending the metric six hours after the last call to the queue."""
     output, delivery = alarm("OutputAgeAlarm"), alarm("DeliveryAgeAlarm")
     assert limits.SQS_DELAY_S_MAX < output["Threshold"] < 6 * 3600
     assert 2 * limits.SQS_DELAY_S_MAX == delivery["Threshold"]
@@ -181,7 +181,7 @@ def test_an_old_message_raises_an_alarm_long_before_sqs_deletes_it():
 
 
 def test_every_alarm_goes_to_the_topic_if_there_is_one():
-    """And none asks for one."""
+    """No alarm needs a topic."""
     alarms = [name for name, each in DOCUMENT["Resources"].items() if each["Type"] == "AWS::CloudWatch::Alarm"]
     topic = "arn:aws:sns:eu-central-1:123456789012:alarms"
     for name in alarms:
@@ -190,17 +190,17 @@ def test_every_alarm_goes_to_the_topic_if_there_is_one():
 
 
 ENVIRONMENT_BYTES_MAX = 4_096
-"""Of all variables of a function together."""
+"""The limit of Lambda for all variables of a function together."""
 LONGEST = {
     "AWS::SQS::Queue": "https://sqs.ap-southeast-1.amazonaws.com.cn/123456789012/" + 80 * "q",
     "AWS::DynamoDB::Table": 255 * "t",
     "AWS::Serverless::Function": 64 * "f",
 }
-"""What Ref of a resource is at most: the longest name that the service takes, in a region with a long name."""
+"""The longest value of Ref per resource type: the longest name of the service, in a region with a long name."""
 
 
 def longest(value):
-    """The longest value that the template lets an environment variable have."""
+    """Return the longest value that the template allows for an environment variable."""
     name = value["Ref"]
     if name in DOCUMENT["Resources"]:
         return LONGEST[DOCUMENT["Resources"][name]["Type"]]
@@ -215,16 +215,16 @@ def longest(value):
 @pytest.mark.parametrize(
     "function", [name for name, each in DOCUMENT["Resources"].items() if each["Type"] == "AWS::Serverless::Function"]
 )
-def test_the_longest_parameters_that_are_allowed_fit_into_the_environment(function):
-    """Counted as JSON, which is more than names and values."""
+def test_the_longest_allowed_parameters_fit_into_the_environment(function):
+    """The size as JSON is larger than names and values."""
     variables = DOCUMENT["Resources"][function]["Properties"].get("Environment", {}).get("Variables", {})
     text = json.dumps({name: longest(value) for name, value in variables.items()}, separators=(",", ":"))
     assert len(text.encode()) <= ENVIRONMENT_BYTES_MAX
 
 
 @pytest.mark.parametrize("listed", ["", TARGET, f"{TARGET},{TARGET}"])
-def test_targets_are_arns_between_commas(listed):
-    """As the environment and the policies take them."""
+def test_targets_are_arns_separated_by_commas(listed):
+    """The environment and the policies need this form."""
     assert takes("TargetArns", listed)
     if listed:
         function = deployed(TargetArns=listed).resources["ScheduleFunction"]["Properties"]
@@ -232,21 +232,21 @@ def test_targets_are_arns_between_commas(listed):
 
 
 @pytest.mark.parametrize("listed", [f"{TARGET}, {TARGET}", f"{TARGET},", "orders", ",".join(40 * [TARGET])])
-def test_what_no_policy_could_name_is_refused_before_anything_is_deployed(listed):
-    """IAM would refuse the policy half-way through."""
+def test_a_target_that_no_policy_can_name_is_refused_before_the_deployment(listed):
+    """IAM would refuse the policy in the middle of the deployment."""
     assert not takes("TargetArns", listed)
 
 
-def test_each_target_stands_by_itself_in_the_policy():
-    """Not as one text with a comma in it."""
+def test_each_target_is_a_separate_entry_of_the_policy():
+    """The policy does not hold one text with a comma."""
     listed = [TARGET, f"{TARGET}-2"]
     role = deployed(TargetArns=",".join(listed)).resources["DeliverRole"]["Properties"]
     (policy,) = [each for each in role["Policies"] if each["PolicyName"] == "targets"]
     assert listed == policy["PolicyDocument"]["Statement"][0]["Resource"]
 
 
-def test_private_addresses_are_for_tests_and_say_so():
-    """No function is in a VPC, so on AWS there is nothing private that it reaches."""
+def test_private_addresses_are_for_tests_and_the_parameter_says_so():
+    """No function is in a VPC, so a function on AWS reaches no private address."""
     assert "VpcConfig" not in PATH.read_text()
     assert DOCUMENT["Parameters"]["WebhookAllowPrivate"]["Description"].startswith("For tests on the local AWS only")
 
@@ -254,8 +254,8 @@ def test_private_addresses_are_for_tests_and_say_so():
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
 
 
-def test_the_table_has_the_key_of_dynamodb_or_one_of_its_owner():
-    """The key that AWS owns costs nothing. `false` says so to a table that had another."""
+def test_the_table_has_the_key_of_dynamodb_or_the_owners():
+    """The key that AWS owns is free. `false` returns to it from another key."""
 
     def encryption(**parameters):
         return deployed(**parameters).resources["Table"]["Properties"]["SSESpecification"]
@@ -265,7 +265,7 @@ def test_the_table_has_the_key_of_dynamodb_or_one_of_its_owner():
 
 
 def test_another_key_does_not_replace_the_table():
-    """By the schema of CloudFormation: what it makes anew is named there."""
+    """The schema of CloudFormation lists the properties that replace a resource."""
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-central-1", "AWS::DynamoDB::Table").schema
     assert "/properties/TableName" in schema["createOnlyProperties"]
     anew = [*schema["createOnlyProperties"], *schema["conditionalCreateOnlyProperties"]]
@@ -273,7 +273,7 @@ def test_another_key_does_not_replace_the_table():
 
 
 def test_every_function_that_uses_the_table_may_use_its_key():
-    """DynamoDB asks KMS in the name of the caller."""
+    """DynamoDB calls KMS in the name of the caller."""
     stack = deployed(TableKeyArn=KEY, ConsumerEnabled=True)
     for name, function in of_type("AWS::Serverless::Function").items():
         uses_the_table = "TABLE_NAME" in function.get("Environment", {}).get("Variables", {})
@@ -281,8 +281,8 @@ def test_every_function_that_uses_the_table_may_use_its_key():
         assert uses_the_table == (KEY in str(role)), name
 
 
-def test_what_the_topic_cannot_hand_over_is_in_the_dead_letter_queue():
-    """Which only this topic may send to."""
+def test_a_message_that_the_topic_cannot_deliver_is_in_the_dead_letter_queue():
+    """Only this topic may send to it."""
     queue = deployed().resources["DeadLetterQueueOverTlsOnly"]["Properties"]["PolicyDocument"]["Statement"]
     (allowed,) = [each for each in queue if each["Effect"] == "Allow"]
     dead_letters = "arn:aws:sqs:eu-central-1:123456789012:virtual-DeadLetterQueue"
@@ -292,16 +292,16 @@ def test_what_the_topic_cannot_hand_over_is_in_the_dead_letter_queue():
     assert {"ArnEquals": {"aws:SourceArn": deployed().outputs["InputTopicArn"]}} == allowed["Condition"]
 
 
-def test_the_runtime_changes_with_a_deployment_and_not_in_between(transformed):
-    """SAM hands it on to every function."""
+def test_the_runtime_changes_only_with_a_deployment(transformed):
+    """SAM passes the setting to every function."""
     functions = [each for each in transformed["Resources"].values() if each["Type"] == "AWS::Lambda::Function"]
     assert 6 == len(functions)
     for function in functions:
         assert {"UpdateRuntimeOn": "FunctionUpdate"} == function["Properties"]["RuntimeManagementConfig"]
 
 
-def test_other_stacks_find_the_arn_of_whatever_they_may_be_granted():
-    """Queues, the topic, the table, and the functions that may be invoked."""
+def test_other_stacks_can_import_the_arns_they_may_be_granted():
+    """Queues, the topic, the table, and the functions that callers may invoke."""
     outputs = deployed().outputs
     for name in [*of_type("AWS::SQS::Queue"), "ScheduleFunction", "ManageFunction", "TriggerFunction", "FeedFunction"]:
         assert outputs[f"{name}Arn"].endswith(f":virtual-{name}")
@@ -309,8 +309,8 @@ def test_other_stacks_find_the_arn_of_whatever_they_may_be_granted():
     assert outputs["TableArn"].endswith("/virtual-Table")
 
 
-def test_lambda_logs_in_json_and_leaves_its_own_lines_out(transformed):
-    """In the log group of each function, as SAM hands it on."""
+def test_lambda_logs_in_json_without_its_own_lines(transformed):
+    """Each function has its log group, as SAM passes it on."""
     functions = {name: each for name, each in transformed["Resources"].items() if each["Type"].endswith("Function")}
     for name, function in functions.items():
         config = function["Properties"]["LoggingConfig"]
@@ -319,8 +319,8 @@ def test_lambda_logs_in_json_and_leaves_its_own_lines_out(transformed):
         assert wanted | {"LogGroup": group} == config
 
 
-def test_every_level_that_is_allowed_keeps_the_line_that_raises_the_alarm(capsys):
-    """The filter finds its line as it is printed, by a field at its top."""
+def test_every_allowed_level_keeps_the_line_that_raises_the_alarm(capsys):
+    """The filter finds its printed line by a top-level field."""
     (filter_,) = of_type("AWS::Logs::MetricFilter").values()
     field, value = re.fullmatch(r'\{ \$\.(\w+) = "(\w+)" \}', filter_["FilterPattern"]).groups()
     log.outcome(value, partition="0")
@@ -330,8 +330,8 @@ def test_every_level_that_is_allowed_keeps_the_line_that_raises_the_alarm(capsys
         assert log.LEVELS.index(level) <= log.LEVELS.index(line["level"])
 
 
-def test_the_queries_in_the_documentation_ask_for_fields_that_are_logged():
-    """At the top of a line, where Logs Insights finds them."""
+def test_the_queries_in_the_documentation_use_logged_fields():
+    """Logs Insights finds top-level fields."""
     page = (PATH.parent / "docs" / "operations.md").read_text()
     (sums,) = re.findall(r'filter outcome = "fed"\n\| stats (.*) by bin', page)
     logged = {field.name for field in dataclasses.fields(mover.FeedCounts)}

@@ -1,4 +1,7 @@
-"""What the Serverless Application Repository (SAR) takes, as far as AWS says so, and the template without the rest."""
+"""The Serverless Application Repository (SAR) accepts the template, as far as AWS documents it.
+
+Some tests leave out the properties that it may refuse.
+"""
 
 import json
 import re
@@ -35,11 +38,13 @@ SUPPORTED = {
     "AWS::SQS::QueuePolicy",
     "AWS::Serverless::Function",
 }
-"""Those of the list that the template may need:
-https://docs.aws.amazon.com/serverlessrepo/latest/devguide/list-supported-resources.html"""
+"""The entries of SAR's list that the template may need.
+
+https://docs.aws.amazon.com/serverlessrepo/latest/devguide/list-supported-resources.html
+"""
 
 MADE_BY_SAM = {"AWS::Lambda::EventInvokeConfig"}
-"""Not in the list, and no resource of the template: SAM makes it of a property of a function, at deployment."""
+"""Not in the list and not in the template: SAM makes it from a property of a function, at deployment."""
 
 ONE_BY_ONE = [{name} for name in PROPERTIES]
 
@@ -59,15 +64,15 @@ def transformed(document):
         return transform(made, {}, NoManagedPolicies())
 
 
-def test_the_repository_takes_every_resource_of_the_template():
-    """Those that it has, and those that SAM makes of it."""
+def test_the_repository_accepts_every_resource_of_the_template():
+    """This includes the resources that SAM makes from it."""
     assert {each["Type"] for each in DOCUMENT["Resources"].values()} <= SUPPORTED
     assert {each["Type"] for each in transformed(DOCUMENT)["Resources"].values()} <= SUPPORTED | MADE_BY_SAM
     assert "AWS::Serverless-2016-10-31" == DOCUMENT["Transform"]
 
 
-def test_the_repository_takes_what_the_template_says_of_itself():
-    """By the patterns and lengths of its API: CreateApplication."""
+def test_the_repository_accepts_the_metadata_of_the_template():
+    """The API has patterns and lengths for it: CreateApplication."""
     metadata = DOCUMENT["Metadata"]["AWS::ServerlessRepo::Application"]
     assert re.fullmatch(r"[a-zA-Z0-9\-]{1,140}", metadata["Name"])
     assert re.fullmatch(r"[a-z0-9](([a-z0-9]|-(?!-))*[a-z0-9])?", metadata["Author"])
@@ -80,13 +85,13 @@ def test_the_repository_takes_what_the_template_says_of_itself():
         assert 0 < (ROOT / metadata[name]).stat().st_size < 5 * 1024 * 1024
 
 
-def test_without_anything_to_leave_out_the_template_stays_as_it_is():
+def test_the_template_stays_unchanged_if_nothing_is_left_out():
     assert DOCUMENT == plain(DOCUMENT, set())
 
 
 @pytest.mark.parametrize("names", [*ONE_BY_ONE, set(PROPERTIES)], ids=lambda names: "+".join(sorted(names)))
-def test_what_is_left_out_is_nowhere_and_the_rest_is_a_valid_template(names):
-    """SAM takes it, and it has the same resources and outputs."""
+def test_an_omitted_property_is_nowhere_and_the_rest_is_a_valid_template(names):
+    """SAM accepts it, and it has the same resources and outputs."""
     made = plain(DOCUMENT, names)
     text = json.dumps(made)
     assert not [name for name in names if f'"{name}"' in text]
@@ -95,13 +100,13 @@ def test_what_is_left_out_is_nowhere_and_the_rest_is_a_valid_template(names):
     transformed(made)
 
 
-def test_the_linter_of_cloudformation_has_nothing_to_say_against_what_is_left():
-    """Every reference leads somewhere, and nothing is declared in vain."""
+def test_the_linter_of_cloudformation_accepts_the_rest():
+    """Every reference resolves, and every declaration is used."""
     assert [] == lint(json.dumps(plain(DOCUMENT, set(PROPERTIES))), regions=["us-east-1"])
 
 
 def test_parameters_without_an_effect_are_left_out_too():
-    """Whoever deploys is not asked for what nothing uses."""
+    """A deployment does not ask for unused values."""
     gone = {"DeliveryPollers", "LogLevel"}
     made = plain(DOCUMENT, {"ProvisionedPollerConfig", "LoggingConfig"})
     assert gone == set(DOCUMENT["Parameters"]) - set(made["Parameters"])
@@ -113,8 +118,8 @@ def test_parameters_without_an_effect_are_left_out_too():
     assert sorted(made["Parameters"]) == sorted(listed)
 
 
-def test_without_their_own_names_the_log_groups_have_those_that_lambda_uses(tmp_path):
-    """And the roles may write to them; the filter of the alarm reads the group of the feed."""
+def test_log_groups_without_a_name_have_lambdas_default_names(tmp_path):
+    """The roles may write to them, and the alarm's filter reads the feed's group."""
     path = tmp_path / "template.json"
     path.write_text(json.dumps(plain(DOCUMENT, {"LoggingConfig"})))
     made = Template(path, {})
@@ -132,13 +137,13 @@ def test_without_their_own_names_the_log_groups_have_those_that_lambda_uses(tmp_
 
 
 def test_an_unknown_name_is_refused():
-    """It would be published with what was to be left out."""
+    """The template would otherwise be published with the property."""
     with pytest.raises(ValueError, match="RecursionLoop: not among RecursiveLoop"):
         plain(DOCUMENT, {"RecursionLoop"})
 
 
 def test_the_command_writes_the_template(tmp_path):
-    """As `make publish WITHOUT=all` calls it."""
+    """`make publish WITHOUT=all` calls it."""
     made = tmp_path / "published.json"
     script = ROOT / "tools" / "plain_template.py"
     subprocess.run([sys.executable, script, ROOT / "template.yml", made, "all"], check=True, timeout=60)
@@ -147,7 +152,7 @@ def test_the_command_writes_the_template(tmp_path):
     assert "tools/plain_template.py .aws-sam/packaged.yml .aws-sam/published.json $(WITHOUT)" in makefile
 
 
-def test_the_documentation_says_what_each_costs():
-    """In the same order."""
+def test_the_documentation_says_what_each_property_costs():
+    """The order is the same."""
     page = (ROOT / "docs" / "operations.md").read_text().split("| left out | then |")[1]
     assert list(PROPERTIES) == re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The template and the code agree, and the template allows no more than the code needs."""
+"""The template agrees with the code and permits no more than the code needs."""
 
 import importlib.util
 import re
@@ -34,7 +34,7 @@ def parameter(template, name):
 
 
 def statements(template):
-    """Every statement of every role, with the role's name; conditional policies included."""
+    """Return every statement of every role, with the role's name, including those of conditional policies."""
     for name, role in of_type(template, "AWS::IAM::Role").items():
         for policy in role["Properties"]["Policies"]:
             document = policy["Fn::If"][1] if "Fn::If" in policy else policy
@@ -49,15 +49,15 @@ def listed(value):
     return value if isinstance(value, list) else [value]
 
 
-def test_an_empty_deploy_works(template):
-    """Each parameter has a default and says what it is for."""
+def test_a_deployment_needs_no_parameters(template):
+    """Each parameter has a default and a description."""
     for name, each in template["Parameters"].items():
         assert "Default" in each, name
         assert each["Description"].strip().endswith("."), name
 
 
 def test_the_defaults_of_the_code_are_those_of_the_template(template):
-    """Partition count, reach and interval stand in both; so do their bounds."""
+    """Both have the partition count, the reach and the interval, and their bounds."""
     settings = config.from_environment(environment={})
     assert default(template, "PartitionCount") == settings.partition_count
     assert default(template, "ReachSeconds") * 1000 == settings.reach_ms
@@ -75,7 +75,7 @@ def default(template, name):
 
 
 def bounds(each):
-    """The least and the greatest number that the pattern takes, which takes all in between."""
+    """Return the smallest and the largest number that the pattern accepts. It accepts all numbers in between."""
     taken = [number for number in range(1_100) if re.fullmatch(each["AllowedPattern"], str(number))]
     assert list(range(taken[0], taken[-1] + 1)) == taken
     return taken[0], taken[-1]
@@ -83,29 +83,32 @@ def bounds(each):
 
 @pytest.mark.parametrize("name", ["PartitionCount", "FeedIntervalMinutes", "ReachSeconds", "DeliveryLeadSeconds"])
 @pytest.mark.parametrize("number", ["2.5", "2.0", "-1", "02", "+2", "", " 2", "2e0", "two"])
-def test_what_is_no_whole_number_is_refused_before_anything_is_deployed(template, name, number):
+def test_an_invalid_whole_number_is_refused_before_the_deployment(template, name, number):
     """The functions would not start with it."""
     assert not re.fullmatch(parameter(template, name)["AllowedPattern"], number)
     assert parameter(template, name)["ConstraintDescription"].startswith("a whole number from ")
 
 
-def test_one_poller_is_refused_before_lambda_does(template):
-    """It takes from 2 to 200 for a queue; what it refuses rolls a whole deployment back."""
+def test_a_single_poller_is_refused_before_the_deployment(template):
+    """Lambda accepts from 2 to 200 for a queue. An invalid value would roll back the whole deployment."""
     pattern = parameter(template, "DeliveryPollers")["AllowedPattern"]
     assert [0, *range(2, 201)] == [number for number in range(1_100) if re.fullmatch(pattern, str(number))]
     assert re.fullmatch(pattern, "off")
 
 
 @pytest.mark.parametrize("pollers", ["-2", "02", "", "2.5", " 2", "two", "Off", "off "])
-def test_what_is_no_number_of_pollers_is_refused(template, pollers):
-    """With what is wanted."""
+def test_an_invalid_number_of_pollers_is_refused(template, pollers):
+    """The error says what is accepted."""
     assert not re.fullmatch(parameter(template, "DeliveryPollers")["AllowedPattern"], pollers)
     assert "from 2 to 200" in parameter(template, "DeliveryPollers")["ConstraintDescription"]
 
 
-def test_three_attempts_of_a_feed_end_before_anything_is_late(template):
-    """Reach less interval is the time for it. A bundle's span may take a quarter of that, 60 s at most; an attempt
-    takes the timeout at most, and Lambda waits 60 and 120 s between them."""
+def test_three_attempts_of_a_feed_end_before_any_schedule_is_late(template):
+    """The time for them is the reach minus the interval.
+
+    The span of a bundle may take a quarter of that, 60 s at most. An attempt takes at most the timeout, and Lambda
+    waits 60 and 120 s between attempts.
+    """
     interval_s = default(template, "FeedIntervalMinutes") * 60
     spare_s = default(template, "ReachSeconds") - interval_s
     for_attempts_s = spare_s - min(60, spare_s / 4)
@@ -116,15 +119,17 @@ def test_three_attempts_of_a_feed_end_before_anything_is_late(template):
 
 
 def test_a_call_that_begins_at_the_last_moment_ends_within_the_reserve(template):
-    """And something remains to delete what was sent; the rest of the timeout is there to work in."""
+    """Time remains to delete the sent items. The rest of the timeout is there for the work."""
     assert runtime.CALL_S_MAX < mover.RESERVE_S
     assert functions(template)["FeedFunction"]["Timeout"] >= 3 * mover.RESERVE_S
 
 
 def test_a_delivery_ends_before_its_timeout(template):
-    """Which covers the time in which more is received while something hangs, the longest wait for the moment and for
-    the first answer of a target, the longest delivery and the outcome that is written after it; and a second timer
-    comes when the first one's delivery is over."""
+    """The timeout covers all steps of a delivery that begins last.
+
+    The steps are: receiving more while a message hangs, the longest wait for the due time and for the first answer of a
+    target, the longest delivery, and the write of its outcome. A second timer comes after the first timer's delivery.
+    """
     timeout_s = functions(template)["DeliverFunction"]["Timeout"]
     waits_s = delivery.WAIT_MS_MAX / 1000 + circuit_breaker.HANGS_S
     assert self_polling.POLL_S_MAX + waits_s + USUAL.total_s + delivery.RESERVE_S <= timeout_s
@@ -133,22 +138,22 @@ def test_a_delivery_ends_before_its_timeout(template):
 
 
 def test_a_claim_outlives_an_invocation_and_ends_before_its_message_comes_again(template):
-    """So nobody else delivers while the claimer may be at work, and its message finds nobody in its way."""
+    """No other invocation delivers while the claimer may run, and the repeated message finds the claim expired."""
     timeout_s = functions(template)["DeliverFunction"]["Timeout"]
     visibility_s = template["Resources"]["DeliveryQueue"]["Properties"]["VisibilityTimeout"]
     assert timeout_s < timers.CLAIM_MS / 1000 < visibility_s
 
 
-def test_the_deliver_function_helps_until_what_hung_last_has_timed_out(template):
-    """With the usual lead. Later nothing begins that may hang, so no environment waits without receiving messages."""
+def test_the_deliver_function_helps_until_the_last_hanging_call_has_timed_out(template):
+    """With the usual lead. No call that may hang begins later, so no environment waits without receiving messages."""
     lead_s = default(template, "DeliveryLeadSeconds")
     assert lead_s + 1 + circuit_breaker.HANGS_S + USUAL.read_s <= self_polling.POLL_S_MAX
     assert circuit_breaker.OPEN_S + USUAL.read_s + circuit_breaker.HANGS_S <= self_polling.POLL_S_MAX
     assert delivery.WAIT_MS_MAX / 1000 < circuit_breaker.OPEN_S
 
 
-def test_targets_that_do_not_answer_leave_threads_to_those_that_do():
-    """A batch fits into their half. Those that wait for a first answer leave a thread, too."""
+def test_silent_targets_leave_threads_to_those_that_answer():
+    """A batch fits into their half. Deliveries that wait for a first answer leave a thread, too."""
     kept = circuit_breaker.KEPT_FOR_FAMILIES + circuit_breaker.KEPT_FOR_TARGETS
     assert limits.SQS_BATCH_MESSAGES_MAX < circuit_breaker.UNPROVEN_MAX - kept
     assert circuit_breaker.UNPROVEN_MAX <= delivery.THREADS_MAX / 2
@@ -156,35 +161,35 @@ def test_targets_that_do_not_answer_leave_threads_to_those_that_do():
     assert limits.SQS_BATCH_MESSAGES_MAX < circuit_breaker.PER_HOST_MAX <= delivery.THREADS_MAX / 2
 
 
-def test_the_deliver_function_waits_out_what_a_message_comes_too_early(template):
-    """By the lead, by a second of rounding down, and by a second between two clocks."""
+def test_the_deliver_function_waits_until_an_early_message_is_due(template):
+    """A message may be early by the lead, a second of rounding down, and a second between two clocks."""
     _, lead_s = bounds(parameter(template, "DeliveryLeadSeconds"))
     assert delivery.WAIT_MS_MAX >= (lead_s + 1 + 1) * 1000
 
 
-def test_a_hold_outlives_its_holder_and_ends_before_a_feed_comes(template):
-    """So nobody is still at work on an item when another may take it up; nor is when the feed may send it."""
+def test_a_lock_outlives_its_holder_and_ends_before_the_feed(template):
+    """The holder has ended when another caller may lock the item, and when the feed may send it."""
     timeout_s = functions(template)["ManageFunction"]["Timeout"]
     assert 2 * timeout_s * 1000 <= item_lock.HOLD_MS
     assert item_lock.HOLD_MS <= lookup.MARGIN_MS
 
 
 def test_a_repeat_from_the_input_queue_finds_the_outcome_of_its_name(template):
-    """A message is gone from the queue before the record is: it finds no name free that it had filled once."""
+    """The record outlives the message, so the message never finds its old name free."""
     kept_s = template["Resources"]["InputQueue"]["Properties"]["MessageRetentionPeriod"]
     assert kept_s < name_record.KEPT_S
     ttl = template["Resources"]["Table"]["Properties"]["TimeToLiveSpecification"]
     assert {"AttributeName": "ttl", "Enabled": True} == ttl
 
 
-def test_what_is_put_back_of_a_letter_finds_the_outcome_of_its_name_too(template):
-    """It is kept in the queue anew, once the letter is as old as it may be for that at most."""
+def test_a_message_put_back_finds_the_outcome_of_its_name_too(template):
+    """The queue keeps it for a full period, from the oldest age at which the function puts it back."""
     kept_s = template["Resources"]["InputQueue"]["Properties"]["MessageRetentionPeriod"]
     assert receiving.AGE_MS_MAX / 1000 + kept_s < name_record.KEPT_S
 
 
-def test_what_is_never_confirmed_is_reported_before_sqs_puts_it_away(template):
-    """And what is left of a letter is put back before the function's time is over."""
+def test_an_unconfirmed_member_is_reported_before_sqs_moves_its_message(template):
+    """The function puts the rest of a message back before its timeout."""
     receives = template["Resources"]["InputQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
     assert receiving.CLOSED_TRIES_MAX < receiving.TRIES_MAX < receives
     assert runtime.CALL_S_MAX < receiving.PUT_BACK_S
@@ -194,7 +199,7 @@ def test_what_is_never_confirmed_is_reported_before_sqs_puts_it_away(template):
 
 
 def test_the_schedule_function_may_send_to_the_queue_that_it_reads(template):
-    """And is told which one that is."""
+    """Its environment has the URL of that queue."""
     assert {"Ref": "InputQueue"} == functions(template)["ScheduleFunction"]["Environment"]["Variables"][
         "INPUT_QUEUE_URL"
     ]
@@ -206,8 +211,8 @@ def test_the_schedule_function_may_send_to_the_queue_that_it_reads(template):
     assert [True] == [{"Fn::GetAtt": ["InputQueue", "Arn"]} in resources for resources in may_send]
 
 
-def test_the_manage_function_may_count_the_messages_of_the_two_queues_whose_counts_it_tells(template):
-    """Of these alone, and it reads no message."""
+def test_the_manage_function_may_count_the_messages_of_the_two_queues_it_reports(template):
+    """It may count no other queue, and read no message."""
     counted = [
         (each["Action"], [resource["Fn::GetAtt"][0] for resource in each["Resource"]])
         for name, each in statements(template)
@@ -216,8 +221,8 @@ def test_the_manage_function_may_count_the_messages_of_the_two_queues_whose_coun
     assert [("sqs:GetQueueAttributes", ["OutputQueue", "DeliveryQueue"])] == counted
 
 
-def test_only_the_topic_may_send_to_the_input_queue_and_only_listed_ones_publish(template):
-    """Beside whom the account's own policies allow."""
+def test_only_the_topic_may_send_to_the_input_queue_and_only_listed_accounts_publish(template):
+    """The account's own policies may permit others."""
     statements_ = template["Resources"]["InputQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
     (allowed,) = [each for each in statements_ if each["Effect"] == "Allow"]
     assert {"Service": "sns.amazonaws.com"} == allowed["Principal"]
@@ -229,8 +234,8 @@ def test_only_the_topic_may_send_to_the_input_queue_and_only_listed_ones_publish
     assert ({"AWS": {"Ref": "AllowedPublishers"}}, "sns:Publish") == (statement["Principal"], statement["Action"])
 
 
-def test_with_no_parameters_set_the_deliver_function_may_call_nothing_outside_the_stack(template):
-    """Each right beyond it hangs on the parameter that grants it."""
+def test_the_deliver_function_may_call_nothing_outside_the_stack_by_default(template):
+    """Each other permission depends on the parameter that grants it."""
     conditions = {
         policy["Fn::If"][0]: [
             (statement["Action"], statement["Resource"])
@@ -249,8 +254,8 @@ def test_with_no_parameters_set_the_deliver_function_may_call_nothing_outside_th
     } == conditions
 
 
-def test_no_feed_or_trigger_is_kept_longer_than_until_the_next(template):
-    """What waited in Lambda's own queue for ten minutes has been overtaken. A schedule has not."""
+def test_no_feed_or_trigger_is_kept_longer_than_one_interval(template):
+    """After ten minutes in Lambda's own queue, a newer event has replaced it. A schedule's event stays."""
     for name in ("FeedFunction", "TriggerFunction"):
         assert 600 == functions(template)[name]["EventInvokeConfig"]["MaximumEventAgeInSeconds"]
     assert "MaximumEventAgeInSeconds" not in functions(template)["ScheduleFunction"]["EventInvokeConfig"]
@@ -265,8 +270,10 @@ def test_no_feed_or_trigger_is_kept_longer_than_until_the_next(template):
     ],
 )
 def test_a_queue_waits_six_timeouts_of_the_function_that_reads_it(template, queue, function, hours):
-    """As Lambda's guide asks for, and its retries then take hours. A retry of a delivery is a message of its own, so
-    that its queue gives up only what crashes over and over."""
+    """Lambda's guide asks for that, and the retries of Lambda then take hours.
+
+    The retry of a delivery is a new message, so the queue gives up only messages that crash repeatedly.
+    """
     properties = template["Resources"][queue]["Properties"]
     assert properties["VisibilityTimeout"] == 6 * functions(template)[function]["Timeout"]
     assert hours == properties["VisibilityTimeout"] * properties["RedrivePolicy"]["maxReceiveCount"] / 3600
@@ -276,15 +283,15 @@ def test_a_queue_waits_six_timeouts_of_the_function_that_reads_it(template, queu
     assert "MaximumBatchingWindowInSeconds" not in event["Properties"]
 
 
-def test_queues_keep_what_they_have_as_long_as_there_is_and_take_what_we_send(template):
-    """Fourteen days, but for the input; 256 KiB of data and the attributes beside it."""
+def test_queues_keep_messages_as_long_as_possible_and_accept_our_sizes(template):
+    """Fourteen days, except for the input queue, and 256 KiB of data plus the attributes."""
     for name, queue in of_type(template, "AWS::SQS::Queue").items():
         assert (4 if name == "InputQueue" else 14) * 24 * 3600 == queue["Properties"]["MessageRetentionPeriod"], name
         assert limits.SQS_BATCH_BYTES_MAX == queue["Properties"]["MaximumMessageSize"], name
 
 
-def test_everything_is_encrypted_and_no_queue_speaks_plain_http(template):
-    """The queues by SQS, the table in any case; each queue is in the policy that denies what does not come by TLS."""
+def test_everything_is_encrypted_and_no_queue_accepts_plain_http(template):
+    """SQS encrypts the queues, and the table is always encrypted. A policy denies access without TLS to each queue."""
     queues = of_type(template, "AWS::SQS::Queue")
     assert all(queue["Properties"]["SqsManagedSseEnabled"] is True for queue in queues.values())
     policies = [policy["Properties"] for policy in of_type(template, "AWS::SQS::QueuePolicy").values()]
@@ -296,8 +303,8 @@ def test_everything_is_encrypted_and_no_queue_speaks_plain_http(template):
         assert {"Fn::GetAtt": [policy["Queues"][0]["Ref"], "Arn"]} == statement["Resource"]
 
 
-def test_the_table_outlives_accidents(template):
-    """Protected against deletion if its owner says so, recoverable to any second, kept when it would be replaced."""
+def test_the_table_survives_accidents(template):
+    """The owner can protect it against deletion. It has point-in-time recovery and survives its replacement."""
     table = template["Resources"]["Table"]
     assert "Retain" == table["UpdateReplacePolicy"]
     assert {"Ref": "TableProtection"} == table["Properties"]["DeletionProtectionEnabled"]
@@ -305,8 +312,8 @@ def test_the_table_outlives_accidents(template):
     assert "PAY_PER_REQUEST" == table["Properties"]["BillingMode"]
 
 
-def test_each_function_has_a_role_and_a_log_group_of_its_own(template):
-    """With a role of our making SAM adds no managed policy; with a log group of our making logs end some day."""
+def test_each_function_has_its_own_role_and_log_group(template):
+    """With our role, SAM adds no managed policy. With our log group, logs expire."""
     roles, groups = set(), set()
     for name, function in functions(template).items():
         roles.add(function["Role"]["Fn::GetAtt"][0])
@@ -317,8 +324,8 @@ def test_each_function_has_a_role_and_a_log_group_of_its_own(template):
     assert not {"Policies", "Role"} & set(template["Globals"]["Function"])
 
 
-def test_asynchronous_invocations_are_tried_again_and_never_silently_dropped(template):
-    """But for those that SQS alone invokes and tries again: to the dead-letter queue, which they may use."""
+def test_asynchronous_invocations_are_retried_and_never_silently_dropped(template):
+    """A failed event goes to the dead-letter queue, which the role may use. Functions that SQS invokes need none."""
     for name, function in functions(template).items():
         if name in ("ConsumerFunction", "DeliverFunction"):
             continue
@@ -335,8 +342,8 @@ def test_asynchronous_invocations_are_tried_again_and_never_silently_dropped(tem
         assert {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]} in allowed
 
 
-def test_the_roles_hold_no_star_and_nothing_beyond_the_stack(template):
-    """Actions one by one; resources by reference to what is in this template, or to the queues its owner listed."""
+def test_the_roles_hold_no_star_and_nothing_outside_the_stack(template):
+    """Actions are listed one by one. Resources are references to this template or the owner's listed queues."""
     found = list(statements(template))
     assert len(found) > 10
     for role, statement in found:
@@ -351,8 +358,8 @@ def test_the_roles_hold_no_star_and_nothing_beyond_the_stack(template):
             assert name in template["Resources"], (role, resource)
 
 
-def test_without_targets_no_role_names_any(template):
-    """An empty list would be an invalid policy, and no list is what nobody may send to."""
+def test_no_role_names_a_target_without_targets(template):
+    """An empty list would be an invalid policy. Without the policy, the role may send to no target."""
     for role in of_type(template, "AWS::IAM::Role").values():
         for policy in role["Properties"]["Policies"]:
             if "TargetArns" in str(policy):
@@ -360,14 +367,14 @@ def test_without_targets_no_role_names_any(template):
 
 
 def test_only_the_feed_may_invoke_itself(template):
-    """It continues itself by design; any other loop of Lambda's own is an accident, and stopped."""
+    """The feed continues itself by design. Lambda stops any other loop as an accident."""
     loops = {name: function.get("RecursiveLoop") for name, function in functions(template).items()}
     assert "Allow" == loops.pop("FeedFunction")
     assert {None} == set(loops.values())
 
 
-def test_every_function_finds_what_it_requires(template, monkeypatch):
-    """The environment that the template gives is the one that the handler asks for at import."""
+def test_every_function_gets_the_environment_it_requires(template, monkeypatch):
+    """The handler asks for it at import."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     for function in functions(template).values():
         module = function["Handler"].removesuffix(".handler")
@@ -387,7 +394,7 @@ def load(module):
 
 
 def test_every_variable_is_read_by_the_code(template):
-    """And the code of a function lies in one folder, packaged as it is."""
+    """The code of all functions is in one folder, which is packaged unchanged."""
     read = (FUNCTIONS / "scheduler" / "wiring" / "config.py").read_text()
     for function in functions(template).values():
         assert "functions/" == function["CodeUri"]
@@ -401,8 +408,8 @@ def test_there_is_no_yaml_alias(template):
     assert not [token for token in yaml.scan(text) if isinstance(token, yaml.AliasToken | yaml.AnchorToken)]
 
 
-def test_one_transform_and_nothing_to_build(template):
-    """The Serverless Application Repository takes no other, and boto3 comes with the runtime."""
+def test_there_is_one_transform_and_no_build_step(template):
+    """The Serverless Application Repository accepts no other transform, and the runtime includes boto3."""
     assert "AWS::Serverless-2016-10-31" == template["Transform"]
     assert all(each["Metadata"]["SkipBuild"] for each in of_type(template, "AWS::Serverless::Function").values())
     assert not list(FUNCTIONS.rglob("requirements*.txt"))
@@ -411,8 +418,8 @@ def test_one_transform_and_nothing_to_build(template):
 
 
 @pytest.mark.parametrize("alarm", ["QuarantineAlarm", "DeadLetterAlarm"])
-def test_what_was_given_up_raises_an_alarm(template, alarm):
-    """From the first one on."""
+def test_the_first_message_in_a_dead_letter_queue_raises_an_alarm(template, alarm):
+    """One message is enough."""
     properties = template["Resources"][alarm]["Properties"]
     assert (0, "GreaterThanThreshold") == (properties["Threshold"], properties["ComparisonOperator"])
 

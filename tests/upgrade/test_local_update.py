@@ -1,4 +1,4 @@
-"""The local AWS, updated from an earlier version's template and functions while schedules are under way."""
+"""Update the local AWS from an earlier version's template and functions, with schedules under way."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ REPOSITORY = Path(__file__).parents[2]
 EARLIER = "cf0f838"
 REACH_S = 30
 AHEAD_S = 50
-"""Longer than the update takes. What is due then is far when it is scheduled."""
+"""Longer than the update takes. A schedule for this time is far when it is requested."""
 WITHIN_S = 90.0
 PARAMETERS = {"ReachSeconds": REACH_S, "FeedIntervalMinutes": 10, "DeliveryLeadSeconds": 3, "PartitionCount": 2}
 
 
 @pytest.fixture
 def earlier(tmp_path):
-    """The folder of the earlier version, from this repository's history."""
+    """Check out the earlier version from this repository's history, and return its folder."""
     archive = subprocess.run(["git", "-C", REPOSITORY, "archive", EARLIER], capture_output=True, check=False)
     if archive.returncode and "CI" not in os.environ:
         pytest.skip(f"commit {EARLIER} is not in this clone; fetch its whole history")
@@ -38,7 +38,7 @@ def earlier(tmp_path):
     return tmp_path
 
 
-def test_a_running_stack_is_updated_and_releases_everything_once(earlier):
+def test_an_updated_stack_sends_everything_once(earlier):
     with contextlib.closing(Receiver([answer(200)])) as server, Emulator(auth=True) as emulator:
         url = f"http://127.0.0.1:{server.port}"
         parameters = PARAMETERS | {"WebhookHosts": url, "WebhookAllowPrivate": "true"}
@@ -60,7 +60,10 @@ def test_a_running_stack_is_updated_and_releases_everything_once(earlier):
 
 
 def _fill(stack, due, url):
-    """Far and near, named and not, alone, in a bundle and by the input topic; what the output queue will get."""
+    """Schedule every kind and return what the output queue will get.
+
+    Far and near, with and without a name, single, in a bundle and through the input topic.
+    """
     stack.invoke("ScheduleFunction", {"timestamp": due, "data": "far"})
     stack.invoke("ScheduleFunction", {"timestamp": due, "data": "far named", "name": "far"})
     members = [{"timestamp": due, "data": f"bundled {number}"} for number in range(20)]
@@ -80,7 +83,7 @@ def _fill(stack, due, url):
 
 
 def _received(stack, count, until_s):
-    """Bodies from the output queue, as soon as there are so many, or when time is over."""
+    """Return bodies from the output queue once there are `count` of them, or time is over."""
     sqs, found = stack.emulator.client("sqs"), []
     while len(found) < count and time.time() < until_s:
         queue_url = stack.outputs["OutputQueueUrl"]

@@ -1,4 +1,4 @@
-"""An update of a stack of an earlier version, with everything under way, loses nothing and doubles nothing."""
+"""An update of an earlier version's stack, with every kind of schedule under way, loses and repeats nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def recording(request):
 
 @pytest.fixture
 def updated(recording):
-    """A stack of this version with the table and the queues of the earlier one."""
+    """Return a stack of this version with the table and the queues of the earlier one."""
     stack = UnderWay(start_s=recording["moment"] / 1e6)
     stack.lay_down(recording)
     stack.host_answers(200)
@@ -37,13 +37,13 @@ def test_the_recording_holds_every_kind_of_schedule(recording):
     assert any("punctual-again" in message["attributes"] for message in recording["messages"]["virtual-InputQueue"])
 
 
-def test_everything_comes_out_as_the_earlier_version_would_have_released_it(updated, recording):
+def test_everything_is_sent_as_the_earlier_version_would_have_sent_it(updated, recording):
     updated.stack.advance_to(LATER_S)
     assert recording["outcome"] == updated.outcome()
 
 
-def test_what_is_pending_under_a_name_can_be_changed_after_the_update(updated):
-    """Each kind of schedule is moved, fired or cancelled by name, and by id where it is far and has no name."""
+def test_a_pending_name_can_be_changed_after_the_update(updated):
+    """Each kind of schedule is moved, fired or cancelled by name. A far schedule without a name is changed by id."""
     stack = updated.stack
     stack.manage("fire", name="far/1")
     stack.manage("cancel", name="near/1")
@@ -75,8 +75,8 @@ def test_failures_of_the_earlier_version_are_listed_and_redriven(updated):
     assert [] == [each for each in stack.manage("failures", limit=1_000)["failures"] if each["reason"] == "failed"]
 
 
-def test_a_continuation_that_the_earlier_version_invoked_is_understood(updated, recording):
-    """It is in Lambda's queue at the moment of the update."""
+def test_a_continuation_of_the_earlier_version_is_understood(updated, recording):
+    """It is in Lambda's queue during the update."""
     sort = "0" * 15 + "#"
     event = {
         "partition": "0",

@@ -1,7 +1,7 @@
-"""A stack with everything under way: filling it, writing down what is stored and queued, and laying that down again.
+"""A stack with every kind of schedule under way: fill it, record what it stores and queues, and restore that.
 
-A recording is what one version of Punctual left in its table and queues, and what that same version then released. To
-record the version that is checked out at some commit, run this file there (the file may come from a later commit):
+A recording holds what one version of Punctual left in its table and queues, and what that version then sent. To record
+the version of some commit, run this file there (the file may come from a later commit):
 
     git worktree add ../older COMMIT && cd ../older
     PYTHONPATH=. python path/to/tests/upgrade/under_way.py > path/to/tests/upgrade/recordings/COMMIT.json
@@ -24,9 +24,9 @@ from punctual.testing.sqs import Message
 
 START_S = 1_893_456_000
 RECORDED_S = START_S + 1_900
-"""Three ticks later, and between two of them."""
+"""Three ticks later, and between two ticks."""
 LATER_S = START_S + 5 * 86_400
-"""When everything has come out."""
+"""All schedules have been sent by then."""
 
 TARGETS = {"sqs": "theirs", "sns": "topic", "lambda": "function", "events": "bus", "states": "machine"}
 UP, DOWN = "https://up.example.com/orders", "https://down.example.com/orders"
@@ -34,7 +34,7 @@ PARAMETERS = {"PartitionCount": 2, "WebhookHosts": "up.example.com,down.example.
 
 
 class UnderWay:
-    """A virtual stack, what is filled into it, and what can be seen of it."""
+    """A virtual stack, its schedules, and its observable results."""
 
     def __init__(self, start_s: float = START_S, seed: int = 7) -> None:
         self.stack = Stack(start=start_s, seed=seed, **PARAMETERS)
@@ -54,7 +54,7 @@ class UnderWay:
     # ------------------------------------------------------------------------------------------------------- filling
 
     def fill(self) -> None:
-        """Everything that may be under way at the moment of an update."""
+        """Schedule everything that may be under way during an update."""
         self._fill_far()
         self._fill_early()
         self.stack.advance_to(RECORDED_S - 40)
@@ -103,7 +103,7 @@ class UnderWay:
         )
 
     def _fill_early(self) -> None:
-        """Outcomes, and deliveries that are tried again."""
+        """Make finished schedules, and deliveries that are retried."""
         once = {"retry": {"attempts": 1}, "target": {"url": DOWN}}
         self.stack.schedule({"delay": 5, "data": "failed", **once})
         self.stack.schedule({"delay": 5, "data": "failed by name", "name": "early/failed", **once})
@@ -137,7 +137,7 @@ class UnderWay:
 
     @contextmanager
     def _input_queue_unread(self) -> Iterator[None]:
-        """As when the function had no room yet."""
+        """Keep the input queue unread, as if the function were throttled."""
         queue = self.queue_by_url(self.stack.output("InputQueueUrl"))
         arrivals, queue.arrivals = queue.arrivals, []
         yield
@@ -152,7 +152,7 @@ class UnderWay:
         return self.cloud.sqs.queues[url]
 
     def outcome(self) -> dict[str, Any]:
-        """What has come out, where, and what is known of it."""
+        """Return what was sent, to which target, and the final states."""
         queues = {name: self._bodies(name) for name in ("theirs", "closed", "reports")}
         queues["output"] = sorted(message.body for message in self._output().messages.values())
         names = [
@@ -190,7 +190,7 @@ class UnderWay:
     # ------------------------------------------------------------------------------------------------ stored and queued
 
     def recorded(self) -> dict[str, Any]:
-        """The table and the queues as they are now. Wait until no function runs."""
+        """Return the content of the table and the queues. Wait until no function runs."""
         (table,) = self.cloud.dynamodb.tables.values()
         queues = {url.rpartition("/")[2]: queue for url, queue in self.cloud.sqs.queues.items()}
         return {
@@ -205,7 +205,7 @@ class UnderWay:
         }
 
     def lay_down(self, recording: dict[str, Any]) -> None:
-        """Put what an older version stored and queued in place, as an update leaves it."""
+        """Restore what an older version stored and queued, as an update leaves it."""
         (table,) = self.cloud.dynamodb.tables.values()
         now_us = self.cloud.timeline.now_us
         for item in recording["items"]:

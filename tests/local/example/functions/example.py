@@ -1,4 +1,4 @@
-"""A function that does what the tests of the local stack ask it for."""
+"""A function that does what the tests of the local stack ask for."""
 
 import json
 import os
