@@ -1,1 +1,1 @@
-"""Checkers: what the simulator holds to be a fault of ours."""
+"""Checkers: they decide which events are faults of our code. Only the simulation imports them."""

@@ -1,6 +1,8 @@
-"""What is to be said at the end of a run, and when the faults have stopped: that everything accepted came out (1), on
-time wherever a healthy feed had the time for it (3), twice only where there was a reason (1), and that nothing is left
-over (4). That one caller's dead target delays nobody else (7) follows from 3: it is no excuse there.
+"""Check the promises that can be judged only at the end of a run, or after the faults have stopped.
+
+Every accepted schedule was sent (1). It was on time if a healthy feed had the time for it (3), and was repeated only
+for a reason (1). Nothing is left over (4). A dead target of one caller delays no other caller (7): this follows from 3,
+which accepts no such excuse.
 """
 
 from __future__ import annotations
@@ -17,14 +19,16 @@ from simulator.faults.faults import SKEW_US_MAX
 from simulator.workload.expected import ExpectedSchedule, Sent
 
 GRACE_S = 240
-"""A feed that begins this long before something is due has it out in time, whatever befalls single calls: three
-attempts, 60 and 120 s apart."""
+"""A feed that begins this long before a schedule is due sends it in time, whatever happens to single calls.
+
+It has three attempts, 60 and 120 s apart.
+"""
 GRACE_CALM_S = 15
-"""The same where nothing fails, on a slow day."""
+"""The same time on a slow day without failures."""
 BUNDLE_SPAN_S = 60
-"""A member of a bundle comes within reach with the latest, at most so much later than by itself."""
+"""A bundle comes within reach with its latest member, so a member may be this much later than alone."""
 OUTAGE_BORNE_S = 60
-"""An outage no longer than this ends before the second attempt, and makes nothing late."""
+"""A shorter outage ends before the second attempt and makes no schedule late."""
 
 
 class Reckoning:
@@ -32,7 +36,7 @@ class Reckoning:
         self._its = checker
 
     def unsettled(self, until_ms: int) -> list[ExpectedSchedule]:
-        """What was accepted, is due until then, and has not come out."""
+        """Return the accepted schedules that are due until then and not sent."""
         return [
             expected
             for expected in self._its.expected_schedules.values()
@@ -44,7 +48,7 @@ class Reckoning:
         ]
 
     def pending_ms(self) -> Iterable[int]:
-        """The moments that something accepted or stored still waits for."""
+        """Yield the due times of accepted or stored schedules that are not settled."""
         yield from self._its.names.pending_ms()
         for expected in self._its.expected_schedules.values():
             if expected.name is not None:
@@ -54,7 +58,7 @@ class Reckoning:
                     yield expected.due_of(schedule_id)
 
     def check_drained(self, until_ms: int, items: Iterable[dict[str, Any]]) -> None:
-        """Promise 4, and 1 for all that is due by now."""
+        """Check promise 4, and promise 1 for all schedules due by now."""
         for expected in self.unsettled(until_ms):
             if any(self._its.names.is_to_be_tried_again(schedule_id) for schedule_id in expected.on_its_way):
                 continue
@@ -98,8 +102,11 @@ class Reckoning:
         self._its.figures.lateness_s_max = max(self._its.figures.lateness_s_max, self._its.names.late_s_max)
 
     def _check_twins(self, expected: ExpectedSchedule) -> None:
-        """The same request with the same token has one id; a repeat across a change of PartitionCount may have two."""
-        unknown = {""}  # A function without an envelope does not see which one it gets.
+        """Check that the same request with the same token has one id.
+
+        A repeat across a change of PartitionCount may have two.
+        """
+        unknown = {""}  # A function without an envelope does not see the id.
         ids = sorted(
             {*expected.accepted, *expected.stored, *expected.sends}
             - self._its.names.moved_ids
@@ -110,7 +117,9 @@ class Reckoning:
             self._its.breach(1, expected.tag, f"one request with one token has become {', '.join(ids)}")
 
     def _check_repeats(self, expected: ExpectedSchedule, schedule_id: str, sends: list[Sent]) -> None:
-        tried = sorted(sends, key=lambda sent: sent.call.begun_us)  # Not as they arrived: one may have been held up.
+        tried = sorted(
+            sends, key=lambda sent: sent.call.begun_us
+        )  # By the start of the call, because a call may have been delayed.
         cause_of = self._cause if expected.target is None else self._its.names.cause
         for first, second in pairwise(tried):
             cause = cause_of(expected, schedule_id, first, second)
@@ -120,7 +129,7 @@ class Reckoning:
             self._its.figures.causes[cause] += 1
 
     def _check_errands(self, expected: ExpectedSchedule, schedule_id: str) -> None:
-        """What is delivered comes by an errand, which is sent as a message is: once, unless there was a reason."""
+        """Check that a delivery job is sent once, like a message, unless there was a reason."""
         first = [herald for herald in self._its.names.heralds.get(schedule_id, []) if herald.is_first]
         sends = [
             Sent(each.message.sent_us, each.visible_us, each.call, each.invocation, each.confirmed)
@@ -133,8 +142,10 @@ class Reckoning:
                 )
 
     def _cause(self, expected: ExpectedSchedule, schedule_id: str, first: Sent, second: Sent) -> str | None:
-        """A repeat is allowed where a crash or an unknown outcome lies between a send and its delete, or where the
-        caller said it twice."""
+        """Return why a repeat is allowed.
+
+        A crash or an unknown outcome lies between a send and its delete, or the caller asked twice.
+        """
         if not first.confirmed:
             return UNHEARD
         if expected.asked > 1:
@@ -144,7 +155,7 @@ class Reckoning:
         if {first.invocation.id, second.invocation.id} & self._its.doubtful_leases:
             return LEASE_IN_DOUBT
         if any(at_us > first.at_us for at_us in expected.stored.get(schedule_id, [])):
-            return "written once more, late"  # By a call of unknown outcome, after it had been sent and deleted.
+            return "written once more, late"  # A call of unknown outcome stored it after it had been sent and deleted.
         deletes = [
             (known and at_us < second.at_us)
             for at_us, invocation, known in expected.deleted.get(schedule_id, [])
@@ -156,11 +167,11 @@ class Reckoning:
             return "delete unheard"
         if first.invocation.fate == "timed out" and not self._its.storm.rates:
             calm = self._stays_calm(first.at_us, first.invocation.end_us)
-            return None if calm else STOPPED  # On a merely slow day it ends in time.
+            return None if calm else STOPPED  # On a slow day without faults it ends in time.
         return STOPPED if first.invocation.fate in ("crashed", "timed out") else None
 
     def _check_lateness(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent) -> None:
-        """By the clock of the sender, and without the time that AWS took to send."""
+        """Check lateness by the clock of the sender, without the time that AWS took to send."""
         due_us = expected.due_of(schedule_id) * 1000
         stored = expected.stored.get(schedule_id)
         begun_us = sent.invocation.begun_us if sent.invocation is not None else sent.call.begun_us
@@ -178,7 +189,7 @@ class Reckoning:
             )
 
     def _was_closed(self, queue_url: str, due_us: int) -> bool:
-        """Whether it could not go out, since its queue was gone some time within reach."""
+        """Return whether its queue was closed for some time within reach, so that it could not be sent."""
         moments_us = [at_us for at_us, url in self._its.closed if url == queue_url]
         return any(
             begin_us <= due_us and end_us >= due_us - self._its.reach_ms * 1000
@@ -191,7 +202,7 @@ class Reckoning:
         return not storms and not outages
 
     def _had_its_feed(self, schedule_id: str, due_us: int, stored_us: int) -> bool:
-        """Whether a feed of its partition began in time for it, and nothing kept that from its work."""
+        """Return whether a feed of its partition began in time and was not disturbed."""
         partition = schedule_id.partition("-")[0]
         in_bundle = schedule_id.count("-") > 2
         span_us = BUNDLE_SPAN_S * US if in_bundle else 0

@@ -1,1 +1,1 @@
-"""What goes wrong: calls, crashes, outages and external targets."""
+"""Everything that fails outside our code: calls, crashes, outages, external targets. Only the simulator imports it."""

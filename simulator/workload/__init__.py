@@ -1,1 +1,1 @@
-"""What callers ask for, and what is expected to become of it."""
+"""The callers' requests and the expected schedules. Only the simulation and the checkers import them."""

@@ -1,4 +1,4 @@
-"""What is asked for in a run: scenes, each of which plans its part of one."""
+"""Scenarios of a run. Each plans a part of the callers' requests and is called by the simulation."""
 
 INTERVAL_S = 600
-"""Between two feeds, as the template has it by default."""
+"""The time between two feeds: the default of the template."""

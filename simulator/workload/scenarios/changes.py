@@ -1,4 +1,4 @@
-"""Several callers at once cancel, move and fire what has no name, by the ids that they were told, far enough ahead."""
+"""Several callers cancel, move and fire far schedules without a name at once, by the ids that they got."""
 
 from __future__ import annotations
 
