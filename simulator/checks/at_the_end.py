@@ -117,9 +117,7 @@ class Reckoning:
             self._its.breach(1, expected.tag, f"one request with one token has become {', '.join(ids)}")
 
     def _check_repeats(self, expected: ExpectedSchedule, schedule_id: str, sends: list[Sent]) -> None:
-        tried = sorted(
-            sends, key=lambda sent: sent.call.begun_us
-        )  # By the start of the call, because a call may have been delayed.
+        tried = sorted(sends, key=lambda sent: sent.call.begun_us)  # A call may have arrived late.
         cause_of = self._cause if expected.target is None else self._its.names.cause
         for first, second in pairwise(tried):
             cause = cause_of(expected, schedule_id, first, second)

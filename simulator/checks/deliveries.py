@@ -104,7 +104,7 @@ class Deliveries:
         return any(each.invocation in self.names.troubled for each in self.attempts.get(schedule_id, []))
 
     def _last_ms(self, expected: ExpectedSchedule, schedule_id: str) -> int:
-        """Return the latest time of an attempt. The age counts from the due time, or from the first attempt if later."""
+        """Return the latest time of an attempt. Its age counts from the due time, or the first attempt if later."""
         made = [each.call.begun_us + each.call.process.skew_us for each in self.attempts.get(schedule_id, [])]
         put_off = [self._put_off_us[schedule_id]] if schedule_id in self._put_off_us else []
         first_ms = min([*made, *put_off], default=self._timeline.now_us) // 1000

@@ -307,7 +307,7 @@ class Names:
             self.breach(6, expected.tag, f"{turn.id} is said to replace something, and nothing stood there")
 
     def refused(self, expected: ExpectedSchedule) -> bool:
-        """Return whether the schedule under its name permits a refusal of a good request, which leaves nothing behind."""
+        """Return whether the schedule under its name permits a refusal of a good request that leaves nothing."""
         turns = self.turns.get(expected.name or "", [])
         if expected.asked == 1 and any(
             turn.expected is expected and (turn.over_us is None or turn.sends) for turn in turns
@@ -459,7 +459,7 @@ class Names:
         return False
 
     def is_to_be_tried_again(self, schedule_id: str) -> bool:
-        """Return whether a message in the delivery queue waits for its next attempt, for a quarter of an hour at most."""
+        """Return whether a message in the delivery queue waits for its next attempt, at most 15 minutes away."""
         now_us = self._timeline.now_us
         heralds = self.heralds.get(schedule_id, [])
         return any(each.visible_us + AGAIN_S * US > now_us for each in heralds if not each.is_first)
@@ -575,7 +575,7 @@ class Names:
         )
 
     def _is_troubled(self, expected: ExpectedSchedule, schedule_id: str, hands: Iterable[Invocation | None]) -> bool:
-        """Return whether one of `hands`, a writer of the record or a sender of a timer does not know a call's outcome."""
+        """Return whether a call's outcome is unknown to `hands`, a writer of the record or a sender of a timer."""
         heralds = self.heralds.get(schedule_id, [])
         writers = [each.writer for each in self.turns.get(expected.name or "", []) if each.id == schedule_id]
         every = [*hands, *writers, *(herald.invocation for herald in heralds)]

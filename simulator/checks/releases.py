@@ -200,9 +200,8 @@ class Checker(Watcher):
     def _confirm_send(self, call: Call) -> list[str]:
         """Record the result of a delivery, which is one message."""
         expected = self.expected_schedules.get(tag_of(call.parameters["MessageBody"]))
-        if expected is None or "id" not in call.parameters.get(
-            "MessageAttributes", {}
-        ):  # The message is a report or an input message.
+        # Reports and input messages have no id.
+        if expected is None or "id" not in call.parameters.get("MessageAttributes", {}):
             return []
         for sent in expected.sends.get(call.parameters["MessageAttributes"]["id"]["StringValue"], []):
             if sent.call is call:
@@ -470,9 +469,8 @@ class Checker(Watcher):
     def _fed(self, event: dict[str, Any]) -> None:
         tick = event["partition"], event["until"]
         self.feeds[tick] += 1
-        if self.feeds[tick] > FEEDS_MAX * (
-            1 + self.storm.doubled
-        ):  # Without a lease, each duplicate has its own chain.
+        # Without a lease, each duplicate has its own chain.
+        if self.feeds[tick] > FEEDS_MAX * (1 + self.storm.doubled):
             self.breach(7, "", f"partition {tick[0]} is fed for the {self.feeds[tick]}th time in one tick")
 
     def _ended(self, invocation: Invocation) -> None:

@@ -239,11 +239,7 @@ def shared_delivering_stack(emulator: Emulator, all_receivers: Receivers) -> Sta
     listed += [far.older_topic_arn, far.gone_arn]
     parameters = PARAMETERS | {
         "TargetArns": listed,
-        "WebhookHosts": [
-            url_of(far.server),
-            url_of(far.other_server),
-            "api.example.com",
-        ],  # The samples use the last host.
+        "WebhookHosts": [url_of(far.server), url_of(far.other_server), "api.example.com"],  # The last is in events/.
         "AllowedPublishers": PUBLISHER,
         "WebhookSecretArn": beside.make_secret(emulator, "signing", " ".join(far.secrets)),
     }
