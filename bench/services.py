@@ -385,7 +385,7 @@ _DIGESTS = ",".join(
         '"MessageId":"00000000-0000-0000-0000-000000000000"',
     ]
 )
-"""Return a checksum that no client checks, as long as a real one."""
+"""Digests as long as real ones. No client of the bench checks them."""
 _BETWEEN = re.compile(r"\s*(#\w+) = (:\w+) AND (#\w+) BETWEEN (:\w+) AND (:\w+)\s*")
 
 

@@ -1,1 +1,1 @@
-"""Checkers: they decide which events are faults of our code. Only the simulation imports them."""
+"""Checkers: they decide which events are faults of our code. Only the simulator imports them."""

@@ -1,1 +1,4 @@
-"""Everything that fails outside our code: calls, crashes, outages, external targets. Only the simulator imports it."""
+"""Everything that fails outside our code: calls, crashes, outages and external targets.
+
+Only the simulator and its tests import it.
+"""

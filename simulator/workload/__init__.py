@@ -1,1 +1,1 @@
-"""The callers' requests and the expected schedules. Only the simulation and the checkers import them."""
+"""The callers' requests and the expected schedules. Only the simulator imports them."""

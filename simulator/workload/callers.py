@@ -216,7 +216,7 @@ class Callers:
         if expected.fault and expected.fault not in message:
             self._breach(5, expected.tag, f"the refusal does not name {expected.fault}: {message}")
 
-    # ------------------------------------------------------------------------------------------------------ letters
+    # ----------------------------------------------------------------------------------------------- input messages
 
     def _post(self, order: Order) -> None:
         process = self._outsider()

@@ -849,7 +849,7 @@ def test_two_concurrent_redrives_send_a_failure_under_one_id(house, name, spread
         assert [f"data {number}"] * (1 - near) == house.come_out(NOON_S + 200_000)
 
 
-def test_a_refused_redrive_chooses_no_time(house):
+def test_a_refused_redrive_leaves_no_time_behind(house):
     """A pending name keeps its failure, and a later redrive chooses its own time."""
     each = fail(house, 1, NOON_MS - 1_000, name="bill")
     house.take(name="bill", data="later")

@@ -36,7 +36,7 @@ def test_a_job_is_drawn_only_when_a_thread_is_free():
     assert most <= 5  # Four under way, and one being handed to a thread.
 
 
-def test_an_error_of_the_source_stops_drawing_and_is_raised_after_the_running_jobs():
+def test_an_error_of_a_job_stops_the_drawing_and_is_raised():
     """The cause of one failure would fail the next job as well."""
     drawn = []
 
@@ -55,7 +55,7 @@ def test_an_error_of_the_source_stops_drawing_and_is_raised_after_the_running_jo
     assert len(drawn) < 20
 
 
-def test_an_error_of_a_job_is_raised_after_the_running_jobs():
+def test_an_error_while_drawing_is_raised_after_the_running_jobs():
     """No call is under way when the function answers, and the pool can be used again."""
     pool, broken, done = ThreadPool(4), threading.Event(), []
 

@@ -17,7 +17,7 @@ WIDTH = 16
 
 
 class Hanging(FakeQueues):
-    """Queues whose calls hang for `hanging` until the test releases them. Then the calls fail."""
+    """Fake queues. Calls to the `hanging` ones block until the test releases them, and then fail."""
 
     def __init__(self, *hanging):
         super().__init__()
