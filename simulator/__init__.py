@@ -1,7 +1,6 @@
-"""The simulator: real handlers in a virtual AWS with virtual time, faults from one seed, and checked promises.
+"""The simulator: the real handlers in a virtual AWS with virtual time, faults from one seed, and the promises checked.
 
-To follow one seed: `simulation` draws and drives it. `workload` has the scenarios, the callers and their expected
-schedules. `faults` has the faults and the external targets. `checks.releases` sees every step and checks the promises
-with `names`, `deliveries` and `input_messages`. `checks.at_the_end` checks the rest, and `event_log` records the
-events. Only tests and `python -m simulator` import this package.
+Follow one seed: `simulation` draws and drives it, `scenes` plan what is asked for, `callers` ask for `wishes`, `storm`
+brings the faults, `others` is what is delivered to, `witness` sees everything and checks the promises with `names`,
+`deliveries` and `letters` at every step, `reckoning` checks the rest at the end, `chronicle` tells what happened.
 """

@@ -1,4 +1,4 @@
-"""Run many seeds side by side in processes and add up their results."""
+"""Many seeds, side by side in processes, and what they come to together."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from simulator.checks.releases import LEASE_IN_DOUBT, Figures
 from simulator.simulation import YEAR_S, Result, simulate
 
 CHUNK = 5
-"""Seeds that a process gets at a time."""
+"""Seeds that a process is given at a time."""
 BREACHES_MAX = 5
-"""More failures than this show nothing new."""
+"""After so many failures nothing new is to be learnt."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Total:
             self.broken.append(result)
 
     def lines(self) -> Iterator[str]:
-        """Yield the lines of the summary."""
+        """The summary."""
         its = self.figures
         each = 1000 / max(1, its.released)
         sure = its.repeats - its.causes[LEASE_IN_DOUBT]
@@ -69,7 +69,7 @@ def run(
     tell: Callable[[Total], None] = lambda total: None,
     breaches_max: int = BREACHES_MAX,
 ) -> Total:
-    """Run all seeds, or stop after enough broken promises."""
+    """All seeds, or until enough promises are broken."""
     total, begun_s = Total(), time.monotonic()
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
     workers = processes or os.cpu_count() or 1
@@ -102,7 +102,7 @@ def _gather(
 
 
 def _end_with_parent() -> None:
-    """End this process with its parent. A pool process would wait for work forever, even after its parent's death."""
+    """A process of the pool waits for work for ever, even where whoever began it was killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

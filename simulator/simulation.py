@@ -1,8 +1,8 @@
-"""Run one seed, which draws a stack, callers, faults and a clock, until every requested schedule is settled.
+"""One seed: a stack, callers, weather and a clock, all drawn from it; run until all that was asked for is settled.
 
-A run has several episodes. In each, faults happen for a while and then stop, and the system has two feed intervals to
-drain (promise 4). Between episodes the clock jumps to where the next schedule comes within reach. The skipped feeds
-would have found nothing.
+A run is a row of episodes. In each the storm rages for a while and then stops, whereupon the system has two feed
+intervals to drain (promise 4). Between episodes the clock jumps to where the next schedule comes within reach: the
+feeds left out would have found nothing.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from simulator.workload.scenarios import (
 
 EPISODES_MAX = 40
 START_S_MIN, START_S_MAX = 1_000_000_000, 9_900_000_000
-"""From 2001, when milliseconds have twelve digits, to 2283. Due times reach the year 9999."""
+"""From 2001, when milliseconds have twelve digits, to 2283; what is due goes on to 9999."""
 REACH_S = 900
 CLOSING_S = 60
 YEAR_S = 31_557_600
@@ -53,7 +53,7 @@ YEAR_S = 31_557_600
 
 @dataclass
 class Result:
-    """The result of one seed."""
+    """What came of one seed."""
 
     seed: int
     breach: Breach | None
@@ -86,13 +86,13 @@ class Simulation:
         self._draining = False
         self.asked_us: list[int] = []
         self.orders: list[tuple[int, list[ExpectedSchedule]]] = []
-        """Schedules without a name, and when callers requested them."""
+        """What has no name, and when it was asked for."""
         self.start_us = self.cloud.timeline.now_us
 
     # --------------------------------------------------------------------------------------------------------- plan
 
     def plan(self) -> None:
-        """Draw the stack, the faults and the workload."""
+        """Draw the stack, the weather and the work."""
         draw = self.draw
         self.storm.skewed = draw.random() < 0.6
         if draw.random() < 0.85:
@@ -135,7 +135,7 @@ class Simulation:
         self.checker.names.orderly = self.cloud.sqs.unruly is None
 
     def _prepare(self, parameters: Mapping[str, Any]) -> None:
-        """Create the stack, a queue outside it, and the callers."""
+        """The stack, a queue that is not of it, and callers."""
         target = self.cloud.add_queue("other")
         self.targets[target] = next(queue.url for queue in self.cloud.sqs.queues.values() if queue.arn == target)
         own = random.Random(f"punctual others {self.seed}")
@@ -207,14 +207,14 @@ class Simulation:
             if upcoming is None:
                 timeline.run_until(
                     timeline.now_us + (REACH_S + 2 * CLOSING_S) * US
-                )  # The messages sent last become visible.
+                )  # What was sent last becomes visible.
                 return
             self._jump(upcoming)
         self.checker.breach(4, "", f"not settled within {EPISODES_MAX} episodes")
         self._raise_breach()
 
     def _calm_down(self) -> None:
-        """Stop the faults, answer waiting callers, and give the system two feed intervals."""
+        """The faults stop, and whoever still waits for an answer gets it; then the system has two feed intervals."""
         timeline = self.cloud.timeline
         self.storm.rest()
         self._draining = True
@@ -230,7 +230,7 @@ class Simulation:
         self._raise_breach()
 
     def _jump(self, due_ms: int) -> None:
-        """Move the clock to shortly before the schedule comes within reach."""
+        """To where it comes within reach, and a little before."""
         timeline = self.cloud.timeline
         begin_us = due_ms * 1000 - (REACH_S + 2 * self.interval_s + round(self.draw.uniform(0, self.interval_s))) * US
         begin_us = min([begin_us, *(at_us for at_us in self.asked_us if at_us > timeline.now_us)])
@@ -242,7 +242,7 @@ class Simulation:
         self.cloud.timeline.run_until(self.cloud.timeline.now_us)
 
     def _fork(self) -> random.Random:
-        """Return a random source for one part, so that another draw there changes nothing in the other parts."""
+        """A chance of its own for each part, so that a draw more in one changes nothing in the others."""
         return random.Random(f"{self.draw.getrandbits(64)}")
 
     def _tell(self, who: str, what: str) -> None:

@@ -1,1 +1,1 @@
-"""Checkers: they decide which events are faults of our code. Only the simulator imports them."""
+"""Checkers: what the simulator holds to be a fault of ours."""

@@ -1,8 +1,6 @@
-"""Check the promises that can be judged only at the end of a run, or after the faults have stopped.
-
-Every accepted schedule was sent (1). It was on time if a healthy feed had the time for it (3), and was repeated only
-for a reason (1). Nothing is left over (4). A dead target of one caller delays no other caller (7): this follows from 3,
-which accepts no such excuse.
+"""What is to be said at the end of a run, and when the faults have stopped: that everything accepted came out (1), on
+time wherever a healthy feed had the time for it (3), twice only where there was a reason (1), and that nothing is left
+over (4). That one caller's dead target delays nobody else (7) follows from 3: it is no excuse there.
 """
 
 from __future__ import annotations
@@ -19,16 +17,14 @@ from simulator.faults.faults import SKEW_US_MAX
 from simulator.workload.expected import ExpectedSchedule, Sent
 
 GRACE_S = 240
-"""A feed that begins this long before a schedule is due sends it in time, whatever happens to single calls.
-
-It has three attempts, 60 and 120 s apart.
-"""
+"""A feed that begins this long before something is due has it out in time, whatever befalls single calls: three
+attempts, 60 and 120 s apart."""
 GRACE_CALM_S = 15
-"""The same time on a slow day without failures."""
+"""The same where nothing fails, on a slow day."""
 BUNDLE_SPAN_S = 60
-"""A bundle comes within reach with its latest member, so a member may be this much later than alone."""
+"""A member of a bundle comes within reach with the latest, at most so much later than by itself."""
 OUTAGE_BORNE_S = 60
-"""A shorter outage ends before the second attempt and makes no schedule late."""
+"""An outage no longer than this ends before the second attempt, and makes nothing late."""
 
 
 class Reckoning:
@@ -36,7 +32,7 @@ class Reckoning:
         self._its = checker
 
     def unsettled(self, until_ms: int) -> list[ExpectedSchedule]:
-        """Return the accepted schedules that are due until then and not sent."""
+        """What was accepted, is due until then, and has not come out."""
         return [
             expected
             for expected in self._its.expected_schedules.values()
@@ -48,7 +44,7 @@ class Reckoning:
         ]
 
     def pending_ms(self) -> Iterable[int]:
-        """Yield the due times of accepted or stored schedules that are not settled."""
+        """The moments that something accepted or stored still waits for."""
         yield from self._its.names.pending_ms()
         for expected in self._its.expected_schedules.values():
             if expected.name is not None:
@@ -58,7 +54,7 @@ class Reckoning:
                     yield expected.due_of(schedule_id)
 
     def check_drained(self, until_ms: int, items: Iterable[dict[str, Any]]) -> None:
-        """Check promise 4, and promise 1 for all schedules due by now."""
+        """Promise 4, and 1 for all that is due by now."""
         for expected in self.unsettled(until_ms):
             if any(self._its.names.is_to_be_tried_again(schedule_id) for schedule_id in expected.on_its_way):
                 continue
@@ -102,11 +98,8 @@ class Reckoning:
         self._its.figures.lateness_s_max = max(self._its.figures.lateness_s_max, self._its.names.late_s_max)
 
     def _check_twins(self, expected: ExpectedSchedule) -> None:
-        """Check that the same request with the same token has one id.
-
-        A repeat across a change of PartitionCount may have two.
-        """
-        unknown = {""}  # A function without an envelope does not see the id.
+        """The same request with the same token has one id; a repeat across a change of PartitionCount may have two."""
+        unknown = {""}  # A function without an envelope does not see which one it gets.
         ids = sorted(
             {*expected.accepted, *expected.stored, *expected.sends}
             - self._its.names.moved_ids
@@ -117,7 +110,7 @@ class Reckoning:
             self._its.breach(1, expected.tag, f"one request with one token has become {', '.join(ids)}")
 
     def _check_repeats(self, expected: ExpectedSchedule, schedule_id: str, sends: list[Sent]) -> None:
-        tried = sorted(sends, key=lambda sent: sent.call.begun_us)  # A call may have arrived late.
+        tried = sorted(sends, key=lambda sent: sent.call.begun_us)  # Not as they arrived: one may have been held up.
         cause_of = self._cause if expected.target is None else self._its.names.cause
         for first, second in pairwise(tried):
             cause = cause_of(expected, schedule_id, first, second)
@@ -127,7 +120,7 @@ class Reckoning:
             self._its.figures.causes[cause] += 1
 
     def _check_errands(self, expected: ExpectedSchedule, schedule_id: str) -> None:
-        """Check that a delivery job is sent once, like a message, unless there was a reason."""
+        """What is delivered comes by an errand, which is sent as a message is: once, unless there was a reason."""
         first = [herald for herald in self._its.names.heralds.get(schedule_id, []) if herald.is_first]
         sends = [
             Sent(each.message.sent_us, each.visible_us, each.call, each.invocation, each.confirmed)
@@ -140,10 +133,8 @@ class Reckoning:
                 )
 
     def _cause(self, expected: ExpectedSchedule, schedule_id: str, first: Sent, second: Sent) -> str | None:
-        """Return why a repeat is allowed.
-
-        A crash or an unknown outcome lies between a send and its delete, or the caller asked twice.
-        """
+        """A repeat is allowed where a crash or an unknown outcome lies between a send and its delete, or where the
+        caller said it twice."""
         if not first.confirmed:
             return UNHEARD
         if expected.asked > 1:
@@ -153,7 +144,7 @@ class Reckoning:
         if {first.invocation.id, second.invocation.id} & self._its.doubtful_leases:
             return LEASE_IN_DOUBT
         if any(at_us > first.at_us for at_us in expected.stored.get(schedule_id, [])):
-            return "written once more, late"  # A call of unknown outcome stored it after it had been sent and deleted.
+            return "written once more, late"  # By a call of unknown outcome, after it had been sent and deleted.
         deletes = [
             (known and at_us < second.at_us)
             for at_us, invocation, known in expected.deleted.get(schedule_id, [])
@@ -165,11 +156,11 @@ class Reckoning:
             return "delete unheard"
         if first.invocation.fate == "timed out" and not self._its.storm.rates:
             calm = self._stays_calm(first.at_us, first.invocation.end_us)
-            return None if calm else STOPPED  # On a slow day without faults it ends in time.
+            return None if calm else STOPPED  # On a merely slow day it ends in time.
         return STOPPED if first.invocation.fate in ("crashed", "timed out") else None
 
     def _check_lateness(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent) -> None:
-        """Check lateness by the clock of the sender, without the time that AWS took to send."""
+        """By the clock of the sender, and without the time that AWS took to send."""
         due_us = expected.due_of(schedule_id) * 1000
         stored = expected.stored.get(schedule_id)
         begun_us = sent.invocation.begun_us if sent.invocation is not None else sent.call.begun_us
@@ -187,7 +178,7 @@ class Reckoning:
             )
 
     def _was_closed(self, queue_url: str, due_us: int) -> bool:
-        """Return whether its queue was closed for some time within reach, so that it could not be sent."""
+        """Whether it could not go out, since its queue was gone some time within reach."""
         moments_us = [at_us for at_us, url in self._its.closed if url == queue_url]
         return any(
             begin_us <= due_us and end_us >= due_us - self._its.reach_ms * 1000
@@ -200,7 +191,7 @@ class Reckoning:
         return not storms and not outages
 
     def _had_its_feed(self, schedule_id: str, due_us: int, stored_us: int) -> bool:
-        """Return whether a feed of its partition began in time and was not disturbed."""
+        """Whether a feed of its partition began in time for it, and nothing kept that from its work."""
         partition = schedule_id.partition("-")[0]
         in_bundle = schedule_id.count("-") > 2
         span_us = BUNDLE_SPAN_S * US if in_bundle else 0

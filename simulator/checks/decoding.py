@@ -1,4 +1,4 @@
-"""Decode items of the table and messages independently of the code under test."""
+"""What lies in an item of the table, and in messages, read anew rather than by the code under test."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from simulator.event_log import tag_of
 
 REQUEUE_ATTRIBUTE = "punctual-again"
-"""The attribute of an input message that was put back with some of its members."""
+"""The attribute of a letter that was put back for a part of it."""
 
 
 @dataclass(frozen=True)
 class Lying:
-    """One schedule in an item."""
+    """One schedule that an item holds."""
 
     id: str
     tag: str
@@ -24,12 +24,12 @@ class Lying:
 
 
 def id_of(key: dict[str, Any]) -> str:
-    """Return the id of an item. The id of a bundle belongs to no schedule."""
+    """The id of an item, which for a bundle is none of a schedule."""
     return f"{key['partition']['S']}-{key['sort']['S'].replace('#', '-')}"
 
 
 def key_due_ms(schedule_id: str) -> int:
-    """Return the time in a key. For a bundle, it is that of the latest member."""
+    """The moment in a key: of a bundle, that of its latest member."""
     return int(schedule_id.split("-")[1])
 
 
@@ -38,7 +38,7 @@ def is_record(item: dict[str, Any]) -> bool:
 
 
 def is_near_row(item: dict[str, Any]) -> bool:
-    """Return whether the item is a row of the index of near named schedules, whose timers are in the delivery queue."""
+    """Of the index by which named schedules are listed whose timers are in the delivery queue."""
     return bool(item["partition"]["S"].startswith("near#"))
 
 
@@ -47,7 +47,7 @@ def is_timer(item: dict[str, Any]) -> bool:
 
 
 def contents(item: dict[str, Any] | None) -> dict[str, Lying]:
-    """Return the schedules in an item by id. Timers and records of names hold none."""
+    """By id. A timer is none, nor is what is known of a name."""
     if item is None or is_record(item) or is_timer(item) or is_near_row(item):
         return {}
     item_id = id_of(item)
@@ -60,11 +60,8 @@ def contents(item: dict[str, Any] | None) -> dict[str, Lying]:
 
 
 def letter(body: str, sent_us: int, again: str | None) -> tuple[list[dict[str, Any]], int]:
-    """Return the requests of an input message, and the time from which their delays count.
-
-    Through the topic, that is the time of publishing. For a message that was put back, it is the remaining requests and
-    the first time.
-    """
+    """What a message of the input queue asks for, and from when its delays count: by the topic, from its publishing.
+    Of one that was put back, what is left of it, and from when the first one counts."""
     content, rest = json.loads(body), json.loads(again or "{}")
     sent_ms: int = rest.get("sent", sent_us // 1000)
     if "TopicArn" in content:
@@ -75,7 +72,7 @@ def letter(body: str, sent_us: int, again: str | None) -> tuple[list[dict[str, A
 
 
 def opened(body: str) -> dict[str, Any]:
-    """Return the message in an envelope, or nothing if there is no envelope."""
+    """What stands in an envelope; nothing where it is none."""
     try:
         content = json.loads(body)
     except ValueError:
@@ -84,5 +81,5 @@ def opened(body: str) -> dict[str, Any]:
 
 
 def value(text: str) -> Any:
-    """Return data as it is in an envelope, where objects and lists stay JSON."""
+    """Data as it stands in an envelope: what is an object or a list is one there too."""
     return json.loads(text) if text.startswith(("{", "[")) else text

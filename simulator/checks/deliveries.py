@@ -1,8 +1,8 @@
-"""Check the promises about deliveries to targets that are no queues.
+"""What becomes of deliveries to targets that are no queues, and the promises about them.
 
-Each target gets its accepted schedules, or the failure is reported: in the failure queue, under `failed#`, and to the
-failure target if there is one (1). No delivery is early by the clock of its sender (2). No delivery is late without
-faults, whichever other targets hang (3, 7). Attempts respect the terms.
+Each gets what was accepted for it, or its failure is told: in the failure queue, under `failed#`, and to the failure
+target where there is one (1). None gets anything early, by the clock of who sends it (2), or late in health, whoever
+else hangs (3, 7). Attempts keep to the terms.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PERMANENT_CODES = ("NotFound",)
 ATTEMPTS_DEFAULT, AGE_S_DEFAULT = 12, 86_400
 PAUSE_S_MAX = 900
 FLOAT_US = 4
-"""Python's clock is a float, which has no smaller steps in the 23rd century."""
+"""A clock that is a float, as Python's is, tells no smaller steps in the 23rd century."""
 EXPIRY_SLACK_US = US
 
 
@@ -53,7 +53,7 @@ class Deliveries:
     names: Names
     expected_schedules: Mapping[str, ExpectedSchedule] = field(default_factory=dict)
     heard: set[str] = field(default_factory=set)
-    """Ids of failures that a failure target was notified of."""
+    """Ids whose failure a failure target was told of."""
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     unsent: set[Invocation] = field(default_factory=set)
     """Invocations for which the delivery queue did not confirm a message."""
@@ -61,19 +61,19 @@ class Deliveries:
     interval_s: int = 600
     late_s_max: float = 0.0
     _put_off_us: dict[str, int] = field(default_factory=dict)
-    """The time of the first postponement before any attempt, by id. The age counts from then."""
+    """By id, when it was put off before any attempt: its age counts from then."""
 
     def attach(self, timeline: Any, storm: Faults) -> None:
         self._timeline, self._storm = timeline, storm
 
-    # ------------------------------------------------------------------------------------------------- delivery jobs
+    # ------------------------------------------------------------------------------------------------------- errands
 
     def sent(self, call: Call, message: Message) -> None:
-        """Check a delivery job that a function sends to the delivery queue."""
+        """An errand, to the delivery queue."""
         errand = json.loads(message.body)
         expected, attempt = self._wish(errand), errand.get("attempt", 1)
         if expected is not None and expected.target is None and "failure_target" in expected.request:
-            expected.on_its_way.add(errand["id"])  # It may have expired. The deliver function reports that.
+            expected.on_its_way.add(errand["id"])  # It may have expired: the deliver function tells of that.
         if expected is None or expected.target is None:
             return
         schedule_id = errand["id"]
@@ -100,11 +100,11 @@ class Deliveries:
             self.breach(7, expected.tag, f"{schedule_id} is to be tried again, and its target said no for good")
 
     def _is_unnoted(self, schedule_id: str) -> bool:
-        """Return whether the note of an attempt may be missing, so that a second timer of the name starts again."""
+        """Whether the note of an attempt may be missing: a second timer of the name then begins anew."""
         return any(each.invocation in self.names.troubled for each in self.attempts.get(schedule_id, []))
 
     def _last_ms(self, expected: ExpectedSchedule, schedule_id: str) -> int:
-        """Return the latest time of an attempt. Its age counts from the due time, or the first attempt if later."""
+        """The latest moment of an attempt: its age counts from its due time, or from when it was first taken up."""
         made = [each.call.begun_us + each.call.process.skew_us for each in self.attempts.get(schedule_id, [])]
         put_off = [self._put_off_us[schedule_id]] if schedule_id in self._put_off_us else []
         first_ms = min([*made, *put_off], default=self._timeline.now_us) // 1000
@@ -118,13 +118,10 @@ class Deliveries:
         return next((turn.expected for turn in turns if turn.id == errand["id"]), None)
 
     def _last(self, schedule_id: str, call: Call) -> Attempt | None:
-        """Return the last attempt of the invocation that makes this call, or None if it is not known.
-
-        One repeated message may be tried twice in one invocation, side by side, with two different answers. Then the
-        checker cannot know which of the attempts is retried.
-        """
+        """By the invocation that makes this call. One message that came twice may be tried twice in it, side by side,
+        and be told two things: then it is not known which of them is tried again."""
         invocation = invocation_of(call)
-        if invocation is None:  # AWS carried out the call after its caller had stopped waiting.
+        if invocation is None:  # A call that AWS carried out when nobody waited for it any more.
             return None
         mine = [each for each in self.attempts.get(schedule_id, []) if each.invocation is invocation]
         return mine[-1] if mine and len({each.permanent for each in mine}) == 1 else None
@@ -132,7 +129,7 @@ class Deliveries:
     # -------------------------------------------------------------------------------------------------------- calls
 
     def received(self, call: Call, delivery: Delivery) -> None:
-        """Check a call that reached a target or a failure target."""
+        """By a target, or by who hears of failures."""
         if self.others is not None and delivery.target in self.others.hearers:
             self.hears(delivery.body)
             return
@@ -157,7 +154,7 @@ class Deliveries:
         return self.expected_schedules.get(found.group()) if found else None
 
     def _id(self, call: Call, expected: ExpectedSchedule) -> str:
-        """Return the id in the call, or else the one in the invocation's messages."""
+        """As it stands in the call, or else in what the invocation was given."""
         parameters = call.parameters
         if call.operation == "publish":
             return str(parameters["MessageAttributes"]["id"]["StringValue"])
@@ -179,7 +176,7 @@ class Deliveries:
             self.breach(2, expected.tag, f"it says that it is due at {delivery.facts['due_ms']}")
 
     def check_body(self, expected: ExpectedSchedule, schedule_id: str, body: str) -> None:
-        """Check what the target got. A queue is a target, too."""
+        """What its target got, a queue too."""
         wanted = _wanted(expected)
         if expected.enveloped:
             told = opened(body)
@@ -191,7 +188,7 @@ class Deliveries:
             self.breach(1, expected.tag, f"the body is {body[:80]!r} instead of {wanted[:80]!r}")
 
     def _check_moment(self, expected: ExpectedSchedule, schedule_id: str, call: Call) -> None:
-        """Check the time by the clock of the function."""
+        """By the clock of the function."""
         begun_us = call.begun_us + call.process.skew_us
         due_us = expected.due_of(schedule_id) * 1000
         if begun_us < due_us - FLOAT_US:
@@ -201,7 +198,7 @@ class Deliveries:
             self.breach(3, expected.tag, f"{schedule_id} is delivered though it had expired")
 
     def called(self, call: Call) -> list[str]:
-        """Record a finished call and its result as its process knows it. Return its tags."""
+        """A call has ended, of which its process knows this; its tags."""
         if call.operation not in OPERATIONS or "DeliverFunction" not in call.process.name:
             return []
         expected = self._wish_of(_body(call))
@@ -217,15 +214,12 @@ class Deliveries:
             self.breach(2, expected.tag, f"{schedule_id} is tried early")
         tried = self.attempts.setdefault(schedule_id, [])
         tried.append(Attempt(call, invocation_of(call), number, _is_permanent(call)))
-        if schedule_id and len(tried) > _attempts_max(expected):  # Without an envelope a function does not see the id.
+        if schedule_id and len(tried) > _attempts_max(expected):  # Without an envelope a function does not see which.
             self._check_count(expected, schedule_id, tried)
         return [expected.tag]
 
     def ended(self, invocation: Invocation) -> None:
-        """Check that no message comes again if its function knows the delivery's outcome.
-
-        A new message carries the steps that remain.
-        """
+        """Of a delivery whose outcome the function knows, no message comes again; what is left goes by another one."""
         if invocation.fate != "returned" or invocation in self.unsent:
             return
         failures = (json.loads(invocation.answer) or {}).get("batchItemFailures", [])
@@ -240,7 +234,7 @@ class Deliveries:
     # ------------------------------------------------------------------------------------------------------ failures
 
     def hears(self, body: str) -> None:
-        """Record a report to a failure target."""
+        """A failure target."""
         content = json.loads(body)
         if content["reason"] == "refused":
             found = TAG.search(body)
@@ -250,7 +244,7 @@ class Deliveries:
         self.heard.add(content["schedule"]["id"])
 
     def failed(self, expected: ExpectedSchedule, schedule_id: str, error: str) -> None:
-        """Check a report to the failure queue: the target refused permanently, or the terms are exhausted."""
+        """Told to the failure queue. Only when its target said no for good, or its terms are exhausted."""
         tried = self.attempts.get(schedule_id, [])
         if "answers nobody" in error and expected.target_host != FINE:
             return
@@ -268,10 +262,10 @@ class Deliveries:
     def check(self, expected: ExpectedSchedule, troubles: list[tuple[int, int]]) -> None:
         for schedule_id, told_us in [*expected.failed.items(), *expected.expired.items()]:
             sends = expected.sends.get(schedule_id, [])
-            delivered = any(sent.at_us > told_us for sent in sends)  # A repeat delivered it after the report.
+            delivered = any(sent.at_us > told_us for sent in sends)  # Since, by a repeat.
             delivered = delivered or (
                 ":states:" in _address(expected) and bool(sends)
-            )  # The state machine has it once and says so.
+            )  # Which has it once, and says so.
             if "failure_target" in expected.request and schedule_id not in self.heard and not delivered:
                 self.breach(1, expected.tag, f"its failure target never heard that {schedule_id} failed")
             if schedule_id in expected.failed and schedule_id not in self.names.kept:
@@ -282,7 +276,7 @@ class Deliveries:
                 self._check_lateness(expected, schedule_id, self.attempts[schedule_id][0], troubles)
 
     def _check_attempts(self, expected: ExpectedSchedule, schedule_id: str) -> None:
-        """Check that each attempt is made once, unless an outcome is unknown or a message came again."""
+        """Each is made once, but where an outcome is unknown, or a message came again."""
         made = sorted(self.attempts.get(schedule_id, []), key=lambda attempt: attempt.call.begun_us)
         for number in {each.number for each in made}:
             for first, second in pairwise(each for each in made if each.number == number):
@@ -295,7 +289,7 @@ class Deliveries:
                     return
 
     def _check_count(self, expected: ExpectedSchedule, schedule_id: str, tried: list[Attempt]) -> None:
-        """Check the number of attempts. A crash, an unknown outcome or SQS explains more than the terms allow."""
+        """Once for each attempt of its terms, and again wherever a crash, an unknown outcome or SQS explains it."""
         heralds = self.names.heralds.get(schedule_id, [])
         receives = sum(herald.message.receives - 1 for herald in heralds if herald.message.receives > 1)
         first = sum(not {"attempt", "retry"} & json.loads(herald.body).keys() for herald in heralds)
@@ -307,7 +301,7 @@ class Deliveries:
     def _check_lateness(
         self, expected: ExpectedSchedule, schedule_id: str, first: Attempt, troubles: list[tuple[int, int]]
     ) -> None:
-        """Check the lateness of the first attempt, which must not wait for other deliveries."""
+        """Of the first attempt, which is not to wait for anybody else's."""
         due_us = expected.due_of(schedule_id) * 1000
         begun_us = first.call.begun_us + first.call.process.skew_us
         known_us = max(expected.accepted.get(schedule_id, 0), expected.asked_us)
@@ -335,13 +329,13 @@ def _age_ms_max(expected: ExpectedSchedule) -> int:
 
 
 def _address(expected: ExpectedSchedule) -> str:
-    """Return the address of its target, or nothing for a queue."""
+    """Nothing for a queue."""
     target = expected.target or ""
     return str(target if isinstance(target, str) else target.get("arn") or target["url"])
 
 
 def _wanted(expected: ExpectedSchedule) -> str:
-    """Return what its kind of target should get."""
+    """What its target is to get, by the kind of that."""
     address, data = _address(expected), value(expected.text)
     if ":lambda:" in address or ":states:" in address:
         return json.dumps(expected.text, ensure_ascii=False) if isinstance(data, str) else expected.text

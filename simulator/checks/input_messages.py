@@ -1,7 +1,5 @@
-"""Check the promises about messages of the input queue, and of the topic that feeds it.
-
-Their senders get no answer. A message that the function deletes counts as accepted, and every refusal must be reported
-(1, 5).
+"""What becomes of letters: messages of the input queue, and of the topic that feeds it. Nobody hears an answer, so one
+that SQS is told to be done with is as good as accepted, and of what is refused somebody has to be told (1, 5).
 """
 
 from __future__ import annotations
@@ -23,21 +21,20 @@ if TYPE_CHECKING:
 
 
 LETTER_S = 5
-"""A cold start, and nine other messages in the batch."""
+"""A cold start, and nine others in the batch."""
 REPORTS_MAX = 8
-"""Reports of one refusal. A crash repeats it, and SQS and SNS may repeat a message. A failing failure target does not.
-"""
+"""Of one refusal: a crash repeats it, and SQS and SNS may bring a letter twice. A deaf failure target does not."""
 
 
 class Letters:
     def __init__(self, checker: Checker) -> None:
         self._its = checker
         self.neighbours: list[ExpectedSchedule] = []
-        """Schedules of one caller, in input messages that arrive next to harmful ones of all kinds."""
+        """By the letter of somebody beside whose letters others of all kinds were sent."""
         self._reports: Counter[str] = Counter()
 
     def check_all(self) -> None:
-        """Check that no message of one caller delays another's or repeats reports in the failure queue forever (7)."""
+        """Of one caller's letters none delays another's, or makes the failure queue hear the same for ever (7)."""
         storm = self._its.storm
         fair = not (storm.rates or storm.outages or storm.pace_s)
         for expected in self.neighbours if fair else []:
@@ -47,7 +44,7 @@ class Letters:
                 self._its.breach(7, expected.tag, f"its letter was sent on after {late_us / US:.1f} s")
 
     def posted(self, message: Message) -> None:
-        """Record a message in the input queue. Delays count from the time of sending."""
+        """A letter is in the input queue: from when it was sent its delays count."""
         again = message.attributes.get(REQUEUE_ATTRIBUTE, {}).get("StringValue")
         requests, sent_ms = letter(message.body, message.sent_us, again)
         for request in requests:
@@ -59,7 +56,7 @@ class Letters:
                 expected.due_ms = sent_ms + round(request["delay"] * 1000)
 
     def _members(self, invocation: Invocation) -> Iterator[tuple[ExpectedSchedule, str, int]]:
-        """Yield the schedules in the messages of the invocation, with message id and time of sending."""
+        """Who asked by the letters that it was brought; the message that each was in, and when that was sent."""
         for record in json.loads(invocation.payload)["Records"]:
             again = record["messageAttributes"].get(REQUEUE_ATTRIBUTE, {}).get("stringValue")
             requests, sent_ms = letter(record["body"], int(record["attributes"]["SentTimestamp"]) * 1000, again)
@@ -68,12 +65,12 @@ class Letters:
                     yield expected, record["messageId"], sent_ms
 
     def brought(self, invocation: Invocation) -> None:
-        """Count another request at each invocation, because the invocation may end before finishing the messages."""
+        """Once more each time, for it may end before it is done with them."""
         for expected, _, _ in self._members(invocation):
             expected.asked += 1
 
     def taken_in(self, invocation: Invocation) -> None:
-        """Treat the messages that the function deletes as accepted, except for members that it put back."""
+        """Letters that SQS is told to be done with are as good as accepted, but for what was put back."""
         failed = {failure["itemIdentifier"] for failure in json.loads(invocation.answer)["batchItemFailures"]}
         for expected, message_id, sent_ms in self._members(invocation):
             if message_id in failed:
@@ -103,7 +100,7 @@ class Letters:
             expected.accepted.setdefault(schedule_id, self._its.timeline.now_us)
 
     def refused(self, queue: str, content: dict[str, Any]) -> None:
-        """Record the report of a refused request or message."""
+        """Of a letter: what can never be accepted, as it came."""
         expected = self._wished(content["schedule"])
         if expected is None:
             return
@@ -118,7 +115,7 @@ class Letters:
             self._its.breach(5, expected.tag, f"the refusal does not name {expected.fault}: {content['error']}")
         may_be = (
             expected.tag in self._its.refused_by_sqs or expected.expires_ms is not None
-        )  # That time may have passed since.
+        )  # Which may have passed meanwhile.
         may_be = (
             may_be or any(url == expected.queue_url for _, url in self._its.closed) or "given up" in content["error"]
         )
@@ -126,7 +123,7 @@ class Letters:
             self._its.breach(1, expected.tag, f"a good request is refused: {content['error']}")
 
     def _wished(self, request: dict[str, Any]) -> ExpectedSchedule | None:
-        """Return the expected schedule of a request in an input message."""
+        """By what stands in a letter."""
         data = request.get("data")
         return self._its.expected_schedules.get(tag_of(data if isinstance(data, str) else json.dumps(data)))
 

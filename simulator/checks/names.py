@@ -1,10 +1,10 @@
-"""Check the promises about names (docs/design.md, sections 7 and 12).
+"""What becomes of names: the history of each record from the writes to the table, the answers that callers had, and
+what was delivered; and the promises about it (docs/design.md, sections 7 and 12).
 
-The checker knows the history of each record from the writes to the table, the callers' answers, and the deliveries. A
-name has one schedule after the other. Each is a `Turn`, which lasts from the write of its record to the next write. The
-last one that a caller was promised must have an outcome. A schedule that a caller knows to be replaced or cancelled is
-not delivered, unless its delivery had begun (6). A delivery begins with the consistent read of the record, and not
-before its due time.
+A name has one schedule after the other, each in its `Turn`: from the write of its record to the next one's. Of the
+last one that a caller was promised there has to be an outcome; what a caller was told to be replaced or cancelled is
+not delivered any more, unless its delivery had begun (6). A delivery begins with the consistent read of the record,
+and not before the moment that it waits for.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from simulator.workload.expected import ExpectedSchedule, Sent
 
 PENDING = "pending"
 LATE_S_MAX = 1.0
-"""Without faults, by the clock of the sender, while the deliver function has capacity."""
+"""In health, by the clock of the sender, while the deliver function has capacity."""
 ROUNDING_S = 1.0
-"""Delays are rounded down to seconds, so one of two messages that become visible together may be due so much later."""
+"""Delays are whole seconds, rounded down: of two messages in sight at one moment, one may be due so much later."""
 LEAD_S = 1.0
-"""A message is due at least this long after it became visible, if it was not late before."""
+"""What is in sight is due no sooner than this, where it was not late before."""
 HANG_S = 0.5
-"""The function receives the next messages when one is overdue by this time."""
+"""Past its moment so long, and the function takes in what is behind."""
 FLIGHT_MESSAGES = POLLERS * 10
-"""Messages that all pollers hold at once."""
+"""What the pollers have in hand at once."""
 EARLY_S = 4.0
-"""A timer that comes earlier than this may be set again, and the function need not wait for it."""
+"""A timer that comes so much before its moment may be set anew, and not be waited for."""
 FOLLOWING_S = 20.0
-"""The second timer comes this much later, if the first may never have been set."""
+"""So much later comes the second timer, where the first may never have been set."""
 ASKED_PER_MS = 1_000_000
 INTERVALS = 2
-"""Faults in the reach and this many feed intervals before its due time may have delayed a far timer."""
+"""So many feed intervals and the reach before its moment, faults may have kept a far timer from its way."""
 
 UNHEARD, ASKED_AGAIN, CAME_AGAIN, STOPPED = "send unheard", "asked for again", "message came again", "function stopped"
-"""Reasons for a repeated send."""
+"""What may lie between a send and the next of the same."""
 AGAIN_S = 60
-"""An attempt may take this long after its due time."""
+"""So long after its moment an attempt may take."""
 
 
 @dataclass(eq=False)
@@ -61,16 +61,16 @@ class Turn:
     at_us: int
     writer: Invocation | None
     replaces: bool
-    """It replaced a pending schedule."""
+    """Something pending stood there."""
     state: str = PENDING
     over_us: int | None = None
-    """When the next schedule replaced it."""
+    """When the next one was written over it."""
     promised_us: int | None = None
-    """When a caller learned that it is stored."""
+    """When a caller heard that it stands."""
     own: bool = False
-    """That caller had requested it, so that its own timer is set. Otherwise its timer may be the second."""
+    """That was who asked for it, so that its own timer is set; else it may be the second."""
     cancelled_us: int | None = None
-    """When a caller learned that it is cancelled."""
+    """When a caller heard that it is cancelled."""
     sends: list[Sent] = field(default_factory=list)
 
 
@@ -83,13 +83,13 @@ class Herald:
     message: Message
     call: Call
     visible_us: int
-    """When it first became visible."""
+    """When it was first in sight."""
     invocation: Invocation | None
     confirmed: bool = False
 
     @property
     def is_first(self) -> bool:
-        """Return whether it is a first timer: no retry, not postponed, and not set again because it came too early."""
+        """Not of a delivery that is tried again, or was put off; and not one that came too early, and was set anew."""
         again = {"attempt", "retry"} & json.loads(self.body).keys()
         return not again and "DeliverFunction" not in self.call.process.name
 
@@ -98,7 +98,7 @@ class Herald:
         return int(json.loads(self.body)["due"]) * 1000
 
     def is_second(self, due_ms: int) -> bool:
-        """Return whether a timer that found another schedule set it, for a time after that schedule is due."""
+        """Set by a timer that found another schedule, and behind the moment of that."""
         again = {"attempt", "retry"} & json.loads(self.body).keys()
         return not again and "DeliverFunction" in self.call.process.name and self.due_us > due_ms * 1000
 
@@ -110,31 +110,31 @@ class Names:
     expected_schedules: Mapping[str, ExpectedSchedule] = field(default_factory=dict)
     turns: dict[str, list[Turn]] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
-    """The timers in the table, with the time of each."""
+    """Those in the table, with the moment of each."""
     heralds: dict[str, list[Herald]] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
-    """Ids of failures in the table."""
+    """Ids of which a failure is kept in the table."""
     moved_ids: set[str] = field(default_factory=set)
-    """Ids from a move and not from a request."""
+    """Which came from a move, not from a request."""
     closed: list[tuple[int, str]] = field(default_factory=list)
     troubled: set[Invocation] = field(default_factory=set)
-    """Invocations that do not know the outcome of some call."""
+    """Who does not know what became of some call."""
     crashes: list[tuple[int, int]] = field(default_factory=list)
-    """From the start of the invocation to the crash."""
+    """From the beginning of the invocation on."""
     causes: Counter[str] = field(default_factory=Counter)
-    """Counts of the reasons for repeats."""
+    """Of repeats."""
     interval_s: int = 600
     reach_s: int = 900
     orderly: bool = True
-    """Whether the queues return messages in the order in which they became visible."""
+    """Whether the queues hand out first what was in sight first."""
     late_s_max: float = 0.0
     _reads: dict[tuple[str, str], int] = field(default_factory=dict)
     """When a process last read an id as pending."""
     _fetched: dict[Invocation, list[tuple[str, str]]] = field(default_factory=dict)
-    """Messages that invocations received themselves: ids and bodies."""
+    """What invocations received themselves: ids of messages, with their bodies."""
     _delivering: int = 0
     _busy: list[list[int]] = field(default_factory=list)
-    """Time spans in which every poller had a batch."""
+    """Spans in which every poller had a batch in hand."""
 
     def attach(self, timeline: Any, storm: Faults) -> None:
         self._timeline, self._storm = timeline, storm
@@ -142,7 +142,7 @@ class Names:
     # ------------------------------------------------------------------------------------------------------ effects
 
     def wrote(self, call: Call, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
-        """Record and check a write of a record."""
+        """A record."""
         if new is None:
             self.breach(1, "", f"{call.process.name} deletes the record of a name: {old}")
             return
@@ -210,7 +210,7 @@ class Names:
         return state == PENDING or turn.id in turn.expected.sends
 
     def timer(self, call: Call, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
-        """Record that a timer was stored in the table or deleted from it."""
+        """One in the table was set, or went away."""
         item = new or old or {}
         timer_id, name = id_of(item), item["name"]["S"]
         turn = next((each for each in reversed(self.turns.get(name, [])) if each.id == timer_id), None)
@@ -225,7 +225,7 @@ class Names:
             self.breach(1, "".join(tags), f"the timer of {timer_id} is deleted, and was not sent")
 
     def sent(self, call: Call, message: Message) -> None:
-        """Record a timer that is sent to the delivery queue."""
+        """A timer, to the delivery queue."""
         errand = json.loads(message.body)
         name, schedule_id = errand.get("name", ""), errand["id"]
         herald = Herald(schedule_id, message.body, message, call, message.visible_us, invocation_of(call))
@@ -237,26 +237,26 @@ class Names:
         )
 
     def confirm(self, call: Call, entries: Iterable[str]) -> None:
-        """Mark the bodies that the process knows to be sent."""
+        """The bodies of what the process knows to be sent."""
         bodies = set(entries)
         for body in bodies:
             for herald in self.heralds.get(json.loads(body)["id"], []):
                 herald.confirmed = herald.confirmed or (herald.call is call and herald.body in bodies)
 
     def read(self, call: Call) -> None:
-        """Record a process's answer about a record."""
+        """A process has an answer about a record."""
         item = (call.answer or {}).get("Item")
         if item is not None and item["state"]["S"] == PENDING and call.effect_us is not None:
             self._reads[call.process.name, item["id"]["S"]] = call.effect_us
 
     def released(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent, message: Message) -> None:
-        """Check promise 6, and the name of the message."""
+        """Promise 6, and that it is the one of its name."""
         if message.attributes.get("name", {}).get("StringValue") != expected.name:
             self.breach(1, expected.tag, f"its name is {message.attributes.get('name')} instead of {expected.name}")
         self.delivered(expected, schedule_id, sent)
 
     def delivered(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent) -> None:
-        """Check a delivery to any target."""
+        """To whatever target."""
         turns = self.turns.get(expected.name or "", [])
         read_us = self._reads.get((sent.call.process.name, schedule_id))
         due_us = expected.due_of(schedule_id) * 1000 - sent.call.process.skew_us
@@ -272,7 +272,7 @@ class Names:
             self.breach(6, expected.tag, f"{schedule_id} is delivered after a caller heard that it will not be")
 
     def gone(self, item: dict[str, Any]) -> None:
-        """Record that DynamoDB deleted the item at its TTL."""
+        """By its ttl."""
         if item["partition"]["S"].startswith("names#") and item["state"]["S"] == PENDING:
             turn = self.turns[item["sort"]["S"]][-1]
             self.breach(1, turn.expected.tag, f"the record of {turn.id} goes away though it is pending")
@@ -287,8 +287,8 @@ class Names:
         turn.promised_us = turn.promised_us or self._timeline.now_us
         turns = self.turns[expected.name or ""]
         seen = next((each for each in turns if each.id == turn.id and not _over_before(each, expected.asked_us)), turn)
-        since = turns[turns.index(seen) :]  # Another caller may have replaced it and put it back.
-        pending = all(each.state == PENDING for each in since)  # Otherwise the last request is still running.
+        since = turns[turns.index(seen) :]  # It may have been replaced, and put there again by another.
+        pending = all(each.state == PENDING for each in since)  # Else whoever asked last is not through yet.
         if pending and not any(each.id in self.heralds or each.id in self.timers for each in since):
             self.breach(1, expected.tag, f"{turn.id} is accepted, and no timer will wake its name")
         if round(result["timestamp"] * 1000) != turn.due_ms:
@@ -307,14 +307,14 @@ class Names:
             self.breach(6, expected.tag, f"{turn.id} is said to replace something, and nothing stood there")
 
     def refused(self, expected: ExpectedSchedule) -> bool:
-        """Return whether the schedule under its name permits a refusal of a good request that leaves nothing."""
+        """Whether a good request may be refused for what stands under its name; then it leaves nothing behind."""
         turns = self.turns.get(expected.name or "", [])
         if expected.asked == 1 and any(
             turn.expected is expected and (turn.over_us is None or turn.sends) for turn in turns
         ):
             self.breach(
                 5, expected.tag, "it is refused, and stands under its name all the same"
-            )  # A schedule that was replaced since is no breach.
+            )  # Not: was replaced since.
         return expected.if_exists == "fail" and any(
             turn.expected is not expected or expected.asked > 1
             for turn in turns
@@ -322,7 +322,7 @@ class Names:
         )
 
     def taken_in(self, expected: ExpectedSchedule, sent_ms: int) -> None:
-        """Check a finished input message: its schedule is stored, was stored, or came too late."""
+        """A letter is done with: what it asks for stands, or stood, or came too late."""
         turns = self.turns.get(expected.name or "", [])
         turn = next((turn for turn in reversed(turns) if turn.expected is expected), None)
         if turn is not None:
@@ -335,7 +335,7 @@ class Names:
             self.breach(1, expected.tag, f"its letter is done with, and it never stood under {expected.name}")
 
     def cancelled(self, name: str, schedule_id: str) -> None:
-        """Record that a caller learned of a cancel."""
+        """A caller heard it."""
         turn = self._standing(name, schedule_id)
         if turn is None or turn.state != "cancelled":
             self.breach(6, turn.expected.tag if turn else "", f"{schedule_id} is said to be cancelled, and is not")
@@ -343,7 +343,7 @@ class Names:
             turn.cancelled_us = turn.cancelled_us or self._timeline.now_us
 
     def moved(self, name: str, result: dict[str, Any]) -> None:
-        """Record that a caller learned of a new due time."""
+        """A caller heard that it is due at another moment now."""
         turn = self._standing(name, result["id"])
         if turn is None or turn.due_ms != round(result["timestamp"] * 1000):
             self.breach(1, turn.expected.tag if turn else "", f"{result['id']} is said to stand under {name}: {result}")
@@ -351,10 +351,7 @@ class Names:
             turn.promised_us, turn.own = turn.promised_us or self._timeline.now_us, True
 
     def swept(self, prefix: str, from_ms: int, to_ms: int, asked_us: int) -> None:
-        """Record that a caller learned of a cancelled prefix and time range.
-
-        The answer says nothing about schedules that were requested meanwhile.
-        """
+        """A caller heard that all which begin so and are due then are cancelled; of what came meanwhile, nothing."""
         for name, turns in self.turns.items():
             turn = turns[-1]
             if not name.startswith(prefix) or not from_ms <= turn.due_ms < to_ms:
@@ -367,11 +364,8 @@ class Names:
                 )
 
     def listed(self, seen: list[str], from_ms: int, to_ms: int, asked_us: int) -> None:
-        """Check a list that a caller got.
-
-        A schedule that was promised before and is still pending is in it once. A schedule that the caller knew to be
-        cancelled or replaced is not.
-        """
+        """A caller heard what is due then. What had been promised before, and waits still, is among it once; what was
+        said to be cancelled or replaced before is not."""
         counted = Counter(seen)
         for turns in self.turns.values():
             for turn in turns:
@@ -384,7 +378,7 @@ class Names:
                     self.breach(6, turn.expected.tag, f"{turn.id} is cancelled, and is listed")
 
     def denied(self, name: str, error: str, asked_us: int) -> None:
-        """Check an answer that there is nothing to change. It is wrong if a promised schedule is pending."""
+        """A caller heard that there is nothing to change, though one had been promised and waits still."""
         turns = self.turns.get(name, [])
         if not turns or error not in ("NotFound", "OnItsWay"):
             return
@@ -410,7 +404,7 @@ class Names:
         self._delivering -= 1
 
     def fetched(self, call: Call) -> int:
-        """Record messages that the function received itself. Return their number."""
+        """It has an answer from the delivery queue, with so many messages."""
         invocation = getattr(call.process, "invocation", None)
         found = (call.answer or {}).get("Messages", [])
         if invocation is not None and found:
@@ -421,14 +415,14 @@ class Names:
         return len(found)
 
     def given(self, invocation: Invocation) -> list[tuple[str, str]]:
-        """Return ids and bodies of the messages that Lambda passed to it, and of those that it received itself."""
+        """Ids and bodies of the messages that it was brought, and of those that it received itself."""
         records = json.loads(invocation.payload)["Records"]
         return [(record["messageId"], record["body"]) for record in records] + self._fetched.get(invocation, [])
 
     # --------------------------------------------------------------------------------------------------- at the end
 
     def pending_ms(self) -> Iterator[int]:
-        """Yield the due times of promised pending schedules, and the times of timers."""
+        """The moments that something promised still waits for, and those of timers."""
         yield from self.timers.values()
         for turns in self.turns.values():
             if turns[-1].state == PENDING and turns[-1].promised_us is not None:
@@ -445,10 +439,7 @@ class Names:
                 self.breach(1, turn.expected.tag, f"{turn.id} has no outcome, though the faults have stopped")
 
     def _owed(self, turns: list[Turn], until_ms: int) -> bool:
-        """Return whether the last schedule must be sent.
-
-        It was promised, or the timer of a promised schedule that it replaced must wake it.
-        """
+        """Whether the last is promised, or has to be woken by the timer of a promised one that it replaced."""
         if turns[-1].promised_us is not None or turns[-1].sends:
             return True
         for turn in reversed(turns[:-1]):
@@ -459,7 +450,7 @@ class Names:
         return False
 
     def is_to_be_tried_again(self, schedule_id: str) -> bool:
-        """Return whether a message in the delivery queue waits for its next attempt, at most 15 minutes away."""
+        """Whether a message in the delivery queue still waits for its next attempt: pauses go up to a quarter hour."""
         now_us = self._timeline.now_us
         heralds = self.heralds.get(schedule_id, [])
         return any(each.visible_us + AGAIN_S * US > now_us for each in heralds if not each.is_first)
@@ -475,11 +466,8 @@ class Names:
             self._check_second_timers(turns)
 
     def _check_second_timers(self, turns: list[Turn]) -> None:
-        """Check that each schedule has at most one second timer, because the timers would otherwise never end.
-
-        The number of timers that find it pending does not matter. A repeated message may set one more, and so may a
-        send without an answer. A timer that came early was set again.
-        """
+        """One at most for each schedule, however many timers find it pending: else they would never end. A message that
+        came again may set one more, and so may a send without an answer; one that came early was set anew."""
         dues_us = {turn.id: turn.due_ms * 1000 for turn in turns}
         heralds = [herald for schedule_id in dues_us for herald in self.heralds.get(schedule_id, [])]
         seconds = sum(herald.is_second(dues_us[herald.id] // 1000) for herald in heralds)
@@ -491,7 +479,7 @@ class Names:
             self.breach(7, turns[-1].expected.tag, what)
 
     def _check_lateness(self, turn: Turn, spans: list[tuple[int, int]]) -> None:
-        """Check lateness by the clock of the sender, from the due time or the answer on."""
+        """By the clock of the sender, from its moment or the answer on."""
         sent, due_us = turn.sends[0], turn.due_ms * 1000
         promised_us = turn.promised_us or turn.at_us
         begun_us = sent.call.begun_us + sent.call.process.skew_us
@@ -507,12 +495,9 @@ class Names:
             )
 
     def late_s_allowed(self, due_us: int, begun_us: int) -> float:
-        """Return the allowed lateness without faults.
-
-        While every poller has a batch, the delivery waits behind those messages. They became visible no later, so they
-        wait for their own due times `ROUNDING_S` longer at most. Messages that follow before it are overdue, and hold a
-        poller only until they count as hanging. If the queue is not in order, they may also be due later.
-        """
+        """Where nothing went wrong. While every poller has a batch in hand it is behind those: they were in sight no
+        later, so they wait for their own moments `ROUNDING_S` longer at most. Those that follow before it are past
+        theirs, and hold a poller until they are taken to hang. In an unruly queue they may as well be later ones."""
         spans = [(begin_us, ended[0] if ended else self._timeline.now_us) for begin_us, *ended in self._busy]
         busy_us = [begin_us for begin_us, end_us in spans if begin_us <= begun_us and end_us >= due_us]
         if not busy_us:
@@ -536,10 +521,8 @@ class Names:
             self.causes[cause] += 1
 
     def cause(self, expected: ExpectedSchedule, schedule_id: str, first: Sent, second: Sent) -> str | None:
-        """Return why a schedule without a name was delivered twice.
-
-        An outcome is unknown, its message came again, or it had two messages. Two messages need a reason of their own.
-        """
+        """Of a second delivery of what has no name: an outcome is unknown, or its message came again, or it had two.
+        That there are two has to have a cause of its own."""
         if not first.confirmed or first.invocation is None or second.invocation is None:
             return UNHEARD
         if expected.asked > 1:
@@ -556,12 +539,9 @@ class Names:
         return "second errand" if unsure or sum(herald.is_first for herald in heralds) > 1 else None
 
     def _cause(self, turn: Turn, first: Sent, second: Sent) -> str | None:
-        """Return why a named schedule was delivered twice.
-
-        An outcome is unknown, a message came again, or a second timer found no outcome because an answer was missing. A
-        second timer alone is no reason, because it comes late enough to find the first one's outcome. If the writer of
-        the record could not set a first timer, two second timers may come together.
-        """
+        """Where an outcome is unknown, a message came again, or a second timer found no outcome for want of an answer.
+        That there is a second one is no reason: it comes late enough to find what the first one did. Unless there was
+        no first, for whoever wrote the record could not set it: then two second ones may come together."""
         if not first.confirmed or first.invocation is None or second.invocation is None:
             return UNHEARD
         if turn.expected.asked > 1:
@@ -575,7 +555,7 @@ class Names:
         )
 
     def _is_troubled(self, expected: ExpectedSchedule, schedule_id: str, hands: Iterable[Invocation | None]) -> bool:
-        """Return whether a call's outcome is unknown to `hands`, a writer of the record or a sender of a timer."""
+        """Whether one of these, of who wrote the record, or of who sent a timer, knows not what became of a call."""
         heralds = self.heralds.get(schedule_id, [])
         writers = [each.writer for each in self.turns.get(expected.name or "", []) if each.id == schedule_id]
         every = [*hands, *writers, *(herald.invocation for herald in heralds)]
@@ -584,7 +564,7 @@ class Names:
     def explains(
         self, expected: ExpectedSchedule, schedule_id: str, first: Invocation | None, second: Invocation | None
     ) -> bool:
-        """Return whether something explains that these two invocations made one attempt twice."""
+        """Why one attempt was made twice, by these."""
         hands = [first, second]
         stopped = any(hand is None or hand.fate != "returned" for hand in hands)
         if stopped or self._cause_in_messages(schedule_id) == CAME_AGAIN:
@@ -594,12 +574,12 @@ class Names:
         return self._is_troubled(expected, schedule_id, hands)
 
     def _messages(self, invocation: Invocation, schedule_id: str) -> set[str]:
-        """Return the ids of the invocation's messages for this schedule."""
+        """Those given to it that are timers of this one."""
         return {message_id for message_id, body in self.given(invocation) if json.loads(body).get("id") == schedule_id}
 
 
 def invocation_of(call: Call) -> Invocation | None:
-    """Return the invocation that makes the call, or None if the caller is no function."""
+    """Of whoever makes it now; None for who is no function."""
     found: Invocation | None = getattr(call.process, "invocation", None)
     return found
 

@@ -1,7 +1,7 @@
-"""See everything that happens in a run, and check the promises of docs/design.md, section 12.
+"""Sees everything that happens in a run, and checks the promises of docs/design.md, section 12.
 
-Every step is checked: nothing is sent early or with a wrong delay or content (2, 3), nothing is deleted that was not
-sent (1), and a refused request leaves nothing behind (5). `at_the_end` checks the rest.
+At every step: nothing leaves early or with a wrong delay or content (2, 3), nothing is deleted that was not sent
+(1), a refused request leaves nothing behind (5). What can only be said at the end is for `reckoning`.
 """
 
 from __future__ import annotations
@@ -28,27 +28,24 @@ from simulator.faults.faults import SKEW_US_MAX, Faults
 from simulator.workload.expected import ExpectedSchedule, Sent, due_of
 
 LEASE_IN_DOUBT = "lease in doubt"
-"""Two feeds at once, one of which could not take a lease. One scenario makes this far more frequent than in reality."""
+"""Two feeds at once, of which one could not ask: a scene makes this cause far more frequent than it is."""
 
 OWN_ERRORS = ("InvalidSchedule", "NotConfirmed", "PartitionBusy", "InvalidRequest", "NotFound", "OnItsWay")
-"""Errors that a function may raise. Any other error is a fault of our code."""
+"""What a function may raise. Anything else is a fault of ours."""
 
 FEEDS_MAX = 100
-"""Feeds of one partition in one tick.
-
-A feed with work takes about 14 s and may be tried three times. A chain that continues without a pause and without work
-has thousands of feeds.
-"""
+"""Of one partition in one tick. A feed that has work takes about 14 s, and every one of them may be tried three times;
+a chain that goes on without a pause and without anything to do comes to thousands."""
 REPORTS_MAX = 10
-"""Reports of one expiry in the failure queue. Each call or invocation of unknown outcome may repeat one."""
+"""Of one expiry, to the failure queue. Each may be repeated by a call or an invocation whose outcome is not known."""
 
 EXPIRY_SLACK_MS = 30_000
-"""A schedule that had not expired at the start of its chunk may be sent until the end of the chunk."""
+"""What had not expired when its parcel was begun may go out until the parcel's end."""
 
 
 @dataclass(frozen=True)
 class Breach:
-    """A broken promise."""
+    """A promise that was not kept."""
 
     promise: int
     tag: str
@@ -56,7 +53,7 @@ class Breach:
 
 
 class Violation(Exception):
-    """An exception that ends the run."""
+    """Ends a run."""
 
     def __init__(self, breach: Breach) -> None:
         super().__init__(f"promise {breach.promise}, {breach.tag or 'nobody in particular'}: {breach.what}")
@@ -65,18 +62,18 @@ class Violation(Exception):
 
 @dataclass
 class Figures:
-    """The figures of a run, besides its result."""
+    """What a run has to tell beside whether it held."""
 
     schedules: int = 0
     released: int = 0
     repeats: int = 0
     causes: Counter[str] = field(default_factory=Counter)
-    """Counts of the reasons for repeats."""
+    """Of the repeats: what lay between one send and the next."""
     lateness_s_max: float = 0.0
     lateness_excused_s_max: float = 0.0
     invocations: int = 0
     helped: int = 0
-    """Messages that the deliver function received itself because others hung."""
+    """Messages that the deliver function received itself, past what hangs."""
     calls: int = 0
     virtual_s: float = 0.0
 
@@ -91,25 +88,22 @@ class Checker(Watcher):
     figures: Figures = field(default_factory=Figures)
     reach_ms: int = 900_000
     refused_by_sqs: set[str] = field(default_factory=set)
-    """Payloads that the virtual SQS refuses, contrary to all documentation."""
+    """Payloads that the virtual SQS finds unacceptable against all documentation."""
     feeds_begun: dict[str, dict[str, tuple[int, bool]]] = field(default_factory=dict)
-    """By partition and tick: the start of the first feed, and whether no faults were due.
-
-    Duplicate feeds end at once.
-    """
+    """By partition and tick: when the first feed began, and whether nothing was to go wrong. Doubles end at once."""
     feeds: Counter[tuple[str, float]] = field(default_factory=Counter)
-    """Number of feeds by partition and tick."""
+    """How many began, by partition and tick."""
     reports: Counter[str] = field(default_factory=Counter)
-    """Number of reports of an expiry in the failure queue, by id."""
+    """How often the failure queue was told that a schedule has expired, by its id."""
     troubles: list[tuple[int, int]] = field(default_factory=list)
-    """Time spans in which a feed could not work: outages, and events that Lambda lost or gave up."""
+    """Spans in which a feed could not do its work: outages, events that Lambda lost or gave up."""
     closed: list[tuple[int, str]] = field(default_factory=list)
-    """When a target queue was closed or opened, alternately."""
+    """When which queue of others was closed or opened, in turns."""
     doubtful_leases: set[str] = field(default_factory=set)
-    """Invocations that got no answer about their lease and continued without it."""
+    """Invocations that had no answer about their lease, and went on without."""
     partitions_changed: bool = False
     consumed_from: str = ""
-    """The queue that the stack's consumer reads, if the stack has one."""
+    """The queue that the stack's consumer reads, where it is there."""
     consumed: set[str] = field(default_factory=set)
     delivery_queue: str = ""
     input_queue: str = ""
@@ -121,7 +115,7 @@ class Checker(Watcher):
     storm: Faults = field(init=False)
     _ids: dict[str, ExpectedSchedule] = field(default_factory=dict)
     _lay_in: dict[str, set[str]] = field(default_factory=dict)
-    """The schedules that were ever seen in an item."""
+    """Which schedules were ever seen in an item."""
 
     def __post_init__(self) -> None:
         self.names = Names(self.event_log, self.breach)
@@ -157,7 +151,7 @@ class Checker(Watcher):
         self.event_log.add(self.timeline.now_us, call.process.name, f"{told} {call.operation}{done}", tags)
 
     def _confirm(self, call: Call) -> list[str]:
-        """Record what the call's process knows of the call. Return the tags of its schedules."""
+        """Note what its process knows of the call; the tags that it was about."""
         if call.operation in OPERATIONS:
             return self.deliveries.called(call)
         if call.operation == "send_message_batch":
@@ -198,10 +192,9 @@ class Checker(Watcher):
         return tags
 
     def _confirm_send(self, call: Call) -> list[str]:
-        """Record the result of a delivery, which is one message."""
+        """A delivery, which is one message."""
         expected = self.expected_schedules.get(tag_of(call.parameters["MessageBody"]))
-        # Reports and input messages have no id.
-        if expected is None or "id" not in call.parameters.get("MessageAttributes", {}):
+        if expected is None or "id" not in call.parameters.get("MessageAttributes", {}):  # A report, or a letter.
             return []
         for sent in expected.sends.get(call.parameters["MessageAttributes"]["id"]["StringValue"], []):
             if sent.call is call:
@@ -209,7 +202,7 @@ class Checker(Watcher):
         return [expected.tag]
 
     def _confirm_writes(self, call: Call) -> list[str]:
-        """Record which deletes the process knows to be done."""
+        """Deletes: which of them the process knows to be done."""
         tags = []
         for writes in call.parameters["RequestItems"].values():
             for write in writes:
@@ -222,7 +215,7 @@ class Checker(Watcher):
         return tags
 
     def _confirm_write_back(self, call: Call) -> list[str]:
-        """Record the members that the write-back of a bundle removed."""
+        """Of a bundle: what is not in it any longer was taken out."""
         item = call.parameters["Item"]
         gone = self._lay_in.get(id_of(item), set()) - set(contents(item))
         return self._confirm_gone(call, gone, call.error is None and call.answer is not None)
@@ -266,7 +259,7 @@ class Checker(Watcher):
         elif is_timer(item):
             self.names.timer(call, old, new)
         elif is_near_row(item):
-            pass  # A list checks whether all rows are in it.
+            pass  # Whether all are listed is checked where somebody lists them.
         elif item["partition"]["S"].startswith("failed#"):
             self.names.kept.add(item["id"]["S"])
         else:
@@ -279,16 +272,16 @@ class Checker(Watcher):
         expected.dues[lying.id] = lying.due_ms
         self._placed(call, expected, lying.id)
         if call.operation != "batch_write_item":
-            return  # It was written back or locked, so it was stored before.
+            return  # Written back, or held: it lay there before.
         expected.stored.setdefault(lying.id, []).append(self.timeline.now_us)
         if expected.asked > 1:
-            expected.heard_withdrawn.discard(lying.id)  # Its caller has requested it once more.
+            expected.heard_withdrawn.discard(lying.id)  # Its caller has asked for it once more.
         self.event_log.add(self.timeline.now_us, call.process.name, f"stores {lying.id}", [expected.tag])
         if expected.fault:
             self.breach(5, expected.tag, f"a bad request left {lying.id} in the table: {str(expected.request)[:200]}")
 
     def _placed(self, call: Call, expected: ExpectedSchedule, schedule_id: str) -> None:
-        """Record an id that a move created in the table or in a queue."""
+        """In the table or in a queue, by whoever wrote it."""
         if "ManageFunction" in call.process.name and expected.name is None and schedule_id not in expected.accepted:
             expected.moved.add(schedule_id)
 
@@ -302,7 +295,7 @@ class Checker(Watcher):
             self.breach(1, expected.tag, f"{lying.id} is deleted, and was not sent")
 
     def _quarantined(self, call: Call, item: dict[str, Any], expected: ExpectedSchedule) -> None:
-        """Check a quarantined item. The key of a member of a bundle has its own due time, then the rest of its id."""
+        """A member of a bundle lies there under its own moment, with the rest of its id behind it."""
         own_id = f"{item['origin']['S']}-{item['sort']['S'].replace('#', '-')}"
         parts = own_id.split("-")
         known = [
@@ -371,7 +364,7 @@ class Checker(Watcher):
             self.breach(2, expected.tag, f"it says that it is due at {due_of(message)} instead of {wanted_ms}")
 
     def _check_moment(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent, due_ms: int) -> None:
-        """Check by the clock of the sender: never early, and with the shortest delay in whole seconds."""
+        """By the clock of the sender: never early, and the delay as short as whole seconds allow."""
         skew_us = sent.call.process.skew_us
         due_us = due_ms * 1000
         if sent.visible_us + skew_us < due_us:
@@ -387,7 +380,7 @@ class Checker(Watcher):
             self.breach(3, expected.tag, "it comes out though it had expired")
 
     def _reported(self, queue: str, message: Message) -> None:
-        """Check a message to the failure queue or in Lambda's own failure records."""
+        """To the failure queue, or Lambda's own records."""
         content = json.loads(message.body)
         if content.get("reason") == "refused":
             self.letters.refused(queue, content)
@@ -416,7 +409,7 @@ class Checker(Watcher):
             self.breach(1, expected.tag, "it was dropped as expired, and had not")
 
     def _failed(self, expected: ExpectedSchedule, schedule_id: str, error: str) -> None:
-        """Check a permanent failure: its queue was closed for a while or refuses its content."""
+        """For good only where its queue was gone for a while, or does not take its content."""
         expected.failed.setdefault(schedule_id, self.timeline.now_us)
         self.event_log.add(
             self.timeline.now_us, "failure queue", f"hears that {schedule_id} failed: {error}", [expected.tag]
@@ -428,10 +421,10 @@ class Checker(Watcher):
         if not was_closed and expected.tag not in self.refused_by_sqs:
             self.breach(1, expected.tag, f"{schedule_id} is given up: {error}")
 
-    # -------------------------------------------------------------------------------------------- no call of AWS
+    # -------------------------------------------------------------------------------------------- what is no call
 
     def heard(self, line: str) -> None:
-        """Check a line that a function logged."""
+        """A line that a function logged."""
         if ('"not confirmed"' in line or '"not concluded"' in line or '"not noted"' in line) and _is_a_fault(
             json.loads(line)["error"]
         ):
@@ -469,8 +462,7 @@ class Checker(Watcher):
     def _fed(self, event: dict[str, Any]) -> None:
         tick = event["partition"], event["until"]
         self.feeds[tick] += 1
-        # Without a lease, each duplicate has its own chain.
-        if self.feeds[tick] > FEEDS_MAX * (1 + self.storm.doubled):
+        if self.feeds[tick] > FEEDS_MAX * (1 + self.storm.doubled):  # Without a lease each twin has a chain of its own.
             self.breach(7, "", f"partition {tick[0]} is fed for the {self.feeds[tick]}th time in one tick")
 
     def _ended(self, invocation: Invocation) -> None:
@@ -506,7 +498,7 @@ def _condition_failed(error: BaseException) -> bool:
 
 
 def _is_a_fault(error: str) -> bool:
-    """Return whether the error is a bug or a permanent error of AWS. Temporary errors of AWS have other names."""
+    """Of our own code, or something that AWS says for good. What AWS fails with for now has other names."""
     return error == "ClientError" or hasattr(builtins, error)
 
 

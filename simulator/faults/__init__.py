@@ -1,4 +1,1 @@
-"""Everything that fails outside our code: calls, crashes, outages and external targets.
-
-Only the simulator and its tests import it.
-"""
+"""What goes wrong: calls, crashes, outages and external targets."""

@@ -1,8 +1,8 @@
-"""Crash a small workload at every single call that a function makes, before and after its effect.
+"""A small workload, crashed at every single call that a function makes, before and after its effect, one by one.
 
-The workload takes every path: overdue, near and far, single and in a batch, with and without a token, with a name that
-is replaced and kept, and through the input queue. The first run counts the calls, and each further run crashes one of
-them.
+The workload passes every way there is: overdue, near and far, alone and in a batch, with a token and without, with a
+name that is replaced and kept, by the input queue. The
+first run counts the calls; each further run crashes one of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SPAN_S = 3 * INTERVAL_S
 
 @dataclass
 class Point:
-    """One run: the crashed call and the result."""
+    """One run: the call that was crashed, and what came of it."""
 
     name: str
     breach: Breach | None
@@ -33,7 +33,7 @@ class Point:
 
 @dataclass
 class One:
-    """Faults that crash one call of a function and nothing else."""
+    """Weather that crashes one call of a function, and is fair otherwise."""
 
     number: int
     moment: str
@@ -49,7 +49,7 @@ class One:
 
 
 class Small(Simulation):
-    """The workload, with other faults."""
+    """The workload, with other weather."""
 
     def __init__(self, weather: One) -> None:
         super().__init__(SEED)
@@ -72,7 +72,7 @@ class Small(Simulation):
         self._plan_one_name(start_us)
 
     def _plan_one_name(self, start_us: int) -> None:
-        """Plan a near schedule that is replaced by a far one, repeated in a batch, kept, and requested by queue."""
+        """Near, replaced by a far one, twice within a batch, kept, and by the input queue."""
         asked = ((3, 30, "replace"), (4, 1000, "replace"), (5, 1200, "keep"), (20, 1100, "replace"))
         for at_s, ahead_s, if_exists in asked:
             at_us = start_us + at_s * US
@@ -93,7 +93,7 @@ class Small(Simulation):
 
 
 def exhaust() -> list[Point]:
-    """Return every crash point, in the order of the calls."""
+    """Every point, in the order of the calls."""
     fair = One(-1, "")
     nothing = _point(fair, "nothing crashed")
     return [nothing] + [

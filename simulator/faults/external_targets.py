@@ -1,7 +1,7 @@
-"""Targets outside the stack: topics, functions, buses, state machines, and hosts of webhooks.
+"""What is not of the stack and may be delivered to: topics, functions, buses, machines, and the hosts of webhooks.
 
-The seed draws the behaviour of each host: it answers, answers badly or late, hangs, or works and then fails to answer.
-All of them recover when the faults stop, except for the two that never do.
+Each host has its own manners, drawn from the seed: it answers, answers badly or late, hangs, or works and then fails
+to answer. When the storm is over they all mend their ways, but for the two that never do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FINE, SHAKY, HANGS, DEAD, GONE = (f"{manner}.example.com" for manner in ("fine",
 HOSTS = (FINE, SHAKY, HANGS, DEAD, GONE)
 SILENT_DOMAIN = "silent.example"
 SILENT_HOSTS_MAX = 40
-"""Hosts below that domain. None of them answers before the faults stop."""
+"""Hosts below it. None of them answers before the storm is over."""
 KINDS = ("sns", "lambda", "events", "states")
 GONE_TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:gone"
 RETRY_AFTERS_S = (None, 5.0, 60.0, 200.0)
@@ -33,16 +33,16 @@ class ExternalTargets:
     cloud: Cloud
     randomness: random.Random
     calm: Callable[[], bool]
-    """Whether the faults have stopped."""
+    """Whether the storm is over."""
     counted: Counter[str]
-    """Faults by kind."""
+    """Faults, by kind."""
     arns: dict[str, str] = field(init=False)
     hearers: dict[str, str] = field(init=False)
-    """The ARN of each failure target, by the ARN of its topic or the URL of its queue."""
+    """Who may hear of failures: the ARN of each, by the ARN of the topic or the URL of the queue."""
     busy: str = field(init=False)
-    """The URL of a target queue that may be throttled."""
+    """The URL of a queue that is a target, and may be throttled."""
     deaf: str = field(init=False)
-    """The URL of a failure target for refusals that may not answer."""
+    """The URL of a queue that may hear of refusals, and may not answer."""
 
     def __post_init__(self) -> None:
         self.arns = {kind: self.cloud.add_stranger(kind, "other") for kind in KINDS}
@@ -61,7 +61,7 @@ class ExternalTargets:
         return next(each.url for each in self.cloud.sqs.queues.values() if each.arn == arn)
 
     def parameters(self) -> dict[str, Any]:
-        """Return the parameters of the template, without the queue that is a target."""
+        """Of the template, without the queue that is a target."""
         arns = [*self.arns.values(), *self.hearers.values(), GONE_TOPIC]
         arns += [self.cloud.sqs.queues[url].arn for url in (self.busy, self.deaf)]
         return {"TargetArns": ",".join(arns), "WebhookHosts": ",".join([*HOSTS, f"*.{SILENT_DOMAIN}"])}
@@ -97,10 +97,7 @@ def silent_host(number: int) -> str:
 
 
 def request(draw: random.Random, others: ExternalTargets, named: bool) -> tuple[Any, dict[str, Any]]:
-    """Return a target and the terms of its delivery.
-
-    Functions and buses see the id of a named schedule only in an envelope.
-    """
+    """A target, and the terms of its delivery. Functions and buses hear of the id of a named one by the envelope."""
     kind = draw.choice((*KINDS, "webhook", "webhook", "webhook", "gone"))
     target: Any
     if kind == "webhook":

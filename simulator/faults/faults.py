@@ -1,6 +1,6 @@
-"""Faults, all drawn from the seed. Each kind has its own rate, and a seed has some kinds with different strengths.
+"""Faults, all drawn from the seed. Each kind has its own rate; a seed has some of the kinds, now weak, now strong.
 
-No fault happens while `calm` is set. A failure is then a fault of our code.
+While the storm is `calm` nothing goes wrong; what then still fails is our own fault.
 """
 
 from __future__ import annotations
@@ -25,23 +25,19 @@ from punctual.testing.timeline import US, Timeline
 from punctual.testing.webhook_endpoints import ANSWER_S_MAX, Receivers
 
 SKEW_US_MAX = US // 2
-"""Each clock deviates by this much at most, so two clocks differ by a second at most."""
+"""Each clock is at most this far off, so that two differ by at most a second."""
 
 CALL_KINDS = ("error before", "error after", "throttled", "partial", "slow", "timed out", "done late", "crash")
 EVENT_KINDS = ("doubled", "lost", "tick missed", "tick late", "stale")
 STRENGTHS = (0.0, 0.01, 0.03, 0.1)
-"""How often a call has a fault of a kind that the seed has."""
+"""How often a call meets a fault of a kind that the seed has."""
 KIND_CHANCE = 0.6
 SHARES = {"crash": 0.3, "partial": 3}
-"""Crashes are rarer than other faults, because a process that dies at every tenth call makes no progress.
-
-Partly failed batches are more frequent, because few calls are batches.
-"""
+"""Crashes are rarer than other faults: a process that dies at every tenth call gets nothing done. Batches that are done
+in part are as frequent as they can be only in batches, which few calls are."""
 DOUBLED_MAX = 8
-"""Events of one run that Lambda invokes twice.
-
-Without a bound, events that double and invoke themselves would become thousands, each of them a repeat.
-"""
+"""Events of one run that are invoked twice. Without a bound those that double and invoke themselves would become
+thousands, and each of them would be a repeat."""
 
 THROTTLES = {
     "dynamodb": ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"),
@@ -65,7 +61,7 @@ BREAKDOWNS = {
 
 @dataclass(frozen=True)
 class Outage:
-    """An outage of one service."""
+    """One service does not answer."""
 
     service: str
     begin_us: int
@@ -74,7 +70,7 @@ class Outage:
 
 @dataclass(frozen=True)
 class Deaf:
-    """A queue that throttles and accepts no messages."""
+    """One queue takes no messages: it throttles."""
 
     queue_url: str
     begin_us: int
@@ -83,7 +79,7 @@ class Deaf:
 
 @dataclass
 class Faults:
-    """The faults of one run. `rates` has a rate for each kind that this seed has."""
+    """The weather of one run. `rates` has one for each kind that this seed has."""
 
     timeline: Timeline
     randomness: random.Random
@@ -94,12 +90,12 @@ class Faults:
     begun: list[int] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
     pace_s: float = 0.0
-    """The additional time of every call on a slow day, on which nothing fails."""
+    """How much longer than usual every call takes: a slow day, on which nothing fails."""
     skewed: bool = False
     leases_throttled: bool = False
-    """The single hash key of all leases is throttled."""
+    """The one hash key that all leases have is too hot to be written."""
     broken_off: float = 0.0
-    """How often the schedule function crashes before it sets a timer, so that only the record exists."""
+    """How often the schedule function dies when it is to set a timer: the record is there and nothing else."""
     doubled: int = 0
     counted: Counter[str] = field(default_factory=Counter)
     tell: Callable[[str, str], None] = lambda who, what: None
@@ -114,7 +110,7 @@ class Faults:
         self.calm = True
 
     def spans(self) -> list[tuple[int, int]]:
-        """Return the time spans in which anything could fail."""
+        """When anything could go wrong."""
         raging = list(zip_longest(self.begun, self.ended, fillvalue=self.timeline.now_us))
         return raging + [(outage.begin_us, outage.end_us) for outage in self.outages]
 
@@ -192,7 +188,7 @@ class Faults:
             fate.there_s = _patience_s(call) + draw.uniform(0.1, 3.0)
 
     def _subset(self, size: int) -> list[int]:
-        """Return some indexes, all but some, or all."""
+        """Some, all but some, or all."""
         share = self.randomness.choice((0.1, 0.5, 0.9, 1.0))
         return [index for index in range(size) if self.randomness.random() < share]
 
@@ -230,7 +226,7 @@ class Faults:
         return 0 if self._strikes("lost") else self._doubles()
 
     def copies_of_letter(self) -> int:
-        """Return how many copies of a published message the queue gets. SNS retries for weeks and loses none."""
+        """That a queue gets of what was published. SNS tries for weeks: it loses none."""
         return self._doubles()
 
     def _doubles(self) -> int:
@@ -240,7 +236,7 @@ class Faults:
         return 2
 
     def ticks(self, moment_us: int) -> list[float]:
-        """Return the delays of a tick. A missed one has none, a late one comes minutes later, and some come twice."""
+        """A missed tick is made up by the next one, a late one comes minutes later, and one in a while comes twice."""
         if self._strikes("tick missed"):
             return []
         if self._strikes("tick late"):
@@ -259,7 +255,7 @@ def _ends_a_request(call: Call) -> bool:
 
 
 def _patience_s(call: Call) -> float:
-    """Return the time after which the call's client stops waiting."""
+    """After this its client gives up."""
     return ANSWER_S_MAX if call.service == Receivers.name else call.process.answer_s_max
 
 
@@ -268,13 +264,13 @@ def _is_lease(call: Call) -> bool:
 
 
 def rates(randomness: random.Random) -> dict[str, float]:
-    """Draw the kinds of faults and their rates."""
+    """Which kinds a seed has, and how strong."""
     chosen = {}
     for kind in (*CALL_KINDS, *EVENT_KINDS):
         if randomness.random() < KIND_CHANCE:
             chosen[kind] = randomness.choice(STRENGTHS)
     if "stale" in chosen:
-        chosen["stale"] *= 8  # Stale reads are no failure, because eventually consistent reads allow them.
+        chosen["stale"] *= 8  # Lagging reads are no failure: they are what is ordered.
     if "done late" in chosen:
         chosen["done late"] /= 3
     if "lost" in chosen:

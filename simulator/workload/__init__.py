@@ -1,1 +1,1 @@
-"""The callers' requests and the expected schedules. Only the simulator imports them."""
+"""What callers ask for, and what is expected to become of it."""

@@ -1,6 +1,5 @@
-"""Callers: clients with their own network. They time out, retry, or die after sending.
-
-The answers that they get are the promises that the checkers know.
+"""Callers: clients with a network of their own. They time out, try again, or die after sending; what they heard of is
+what was promised.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from simulator.faults.faults import SKEW_US_MAX
 from simulator.workload.expected import ExpectedSchedule
 
 CALL, QUEUE, TOPIC = "call", "queue", "topic"
-"""The ways in: the schedule function, the input queue and the input topic."""
+"""The ways in: to the schedule function, to the input queue, to the input topic."""
 TRIES_MAX = 4
 RETRY_WAIT_S_MAX = 20.0
 PAGES_MAX = 50
@@ -32,7 +31,8 @@ DUSK_S = 253_402_300_800
 
 @dataclass(frozen=True)
 class Change:
-    """One call of the manage function: about a name, an id that its caller got, or all names with a prefix."""
+    """One call of one caller to the manage function: about a name, about a wish by the id that its caller was told, or
+    about all names that begin so."""
 
     at_us: int
     operation: str
@@ -42,7 +42,7 @@ class Change:
 
 
 class Names(Protocol):
-    """The record of the callers' answers about names."""
+    """Who writes down what callers hear of names."""
 
     def accepted(self, expected: ExpectedSchedule, result: dict[str, Any]) -> None: ...
     def refused(self, expected: ExpectedSchedule) -> bool: ...
@@ -55,10 +55,8 @@ class Names(Protocol):
 
 @dataclass
 class Order:
-    """One request of one caller: a schedule or a batch, in a call or in an input message.
-
-    An input message has no answer and may arrive twice.
-    """
+    """One call of one caller: a schedule, or a batch of them. Or a letter: nobody hears an answer, and it may come
+    twice."""
 
     at_us: int
     expected_schedules: list[ExpectedSchedule]
@@ -67,11 +65,11 @@ class Order:
     tries: int
     way: str = CALL
     must: bool = False
-    """No fault happens on this day, so it must succeed within its tries."""
+    """Nothing fails on this day, so it has to get through within its tries."""
 
 
 class Callers:
-    """Callers that send orders and record the answers."""
+    """Hands orders in, and writes down what was answered."""
 
     def __init__(
         self,
@@ -201,7 +199,7 @@ class Callers:
             self._breach(1, expected.tag, "accepted, but neither stored nor sent")
 
     def _plausible(self, expected: ExpectedSchedule, due_ms: int) -> bool:
-        """Return whether the due time fits a delay from between first request and answer, by a slightly wrong clock."""
+        """A delay counts from some moment between the first request and the answer, by a clock that is a bit off."""
         delay_ms, now_ms = expected.request["delay"] * 1000, self._cloud.timeline.now_us // 1000
         return bool(expected.asked_us // 1000 + delay_ms - 1000 <= due_ms <= now_ms + delay_ms + 1000)
 
@@ -216,7 +214,7 @@ class Callers:
         if expected.fault and expected.fault not in message:
             self._breach(5, expected.tag, f"the refusal does not name {expected.fault}: {message}")
 
-    # ----------------------------------------------------------------------------------------------- input messages
+    # ------------------------------------------------------------------------------------------------------ letters
 
     def _post(self, order: Order) -> None:
         process = self._outsider()
@@ -240,7 +238,7 @@ class Callers:
             self._note(process, f"hears nothing: {type(error).__name__}", order.expected_schedules)
 
     def post_raw(self, body: str, attributes: dict[str, Any]) -> None:
-        """Send an input message without an expected schedule."""
+        """A letter that nobody waits for."""
         process, url = self._outsider(), self._cloud.output("InputQueueUrl")
 
         def post() -> None:
@@ -253,7 +251,7 @@ class Callers:
     # ------------------------------------------------------------------------------------------------------ changes
 
     def _change_by_id(self, change: Change, expected: ExpectedSchedule) -> None:
-        """Change a schedule by the id that its caller got, if any."""
+        """By the id that its caller was told, if any."""
         process, schedule_id = self._outsider(), next(iter(expected.accepted), None)
         if schedule_id is None:
             return
@@ -269,7 +267,7 @@ class Callers:
             self._moved(change, expected, content, asked_us)
 
     def _moved(self, change: Change, expected: ExpectedSchedule, content: dict[str, Any], asked_us: int) -> None:
-        """Record the new id that its caller got, and its due time."""
+        """Its caller heard of another id, and when that is due."""
         new_id, due_ms = content["id"], round(content["timestamp"] * 1000)
         expected.accepted.setdefault(new_id, self._cloud.timeline.now_us)
         if new_id not in expected.somewhere():
@@ -286,7 +284,7 @@ class Callers:
             self._breach(2, expected.tag, f"{new_id} is due at {due_ms} by {change.operation} to {from_ms}")
 
     def _change(self, change: Change) -> None:
-        """Make the change once. A caller without an answer knows nothing."""
+        """Once: who hears nothing knows nothing."""
         process, asked_us = self._outsider(), self._cloud.timeline.now_us
         content = self._manage({"operation": change.operation, "name": change.name, **change.more}, process, [])
         if content is None:
@@ -299,7 +297,7 @@ class Callers:
             self._names.moved(change.name, content)
 
     def _sweep(self, change: Change) -> None:
-        """Sweep page by page to the end, unless a call fails."""
+        """Page by page to the end, unless something goes wrong."""
         process, asked_us = self._outsider(), self._cloud.timeline.now_us
         event = {"operation": change.operation, **change.more}
         for _ in range(PAGES_MAX):
@@ -314,7 +312,7 @@ class Callers:
         self._breach(4, "", f"a sweep of {change.more} comes to no end")
 
     def _list(self, change: Change) -> None:
-        """List all pages, unless there are very many or a call fails."""
+        """All pages, unless there are very many, or something goes wrong."""
         process, asked_us = self._outsider(), self._cloud.timeline.now_us
         event, seen = {"operation": change.operation, **change.more}, list[str]()
         for _ in range(PAGES_MAX):
@@ -331,7 +329,7 @@ class Callers:
     def _manage(
         self, event: dict[str, Any], process: ExternalProcess, expected_schedules: list[ExpectedSchedule]
     ) -> dict[str, Any] | None:
-        """Return the answer or the error, or None if the caller gets neither."""
+        """The answer, or what was raised; None where nothing is heard."""
         self._note(process, f"wants {json.dumps(event)}", expected_schedules)
         function, payload = self._cloud.output("ManageFunction"), json.dumps(event).encode()
         try:

@@ -1,7 +1,7 @@
-"""Expected schedules, seconds to decades ahead, with random fields, and ways to make a request invalid.
+"""What callers want: schedules over seconds to decades, with this and that in them, and ways to spoil a request.
 
-An `ExpectedSchedule` is one schedule that a caller wants, with everything known about it. The checker records what
-happens to it.
+A `Wish` is one schedule that somebody wants, with everything that is known about it; the witness writes down what
+became of it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BAD: tuple[tuple[dict[str, Any], str], ...] = (
     ({"user": 7}, "user"),
     ({"expires_after": -1}, "expires_after"),
 )
-"""Ways to make a request invalid, and what the error must name."""
+"""Ways to spoil a request, and what the answer has to name."""
 
 BAD_NAMES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"name": ""}, "name"),
@@ -43,12 +43,12 @@ BAD_NAMES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"name": "3-001893456000000-0123456789abcdef"}, "name"),
     ({"if_exists": "perhaps"}, "if_exists"),
 )
-"""The same for a request with a name."""
+"""The same for one with a name."""
 
 
 @dataclass(eq=False)
 class Sent:
-    """One message that was sent to a queue."""
+    """One message that left for a queue."""
 
     at_us: int
     visible_us: int
@@ -59,71 +59,70 @@ class Sent:
 
 @dataclass(eq=False)
 class ExpectedSchedule:
-    """One schedule that a caller wants. A repeated request without a token has a second id, so fields are by id."""
+    """One schedule that somebody wants. By id, because a request without a token that is sent again is a second one."""
 
     tag: str
     request: dict[str, Any]
     text: str
     due_ms: int | None
-    """None for a `delay`, until the answer or the input message gives the time."""
+    """None for a `delay`: the answer tells, or the letter that it is in."""
     queue_url: str
     target: Any = None
-    """The request's target, unless it is a queue."""
+    """As it stands in the request, where it is no queue."""
     name: str | None = None
     if_exists: str = "replace"
     user: str | None = None
     expires_ms: int | None = None
     repeatable: bool = False
-    """It has a token: its own, or that of its batch or input message."""
+    """It has a token, its own or that of its batch or letter."""
     by_letter: bool = False
     fault: str = ""
-    """The field that the error for an invalid request must name."""
+    """What a refusal has to name, where it is a bad request."""
     asked: int = 0
     asked_us: int = 0
     accepted: dict[str, int] = field(default_factory=dict)
-    """When each id was promised."""
+    """When which id was promised."""
     refused: int = 0
     told: set[str] = field(default_factory=set)
-    """Reports of its refusal, if in an input message: `queue` for the failure queue, `target` for its failure target.
-    """
+    """Who was told that it is refused, of a letter: `queue` for the failure queue, `target` for its failure target."""
     in_doubt: int = 0
     letters: set[str] = field(default_factory=set)
-    """Messages of the input queue that hold it and are not finished."""
+    """Messages of the input queue that ask for it, and are not done with."""
     stored: dict[str, list[int]] = field(default_factory=dict)
     sends: dict[str, list[Sent]] = field(default_factory=dict)
     on_its_way: set[str] = field(default_factory=set)
-    """Ids that are or were in the delivery queue."""
+    """Ids that are in the delivery queue, or were."""
     deleted: dict[str, list[tuple[int, Invocation | None, bool]]] = field(default_factory=dict)
-    """The deleting invocations, and whether each knows that the delete is done."""
+    """By whom, and whether it was told that it is done."""
     aside: dict[str, str] = field(default_factory=dict)
     expired: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     withdrawing: dict[str, set[str]] = field(default_factory=dict)
-    """Ids without a name that a caller wants to change, with the operations."""
+    """Ids that somebody wants to be changed, without a name; by which operations."""
     withdrawn: dict[str, int] = field(default_factory=dict)
-    """The ids among them that were removed from the table."""
+    """Which of them were taken out of the table."""
     heard_withdrawn: set[str] = field(default_factory=set)
-    """The ids among them that will not be sent, as a caller learned."""
+    """Which of them do not come out any more, as a caller heard."""
     moved: set[str] = field(default_factory=set)
-    """Ids from a change."""
+    """Ids that it was given by a change."""
 
     dues: dict[str, int] = field(default_factory=dict)
-    """The due time of each id in the table. The key of a bundle holds only the time of its latest member."""
+    """What the table says of an id: the key of a bundle tells only the moment of its latest member."""
 
     @property
     def target_host(self) -> str | None:
-        """Return the host of its webhook."""
+        """Of a webhook."""
         return urlsplit(self.target["url"]).netloc if isinstance(self.target, dict) and "url" in self.target else None
 
     @property
     def enveloped(self) -> bool:
-        """Return whether its target gets its id with the data."""
+        """Whether its target gets its id with the data."""
         target = self.request.get("target")
         return isinstance(target, dict) and target.get("envelope") is True
 
     @property
     def fixed_ms(self) -> int | None:
-        """Return its due time if a repeated request has the same one."""
+        """Its moment, where that is the same however often it is asked for."""
         return self.due_ms if "timestamp" in self.request or self.by_letter else None
 
     def due_of(self, schedule_id: str) -> int:
@@ -134,7 +133,7 @@ class ExpectedSchedule:
         return key_due_ms(schedule_id)
 
     def expires_of(self, schedule_id: str) -> int | None:
-        """Return the expiry, which moves with the due time."""
+        """It moves with the moment."""
         if self.expires_ms is None:
             return None
         after_ms: int = round(self.request["expires_after"] * 1000)
@@ -146,12 +145,12 @@ class ExpectedSchedule:
         )
 
     def somewhere(self) -> set[str]:
-        """Return its ids that were ever in the table, in a queue, or finished."""
+        """Its ids that were ever seen in the table, in a queue, or at their end."""
         return {*self.stored, *self.sends, *self.on_its_way, *self.aside, *self.expired, *self.failed}
 
 
 class ExpectedSchedules:
-    """A factory of expected schedules. Every payload begins with its tag."""
+    """Makes wishes. Every payload begins with its tag."""
 
     def __init__(self, randomness: random.Random, output_url: str, targets: dict[str, str]) -> None:
         self._randomness, self._output_url, self._targets = randomness, output_url, targets
@@ -160,7 +159,7 @@ class ExpectedSchedules:
     def make(
         self, at_us: int, due_ms: int, token: str | None = None, plain: bool = False, fixed: bool = False
     ) -> ExpectedSchedule:
-        """Return a valid one, with random fields unless `plain`. With `fixed`, a repeat has the same due time."""
+        """A good one, with this and that in it unless `plain`; where `fixed`, its moment does not move with time."""
         draw = self._randomness
         tag = f"s{len(self.by_tag):06d}"
         data: Any = tag
@@ -179,7 +178,7 @@ class ExpectedSchedules:
     def direct(
         self, expected: ExpectedSchedule, target: Any, terms: dict[str, Any], expires_after_s: int | None
     ) -> ExpectedSchedule:
-        """Give it another target than a queue."""
+        """Have it delivered to somebody else than a queue."""
         expected.target = expected.request["target"] = target
         expected.queue_url = "none"
         expected.request |= terms
@@ -191,14 +190,14 @@ class ExpectedSchedules:
         return expected
 
     def wrap(self, expected: ExpectedSchedule, arn: str) -> ExpectedSchedule:
-        """Give it a target queue with an envelope."""
+        """Have it in a queue of others with an envelope around it."""
         expected.request["target"], expected.queue_url = {"arn": arn, "envelope": True}, self._targets[arn]
         return expected
 
     def make_named(
         self, at_us: int, due_ms: int, name: str, if_exists: str, token: str | None, fixed: bool
     ) -> ExpectedSchedule:
-        """Return one with a name, in half of the cases without other random fields."""
+        """One with a name, and as often as not with nothing else."""
         expected = self.make(at_us, due_ms, token, plain=self._randomness.random() < 0.5, fixed=fixed)
         expected.name, expected.if_exists = name, if_exists
         expected.request["name"] = name
@@ -230,7 +229,7 @@ class ExpectedSchedules:
             expected.request["expires_after"], expected.expires_ms = seconds, due_ms + seconds * 1000
 
     def spoil(self, expected: ExpectedSchedule, by: random.Random | None = None) -> ExpectedSchedule:
-        """Make its request invalid. With `by` as random source, its data stays, which identifies it in a report."""
+        """Make a bad request of it. `by` another chance, its data stays: it is known by that in a report."""
         ways = BAD if expected.name is None else BAD_NAMES
         if by is not None:
             ways = tuple(way for way in ways if "data" not in way[0])
@@ -249,13 +248,13 @@ class ExpectedSchedules:
         return expected
 
     def hurry(self, expected: ExpectedSchedule, token: str) -> None:
-        """Make it invalid by a delay next to its token, because a repeat would be due at another time."""
+        """Spoil it by a delay beside its token: sent again, it would be another moment."""
         expected.request.pop("timestamp", None)
         expected.request |= {"delay": 5, "token": token}
         expected.fault = "delay and token"
 
 
 def due_of(message: Message) -> int:
-    """Return the `due` of a message in milliseconds."""
+    """The `due` of a message, in milliseconds."""
     seconds, _, fraction = message.attributes["due"]["StringValue"].partition(".")
     return int(seconds) * 1000 + int(fraction)

@@ -1,4 +1,4 @@
-"""Scenarios of a run. Each plans a part of the callers' requests and is called by the simulation."""
+"""What is asked for in a run: scenes, each of which plans its part of one."""
 
 INTERVAL_S = 600
-"""The time between two feeds: the default of the template."""
+"""Between two feeds, as the template has it by default."""

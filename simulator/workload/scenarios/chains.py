@@ -1,4 +1,4 @@
-"""Chains of feeds: one schedule that cannot be finished, or a target queue that fails for a few seconds."""
+"""Chains of feeds: one schedule that cannot be finished, or a queue of others that fails for a few seconds."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ INFLOW_S = 3600
 
 
 def held(run: Simulation) -> None:
-    """Let a target queue fail at the start of a tick, on a slow day with a backlog for a chain of feeds.
-
-    The schedules for that queue come first, and are still in time minutes later.
-    """
+    """A queue of others fails while a tick begins, on a slow day on which a chain of feeds works on a backlog. The
+    schedules for that queue are first in line, and still in time minutes later."""
     draw = run.draw
     _prepare(run)
     run.storm.pace_s = 1.9
@@ -37,16 +35,14 @@ def held(run: Simulation) -> None:
         run.expected_schedules.make(
             run.start_us, first_ms + draw.randrange(5_000, 200_000), f"held {number}", plain=True
         )
-        for number in range(draw.randint(900, 1300))  # Each has its own token, so that none is in a bundle.
+        for number in range(draw.randint(900, 1300))  # Each with a token of its own, so that none is in a bundle.
     ]
     _ask(run, [backlog[start : start + 200] for start in range(0, len(backlog), 200)])
 
 
 def untold(run: Simulation) -> None:
-    """Close the delivery queue for most of an hour.
-
-    One schedule expires meanwhile, and others come within reach all the time.
-    """
+    """Nothing can be sent to the delivery queue for most of an hour. A schedule expires meanwhile, and others come
+    within reach all the time."""
     draw = run.draw
     _prepare(run)
     begin_us = run.start_us + 1000 * US

@@ -1,4 +1,4 @@
-"""Several callers cancel, move and fire far schedules without a name at once, by the ids that they got."""
+"""Several callers at once cancel, move and fire what has no name, by the ids that they were told, far enough ahead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callers who come and go for an hour or two, with near and far schedules, under any faults."""
+"""Callers who come and go for an hour or two, for soon and for much later, and whatever may go wrong meanwhile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plan(run: Simulation, changing: bool) -> None:
-    """Plan callers who come and go for an hour or two, with near and far schedules."""
+    """Callers who come and go for an hour or two, for soon and for much later."""
     draw = run.draw
     span_s = draw.choice((300, 3600, 7200))
     epochs_s = [0, *(round(10 ** draw.uniform(3, 9.7)) for _ in range(draw.randint(0, 2)))]
@@ -63,7 +63,7 @@ def _order(run: Simulation, at_us: int, epochs_s: list[int]) -> None:
 
 
 def _due_us(run: Simulation, at_us: int, epochs_s: list[int]) -> int:
-    """Return a due time: soon, around the reach, within hours, or around one of the far times."""
+    """Soon, around the reach, within hours, or around one of the far epochs."""
     draw = run.draw
     kind = draw.randrange(6)
     if kind == 0:
@@ -80,7 +80,7 @@ def _due_us(run: Simulation, at_us: int, epochs_s: list[int]) -> int:
 
 
 def _close_target(run: Simulation, span_s: int) -> None:
-    """Close a target queue for some hours. It must delay no other queue."""
+    """Somebody's queue is gone for some hours. It holds up nobody else."""
     error = run.draw.choice(
         (
             refusal("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist."),

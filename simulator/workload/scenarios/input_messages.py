@@ -1,7 +1,5 @@
-"""Schedules without a name through the input queue or the input topic.
-
-They come single and in batches, near and far, for queues and other targets, with invalid requests among them.
-"""
+"""Schedules without a name that come by the input queue or the input topic: alone and in batches, near and far, for
+queues and other targets, with good requests beside bad ones."""
 
 from __future__ import annotations
 

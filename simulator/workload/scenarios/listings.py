@@ -1,4 +1,4 @@
-"""Callers who list near schedules, and schedules that become near, while others make changes."""
+"""Callers who list what is coming while the others are at work: most of it is near, or comes near meanwhile."""
 
 from __future__ import annotations
 

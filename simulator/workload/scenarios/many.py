@@ -1,6 +1,7 @@
-"""One batch of many names in more than one slice, on a slow day without faults, or with faults.
+"""One batch of many names: more than one slice, on a slow day without faults, or in a storm.
 
-On the slow day a call has no time for all names. A caller who repeats the batch with its token must still succeed.
+On the slow day a call has no time for all of them. A caller who sends the batch again under its token gets through all
+the same: that is checked.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ CHANCE = 0.03
 """A run with so many names takes as long as ten others."""
 SLOW_NAMES, STORM_NAMES = 240, 210
 PACE_S = 2.4
-"""Sixteen parallel writes of records take this long, so 24 s are enough for 160 of them."""
+"""Sixteen records side by side take so long, so 24 s are enough for 160 of them."""
 TRIES = 8
 
 
 def plan(run: Simulation) -> bool:
-    """Return whether this seed is about many names and nothing else."""
+    """Return whether this seed is about many names, and about nothing else then."""
     draw = random.Random(f"punctual many {run.seed}")
     if draw.random() >= CHANCE:
         return False

@@ -1,7 +1,5 @@
-"""Several callers with the same few names, all around one time.
-
-The scenario has a random source of its own, like all scenarios but the first, so that its draws change no other one.
-"""
+"""Several callers at the same few names, all around one moment. Drawn by itself, as are all scenes but the first: so
+that what is drawn in one changes nothing in the others."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def plan(run: Simulation) -> None:
-    """Plan several callers with the same few names, from a random source of their own."""
+    """Several callers at the same few names. All of it is drawn by itself, so that it changes nothing else."""
     draw = random.Random(f"punctual names {run.seed}")
     if draw.random() < 0.3:
         return
@@ -35,7 +33,7 @@ def plan(run: Simulation) -> None:
 
 
 def _scene(run: Simulation, draw: random.Random, names: list[str], begin_us: int) -> None:
-    """Plan requests around one time: soon, at the edge of the reach, beyond it, or far away."""
+    """All around one moment: soon, at the edge of the reach, beyond it, or far away."""
     ahead_s = draw.choice(
         (0.0, 1.0, 3.0, 30.0, 899.5, 901.0, 1500.0, draw.uniform(900, 7200), 10 ** draw.uniform(4, 9))
     )
@@ -56,7 +54,7 @@ def _order(run: Simulation, draw: random.Random, names: list[str], at_us: int, f
     token = f"token {len(run.expected_schedules.by_tag)}" if draw.random() < 0.3 else None
     made = []
     if draw.random() < 0.7:
-        names = [draw.choice(names)]  # The members of a batch share one name.
+        names = [draw.choice(names)]  # The members of a batch come upon each other.
     for _ in range(size):
         due_us = focus_us + round(draw.choice((0.0, 0.0, -5.0, -1.0, 1.0, 10.0, 60.0, 910.0)) * US)
         if_exists = draw.choice(("replace", "replace", "replace", "replace", "keep", "fail"))
@@ -77,7 +75,7 @@ def _order(run: Simulation, draw: random.Random, names: list[str], at_us: int, f
 
 
 def _sweep(run: Simulation, draw: random.Random) -> None:
-    """Cancel all names with a prefix, or those due within some hours."""
+    """All that begin so are cancelled, or those that are due in some hours."""
     at_us = run.start_us + round(draw.uniform(0, 7200) * US)
     more: dict[str, Any] = {"prefix": draw.choice(("name/", "name/", "name/0", "delivery/", ""))}
     if draw.random() < 0.3:

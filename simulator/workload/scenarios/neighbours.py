@@ -1,7 +1,7 @@
-"""Input messages of callers who would harm each other through a weak schedule function.
+"""Letters of callers who harm each other, if the schedule function lets them.
 
-One has a poisoned attribute. Some are for a queue that is throttled for a while. Some are refused while their failure
-target does not answer. Good messages arrive next to them and must not be affected.
+One has an attribute that poisons. Some are for a queue that is throttled for a while. Some are refused while their
+failure target does not answer. Beside them are good ones, which should notice nothing.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from simulator.simulation import Simulation
 
 BUSY_S = 900
-"""A target queue is throttled this long. Its messages are retried meanwhile and sent afterwards."""
+"""How long a queue of others is throttled. What is for it comes again meanwhile, and goes out afterwards."""
 DEAF_S = 3_600
-"""A failure target is down this long. SQS would deliver its message twenty times."""
+"""How long a failure target does not answer. SQS would bring its letter twenty times."""
 POISON = {"poison": 1}
-"""The request is refused, and no caller waits for it."""
+"""It is refused, and nobody waits for it."""
 THROTTLED = refusal("KmsThrottled", "The request was denied due to request throttling.")
 
 
@@ -54,7 +54,7 @@ def _post(run: Simulation, at_us: int, made: list[ExpectedSchedule]) -> None:
 
 
 def _good(run: Simulation, at_us: int) -> ExpectedSchedule:
-    """Send a good message. It is long, so that the harmful messages are handled before it."""
+    """It is long, so that the letters that do harm go before it."""
     expected = run.expected_schedules.make(at_us, at_us // 1000 + 60_000, plain=True, fixed=True)
     expected.request["data"] = expected.text = f"{expected.tag} {'good ' * 200}"
     run.checker.letters.neighbours.append(expected)
@@ -77,7 +77,7 @@ def _refused(run: Simulation, draw: random.Random, at_us: int) -> ExpectedSchedu
 
 
 def _poison(run: Simulation) -> None:
-    """Send a number with as many digits as Python reads. With one more digit it could not be written."""
+    """The digits are as many as Python still reads, and one more is too many to be written."""
     sent_ms = run.cloud.timeline.now_us // 1000
     again = f'{{"id":"a","sent":{sent_ms},"tries":{"9" * 4_300},"places":[0]}}'
     attributes: dict[str, Any] = {REQUEUE_ATTRIBUTE: {"DataType": "String", "StringValue": again}}
@@ -85,7 +85,7 @@ def _poison(run: Simulation) -> None:
 
 
 def _close_for(run: Simulation, url: str, at_us: int, seconds: int) -> None:
-    """Close a queue. The checker knows that its messages may be late or refused."""
+    """The witness knows: what is for it may be late, and may be refused."""
 
     def turn(closed: bool) -> None:
         queue = _queue(run, url)

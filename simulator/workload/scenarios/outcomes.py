@@ -1,4 +1,4 @@
-"""Deliveries that fail while the table or a failure target is down, and deliveries that are long overdue."""
+"""Deliveries that fail while the table or a failure target is out of order, and deliveries that are long overdue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def plan(run: Simulation) -> None:
 
 
 def _order(run: Simulation, draw: random.Random, at_us: int, ahead_s: float) -> None:
-    """Request schedules for hosts that refuse permanently or temporarily, with a failure target."""
+    """Some for hosts that say no, or not now, and somebody else who is to hear of that."""
     made = []
     for number in range(draw.choice((1, 3, 8))):
         due_ms = at_us // 1000 + round(ahead_s * 1000)

@@ -1,7 +1,5 @@
-"""Schedules for targets that are no queues, and crowds for hosts that hang.
-
-They are near and far, single and in batches, with and without names.
-"""
+"""Schedules for what is no queue, near and far, alone and in batches, with names and without; and crowds for hosts that
+hang."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def plan(run: Simulation) -> None:
-    """Plan schedules for targets that are no queues, from a random source of its own."""
+    """Schedules for what is no queue, near and far, alone and in batches, with names and without; by itself."""
     draw = random.Random(f"punctual targets {run.seed}")
     if draw.random() < 0.4:
         return
@@ -31,7 +29,7 @@ def plan(run: Simulation) -> None:
 
 
 def _order(run: Simulation, draw: random.Random, at_us: int, focus_us: int) -> None:
-    """Request some schedules of one caller, all around one time."""
+    """Some of one caller, all about one moment."""
     size, named = draw.choice((1, 1, 3, 8, 25)), draw.random() < 0.45
     made = []
     for number in range(size):
@@ -53,10 +51,8 @@ def _order(run: Simulation, draw: random.Random, at_us: int, focus_us: int) -> N
 
 
 def plan_crowds(run: Simulation) -> None:
-    """Plan many schedules around one time for a hanging host and for a healthy one.
-
-    There are no other faults, and the plan has a random source of its own.
-    """
+    """Many for a host that hangs, and for one that does not, about one moment, where nothing else goes wrong; by
+    itself."""
     draw = random.Random(f"punctual crowds {run.seed}")
     if run.storm.rates or draw.random() < 0.2:
         return
@@ -64,7 +60,7 @@ def plan_crowds(run: Simulation) -> None:
     for _ in range(draw.randint(1, 2)):
         at_us = run.start_us + round(draw.uniform(0, 3600) * US)
         begin_us, span_s = at_us + round(draw.choice((2.0, 20.0, 400.0)) * US), draw.choice((0.0, 0.0, 2.0, 40.0))
-        huge = draw.random() < 0.3  # More than all environments have threads, but each is tried only once.
+        huge = draw.random() < 0.3  # More than all environments have threads; but each is tried once.
         terms = {"retry": {"attempts": 1}} if huge else {}
         hosts = [HANGS] * (180 if huge else draw.randint(1, 60)) + [FINE] * draw.randint(1, 60)
         if draw.random() < 0.5:
@@ -80,7 +76,7 @@ def plan_crowds(run: Simulation) -> None:
 
 
 def _replaced(run: Simulation, draw: random.Random, at_us: int, begin_us: int) -> None:
-    """Add named schedules to a crowd. They are near and replaced before they are due, so that each has two timers."""
+    """Among a crowd some with names, near and replaced before they are due, so that each has two timers."""
     for _ in range(draw.choice((0, 2, 8))):
         name, host = f"crowd/{len(run.expected_schedules.by_tag)}", draw.choice((HANGS, HANGS, FINE))
         for number in range(2):

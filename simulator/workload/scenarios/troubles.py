@@ -1,4 +1,4 @@
-"""One fault at a time, on days without others: a backlog, a short outage, bundles too large for one feed."""
+"""One trouble at a time, on days that are fair otherwise: a backlog, a hiccup, bundles too large for one feed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def backlog(run: Simulation) -> None:
-    """Plan an outage, then a slow day with more overdue schedules than a feed can send at once, and more coming."""
+    """An outage, then a slow day: what is overdue is more than can be sent at once, and more is on its way."""
     draw = run.draw
     run.storm.rates, run.storm.pace_s = {}, 1.9
     run.interval_s = INTERVAL_S
@@ -26,7 +26,7 @@ def backlog(run: Simulation) -> None:
     backlog = [
         run.expected_schedules.make(
             run.start_us, overdue_us // 1000, f"backlog {number}", plain=True
-        )  # So none is in a bundle.
+        )  # So not in bundles.
         for number in range(draw.randint(850, 1100))
     ]
     upcoming = [
@@ -40,10 +40,8 @@ def backlog(run: Simulation) -> None:
 
 
 def large_bundles(run: Simulation) -> None:
-    """Plan bundles of hundreds on a slow day, so that feeds run out of time within one.
-
-    No lease can be written and invocations are doubled, so that two feeds work on the same bundle.
-    """
+    """Bundles of hundreds on a slow day, so that feeds run out of time within one; and no lease can be written
+    while invocations are doubled, so that two feeds are at the same bundle."""
     draw = run.draw
     run.storm.rates, run.storm.pace_s = {"doubled": 0.8}, 1.9
     run.storm.leases_throttled = draw.random() < 0.8
@@ -60,7 +58,7 @@ def large_bundles(run: Simulation) -> None:
 
 
 def hiccup(run: Simulation) -> None:
-    """Plan an outage of less than a minute at the time of a tick. Lambda's second attempt makes up for it."""
+    """A service is gone for less than a minute, just as a tick comes. Lambda's second attempt makes up for it."""
     draw = run.draw
     run.storm.rates, run.interval_s = {}, INTERVAL_S
     run.deploy({"FeedIntervalMinutes": INTERVAL_S // 60})
