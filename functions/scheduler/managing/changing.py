@@ -47,7 +47,7 @@ def fire(request: ManageRequest, office: ManageDependencies, deadline: Deadline)
 
 
 def cancel_record(record: Record, office: ManageDependencies, deadline: Deadline) -> bool:
-    """Cancel the record if it is pending and unchanged since it was read, and remove its far timer.
+    """Cancel the record if it is still pending under the same id, and remove its far timer.
 
     Return whether this call cancelled it. Raise NotConfirmed if AWS does not answer in time: the record may be
     cancelled then. A timer that stays behind wakes, finds nothing to do and goes away.
