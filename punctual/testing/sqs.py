@@ -1,7 +1,7 @@
-"""The virtual SQS: standard queues with delays, visibility timeouts, batches that fail by the piece, and redrive.
+"""The virtual SQS: standard queues with delays, visibility timeouts, partly failed batches, and redrive.
 
-Source of every rule: the API reference of SQS and its "message quotas". A standard queue promises neither order nor
-one delivery only; with `unruly` randomness it keeps neither.
+The source of every rule is the API reference of SQS and its "message quotas". A standard queue guarantees neither
+order nor a single delivery. With an `unruly` source of randomness, this queue provides neither.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ ATTRIBUTES_MAX = 10
 VISIBILITY_S_MAX = 43_200
 WAIT_S_MAX = 20
 COPY_S_MAX = 600
-"""So late a copy that was not deleted may come again; AWS names no bound."""
+"""How late a copy that was not deleted may come again. AWS documents no limit."""
 POLL_S = 0.1
-"""A receive that waits looks again this often, and at the moment when it knows of something."""
+"""How often a waiting receive checks the queue. It also checks when the next known message becomes visible."""
 
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _REFUSED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -51,7 +51,7 @@ class Message:
 
 @dataclass
 class Queue:
-    """One standard queue; `closed` is the error that everything answers while it is set."""
+    """One standard queue. While `closed` is set, every call raises that error."""
 
     url: str
     arn: str
@@ -64,7 +64,7 @@ class Queue:
     closed: ClientError | None = None
     messages: dict[str, Message] = field(default_factory=dict)
     arrivals: list[Callable[[], None]] = field(default_factory=list)
-    """Told of each moment at which something may become visible."""
+    """Called with each time at which a message may become visible."""
 
 
 class Sqs(Service):
@@ -74,10 +74,10 @@ class Sqs(Service):
         super().__init__(timeline, watcher)
         self.queues: dict[str, Queue] = {}
         self.refused: Callable[[str], bool] = lambda body: False
-        """Bodies that this SQS does not take for their content, beside those that the documentation names."""
+        """Return whether this SQS rejects a body, in addition to the bodies that the documentation names."""
         self.unruly: random.Random | None = None
         self.twice = 0.0
-        """How often a message stays in sight though it was received, or is not gone though it was deleted."""
+        """How often a received message stays visible, or a deleted one comes again."""
         self._count = 0
         self.operations = {
             "send_message": self._send_message,
@@ -106,7 +106,7 @@ class Sqs(Service):
         return {"MessageId": message.id, "MD5OfMessageBody": _md5(message.body)}
 
     def _send_message_batch(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
-        """What is wrong with the batch as a whole is an error; what is wrong with one stands under `Failed`."""
+        """Send a batch. Raise an error that concerns the whole batch, and list the errors of entries under `Failed`."""
         _only(request, {"QueueUrl", "Entries"})
         queue = self._queue(request)
         entries = request["Entries"]
@@ -142,7 +142,7 @@ class Sqs(Service):
         delay_s: int | None = None,
         call: Call | None = None,
     ) -> Message:
-        """A message into a queue, from a client or from AWS itself."""
+        """Put a message into a queue, for a client or for AWS itself."""
         self._count += 1
         now_us = self.timeline.now_us
         visible_us = now_us + (queue.delay_s if delay_s is None else delay_s) * US
@@ -180,13 +180,13 @@ class Sqs(Service):
         return {"Messages": [_received(message, wanted) for message in taken]} if taken else {}
 
     def _next_look_us(self, queue: Queue) -> int:
-        """The next moment at which there is something, or else soon."""
+        """Return when the next message becomes visible, or a time shortly from now."""
         now_us = self.timeline.now_us
         coming = [message.visible_us for message in queue.messages.values() if message.visible_us > now_us]
         return min([now_us + round(POLL_S * US), *coming])
 
     def take(self, queue: Queue, most: int, visibility_s: int) -> list[Message]:
-        """Receive: hide what is visible, and move what was received too often to the dead-letter queue."""
+        """Receive messages and hide them. Move those received too often to the dead-letter queue."""
         now_us = self.timeline.now_us
         for message in list(queue.messages.values()):
             if now_us - message.sent_us > queue.retention_s * US:
@@ -224,11 +224,11 @@ class Sqs(Service):
         self._announce(dead_letters, self.timeline.now_us)
 
     def remove(self, queue: Queue, receipt: str) -> None:
-        """Deleting what is gone already, or was received again since, is no error."""
+        """Delete a message. It is no error if it is deleted already, or was received again since."""
         found = self._by_receipt(queue, receipt)
         if found is None:
             return
-        if self.unruly is not None and self.unruly.random() < self.twice:  # One of the copies did not hear of it.
+        if self.unruly is not None and self.unruly.random() < self.twice:  # One copy was not deleted.
             found.visible_us = self.timeline.now_us + self.unruly.randrange(COPY_S_MAX * US)
             self._announce(queue, found.visible_us)
             return

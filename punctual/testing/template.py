@@ -1,6 +1,6 @@
-"""template.yml, read: parameters put in, conditions decided, and every reference made into the name or ARN it becomes.
+"""Read template.yml: apply parameters, evaluate conditions, and resolve every reference to a name or an ARN.
 
-Only the intrinsic functions that the template uses; another one is an error, not a guess.
+It knows only the intrinsic functions that the template uses. Any other is an error.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Template:
         }
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Resources of one type, by their name in the template, with the properties of each."""
+        """Return the properties of the resources of one type, by their logical ids."""
         return {
             name: resource.get("Properties", {})
             for name, resource in self.resources.items()
@@ -145,7 +145,7 @@ class Template:
         kind = self._document["Resources"][name]["Type"]
         if attribute in ("Arn", "TopicArn") and kind in _ARNS:
             return _ARNS[kind].format(region=REGION, account=ACCOUNT, name=self.name(name))
-        return f"{name}.{attribute}"  # Of things that are not here in virtual form, and that nobody asks for.
+        return f"{name}.{attribute}"  # A resource without a virtual form, whose attributes are never used.
 
     def _find_in_map(self, place: list[Any]) -> Any:
         name, first, second = [str(self.resolve(each)) for each in place]
@@ -164,7 +164,7 @@ class Template:
 
 
 def _typed(declaration: Mapping[str, Any], value: Any) -> Any:
-    """As CloudFormation has it: text within its bounds, or a list cut at commas."""
+    """Return the parameter as CloudFormation does: text within its limits, or a list split at commas."""
     if declaration["Type"] in ("CommaDelimitedList", "List<String>"):
         return value if isinstance(value, list) else str(value or "").split(",")
     if isinstance(value, list):
