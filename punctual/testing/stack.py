@@ -56,8 +56,8 @@ class Released:
 class Delivered:
     """A delivery to a target that is not a queue.
 
-    `target` is its ARN or the URL of the webhook. `at` is in seconds since 1970. `id` is None if the target does not
-    get it.
+    `target` is its ARN or the URL of the webhook, and `at` is in seconds since 1970. If the target does not get the id,
+    `id` is None.
     """
 
     target: str
