@@ -1,7 +1,7 @@
 """Calls to the services of the virtual AWS, from the client to the effect and back.
 
 A client has the methods of a boto3 client. Every call takes virtual time to the service and back. The `weather` decides
-which faults a call meets. There are none unless a simulation brings another weather.
+which faults a call meets. The default weather has none.
 """
 
 from __future__ import annotations
@@ -119,19 +119,19 @@ class Watcher:
     """Sees everything that happens. A simulation overrides the methods to check its guarantees."""
 
     def called(self, call: Call) -> None:
-        """A call, or its process, has ended."""
+        """Handle the end of a call, or of its process."""
 
     def wrote(self, call: Call, table: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
-        """An item was put, changed or deleted."""
+        """Handle an item that was put, changed or deleted."""
 
     def sent(self, call: Call | None, queue: str, message: Any) -> None:
-        """A message is in a queue. If there is no call, Lambda or SQS itself sent it."""
+        """Handle a message that was sent to a queue. If there is no call, Lambda or SQS itself sent it."""
 
     def received(self, call: Call, delivery: Delivery) -> None:
-        """A target that is not a queue has received a delivery."""
+        """Handle a delivery to a target that is not a queue."""
 
     def fell(self, kind: str, **facts: Any) -> None:
-        """Something other than a call happened: a tick, a crash, an invocation that started or ended."""
+        """Handle an event that is not a call: a tick, a crash, an invocation that started or ended."""
 
 
 class Service:

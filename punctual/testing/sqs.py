@@ -186,7 +186,7 @@ class Sqs(Service):
         return min([now_us + round(POLL_S * US), *coming])
 
     def take(self, queue: Queue, most: int, visibility_s: int) -> list[Message]:
-        """Receive messages and hide them. Move those received too often to the dead-letter queue."""
+        """Receive messages and hide them. Move messages received too often to the dead-letter queue."""
         now_us = self.timeline.now_us
         for message in list(queue.messages.values()):
             if now_us - message.sent_us > queue.retention_s * US:

@@ -93,7 +93,7 @@ class Queues:
     def approximate_counts(self) -> dict[str, int | None]:
         """Return how many messages are delayed in the output queue, and how many deliveries the delivery queue holds.
 
-        SQS gives approximate numbers. If this function may not ask for a number, or the queue is missing, it is None.
+        SQS gives approximate numbers. The number is None without the permission to ask, or without the queue.
         """
         return {
             "output": self._approximate_count(self.output_queue_url, DELAYED),

@@ -51,7 +51,7 @@ class Day:
     drawers: list[FailureRange]
 
     def place(self, sort: str) -> tuple[str, str]:
-        """Return the position of the next page. It starts before every failure with this sort key or a later one."""
+        """Return the position of a page that starts at this sort key."""
         return self.drawers[0].partition, sort
 
 

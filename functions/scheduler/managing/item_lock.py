@@ -1,8 +1,8 @@
 """Take an unnamed schedule out of the table, alone or out of its bundle, and put it elsewhere.
 
 A move holds the old item, writes the new schedule and then removes the old one. A hold is a conditional write that
-keeps other calls off for a while, longer than a call runs. The feed does not read the item meanwhile, because the item
-is still far from the reach.
+keeps other calls off for a while, longer than a call runs. The feed does not read the item during a hold, because the
+item is still far from the reach.
 - A crash after the hold leaves the schedule as it was. It stays held until the hold ends.
 - A crash after the new schedule is written leaves both, and both are released: nothing is lost. The new key is derived
   from the old id and the new time, so a repeated move to the same time makes no third one.

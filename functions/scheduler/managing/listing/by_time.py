@@ -4,8 +4,8 @@ Items are read in key order. A bundle has the key of its latest member, so its f
 to the span of a bundle. So the reader also looks for bundles in one span after the last entry to return. Near names
 come last, because a feed that moves a timer writes it to the index before it deletes it from the table.
 
-`Reader.entries` raises OutOfTime if time runs out before the window is complete. The caller may return nothing of it
-then, because an earlier entry may be unread. `reached` says how far all partitions were read.
+`Reader.entries` raises OutOfTime if time runs out before the window is complete. The caller must not
+return any of it then, because an earlier entry may be unread. `reached` says how far all partitions were read.
 """
 
 from __future__ import annotations
