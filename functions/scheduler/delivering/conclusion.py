@@ -66,7 +66,11 @@ def resume(job: DeliveryJob, conclusion: Conclusion, post: DeliveryDependencies,
 def conclude(
     job: DeliveryJob, record: Record | None, conclusion: Conclusion, post: DeliveryDependencies, deadline: Deadline
 ) -> None:
-    """Do each step that is left. The record is closed last: once it is, no message of the delivery does anything."""
+    """Do each step that is left. The record is closed last: once it is, no message of the delivery does anything.
+
+    If steps are left, it is closed as soon as a message carries them. The outcome is known, so `get` tells it. An open
+    record would let a second timer call the target again, and a cancel undo what has happened.
+    """
     brief = replace(deadline, tries_max=STEP_TRIES_MAX)
     telling = [step for step in conclusion.left if step != CLOSE]
     left = [step for step in telling if not _is_done(step, job, record, conclusion, post, brief)]

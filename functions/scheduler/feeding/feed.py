@@ -108,13 +108,13 @@ class Run:
 
 def feed(order: FeedEvent, line: FeedDependencies, deadline: Deadline, holder: str) -> FeedCounts:
     """Move what is within reach; the tally says what became of it. Zero of everything where another feed is at it."""
-    begun_s, ends_ms = deadline.clock(), int((deadline.deadline_s + moving.RESERVE_S) * 1000)
+    leases, ends_ms = leasing.Timed(line.table, deadline.clock), int((deadline.deadline_s + moving.RESERVE_S) * 1000)
     lease = Lease(order.partition, int((order.until_s or 0) * 1000), holder, ends_ms)
-    if not leasing.take(lease, line.table, deadline, order.inherited):
+    if not leasing.take(lease, leases, deadline, order.inherited):
         log.outcome("doubled", partition=order.partition)
         return FeedCounts()
     handed_over = False
-    deadline = _earlier(deadline, deadline.clock() - begun_s)
+    deadline = _earlier(deadline, leases.slowest_s)
     try:
         reader = Reader(order.partition, line.table, deadline, line.reach_ms, order.start, order.horizon)
         mover = Mover(line.table, line.queues, deadline, order.pace)
@@ -135,8 +135,8 @@ def feed(order: FeedEvent, line: FeedDependencies, deadline: Deadline, holder: s
 
 
 def _earlier(deadline: Deadline, call_s: float) -> Deadline:
-    """Stop earlier on a slow day, of which the first call tells: what comes after the last begun one has to fit into
-    the reserve, or the function is ended before it has handed over."""
+    """Stop earlier on a slow day, of which the slowest call for the lease tells: what comes after the last begun one
+    has to fit into the reserve, or the function is ended before it has handed over."""
     over_s = CALLS_AT_END * call_s - moving.RESERVE_S
     return deadline if over_s <= 0 else replace(deadline, deadline_s=deadline.deadline_s - min(over_s, EARLIER_S_MAX))
 
