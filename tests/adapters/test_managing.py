@@ -22,6 +22,7 @@ from scheduler.failures import failed, unreadable
 from scheduler.items import failed_partitions
 from scheduler.moving import Aside
 from scheduler.outcome import Outcome
+from scheduler.patience import insist
 from scheduler.record import FAILED
 from scheduler.records import partition_of
 from scheduler.schedule import Key, sort_from
@@ -555,7 +556,8 @@ def test_what_was_put_aside_is_found_among_any_number(house):
     house.bundle(40)
     (item,) = house.waiting()
     bundle = house.office.catalogue.get(Key(item["partition"]["S"], item["sort"]["S"]))
-    house.cloud.table.put_aside([Aside(bundle.key, each, "closed") for each in bundle.members()])
+    asides = [Aside(bundle.key, each, "closed") for each in bundle.members()]
+    assert 40 == len(insist(house.cloud.table.put_aside, asides, house.clock.patience()).done)
     house.cloud.table.delete([bundle.key])
     bend_pages(house, 3)
     answers = ask_on(house, 0.5, operation="redrive", id=bundle.members()[30].id)
