@@ -67,10 +67,11 @@ def _failures_of(
 ) -> tuple[list[Failure], str | None]:
     """What was put aside under the id, or else what failed, and where the next call goes on to look."""
     partition, sort, begun_ms = _place(place, "redrive one", patience.now_ms())
-    with suppress(OutOfTime):  # What is put aside is read below as well, and page by page.
-        aside = failed.put_aside(schedule_id, office, patience.half())
-        if aside is not None:
-            return [aside], None
+    if place is None:  # A later call goes on with the pages below, which end with what is put aside.
+        with suppress(OutOfTime):
+            aside = failed.put_aside(schedule_id, office, patience.half())
+            if aside is not None:
+                return [aside], None
     found, rest = failed.of_id(schedule_id, begun_ms, (partition, sort), office, patience)
     return found, None if rest is None else _next(rest, "redrive one", begun_ms)
 
