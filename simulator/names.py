@@ -114,6 +114,8 @@ class Names:
     heralds: dict[str, list[Herald]] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     """Ids of which a failure is kept in the table."""
+    concluding: dict[str, set[str]] = field(default_factory=dict)
+    """By id, the steps of its outcome that were left to messages."""
     moved_ids: set[str] = field(default_factory=set)
     """Which came from a move, not from a request."""
     closed: list[tuple[int, str]] = field(default_factory=list)
@@ -195,12 +197,17 @@ class Names:
             self.breach(1, tag, f"{turn.id} is noted as {state}, and it is not")
 
     def _came_to(self, turn: Turn, state: str, call: Call) -> bool:
-        told = turn.wish.expired if state == "expired" else turn.wish.failed
-        if state in ("expired", "failed"):
-            return turn.id in told and turn.id in self.kept
+        if state in ("expired", "failed"):  # What is not done yet is to be done by a message that is on its way.
+            return self._untold(turn) <= self.concluding.get(turn.id, set())
         if state == "cancelled":
             return "ManageFunction" in call.process.name
         return state == PENDING or turn.id in turn.wish.sends
+
+    def _untold(self, turn: Turn) -> set[str]:
+        """The steps that are left of a failure, under the names that a message has for them."""
+        told = turn.wish.expired if turn.state == "expired" else turn.wish.failed
+        steps = {"report": turn.id in told, "keep": turn.id in self.kept}
+        return {step for step, done in steps.items() if not done}
 
     def timer(self, call: Call, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         """One in the table was set, or went away."""
@@ -223,6 +230,7 @@ class Names:
         name, schedule_id = errand.get("name", ""), errand["id"]
         herald = Herald(schedule_id, message.body, message, call, message.visible_us, invocation_of(call))
         self.heralds.setdefault(schedule_id, []).append(herald)
+        self.concluding.setdefault(schedule_id, set()).update(errand.get("conclusion", {}).get("left", []))
         tags = {turn.wish.tag for turn in self.turns.get(name, []) if turn.id == schedule_id}
         wake_s = (message.visible_us - self._timeline.now_us) // US
         self.chronicle.add(
@@ -420,6 +428,15 @@ class Names:
             owed = turn.state == PENDING and turn.due_ms <= until_ms and self._owed(turns, until_ms)
             if owed and not self.is_to_be_tried_again(turn.id):
                 self.breach(1, turn.wish.tag, f"{turn.id} has no outcome, though the faults have stopped")
+            self._check_told(turns)
+
+    def _check_told(self, turns: list[Turn]) -> None:
+        """What was noted as failed or expired is kept and reported by now, unless a message for that is on its way."""
+        for turn in turns:
+            left = self._untold(turn) if turn.state in ("failed", "expired") else set()
+            if left and not self.is_to_be_tried_again(turn.id):
+                what = f"{turn.id} is noted as {turn.state}, and nobody did the rest: {', '.join(sorted(left))}"
+                self.breach(1, turn.wish.tag, what)
 
     def _owed(self, turns: list[Turn], until_ms: int) -> bool:
         """Whether the last is promised, or has to be woken by the timer of a promised one that it replaced."""
@@ -446,6 +463,7 @@ class Names:
                     self._check_lateness(turn, spans)
             for turn in {turn.id: turn for turn in turns}.values():
                 self._check_repeats(turn)
+            self._check_told(turns)
             self._check_second_timers(turns)
 
     def _check_second_timers(self, turns: list[Turn]) -> None:

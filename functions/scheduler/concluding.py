@@ -106,7 +106,11 @@ def resume(errand: Errand, conclusion: Conclusion, post: Post, patience: Patienc
 
 
 def conclude(errand: Errand, record: Record | None, conclusion: Conclusion, post: Post, patience: Patience) -> None:
-    """Do each step that is left. The record is closed last: once it is, no message of the delivery does anything."""
+    """Do each step that is left. The record is closed last: once it is, no message of the delivery does anything.
+
+    If steps are left, it is closed as soon as a message carries them. The outcome is known, so `get` tells it. An open
+    record would let a second timer call the target again, and a cancel undo what has happened.
+    """
     brief = replace(patience, tries_max=STEP_TRIES_MAX)
     telling = [step for step in conclusion.left if step != CLOSE]
     left = [step for step in telling if not _is_done(step, errand, record, conclusion, post, brief)]

@@ -13,7 +13,7 @@ from fakes import NOON_MS
 from scheduler import errands
 from scheduler.errands import Errand
 from scheduler.errors import Undelivered
-from scheduler.naming import timer_of
+from scheduler.naming import following, timer_of
 from scheduler.record import DELIVERED, EXPIRED, FAILED
 from scheduler.terms import PUT_OFFS_MAX
 
@@ -96,6 +96,17 @@ def test_a_record_is_not_closed_before_its_failure_is_stored_or_on_its_way():
     world.put_failed = lambda reports: (closed_at.append(world.standing("bill/7").state), put_failed(reports))[1]
     world.run(Errand(timer_of(record)))
     assert ["pending"] == closed_at
+    assert FAILED == world.standing("bill/7").state
+
+
+@pytest.mark.parametrize("part", ["failures", "topic"])
+def test_a_name_has_failed_as_soon_as_a_message_carries_what_is_left(part):
+    """Its second timer finds that, and does not call the target again."""
+    world = Deliveries(lambda _: NO, down={part: (0, HOUR_S)})
+    record = world.hold(webhook(terms=ONCE_AND_TOLD, name="bill/7"))
+    world.send_errand(Errand(following(record, NOON_MS, 900_000)), NOON_MS)
+    world.run(Errand(timer_of(record)))
+    assert (1, 1, 1, 1) == (len(world.called), len(world.kept), len(world.reported), len(world.told))
     assert FAILED == world.standing("bill/7").state
 
 
