@@ -483,6 +483,13 @@ MUTATIONS = (
         (1,),
     ),
     Mutation(
+        "a message that carries an outcome, and nothing is done for it",
+        "scheduler/delivering.py",
+        "        concluding.resume(errand, errand.conclusion, post, patience)\n",
+        "        pass\n",
+        (1,),
+    ),
+    Mutation(
         "an age that counts from the due time of what is overdue",
         "scheduler/retrying.py",
         "    return max(schedule.due_ms, errand.begun_ms or 0) + ",
