@@ -176,10 +176,14 @@ class Sqs(Service):
         visibility_s = request.get("VisibilityTimeout", queue.visibility_s)
         _within("VisibilityTimeout", visibility_s, 0, VISIBILITY_S_MAX)
         end_us = self.timeline.now_us + wait_s * US
-        taken = self.take(queue, most, visibility_s)
-        while not taken and self.timeline.now_us < end_us:
-            self.timeline.sleep_until(min(end_us, self._next_look_us(queue)))
-            taken = self.take(queue, most, visibility_s)
+        taken: list[Message] = []
+
+        def look() -> int | None:
+            taken.extend(self.take(queue, most, visibility_s))
+            over = taken or self.timeline.now_us >= end_us
+            return None if over else min(end_us, self._next_look_us(queue))
+
+        self.timeline.await_(look)
         wanted = request.get("MessageAttributeNames", [])
         return {"Messages": [_received(message, wanted) for message in taken]} if taken else {}
 
