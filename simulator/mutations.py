@@ -173,7 +173,7 @@ MUTATIONS = (
         "(tally.deleted or tally.lightened)",
         "tally.deleted",
         (1, 3),
-        44,
+        131,
     ),
     Mutation(
         "a bundle that is sent on when time is over",

@@ -10,6 +10,7 @@ and not before the moment that it waits for.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -135,6 +136,8 @@ class Names:
     _fetched: dict[Invocation, list[tuple[str, str]]] = field(default_factory=dict)
     """What invocations received themselves: ids of messages, with their bodies."""
     _delivering: int = 0
+    _in_sight_us: list[int] = field(default_factory=list)
+    """When each of the heralds was first in sight, in order."""
     _busy: list[list[int]] = field(default_factory=list)
     """Spans in which every poller had a batch in hand."""
 
@@ -231,6 +234,7 @@ class Names:
         herald = Herald(schedule_id, message.body, message, call, message.visible_us, invocation_of(call))
         self.heralds.setdefault(schedule_id, []).append(herald)
         self.concluding.setdefault(schedule_id, set()).update(errand.get("conclusion", {}).get("left", []))
+        insort(self._in_sight_us, herald.visible_us)
         tags = {turn.wish.tag for turn in self.turns.get(name, []) if turn.id == schedule_id}
         wake_s = (message.visible_us - self._timeline.now_us) // US
         self.chronicle.add(
@@ -502,8 +506,8 @@ class Names:
         if not busy_us:
             return LATE_S_MAX
         from_us = min(busy_us) - round((LEAD_S + ROUNDING_S) * US)
-        heralds = [herald for heralds in self.heralds.values() for herald in heralds]
-        rounds = sum(from_us <= herald.visible_us <= begun_us for herald in heralds) // FLIGHT_MESSAGES
+        until = bisect_right(self._in_sight_us, begun_us)
+        rounds = max(0, until - bisect_left(self._in_sight_us, from_us)) // FLIGHT_MESSAGES
         round_s = HANG_S if self.orderly else LEAD_S + ROUNDING_S + HANG_S
         return LATE_S_MAX + ROUNDING_S + rounds * round_s
 

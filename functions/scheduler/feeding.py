@@ -105,13 +105,13 @@ class Run:
 
 def feed(order: Order, line: Line, patience: Patience, holder: str) -> Tally:
     """Move what is within reach; the tally says what became of it. Zero of everything where another feed is at it."""
-    begun_s, ends_ms = patience.clock(), int((patience.deadline_s + moving.RESERVE_S) * 1000)
+    leases, ends_ms = leasing.Timed(line.table, patience.clock), int((patience.deadline_s + moving.RESERVE_S) * 1000)
     lease = Lease(order.partition, int((order.until_s or 0) * 1000), holder, ends_ms)
-    if not leasing.take(lease, line.table, patience, order.inherited):
+    if not leasing.take(lease, leases, patience, order.inherited):
         log.outcome("doubled", partition=order.partition)
         return Tally()
     handed_over = False
-    patience = _earlier(patience, patience.clock() - begun_s)
+    patience = _earlier(patience, leases.slowest_s)
     try:
         reader = Reader(order.partition, line.table, patience, line.reach_ms, order.start, order.horizon)
         mover = Mover(line.table, line.queues, patience, order.pace)
@@ -132,8 +132,8 @@ def feed(order: Order, line: Line, patience: Patience, holder: str) -> Tally:
 
 
 def _earlier(patience: Patience, call_s: float) -> Patience:
-    """Stop earlier on a slow day, of which the first call tells: what comes after the last begun one has to fit into
-    the reserve, or the function is ended before it has handed over."""
+    """Stop earlier on a slow day, of which the slowest call for the lease tells: what comes after the last begun one
+    has to fit into the reserve, or the function is ended before it has handed over."""
     over_s = CALLS_AT_END * call_s - moving.RESERVE_S
     return patience if over_s <= 0 else replace(patience, deadline_s=patience.deadline_s - min(over_s, EARLIER_S_MAX))
 

@@ -8,6 +8,7 @@ later. The lease saves repeats, no promise hangs on it: where it cannot be writt
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -32,6 +33,25 @@ class Lease:
 class Table(Protocol):
     def take_lease(self, lease: Lease, now_ms: int, inherited: str | None) -> Lease | None: ...
     def end_lease(self, lease: Lease) -> None: ...
+
+
+@dataclass(slots=True)
+class Timed:
+    """A table that takes leases, and how long its slowest call took."""
+
+    table: Table
+    clock: Callable[[], float]
+    slowest_s: float = 0.0
+
+    def take_lease(self, lease: Lease, now_ms: int, inherited: str | None) -> Lease | None:
+        begun_s = self.clock()
+        try:
+            return self.table.take_lease(lease, now_ms, inherited)
+        finally:
+            self.slowest_s = max(self.slowest_s, self.clock() - begun_s)
+
+    def end_lease(self, lease: Lease) -> None:
+        self.table.end_lease(lease)
 
 
 def take(lease: Lease, table: Table, patience: Patience, inherited: str | None) -> bool:

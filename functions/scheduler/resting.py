@@ -9,6 +9,8 @@ deliver function remembers what each target did. It tells no other environment.
 - A proven target has at most half of the threads.
 - A target that is silent for two seconds gets nothing more until it answers.
 - A target rests for half a minute after three timeouts in a row. After that one request at a time tests it.
+- The output queue has half of the threads, and no other limit. What is put off waits in a queue of the same service, so
+  it would gain nothing while that service is slow.
 
 The first answer lifts the limit of a new target. A delivery waits a moment for that answer if the half is full.
 Every other delivery without a place comes again later, as a new message. No attempt is counted for it.
@@ -126,6 +128,8 @@ class Resting:
         """Learn from a request that began at `begun_s` and has ended."""
         with self._lock:
             self._leave(receiver, timed_out, now_s)
+            if _is_own(receiver):
+                return
             self._trim()
             if not timed_out and now_s - begun_s < SILENT_S:
                 self._answered_s[receiver] = now_s
@@ -146,6 +150,8 @@ class Resting:
         if rest_until_s > now_s:
             return PutOff(rest_until_s)
         silent_s, under_way = self._silent_s(receiver, now_s), len(self._under_way.get(receiver, ()))
+        if _is_own(receiver):
+            return PutOff(now_s + PAUSE_S_MIN, False) if under_way >= CROWD_MAX else None
         crowd_max = 1 if receiver in self._until_s else CROWD_MAX
         if under_way >= crowd_max or silent_s >= SILENT_S:
             return PutOff(now_s + max(PAUSE_S_MIN, silent_s))
@@ -182,6 +188,8 @@ class Resting:
         return {of: begun_s for of, begun_s in self._under_way.items() if not self._is_proven(of, now_s)}
 
     def _is_proven(self, receiver: Receiver, now_s: float) -> bool:
+        if _is_own(receiver):
+            return True
         answered_s = self._answered_s.get(receiver)
         if answered_s is None or now_s - answered_s >= PROVEN_S:
             return False
@@ -215,3 +223,8 @@ class Resting:
         if len(self._timeouts) >= TARGETS_MAX:
             self._timeouts.clear()
             self._until_s.clear()
+
+
+def _is_own(receiver: Receiver) -> bool:
+    """Whether it is the output queue."""
+    return not receiver.name

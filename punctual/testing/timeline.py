@@ -148,6 +148,30 @@ class Timeline:
         """Wait until somebody wakes us."""
         self.hub.switch()
 
+    def await_(self, look: Callable[[], int | None]) -> None:
+        """Wait until `look` finds what it wants and returns None. Otherwise it returns when to look again. The event
+        loop looks, since waking the task for it takes longer."""
+        again_us, task = look(), getcurrent()
+        while again_us is not None and not isinstance(task, Task):
+            self.sleep_until(again_us)
+            again_us = look()
+        if again_us is None or not isinstance(task, Task):
+            return
+        wake = self.waker(task)
+        ticket = task.ticket
+
+        def look_again() -> None:
+            if task.ended or task.ticket != ticket:
+                return
+            moment_us = look()
+            if moment_us is None:
+                wake()
+            else:
+                self.at(moment_us, look_again)
+
+        self.at(again_us, look_again)
+        self.park()
+
     def join(self, tasks: Iterable[Task]) -> None:
         """Wait until all have ended."""
         for task in tasks:
