@@ -96,6 +96,8 @@ class Storm:
     """The one hash key that all leases have is too hot to be written."""
     broken_off: float = 0.0
     """How often the schedule function dies when it is to set a timer: the record is there and nothing else."""
+    redrives_broken_off: float = 0.0
+    """How often the manage function dies when it is to delete a failure: the schedule is on its way again."""
     doubled: int = 0
     counted: Counter[str] = field(default_factory=Counter)
     tell: Callable[[str, str], None] = lambda who, what: None
@@ -133,6 +135,10 @@ class Storm:
         elif self.broken_off and not self.calm and _ends_a_request(call) and draw() < self.broken_off:
             self.counted["crash"] += 1
             fate.crash = "before"
+        elif self.redrives_broken_off and not self.calm and _ends_a_redrive(call):
+            if draw() < self.redrives_broken_off:
+                self.counted["crash"] += 1
+                fate.crash = "before"
         elif not self.calm:
             kind = self._kind()
             if kind:
@@ -252,6 +258,15 @@ class Storm:
 
 def _ends_a_request(call: Call) -> bool:
     return "ScheduleFunction" in call.process.name and call.operation in ("send_message_batch", "batch_write_item")
+
+
+def _ends_a_redrive(call: Call) -> bool:
+    """Whether the manage function deletes failures."""
+    if "ManageFunction" not in call.process.name or call.operation != "batch_write_item":
+        return False
+    writes = [write for each in call.parameters["RequestItems"].values() for write in each]
+    keys = [write["DeleteRequest"]["Key"] for write in writes if "DeleteRequest" in write]
+    return any(key["partition"]["S"].startswith("failed#") for key in keys)
 
 
 def _patience_s(call: Call) -> float:
