@@ -71,7 +71,7 @@ MUTATIONS = (
         "        return [schedule.key for schedule in self._release(job, tally)]\n",
         (1,),
     ),
-    Mutation("ignore Failed", "scheduler/queues.py", "        if index in done:\n", "        if True:\n", (1,)),
+    Mutation("ignore Failed", "scheduler/queues.py", "        if index in done:\n", "        if True:\n", (1,), 66),
     Mutation(
         "ignore UnprocessedItems",
         "scheduler/table.py",
@@ -108,6 +108,7 @@ MUTATIONS = (
         'return int(answer["Item"]["count"]["N"]) if "Item" in answer else 0',
         "return 0",
         (1, 4),
+        196,
     ),
     Mutation(
         "lease ignored",
@@ -138,6 +139,7 @@ MUTATIONS = (
         "insist(lambda left: _try(left, parcel.queue_url, queues, patience.now_ms()), batch, patience)",
         "insist(lambda left, at=patience.now_ms(): _try(left, parcel.queue_url, queues, at), batch, patience)",
         (3,),
+        66,
     ),
     Mutation(
         "swallow an error of a write",
@@ -145,6 +147,7 @@ MUTATIONS = (
         "            return Outcome(left=list(things), untried=untried, why=str(failure))\n",
         "            return Outcome(done=list(things), untried=untried)\n",
         (1,),
+        196,
     ),
     Mutation(
         "swallow an error of a send",
@@ -166,6 +169,7 @@ MUTATIONS = (
         "elif stuck or (number and patience.over()):",
         "elif stuck:",
         (1,),
+        28,
     ),
     Mutation(
         "a lightened bundle that is no progress",
@@ -189,6 +193,7 @@ MUTATIONS = (
         "        if identity is None:\n",
         "        if True:\n",
         (1,),
+        31,
     ),
     Mutation(
         "a partly sent bundle deleted whole",
@@ -203,6 +208,7 @@ MUTATIONS = (
         "        if (kept or broken) and len(kept) + len(broken) < contents.count:\n",
         "        if False:\n",
         (1,),
+        44,
     ),
     Mutation(
         "a bundle written back without its condition",
@@ -210,6 +216,7 @@ MUTATIONS = (
         'ConditionExpression="#bundle = :read"',
         'ConditionExpression="attribute_not_exists(#bundle) OR #bundle <= :read OR #bundle > :read"',
         (1,),
+        44,
     ),
     Mutation(
         "a bundle that spans longer than allowed",
@@ -217,6 +224,7 @@ MUTATIONS = (
         "SPAN_MS_MAX, (reach_ms - interval_ms) // 4",
         "10 * SPAN_MS_MAX, reach_ms",
         (3,),
+        66,
     ),
     Mutation(
         "what is moved taken out before it is put elsewhere",
@@ -224,6 +232,7 @@ MUTATIONS = (
         "    try:\n        place(new, office, patience)\n",
         "    take_out(held, holder, office, patience)\n    try:\n        place(new, office, patience)\n",
         (1,),
+        147,
     ),
     Mutation(
         "what is moved left where it was",
@@ -231,6 +240,7 @@ MUTATIONS = (
         "    take_out(held, holder, office, patience)\n    return new\n",
         "    return new\n",
         (6,),
+        147,
     ),
     Mutation(
         "a sweep that leaves out every other partition of names",
@@ -246,6 +256,7 @@ MUTATIONS = (
         "    return enveloped(schedule) if envelope(schedule.target) else schedule.data\n",
         "    return schedule.data\n",
         (1,),
+        196,
     ),
     Mutation(
         "a delay in a letter that counts from its arrival",
@@ -253,6 +264,7 @@ MUTATIONS = (
         "        return self.now_ms if self.sent_ms is None else self.sent_ms\n",
         "        return self.now_ms\n",
         (1, 2, 6),
+        196,
     ),
     Mutation(
         "a letter whose tokens are new whenever it comes",
@@ -260,7 +272,7 @@ MUTATIONS = (
         "        return Coming(arrived.message_id, sent_ms, receives)\n",
         '        return Coming(f"{arrived.message_id}{receives}", sent_ms, receives)\n',
         (1,),
-        1,
+        65,
     ),
     Mutation(
         "a letter done with while a part of it waits",
@@ -276,6 +288,7 @@ MUTATIONS = (
         "        unreported, untold = _told(letter, refusals, teller, share)\n",
         "        unreported, untold = [], []\n",
         (5,),
+        1,
     ),
     Mutation(
         "a number of thousands of digits in the attribute of a letter that was put back",
@@ -291,7 +304,7 @@ MUTATIONS = (
         "        if self._tries[queue_url] >= TRIES_MAX or took_s > SLOW_S:\n",
         "        if False:\n",
         (7,),
-        32,
+        75,
     ),
     Mutation(
         "a refusal reported again while its failure target is deaf",
@@ -318,6 +331,7 @@ MUTATIONS = (
         "        self.put = lambda timers: None\n"
         "        self._register(each, read, is_first)\n",
         (1, 3),
+        64,
     ),
     Mutation(
         "the record read before the wait",
@@ -331,6 +345,7 @@ MUTATIONS = (
         "        post = replace(post, records=Early())\n"
         "    if wait_ms > 0:\n        patience.sleep(wait_ms / 1000)\n",
         (6,),
+        99,
     ),
     Mutation(
         "an outcome written without its condition",
@@ -338,6 +353,7 @@ MUTATIONS = (
         'ConditionExpression="#id = :id AND #state = :pending"',
         'ConditionExpression="(#id = :id OR #id <> :id) AND (#state = :pending OR #state <> :pending)"',
         (1, 6),
+        92,
     ),
     Mutation(
         "a timer that finds another schedule and sets none for it",
@@ -361,7 +377,7 @@ MUTATIONS = (
         '    covered = record.covered_by not in ("", message_id) and now_ms < record.schedule.due_ms + COVERED_MS\n',
         '    covered = record.covered_by != ""\n',
         (1,),
-        98,
+        152,
     ),
     Mutation(
         "an older request let through",
@@ -369,6 +385,7 @@ MUTATIONS = (
         '"(attribute_not_exists(#asked) OR #asked < :asked)"',
         '"(attribute_not_exists(#asked) OR #asked < :asked OR #asked >= :asked)"',
         (6,),
+        99,
     ),
     Mutation(
         "a ttl on a record written afresh",
@@ -377,6 +394,7 @@ MUTATIONS = (
         '        **({"timed": {"N": str(record.timed)}} if record.timed else {}),\n'
         '        "ttl": {"N": str(_gone_s(record.changed_ms))},\n',
         (1,),
+        147,
     ),
     Mutation(
         "a member of a bundle cancelled without the condition",
@@ -384,6 +402,7 @@ MUTATIONS = (
         'f"#bundle = :read AND attribute_exists(#sort) AND {_UNHELD}"',
         'f"(#bundle = :read OR #bundle <> :read) AND attribute_exists(#sort) AND {_UNHELD}"',
         (1, 6),
+        21,
     ),
     Mutation(
         "content that the output queue refuses is sent again for ever",
@@ -416,6 +435,7 @@ MUTATIONS = (
         "-timer.asked))[:1]",
         "-timer.asked))[-1:]",
         (3,),
+        147,
     ),
     Mutation(
         "a retry that is not sent",
@@ -423,6 +443,7 @@ MUTATIONS = (
         "    take_up_again(woken_again(errand, record, attempt + 1, retry_ms), record, failure.error,",
         "    return\n    take_up_again(woken_again(errand, record, attempt + 1, retry_ms), record, failure.error,",
         (1,),
+        92,
     ),
     Mutation(
         "a retry noted before it is sent",
@@ -448,6 +469,7 @@ MUTATIONS = (
         '        raise NotConfirmed(f"an errand is not sent: {outcome.reason}")\n',
         "        return\n",
         (1,),
+        58,
     ),
     Mutation(
         "a failure that is not told",
@@ -455,6 +477,7 @@ MUTATIONS = (
         "    concluding.not_delivered(errand, record, report, post, patience)\n",
         "    del report\n",
         (1,),
+        92,
     ),
     Mutation(
         "a failure target that never hears",
@@ -462,6 +485,7 @@ MUTATIONS = (
         "    if Terms.read(errand.schedule.terms).failure_target is not None:\n",
         "    if False:\n",
         (1,),
+        92,
     ),
     Mutation(
         "an outcome that cannot be written makes the delivery again",
@@ -469,6 +493,7 @@ MUTATIONS = (
         '        log.outcome("not concluded", id=errand.id, step=step, error=reason(failure))\n        return False\n',
         "        raise\n",
         (7,),
+        4,
     ),
     Mutation(
         "an outcome that cannot be written is forgotten",
@@ -476,6 +501,7 @@ MUTATIONS = (
         "    send(following, post, patience)\n",
         "",
         (1,),
+        96,
     ),
     Mutation(
         "an age that counts from the due time of what is overdue",
@@ -483,6 +509,7 @@ MUTATIONS = (
         "    return max(schedule.due_ms, errand.begun_ms or 0) + ",
         "    return schedule.due_ms + ",
         (1,),
+        81,
     ),
     Mutation(
         "attempts without end",
@@ -490,6 +517,7 @@ MUTATIONS = (
         "errand.attempt < Terms.read(schedule.terms).attempts_max",
         "True",
         (7,),
+        92,
     ),
     Mutation(
         "an attempt that is not counted",
@@ -497,6 +525,7 @@ MUTATIONS = (
         "woken_again(errand, record, attempt + 1, retry_ms)",
         "woken_again(errand, record, attempt, retry_ms)",
         (1, 7),
+        92,
     ),
     Mutation(
         "an attempt at any age",
@@ -504,6 +533,7 @@ MUTATIONS = (
         "    return retry_ms <= last_ms(errand)\n",
         "    return True\n",
         (7,),
+        19,
     ),
     Mutation(
         "an expired one delivered",
@@ -511,6 +541,7 @@ MUTATIONS = (
         "    if schedule.expired(begun_ms):\n",
         "    if False:\n",
         (3,),
+        40,
     ),
     Mutation(
         "a no for good that is tried again",
@@ -518,6 +549,7 @@ MUTATIONS = (
         "    if failure.permanent or not _in_time(errand, retry_ms):\n",
         "    if not _in_time(errand, retry_ms):\n",
         (7,),
+        92,
     ),
     Mutation(
         "a passing failure given up",
@@ -525,6 +557,7 @@ MUTATIONS = (
         "    return goes_straight(schedule.target) or errand.attempt <",
         "    return goes_straight(schedule.target) or 1 >",
         (1,),
+        92,
     ),
     Mutation(
         "the wait before the moment left out",
@@ -532,6 +565,7 @@ MUTATIONS = (
         "    if wait_ms > 0:\n        patience.sleep(wait_ms / 1000)\n    if errand.conclusion is not None:\n",
         "    if errand.conclusion is not None:\n",
         (2,),
+        196,
     ),
     Mutation(
         "a batch delivered one by one",

@@ -96,6 +96,8 @@ class Storm:
     """The one hash key that all leases have is too hot to be written."""
     broken_off: float = 0.0
     """How often the schedule function dies when it is to set a timer: the record is there and nothing else."""
+    follows_broken_off: float = 0.0
+    """How often the deliver function dies when it is to set a second timer: it has noted that it sets one."""
     redrives_broken_off: float = 0.0
     """How often the manage function dies when it is to delete a failure: the schedule is on its way again."""
     doubled: int = 0
@@ -132,18 +134,22 @@ class Storm:
         elif self._is_deaf(call):
             self.counted["deaf"] += 1
             fate.error_before = refusal("RequestThrottled", "slow down", 403)
-        elif self.broken_off and not self.calm and _ends_a_request(call) and draw() < self.broken_off:
+        elif not self.calm and self._is_broken_off(call):
             self.counted["crash"] += 1
             fate.crash = "before"
-        elif self.redrives_broken_off and not self.calm and _ends_a_redrive(call):
-            if draw() < self.redrives_broken_off:
-                self.counted["crash"] += 1
-                fate.crash = "before"
         elif not self.calm:
             kind = self._kind()
             if kind:
                 self._befall(call, fate, kind)
         return fate
+
+    def _is_broken_off(self, call: Call) -> bool:
+        draw = self.randomness.random
+        if self.broken_off and _ends_a_request(call):
+            return draw() < self.broken_off
+        if self.follows_broken_off and _follows(call):
+            return draw() < self.follows_broken_off
+        return bool(self.redrives_broken_off) and _ends_a_redrive(call) and draw() < self.redrives_broken_off
 
     def _outage(self, service: str) -> Outage | None:
         now_us = self.timeline.now_us
@@ -258,6 +264,14 @@ class Storm:
 
 def _ends_a_request(call: Call) -> bool:
     return "ScheduleFunction" in call.process.name and call.operation in ("send_message_batch", "batch_write_item")
+
+
+def _follows(call: Call) -> bool:
+    """Whether the deliver function sets a timer of a name anew, without an attempt before it."""
+    if "DeliverFunction" not in call.process.name or call.operation != "send_message_batch":
+        return False
+    bodies = [entry["MessageBody"] for entry in call.parameters["Entries"]]
+    return any('"name":' in body and '"attempt":' not in body and '"retry":' not in body for body in bodies)
 
 
 def _ends_a_redrive(call: Call) -> bool:
