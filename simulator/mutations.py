@@ -124,6 +124,7 @@ MUTATIONS = (
         "patience.clock(), int((patience.deadline_s + moving.RESERVE_S) * 1000)",
         "patience.clock(), 10**15",
         (1, 3, 4),
+        119,
     ),
     Mutation(
         "overdue before on-time",
@@ -345,7 +346,7 @@ MUTATIONS = (
         "        post = replace(post, records=Early())\n"
         "    if wait_ms > 0:\n        patience.sleep(wait_ms / 1000)\n",
         (6,),
-        99,
+        134,
     ),
     Mutation(
         "an outcome written without its condition",
@@ -573,6 +574,7 @@ MUTATIONS = (
         "    done = post.crew.run(one, _under_watch(batch, watch, post, patience))\n",
         "    done = [one(message) for message in _under_watch(batch, watch, post, patience)]\n",
         (3,),
+        61,
     ),
     Mutation(
         "a received message deleted before it is delivered",
@@ -580,6 +582,7 @@ MUTATIONS = (
         "            _one(message, post, patience)\n            _dismiss(message, post, patience)\n",
         "            _dismiss(message, post, patience)\n            _one(message, post, patience)\n",
         (1,),
+        180,
     ),
     Mutation(
         "a received message that failed deleted all the same",
@@ -587,6 +590,7 @@ MUTATIONS = (
         "            return False\n        finally:\n",
         "            _dismiss(message, post, patience)\n            return False\n        finally:\n",
         (1,),
+        180,
     ),
     Mutation(
         "what is behind one that hangs left there",
@@ -594,6 +598,7 @@ MUTATIONS = (
         "    if hanging:\n",
         "    if False:\n",
         (3,),
+        61,
     ),
     Mutation(
         "a near name accepted without the row that lists it",
@@ -609,7 +614,7 @@ MUTATIONS = (
         "        unlisted = near_names.write(map(near_names.entry_of, sent), self._table, self._short)\n",
         "        unlisted: set[str] = set()\n",
         (1,),
-        1,
+        79,
     ),
     Mutation(
         "a redrive that does not note the new id on the failure",
