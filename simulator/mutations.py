@@ -100,7 +100,7 @@ MUTATIONS = (
         "            ConsistentRead=True,\n            Limit=",
         "            ConsistentRead=False,\n            Limit=",
         (1, 3, 4),
-        224,
+        99,
     ),
     Mutation(
         "lost partition memory",
@@ -116,7 +116,7 @@ MUTATIONS = (
         "    if standing is None or standing.holder == lease.holder:",
         "    if True:",
         (1,),
-        37,
+        106,
     ),
     Mutation(
         "lease kept for ever",
@@ -410,7 +410,8 @@ MUTATIONS = (
         "scheduler/outlets/sqs.py",
         "            if schedule.target is None and failure.error not in CONTENT_CODES:\n",
         "            if schedule.target is None:\n",
-        (1,),
+        (1, 4),
+        151,
     ),
     Mutation(
         "members under one name that fail each for itself",
@@ -463,6 +464,7 @@ MUTATIONS = (
         'retrying.take_up_again(following, record, record.error if record is not None else "", post, patience)\n',
         "concluding.send(following, post, patience)\n",
         (7,),
+        102,
     ),
     Mutation(
         "a retry taken for sent",
