@@ -117,6 +117,10 @@ class Names:
     """Ids of which a failure is kept in the table."""
     concluding: dict[str, set[str]] = field(default_factory=dict)
     """By id, the steps of its outcome that were left to messages."""
+    failures: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    """The keys under which those failures lie or lay, by id."""
+    only_redriven: set[str] = field(default_factory=set)
+    """Names that no caller changes in any other way."""
     moved_ids: set[str] = field(default_factory=set)
     """Which came from a move, not from a request."""
     closed: list[tuple[int, str]] = field(default_factory=list)
@@ -175,6 +179,8 @@ class Names:
         instead = f" instead of {before.id}" if before is not None and turn.replaces else ""
         self.chronicle.add(now_us, call.process.name, f"writes {turn.id} under {name}{instead}", tags)
         self._check_new(turn, before, new)
+        if name in self.only_redriven:
+            self._check_redriven(turn, turns)
 
     def _check_new(self, turn: Turn, before: Turn | None, new: dict[str, Any]) -> None:
         tag = turn.wish.tag
@@ -184,6 +190,21 @@ class Names:
             self.breach(6, tag, f"{turn.id} was asked for at {turn.asked}, and {before.id} at {before.asked}")
         if turn.replaces and before is not None and before.wish is not turn.wish and turn.wish.if_exists != "replace":
             self.breach(5, tag, f"{turn.id} replaces {before.id}, and if_exists is {turn.wish.if_exists}")
+
+    def _check_redriven(self, turn: Turn, turns: list[Turn]) -> None:
+        """One failure is scheduled again under one id, however many calls that takes."""
+        ids = {each.id for each in turns}
+        redriven = len(ids & self.moved_ids)
+        failures = sum(len(self.failures.get(each, ())) for each in ids)
+        if redriven > failures:
+            what = f"{turn.id} is the {redriven}th id under {turn.wish.name} from a redrive of {failures} failures"
+            self.breach(1, turn.wish.tag, what)
+
+    def noted_failure(self, item: dict[str, Any]) -> None:
+        """It is written, changed or deleted."""
+        schedule_id = item["id"]["S"]
+        self.kept.add(schedule_id)
+        self.failures.setdefault(schedule_id, set()).add((item["partition"]["S"], item["sort"]["S"]))
 
     def _change(self, call: Call, old: dict[str, Any], new: dict[str, Any]) -> None:
         turn, state = self.turns[new["sort"]["S"]][-1], new["state"]["S"]

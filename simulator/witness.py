@@ -261,7 +261,7 @@ class Witness(Watcher):
         elif is_near_row(item):
             pass  # Whether all are listed is checked where somebody lists them.
         elif item["partition"]["S"].startswith("failed#"):
-            self.names.kept.add(item["id"]["S"])
+            self.names.noted_failure(item)
         else:
             return False
         return True
