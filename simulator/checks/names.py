@@ -1,5 +1,5 @@
 """What becomes of names: the history of each record from the writes to the table, the answers that callers had, and
-what was delivered; and the promises about it (docs/design.md, sections 7 and 12).
+what was delivered; and the guarantees about it (README.md).
 
 A name has one schedule after the other, each in its `Turn`: from the write of its record to the next one's. Of the
 last one that a caller was promised there has to be an outcome; what a caller was told to be replaced or cancelled is

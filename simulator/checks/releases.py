@@ -1,4 +1,4 @@
-"""Sees everything that happens in a run, and checks the promises of docs/design.md, section 12.
+"""Sees everything that happens in a run, and checks the guarantees of README.md.
 
 At every step: nothing leaves early or with a wrong delay or content (2, 3), nothing is deleted that was not sent
 (1), a refused request leaves nothing behind (5). What can only be said at the end is for `reckoning`.
