@@ -38,6 +38,7 @@ from simulator.workload.scenarios import (
     names,
     neighbours,
     outcomes,
+    redrives,
     strangers,
     targets,
     troubles,
@@ -132,6 +133,7 @@ class Simulation:
             listings.plan(self)
             neighbours.plan(self)
             outcomes.plan(self)
+            redrives.plan(self)
         self.checker.names.orderly = self.cloud.sqs.unruly is None
 
     def _prepare(self, parameters: Mapping[str, Any]) -> None:

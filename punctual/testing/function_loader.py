@@ -100,6 +100,9 @@ class Source:
 
     def _import(self, name: str, *how: Any, **named: Any) -> ModuleType:
         """Import our own module also when our code imports it while it runs."""
+        loaded, parts = self._modules.get(name), how[2] if len(how) > 2 else None
+        if loaded is not None and parts and all(part in loaded.__dict__ for part in parts):
+            return loaded  # The normal case after the first import.
         if name.partition(".")[0] != PACKAGE or self._finder in sys.meta_path:
             return builtins.__import__(name, *how, **named)
         with self._in_sight():

@@ -27,6 +27,7 @@ VISIBILITY_S_MAX = 43_200
 WAIT_S_MAX = 20
 COPY_S_MAX = 600
 """How late a copy that was not deleted may come again. AWS documents no limit."""
+NEVER_US = 1 << 62
 POLL_S = 0.1
 """How often a waiting receive checks the queue. It also checks when the next known message becomes visible."""
 
@@ -65,6 +66,8 @@ class Queue:
     messages: dict[str, Message] = field(default_factory=dict)
     arrivals: list[Callable[[], None]] = field(default_factory=list)
     """Called with each time at which a message may become visible."""
+    quiet_until_us: int = 0
+    """No message is visible before this time, so an earlier receive does not search the messages."""
 
 
 class Sqs(Service):
@@ -153,6 +156,7 @@ class Sqs(Service):
         return message
 
     def _announce(self, queue: Queue, moment_us: int) -> None:
+        queue.quiet_until_us = min(queue.quiet_until_us, moment_us)
         for arrival in queue.arrivals:
             self.timeline.at(moment_us, arrival)
 
@@ -172,26 +176,37 @@ class Sqs(Service):
         visibility_s = request.get("VisibilityTimeout", queue.visibility_s)
         _within("VisibilityTimeout", visibility_s, 0, VISIBILITY_S_MAX)
         end_us = self.timeline.now_us + wait_s * US
-        taken = self.take(queue, most, visibility_s)
-        while not taken and self.timeline.now_us < end_us:
-            self.timeline.sleep_until(min(end_us, self._next_look_us(queue)))
-            taken = self.take(queue, most, visibility_s)
+        taken: list[Message] = []
+
+        def look() -> int | None:
+            taken.extend(self.take(queue, most, visibility_s))
+            over = taken or self.timeline.now_us >= end_us
+            return None if over else min(end_us, self._next_look_us(queue))
+
+        self.timeline.await_(look)
         wanted = request.get("MessageAttributeNames", [])
         return {"Messages": [_received(message, wanted) for message in taken]} if taken else {}
 
     def _next_look_us(self, queue: Queue) -> int:
         """Return when the next message becomes visible, or a time shortly from now."""
         now_us = self.timeline.now_us
+        soon_us = now_us + round(POLL_S * US)
+        if queue.quiet_until_us >= soon_us:
+            return soon_us
         coming = [message.visible_us for message in queue.messages.values() if message.visible_us > now_us]
-        return min([now_us + round(POLL_S * US), *coming])
+        return min([soon_us, *coming])
 
     def take(self, queue: Queue, most: int, visibility_s: int) -> list[Message]:
         """Receive messages and hide them. Move messages received too often to the dead-letter queue."""
         now_us = self.timeline.now_us
+        if now_us < queue.quiet_until_us:
+            return []
         for message in list(queue.messages.values()):
             if now_us - message.sent_us > queue.retention_s * US:
                 del queue.messages[message.id]
         ready = [message for message in queue.messages.values() if message.visible_us <= now_us]
+        if not ready:
+            queue.quiet_until_us = min((message.visible_us for message in queue.messages.values()), default=NEVER_US)
         ready.sort(key=lambda message: message.visible_us)
         if self.unruly is not None:
             self.unruly.shuffle(ready)

@@ -5,6 +5,7 @@ It knows only the intrinsic functions that the template uses. Any other is an er
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -47,11 +48,18 @@ def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]
 _Loader.add_multi_constructor("!", _short_form)
 
 
+@functools.cache
+def _document(text: str) -> dict[str, Any]:
+    """Return the parsed template. It is cached, and no caller changes it."""
+    document: dict[str, Any] = yaml.load(text, Loader=_Loader)
+    return document
+
+
 class Template:
     """One template with one set of parameters."""
 
     def __init__(self, path: Path, parameters: Mapping[str, Any]) -> None:
-        self._document: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        self._document = _document(path.read_text(encoding="utf-8"))
         declared = self._document["Parameters"]
         for name in parameters:
             if name not in declared:

@@ -148,6 +148,32 @@ class Timeline:
         """Wait until a waker is called."""
         self.hub.switch()
 
+    def await_(self, look: Callable[[], int | None]) -> None:
+        """Wait until `look` returns None. Until then it returns the time of the next look.
+
+        The event loop calls `look`, which is faster than waking the task for it.
+        """
+        again_us, task = look(), getcurrent()
+        while again_us is not None and not isinstance(task, Task):
+            self.sleep_until(again_us)
+            again_us = look()
+        if again_us is None or not isinstance(task, Task):
+            return
+        wake = self.waker(task)
+        ticket = task.ticket
+
+        def look_again() -> None:
+            if task.ended or task.ticket != ticket:
+                return
+            moment_us = look()
+            if moment_us is None:
+                wake()
+            else:
+                self.at(moment_us, look_again)
+
+        self.at(again_us, look_again)
+        self.park()
+
     def join(self, tasks: Iterable[Task]) -> None:
         """Wait until all tasks have ended."""
         for task in tasks:

@@ -60,8 +60,9 @@ class Deliveries:
     others: ExternalTargets | None = None
     interval_s: int = 600
     late_s_max: float = 0.0
-    _put_off_us: dict[str, int] = field(default_factory=dict)
-    """By id, when it was put off before any attempt: its age counts from then."""
+    _begun_ms: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By schedule and message: from when the age of a delivery that comes again counts. Messages that follow one
+    another share one age. Two messages of one schedule that do not have two."""
 
     def attach(self, timeline: Any, storm: Faults) -> None:
         self._timeline, self._storm = timeline, storm
@@ -89,25 +90,50 @@ class Deliveries:
         self.event_log.add(self._timeline.now_us, call.process.name, what, [expected.tag])
         if attempt > _attempts_max(expected):
             self.breach(7, expected.tag, f"{schedule_id} is to be tried for the {attempt}th time")
-        retry_ms = errand.get("retry")
-        if retry_ms is not None and attempt == 1:
-            self._put_off_us.setdefault(schedule_id, self._timeline.now_us + call.process.skew_us)
-        too_old = retry_ms is not None and attempt > 1 and retry_ms > self._last_ms(expected, schedule_id)
-        if too_old and not (expected.name is not None and self._is_unnoted(schedule_id)):
-            self.breach(7, expected.tag, f"{schedule_id} is to be tried again when it is too old")
+        if "retry" in errand:
+            begun_ms = self._begun(expected, errand, call)
+            self._begun_ms.setdefault(schedule_id, {})[message.id] = begun_ms
+            if attempt > 1 and errand["retry"] > max(expected.due_of(schedule_id), begun_ms) + _age_ms_max(expected):
+                self.breach(7, expected.tag, f"{schedule_id} is to be tried again when it is too old")
         last = self._last(schedule_id, call)
         if last is not None and last.permanent:
             self.breach(7, expected.tag, f"{schedule_id} is to be tried again, and its target said no for good")
 
-    def _is_unnoted(self, schedule_id: str) -> bool:
-        """Whether the note of an attempt may be missing: a second timer of the name then begins anew."""
-        return any(each.invocation in self.names.troubled for each in self.attempts.get(schedule_id, []))
+    def _begun(self, expected: ExpectedSchedule, errand: dict[str, Any], call: Call) -> int:
+        """From when the age of this retry counts: as of the message that it follows, which the invocation was given. If
+        that is one of several, the latest."""
+        schedule_id, attempt, now_us = errand["id"], errand.get("attempt", 1), self._timeline.now_us
+        now_ms, invocation = (now_us + call.process.skew_us) // 1000, invocation_of(call)
+        known = self._begun_ms.get(schedule_id, {})
+        if invocation is None:  # A call that AWS carried out when nobody waited for it any more.
+            return max([*known.values(), self._first_ms(schedule_id, None, now_ms)])
+        found = []
+        for message_id, body in self.names.given(invocation):
+            followed = json.loads(body)
+            if followed.get("id") != schedule_id or attempt - followed.get("attempt", 1) not in (0, 1):
+                continue
+            begun_ms = known.get(message_id)
+            if begun_ms is None:
+                begun_ms = self._first_ms(schedule_id, invocation, now_ms)
+            elif errand.get("faults", 0) > followed.get("faults", 0):  # The pause uses up no age.
+                begun_ms += errand["retry"] - now_ms
+            found.append(begun_ms)
+        return max(found, default=expected.due_of(schedule_id))
+
+    def _first_ms(self, schedule_id: str, invocation: Invocation | None, now_ms: int) -> int:
+        """When this invocation called the target, or any did; or else now, where it was put off before that."""
+        made = [
+            (each.call.begun_us + each.call.process.skew_us) // 1000
+            for each in self.attempts.get(schedule_id, [])
+            if invocation is None or each.invocation is invocation
+        ]
+        return max(made, default=now_ms)
 
     def _last_ms(self, expected: ExpectedSchedule, schedule_id: str) -> int:
-        """The latest moment of an attempt: its age counts from its due time, or from when it was first taken up."""
+        """The latest moment of an attempt, for the first message of it that was taken up."""
         made = [each.call.begun_us + each.call.process.skew_us for each in self.attempts.get(schedule_id, [])]
-        put_off = [self._put_off_us[schedule_id]] if schedule_id in self._put_off_us else []
-        first_ms = min([*made, *put_off], default=self._timeline.now_us) // 1000
+        taken_up_ms = [us // 1000 for us in made] + list(self._begun_ms.get(schedule_id, {}).values())
+        first_ms = min(taken_up_ms, default=self._timeline.now_us // 1000)
         return max(expected.due_of(schedule_id), first_ms) + _age_ms_max(expected)
 
     def _wish(self, errand: dict[str, Any]) -> ExpectedSchedule | None:

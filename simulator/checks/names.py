@@ -1,5 +1,5 @@
 """What becomes of names: the history of each record from the writes to the table, the answers that callers had, and
-what was delivered; and the promises about it (docs/design.md, sections 7 and 12).
+what was delivered; and the guarantees about it (README.md).
 
 A name has one schedule after the other, each in its `Turn`: from the write of its record to the next one's. Of the
 last one that a caller was promised there has to be an outcome; what a caller was told to be replaced or cancelled is
@@ -10,6 +10,7 @@ and not before the moment that it waits for.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -114,6 +115,12 @@ class Names:
     heralds: dict[str, list[Herald]] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     """Ids of which a failure is kept in the table."""
+    concluding: dict[str, set[str]] = field(default_factory=dict)
+    """By id, the steps of its outcome that were left to messages."""
+    failures: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    """The keys under which those failures lie or lay, by id."""
+    only_redriven: set[str] = field(default_factory=set)
+    """Names that no caller changes in any other way."""
     moved_ids: set[str] = field(default_factory=set)
     """Which came from a move, not from a request."""
     closed: list[tuple[int, str]] = field(default_factory=list)
@@ -133,6 +140,8 @@ class Names:
     _fetched: dict[Invocation, list[tuple[str, str]]] = field(default_factory=dict)
     """What invocations received themselves: ids of messages, with their bodies."""
     _delivering: int = 0
+    _in_sight_us: list[int] = field(default_factory=list)
+    """When each of the heralds was first in sight, in order."""
     _busy: list[list[int]] = field(default_factory=list)
     """Spans in which every poller had a batch in hand."""
 
@@ -172,6 +181,8 @@ class Names:
         instead = f" instead of {before.id}" if before is not None and turn.replaces else ""
         self.event_log.add(now_us, call.process.name, f"writes {turn.id} under {name}{instead}", tags)
         self._check_new(turn, before, new)
+        if name in self.only_redriven:
+            self._check_redriven(turn, turns)
 
     def _check_new(self, turn: Turn, before: Turn | None, new: dict[str, Any]) -> None:
         tag = turn.expected.tag
@@ -186,6 +197,21 @@ class Names:
             and turn.expected.if_exists != "replace"
         ):
             self.breach(5, tag, f"{turn.id} replaces {before.id}, and if_exists is {turn.expected.if_exists}")
+
+    def _check_redriven(self, turn: Turn, turns: list[Turn]) -> None:
+        """One failure is scheduled again under one id, however many calls that takes."""
+        ids = {each.id for each in turns}
+        redriven = len(ids & self.moved_ids)
+        failures = sum(len(self.failures.get(each, ())) for each in ids)
+        if redriven > failures:
+            what = f"{turn.id} is the {redriven}th id under {turn.expected.name} from a redrive of {failures} failures"
+            self.breach(1, turn.expected.tag, what)
+
+    def noted_failure(self, item: dict[str, Any]) -> None:
+        """It is written, changed or deleted."""
+        schedule_id = item["id"]["S"]
+        self.kept.add(schedule_id)
+        self.failures.setdefault(schedule_id, set()).add((item["partition"]["S"], item["sort"]["S"]))
 
     def _change(self, call: Call, old: dict[str, Any], new: dict[str, Any]) -> None:
         turn, state = self.turns[new["sort"]["S"]][-1], new["state"]["S"]
@@ -202,12 +228,17 @@ class Names:
             self.breach(1, tag, f"{turn.id} is noted as {state}, and it is not")
 
     def _came_to(self, turn: Turn, state: str, call: Call) -> bool:
-        told = turn.expected.expired if state == "expired" else turn.expected.failed
-        if state in ("expired", "failed"):
-            return turn.id in told and turn.id in self.kept
+        if state in ("expired", "failed"):  # What is not done yet is to be done by a message that is on its way.
+            return self._untold(turn) <= self.concluding.get(turn.id, set())
         if state == "cancelled":
             return "ManageFunction" in call.process.name
         return state == PENDING or turn.id in turn.expected.sends
+
+    def _untold(self, turn: Turn) -> set[str]:
+        """The steps that are left of a failure, under the names that a message has for them."""
+        told = turn.expected.expired if turn.state == "expired" else turn.expected.failed
+        steps = {"report": turn.id in told, "keep": turn.id in self.kept}
+        return {step for step, done in steps.items() if not done}
 
     def timer(self, call: Call, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         """One in the table was set, or went away."""
@@ -230,6 +261,8 @@ class Names:
         name, schedule_id = errand.get("name", ""), errand["id"]
         herald = Herald(schedule_id, message.body, message, call, message.visible_us, invocation_of(call))
         self.heralds.setdefault(schedule_id, []).append(herald)
+        self.concluding.setdefault(schedule_id, set()).update(errand.get("conclusion", {}).get("left", []))
+        insort(self._in_sight_us, herald.visible_us)
         tags = {turn.expected.tag for turn in self.turns.get(name, []) if turn.id == schedule_id}
         wake_s = (message.visible_us - self._timeline.now_us) // US
         self.event_log.add(
@@ -437,6 +470,15 @@ class Names:
             owed = turn.state == PENDING and turn.due_ms <= until_ms and self._owed(turns, until_ms)
             if owed and not self.is_to_be_tried_again(turn.id):
                 self.breach(1, turn.expected.tag, f"{turn.id} has no outcome, though the faults have stopped")
+            self._check_told(turns)
+
+    def _check_told(self, turns: list[Turn]) -> None:
+        """What was noted as failed or expired is kept and reported by now, unless a message for that is on its way."""
+        for turn in turns:
+            left = self._untold(turn) if turn.state in ("failed", "expired") else set()
+            if left and not self.is_to_be_tried_again(turn.id):
+                what = f"{turn.id} is noted as {turn.state}, and nobody did the rest: {', '.join(sorted(left))}"
+                self.breach(1, turn.expected.tag, what)
 
     def _owed(self, turns: list[Turn], until_ms: int) -> bool:
         """Whether the last is promised, or has to be woken by the timer of a promised one that it replaced."""
@@ -463,6 +505,7 @@ class Names:
                     self._check_lateness(turn, spans)
             for turn in {turn.id: turn for turn in turns}.values():
                 self._check_repeats(turn)
+            self._check_told(turns)
             self._check_second_timers(turns)
 
     def _check_second_timers(self, turns: list[Turn]) -> None:
@@ -503,8 +546,8 @@ class Names:
         if not busy_us:
             return LATE_S_MAX
         from_us = min(busy_us) - round((LEAD_S + ROUNDING_S) * US)
-        heralds = [herald for heralds in self.heralds.values() for herald in heralds]
-        rounds = sum(from_us <= herald.visible_us <= begun_us for herald in heralds) // FLIGHT_MESSAGES
+        until = bisect_right(self._in_sight_us, begun_us)
+        rounds = max(0, until - bisect_left(self._in_sight_us, from_us)) // FLIGHT_MESSAGES
         round_s = HANG_S if self.orderly else LEAD_S + ROUNDING_S + HANG_S
         return LATE_S_MAX + ROUNDING_S + rounds * round_s
 

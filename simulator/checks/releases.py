@@ -1,4 +1,4 @@
-"""Sees everything that happens in a run, and checks the promises of docs/design.md, section 12.
+"""Sees everything that happens in a run, and checks the guarantees of README.md.
 
 At every step: nothing leaves early or with a wrong delay or content (2, 3), nothing is deleted that was not sent
 (1), a refused request leaves nothing behind (5). What can only be said at the end is for `reckoning`.
@@ -261,7 +261,7 @@ class Checker(Watcher):
         elif is_near_row(item):
             pass  # Whether all are listed is checked where somebody lists them.
         elif item["partition"]["S"].startswith("failed#"):
-            self.names.kept.add(item["id"]["S"])
+            self.names.noted_failure(item)
         else:
             return False
         return True

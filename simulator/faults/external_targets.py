@@ -17,7 +17,9 @@ from punctual.testing.template import ACCOUNT, REGION
 from punctual.testing.webhook_endpoints import FORGETFUL, HANGING, Behaviour
 
 FINE, SHAKY, HANGS, DEAD, GONE = (f"{manner}.example.com" for manner in ("fine", "shaky", "hangs", "dead", "gone"))
-HOSTS = (FINE, SHAKY, HANGS, DEAD, GONE)
+MENDED = "mended.example.com"
+"""It says no for good, until somebody has seen to it."""
+HOSTS = (FINE, SHAKY, HANGS, DEAD, GONE, MENDED)
 SILENT_DOMAIN = "silent.example"
 SILENT_HOSTS_MAX = 40
 """Hosts below it. None of them answers before the storm is over."""
@@ -43,6 +45,8 @@ class ExternalTargets:
     """The URL of a queue that is a target, and may be throttled."""
     deaf: str = field(init=False)
     """The URL of a queue that may hear of refusals, and may not answer."""
+    mended: bool = False
+    """Whether the host works again that said no."""
 
     def __post_init__(self) -> None:
         self.arns = {kind: self.cloud.add_stranger(kind, "other") for kind in KINDS}
@@ -55,6 +59,9 @@ class ExternalTargets:
             self.cloud.receivers.behaviour[host] = lambda host=host: self._conduct(host)  # type: ignore[misc]
         for number in range(SILENT_HOSTS_MAX):
             self.cloud.receivers.behaviour[silent_host(number)] = lambda: self._conduct(HANGS)
+
+    def mend(self) -> None:
+        self.mended = True
 
     def _queue(self, name: str) -> str:
         arn = self.cloud.add_queue(name)
@@ -69,9 +76,9 @@ class ExternalTargets:
     def _conduct(self, host: str) -> Behaviour:
         if host == DEAD:
             return Behaviour(503, works=False)
-        if host == GONE:
+        if host == GONE or (host == MENDED and not self.mended):
             return Behaviour(404, works=False)
-        if host == FINE or self.calm():
+        if host in (FINE, MENDED) or self.calm():
             return Behaviour()
         return HANGING if host == HANGS else self._shaky()
 

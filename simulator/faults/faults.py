@@ -96,6 +96,10 @@ class Faults:
     """The one hash key that all leases have is too hot to be written."""
     broken_off: float = 0.0
     """How often the schedule function dies when it is to set a timer: the record is there and nothing else."""
+    follows_broken_off: float = 0.0
+    """How often the deliver function dies when it is to set a second timer: it has noted that it sets one."""
+    redrives_broken_off: float = 0.0
+    """How often the manage function dies when it is to delete a failure: the schedule is on its way again."""
     doubled: int = 0
     counted: Counter[str] = field(default_factory=Counter)
     tell: Callable[[str, str], None] = lambda who, what: None
@@ -130,7 +134,7 @@ class Faults:
         elif self._is_deaf(call):
             self.counted["deaf"] += 1
             fate.error_before = refusal("RequestThrottled", "slow down", 403)
-        elif self.broken_off and not self.calm and _ends_a_request(call) and draw() < self.broken_off:
+        elif not self.calm and self._is_broken_off(call):
             self.counted["crash"] += 1
             fate.crash = "before"
         elif not self.calm:
@@ -138,6 +142,14 @@ class Faults:
             if kind:
                 self._befall(call, fate, kind)
         return fate
+
+    def _is_broken_off(self, call: Call) -> bool:
+        draw = self.randomness.random
+        if self.broken_off and _ends_a_request(call):
+            return draw() < self.broken_off
+        if self.follows_broken_off and _follows(call):
+            return draw() < self.follows_broken_off
+        return bool(self.redrives_broken_off) and _ends_a_redrive(call) and draw() < self.redrives_broken_off
 
     def _outage(self, service: str) -> Outage | None:
         now_us = self.timeline.now_us
@@ -252,6 +264,23 @@ class Faults:
 
 def _ends_a_request(call: Call) -> bool:
     return "ScheduleFunction" in call.process.name and call.operation in ("send_message_batch", "batch_write_item")
+
+
+def _follows(call: Call) -> bool:
+    """Whether the deliver function sets a timer of a name anew, without an attempt before it."""
+    if "DeliverFunction" not in call.process.name or call.operation != "send_message_batch":
+        return False
+    bodies = [entry["MessageBody"] for entry in call.parameters["Entries"]]
+    return any('"name":' in body and '"attempt":' not in body and '"retry":' not in body for body in bodies)
+
+
+def _ends_a_redrive(call: Call) -> bool:
+    """Whether the manage function deletes failures."""
+    if "ManageFunction" not in call.process.name or call.operation != "batch_write_item":
+        return False
+    writes = [write for each in call.parameters["RequestItems"].values() for write in each]
+    keys = [write["DeleteRequest"]["Key"] for write in writes if "DeleteRequest" in write]
+    return any(key["partition"]["S"].startswith("failed#") for key in keys)
 
 
 def _patience_s(call: Call) -> float:

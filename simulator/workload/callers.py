@@ -89,7 +89,9 @@ class Callers:
 
     def change(self, change: Change) -> None:
         expected = change.expected
-        if expected is not None:
+        if expected is not None and change.operation == "redrive":
+            self._at(change.at_us, lambda: self._redrive(expected))
+        elif expected is not None:
             self._at(change.at_us, lambda: self._change_by_id(change, expected))
         elif change.operation == "cancel_where":
             self._at(change.at_us, lambda: self._sweep(change))
@@ -282,6 +284,20 @@ class Callers:
             from_ms = to_ms = round(change.more["timestamp"] * 1000)
         if not from_ms <= due_ms <= to_ms:
             self._breach(2, expected.tag, f"{new_id} is due at {due_ms} by {change.operation} to {from_ms}")
+
+    def _redrive(self, expected: ExpectedSchedule) -> None:
+        """By the id that its caller was told, again and again until an answer says that there is nothing left."""
+        process, schedule_id = self._outsider(), next(iter(expected.accepted), None)
+        if schedule_id is None:
+            return
+        event: dict[str, Any] = {"operation": "redrive", "id": schedule_id}
+        for _ in range(TRIES_MAX):
+            content = self._manage(event, process, [expected])
+            if content is not None and content.get("errorType") != "NotConfirmed":
+                if content.get("next") is None:
+                    return
+                event["next"] = content["next"]
+            self._cloud.timeline.sleep(self._randomness.uniform(0.1, RETRY_WAIT_S_MAX))
 
     def _change(self, change: Change) -> None:
         """Once: who hears nothing knows nothing."""

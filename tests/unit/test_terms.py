@@ -39,8 +39,8 @@ def test_a_pause_doubles_and_spreads():
 
 
 def test_the_pauses_are_those_of_the_documentation():
-    """In docs/retries.md: before which attempt how long a pause at most, and when the attempt is made."""
-    text = (ROOT / "docs" / "retries.md").read_text(encoding="utf-8")
+    """In docs/reference.md: the longest pause before each attempt, and when the attempt is made."""
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| ([\d,]+) s \| ([\d,]+) to ([\d,]+) s \|$", text, re.MULTILINE)
     found = [tuple(int(cell.replace(",", "")) for cell in row) for row in rows]
     wanted, earliest_s, latest_s = [], 0.0, 0.0

@@ -72,10 +72,11 @@ def _failures_of(
 ) -> tuple[list[Failure], str | None]:
     """Return the quarantined item, or else the failures of the id, and where the next call continues."""
     partition, sort, begun_ms = _place(place, "redrive one", deadline.now_ms())
-    with suppress(OutOfTime):  # The search below reads the quarantine too, page by page.
-        aside = failures.put_aside(schedule_id, office, deadline.half())
-        if aside is not None:
-            return [aside], None
+    if place is None:  # A later call continues with the pages below, which end with the quarantine.
+        with suppress(OutOfTime):
+            aside = failures.put_aside(schedule_id, office, deadline.half())
+            if aside is not None:
+                return [aside], None
     found, rest = failures.of_id(schedule_id, begun_ms, (partition, sort), office, deadline)
     return found, None if rest is None else _next(rest, "redrive one", begun_ms)
 

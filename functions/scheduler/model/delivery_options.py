@@ -17,7 +17,7 @@ from scheduler.model import targets
 from scheduler.text import shown
 
 ATTEMPTS_DEFAULT = 12
-"""Over an hour: a receiver that is down for an hour gets its deliveries afterwards. docs/retries.md has the pauses."""
+"""They outlast an outage of an hour. docs/reference.md has the pauses."""
 ATTEMPTS_MAX = 20
 AGE_S_DEFAULT = 86_400
 AGE_S_MAX = 7 * 86_400

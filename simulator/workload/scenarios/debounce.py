@@ -24,6 +24,8 @@ def plan(run: Simulation) -> None:
         run.storm.broken_off = draw.choice((0.0, 0.2, 0.5))
     for number in range(draw.randint(1, 2)):
         _put_off(run, draw, f"session/{number}", run.start_us + round(draw.uniform(0, 1200) * US))
+    if run.storm.rates:
+        run.storm.follows_broken_off = draw.choice((0.0, 0.5))
 
 
 def _put_off(run: Simulation, draw: random.Random, name: str, at_us: int) -> None:

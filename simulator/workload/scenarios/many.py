@@ -20,6 +20,9 @@ CHANCE = 0.03
 SLOW_NAMES, STORM_NAMES = 240, 210
 PACE_S = 2.4
 """Sixteen records side by side take so long, so 24 s are enough for 160 of them."""
+SLOW_S = 600
+"""Long enough for all tries, and over before the first name is due. A queue that takes more than two seconds for one
+message counts as silent, so deliveries would be late on purpose."""
 TRIES = 8
 
 
@@ -31,6 +34,7 @@ def plan(run: Simulation) -> bool:
     slow = draw.random() < 0.5
     if slow:
         run.storm.rates, run.storm.pace_s = {}, PACE_S
+        run.cloud.timeline.at(run.start_us + SLOW_S * US, lambda: _quicken(run))
     elif run.storm.rates and draw.random() < 0.5:
         run.storm.broken_off = 0.2
     at_us = run.start_us + 5 * US
@@ -44,3 +48,8 @@ def plan(run: Simulation) -> bool:
     run.asked_us.append(at_us)
     run.callers.begin(Order(at_us, made, True, f"many {run.seed}", TRIES, must=slow))
     return True
+
+
+def _quicken(run: Simulation) -> None:
+    """End the slow day."""
+    run.storm.pace_s = 0.0

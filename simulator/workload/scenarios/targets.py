@@ -14,6 +14,13 @@ from simulator.workload.callers import Order
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
 
+QUIET = 0.5
+"""The share of fair runs without a crowd: a run with one takes as long as ten others."""
+HUGE = 100
+"""More than all environments have places for one host. Each is tried once."""
+ATTEMPTS = 5
+"""Of what is in a smaller crowd: a host that hangs is given up after some minutes, and no day goes by."""
+
 
 def plan(run: Simulation) -> None:
     """Schedules for what is no queue, near and far, alone and in batches, with names and without; by itself."""
@@ -54,15 +61,15 @@ def plan_crowds(run: Simulation) -> None:
     """Many for a host that hangs, and for one that does not, about one moment, where nothing else goes wrong; by
     itself."""
     draw = random.Random(f"punctual crowds {run.seed}")
-    if run.storm.rates or draw.random() < 0.2:
+    if run.storm.rates or draw.random() < QUIET:
         return
     run.cloud.sqs.twice = 0.0
     for _ in range(draw.randint(1, 2)):
         at_us = run.start_us + round(draw.uniform(0, 3600) * US)
         begin_us, span_s = at_us + round(draw.choice((2.0, 20.0, 400.0)) * US), draw.choice((0.0, 0.0, 2.0, 40.0))
-        huge = draw.random() < 0.3  # More than all environments have threads; but each is tried once.
-        terms = {"retry": {"attempts": 1}} if huge else {}
-        hosts = [HANGS] * (180 if huge else draw.randint(1, 60)) + [FINE] * draw.randint(1, 60)
+        huge = draw.random() < 0.3
+        terms = {"retry": {"attempts": 1 if huge else ATTEMPTS}}
+        hosts = [HANGS] * (HUGE if huge else draw.randint(1, 60)) + [FINE] * draw.randint(1, 60)
         if draw.random() < 0.5:
             draw.shuffle(hosts)
         made = []
