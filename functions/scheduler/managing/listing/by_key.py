@@ -28,7 +28,7 @@ NOTHING = -2
 Position = tuple[str, int]
 """A sort key, and the index of its last entry that was returned."""
 
-CachedSecrets = tuple[str, list[tuple[int, Entry]]]
+KeyEntries = tuple[str, list[tuple[int, Entry]]]
 """The entries under one sort key, each with an index that never changes."""
 
 
@@ -109,7 +109,7 @@ class Reader:
         self,
         partition: str,
         things: Sequence[Any],
-        entries_of: Callable[[Any], Iterator[CachedSecrets]],
+        entries_of: Callable[[Any], Iterator[KeyEntries]],
         step: int,
         next_sort: str | None,
     ) -> None:
@@ -144,7 +144,7 @@ class Reader:
         crowd.positions[partition] = (sort + " ", NOTHING)
         return True
 
-    def _of_things(self, things: Sequence[Schedule | Bundle]) -> Iterator[CachedSecrets]:
+    def _of_things(self, things: Sequence[Schedule | Bundle]) -> Iterator[KeyEntries]:
         alone = {each.key: entries.entry(each) for each in things if isinstance(each, Schedule)}
         awake = {each.place: each for each in entries.awake(list(alone.values()), self._office, self._patience)}
         for thing in things:
@@ -155,7 +155,7 @@ class Reader:
                 place = alone[thing.key].place
                 yield thing.key.sort, [(place[3], awake[place])] if place in awake else []
 
-    def _of_rows(self, rows: Sequence[Row]) -> Iterator[CachedSecrets]:
+    def _of_rows(self, rows: Sequence[Row]) -> Iterator[KeyEntries]:
         crowd = self._crowd
         for row in rows:
             timers = [entries.entry(each.as_schedule()) for each in row.entries]
