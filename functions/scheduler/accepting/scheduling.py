@@ -1,8 +1,8 @@
-"""Accept schedules: what is near goes to its queue at once, what is far to the table, and nothing is answered before
-AWS has confirmed it.
+"""Accept schedules: send near ones to their queue, store far ones, and answer when AWS has confirmed.
 
-A crash after the write and before the answer leaves a schedule that its caller does not know of: it comes out, and a
-caller who sends it again gets it twice, unless with a token (far: stored once; near: twice under one id).
+A crash after the write and before the answer leaves a schedule that its caller does not know of. It is delivered all
+the same. A caller who sends the request again gets two deliveries. With a token, a far schedule is stored once, and a
+near one is delivered twice under one id.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 ROWS_MAX = 25
-"""Of the index of near names: one batch of DynamoDB."""
+"""Rows of the index of near names that one job writes: one batch of DynamoDB."""
 
 Failures = dict[str, InvalidSchedule | NotConfirmed]
 
@@ -45,7 +45,7 @@ class Table(Protocol):
 
 @dataclass(frozen=True)
 class SchedulingDependencies:
-    """Where requests are taken in: by which rules, and where they go from here."""
+    """The rules for requests, and the table and queues that accepted schedules go to."""
 
     table: Table
     memory: partitions.PartitionCount
@@ -59,18 +59,20 @@ class SchedulingDependencies:
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """When requests are taken in, under which token together; and when they were sent, where a repeat of them was
-    sent at the same moment."""
+    """When a batch of requests is processed, and under which token.
+
+    `sent_ms` is when the batch was sent. It is set only for an input message, because its repeats have the same time.
+    """
 
     now_ms: int
     token: str | None = None
     sent_ms: int | None = None
     closed_for_good: bool = False
-    """A queue of others that is gone or closed to us has been that for long enough: what it was for is refused."""
+    """Whether to refuse schedules for a target queue that is missing or denies access, because it was so for long."""
     by_callers_token: bool = True
-    """The token is the caller's own, and not the id of a letter: a repeat may come at another moment."""
+    """Whether the token is the caller's own, and not a message id. A repeat may then be sent at another time."""
     by_older_rules: bool = False
-    """The version before this one may have taken some of it, which allowed a delay beside a token in a message."""
+    """Whether the previous version may have accepted some members. It allowed a delay together with a token."""
 
     @property
     def counted_from_ms(self) -> int:
@@ -79,24 +81,29 @@ class RequestContext:
 
 @dataclass(frozen=True, slots=True)
 class KeyedBatch:
-    """What was accepted of a batch by our own rules, by its place in it; some of it lies together in bundles, and of
-    what has a name a record was written."""
+    """The valid members of a batch, by index, with their keys.
+
+    Some members share bundles. `named` holds the results of those with a name, once their records are written.
+    """
 
     schedules: dict[int, Schedule]
     bundles: list[Bundle]
     named: dict[int, NameResult] = field(default_factory=dict)
     denied: dict[int, InvalidSchedule | NotConfirmed] = field(default_factory=dict)
-    """The name was not to be had. By place: under a token its id may be what stands there, kept for another member."""
+    """Failures to register a name, by index.
+
+    The id would not do: under a token, the current schedule may have the same id and be kept for another member.
+    """
 
     def at(self, places: Collection[int]) -> KeyedBatch:
-        """Only those, under the keys that they have in company. Of a bundle that is stored they are all."""
+        """Return only these members, with unchanged keys. A bundle that is still to be stored has all members here."""
         schedules = {place: self.schedules[place] for place in places if place in self.schedules}
         keys = {each.key for each in schedules.values()}
         return KeyedBatch(schedules, [bundle for bundle in self.bundles if bundle.key in keys])
 
 
 def accept(event: object, desk: SchedulingDependencies, deadline: Deadline) -> Answer:
-    """One schedule or a batch: a batch answers for each of its members, a single one raises what is wrong with it."""
+    """Accept one schedule or a batch. A batch returns an answer for each member. A single schedule raises its error."""
     if batch.is_batch(event):
         return _accept_batch(event, desk, deadline)
     occasion = RequestContext(deadline.now_ms())
@@ -112,8 +119,11 @@ def accept(event: object, desk: SchedulingDependencies, deadline: Deadline) -> A
 def accept_letter(
     letter: InputMessage, closed_for_good: bool, desk: SchedulingDependencies, deadline: Deadline
 ) -> list[Answer]:
-    """What is at hand of a letter, which may be delivered again, whole or in part: the same members are then the same
-    schedules. So all of them are given their keys, and packed, as they were the first time."""
+    """Accept the members of an input message that are left to accept. Return an answer for each of them.
+
+    SQS may deliver the message again, in whole or in part. The same members must then be the same schedules. So all
+    members get their keys and are packed as they were the first time.
+    """
     occasion = RequestContext(
         deadline.now_ms(),
         letter.token_root,
@@ -139,7 +149,7 @@ def _accept_members(
     deadline: Deadline,
     places: Collection[int],
 ) -> list[Answer]:
-    """An answer for each of these places."""
+    """Accept the members at these indexes. Return an answer for each of them."""
     checked = [_checked(member, occasion, desk.rules) for member in members]
     requests = {place: each for place, each in enumerate(checked) if isinstance(each, Request)}
     taken = _take(requests, occasion, desk)
@@ -165,7 +175,10 @@ def _checked(member: object, occasion: RequestContext, rules: request.AcceptRule
 
 
 def _take(requests: dict[int, Request], occasion: RequestContext, desk: SchedulingDependencies) -> KeyedBatch:
-    """Pack what is far, or under a token whatever may be packed, and give the rest keys of its own."""
+    """Pack the far members into bundles, and give the other members keys of their own.
+
+    Under a token, near members are packed too, so that a repeat has the same bundles.
+    """
     taken, token, now_ms = KeyedBatch({}, []), occasion.token, occasion.now_ms
     company = {
         place: each
@@ -198,8 +211,10 @@ def _write(
     desk: SchedulingDependencies,
     deadline: Deadline,
 ) -> Failures:
-    """What did not come through, by id. Of what has a name the record first; what is then sent or stored is its
-    timer."""
+    """Send or store the schedules. Return the failures by id.
+
+    A named schedule has its record written first. Then its timer is sent or stored.
+    """
     now_ms = occasion.now_ms
     failures: Failures = {each.id: _expired(each) for each in taken.schedules.values() if each.expired(now_ms)}
     unnamed: list[Schedule | Bundle] = [each for each in taken.schedules.values() if each.name is None]
@@ -211,7 +226,7 @@ def _write(
     from scheduler.accepting import named_batch  # noqa: PLC0415 - Most callers give no names.
 
     slices = named_batch.slices(requests, names)
-    if len(slices) > 1:  # They take long, so the others go first, in half of the time at most.
+    if len(slices) > 1:  # Several slices take long, so unnamed schedules go first, in half of the time at most.
         _put(unnamed, failures, occasion, desk, replace(deadline, deadline_s=_half_way(deadline)))
         unnamed = []
     put = functools.partial(_put, failures=failures, occasion=occasion, desk=desk, deadline=deadline)
@@ -233,13 +248,15 @@ def _put(
     desk: SchedulingDependencies,
     deadline: Deadline,
 ) -> None:
-    """Send the near and store the far, and the rows by which near names are listed, side by side. A member of a bundle
-    is sent by itself, or stored with it."""
+    """Send near schedules, store far ones, and write the index rows of near names, all concurrently.
+
+    A member of a near bundle is sent by itself. A far bundle is stored as one item.
+    """
 
     def is_far(thing: Schedule | Bundle) -> bool:
         return not is_near(thing.key.due_ms, occasion.now_ms, desk.reach_ms)
 
-    schedules = {each.id: each for each in things if not isinstance(each, Bundle)}.values()  # Twins become one here.
+    schedules = {each.id: each for each in things if not isinstance(each, Bundle)}.values()  # Without duplicates.
     near = [schedule for schedule in schedules if not is_far(schedule) and schedule.id not in failures]
     items: list[Schedule | Bundle] = [each for each in schedules if each.index is None and is_far(each)]
     items += [each for each in things if isinstance(each, Bundle) and is_far(each)]
@@ -274,7 +291,7 @@ def _put(
 
 
 def _row_jobs(near: Sequence[Schedule]) -> list[tuple[Row, ...]]:
-    """The rows by which those are listed that have a name, so that their timers go to the delivery queue."""
+    """Return jobs that write the index rows of near named schedules. Their timers go to the delivery queue."""
     names = [schedule for schedule in near if schedule.name is not None]
     if not names:
         return []
@@ -295,7 +312,7 @@ def _note(failures: Failures, outcome: BatchResult[Any], closed_for_good: bool =
 
 
 def _each_that_waits(outcome: BatchResult[Any]) -> list[Any]:
-    """Of a row of the index the entries: each has the id of a named schedule, which could not be listed without it."""
+    """Return what was not confirmed. A row counts as its entries, because they cannot be listed without it."""
     return [
         each for thing in [*outcome.unconfirmed, *outcome.not_attempted] for each in getattr(thing, "entries", (thing,))
     ]
@@ -307,7 +324,7 @@ def _result(taken: KeyedBatch, place: int, failures: Failures, now_ms: int, reac
 
 
 def _failure(taken: KeyedBatch, place: int, failures: Failures) -> InvalidSchedule | NotConfirmed | None:
-    """A member that lies in a bundle has come as far as its bundle has."""
+    """Return the failure of a member, or None. A failure of its bundle is a failure of the member."""
     schedule = taken.schedules[place]
     return taken.denied.get(place) or failures.get(schedule.id) or failures.get(schedule.key.id)
 
