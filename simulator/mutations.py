@@ -1,7 +1,7 @@
-"""The checkers, proved: faults put into a copy of the functions on purpose, each of which the simulator has to find.
+"""Prove the checkers: put faults into a copy of the functions on purpose, and let the simulator find each of them.
 
-A fault is a piece of text and what it becomes. Where the text is no longer found the code has moved on, and the
-fault has to be put in anew: that is an error, for a fault that is not there would go unseen.
+A mutation replaces one piece of text with another. If the code no longer contains the text, `applied` raises `Stale`. A
+fault that is not in the code would otherwise go unnoticed, so the mutation must be adapted to the new code.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SEEDS_MAX = 200
 
 @dataclass(frozen=True)
 class Mutation:
-    """A fault, and the promises of which it breaks one."""
+    """A fault, and the promises of which it breaks at least one."""
 
     name: str
     file: str
@@ -30,11 +30,11 @@ class Mutation:
     new: str
     promises: tuple[int, ...]
     seed: int = 0
-    """One that showed it, to be looked at first. Where it does not any more the others are looked at as well."""
+    """A seed that showed the fault. `hunt` runs it first, and other seeds only if it no longer shows the fault."""
 
 
 class Stale(Exception):
-    """The text that a mutation replaces is not in the code, or more than once."""
+    """The code does not contain the text of a mutation exactly once."""
 
 
 MUTATIONS = (
@@ -656,7 +656,7 @@ MUTATIONS = (
 
 @contextmanager
 def applied(mutation: Mutation, functions: Path | None = None) -> Iterator[Path]:
-    """A copy of the functions with the fault in it."""
+    """Yield the folder of a copy of the functions that contains the fault."""
     functions = functions or stack_file("functions")
     with tempfile.TemporaryDirectory(prefix="punctual-mutation-") as folder:
         copy = Path(folder) / "functions"
@@ -670,8 +670,10 @@ def applied(mutation: Mutation, functions: Path | None = None) -> Iterator[Path]
 
 
 def hunt(mutation: Mutation, first: int = 0, processes: int | None = None) -> Result | None:
-    """The first seed found that shows the fault; None where none of them does. The noted seed is run by itself first,
-    so that a fault that is found there takes no time for other seeds."""
+    """Return the result of the first seed that shows the fault, or None if no seed does.
+
+    The noted seed runs alone first, so that no time is spent on other seeds if it shows the fault.
+    """
     with applied(mutation) as folder:
         found = campaign.run([mutation.seed], folder, 1).broken
         if not found:

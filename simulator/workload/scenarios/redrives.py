@@ -1,7 +1,7 @@
-"""Names whose delivery fails because their host is out of order. When the host works again, callers redrive them.
+"""Named schedules whose delivery fails because their host is out of order. Callers redrive them when it works again.
 
-A caller that hears nothing, or that nothing is confirmed, calls again. Nothing may be delivered under two ids for one
-failure.
+A caller without an answer, or with the answer `NotConfirmed`, calls again. One failure must not be delivered under two
+ids.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ NAMES_MAX = 6
 
 
 def plan(run: Simulation) -> None:
-    """Plan the schedules, the moment when the host works again, and the calls that redrive. It takes its chances from a
-    source of its own."""
+    """Plan the schedules, the time when the host works again, and the redrives, from its own random source."""
     draw = random.Random(f"punctual redrives {run.seed}")
     if draw.random() >= CHANCE:
         return
