@@ -265,7 +265,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a delay in a letter that counts from its arrival",
-        "scheduler/accepting/scheduling.py",
+        "scheduler/accepting/keyed_batch.py",
         "        return self.now_ms if self.sent_ms is None else self.sent_ms\n",
         "        return self.now_ms\n",
         (1, 2, 6),
@@ -621,7 +621,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a near name accepted without the row that lists it",
-        "scheduler/accepting/scheduling.py",
+        "scheduler/accepting/storing.py",
         "    if not names:\n        return []\n",
         "    if True:\n        return []\n",
         (1,),

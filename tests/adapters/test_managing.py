@@ -20,7 +20,7 @@ from scheduler.aws.name_records import partition_of
 from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import retry_batch
-from scheduler.feeding.mover import QuarantinedItem
+from scheduler.feeding.jobs import QuarantinedItem
 from scheduler.managing import operations
 from scheduler.model.bundle import Bundle
 from scheduler.model.failure_report import failed, unreadable

@@ -28,7 +28,7 @@ from scheduler.placing import naming
 from scheduler.placing.naming import NameRequest, NameResult
 
 if TYPE_CHECKING:
-    from scheduler.accepting.scheduling import Failures, KeyedBatch, RequestContext, SchedulingDependencies
+    from scheduler.accepting.keyed_batch import Failures, KeyedBatch, RequestContext, SchedulingDependencies
 
 SLICE_PLACES = 200
 """Few enough that a slice takes seconds on a slow processor, and enough to make its calls concurrently."""

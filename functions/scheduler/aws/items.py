@@ -12,7 +12,7 @@ from scheduler.model.failure_report import FAILED_KEPT_S, QUARANTINE, failed_par
 from scheduler.model.schedule import Key, Schedule, Timer, is_id, sort_from, sound
 
 if TYPE_CHECKING:
-    from scheduler.feeding.mover import QuarantinedItem
+    from scheduler.feeding.jobs import QuarantinedItem
     from scheduler.model.failure_report import Report
 
 Item = dict[str, dict[str, Any]]

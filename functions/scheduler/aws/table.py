@@ -17,7 +17,7 @@ from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Key, Schedule, Timer
 
 if TYPE_CHECKING:
-    from scheduler.feeding.mover import QuarantinedItem
+    from scheduler.feeding.jobs import QuarantinedItem
     from scheduler.model.failure_report import Report
     from scheduler.placing.near_names import Row
 

@@ -22,8 +22,9 @@ from scheduler.execution.worker_pool import WorkerPool
 from scheduler.feeding import lease as leasing
 from scheduler.feeding import mover as moving
 from scheduler.feeding import reader as reading
+from scheduler.feeding.jobs import FeedCounts
 from scheduler.feeding.lease import Lease
-from scheduler.feeding.mover import FeedCounts, Mover
+from scheduler.feeding.mover import Mover
 from scheduler.feeding.reader import Position, Reader, Task
 from scheduler.limits import PARTITIONS_MAX
 

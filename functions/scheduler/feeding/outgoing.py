@@ -17,7 +17,7 @@ from scheduler.model.schedule import Schedule
 from scheduler.placing.sending import Queues, SendChunk, send
 
 if TYPE_CHECKING:
-    from scheduler.feeding.mover import FeedCounts
+    from scheduler.feeding.jobs import FeedCounts
 
 OTHERS_TRIES_MAX = 3
 """Few, so that a failing queue does not delay other schedules for long."""

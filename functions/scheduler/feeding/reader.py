@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scheduler.execution.deadline import Deadline, retry_call
-from scheduler.feeding.mover import BundleGroup, Job, QuarantinedItem, UnreadableItems
+from scheduler.feeding.jobs import BundleGroup, Job, QuarantinedItem, UnreadableItems
 from scheduler.model.bundle import MEMBERS_MAX, Bundle
 from scheduler.model.schedule import Schedule, sort_from
 from scheduler.placing.sending import CHUNK_SCHEDULES_MAX, send_chunks

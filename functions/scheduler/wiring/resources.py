@@ -15,7 +15,7 @@ from scheduler.placing import partitions
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scheduler.accepting.scheduling import SchedulingDependencies
+    from scheduler.accepting.keyed_batch import SchedulingDependencies
     from scheduler.aws.delivery_queue import DeliveryQueue
     from scheduler.aws.failure_targets import FailureTargets
     from scheduler.aws.lambda_function import Function
@@ -105,10 +105,11 @@ class Resources:
     # -------------------------------------------------------------------------------------- dependencies of a use case
 
     def for_scheduling(self) -> SchedulingDependencies:
-        from scheduler.accepting import request, scheduling
+        from scheduler.accepting import request
+        from scheduler.accepting.keyed_batch import SchedulingDependencies
         from scheduler.placing.keys import KeyGenerator
 
-        return scheduling.SchedulingDependencies(
+        return SchedulingDependencies(
             table=self.table,
             memory=partitions.PartitionCount(self.table),
             queues=self.queues,
