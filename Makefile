@@ -56,7 +56,7 @@ cost: .venv/run.stamp ## Count what a million schedules cost
 build: .venv-sam/sam.stamp tidy-functions ## Build what deploy sends to AWS
 	$(SAM) build --template-file template.yml
 
-deploy: build ## Deploy to your AWS account (PARAMETERS="PartitionCount=8 ApiEnabled=true", STACK=name)
+deploy: build ## Deploy to your AWS account (PARAMETERS="PartitionCount=8 LogLevel=WARN", STACK=name)
 	$(SAM) deploy$(if $(STACK), --stack-name $(STACK))$(if $(PARAMETERS), --parameter-overrides $(PARAMETERS))
 
 publish: name-the-bucket build ## Publish to the Serverless Application Repository (BUCKET=name, WITHOUT="RecursiveLoop ..." or all)

@@ -1,4 +1,4 @@
-"""Lambda: consume. SQS invokes it with up to ten schedules that have just become due, where ConsumerEnabled is set."""
+"""Lambda: consume. SQS invokes it with up to ten schedules that have just become due, if ConsumerEnabled is set."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ outside = runtime.outside()
 
 
 def handle(schedule: Due) -> None:
-    """YOUR CODE GOES HERE. It may see the same id twice. Raise, and this schedule alone comes again."""
+    """YOUR CODE GOES HERE. It may see the same id twice. If it raises, only this schedule comes again."""
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from scheduler.feeding import feed, mover
 from scheduler.wiring import config, runtime
 from scheduler.wiring.resources import Resources
 
-THREADS_MAX = 16  # At most this many chunks are sent and not yet deleted.
+THREADS_MAX = 16  # At most this many chunks are sent but not yet deleted.
 
 settings = config.from_environment("TABLE_NAME", *config.QUEUES, "REACH_SECONDS")
 resources = Resources(settings, runtime.outside(), THREADS_MAX)

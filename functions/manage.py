@@ -6,7 +6,7 @@ from scheduler.managing import operations
 from scheduler.wiring import config, runtime
 from scheduler.wiring.resources import Resources
 
-RESERVE_S = 6  # A call that begins at the last moment may take 5 s, and then the answer is still to be given.
+RESERVE_S = 6  # A call that starts at the last moment may take 5 s, and the answer needs time too.
 
 settings = config.from_environment(
     "TABLE_NAME", "OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "PARTITION_COUNT", "REACH_SECONDS"

@@ -1,5 +1,7 @@
-"""Lambda: schedule. Anyone invokes it with {"timestamp": 1893456000, "data": "some payload"}, or a batch of these. SQS
-invokes it with messages of the input queue, which hold the same."""
+"""Lambda: schedule. Anyone invokes it with {"timestamp": 1893456000, "data": "some payload"}, or a batch of these.
+
+SQS invokes it with messages of the input queue, which hold the same.
+"""
 
 from typing import Any
 
@@ -8,7 +10,7 @@ from scheduler.accepting import batch, scheduling
 from scheduler.wiring import config, runtime
 from scheduler.wiring.resources import Resources
 
-RESERVE_S = 6  # A call that begins at the last moment may take 5 s, and then the answer is still to be given.
+RESERVE_S = 6  # A call that starts at the last moment may take 5 s, and the answer needs time too.
 
 settings = config.from_environment("TABLE_NAME", *config.QUEUES, "INPUT_QUEUE_URL", "PARTITION_COUNT", "REACH_SECONDS")
 resources = Resources(settings, runtime.outside(), threads=16)

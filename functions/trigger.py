@@ -1,4 +1,4 @@
-"""Lambda: begin a tick. The rule invokes it every FeedIntervalMinutes. An operator may, with {}, after an outage."""
+"""Lambda: start a tick. A rule invokes it every FeedIntervalMinutes. An operator may, with {}, after an outage."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""Punctual: hand over some data and a moment, and at that moment the data is there."""
+"""Punctual: schedule data for a time, and receive it at that time."""

@@ -1,6 +1,9 @@
-"""The simulator: the real handlers in a virtual AWS with virtual time, faults from one seed, and the promises checked.
+"""Run the real handlers in a virtual AWS with virtual time, inject faults from one seed, and check the guarantees.
 
-Follow one seed: `simulation` draws and drives it, `scenes` plan what is asked for, `callers` ask for `wishes`, `storm`
-brings the faults, `others` is what is delivered to, `witness` sees everything and checks the promises with `names`,
-`deliveries` and `letters` at every step, `reckoning` checks the rest at the end, `chronicle` tells what happened.
+`simulation` draws and drives one seed. The scenarios in `workload` plan the requests, and `workload.callers` sends
+them. `faults` injects the faults and plays the external targets. `checks.releases` sees every step and checks the
+guarantees with `names`, `deliveries` and `input_messages`. `checks.at_the_end` checks the rest at the end. `event_log`
+records what happened.
+
+The tests import this package, and `python -m simulator` runs it. The functions never import it.
 """

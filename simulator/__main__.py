@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m simulator",
         description="Runs the real functions in a virtual AWS with virtual time, with faults drawn from a seed, and "
-        "checks the promises of docs/design.md, section 12. Ends with 1 where one is broken.",
+        "checks the guarantees of README.md. Ends with 1 if one is broken.",
         epilog="A seed gives the same run every time: a failure names its seed, and --seed replays it.",
     )
     what = parser.add_mutually_exclusive_group()

@@ -1,4 +1,4 @@
-"""Many seeds, side by side in processes, and what they come to together."""
+"""Run many seeds in parallel processes and add up their results."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from simulator.checks.releases import LEASE_IN_DOUBT, Figures
 from simulator.simulation import YEAR_S, Result, simulate
 
 CHUNK = 5
-"""Seeds that a process is given at a time."""
+"""The number of seeds that a process receives at a time."""
 BREACHES_MAX = 5
-"""After so many failures nothing new is to be learnt."""
+"""The campaign stops after this number of broken seeds, because more of them teach nothing new."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Total:
             self.broken.append(result)
 
     def lines(self) -> Iterator[str]:
-        """The summary."""
+        """Yield the lines of the summary."""
         its = self.figures
         each = 1000 / max(1, its.released)
         sure = its.repeats - its.causes[LEASE_IN_DOUBT]
@@ -69,7 +69,7 @@ def run(
     tell: Callable[[Total], None] = lambda total: None,
     breaches_max: int = BREACHES_MAX,
 ) -> Total:
-    """All seeds, or until enough promises are broken."""
+    """Run all seeds, or stop when enough of them have broken a promise."""
     total, begun_s = Total(), time.monotonic()
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
     workers = processes or os.cpu_count() or 1
@@ -102,7 +102,7 @@ def _gather(
 
 
 def _end_with_parent() -> None:
-    """A process of the pool waits for work for ever, even where whoever began it was killed."""
+    """End this process when its parent ends. A process of the pool would otherwise wait for work for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -1,4 +1,4 @@
-"""What happened, in order: the log of a run, the story of one schedule in it, and a fingerprint of the whole."""
+"""The event log of a run, the story of one schedule in it, and a fingerprint of the whole."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from punctual.testing.timeline import US
 
 TAG = re.compile(r"s\d{6}")
-"""Every payload of a simulation begins with the tag of its schedule, by which it is known everywhere."""
+"""Every payload of a simulation begins with the tag of its schedule. The tag identifies the schedule everywhere."""
 TAG_CHARACTERS_MAX = 256
-"""In an envelope other things stand before it: an id, a moment, a name."""
+"""The tag is within this number of characters. In an envelope an id, a time and a name precede it."""
 STORY_LINES_MAX = 60
 NEAR_US = 30 * US
-"""What befell a process this long before or after it had a schedule in hand belongs to the story."""
+"""The story of a schedule includes events of a process this long before or after the process handled the schedule."""
 
 
 def tag_of(data: str) -> str:
@@ -46,7 +46,7 @@ class EventLog:
         return digest.hexdigest()
 
     def story(self, tag: str) -> list[str]:
-        """What happened to one schedule, with the faults and ends of whoever had it in hand at the time."""
+        """Return what happened to one schedule, with the faults and ends of the processes that handled it."""
         about = [entry for entry in self.entries if tag in entry.tags]
         if not about:
             return list(lines(self.entries[-STORY_LINES_MAX:]))

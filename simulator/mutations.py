@@ -1,7 +1,7 @@
-"""The checkers, proved: faults put into a copy of the functions on purpose, each of which the simulator has to find.
+"""Prove the checkers: put faults into a copy of the functions on purpose, and let the simulator find each of them.
 
-A fault is a piece of text and what it becomes. Where the text is no longer found the code has moved on, and the
-fault has to be put in anew: that is an error, for a fault that is not there would go unseen.
+A mutation replaces one piece of text with another. If the code no longer contains the text, `applied` raises `Stale`. A
+fault that is not in the code would otherwise go unnoticed, so the mutation must be adapted to the new code.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SEEDS_MAX = 200
 
 @dataclass(frozen=True)
 class Mutation:
-    """A fault, and the promises of which it breaks one."""
+    """A fault, and the promises of which it breaks at least one."""
 
     name: str
     file: str
@@ -30,11 +30,11 @@ class Mutation:
     new: str
     promises: tuple[int, ...]
     seed: int = 0
-    """One that showed it, to be looked at first. Where it does not any more the others are looked at as well."""
+    """A seed that showed the fault. `hunt` runs it first, and other seeds only if it no longer shows the fault."""
 
 
 class Stale(Exception):
-    """The text that a mutation replaces is not in the code, or more than once."""
+    """The code does not contain the text of a mutation exactly once."""
 
 
 MUTATIONS = (
@@ -75,7 +75,7 @@ MUTATIONS = (
         ),
         (1,),
     ),
-    Mutation("ignore Failed", "scheduler/aws/queues.py", "        if index in done:\n", "        if True:\n", (1,)),
+    Mutation("ignore Failed", "scheduler/aws/queues.py", "        if index in done:\n", "        if True:\n", (1,), 66),
     Mutation(
         "ignore UnprocessedItems",
         "scheduler/aws/table.py",
@@ -104,7 +104,7 @@ MUTATIONS = (
         "            ConsistentRead=True,\n            Limit=",
         "            ConsistentRead=False,\n            Limit=",
         (1, 3, 4),
-        224,
+        99,
     ),
     Mutation(
         "lost partition memory",
@@ -112,6 +112,7 @@ MUTATIONS = (
         'return int(answer["Item"]["count"]["N"]) if "Item" in answer else 0',
         "return 0",
         (1, 4),
+        196,
     ),
     Mutation(
         "lease ignored",
@@ -119,14 +120,15 @@ MUTATIONS = (
         "    if standing is None or standing.holder == lease.holder:",
         "    if True:",
         (1,),
-        37,
+        106,
     ),
     Mutation(
         "lease kept for ever",
         "scheduler/feeding/feed.py",
-        "deadline.clock(), int((deadline.deadline_s + moving.RESERVE_S) * 1000)",
-        "deadline.clock(), 10**15",
+        "deadline.clock), int((deadline.deadline_s + moving.RESERVE_S) * 1000)",
+        "deadline.clock), 10**15",
         (1, 3, 4),
+        119,
     ),
     Mutation(
         "overdue before on-time",
@@ -142,6 +144,7 @@ MUTATIONS = (
         "retry_batch(lambda left: _try(left, chunk.queue_url, queues, deadline.now_ms()), batch, deadline)",
         "retry_batch(lambda left, at=deadline.now_ms(): _try(left, chunk.queue_url, queues, at), batch, deadline)",
         (3,),
+        66,
     ),
     Mutation(
         "swallow an error of a write",
@@ -149,6 +152,7 @@ MUTATIONS = (
         "            return BatchResult(unconfirmed=list(things), not_attempted=not_attempted, last_error=str(failure))\n",
         "            return BatchResult(done=list(things), not_attempted=not_attempted)\n",
         (1,),
+        196,
     ),
     Mutation(
         "swallow an error of a send",
@@ -170,6 +174,7 @@ MUTATIONS = (
         "elif stuck or (number and deadline.passed()):",
         "elif stuck:",
         (1,),
+        28,
     ),
     Mutation(
         "a lightened bundle that is no progress",
@@ -177,7 +182,7 @@ MUTATIONS = (
         "(counts.deleted or counts.lightened)",
         "counts.deleted",
         (1, 3),
-        44,
+        131,
     ),
     Mutation(
         "a bundle that is sent on when time is over",
@@ -193,6 +198,7 @@ MUTATIONS = (
         "        if identity is None:\n",
         "        if True:\n",
         (1,),
+        31,
     ),
     Mutation(
         "a partly sent bundle deleted whole",
@@ -207,6 +213,7 @@ MUTATIONS = (
         "        if (kept or broken) and len(kept) + len(broken) < contents.count:\n",
         "        if False:\n",
         (1,),
+        44,
     ),
     Mutation(
         "a bundle written back without its condition",
@@ -214,6 +221,7 @@ MUTATIONS = (
         'ConditionExpression="#bundle = :read"',
         'ConditionExpression="attribute_not_exists(#bundle) OR #bundle <= :read OR #bundle > :read"',
         (1,),
+        44,
     ),
     Mutation(
         "a bundle that spans longer than allowed",
@@ -221,6 +229,7 @@ MUTATIONS = (
         "SPAN_MS_MAX, (reach_ms - interval_ms) // 4",
         "10 * SPAN_MS_MAX, reach_ms",
         (3,),
+        66,
     ),
     Mutation(
         "what is moved taken out before it is put elsewhere",
@@ -228,6 +237,7 @@ MUTATIONS = (
         ("    try:\n        place(new, office, deadline)\n"),
         ("    take_out(held, holder, office, deadline)\n    try:\n        place(new, office, deadline)\n"),
         (1,),
+        147,
     ),
     Mutation(
         "what is moved left where it was",
@@ -235,6 +245,7 @@ MUTATIONS = (
         ("    take_out(held, holder, office, deadline)\n    return new\n"),
         "    return new\n",
         (6,),
+        147,
     ),
     Mutation(
         "a sweep that leaves out every other partition of names",
@@ -250,13 +261,15 @@ MUTATIONS = (
         "    return enveloped(schedule) if envelope(schedule.target) else schedule.data\n",
         "    return schedule.data\n",
         (1,),
+        196,
     ),
     Mutation(
         "a delay in a letter that counts from its arrival",
-        "scheduler/accepting/scheduling.py",
+        "scheduler/accepting/keyed_batch.py",
         "        return self.now_ms if self.sent_ms is None else self.sent_ms\n",
         "        return self.now_ms\n",
         (1, 2, 6),
+        196,
     ),
     Mutation(
         "a letter whose tokens are new whenever it comes",
@@ -264,7 +277,7 @@ MUTATIONS = (
         "        return ReceiveHistory(arrived.message_id, sent_ms, receives)\n",
         '        return ReceiveHistory(f"{arrived.message_id}{receives}", sent_ms, receives)\n',
         (1,),
-        1,
+        65,
     ),
     Mutation(
         "a letter done with while a part of it waits",
@@ -280,6 +293,7 @@ MUTATIONS = (
         "        unreported, untold = _told(letter, refusals, teller, share)\n",
         "        unreported, untold = [], []\n",
         (5,),
+        1,
     ),
     Mutation(
         "a number of thousands of digits in the attribute of a letter that was put back",
@@ -295,7 +309,7 @@ MUTATIONS = (
         "        if self._tries[queue_url] >= TRIES_MAX or took_s > SLOW_S:\n",
         "        if False:\n",
         (7,),
-        32,
+        75,
     ),
     Mutation(
         "a refusal reported again while its failure target is deaf",
@@ -315,18 +329,14 @@ MUTATIONS = (
     ),
     Mutation(
         "a timer set before its record",
-        "scheduler/accepting/scheduling.py",
-        "    timers = registering.register(taken, names, failures, occasion, desk, patience)\n",
-        "    from scheduler import naming, record\n"
-        "    timers: list[Timer] = []\n"
-        "    for place in names:\n"
-        "        early = naming.timer(taken.schedules[place], record.asked_at(occasion.counted_from_ms, place))\n"
-        "        if _is_near(early.key, now_ms, desk.reach_ms):\n"
-        "            send(Parcel(desk.queues.url_of(early), [early]), desk.queues, patience)\n"
-        "        elif desk.memory.make_sure(desk.keyring.partition_count, patience).done:\n"
-        "            insist(desk.table.put, [early], patience)\n"
-        "    registering.register(taken, names, failures, occasion, desk, patience)\n",
+        "scheduler/accepting/named_batch.py",
+        "        self._register(each, read, is_first)\n",
+        "        put, asked_ms = self.__dict__.setdefault('early', self.put), self.occasion.counted_from_ms\n"
+        "        put([naming.timer(self.taken.schedules[place], asked_at(asked_ms, place)) for place in each.places])\n"
+        "        self.put = lambda timers: None\n"
+        "        self._register(each, read, is_first)\n",
         (1, 3),
+        64,
     ),
     Mutation(
         "the record read before the wait",
@@ -343,6 +353,7 @@ MUTATIONS = (
             "        deadline.sleep(wait_ms / 1000)\n"
         ),
         (6,),
+        134,
     ),
     Mutation(
         "an outcome written without its condition",
@@ -350,6 +361,7 @@ MUTATIONS = (
         'ConditionExpression="#id = :id AND #state = :pending"',
         'ConditionExpression="(#id = :id OR #id <> :id) AND (#state = :pending OR #state <> :pending)"',
         (1, 6),
+        92,
     ),
     Mutation(
         "a timer that finds another schedule and sets none for it",
@@ -373,7 +385,7 @@ MUTATIONS = (
         '    covered = record.covered_by not in ("", message_id) and now_ms < record.schedule.due_ms + COVERED_MS\n',
         '    covered = record.covered_by != ""\n',
         (1,),
-        98,
+        152,
     ),
     Mutation(
         "an older request let through",
@@ -381,14 +393,16 @@ MUTATIONS = (
         '"(attribute_not_exists(#asked) OR #asked < :asked)"',
         '"(attribute_not_exists(#asked) OR #asked < :asked OR #asked >= :asked)"',
         (6,),
+        99,
     ),
     Mutation(
         "a ttl on a record written afresh",
         "scheduler/aws/name_records.py",
-        '        "attempts": {"N": str(record.attempts)},\n    }\n',
-        '        "attempts": {"N": str(record.attempts)},\n'
-        '        "ttl": {"N": str(_gone_s(record.changed_ms))},\n    }\n',
+        '        **({"timed": {"N": str(record.timed)}} if record.timed else {}),\n',
+        '        **({"timed": {"N": str(record.timed)}} if record.timed else {}),\n'
+        '        "ttl": {"N": str(_gone_s(record.changed_ms))},\n',
         (1,),
+        147,
     ),
     Mutation(
         "a member of a bundle cancelled without the condition",
@@ -396,13 +410,15 @@ MUTATIONS = (
         'f"#bundle = :read AND attribute_exists(#sort) AND {_UNHELD}"',
         'f"(#bundle = :read OR #bundle <> :read) AND attribute_exists(#sort) AND {_UNHELD}"',
         (1, 6),
+        21,
     ),
     Mutation(
         "content that the output queue refuses is sent again for ever",
         "scheduler/transports/sqs.py",
         "            if schedule.target is None and failure.error not in CONTENT_CODES:\n",
         "            if schedule.target is None:\n",
-        (1,),
+        (1, 4),
+        151,
     ),
     Mutation(
         "members under one name that fail each for itself",
@@ -428,6 +444,7 @@ MUTATIONS = (
         "-timer.asked))[:1]",
         "-timer.asked))[-1:]",
         (3,),
+        147,
     ),
     Mutation(
         "a retry that is not sent",
@@ -435,6 +452,7 @@ MUTATIONS = (
         "    take_up_again(woken_again(job, record, attempt + 1, retry_ms), record, failure.error,",
         ("    return\n    take_up_again(woken_again(job, record, attempt + 1, retry_ms), record, failure.error,"),
         (1,),
+        92,
     ),
     Mutation(
         "a retry noted before it is sent",
@@ -456,6 +474,7 @@ MUTATIONS = (
         'retry.take_up_again(following, record, record.error if record is not None else "", post, deadline)\n',
         "conclusion.send(following, post, deadline)\n",
         (7,),
+        102,
     ),
     Mutation(
         "a retry taken for sent",
@@ -463,6 +482,7 @@ MUTATIONS = (
         '        raise NotConfirmed(f"an errand is not sent: {outcome.reason}")\n',
         "        return\n",
         (1,),
+        58,
     ),
     Mutation(
         "a failure that is not told",
@@ -470,6 +490,7 @@ MUTATIONS = (
         "    conclusion.not_delivered(job, record, report, post, deadline)\n",
         "    del report\n",
         (1,),
+        92,
     ),
     Mutation(
         "a failure target that never hears",
@@ -477,6 +498,7 @@ MUTATIONS = (
         "    if DeliveryOptions.read(job.schedule.terms).failure_target is not None:\n",
         "    if False:\n",
         (1,),
+        92,
     ),
     Mutation(
         "an outcome that cannot be written makes the delivery again",
@@ -484,12 +506,21 @@ MUTATIONS = (
         ('        log.outcome("not concluded", id=job.id, step=step, error=reason(failure))\n        return False\n'),
         "        raise\n",
         (7,),
+        4,
     ),
     Mutation(
         "an outcome that cannot be written is forgotten",
         "scheduler/delivering/conclusion.py",
         "    send(following, post, deadline)\n",
         "",
+        (1,),
+        96,
+    ),
+    Mutation(
+        "a message that carries an outcome, and nothing is done for it",
+        "scheduler/delivering/delivery.py",
+        "        conclusion.resume(job, job.conclusion, post, deadline)\n",
+        "        pass\n",
         (1,),
     ),
     Mutation(
@@ -498,6 +529,7 @@ MUTATIONS = (
         "    return max(schedule.due_ms, job.begun_ms or 0) + ",
         "    return schedule.due_ms + ",
         (1,),
+        81,
     ),
     Mutation(
         "attempts without end",
@@ -505,6 +537,7 @@ MUTATIONS = (
         "job.attempt < DeliveryOptions.read(schedule.terms).attempts_max",
         "True",
         (7,),
+        92,
     ),
     Mutation(
         "an attempt that is not counted",
@@ -512,6 +545,7 @@ MUTATIONS = (
         "woken_again(job, record, attempt + 1, retry_ms)",
         "woken_again(job, record, attempt, retry_ms)",
         (1, 7),
+        92,
     ),
     Mutation(
         "an attempt at any age",
@@ -519,6 +553,7 @@ MUTATIONS = (
         "    return retry_ms <= last_ms(job)\n",
         "    return True\n",
         (7,),
+        19,
     ),
     Mutation(
         "an expired one delivered",
@@ -526,6 +561,7 @@ MUTATIONS = (
         "    if schedule.expired(begun_ms):\n",
         "    if False:\n",
         (3,),
+        40,
     ),
     Mutation(
         "a no for good that is tried again",
@@ -533,6 +569,7 @@ MUTATIONS = (
         "    if failure.permanent or not _in_time(job, retry_ms):\n",
         "    if not _in_time(job, retry_ms):\n",
         (7,),
+        92,
     ),
     Mutation(
         "a passing failure given up",
@@ -540,6 +577,7 @@ MUTATIONS = (
         "    return goes_straight(schedule.target) or job.attempt <",
         "    return goes_straight(schedule.target) or 1 >",
         (1,),
+        92,
     ),
     Mutation(
         "the wait before the moment left out",
@@ -547,6 +585,7 @@ MUTATIONS = (
         ("    if wait_ms > 0:\n        deadline.sleep(wait_ms / 1000)\n    if job.conclusion is not None:\n"),
         "    if job.conclusion is not None:\n",
         (2,),
+        196,
     ),
     Mutation(
         "a batch delivered one by one",
@@ -554,6 +593,7 @@ MUTATIONS = (
         "    done = post.pool.run(one, _under_watch(batch, watch, post, deadline))\n",
         "    done = [one(message) for message in _under_watch(batch, watch, post, deadline)]\n",
         (3,),
+        61,
     ),
     Mutation(
         "a received message deleted before it is delivered",
@@ -561,6 +601,7 @@ MUTATIONS = (
         ("            _one(message, post, deadline)\n            _dismiss(message, post, deadline)\n"),
         ("            _dismiss(message, post, deadline)\n            _one(message, post, deadline)\n"),
         (1,),
+        180,
     ),
     Mutation(
         "a received message that failed deleted all the same",
@@ -568,6 +609,7 @@ MUTATIONS = (
         "            return False\n        finally:\n",
         ("            _dismiss(message, post, deadline)\n            return False\n        finally:\n"),
         (1,),
+        180,
     ),
     Mutation(
         "what is behind one that hangs left there",
@@ -575,10 +617,11 @@ MUTATIONS = (
         "    if hanging:\n",
         "    if False:\n",
         (3,),
+        61,
     ),
     Mutation(
         "a near name accepted without the row that lists it",
-        "scheduler/accepting/scheduling.py",
+        "scheduler/accepting/storing.py",
         "    if not names:\n        return []\n",
         "    if True:\n        return []\n",
         (1,),
@@ -590,7 +633,15 @@ MUTATIONS = (
         "        unlisted = near_names.write(map(near_names.entry_of, sent), self._table, self._short)\n",
         "        unlisted: set[str] = set()\n",
         (1,),
-        1,
+        79,
+    ),
+    Mutation(
+        "a redrive that does not note the new id on the failure",
+        "scheduler/managing/redrive.py",
+        "    if old.name is not None or spread_ms or failure.again is not None:\n",
+        "    if False:\n",
+        (1,),
+        58,
     ),
     Mutation(
         "targets that have not answered given every thread",
@@ -605,7 +656,7 @@ MUTATIONS = (
 
 @contextmanager
 def applied(mutation: Mutation, functions: Path | None = None) -> Iterator[Path]:
-    """A copy of the functions with the fault in it."""
+    """Yield the folder of a copy of the functions that contains the fault."""
     functions = functions or stack_file("functions")
     with tempfile.TemporaryDirectory(prefix="punctual-mutation-") as folder:
         copy = Path(folder) / "functions"
@@ -619,8 +670,13 @@ def applied(mutation: Mutation, functions: Path | None = None) -> Iterator[Path]
 
 
 def hunt(mutation: Mutation, first: int = 0, processes: int | None = None) -> Result | None:
-    """The first seed found that shows the fault; None where none of them does."""
+    """Return the result of the first seed that shows the fault, or None if no seed does.
+
+    The noted seed runs alone first, so that no time is spent on other seeds if it shows the fault.
+    """
     with applied(mutation) as folder:
-        seeds = list(dict.fromkeys([mutation.seed, *range(first, first + SEEDS_MAX)]))[:SEEDS_MAX]
-        total = campaign.run(seeds, folder, processes, breaches_max=1)
-    return total.broken[0] if total.broken else None
+        found = campaign.run([mutation.seed], folder, 1).broken
+        if not found:
+            others = [seed for seed in range(first, first + SEEDS_MAX) if seed != mutation.seed][: SEEDS_MAX - 1]
+            found = campaign.run(others, folder, processes, breaches_max=1).broken
+    return found[0] if found else None

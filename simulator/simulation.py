@@ -1,8 +1,8 @@
-"""One seed: a stack, callers, weather and a clock, all drawn from it; run until all that was asked for is settled.
+"""One seed: draw a stack, callers, faults and a clock from it, and run until every request is settled.
 
-A run is a row of episodes. In each the storm rages for a while and then stops, whereupon the system has two feed
-intervals to drain (promise 4). Between episodes the clock jumps to where the next schedule comes within reach: the
-feeds left out would have found nothing.
+A run is a row of episodes. In each episode faults occur for a while and then stop. The system then has two feed
+intervals to drain (promise 4). Between episodes the clock jumps to the time when the next schedule comes within reach.
+The skipped feeds would have found nothing.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from simulator.workload.scenarios import (
     names,
     neighbours,
     outcomes,
+    redrives,
     strangers,
     targets,
     troubles,
@@ -45,7 +46,7 @@ from simulator.workload.scenarios import (
 
 EPISODES_MAX = 40
 START_S_MIN, START_S_MAX = 1_000_000_000, 9_900_000_000
-"""From 2001, when milliseconds have twelve digits, to 2283; what is due goes on to 9999."""
+"""From 2001, when a time in milliseconds has twelve digits, to 2283. Due times go up to the year 9999."""
 REACH_S = 900
 CLOSING_S = 60
 YEAR_S = 31_557_600
@@ -53,7 +54,7 @@ YEAR_S = 31_557_600
 
 @dataclass
 class Result:
-    """What came of one seed."""
+    """The result of one seed."""
 
     seed: int
     breach: Breach | None
@@ -86,13 +87,13 @@ class Simulation:
         self._draining = False
         self.asked_us: list[int] = []
         self.orders: list[tuple[int, list[ExpectedSchedule]]] = []
-        """What has no name, and when it was asked for."""
+        """The requests for unnamed schedules, each with the time of the request."""
         self.start_us = self.cloud.timeline.now_us
 
     # --------------------------------------------------------------------------------------------------------- plan
 
     def plan(self) -> None:
-        """Draw the stack, the weather and the work."""
+        """Draw the stack, the faults and the workload."""
         draw = self.draw
         self.storm.skewed = draw.random() < 0.6
         if draw.random() < 0.85:
@@ -132,10 +133,11 @@ class Simulation:
             listings.plan(self)
             neighbours.plan(self)
             outcomes.plan(self)
+            redrives.plan(self)
         self.checker.names.orderly = self.cloud.sqs.unruly is None
 
     def _prepare(self, parameters: Mapping[str, Any]) -> None:
-        """The stack, a queue that is not of it, and callers."""
+        """Deploy the stack, add a queue outside the stack, and create the callers."""
         target = self.cloud.add_queue("other")
         self.targets[target] = next(queue.url for queue in self.cloud.sqs.queues.values() if queue.arn == target)
         own = random.Random(f"punctual others {self.seed}")
@@ -205,16 +207,15 @@ class Simulation:
             ahead = [at_us // 1000 for at_us in self.asked_us if at_us > timeline.now_us]
             upcoming = min([*self.reckoning.pending_ms(), *ahead], default=None)
             if upcoming is None:
-                timeline.run_until(
-                    timeline.now_us + (REACH_S + 2 * CLOSING_S) * US
-                )  # What was sent last becomes visible.
+                # The messages that were sent last become visible.
+                timeline.run_until(timeline.now_us + (REACH_S + 2 * CLOSING_S) * US)
                 return
             self._jump(upcoming)
         self.checker.breach(4, "", f"not settled within {EPISODES_MAX} episodes")
         self._raise_breach()
 
     def _calm_down(self) -> None:
-        """The faults stop, and whoever still waits for an answer gets it; then the system has two feed intervals."""
+        """Stop the faults and let pending calls finish. Then give the system two feed intervals to drain."""
         timeline = self.cloud.timeline
         self.storm.rest()
         self._draining = True
@@ -230,7 +231,7 @@ class Simulation:
         self._raise_breach()
 
     def _jump(self, due_ms: int) -> None:
-        """To where it comes within reach, and a little before."""
+        """Advance the clock to a little before the schedule comes within reach."""
         timeline = self.cloud.timeline
         begin_us = due_ms * 1000 - (REACH_S + 2 * self.interval_s + round(self.draw.uniform(0, self.interval_s))) * US
         begin_us = min([begin_us, *(at_us for at_us in self.asked_us if at_us > timeline.now_us)])
@@ -242,7 +243,7 @@ class Simulation:
         self.cloud.timeline.run_until(self.cloud.timeline.now_us)
 
     def _fork(self) -> random.Random:
-        """A chance of its own for each part, so that a draw more in one changes nothing in the others."""
+        """Return a random source for one part, so that an extra draw in one part changes nothing in the others."""
         return random.Random(f"{self.draw.getrandbits(64)}")
 
     def _tell(self, who: str, what: str) -> None:

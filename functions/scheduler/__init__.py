@@ -1,4 +1,5 @@
-"""The scheduler itself: the domain, which knows no AWS, and the adapters, which know nothing else.
+"""The scheduler: the domain, which knows no AWS, and the adapters, which call AWS. Only the handlers import it.
 
-Follow one schedule: `schedule.py` (the handler) -> `scheduling` -> `table` or `queues`; later `feeding` -> `queues`.
+Follow one schedule: `schedule.py` (the handler) -> `accepting.scheduling` -> `aws.table` or `aws.queues`. A schedule in
+the table goes on later: `feeding.feed` -> `aws.queues`. `pyproject.toml` lists which package may import which.
 """

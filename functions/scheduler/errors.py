@@ -1,18 +1,19 @@
-"""What a caller can be told. Lambda hands the name of the class and the message to whoever invoked us."""
+"""The errors of the scheduler. Lambda returns the class name and the message to the caller of a function."""
 
 
 class InvalidSchedule(Exception):
-    """The request can never be accepted as it is: sending it again is of no use."""
+    """The request cannot be accepted as it is. Sending it again does not help."""
 
 
 class NotConfirmed(Exception):
-    """AWS did not confirm in time: it may or may not have happened, and is worth sending again."""
+    """AWS did not confirm a call in time. The call may or may not have had an effect. The caller can send it again."""
 
 
 class Undelivered(Exception):
-    """A target has not confirmed a delivery. What came is said in a few words, without payload and secrets.
+    """A target has not confirmed a delivery. The error describes the answer briefly, without payload and secrets.
 
-    `ours` marks a fault on our side that kept us from calling the target at all: it is not an attempt."""
+    `ours` marks a fault of this stack that prevented the call to the target. It does not count as an attempt.
+    """
 
     def __init__(
         self,
@@ -28,25 +29,25 @@ class Undelivered(Exception):
 
 
 class PartitionBusy(Exception):
-    """Another feed holds the partition; Lambda's retry comes back when it has ended."""
+    """Another feed holds the partition. Lambda retries this one when the other has ended."""
 
 
 class InvalidRequest(Exception):
-    """What was asked of the manage function makes no sense: asking it again is of no use."""
+    """The manage function cannot carry out the request. Sending it again does not help."""
 
 
 class NotFound(Exception):
-    """There is no such schedule, or nothing of it is left that could be changed."""
+    """The schedule does not exist, or no part of it can be changed any more."""
 
 
 class OnItsWay(Exception):
-    """Too late: it is queued, released, or was never there, and nobody can tell which."""
+    """Too late: the schedule is queued, or released, or never existed. The table cannot say which."""
 
 
 class OutOfTime(Exception):
-    """A read in order of time takes too long. It never reaches a caller: the page is then read another way."""
+    """Reading in time order takes too long. The listing then reads the page another way, so no caller gets this."""
 
 
 def reason(failure: Exception) -> str:
-    """What a log may say of it. Messages that are not ours may quote what was sent."""
+    """Return what the log may say about a failure. Messages of other libraries may quote the caller's data."""
     return str(failure) if isinstance(failure, NotConfirmed) else type(failure).__name__

@@ -1,50 +1,50 @@
-"""Numbers that are not ours to choose, each once, with where it comes from; and the few that follow from them."""
+"""Limits of AWS, each with its source, and the limits of the scheduler that follow from them."""
 
 # Amazon SQS, "message quotas".
 SQS_DELAY_S_MAX = 900
-"""The longest DelaySeconds. It is why there is a table and a feed at all."""
+"""The longest DelaySeconds. The table and the feed exist because of it."""
 GROUP_CHARACTERS_MAX = 128
-"""Of a MessageGroupId."""
+"""The length of a MessageGroupId."""
 SQS_BATCH_MESSAGES_MAX = 10
 SQS_BATCH_BYTES_MAX = 1_048_576
-"""All bodies and attributes of one SendMessageBatch together."""
+"""The total of all bodies and attributes in one SendMessageBatch."""
 SQS_MESSAGE_BYTES_MAX = 1_048_576
 SQS_QUEUE_BYTES_MIN = 1_024
-"""The least that the owner of a queue may set as its MaximumMessageSize."""
+"""The smallest MaximumMessageSize that a queue can have."""
 
 # Amazon DynamoDB, "quotas".
 DYNAMODB_BATCH_WRITES_MAX = 25
 """Puts and deletes in one BatchWriteItem."""
 DYNAMODB_SORT_BYTES_MAX = 1_024
-"""Of a sort key."""
+"""The size of a sort key."""
 DYNAMODB_ITEM_BYTES_MAX = 400_000
-"""Of an item, the names of its attributes included; it takes 400 KB of 1,024, and who counts need not be exact."""
+"""The size of an item, including attribute names. DynamoDB allows 400 KB of 1,024, so a size may be an estimate."""
 
 # Amazon SNS, "publishing large messages": body and attributes together.
 SNS_MESSAGE_BYTES_MAX = 262_144
-"""Of a topic as it is made. Its owner may raise it to a mebibyte, which nobody can tell from the ARN."""
+"""The default of a topic. The owner can raise it to 1 MiB, but the ARN does not show that."""
 
-# AWS Step Functions, "quotas related to task executions": a hard one, "as a UTF-8 encoded string".
+# AWS Step Functions, "quotas related to task executions": a hard quota, "as a UTF-8 encoded string".
 STEP_FUNCTIONS_INPUT_BYTES_MAX = 262_144
 
 # AWS Lambda, "error handling of asynchronous invocations".
 LAMBDA_RETRIES_MAX = 2
 LAMBDA_RETRY_WAITS_S = (60, 120)
 
-# Ours. The table is designed for these; template.yml repeats them and a test compares.
+# The scheduler's own. The table is designed for these. template.yml repeats them, and a test compares both.
 PARTITIONS_MAX = 256
 DUE_MS_MAX = 253_402_300_799_999
-"""The last millisecond of the year 9999: fifteen digits, so that keys sort as text the way they sort as numbers."""
+"""The last millisecond of the year 9999. Keys have fifteen digits, so that they sort as text as they do as numbers."""
 DUE_DIGITS = 15
 LEAD_S_MAX = 3
-"""How much earlier than due a message may be at the deliver function, which waits for it and is paid for waiting."""
+"""How early a message may reach the deliver function. The function waits until it is due, and Lambda bills the wait."""
 DATA_BYTES_MAX = 262_144
-"""256 KiB, which leaves room for the other attributes in an item of at most 400 KB."""
+"""256 KiB. This leaves room for the other attributes in an item of at most 400 KB."""
 BATCH_SCHEDULES_MAX = 10_000
-"""About what fits the 6 MB of a synchronous invocation."""
+"""About as many as fit into the 6 MB of a synchronous invocation."""
 TOKEN_CHARACTERS_MAX = 128
 USER_CHARACTERS_MAX = 256
 NAME_CHARACTERS_MAX = 128
 TARGET_BYTES_MAX = 16_384
 NESTING_MAX = 100
-"""Levels of `data`. No sane payload has more, and a parser somewhere downstream gives up soon after."""
+"""Levels of `data`. No sane payload has more, and some parsers downstream fail at a few more."""

@@ -1,7 +1,7 @@
-"""One JSON line per outcome. Ids and counts go in; payloads, tokens and secrets do not.
+"""One JSON line per outcome. A line holds ids and counts, but no payloads, tokens or secrets.
 
 The functions log in Lambda's JSON format, at the level of the stack's parameter `LogLevel`. Lambda takes a printed line
-for INFO unless it names a level, and believes the level only beside a timestamp in RFC 3339:
+for INFO unless the line has a level and also a timestamp in RFC 3339:
 https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
 """
 
@@ -29,11 +29,11 @@ LEVEL_OF = MappingProxyType(
         "secret not read": "WARN",
     }
 )
-"""Every other outcome is INFO. The alarm counts an ERROR, so that it works at every level that the template allows."""
+"""Every other outcome is INFO. The alarm counts ERROR lines, because every `LogLevel` of the template keeps them."""
 
 
 def _least() -> int:
-    """The place of the level that Lambda was told to keep. Lambda names it in the environment of the function."""
+    """Return the index of the lowest level to log. Lambda names the level in the function's environment."""
     told = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "")
     return LEVELS.index(told) if told in LEVELS else 0
 
@@ -42,7 +42,10 @@ _LEAST = _least()
 
 
 def outcome(name: str, **facts: object) -> None:
-    """In one write with its end: Lambda's stdout passes every write on at once, and those of threads mix."""
+    """Print one log line in a single write.
+
+    Lambda passes on every write to stdout at once. Lines of several threads would mix if a line took two writes.
+    """
     level = LEVEL_OF.get(name, INFO)
     if LEVELS.index(level) < _LEAST:
         return
@@ -51,6 +54,6 @@ def outcome(name: str, **facts: object) -> None:
 
 
 def where(failure: Exception) -> str:
-    """The line that raised it. The message is left out: it may hold what was in the schedule."""
+    """Return the file and line that raised the failure, without its message, which may quote the schedule."""
     frame = traceback.extract_tb(failure.__traceback__)[-1]
     return f"{frame.filename}:{frame.lineno}"

@@ -1,4 +1,4 @@
-"""Strings as SQS takes them, and values as an error message shows them."""
+"""Check strings for SQS, and format values for error messages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 
 SHOWN_CHARACTERS_MAX = 60
 
-# What SQS carries is what XML 1.0 allows: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-# Those that it does not are named: to compile the others would take every cold start ten times as long.
+# SQS carries the characters of XML 1.0: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+# The pattern lists the refused ones. A pattern of the allowed ones takes ten times as long to compile at a cold start.
 _REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def fault(text: str) -> str | None:
-    """What SQS would refuse in this string, in words; None where it would take it."""
+    """Return a description of the first character that SQS would refuse, or None if SQS accepts the string."""
     found = _REFUSED.search(text)
     if found is None:
         return None
@@ -22,19 +22,19 @@ def fault(text: str) -> str | None:
 
 
 def origin_only(url: str) -> str:
-    """As much of a URL as an error may show: nothing behind the host, and no credentials."""
+    """Return the part of a URL that an error may show: no credentials, and nothing after the host."""
     scheme, mark, rest = url.partition("://") if "://" in url else ("", "", url)
     return scheme + mark + re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
 
 
 def shown(value: object) -> str:
-    """A value for an error message: recognisable to who sent it, short, printable, and never a whole payload."""
+    """Return a value for an error message: short, printable, and recognisable to the sender. It is never a payload."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        start = ascii(value[:SHOWN_CHARACTERS_MAX])  # Which makes ten characters of one that is not ASCII.
+        start = ascii(value[:SHOWN_CHARACTERS_MAX])  # ascii() may write ten characters for one.
         cut = len(value) > SHOWN_CHARACTERS_MAX or len(start) > 2 * SHOWN_CHARACTERS_MAX
         return f"{start[: 2 * SHOWN_CHARACTERS_MAX]}… ({len(value)} characters)" if cut else start
     if isinstance(value, int):
@@ -50,7 +50,10 @@ def shown(value: object) -> str:
 
 
 def deeper_than(value: object, levels: int) -> bool:
-    """Level by level: a recursive walk would fall into the very pit that it looks for."""
+    """Return whether a value is nested deeper than this.
+
+    The loop goes level by level, because a recursive walk would itself exceed Python's recursion limit.
+    """
     layer = [value]
     for _ in range(levels + 1):
         layer = [

@@ -1,6 +1,6 @@
-"""Moments as people write them, made into whole milliseconds since 1970 UTC.
+"""Convert the timestamps and delays of requests to whole milliseconds since 1970 UTC.
 
-Fractions of a millisecond are rounded up: a schedule may be a hair late, never early.
+A fraction of a millisecond is rounded up. So a schedule may be a fraction late, but it is never early.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ SINGLE_MOMENTS = (
     "Punctual schedules single moments: schedule the next one each time one comes out, or let EventBridge Scheduler "
     "invoke the schedule function"
 )
-"""What to tell somebody who wants to repeat a schedule."""
+"""The hint for a caller who wants to repeat a schedule."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-# fromisoformat takes any character between date and time, and reads 08.5 as eight hours and half a second.
+# fromisoformat accepts any character between date and time. It reads 08.5 as eight hours and half a second.
 _ISO_8601 = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2}|\d{8}|\d{4}-?W\d{2}-?\d)"
     r"([Tt ](?P<clock>\d{2}:\d{2}:\d{2}|\d{2}:\d{2}(?![.,])|\d{6}|\d{4}(?![.,])|\d{2}(?![.,]))([.,](?P<fraction>\d+))?"
@@ -32,12 +32,12 @@ _ISO_8601 = re.compile(
     re.ASCII,
 )
 _MS_IN_2001 = 1_000_000_000_000
-"""A number of a finer unit is recognised if it means a moment from 2001 to 9999. Of two units at most one fits."""
+"""A number is taken for a finer unit if it then means a time from 2001 to 9999. At most one unit fits."""
 _FINER_UNITS = {"milliseconds": 1_000, "microseconds": 1_000_000, "nanoseconds": 1_000_000_000}
 
 
 def due_ms_from_timestamp(value: object) -> int:
-    """The moment that a `timestamp` names, or InvalidSchedule."""
+    """Return the time that a `timestamp` names, or raise InvalidSchedule."""
     due_ms = _from_text(value) if isinstance(value, str) else _milliseconds("timestamp", value, TIMESTAMP_WANTED)
     if due_ms < 0:
         raise InvalidSchedule(f"timestamp is {shown(value)}, before 1970; wanted: {TIMESTAMP_WANTED}")
@@ -48,7 +48,7 @@ def due_ms_from_timestamp(value: object) -> int:
 
 
 def due_ms_from_delay(value: object, now_ms: int) -> int:
-    """The moment that a `delay` ends, counted from now, or InvalidSchedule."""
+    """Return the time at which a `delay` from now ends, or raise InvalidSchedule."""
     delay_ms = _milliseconds("delay", value, DELAY_WANTED)
     if delay_ms < 0:
         raise InvalidSchedule(f"delay is {shown(value)}, in the past; wanted: {DELAY_WANTED}")
@@ -58,7 +58,7 @@ def due_ms_from_delay(value: object, now_ms: int) -> int:
 
 
 def duration_ms(field: str, value: object, wanted: str) -> int:
-    """A length of time in seconds, 0 or more, or InvalidSchedule that names the field."""
+    """Return a duration given in seconds, 0 or more, or raise InvalidSchedule that names the field."""
     length_ms = _milliseconds(field, value, wanted)
     if not 0 <= length_ms <= DUE_MS_MAX:
         raise InvalidSchedule(f"{field} is {shown(value)}; wanted: {wanted}")
@@ -66,18 +66,18 @@ def duration_ms(field: str, value: object, wanted: str) -> int:
 
 
 def from_event_time(text: str) -> float:
-    """The `time` of an EventBridge event, in seconds since 1970."""
+    """Return the `time` of an EventBridge event, in seconds since 1970."""
     return datetime.fromisoformat(text).timestamp()
 
 
 def epoch_s(moment_ms: int) -> int | float:
-    """As it goes out: seconds since 1970, a whole number where it is one."""
+    """Return seconds since 1970 for output. The number is an int if it has no fraction."""
     seconds, rest = divmod(moment_ms, 1000)
     return seconds if rest == 0 else moment_ms / 1000
 
 
 def _finer_unit(taken_for_ms: int) -> str:
-    """Say in which unit a timestamp probably is, and how it reads in seconds; nothing if it fits no unit."""
+    """Return a hint that names the probable unit and the time in seconds, or an empty string if no unit fits."""
     for unit, in_a_second in _FINER_UNITS.items():
         meant_ms = -(-taken_for_ms // in_a_second)
         if _MS_IN_2001 <= meant_ms <= DUE_MS_MAX:
@@ -92,12 +92,12 @@ def _milliseconds(field: str, value: object, wanted: str) -> int:
         return value * 1000
     if not math.isfinite(value):
         raise InvalidSchedule(f"{field} is {shown(value)}; wanted: {wanted}")
-    # By way of the shortest decimal, which is what the caller wrote: 0.123 * 1000 as a float would not be 123.
+    # repr() gives the shortest decimal, which the caller wrote. As floats, 2.007 * 1000 is more than 2007.
     return _rounded(Decimal(repr(value)) * 1000)
 
 
 def _rounded(milliseconds: Decimal) -> int:
-    """Away from 1970: up for what may be accepted, and what is before 1970 stays so, however little."""
+    """Round away from 1970: later times round up, and a time just before 1970 stays before 1970."""
     return int(milliseconds.to_integral_value(ROUND_UP))
 
 
@@ -115,12 +115,12 @@ def _from_text(value: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     whole_ms = (moment - _EPOCH) // _MILLISECOND
-    # Before 1970 is before 1970, also by less than a second.
+    # A time before 1970 is refused. Adding the fraction, rounded up, could turn it into the start of 1970.
     return whole_ms if whole_ms < 0 else whole_ms + _rounded(Decimal(f"0.{found['fraction'] or 0}") * 1000)
 
 
 def _not_a_date(value: str) -> str:
-    """Say what a text that is no date was probably meant as."""
+    """Return a hint on what the caller probably meant by a text that is not a date."""
     if re.fullmatch(r"\d+(\.\d+)?", value):
         return "; a number goes without quotes"
     if value.startswith(("cron(", "rate(")):

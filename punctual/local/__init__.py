@@ -1,1 +1,1 @@
-"""The local stack: the real template on a local AWS, on this machine alone."""
+"""Deploys the real template to a local AWS, for a demonstration and for tests. Nothing listens beyond this machine."""

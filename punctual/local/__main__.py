@@ -1,7 +1,7 @@
-"""`python -m punctual.local`: the whole of Punctual on this machine, with a demonstration, until Ctrl-C.
+"""`python -m punctual.local`: run the whole of Punctual on this machine, with a demonstration, until Ctrl-C.
 
-Exit status: 0 after a Ctrl-C and after a good `--once`; 1 where `--once` found something missing or early, was cut
-off, or the local AWS could not be set up.
+The exit status is 0 after Ctrl-C and after a successful `--once`. It is 1 if `--once` found a missing or early
+schedule or was interrupted, or if the local AWS could not be set up.
 """
 
 import argparse
@@ -21,16 +21,16 @@ from punctual.local.view import view
 
 TEMPLATE_PATH = Path(__file__).parents[2] / "template.yml"
 STATE_FOLDER = Path(".punctual")
-# Short enough to see the far way at work: a schedule 100 s ahead passes the table.
+# A short reach, so that the demonstration also uses the table: a schedule 100 s ahead passes through it.
 PARAMETERS = {"FeedIntervalMinutes": 1, "ReachSeconds": 90, "DeliveryLeadSeconds": 3}
 IDLE_S = 1.0
 
-# What can go wrong outside this code is told in a line; a fault of its own comes with its traceback.
+# Errors with causes outside this code are reported in one line. A fault of this code comes with its traceback.
 EXPECTED = (BotoCoreError, ClientError, DeploymentFailed, DemonstrationFailed, EmulatorFailed, FunctionFailed)
 
 
 class Interruption:
-    """Ctrl-C, which may come while a library lets go of a lock and make it fail in turn: that is no fault then."""
+    """Remembers Ctrl-C. It may interrupt a library that releases a lock, and make it raise RuntimeError: no fault."""
 
     def __init__(self) -> None:
         self.came = False
@@ -97,7 +97,7 @@ def demonstrated(stack: Stack, receiver: Receiver) -> Summary:
 
 
 def missing(summary: Summary) -> str:
-    """The ids of what did not come, cut short."""
+    """Return the ids of the missing schedules, shortened to the first few."""
     if not summary.missing:
         return ""
     shown = "\n".join(f"  {id}" for id in summary.missing[:MISSING_SHOWN_MAX])
@@ -106,7 +106,7 @@ def missing(summary: Summary) -> str:
 
 
 def stay(emulator: Emulator) -> None:
-    """Until Ctrl-C; a local AWS that ends by itself is an error."""
+    """Wait for Ctrl-C. Raise EmulatorFailed if the local AWS ends by itself."""
     while emulator.is_running():
         time.sleep(IDLE_S)
     raise EmulatorFailed("the local AWS ended by itself")

@@ -1,9 +1,9 @@
-"""Schedules go in, and come out on time, near and far, while you watch.
+"""Schedule near and far schedules, and show that each is released on time.
 
-What was accepted is held against what comes out of the output queue, and at a receiver of webhooks: nothing is taken
-for released that was not received, and `Summary.is_good` is true only if everything came, nothing early, and nothing
-that was cancelled. Early and late are measured by this machine's clock at the moment a message was received, so that
-the way through the queue counts as well.
+The demonstration compares the accepted schedules with the messages in the output queue and the requests at a webhook
+receiver. Only a received schedule counts as released. `Summary.is_good` is true only if every schedule came, none came
+early, and no cancelled one came. Lateness is measured by this machine's clock when a message is received, so it
+includes the time in the queue.
 """
 
 import concurrent.futures
@@ -20,10 +20,10 @@ from punctual.local.deployment import Stack
 from punctual.local.receiver import Receiver
 
 RECEIVERS = 4
-RECEIVE_WAIT_S = 1  # Short, as nobody is to wait for it at the end.
-RECEIVE_MESSAGES_MAX = 10  # SQS hands out no more at once.
+RECEIVE_WAIT_S = 1  # Short, so that the end does not take long.
+RECEIVE_MESSAGES_MAX = 10  # The maximum of SQS.
 UPDATE_S = 0.1
-# For what is late: two intervals of the feed, as one of its ticks may be missed, and this much for the queue.
+# The wait for late schedules: two feed intervals, because a tick may be missed, and this long for the queue.
 PATIENCE_S = 30.0
 MISSING_SHOWN_MAX = 20
 
@@ -36,16 +36,16 @@ EARLIER = "from an earlier run"
 MOVED, CANCELLED = "demonstration/moved", "demonstration/cancelled"
 AT_ONCE, AT_LAST = "/at-once", "/at-the-third-time"
 REFUSALS = {AT_LAST: 2}
-"""Paths at which the receiver is to refuse the first requests."""
+"""How many of the first requests the receiver refuses, by path."""
 
 
 class DemonstrationFailed(Exception):
-    """A schedule was refused that should have been accepted."""
+    """The stack rejected a schedule that it should have accepted."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is scheduled, and how far ahead."""
+    """The schedules of a demonstration, and how far ahead each is due."""
 
     single_delays_s: tuple[float, ...]
     burst_count: int
@@ -53,14 +53,14 @@ class Plan:
     far_delays_s: tuple[float, ...]
     patience_s: float
     webhook_delay_s: float | None = None
-    """One that is taken at once, and one that is refused twice first."""
+    """The delay of two webhooks: one is accepted at once, and the other is refused twice first."""
     moved_delays_s: tuple[float, float] | None = None
-    """When a named one is due, and to when it is moved: nearer, so that a slow machine is in time to do it."""
+    """The delay of a named schedule, and a shorter delay to which it is moved. A slow machine has time for the move."""
     cancelled_delay_s: float | None = None
 
     @classmethod
     def for_stack(cls, stack: Stack) -> "Plan":
-        """Some near ones, a burst, and some that are due just beyond the reach of the stack."""
+        """Return a plan with near schedules, a burst, and schedules that are due just beyond the reach of the stack."""
         reach_s = int(stack.parameters["ReachSeconds"])
         interval_s = 60 * int(stack.parameters["FeedIntervalMinutes"])
         return cls(
@@ -77,7 +77,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Accepted:
-    """A schedule that was accepted: in which part of the demonstration, and which way it goes."""
+    """An accepted schedule, with its part of the demonstration and the way it takes."""
 
     id: str
     due_s: float
@@ -87,7 +87,7 @@ class Accepted:
 
 @dataclasses.dataclass(frozen=True)
 class Arrival:
-    """A schedule that came out, when it first did."""
+    """The first arrival of a schedule."""
 
     id: str
     due_s: float
@@ -100,7 +100,7 @@ class Arrival:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """How far one part of the demonstration has come."""
+    """The progress of one part of the demonstration."""
 
     name: str
     accepted: tuple[Accepted, ...]
@@ -117,16 +117,16 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What became of everything that was accepted."""
+    """The result of all accepted schedules."""
 
     accepted_count: int
     missing: tuple[str, ...]
     duplicates_count: int
     latenesses_s: tuple[float, ...]
-    """Of what came out of the queue."""
+    """How late each schedule came out of the output queue."""
     webhooks_count: int = 0
     webhook_latenesses_s: tuple[float, ...] = ()
-    """From the due moment until the receiver took it, be it at the third time."""
+    """The time from when a webhook was due until the receiver accepted it, after refusals too."""
     requests_count: int = 0
     cancelled: tuple[str, ...] = ()
     came_though_cancelled: tuple[str, ...] = ()
@@ -165,7 +165,7 @@ class Summary:
 
 
 class Progress:
-    """What was accepted and what has come so far. Several threads write to it."""
+    """The schedules accepted and received so far. Several threads write to it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -177,12 +177,12 @@ class Progress:
         self._is_complete = False
 
     def complete(self) -> None:
-        """All that is to be scheduled has been."""
+        """Note that every schedule of the plan has been accepted."""
         with self._lock:
             self._is_complete = True
 
     def is_expecting(self, lost_s: float) -> bool:
-        """Whether anything is still to come; what was due before this moment is taken for lost."""
+        """Return whether a schedule is still to come. Those due before `lost_s` count as lost."""
         pending = self.pending()
         return not self._is_complete or bool(pending and pending[-1].due_s > lost_s)
 
@@ -191,12 +191,12 @@ class Progress:
             self._accepted[accepted.id] = accepted
 
     def cancel(self, cancelled: Accepted) -> None:
-        """It is not to come any more."""
+        """Note that a schedule was cancelled, so it should not come."""
         with self._lock:
             self._cancelled[cancelled.id] = cancelled
 
     def request(self, count: int) -> None:
-        """So many requests have come to the receiver of webhooks."""
+        """Note how many requests the webhook receiver has got."""
         with self._lock:
             self._requests_count = count
 
@@ -208,7 +208,7 @@ class Progress:
                 self._arrivals[arrival.id] = arrival
 
     def parts(self) -> list[Part]:
-        """The parts in the order in which they fall due."""
+        """Return the parts in the order in which they are due."""
         with self._lock:
             accepted, arrivals = list(self._accepted.values()), dict(self._arrivals)
         accepted.sort(key=lambda one: one.due_s)
@@ -219,20 +219,20 @@ class Progress:
         return parts
 
     def strangers(self) -> list[Arrival]:
-        """What came out although this run did not schedule it: an earlier one on the same state did."""
+        """Return arrivals that this run did not schedule. An earlier run on the same state did."""
         with self._lock:
-            if not self._is_complete:  # It may be of ours, and its answer still on the way.
+            if not self._is_complete:  # It may be ours, with its answer still on the way.
                 return []
             ours = {**self._accepted, **self._cancelled}
             return [arrival for id, arrival in self._arrivals.items() if id not in ours]
 
     def cancelled(self) -> list[tuple[Accepted, bool]]:
-        """What was cancelled, and whether it came all the same."""
+        """Return the cancelled schedules, and whether each came all the same."""
         with self._lock:
             return [(cancelled, id in self._arrivals) for id, cancelled in self._cancelled.items()]
 
     def pending(self) -> list[Accepted]:
-        """What is still to come, the next one first."""
+        """Return the schedules still to come, the next one first."""
         with self._lock:
             left = [accepted for id, accepted in self._accepted.items() if id not in self._arrivals]
         return sorted(left, key=lambda accepted: accepted.due_s)
@@ -256,19 +256,19 @@ class Progress:
 
 
 class View(Protocol):
-    """Shows the progress again and again."""
+    """Shows the progress repeatedly."""
 
     def update(self, progress: Progress, now_s: float) -> None: ...
 
 
 def demonstrate(stack: Stack, plan: Plan, view: View, receiver: Receiver | None = None) -> Summary:
-    """Schedule what the plan says and watch until all of it has come, or until it is no longer to be expected."""
+    """Schedule everything in the plan, and watch until all of it has come or the rest counts as lost."""
     progress = Progress()
     with working(stack, plan, progress, receiver) as workers:
         while progress.is_expecting(time.time() - plan.patience_s):
             for worker in workers:
                 if worker.done():
-                    worker.result()  # Raises what went wrong in it.
+                    worker.result()  # Raises the worker's error, if any.
             view.update(progress, time.time())
             time.sleep(UPDATE_S)
         view.update(progress, time.time())
@@ -279,7 +279,7 @@ def demonstrate(stack: Stack, plan: Plan, view: View, receiver: Receiver | None 
 def working(
     stack: Stack, plan: Plan, progress: Progress, receiver: Receiver | None
 ) -> Iterator[list["concurrent.futures.Future[None]"]]:
-    """Meanwhile, hand in what the plan says and receive what comes."""
+    """Submit the plan and receive schedules in the background."""
     enough = threading.Event()
     with concurrent.futures.ThreadPoolExecutor(2 + RECEIVERS) as pool:
         try:
@@ -293,7 +293,7 @@ def working(
 
 
 def submit(stack: Stack, plan: Plan, progress: Progress, receiver: Receiver | None) -> None:
-    """Hand it all to the schedule function: two batches, and then one invocation each, while the batches wait."""
+    """Submit the plan to the schedule function. The single schedules come last, while the batches wait."""
     burst_s = math.ceil(time.time() + plan.burst_delay_s)
     submit_batch(stack, [burst_s] * plan.burst_count, BURST, progress)
     now_s = time.time()
@@ -318,7 +318,7 @@ def submit_webhooks(stack: Stack, receiver: Receiver, delay_s: float, progress: 
 
 
 def submit_moved(stack: Stack, delays_s: tuple[float, float], progress: Progress) -> None:
-    """What counts is the moment to which it was moved."""
+    """Submit a named schedule and move it. Only the time that it was moved to counts."""
     before_s, after_s = delays_s
     stack.invoke("ScheduleFunction", {"delay": before_s, "data": "moved on", "name": MOVED})
     moved = stack.invoke("ManageFunction", {"operation": "move", "name": MOVED, "delay": after_s})
@@ -346,7 +346,7 @@ def accept(result: dict[str, Any], part: str, progress: Progress, way: str = "")
 
 
 def watch(receiver: Receiver | None, progress: Progress, enough: threading.Event) -> None:
-    """What the receiver of webhooks has taken, until told that it is enough."""
+    """Note the requests that the webhook receiver accepts, until `enough` is set."""
     seen = 0
     while receiver is not None and not enough.wait(UPDATE_S):
         requests = receiver.requests()
@@ -358,7 +358,7 @@ def watch(receiver: Receiver | None, progress: Progress, enough: threading.Event
 
 
 def receive(stack: Stack, progress: Progress, enough: threading.Event) -> None:
-    """Take what comes, until told that it is enough."""
+    """Receive schedules from the output queue, until `enough` is set."""
     queue = stack.emulator.client("sqs")
     url = stack.outputs["OutputQueueUrl"]
     while not enough.is_set():

@@ -1,8 +1,8 @@
-"""Deploying a template to the local AWS, as `aws cloudformation package` and `deploy` would to the real one.
+"""Deploy a template to the local AWS, as `aws cloudformation package` and `deploy` do to the real one.
 
-The template itself is left as it is; what this local AWS needs otherwise is changed on a copy (see `localized`).
-A deployment is confirmed, or an error says which resources failed and why. One that is cut off in the middle leaves
-a half-made stack, which the next deployment to the same local AWS replaces.
+The template file itself does not change. `localized` makes a copy with the changes that the local AWS needs. A
+deployment succeeds, or the error says which resources failed and why. An interrupted deployment leaves an unfinished
+stack, which the next deployment to the same local AWS replaces.
 """
 
 import copy
@@ -28,16 +28,16 @@ CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 DEPLOY_S_MAX = 120.0
 DEPLOY_POLL_S = 0.1
 EVENTS_SHOWN_MAX = 10
-ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # The earliest a zip can hold: the same code always makes the same zip.
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # The earliest time of a zip, so that the same code makes the same zip.
 
-# ministack asks for the name of the call as an action. AWS has no such actions: SendMessage allows the batch too.
+# ministack checks the name of the call as an action. AWS has no such action: SendMessage allows the batch call too.
 BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch"}
-# Half-made states that CloudFormation cannot update.
+# States of an unfinished stack that CloudFormation cannot update.
 NOT_UPDATABLE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
 
 
 class DeploymentFailed(Exception):
-    """CloudFormation did not come to a good end; the message says which resources failed and why."""
+    """A deployment did not succeed. The message says which resources failed and why."""
 
 
 class FunctionFailed(Exception):
@@ -51,7 +51,7 @@ class FunctionFailed(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Stack:
-    """A deployed template: its outputs, and the few calls that everybody makes on it."""
+    """A deployed template with its outputs, and the calls that all users of a stack need."""
 
     name: str
     parameters: dict[str, str]
@@ -60,7 +60,7 @@ class Stack:
     template: dict[str, Any] = dataclasses.field(repr=False)
 
     def invoke(self, output: str, payload: object) -> Any:
-        """What the function named by this output answers to the payload; FunctionFailed where it fails."""
+        """Invoke the function that this output names, and return its answer. Raise FunctionFailed if it fails."""
         function = self.outputs[output]
         answer = self.emulator.client("lambda").invoke(FunctionName=function, Payload=json.dumps(payload).encode())
         body = json.loads(answer["Payload"].read() or b"null")
@@ -69,11 +69,11 @@ class Stack:
         return body
 
     def update(self, parameters: Mapping[str, object]) -> "Stack":
-        """Change these parameters on the running stack and leave the others as they are."""
+        """Change these parameters of the running stack, and keep the others."""
         return put_stack(self.emulator, self.name, self.template, self.parameters | as_text(parameters))
 
     def delete(self) -> None:
-        """Remove the stack and wait until it is gone."""
+        """Delete the stack, and wait until it is gone."""
         delete_stack(self.emulator, self.name)
 
 
@@ -83,17 +83,17 @@ def deploy(
     stack_name: str = STACK_NAME,
     parameters: Mapping[str, object] | None = None,
 ) -> Stack:
-    """Create the stack from the template, or bring the existing one up to it."""
+    """Create the stack from the template, or update the existing one."""
     template = localized(yaml_parse(template_path.read_text()))
     upload_code(emulator, template, template_path.parent)
     return put_stack(emulator, stack_name, template, as_text(parameters or {}))
 
 
 def localized(template: dict[str, Any]) -> dict[str, Any]:
-    """A copy of the template with what this local AWS needs otherwise, and nothing else.
+    """Return a copy of the template with only the changes that the local AWS needs.
 
-    - Statements that deny plain HTTP are left out: the local AWS speaks plain HTTP, on loopback.
-    - Whoever may call SendMessage is also granted the name under which ministack checks the batch call.
+    - Statements that deny plain HTTP are removed: the local AWS uses plain HTTP on loopback.
+    - A role that may call SendMessage also gets the action under which ministack checks the batch call.
     """
     changed = copy.deepcopy(template)
     for document in policy_documents(changed):
@@ -105,7 +105,7 @@ def localized(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def policy_documents(node: Any) -> Iterator[dict[str, Any]]:
-    """Every policy document at any depth."""
+    """Yield every policy document, at any depth."""
     if isinstance(node, dict):
         if "Statement" in node:
             yield node
@@ -127,18 +127,18 @@ def widened(statement: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_empty_policy(resource: dict[str, Any]) -> bool:
-    """Whether nothing is left of a queue's or a topic's policy."""
+    """Return whether a queue's or a topic's policy has no statement left."""
     document = resource.get("Properties", {}).get("PolicyDocument")
     return document is not None and not document["Statement"]
 
 
 def listed(value: Any) -> list[Any]:
-    """CloudFormation takes one thing for a list of it."""
+    """Return the value as a list. CloudFormation accepts one item in place of a list."""
     return value if isinstance(value, list) else [value]
 
 
 def upload_code(emulator: Emulator, template: dict[str, Any], folder: Path) -> None:
-    """Put the code of every function on the local S3, and let the template point there."""
+    """Upload the code of every function to the local S3, and refer to it in the template."""
     storage = emulator.client("s3")
     if not any(bucket["Name"] == CODE_BUCKET for bucket in storage.list_buckets()["Buckets"]):
         location = {} if emulator.region == "us-east-1" else {"LocationConstraint": emulator.region}
@@ -163,7 +163,7 @@ def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def zipped(folder: Path) -> bytes:
-    """The folder as a zip, byte for byte the same for the same files."""
+    """Return the folder as a zip, byte for byte the same for the same files."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -175,7 +175,7 @@ def zipped(folder: Path) -> bytes:
 
 
 def as_text(parameters: Mapping[str, object]) -> dict[str, str]:
-    """As CloudFormation takes them: True is `true`, and a list is separated by commas."""
+    """Return the parameters as CloudFormation accepts them: True is `true`, and a list is separated by commas."""
     return {name: parameter_text(value) for name, value in parameters.items()}
 
 
@@ -188,7 +188,7 @@ def parameter_text(value: object) -> str:
 
 
 def put_stack(emulator: Emulator, name: str, template: dict[str, Any], parameters: dict[str, str]) -> Stack:
-    """Create or update the stack and wait for its good end; parameters not named take their defaults."""
+    """Create or update the stack, and wait until it succeeds. Parameters that are not given take their defaults."""
     formation = emulator.client("cloudformation")
     status = stack_status(emulator, name)
     if status in NOT_UPDATABLE:
@@ -211,7 +211,7 @@ def put_stack(emulator: Emulator, name: str, template: dict[str, Any], parameter
 
 
 def upload_template(emulator: Emulator, template: dict[str, Any]) -> str:
-    """By way of S3, as CloudFormation takes no more than 51,200 bytes in the call itself."""
+    """Upload the template to S3, because CloudFormation accepts at most 51,200 bytes in the call itself."""
     body = json.dumps(template, sort_keys=True).encode()
     key = f"{hashlib.sha256(body).hexdigest()}.template"
     emulator.client("s3").put_object(Bucket=CODE_BUCKET, Key=key, Body=body)
@@ -226,7 +226,7 @@ def wait_until_deployed(emulator: Emulator, name: str) -> None:
 
 
 def settled_status(emulator: Emulator, name: str) -> str | None:
-    """Its status once nothing is in progress any more; None where there is no such stack."""
+    """Return the status once nothing is in progress, or None if the stack does not exist."""
     deadline_s = time.monotonic() + DEPLOY_S_MAX
     while (status := stack_status(emulator, name)) and status.endswith("_IN_PROGRESS"):
         if time.monotonic() > deadline_s:
@@ -251,7 +251,7 @@ def stack_outputs(emulator: Emulator, name: str) -> dict[str, str]:
 
 
 def failures(emulator: Emulator, name: str) -> list[str]:
-    """What went wrong in it, newest first, a line per resource."""
+    """Return the reasons of failed resources, newest first, one line each."""
     events = emulator.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
     lines = [
         f"  {event['LogicalResourceId']} ({event['ResourceType']}): {event.get('ResourceStatusReason', 'no reason')}"
@@ -262,7 +262,7 @@ def failures(emulator: Emulator, name: str) -> list[str]:
 
 
 def allow_recursion(emulator: Emulator, name: str, template: dict[str, Any]) -> None:
-    """Do what ministack's CloudFormation leaves undone: let functions continue themselves that are meant to."""
+    """Allow functions to invoke themselves if the template says so. ministack's CloudFormation ignores that setting."""
     allowed = {
         logical
         for logical, function in functions(template).items()

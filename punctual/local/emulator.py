@@ -1,9 +1,8 @@
-"""A local AWS on one loopback port, for as long as it is wanted.
+"""Run a local AWS on one loopback port.
 
-An `Emulator` runs ministack under a guardian (see `guardian`): when it is stopped, and also when the process that
-holds it crashes or is killed, the local AWS ends with everything it started and its folder is removed. Several of
-them run side by side without touching each other; nothing of the user's own AWS settings gets in, and nothing
-listens beyond loopback.
+An `Emulator` runs ministack under a supervisor (see `supervisor`). The local AWS ends with everything it started, and
+its folder is removed, when it is stopped and also if its owner crashes or is killed. Several emulators can run in
+parallel without affecting each other. They ignore the user's own AWS settings, and listen only on loopback.
 """
 
 import contextlib
@@ -31,7 +30,7 @@ from punctual.local import supervisor
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # What ministack takes for the owner.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # To ministack, the account's owner.
 
 PORT_NAME = "port"
 PORT_TRIES_MAX = 5  # Another program may take the port between our choice and ministack's bind.
@@ -39,30 +38,30 @@ READY_S_MAX = 60.0
 READY_POLL_S = 0.05
 PAGE_S_MAX = 1.0
 STOP_S_MAX = supervisor.SAVE_S_MAX + 10.0
-# A call may last as long as a function runs; one that is sent again after that would run twice.
+# A call may last as long as a function runs. A retry after that would run the function twice.
 READ_S_MAX = 180
 CONNECTIONS_MAX = 64
 
-# What a program needs to run at all. Everything else stays out, above all AWS_*, and settings of ministack's own.
+# The variables that a program needs to run. All others are removed, above all AWS_* and ministack's own settings.
 ENVIRONMENT_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "TMPDIR")
 NOWHERE = "/nonexistent"
 
 
 class EmulatorFailed(Exception):
-    """The local AWS did not start; the message ends with what it said last."""
+    """The local AWS did not start. The message ends with its last output."""
 
 
 class PortTaken(EmulatorFailed):
-    """Somebody else listens on the port."""
+    """Another program listens on the port."""
 
 
 class Emulator:
     """A local AWS: `with Emulator() as emulator:`.
 
-    port           take this one, or fail; otherwise any free one.
+    port           use this port, or fail. By default, use any free one.
     auth           enforce the IAM policies of the functions' roles.
-    state_folder   keep the state there: the next emulator on that folder finds what this one had, and where it is
-                   free takes the same port, as the addresses of queues hold it.
+    state_folder   keep the state in this folder. The next emulator with the folder restores it. It also uses the same
+                   port if that is free, because the URLs of queues contain it.
     async_retry_s  seconds before Lambda's first retry of an asynchronous invocation (AWS: 60), doubled for the second.
     """
 
@@ -96,7 +95,7 @@ class Emulator:
         self.stop()
 
     def start(self) -> Self:
-        """Start it and wait until it answers."""
+        """Start the local AWS, and wait until it answers."""
         if self._guard is not None:
             raise RuntimeError("this emulator is running already")
         port = self._wanted_port or self._remembered_port() or free_port()
@@ -112,7 +111,7 @@ class Emulator:
         return self
 
     def stop(self) -> None:
-        """End it and everything it started; again is harmless."""
+        """End the local AWS and everything it started. A second call has no effect."""
         guard, self._guard = self._guard, None
         with self._clients_lock:
             for client in self._clients.values():
@@ -131,24 +130,24 @@ class Emulator:
 
     @property
     def folder(self) -> Path:
-        """The private folder, with the code of the functions that run; gone after the stop."""
+        """The private folder with the code of the running functions. It is removed when the emulator stops."""
         return self._running.folder
 
     @property
     def log_path(self) -> Path:
-        """What ministack and the functions said."""
+        """The log of ministack and the functions."""
         return self.folder / supervisor.LOG_NAME
 
     @property
     def process(self) -> int:
-        """The process id of ministack, which is also that of its group."""
+        """The process id of ministack, which is also the id of its process group."""
         return self._running.process
 
     def is_running(self) -> bool:
         return self._guard is not None and self._guard.is_running()
 
     def environment(self) -> dict[str, str]:
-        """The AWS_* variables that point the aws command line, or any SDK, to this local AWS and nothing else."""
+        """Return the AWS_* variables that point the aws command line, or any SDK, to this local AWS only."""
         return {
             **CREDENTIALS,
             "AWS_ENDPOINT_URL": self.endpoint_url,
@@ -158,14 +157,14 @@ class Emulator:
         }
 
     def client(self, service: str) -> Any:
-        """A boto3 client for this local AWS; one per service, shared by all threads. (boto3 has no types.)"""
+        """Return the boto3 client of a service, which all threads share. (boto3 has no types.)"""
         with self._clients_lock:
             if service not in self._clients:
                 self._clients[service] = isolated_session(self.region).client(
                     service,
                     endpoint_url=self.endpoint_url,
                     config=botocore.config.Config(
-                        proxies={},  # Also where HTTP_PROXY is set.
+                        proxies={},  # Also if HTTP_PROXY is set.
                         connect_timeout=5,
                         read_timeout=READ_S_MAX,
                         retries={"mode": "standard", "total_max_attempts": 3},
@@ -190,12 +189,12 @@ class Emulator:
 
 
 class Guard:
-    """One run of the guardian, from its start until it has cleaned up."""
+    """One run of the supervisor, from its start until it has cleaned up."""
 
     def __init__(self, port: int, settings: dict[str, str], state_folder: Path | None) -> None:
-        """Start it on the port, and wait until ministack answers there."""
+        """Start the supervisor on the port, and wait until ministack answers there."""
         self.port = port
-        # Whoever took the port before us answers too; this mark on the health page tells which one is ours.
+        # Another program on the port may answer too. This mark on the health page shows that the answer is ours.
         self._mark = f"punctual-{secrets.token_hex(8)}"
         arguments = []
         if state_folder is not None:
@@ -206,7 +205,7 @@ class Guard:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            bufsize=0,  # select, below, does not see what a buffer holds.
+            bufsize=0,  # select, below, does not see buffered data.
             start_new_session=True,
             env=server_environment(port, self._mark, settings, state_folder),
         )
@@ -223,7 +222,7 @@ class Guard:
         return self._guardian.poll() is None
 
     def stop(self) -> None:
-        """Close the pipe, which is all the guardian waits for, and wait until it has cleaned up."""
+        """Close the pipe, which ends the supervisor, and wait until it has cleaned up."""
         assert self._guardian.stdin is not None
         assert self._guardian.stdout is not None
         with contextlib.suppress(BrokenPipeError):
@@ -248,7 +247,7 @@ class Guard:
             time.sleep(READY_POLL_S)
 
     def _answers(self) -> bool:
-        """Whether our own ministack is there and ready."""
+        """Return whether our own ministack answers and is ready."""
         try:
             health = json.loads(page(self.port, "/_ministack/health"))
             page(self.port, "/_ministack/ready")
@@ -263,7 +262,7 @@ class Guard:
         raise EmulatorFailed(f"the local AWS ended with status {message.get('exit_status')}; it said last:\n{log}")
 
     def _hear(self, wait_s: float) -> dict[str, Any]:
-        """The guardian's next message."""
+        """Return the supervisor's next message."""
         assert self._guardian.stdout is not None
         readable, _, _ = select.select([self._guardian.stdout], [], [], wait_s)
         line = self._guardian.stdout.readline() if readable else b""
@@ -278,7 +277,7 @@ class Guard:
 
 
 def server_environment(port: int, mark: str, settings: dict[str, str], state_folder: Path | None) -> dict[str, str]:
-    """What ministack, and the functions it runs, get to see."""
+    """Return the environment variables of ministack and of the functions that it runs."""
     environment = {name: os.environ[name] for name in ENVIRONMENT_KEPT if name in os.environ}
     environment |= {
         **CREDENTIALS,
@@ -288,9 +287,9 @@ def server_environment(port: int, mark: str, settings: dict[str, str], state_fol
         "GATEWAY_PORT": str(port),
         "MINISTACK_HOST": HOST,
         "MINISTACK_EDITION": mark,
-        "IOT_MTLS_ENABLED": "0",  # Or it opens 8883 to the world.
+        "IOT_MTLS_ENABLED": "0",  # Otherwise it opens port 8883 on every interface.
         "SFTP_ENABLED": "0",
-        # Where it finds Docker it removes containers of any ministack, somebody else's too.
+        # If ministack finds Docker, it removes the containers of every ministack, also those of other users.
         "DOCKER_HOST": f"unix://{NOWHERE}",
         "LOG_LEVEL": "INFO",
     }
@@ -305,7 +304,7 @@ def server_environment(port: int, mark: str, settings: dict[str, str], state_fol
 
 
 def isolation() -> dict[str, str]:
-    """Variables that keep the user's own profiles, the metadata service and proxies out."""
+    """Return variables that disable the user's own profiles, the metadata service and proxies."""
     return {
         "AWS_CONFIG_FILE": NOWHERE,
         "AWS_SHARED_CREDENTIALS_FILE": NOWHERE,
@@ -315,7 +314,7 @@ def isolation() -> dict[str, str]:
 
 
 def isolated_session(region: str) -> Any:
-    """A session that reads neither the AWS_* variables nor the profiles of whoever runs this."""
+    """Return a session that ignores the AWS_* variables and the profiles of the user."""
     core = botocore.session.Session(
         session_vars={
             "profile": (None, None, None, None),
@@ -333,7 +332,7 @@ def isolated_session(region: str) -> Any:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """Return a loopback port that is free now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -341,7 +340,7 @@ def free_port() -> int:
 
 
 def page(port: int, path: str) -> bytes:
-    """One of ministack's own pages; an OSError where it is not there."""
+    """Return one of ministack's own pages. Raise OSError if it does not answer."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(f"http://{HOST}:{port}{path}", timeout=PAGE_S_MAX) as answer:
         body: bytes = answer.read()

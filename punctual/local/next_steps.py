@@ -1,4 +1,4 @@
-"""What to try next on a stack that is up: commands to paste, with everything filled in."""
+"""Suggest the next commands to try on a running stack, ready to paste."""
 
 import shlex
 import sys
@@ -7,7 +7,7 @@ from punctual.local.deployment import Stack
 
 
 def suggestions(stack: Stack) -> str:
-    """Shell commands and Python lines that schedule something and receive it."""
+    """Return shell commands and Python lines that schedule something and receive it."""
     return f"""\
 Try it from another shell:
 
@@ -22,7 +22,7 @@ Or in Python ({sys.executable} has boto3):
 def shell(stack: Stack) -> str:
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in settings(stack).items())
     endpoint = stack.emulator.endpoint_url
-    # By way of fileb: version 1 of the aws command line takes the payload as it is, version 2 would want it in base64.
+    # fileb:// works with both versions of the aws command line: version 2 would expect a plain payload in base64.
     return f"""\
 export {variables}
 unset AWS_PROFILE AWS_SESSION_TOKEN
@@ -49,6 +49,6 @@ print(queue.receive_message(QueueUrl=url, WaitTimeSeconds=20, MessageAttributeNa
 
 
 def settings(stack: Stack) -> dict[str, str]:
-    """The variables without which the aws command line asks for credentials and a region."""
+    """Return the variables that the aws command line needs for credentials and a region."""
     wanted = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
     return {name: stack.emulator.environment()[name] for name in wanted}

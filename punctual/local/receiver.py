@@ -1,7 +1,6 @@
-"""A small receiver of webhooks on loopback, so that one can be seen to arrive without anybody else's server.
+"""A small webhook receiver on loopback, so that a demonstration needs no other server.
 
-It answers 200, and at some paths refuses the first few requests with 503. Every request is kept with the moment at
-which it came.
+It answers 200, or refuses the first few requests to some paths with 503. It keeps every request with its time.
 """
 
 import dataclasses
@@ -18,7 +17,7 @@ from punctual.local.emulator import HOST
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What came: for which schedule, when, and whether it was taken."""
+    """A request: for which schedule, when, and whether it was accepted."""
 
     id: str
     due_s: float
@@ -27,7 +26,7 @@ class Request:
 
 
 class Receiver:
-    """`with Receiver({"/path": 2}) as receiver:` refuses the first two requests at that path, and no others."""
+    """`with Receiver({"/path": 2}) as receiver:` refuses the first two requests to that path, and no others."""
 
     def __init__(self, refusals: Mapping[str, int]) -> None:
         self._refusals = dict(refusals)
@@ -50,11 +49,11 @@ class Receiver:
 
     @property
     def origin(self) -> str:
-        """As a list of WebhookHosts has it."""
+        """The origin in the form of the WebhookHosts parameter."""
         return f"http://{HOST}:{self._server.server_port}"
 
     def requests(self) -> list[Request]:
-        """All that came so far."""
+        """Return all requests so far."""
         with self._lock:
             return list(self._requests)
 
@@ -78,6 +77,6 @@ class Receiver:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """The view tells what came."""
+                """Log nothing, because the view shows the requests."""
 
         return Handler

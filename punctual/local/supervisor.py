@@ -1,14 +1,14 @@
-"""Runs the local AWS and sees to its end: whatever becomes of the process that asked for it, nothing is left.
+"""Run the local AWS, and end it with everything it started, in whatever way its owner ends.
 
-Started as a program of its own, in a session of its own, so that a Ctrl-C meant for its parent does not reach it.
-It makes a private folder, starts ministack in it, and waits until the pipe on its standard input closes, its
-parent is gone, or ministack has ended. Then it ends ministack with every function that runs in it, and removes
-the folder. A pipe closes in every way a process can end, SIGKILL included; no message has to get through.
+The owner starts it as a program in a session of its own, so that the owner's Ctrl-C does not reach it. It makes a
+private folder and starts ministack in it. Then it waits until the pipe on its standard input closes, its parent is
+gone, or ministack has ended. After that it ends ministack with every function that runs in it, and removes the folder.
+The operating system closes a pipe however a process ends, even by SIGKILL, so no message has to get through.
 
-Only the standard library is used here: a guardian has to work where an installation is broken.
+This module uses only the standard library, because it has to work in a broken installation.
 
-It says on its standard output, one JSON object a line: first `{"folder", "process"}`; where ministack
-ended by itself, `{"exit_status", "log"}`; and where it may not start, `{"refusal"}`.
+It writes one JSON object per line to its standard output. The first is `{"folder", "process"}`. If ministack ends by
+itself, `{"exit_status", "log"}` follows. If it may not start, the only one is `{"refusal"}`.
 """
 
 import argparse
@@ -31,18 +31,18 @@ LOG_NAME = "ministack.log"
 LOG_TAIL_BYTES_MAX = 4096
 WATCH_S = 0.2
 SAVE_S_MAX = 15.0  # ministack gives open requests 3 s and then writes its state.
-LOCK_S_MAX = SAVE_S_MAX + 5.0  # The one before us may still be saving.
+LOCK_S_MAX = SAVE_S_MAX + 5.0  # The previous local AWS may still be saving.
 
 
 class StateInUse(Exception):
-    """Another local AWS is working on the same state folder."""
+    """Another local AWS uses the same state folder."""
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="guardian", description="Run ministack until standard input closes.")
     parser.add_argument("--state-folder", type=Path, help="keep the state of the local AWS in this folder")
     options = parser.parse_args(arguments)
-    # A terminal that closes hangs up on all its processes; the pipe tells us when to go.
+    # A closing terminal sends SIGHUP to all its processes. The pipe decides when to end.
     for ignored in (signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -56,10 +56,10 @@ def main(arguments: list[str]) -> int:
 
 
 def guard(folder: Path, saves: bool) -> None:
-    """Run ministack in the folder until it ends or nobody wants it any more."""
+    """Run ministack in the folder until it ends or its owner is gone."""
     parent = os.getppid()
     with (folder / LOG_NAME).open("wb") as log:
-        # In a group of its own: its functions join that group, and the group is ended as a whole.
+        # ministack gets its own process group. Its functions join that group, and the whole group is ended.
         server = subprocess.Popen(
             [sys.executable, "-P", "-m", "ministack"],
             cwd=folder,
@@ -80,14 +80,14 @@ def guard(folder: Path, saves: bool) -> None:
 
 
 def is_wanted(parent: int) -> bool:
-    """Wait a moment; false once the pipe is closed, or the parent is gone though a child of it holds the pipe."""
+    """Wait a moment. Return false if the pipe is closed, or if the parent is gone but a child of it holds the pipe."""
     readable, _, _ = select.select([sys.stdin], [], [], WATCH_S)
     closed = bool(readable) and not os.read(sys.stdin.fileno(), 1)
     return not closed and os.getppid() == parent
 
 
 def end(server: subprocess.Popen[bytes], saves: bool) -> None:
-    """End ministack, after it has written its state where that is wanted, and then whatever is left of its group."""
+    """End ministack and the rest of its process group. Let ministack write its state first if it saves one."""
     if saves and server.poll() is None:
         server.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -99,7 +99,7 @@ def end(server: subprocess.Popen[bytes], saves: bool) -> None:
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder that nobody else reads, gone at the end."""
+    """Make a folder that only this user can read, and remove it at the end."""
     folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
     try:
         yield folder
@@ -109,7 +109,7 @@ def private_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def state_lock(folder: Path | None) -> Iterator[None]:
-    """Hold the state folder for ourselves: two that save to one folder would overwrite each other."""
+    """Lock the state folder, because two local AWS that save to it would overwrite each other."""
     if folder is None:
         yield
         return
@@ -131,13 +131,13 @@ def is_locked(descriptor: int) -> bool:
 
 
 def tell(**message: object) -> None:
-    """Say it to the parent; one that is gone hears nothing, and that is no reason to stop cleaning up."""
+    """Report to the parent. If the parent is gone, ignore that and go on cleaning up."""
     with contextlib.suppress(BrokenPipeError):
         print(json.dumps(message), flush=True)
 
 
 def tail(path: Path) -> str:
-    """The end of the log, where the reason stands."""
+    """Return the end of the log, which has the reason."""
     return path.read_bytes()[-LOG_TAIL_BYTES_MAX:].decode(errors="replace")
 
 

@@ -1,6 +1,6 @@
-"""Shows a demonstration: live on a terminal, as plain lines anywhere else.
+"""Show a demonstration: live on a terminal, and as plain lines otherwise.
 
-Neither shows what a schedule carries: this is about when, not what.
+Neither view shows the data of a schedule, because the demonstration is about time.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ from punctual.local.demo import BURST, EARLIER, Accepted, Arrival, Part, Progres
 PLAIN_EVERY_S = 5.0
 REFRESHES_PER_S = 10
 QUIET_S = 3.0
-"""After its moment, so that what was cancelled can be said not to have come."""
+"""How long after its time a cancelled schedule is shown as not released."""
 
 
 @contextlib.contextmanager
 def view() -> Iterator[View]:
-    """The view that fits standard output."""
+    """Yield the view that suits standard output."""
     console = Console(highlight=False)
     if not console.is_terminal:
         yield PlainView()
@@ -33,7 +33,7 @@ def view() -> Iterator[View]:
 
 
 class PlainView:
-    """A line for each arrival, one for a burst, and now and then one about what is still to come."""
+    """Prints a line for each arrival, one for a burst, and now and then one about the schedules still to come."""
 
     def __init__(self) -> None:
         self._shown: set[str] = set()
@@ -69,7 +69,7 @@ class PlainView:
 
 
 class LiveView:
-    """A table of all that came, the burst folded into one row, and over it what comes next."""
+    """A table of all arrivals, with the burst in one row, below a line about the next schedules."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -91,7 +91,7 @@ def picture(progress: Progress, now_s: float) -> RenderableType:
             add_each(table, part, now_s)
     for cancelled, came in progress.cancelled():
         add_cancelled(table, cancelled, came, now_s)
-    # On top, as a low terminal cuts off the bottom.
+    # The pending line is on top, because a low terminal cuts off the bottom.
     return Group(Text(pending_line(progress.pending(), now_s), style="bold"), Text(), table)
 
 
@@ -123,7 +123,7 @@ def row_style(part: Part) -> str:
 
 
 def way_of(part: Part) -> str:
-    """Which way its members went; more than one where it lay across the reach."""
+    """Return the way of the part's schedules, or several ways if the part crosses the reach."""
     return " and ".join(sorted({accepted.way for accepted in part.accepted}))
 
 

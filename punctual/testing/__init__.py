@@ -1,4 +1,4 @@
-"""For the tests of people who build on Punctual: the stack, in a virtual AWS whose clock moves when you say so."""
+"""The stack in a virtual AWS with a clock that you move, for the tests of projects that use Punctual."""
 
 from punctual.testing.stack import Delivered, Refused, Released, Stack
 

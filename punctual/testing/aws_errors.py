@@ -1,4 +1,4 @@
-"""How the virtual AWS says no: with botocore's own exceptions, codes and statuses."""
+"""The errors of the virtual AWS, with botocore's own exceptions, codes and statuses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 
 def refusal(code: str, message: str = "", status: int = 400, **more: Any) -> ClientError:
-    """The exception that boto3 raises for this error of AWS."""
+    """Return the exception that boto3 raises for this error of AWS."""
     response: Any = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": 0},
@@ -18,5 +18,5 @@ def refusal(code: str, message: str = "", status: int = 400, **more: Any) -> Cli
 
 
 def invalid(message: str) -> ClientError:
-    """DynamoDB's word for a request that can never succeed."""
+    """Return DynamoDB's error for a request that can never succeed."""
     return refusal("ValidationException", message)

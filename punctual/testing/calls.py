@@ -1,7 +1,7 @@
-"""One call to a service of the virtual AWS, from the client to the effect and back.
+"""Calls to the services of the virtual AWS, from the client to the effect and back.
 
-A client has the methods of boto3's. Every call takes virtual time on its way there and back; what befalls it in
-between is decided by the weather, which is fair unless a simulation brings another.
+A client has the methods of a boto3 client. Every call takes virtual time to the service and back. The `weather` decides
+which faults a call meets. The default weather has none.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ Effect = Callable[[dict[str, Any], "Call"], dict[str, Any]]
 
 THERE_S = 0.004
 BACK_S = 0.002
-"""A call within a region, in fair weather."""
+"""The times of a call within a region, without faults."""
 
 ANSWER_S_MAX_DEFAULT = 60.0
-"""After this boto3 gives up, unless told otherwise."""
+"""How long boto3 waits for an answer by default."""
 
 
 CHECKS_MAX = 10
-"""So many calls of each operation are held against AWS's description."""
+"""The number of calls per operation that are validated against AWS's description."""
 
 
 class Process(Protocol):
-    """Whoever makes calls: an execution environment of a function, or somebody outside."""
+    """The caller: an execution environment of a function, or an external process."""
 
     name: str
     dead: bool
     skew_us: int
     answer_s_max: float
-    """After this its clients give up waiting for an answer."""
+    """How long its clients wait for an answer."""
 
     def crash(self) -> None:
-        """End at once, with everything under way."""
+        """End at once, and abandon all work."""
 
 
 @dataclass
 class ExternalProcess:
-    """A process that is no function: a test, or a client of the stack's owner."""
+    """A process that is not a function: a test, or a client of the stack's owner."""
 
     name: str = "outside"
     dead: bool = False
@@ -60,18 +60,18 @@ class ExternalProcess:
 
 @dataclass
 class CallFault:
-    """What befalls one call."""
+    """The faults of one call."""
 
     there_s: float = THERE_S
     back_s: float = BACK_S
     crash: str = ""
-    """`before` or `after` its effect: the process is gone."""
+    """`before` or `after`: the process crashes before or after the effect. Empty: it does not crash."""
     error_before: Exception | None = None
     error_after: Exception | None = None
     spoilt: Callable[[int], list[int]] | None = None
-    """Of a batch of so many: the indexes that AWS does not do this time."""
+    """Return the indexes in a batch of this size that AWS does not process this time."""
     stale_s: float = 0.0
-    """How far behind an eventually consistent read lags."""
+    """How far an eventually consistent read lags behind."""
 
 
 class Weather(Protocol):
@@ -80,7 +80,7 @@ class Weather(Protocol):
 
 @dataclass(frozen=True)
 class Fair:
-    """Nothing goes wrong."""
+    """No faults."""
 
     there_s: float = THERE_S
     back_s: float = BACK_S
@@ -91,7 +91,7 @@ class Fair:
 
 @dataclass
 class Call:
-    """One call under way, for the effect and for whoever watches."""
+    """One call, as the effect and the watcher see it."""
 
     service: str
     operation: str
@@ -102,12 +102,12 @@ class Call:
     effect_us: int | None = None
     answer: dict[str, Any] | None = None
     error: BaseException | None = None
-    """What the process was told. Neither answer nor error: it did not live to hear it."""
+    """The error that the process got. If there is neither an answer nor an error, the process ended before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a target that is no queue was given: by its ARN, or by the URL of a webhook."""
+    """A delivery to a target that is not a queue: an ARN, or the URL of a webhook."""
 
     target: str
     body: str
@@ -116,22 +116,22 @@ class Delivery:
 
 
 class Watcher:
-    """Sees everything that happens; a simulation checks its promises here. Nothing by default."""
+    """Sees everything that happens. A simulation overrides the methods to check its guarantees."""
 
     def called(self, call: Call) -> None:
-        """A call has ended, or its process has."""
+        """Handle the end of a call, or of its process."""
 
     def wrote(self, call: Call, table: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
-        """An item was put, changed or deleted."""
+        """Handle an item that was put, changed or deleted."""
 
     def sent(self, call: Call | None, queue: str, message: Any) -> None:
-        """A message is in a queue; without a call it is Lambda or SQS itself that sent it."""
+        """Handle a message that was sent to a queue. If there is no call, Lambda or SQS itself sent it."""
 
     def received(self, call: Call, delivery: Delivery) -> None:
-        """A target that is no queue has something."""
+        """Handle a delivery to a target that is not a queue."""
 
     def fell(self, kind: str, **facts: Any) -> None:
-        """Something that is no call happened: a tick, a crash, an invocation that began or ended."""
+        """Handle an event that is not a call: a tick, a crash, an invocation that started or ended."""
 
 
 class Service:
@@ -139,9 +139,9 @@ class Service:
 
     name = ""
     answer_s_max: float | None = None
-    """After this a client gives up waiting, where it is not the same for all that a process calls."""
+    """How long a client waits for this service, if that differs from the process's other clients."""
     described = True
-    """Whether it is one of AWS's, so that boto3 knows what it takes."""
+    """Whether this is a service of AWS, so that boto3 can validate its parameters."""
 
     def __init__(self, timeline: Timeline, watcher: Watcher) -> None:
         self.timeline, self.watcher = timeline, watcher
@@ -149,7 +149,7 @@ class Service:
 
 
 class Network:
-    """Between the processes and the services."""
+    """Connects the processes to the services."""
 
     def __init__(self, timeline: Timeline, watcher: Watcher) -> None:
         self.timeline, self.watcher = timeline, watcher
@@ -177,7 +177,7 @@ class Network:
         except (ClientError, BotoCoreError, Crash) as error:
             call.error = None if isinstance(error, Crash) else error
             raise
-        except Exception as error:  # A fault of the virtual AWS, not one that the functions should deal with.
+        except Exception as error:  # A fault of the virtual AWS itself, which the functions must not handle.
             self._give_up(error)
             raise
         finally:
@@ -212,7 +212,7 @@ class Network:
         return answer
 
     def _return(self, call: Call, end_us: int) -> None:
-        """The way back, which the client does not wait for without end."""
+        """Wait for the answer on its way back, or raise a timeout if it takes too long."""
         back_us = self.timeline.now_us + round(call.fate.back_s * US)
         self.timeline.sleep_until(min(back_us, end_us))
         if back_us > end_us:
@@ -222,18 +222,20 @@ class Network:
         self.timeline.spawn(partial(self._late, call, effect))
 
     def _late(self, call: Call, effect: Effect) -> None:
-        """AWS does it, though nobody waits for the answer any more. It may take its time, as a receive does."""
+        """Carry out the effect after the client has stopped waiting. It may take time, as a receive does."""
         call.effect_us = self.timeline.now_us
         try:
             effect(call.parameters, call)
         except ClientError:
             return
-        except Exception as error:  # noqa: BLE001 - It ends the run, which nobody here could raise it to.
+        except Exception as error:  # noqa: BLE001 - No caller is left to raise it to, so it ends the run.
             self.timeline.halt(error)
 
     def _check(self, service: str, operation: str, parameters: dict[str, Any]) -> None:
-        """What boto3 refuses before it sends anything, by AWS's own description of the service. It takes longer than
-        all the rest of a call, and what is wrong in one call of an operation is wrong in the next."""
+        """Raise what boto3 raises before it sends a request, by AWS's own description of the service.
+
+        A check takes longer than the rest of a call, so only the first calls of each operation are checked.
+        """
         self._checked[operation] += 1
         if self._checked[operation] > CHECKS_MAX:
             return
@@ -251,7 +253,7 @@ class Network:
 
 
 class Client:
-    """Stands in for a boto3 client."""
+    """Replaces a boto3 client."""
 
     def __init__(self, network: Network, service: Service, process: Process) -> None:
         self._network, self._service, self._process = network, service, process

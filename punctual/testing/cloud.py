@@ -1,4 +1,4 @@
-"""One virtual AWS account with the stack in it, as template.yml describes it, and a clock of its own."""
+"""A virtual AWS account that contains the stack of template.yml, with a clock of its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from punctual.testing.webhook_endpoints import Machines, Receivers
 
 
 class Cloud:
-    """`template` and `folder` default to the stack that this package belongs to."""
+    """The virtual account. `template` and `folder` default to the stack that this package belongs to."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Cloud:
     # --------------------------------------------------------------------------------------------------- deployment
 
     def deploy(self, parameters: Mapping[str, Any] | None = None) -> None:
-        """Create the stack, or update it to other parameters: what is there stays, with all that is in it."""
+        """Create the stack, or update it to other parameters. Existing resources keep their data."""
         self.template = _template(self._path, parameters or {})
         for name, table in self.template.of_type("AWS::DynamoDB::Table").items():
             keys = {key["KeyType"]: key["AttributeName"] for key in table["KeySchema"]}
@@ -83,14 +83,16 @@ class Cloud:
                 self._connect(name, event_name, event)
 
     def add_queue(self, name: str) -> str:
-        """A queue that is not of the stack, as other people have them; its ARN."""
+        """Add a queue that does not belong to the stack, as other teams have them, and return its ARN."""
         arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
         self.sqs.create_queue(Queue(url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}", arn=arn))
         return arn
 
     def add_stranger(self, kind: str, name: str) -> str:
-        """A topic, function, bus or state machine that is not of the stack: `sns`, `lambda`, `events`, `states`; its
-        ARN."""
+        """Add a topic, function, event bus or state machine that does not belong to the stack, and return its ARN.
+
+        `kind` is `sns`, `lambda`, `events` or `states`.
+        """
         resource = {"sns": "", "lambda": "function:", "events": "event-bus/", "states": "stateMachine:"}[kind]
         arn = f"arn:aws:{kind}:{REGION}:{ACCOUNT}:{resource}{name}"
         if kind == "events":
@@ -157,7 +159,7 @@ class Cloud:
             raise NotImplementedError(f"the virtual Lambda has no event source {event['Type']}")
 
     def _connect_rule(self, rule_name: str, function: str, interval_s: int) -> None:
-        """A changed rate counts from the change."""
+        """Add the rule, or change its rate. A new rate counts from the change."""
         standing = self.functions.rules.get(rule_name)
         if standing is not None and standing.interval_s == interval_s:
             return
@@ -180,7 +182,7 @@ _TEMPLATES: dict[tuple[Path, str], Template] = {}
 
 
 def _source(folder: Path) -> Source:
-    """Imported once in a process: it holds nothing that changes but where its prints go."""
+    """Return the code in a folder, imported once per process. Its only state is where its prints go."""
     if folder not in _SOURCES:
         _SOURCES[folder] = Source(folder)
     return _SOURCES[folder]

@@ -1,7 +1,7 @@
-"""The virtual DynamoDB: tables of items by a string hash key and a string range key, with the limits that count.
+"""The virtual DynamoDB: tables with a string hash key and a string range key, and the limits that matter.
 
-Source of every rule: the API reference of DynamoDB and its "Service, account, and table quotas". The contract suite
-holds each against moto and the local AWS too.
+The source of every rule is the API reference of DynamoDB and its "Service, account, and table quotas". The contract
+suite also checks each rule against moto and the local AWS.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ RANGE_BYTES_MAX = 1024
 NUMBER_DIGITS_MAX = 38
 WRITE_UNIT_BYTES = 1024
 WRITE_UNITS_PER_S = 1000
-"""Of one partition key, each second."""
+"""The limit of one partition key."""
 TTL_LAG_S = 3600
 STALE_S_MAX = 3.0
-"""Eventually consistent reads lag by less than a second, as a rule; no read of ours lags more than this."""
+"""Eventually consistent reads usually lag by less than a second. No read here lags by more than this."""
 
 _WRITES = ("PutRequest", "DeleteRequest")
 
 
 @dataclass
 class Table:
-    """One table. `journal` remembers what was overwritten lately, for reads that lag behind."""
+    """A table. `journal` holds recently overwritten items, for reads that lag behind."""
 
     name: str
     hash_name: str
@@ -57,7 +57,7 @@ class Table:
         return self.items.get(key[0], {}).get(key[1])
 
     def store(self, key: tuple[str, str], item: Item | None, now_us: int) -> Item | None:
-        """Put or remove what lies under a key; what lay there before."""
+        """Put an item, or remove it if none is given. Return the item that was there before."""
         rows, order = self.items.setdefault(key[0], {}), self.order.setdefault(key[0], [])
         old = rows.get(key[1])
         if old is None and item is not None:
@@ -73,7 +73,7 @@ class Table:
         return old
 
     def rows(self, hash_value: str, as_of_us: int) -> list[Item]:
-        """One hash key's items in order, as they were at that moment."""
+        """Return the items of one hash key in order, as they were at that time."""
         order = self.order.get(hash_value, [])
         rows = self.items.get(hash_value, {})
         undone: dict[str, Item | None] = {}
@@ -141,7 +141,7 @@ class DynamoDB(Service):
             return _copy(item)
 
         used: set[str] = set()
-        if "UpdateExpression" in request:  # What the update uses counts as used for the condition's check as well.
+        if "UpdateExpression" in request:  # The condition's check counts the names that the update uses.
             self._expression(request, "UpdateExpression", used).update()
         self._change(table, key, request, call, changed, used)
         if _returned(request, "NONE", "ALL_NEW") == "NONE":
@@ -163,7 +163,7 @@ class DynamoDB(Service):
         change: Callable[[Item | None], Item | None],
         used: set[str] | None = None,
     ) -> Item | None:
-        """On condition, where there is one. What was there before."""
+        """Change an item if the condition holds, and return the item that was there before."""
         used = set() if used is None else used
         old = table.get(key)
         holds = True
@@ -183,7 +183,7 @@ class DynamoDB(Service):
     # --------------------------------------------------------------------------------------------------------- many
 
     def _batch_write_item(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
-        """Not one transaction: each write is done or stands under UnprocessedItems."""
+        """Write each item on its own: a batch is not a transaction. Return the rest under UnprocessedItems."""
         _only(request, {"RequestItems"})
         writes = [(name, write) for name, writes in request["RequestItems"].items() for write in writes]
         if len(writes) > BATCH_WRITES_MAX:
@@ -218,8 +218,7 @@ class DynamoDB(Service):
         return table, _checked_key(table, write["DeleteRequest"]["Key"]), None
 
     def _batch_get_item(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
-        """What is not there is left out; what was not read this time stands under UnprocessedKeys, and so does what
-        would make the answer larger than it may be."""
+        """Return the items that exist. UnprocessedKeys holds the keys that were not read, or did not fit the answer."""
         _only(request, {"RequestItems"})
         wanted = [(name, about, key) for name, about in request["RequestItems"].items() for key in about["Keys"]]
         if len(wanted) > BATCH_GETS_MAX:
@@ -311,7 +310,7 @@ class DynamoDB(Service):
         return Expression(request[parameter], names, values, used)
 
     def _afford(self, table: Table, hash_value: str, size_bytes: int) -> bool:
-        """A thousand write units a second for one key: what is over has to come again."""
+        """Return whether the write fits the limit of a thousand write units a second for one key."""
         units = max(1, -(-size_bytes // WRITE_UNIT_BYTES))
         second = self.timeline.now_us // US
         begun, used = table.budgets.get(hash_value, (second, 0))
@@ -330,7 +329,7 @@ class DynamoDB(Service):
             self._let_expire(table, key, item)
 
     def _let_expire(self, table: Table, key: tuple[str, str], item: Item) -> None:
-        """Some time after the moment of its `ttl`; DynamoDB speaks of a few days."""
+        """Delete the item some time after its `ttl`. DynamoDB's documentation says within a few days."""
         gone_us = int(item[table.ttl_name]["N"]) * US + TTL_LAG_S * US
 
         def expire() -> None:
@@ -385,7 +384,7 @@ def _sort(table: Table, item: Item) -> str:
 
 
 def _page(rows: list[Item], limit: int | None) -> tuple[list[Item], bool]:
-    """The items of one answer, and whether that is known to be all."""
+    """Return the items of one answer, and whether these are known to be all."""
     page: list[Item] = []
     page_bytes = 0
     for item in rows:
@@ -395,7 +394,7 @@ def _page(rows: list[Item], limit: int | None) -> tuple[list[Item], bool]:
         if page and page_bytes > PAGE_BYTES_MAX:
             return page, False
         page.append(item)
-    return page, limit is None or len(page) < limit  # At the limit DynamoDB does not look whether more would come.
+    return page, limit is None or len(page) < limit  # DynamoDB stops at the limit without looking for more.
 
 
 def _checked_key(table: Table, key: Item) -> tuple[str, str]:
@@ -443,7 +442,7 @@ def _check_value(value: dict[str, Any]) -> None:
 
 
 def _size(item: Item) -> int:
-    """As "Item sizes and formats" counts; close enough for maps and lists."""
+    """Return the size of an item by "Item sizes and formats". It is approximate for maps and lists."""
     return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
 
 

@@ -1,7 +1,7 @@
-"""DynamoDB's expressions, as far as they are used here; what is not known is refused, never guessed.
+"""The parts of DynamoDB's expressions that are used here. It rejects everything else, and never guesses.
 
-Attribute names are wanted as `#placeholders`: DynamoDB reserves 573 words, `partition`, `data` and `count` among
-them, and a bare name that works today may be the next one.
+Attribute names have to be `#placeholders`. DynamoDB reserves 573 words, `partition`, `data` and `count` among them, and
+may reserve more.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Expression:
     # ------------------------------------------------------------------------------------------------------ updates
 
     def update(self) -> list[tuple[str, Callable[[Item], Value | None]]]:
-        """Attributes and what each becomes, worked out from the item as it was; None removes it."""
+        """Return each changed attribute and how to compute its value from the old item. A result of None removes it."""
         changes: list[tuple[str, Callable[[Item], Value | None]]] = []
         while self._at < len(self._tokens):
             clause = self._next()
@@ -166,7 +166,7 @@ class Expression:
     # -------------------------------------------------------------------------------------------------------- keys
 
     def key_condition(self, hash_name: str, range_name: str | None) -> tuple[str, Test]:
-        """The hash key's value, and what is asked of the range key."""
+        """Return the hash key's value, and the condition on the range key."""
         if self._peek() in _FUNCTIONS:
             raise invalid("Query condition missed key schema element")
         name = self._name(self._next())
@@ -254,7 +254,7 @@ def _text(value: Value | None) -> str | None:
 
 
 def _holds(comparison: str, left: Value | None, right: Value | None) -> bool:
-    """DynamoDB's comparison: nothing is equal to what is not there, and types never mix."""
+    """Compare as DynamoDB does: a missing value equals nothing, and values of different types never match."""
     if left is None or right is None:
         return comparison == "<>" and (left is None) != (right is None)
     if comparison in ("=", "<>"):

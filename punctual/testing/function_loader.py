@@ -1,7 +1,7 @@
-"""The functions' own code, as it lies in the repository or in the installed package, and fresh copies of its handlers.
+"""Load the functions' own code from the repository or the installed package, with fresh copies of its handlers.
 
-The code is imported under names of its own (`scheduler`), as on Lambda; here they are taken out of the way again
-right after, so that a module of the same name in somebody's own tests is never mistaken for it.
+The code is imported under its own names (`scheduler`), as on Lambda. These names are removed from `sys.modules` right
+after, so that a user's test never gets our module instead of its own of the same name.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 PACKAGE = "scheduler"
-"""Of the functions."""
+"""The package of the functions."""
 
 
 class Missing(Exception):
-    """Neither the repository nor the installed package holds what is wanted."""
+    """Neither the repository nor the installed package has the file."""
 
 
 def stack_file(name: str) -> Path:
-    """A file or folder of the stack: beside the package in the repository, within it where it is installed."""
+    """Return a file or folder of the stack: beside the package in the repository, inside it if it is installed."""
     for folder in (_PACKAGE.parent, _PACKAGE / "stack"):
         if (folder / "template.yml").is_file() and (folder / name).exists():
             return folder / name
@@ -36,7 +36,7 @@ def stack_file(name: str) -> Path:
 
 
 class Source:
-    """The code of all functions. What a module of it prints goes to `write`."""
+    """The code of all functions. `write` gets everything that its modules print."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
@@ -50,9 +50,9 @@ class Source:
             self.world: Any = importlib.import_module("scheduler.wiring.runtime")
 
     def handler(self, path: str, environment: Mapping[str, str], outside: Callable[[], Any]) -> Callable[..., Any]:
-        """A handler as a cold start makes it: its module runs anew, in this environment and this world.
+        """Return a handler as a cold start makes it: its module runs anew, in this environment and this runtime.
 
-        The package behind the handlers is shared by all; it holds nothing that changes, which a test makes sure of.
+        All handlers share the package behind them. It has no state that changes, and a test ensures that.
         """
         name, _, function = path.rpartition(".")
         if name not in self._handlers:
@@ -70,11 +70,11 @@ class Source:
         return handler
 
     def world_of(self, **parts: Any) -> Any:
-        """The functions' own World, with other parts."""
+        """Return the functions' own Runtime, with other parts."""
         return self.world.Runtime(**parts)
 
     def undelivered(self, error: str, **facts: Any) -> Exception:
-        """The functions' own Undelivered, for an outlet that stands in for one of theirs."""
+        """Return the functions' own Undelivered, for a transport that replaces one of theirs."""
         failure: Exception = self._modules[f"{PACKAGE}.errors"].Undelivered(error, **facts)
         return failure
 
@@ -83,7 +83,7 @@ class Source:
 
     @contextmanager
     def _in_sight(self) -> Iterator[None]:
-        """Our modules stand in for whatever has their names, for as long as a handler is loaded."""
+        """Put our modules in place of any modules with the same names while a handler is loaded."""
         theirs = {name: sys.modules.pop(name) for name in _ours_in_sight()}
         sys.modules.update(self._modules)
         sys.meta_path.insert(0, self._finder)
@@ -99,7 +99,10 @@ class Source:
             sys.modules.update(theirs)
 
     def _import(self, name: str, *how: Any, **named: Any) -> ModuleType:
-        """What our code imports while it runs, rather than at the start, is likewise ours."""
+        """Import our own module also when our code imports it while it runs."""
+        loaded, parts = self._modules.get(name), how[2] if len(how) > 2 else None
+        if loaded is not None and parts and all(part in loaded.__dict__ for part in parts):
+            return loaded  # The normal case after the first import.
         if name.partition(".")[0] != PACKAGE or self._finder in sys.meta_path:
             return builtins.__import__(name, *how, **named)
         with self._in_sight():
@@ -110,8 +113,11 @@ class Source:
 
 
 class _Finder(MetaPathFinder):
-    """Finds our package in its folder. Its modules see builtins of their own from their first line on, because a
-    function keeps those that it was made with."""
+    """Finds our package in its folder.
+
+    Its modules see their own builtins from their first line on, because a function keeps the builtins that it was
+    defined with.
+    """
 
     def __init__(self, folder: Path, own_builtins: dict[str, Any]) -> None:
         self._folder, self._builtins = folder, own_builtins
@@ -141,7 +147,7 @@ def _ours_in_sight() -> list[str]:
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """What Lambda gives a function, and nothing of the machine that this runs on."""
+    """Set the environment variables that Lambda gives a function, and hide those of this machine."""
     kept = dict(os.environ)
     os.environ.clear()
     os.environ.update(variables)

@@ -1,5 +1,7 @@
-"""The virtual Lambda: execution environments with cold starts and state of their own, asynchronous invocations with
-retries and a destination for what failed, event source mappings of SQS, and the rules of EventBridge that invoke.
+"""The virtual Lambda: execution environments, asynchronous invocations, event source mappings, and EventBridge rules.
+
+Environments have cold starts and state of their own. Asynchronous invocations are retried, and failed ones go to a
+destination.
 
 Sources: "Error handling of asynchronous invocations", "Lambda execution environment", "Using Lambda with Amazon SQS".
 """
@@ -28,16 +30,16 @@ RETRY_WAITS_S = (60, 120)
 EVENT_AGE_S_DEFAULT = 21_600
 COLD_START_S = 0.3
 QUEUEING_S = 0.02
-"""Between the acceptance of an asynchronous event and its invocation."""
+"""The time between accepting an asynchronous event and invoking the function."""
 POLLERS = 5
-"""Batches of one queue that a mapping has in flight at first."""
+"""The number of batches that a mapping has in flight at first."""
 IDLE_S_MAX = 900
-"""A warm environment that nobody wanted for this long is gone."""
+"""How long a warm environment stays without an invocation."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """What the template says of one function."""
+    """The template's settings of one function."""
 
     name: str
     handler: str
@@ -50,7 +52,7 @@ class Function:
 
 @dataclass(frozen=True)
 class EventSource:
-    """An event source mapping: a queue, and the function that its messages go to."""
+    """An event source mapping: a queue, and the function that receives its messages."""
 
     function: str
     queue_url: str
@@ -60,7 +62,7 @@ class EventSource:
 
 @dataclass
 class Event:
-    """Something to be invoked asynchronously; `attempt` counts from 1."""
+    """An asynchronous invocation. `attempt` counts from 1."""
 
     function: str
     payload: str
@@ -70,13 +72,13 @@ class Event:
 
 
 class FaultPlan(Protocol):
-    """What may befall functions beside their calls. Fair weather is `Steady`."""
+    """The faults of functions, apart from those of their calls. `NoFaults` has none."""
 
     def skew_us(self) -> int: ...
     def cold_start_s(self) -> float: ...
     def stays_warm(self) -> bool: ...
     def copies(self, event: Event) -> int:
-        """How many times an accepted event is invoked: once, twice, or lost."""
+        """Return how many times an accepted event is invoked: once, twice, or never."""
         ...
 
 
@@ -97,7 +99,7 @@ class NoFaults:
 
 
 class Context:
-    """What Lambda hands to a handler beside the event."""
+    """The context object that Lambda passes to a handler."""
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
@@ -109,7 +111,7 @@ class Context:
 
 
 class Environment:
-    """One process that runs one function, an invocation at a time. What its module holds lives as long as it does."""
+    """A process that runs one function, one invocation at a time. The state of its module lives as long as it does."""
 
     def __init__(self, functions: Functions, function: Function, number: int) -> None:
         self.timeline = functions.timeline
@@ -159,13 +161,13 @@ class Environment:
 
 
 class Invocation:
-    """One run of a handler, until it returns, raises, crashes or runs out of time."""
+    """One run of a handler, until it returns, raises, crashes or times out."""
 
     def __init__(self, functions: Functions, environment: Environment, payload: str, number: int, cause: str) -> None:
         self.id = f"{environment.function.name}@{number}"
         self.environment, self.payload, self.cause = environment, payload, cause
         self.fate = ""
-        """Empty while it runs; then `returned`, `raised`, `crashed` or `timed out`."""
+        """Empty while it runs, then `returned`, `raised`, `crashed` or `timed out`."""
         self.answer = "null"
         self.error: Exception | None = None
         self.lines: list[str] = []
@@ -181,7 +183,7 @@ class Invocation:
         self._task.on_end.append(lambda: functions.timeline.soon(self._returned))
 
     def enlist(self, task: Task) -> None:
-        """A task that works for this invocation, and dies with it."""
+        """Add a task that works for this invocation, and ends with it."""
         self._tasks.append(task)
         if self.environment.dead:
             self._functions.timeline.at(self._functions.timeline.now_us, lambda: task.kill(Crash()))
@@ -206,7 +208,7 @@ class Invocation:
             self._functions.timeline.halt(error)
 
     def end(self, fate: str) -> None:
-        """From the event loop: once, and whatever is still under way is cut off."""
+        """End the invocation once, from the event loop, and stop all its remaining work."""
         if self.fate:
             return
         self.fate = fate
@@ -222,18 +224,18 @@ class Invocation:
 
 @dataclass
 class Rule:
-    """A rule of EventBridge that invokes a function at a rate, with the moment of the tick in the event."""
+    """A rule of EventBridge that invokes a function at a fixed rate, with the time of the tick in the event."""
 
     name: str
     function: str
     interval_s: int
     next_us: int
     ticks: Callable[[int], list[float]] = field(default=lambda moment_us: [0.0])
-    """For one tick: after how many seconds it is invoked, each time that it is. None is a missed tick."""
+    """Return the delays in seconds after which one tick invokes the function. An empty list is a missed tick."""
 
 
 class Functions(Service):
-    """The service `lambda`, and what invokes on its own."""
+    """The service `lambda`, and the triggers that invoke functions."""
 
     name = "lambda"
 
@@ -251,7 +253,7 @@ class Functions(Service):
         self.chance: FaultPlan = NoFaults()
         self.functions: dict[str, Function] = {}
         self.strangers: set[str] = set()
-        """Functions that are not of the stack, by ARN: what they are given is accepted and kept."""
+        """The ARNs of functions outside the stack. Their invocations are accepted and kept."""
         self.rules: dict[str, Rule] = {}
         self.mappings: list[EventSource] = []
         self.running: list[Invocation] = []
@@ -263,7 +265,7 @@ class Functions(Service):
     # --------------------------------------------------------------------------------------------------- deployment
 
     def deploy(self, function: Function) -> None:
-        """A new version: environments of the old one end their invocation and get no other."""
+        """Deploy a new version. Environments of the old one finish their invocation and get no other."""
         if self.functions.get(function.name) != function:
             self.functions[function.name] = function
             self._warm[function.name] = []
@@ -285,7 +287,7 @@ class Functions(Service):
     # --------------------------------------------------------------------------------------------------- invocations
 
     def start(self, name: str, payload: str, cause: str) -> Invocation:
-        """Invoke now, in a warm environment or a cold one."""
+        """Invoke a function now, in a warm environment or a cold one."""
         function = self.functions[name]
         warm = [each for each in self._warm[name] if self._is_warm(each)]
         self._warm[name] = warm
@@ -349,7 +351,7 @@ class Functions(Service):
     # ------------------------------------------------------------------------------------------ asynchronous invocation
 
     def accept(self, event: Event) -> None:
-        """Lambda has the event now, and owes it an invocation: as a rule one."""
+        """Accept an event. Lambda invokes the function for it, normally once."""
         self._owe(event, QUEUEING_S)
 
     def _owe(self, event: Event, wait_s: float) -> None:
@@ -411,7 +413,7 @@ class Functions(Service):
 
     def _tick(self, rule: Rule, moment_us: int) -> None:
         if self.rules.get(rule.name) is not rule or rule.next_us != moment_us:
-            return  # It was changed, or its time was skipped.
+            return  # The rule was changed, or this tick was skipped.
         rule.next_us += rule.interval_s * US
         self._await_tick(rule)
         delays_s = rule.ticks(moment_us)
@@ -426,7 +428,7 @@ class Functions(Service):
         self.accept(Event(rule.function, json.dumps(event), self.timeline.now_us, cause=rule.name))
 
     def skip_ticks(self, until_us: int) -> None:
-        """Leave out the ticks before a moment: for who knows that they would find nothing."""
+        """Skip the ticks before a time, for a caller that knows that they would find nothing."""
         for rule in self.rules.values():
             missing_us = until_us - rule.next_us
             if missing_us > 0:
@@ -436,7 +438,7 @@ class Functions(Service):
 
 
 class Payload:
-    """The body of an answer, to be read once as boto3's is."""
+    """The body of an answer. Like boto3's, it can be read once."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -460,7 +462,7 @@ def _answered(invocation: Invocation) -> dict[str, Any]:
 
 
 class Poller:
-    """Takes batches from a queue to a function, and deletes what the function did not fail."""
+    """Passes batches from a queue to a function, and deletes the messages that the function did not fail."""
 
     def __init__(self, functions: Functions, mapping: EventSource) -> None:
         self._functions, self._mapping = functions, mapping
@@ -484,7 +486,10 @@ class Poller:
         invocation.on_end.append(lambda: self._done(queue, receipts, invocation))
 
     def _done(self, queue: Queue, receipts: dict[str, str], invocation: Invocation) -> None:
-        """What failed becomes visible again by its timeout; with a report, only what the report names."""
+        """Delete the processed messages. Failed ones become visible again after their timeout.
+
+        If the mapping reports item failures, only the messages in the report have failed.
+        """
         self._busy -= 1
         if invocation.fate == "returned":
             failed = _failed_items(invocation.answer) if self._mapping.item_failures else []
@@ -496,7 +501,7 @@ class Poller:
 
 
 def _failed_items(answer: str) -> list[str | None]:
-    """An answer that is not of the wanted form fails the whole batch: [None]."""
+    """Return the ids of failed messages. An answer in the wrong form fails the whole batch: [None]."""
     report = json.loads(answer)
     if not report or not report.get("batchItemFailures"):
         return []

@@ -1,6 +1,6 @@
-"""The virtual SNS and EventBridge: what was published, kept for whoever looks; and the queues that a topic feeds.
+"""The virtual SNS and EventBridge: published messages, which are kept, and the queues that subscribe to a topic.
 
-Source: "Fanout to Amazon SQS queues" and "Amazon SNS message delivery retries" of the SNS guide. A subscriber may get a
+Source: "Fanout to Amazon SQS queues" and "Amazon SNS message delivery retries" in the SNS guide. A subscriber may get a
 message twice.
 """
 
@@ -28,9 +28,9 @@ class Sns(Service):
         self._sqs = sqs
         self.topics: set[str] = set()
         self.queues: dict[str, list[Queue]] = {}
-        """Those that a topic feeds, by its ARN."""
+        """The queues that subscribe to a topic, by its ARN."""
         self.copies: Callable[[], int] = lambda: 1
-        """How many times a queue gets a message."""
+        """Return how many times a queue gets a message."""
         self.published: list[Delivery] = []
         self.operations = {"publish": self._publish}
 
@@ -53,7 +53,7 @@ class Sns(Service):
 
 
 def _envelope(message_id: str, published: Delivery) -> str:
-    """Without raw delivery: a notification as JSON, dated to the millisecond."""
+    """Return a notification as JSON, as without raw delivery. Its time has whole milliseconds."""
     moment = datetime.fromtimestamp(published.at_us // US, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return json.dumps(
         {

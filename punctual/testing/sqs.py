@@ -1,7 +1,7 @@
-"""The virtual SQS: standard queues with delays, visibility timeouts, batches that fail by the piece, and redrive.
+"""The virtual SQS: standard queues with delays, visibility timeouts, partly failed batches, and redrive.
 
-Source of every rule: the API reference of SQS and its "message quotas". A standard queue promises neither order nor
-one delivery only; with `unruly` randomness it keeps neither.
+The source of every rule is the API reference of SQS and its "message quotas". A standard queue guarantees neither
+order nor a single delivery. With an `unruly` source of randomness, this queue provides neither.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ ATTRIBUTES_MAX = 10
 VISIBILITY_S_MAX = 43_200
 WAIT_S_MAX = 20
 COPY_S_MAX = 600
-"""So late a copy that was not deleted may come again; AWS names no bound."""
+"""How late a copy that was not deleted may come again. AWS documents no limit."""
+NEVER_US = 1 << 62
 POLL_S = 0.1
-"""A receive that waits looks again this often, and at the moment when it knows of something."""
+"""How often a waiting receive checks the queue. It also checks when the next known message becomes visible."""
 
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _REFUSED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -51,7 +52,7 @@ class Message:
 
 @dataclass
 class Queue:
-    """One standard queue; `closed` is the error that everything answers while it is set."""
+    """One standard queue. While `closed` is set, every call raises that error."""
 
     url: str
     arn: str
@@ -64,7 +65,9 @@ class Queue:
     closed: ClientError | None = None
     messages: dict[str, Message] = field(default_factory=dict)
     arrivals: list[Callable[[], None]] = field(default_factory=list)
-    """Told of each moment at which something may become visible."""
+    """Called with each time at which a message may become visible."""
+    quiet_until_us: int = 0
+    """No message is visible before this time, so an earlier receive does not search the messages."""
 
 
 class Sqs(Service):
@@ -74,10 +77,10 @@ class Sqs(Service):
         super().__init__(timeline, watcher)
         self.queues: dict[str, Queue] = {}
         self.refused: Callable[[str], bool] = lambda body: False
-        """Bodies that this SQS does not take for their content, beside those that the documentation names."""
+        """Return whether this SQS rejects a body, in addition to the bodies that the documentation names."""
         self.unruly: random.Random | None = None
         self.twice = 0.0
-        """How often a message stays in sight though it was received, or is not gone though it was deleted."""
+        """How often a received message stays visible, or a deleted one comes again."""
         self._count = 0
         self.operations = {
             "send_message": self._send_message,
@@ -106,7 +109,7 @@ class Sqs(Service):
         return {"MessageId": message.id, "MD5OfMessageBody": _md5(message.body)}
 
     def _send_message_batch(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
-        """What is wrong with the batch as a whole is an error; what is wrong with one stands under `Failed`."""
+        """Send a batch. Raise an error that concerns the whole batch, and list the errors of entries under `Failed`."""
         _only(request, {"QueueUrl", "Entries"})
         queue = self._queue(request)
         entries = request["Entries"]
@@ -142,7 +145,7 @@ class Sqs(Service):
         delay_s: int | None = None,
         call: Call | None = None,
     ) -> Message:
-        """A message into a queue, from a client or from AWS itself."""
+        """Put a message into a queue, for a client or for AWS itself."""
         self._count += 1
         now_us = self.timeline.now_us
         visible_us = now_us + (queue.delay_s if delay_s is None else delay_s) * US
@@ -153,6 +156,7 @@ class Sqs(Service):
         return message
 
     def _announce(self, queue: Queue, moment_us: int) -> None:
+        queue.quiet_until_us = min(queue.quiet_until_us, moment_us)
         for arrival in queue.arrivals:
             self.timeline.at(moment_us, arrival)
 
@@ -172,26 +176,37 @@ class Sqs(Service):
         visibility_s = request.get("VisibilityTimeout", queue.visibility_s)
         _within("VisibilityTimeout", visibility_s, 0, VISIBILITY_S_MAX)
         end_us = self.timeline.now_us + wait_s * US
-        taken = self.take(queue, most, visibility_s)
-        while not taken and self.timeline.now_us < end_us:
-            self.timeline.sleep_until(min(end_us, self._next_look_us(queue)))
-            taken = self.take(queue, most, visibility_s)
+        taken: list[Message] = []
+
+        def look() -> int | None:
+            taken.extend(self.take(queue, most, visibility_s))
+            over = taken or self.timeline.now_us >= end_us
+            return None if over else min(end_us, self._next_look_us(queue))
+
+        self.timeline.await_(look)
         wanted = request.get("MessageAttributeNames", [])
         return {"Messages": [_received(message, wanted) for message in taken]} if taken else {}
 
     def _next_look_us(self, queue: Queue) -> int:
-        """The next moment at which there is something, or else soon."""
+        """Return when the next message becomes visible, or a time shortly from now."""
         now_us = self.timeline.now_us
+        soon_us = now_us + round(POLL_S * US)
+        if queue.quiet_until_us >= soon_us:
+            return soon_us
         coming = [message.visible_us for message in queue.messages.values() if message.visible_us > now_us]
-        return min([now_us + round(POLL_S * US), *coming])
+        return min([soon_us, *coming])
 
     def take(self, queue: Queue, most: int, visibility_s: int) -> list[Message]:
-        """Receive: hide what is visible, and move what was received too often to the dead-letter queue."""
+        """Receive messages and hide them. Move messages received too often to the dead-letter queue."""
         now_us = self.timeline.now_us
+        if now_us < queue.quiet_until_us:
+            return []
         for message in list(queue.messages.values()):
             if now_us - message.sent_us > queue.retention_s * US:
                 del queue.messages[message.id]
         ready = [message for message in queue.messages.values() if message.visible_us <= now_us]
+        if not ready:
+            queue.quiet_until_us = min((message.visible_us for message in queue.messages.values()), default=NEVER_US)
         ready.sort(key=lambda message: message.visible_us)
         if self.unruly is not None:
             self.unruly.shuffle(ready)
@@ -224,11 +239,11 @@ class Sqs(Service):
         self._announce(dead_letters, self.timeline.now_us)
 
     def remove(self, queue: Queue, receipt: str) -> None:
-        """Deleting what is gone already, or was received again since, is no error."""
+        """Delete a message. It is no error if it is deleted already, or was received again since."""
         found = self._by_receipt(queue, receipt)
         if found is None:
             return
-        if self.unruly is not None and self.unruly.random() < self.twice:  # One of the copies did not hear of it.
+        if self.unruly is not None and self.unruly.random() < self.twice:  # One copy was not deleted.
             found.visible_us = self.timeline.now_us + self.unruly.randrange(COPY_S_MAX * US)
             self._announce(queue, found.visible_us)
             return

@@ -1,6 +1,6 @@
-"""The stack for your own tests: schedule, move time, and see what was released. No AWS, no waiting, no threads.
+"""The stack for your own tests: schedule, move the clock and see what was released, without AWS, waiting or threads.
 
-It is the real code of Punctual's functions, in a virtual AWS whose clock moves only when you say so.
+It runs the real code of Punctual's functions in a virtual AWS. You move its clock.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from punctual.testing.webhook_endpoints import HANGING, Behaviour
 
 START_DEFAULT = "2030-01-01T00:00:00+00:00"
 STEPS_MAX = 1_000_000
-"""Steps of one `advance`: years in which something is due every ten minutes."""
+"""The steps of one `advance`: enough for years in which a schedule is due every ten minutes."""
 WORK_S = 5
 CLOSE_INTERVALS = 2
-"""So many ticks before something comes within reach the feeds run again; the ones before would find nothing."""
+"""How many ticks before an item comes within reach the feeds run again. Earlier feeds would find nothing."""
 
 
 class Refused(Exception):
-    """The function raised: `kind` is the name of its error, such as `InvalidSchedule` for what is not taken."""
+    """The function raised an error. `kind` is its name, such as `InvalidSchedule` for a rejected schedule."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"{kind}: {message}")
@@ -36,7 +36,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Released:
-    """A schedule that has come out. `due` and `at` are seconds since 1970, `queue` is the URL of its queue."""
+    """A released schedule. `due` and `at` are seconds since 1970, and `queue` is the URL of its queue."""
 
     id: str
     data: str
@@ -48,14 +48,17 @@ class Released:
 
     @property
     def json(self) -> Any:
-        """The data, where it was sent as something else than a string."""
+        """The data, if it was sent as something other than a string."""
         return json.loads(self.data)
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """What a target that is no queue was given. `target` is its ARN or the URL of the webhook, `at` is in seconds since
-    1970, and `id` is None where the target is not told of it."""
+    """A delivery to a target that is not a queue.
+
+    `target` is its ARN or the URL of the webhook, and `at` is in seconds since 1970. If the target does not get the id,
+    `id` is None.
+    """
 
     target: str
     data: str
@@ -64,21 +67,21 @@ class Delivered:
 
     @property
     def json(self) -> Any:
-        """The data, where it is JSON."""
+        """The data, if it is JSON."""
         return json.loads(self.data)
 
 
 class Stack:
-    """Punctual, deployed with these parameters of its template, on an AWS of its own.
+    """Punctual, deployed with these parameters of its template, on a virtual AWS of its own.
 
-    `start` is the moment that its clock shows at first. The same `seed` gives the same ids and the same order.
+    The clock shows `start` at first. The same `seed` gives the same ids and the same order.
     """
 
     def __init__(self, *, start: str | float = START_DEFAULT, seed: int = 0, **parameters: Any) -> None:
         self._watch = _Watch()
         start_s = datetime.fromisoformat(start).timestamp() if isinstance(start, str) else start
         self._cloud = Cloud(start_s, random.Random(seed), watcher=self._watch, write=self._log)
-        self._cloud.network.weather = Fair(there_s=0.0, back_s=0.0)  # A delay then counts from the very moment.
+        self._cloud.network.weather = Fair(there_s=0.0, back_s=0.0)  # So a delay counts from exactly now.
         self._lines: list[dict[str, Any]] = []
         self._parameters = {**parameters}
         self._cloud.receivers.otherwise = Behaviour()
@@ -88,11 +91,11 @@ class Stack:
     # ------------------------------------------------------------------------------------------------------- asking
 
     def schedule(self, request: Any) -> Any:
-        """Invoke the schedule function with a schedule or a batch; its answer, or Refused."""
+        """Invoke the schedule function with a schedule or a batch. Return its answer, or raise Refused."""
         return self._invoke("ScheduleFunction", request)
 
     def manage(self, operation: str, **fields: Any) -> Any:
-        """Invoke the manage function: `manage("cancel", name="bill")`; its answer, or Refused."""
+        """Invoke the manage function: `manage("cancel", name="bill")`. Return its answer, or raise Refused."""
         return self._invoke("ManageFunction", {"operation": operation, **fields})
 
     def _invoke(self, output: str, request: Any) -> Any:
@@ -103,23 +106,23 @@ class Stack:
         return content
 
     def released(self) -> list[Released]:
-        """Everything that has come out so far, in the order of coming out."""
+        """Return everything that was released so far, in the order of release."""
         now_us = self._cloud.timeline.now_us
         visible = [(message.visible_us, url, message) for url, message in self._watch.sent_messages]
         visible.sort(key=lambda each: each[0])
         return [_released(url, message) for at_us, url, message in visible if at_us <= now_us]
 
     def delivered(self) -> list[Delivered]:
-        """Everything that was delivered so far to what is no queue: webhooks, topics, functions, buses, machines."""
+        """Return every delivery so far to a target that is not a queue: webhook, topic, function, bus or machine."""
         return [_delivered(delivery) for delivery in self._watch.deliveries]
 
     def failures(self) -> list[dict[str, Any]]:
-        """What was reported to the failure queue, such as schedules that had expired."""
+        """Return the reports in the failure queue, for example of expired schedules."""
         queue = self._cloud.sqs.queues[self.output("FailureQueueUrl")]
         return [json.loads(message.body) for message in queue.messages.values()]
 
     def log(self) -> list[dict[str, Any]]:
-        """The lines that the functions logged so far."""
+        """Return the lines that the functions have logged so far."""
         return list(self._lines)
 
     # --------------------------------------------------------------------------------------------------------- time
@@ -130,11 +133,11 @@ class Stack:
         return self._cloud.timeline.now_s
 
     def advance(self, **duration: float) -> None:
-        """Let time pass: `advance(days=30)`, and whatever else timedelta takes."""
+        """Move the clock forward: `advance(days=30)`, with any argument of timedelta."""
         self.advance_to(self.now + timedelta(**duration).total_seconds())
 
     def advance_to(self, moment: float) -> None:
-        """Let time pass until a moment, in seconds since 1970."""
+        """Move the clock forward to a time, in seconds since 1970."""
         target_us = round(moment * US)
         if target_us < self._cloud.timeline.now_us:
             raise ValueError("time does not go backwards")
@@ -145,7 +148,7 @@ class Stack:
         raise ValueError("that is too far at once, with so much to do on the way")
 
     def _step(self, target_us: int) -> None:
-        """A little while the functions are at work; else a feed interval, or a jump to where there is one to feed."""
+        """Run for a short time while functions work. Otherwise run a feed interval, or jump to the next useful feed."""
         timeline, functions = self._cloud.timeline, self._cloud.functions
         if functions.running or functions.events_waiting:
             timeline.run_until(min(timeline.now_us + WORK_S * US, target_us))
@@ -159,7 +162,7 @@ class Stack:
         timeline.run_until(next_us)
 
     def _idle_until_us(self, target_us: int) -> int:
-        """When the first thing in the table comes within reach."""
+        """Return when the first item in the table comes within reach."""
         reach_us = int(self._cloud.template.parameters["ReachSeconds"]) * US
         (table,) = self._cloud.dynamodb.tables.values()
         dues_us = [
@@ -172,28 +175,31 @@ class Stack:
     # -------------------------------------------------------------------------------------------------------- parts
 
     def client(self, service: str) -> Client:
-        """What boto3.client(service) would be: for code of yours that takes a client."""
+        """Return a client like that of boto3.client(service), for code of yours that needs one."""
         return self._cloud.client(service)
 
     def output(self, name: str) -> str:
-        """An output of the stack, such as `OutputQueueUrl`."""
+        """Return an output of the stack, such as `OutputQueueUrl`."""
         return self._cloud.output(name)
 
     def add_target(self, name: str, kind: str = "sqs") -> str:
-        """A queue of your own that schedules may name as their target, or a topic (`sns`), a function (`lambda`), an
-        event bus (`events`) or a state machine (`states`); its ARN."""
+        """Add a target of your own that schedules may name, and return its ARN.
+
+        `kind` is a queue (`sqs`), a topic (`sns`), a function (`lambda`), an event bus (`events`) or a state machine
+        (`states`).
+        """
         arn = self._cloud.add_queue(name) if kind == "sqs" else self._cloud.add_stranger(kind, name)
         listed = [each for each in str(self._parameters.get("TargetArns", "")).split(",") if each]
         self.update(TargetArns=",".join([*listed, arn]))
         return arn
 
     def answer(self, host: str, status: int | None = 200, retry_after: float | None = None) -> None:
-        """How a host answers webhooks from now on; with None it hangs. Until told otherwise all answer 200."""
+        """Set how a host answers webhooks from now on. None makes it hang. By default every host answers 200."""
         behaviour = HANGING if status is None else Behaviour(status, retry_after, works=200 <= status < 300)
         self._cloud.receivers.behaviour[host] = lambda: behaviour
 
     def update(self, **parameters: Any) -> None:
-        """Deploy again with other parameters; what is stored stays."""
+        """Deploy again with other parameters. All stored data stays."""
         self._parameters |= parameters
         self._cloud.deploy(self._parameters)
 
@@ -230,7 +236,7 @@ def _released(url: str, message: Message) -> Released:
 
 
 def _delivered(delivery: Delivery) -> Delivered:
-    """The id is where its kind of target has it: an attribute, a fact of the request, or the name of an execution."""
+    """Return the delivery. Its kind of target decides where the id is: an attribute, a fact or an execution's name."""
     schedule_id = delivery.facts.get("id", delivery.facts.get("name"))
     if isinstance(schedule_id, Mapping):
         schedule_id = schedule_id["StringValue"]

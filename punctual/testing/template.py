@@ -1,10 +1,11 @@
-"""template.yml, read: parameters put in, conditions decided, and every reference made into the name or ARN it becomes.
+"""Read template.yml: apply parameters, evaluate conditions, and resolve every reference to a name or an ARN.
 
-Only the intrinsic functions that the template uses; another one is an error, not a guess.
+It knows only the intrinsic functions that the template uses. Any other is an error.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -47,11 +48,18 @@ def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]
 _Loader.add_multi_constructor("!", _short_form)
 
 
+@functools.cache
+def _document(text: str) -> dict[str, Any]:
+    """Return the parsed template. It is cached, and no caller changes it."""
+    document: dict[str, Any] = yaml.load(text, Loader=_Loader)
+    return document
+
+
 class Template:
     """One template with one set of parameters."""
 
     def __init__(self, path: Path, parameters: Mapping[str, Any]) -> None:
-        self._document: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        self._document = _document(path.read_text(encoding="utf-8"))
         declared = self._document["Parameters"]
         for name in parameters:
             if name not in declared:
@@ -72,7 +80,7 @@ class Template:
         }
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Resources of one type, by their name in the template, with the properties of each."""
+        """Return the properties of the resources of one type, by their logical ids."""
         return {
             name: resource.get("Properties", {})
             for name, resource in self.resources.items()
@@ -145,7 +153,7 @@ class Template:
         kind = self._document["Resources"][name]["Type"]
         if attribute in ("Arn", "TopicArn") and kind in _ARNS:
             return _ARNS[kind].format(region=REGION, account=ACCOUNT, name=self.name(name))
-        return f"{name}.{attribute}"  # Of things that are not here in virtual form, and that nobody asks for.
+        return f"{name}.{attribute}"  # A resource without a virtual form, whose attributes are never used.
 
     def _find_in_map(self, place: list[Any]) -> Any:
         name, first, second = [str(self.resolve(each)) for each in place]
@@ -164,7 +172,7 @@ class Template:
 
 
 def _typed(declaration: Mapping[str, Any], value: Any) -> Any:
-    """As CloudFormation has it: text within its bounds, or a list cut at commas."""
+    """Return the parameter as CloudFormation does: text within its limits, or a list split at commas."""
     if declaration["Type"] in ("CommaDelimitedList", "List<String>"):
         return value if isinstance(value, list) else str(value or "").split(",")
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""Virtual time: whatever waits is a greenlet in one heap, and the clock jumps from one waiting to the next.
+"""Virtual time. Each waiting task is a greenlet in one heap, and the clock jumps from one wake-up to the next.
 
-Nothing sleeps for real and nothing runs by itself: the order of everything follows from the moments, and where two
-fall together from `randomness`. The same randomness gives the same order, in every process.
+Nothing sleeps in real time and nothing runs by itself. The order follows from the times, and from `randomness` if two
+times are equal. The same randomness gives the same order in every process.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 US = 1_000_000
-"""Microseconds in a second. Moments are whole microseconds, so that no sum of them drifts."""
+"""Microseconds in a second. Times are whole microseconds, so that no sum of them drifts."""
 
 STEPS_MAX = 20_000_000
-"""More than any run needs: whoever waits on and on without getting anywhere is found out."""
+"""More than any run needs. A loop that waits forever without progress reaches it."""
 
 
 class Stuck(AssertionError):
-    """The virtual world turns without getting anywhere."""
+    """The virtual world runs without progress."""
 
 
 class Crash(BaseException):
-    """The process that a task belongs to is gone. No code of it may go on, so it is no Exception."""
+    """The process of a task has ended. None of its code may go on, so this is not an Exception."""
 
 
 class Timer:
-    """Something that will happen, unless cancelled."""
+    """An action that will happen, unless it is cancelled."""
 
     __slots__ = ("action",)
 
@@ -45,7 +45,7 @@ class Timer:
 
 
 class Task(greenlet):
-    """A piece of work that waits in virtual time. Its end, by return or by exception, is kept."""
+    """A piece of work that waits in virtual time. It keeps its result or its exception."""
 
     def __init__(self, timeline: Timeline, work: Callable[[], Any], owner: object) -> None:
         super().__init__(parent=timeline.hub)
@@ -56,20 +56,20 @@ class Task(greenlet):
         self.on_end: list[Callable[[], None]] = []
         self._timeline, self._work = timeline, work
         self.ticket = 0
-        """Grows at every wait, so that a wake-up meant for an earlier one is known as such."""
+        """Grows at every wait, so that a wake-up for an earlier wait can be recognized."""
 
     def run(self) -> None:
         try:
             self.result = self._work()
-        except BaseException as error:  # noqa: BLE001 - Kept for whoever asks; a greenlet must not throw it at the event loop.
+        except BaseException as error:  # noqa: BLE001 - Kept for the caller of `join`; a greenlet must not raise it in the event loop.
             self.fault = error
         self._finish()
 
     def kill(self, error: BaseException) -> None:
-        """End it from outside: the exception is raised where it waits. Only from the event loop."""
+        """End the task from the event loop: the exception is raised where the task waits."""
         if self.ended:
             return
-        if self.gr_frame is None:  # Not begun: there is nothing to unwind.
+        if self.gr_frame is None:  # It has not started, so there is nothing to unwind.
             self.fault = error
             self._finish()
             return
@@ -109,21 +109,21 @@ class Timeline:
         return self.at(self.now_us + round(delay_s * US), action)
 
     def soon(self, action: Callable[[], None]) -> None:
-        """At this moment still, but not from within whoever asks."""
+        """Run the action at the current time, but not from within the caller."""
         self.at(self.now_us, action)
 
     def spawn(self, work: Callable[[], Any], owner: object = None) -> Task:
-        """Begin a piece of work now, beside whoever asks."""
+        """Start a piece of work at the current time, in parallel with the caller."""
         task = Task(self, work, owner)
         self.at(self.now_us, lambda: None if task.ended else self._switch(task))
         return task
 
     def halt(self, error: BaseException) -> None:
-        """Stop the world: the event loop raises this, whoever caught what in between."""
+        """Stop the virtual world: the event loop raises this error, even if a task caught it."""
         self._halt = self._halt or error
 
     def sleep(self, delay_s: float) -> None:
-        """For a task: let others run until then. For the event loop's own caller: let the world run on."""
+        """Let others run until then, if a task calls it. Otherwise let the virtual world run on."""
         self.sleep_until(self.now_us + round(delay_s * US))
 
     def sleep_until(self, moment_us: int) -> None:
@@ -135,7 +135,7 @@ class Timeline:
         self.park()
 
     def waker(self, task: Task) -> Callable[[], None]:
-        """Wakes the task from its next wait, once, and from no later one."""
+        """Return a function that wakes the task once, and only from its next wait."""
         ticket = task.ticket
 
         def wake() -> None:
@@ -145,11 +145,37 @@ class Timeline:
         return wake
 
     def park(self) -> None:
-        """Wait until somebody wakes us."""
+        """Wait until a waker is called."""
         self.hub.switch()
 
+    def await_(self, look: Callable[[], int | None]) -> None:
+        """Wait until `look` returns None. Until then it returns the time of the next look.
+
+        The event loop calls `look`, which is faster than waking the task for it.
+        """
+        again_us, task = look(), getcurrent()
+        while again_us is not None and not isinstance(task, Task):
+            self.sleep_until(again_us)
+            again_us = look()
+        if again_us is None or not isinstance(task, Task):
+            return
+        wake = self.waker(task)
+        ticket = task.ticket
+
+        def look_again() -> None:
+            if task.ended or task.ticket != ticket:
+                return
+            moment_us = look()
+            if moment_us is None:
+                wake()
+            else:
+                self.at(moment_us, look_again)
+
+        self.at(again_us, look_again)
+        self.park()
+
     def join(self, tasks: Iterable[Task]) -> None:
-        """Wait until all have ended."""
+        """Wait until all tasks have ended."""
         for task in tasks:
             if task.ended:
                 continue
@@ -162,7 +188,7 @@ class Timeline:
                 self.run(lambda task=task: not task.ended)  # type: ignore[misc]
 
     def run(self, wanted: Callable[[], bool]) -> None:
-        """Let the world run while that is wanted and anything is to come."""
+        """Let the virtual world run while `wanted` returns true and anything is still to come."""
         for _ in range(STEPS_MAX):
             if not wanted() or not self._step(None):
                 return
@@ -176,7 +202,7 @@ class Timeline:
         raise Stuck(f"more than {STEPS_MAX} steps")
 
     def next_us(self) -> int | None:
-        """When the next thing happens."""
+        """Return when the next thing happens."""
         while self._waiting and self._waiting[0][3].action is None:
             heapq.heappop(self._waiting)
         return self._waiting[0][0] if self._waiting else None
@@ -203,8 +229,11 @@ class Timeline:
 
 
 class WorkerPool:
-    """Jobs side by side in virtual time, by the rules of the crew of threads that runs on Lambda: at most `width` at
-    once, the next drawn only when a place is free, none begun after one broke, and all ended on return."""
+    """Runs jobs in parallel in virtual time, by the rules of the thread pool on Lambda.
+
+    At most `width` jobs run at once. The next job is drawn only when a worker is free. No job starts after one has
+    failed, and all have ended on return.
+    """
 
     def __init__(self, timeline: Timeline, width: int) -> None:
         self._timeline, self._width = timeline, width
@@ -224,7 +253,7 @@ class WorkerPool:
                     break
                 tasks.append(self._begin(work, job, owner))
         except Crash:
-            raise  # Nobody is left to wait.
+            raise  # The process is gone, so no one waits for the rest.
         except BaseException:
             self._timeline.join(tasks)
             raise

@@ -1,4 +1,4 @@
-"""The virtual Step Functions, and virtual receivers of webhooks, each of which behaves as it is told.
+"""The virtual Step Functions, and virtual webhook receivers with a behaviour that the test sets.
 
 A receiver answers with a status, hangs, answers late, or does its work and then fails to answer.
 """
@@ -18,13 +18,13 @@ from punctual.testing.calls import Call, Client, Delivery, Service, Watcher
 from punctual.testing.timeline import Timeline
 
 ANSWER_S_MAX = 15.0
-"""As long the outlet for webhooks waits in all."""
+"""How long the transport for webhooks waits in all."""
 NEVER_S = 3_600.0
 PASSING = frozenset({408, 425, 429})
 
 
 class Machines(Service):
-    """State machines of others. The name of an execution is unique in its machine."""
+    """State machines outside the stack. The name of an execution is unique in its machine."""
 
     name = "stepfunctions"
 
@@ -32,7 +32,7 @@ class Machines(Service):
         super().__init__(timeline, watcher)
         self.machines: set[str] = set()
         self.executions: set[tuple[str, str]] = set()
-        """By machine and name. They end at once, so that a name which was used is told to exist already."""
+        """By machine and name. Executions end at once, so that starting one with a used name is an error."""
         self.operations = {"start_execution": self._start_execution}
 
     def _start_execution(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -52,13 +52,13 @@ class Machines(Service):
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How a receiver takes one request."""
+    """How a receiver handles one request."""
 
     status: int = 200
     retry_after_s: float | None = None
     answers_after_s: float = 0.0
     works: bool = True
-    """Whether it does what it is asked, whatever it answers."""
+    """Whether it does the work of the request, regardless of its answer."""
 
 
 HANGING = Behaviour(answers_after_s=NEVER_S, works=False)
@@ -66,7 +66,7 @@ FORGETFUL = Behaviour(answers_after_s=NEVER_S)
 
 
 class Receivers(Service):
-    """Hosts of others, each with its conduct."""
+    """Webhook hosts outside the stack, each with its behaviour."""
 
     name = "webhooks"
     answer_s_max = ANSWER_S_MAX
@@ -75,9 +75,9 @@ class Receivers(Service):
     def __init__(self, timeline: Timeline, watcher: Watcher) -> None:
         super().__init__(timeline, watcher)
         self.behaviour: dict[str, Callable[[], Behaviour]] = {}
-        """By host."""
+        """The behaviour of each host."""
         self.otherwise: Behaviour | None = None
-        """Of a host that is not there. None: it refuses the connection."""
+        """The behaviour of any other host. None: it refuses the connection."""
         self.operations = {"request": self._request}
 
     def _request(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Receivers(Service):
 
 @dataclass(frozen=True)
 class Outlet:
-    """Stands in for the outlet that speaks HTTP, whose connections no virtual time could bound."""
+    """Replaces the transport that speaks HTTP, because virtual time cannot limit real connections."""
 
     client: Client
     undelivered: Callable[..., Exception]

@@ -1,1 +1,1 @@
-"""Checkers: what the simulator holds to be a fault of ours."""
+"""The checkers: they define what the simulator counts as a fault of our own. Only the simulator imports them."""

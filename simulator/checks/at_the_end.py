@@ -1,6 +1,10 @@
-"""What is to be said at the end of a run, and when the faults have stopped: that everything accepted came out (1), on
-time wherever a healthy feed had the time for it (3), twice only where there was a reason (1), and that nothing is left
-over (4). That one caller's dead target delays nobody else (7) follows from 3: it is no excuse there.
+"""The checks that run when the faults have stopped, and at the end of a run.
+
+Every accepted schedule was released (1). It was released on time if a healthy feed had the time for it (3), and twice
+only for a known reason (1). The table holds nothing that is overdue (4).
+
+Promise 7 says that the dead target of one caller delays no other caller. It follows from promise 3, because promise 3
+does not accept a dead target as an excuse.
 """
 
 from __future__ import annotations
@@ -17,14 +21,15 @@ from simulator.faults.faults import SKEW_US_MAX
 from simulator.workload.expected import ExpectedSchedule, Sent
 
 GRACE_S = 240
-"""A feed that begins this long before something is due has it out in time, whatever befalls single calls: three
-attempts, 60 and 120 s apart."""
+"""A feed that begins this long before a due time releases the schedule in time, even if single calls fail. Lambda makes
+three attempts, 60 and 120 s apart.
+"""
 GRACE_CALM_S = 15
-"""The same where nothing fails, on a slow day."""
+"""The same limit for a slow day on which nothing fails."""
 BUNDLE_SPAN_S = 60
-"""A member of a bundle comes within reach with the latest, at most so much later than by itself."""
+"""A bundle comes within reach with its latest member. This is the longest time that a member waits for that."""
 OUTAGE_BORNE_S = 60
-"""An outage no longer than this ends before the second attempt, and makes nothing late."""
+"""An outage up to this length ends before the second attempt and delays nothing."""
 
 
 class Reckoning:
@@ -32,7 +37,7 @@ class Reckoning:
         self._its = checker
 
     def unsettled(self, until_ms: int) -> list[ExpectedSchedule]:
-        """What was accepted, is due until then, and has not come out."""
+        """Return the accepted schedules that are due by then and have not been released."""
         return [
             expected
             for expected in self._its.expected_schedules.values()
@@ -44,7 +49,7 @@ class Reckoning:
         ]
 
     def pending_ms(self) -> Iterable[int]:
-        """The moments that something accepted or stored still waits for."""
+        """Yield the due times of all accepted or stored schedules that are not settled."""
         yield from self._its.names.pending_ms()
         for expected in self._its.expected_schedules.values():
             if expected.name is not None:
@@ -54,7 +59,7 @@ class Reckoning:
                     yield expected.due_of(schedule_id)
 
     def check_drained(self, until_ms: int, items: Iterable[dict[str, Any]]) -> None:
-        """Promise 4, and 1 for all that is due by now."""
+        """Check promise 4, and promise 1 for every schedule that is due by now."""
         for expected in self.unsettled(until_ms):
             if any(self._its.names.is_to_be_tried_again(schedule_id) for schedule_id in expected.on_its_way):
                 continue
@@ -98,8 +103,11 @@ class Reckoning:
         self._its.figures.lateness_s_max = max(self._its.figures.lateness_s_max, self._its.names.late_s_max)
 
     def _check_twins(self, expected: ExpectedSchedule) -> None:
-        """The same request with the same token has one id; a repeat across a change of PartitionCount may have two."""
-        unknown = {""}  # A function without an envelope does not see which one it gets.
+        """Check that repeating a request with the same token gave the same id.
+
+        A repeat across a change of `PartitionCount` may get a second id.
+        """
+        unknown = {""}  # A function that receives no envelope does not see the id.
         ids = sorted(
             {*expected.accepted, *expected.stored, *expected.sends}
             - self._its.names.moved_ids
@@ -110,7 +118,8 @@ class Reckoning:
             self._its.breach(1, expected.tag, f"one request with one token has become {', '.join(ids)}")
 
     def _check_repeats(self, expected: ExpectedSchedule, schedule_id: str, sends: list[Sent]) -> None:
-        tried = sorted(sends, key=lambda sent: sent.call.begun_us)  # Not as they arrived: one may have been held up.
+        # Sort by the start of the call. The order of arrival differs if AWS held one call up.
+        tried = sorted(sends, key=lambda sent: sent.call.begun_us)
         cause_of = self._cause if expected.target is None else self._its.names.cause
         for first, second in pairwise(tried):
             cause = cause_of(expected, schedule_id, first, second)
@@ -120,7 +129,7 @@ class Reckoning:
             self._its.figures.causes[cause] += 1
 
     def _check_errands(self, expected: ExpectedSchedule, schedule_id: str) -> None:
-        """What is delivered comes by an errand, which is sent as a message is: once, unless there was a reason."""
+        """Check that each delivery job is sent once, or again only for a known reason."""
         first = [herald for herald in self._its.names.heralds.get(schedule_id, []) if herald.is_first]
         sends = [
             Sent(each.message.sent_us, each.visible_us, each.call, each.invocation, each.confirmed)
@@ -133,8 +142,11 @@ class Reckoning:
                 )
 
     def _cause(self, expected: ExpectedSchedule, schedule_id: str, first: Sent, second: Sent) -> str | None:
-        """A repeat is allowed where a crash or an unknown outcome lies between a send and its delete, or where the
-        caller said it twice."""
+        """Return the cause of a repeat, or None if nothing explains it.
+
+        A repeat is allowed if a crash or an unknown outcome lies between a send and its delete. It is also allowed if
+        the caller sent the request twice.
+        """
         if not first.confirmed:
             return UNHEARD
         if expected.asked > 1:
@@ -144,7 +156,8 @@ class Reckoning:
         if {first.invocation.id, second.invocation.id} & self._its.doubtful_leases:
             return LEASE_IN_DOUBT
         if any(at_us > first.at_us for at_us in expected.stored.get(schedule_id, [])):
-            return "written once more, late"  # By a call of unknown outcome, after it had been sent and deleted.
+            # A call with an unknown outcome wrote it again, after a feed had sent and deleted it.
+            return "written once more, late"
         deletes = [
             (known and at_us < second.at_us)
             for at_us, invocation, known in expected.deleted.get(schedule_id, [])
@@ -156,11 +169,12 @@ class Reckoning:
             return "delete unheard"
         if first.invocation.fate == "timed out" and not self._its.storm.rates:
             calm = self._stays_calm(first.at_us, first.invocation.end_us)
-            return None if calm else STOPPED  # On a merely slow day it ends in time.
+            # On a day that is only slow, the function ends in time.
+            return None if calm else STOPPED
         return STOPPED if first.invocation.fate in ("crashed", "timed out") else None
 
     def _check_lateness(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent) -> None:
-        """By the clock of the sender, and without the time that AWS took to send."""
+        """Check lateness by the clock of the sender, without the time that AWS took for the send."""
         due_us = expected.due_of(schedule_id) * 1000
         stored = expected.stored.get(schedule_id)
         begun_us = sent.invocation.begun_us if sent.invocation is not None else sent.call.begun_us
@@ -178,7 +192,7 @@ class Reckoning:
             )
 
     def _was_closed(self, queue_url: str, due_us: int) -> bool:
-        """Whether it could not go out, since its queue was gone some time within reach."""
+        """Return whether the queue of the schedule was closed at some time while the schedule was within reach."""
         moments_us = [at_us for at_us, url in self._its.closed if url == queue_url]
         return any(
             begin_us <= due_us and end_us >= due_us - self._its.reach_ms * 1000
@@ -191,7 +205,7 @@ class Reckoning:
         return not storms and not outages
 
     def _had_its_feed(self, schedule_id: str, due_us: int, stored_us: int) -> bool:
-        """Whether a feed of its partition began in time for it, and nothing kept that from its work."""
+        """Return whether a feed of the partition began in time and nothing kept it from its work."""
         partition = schedule_id.partition("-")[0]
         in_bundle = schedule_id.count("-") > 2
         span_us = BUNDLE_SPAN_S * US if in_bundle else 0

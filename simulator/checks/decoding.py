@@ -1,4 +1,4 @@
-"""What lies in an item of the table, and in messages, read anew rather than by the code under test."""
+"""Decode items and messages independently of the code under test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from simulator.event_log import tag_of
 
 REQUEUE_ATTRIBUTE = "punctual-again"
-"""The attribute of a letter that was put back for a part of it."""
+"""The attribute of an input message that the function put back in part."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Lying:
 
 
 def id_of(key: dict[str, Any]) -> str:
-    """The id of an item, which for a bundle is none of a schedule."""
+    """Return the id of an item. The id of a bundle is not the id of a schedule."""
     return f"{key['partition']['S']}-{key['sort']['S'].replace('#', '-')}"
 
 
 def key_due_ms(schedule_id: str) -> int:
-    """The moment in a key: of a bundle, that of its latest member."""
+    """Return the due time in a key. The key of a bundle has the due time of its latest member."""
     return int(schedule_id.split("-")[1])
 
 
@@ -38,7 +38,7 @@ def is_record(item: dict[str, Any]) -> bool:
 
 
 def is_near_row(item: dict[str, Any]) -> bool:
-    """Of the index by which named schedules are listed whose timers are in the delivery queue."""
+    """Return whether an item belongs to the index of named schedules whose timers are in the delivery queue."""
     return bool(item["partition"]["S"].startswith("near#"))
 
 
@@ -47,7 +47,7 @@ def is_timer(item: dict[str, Any]) -> bool:
 
 
 def contents(item: dict[str, Any] | None) -> dict[str, Lying]:
-    """By id. A timer is none, nor is what is known of a name."""
+    """Return the schedules in an item by id. Timers, records and index items hold none."""
     if item is None or is_record(item) or is_timer(item) or is_near_row(item):
         return {}
     item_id = id_of(item)
@@ -60,8 +60,11 @@ def contents(item: dict[str, Any] | None) -> dict[str, Lying]:
 
 
 def letter(body: str, sent_us: int, again: str | None) -> tuple[list[dict[str, Any]], int]:
-    """What a message of the input queue asks for, and from when its delays count: by the topic, from its publishing.
-    Of one that was put back, what is left of it, and from when the first one counts."""
+    """Return the requests in a message of the input queue, and the time from which their delays count.
+
+    For a message from the topic, delays count from the time of its publishing. For a message that the function put
+    back, the requests are the rest of it, and delays count from the time of the first message.
+    """
     content, rest = json.loads(body), json.loads(again or "{}")
     sent_ms: int = rest.get("sent", sent_us // 1000)
     if "TopicArn" in content:
@@ -72,7 +75,7 @@ def letter(body: str, sent_us: int, again: str | None) -> tuple[list[dict[str, A
 
 
 def opened(body: str) -> dict[str, Any]:
-    """What stands in an envelope; nothing where it is none."""
+    """Return the content of an envelope, or an empty dictionary if the body is not an envelope."""
     try:
         content = json.loads(body)
     except ValueError:
@@ -81,5 +84,5 @@ def opened(body: str) -> dict[str, Any]:
 
 
 def value(text: str) -> Any:
-    """Data as it stands in an envelope: what is an object or a list is one there too."""
+    """Return the data as it appears in an envelope. Objects and lists are parsed, and other data stays text."""
     return json.loads(text) if text.startswith(("{", "[")) else text

@@ -1,8 +1,9 @@
-"""What becomes of deliveries to targets that are no queues, and the promises about them.
+"""The promises about deliveries to targets other than queues.
 
-Each gets what was accepted for it, or its failure is told: in the failure queue, under `failed#`, and to the failure
-target where there is one (1). None gets anything early, by the clock of who sends it (2), or late in health, whoever
-else hangs (3, 7). Attempts keep to the terms.
+Each target receives what was accepted for it, or the failure is reported (1). The failure appears in the failure queue,
+under `failed#` and at the failure target of the schedule. No target receives anything early by the clock of the sender
+(2). Without faults nothing is late, even if other targets hang (3, 7). Attempts follow the retry settings of the
+schedule.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ PERMANENT_CODES = ("NotFound",)
 ATTEMPTS_DEFAULT, AGE_S_DEFAULT = 12, 86_400
 PAUSE_S_MAX = 900
 FLOAT_US = 4
-"""A clock that is a float, as Python's is, tells no smaller steps in the 23rd century."""
+"""In the 23rd century a float clock, like Python's, has steps of this size."""
 EXPIRY_SLACK_US = US
 
 
@@ -53,27 +54,30 @@ class Deliveries:
     names: Names
     expected_schedules: Mapping[str, ExpectedSchedule] = field(default_factory=dict)
     heard: set[str] = field(default_factory=set)
-    """Ids whose failure a failure target was told of."""
+    """The ids of the failures that a failure target has received."""
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     unsent: set[Invocation] = field(default_factory=set)
-    """Invocations for which the delivery queue did not confirm a message."""
+    """Invocations in which the delivery queue did not confirm a message."""
     others: ExternalTargets | None = None
     interval_s: int = 600
     late_s_max: float = 0.0
-    _put_off_us: dict[str, int] = field(default_factory=dict)
-    """By id, when it was put off before any attempt: its age counts from then."""
+    _begun_ms: dict[str, dict[str, int]] = field(default_factory=dict)
+    """The time from which the age of a retried delivery counts, by schedule and message. Consecutive messages share one
+    age. Two independent messages of one schedule have separate ages.
+    """
 
     def attach(self, timeline: Any, storm: Faults) -> None:
         self._timeline, self._storm = timeline, storm
 
-    # ------------------------------------------------------------------------------------------------------- errands
+    # ---------------------------------------------------------------------------------------------------- delivery jobs
 
     def sent(self, call: Call, message: Message) -> None:
-        """An errand, to the delivery queue."""
+        """Record a delivery job that was sent to the delivery queue."""
         errand = json.loads(message.body)
         expected, attempt = self._wish(errand), errand.get("attempt", 1)
         if expected is not None and expected.target is None and "failure_target" in expected.request:
-            expected.on_its_way.add(errand["id"])  # It may have expired: the deliver function tells of that.
+            # The schedule may have expired. The deliver function reports the expiry.
+            expected.on_its_way.add(errand["id"])
         if expected is None or expected.target is None:
             return
         schedule_id = errand["id"]
@@ -89,25 +93,58 @@ class Deliveries:
         self.event_log.add(self._timeline.now_us, call.process.name, what, [expected.tag])
         if attempt > _attempts_max(expected):
             self.breach(7, expected.tag, f"{schedule_id} is to be tried for the {attempt}th time")
-        retry_ms = errand.get("retry")
-        if retry_ms is not None and attempt == 1:
-            self._put_off_us.setdefault(schedule_id, self._timeline.now_us + call.process.skew_us)
-        too_old = retry_ms is not None and attempt > 1 and retry_ms > self._last_ms(expected, schedule_id)
-        if too_old and not (expected.name is not None and self._is_unnoted(schedule_id)):
-            self.breach(7, expected.tag, f"{schedule_id} is to be tried again when it is too old")
+        if "retry" in errand:
+            begun_ms = self._begun(expected, errand, call)
+            self._begun_ms.setdefault(schedule_id, {})[message.id] = begun_ms
+            if attempt > 1 and errand["retry"] > max(expected.due_of(schedule_id), begun_ms) + _age_ms_max(expected):
+                self.breach(7, expected.tag, f"{schedule_id} is to be tried again when it is too old")
         last = self._last(schedule_id, call)
         if last is not None and last.permanent:
             self.breach(7, expected.tag, f"{schedule_id} is to be tried again, and its target said no for good")
 
-    def _is_unnoted(self, schedule_id: str) -> bool:
-        """Whether the note of an attempt may be missing: a second timer of the name then begins anew."""
-        return any(each.invocation in self.names.troubled for each in self.attempts.get(schedule_id, []))
+    def _begun(self, expected: ExpectedSchedule, errand: dict[str, Any], call: Call) -> int:
+        """Return the time from which the age of this retry counts.
+
+        The message that the retry follows sets this time. The invocation received that message. If the invocation
+        received several, the latest time counts.
+        """
+        schedule_id, attempt, now_us = errand["id"], errand.get("attempt", 1), self._timeline.now_us
+        now_ms, invocation = (now_us + call.process.skew_us) // 1000, invocation_of(call)
+        known = self._begun_ms.get(schedule_id, {})
+        # AWS carried out this call after the client had stopped waiting for it.
+        if invocation is None:
+            return max([*known.values(), self._first_ms(schedule_id, None, now_ms)])
+        found = []
+        for message_id, body in self.names.given(invocation):
+            followed = json.loads(body)
+            if followed.get("id") != schedule_id or attempt - followed.get("attempt", 1) not in (0, 1):
+                continue
+            begun_ms = known.get(message_id)
+            if begun_ms is None:
+                begun_ms = self._first_ms(schedule_id, invocation, now_ms)
+            # A pause adds nothing to the age.
+            elif errand.get("faults", 0) > followed.get("faults", 0):
+                begun_ms += errand["retry"] - now_ms
+            found.append(begun_ms)
+        return max(found, default=expected.due_of(schedule_id))
+
+    def _first_ms(self, schedule_id: str, invocation: Invocation | None, now_ms: int) -> int:
+        """Return when this invocation, or any invocation if None, last called the target.
+
+        Without such a call the delivery was postponed. Its age then counts from `now_ms`.
+        """
+        made = [
+            (each.call.begun_us + each.call.process.skew_us) // 1000
+            for each in self.attempts.get(schedule_id, [])
+            if invocation is None or each.invocation is invocation
+        ]
+        return max(made, default=now_ms)
 
     def _last_ms(self, expected: ExpectedSchedule, schedule_id: str) -> int:
-        """The latest moment of an attempt: its age counts from its due time, or from when it was first taken up."""
+        """Return the latest time of an attempt, counted from the first message that a function handled."""
         made = [each.call.begun_us + each.call.process.skew_us for each in self.attempts.get(schedule_id, [])]
-        put_off = [self._put_off_us[schedule_id]] if schedule_id in self._put_off_us else []
-        first_ms = min([*made, *put_off], default=self._timeline.now_us) // 1000
+        taken_up_ms = [us // 1000 for us in made] + list(self._begun_ms.get(schedule_id, {}).values())
+        first_ms = min(taken_up_ms, default=self._timeline.now_us // 1000)
         return max(expected.due_of(schedule_id), first_ms) + _age_ms_max(expected)
 
     def _wish(self, errand: dict[str, Any]) -> ExpectedSchedule | None:
@@ -118,10 +155,14 @@ class Deliveries:
         return next((turn.expected for turn in turns if turn.id == errand["id"]), None)
 
     def _last(self, schedule_id: str, call: Call) -> Attempt | None:
-        """By the invocation that makes this call. One message that came twice may be tried twice in it, side by side,
-        and be told two things: then it is not known which of them is tried again."""
+        """Return the last attempt of the invocation that makes this call, or None if that is ambiguous.
+
+        If one message came twice, the invocation may try it twice in parallel and get two different answers. The
+        checker then does not know which of the two attempts the function repeats.
+        """
         invocation = invocation_of(call)
-        if invocation is None:  # A call that AWS carried out when nobody waited for it any more.
+        # AWS carried out this call after the client had stopped waiting for it.
+        if invocation is None:
             return None
         mine = [each for each in self.attempts.get(schedule_id, []) if each.invocation is invocation]
         return mine[-1] if mine and len({each.permanent for each in mine}) == 1 else None
@@ -129,7 +170,7 @@ class Deliveries:
     # -------------------------------------------------------------------------------------------------------- calls
 
     def received(self, call: Call, delivery: Delivery) -> None:
-        """By a target, or by who hears of failures."""
+        """Check a delivery that a target or a failure target received."""
         if self.others is not None and delivery.target in self.others.hearers:
             self.hears(delivery.body)
             return
@@ -154,7 +195,7 @@ class Deliveries:
         return self.expected_schedules.get(found.group()) if found else None
 
     def _id(self, call: Call, expected: ExpectedSchedule) -> str:
-        """As it stands in the call, or else in what the invocation was given."""
+        """Return the id from the call, or else from a message that the invocation received."""
         parameters = call.parameters
         if call.operation == "publish":
             return str(parameters["MessageAttributes"]["id"]["StringValue"])
@@ -176,7 +217,7 @@ class Deliveries:
             self.breach(2, expected.tag, f"it says that it is due at {delivery.facts['due_ms']}")
 
     def check_body(self, expected: ExpectedSchedule, schedule_id: str, body: str) -> None:
-        """What its target got, a queue too."""
+        """Check the body that a target received. Queues are targets too."""
         wanted = _wanted(expected)
         if expected.enveloped:
             told = opened(body)
@@ -188,7 +229,7 @@ class Deliveries:
             self.breach(1, expected.tag, f"the body is {body[:80]!r} instead of {wanted[:80]!r}")
 
     def _check_moment(self, expected: ExpectedSchedule, schedule_id: str, call: Call) -> None:
-        """By the clock of the function."""
+        """Check by the clock of the function that the delivery is not early and has not expired."""
         begun_us = call.begun_us + call.process.skew_us
         due_us = expected.due_of(schedule_id) * 1000
         if begun_us < due_us - FLOAT_US:
@@ -198,7 +239,7 @@ class Deliveries:
             self.breach(3, expected.tag, f"{schedule_id} is delivered though it had expired")
 
     def called(self, call: Call) -> list[str]:
-        """A call has ended, of which its process knows this; its tags."""
+        """Record what the process knows about a call that has ended. Return its tags."""
         if call.operation not in OPERATIONS or "DeliverFunction" not in call.process.name:
             return []
         expected = self._wish_of(_body(call))
@@ -214,12 +255,13 @@ class Deliveries:
             self.breach(2, expected.tag, f"{schedule_id} is tried early")
         tried = self.attempts.setdefault(schedule_id, [])
         tried.append(Attempt(call, invocation_of(call), number, _is_permanent(call)))
-        if schedule_id and len(tried) > _attempts_max(expected):  # Without an envelope a function does not see which.
+        # A function that receives no envelope does not see the id.
+        if schedule_id and len(tried) > _attempts_max(expected):
             self._check_count(expected, schedule_id, tried)
         return [expected.tag]
 
     def ended(self, invocation: Invocation) -> None:
-        """Of a delivery whose outcome the function knows, no message comes again; what is left goes by another one."""
+        """Check that no message of a delivery with a known result comes again. A retry uses a new message."""
         if invocation.fate != "returned" or invocation in self.unsent:
             return
         failures = (json.loads(invocation.answer) or {}).get("batchItemFailures", [])
@@ -234,7 +276,7 @@ class Deliveries:
     # ------------------------------------------------------------------------------------------------------ failures
 
     def hears(self, body: str) -> None:
-        """A failure target."""
+        """Record a failure report that a failure target received."""
         content = json.loads(body)
         if content["reason"] == "refused":
             found = TAG.search(body)
@@ -244,7 +286,7 @@ class Deliveries:
         self.heard.add(content["schedule"]["id"])
 
     def failed(self, expected: ExpectedSchedule, schedule_id: str, error: str) -> None:
-        """Told to the failure queue. Only when its target said no for good, or its terms are exhausted."""
+        """Check that the target refused a failed delivery for good, or that the retry settings are exhausted."""
         tried = self.attempts.get(schedule_id, [])
         if "answers nobody" in error and expected.target_host != FINE:
             return
@@ -262,10 +304,10 @@ class Deliveries:
     def check(self, expected: ExpectedSchedule, troubles: list[tuple[int, int]]) -> None:
         for schedule_id, told_us in [*expected.failed.items(), *expected.expired.items()]:
             sends = expected.sends.get(schedule_id, [])
-            delivered = any(sent.at_us > told_us for sent in sends)  # Since, by a repeat.
-            delivered = delivered or (
-                ":states:" in _address(expected) and bool(sends)
-            )  # Which has it once, and says so.
+            # A repeat delivered it after the report.
+            delivered = any(sent.at_us > told_us for sent in sends)
+            # Step Functions has the execution once and says so.
+            delivered = delivered or (":states:" in _address(expected) and bool(sends))
             if "failure_target" in expected.request and schedule_id not in self.heard and not delivered:
                 self.breach(1, expected.tag, f"its failure target never heard that {schedule_id} failed")
             if schedule_id in expected.failed and schedule_id not in self.names.kept:
@@ -276,7 +318,7 @@ class Deliveries:
                 self._check_lateness(expected, schedule_id, self.attempts[schedule_id][0], troubles)
 
     def _check_attempts(self, expected: ExpectedSchedule, schedule_id: str) -> None:
-        """Each is made once, but where an outcome is unknown, or a message came again."""
+        """Check that each attempt is made once, or again only after an unknown outcome or a repeated message."""
         made = sorted(self.attempts.get(schedule_id, []), key=lambda attempt: attempt.call.begun_us)
         for number in {each.number for each in made}:
             for first, second in pairwise(each for each in made if each.number == number):
@@ -289,7 +331,10 @@ class Deliveries:
                     return
 
     def _check_count(self, expected: ExpectedSchedule, schedule_id: str, tried: list[Attempt]) -> None:
-        """Once for each attempt of its terms, and again wherever a crash, an unknown outcome or SQS explains it."""
+        """Check the number of attempts against the retry settings.
+
+        A crash, an unknown outcome or a repeated message of SQS explains additional attempts.
+        """
         heralds = self.names.heralds.get(schedule_id, [])
         receives = sum(herald.message.receives - 1 for herald in heralds if herald.message.receives > 1)
         first = sum(not {"attempt", "retry"} & json.loads(herald.body).keys() for herald in heralds)
@@ -301,7 +346,7 @@ class Deliveries:
     def _check_lateness(
         self, expected: ExpectedSchedule, schedule_id: str, first: Attempt, troubles: list[tuple[int, int]]
     ) -> None:
-        """Of the first attempt, which is not to wait for anybody else's."""
+        """Check the first attempt. It must not wait for the attempts of other deliveries."""
         due_us = expected.due_of(schedule_id) * 1000
         begun_us = first.call.begun_us + first.call.process.skew_us
         known_us = max(expected.accepted.get(schedule_id, 0), expected.asked_us)
@@ -329,13 +374,13 @@ def _age_ms_max(expected: ExpectedSchedule) -> int:
 
 
 def _address(expected: ExpectedSchedule) -> str:
-    """Nothing for a queue."""
+    """Return the address of the target, or an empty string for a queue."""
     target = expected.target or ""
     return str(target if isinstance(target, str) else target.get("arn") or target["url"])
 
 
 def _wanted(expected: ExpectedSchedule) -> str:
-    """What its target is to get, by the kind of that."""
+    """Return the body that the target must receive. It depends on the kind of target."""
     address, data = _address(expected), value(expected.text)
     if ":lambda:" in address or ":states:" in address:
         return json.dumps(expected.text, ensure_ascii=False) if isinstance(data, str) else expected.text

@@ -1,5 +1,7 @@
-"""What becomes of letters: messages of the input queue, and of the topic that feeds it. Nobody hears an answer, so one
-that SQS is told to be done with is as good as accepted, and of what is refused somebody has to be told (1, 5).
+"""The promises about input messages: messages of the input queue and of the topic that feeds it.
+
+No caller receives an answer to an input message. A message that the function reports to SQS as done therefore counts as
+accepted. A refused request must be reported (1, 5).
 """
 
 from __future__ import annotations
@@ -21,20 +23,22 @@ if TYPE_CHECKING:
 
 
 LETTER_S = 5
-"""A cold start, and nine others in the batch."""
+"""A cold start plus the nine other messages of the batch."""
 REPORTS_MAX = 8
-"""Of one refusal: a crash repeats it, and SQS and SNS may bring a letter twice. A deaf failure target does not."""
+"""The limit of reports of one refusal. A crash repeats the report, and SQS and SNS may deliver a message twice. A
+failure target that does not answer adds no reports.
+"""
 
 
 class Letters:
     def __init__(self, checker: Checker) -> None:
         self._its = checker
         self.neighbours: list[ExpectedSchedule] = []
-        """By the letter of somebody beside whose letters others of all kinds were sent."""
+        """Schedules of a caller whose input messages were sent beside harmful messages of other callers."""
         self._reports: Counter[str] = Counter()
 
     def check_all(self) -> None:
-        """Of one caller's letters none delays another's, or makes the failure queue hear the same for ever (7)."""
+        """Check that harmful input messages of one caller delay no input messages of another (7)."""
         storm = self._its.storm
         fair = not (storm.rates or storm.outages or storm.pace_s)
         for expected in self.neighbours if fair else []:
@@ -44,7 +48,7 @@ class Letters:
                 self._its.breach(7, expected.tag, f"its letter was sent on after {late_us / US:.1f} s")
 
     def posted(self, message: Message) -> None:
-        """A letter is in the input queue: from when it was sent its delays count."""
+        """Record a message that arrived in the input queue. Its delays count from the time when it was sent."""
         again = message.attributes.get(REQUEUE_ATTRIBUTE, {}).get("StringValue")
         requests, sent_ms = letter(message.body, message.sent_us, again)
         for request in requests:
@@ -56,7 +60,7 @@ class Letters:
                 expected.due_ms = sent_ms + round(request["delay"] * 1000)
 
     def _members(self, invocation: Invocation) -> Iterator[tuple[ExpectedSchedule, str, int]]:
-        """Who asked by the letters that it was brought; the message that each was in, and when that was sent."""
+        """Yield the schedules in the invocation's messages, each with the message id and the time of sending."""
         for record in json.loads(invocation.payload)["Records"]:
             again = record["messageAttributes"].get(REQUEUE_ATTRIBUTE, {}).get("stringValue")
             requests, sent_ms = letter(record["body"], int(record["attributes"]["SentTimestamp"]) * 1000, again)
@@ -65,12 +69,12 @@ class Letters:
                     yield expected, record["messageId"], sent_ms
 
     def brought(self, invocation: Invocation) -> None:
-        """Once more each time, for it may end before it is done with them."""
+        """Count one more request for each member, because the invocation may end before it finishes the messages."""
         for expected, _, _ in self._members(invocation):
             expected.asked += 1
 
     def taken_in(self, invocation: Invocation) -> None:
-        """Letters that SQS is told to be done with are as good as accepted, but for what was put back."""
+        """Treat input messages that are done as accepted, except for the part that the function put back."""
         failed = {failure["itemIdentifier"] for failure in json.loads(invocation.answer)["batchItemFailures"]}
         for expected, message_id, sent_ms in self._members(invocation):
             if message_id in failed:
@@ -100,7 +104,7 @@ class Letters:
             expected.accepted.setdefault(schedule_id, self._its.timeline.now_us)
 
     def refused(self, queue: str, content: dict[str, Any]) -> None:
-        """Of a letter: what can never be accepted, as it came."""
+        """Check the report of a refused request from an input message. The report has the request as it came."""
         expected = self._wished(content["schedule"])
         if expected is None:
             return
@@ -113,9 +117,8 @@ class Letters:
             self._its.breach(7, expected.tag, f"the failure queue hears of it for the {REPORTS_MAX + 1}th time")
         if expected.fault and expected.fault not in content["error"]:
             self._its.breach(5, expected.tag, f"the refusal does not name {expected.fault}: {content['error']}")
-        may_be = (
-            expected.tag in self._its.refused_by_sqs or expected.expires_ms is not None
-        )  # Which may have passed meanwhile.
+        # The expiry may have passed in the meantime.
+        may_be = expected.tag in self._its.refused_by_sqs or expected.expires_ms is not None
         may_be = (
             may_be or any(url == expected.queue_url for _, url in self._its.closed) or "given up" in content["error"]
         )
@@ -123,7 +126,7 @@ class Letters:
             self._its.breach(1, expected.tag, f"a good request is refused: {content['error']}")
 
     def _wished(self, request: dict[str, Any]) -> ExpectedSchedule | None:
-        """By what stands in a letter."""
+        """Return the expected schedule of a request in an input message."""
         data = request.get("data")
         return self._its.expected_schedules.get(tag_of(data if isinstance(data, str) else json.dumps(data)))
 

@@ -1,15 +1,17 @@
-"""What becomes of names: the history of each record from the writes to the table, the answers that callers had, and
-what was delivered; and the promises about it (docs/design.md, sections 7 and 12).
+"""The guarantees about names (README.md), checked on the history of each record.
 
-A name has one schedule after the other, each in its `Turn`: from the write of its record to the next one's. Of the
-last one that a caller was promised there has to be an outcome; what a caller was told to be replaced or cancelled is
-not delivered any more, unless its delivery had begun (6). A delivery begins with the consistent read of the record,
-and not before the moment that it waits for.
+The history comes from the writes to the table, the answers to callers and the deliveries. A name has one schedule after
+the other, each in its `Turn`. A turn lasts from the write of its record to the next write of a record under that name.
+
+The last schedule that a caller was promised must have an outcome. A schedule that a caller knows to be replaced or
+cancelled is not delivered any more, unless its delivery had begun (6). A delivery begins with the consistent read of
+the record, and not before the due time.
 """
 
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,27 +29,27 @@ from simulator.workload.expected import ExpectedSchedule, Sent
 
 PENDING = "pending"
 LATE_S_MAX = 1.0
-"""In health, by the clock of the sender, while the deliver function has capacity."""
+"""The limit without faults, by the clock of the sender, while the deliver function has free capacity."""
 ROUNDING_S = 1.0
-"""Delays are whole seconds, rounded down: of two messages in sight at one moment, one may be due so much later."""
+"""Delays are rounded down to whole seconds. Messages that become visible together may differ this much in due time."""
 LEAD_S = 1.0
-"""What is in sight is due no sooner than this, where it was not late before."""
+"""A message becomes visible at least this long before its due time, unless it was late before."""
 HANG_S = 0.5
-"""Past its moment so long, and the function takes in what is behind."""
+"""The function receives further messages when a delivery is this long past its due time."""
 FLIGHT_MESSAGES = POLLERS * 10
-"""What the pollers have in hand at once."""
+"""The number of messages that the pollers hold at once."""
 EARLY_S = 4.0
-"""A timer that comes so much before its moment may be set anew, and not be waited for."""
+"""The function may postpone a timer that comes this much too early, instead of waiting for the due time."""
 FOLLOWING_S = 20.0
-"""So much later comes the second timer, where the first may never have been set."""
+"""The second timer comes this much later, in case the first was never set."""
 ASKED_PER_MS = 1_000_000
 INTERVALS = 2
-"""So many feed intervals and the reach before its moment, faults may have kept a far timer from its way."""
+"""Faults may delay a far timer within the reach and this number of feed intervals before its due time."""
 
 UNHEARD, ASKED_AGAIN, CAME_AGAIN, STOPPED = "send unheard", "asked for again", "message came again", "function stopped"
-"""What may lie between a send and the next of the same."""
+"""The possible causes between a send and its repeat."""
 AGAIN_S = 60
-"""So long after its moment an attempt may take."""
+"""An attempt may take this long after its message has become visible."""
 
 
 @dataclass(eq=False)
@@ -61,16 +63,18 @@ class Turn:
     at_us: int
     writer: Invocation | None
     replaces: bool
-    """Something pending stood there."""
+    """The record held a pending schedule before."""
     state: str = PENDING
     over_us: int | None = None
-    """When the next one was written over it."""
+    """When the next schedule replaced this one in the record."""
     promised_us: int | None = None
-    """When a caller heard that it stands."""
+    """When a caller received the confirmation of this schedule."""
     own: bool = False
-    """That was who asked for it, so that its own timer is set; else it may be the second."""
+    """Whether that caller had requested this schedule, so its own timer is set. Otherwise the timer may be the second
+    one.
+    """
     cancelled_us: int | None = None
-    """When a caller heard that it is cancelled."""
+    """When a caller received the confirmation that it is cancelled."""
     sends: list[Sent] = field(default_factory=list)
 
 
@@ -83,13 +87,13 @@ class Herald:
     message: Message
     call: Call
     visible_us: int
-    """When it was first in sight."""
+    """When it first became visible."""
     invocation: Invocation | None
     confirmed: bool = False
 
     @property
     def is_first(self) -> bool:
-        """Not of a delivery that is tried again, or was put off; and not one that came too early, and was set anew."""
+        """Return whether this is neither a retry, nor postponed, nor set again because it came too early."""
         again = {"attempt", "retry"} & json.loads(self.body).keys()
         return not again and "DeliverFunction" not in self.call.process.name
 
@@ -98,7 +102,7 @@ class Herald:
         return int(json.loads(self.body)["due"]) * 1000
 
     def is_second(self, due_ms: int) -> bool:
-        """Set by a timer that found another schedule, and behind the moment of that."""
+        """Return whether a timer that found another schedule set this one, for after that schedule's due time."""
         again = {"attempt", "retry"} & json.loads(self.body).keys()
         return not again and "DeliverFunction" in self.call.process.name and self.due_us > due_ms * 1000
 
@@ -110,31 +114,39 @@ class Names:
     expected_schedules: Mapping[str, ExpectedSchedule] = field(default_factory=dict)
     turns: dict[str, list[Turn]] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
-    """Those in the table, with the moment of each."""
+    """The timers in the table, each with its due time."""
     heralds: dict[str, list[Herald]] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
-    """Ids of which a failure is kept in the table."""
+    """The ids whose failure is kept in the table."""
+    concluding: dict[str, set[str]] = field(default_factory=dict)
+    """The steps of an outcome that the function left to later messages, by id."""
+    failures: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    """The keys of these failures in the table, past and present, by id."""
+    only_redriven: set[str] = field(default_factory=set)
+    """Names that callers change only with redrives."""
     moved_ids: set[str] = field(default_factory=set)
-    """Which came from a move, not from a request."""
+    """Ids that came from a move and not from a request."""
     closed: list[tuple[int, str]] = field(default_factory=list)
     troubled: set[Invocation] = field(default_factory=set)
-    """Who does not know what became of some call."""
+    """Invocations that do not know the outcome of some call."""
     crashes: list[tuple[int, int]] = field(default_factory=list)
-    """From the beginning of the invocation on."""
+    """Spans from the start of a crashed invocation to its crash."""
     causes: Counter[str] = field(default_factory=Counter)
-    """Of repeats."""
+    """The causes of repeats."""
     interval_s: int = 600
     reach_s: int = 900
     orderly: bool = True
-    """Whether the queues hand out first what was in sight first."""
+    """Whether the queues deliver messages in the order in which they became visible."""
     late_s_max: float = 0.0
     _reads: dict[tuple[str, str], int] = field(default_factory=dict)
     """When a process last read an id as pending."""
     _fetched: dict[Invocation, list[tuple[str, str]]] = field(default_factory=dict)
-    """What invocations received themselves: ids of messages, with their bodies."""
+    """The messages that invocations received themselves, as ids with bodies."""
     _delivering: int = 0
+    _in_sight_us: list[int] = field(default_factory=list)
+    """When each herald first became visible, in order."""
     _busy: list[list[int]] = field(default_factory=list)
-    """Spans in which every poller had a batch in hand."""
+    """Spans in which every poller held a batch."""
 
     def attach(self, timeline: Any, storm: Faults) -> None:
         self._timeline, self._storm = timeline, storm
@@ -142,7 +154,7 @@ class Names:
     # ------------------------------------------------------------------------------------------------------ effects
 
     def wrote(self, call: Call, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
-        """A record."""
+        """Check a write to a record."""
         if new is None:
             self.breach(1, "", f"{call.process.name} deletes the record of a name: {old}")
             return
@@ -172,6 +184,8 @@ class Names:
         instead = f" instead of {before.id}" if before is not None and turn.replaces else ""
         self.event_log.add(now_us, call.process.name, f"writes {turn.id} under {name}{instead}", tags)
         self._check_new(turn, before, new)
+        if name in self.only_redriven:
+            self._check_redriven(turn, turns)
 
     def _check_new(self, turn: Turn, before: Turn | None, new: dict[str, Any]) -> None:
         tag = turn.expected.tag
@@ -186,6 +200,21 @@ class Names:
             and turn.expected.if_exists != "replace"
         ):
             self.breach(5, tag, f"{turn.id} replaces {before.id}, and if_exists is {turn.expected.if_exists}")
+
+    def _check_redriven(self, turn: Turn, turns: list[Turn]) -> None:
+        """Check that one failure is scheduled again under one id only, however many calls the redrive takes."""
+        ids = {each.id for each in turns}
+        redriven = len(ids & self.moved_ids)
+        failures = sum(len(self.failures.get(each, ())) for each in ids)
+        if redriven > failures:
+            what = f"{turn.id} is the {redriven}th id under {turn.expected.name} from a redrive of {failures} failures"
+            self.breach(1, turn.expected.tag, what)
+
+    def noted_failure(self, item: dict[str, Any]) -> None:
+        """Remember a failure item that was written, changed or deleted."""
+        schedule_id = item["id"]["S"]
+        self.kept.add(schedule_id)
+        self.failures.setdefault(schedule_id, set()).add((item["partition"]["S"], item["sort"]["S"]))
 
     def _change(self, call: Call, old: dict[str, Any], new: dict[str, Any]) -> None:
         turn, state = self.turns[new["sort"]["S"]][-1], new["state"]["S"]
@@ -202,15 +231,21 @@ class Names:
             self.breach(1, tag, f"{turn.id} is noted as {state}, and it is not")
 
     def _came_to(self, turn: Turn, state: str, call: Call) -> bool:
-        told = turn.expected.expired if state == "expired" else turn.expected.failed
+        # A message on its way must do the steps that are left.
         if state in ("expired", "failed"):
-            return turn.id in told and turn.id in self.kept
+            return self._untold(turn) <= self.concluding.get(turn.id, set())
         if state == "cancelled":
             return "ManageFunction" in call.process.name
         return state == PENDING or turn.id in turn.expected.sends
 
+    def _untold(self, turn: Turn) -> set[str]:
+        """Return the missing steps of a failure, with the names that a message uses for them."""
+        told = turn.expected.expired if turn.state == "expired" else turn.expected.failed
+        steps = {"report": turn.id in told, "keep": turn.id in self.kept}
+        return {step for step, done in steps.items() if not done}
+
     def timer(self, call: Call, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
-        """One in the table was set, or went away."""
+        """Record that a timer was written to the table or deleted from it."""
         item = new or old or {}
         timer_id, name = id_of(item), item["name"]["S"]
         turn = next((each for each in reversed(self.turns.get(name, [])) if each.id == timer_id), None)
@@ -225,11 +260,13 @@ class Names:
             self.breach(1, "".join(tags), f"the timer of {timer_id} is deleted, and was not sent")
 
     def sent(self, call: Call, message: Message) -> None:
-        """A timer, to the delivery queue."""
+        """Record a timer that was sent to the delivery queue."""
         errand = json.loads(message.body)
         name, schedule_id = errand.get("name", ""), errand["id"]
         herald = Herald(schedule_id, message.body, message, call, message.visible_us, invocation_of(call))
         self.heralds.setdefault(schedule_id, []).append(herald)
+        self.concluding.setdefault(schedule_id, set()).update(errand.get("conclusion", {}).get("left", []))
+        insort(self._in_sight_us, herald.visible_us)
         tags = {turn.expected.tag for turn in self.turns.get(name, []) if turn.id == schedule_id}
         wake_s = (message.visible_us - self._timeline.now_us) // US
         self.event_log.add(
@@ -237,26 +274,26 @@ class Names:
         )
 
     def confirm(self, call: Call, entries: Iterable[str]) -> None:
-        """The bodies of what the process knows to be sent."""
+        """Mark the timers whose send the process knows to be done, by their bodies."""
         bodies = set(entries)
         for body in bodies:
             for herald in self.heralds.get(json.loads(body)["id"], []):
                 herald.confirmed = herald.confirmed or (herald.call is call and herald.body in bodies)
 
     def read(self, call: Call) -> None:
-        """A process has an answer about a record."""
+        """Remember when a process read a record as pending."""
         item = (call.answer or {}).get("Item")
         if item is not None and item["state"]["S"] == PENDING and call.effect_us is not None:
             self._reads[call.process.name, item["id"]["S"]] = call.effect_us
 
     def released(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent, message: Message) -> None:
-        """Promise 6, and that it is the one of its name."""
+        """Check that a released message has the name of its schedule, and check promise 6."""
         if message.attributes.get("name", {}).get("StringValue") != expected.name:
             self.breach(1, expected.tag, f"its name is {message.attributes.get('name')} instead of {expected.name}")
         self.delivered(expected, schedule_id, sent)
 
     def delivered(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent) -> None:
-        """To whatever target."""
+        """Check promise 6 for a delivery to any target."""
         turns = self.turns.get(expected.name or "", [])
         read_us = self._reads.get((sent.call.process.name, schedule_id))
         due_us = expected.due_of(schedule_id) * 1000 - sent.call.process.skew_us
@@ -272,7 +309,7 @@ class Names:
             self.breach(6, expected.tag, f"{schedule_id} is delivered after a caller heard that it will not be")
 
     def gone(self, item: dict[str, Any]) -> None:
-        """By its ttl."""
+        """Check a record that its `ttl` deleted."""
         if item["partition"]["S"].startswith("names#") and item["state"]["S"] == PENDING:
             turn = self.turns[item["sort"]["S"]][-1]
             self.breach(1, turn.expected.tag, f"the record of {turn.id} goes away though it is pending")
@@ -287,8 +324,10 @@ class Names:
         turn.promised_us = turn.promised_us or self._timeline.now_us
         turns = self.turns[expected.name or ""]
         seen = next((each for each in turns if each.id == turn.id and not _over_before(each, expected.asked_us)), turn)
-        since = turns[turns.index(seen) :]  # It may have been replaced, and put there again by another.
-        pending = all(each.state == PENDING for each in since)  # Else whoever asked last is not through yet.
+        # Another caller may have replaced the schedule and then written it again.
+        since = turns[turns.index(seen) :]
+        # Otherwise the last request is not finished yet.
+        pending = all(each.state == PENDING for each in since)
         if pending and not any(each.id in self.heralds or each.id in self.timers for each in since):
             self.breach(1, expected.tag, f"{turn.id} is accepted, and no timer will wake its name")
         if round(result["timestamp"] * 1000) != turn.due_ms:
@@ -307,14 +346,16 @@ class Names:
             self.breach(6, expected.tag, f"{turn.id} is said to replace something, and nothing stood there")
 
     def refused(self, expected: ExpectedSchedule) -> bool:
-        """Whether a good request may be refused for what stands under its name; then it leaves nothing behind."""
+        """Return whether the record of the name allows the refusal of a good request.
+
+        A refused request leaves nothing behind.
+        """
         turns = self.turns.get(expected.name or "", [])
+        # A schedule that was replaced since is no fault.
         if expected.asked == 1 and any(
             turn.expected is expected and (turn.over_us is None or turn.sends) for turn in turns
         ):
-            self.breach(
-                5, expected.tag, "it is refused, and stands under its name all the same"
-            )  # Not: was replaced since.
+            self.breach(5, expected.tag, "it is refused, and stands under its name all the same")
         return expected.if_exists == "fail" and any(
             turn.expected is not expected or expected.asked > 1
             for turn in turns
@@ -322,7 +363,7 @@ class Names:
         )
 
     def taken_in(self, expected: ExpectedSchedule, sent_ms: int) -> None:
-        """A letter is done with: what it asks for stands, or stood, or came too late."""
+        """Check a named schedule whose input message is done. It is or was in the record, or it came too late."""
         turns = self.turns.get(expected.name or "", [])
         turn = next((turn for turn in reversed(turns) if turn.expected is expected), None)
         if turn is not None:
@@ -335,7 +376,7 @@ class Names:
             self.breach(1, expected.tag, f"its letter is done with, and it never stood under {expected.name}")
 
     def cancelled(self, name: str, schedule_id: str) -> None:
-        """A caller heard it."""
+        """Check the answer that a schedule is cancelled."""
         turn = self._standing(name, schedule_id)
         if turn is None or turn.state != "cancelled":
             self.breach(6, turn.expected.tag if turn else "", f"{schedule_id} is said to be cancelled, and is not")
@@ -343,7 +384,7 @@ class Names:
             turn.cancelled_us = turn.cancelled_us or self._timeline.now_us
 
     def moved(self, name: str, result: dict[str, Any]) -> None:
-        """A caller heard that it is due at another moment now."""
+        """Check the answer that a schedule has another due time now."""
         turn = self._standing(name, result["id"])
         if turn is None or turn.due_ms != round(result["timestamp"] * 1000):
             self.breach(1, turn.expected.tag if turn else "", f"{result['id']} is said to stand under {name}: {result}")
@@ -351,7 +392,10 @@ class Names:
             turn.promised_us, turn.own = turn.promised_us or self._timeline.now_us, True
 
     def swept(self, prefix: str, from_ms: int, to_ms: int, asked_us: int) -> None:
-        """A caller heard that all which begin so and are due then are cancelled; of what came meanwhile, nothing."""
+        """Check the answer that all schedules with this prefix and a due time in this span are cancelled.
+
+        The answer says nothing about schedules that came in the meantime.
+        """
         for name, turns in self.turns.items():
             turn = turns[-1]
             if not name.startswith(prefix) or not from_ms <= turn.due_ms < to_ms:
@@ -364,8 +408,11 @@ class Names:
                 )
 
     def listed(self, seen: list[str], from_ms: int, to_ms: int, asked_us: int) -> None:
-        """A caller heard what is due then. What had been promised before, and waits still, is among it once; what was
-        said to be cancelled or replaced before is not."""
+        """Check the answer that lists the schedules due in a span.
+
+        A schedule that was promised before and is still pending appears exactly once. A schedule that a caller knew to
+        be cancelled before does not appear.
+        """
         counted = Counter(seen)
         for turns in self.turns.values():
             for turn in turns:
@@ -378,7 +425,7 @@ class Names:
                     self.breach(6, turn.expected.tag, f"{turn.id} is cancelled, and is listed")
 
     def denied(self, name: str, error: str, asked_us: int) -> None:
-        """A caller heard that there is nothing to change, though one had been promised and waits still."""
+        """Check the answer that there is nothing to change. It is wrong if a promised schedule is still pending."""
         turns = self.turns.get(name, [])
         if not turns or error not in ("NotFound", "OnItsWay"):
             return
@@ -404,7 +451,7 @@ class Names:
         self._delivering -= 1
 
     def fetched(self, call: Call) -> int:
-        """It has an answer from the delivery queue, with so many messages."""
+        """Record the messages that an invocation received itself, and return their number."""
         invocation = getattr(call.process, "invocation", None)
         found = (call.answer or {}).get("Messages", [])
         if invocation is not None and found:
@@ -415,14 +462,14 @@ class Names:
         return len(found)
 
     def given(self, invocation: Invocation) -> list[tuple[str, str]]:
-        """Ids and bodies of the messages that it was brought, and of those that it received itself."""
+        """Return the ids and bodies of the messages that an invocation was given or received itself."""
         records = json.loads(invocation.payload)["Records"]
         return [(record["messageId"], record["body"]) for record in records] + self._fetched.get(invocation, [])
 
     # --------------------------------------------------------------------------------------------------- at the end
 
     def pending_ms(self) -> Iterator[int]:
-        """The moments that something promised still waits for, and those of timers."""
+        """Yield the due times of promised schedules that are still pending, and of timers."""
         yield from self.timers.values()
         for turns in self.turns.values():
             if turns[-1].state == PENDING and turns[-1].promised_us is not None:
@@ -437,9 +484,22 @@ class Names:
             owed = turn.state == PENDING and turn.due_ms <= until_ms and self._owed(turns, until_ms)
             if owed and not self.is_to_be_tried_again(turn.id):
                 self.breach(1, turn.expected.tag, f"{turn.id} has no outcome, though the faults have stopped")
+            self._check_told(turns)
+
+    def _check_told(self, turns: list[Turn]) -> None:
+        """Check that each failed or expired schedule is kept and reported, unless a message for that is on its way."""
+        for turn in turns:
+            left = self._untold(turn) if turn.state in ("failed", "expired") else set()
+            if left and not self.is_to_be_tried_again(turn.id):
+                what = f"{turn.id} is noted as {turn.state}, and nobody did the rest: {', '.join(sorted(left))}"
+                self.breach(1, turn.expected.tag, what)
 
     def _owed(self, turns: list[Turn], until_ms: int) -> bool:
-        """Whether the last is promised, or has to be woken by the timer of a promised one that it replaced."""
+        """Return whether the last turn must have an outcome.
+
+        It must if a caller was promised it. It also must if the timer of a promised turn that it replaced has to wake
+        it.
+        """
         if turns[-1].promised_us is not None or turns[-1].sends:
             return True
         for turn in reversed(turns[:-1]):
@@ -450,7 +510,10 @@ class Names:
         return False
 
     def is_to_be_tried_again(self, schedule_id: str) -> bool:
-        """Whether a message in the delivery queue still waits for its next attempt: pauses go up to a quarter hour."""
+        """Return whether a message in the delivery queue still waits for its next attempt.
+
+        Pauses last up to 15 minutes.
+        """
         now_us = self._timeline.now_us
         heralds = self.heralds.get(schedule_id, [])
         return any(each.visible_us + AGAIN_S * US > now_us for each in heralds if not each.is_first)
@@ -463,11 +526,15 @@ class Names:
                     self._check_lateness(turn, spans)
             for turn in {turn.id: turn for turn in turns}.values():
                 self._check_repeats(turn)
+            self._check_told(turns)
             self._check_second_timers(turns)
 
     def _check_second_timers(self, turns: list[Turn]) -> None:
-        """One at most for each schedule, however many timers find it pending: else they would never end. A message that
-        came again may set one more, and so may a send without an answer; one that came early was set anew."""
+        """Check that each schedule has at most one second timer, however many timers find it pending.
+
+        Without this limit the timers would never end. A repeated message may set one more, and so may a send without an
+        answer. A timer that came early was set again.
+        """
         dues_us = {turn.id: turn.due_ms * 1000 for turn in turns}
         heralds = [herald for schedule_id in dues_us for herald in self.heralds.get(schedule_id, [])]
         seconds = sum(herald.is_second(dues_us[herald.id] // 1000) for herald in heralds)
@@ -479,7 +546,7 @@ class Names:
             self.breach(7, turns[-1].expected.tag, what)
 
     def _check_lateness(self, turn: Turn, spans: list[tuple[int, int]]) -> None:
-        """By the clock of the sender, from its moment or the answer on."""
+        """Check lateness by the clock of the sender, from the due time or the answer on."""
         sent, due_us = turn.sends[0], turn.due_ms * 1000
         promised_us = turn.promised_us or turn.at_us
         begun_us = sent.call.begun_us + sent.call.process.skew_us
@@ -495,16 +562,20 @@ class Names:
             )
 
     def late_s_allowed(self, due_us: int, begun_us: int) -> float:
-        """Where nothing went wrong. While every poller has a batch in hand it is behind those: they were in sight no
-        later, so they wait for their own moments `ROUNDING_S` longer at most. Those that follow before it are past
-        theirs, and hold a poller until they are taken to hang. In an unruly queue they may as well be later ones."""
+        """Return the lateness that is allowed when nothing went wrong.
+
+        While every poller holds a batch, a message waits for the batches before it. Messages in those batches became
+        visible no later, so they wait for their own due times at most `ROUNDING_S` longer. The messages between them
+        and this one are past their due times. Each of them holds a poller until the function takes its delivery to
+        hang. In an unordered queue they may also be due later.
+        """
         spans = [(begin_us, ended[0] if ended else self._timeline.now_us) for begin_us, *ended in self._busy]
         busy_us = [begin_us for begin_us, end_us in spans if begin_us <= begun_us and end_us >= due_us]
         if not busy_us:
             return LATE_S_MAX
         from_us = min(busy_us) - round((LEAD_S + ROUNDING_S) * US)
-        heralds = [herald for heralds in self.heralds.values() for herald in heralds]
-        rounds = sum(from_us <= herald.visible_us <= begun_us for herald in heralds) // FLIGHT_MESSAGES
+        until = bisect_right(self._in_sight_us, begun_us)
+        rounds = max(0, until - bisect_left(self._in_sight_us, from_us)) // FLIGHT_MESSAGES
         round_s = HANG_S if self.orderly else LEAD_S + ROUNDING_S + HANG_S
         return LATE_S_MAX + ROUNDING_S + rounds * round_s
 
@@ -521,8 +592,11 @@ class Names:
             self.causes[cause] += 1
 
     def cause(self, expected: ExpectedSchedule, schedule_id: str, first: Sent, second: Sent) -> str | None:
-        """Of a second delivery of what has no name: an outcome is unknown, or its message came again, or it had two.
-        That there are two has to have a cause of its own."""
+        """Return the cause of a second delivery of an unnamed schedule, or None.
+
+        An outcome is unknown, the message came again, or the schedule had two messages. Two messages must have a cause
+        of their own.
+        """
         if not first.confirmed or first.invocation is None or second.invocation is None:
             return UNHEARD
         if expected.asked > 1:
@@ -539,9 +613,12 @@ class Names:
         return "second errand" if unsure or sum(herald.is_first for herald in heralds) > 1 else None
 
     def _cause(self, turn: Turn, first: Sent, second: Sent) -> str | None:
-        """Where an outcome is unknown, a message came again, or a second timer found no outcome for want of an answer.
-        That there is a second one is no reason: it comes late enough to find what the first one did. Unless there was
-        no first, for whoever wrote the record could not set it: then two second ones may come together."""
+        """Return the cause of a second delivery of a named schedule, or None.
+
+        An outcome is unknown, a message came again, or a second timer found no outcome because an answer was missing. A
+        second timer alone is no cause. It comes late enough to find the outcome of the first. The first timer may be
+        missing, because the process that wrote the record could not set it. Two second timers may then come together.
+        """
         if not first.confirmed or first.invocation is None or second.invocation is None:
             return UNHEARD
         if turn.expected.asked > 1:
@@ -555,7 +632,10 @@ class Names:
         )
 
     def _is_troubled(self, expected: ExpectedSchedule, schedule_id: str, hands: Iterable[Invocation | None]) -> bool:
-        """Whether one of these, of who wrote the record, or of who sent a timer, knows not what became of a call."""
+        """Return whether an involved invocation does not know the outcome of a call.
+
+        These invocations are `hands`, the writers of the record and the senders of the timers.
+        """
         heralds = self.heralds.get(schedule_id, [])
         writers = [each.writer for each in self.turns.get(expected.name or "", []) if each.id == schedule_id]
         every = [*hands, *writers, *(herald.invocation for herald in heralds)]
@@ -564,7 +644,7 @@ class Names:
     def explains(
         self, expected: ExpectedSchedule, schedule_id: str, first: Invocation | None, second: Invocation | None
     ) -> bool:
-        """Why one attempt was made twice, by these."""
+        """Return whether something explains that these two invocations made the same attempt."""
         hands = [first, second]
         stopped = any(hand is None or hand.fate != "returned" for hand in hands)
         if stopped or self._cause_in_messages(schedule_id) == CAME_AGAIN:
@@ -574,12 +654,12 @@ class Names:
         return self._is_troubled(expected, schedule_id, hands)
 
     def _messages(self, invocation: Invocation, schedule_id: str) -> set[str]:
-        """Those given to it that are timers of this one."""
+        """Return the ids of the messages given to the invocation that are timers of this schedule."""
         return {message_id for message_id, body in self.given(invocation) if json.loads(body).get("id") == schedule_id}
 
 
 def invocation_of(call: Call) -> Invocation | None:
-    """Of whoever makes it now; None for who is no function."""
+    """Return the invocation that makes the call now, or None if the caller is no function."""
     found: Invocation | None = getattr(call.process, "invocation", None)
     return found
 

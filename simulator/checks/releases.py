@@ -1,7 +1,7 @@
-"""Sees everything that happens in a run, and checks the promises of docs/design.md, section 12.
+"""The checker that sees everything in a run and checks the guarantees of README.md at every step.
 
-At every step: nothing leaves early or with a wrong delay or content (2, 3), nothing is deleted that was not sent
-(1), a refused request leaves nothing behind (5). What can only be said at the end is for `reckoning`.
+No schedule leaves early, or with a wrong delay or content (2, 3). No schedule is deleted before it was sent (1). A
+refused request leaves nothing behind (5). `at_the_end` checks the guarantees that need the end of a run.
 """
 
 from __future__ import annotations
@@ -28,19 +28,24 @@ from simulator.faults.faults import SKEW_US_MAX, Faults
 from simulator.workload.expected import ExpectedSchedule, Sent, due_of
 
 LEASE_IN_DOUBT = "lease in doubt"
-"""Two feeds at once, of which one could not ask: a scene makes this cause far more frequent than it is."""
+"""Two feeds ran at once, because one of them received no answer about its lease. A scenario makes this cause far more
+frequent than it is in AWS.
+"""
 
 OWN_ERRORS = ("InvalidSchedule", "NotConfirmed", "PartitionBusy", "InvalidRequest", "NotFound", "OnItsWay")
-"""What a function may raise. Anything else is a fault of ours."""
+"""The errors that a function may raise. Any other error is a fault of our own."""
 
 FEEDS_MAX = 100
-"""Of one partition in one tick. A feed that has work takes about 14 s, and every one of them may be tried three times;
-a chain that goes on without a pause and without anything to do comes to thousands."""
+"""The limit of feeds of one partition in one tick. A feed with work takes about 14 s, and Lambda may try each feed
+three times. A chain that continues without a pause and without work would reach thousands.
+"""
 REPORTS_MAX = 10
-"""Of one expiry, to the failure queue. Each may be repeated by a call or an invocation whose outcome is not known."""
+"""The limit of reports of one expiry to the failure queue. A call or invocation with an unknown outcome may repeat
+each.
+"""
 
 EXPIRY_SLACK_MS = 30_000
-"""What had not expired when its parcel was begun may go out until the parcel's end."""
+"""A schedule that had not expired at the start of its chunk may still be sent until the end of the chunk."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +67,18 @@ class Violation(Exception):
 
 @dataclass
 class Figures:
-    """What a run has to tell beside whether it held."""
+    """The figures of a run, beside its pass or failure."""
 
     schedules: int = 0
     released: int = 0
     repeats: int = 0
     causes: Counter[str] = field(default_factory=Counter)
-    """Of the repeats: what lay between one send and the next."""
+    """The causes of the repeats."""
     lateness_s_max: float = 0.0
     lateness_excused_s_max: float = 0.0
     invocations: int = 0
     helped: int = 0
-    """Messages that the deliver function received itself, past what hangs."""
+    """Messages that the deliver function received itself while deliveries hung."""
     calls: int = 0
     virtual_s: float = 0.0
 
@@ -88,22 +93,24 @@ class Checker(Watcher):
     figures: Figures = field(default_factory=Figures)
     reach_ms: int = 900_000
     refused_by_sqs: set[str] = field(default_factory=set)
-    """Payloads that the virtual SQS finds unacceptable against all documentation."""
+    """Payloads that the virtual SQS refuses against all documentation."""
     feeds_begun: dict[str, dict[str, tuple[int, bool]]] = field(default_factory=dict)
-    """By partition and tick: when the first feed began, and whether nothing was to go wrong. Doubles end at once."""
+    """When the first feed began, and whether no faults were to occur, by partition and tick. Doubled invocations end at
+    once.
+    """
     feeds: Counter[tuple[str, float]] = field(default_factory=Counter)
-    """How many began, by partition and tick."""
+    """The number of feeds that began, by partition and tick."""
     reports: Counter[str] = field(default_factory=Counter)
-    """How often the failure queue was told that a schedule has expired, by its id."""
+    """How often the failure queue received the expiry report of an id."""
     troubles: list[tuple[int, int]] = field(default_factory=list)
-    """Spans in which a feed could not do its work: outages, events that Lambda lost or gave up."""
+    """Spans in which a feed could not work: outages, and events that Lambda lost or dropped after its retries."""
     closed: list[tuple[int, str]] = field(default_factory=list)
-    """When which queue of others was closed or opened, in turns."""
+    """When a queue outside the stack was closed or opened, in turns."""
     doubtful_leases: set[str] = field(default_factory=set)
-    """Invocations that had no answer about their lease, and went on without."""
+    """Invocations that received no answer about their lease and continued without it."""
     partitions_changed: bool = False
     consumed_from: str = ""
-    """The queue that the stack's consumer reads, where it is there."""
+    """The queue that the stack's consumer reads, or an empty string without a consumer."""
     consumed: set[str] = field(default_factory=set)
     delivery_queue: str = ""
     input_queue: str = ""
@@ -115,7 +122,7 @@ class Checker(Watcher):
     storm: Faults = field(init=False)
     _ids: dict[str, ExpectedSchedule] = field(default_factory=dict)
     _lay_in: dict[str, set[str]] = field(default_factory=dict)
-    """Which schedules were ever seen in an item."""
+    """The schedules that were ever seen in an item, by item id."""
 
     def __post_init__(self) -> None:
         self.names = Names(self.event_log, self.breach)
@@ -136,7 +143,8 @@ class Checker(Watcher):
     def called(self, call: Call) -> None:
         self.figures.calls += 1
         tags = self._confirm(call)
-        delivers = call.operation in OPERATIONS and "DeliverFunction" in call.process.name  # Its own outcome is known.
+        # `deliveries` records the outcome of a delivery.
+        delivers = call.operation in OPERATIONS and "DeliverFunction" in call.process.name
         if call.answer is None and not delivers and not (call.error is not None and _condition_failed(call.error)):
             hand = invocation_of(call)
             self.names.troubled |= {hand} if hand is not None else set()
@@ -151,7 +159,7 @@ class Checker(Watcher):
         self.event_log.add(self.timeline.now_us, call.process.name, f"{told} {call.operation}{done}", tags)
 
     def _confirm(self, call: Call) -> list[str]:
-        """Note what its process knows of the call; the tags that it was about."""
+        """Record what the process knows about the call. Return the tags of the schedules in the call."""
         if call.operation in OPERATIONS:
             return self.deliveries.called(call)
         if call.operation == "send_message_batch":
@@ -192,9 +200,10 @@ class Checker(Watcher):
         return tags
 
     def _confirm_send(self, call: Call) -> list[str]:
-        """A delivery, which is one message."""
+        """Record the confirmation of a delivery, which is one message."""
         expected = self.expected_schedules.get(tag_of(call.parameters["MessageBody"]))
-        if expected is None or "id" not in call.parameters.get("MessageAttributes", {}):  # A report, or a letter.
+        # The message is a report or an input message.
+        if expected is None or "id" not in call.parameters.get("MessageAttributes", {}):
             return []
         for sent in expected.sends.get(call.parameters["MessageAttributes"]["id"]["StringValue"], []):
             if sent.call is call:
@@ -202,7 +211,7 @@ class Checker(Watcher):
         return [expected.tag]
 
     def _confirm_writes(self, call: Call) -> list[str]:
-        """Deletes: which of them the process knows to be done."""
+        """Record the deletes that the process knows to be done."""
         tags = []
         for writes in call.parameters["RequestItems"].values():
             for write in writes:
@@ -215,7 +224,7 @@ class Checker(Watcher):
         return tags
 
     def _confirm_write_back(self, call: Call) -> list[str]:
-        """Of a bundle: what is not in it any longer was taken out."""
+        """Record the members that a write of a bundle removed from it."""
         item = call.parameters["Item"]
         gone = self._lay_in.get(id_of(item), set()) - set(contents(item))
         return self._confirm_gone(call, gone, call.error is None and call.answer is not None)
@@ -259,9 +268,10 @@ class Checker(Watcher):
         elif is_timer(item):
             self.names.timer(call, old, new)
         elif is_near_row(item):
-            pass  # Whether all are listed is checked where somebody lists them.
+            # Listings check the index, see `Names.listed`.
+            pass
         elif item["partition"]["S"].startswith("failed#"):
-            self.names.kept.add(item["id"]["S"])
+            self.names.noted_failure(item)
         else:
             return False
         return True
@@ -272,16 +282,18 @@ class Checker(Watcher):
         expected.dues[lying.id] = lying.due_ms
         self._placed(call, expected, lying.id)
         if call.operation != "batch_write_item":
-            return  # Written back, or held: it lay there before.
+            # The item was written back or held, so the schedule was there before.
+            return
         expected.stored.setdefault(lying.id, []).append(self.timeline.now_us)
         if expected.asked > 1:
-            expected.heard_withdrawn.discard(lying.id)  # Its caller has asked for it once more.
+            # The caller has sent the request once more.
+            expected.heard_withdrawn.discard(lying.id)
         self.event_log.add(self.timeline.now_us, call.process.name, f"stores {lying.id}", [expected.tag])
         if expected.fault:
             self.breach(5, expected.tag, f"a bad request left {lying.id} in the table: {str(expected.request)[:200]}")
 
     def _placed(self, call: Call, expected: ExpectedSchedule, schedule_id: str) -> None:
-        """In the table or in a queue, by whoever wrote it."""
+        """Record a move, if the manage function wrote the schedule to the table or to a queue."""
         if "ManageFunction" in call.process.name and expected.name is None and schedule_id not in expected.accepted:
             expected.moved.add(schedule_id)
 
@@ -295,7 +307,10 @@ class Checker(Watcher):
             self.breach(1, expected.tag, f"{lying.id} is deleted, and was not sent")
 
     def _quarantined(self, call: Call, item: dict[str, Any], expected: ExpectedSchedule) -> None:
-        """A member of a bundle lies there under its own moment, with the rest of its id behind it."""
+        """Check a quarantined schedule.
+
+        A member of a bundle is in quarantine under its own due time, followed by the rest of its id.
+        """
         own_id = f"{item['origin']['S']}-{item['sort']['S'].replace('#', '-')}"
         parts = own_id.split("-")
         known = [
@@ -364,7 +379,10 @@ class Checker(Watcher):
             self.breach(2, expected.tag, f"it says that it is due at {due_of(message)} instead of {wanted_ms}")
 
     def _check_moment(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent, due_ms: int) -> None:
-        """By the clock of the sender: never early, and the delay as short as whole seconds allow."""
+        """Check by the clock of the sender that the message is not early and has no needless delay.
+
+        The delay must be as short as whole seconds allow.
+        """
         skew_us = sent.call.process.skew_us
         due_us = due_ms * 1000
         if sent.visible_us + skew_us < due_us:
@@ -373,14 +391,15 @@ class Checker(Watcher):
         begun_us = sent.call.begun_us + skew_us
         way_us = sent.at_us - sent.call.begun_us
         over_us = sent.visible_us + skew_us - max(due_us, begun_us) - way_us
-        if over_us > US + 1000:  # The functions' clock shows whole milliseconds.
+        # The clock of the functions has a resolution of milliseconds.
+        if over_us > US + 1000:
             self.breach(3, expected.tag, f"its delay is {over_us / US:.3f} s too long at the time of the call")
         expires_ms = expected.expires_of(schedule_id)
         if expires_ms is not None and begun_us // 1000 > expires_ms + EXPIRY_SLACK_MS:
             self.breach(3, expected.tag, "it comes out though it had expired")
 
     def _reported(self, queue: str, message: Message) -> None:
-        """To the failure queue, or Lambda's own records."""
+        """Check a message to the failure queue, or to the destination of Lambda's own failure records."""
         content = json.loads(message.body)
         if content.get("reason") == "refused":
             self.letters.refused(queue, content)
@@ -409,7 +428,7 @@ class Checker(Watcher):
             self.breach(1, expected.tag, "it was dropped as expired, and had not")
 
     def _failed(self, expected: ExpectedSchedule, schedule_id: str, error: str) -> None:
-        """For good only where its queue was gone for a while, or does not take its content."""
+        """Check a failure. It is allowed only if the queue was closed for a while or SQS refuses the content."""
         expected.failed.setdefault(schedule_id, self.timeline.now_us)
         self.event_log.add(
             self.timeline.now_us, "failure queue", f"hears that {schedule_id} failed: {error}", [expected.tag]
@@ -421,10 +440,10 @@ class Checker(Watcher):
         if not was_closed and expected.tag not in self.refused_by_sqs:
             self.breach(1, expected.tag, f"{schedule_id} is given up: {error}")
 
-    # -------------------------------------------------------------------------------------------- what is no call
+    # ----------------------------------------------------------------------------------------------------- other events
 
     def heard(self, line: str) -> None:
-        """A line that a function logged."""
+        """Check a line that a function logged."""
         if ('"not confirmed"' in line or '"not concluded"' in line or '"not noted"' in line) and _is_a_fault(
             json.loads(line)["error"]
         ):
@@ -462,7 +481,8 @@ class Checker(Watcher):
     def _fed(self, event: dict[str, Any]) -> None:
         tick = event["partition"], event["until"]
         self.feeds[tick] += 1
-        if self.feeds[tick] > FEEDS_MAX * (1 + self.storm.doubled):  # Without a lease each twin has a chain of its own.
+        # Without a lease, each doubled invocation has a chain of its own.
+        if self.feeds[tick] > FEEDS_MAX * (1 + self.storm.doubled):
             self.breach(7, "", f"partition {tick[0]} is fed for the {self.feeds[tick]}th time in one tick")
 
     def _ended(self, invocation: Invocation) -> None:
@@ -498,7 +518,10 @@ def _condition_failed(error: BaseException) -> bool:
 
 
 def _is_a_fault(error: str) -> bool:
-    """Of our own code, or something that AWS says for good. What AWS fails with for now has other names."""
+    """Return whether the error is a fault of our own code or a permanent error of AWS.
+
+    Temporary errors of AWS have other names.
+    """
     return error == "ClientError" or hasattr(builtins, error)
 
 

@@ -1,1 +1,1 @@
-"""What goes wrong: calls, crashes, outages and external targets."""
+"""The faults: failing calls, crashes, outages and external targets. The simulator and its tests import them."""

@@ -1,8 +1,8 @@
-"""A small workload, crashed at every single call that a function makes, before and after its effect, one by one.
+"""A small workload that crashes at each call of a function in turn, before and after the effect of the call.
 
-The workload passes every way there is: overdue, near and far, alone and in a batch, with a token and without, with a
-name that is replaced and kept, by the input queue. The
-first run counts the calls; each further run crashes one of them.
+The workload covers every way through the system: overdue, near and far, single and batch, with and without a token. It
+also covers a name that is replaced and kept, and the input queue. The first run counts the calls. Each further run
+crashes one of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SPAN_S = 3 * INTERVAL_S
 
 @dataclass
 class Point:
-    """One run: the call that was crashed, and what came of it."""
+    """One run: the call that crashed, and the result."""
 
     name: str
     breach: Breach | None
@@ -33,7 +33,7 @@ class Point:
 
 @dataclass
 class One:
-    """Weather that crashes one call of a function, and is fair otherwise."""
+    """A source of faults that crashes one call of a function and does nothing else."""
 
     number: int
     moment: str
@@ -49,7 +49,7 @@ class One:
 
 
 class Small(Simulation):
-    """The workload, with other weather."""
+    """The small workload with its own source of faults."""
 
     def __init__(self, weather: One) -> None:
         super().__init__(SEED)
@@ -72,7 +72,7 @@ class Small(Simulation):
         self._plan_one_name(start_us)
 
     def _plan_one_name(self, start_us: int) -> None:
-        """Near, replaced by a far one, twice within a batch, kept, and by the input queue."""
+        """Plan named schedules: near, replaced by a far one, twice within a batch, kept, and by the input queue."""
         asked = ((3, 30, "replace"), (4, 1000, "replace"), (5, 1200, "keep"), (20, 1100, "replace"))
         for at_s, ahead_s, if_exists in asked:
             at_us = start_us + at_s * US
@@ -93,7 +93,7 @@ class Small(Simulation):
 
 
 def exhaust() -> list[Point]:
-    """Every point, in the order of the calls."""
+    """Run every crash point, in the order of the calls."""
     fair = One(-1, "")
     nothing = _point(fair, "nothing crashed")
     return [nothing] + [

@@ -1,7 +1,7 @@
-"""What is not of the stack and may be delivered to: topics, functions, buses, machines, and the hosts of webhooks.
+"""The targets outside the stack: topics, functions, buses, state machines, and the hosts of webhooks.
 
-Each host has its own manners, drawn from the seed: it answers, answers badly or late, hangs, or works and then fails
-to answer. When the storm is over they all mend their ways, but for the two that never do.
+The seed draws the behaviour of each host. A host answers, answers badly or late, hangs, or does the work and sends no
+answer. When the faults stop, all hosts recover, except for the two that never do.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from punctual.testing.template import ACCOUNT, REGION
 from punctual.testing.webhook_endpoints import FORGETFUL, HANGING, Behaviour
 
 FINE, SHAKY, HANGS, DEAD, GONE = (f"{manner}.example.com" for manner in ("fine", "shaky", "hangs", "dead", "gone"))
-HOSTS = (FINE, SHAKY, HANGS, DEAD, GONE)
+MENDED = "mended.example.com"
+"""A host that answers with a permanent error until the scenario mends it."""
+HOSTS = (FINE, SHAKY, HANGS, DEAD, GONE, MENDED)
 SILENT_DOMAIN = "silent.example"
 SILENT_HOSTS_MAX = 40
-"""Hosts below it. None of them answers before the storm is over."""
+"""The number of hosts in the silent domain. None of them answers before the faults stop."""
 KINDS = ("sns", "lambda", "events", "states")
 GONE_TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:gone"
 RETRY_AFTERS_S = (None, 5.0, 60.0, 200.0)
@@ -33,16 +35,18 @@ class ExternalTargets:
     cloud: Cloud
     randomness: random.Random
     calm: Callable[[], bool]
-    """Whether the storm is over."""
+    """Whether the faults have stopped."""
     counted: Counter[str]
-    """Faults, by kind."""
+    """Faults by kind."""
     arns: dict[str, str] = field(init=False)
     hearers: dict[str, str] = field(init=False)
-    """Who may hear of failures: the ARN of each, by the ARN of the topic or the URL of the queue."""
+    """The possible failure targets: the ARN of each, by the ARN of the topic or the URL of the queue."""
     busy: str = field(init=False)
-    """The URL of a queue that is a target, and may be throttled."""
+    """The URL of a queue that is a target and may be throttled."""
     deaf: str = field(init=False)
-    """The URL of a queue that may hear of refusals, and may not answer."""
+    """The URL of a queue that is a failure target for refusals and may not answer."""
+    mended: bool = False
+    """Whether the host that answered with a permanent error works again."""
 
     def __post_init__(self) -> None:
         self.arns = {kind: self.cloud.add_stranger(kind, "other") for kind in KINDS}
@@ -56,12 +60,15 @@ class ExternalTargets:
         for number in range(SILENT_HOSTS_MAX):
             self.cloud.receivers.behaviour[silent_host(number)] = lambda: self._conduct(HANGS)
 
+    def mend(self) -> None:
+        self.mended = True
+
     def _queue(self, name: str) -> str:
         arn = self.cloud.add_queue(name)
         return next(each.url for each in self.cloud.sqs.queues.values() if each.arn == arn)
 
     def parameters(self) -> dict[str, Any]:
-        """Of the template, without the queue that is a target."""
+        """Return parameters of the template, without the queue that is a target."""
         arns = [*self.arns.values(), *self.hearers.values(), GONE_TOPIC]
         arns += [self.cloud.sqs.queues[url].arn for url in (self.busy, self.deaf)]
         return {"TargetArns": ",".join(arns), "WebhookHosts": ",".join([*HOSTS, f"*.{SILENT_DOMAIN}"])}
@@ -69,9 +76,9 @@ class ExternalTargets:
     def _conduct(self, host: str) -> Behaviour:
         if host == DEAD:
             return Behaviour(503, works=False)
-        if host == GONE:
+        if host == GONE or (host == MENDED and not self.mended):
             return Behaviour(404, works=False)
-        if host == FINE or self.calm():
+        if host in (FINE, MENDED) or self.calm():
             return Behaviour()
         return HANGING if host == HANGS else self._shaky()
 
@@ -97,7 +104,10 @@ def silent_host(number: int) -> str:
 
 
 def request(draw: random.Random, others: ExternalTargets, named: bool) -> tuple[Any, dict[str, Any]]:
-    """A target, and the terms of its delivery. Functions and buses hear of the id of a named one by the envelope."""
+    """Draw a target and the settings of its delivery.
+
+    Functions and buses see the id of a named schedule only in the envelope.
+    """
     kind = draw.choice((*KINDS, "webhook", "webhook", "webhook", "gone"))
     target: Any
     if kind == "webhook":
@@ -109,7 +119,8 @@ def request(draw: random.Random, others: ExternalTargets, named: bool) -> tuple[
         target = GONE_TOPIC if kind == "gone" else others.arns[kind]
         if draw.random() < 0.3 or (named and kind in ("lambda", "events")):
             target = {"arn": target, "envelope": True}
-    terms: dict[str, Any] = {"retry": {"attempts": ATTEMPTS[-1]}}  # The default takes more than an hour.
+    # The default takes more than an hour.
+    terms: dict[str, Any] = {"retry": {"attempts": ATTEMPTS[-1]}}
     if draw.random() < 0.5:
         terms["retry"] = {"attempts": draw.choice(ATTEMPTS)}
         if draw.random() < 0.4:

@@ -1,6 +1,6 @@
-"""Faults, all drawn from the seed. Each kind has its own rate; a seed has some of the kinds, now weak, now strong.
+"""The faults, all drawn from the seed. Each kind has its own rate. A seed has some of the kinds, weak or strong.
 
-While the storm is `calm` nothing goes wrong; what then still fails is our own fault.
+Nothing goes wrong while `calm` is true. A failure in that time is a fault of our own.
 """
 
 from __future__ import annotations
@@ -25,19 +25,21 @@ from punctual.testing.timeline import US, Timeline
 from punctual.testing.webhook_endpoints import ANSWER_S_MAX, Receivers
 
 SKEW_US_MAX = US // 2
-"""Each clock is at most this far off, so that two differ by at most a second."""
+"""The largest error of a clock. Two clocks differ by at most a second."""
 
 CALL_KINDS = ("error before", "error after", "throttled", "partial", "slow", "timed out", "done late", "crash")
 EVENT_KINDS = ("doubled", "lost", "tick missed", "tick late", "stale")
 STRENGTHS = (0.0, 0.01, 0.03, 0.1)
-"""How often a call meets a fault of a kind that the seed has."""
+"""How often a call has a fault of a kind that the seed has."""
 KIND_CHANCE = 0.6
 SHARES = {"crash": 0.3, "partial": 3}
-"""Crashes are rarer than other faults: a process that dies at every tenth call gets nothing done. Batches that are done
-in part are as frequent as they can be only in batches, which few calls are."""
+"""Crashes are rarer than other faults, because a process that dies at every tenth call finishes nothing. Partial
+results are more frequent, because few calls are batches.
+"""
 DOUBLED_MAX = 8
-"""Events of one run that are invoked twice. Without a bound those that double and invoke themselves would become
-thousands, and each of them would be a repeat."""
+"""The limit of doubled events in one run. Doubled events that invoke themselves would otherwise grow into thousands,
+and each of them would be a repeat.
+"""
 
 THROTTLES = {
     "dynamodb": ("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"),
@@ -61,7 +63,7 @@ BREAKDOWNS = {
 
 @dataclass(frozen=True)
 class Outage:
-    """One service does not answer."""
+    """A span in which one service does not answer."""
 
     service: str
     begin_us: int
@@ -70,7 +72,7 @@ class Outage:
 
 @dataclass(frozen=True)
 class Deaf:
-    """One queue takes no messages: it throttles."""
+    """A span in which one queue throttles every send."""
 
     queue_url: str
     begin_us: int
@@ -79,7 +81,7 @@ class Deaf:
 
 @dataclass
 class Faults:
-    """The weather of one run. `rates` has one for each kind that this seed has."""
+    """The faults of one run. `rates` has the rate of each kind that this seed has."""
 
     timeline: Timeline
     randomness: random.Random
@@ -90,12 +92,16 @@ class Faults:
     begun: list[int] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
     pace_s: float = 0.0
-    """How much longer than usual every call takes: a slow day, on which nothing fails."""
+    """How much longer than usual every call takes. On such a slow day nothing fails."""
     skewed: bool = False
     leases_throttled: bool = False
-    """The one hash key that all leases have is too hot to be written."""
+    """DynamoDB throttles the one hash key of all leases."""
     broken_off: float = 0.0
-    """How often the schedule function dies when it is to set a timer: the record is there and nothing else."""
+    """How often the schedule function dies when it sets a timer. Only the record is left."""
+    follows_broken_off: float = 0.0
+    """How often the deliver function dies when it sets a second timer. The record says that it sets one."""
+    redrives_broken_off: float = 0.0
+    """How often the manage function dies when it deletes a failure. The schedule is already on its way again."""
     doubled: int = 0
     counted: Counter[str] = field(default_factory=Counter)
     tell: Callable[[str, str], None] = lambda who, what: None
@@ -110,11 +116,11 @@ class Faults:
         self.calm = True
 
     def spans(self) -> list[tuple[int, int]]:
-        """When anything could go wrong."""
+        """Return the spans in which anything could go wrong."""
         raging = list(zip_longest(self.begun, self.ended, fillvalue=self.timeline.now_us))
         return raging + [(outage.begin_us, outage.end_us) for outage in self.outages]
 
-    # ---------------------------------------------------------------------------------------------------- of calls
+    # ------------------------------------------------------------------------------------------------------------ calls
 
     def fate(self, call: Call) -> CallFault:
         draw = self.randomness.random
@@ -130,7 +136,7 @@ class Faults:
         elif self._is_deaf(call):
             self.counted["deaf"] += 1
             fate.error_before = refusal("RequestThrottled", "slow down", 403)
-        elif self.broken_off and not self.calm and _ends_a_request(call) and draw() < self.broken_off:
+        elif not self.calm and self._is_broken_off(call):
             self.counted["crash"] += 1
             fate.crash = "before"
         elif not self.calm:
@@ -138,6 +144,14 @@ class Faults:
             if kind:
                 self._befall(call, fate, kind)
         return fate
+
+    def _is_broken_off(self, call: Call) -> bool:
+        draw = self.randomness.random
+        if self.broken_off and _ends_a_request(call):
+            return draw() < self.broken_off
+        if self.follows_broken_off and _follows(call):
+            return draw() < self.follows_broken_off
+        return bool(self.redrives_broken_off) and _ends_a_redrive(call) and draw() < self.redrives_broken_off
 
     def _outage(self, service: str) -> Outage | None:
         now_us = self.timeline.now_us
@@ -188,7 +202,7 @@ class Faults:
             fate.there_s = _patience_s(call) + draw.uniform(0.1, 3.0)
 
     def _subset(self, size: int) -> list[int]:
-        """Some, all but some, or all."""
+        """Return some, all but some, or all indexes of a batch."""
         share = self.randomness.choice((0.1, 0.5, 0.9, 1.0))
         return [index for index in range(size) if self.randomness.random() < share]
 
@@ -211,7 +225,7 @@ class Faults:
             return ConnectTimeoutError(endpoint_url=url)
         return refusal(BREAKDOWNS[call.service][0], "out of order", 503)
 
-    # ------------------------------------------------------------------------------------------------ of functions
+    # -------------------------------------------------------------------------------------------------------- functions
 
     def skew_us(self) -> int:
         return self.randomness.randint(-SKEW_US_MAX, SKEW_US_MAX) if self.skewed else 0
@@ -226,7 +240,7 @@ class Faults:
         return 0 if self._strikes("lost") else self._doubles()
 
     def copies_of_letter(self) -> int:
-        """That a queue gets of what was published. SNS tries for weeks: it loses none."""
+        """Return how often a queue receives a published message. SNS loses none, because it retries for weeks."""
         return self._doubles()
 
     def _doubles(self) -> int:
@@ -236,7 +250,10 @@ class Faults:
         return 2
 
     def ticks(self, moment_us: int) -> list[float]:
-        """A missed tick is made up by the next one, a late one comes minutes later, and one in a while comes twice."""
+        """Return the delays of a tick: it may be missed, come minutes late or come twice.
+
+        The next tick makes up for a missed one.
+        """
         if self._strikes("tick missed"):
             return []
         if self._strikes("tick late"):
@@ -254,8 +271,25 @@ def _ends_a_request(call: Call) -> bool:
     return "ScheduleFunction" in call.process.name and call.operation in ("send_message_batch", "batch_write_item")
 
 
+def _follows(call: Call) -> bool:
+    """Return whether the deliver function sets a timer of a name again, without an attempt before it."""
+    if "DeliverFunction" not in call.process.name or call.operation != "send_message_batch":
+        return False
+    bodies = [entry["MessageBody"] for entry in call.parameters["Entries"]]
+    return any('"name":' in body and '"attempt":' not in body and '"retry":' not in body for body in bodies)
+
+
+def _ends_a_redrive(call: Call) -> bool:
+    """Return whether the manage function deletes failures."""
+    if "ManageFunction" not in call.process.name or call.operation != "batch_write_item":
+        return False
+    writes = [write for each in call.parameters["RequestItems"].values() for write in each]
+    keys = [write["DeleteRequest"]["Key"] for write in writes if "DeleteRequest" in write]
+    return any(key["partition"]["S"].startswith("failed#") for key in keys)
+
+
 def _patience_s(call: Call) -> float:
-    """After this its client gives up."""
+    """Return the time after which the client of the call gives up."""
     return ANSWER_S_MAX if call.service == Receivers.name else call.process.answer_s_max
 
 
@@ -264,13 +298,14 @@ def _is_lease(call: Call) -> bool:
 
 
 def rates(randomness: random.Random) -> dict[str, float]:
-    """Which kinds a seed has, and how strong."""
+    """Draw the kinds of faults that a seed has, and the rate of each."""
     chosen = {}
     for kind in (*CALL_KINDS, *EVENT_KINDS):
         if randomness.random() < KIND_CHANCE:
             chosen[kind] = randomness.choice(STRENGTHS)
     if "stale" in chosen:
-        chosen["stale"] *= 8  # Lagging reads are no failure: they are what is ordered.
+        # Stale reads are no failure: eventually consistent reads permit them.
+        chosen["stale"] *= 8
     if "done late" in chosen:
         chosen["done late"] /= 3
     if "lost" in chosen:

@@ -1,1 +1,1 @@
-"""What callers ask for, and what is expected to become of it."""
+"""The workload: the requests of callers and the expected outcome of each. Only the simulator imports it."""

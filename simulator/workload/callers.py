@@ -1,5 +1,6 @@
-"""Callers: clients with a network of their own. They time out, try again, or die after sending; what they heard of is
-what was promised.
+"""Callers: clients with a network of their own that time out, retry, or die after a send.
+
+An answer is a promise only if the caller received it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from simulator.faults.faults import SKEW_US_MAX
 from simulator.workload.expected import ExpectedSchedule
 
 CALL, QUEUE, TOPIC = "call", "queue", "topic"
-"""The ways in: to the schedule function, to the input queue, to the input topic."""
+"""The ways in: the schedule function, the input queue and the input topic."""
 TRIES_MAX = 4
 RETRY_WAIT_S_MAX = 20.0
 PAGES_MAX = 50
@@ -31,8 +32,10 @@ DUSK_S = 253_402_300_800
 
 @dataclass(frozen=True)
 class Change:
-    """One call of one caller to the manage function: about a name, about a wish by the id that its caller was told, or
-    about all names that begin so."""
+    """One call to the manage function.
+
+    The call changes a name, an unnamed schedule by the id in its answer, or all names with a prefix.
+    """
 
     at_us: int
     operation: str
@@ -42,7 +45,7 @@ class Change:
 
 
 class Names(Protocol):
-    """Who writes down what callers hear of names."""
+    """The checker that records the answers to callers about names."""
 
     def accepted(self, expected: ExpectedSchedule, result: dict[str, Any]) -> None: ...
     def refused(self, expected: ExpectedSchedule) -> bool: ...
@@ -55,8 +58,7 @@ class Names(Protocol):
 
 @dataclass
 class Order:
-    """One call of one caller: a schedule, or a batch of them. Or a letter: nobody hears an answer, and it may come
-    twice."""
+    """One call with a schedule or a batch of them. An input message receives no answer and may arrive twice."""
 
     at_us: int
     expected_schedules: list[ExpectedSchedule]
@@ -65,11 +67,11 @@ class Order:
     tries: int
     way: str = CALL
     must: bool = False
-    """Nothing fails on this day, so it has to get through within its tries."""
+    """Nothing fails on this day, so the order must succeed within its tries."""
 
 
 class Callers:
-    """Hands orders in, and writes down what was answered."""
+    """Send the orders and record the answers."""
 
     def __init__(
         self,
@@ -89,7 +91,9 @@ class Callers:
 
     def change(self, change: Change) -> None:
         expected = change.expected
-        if expected is not None:
+        if expected is not None and change.operation == "redrive":
+            self._at(change.at_us, lambda: self._redrive(expected))
+        elif expected is not None:
             self._at(change.at_us, lambda: self._change_by_id(change, expected))
         elif change.operation == "cancel_where":
             self._at(change.at_us, lambda: self._sweep(change))
@@ -199,7 +203,11 @@ class Callers:
             self._breach(1, expected.tag, "accepted, but neither stored nor sent")
 
     def _plausible(self, expected: ExpectedSchedule, due_ms: int) -> bool:
-        """A delay counts from some moment between the first request and the answer, by a clock that is a bit off."""
+        """Return whether a due time fits a delay.
+
+        The delay counts from some time between the first request and the answer. The clock of the function may be
+        slightly off.
+        """
         delay_ms, now_ms = expected.request["delay"] * 1000, self._cloud.timeline.now_us // 1000
         return bool(expected.asked_us // 1000 + delay_ms - 1000 <= due_ms <= now_ms + delay_ms + 1000)
 
@@ -214,7 +222,7 @@ class Callers:
         if expected.fault and expected.fault not in message:
             self._breach(5, expected.tag, f"the refusal does not name {expected.fault}: {message}")
 
-    # ------------------------------------------------------------------------------------------------------ letters
+    # --------------------------------------------------------------------------------------------------- input messages
 
     def _post(self, order: Order) -> None:
         process = self._outsider()
@@ -238,7 +246,7 @@ class Callers:
             self._note(process, f"hears nothing: {type(error).__name__}", order.expected_schedules)
 
     def post_raw(self, body: str, attributes: dict[str, Any]) -> None:
-        """A letter that nobody waits for."""
+        """Send an input message whose outcome no checker waits for."""
         process, url = self._outsider(), self._cloud.output("InputQueueUrl")
 
         def post() -> None:
@@ -251,7 +259,7 @@ class Callers:
     # ------------------------------------------------------------------------------------------------------ changes
 
     def _change_by_id(self, change: Change, expected: ExpectedSchedule) -> None:
-        """By the id that its caller was told, if any."""
+        """Change an unnamed schedule by the id in the caller's answer, if there was an answer."""
         process, schedule_id = self._outsider(), next(iter(expected.accepted), None)
         if schedule_id is None:
             return
@@ -267,7 +275,7 @@ class Callers:
             self._moved(change, expected, content, asked_us)
 
     def _moved(self, change: Change, expected: ExpectedSchedule, content: dict[str, Any], asked_us: int) -> None:
-        """Its caller heard of another id, and when that is due."""
+        """Check the answer to a move or fire: it has another id and a due time."""
         new_id, due_ms = content["id"], round(content["timestamp"] * 1000)
         expected.accepted.setdefault(new_id, self._cloud.timeline.now_us)
         if new_id not in expected.somewhere():
@@ -283,8 +291,22 @@ class Callers:
         if not from_ms <= due_ms <= to_ms:
             self._breach(2, expected.tag, f"{new_id} is due at {due_ms} by {change.operation} to {from_ms}")
 
+    def _redrive(self, expected: ExpectedSchedule) -> None:
+        """Redrive by the id in the caller's answer. Repeat until an answer says that nothing is left."""
+        process, schedule_id = self._outsider(), next(iter(expected.accepted), None)
+        if schedule_id is None:
+            return
+        event: dict[str, Any] = {"operation": "redrive", "id": schedule_id}
+        for _ in range(TRIES_MAX):
+            content = self._manage(event, process, [expected])
+            if content is not None and content.get("errorType") != "NotConfirmed":
+                if content.get("next") is None:
+                    return
+                event["next"] = content["next"]
+            self._cloud.timeline.sleep(self._randomness.uniform(0.1, RETRY_WAIT_S_MAX))
+
     def _change(self, change: Change) -> None:
-        """Once: who hears nothing knows nothing."""
+        """Make the change once. A caller without an answer knows nothing about the result."""
         process, asked_us = self._outsider(), self._cloud.timeline.now_us
         content = self._manage({"operation": change.operation, "name": change.name, **change.more}, process, [])
         if content is None:
@@ -297,7 +319,7 @@ class Callers:
             self._names.moved(change.name, content)
 
     def _sweep(self, change: Change) -> None:
-        """Page by page to the end, unless something goes wrong."""
+        """Cancel page by page to the end, unless a call fails."""
         process, asked_us = self._outsider(), self._cloud.timeline.now_us
         event = {"operation": change.operation, **change.more}
         for _ in range(PAGES_MAX):
@@ -312,7 +334,7 @@ class Callers:
         self._breach(4, "", f"a sweep of {change.more} comes to no end")
 
     def _list(self, change: Change) -> None:
-        """All pages, unless there are very many, or something goes wrong."""
+        """List all pages up to `PAGES_MAX`, unless a call fails."""
         process, asked_us = self._outsider(), self._cloud.timeline.now_us
         event, seen = {"operation": change.operation, **change.more}, list[str]()
         for _ in range(PAGES_MAX):
@@ -329,7 +351,7 @@ class Callers:
     def _manage(
         self, event: dict[str, Any], process: ExternalProcess, expected_schedules: list[ExpectedSchedule]
     ) -> dict[str, Any] | None:
-        """The answer, or what was raised; None where nothing is heard."""
+        """Return the answer or the error of the function, or None if the caller received no answer."""
         self._note(process, f"wants {json.dumps(event)}", expected_schedules)
         function, payload = self._cloud.output("ManageFunction"), json.dumps(event).encode()
         try:

@@ -1,7 +1,6 @@
-"""What callers want: schedules over seconds to decades, with this and that in them, and ways to spoil a request.
+"""The schedules that callers request, due in seconds to decades, and ways to make a request invalid.
 
-A `Wish` is one schedule that somebody wants, with everything that is known about it; the witness writes down what
-became of it.
+An `ExpectedSchedule` is one requested schedule with all known facts about it. The checkers record what happened to it.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ BAD: tuple[tuple[dict[str, Any], str], ...] = (
     ({"user": 7}, "user"),
     ({"expires_after": -1}, "expires_after"),
 )
-"""Ways to spoil a request, and what the answer has to name."""
+"""Ways to make a request invalid, and the text that the error must contain."""
 
 BAD_NAMES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"name": ""}, "name"),
@@ -43,12 +42,12 @@ BAD_NAMES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"name": "3-001893456000000-0123456789abcdef"}, "name"),
     ({"if_exists": "perhaps"}, "if_exists"),
 )
-"""The same for one with a name."""
+"""The same for a request with a name."""
 
 
 @dataclass(eq=False)
 class Sent:
-    """One message that left for a queue."""
+    """One message that was sent to a queue."""
 
     at_us: int
     visible_us: int
@@ -59,70 +58,75 @@ class Sent:
 
 @dataclass(eq=False)
 class ExpectedSchedule:
-    """One schedule that somebody wants. By id, because a request without a token that is sent again is a second one."""
+    """One schedule that a caller requested.
+
+    Its facts are kept by id, because a repeat without a token is a second schedule.
+    """
 
     tag: str
     request: dict[str, Any]
     text: str
     due_ms: int | None
-    """None for a `delay`: the answer tells, or the letter that it is in."""
+    """None for a `delay`, until the answer or the input message shows the due time."""
     queue_url: str
     target: Any = None
-    """As it stands in the request, where it is no queue."""
+    """The target in the request, if it is not a queue."""
     name: str | None = None
     if_exists: str = "replace"
     user: str | None = None
     expires_ms: int | None = None
     repeatable: bool = False
-    """It has a token, its own or that of its batch or letter."""
+    """The schedule has a token: its own, or that of its batch or input message."""
     by_letter: bool = False
     fault: str = ""
-    """What a refusal has to name, where it is a bad request."""
+    """The text that the error must contain, if the request is invalid."""
     asked: int = 0
     asked_us: int = 0
     accepted: dict[str, int] = field(default_factory=dict)
-    """When which id was promised."""
+    """When the caller received each id."""
     refused: int = 0
     told: set[str] = field(default_factory=set)
-    """Who was told that it is refused, of a letter: `queue` for the failure queue, `target` for its failure target."""
+    """The places that received the refusal of a request by input message: `queue` for the failure queue, and `target`
+    for the failure target of the schedule.
+    """
     in_doubt: int = 0
     letters: set[str] = field(default_factory=set)
-    """Messages of the input queue that ask for it, and are not done with."""
+    """Messages of the input queue that request it and are not done."""
     stored: dict[str, list[int]] = field(default_factory=dict)
     sends: dict[str, list[Sent]] = field(default_factory=dict)
     on_its_way: set[str] = field(default_factory=set)
-    """Ids that are in the delivery queue, or were."""
+    """Ids that are or were in the delivery queue."""
     deleted: dict[str, list[tuple[int, Invocation | None, bool]]] = field(default_factory=dict)
-    """By whom, and whether it was told that it is done."""
+    """The time and the invocation of each delete, and whether the invocation received the confirmation."""
     aside: dict[str, str] = field(default_factory=dict)
     expired: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     withdrawing: dict[str, set[str]] = field(default_factory=dict)
-    """Ids that somebody wants to be changed, without a name; by which operations."""
+    """The unnamed ids that callers want to change, each with the operations."""
     withdrawn: dict[str, int] = field(default_factory=dict)
-    """Which of them were taken out of the table."""
+    """The ids among them that were removed from the table."""
     heard_withdrawn: set[str] = field(default_factory=set)
-    """Which of them do not come out any more, as a caller heard."""
+    """The ids among them that must not be released any more, because a caller received that answer."""
     moved: set[str] = field(default_factory=set)
-    """Ids that it was given by a change."""
+    """Ids that came from a change."""
 
     dues: dict[str, int] = field(default_factory=dict)
-    """What the table says of an id: the key of a bundle tells only the moment of its latest member."""
+    """The due time of each id from its item. The key of a bundle has only the due time of its latest member."""
 
     @property
     def target_host(self) -> str | None:
-        """Of a webhook."""
+        """Return the host of a webhook, or None for other targets."""
         return urlsplit(self.target["url"]).netloc if isinstance(self.target, dict) and "url" in self.target else None
 
     @property
     def enveloped(self) -> bool:
-        """Whether its target gets its id with the data."""
+        """Return whether the target receives the id together with the data."""
         target = self.request.get("target")
         return isinstance(target, dict) and target.get("envelope") is True
 
     @property
     def fixed_ms(self) -> int | None:
-        """Its moment, where that is the same however often it is asked for."""
+        """Return the due time if it is the same for every repeat of the request, otherwise None."""
         return self.due_ms if "timestamp" in self.request or self.by_letter else None
 
     def due_of(self, schedule_id: str) -> int:
@@ -133,7 +137,7 @@ class ExpectedSchedule:
         return key_due_ms(schedule_id)
 
     def expires_of(self, schedule_id: str) -> int | None:
-        """It moves with the moment."""
+        """Return the expiry of an id. It moves with the due time."""
         if self.expires_ms is None:
             return None
         after_ms: int = round(self.request["expires_after"] * 1000)
@@ -145,12 +149,12 @@ class ExpectedSchedule:
         )
 
     def somewhere(self) -> set[str]:
-        """Its ids that were ever seen in the table, in a queue, or at their end."""
+        """Return the ids that were ever seen in the table, in a queue, or with an outcome."""
         return {*self.stored, *self.sends, *self.on_its_way, *self.aside, *self.expired, *self.failed}
 
 
 class ExpectedSchedules:
-    """Makes wishes. Every payload begins with its tag."""
+    """Create expected schedules. Every payload begins with the tag of its schedule."""
 
     def __init__(self, randomness: random.Random, output_url: str, targets: dict[str, str]) -> None:
         self._randomness, self._output_url, self._targets = randomness, output_url, targets
@@ -159,7 +163,10 @@ class ExpectedSchedules:
     def make(
         self, at_us: int, due_ms: int, token: str | None = None, plain: bool = False, fixed: bool = False
     ) -> ExpectedSchedule:
-        """A good one, with this and that in it unless `plain`; where `fixed`, its moment does not move with time."""
+        """Create a valid request with random options, or with none if `plain`.
+
+        If `fixed`, the due time does not move with the time of the request.
+        """
         draw = self._randomness
         tag = f"s{len(self.by_tag):06d}"
         data: Any = tag
@@ -178,7 +185,7 @@ class ExpectedSchedules:
     def direct(
         self, expected: ExpectedSchedule, target: Any, terms: dict[str, Any], expires_after_s: int | None
     ) -> ExpectedSchedule:
-        """Have it delivered to somebody else than a queue."""
+        """Direct the schedule to a target that is not a queue."""
         expected.target = expected.request["target"] = target
         expected.queue_url = "none"
         expected.request |= terms
@@ -190,14 +197,14 @@ class ExpectedSchedules:
         return expected
 
     def wrap(self, expected: ExpectedSchedule, arn: str) -> ExpectedSchedule:
-        """Have it in a queue of others with an envelope around it."""
+        """Direct the schedule to a queue outside the stack, with an envelope."""
         expected.request["target"], expected.queue_url = {"arn": arn, "envelope": True}, self._targets[arn]
         return expected
 
     def make_named(
         self, at_us: int, due_ms: int, name: str, if_exists: str, token: str | None, fixed: bool
     ) -> ExpectedSchedule:
-        """One with a name, and as often as not with nothing else."""
+        """Create a valid request with a name. Half of the requests have no other options."""
         expected = self.make(at_us, due_ms, token, plain=self._randomness.random() < 0.5, fixed=fixed)
         expected.name, expected.if_exists = name, if_exists
         expected.request["name"] = name
@@ -229,7 +236,10 @@ class ExpectedSchedules:
             expected.request["expires_after"], expected.expires_ms = seconds, due_ms + seconds * 1000
 
     def spoil(self, expected: ExpectedSchedule, by: random.Random | None = None) -> ExpectedSchedule:
-        """Make a bad request of it. `by` another chance, its data stays: it is known by that in a report."""
+        """Make the request invalid.
+
+        If `by` gives another random source, keep the data, because a report identifies the schedule by the data.
+        """
         ways = BAD if expected.name is None else BAD_NAMES
         if by is not None:
             ways = tuple(way for way in ways if "data" not in way[0])
@@ -248,13 +258,13 @@ class ExpectedSchedules:
         return expected
 
     def hurry(self, expected: ExpectedSchedule, token: str) -> None:
-        """Spoil it by a delay beside its token: sent again, it would be another moment."""
+        """Make the request invalid with a delay beside its token. A repeat would have another due time."""
         expected.request.pop("timestamp", None)
         expected.request |= {"delay": 5, "token": token}
         expected.fault = "delay and token"
 
 
 def due_of(message: Message) -> int:
-    """The `due` of a message, in milliseconds."""
+    """Return the `due` of a message in milliseconds."""
     seconds, _, fraction = message.attributes["due"]["StringValue"].partition(".")
     return int(seconds) * 1000 + int(fraction)

@@ -87,7 +87,7 @@ def test_a_report_that_is_refused_at_any_length_is_sent_once(cloud, failure_targ
         failure_targets[0].tell(queue[1], report)
         failure_targets[1]["sqs"].meta.events.unregister("provide-client-params.sqs.SendMessage", unique_id=refusal)
         assert calls == len(sent)
-        assert {"untold", refusal, queue[1]} == set(json.loads(capsys.readouterr().out).values())
+        assert {"untold", refusal, queue[1]} <= set(json.loads(capsys.readouterr().out).values())
 
 
 def test_a_missing_target_delays_no_other_and_a_failing_one_is_retried(cloud, failure_targets, queue, topic, capsys):

@@ -10,8 +10,8 @@ from fakes import NOON_MS, Clock, schedule
 from scheduler.aws import items
 from scheduler.errors import NotConfirmed
 from scheduler.execution.deadline import retry_batch
+from scheduler.feeding.jobs import QuarantinedItem
 from scheduler.feeding.lease import Lease
-from scheduler.feeding.mover import QuarantinedItem
 from scheduler.model.failure_report import unreadable
 from scheduler.model.schedule import Key, Request, Schedule, sort_from
 from scheduler.placing.keys import KeyGenerator

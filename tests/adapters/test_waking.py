@@ -74,7 +74,7 @@ def test_a_retry_needs_no_second_timer(wake):
     """Its own timer has come."""
     standing = record()
     wake.records.put(standing)
-    wake.records.note(standing, 1, 1, "503", NOON_MS)
+    wake.records.note(standing, 1, 1, "503", NOON_MS, NOON_MS + 35_000)
     assert DROP == wake.role(STALE, "m1")
 
 
@@ -107,7 +107,7 @@ def test_a_retry_is_not_blocked_by_the_claim_of_the_delivery_before(wake):
     wake.records.put(standing)
     wake.clock.now_ms += 30_000
     assert DELIVER == wake.role(own(standing), "m1")
-    wake.records.note(standing, 1, 1, "503", NOON_MS)
+    wake.records.note(standing, 1, 1, "503", NOON_MS, NOON_MS + 35_000)
     retry = DeliveryJob(naming.timer_of(standing), 2, NOON_MS + 35_000, 2)
     assert [DROP, DELIVER] == [wake.role(second(standing), "m2"), wake.role(retry, "m3")]
 

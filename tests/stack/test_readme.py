@@ -1,4 +1,4 @@
-"""The README's lines to copy work, here on the local AWS with the names filled in."""
+"""The code of the README and of docs/getting-started.md works, here on the local AWS with the names filled in."""
 
 import ast
 import json
@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+FIRST_STEPS = (ROOT / "docs" / "getting-started.md").read_text()
 
 
 def block(heading, language):
@@ -24,7 +26,7 @@ def block(heading, language):
 def run(stack):
     """Run a command as a reader would, with the outputs of the stack as variables."""
 
-    def run(*command):
+    def run(*command, folder=None):
         variables = {
             **stack.emulator.environment(),
             "SCHEDULE_FUNCTION": stack.outputs["ScheduleFunction"],
@@ -32,7 +34,9 @@ def run(stack):
             "OUTPUT_QUEUE_URL": stack.outputs["OutputQueueUrl"],
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
-        ended = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
+        ended = subprocess.run(
+            command, env=variables, cwd=folder, capture_output=True, text=True, check=False, timeout=60
+        )
         assert 0 == ended.returncode, ended.stderr
         return ended.stdout
 
@@ -43,12 +47,12 @@ def test_python_schedules_and_consumes(run):
     """The first block prints the answer. The second prints the message two seconds later."""
     answer = json.loads(run(sys.executable, "-c", block("Schedule", "python")).replace("'", '"'))
     assert "queued" == answer["state"]
-    assert [answer["id"], '{"order":42}'] == run(sys.executable, "-c", block("Consume", "python")).split()
+    assert [answer["id"], '{"order":42}'] == run(sys.executable, "-c", block("Receive", "python")).split()
 
 
 def test_python_moves_gets_and_cancels(run):
     """It prints one line each: moved by a day, still stored, cancelled."""
-    lines = run(sys.executable, "-c", block("Names", "python")).splitlines()
+    lines = run(sys.executable, "-c", block("Change", "python")).splitlines()
     moved, shown, cancelled = (ast.literal_eval(line) for line in lines)
     assert ("stored", "replaced") == (moved["state"], moved["result"])
     assert (moved["id"], "tomorrow", "stored") == (shown["id"], shown["data"], shown["state"])
@@ -66,5 +70,24 @@ def test_the_aws_cli_schedules_and_receives(run, stack, table):
     assert '"state": "stored"' in run("sh", "-c", block("Schedule", "sh"))
     assert ["some payload"] == [item["data"]["S"] for item in table.items()]
     stack.invoke("ScheduleFunction", {"delay": 0, "data": "hello"})
-    receive = block("Consume", "sh").replace("aws sqs", 'aws --endpoint-url "$AWS_ENDPOINT_URL" sqs')
+    receive = block("Receive", "sh").replace("aws sqs", 'aws --endpoint-url "$AWS_ENDPOINT_URL" sqs')
     assert "hello" == json.loads(run("sh", "-c", receive))["Messages"][0]["Body"]
+
+
+def test_the_first_steps_schedule_receive_move_and_cancel(run, tmp_path):
+    """Each block runs unchanged, in the folder with the file of the first block."""
+    module, schedule, receive, get, change = re.findall(r"```python\n(.*?)```", FIRST_STEPS, flags=re.DOTALL)
+    (tmp_path / "reminders.py").write_text(module)
+
+    def lines(code):
+        return run(sys.executable, "-c", code, folder=tmp_path).splitlines()
+
+    (scheduled,) = map(ast.literal_eval, lines(schedule))
+    assert ("queued", "created") == (scheduled["state"], scheduled["result"])
+    assert ["call back"] == lines(receive)
+    (shown,) = map(ast.literal_eval, lines(get))
+    assert (scheduled["id"], "delivered") == (shown["id"], shown["state"])
+    created, moved, found, cancelled = map(ast.literal_eval, lines(change))
+    assert ("stored", "stored", "replaced") == (created["state"], moved["state"], moved["result"])
+    assert (moved["id"], moved["timestamp"]) == (found["id"], found["timestamp"])
+    assert {"id": moved["id"], "state": "cancelled"} == cancelled

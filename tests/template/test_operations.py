@@ -13,7 +13,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from punctual.testing.template import Template
 from scheduler import limits, log
-from scheduler.feeding import mover
+from scheduler.feeding import jobs
 
 PATH = Path(__file__).parents[2] / "template.yml"
 DOCUMENT = yaml_parse(PATH.read_text())
@@ -334,7 +334,7 @@ def test_the_queries_in_the_documentation_use_logged_fields():
     """Logs Insights finds top-level fields."""
     page = (PATH.parent / "docs" / "operations.md").read_text()
     (sums,) = re.findall(r'filter outcome = "fed"\n\| stats (.*) by bin', page)
-    logged = {field.name for field in dataclasses.fields(mover.FeedCounts)}
+    logged = {field.name for field in dataclasses.fields(jobs.FeedCounts)}
     asked = set(re.findall(r"sum\((\w+)\)", sums))
     assert len(asked) > 2
     assert asked <= logged

@@ -154,5 +154,5 @@ def test_the_command_writes_the_template(tmp_path):
 
 def test_the_documentation_says_what_each_property_costs():
     """The order is the same."""
-    page = (ROOT / "docs" / "operations.md").read_text().split("| left out | then |")[1]
+    page = (ROOT / "docs" / "operations.md").read_text().split("| left out | effect |")[1]
     assert list(PROPERTIES) == re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)

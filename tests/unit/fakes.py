@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from scheduler.accepting.keyed_batch import SchedulingDependencies
 from scheduler.accepting.request import AcceptRules
-from scheduler.accepting.scheduling import SchedulingDependencies
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline
 from scheduler.execution.worker_pool import SerialPool
+from scheduler.feeding.jobs import QuarantinedItem
 from scheduler.feeding.lease import Lease
-from scheduler.feeding.mover import QuarantinedItem
 from scheduler.feeding.reader import Page
 from scheduler.model.bundle import Bundle
 from scheduler.model.failure_report import Report

@@ -15,7 +15,7 @@ from scheduler.model import delivery_job
 from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.delivery_options import PUT_OFFS_MAX
 from scheduler.model.name_record import DELIVERED, EXPIRED, FAILED
-from scheduler.placing.naming import timer_of
+from scheduler.placing.naming import following, timer_of
 
 HOUR_S = 3_600
 NO = Undelivered("answered 400: no", permanent=True)
@@ -96,6 +96,17 @@ def test_a_record_is_closed_after_its_failure_is_stored_or_queued():
     world.put_failed = lambda reports: (closed_at.append(world.standing("bill/7").state), put_failed(reports))[1]
     world.run(DeliveryJob(timer_of(record)))
     assert ["pending"] == closed_at
+    assert FAILED == world.standing("bill/7").state
+
+
+@pytest.mark.parametrize("part", ["failures", "topic"])
+def test_a_name_has_failed_as_soon_as_a_message_carries_the_remaining_steps(part):
+    """Its second timer finds the failure and does not call the target again."""
+    world = Deliveries(lambda _: NO, down={part: (0, HOUR_S)})
+    record = world.hold(webhook(terms=ONCE_AND_TOLD, name="bill/7"))
+    world.send_errand(DeliveryJob(following(record, NOON_MS, 900_000)), NOON_MS)
+    world.run(DeliveryJob(timer_of(record)))
+    assert (1, 1, 1, 1) == (len(world.called), len(world.kept), len(world.reported), len(world.told))
     assert FAILED == world.standing("bill/7").state
 
 

@@ -13,8 +13,9 @@ from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding import feed as feeding
 from scheduler.feeding import lease as leasing
 from scheduler.feeding.feed import FeedEvent
+from scheduler.feeding.jobs import QuarantinedItem
 from scheduler.feeding.lease import Lease
-from scheduler.feeding.mover import CLOSED_MS_MAX, QuarantinedItem
+from scheduler.feeding.mover import CLOSED_MS_MAX
 from scheduler.feeding.outgoing import OTHERS_TRIES_MAX
 from scheduler.feeding.reader import JOB_S, PAGE_BYTES_AIM
 from scheduler.model.schedule import sort_from

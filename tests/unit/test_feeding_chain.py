@@ -8,9 +8,10 @@ import pytest
 from fakes import DELIVERY, NOON_MS, OTHER_ARN, OUTPUT, schedule
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
-from scheduler.feeding.feed import ROUNDS_MAX, TURNS_MAX
+from scheduler.feeding.feed import CALLS_AT_END, ROUNDS_MAX, TURNS_MAX
 from scheduler.feeding.mover import RESERVE_S
 from scheduler.feeding.outgoing import OTHERS_TRIES_MAX
+from scheduler.feeding.reader import JOB_S
 from scheduler.limits import LAMBDA_RETRIES_MAX, LAMBDA_RETRY_WAITS_S
 from scheduler.model.schedule import sort_from
 from test_feeding import REACH_MS, UNTIL_S, Feeding
@@ -249,3 +250,22 @@ def test_a_feed_ends_within_its_time_even_with_slow_calls(chain, call_s):
     assert 1 == len(chain.invoked)
     assert chain.clock.now_ms + call_s * 1000 <= begun_ms + (14 + RESERVE_S) * 1000
     assert 3000 == len(chain.queues.sent) + len(chain.waiting)
+
+
+def test_retries_for_the_lease_do_not_count_as_one_slow_call(chain):
+    """Three failed calls of 1.4 s mean that a call takes 1.4 s, so the feed has most of its time left."""
+    begun_s, sent_s, send = chain.clock.now_ms / 1000, [], chain.queues.send
+
+    def throttled(*_):
+        chain.clock.sleep(1.4)
+        raise NotConfirmed("throttled")
+
+    def slow(*arguments):
+        sent_s.append(chain.clock.now_ms / 1000 - begun_s)
+        chain.clock.sleep(1.4)
+        return send(*arguments)
+
+    chain.table.take_lease, chain.queues.send = throttled, slow
+    chain.put(*[schedule(n) for n in range(3000)])
+    chain.feed(TICK)
+    assert sent_s[-1] > 14 - (CALLS_AT_END * 1.4 - RESERVE_S) - JOB_S - 1.4

@@ -8,7 +8,7 @@ import pytest
 from fakes import OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, schedule
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.worker_pool import ThreadPool
-from scheduler.feeding.mover import FeedCounts
+from scheduler.feeding.jobs import FeedCounts
 from scheduler.feeding.outgoing import OTHERS_TRIES_MAX, UNPROVEN_MAX, Outgoing
 from scheduler.placing.sending import SendChunk
 

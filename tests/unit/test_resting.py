@@ -27,7 +27,7 @@ from scheduler.delivering.circuit_breaker import (
     CircuitBreaker,
 )
 from scheduler.execution.deadline import Deadline
-from scheduler.model.targets import Receiver
+from scheduler.model.targets import Receiver, receiver
 
 FOR_EVER_S = 1e9
 ALONE = UNPROVEN_MAX - KEPT_FOR_FAMILIES - KEPT_FOR_TARGETS
@@ -382,3 +382,25 @@ def test_proven_targets_always_find_a_thread_and_others_have_half(seed):
         while under_way and (len(under_way) > WIDTH or draw.random() < 0.6):
             other, begun_s = under_way.pop(draw.randrange(len(under_way)))
             resting.end(other, int(other.name) % 2 == 0, begun_s, now_s)
+
+
+def test_a_slow_output_queue_has_half_of_the_threads_and_is_postponed_for_no_other_reason():
+    """A postponed message waits in the delivery queue, which is then as slow."""
+    resting, output = CircuitBreaker(), receiver(None)
+    for start_s in range(0, 120, 5):
+        assert [None] * PER_HOST_MAX == [
+            resting.begin(output, start_s + each / 5, FOR_EVER_S) for each in range(PER_HOST_MAX)
+        ]
+        full = resting.begin(output, start_s + 4, FOR_EVER_S)
+        assert full is not None
+        assert start_s + 4 + PAUSE_S_MIN == full.until_s
+        for _ in range(PER_HOST_MAX):
+            resting.end(output, True, start_s, start_s + 4.9)
+
+
+def test_a_slow_output_queue_takes_no_place_of_unproven_targets():
+    """Its messages use the other half of the threads."""
+    resting, output = CircuitBreaker(), receiver(None)
+    for _ in range(PER_HOST_MAX):
+        resting.begin(output, 0.0, FOR_EVER_S)
+    assert [None] * UNPROVEN_MAX == [begin(resting, f"new {each}", 3.0) for each in range(UNPROVEN_MAX)]

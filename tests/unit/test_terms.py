@@ -39,8 +39,8 @@ def test_a_pause_doubles_and_is_random():
 
 
 def test_the_pauses_are_those_of_the_documentation():
-    """docs/retries.md has the longest pause before each attempt, and the time of the attempt."""
-    text = (ROOT / "docs" / "retries.md").read_text(encoding="utf-8")
+    """docs/reference.md has the longest pause before each attempt, and the time of the attempt."""
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| ([\d,]+) s \| ([\d,]+) to ([\d,]+) s \|$", text, re.MULTILINE)
     found = [tuple(int(cell.replace(",", "")) for cell in row) for row in rows]
     wanted, earliest_s, latest_s = [], 0.0, 0.0

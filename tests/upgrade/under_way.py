@@ -215,6 +215,7 @@ class UnderWay:
             for facts in messages:
                 message = Message(**facts)
                 queue.messages[message.id] = message
+            queue.quiet_until_us = 0
             for arrived in queue.arrivals:
                 for message in queue.messages.values():
                     self.cloud.timeline.at(max(now_us, message.visible_us), arrived)

@@ -1,4 +1,4 @@
-"""Accepts schedules: from a direct invocation, from the input queue, and in the older request formats.
+"""Accepts schedules from direct invocations and from the input queue, in the current and the older request formats.
 
-No other use case imports it.
+No other use case may import it. The handlers, `wiring` and `aws` do.
 """

@@ -1,4 +1,7 @@
-"""What comes in, told by its form: one schedule, a batch (a list, or an object that holds one and a token), letters."""
+"""Recognise the format of an event: one schedule, a batch, or messages of the input queue.
+
+A batch is a list of schedules, or an object that holds such a list and a token.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,19 @@ BATCH_WANTED = f'a list of 1 to {BATCH_SCHEDULES_MAX} schedules, or {{"schedules
 
 
 def is_batch(event: object) -> TypeGuard[list[object] | dict[str, object]]:
-    """Everything else is meant as one schedule."""
+    """Return whether the content is a batch. Any other content is one schedule."""
     return isinstance(event, list) or (isinstance(event, dict) and "schedules" in event)
 
 
 def is_from_queue(event: object) -> bool:
-    """Whether it is SQS that invokes us, and not a caller of its own accord."""
+    """Return whether SQS invoked the function, and not a caller directly."""
     records = event.get("Records") if isinstance(event, dict) else None
     first = records[0] if isinstance(records, list) and records else None
     return isinstance(first, dict) and first.get("eventSource") == "aws:sqs"
 
 
 def unwrapped(event: list[object] | dict[str, object]) -> tuple[list[object], str | None]:
-    """The members, and the token of the batch as a whole, or InvalidSchedule where it is refused whole."""
+    """Return the members and the token of a batch. Raise InvalidSchedule if the whole batch is refused."""
     members, token = _unwrapped(event) if isinstance(event, dict) else (event, None)
     if not isinstance(members, list) or not 1 <= len(members) <= BATCH_SCHEDULES_MAX:
         raise InvalidSchedule(f"schedules is {shown(members)}; wanted: {BATCH_WANTED}")

@@ -1,24 +1,28 @@
-"""Letters: messages of the input queue, opened. A publisher's own is bare, those of the topic are in SNS's envelope.
+"""Parse input messages, the messages of the input queue. Publishers send a bare body; the topic adds SNS's envelope.
 
-All in a letter is the same however often it is delivered: its requests, the moment from which their delays count, and
-the root of their tokens. So a redelivery makes no second schedule.
+An input message has the same content at every delivery: its requests, the time from which their delays count, and the
+root of their tokens. So a redelivery makes no second schedule.
 
-A letter of which only a part is done with is put back for the rest of it: its text as it came, and in an attribute by
-which id and when the first one came, how often it was tried, and the places that wait. All the rest of the batch stays
-in the text because the keys hang on it: under a token a bundle has its key from all its members, and what is packed
-with what from all that is in the batch.
+If only some members of an input message are finished, the function sends it back to the queue for the others. The copy
+has the same text. Its attribute holds the id and the time of the first message, the number of tries, and the indexes of
+the waiting members. The text keeps the whole batch, because the keys depend on it. Under a token the key of a bundle is
+a hash of all its members, and the packing depends on all members of the batch.
 
-The attribute also lists the refusals that the failure queue has and a failure target has not. These members are not
+The attribute also lists refusals that the failure queue has but a failure target has not. These members are not
 accepted or reported again. The attribute keeps their error, so that the failure target gets the same text.
 
-Such an attribute can be written by whoever may send to the queue. It lets them do no more than they can do without it:
-name the root of tokens, as the token of a batch does; date a letter earlier, as an envelope does; leave out some of
-what they send themselves, have the rest given up early, and word the error that their own failure target hears. An
-operator writes one to bring a dead letter back as the letter that it was: `places` may be left out for that.
+Every permitted sender can write such an attribute, but gains nothing by it:
+- It can choose the root of the tokens. The token of a batch does that, too.
+- It can date the message earlier. An envelope does that, too.
+- It can leave out some of its own members, and have the others given up early.
+- It can choose the error text that its own failure target gets.
 
-Signatures of SNS are not checked: the queue's policy admits only the topic and the principals that the owner listed.
-The most that one of these could do with an envelope of its own making is to date its letter earlier: one from the
-future would leave its names deaf to all letters until then, so what SQS says of when it came counts instead.
+An operator writes the attribute to return a message from the dead-letter queue as the original message. `places` may be
+left out for that.
+
+SNS signatures are not checked, because the queue's policy admits only the topic and the listed principals. With a
+forged envelope a principal can only date its message earlier. A date in the future would block the names in the message
+until then, because earlier requests change nothing. So the time at which SQS received the message replaces such a date.
 """
 
 from __future__ import annotations
@@ -38,28 +42,30 @@ from scheduler.model.sqs_records import Arrived
 from scheduler.text import deeper_than, fault
 
 LEVELS_MAX = 2 * NESTING_MAX
-"""So that data that is too deep is refused alone, in a batch too; and no parser that reads the report minds it."""
+"""More than `data` may have, so that one member with too many is refused alone. Parsers can still read the report."""
 
 WANTED = f"wanted: {SCHEDULE_WANTED}, or {batch.BATCH_WANTED}"
 
 CLOCKS_MS = 1_000
-"""How far SNS's clock may be ahead of SQS's. Not nothing: of a message that SNS hands over twice both copies have to
-have one date, for their delays count from it."""
+"""How far SNS's clock may be ahead of SQS's.
+
+SNS may deliver a message twice. Both copies must keep the same date, because their delays count from it.
+"""
 
 REQUEUE_ATTRIBUTE = "punctual-again"
-"""The attribute of a letter that is put back."""
+"""The attribute of an input message that the function sends back to the queue."""
 RULES = 2
-"""The rules for members. The first rules, of the version before, allowed a delay beside a token."""
+"""The version of the rules for members. The previous rules allowed a delay together with a token."""
 _TRIES_MAX = sqs_records.RECEIVES_MAX
 ERROR_CHARACTERS_MAX = 2_000
-"""More than an error of ours has."""
+"""More than any error of this code has."""
 _HEARER_CHARACTERS_MAX = 512
 
 _ENVELOPE = ("MessageId", "Message", "Timestamp", "TopicArn")
 
 
 class Untold(NamedTuple):
-    """A note: the failure queue has this refusal, and this failure target has not."""
+    """A note that the failure queue has this refusal, and this failure target has not."""
 
     place: int
     failure_target: str
@@ -67,30 +73,30 @@ class Untold(NamedTuple):
 
     @classmethod
     def noted(cls, place: int, failure_target: str, error: str) -> Untold:
-        """With as much of the error as an attribute takes, in characters that it takes."""
+        """Return a note with an error that fits into a message attribute, in its length and its characters."""
         return cls(place, failure_target, (error if fault(error) is None else ascii(error))[:ERROR_CHARACTERS_MAX])
 
 
 @dataclass(frozen=True, slots=True)
 class InputMessage:
     message_id: str
-    """By which SQS knows it, for the answer to SQS."""
+    """The message id of SQS, for the response to SQS."""
     body: str
     came: ReceiveHistory
     sent_ms: int
     token_root: str
-    """The token of the batch, or the id under which the letter was sent: a request's own is this and its place."""
+    """The token of the batch, or the id of the message. The token of a request is this and its index."""
     content: object
-    """As it came: what the JSON says, or the text where it cannot be read."""
+    """The parsed JSON, or the text if it cannot be parsed."""
     requests: list[object] = field(default_factory=list)
     failure: str | None = None
-    """Why the letter as a whole can never be accepted; it has no requests then."""
+    """Why the whole message can never be accepted. It then has no requests."""
     has_token: bool = False
-    """Whether its publisher gave the batch a token."""
+    """Whether the publisher gave the batch a token."""
 
     @property
     def places(self) -> Sequence[int]:
-        """The places of the members that are left to accept, in order."""
+        """Return the indexes of the members that are left to accept, in order."""
         if not self._is_ours:
             return range(max(1, len(self.requests)))
         reported = {each.place for each in self.came.untold}
@@ -98,22 +104,24 @@ class InputMessage:
 
     @property
     def untold(self) -> Sequence[Untold]:
-        """The notes on members that were reported before. A letter that is refused as a whole has place 0."""
+        """Return the notes on members that were reported before. A message that is refused as a whole has index 0."""
         return self.came.untold if self._is_ours else ()
 
     @property
     def _is_ours(self) -> bool:
-        """Whether the places that were put back are places of this letter."""
+        """Return whether the indexes in the attribute belong to this message."""
         places = self.came.places
         return bool(places) and places[-1] < max(1, len(self.requests))
 
     def came_as(self, place: int) -> object:
-        """The member at this place, or the whole content if the letter is refused as a whole."""
+        """Return the member at this index, or the whole content if the message is refused as a whole."""
         return self.requests[place] if self.failure is None else self.content
 
     def part(self, places: Sequence[int], untold: Sequence[Untold] = ()) -> Remainder:
-        """A message that brings only these members again. `places` includes the untold ones, because the version
-        before this one reads nothing else and must find them."""
+        """Return a message that repeats only these members.
+
+        Its `places` include the members with a note, because the previous version reads only `places`.
+        """
         came = self.came
         everything = sorted({*places, *(each.place for each in untold)})
         facts: dict[str, object] = {"id": came.id, "sent": came.sent_ms, "tries": came.tries, "places": everything}
@@ -126,14 +134,14 @@ class InputMessage:
 
 @dataclass(frozen=True, slots=True)
 class Remainder:
-    """A message for the input queue: the text of a letter, and its attribute `AGAIN`."""
+    """A message for the input queue: the text of an input message, and the value of `REQUEUE_ATTRIBUTE`."""
 
     body: str
     again: str
 
     @property
     def size_bytes(self) -> int:
-        """As SQS counts it."""
+        """Return the size of the message as SQS counts it."""
         return sum(
             len(text.encode(errors="surrogatepass")) for text in (self.body, self.again, REQUEUE_ATTRIBUTE, "String")
         )
@@ -141,23 +149,23 @@ class Remainder:
 
 @dataclass(frozen=True, slots=True)
 class ReceiveHistory:
-    """How a letter came, and those before it of which it is the rest."""
+    """How SQS delivered an input message, and the earlier messages whose unfinished members it repeats."""
 
     id: str
-    """The first one's, by SQS."""
+    """The message id of the first message."""
     sent_ms: int
-    """When the first one was, by SQS."""
+    """When SQS received the first message."""
     tries: int
-    """With this one."""
+    """The number of tries, this one included."""
     places: Sequence[int] = ()
-    """None where it is all at hand."""
+    """The indexes of the waiting members. Empty if all members are left to accept."""
     untold: Sequence[Untold] = ()
     by_older_rules: bool = False
-    """Every turn has to accept the same members, because the keys depend on them."""
+    """Whether the previous rules apply. Every try must accept the same members, because the keys depend on them."""
 
 
 def opened(arrived: Arrived) -> InputMessage:
-    """A letter, whatever the message holds: what is wrong with it as a whole stands in its `failure`."""
+    """Return an input message, whatever the record holds. An error in the message as a whole becomes its `failure`."""
     if arrived.fault is not None or arrived.sent_ms is None or arrived.receives is None:
         came = ReceiveHistory(arrived.message_id, arrived.sent_ms or 0, arrived.receives or 1)
         why = arrived.fault or "the record has no SentTimestamp or no ApproximateReceiveCount"
@@ -183,7 +191,7 @@ def opened(arrived: Arrived) -> InputMessage:
 
 
 def _came(arrived: Arrived, sent_ms: int, receives: int) -> ReceiveHistory:
-    """What is no attribute of ours is as good as none."""
+    """Return the history of a message. An invalid attribute is ignored."""
     before = _before(arrived.attributes.get(REQUEUE_ATTRIBUTE))
     if before is None:
         return ReceiveHistory(arrived.message_id, sent_ms, receives)
@@ -191,7 +199,7 @@ def _came(arrived: Arrived, sent_ms: int, receives: int) -> ReceiveHistory:
 
 
 def _before(text: str | None) -> ReceiveHistory | None:
-    """None unless each fact is of its type and within its bounds."""
+    """Return the history in an attribute, or None unless each fact has its type and is within its bounds."""
     try:
         facts = json.loads(text or "null")
     except (ValueError, RecursionError):
@@ -217,7 +225,7 @@ def _is_number(value: object, most: int) -> TypeGuard[int]:
 
 
 def _places(value: object) -> list[int]:
-    """In order, and each once; empty if it is no list of such."""
+    """Return a sorted list of indexes without duplicates, or an empty list if the value is anything else."""
     if not isinstance(value, list) or len(value) > BATCH_SCHEDULES_MAX:
         return []
     places = [place for place in value if _is_number(place, BATCH_SCHEDULES_MAX - 1)]
@@ -225,7 +233,7 @@ def _places(value: object) -> list[int]:
 
 
 def _grouped(untold: Sequence[Untold]) -> dict[str, dict[str, list[int]]]:
-    """Places by error and by failure target: many members of a letter share both."""
+    """Group indexes by error and by failure target, because many members of a message share both."""
     groups: dict[str, dict[str, list[int]]] = {}
     for each in untold:
         groups.setdefault(each.error, {}).setdefault(each.failure_target, []).append(each.place)
@@ -233,7 +241,7 @@ def _grouped(untold: Sequence[Untold]) -> dict[str, dict[str, list[int]]]:
 
 
 def _untold(groups: object, known: frozenset[int]) -> list[Untold] | None:
-    """What `_grouped` made; None if it made no such thing."""
+    """Return the notes that `_grouped` grouped, or None if the value has another format."""
     found: list[Untold] = []
     if not isinstance(groups, dict):
         return None
@@ -260,7 +268,7 @@ def _read(text: str) -> object:
         raise too_deep from None
     except json.JSONDecodeError as fault:
         raise InvalidSchedule(f"the message is no JSON: {fault.msg} at position {fault.pos}; {WANTED}") from None
-    except ValueError:  # Python's own limit, past which it would work on the digits for ever.
+    except ValueError:  # Python limits the digits, because converting them takes quadratic time.
         raise InvalidSchedule(f"the message holds a number of thousands of digits; {WANTED}") from None
     if deeper_than(content, LEVELS_MAX):
         raise too_deep

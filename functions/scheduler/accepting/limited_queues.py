@@ -1,8 +1,8 @@
-"""The queues as one invocation uses them when it works for several callers: a failing queue of others gets few tries.
+"""Limit the calls to failing target queues in an invocation that works for several callers.
 
-The stack's own queues are tried as long as time allows, because everybody depends on them. A queue of others that is
-throttled or down may take `TRIES_MAX` calls of the whole invocation. The schedules that are left for it come again
-later, so they delay nothing else.
+The stack's own queues are tried as long as time allows, because every caller depends on them. A target queue that is
+throttled or down gets `TRIES_MAX` calls in the whole invocation. The schedules that are left for it come again later,
+so they delay no others.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from scheduler.model.schedule import Schedule
 from scheduler.placing.sending import Queues
 
 TRIES_MAX = 3
-"""Calls in a row through which nothing gets."""
+"""Calls in a row that deliver no message."""
 SLOW_S = 1
-"""A call that takes longer and gets nothing through is the last one: the next would cost as much again."""
+"""A call that takes longer and delivers no message is the last one, because the next would take as long."""
 
 
 class LimitedQueues:
-    """The same as the queues it wraps, for one invocation."""
+    """Wraps the queues for one invocation."""
 
     def __init__(self, queues: Queues, clock: Callable[[], float]) -> None:
         self._queues, self._clock = queues, clock
@@ -38,7 +38,7 @@ class LimitedQueues:
         return self._queues.batches(queue_url, schedules)
 
     def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
-        """One batch. `untried` if the queue has failed too often in this invocation."""
+        """Send one batch. It is `not_attempted` if the queue has failed too often in this invocation."""
         if self._queues.are_ours(queue_url):
             return self._queues.send(queue_url, schedules, now_ms)
         if queue_url in self._closed:

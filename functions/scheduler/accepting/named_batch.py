@@ -1,15 +1,16 @@
-"""The named ones of what is taken in together: their records, those of one name in their order, and their timers.
+"""Register the named schedules of a batch: write their records, those of one name in batch order, and set their timers.
 
-They go in slices: write the records of a slice, set its timers, remove the timers of what was replaced, then begin the
-next slice. Time is kept back for the timers, and no slice begins without time for one. So a batch that is too large for
-one call leaves records that all have their timers, and a repeat under its token goes on where the last call ended.
+A batch is registered in slices: write the records of a slice, set its timers, remove the timers of replaced schedules,
+then begin the next slice. The function reserves time for the timers, and begins no slice without enough time for one.
+So a batch that is too large for one call leaves records that all have their timers. A repeat under its token continues
+where the last call ended.
 
-A slice begins only if every record of the slices before has its timer. Each record of a later slice says so: `timed`
-is the number of places that are done with. So a repeat that finds its own record standing in the next slice need not
-set the timers of this slice again. Only the last slice that somebody began may lack some. The mark counts for records
-that were asked for at the same moment alone: what was asked for at another was written by another call.
+A slice begins only if every record of the earlier slices has its timer. Each record of a later slice says so: `timed`
+is the number of batch indexes that are finished. So a repeat that finds its own record in the next slice need not set
+the timers of this slice again. Only the last slice that any call began may lack timers. The mark counts only for
+records with the same request time, because another call wrote the others.
 
-Slices are counted by the places in the batch as it was sent, so they are the same for what comes again of it.
+Slices follow the indexes of the batch as it was sent, so they are the same when a part of it comes again.
 """
 
 from __future__ import annotations
@@ -27,17 +28,20 @@ from scheduler.placing import naming
 from scheduler.placing.naming import NameRequest, NameResult
 
 if TYPE_CHECKING:
-    from scheduler.accepting.scheduling import Failures, KeyedBatch, RequestContext, SchedulingDependencies
+    from scheduler.accepting.keyed_batch import Failures, KeyedBatch, RequestContext, SchedulingDependencies
 
 SLICE_PLACES = 200
-"""So few that one slice takes seconds where the processor is slow, and so many that its calls go side by side."""
+"""Few enough that a slice takes seconds on a slow processor, and enough to make its calls concurrently."""
 TIMERS_S = 3
-"""Kept back of the time for the timers of a slice, or a quarter of the time where there is less."""
+"""The time reserved for the timers of a slice, but at most a quarter of the remaining time."""
 READ_NAMES_MAX = 100
 """Amazon DynamoDB, "quotas": keys in one BatchGetItem."""
 PROBED_NAMES_MIN = 50
-"""Of so many names and more the first is written alone. If it stands already the batch is a repeat, and the others are
-read before they are written: a write that fails takes as long as one that does not."""
+"""With more names than this, the first is written alone, as a probe.
+
+If its record exists already, the batch is a repeat, and the other records are read before they are written. A
+conditional write that fails takes as long as one that succeeds.
+"""
 NOT_REACHED = "time is over; send it again"
 
 Group = list[NameResult]
@@ -45,10 +49,10 @@ Group = list[NameResult]
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Places with names that are taken in together."""
+    """Indexes of named schedules that are registered together."""
 
     start: int
-    """All names whose first place is before this one are in slices before."""
+    """All names whose first index is lower are in earlier slices."""
     places: list[int]
 
     @property
@@ -57,7 +61,7 @@ class Slice:
 
 
 def slices(requests: Mapping[int, Request], places: Iterable[int]) -> list[Slice]:
-    """Cut these places, which have names, into slices. All places of one name are in the slice of its first."""
+    """Cut these indexes, which have names, into slices. All indexes of a name are in the slice of its first one."""
     first: dict[str | None, int] = {}
     for place in sorted(requests):
         first.setdefault(requests[place].name, place)
@@ -70,7 +74,7 @@ def slices(requests: Mapping[int, Request], places: Iterable[int]) -> list[Slice
 
 @dataclass
 class Registrar:
-    """Takes in the named ones of a batch, slice by slice."""
+    """Registers the named schedules of a batch, slice by slice."""
 
     taken: KeyedBatch
     requests: Mapping[int, Request]
@@ -79,19 +83,19 @@ class Registrar:
     desk: SchedulingDependencies
     deadline: Deadline
     put: Callable[[Sequence[Timer]], None]
-    """Set the timers of a slice. `failures` has then what did not come through."""
+    """Sets the timers of a slice, and adds those that were not confirmed to `failures`."""
     _own_ids: frozenset[str] = frozenset()
-    """The ids that this batch asks for. What stands under one of them was written for this batch."""
+    """The ids that this batch requests. A record with one of them was written for this batch."""
     _has_written: bool = False
 
     def take_in(self, all_slices: Sequence[Slice]) -> None:
-        """Every place of a slice that does not begin is NotConfirmed. The first slice always begins."""
+        """Register the slices. Deny every index of a slice that does not begin. The first slice always begins."""
         places = [place for each in all_slices for place in each.places]
         self._own_ids = frozenset(self.taken.schedules[place].id for place in places)
         read: dict[str, Record] = {}
         longest_s, stopped = 0.0, False
         for number, each in enumerate(all_slices):
-            # Until this call has written something it tries with whatever time is left, or a repeat might never do so.
+            # Until this call has written a record it tries even with little time, or a repeat might never get further.
             if stopped or (number and self.deadline.passed(longest_s if self._has_written else 0)):
                 self._deny(each)
                 continue
@@ -103,7 +107,7 @@ class Registrar:
     def _take_in_one(
         self, each: Slice, read: Mapping[str, Record], following: Sequence[Slice], is_first: bool
     ) -> dict[str, Record]:
-        """Return what stands of the next slice, if something of this one stood before."""
+        """Register one slice. If the batch found own records in it, return its own records in the next slice."""
         self._register(each, read, is_first)
         groups = _by_name(self.taken, each.places)
         met = [self._is_met(named) for group in groups for named in group]
@@ -121,7 +125,7 @@ class Registrar:
         return ahead
 
     def _register(self, each: Slice, read: Mapping[str, Record], is_first: bool) -> None:
-        """Write the records, those of one name in their order, and note what stands there now."""
+        """Write the records, those of one name in batch order, and note the current schedules."""
         deadline = _less_time_for_timers(self.deadline)
         groups = self._places_by_name(each)
         if is_first and len(groups) > PROBED_NAMES_MIN:
@@ -147,7 +151,7 @@ class Registrar:
     def _write(
         self, places: list[int], timed: int, read: Mapping[str, Record], deadline: Deadline, always: bool
     ) -> None:
-        """Write the records of one name, the first of them even if time is over where that is asked for."""
+        """Write the records of one name. `always` writes the first of them even if time is over."""
         for number, place in enumerate(places):
             try:
                 if deadline.passed() and not (always and number == 0):
@@ -160,7 +164,7 @@ class Registrar:
                 self.taken.schedules[place] = self.taken.named[place].schedule
 
     def _written(self, place: int, timed: int, known: Record | None, deadline: Deadline) -> NameResult:
-        """Write the record of this place, unless it is known to stand already."""
+        """Write the record for this index, unless it is known to exist already."""
         schedule, reach_ms = self.taken.schedules[place], self.desk.reach_ms
         if known is not None and known.id == schedule.id:
             second = naming.following(known, deadline.now_ms(), reach_ms) if known.pending else None
@@ -170,7 +174,7 @@ class Registrar:
         return naming.register(wanted, self.desk.records(), deadline, reach_ms)
 
     def _standing(self, each: Slice) -> dict[str, Record]:
-        """The records of this slice that stand as this batch asks for them. One that cannot be read is left out."""
+        """Return the records of this slice that this batch wrote before. A record that cannot be read is left out."""
         ids = {self.requests[place].name or "": self.taken.schedules[place].id for place in each.places}
         names: list[str] = list(ids)
         found: dict[str, Record] = {}
@@ -182,11 +186,11 @@ class Registrar:
         return {name: record for name, record in found.items() if record.id == ids[name]}
 
     def _is_met(self, named: NameResult) -> bool:
-        """Whether it stood already as this batch asks for it, so that nothing was written."""
+        """Return whether this batch's own record existed already, so that nothing was written."""
         return named.result in ("kept", naming.OLDER) and named.schedule.id in self._own_ids
 
     def _lacks_something(self, place: int) -> bool:
-        """Whether this place may have a record without its timer, or the answer to a write is not known."""
+        """Return whether this index may have a record without a timer, or a write without an answer."""
         if isinstance(self.taken.denied.get(place), NotConfirmed):
             return True
         return place in self.taken.named and self.taken.schedules[place].id in self.failures
@@ -211,7 +215,7 @@ def _asked_ms(asked: int) -> int:
 
 
 def _by_name(taken: KeyedBatch, places: Sequence[int]) -> list[Group]:
-    """What was done under each name, in the order of the batch: the last says what stands."""
+    """Return the results for each name, in batch order. The last result holds the current schedule."""
     groups: dict[str | None, Group] = {}
     for place in places:
         if place in taken.named:
@@ -220,8 +224,11 @@ def _by_name(taken: KeyedBatch, places: Sequence[int]) -> list[Group]:
 
 
 def _timers(groups: Iterable[tuple[str, Group]]) -> list[Timer]:
-    """One for each name: of those that were set for what stands now, the first to wake. A second one, such as a member
-    that was kept has, would be late; and under a token an earlier call may have left what stands again now."""
+    """Return one timer for each name: the earliest of the timers for its current schedule.
+
+    A second timer, which a kept member has, would be late. Under a token, an earlier call may have written the current
+    schedule, so several results can have a timer for it.
+    """
     found: list[Timer] = []
     for standing_id, group in groups:
         own = [each.timer for each in group if each.schedule.id == standing_id and each.timer is not None]
@@ -230,8 +237,10 @@ def _timers(groups: Iterable[tuple[str, Group]]) -> list[Timer]:
 
 
 def fail_together(groups: Sequence[Group], failures: Failures) -> None:
-    """Of one name only the last has a timer. Where that could not be set none is accepted, and what they replaced
-    keeps its own timer, which wakes the name."""
+    """Fail all members of a name if the timer of the last one could not be set.
+
+    Only the last member of a name has a timer. If it fails, the replaced schedule keeps its timer. That wakes the name.
+    """
     for group in groups:
         failure = failures.get(group[-1].schedule.id)
         if failure is not None:
@@ -241,7 +250,10 @@ def fail_together(groups: Sequence[Group], failures: Failures) -> None:
 def remove_old_timers(
     groups: Sequence[Group], failures: Failures, desk: SchedulingDependencies, deadline: Deadline
 ) -> None:
-    """Of what was replaced, once the new one has its timer. Not of what a later member of the batch put there again."""
+    """Remove the timers of replaced schedules, once the new ones have theirs.
+
+    A later member of the batch may have made a replaced schedule current again. Its timer stays.
+    """
     standing = {group[-1].schedule.id for group in groups}
 
     def remove(timer: Timer) -> None:

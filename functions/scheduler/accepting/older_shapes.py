@@ -1,10 +1,10 @@
-"""The two older shapes, made into the present one, so that what is published in production today works unchanged.
+"""Convert requests in the two older formats to the current one, so that existing publishers work unchanged.
 
     {"date", "payload", "target", "user", "failure_topic"}             a topic gets the payload
     {"date", "url", "method", "payload", "headers", "cookies"}         a webhook gets a request
 
-An older shape may have what the present one adds (token, name, if_exists, retry, expires_after), but no field twice by
-two names. What its checks say afterwards is put in its own words by `in_its_words`.
+A request in an older format may use the newer fields (token, name, if_exists, retry, expires_after), but no field under
+both its names. `with_older_field_names` puts the older field names into error messages.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ SHAPES_WANTED = f'{{"timestamp", "data", "target", ...}}, or of the older shapes
 
 _PRESENT = ("timestamp", "delay", "data", "failure_target")
 _OFTEN_EMPTY = ("user", "failure_topic")
-"""Optional in the older shape, and filled with null or nothing by callers that always send every field."""
+"""Optional in the older format. Callers that always send every field fill these with null or an empty string."""
 _BODILESS = ("GET", "HEAD")
 _BEHIND_THE_HOST = re.compile(r"(?<=[^/?#:])[/?#].*", re.DOTALL)
 _UNQUOTED = re.compile(r"[^!#-;=?-\[\]_a-z~%\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-"""What has no place in a URL and can only have been meant as itself. Control characters are for the check to refuse."""
+"""Characters that are not valid in a URL and can be percent-encoded. The validation refuses control characters."""
 
 
 def to_current(raw: dict[str, object]) -> dict[str, object]:
-    """The same schedule in the present shape, which is left as it is. Nothing else of it is checked here."""
+    """Return the request in the current format. Refuse a mix of formats; the values are not checked here."""
     if OLDER_FIELDS.isdisjoint(raw):
         return raw
     _not_mixed(raw)
@@ -43,14 +43,14 @@ def to_current(raw: dict[str, object]) -> dict[str, object]:
     }
     if "url" in raw:
         fields["target"] = target = _target(raw)
-        # That system sent an empty object where there was no payload, and receivers may count on some JSON.
+        # The older system sent an empty object if there was no payload, and receivers may rely on some JSON.
         if "payload" not in raw and target.get("method") not in _BODILESS:
             fields["data"] = {}
     return fields
 
 
 def with_older_field_names(refusal: InvalidSchedule, raw: Mapping[str, object]) -> InvalidSchedule:
-    """The same refusal with the field, which every message begins with, named as the caller wrote it."""
+    """Return the refusal with the field name that the caller wrote. Every message begins with the field name."""
     if OLDER_FIELDS.isdisjoint(raw):
         return refusal
     field, space, rest = str(refusal).partition(" ")
@@ -80,7 +80,7 @@ def _mixed(one: str, other: str) -> InvalidSchedule:
 
 
 def _target(raw: Mapping[str, object]) -> dict[str, object]:
-    """The webhook. That system took methods in small letters, and spaces and the like in URLs."""
+    """Return the webhook. The older system accepted methods in lower case, and spaces and the like in URLs."""
     target = {field: raw[field] for field in WEBHOOK if field in raw}
     method, url = target.get("method"), target["url"]
     if isinstance(method, str):

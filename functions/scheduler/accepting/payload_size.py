@@ -1,7 +1,7 @@
-"""Whether a target takes as much as it would get, asked when a schedule is accepted and not when it is due.
+"""Check the payload against the target's size limit when a schedule is accepted, and not when it is due.
 
-Only topics and state machines can be asked too much: the largest data, with every character escaped and in an
-envelope, is half of the mebibyte that SQS, Lambda and EventBridge take.
+Only topics and state machines can get too much. For SQS, Lambda and EventBridge the limit is 1 MiB. The largest data is
+half of that, even if every character is escaped and the data is in an envelope.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LONGEST_INDEX = 9_999
 
 
 def check(request: Request) -> None:
-    """InvalidSchedule where what would be sent is larger than its target takes."""
+    """Raise InvalidSchedule if the payload is larger than the target accepts."""
     if not is_tight(request.target):
         return
     size_bytes_of, bytes_max, what = _LIMITS[kind(request.target)]
@@ -29,7 +29,7 @@ def check(request: Request) -> None:
 
 
 def _as_sent(request: Request) -> Schedule:
-    """With the longest id that it could have."""
+    """Return the schedule with the longest id that it could have."""
     return Schedule(
         _LONGEST_KEY,
         request.due_ms,
@@ -42,7 +42,7 @@ def _as_sent(request: Request) -> Schedule:
 
 
 def _topic_bytes(schedule: Schedule) -> int:
-    """SNS counts the body, and of each attribute its name, type and value."""
+    """Return the size as SNS counts it: the body, and the name, type and value of each attribute."""
     attributes = payloads.attributes(schedule)
     words = [word for name, attribute in attributes.items() for word in (name, *attribute.values())]
     return sum(len(word.encode()) for word in (payloads.body(schedule), *words))

@@ -1,26 +1,28 @@
-"""Take in the letters of the input queue. Accept, report or put back each member of a letter.
+"""Process the messages of the input queue. Accept, report or send back each member of an input message.
 
-Each member of a letter stands for itself. It is finished when AWS has confirmed it. A member that can never be accepted
-is finished when the failure queue and its failure target have a report. The function puts the unfinished members back
-into the queue by themselves, and then the letter is finished. So a member that fails, for a while or for good, sends no
-neighbour out again. SQS brings the letter again as it is if nothing has changed for any member, or if the rest cannot
-be put back. A letter that is too large or too old cannot be put back. Its refusals are reported last, because every
-turn would repeat them.
+Each member is processed independently. It is finished when AWS has confirmed it. A member that can never be accepted is
+finished when the failure queue and its failure target have a report. The function sends the unfinished members back to
+the queue as a new message, and then the old message is finished. So a member that fails does not make SQS deliver the
+other members again. SQS delivers the unchanged message again if no member made progress, or if the rest cannot be sent
+back. A message that is too large or too old cannot be sent back. Its refusals are reported last, because every try
+would repeat them.
 
-The note on a letter that was put back lists the refusals that the failure queue has and a failure target has not
-(`telling`). Such a member is not accepted or reported again. After `TELL_TRIES_MAX` tries it is finished, because the
-failure queue has the report.
+The attribute of a message that was sent back lists the refusals that the failure queue has but a failure target has not
+(`rejections`). The function does not accept or report these members again. After `TELL_TRIES_MAX` tries they are
+finished, because the failure queue has the report.
 
-Send first, delete second, here too. A crash in the middle of a letter brings all of it again. A crash after the rest is
-put back brings both. Reports may then come twice. Nothing is lost, and a repeat makes no second schedule, because its
-tokens are the same. Each rest holds less work than the letter before it, so doubles cannot multiply for ever.
+The function sends before it deletes. After a crash in the middle of a message, SQS delivers all of it again. After a
+crash between sending back and deleting, SQS delivers both. Reports may then arrive twice. Nothing is lost, and a repeat
+makes no second schedule, because its tokens are the same. Each new message holds less work than the old one, so
+duplicates cannot multiply for ever.
 
-A member that AWS never confirms is reported in the end. A member for a queue of others that stays gone or closed is
-reported after `CLOSED_TRIES_MAX` tries, and any other member after `TRIES_MAX`, before SQS would put it away.
+A member that AWS never confirms is reported in the end, before SQS would move its message to the dead-letter queue. If
+its target queue stays missing or denies access, that happens after `CLOSED_TRIES_MAX` tries and `CLOSED_MS_MAX`. For
+any other reason it happens after `TRIES_MAX` tries.
 
-One letter does not hold up another. New letters go before repeated ones, and small ones before large ones. Each letter
-has an equal share of the time that is left. A queue or a failure target of others that fails gets three tries in one
-invocation (`limited_queues`, `telling`).
+One message does not delay another. New messages go before repeated ones, and small ones before large ones. Each message
+gets an equal share of the remaining time. A failing target queue or failure target gets three tries in one invocation
+(`limited_queues`, `rejections`).
 """
 
 from __future__ import annotations
@@ -45,53 +47,70 @@ from scheduler.placing.naming import OLDER
 Answer = dict[str, Any]
 
 PUT_BACK_S = 6
-"""Time kept back of a letter's, so that what is left of it can be put back: one call that begins at the last moment."""
+"""Time reserved for sending the rest of a message back: one call that begins at the last moment."""
 REPORT_S = 3
-"""Time kept back of a letter's share, a quarter at most, so that its refusals are told although much of it waits."""
+"""Time reserved for reporting the refusals of a message, but at most a quarter of its share."""
 PAUSE_S = 60
-"""Until the rest of a letter comes. AWS has had it several times in a few seconds by then; and a rest of it that is all
-that waits comes by SQS, after the visibility timeout."""
+"""The delay of the rest of a message, because AWS refused it several times within a few seconds.
+
+A message in which all members wait is not sent back. SQS delivers it again after the visibility timeout.
+"""
 CLOSED_TRIES_MAX, CLOSED_MS_MAX = 5, 10 * 60 * 1000
-"""So often, and for so long, a queue of others may be gone or closed to us: a right that was just given takes a minute
-or two until it holds everywhere. Tries alone would not do: SQS counts one, too, where Lambda had no room for it."""
+"""The tries and the time after which a target queue that is missing or denies access is given up.
+
+A new permission takes a minute or two to take effect everywhere. Tries alone are not enough, because SQS also counts a
+receive that Lambda throttled.
+"""
 TRIES_MAX = 80
-"""Four hours, where all of a letter waits. Of the hundred receives after which SQS puts it away twenty are left to
-report it."""
+"""Four hours, if all members of a message wait.
+
+SQS moves a message to the dead-letter queue after a hundred receives, so twenty are left to report it.
+"""
 TELL_TRIES_MAX = TRIES_MAX + 20
-"""A failure target is told up to this many times, 180 s apart, which takes five hours. A member that was given up last
-gets twenty of them. SQS would put the letter away after as many receives."""
+"""A failure target is notified up to this many times, 180 s apart, which takes five hours.
+
+A member that is given up after `TRIES_MAX` tries gets twenty of them. SQS would move the message to the dead-letter
+queue after as many receives.
+"""
 IN_SHORT = "it was refused; the report in the failure queue says why"
-"""Said to a failure target, if the errors of a letter are too long to be put back with it."""
+"""The error that a failure target gets if the errors of a message are too long to be sent back with it."""
 AGE_MS_MAX = 2 * 24 * 3600 * 1000
-"""Of an older letter nothing is put back. It would be kept in the queue anew, and might come when the outcome under a
-name is forgotten, and the name free again."""
+"""The age up to which a message is sent back.
+
+Sending back restarts the retention period. A message could then arrive when the outcome of a name has expired, and the
+name is free again.
+"""
 
 
 class Accept(Protocol):
     def __call__(self, letter: InputMessage, closed_for_good: bool, *, deadline: Deadline) -> list[Answer]:
-        """For each place at hand an answer, or {"error", "message"}. Whether what is for a queue of others that is gone
-        or closed to us is refused by now."""
+        """Return an answer, or {"error", "message"}, for each index that is left to accept.
+
+        `closed_for_good` refuses members whose target queue is missing or denies access.
+        """
 
 
 @dataclass(frozen=True)
 class InputQueueDependencies:
-    """What a letter is handed to."""
+    """The functions that accept, send back and report the members of input messages."""
 
     accept: Accept
     put_back: Callable[[Remainder, int], bool]
-    """Into the input queue, to come after so many seconds; False where it does not take it."""
+    """Sends a message to the input queue with a delay in seconds. Returns False if SQS refuses it."""
     report: Callable[[Sequence[Refusal]], BatchResult[Refusal]]
-    """To the failure queue."""
+    """Sends reports to the failure queue."""
     tell: Callable[[str, Refusal], None]
-    """A failure target and what it should hear. NotConfirmed where that is worth trying again; a target that is gone
-    or closed for good is no reason to, for the failure queue has the report."""
+    """Sends a report to a failure target. Raises NotConfirmed if another try may help.
+
+    A target that is missing or denies access needs no other try, because the failure queue has the report.
+    """
     allows: Callable[[str], bool]
-    """Whether the owner of the stack listed this failure target."""
+    """Returns whether the owner of the stack listed this failure target."""
     pool: WorkerPool
 
 
 def receive(records: Iterable[object], deadline: Deadline, reception: InputQueueDependencies) -> dict[str, Any]:
-    """Name the messages that are not done with: SQS brings these again, and deletes the others."""
+    """Process the records. Return the ids of unfinished messages: SQS delivers these again and deletes the others."""
     arrived = [sqs_records.read(record) for record in records]
     teller = Teller(reception.report, reception.tell, reception.allows, reception.pool)
     ends_s = deadline.deadline_s - PUT_BACK_S
@@ -105,21 +124,21 @@ def receive(records: Iterable[object], deadline: Deadline, reception: InputQueue
 
 
 def _rank(arrived: Arrived) -> tuple[bool, int]:
-    """Sort repeated letters last, because they are likely to fail again, and large ones behind small ones."""
+    """Return the sort key: repeated messages last, because they may fail again, and large ones after small ones."""
     return REQUEUE_ATTRIBUTE in arrived.attributes or (arrived.receives or 1) > 1, len(arrived.body)
 
 
 def _received(
     arrived: Arrived, reception: InputQueueDependencies, teller: Teller, deadline: Deadline, share: Deadline
 ) -> bool:
-    """Whether SQS may delete it. `share` ends with the time that is for this letter."""
+    """Process one message. Return whether SQS may delete it. `share` ends when the time for this message is over."""
     if deadline.passed(PUT_BACK_S):
         log.outcome("postponed", message=arrived.message_id, error="time is over")
         return False
     letter = input_message.opened(arrived)
     try:
         answers = _answers(letter, reception, share)
-    except Exception as failure:  # noqa: BLE001 - Whatever it is, the letters beside it need not come again for it.
+    except Exception as failure:  # noqa: BLE001 - No error of one message may make SQS deliver the others again.
         log.outcome("postponed", message=letter.message_id, error=type(failure).__name__, where=log.where(failure))
         return False
     now_ms = deadline.now_ms()
@@ -139,14 +158,14 @@ def _received(
 
 
 def _counted(answers: Mapping[int, Answer]) -> dict[str, int]:
-    """What changed nothing, because it is older than what stands under its name, is not told as accepted."""
+    """Count the accepted answers. A request that is older than the current schedule of its name counts as older."""
     good = [answer for answer in answers.values() if "error" not in answer]
     older = sum(answer.get("result") == OLDER for answer in good)
     return {"accepted": len(good) - older, "older": older}
 
 
 def _answers(letter: InputMessage, reception: InputQueueDependencies, share: Deadline) -> dict[int, Answer]:
-    """By place. Time is kept back for reports."""
+    """Return the answers by index. Reserve time for reports."""
     if letter.failure is not None or not letter.places:
         return {}
     left_s = share.deadline_s - share.clock()
@@ -162,7 +181,7 @@ def _waits(answer: Answer) -> bool:
 
 
 def _refusals(letter: InputMessage, answers: Mapping[int, Answer], now_ms: int) -> dict[int, Refusal]:
-    """By place: whatever is an error and will be one the next time, too; and what was tried for long enough."""
+    """Return a refusal, by index, for each permanent error and for each member that has used up its tries."""
     if letter.failure is not None:
         return {place: failure_report.refused(letter.content, letter.failure, now_ms) for place in letter.places}
     refusals: dict[int, Refusal] = {}
@@ -184,7 +203,7 @@ def _is_separable(letter: InputMessage, now_ms: int) -> bool:
 def _told(
     letter: InputMessage, refusals: Mapping[int, Refusal], teller: Teller, deadline: Deadline
 ) -> tuple[list[int], list[Untold]]:
-    """Return the places that are not reported yet, and the notes for failure targets that did not answer."""
+    """Report the refusals. Return the indexes that are not reported yet, and notes for silent failure targets."""
     reported = teller.report(refusals, deadline)
     words = [word for place in sorted(reported) for word in teller.words(place, refusals[place])]
     now_ms = deadline.now_ms()
@@ -196,7 +215,7 @@ def _told(
 
 
 def _kept(letter: InputMessage, rest: Sequence[int], untold: Sequence[Untold], separable: bool) -> list[Untold]:
-    """Return the notes that are worth another try and fit into the attribute. Log the others as untold."""
+    """Return the notes that are worth another try and fit into the attribute. Log if none of them is kept."""
     versions = [[]] if not separable or letter.came.tries >= TELL_TRIES_MAX else [untold, _shortened(untold), []]
     kept = next(list(each) for each in versions if not each or _fits(letter.part(rest, each)))
     if untold and not kept:
@@ -219,7 +238,7 @@ def _put_back(
     reception: InputQueueDependencies,
     deadline: Deadline,
 ) -> bool:
-    """Put the rest back if less is left to do than before."""
+    """Send the rest back to the queue if less is left to do than before. Return whether SQS has it."""
     before = list(letter.places), list(letter.untold)
     if not (rest or untold) or before == (list(rest), list(untold)):
         return False

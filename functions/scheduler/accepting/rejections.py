@@ -1,10 +1,10 @@
-"""Report refused members of letters: to the failure queue first, then to their failure targets.
+"""Report the refused members of input messages: to the failure queue first, then to their failure targets.
 
-The failure queue keeps a report, even if a failure target never answers. So each report is made once. An `Untold` notes
-that the failure queue has a report and one failure target has not.
+The failure queue keeps a report even if a failure target never answers. So each report is sent there once. An `Untold`
+notes that the failure queue has a report and one failure target has not.
 
-Failure targets belong to others. One that does not answer gets `TRIES_MAX` tries for one refusal, and is then left
-alone for the rest of the invocation.
+Callers choose the failure targets. One that does not answer gets `TRIES_MAX` tries for one refusal, and then no more
+calls in this invocation.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Refusal = Report[object]
 Word = tuple[Untold, Refusal]
 
 REPORTS_MAX = 50
-"""Reports that one thread sends in one job."""
+"""The number of reports that one thread sends in one job."""
 TRIES_MAX = 3
 
 
 @dataclass
 class Teller:
-    """Tells all refusals of one invocation."""
+    """Reports all refusals of one invocation."""
 
     send_report: Callable[[Sequence[Refusal]], BatchResult[Refusal]]
     tell: Callable[[str, Refusal], None]
@@ -39,7 +39,7 @@ class Teller:
     """Failure targets that did not answer in this invocation."""
 
     def report(self, refusals: Mapping[int, Refusal], deadline: Deadline) -> list[int]:
-        """Send reports to the failure queue. Return the places of those that it has."""
+        """Send reports to the failure queue. Return the indexes of those that it confirmed."""
 
         def send(shelf: list[int]) -> list[int]:
             reports = [refusals[place] for place in shelf]
@@ -58,7 +58,7 @@ class Teller:
         return [(Untold.noted(place, failure_target, refusal.error), refusal) for failure_target in failure_targets]
 
     def tell_all(self, words: Sequence[Word], deadline: Deadline) -> list[Untold]:
-        """Tell the failure targets. Return notes for those that did not answer."""
+        """Notify the failure targets. Return notes for those that did not answer."""
         short = replace(deadline, tries_max=TRIES_MAX)
 
         def tell(word: Word) -> bool:
@@ -79,7 +79,7 @@ class Teller:
 
 
 def _failure_targets(came: object) -> set[str]:
-    """The failure targets that a schedule names, or the members of a batch that was refused as a whole."""
+    """Return the failure targets that a schedule names, or that the members of a refused batch name."""
     members = came.get("schedules", came) if isinstance(came, dict) else came
     found = [
         member.get("failure_target", member.get("failure_topic"))

@@ -1,6 +1,6 @@
-"""From whatever a caller sent to a checked request, or to an InvalidSchedule that says how to put it right.
+"""Validate a request from a caller. An InvalidSchedule says what is wrong and what is accepted.
 
-Nothing of the input is trusted before it has passed here, and nothing past here checks it again.
+No code trusts the input before it has passed here, and no later code checks it again.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ MEANT_ELSEWHERE = {
     "rate": timestamps.SINGLE_MOMENTS,
     "repeat": f"it is reserved for a later version, and until then {timestamps.SINGLE_MOMENTS}",
 }
-"""Fields that a schedule does not have, and what to tell somebody who sends one."""
+"""Fields that a schedule does not have, and a hint for a caller who sends one."""
 FIELD_CHARACTERS_MAX = 32
-"""Of an unknown field, to be compared with those that are known."""
+"""How much of an unknown field is compared with the known fields."""
 DATA_WANTED = f"a string of 1 byte to {DATA_BYTES_MAX} bytes in UTF-8, or any JSON value but null"
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptRules:
-    """What the owner of the stack allows."""
+    """The rules that the owner of the stack has set."""
 
     listed: targets.AllowedTargets = targets.AllowedTargets()
     require_user: bool = False
@@ -64,15 +64,18 @@ class AcceptRules:
 def parse(
     raw: object, now_ms: int, rules: AcceptRules, under_token: bool = False, by_older_rules: bool = False
 ) -> Request:
-    """Check one request, which may be in a batch that has a token. `by_older_rules`: what the version before this one
-    accepted is accepted, because it took the message from the input queue, and put back what was left."""
+    """Return one validated request, or raise InvalidSchedule.
+
+    `under_token` means that the request is in a batch with a token. `by_older_rules` accepts all that the previous
+    version accepted. That version may have accepted a part of the same input message, and sent the rest back.
+    """
     if not isinstance(raw, dict):
         raise InvalidSchedule(f"the schedule is {shown(raw)}; wanted: {SCHEDULE_WANTED}")
     if OLDER_FIELDS.isdisjoint(raw):
         request = _parse(raw, now_ms, rules, under_token, by_older_rules)
         _check_use(raw, by_older_rules)
         return request
-    from scheduler.accepting import older_shapes  # noqa: PLC0415 - As below: few requests need it, and every cold start would pay.
+    from scheduler.accepting import older_shapes  # noqa: PLC0415 - Few requests need it, and every cold start would pay for it.
 
     try:
         to_current = older_shapes.to_current(raw)
@@ -112,12 +115,14 @@ def _parse(
 
 
 def _check_use(raw: Mapping[str, object], by_older_rules: bool, any_method: bool = False) -> None:
-    """Refuse a webhook whose request the receiver would not understand, or which would never be sent. The system of the
-    older shape took any method."""
+    """Refuse a webhook whose request could not be sent, or which its receiver would not understand.
+
+    The older system accepted any method.
+    """
     target = raw.get("target")
     if by_older_rules or not isinstance(target, dict) or "url" not in target:
         return
-    from scheduler.webhooks import webhook  # noqa: PLC0415 - As in `config`: only stacks that have webhooks need it.
+    from scheduler.webhooks import webhook  # noqa: PLC0415 - Only stacks with webhooks need it.
 
     webhook.check_headers(target)
     if not any_method:
@@ -125,7 +130,7 @@ def _check_use(raw: Mapping[str, object], by_older_rules: bool, any_method: bool
 
 
 def batch_token(batch: Mapping[str, object]) -> str | None:
-    """The token that a batch carries as a whole."""
+    """Return the token of a batch as a whole."""
     return _string(batch, "token", TOKEN_CHARACTERS_MAX)
 
 
@@ -141,8 +146,11 @@ def _only_known_fields(raw: Mapping[str, object]) -> None:
 
 @functools.lru_cache(64)
 def _meant(field: str) -> str:
-    """A batch may have the same wrong field ten thousand times, and to compare takes a tenth of a millisecond."""
-    import difflib  # noqa: PLC0415 - For this message alone; every cold start would pay for it.
+    """Return a hint that names the closest known field.
+
+    It is cached, because a batch may repeat a wrong field 10,000 times, and each comparison takes 0.1 ms.
+    """
+    import difflib  # noqa: PLC0415 - Only this message needs it, and every cold start would pay for it.
 
     near = difflib.get_close_matches(field, FIELDS, 1)
     return f"; did you mean {near[0]}?" if near else ""
@@ -161,7 +169,7 @@ def _due_ms(raw: Mapping[str, object], now_ms: int) -> int:
 
 
 def _data(raw: Mapping[str, object], target: str | None, listed: targets.AllowedTargets) -> str:
-    """The payload as the queue will carry it. Messages describe it and never quote it: they end up in logs."""
+    """Return the payload as the queue will carry it. Error messages never quote it, because they appear in logs."""
     if raw.get("data") in (None, ""):
         return _no_data(raw, target, listed)
     value = raw["data"]
@@ -176,7 +184,10 @@ def _data(raw: Mapping[str, object], target: str | None, listed: targets.Allowed
 
 
 def _no_data(raw: Mapping[str, object], target: str | None, listed: targets.AllowedTargets) -> str:
-    """The empty data of a webhook, or InvalidSchedule, which says that webhooks need none if the stack has any."""
+    """Return the empty data of a webhook that has none, or raise InvalidSchedule.
+
+    The error mentions that exception only if the stack allows webhooks.
+    """
     is_webhook = targets.kind(target) == targets.WEBHOOK
     if is_webhook and "data" not in raw:
         return ""

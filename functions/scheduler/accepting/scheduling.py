@@ -1,102 +1,33 @@
-"""Accept schedules: what is near goes to its queue at once, what is far to the table, and nothing is answered before
-AWS has confirmed it.
+"""Accept schedules: send near ones to their queue, store far ones, and answer when AWS has confirmed.
 
-A crash after the write and before the answer leaves a schedule that its caller does not know of: it comes out, and a
-caller who sends it again gets it twice, unless with a token (far: stored once; near: twice under one id).
+A crash after the write and before the answer leaves a schedule that its caller does not know of. It is delivered all
+the same. A caller who sends the request again gets two deliveries. With a token, a far schedule is stored once, and a
+near one is delivered twice under one id.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from scheduler import timestamps
 from scheduler.accepting import batch, request
+from scheduler.accepting.keyed_batch import Failures, KeyedBatch, RequestContext, SchedulingDependencies
+from scheduler.accepting.storing import put
 from scheduler.errors import InvalidSchedule, NotConfirmed
-from scheduler.execution.batch_result import BatchResult
-from scheduler.execution.deadline import Deadline, retry_batch
-from scheduler.execution.worker_pool import WorkerPool
+from scheduler.execution.deadline import Deadline
 from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Request, Schedule, Timer, accepted, is_near
-from scheduler.placing import partitions
-from scheduler.placing.keys import KeyGenerator
-from scheduler.placing.sending import CHUNK_SCHEDULES_MAX, Queues, SendChunk, send, send_chunks
 
 if TYPE_CHECKING:
     from scheduler.accepting.input_message import InputMessage
-    from scheduler.placing import naming
-    from scheduler.placing.naming import NameResult
-    from scheduler.placing.near_names import Row
 
 Answer = dict[str, Any]
-ROWS_MAX = 25
-"""Of the index of near names: one batch of DynamoDB."""
-
-Failures = dict[str, InvalidSchedule | NotConfirmed]
-
-
-class Table(Protocol):
-    def put(self, things: Sequence[Schedule | Bundle]) -> BatchResult[Schedule | Bundle]: ...
-    def remove_timer(self, timer: Timer) -> None: ...
-    def put_near_names(self, rows: Sequence[Row]) -> BatchResult[Row]: ...
-
-
-@dataclass(frozen=True)
-class SchedulingDependencies:
-    """Where requests are taken in: by which rules, and where they go from here."""
-
-    table: Table
-    memory: partitions.PartitionCount
-    queues: Queues
-    pool: WorkerPool
-    rules: request.AcceptRules
-    key_generator: KeyGenerator
-    reach_ms: int
-    records: Callable[[], naming.Records]
-
-
-@dataclass(frozen=True, slots=True)
-class RequestContext:
-    """When requests are taken in, under which token together; and when they were sent, where a repeat of them was
-    sent at the same moment."""
-
-    now_ms: int
-    token: str | None = None
-    sent_ms: int | None = None
-    closed_for_good: bool = False
-    """A queue of others that is gone or closed to us has been that for long enough: what it was for is refused."""
-    by_callers_token: bool = True
-    """The token is the caller's own, and not the id of a letter: a repeat may come at another moment."""
-    by_older_rules: bool = False
-    """The version before this one may have taken some of it, which allowed a delay beside a token in a message."""
-
-    @property
-    def counted_from_ms(self) -> int:
-        return self.now_ms if self.sent_ms is None else self.sent_ms
-
-
-@dataclass(frozen=True, slots=True)
-class KeyedBatch:
-    """What was accepted of a batch by our own rules, by its place in it; some of it lies together in bundles, and of
-    what has a name a record was written."""
-
-    schedules: dict[int, Schedule]
-    bundles: list[Bundle]
-    named: dict[int, NameResult] = field(default_factory=dict)
-    denied: dict[int, InvalidSchedule | NotConfirmed] = field(default_factory=dict)
-    """The name was not to be had. By place: under a token its id may be what stands there, kept for another member."""
-
-    def at(self, places: Collection[int]) -> KeyedBatch:
-        """Only those, under the keys that they have in company. Of a bundle that is stored they are all."""
-        schedules = {place: self.schedules[place] for place in places if place in self.schedules}
-        keys = {each.key for each in schedules.values()}
-        return KeyedBatch(schedules, [bundle for bundle in self.bundles if bundle.key in keys])
 
 
 def accept(event: object, desk: SchedulingDependencies, deadline: Deadline) -> Answer:
-    """One schedule or a batch: a batch answers for each of its members, a single one raises what is wrong with it."""
+    """Accept one schedule or a batch. A batch returns an answer for each member. A single schedule raises its error."""
     if batch.is_batch(event):
         return _accept_batch(event, desk, deadline)
     occasion = RequestContext(deadline.now_ms())
@@ -112,8 +43,11 @@ def accept(event: object, desk: SchedulingDependencies, deadline: Deadline) -> A
 def accept_letter(
     letter: InputMessage, closed_for_good: bool, desk: SchedulingDependencies, deadline: Deadline
 ) -> list[Answer]:
-    """What is at hand of a letter, which may be delivered again, whole or in part: the same members are then the same
-    schedules. So all of them are given their keys, and packed, as they were the first time."""
+    """Accept the members of an input message that are left to accept. Return an answer for each of them.
+
+    SQS may deliver the message again, in whole or in part. The same members must then be the same schedules. So all
+    members get their keys and are packed as they were the first time.
+    """
     occasion = RequestContext(
         deadline.now_ms(),
         letter.token_root,
@@ -139,7 +73,7 @@ def _accept_members(
     deadline: Deadline,
     places: Collection[int],
 ) -> list[Answer]:
-    """An answer for each of these places."""
+    """Accept the members at these indexes. Return an answer for each of them."""
     checked = [_checked(member, occasion, desk.rules) for member in members]
     requests = {place: each for place, each in enumerate(checked) if isinstance(each, Request)}
     taken = _take(requests, occasion, desk)
@@ -165,7 +99,10 @@ def _checked(member: object, occasion: RequestContext, rules: request.AcceptRule
 
 
 def _take(requests: dict[int, Request], occasion: RequestContext, desk: SchedulingDependencies) -> KeyedBatch:
-    """Pack what is far, or under a token whatever may be packed, and give the rest keys of its own."""
+    """Pack the far members into bundles, and give the other members keys of their own.
+
+    Under a token, near members are packed too, so that a repeat has the same bundles.
+    """
     taken, token, now_ms = KeyedBatch({}, []), occasion.token, occasion.now_ms
     company = {
         place: each
@@ -198,26 +135,29 @@ def _write(
     desk: SchedulingDependencies,
     deadline: Deadline,
 ) -> Failures:
-    """What did not come through, by id. Of what has a name the record first; what is then sent or stored is its
-    timer."""
+    """Send or store the schedules. Return the failures by id.
+
+    A named schedule has its record written first. Then its timer is sent or stored.
+    """
     now_ms = occasion.now_ms
     failures: Failures = {each.id: _expired(each) for each in taken.schedules.values() if each.expired(now_ms)}
     unnamed: list[Schedule | Bundle] = [each for each in taken.schedules.values() if each.name is None]
     unnamed += taken.bundles
     names = [place for place, each in taken.schedules.items() if each.name is not None]
     if not names:
-        _put(unnamed, failures, occasion, desk, deadline)
+        put(unnamed, failures, occasion, desk, deadline)
         return failures
     from scheduler.accepting import named_batch  # noqa: PLC0415 - Most callers give no names.
 
     slices = named_batch.slices(requests, names)
-    if len(slices) > 1:  # They take long, so the others go first, in half of the time at most.
-        _put(unnamed, failures, occasion, desk, replace(deadline, deadline_s=_half_way(deadline)))
+    if len(slices) > 1:  # Several slices take long, so unnamed schedules go first, in half of the time at most.
+        put(unnamed, failures, occasion, desk, replace(deadline, deadline_s=_half_way(deadline)))
         unnamed = []
-    put = functools.partial(_put, failures=failures, occasion=occasion, desk=desk, deadline=deadline)
-    registrar = named_batch.Registrar(
-        taken, requests, failures, occasion, desk, deadline, lambda timers: put([*unnamed, *timers])
-    )
+
+    def put_timers(timers: Sequence[Timer]) -> None:
+        put([*unnamed, *timers], failures, occasion, desk, deadline)
+
+    registrar = named_batch.Registrar(taken, requests, failures, occasion, desk, deadline, put_timers)
     registrar.take_in(slices)
     return failures
 
@@ -226,88 +166,13 @@ def _half_way(deadline: Deadline) -> float:
     return (deadline.clock() + deadline.deadline_s) / 2
 
 
-def _put(
-    things: Sequence[Schedule | Bundle],
-    failures: Failures,
-    occasion: RequestContext,
-    desk: SchedulingDependencies,
-    deadline: Deadline,
-) -> None:
-    """Send the near and store the far, and the rows by which near names are listed, side by side. A member of a bundle
-    is sent by itself, or stored with it."""
-
-    def is_far(thing: Schedule | Bundle) -> bool:
-        return not is_near(thing.key.due_ms, occasion.now_ms, desk.reach_ms)
-
-    schedules = {each.id: each for each in things if not isinstance(each, Bundle)}.values()  # Twins become one here.
-    near = [schedule for schedule in schedules if not is_far(schedule) and schedule.id not in failures]
-    items: list[Schedule | Bundle] = [each for each in schedules if each.index is None and is_far(each)]
-    items += [each for each in things if isinstance(each, Bundle) and is_far(each)]
-    if items:
-        remembered = desk.memory.ensure(desk.key_generator.partition_count, deadline)
-        if remembered.unconfirmed:
-            _note(failures, BatchResult(unconfirmed=items, last_error=remembered.last_error))
-            items = []
-
-    def work(job: SendChunk | list[Schedule | Bundle] | tuple[Row, ...]) -> BatchResult[Any]:
-        if deadline.passed():
-            return BatchResult(
-                not_attempted=job.schedules if isinstance(job, SendChunk) else list(job), last_error="time is over"
-            )
-        if isinstance(job, tuple):
-            return retry_batch(desk.table.put_near_names, job, deadline)
-        return (
-            send(job, desk.queues, deadline)
-            if isinstance(job, SendChunk)
-            else retry_batch(desk.table.put, job, deadline)
-        )
-
-    shelves = [items[start : start + CHUNK_SCHEDULES_MAX] for start in range(0, len(items), CHUNK_SCHEDULES_MAX)]
-    jobs: list[SendChunk | list[Schedule | Bundle] | tuple[Row, ...]] = [
-        *send_chunks(near, desk.queues.url_of),
-        *shelves,
-    ]
-    jobs += _row_jobs(near)
-    for job, outcome in zip(jobs, desk.pool.run(work, jobs) if len(jobs) > 1 else map(work, jobs), strict=True):
-        others = isinstance(job, SendChunk) and not desk.queues.are_ours(job.queue_url)
-        _note(failures, outcome, closed_for_good=others and occasion.closed_for_good)
-
-
-def _row_jobs(near: Sequence[Schedule]) -> list[tuple[Row, ...]]:
-    """The rows by which those are listed that have a name, so that their timers go to the delivery queue."""
-    names = [schedule for schedule in near if schedule.name is not None]
-    if not names:
-        return []
-    from scheduler.placing import near_names  # noqa: PLC0415 - Most callers give no names.
-
-    rows = near_names.rows(map(near_names.entry_of, names))
-    return [tuple(rows[start : start + ROWS_MAX]) for start in range(0, len(rows), ROWS_MAX)]
-
-
-def _note(failures: Failures, outcome: BatchResult[Any], closed_for_good: bool = False) -> None:
-    for thing, reason in outcome.rejected:
-        failures[thing.id] = InvalidSchedule(f"the queue does not take it: {reason}")
-    for thing, reason in outcome.unavailable:
-        kind = InvalidSchedule if closed_for_good else NotConfirmed
-        failures[thing.id] = kind(f"the queue is gone or closed to us: {reason}")
-    for thing in _each_that_waits(outcome):
-        failures[thing.id] = NotConfirmed(f"AWS did not confirm it in time ({outcome.last_error}); send it again")
-
-
-def _each_that_waits(outcome: BatchResult[Any]) -> list[Any]:
-    """Of a row of the index the entries: each has the id of a named schedule, which could not be listed without it."""
-    return [
-        each for thing in [*outcome.unconfirmed, *outcome.not_attempted] for each in getattr(thing, "entries", (thing,))
-    ]
-
-
 def _result(taken: KeyedBatch, place: int, failures: Failures, now_ms: int, reach_ms: int) -> Answer:
     failure = _failure(taken, place, failures)
     return _accepted(taken, place, now_ms, reach_ms) if failure is None else _refusal(failure)
 
 
 def _failure(taken: KeyedBatch, place: int, failures: Failures) -> InvalidSchedule | NotConfirmed | None:
-    """A member that lies in a bundle has come as far as its bundle has."""
+    """Return the failure of a member, or None. A failure of its bundle is a failure of the member."""
     schedule = taken.schedules[place]
     return taken.denied.get(place) or failures.get(schedule.id) or failures.get(schedule.key.id)
 

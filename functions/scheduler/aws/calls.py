@@ -1,4 +1,4 @@
-"""How AWS says no, and what each no means to us. Both batch calls and single ones are read by these rules."""
+"""Classify the errors of AWS. Both batch calls and single calls follow these rules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scheduler.errors import NotConfirmed, Undelivered
 Answer = TypeVar("Answer")
 
 SESSION_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-"""A session of our role that has just ended: the next call has another."""
+"""The session of our role has just ended. The next call uses a new one."""
 
 PASSING = frozenset(
     {
@@ -35,15 +35,15 @@ PASSING = frozenset(
         "KMSThrottling",
         "KmsThrottlingException",
         *SESSION_CODES,
-        # Of Step Functions, until running executions have ended.
+        # Step Functions, until running executions have ended.
         "ExecutionLimitExceeded",
-        # Of Lambda, while a function is being made, updated or woken.
+        # Lambda, while a function is created, updated or activated.
         "ResourceConflictException",
         "SnapStartNotReadyException",
         "CodeArtifactUserPendingException",
     }
 )
-"""Errors of the 4xx kind that go away by themselves; those of the 5xx kind all do."""
+"""4xx errors that go away by themselves. All 5xx errors do."""
 
 PASSING_STATUSES = frozenset({408, 425, 429})
 
@@ -60,11 +60,14 @@ CONTENT_CODES = frozenset(
         "BatchRequestTooLong",
     }
 )
-"""What SQS says of a message that it will never take. What else it says of a message alone is about the queue."""
+"""Error codes of SQS for a message that it will never accept. Any other code for one message is about the queue."""
 
 
 def confirmed(call: Callable[..., Answer], **arguments: Any) -> Answer:
-    """The answer; NotConfirmed where it failed for now or nobody knows; AWS's own error where it means something."""
+    """Return the answer. Raise NotConfirmed if the call failed for now or its result is unknown.
+
+    Every other error of AWS is raised as it is.
+    """
     try:
         return call(**arguments)
     except (exceptions.ConnectionError, exceptions.HTTPClientError) as failure:
@@ -76,8 +79,10 @@ def confirmed(call: Callable[..., Answer], **arguments: Any) -> Answer:
 
 
 def delivered(call: Callable[..., Answer], **arguments: Any) -> Answer:
-    """The answer of a target; Undelivered where there is none, for good where its service says no to this. Of what
-    came the code alone is told: messages quote what was sent."""
+    """Return the answer of a target, or raise Undelivered. It is permanent if the service rejects the call itself.
+
+    Undelivered holds only the error code, because AWS's messages quote the data that was sent.
+    """
     try:
         return confirmed(call, **arguments)
     except NotConfirmed as failure:
@@ -92,5 +97,5 @@ def passing(error_code: str, status: int) -> bool:
 
 
 def code(failure: ClientError) -> str:
-    """Without the prefix that the older protocol of SQS has: AWS.SimpleQueueService.NonExistentQueue."""
+    """Return the error code without the prefix of SQS's older protocol, `AWS.SimpleQueueService.NonExistentQueue`."""
     return str(failure.response.get("Error", {}).get("Code", "Unknown")).removeprefix("AWS.SimpleQueueService.")

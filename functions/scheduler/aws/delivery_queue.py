@@ -1,4 +1,4 @@
-"""The delivery queue, read and cleared by the function itself beside what Lambda brings."""
+"""The delivery queue, which the deliver function also reads itself, in addition to the batches from Lambda."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scheduler.aws.calls import confirmed
 from scheduler.delivering.in_flight import Message
 
 WAIT_S = 1
-"""So long SQS looks for something, at all of its servers. Whatever comes meanwhile is there at once."""
+"""How long SQS waits for a message, on all of its servers. A message that arrives meanwhile is returned at once."""
 
 
 class DeliveryQueue:
@@ -16,13 +16,12 @@ class DeliveryQueue:
         self._client, self._queue_url = client, queue_url
 
     def receive(self, most: int) -> list[Message]:
-        """What is there, hidden from others for the queue's own visibility timeout. Where the answer is lost, so are
-        they until then."""
+        """Receive up to `most` messages. Even if the answer is lost, they stay hidden for the visibility timeout."""
         answer = confirmed(
             self._client.receive_message, QueueUrl=self._queue_url, MaxNumberOfMessages=most, WaitTimeSeconds=WAIT_S
         )
         return [Message(each["MessageId"], each["Body"], each["ReceiptHandle"]) for each in answer.get("Messages", [])]
 
     def delete(self, receipt: str) -> None:
-        """NotConfirmed where it may come again."""
+        """Delete the message. Raise NotConfirmed if it may come again."""
         confirmed(self._client.delete_message, QueueUrl=self._queue_url, ReceiptHandle=receipt)

@@ -1,4 +1,4 @@
-"""Failure targets: queues and topics that hear of what was not delivered, beside the failure queue that always does."""
+"""Failure targets: queues and topics that get reports of failures, in addition to the failure queue."""
 
 from __future__ import annotations
 
@@ -17,22 +17,25 @@ if TYPE_CHECKING:
 
 
 CONTENT = CONTENT_CODES | {"InvalidParameter"}
-"""What SQS, and SNS, say of a message that is too long: how long it may be is up to the owner of the queue."""
+"""Error codes of SQS and SNS for a message that is too long. The owner of a queue sets its limit."""
 
 SIZES_MAX = (SQS_MESSAGE_BYTES_MAX, SNS_MESSAGE_BYTES_MAX, SQS_QUEUE_BYTES_MIN)
-"""As much as a message may have; what queues had as their longest until 2025, and have until somebody raises it; and
-the least that an owner may set, which holds the facts and the beginning of the schedule."""
+"""The sizes to try in turn: the largest message there is, the largest that queues accepted until 2025 and many still
+do, and the least limit that an owner may set. The last has room for the facts and the beginning of the schedule."""
 
 
 class FailureTargets:
-    """`client_of` makes the client of a service, at first use."""
+    """Sends reports. `client_of` returns the client of a service, and creates it at first use."""
 
     def __init__(self, client_of: Callable[[str], Any], output_queue_url: str) -> None:
         self._client_of, self._output_queue_url = client_of, output_queue_url
 
     def tell(self, failure_target: str, report: Report[Any]) -> None:
-        """NotConfirmed where it is worth trying again. One that is gone or closed for good is not: the failure queue
-        has the report, and what waits here waits for nothing. Where it takes less, it hears less, marked as cut."""
+        """Send the report. Raise NotConfirmed if it is worth another try.
+
+        If the target is missing or denies access for good, log that and return: the failure queue has the report. If
+        the target accepts only shorter messages, truncate the report and mark it as truncated.
+        """
         told, refusal = "", None
         for bytes_max in SIZES_MAX[1:] if kind(failure_target) == SNS else SIZES_MAX:
             body = report.body(bytes_max)

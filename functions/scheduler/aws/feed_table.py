@@ -1,4 +1,4 @@
-"""The table as a feed sees it: what has come within reach, page by page, bundles to be written back, and the leases."""
+"""The table as a feed uses it: pages of items within reach, bundles to write back, and the leases."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from scheduler.aws.items import META
 from scheduler.aws.table import Table
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
+from scheduler.feeding.jobs import QuarantinedItem
 from scheduler.feeding.lease import Lease
-from scheduler.feeding.mover import QuarantinedItem
 from scheduler.feeding.reader import Page
 from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Key, Schedule
@@ -21,7 +21,7 @@ from scheduler.model.schedule import Key, Schedule
 
 class FeedTable(Table):
     def write_back(self, read: Bundle, kept: Bundle) -> BatchResult[Bundle]:
-        """What is left of a bundle, where it is as it was read. Where it is not, somebody else has seen to it."""
+        """Write what is left of a bundle, unless it has changed since it was read. Then another call has handled it."""
         try:
             confirmed(
                 self._client.put_item,
@@ -39,8 +39,10 @@ class FeedTable(Table):
         return BatchResult(confirmed=[read])
 
     def page(self, partition: str, from_sort: str, to_sort: str, items_max: int) -> Page:
-        """From `from_sort` on, and before `to_sort`, as it is after every write that was confirmed before. DynamoDB
-        ends a page at 1 MB, too."""
+        """Return the items from `from_sort` to `to_sort`. The read is strongly consistent.
+
+        DynamoDB also ends a page at 1 MB.
+        """
         answer = confirmed(
             self._client.query,
             TableName=self._name,
@@ -70,7 +72,7 @@ class FeedTable(Table):
         return Page(schedules, bundles, unreadable, last["sort"]["S"] + " " if last else None)
 
     def take_lease(self, lease: Lease, now_ms: int, inherited: str | None) -> Lease | None:
-        """None where it is ours now, else the lease that stands."""
+        """Take the lease. Return None on success, or the current lease of another holder."""
         try:
             confirmed(
                 self._client.update_item,
@@ -91,7 +93,7 @@ class FeedTable(Table):
         except ClientError as failure:
             if code(failure) != "ConditionalCheckFailedException":
                 raise
-            response: Any = failure.response  # Its stubs do not know of ALL_OLD.
+            response: Any = failure.response  # The type stubs lack the item of ALL_OLD.
             standing = response["Item"]
             until_ms, ends_ms = int(standing["until"]["N"]), int(standing["ends"]["N"])
             return Lease(lease.partition, until_ms, standing["holder"]["S"], ends_ms)
@@ -108,7 +110,7 @@ class FeedTable(Table):
                 ExpressionAttributeValues={":holder": {"S": lease.holder}},
             )
         except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":  # Which says that it is another's by now.
+            if code(failure) != "ConditionalCheckFailedException":  # Another holder has it by now.
                 raise
 
 

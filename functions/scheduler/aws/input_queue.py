@@ -1,4 +1,4 @@
-"""The input queue, as the schedule function puts back into it what is left of a letter."""
+"""The input queue, to which the schedule function returns the rest of an input message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class InputQueue:
         self._client, self._queue_url = client, queue_url
 
     def put_back(self, part: Remainder, delay_s: int) -> bool:
-        """False where SQS does not take it; NotConfirmed where it may have arrived all the same."""
+        """Send the rest. Return False if SQS rejects it. Raise NotConfirmed if it may have arrived all the same."""
         attribute = {"DataType": "String", "StringValue": part.again}
         try:
             confirmed(

@@ -1,4 +1,4 @@
-"""How things lie in the table, in the notation of DynamoDB: only what a thing has is in its item."""
+"""Convert between our objects and DynamoDB items. An item has only the attributes that the object has."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from scheduler.model.failure_report import FAILED_KEPT_S, QUARANTINE, failed_par
 from scheduler.model.schedule import Key, Schedule, Timer, is_id, sort_from, sound
 
 if TYPE_CHECKING:
-    from scheduler.feeding.mover import QuarantinedItem
+    from scheduler.feeding.jobs import QuarantinedItem
     from scheduler.model.failure_report import Report
 
 Item = dict[str, dict[str, Any]]
 
 META = "meta"
 CUT = "cut"
-"""The attribute of what would not have fitted an item as a whole."""
+"""The attribute of an item that was truncated to fit DynamoDB's limit."""
 
 
 def key(partition: str, sort: str) -> Item:
@@ -34,7 +34,7 @@ def item(thing: Schedule | Bundle) -> Item:
 
 
 def contents(schedule: Schedule) -> Item:
-    """All of a schedule but its key and its moment."""
+    """Return all of a schedule except its key and its due time."""
     found: Item = {}
     if schedule.data:
         found["data"] = {"S": schedule.data}
@@ -54,7 +54,7 @@ def contents(schedule: Schedule) -> Item:
 
 
 def bundle(item: Item) -> Bundle:
-    """KeyError or ValueError where it is none."""
+    """Return the bundle of an item. Raise KeyError or ValueError if the item is not one."""
     count = int(item["members"]["N"])
     if not 1 <= count <= MEMBERS_MAX:
         raise ValueError("its members are none, or more than a bundle has")
@@ -63,9 +63,9 @@ def bundle(item: Item) -> Bundle:
 
 
 def _first_ms(item: Item, last_ms: int) -> int | None:
-    """Return when the first member of a bundle is due, or None if the item does not say so in a form that can be true.
+    """Return when the first member of a bundle is due, or None if the item has no such value or an impossible one.
 
-    It only saves a reader the work of opening the bundle, so a damaged value costs nobody the members.
+    The value only saves a reader the work of opening the bundle, so a damaged value does not lose the members.
     """
     try:
         first_ms = int(item["first"]["N"])
@@ -75,13 +75,13 @@ def _first_ms(item: Item, last_ms: int) -> int | None:
 
 
 def schedule(item: Item) -> Schedule:
-    """KeyError or ValueError where it is none, or none that could ever be sent."""
+    """Return the schedule of an item. Raise KeyError or ValueError if it is not one, or could never be sent."""
     found_key = _own_key(item)
     return whole(found_key, found_key.due_ms, item, or_timer=True)
 
 
 def whole(key: Key, due_ms: int, item: Item, or_timer: bool = False) -> Schedule:
-    """One that may be released, or KeyError or ValueError."""
+    """Return a schedule that may be released. Raise KeyError or ValueError if the item is not one."""
     if CUT in item:
         raise ValueError("it was cut")
     return sound(with_contents(key, due_ms, item), or_timer)
@@ -102,9 +102,12 @@ def with_contents(key: Key, due_ms: int, item: Item) -> Schedule:
 
 
 def quarantined(aside: QuarantinedItem) -> Item:
-    """Under its moment, so that it sorts by it, with where it was and why it is here. A member of a bundle becomes a
-    schedule of its own, told from its fellows by its index; its id does not tell its moment, so both are kept. The sort
-    key of what is no schedule is by anybody's hand, and may be the same in two partitions."""
+    """Return the item for the quarantine, sorted by its due time, with its old partition and the reason.
+
+    A member of a bundle becomes a schedule of its own, and its index distinguishes it from the other members. Its id
+    does not show its due time, so the item keeps both. A foreign item may have the same sort key in two partitions, so
+    a hash of its key is added.
+    """
     content = aside.content
     sort = content.own_sort if isinstance(content, Schedule) else aside.key.sort
     if isinstance(content, dict):
@@ -120,7 +123,7 @@ def quarantined(aside: QuarantinedItem) -> Item:
 
 
 def failed(report: Report[Any]) -> Item:
-    """By the day and moment of the failure, with everything that it takes to try again."""
+    """Return the item for a failure, by day and time, with everything that is needed to try again."""
     schedule = report.schedule
     day = datetime.fromtimestamp(report.at_ms / 1000, UTC).date()
     text = schedule.encode(errors="backslashreplace") if isinstance(schedule, str) else None
@@ -138,8 +141,11 @@ def failed(report: Report[Any]) -> Item:
 
 
 def _fitting(content: Item, facts: Item) -> Item:
-    """As much of the content as an item holds beside the facts. Where that is not all, the longest of it is shorter,
-    and `cut` says how many bytes there were: to be read by people, and never to be released."""
+    """Return the content and the facts, with the content truncated to fit an item.
+
+    The longest attributes are shortened first, and `cut` holds the original size. A truncated item is for people to
+    read, and is never released.
+    """
     whole = {**content, **facts}
     over_bytes = _bytes(whole) - DYNAMODB_ITEM_BYTES_MAX
     if over_bytes <= 0:
@@ -157,7 +163,7 @@ def _fitting(content: Item, facts: Item) -> Item:
 
 
 def _shorter(value: dict[str, Any], by_bytes: int) -> dict[str, Any]:
-    """Strings and bytes keep their beginning, and of what else there is nothing is left."""
+    """Shorten a string or bytes to their beginning, and replace any other value with NULL."""
     if "S" in value:
         text = value["S"].encode()
         return {"S": text[: max(0, len(text) - by_bytes)].decode(errors="ignore")}
@@ -167,7 +173,7 @@ def _shorter(value: dict[str, Any], by_bytes: int) -> dict[str, Any]:
 
 
 def _bytes(item: Item) -> int:
-    """At least what DynamoDB counts ("item sizes and formats"): of nested values their whole notation."""
+    """Return at least what DynamoDB counts ("item sizes and formats"). Nested values count in full notation."""
     return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
 
 
@@ -179,7 +185,7 @@ def _value_bytes(typed: dict[str, Any]) -> int:
 
 
 def _own_key(item: Item) -> Key:
-    """That of what is fed, which is its id as well."""
+    """Return the key of an item to feed, which is also its id. Raise KeyError or ValueError if it is not an id."""
     found = key_in_time(item)
     if not is_id(found.id):
         raise ValueError("its key is no id")
@@ -187,7 +193,10 @@ def _own_key(item: Item) -> Key:
 
 
 def key_in_time(item: Item) -> Key:
-    """KeyError or ValueError where the item is none: it is then put aside rather than stopping the feed for ever."""
+    """Return the key of an item. Raise KeyError or ValueError if it has no due time.
+
+    The feed then quarantines the item, which would otherwise stop the feed forever.
+    """
     found = Key(item["partition"]["S"], item["sort"]["S"])
     digits, mark, _ = found.sort.partition("#")
     if not (mark and len(digits) == DUE_DIGITS and digits.isascii() and digits.isdigit()):

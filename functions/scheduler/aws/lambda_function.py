@@ -1,4 +1,4 @@
-"""Lambda functions, invoked to work on their own: Lambda has the order when it answers, and tries it again itself."""
+"""Invoke Lambda functions asynchronously. Once Lambda answers it has the event, and retries the function itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Function:
         self._client, self._name = client, name
 
     def invoke(self, event: dict[str, Any], deadline: Deadline) -> None:
-        """NotConfirmed where Lambda does not take it in time; it may run all the same."""
+        """Invoke the function. Raise NotConfirmed if Lambda does not answer in time: it may run the function anyway."""
         outcome = retry_batch(self._invoke, [event], deadline)
         if outcome.unconfirmed:
             raise NotConfirmed(f"{self._name} was not invoked: {outcome.last_error}")

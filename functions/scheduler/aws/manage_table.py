@@ -1,6 +1,6 @@
-"""The table in DynamoDB as the manage function reads and changes it: by moments, by ids, and what has failed.
+"""The table as the manage function reads and changes it: by time, by id, and its failures.
 
-Every change is on condition that the item is as it was read, and that no other call holds it.
+Every change is on condition that the item is unchanged since it was read, and that no other call holds it.
 """
 
 from __future__ import annotations
@@ -29,19 +29,21 @@ class ManageTable:
         self._client, self._table_name = client, table_name
 
     def get(self, key: Key) -> Schedule | Bundle | None:
-        """What lies under the key; None where it is nothing that could be released."""
+        """Return what is stored under the key, or None if it could never be released."""
         item = self._item(key)
         return _thing(item) if item is not None else None
 
     def stretch(self, partition: str, from_sort: str, to_sort: str, limit: int | None) -> SchedulePage:
-        """From `from_sort` on, up to `to_sort`; at most so many, whatever they are, or as many as make a page."""
+        """Return the items from `from_sort` to `to_sort`: at most `limit` of any kind, or else one page of DynamoDB."""
         more: dict[str, Any] = {"Limit": limit} if limit else {}
         answer = self._query(partition, from_sort, to_sort, **more)
         return SchedulePage(_things(answer), _next_sort(answer))
 
     def bundles(self, partition: str, from_sort: str, to_sort: str, first_before_ms: int) -> SchedulePage:
-        """A page of the bundles that may have a member before this moment. DynamoDB drops the others by what they say
-        of their first member; bundles of earlier versions do not say it."""
+        """Return a page of the bundles that may have a member before this time.
+
+        DynamoDB filters by the `first` attribute. Bundles of earlier versions lack it and are always returned.
+        """
         condition = "attribute_exists(#bundle) AND (attribute_not_exists(#first) OR #first < :before)"
         names, values = {"#bundle": "bundle", "#first": "first"}, {":before": {"N": str(first_before_ms)}}
         answer = self._query(partition, from_sort, to_sort, names, values, FilterExpression=condition)
@@ -50,13 +52,13 @@ class ManageTable:
     def near_names(
         self, partition: str, from_sort: str, to_sort: str, first_before_ms: int, limit: int | None
     ) -> NearNames:
-        """Rows of the index of near names that may have an entry before this moment."""
+        """Return rows of the index of near names that may have an entry before this time."""
         more: dict[str, Any] = {"Limit": limit} if limit else {}
         names, values = {"#first": "first"}, {":before": {"N": str(first_before_ms)}}
         answer = self._query(partition, from_sort, to_sort, names, values, FilterExpression="#first < :before", **more)
         rows: list[Row] = []
         for item in answer["Items"]:
-            with suppress(KeyError, ValueError):  # Others may write there, too.
+            with suppress(KeyError, ValueError):  # Other programs may write there too.
                 rows.append(row_of(item))
         return NearNames(rows, _next_sort(answer))
 
@@ -67,14 +69,14 @@ class ManageTable:
         answer = self._query(partition, from_sort, to_sort, names, ProjectionExpression=projection, **more)
         found: list[Stub] = []
         for item in answer["Items"]:
-            with suppress(KeyError, ValueError):  # No schedule: the feed puts it aside.
+            with suppress(KeyError, ValueError):  # Not a schedule: the feed quarantines it.
                 key = items.key_in_time(item)
                 bundle = items.bundle(item) if "bundle" in item else None
                 found.append(Stub(key, key.due_ms, item["name"]["S"] if "name" in item else None, bundle))
         return DuePage(found, _next_sort(answer))
 
     def hold(self, read: Schedule | Bundle, holder: str, now_ms: int, ends_ms: int) -> str:
-        """Keep other calls off the item until then."""
+        """Keep other calls off the item until `ends_ms`."""
         condition, values = _as_read(read, holder, now_ms)
         return self._change(
             self._client.update_item,
@@ -98,11 +100,11 @@ class ManageTable:
                 ExpressionAttributeValues={":holder": {"S": holder}},
             )
         except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":  # Which says that it is another's by now.
+            if code(failure) != "ConditionalCheckFailedException":  # Another call holds it by now.
                 raise
 
     def take_out(self, read: Schedule | Bundle, kept: Bundle | None, holder: str, now_ms: int) -> str:
-        """Leave no more than what is kept of it, with no hold on that."""
+        """Replace the item with `kept`, or delete it if nothing is kept. The hold ends with this write."""
         condition, values = _as_read(read, holder, now_ms)
         what: dict[str, Any] = {"Key": items.key(*read.key)} if kept is None else {"Item": items.item(kept)}
         return self._change(
@@ -115,8 +117,11 @@ class ManageTable:
         )
 
     def quarantined(self, schedule_id: str) -> Failure | None:
-        """What was put aside under the very key that its id stands for. A member of a bundle lies elsewhere, unless it
-        is the latest; of a whole bundle nothing is known but that it could not be unpacked."""
+        """Return the quarantined item that has the key of this id.
+
+        A member of a bundle is stored under its own due time, so it is found only if it is the latest. If a whole
+        bundle was quarantined, it could not be unpacked, and the failure stands for any id in it.
+        """
         key = key_of(schedule_id)
         item = self._item(Key(QUARANTINE, key.sort))
         if item is None:
@@ -127,7 +132,7 @@ class ManageTable:
     def failures(
         self, partition: str, from_sort: str, to_sort: str, limit: int | None, schedule_id: str | None = None
     ) -> Failures:
-        """Of one day, or what was put aside; those of one schedule alone where its id is given."""
+        """Return failures of one day, or the quarantine. If an id is given, return only those of that schedule."""
         more: dict[str, Any] = {"Limit": limit} if limit else {}
         names: dict[str, str] = {}
         values: Item = {}
@@ -138,8 +143,10 @@ class ManageTable:
         return Failures([_failure(item) for item in answer["Items"]], _next_sort(answer))
 
     def note_again(self, key: Key, schedule_id: str) -> str | None:
-        """Note under which id a failure is scheduled again, unless one is noted. Return the noted one, or None if the
-        failure is gone."""
+        """Note the id under which a failure is scheduled again, unless one is noted already.
+
+        Return the noted id, or None if the failure is gone.
+        """
         try:
             answer = confirmed(
                 self._client.update_item,
@@ -159,7 +166,7 @@ class ManageTable:
         return noted
 
     def forget_again(self, key: Key, schedule_id: str) -> None:
-        """Take the note back, because nothing is scheduled under that id."""
+        """Remove the note, because nothing is scheduled under that id."""
         try:
             confirmed(
                 self._client.update_item,
@@ -188,7 +195,7 @@ class ManageTable:
         values: Item | None = None,
         **more: Any,
     ) -> dict[str, Any]:
-        if from_sort > to_sort:  # Behind an item that lies exactly on the last bound. DynamoDB refuses such a range.
+        if from_sort > to_sort:  # After an item exactly on the last bound. DynamoDB rejects such a range.
             return {"Items": [], "ScannedCount": 0}
         bounds: Item = {":partition": {"S": partition}, ":from": {"S": from_sort}, ":to": {"S": to_sort}}
         return confirmed(
@@ -207,7 +214,7 @@ class ManageTable:
         except ClientError as failure:
             if code(failure) != "ConditionalCheckFailedException":
                 raise
-            response: Any = failure.response  # Its stubs do not know of ALL_OLD.
+            response: Any = failure.response  # The type stubs lack the item of ALL_OLD.
             standing = response.get("Item", {})
             held = "hold" in standing and int(standing["hold_ends"]["N"]) > now_ms
             return BUSY if held else GONE
@@ -215,7 +222,7 @@ class ManageTable:
 
 
 def _as_read(read: Schedule | Bundle, holder: str, now_ms: int) -> tuple[str, Item]:
-    """A plain schedule never changes while it lies there; of a bundle the packing tells."""
+    """Return the condition that the item is as it was read. Only a bundle is compared: a schedule never changes."""
     values: Item = {":holder": {"S": holder}, ":now": {"N": str(now_ms)}}
     if isinstance(read, Bundle):
         return f"#bundle = :read AND attribute_exists(#sort) AND {_UNHELD}", {**values, ":read": {"B": read.packed}}
@@ -225,7 +232,7 @@ def _as_read(read: Schedule | Bundle, holder: str, now_ms: int) -> tuple[str, It
 def _thing(item: Item) -> Schedule | Bundle | None:
     try:
         return items.bundle(item) if "bundle" in item else items.schedule(item)
-    except (KeyError, ValueError):  # No schedule: the feed puts it aside.
+    except (KeyError, ValueError):  # Not a schedule: the feed quarantines it.
         return None
 
 
@@ -234,7 +241,7 @@ def _things(answer: dict[str, Any]) -> list[Schedule | Bundle]:
 
 
 def _next_sort(answer: dict[str, Any]) -> str | None:
-    """Right behind the last key that was looked at."""
+    """Return the sort key right after the last item that was read."""
     last = answer.get("LastEvaluatedKey")
     return last["sort"]["S"] + " " if last else None
 
@@ -242,7 +249,7 @@ def _next_sort(answer: dict[str, Any]) -> str | None:
 def _failure(item: Item) -> Failure:
     found_key, aside = Key(item["partition"]["S"], item["sort"]["S"]), item["partition"]["S"] == QUARANTINE
     schedule: Schedule | None = None
-    with suppress(KeyError, ValueError):  # Text that was none, a bundle that cannot be unpacked, junk, what was cut.
+    with suppress(KeyError, ValueError):  # An invalid text, an unreadable bundle, a foreign item or a truncated one.
         schedule_id = item["id"]["S"]
         due_ms = items.key_in_time(item).due_ms if aside else int(item["due"]["N"])
         schedule = items.whole(key_of(schedule_id), due_ms, item, or_timer=aside)

@@ -1,6 +1,6 @@
-"""The records of names in DynamoDB: `names#0` to `names#f` by the hash of the name, and there under the name itself.
+"""The records of names in DynamoDB, in the partitions `names#0` to `names#f` by a hash, sorted by name.
 
-Every change is on condition, and every condition that fails hands back what stands.
+Every write has a condition. If the condition fails, a call that needs the current record gets it with the error.
 """
 
 from __future__ import annotations
@@ -41,13 +41,16 @@ class Records:
         self._client, self._table_name = client, table_name
 
     def get(self, name: str) -> Record | None:
-        """As it is after every write that was confirmed before."""
+        """Return the record of this name, if there is one. The read is strongly consistent."""
         answer = confirmed(self._client.get_item, TableName=self._table_name, Key=_key(name), ConsistentRead=True)
         return record(answer["Item"]) if "Item" in answer else None
 
     def put(self, new: Record, even_if_pending: bool = True) -> tuple[bool, Record | None]:
-        """Whether it is written, and what stood before. It is not where that was asked for later, or is this very one,
-        which may have been delivered meanwhile."""
+        """Write the record. Return whether it was written, and the record that was there before.
+
+        It is not written if a later request wrote the record. It is not written either if the same schedule is there
+        already, because that may have been delivered meanwhile.
+        """
         values = {":asked": {"N": str(new.asked)}, ":id": {"S": new.id}}
         condition, names = f"{_UNLESS_ASKED_LATER} AND {_UNLESS_THE_SAME}", {"#asked": "asked", "#id": "id"}
         if not even_if_pending:
@@ -71,7 +74,7 @@ class Records:
         return True, record(answer["Attributes"]) if "Attributes" in answer else None
 
     def put_over(self, read: Record, new: Record) -> bool:
-        """Write it where the record is as it was read."""
+        """Write the new record if the old one is unchanged since it was read."""
         try:
             confirmed(
                 self._client.put_item,
@@ -88,11 +91,11 @@ class Records:
             )
         except ClientError as failure:
             standing = _standing(failure)
-            return standing is not None and record(standing) == new  # Ours, by a write that had no answer.
+            return standing is not None and record(standing) == new  # Ours, written by a try whose answer was lost.
         return True
 
     def close(self, read: Record, state: str, now_ms: int, attempts: int, error: str = "") -> bool:
-        """Write down what came of it, where that schedule still stands under the name."""
+        """Record the final state, if that schedule is still pending under the name."""
         changes = "SET #state = :state, #changed = :changed, #attempts = :attempts, #error = :error, #ttl = :ttl"
         names = {"#changed": "changed", "#attempts": "attempts", "#error": "error", "#ttl": "ttl"}
         values = {
@@ -105,7 +108,7 @@ class Records:
         return self._change(read, changes, names, values)
 
     def cancel(self, read: Record, asked: int, now_ms: int) -> bool:
-        """Mark it, where it is as it was read: from then on no timer finds anything to do."""
+        """Mark the record as cancelled if it is still pending with that id. No timer has any effect from then on."""
         changes = "SET #state = :state, #changed = :changed, #asked = :asked, #ttl = :ttl"
         names = {"#changed": "changed", "#asked": "asked", "#ttl": "ttl"}
         values = {
@@ -117,7 +120,7 @@ class Records:
         return self._change(read, changes, names, values)
 
     def note(self, read: Record, turns: int, attempts: int, error: str, now_ms: int, retry_ms: int) -> bool:
-        """That it was tried in vain, or put off, and is to be taken up again, and when."""
+        """Note that the delivery failed or was postponed, and when it is tried again."""
         changes = "SET #changed = :changed, #turns = :turns, #attempts = :attempts, #error = :error, #retry = :retry"
         names = {"#changed": "changed", "#turns": "turns", "#attempts": "attempts", "#error": "error"}
         values = {
@@ -136,7 +139,7 @@ class Records:
         return self._change(read, "SET #covered = :message", names, values, unless)
 
     def claim(self, read: Record, message_id: str, now_ms: int, until_ms: int) -> bool:
-        """Keep other messages from the first delivery until then, unless one of them has it, or a retry is noted."""
+        """Keep other messages from the first delivery until then, unless another has claimed it or a retry is noted."""
         changes = "SET #claimed = :message, #until = :until"
         unclaimed = "attribute_not_exists(#claimed) OR #claimed = :message OR #until <= :now"
         names = {"#claimed": "claimed_by", "#until": "claimed_until", "#turns": "turns"}
@@ -144,7 +147,7 @@ class Records:
         return self._change(read, changes, names, values, f" AND attribute_not_exists(#turns) AND ({unclaimed})")
 
     def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]:
-        """The records of these names, with their data or without, and the names that DynamoDB has not got to."""
+        """Return the records of these names, and the names that DynamoDB did not process."""
         request: dict[str, Any] = {"Keys": [_key(name) for name in names], "ConsistentRead": True}
         if not whole:
             request |= _OUTLINE
@@ -154,7 +157,7 @@ class Records:
         return {each.name: each for each in found}, [each["sort"]["S"] for each in left]
 
     def page(self, partition: str, from_sort: str, prefix: str, from_ms: int, to_ms: int) -> RecordPage:
-        """The pending ones with this prefix that are due from one moment on and before another, without their data."""
+        """Return pending records with this prefix that are due in this time range, without their data."""
         answer = confirmed(
             self._client.query,
             TableName=self._table_name,
@@ -173,7 +176,7 @@ class Records:
             ConsistentRead=True,
         )
         last = answer.get("LastEvaluatedKey")
-        # DynamoDB refuses a range that begins behind its end.
+        # DynamoDB rejects a range that starts after its end.
         next_sort = last["sort"]["S"] + BEFORE if last and last["sort"]["S"] < prefix + BEYOND else None
         return RecordPage([record(item) for item in answer["Items"]], answer["ScannedCount"], next_sort)
 
@@ -202,10 +205,10 @@ def _gone_s(now_ms: int) -> int:
 
 
 def _standing(failure: ClientError) -> items.Item | None:
-    """What a failed condition hands back: what stood in its way."""
+    """Return the item that a failed condition came with. Raise any other error."""
     if code(failure) != "ConditionalCheckFailedException":
         raise failure
-    response: Any = failure.response  # Its stubs do not know of ALL_OLD.
+    response: Any = failure.response  # The type stubs lack the item of ALL_OLD.
     standing: items.Item | None = response.get("Item")
     return standing
 
@@ -219,7 +222,7 @@ def _key(name: str) -> items.Item:
 
 
 def _item(record: Record) -> items.Item:
-    """A record written afresh has no `ttl`: what is pending does not go away by itself."""
+    """Return the item of a record. A new record has no `ttl`, because a pending one must not expire."""
     contents = items.contents(record.schedule)
     del contents["name"]
     return {
@@ -236,7 +239,7 @@ def _item(record: Record) -> items.Item:
 
 
 def record(item: items.Item) -> Record:
-    """Of an item as it lies there; fields that a projection left out are empty."""
+    """Return the record of an item. Fields that a projection left out are empty."""
     schedule = items.with_contents(key_of(item["id"]["S"]), int(item["due"]["N"]), item)
     schedule.name = item["sort"]["S"]
     return Record(

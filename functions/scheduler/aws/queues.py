@@ -1,4 +1,4 @@
-"""The queues in SQS: schedules go out with the delay that is left of them, and reports of failures."""
+"""The queues in SQS. Schedules are sent with the delay that is left until they are due, and reports of failures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Thing = TypeVar("Thing")
 Entry = dict[str, Any]
 
 ATTRIBUTES_BYTES_MAX = 4_096
-"""More than names, types and values of our message attributes can come to: id, due, a name of 128 and a user of 256
+"""More than the names, types and values of our message attributes can need: id, due, a name of 128 and a user of 256
 characters."""
 
 DELAYED = "ApproximateNumberOfMessagesDelayed"
@@ -32,7 +32,7 @@ VISIBLE = "ApproximateNumberOfMessages"
 IN_FLIGHT = "ApproximateNumberOfMessagesNotVisible"
 
 QUEUE_CODES = frozenset({"NonExistentQueue", "QueueDoesNotExist", "AccessDenied", "AccessDeniedException"})
-"""What is plainly about the queue, so that no message of the batch need be tried alone; the KMS ones beside them."""
+"""Error codes about the queue: no message of the batch needs to be tried alone. KMS codes count as such too."""
 
 
 class Queues:
@@ -49,13 +49,13 @@ class Queues:
         self._delivery_queue_url, self._lead_ms = delivery_queue_url, lead_ms
 
     def url_of(self, schedule: Schedule) -> str:
-        """Where its way goes on: straight to its queue, or by the deliver function."""
+        """Return the queue that the schedule goes to next: its own, or the delivery queue."""
         if schedule.name is not None or not goes_straight(schedule.target):
             return self._delivery_queue_url
         return queue_url(schedule.target, self.output_queue_url)
 
     def are_ours(self, url: str) -> bool:
-        """Those of the stack are never given up."""
+        """Return whether this is a queue of the stack. Sending to those is never given up."""
         return url in (self.output_queue_url, self._delivery_queue_url)
 
     def batches(self, queue_url: str, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
@@ -64,18 +64,18 @@ class Queues:
         return _cut(schedules, lambda schedule: _bytes(body(schedule)))
 
     def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
-        """One batch, each message with the delay that is left at `now_ms`."""
+        """Send one batch, each message with the delay that is left at `now_ms`."""
         if queue_url == self._delivery_queue_url:
             return self._send(queue_url, schedules, [self._errand(DeliveryJob(each), now_ms) for each in schedules])
         return self._send(queue_url, schedules, [_entry(schedule, now_ms) for schedule in schedules])
 
     def send_errand(self, job: DeliveryJob, now_ms: int) -> BatchResult[DeliveryJob]:
-        """One by itself, to wake at the moment of its schedule."""
+        """Send one delivery job, which becomes visible when its schedule is due."""
         return self._send(self._delivery_queue_url, [job], [self._errand(job, now_ms)])
 
     def report(self, reports: Sequence[Report[Thing]]) -> BatchResult[Report[Thing]]:
-        """Send one batch to the failure queue; the rest is untried."""
-        written = ((report, report.body()) for report in reports)  # Once each: a body may be cut from a mebibyte.
+        """Send one batch to the failure queue. The rest counts as not attempted."""
+        written = ((report, report.body()) for report in reports)  # Make each body once: it may be large.
         batch = next(_cut(written, lambda pair: _bytes(pair[1])))
         entries = [{"MessageBody": body} for _, body in batch]
         outcome = self._send(self._failure_queue_url, [report for report, _ in batch], entries)
@@ -83,7 +83,7 @@ class Queues:
         return outcome
 
     def hand_over(self, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
-        """Send one batch to the deliver function, whatever the target is; the rest is untried."""
+        """Send one batch to the delivery queue, whatever its targets are. The rest counts as not attempted."""
         url = self._delivery_queue_url
         batch = next(self.batches(url, schedules))
         outcome = self.send(url, batch, now_ms)
@@ -91,8 +91,10 @@ class Queues:
         return outcome
 
     def approximate_counts(self) -> dict[str, int | None]:
-        """How many messages wait for their moment in the output queue, and how many deliveries in the delivery queue,
-        as SQS counts them: approximately. None where this function may not ask, or the queue is gone."""
+        """Return how many messages are delayed in the output queue, and how many deliveries the delivery queue holds.
+
+        SQS gives approximate numbers. The number is None without the permission to ask, or without the queue.
+        """
         return {
             "output": self._approximate_count(self.output_queue_url, DELAYED),
             "delivery": self._approximate_count(self._delivery_queue_url, DELAYED, VISIBLE, IN_FLIGHT),
@@ -109,12 +111,15 @@ class Queues:
         delay_s = delivery_job.delay_s(job, now_ms, self._lead_ms)
         entry = {"MessageBody": delivery_job.body(job), "DelaySeconds": delay_s}
         shared = group(job.schedule.target)
-        # By it SQS is fair: while those of one host pile up, it hands out the others first.
+        # The group lets SQS share fairly: while messages for one host pile up, it hands out the others first.
         return entry if shared is None else {**entry, "MessageGroupId": shared}
 
     def _send(self, queue_url: str, things: Sequence[Thing], entries: Sequence[Entry]) -> BatchResult[Thing]:
-        """SQS answers with success and a list of what failed. Where it refuses a whole batch, that may be for the
-        content of one: each is tried alone, so that it harms no neighbour, until one is not confirmed."""
+        """Send one batch. SQS answers with success even if it lists some messages as failed.
+
+        If SQS rejects a whole batch, the content of one message may be the reason. Then each is sent alone, so that one
+        message does not block the others, until one is not confirmed.
+        """
         numbered = [{"Id": str(index), **entry} for index, entry in enumerate(entries)]
         try:
             answer = confirmed(self._client.send_message_batch, QueueUrl=queue_url, Entries=numbered)
@@ -138,7 +143,7 @@ class Queues:
 
 
 def _read(answer: dict[str, Any], things: Sequence[Thing]) -> BatchResult[Thing]:
-    """Only what stands under `Successful` is done; what is in neither list is left."""
+    """Read the answer. Only entries under `Successful` are confirmed. An entry in neither list is unconfirmed."""
     if len(answer.get("Successful", [])) == len(things):
         return BatchResult(confirmed=list(things))
     outcome: BatchResult[Thing] = BatchResult()
@@ -177,7 +182,7 @@ def _entry(schedule: Schedule, now_ms: int) -> Entry:
 
 
 def _cut(things: Iterable[Thing], bytes_of: Callable[[Thing], int]) -> Iterator[list[Thing]]:
-    """At most ten, and at most a mebibyte together: a page may hold ten schedules of 256 KiB."""
+    """Yield batches of at most ten messages and one mebibyte. Ten schedules may have 256 KiB each."""
     batch: list[Thing] = []
     batch_bytes = 0
     for thing in things:

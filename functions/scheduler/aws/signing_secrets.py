@@ -1,8 +1,8 @@
-"""The secrets that webhooks are signed with, read from Secrets Manager and kept for a while.
+"""The secrets that sign webhooks. They are read from Secrets Manager and cached.
 
-A new secret is in use five minutes after it was put there. While Secrets Manager does not answer, or holds nonsense,
-the old ones go on for an hour: a signature that a receiver knows is better than no delivery. And while one delivery
-waits for the answer, the others go on with them.
+A new secret is in use within five minutes. If Secrets Manager does not answer or holds an invalid secret, the old ones
+stay in use for an hour: a signature that the receiver knows is better than no delivery. While one delivery waits for
+the answer, the others use the cached secrets.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from scheduler.webhooks import signing
 FRESH_S = 300
 KEPT_S_MAX = 3_600
 AGAIN_S = 30
-"""After a read that failed."""
+"""The wait after a failed read."""
 SECRETS_MAX = 2
-"""The new one and the one before it."""
+"""The new secret and the previous one."""
 
 SECRETS_WANTED = f"one {signing.PREFIX}… or two, newest first, with a space between them or as a JSON list"
 
 
 @dataclass(frozen=True, slots=True)
 class CachedSecrets:
-    """What is known at a moment; another takes its place as a whole."""
+    """The secrets known at a moment. A read replaces the whole object."""
 
     keys: Sequence[bytes] = ()
     until_s: float = float("-inf")
-    """So long they hold."""
+    """The time until which the keys are valid."""
     next_s: float = float("-inf")
-    """From then on they are to be read anew."""
+    """The time of the next read."""
     error: str = ""
 
 
 class Secrets:
-    """Called by every delivery. Without an ARN there are none, and nothing is signed."""
+    """Returns the signing keys to every delivery. Without an ARN it returns no keys, and webhooks are not signed."""
 
     def __init__(self, client: Any, arn: str, clock: Callable[[], float]) -> None:
         self._client, self._arn, self._clock = client, arn, clock
@@ -51,7 +51,7 @@ class Secrets:
         self._held = CachedSecrets()
 
     def __call__(self) -> Sequence[bytes]:
-        """Newest first. Undelivered, as a fault of our own, where there should be some and none are to be had."""
+        """Return the keys, newest first. Raise Undelivered, as our own fault, if the stack has no valid key."""
         if not self._arn:
             return ()
         now_s = self._clock()
@@ -63,8 +63,10 @@ class Secrets:
         return held.keys
 
     def _renew(self, now_s: float) -> None:
-        """Deliveries are side by side, and one of them reads for all. Nobody waits for it who has keys that hold:
-        Secrets Manager may hang as any service may."""
+        """Read the secrets once for all deliveries that run in parallel.
+
+        A delivery that has valid keys does not wait for the read, because Secrets Manager may hang.
+        """
         if not self._reading.acquire(blocking=now_s >= self._held.until_s):
             return
         try:
@@ -85,7 +87,7 @@ class Secrets:
 
 
 def read(text: str) -> list[bytes]:
-    """The keys in a secret's text. ValueError says what is wrong with it, and shows nothing of it."""
+    """Return the keys in a secret's text. ValueError says what is wrong, and quotes nothing of it."""
     words = _listed(text) if text.lstrip().startswith("[") else text.replace(",", " ").split()
     if not 1 <= len(words) <= SECRETS_MAX:
         raise ValueError(f"it holds {len(words)} secrets; wanted: {SECRETS_WANTED}")
@@ -109,5 +111,5 @@ def _listed(text: str) -> list[str]:
 
 
 def _reason(failure: Exception) -> str:
-    """AWS's own message may name the secret's content no more than ours do, but its code says enough."""
+    """Return the code of an AWS error, because AWS's message may quote the secret. Our own messages do not."""
     return code(failure) if isinstance(failure, ClientError) else str(failure) or type(failure).__name__

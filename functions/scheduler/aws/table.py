@@ -1,4 +1,4 @@
-"""The table in DynamoDB, as whoever writes to it sees it: schedules and timers, what failed, the partition memory."""
+"""The table as the writers see it: schedules and timers, failures, the quarantine and the number of partitions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Key, Schedule, Timer
 
 if TYPE_CHECKING:
-    from scheduler.feeding.mover import QuarantinedItem
+    from scheduler.feeding.jobs import QuarantinedItem
     from scheduler.model.failure_report import Report
     from scheduler.placing.near_names import Row
 
@@ -44,7 +44,7 @@ class Table:
         return self._write(reports, lambda report: {"PutRequest": {"Item": items.failed(report)}})
 
     def remove_timer(self, timer: Timer) -> None:
-        """Where that very one lies there; under the same key a later request may have set another."""
+        """Remove this timer, unless a later request has set another one under the same key."""
         try:
             confirmed(
                 self._client.delete_item,
@@ -73,7 +73,7 @@ class Table:
         except NotConfirmed as failure:
             return BatchResult(unconfirmed=[count], last_error=str(failure))
         except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":  # Which says that as many or more are remembered.
+            if code(failure) != "ConditionalCheckFailedException":  # As many or more are remembered.
                 raise
         return BatchResult(confirmed=[count])
 
@@ -84,8 +84,10 @@ class Table:
         return int(answer["Item"]["count"]["N"]) if "Item" in answer else 0
 
     def _write(self, things: Sequence[Thing], request_of: Callable[[Thing], dict[str, Any]]) -> BatchResult[Thing]:
-        """Make one request, with as many as it takes; the rest is untried. DynamoDB answers with success and a list of
-        what it has not done."""
+        """Write one batch. Items beyond its limit count as not attempted.
+
+        DynamoDB answers with success even if it lists some items as unprocessed.
+        """
         not_attempted = list(things[DYNAMODB_BATCH_WRITES_MAX:])
         things = things[:DYNAMODB_BATCH_WRITES_MAX]
         requests = [request_of(thing) for thing in things]
@@ -103,6 +105,6 @@ class Table:
 
 
 def _key_of(request: dict[str, Any]) -> Key:
-    """The key that a request of BatchWriteItem is about; what comes back unprocessed is told by it."""
+    """Return the key of a request of BatchWriteItem, which identifies the requests that come back unprocessed."""
     item = request["PutRequest"]["Item"] if "PutRequest" in request else request["DeleteRequest"]["Key"]
     return Key(item["partition"]["S"], item["sort"]["S"])

@@ -1,4 +1,4 @@
-"""Delivers a schedule to its target at its moment, retries it, and records the outcome.
+"""Delivers schedules to their targets when they are due, retries failed attempts, and records the results.
 
-No other use case imports it.
+No other use case imports this package.
 """

@@ -1,17 +1,19 @@
 """Keep threads free for targets that answer, whatever other targets do.
 
 A target is a webhook's host, or the ARN of a queue, topic, function, bus or state machine. An environment of the
-deliver function remembers what each target did. It tells no other environment.
+deliver function remembers how each target answered. It does not share this with other environments.
 
 - A target is proven while it answers soon. An answer counts for a minute, and not while a request to the target hangs.
-- All targets that are not proven share half of the threads. The last places of that half are for a target, or a family
-  of targets, that has nothing under way. So many dead names of one domain do not keep out the next domain.
+- All unproven targets share half of the threads. The last places of that half are for a target, or a family of targets,
+  with no request in progress. So the dead hosts of one domain do not block the next domain.
 - A proven target has at most half of the threads.
-- A target that is silent for two seconds gets nothing more until it answers.
-- A target rests for half a minute after three timeouts in a row. After that one request at a time tests it.
+- A target that is silent for two seconds gets no more requests until it answers.
+- A target is in cool-down for half a minute after three timeouts in a row. After that one request at a time tests it.
+- The stack's output queue has half of the threads, and no other limit. A postponed message would wait in a queue of the
+  same service, so postponing gains nothing while that service is slow.
 
 The first answer lifts the limit of a new target. A delivery waits a moment for that answer if the half is full.
-Every other delivery without a place comes again later, as a new message. No attempt is counted for it.
+Any other delivery without a place is postponed by a new message. This does not count as an attempt.
 """
 
 from __future__ import annotations
@@ -26,61 +28,61 @@ from scheduler.model.targets import Receiver
 
 TIMEOUTS_MAX = 3
 COOL_DOWN_S = 30
-"""Then the next request tests the target again."""
+"""How long a target stays in cool-down. Then the next request tests it."""
 TARGETS_MAX = 1_000
-"""So many targets are remembered. Then the memory is cleared, which costs a few timeouts."""
+"""The memory is cleared when it holds this many targets. That costs a few timeouts."""
 PER_HOST_MAX = 16
 """Requests to one target at once: half of the threads, and more than a batch."""
 UNPROVEN_MAX = 16
-"""Requests at once to all targets that are not proven: half of the threads."""
+"""Requests at once to all unproven targets: half of the threads."""
 KEPT_FOR_FAMILIES = 2
-"""The last places of those, for a target whose family has nothing under way."""
+"""The last of these places are for a target whose family has no request in progress."""
 KEPT_FOR_TARGETS = 2
-"""The places before them, for a target that has nothing under way and did not time out. A batch fits into the rest."""
+"""The places before them are for a target without requests in progress or timeouts. A batch fits into the rest."""
 SILENT_S = 2
-"""What begins later would hang on for longer than an invocation helps others."""
+"""A target that is silent for this long gets no more requests."""
 OPEN_S = 10
 LOST_MAX = 4
-"""Once so many targets have timed out in an invocation, nothing begins later than `OPEN_S` to a target that is not
-proven. Otherwise the invocation would still wait for such targets when it no longer receives messages for others."""
+"""After this many targets have timed out in an invocation, no request to an unproven target begins later than `OPEN_S`.
+Otherwise the invocation would still wait for such targets when it no longer receives messages for others."""
 HANGS_S = 1
-"""A request without an answer for so long is taken to hang. Healthy hosts may take half a second."""
+"""A request hangs if it has no answer for this long. Healthy hosts may take half a second."""
 PROVEN_S = 60
-"""An answer says nothing about a target that has been left alone for longer."""
+"""How long an answer proves a target."""
 PAUSE_S_MIN = 1
 PAUSE_S_MAX = 5
-"""The pause of a delivery that has no place because of other targets, if its own target timed out before."""
+"""The pause of a delivery that other targets leave no place for, if its own target timed out before."""
 WAITERS_MAX = 15
-"""Deliveries that wait a moment for the first answer of their own target."""
+"""How many deliveries may wait a moment for the first answer of their own target."""
 WAITERS_FOR_OTHERS_MAX = 6
-"""If at most so many wait, one more may wait for the first answers of other targets."""
+"""How many deliveries may wait in total when another one begins to wait for the first answers of other targets."""
 STEP_S = 0.02
 STEPS_MAX = round(HANGS_S / STEP_S)
 
 
 class PutOff(NamedTuple):
-    """A delivery has no place now."""
+    """The answer to a delivery that has no place now."""
 
     until_s: float
     silent: bool = True
-    """Whether the target itself is the reason, and not others that do not answer."""
+    """Whether the target itself is the reason, and not other targets that do not answer."""
     waiters_max: int = 0
-    """How many may wait for a place that may become free within a moment, because others have just begun."""
+    """How many deliveries may wait for a place. A place may soon become free if other requests have just begun."""
 
 
 @dataclass
 class CircuitBreaker:
-    """What this environment knows of the targets."""
+    """Remembers how the targets answered in this environment."""
 
     _timeouts: dict[Receiver, int] = field(default_factory=dict)
     _until_s: dict[Receiver, float] = field(default_factory=dict)
-    """The end of a rest. It is kept until the target answers."""
+    """The end of each cool-down. An entry stays until the target answers."""
     _under_way: dict[Receiver, list[float]] = field(default_factory=dict)
-    """When each request began, the earliest first."""
+    """The start of each request in progress, the earliest first."""
     _heard_s: dict[Receiver, float] = field(default_factory=dict)
-    """The last answer of each target that has a request under way."""
+    """The last answer of each target with a request in progress."""
     _answered_s: dict[Receiver, float] = field(default_factory=dict)
-    """The last answer of each target that came soon."""
+    """The last fast answer of each target."""
     _open_until_s: float = math.inf
     _lost: set[Receiver] = field(default_factory=set)
     """The targets that timed out in this invocation."""
@@ -88,7 +90,7 @@ class CircuitBreaker:
     _lock: Lock = field(default_factory=Lock)
 
     def open(self, now_s: float) -> None:
-        """An invocation starts. An environment has one at a time."""
+        """Begin an invocation. An environment has one invocation at a time."""
         with self._lock:
             self._open_until_s = now_s + OPEN_S
             self._lost.clear()
@@ -110,10 +112,10 @@ class CircuitBreaker:
         return postponed
 
     def begin(self, receiver: Receiver, now_s: float, last_s: float) -> PutOff | None:
-        """Count a request as under way until its `end`, and return None; or return when to try instead.
+        """Begin a request and return None, or return when to try instead.
 
-        A request that would then come after `last_s` begins now, unless its target answers nobody and another request
-        waits for that target, or every place for such targets is taken.
+        The request is in progress until `end`. A request that would be postponed beyond `last_s` begins now, with two
+        exceptions: another request tests its target after a cool-down, or the unproven targets use all of their places.
         """
         with self._lock:
             postponed = self._put_off(receiver, now_s)
@@ -126,6 +128,8 @@ class CircuitBreaker:
         """Learn from a request that began at `begun_s` and has ended."""
         with self._lock:
             self._leave(receiver, timed_out, now_s)
+            if _is_own(receiver):
+                return
             self._trim()
             if not timed_out and now_s - begun_s < SILENT_S:
                 self._answered_s[receiver] = now_s
@@ -146,6 +150,8 @@ class CircuitBreaker:
         if rest_until_s > now_s:
             return PutOff(rest_until_s)
         silent_s, under_way = self._silent_s(receiver, now_s), len(self._under_way.get(receiver, ()))
+        if _is_own(receiver):
+            return PutOff(now_s + PAUSE_S_MIN, False) if under_way >= PER_HOST_MAX else None
         crowd_max = 1 if receiver in self._until_s else PER_HOST_MAX
         if under_way >= crowd_max or silent_s >= SILENT_S:
             return PutOff(now_s + max(PAUSE_S_MIN, silent_s))
@@ -162,7 +168,7 @@ class CircuitBreaker:
         return PutOff(until_s, hangs, waiters_max if soon else 0)
 
     def _places(self, receiver: Receiver, unproven: dict[Receiver, list[float]]) -> int:
-        """How many of the places for unproven targets may be taken before this target has none."""
+        """Return how many places for unproven targets may be in use before this target has none."""
         places = UNPROVEN_MAX
         if any(each.family == receiver.family for each in unproven):
             places -= KEPT_FOR_FAMILIES
@@ -178,17 +184,19 @@ class CircuitBreaker:
         return sum(map(len, self._unproven(now_s).values())) >= UNPROVEN_MAX
 
     def _unproven(self, now_s: float) -> dict[Receiver, list[float]]:
-        """The requests under way to targets that are not proven."""
+        """Return the requests in progress to unproven targets."""
         return {of: begun_s for of, begun_s in self._under_way.items() if not self._is_proven(of, now_s)}
 
     def _is_proven(self, receiver: Receiver, now_s: float) -> bool:
+        if _is_own(receiver):
+            return True
         answered_s = self._answered_s.get(receiver)
         if answered_s is None or now_s - answered_s >= PROVEN_S:
             return False
         return self._silent_s(receiver, now_s) < HANGS_S
 
     def _silent_s(self, receiver: Receiver, now_s: float) -> float:
-        """How long the target has owed an answer."""
+        """Return how long the target has not answered."""
         begun_s = self._under_way.get(receiver)
         return now_s - max(begun_s[0], self._heard_s.get(receiver, 0.0)) if begun_s else 0.0
 
@@ -200,7 +208,7 @@ class CircuitBreaker:
             return True
 
     def _leave(self, receiver: Receiver, timed_out: bool, now_s: float) -> None:
-        """Forget the earliest request, whichever it was. An answer speaks for all of them."""
+        """Remove the earliest request, whichever one ended. An answer counts for all requests to the target."""
         begun_s = self._under_way[receiver]
         begun_s.pop(0)
         if not timed_out:
@@ -215,3 +223,8 @@ class CircuitBreaker:
         if len(self._timeouts) >= TARGETS_MAX:
             self._timeouts.clear()
             self._until_s.clear()
+
+
+def _is_own(receiver: Receiver) -> bool:
+    """Whether it is the output queue."""
+    return not receiver.name

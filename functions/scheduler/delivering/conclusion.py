@@ -1,16 +1,15 @@
-"""Conclude a delivery: store and report its failure, tell the failure target, and close the record of its name.
+"""Conclude a delivery: store and report its failure, notify the failure target, and close the record of its name.
 
-The outcome is known, so the target is not called again. If a step cannot be done now, a message of the delivery queue
-carries the outcome and the steps that are left, and comes with growing pauses. After `PUT_OFFS_MAX` of
-them, which is about a day, no more are sent. A failure target that still does not answer is given up then: the failure
-queue has the report. For any other step SQS brings the last message again, and in the end moves it to the dead-letter
-queue.
+The result is known, so the target is not called again. If a step fails, a message of the delivery queue carries the
+result and the remaining steps. It comes again with growing pauses. No more such messages are sent after `PUT_OFFS_MAX`,
+which is about a day. A failure target that still does not answer is then given up, because the failure queue has the
+report. For any other step SQS delivers the last message again, and finally moves it to the dead-letter queue.
 
-What a crash leaves behind:
-- before the first step is done, or the message for the rest is sent: the message of the delivery, which comes again,
-  so the target gets it twice under one id. The same happens if SQS does not take the message for the rest;
-- between two steps: the same, and the steps before are done twice;
-- between the message for the rest and the close of the record: that message, which closes it.
+A crash leaves behind:
+- The message of the delivery, before the first step or before the message for the rest. It comes again, and the target
+  receives the schedule twice under one id. The same happens if SQS does not accept the message for the rest.
+- The message of the delivery, between two steps. It comes again, and repeats the earlier steps.
+- The message for the rest, between that message and the close of the record. It closes the record.
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ if TYPE_CHECKING:
     from scheduler.delivering.delivery import DeliveryDependencies
 
 STEP_TRIES_MAX = 5
-"""In under a second. Then a message waits for the rest, rather than a thread that others need."""
+"""These attempts take less than a second. Then a message carries the rest, because other deliveries need the thread."""
 
 
 def delivered(job: DeliveryJob, record: Record | None, post: DeliveryDependencies, deadline: Deadline) -> None:
-    """Close the record; there is nothing else to write."""
+    """Close the record, if the schedule has a name. A success needs nothing else."""
     if record is not None:
         conclusion = Conclusion(DELIVERED, job.attempt, deadline.now_ms(), "", (CLOSE,))
         conclude(job, record, conclusion, post, deadline)
@@ -47,7 +46,7 @@ def delivered(job: DeliveryJob, record: Record | None, post: DeliveryDependencie
 def not_delivered(
     job: DeliveryJob, record: Record | None, report: Report[Schedule], post: DeliveryDependencies, deadline: Deadline
 ) -> None:
-    """Failed for good, or expired: the reason of the report is the state of the record."""
+    """Conclude a delivery that failed finally or expired. The reason of the report becomes the state of the record."""
     steps = [KEEP, REPORT]
     if DeliveryOptions.read(job.schedule.terms).failure_target is not None:
         steps.append(TELL)
@@ -58,7 +57,7 @@ def not_delivered(
 
 
 def resume(job: DeliveryJob, conclusion: Conclusion, post: DeliveryDependencies, deadline: Deadline) -> None:
-    """Do the steps that are left, as a message carried them here."""
+    """Do the remaining steps that a message carried."""
     record = Record(job.schedule, 0, 0) if job.schedule.name is not None else None
     conclude(job, record, conclusion, post, deadline)
 
@@ -66,7 +65,11 @@ def resume(job: DeliveryJob, conclusion: Conclusion, post: DeliveryDependencies,
 def conclude(
     job: DeliveryJob, record: Record | None, conclusion: Conclusion, post: DeliveryDependencies, deadline: Deadline
 ) -> None:
-    """Do each step that is left. The record is closed last: once it is, no message of the delivery does anything."""
+    """Do the remaining steps. Close the record last, because a closed record stops every message of the delivery.
+
+    If steps remain, close the record as soon as a message carries them. The outcome is known, so `get` shows it. An
+    open record would let a second timer call the target again, and would let a cancel undo the outcome.
+    """
     brief = replace(deadline, tries_max=STEP_TRIES_MAX)
     telling = [step for step in conclusion.left if step != CLOSE]
     left = [step for step in telling if not _is_done(step, job, record, conclusion, post, brief)]
@@ -76,12 +79,12 @@ def conclude(
         return
     _send_rest(job, record, replace(conclusion, left=tuple(left)), post, deadline)
     if CLOSE in left and telling and record is not None:
-        with suppress(Exception):  # The message does it if this does not.
+        with suppress(Exception):  # The message for the rest closes it otherwise.
             _close(record, conclusion, post, replace(deadline, tries_max=1))
 
 
 def unreadable(report: Report[str], post: DeliveryDependencies, deadline: Deadline) -> None:
-    """Store and report a message that holds no errand. It has no outcome to carry, so SQS brings it again."""
+    """Store and report a message without a readable delivery job. If that fails, SQS delivers the message again."""
     for call in (post.table.put_failed, post.queues.report):
         _insist(call, report, deadline)
 
@@ -94,12 +97,12 @@ def _is_done(
     post: DeliveryDependencies,
     deadline: Deadline,
 ) -> bool:
-    """Do one step, unless time is over. Whatever goes wrong, the delivery is not made again for it."""
+    """Do one step, unless time is over, and return whether it is done. An error never repeats the delivery."""
     if deadline.passed():
         return False
     try:
         _do(step, job.schedule, record, conclusion, post, deadline)
-    except Exception as failure:  # noqa: BLE001 - As above. A fault of our own is in the log, and ends as dead letter.
+    except Exception as failure:  # noqa: BLE001 - As above. The log and the dead-letter queue show our own bugs.
         log.outcome("not concluded", id=job.id, step=step, error=reason(failure))
         return False
     return True
@@ -141,7 +144,7 @@ def _close(record: Record, conclusion: Conclusion, post: DeliveryDependencies, d
 def _send_rest(
     job: DeliveryJob, record: Record | None, rest: Conclusion, post: DeliveryDependencies, deadline: Deadline
 ) -> None:
-    """By a message that comes after a while. It carries the schedule of a name only if somebody is to be told of it."""
+    """Send a delayed message with the remaining steps. It holds only the timer if nothing but the close is left."""
     if rest.tries >= PUT_OFFS_MAX:
         _give_up(job, rest)
         return

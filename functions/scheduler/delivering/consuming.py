@@ -1,4 +1,4 @@
-"""Hand over what has become due, one by one, so that one that fails does not take its batch along."""
+"""Pass due schedules to the owner's code one at a time, so that one failure does not fail the whole batch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from scheduler.model import sqs_records
 from scheduler.model.sqs_records import Arrived
 
 _DUE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,3})?")
-"""Seconds since 1970, as the feed and the schedule function write them."""
+"""Seconds since 1970, in the format that the feed and the schedule function write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A schedule as it comes out. `id` is the same however often it comes; `due_s` is in seconds since 1970."""
+    """A schedule that has become due. Every repeat has the same `id`. `due_s` is in seconds since 1970."""
 
     id: str
     due_s: float
@@ -27,7 +27,10 @@ class Due:
 
 
 def consume(records: Iterable[object], handle: Callable[[Due], None], clock: Callable[[], float]) -> dict[str, Any]:
-    """Name the messages that failed: SQS brings these again, and deletes the others."""
+    """Handle each message, and return Lambda's partial batch response with the messages that failed.
+
+    SQS delivers those again. Lambda deletes the others.
+    """
     arrived = [sqs_records.read(record) for record in records]
     failed = [each.message_id for each in arrived if not _consumed(each, handle, clock)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
@@ -41,7 +44,7 @@ def _consumed(arrived: Arrived, handle: Callable[[Due], None], clock: Callable[[
     lateness_ms = round((clock() - due.due_s) * 1000)
     try:
         handle(due)
-    except Exception as failure:  # noqa: BLE001 - Whatever the owner's code raises is about this one message.
+    except Exception as failure:  # noqa: BLE001 - An error of the owner's code must fail only this message.
         log.outcome("failed", message=arrived.message_id, error=type(failure).__name__, where=log.where(failure))
         return False
     log.outcome("consumed", id=due.id, due=due.due_s, lateness_ms=lateness_ms)
@@ -49,7 +52,7 @@ def _consumed(arrived: Arrived, handle: Callable[[Due], None], clock: Callable[[
 
 
 def _read(arrived: Arrived) -> Due | None:
-    """None if somebody else wrote it: it is left to the redrive policy of the queue."""
+    """Return the schedule, or None if another sender wrote the message. The queue's redrive policy handles that."""
     attributes = arrived.attributes
     if arrived.fault is not None or "id" not in attributes or not _DUE.fullmatch(attributes.get("due", "")):
         return None

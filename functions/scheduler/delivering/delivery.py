@@ -1,16 +1,16 @@
-"""Deliver: wait for the moment, look whether it is still wanted, hand it over, and write down what came of it.
+"""Deliver schedules: wait until they are due, check that they are still wanted, call the target, record the result.
 
-A message of the delivery queue comes a little early. That little is waited out here; what comes far too early is set
-anew. A named schedule is looked up after the wait, so that a cancel counts to the last moment, and its outcome is
-written on condition that it still stands. `retrying` has what follows an attempt that failed, and `concluding` what
-follows an outcome.
+A message of the delivery queue arrives slightly early. The function waits until it is due, or sends it again with a
+delay if it is far too early. A named schedule is looked up after the wait, so that a cancel works until the last
+moment. Its result is written only if the record is unchanged. `retry` handles failed attempts, and `conclusion` handles
+final results.
 
-What a crash leaves behind:
-- before the target has it: the message, which comes again;
-- between the target and the outcome: the message too, so the target gets it twice under one id;
-- between a retry, or what is put off, and the note of it: two messages for the next turn, of which the second finds
-  the first's note. If the note cannot be written the retry goes on without it;
-- between the outcome and the delete of a message that the function received itself: the message, as above.
+A crash leaves behind:
+- The message, before the target has the schedule. It comes again.
+- The message, between the call of the target and the result. The target receives the schedule twice under one id.
+- Two messages for the next turn, between a retry or postponement and its note. The second one finds the note of the
+  first. If the note cannot be written, the retry continues without it.
+- The message, between the result and the delete of a message that the function itself received. It comes again.
 """
 
 from __future__ import annotations
@@ -39,12 +39,14 @@ if TYPE_CHECKING:
     from scheduler.placing.near_names import Row
 
 THREADS_MAX = 2 * PER_HOST_MAX
-"""A batch side by side, each waiting for its own moment, and what is taken in beside it; no host has more than half."""
+"""Threads for a batch and the messages that the function itself receives. Each thread waits for its own delivery. One
+host has at most half of the threads."""
 WAIT_MS_MAX = 5_000
-"""More than the lead, what rounding down a delay adds, and two clocks that differ. What is earlier is set anew."""
+"""The longest wait in a function. It covers the lead, the rounding of a delay, and a clock difference. A message that
+arrives earlier is sent again."""
 NOBODY = "not tried any more: its target answers nobody"
 RESERVE_S = 8
-"""Time kept back so that a delivery that begins last has its outcome written."""
+"""Time kept back to record the result of the last delivery."""
 
 
 class Records(timers.Records, Protocol):
@@ -66,12 +68,12 @@ class Queues(Protocol):
 
 class Transports(Protocol):
     def deliver(self, schedule: Schedule) -> None:
-        """Undelivered where the target did not take it."""
+        """Call the target. Raise Undelivered if the target did not accept the schedule."""
 
 
 @dataclass(frozen=True)
 class DeliveryDependencies:
-    """What a delivery works with."""
+    """The records, queues and transports that a delivery needs."""
 
     records: Records
     table: Table
@@ -82,13 +84,15 @@ class DeliveryDependencies:
     memory: partitions.PartitionCount
     resting: CircuitBreaker
     delivery_queue: Callable[[], DeliveryQueue]
-    """The delivery queue, for when something hangs."""
+    """Returns the delivery queue, which is needed only while a delivery hangs."""
     reach_ms: int
 
 
 def deliver(records: Sequence[object], post: DeliveryDependencies, deadline: Deadline) -> dict[str, Any]:
-    """A batch, side by side and the earliest first, and what is behind it where something hangs; those of the batch
-    that are to come again by themselves."""
+    """Deliver a batch concurrently, the earliest first. Return the messages that SQS should deliver again.
+
+    If a delivery hangs, the function also receives and delivers later messages.
+    """
     batch = [Message.of(record) for record in records]
     batch.sort(key=lambda message: message.wake_ms)
     watch = InFlight(deadline.clock)
@@ -98,7 +102,7 @@ def deliver(records: Sequence[object], post: DeliveryDependencies, deadline: Dea
         try:
             _one(message, post, deadline)
             _dismiss(message, post, deadline)
-        except Exception as failure:  # noqa: BLE001 - It is about this message; its fellows are not to come again.
+        except Exception as failure:  # noqa: BLE001 - An error must repeat only this message.
             log.outcome("not confirmed", message=message.id, error=reason(failure))
             return False
         finally:
@@ -113,7 +117,7 @@ def deliver(records: Sequence[object], post: DeliveryDependencies, deadline: Dea
 def _under_watch(
     batch: Sequence[Message], watch: InFlight, post: DeliveryDependencies, deadline: Deadline
 ) -> Iterator[Message]:
-    """The batch; then, should one of it hang, what is behind it."""
+    """Yield the messages of the batch. If one of them hangs, yield later messages from the queue, too."""
     begun_s = deadline.clock()
     for message in batch:
         yield watch.begin(message, _moment_s(message, deadline))
@@ -122,14 +126,14 @@ def _under_watch(
         deadline.sleep(watch.quiet_s())
         under_way, hanging = watch.counts()
     if hanging:
-        from scheduler.delivering import self_polling  # noqa: PLC0415 - Most invocations do without.
+        from scheduler.delivering import self_polling  # noqa: PLC0415 - Most invocations do not need it.
 
         for message in self_polling.more(post.delivery_queue(), watch, THREADS_MAX, begun_s, deadline):
             yield watch.begin(message, _moment_s(message, deadline))
 
 
 def _moment_s(message: Message, deadline: Deadline) -> float:
-    """When its target is to be called. What is set anew is not waited for."""
+    """Return when the target is to be called, in seconds, or 0 if the message will be sent again instead."""
     return (0 if message.wake_ms - deadline.now_ms() > WAIT_MS_MAX else message.wake_ms) / 1000
 
 
@@ -159,7 +163,7 @@ def _one(message: Message, post: DeliveryDependencies, deadline: Deadline) -> No
 
 
 def _wake(message_id: str, job: DeliveryJob, name: str, post: DeliveryDependencies, deadline: Deadline) -> None:
-    """A timer has come: the record says whether it is the one, and what is to be done."""
+    """Handle a timer. The record of the name decides whether this timer delivers, sets another timer or is dropped."""
     role, record = timers.role(job, message_id, name, post.records, post.reach_ms, deadline)
     if record is None or role == timers.DROP:
         log.outcome("dropped", id=job.id, state=record.state if record else "gone")
@@ -173,7 +177,7 @@ def _wake(message_id: str, job: DeliveryJob, name: str, post: DeliveryDependenci
 
 
 def _hand_over_named(job: DeliveryJob, record: Record, post: DeliveryDependencies, deadline: Deadline) -> None:
-    """The record lies where others may write, too."""
+    """Check the schedule of the record, because others may write to the table, too. Then deliver it."""
     try:
         due = replace(job, schedule=sound(record.schedule))
     except ValueError as fault:
@@ -205,8 +209,10 @@ def _hand_over(job: DeliveryJob, record: Record | None, post: DeliveryDependenci
 
 
 def _put_off(job: DeliveryJob, record: Record | None, post: DeliveryDependencies, deadline: Deadline) -> PutOff | None:
-    """Take a place at the target, or say when to come again. The record was read a moment ago, so a delivery with one
-    does not wait for a place: a cancel meanwhile would not count."""
+    """Begin a request to the target, or return when to try instead.
+
+    A delivery with a record does not wait for a place, because it would miss a cancel during the wait.
+    """
     schedule = job.schedule
     shared, last_s = receiver(schedule.target), retry.last_ms(job) / 1000
     if record is None:
@@ -217,8 +223,11 @@ def _put_off(job: DeliveryJob, record: Record | None, post: DeliveryDependencies
 def _wait(
     job: DeliveryJob, record: Record | None, postponed: PutOff, post: DeliveryDependencies, deadline: Deadline
 ) -> None:
-    """Come again, by another message and without an attempt counted. At the end of its terms a delivery is given up,
-    unless it was never tried and only the targets of others are the reason."""
+    """Postpone the delivery by another message, without counting an attempt.
+
+    A delivery past its maximum age is given up. The exception is a delivery that was never tried, and that only other
+    targets keep waiting.
+    """
     schedule, again_ms = job.schedule, round(postponed.until_s * 1000)
     spared = schedule.target is None or (job.attempt == 1 and not postponed.silent)
     if again_ms > retry.last_ms(job) and not spared:
@@ -231,7 +240,7 @@ def _wait(
 
 
 def _tried(schedule: Schedule, shared: Receiver, post: DeliveryDependencies, deadline: Deadline) -> Undelivered | None:
-    """What came of it, which those who put off the others hear of first."""
+    """Call the target, and return the failure or None. The circuit breaker learns the result first."""
     timed_out, begun_s = False, deadline.clock()
     try:
         post.transports.deliver(schedule)
@@ -244,12 +253,14 @@ def _tried(schedule: Schedule, shared: Receiver, post: DeliveryDependencies, dea
 
 
 def _set_timer(timer: Timer, post: DeliveryDependencies, deadline: Deadline) -> None:
-    """In the table where its key is far, else on its way. A second timer may be out of reach when its key is not. In
-    the table it would come at the moment of its key, together with the first."""
+    """Store the timer in the table if the time in its key is beyond the reach. Otherwise send its message.
+
+    The key decides, because a second timer is later than its key. The table would release it with the first timer.
+    """
     if timer.key.due_ms - deadline.now_ms() <= post.reach_ms:
         conclusion.send(DeliveryJob(timer), post, deadline)
         return
-    sure = post.memory.ensure(int(timer.key.partition) + 1, deadline)  # Whoever wrote the record may not have been.
+    sure = post.memory.ensure(int(timer.key.partition) + 1, deadline)  # The writer of the record may not have done so.
     stored = (
         retry_batch(post.table.put, [timer], deadline) if sure.confirmed else BatchResult(last_error=sure.last_error)
     )

@@ -1,4 +1,4 @@
-"""Watching: which messages of the delivery queue are under way, and whether one waits too long for its answer."""
+"""Track the messages in progress, and detect those that wait too long for an answer."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from scheduler.model import delivery_job, sqs_records
 from scheduler.model.delivery_job import DeliveryJob
 
 HANGS_AFTER_S = 0.5
-"""Past its moment. Most targets answer sooner; and nobody behind one that does not is to be a second late."""
+"""A delivery hangs this long after it was due. Most targets answer sooner. Messages behind it are to be less than a
+second late."""
 STEP_S = 0.01
-"""By so much an invocation may end late, for want of somebody to wake it."""
+"""The shortest wait between two checks. An invocation may end this much late."""
 
 
 @dataclass(eq=False, slots=True)
 class Message:
-    """One of the delivery queue, in hand, and read: it holds an errand, or what is wrong with it."""
+    """A received message of the delivery queue. It holds a delivery job, or the reason why it is unreadable."""
 
     id: str
     body: str
     receipt: str | None = None
-    """Of one that the function received itself: Lambda deletes only what it brought."""
+    """The receipt handle of a message that the function itself received. Lambda does not delete such a message."""
     job: DeliveryJob | None = field(init=False, default=None)
     fault: str = field(init=False, default="")
 
@@ -34,13 +35,13 @@ class Message:
 
     @classmethod
     def of(cls, record: object) -> Message:
-        """As Lambda brought it."""
+        """Build a message from a record of the Lambda event."""
         arrived = sqs_records.read(record)
         return cls(arrived.message_id, arrived.body)
 
     @property
     def wake_ms(self) -> int:
-        """What is no errand need not wait."""
+        """Return when the delivery is due. An unreadable message is due at once."""
         return 0 if self.job is None else self.job.wake_ms
 
 
@@ -50,7 +51,7 @@ class InFlight:
         self._from_s: dict[Message, float] = {}
 
     def begin(self, message: Message, from_s: float) -> Message:
-        """It is under way, and waits for an answer from then on."""
+        """Add a message that waits for an answer from `from_s` on."""
         with self._lock:
             self._from_s[message] = max(from_s, self._clock())
         return message
@@ -60,13 +61,13 @@ class InFlight:
             del self._from_s[message]
 
     def counts(self) -> tuple[int, int]:
-        """How many are under way, and how many of those hang."""
+        """Return how many messages are in progress, and how many of them hang."""
         with self._lock:
             hang_s = self._clock() - HANGS_AFTER_S
             return len(self._from_s), sum(from_s <= hang_s for from_s in self._from_s.values())
 
     def quiet_s(self) -> float:
-        """How long nothing will change: until the last is at its moment, or the first hangs. After that, a step."""
+        """Return how long to wait: until the last message is due or the first hangs, and at least one step."""
         with self._lock:
             moments_s = list(self._from_s.values()) or [0.0]
         return max(STEP_S, min(max(moments_s), min(moments_s) + HANGS_AFTER_S) - self._clock())

@@ -1,8 +1,8 @@
-"""Retry a delivery: decide what follows an attempt that failed, and send the message of the next one.
+"""Retry a delivery: decide what follows a failed attempt, and send the message of the next attempt.
 
-A retry is a message with its own delay. It is sent before the message that it follows goes, and then noted in the
-record of a name. An attempt counts only if the target was called. A fault of our own puts a delivery off without using
-up its attempts or its age.
+A retry is a message with its own delay. It is sent before the current message is deleted, and then noted in the record
+of a name. An attempt counts only if the target was called. An error of our own postpones the delivery, and costs
+neither an attempt nor age.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from scheduler.delivering.delivery import DeliveryDependencies
 
 QUEUE_PAUSE_S_MAX = 60
-"""SQS comes back as a whole; nothing is spared by asking it seldom, and everything waits for it."""
+"""An SQS outage ends for all queues at once. A longer pause saves nothing, and makes more schedules late."""
 
 
 def begun(job: DeliveryJob, now_ms: int) -> DeliveryJob:
-    """Add the moment from which its age counts: when a function takes it up for the first time, so that a delivery that
-    is overdue has all of its attempts. A retry of the version before has no such moment, and counts from its due time.
+    """Return the job with the time from which its age counts.
+
+    The age counts from the moment when a function first handles the delivery. So an overdue delivery has all of its
+    attempts. A retry that an earlier version sent has no such time, and counts from its due time.
     """
     if job.begun_ms is not None:
         return replace(job, begun_ms=min(job.begun_ms, now_ms))
@@ -59,7 +61,7 @@ def not_delivered(
 def _not_called(
     job: DeliveryJob, record: Record | None, error: str, post: DeliveryDependencies, deadline: Deadline
 ) -> None:
-    """For a fault of our own. The target was not called, so this uses up neither an attempt nor the age."""
+    """Postpone a delivery after an error of our own. The target was not called, so this costs no attempt and no age."""
     if job.faults >= PUT_OFFS_MAX:
         log.outcome("undelivered", id=job.id, attempt=job.attempt, error=error, again=False)
         give_up(job, record, error, job.attempt - 1, post, deadline)
@@ -80,8 +82,11 @@ def give_up(
 
 
 def _worth_trying(job: DeliveryJob, failure: Undelivered, retry_ms: int) -> bool:
-    """A queue that fails for now is no less to be trusted than the one that the schedule waits in; ours is never
-    given up. Others are, by their terms."""
+    """Return whether the delivery is tried again.
+
+    The stack's own queue is given up only for a permanent error. Other targets are given up at the end of their age,
+    too, and after their last attempt. Attempts do not limit a target queue, because a queue usually recovers.
+    """
     schedule = job.schedule
     if schedule.target is None:
         return not failure.permanent
@@ -95,7 +100,7 @@ def _in_time(job: DeliveryJob, retry_ms: int) -> bool:
 
 
 def last_ms(job: DeliveryJob) -> int:
-    """After this moment it is too old to be tried."""
+    """Return the last moment at which the delivery may be tried."""
     schedule = job.schedule
     return max(schedule.due_ms, job.begun_ms or 0) + DeliveryOptions.read(schedule.terms).age_ms_max
 
@@ -110,8 +115,10 @@ def woken_again(job: DeliveryJob, record: Record | None, attempt: int, retry_ms:
 def take_up_again(
     following: DeliveryJob, record: Record | None, error: str, post: DeliveryDependencies, deadline: Deadline
 ) -> None:
-    """By another message, and then a note of that in the record: a name may have two timers, and of those which are put
-    off to one moment only the one that is noted finds something to do."""
+    """Send the message of the next try, and note it in the record of a name.
+
+    A name may have two timers, and both may be postponed to the same moment. Only the noted one delivers then.
+    """
     conclusion.send(following, post, deadline)
     if record is not None:
         from scheduler.placing import near_names  # noqa: PLC0415 - Most deliveries need no retry.
@@ -120,5 +127,5 @@ def take_up_again(
         turns, attempts, now_ms = following.turn - 1, following.attempt - 1, deadline.now_ms()
         try:
             retry_call(lambda: post.records.note(record, turns, attempts, error, now_ms, following.wake_ms), deadline)
-        except Exception as failure:  # noqa: BLE001 - The attempt was made, and is not made again for this.
+        except Exception as failure:  # noqa: BLE001 - A failed note must not repeat the attempt.
             log.outcome("not noted", id=record.id, error=reason(failure))

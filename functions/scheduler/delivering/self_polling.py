@@ -1,7 +1,7 @@
-"""Helping: while one of a batch hangs, the function takes from the queue what is behind, and delivers it beside.
+"""Receive more messages from the delivery queue while a delivery of the batch hangs.
 
-Lambda has two batches of a queue at once after a quiet time, and five while there is work. One host that does not
-answer would hold each of them for as long as a request may take, and everybody behind would be late by as much.
+Lambda processes two batches of a queue at once after a quiet time, and five while there is work. A host that does not
+answer would block every batch until its requests time out. All messages behind them would be late by the same time.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 """
 
@@ -18,13 +18,13 @@ from scheduler.execution.deadline import Deadline
 from scheduler.limits import SQS_BATCH_MESSAGES_MAX
 
 POLL_S_MAX = 21
-"""After the start of an invocation nothing more is received. By then every request to a host that does not answer has
-timed out: the last one begins `resting.OPEN_S` after the start."""
+"""The function receives nothing later than this after the start of the invocation. By then every request to a silent
+host has timed out, because the last one begins `circuit_breaker.OPEN_S` after the start."""
 
 
 class DeliveryQueue(Protocol):
     def receive(self, most: int) -> list[Message]:
-        """What is there, or nothing after a short wait."""
+        """Return up to `most` messages, or none after a short wait."""
 
     def delete(self, receipt: str) -> None: ...
 
@@ -32,7 +32,10 @@ class DeliveryQueue(Protocol):
 def more(
     delivery_queue: DeliveryQueue, watch: InFlight, width: int, begun_s: float, deadline: Deadline
 ) -> Iterator[Message]:
-    """What is behind, for a crew of this width and an invocation that began then; until nothing is under way."""
+    """Yield messages from the queue until no delivery is in progress.
+
+    `width` is the number of threads of the worker pool. `begun_s` is the start of the invocation.
+    """
     log.outcome("helping", under_way=watch.counts()[0])
     while deadline.clock() < begun_s + POLL_S_MAX:
         under_way, hanging = watch.counts()
@@ -44,7 +47,7 @@ def more(
             continue
         try:
             taken = delivery_queue.receive(most)
-        except Exception as failure:  # noqa: BLE001 - The batch is not to suffer for what it was not asked for.
+        except Exception as failure:  # noqa: BLE001 - Extra work must not fail the batch.
             error = str(failure) if isinstance(failure, NotConfirmed) else type(failure).__name__
             log.outcome("not helped", error=error)
             return
@@ -52,8 +55,10 @@ def more(
 
 
 def _most(width: int, under_way: int, hanging: int) -> int:
-    """While something hangs, as many as there are threads for. Those that do not hang are never more than one host may
-    have at once, so that one which answers is never taken for a crowd."""
+    """Return how many messages to receive: as many as there are free threads, and none unless a delivery hangs.
+
+    The deliveries that do not hang stay within the limit of one host. So a host that answers never exceeds its limit.
+    """
     if not hanging:
         return 0
     return min(SQS_BATCH_MESSAGES_MAX, width - under_way, PER_HOST_MAX - (under_way - hanging))

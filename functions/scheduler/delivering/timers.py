@@ -1,17 +1,17 @@
-"""Decide what a timer that wakes has to do, so that timers stay few and one of them delivers.
+"""Decide what a timer has to do, so that few timers exist and one of them delivers.
 
-A request sets one timer. A timer that finds another schedule pending sets a second timer for that one, because whoever
-wrote the record may have crashed before it set the first. Without a bound every request of a name that is replaced
-again and again would add a timer that never ends. So a message notes on the record that it sets the second timer:
-- The note comes before the timer. After a crash in between, SQS brings the same message again. It finds its own id in
-  the note, and sets the timer.
+A request sets one timer. A timer that finds another schedule pending sets a second timer for that schedule. The writer
+of the record may have crashed before it set the first. Without a bound, each replacement of a name would add a timer
+that never ends. So a message notes on the record that it sets the second timer:
+- The message writes the note before it sets the timer. After a crash in between, SQS delivers the same message again.
+  It finds its own id in the note, and sets the timer.
 - Every other message that finds the note drops its timer. So a schedule has two timers at most.
-- A far schedule needs no note. Its second timer is the same item as the first.
-- A record that is written afresh has no note. A record with a retry needs none: its own timer has come.
+- A schedule beyond the reach needs no note. Its second timer is the same item as the first.
+- A newly written record has no note. A record with a retry needs none, because its own timer has come.
 
-A first and a second timer may come together when the queue has a backlog. A timer that is late, and every second timer,
-therefore claims the first delivery. The other one finds the claim and drops. After a crash SQS brings the message of
-the claim again, and a claim ends by itself before that.
+A first and a second timer may come together when the queue has a backlog. A late timer, and every second timer,
+therefore claims the first delivery. The other timer finds the claim and is dropped. After a crash SQS delivers the
+message with the claim again. A claim expires before that.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from scheduler.placing import naming
 DROP, FOLLOW, DELIVER = "drop", "follow", "deliver"
 
 LATE_MS = 1_000
-"""A first timer that is later than this may still be at work when the second one comes."""
+"""A first timer that is later than this may still be running when the second one comes."""
 CLAIM_MS = 60_000
 """Longer than the deliver function runs, and shorter than the visibility timeout of its queue."""
 COVERED_MS = 24 * 3600 * 1000
-"""The message of a note that is older than this may be in the dead-letter queue, and come back with another id."""
+"""The message of an older note may be in the dead-letter queue, and come back with another id."""
 
 
 class Records(naming.Records, Protocol):
@@ -42,7 +42,7 @@ class Records(naming.Records, Protocol):
 def role(
     job: DeliveryJob, message_id: str, name: str, records: Records, reach_ms: int, deadline: Deadline
 ) -> tuple[str, Record | None]:
-    """Return what this timer has to do, and the record that it is about."""
+    """Return what this timer has to do, and the record of its name."""
     for _ in range(naming.ROUNDS_MAX):
         record = retry_call(lambda: records.get(name), deadline)
         if record is None or not record.pending:
@@ -57,7 +57,7 @@ def role(
 
 
 def _other(record: Record, message_id: str, records: Records, reach_ms: int, deadline: Deadline) -> str | None:
-    """Another schedule is pending. Return None if the record has changed since it was read."""
+    """Return the role while another schedule is pending, or None if the record has changed since it was read."""
     now_ms = deadline.now_ms()
     if record.schedule.due_ms - now_ms > reach_ms:
         return FOLLOW
@@ -70,7 +70,7 @@ def _other(record: Record, message_id: str, records: Records, reach_ms: int, dea
 
 
 def _own(job: DeliveryJob, record: Record, message_id: str, records: Records, deadline: Deadline) -> str | None:
-    """The schedule of this timer is pending. Return None if the record has changed since it was read."""
+    """Return the role while this timer's schedule is pending, or None if the record has changed since it was read."""
     if _is_past(job, record):
         return DROP
     now_ms = deadline.now_ms()
@@ -86,5 +86,5 @@ def _own(job: DeliveryJob, record: Record, message_id: str, records: Records, de
 
 
 def _is_past(job: DeliveryJob, record: Record) -> bool:
-    """Whether another timer goes on from here: it is noted once that one is on its way."""
+    """Return whether a later timer continues this delivery. The record notes that timer after it was sent."""
     return job.turn <= record.turns if job.turn else job.attempt <= record.attempts

@@ -1,4 +1,4 @@
-"""How calls are retried, run side by side, and read.
+"""Retries calls, runs them concurrently, and collects their results.
 
-Imports only the leaves. Every other package may import it.
+It imports only the leaf modules, such as `errors`. Every package above it may import it.
 """

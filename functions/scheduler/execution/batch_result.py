@@ -1,4 +1,4 @@
-"""What came of a call for many things at once: AWS's batch calls succeed, refuse and fail by the piece."""
+"""The result of a batch call. AWS confirms, rejects or fails each entry of a batch on its own."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ Thing = TypeVar("Thing")
 
 @dataclass
 class BatchResult(Generic[Thing]):
-    """Every thing that went in is in exactly one of the lists."""
+    """The entries of a batch call. Each entry is in exactly one of the lists."""
 
     confirmed: list[Thing] = field(default_factory=list)
-    """AWS confirmed it."""
+    """Confirmed by AWS."""
     rejected: list[tuple[Thing, str]] = field(default_factory=list)
-    """Its content is not accepted and never will be; with the reason."""
+    """Never accepted, because of the content. Each entry has its reason."""
     unavailable: list[tuple[Thing, str]] = field(default_factory=list)
-    """The place it should go to is gone or closed to us; with the reason."""
+    """The destination is missing or denies access. Each entry has its reason."""
     unconfirmed: list[Thing] = field(default_factory=list)
-    """Not confirmed: throttled, failed or timed out. It may have happened all the same."""
+    """Throttled, failed or timed out. AWS may have processed the entry nevertheless."""
     not_attempted: list[Thing] = field(default_factory=list)
-    """Not begun, because time was over or the call before it got nothing through."""
+    """Not sent, because time was over or the call before confirmed nothing."""
     last_error: str = ""
-    """The last reason for something being left."""
+    """The last reason why an entry is unconfirmed or was not attempted."""
 
     def add(self, other: BatchResult[Thing]) -> None:
         self.confirmed += other.confirmed
@@ -35,6 +35,6 @@ class BatchResult(Generic[Thing]):
 
     @property
     def reason(self) -> str:
-        """Why something is not confirmed: what was said of the first, or the last reason for something being left."""
+        """Return why an entry is not confirmed: the reason of the first refused entry, or the last error."""
         reasons = [reason for _, reason in [*self.unavailable, *self.rejected]]
         return reasons[0] if reasons else self.last_error

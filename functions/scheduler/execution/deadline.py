@@ -1,4 +1,4 @@
-"""How long to go on trying. Every retry of ours is here, bounded in number and by the end of the invocation."""
+"""Retry calls until a deadline. All retries of this code are here, bounded by a count and by the deadline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAUSE_S_MAX = 2.0
 
 @dataclass(frozen=True)
 class Deadline:
-    """A clock, a way to wait, and the moment after which nothing new is begun."""
+    """A clock, a way to sleep, and the moment after which no new call begins."""
 
     clock: Callable[[], float]
     sleep: Callable[[float], None]
@@ -30,16 +30,19 @@ class Deadline:
         return int(self.clock() * 1000)
 
     def passed(self, ahead_s: float = 0) -> bool:
-        """Whether it will be by then."""
+        """Return whether the deadline will have passed in `ahead_s` seconds."""
         return self.clock() + ahead_s >= self.deadline_s
 
     def half(self) -> Deadline:
-        """Half of the time that is left: for a try that may fail, so that there is time for another way."""
+        """Return a deadline after half of the remaining time, so that a fallback has time if the first try fails."""
         now_s = self.clock()
         return replace(self, deadline_s=now_s + max(0.0, self.deadline_s - now_s) / 2)
 
     def backoff(self, tries: int) -> bool:
-        """Wait before the next try, twice as long each time, at random so that callers spread; False at the end."""
+        """Sleep before the next try, and return whether there is one.
+
+        The pause doubles with each try. It is random, so that callers spread.
+        """
         pause_s = min(PAUSE_S_MAX, PAUSE_S_FIRST * 2 ** (tries - 1)) * (0.5 + self.jitter() / 2)
         if tries >= self.tries_max or self.clock() + pause_s >= self.deadline_s:
             return False
@@ -50,12 +53,12 @@ class Deadline:
 def retry_batch(
     call: Callable[[Sequence[Thing]], BatchResult[Thing]], things: Sequence[Thing], deadline: Deadline
 ) -> BatchResult[Thing]:
-    """Call until nothing is left or patience ends; what was confirmed once is not sent again.
+    """Call until every entry has a final result or the deadline passes. Never send a confirmed entry again.
 
-    The first call is always made, so that whoever came this far makes some progress. `call` sees the clock anew at
-    every try: a delay worked out for an earlier one would be too long by now. An adapter makes one request to AWS in
-    each `call` and returns the rest as `untried`; the rest follows at once, unless time is over. So time is looked at
-    before every request, and no try takes longer than one.
+    The first call is always made, so that every caller makes progress. `call` must read the clock at every try, because
+    a delay from an earlier try would be too long. An adapter makes one request to AWS in each `call`, and returns the
+    rest as `not_attempted`. The rest follows at once, unless the deadline has passed. So the deadline is checked before
+    every request, and can be exceeded by one request at most.
     """
     total: BatchResult[Thing] = BatchResult(unconfirmed=list(things))
     if not things:
@@ -74,7 +77,10 @@ def _try_all(
     total: BatchResult[Thing],
     deadline: Deadline,
 ) -> None:
-    """A call that begins nothing, because its queue has failed too often, ends the try."""
+    """Call until every entry was attempted once.
+
+    A call that attempts nothing ends the try. That happens when the queue has failed too often.
+    """
     outcome = call(remaining)
     while 0 < len(outcome.not_attempted) < len(remaining) and not deadline.passed():
         remaining, outcome.not_attempted = outcome.not_attempted, []
@@ -86,7 +92,7 @@ def _try_all(
 
 
 def retry_call(question: Callable[[], Thing], deadline: Deadline) -> Thing:
-    """Read something, again while AWS does not answer; NotConfirmed where it does not in time."""
+    """Return the result of a call, and retry it while AWS does not answer. Raise NotConfirmed at the deadline."""
     for tries in range(1, deadline.tries_max + 1):
         try:
             return question()

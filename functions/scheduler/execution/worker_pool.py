@@ -1,4 +1,4 @@
-"""Calls side by side: AWS answers in milliseconds of waiting, so one thread would spend its time idle."""
+"""Run calls concurrently, because a single thread would spend most of its time waiting for AWS."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ Result = TypeVar("Result")
 
 class WorkerPool(Protocol):
     def run(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> list[Result]:
-        """Do all jobs, in no order, and return the results in the order of the jobs."""
+        """Do all jobs, in any order, and return the results in the order of the jobs."""
 
 
 class ThreadPool:
-    """At most `width` jobs at once. A job is drawn only when a thread is free for it, so none lies begun and idle."""
+    """Runs at most `width` jobs at once. It takes a job only when a thread is free, so that no job waits in a queue."""
 
     def __init__(self, width: int) -> None:
         self._pool = ThreadPoolExecutor(width)
         self._width = width
 
     def run(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> list[Result]:
-        """Of what is done only the results are kept: a future for each would be 1.6 KB, however little its result."""
+        """Do all jobs. Keep results rather than futures, because a future takes 1.6 KB even for a small result.
+
+        The first error of a job stops the pool from taking more jobs, and is raised after the running jobs have ended.
+        """
         free = BoundedSemaphore(self._width)
         results: list[Any] = []
         failures: list[BaseException] = []
@@ -32,7 +35,7 @@ class ThreadPool:
         def one(job: Job, place: int) -> None:
             try:
                 results[place] = work(job)
-            except BaseException as failure:  # noqa: BLE001 - It comes out when all have ended.
+            except BaseException as failure:  # noqa: BLE001 - It is raised when all jobs have ended.
                 failures.append(failure)
             finally:
                 free.release()
@@ -41,7 +44,7 @@ class ThreadPool:
         try:
             while True:
                 free.acquire()
-                if failures:  # What broke one job would break the next as well.
+                if failures:  # The next job would fail in the same way.
                     break
                 try:
                     job = next(waiting)
@@ -50,15 +53,15 @@ class ThreadPool:
                 results.append(None)
                 self._pool.submit(one, job, len(results) - 1)
         finally:
-            for _ in range(self._width - 1):  # One is in hand already.
-                free.acquire()  # Whatever happens, no call of ours is still under way when the function answers.
+            for _ in range(self._width - 1):  # The loop has acquired one.
+                free.acquire()  # No call may still run when the function returns.
         if failures:
             raise failures[0]
         return results
 
 
 class SerialPool:
-    """One after the other: for a virtual clock, where waiting costs nothing, and for tests."""
+    """Runs one job after the other. It is for tests, and for a virtual clock, where waiting costs nothing."""
 
     def run(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> list[Result]:
         return [work(job) for job in jobs]

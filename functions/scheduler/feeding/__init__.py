@@ -1,4 +1,4 @@
-"""Moves from the table to the queues what has come within reach.
+"""Moves schedules that will soon be due from the table to their queues.
 
-No other use case imports it.
+The trigger starts one feed for each partition. No other use case imports this package.
 """

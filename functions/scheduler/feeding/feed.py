@@ -1,9 +1,11 @@
-"""The feed of one partition: take its lease, move what is within reach, and where more is waiting, begin again.
+"""Feed one partition: take its lease, move the schedules within reach, and invoke another feed if more are waiting.
 
-A feed that runs out of time hands its lease and its position to a feed that it invokes itself, until the next trigger
-takes over. Such a chain ends: its horizon is fixed by its first feed, and it goes back a bounded number of times to
-what was not sent. What AWS did not confirm by its end is left to Lambda's retry: the last feed ends with an error, so
-that it comes back 60 and 120 s later, early enough for everything that was in time.
+A feed that runs out of time invokes the next feed, and hands over its lease and its position. The chain of feeds ends
+when the next trigger takes over. Every chain is bounded: its first feed fixes the horizon, and it goes back to unsent
+schedules a limited number of times.
+
+The last feed raises an error if AWS has not confirmed all schedules. Lambda then retries it after 60 and 120 s. That is
+early enough for all schedules that were in time.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ from scheduler.execution.worker_pool import WorkerPool
 from scheduler.feeding import lease as leasing
 from scheduler.feeding import mover as moving
 from scheduler.feeding import reader as reading
+from scheduler.feeding.jobs import FeedCounts
 from scheduler.feeding.lease import Lease
-from scheduler.feeding.mover import FeedCounts, Mover
+from scheduler.feeding.mover import Mover
 from scheduler.feeding.reader import Position, Reader, Task
 from scheduler.limits import PARTITIONS_MAX
 
@@ -31,34 +34,34 @@ class Table(leasing.Table, moving.Table, reading.Table, Protocol):
 
 
 CALLS_AT_END = 5
-"""A send that begins at the last moment, two deletes of what it sent, the invocation of the next feed, and one more,
-since no two calls take the same time."""
+"""Calls that the reserve has to cover: the last send, two deletes after it, and the invocation of the next feed. One
+more is added because the duration of calls varies."""
 EARLIER_S_MAX = 8
-"""So that a feed has some time in any case."""
+"""The feed stops at most this much earlier, so that even a slow feed has time to work."""
 TURNS_MAX = 3
-"""Feeds in a row that go back at once to what the stack's own queues or table did not confirm."""
+"""How many feeds in a row go back at once to schedules that the stack's own queues or table did not confirm."""
 ROUNDS_MAX = 3
-"""How often a chain of feeds goes back, at its end, to what it has passed over."""
+"""How often a chain of feeds goes back, at its end, to the schedules that it skipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedEvent:
-    """What the trigger, or a feed before this one, asks for."""
+    """The input of a feed. The trigger sends it, or the feed before this one."""
 
     partition: str
     until_s: float | None = None
     inherited: str | None = None
     start: Position = Position()
     pace: float | None = None
-    """Write units a second that the feed before found the table to take."""
+    """The write units per second that the table accepted in the feed before."""
     horizon: str | None = None
-    """The sort key at which the whole chain ends, as its first feed found it."""
+    """The sort key at which the whole chain ends. The first feed sets it."""
     behind: str | None = None
-    """The first sort key of a page that the feeds before have passed over, though something of it is not sent."""
+    """The first sort key of the earliest page that the chain skipped with unsent schedules."""
     turns: int = 0
-    """How many feeds in a row before this one had something of ours not confirmed."""
+    """How many feeds in a row before this one lacked a confirmation from the stack's own queues or table."""
     rounds: int = 0
-    """How often this chain has gone back to what it had passed over."""
+    """How often this chain has gone back to the pages that it skipped."""
 
     @classmethod
     def read(cls, event: Mapping[str, Any]) -> FeedEvent:
@@ -70,7 +73,7 @@ class FeedEvent:
         return cls(partition, event.get("until"), event.get("lease"), start, event.get("pace"), *chain)
 
     def event(self) -> dict[str, Any]:
-        """The event of Lambda's that `read` makes this of."""
+        """Return the Lambda event that `read` turns back into this object."""
         facts: dict[str, Any] = {
             "partition": self.partition,
             "until": self.until_s,
@@ -87,7 +90,7 @@ class FeedEvent:
 
 @dataclass(frozen=True)
 class FeedDependencies:
-    """What a feed works with."""
+    """The table, queues and settings that a feed needs."""
 
     table: Table
     queues: moving.Queues
@@ -98,23 +101,26 @@ class FeedDependencies:
 
 @dataclass(slots=True)
 class Run:
-    """What one feed has come to."""
+    """The result of one feed."""
 
     counts: FeedCounts = field(default_factory=FeedCounts)
     behind: str | None = None
-    """The first page of which something is passed over."""
+    """The first page that was skipped with unsent schedules."""
     turns: int = 0
 
 
 def feed(order: FeedEvent, line: FeedDependencies, deadline: Deadline, holder: str) -> FeedCounts:
-    """Move what is within reach; the tally says what became of it. Zero of everything where another feed is at it."""
-    begun_s, ends_ms = deadline.clock(), int((deadline.deadline_s + moving.RESERVE_S) * 1000)
+    """Move the schedules within reach, and return how many were sent, expired, quarantined or left.
+
+    All counts are zero if another feed of the same tick, or of a later one, holds the lease.
+    """
+    leases, ends_ms = leasing.Timed(line.table, deadline.clock), int((deadline.deadline_s + moving.RESERVE_S) * 1000)
     lease = Lease(order.partition, int((order.until_s or 0) * 1000), holder, ends_ms)
-    if not leasing.take(lease, line.table, deadline, order.inherited):
+    if not leasing.take(lease, leases, deadline, order.inherited):
         log.outcome("doubled", partition=order.partition)
         return FeedCounts()
     handed_over = False
-    deadline = _earlier(deadline, deadline.clock() - begun_s)
+    deadline = _earlier(deadline, leases.slowest_s)
     try:
         reader = Reader(order.partition, line.table, deadline, line.reach_ms, order.start, order.horizon)
         mover = Mover(line.table, line.queues, deadline, order.pace)
@@ -135,18 +141,21 @@ def feed(order: FeedEvent, line: FeedDependencies, deadline: Deadline, holder: s
 
 
 def _earlier(deadline: Deadline, call_s: float) -> Deadline:
-    """Stop earlier on a slow day, of which the first call tells: what comes after the last begun one has to fit into
-    the reserve, or the function is ended before it has handed over."""
+    """Return a deadline that is earlier if the slowest call for the lease was slow.
+
+    The calls after the last send have to fit into the reserve. Otherwise Lambda ends the function before it has invoked
+    the next feed.
+    """
     over_s = CALLS_AT_END * call_s - moving.RESERVE_S
     return deadline if over_s <= 0 else replace(deadline, deadline_s=deadline.deadline_s - min(over_s, EARLIER_S_MAX))
 
 
 def _move(reader: Reader, line: FeedDependencies, mover: Mover, turns: int) -> Run:
-    """Move all that the reader finds, and decide what the next feed is to begin with.
+    """Move all schedules that the reader finds, and decide where the next feed begins.
 
-    What time did not suffice for, and what our own queues or table did not confirm, comes first again; the latter in
-    `TURNS_MAX` feeds in a row. Whatever else is not sent is passed over. All are added up as they come: what is kept
-    does not grow with what is fed.
+    The next feed begins with the schedules that this feed had no time for. It also begins with those that the stack's
+    own queues or table did not confirm, for up to `TURNS_MAX` feeds in a row. The chain skips all other unsent
+    schedules. The counts are added up at once, so that memory does not grow with the number of schedules.
     """
     run, adding = Run(), Lock()
     unfinished: list[tuple[Task, FeedCounts]] = []
@@ -169,11 +178,11 @@ def _move(reader: Reader, line: FeedDependencies, mover: Mover, turns: int) -> R
 
 
 def _following(order: FeedEvent, run: Run, reader: Reader) -> FeedEvent | None:
-    """Return what a continuation is to do, or None.
+    """Return the event of the next feed, or None if the chain ends here.
 
-    None while something is left and nothing got through: against a wall, Lambda's retry with its waits is the better
-    one to come back. The last feed of a chain goes back to what the feeds before it have passed over. If that is still
-    not sent, it is Lambda's retry that comes back to it, 60 and 120 s later, without the rest of the chain.
+    The chain ends if schedules are left and none got through. Lambda's retry is better then, because it waits first.
+    The last feed of a chain goes back to the pages that the chain skipped. If they still fail, Lambda retries that feed
+    after 60 and 120 s, without the rest of the chain.
     """
     counts = run.counts
     if reader.more:

@@ -1,13 +1,17 @@
-"""One feed at a time per partition: two would send everything twice.
+"""Allow one feed at a time per partition. Two feeds would send every schedule twice.
 
-A lease is a conditional write that lasts as long as its feed may run. A second feed of the same tick ends (it is a
-doubled invocation), so does one of an older tick, one of the next comes back by Lambda's retry, and a continuation
-takes over the lease of the feed that invoked it, once. A crash leaves a lease that runs out before Lambda's retry, 60 s
-later. The lease saves repeats, no promise hangs on it: where it cannot be written, the feed goes on without.
+A lease is a conditional write that lasts as long as its feed may run. While a feed holds the lease:
+- a second feed of the same tick ends, because it is a duplicate invocation. A feed of an older tick ends too;
+- a feed of the next tick raises `PartitionBusy`, and Lambda retries it;
+- a feed that the holder itself invoked takes over the lease, once.
+
+A crash leaves a lease behind. It expires before Lambda's retry, 60 s later. The lease only avoids repeats, and no
+guarantee depends on it: the feed goes on without a lease if it cannot write one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -16,12 +20,15 @@ from scheduler.errors import NotConfirmed, PartitionBusy
 from scheduler.execution.deadline import Deadline, retry_call
 
 TRIES_MAX = 3
-"""Few: the time is for the feed."""
+"""Few, because the feed needs the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who feeds which partition, and until when. `until_ms` tells ticks apart: it is when the next one comes."""
+    """The holder of a partition and the end of its lease.
+
+    `until_ms` is the time of the next tick, and so identifies the tick.
+    """
 
     partition: str
     until_ms: int
@@ -34,14 +41,33 @@ class Table(Protocol):
     def end_lease(self, lease: Lease) -> None: ...
 
 
+@dataclass(slots=True)
+class Timed:
+    """A table that takes leases, and how long its slowest call took."""
+
+    table: Table
+    clock: Callable[[], float]
+    slowest_s: float = 0.0
+
+    def take_lease(self, lease: Lease, now_ms: int, inherited: str | None) -> Lease | None:
+        begun_s = self.clock()
+        try:
+            return self.table.take_lease(lease, now_ms, inherited)
+        finally:
+            self.slowest_s = max(self.slowest_s, self.clock() - begun_s)
+
+    def end_lease(self, lease: Lease) -> None:
+        self.table.end_lease(lease)
+
+
 def take(lease: Lease, table: Table, deadline: Deadline, inherited: str | None) -> bool:
-    """Whether this feed is to go on; PartitionBusy where it is to come back later."""
+    """Return whether this feed may go on. Raise PartitionBusy if Lambda should retry it later."""
     short = replace(deadline, tries_max=TRIES_MAX)
     try:
         standing = retry_call(lambda: table.take_lease(lease, deadline.now_ms(), inherited), short)
     except NotConfirmed:
         return True
-    if standing is None or standing.holder == lease.holder:  # Ours, if by a write that we had no answer to.
+    if standing is None or standing.holder == lease.holder:  # An earlier write succeeded without an answer.
         return True
     if standing.until_ms >= lease.until_ms:
         return False
@@ -49,6 +75,6 @@ def take(lease: Lease, table: Table, deadline: Deadline, inherited: str | None) 
 
 
 def end(lease: Lease, table: Table) -> None:
-    """Let go, so that Lambda's retry or the next tick need not wait. Without an answer it runs out by itself."""
+    """Release the lease, so that Lambda's retry or the next tick need not wait. It also expires by itself."""
     with suppress(NotConfirmed):
         table.end_lease(lease)

@@ -1,21 +1,24 @@
-"""From the table to the queue, a job at a time. Send first, delete second.
+"""Move schedules from the table to their queues, one job at a time. Send first, delete second.
 
-A crash between the two repeats the job; the other order would lose it. What was not confirmed stays in the table: of a
-bundle that was sent in part, what is left is written back, on condition that it is as it was read, so that no member
-is sent again. What can never be sent is put aside: written under `quarantine` before it goes from where it was, so that
-a crash leaves it in both places and the next feed only puts it aside again.
+A crash between send and delete repeats the job. The opposite order would lose it. Schedules that were not confirmed
+stay in the table. A bundle that was sent in part is written back with its unsent members, so that no member is sent
+again. That write is conditional on the bundle being unchanged since it was read.
+
+An item that can never be sent is quarantined: the mover writes it under `quarantine`, and then deletes the original. A
+crash in between leaves both items, and the next feed quarantines the same item again.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from scheduler import log
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_batch
+from scheduler.feeding.jobs import BundleGroup, FeedCounts, Job, QuarantinedItem, UnreadableItems
 from scheduler.feeding.outgoing import OTHERS_TRIES_MAX, Outgoing
 from scheduler.feeding.write_rate import WriteRateLimiter
 from scheduler.model import failure_report
@@ -30,40 +33,15 @@ if TYPE_CHECKING:
     from scheduler.placing.near_names import Row
 
 RESERVE_S = 6
-"""Time kept back to end cleanly: a call that begins at the last moment may take 5 s, and what it sent be deleted."""
+"""Time kept back to end cleanly: the last send may take 5 s, and the schedules that it sent must be deleted."""
 
 TO_THE_END_TRIES_MAX = 32
 
 CLOSED_MS_MAX = 24 * 3600 * 1000
-"""How long something overdue waits for a queue that is gone or closed to us, before it is put aside."""
-
-
-@dataclass(frozen=True, slots=True)
-class QuarantinedItem:
-    """What can never be sent as it is: a schedule, or a bundle, an item or a part of one that is none; where it lay,
-    and why."""
-
-    key: Key
-    content: Schedule | Bundle | dict[str, Any]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class BundleGroup:
-    """A few bundles, unpacked one at a time and deleted together."""
-
-    bundles: list[Bundle]
-
-
-@dataclass(frozen=True, slots=True)
-class UnreadableItems:
-    """Items that are no schedules."""
-
-    things: list[QuarantinedItem]
+"""How long an overdue schedule waits for a queue that is missing or denies access, before it is quarantined."""
 
 
 Told = TypeVar("Told")
-Job = SendChunk | BundleGroup | UnreadableItems
 
 
 class Table(Protocol):
@@ -78,49 +56,12 @@ class Queues(Transports, Protocol):
     def hand_over(self, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]: ...
 
 
-@dataclass(slots=True)
-class FeedCounts:
-    """What became of the schedules that were read; closed, held, left and undeleted ones are still in the table."""
-
-    sent: int = 0
-    expired: int = 0
-    quarantined: int = 0
-    closed: int = 0
-    """Their queue is gone or closed to us."""
-    held: int = 0
-    """Trying them again at once would mend nothing: their queue fails, or their expiry cannot be reported for now."""
-    left: int = 0
-    """Not confirmed, or not reached any more: to be tried again as soon as may be."""
-    stuck: int = 0
-    """Those of `left` that were tried in vain."""
-    undeleted: int = 0
-    """Sent, and their item could not be deleted: they come out again with the next tick."""
-    deleted: int = 0
-    """Items, each a schedule or a bundle."""
-    lightened: int = 0
-    """Bundles written back with fewer members: not done, and yet the run got through with something."""
-    why: str = ""
-
-    def add(self, other: FeedCounts) -> None:
-        self.sent += other.sent
-        self.expired += other.expired
-        self.quarantined += other.quarantined
-        self.closed += other.closed
-        self.held += other.held
-        self.left += other.left
-        self.stuck += other.stuck
-        self.undeleted += other.undeleted
-        self.deleted += other.deleted
-        self.lightened += other.lightened
-        self.why = other.why or self.why
-
-
 class Mover:
-    """Works on one job after the other in each thread; all threads of a run share one."""
+    """Works on one job at a time in each thread. All threads of a run share one mover."""
 
     def __init__(self, table: Table, queues: Queues, deadline: Deadline, units_per_s: float | None = None) -> None:
         self._table, self._queues, self._patience = table, queues, deadline
-        # Into the reserve if need be, for what is sent and neither deleted nor written back comes out twice.
+        # May use the reserve: a sent schedule that is neither deleted nor written back would be sent twice.
         self._to_the_end = replace(
             deadline, deadline_s=deadline.deadline_s + RESERVE_S - 1, tries_max=TO_THE_END_TRIES_MAX
         )
@@ -128,11 +69,11 @@ class Mover:
         self._pace = WriteRateLimiter(deadline.clock, deadline.sleep, units_per_s)
         self._outgoing = Outgoing(queues, deadline)
         self._deaf: dict[str, str] = {}
-        """Where expired schedules cannot be told, and why."""
+        """The queues that do not accept reports of expired schedules, each with its reason."""
 
     @property
     def units_per_s(self) -> float | None:
-        """The pace that it found; None while nothing was throttled."""
+        """The write rate that the table accepted, or None if it has not throttled."""
         return self._pace.units_per_s
 
     def work(self, job: Job) -> FeedCounts:
@@ -148,7 +89,7 @@ class Mover:
         return counts
 
     def _send_all(self, job: Job, counts: FeedCounts) -> list[Key]:
-        """What is then to be deleted."""
+        """Send or quarantine the content of the job, and return the keys that are to be deleted."""
         if isinstance(job, BundleGroup):
             return [bundle.key for bundle in job.bundles if self._empty(bundle, counts)]
         if isinstance(job, UnreadableItems):
@@ -160,7 +101,7 @@ class Mover:
 
         def delete(keys: Sequence[Key]) -> BatchResult[Key]:
             outcome = self._table.delete(keys)
-            again = keys[0] in bounced  # What has bounced once comes after all others.
+            again = keys[0] in bounced  # `retry_batch` retries throttled keys after all others.
             bounced.update(outcome.unconfirmed)
             self._pace.learn(len(outcome.confirmed) * units_each, len(outcome.unconfirmed) * units_each, again)
             return outcome
@@ -170,7 +111,7 @@ class Mover:
         return outcome
 
     def _release(self, chunk: SendChunk, counts: FeedCounts) -> list[Schedule]:
-        """Send what is due, or do with it what else is right; those come back that need not be kept any longer."""
+        """Send, report or quarantine each schedule. Return the schedules that may be deleted."""
         now_ms = self._patience.now_ms()
         expired = [schedule for schedule in chunk.schedules if schedule.expired(now_ms)]
         if expired:
@@ -191,25 +132,28 @@ class Mover:
         return finished
 
     def _stops(self, begun: bool, count: int, counts: FeedCounts) -> bool:
-        """Return whether time is over, so that so many are left. What has not begun may always make one call."""
+        """Return whether time is over, and count the schedules as left if so. A job may always make its first call."""
         if not (begun and count and self._patience.passed()):
             return False
         counts.add(FeedCounts(left=count, why="time is over"))
         return True
 
     def _listed(self, sent: list[Schedule], counts: FeedCounts) -> list[Schedule]:
-        """A name whose row could not be written is not finished: its timer stays in the table, where it is listed, and
-        goes out once more with the next tick."""
+        """Write the list rows of sent names, and return the schedules that are finished.
+
+        If the row of a name cannot be written, its timer stays in the table. There the list finds it, and the next tick
+        sends it once more.
+        """
         if all(each.name is None for each in sent):
             return sent
-        from scheduler.placing import near_names  # noqa: PLC0415 - Most parcels hold no names.
+        from scheduler.placing import near_names  # noqa: PLC0415 - Most chunks hold no names.
 
         unlisted = near_names.write(map(near_names.entry_of, sent), self._table, self._short)
         counts.add(FeedCounts(undeleted=len(unlisted)))
         return [each for each in sent if each.id not in unlisted]
 
     def _empty(self, bundle: Bundle, counts: FeedCounts) -> bool:
-        """Release its members. True where none is left of it, so that it may be deleted."""
+        """Release the members of a bundle. Return whether none is left, so that the bundle may be deleted."""
         if self._stops(counts.sent > 0, bundle.count, counts):
             return False
         try:
@@ -229,7 +173,7 @@ class Mover:
         return not kept and not broken
 
     def _sort_out(self, bundle: Bundle, broken: Mapping[str, str], counts: FeedCounts) -> list[str]:
-        """Put aside what is no member, each for itself; those come back that have to stay."""
+        """Quarantine each unreadable member. Return those that have to stay in the bundle."""
         if self._stops(counts.sent > 0, len(broken), counts):
             return list(broken)
         asides = {text: _part(bundle.key, text, why) for text, why in broken.items()}
@@ -237,8 +181,11 @@ class Mover:
         return [text for text, aside in asides.items() if aside.key not in done]
 
     def _drop(self, expired: Sequence[Schedule], now_ms: int, counts: FeedCounts) -> list[Schedule]:
-        """Report expired schedules, so that none is silently gone. One with a failure target has two to tell: the
-        deliver function does that, so that a failure target that cannot be told makes no report come twice."""
+        """Report expired schedules, so that none disappears silently. Return the schedules that may be deleted.
+
+        The deliver function handles an expired schedule with a failure target, because two receivers must be notified.
+        A failure target that cannot be notified then does not repeat the report to the failure queue.
+        """
         alone: list[Report[Schedule]] = []
         heard: list[Schedule] = []
         for each in expired:
@@ -261,7 +208,11 @@ class Mover:
         expired: Sequence[Told],
         counts: FeedCounts,
     ) -> list[Told]:
-        """Tell of expired schedules. Once nothing gets through, this run tells no more: others need the time."""
+        """Report expired schedules to one queue, and return the confirmed ones.
+
+        After a batch without any confirmation, this run sends nothing more to that queue. Other schedules need the
+        time.
+        """
         if place in self._deaf:
             counts.add(FeedCounts(held=len(expired), why=self._deaf[place]))
             return []
@@ -288,7 +239,7 @@ class Mover:
 
 
 def _part(key: Key, text: str, why: str) -> QuarantinedItem:
-    """Of a bundle, told from others by what it holds."""
+    """Return the quarantined item of an unreadable member. A hash of the member makes its key unique."""
     mark = hashlib.sha256(text.encode()).hexdigest()[:16]
     return QuarantinedItem(
         Key(key.partition, f"{key.sort}-{mark}"), {"text": {"S": text}}, f"no member of a bundle: {why}"
@@ -304,7 +255,7 @@ def _items(job: Job) -> int:
 
 
 def _units(job: Job) -> int:
-    """About what deleting it will take."""
+    """Estimate the write units for deleting the items of a job."""
     if isinstance(job, BundleGroup):
         return sum(1 + len(bundle.packed) // 1024 for bundle in job.bundles)
     return (

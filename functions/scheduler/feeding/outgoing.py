@@ -1,8 +1,8 @@
-"""Send the parcels of one run to their queues, so that no queue holds up another.
+"""Send the chunks of one run to their queues, so that no queue delays another.
 
-A queue of others that is gone, or that lets nothing through, is not tried again in the same run. Until it has answered
-once, one thread at a time tries it, and such queues together keep at most half of the threads waiting: a queue that
-hangs would otherwise take all of them. The stack's own queues are never given up.
+A target queue that is missing, or that accepts nothing, is not tried again in the same run. One thread at a time tries
+a queue until the queue has answered once. All such queues together use at most half of the threads, because a queue
+that hangs would otherwise block all of them. The run never gives up the stack's own queues.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from scheduler.model.schedule import Schedule
 from scheduler.placing.sending import Queues, SendChunk, send
 
 if TYPE_CHECKING:
-    from scheduler.feeding.mover import FeedCounts
+    from scheduler.feeding.jobs import FeedCounts
 
 OTHERS_TRIES_MAX = 3
-"""Few, so that a queue that fails holds up nobody for long."""
+"""Few, so that a failing queue does not delay other schedules for long."""
 UNPROVEN_MAX = 8
-"""Queues that have not answered yet and are tried at once: half of the threads of a feed."""
+"""How many queues without an answer are tried at the same time: half of the threads of a feed."""
 SILENT_S = 1.0
-"""SQS answers in milliseconds. After so long without an answer nobody waits for a queue any more."""
+"""SQS usually answers in milliseconds. Threads stop waiting for a queue that takes longer than this."""
 LOOK_S = 0.01
-"""How often a waiting thread looks whether the queue has answered."""
+"""How often a waiting thread checks whether the queue has answered."""
 
 
 class Outgoing:
-    """All threads of a run share one."""
+    """Sends chunks and remembers which queues fail. All threads of a run share one."""
 
     def __init__(self, queues: Queues, deadline: Deadline) -> None:
         self._queues, self._patience, self._lock = queues, deadline, Lock()
@@ -39,10 +39,10 @@ class Outgoing:
         self._failing: dict[str, str] = {}
         self._proven: set[str] = set()
         self._unproven: dict[str, float] = {}
-        """Since when a thread has been trying it."""
+        """When a thread began to try each queue."""
 
     def send(self, chunk: SendChunk, counts: FeedCounts) -> BatchResult[Schedule]:
-        """Send what can be sent, and add to the tally what is left or held."""
+        """Send the chunk, and add the schedules that are left or held to the counts."""
         url = chunk.queue_url
         if self._queues.are_ours(url):
             return self._counted(send(chunk, self._queues, self._patience), counts)
@@ -62,7 +62,7 @@ class Outgoing:
         return self._counted(outcome, counts, closed_too=False)
 
     def _begin(self, url: str) -> bool:
-        """Return whether to try a queue now that has not answered yet; wait while another thread tries it."""
+        """Return whether this thread may try a queue without an answer. Wait while another thread tries it."""
         while True:
             with self._lock:
                 if url in self._proven or url in self._closed or url in self._failing:
@@ -97,7 +97,11 @@ class Outgoing:
     def _counted(
         self, outcome: BatchResult[Schedule], counts: FeedCounts, closed_too: bool = True
     ) -> BatchResult[Schedule]:
-        """Of ours, closed is as good as slow, but trying again at once would mend nothing."""
+        """Add unsent schedules to the counts.
+
+        With `closed_too`, hold the schedules of an unavailable queue instead of returning them: the stack's own queue
+        will recover, but an immediate retry would not help.
+        """
         if outcome.unavailable and closed_too:
             counts.held += len(outcome.unavailable)
             counts.why = counts.why or outcome.unavailable[0][1]

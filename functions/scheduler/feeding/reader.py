@@ -1,6 +1,6 @@
-"""What has come within reach in a partition, cut into jobs: what is still in time and what is overdue, in turns.
+"""Read the schedules within reach of one partition, and cut them into jobs.
 
-Both come page by page, so that a backlog does not make everything late, and the other way round.
+The reader alternates between pages of upcoming and pages of overdue schedules, so that neither delays the other.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from scheduler.execution.deadline import Deadline, retry_call
-from scheduler.feeding.mover import BundleGroup, Job, QuarantinedItem, UnreadableItems
+from scheduler.feeding.jobs import BundleGroup, Job, QuarantinedItem, UnreadableItems
 from scheduler.model.bundle import MEMBERS_MAX, Bundle
 from scheduler.model.schedule import Schedule, sort_from
 from scheduler.placing.sending import CHUNK_SCHEDULES_MAX, send_chunks
 
 JOB_S = 1
-"""More than a job takes while AWS is well: what is begun is then ended, and half done only where calls are slow."""
+"""Longer than a job takes while AWS is healthy, so that only slow calls leave a job half done."""
 BUNDLES_MAX = 8
-"""One delete for so many: what it costs hardly shows beside the sends."""
+"""Bundles per group. A group is deleted in one call, which costs little compared with the sends."""
 PAGE_PARCELS_MAX = 20
-"""Of small schedules so many share the work with the other strand."""
+"""The largest page, in chunks, before the reader turns to the other time range. Only small schedules reach it."""
 PAGE_BYTES_AIM = 262_144
-"""Bytes cannot be asked for, so it is the size of the items before that says how many these are. A page is in memory
-four times over while it is read: its JSON as bytes and as text, the items, and what becomes of them."""
+"""The size that a page should have. A query limits items but not bytes, so the page before gives the estimate. A page
+is in memory four times while it is read: as JSON bytes, as text, as items, and as parsed schedules."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Schedules and bundles in the order of their keys, what else lay between them, and where the next page begins."""
+    """Schedules and bundles in key order, the unreadable items between them, and the start of the next page."""
 
     schedules: list[Schedule]
     bundles: list[Bundle]
@@ -37,7 +37,7 @@ class Page:
 
     @property
     def size_bytes(self) -> int:
-        """About what it took in the table: keys and small fields do not count."""
+        """Estimate the size of the page in the table, without keys and small fields."""
         schedules_bytes = sum(len(each.data) + len(each.target or "") for each in self.schedules)
         return schedules_bytes + sum(len(bundle.packed) for bundle in self.bundles)
 
@@ -48,32 +48,35 @@ class Table(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a feed has come: the sort keys where its two strands go on, and where one strand became the other."""
+    """How far a feed has come: the sort keys where both time ranges continue, and the border between them."""
 
     overdue: str = sort_from(0)
     upcoming: str = sort_from(0)
     between: str = sort_from(0)
 
     def back_to(self, sort: str) -> Position:
-        """Where a feed begins that has to read again what lies from this sort key on."""
+        """Return the position of a feed that reads again from this sort key on."""
         return Position(sort, sort, self.between)
 
 
 @dataclass(slots=True)
 class TimeRange:
-    """A stretch of time, read page by page from its beginning."""
+    """A range of sort keys that the reader reads page by page."""
 
     from_sort: str
     to_sort: str
     items_max: int = CHUNK_SCHEDULES_MAX
-    """On the next page. The first one only shows how large they are."""
+    """How many items the next page may have. The first page is small, and shows how large the items are."""
 
     @property
     def ended(self) -> bool:
         return self.from_sort >= self.to_sort
 
     def go_on_behind(self, page: Page) -> None:
-        """The next page has as many as should fit if they are like these: whole parcels, and one at least."""
+        """Move behind this page, and estimate the item count of the next page from the size of these items.
+
+        The next page holds whole chunks, and at least one.
+        """
         self.from_sort = self.to_sort if page.next_sort is None else page.next_sort
         fitting = (len(page.schedules) + len(page.bundles)) * PAGE_BYTES_AIM // max(1, page.size_bytes)
         self.items_max = min(PAGE_PARCELS_MAX, max(1, fitting // CHUNK_SCHEDULES_MAX)) * CHUNK_SCHEDULES_MAX
@@ -81,7 +84,7 @@ class TimeRange:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A job, and the page that it is from."""
+    """A job, with the time range and the page that it comes from."""
 
     job: Job
     strand: TimeRange
@@ -89,10 +92,10 @@ class Task:
 
 
 class Reader:
-    """Reads one partition from a position on, until it ends or patience does.
+    """Reads one partition from a position on, until the horizon or the deadline.
 
-    `horizon` is where the first feed of a chain found the end of what is within reach. It stays for the whole chain:
-    what comes within reach meanwhile is for the next tick, or a steady inflow would keep a chain going for ever.
+    `horizon` is the end of the reach when the chain began. The whole chain keeps it. Schedules that come within reach
+    later belong to the next tick. Otherwise a steady inflow would keep a chain going for ever.
     """
 
     def __init__(
@@ -105,7 +108,8 @@ class Reader:
         horizon: str | None = None,
     ) -> None:
         now_ms = deadline.now_ms()
-        # This clock may be behind that of the feed before: what was upcoming there is not to fall between the strands.
+        # This clock may be behind the clock of the feed before. The border must not move back, or schedules between
+        # the two time ranges would be skipped.
         now, reach = max(sort_from(now_ms), start.between), sort_from(now_ms + reach_ms)
         self.horizon = reach if horizon is None else horizon
         self._partition, self._table, self._patience = partition, table, deadline
@@ -121,13 +125,14 @@ class Reader:
         return Position(self._overdue.from_sort, self._upcoming.from_sort, self._overdue.to_sort)
 
     def again(self, strand: TimeRange, page_sort: str) -> None:
-        """Something of this page is left: whoever goes on begins there, at the latest."""
+        """Make the next feed begin at this page or earlier, because the page has unfinished schedules."""
         strand.from_sort = min(strand.from_sort, page_sort)
 
     def tasks(self, url_of: Callable[[Schedule], str]) -> Iterator[Task]:
-        """At least one where there is any, so that a chain of feeds comes forward however little time each has.
+        """Yield the tasks of both time ranges in turn, until the deadline.
 
-        A strand moves on only when all of a page is in hand: where patience ends within a page, it is read again.
+        At least one task is yielded if there is any, so that a chain of feeds makes progress with little time. A time
+        range moves on only after all tasks of a page were yielded. The next feed reads an unfinished page again.
         """
         begun = False
         while self.more:
@@ -158,8 +163,11 @@ def _cut(page: Page, url_of: Callable[[Schedule], str]) -> Iterator[Job]:
 
 
 def _bales(bundles: list[Bundle]) -> Iterator[BundleGroup]:
-    """Of nearly one size. Where the table throttles, what it takes is learned in the half second after the first delete
-    that bounces, and an odd bundle would come to its own long before the others."""
+    """Yield groups of nearly equal size.
+
+    A table that throttles is measured for half a second after the first throttled delete. A much smaller group would
+    get its turn long before the others, and distort the measurement.
+    """
     bales = -(-len(bundles) // BUNDLES_MAX)
     for number in range(bales):
         held: list[Bundle] = []

@@ -1,6 +1,7 @@
-"""Begin a tick: one feed for each partition that may hold something, all at once.
+"""Begin a tick: invoke one feed for each partition that may hold schedules, all at once.
 
-A missed trigger is made up by the next one, for a feed takes whatever is due; a doubled one is ended by the lease.
+The next trigger makes up for a missed one, because a feed takes all schedules that are due. The lease ends the feeds of
+a duplicate trigger.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from scheduler.execution.worker_pool import WorkerPool
 from scheduler.placing import partitions
 
 BY_HAND_S = 60
-"""How long the feeds go on that no tick has begun: short, so that the next tick finds them ended at its second try."""
+"""How long feeds continue after a manual trigger. They end before the next tick makes its second attempt."""
 
 Invoke = Callable[[dict[str, Any], Deadline], None]
 
@@ -23,7 +24,10 @@ Invoke = Callable[[dict[str, Any], Deadline], None]
 def trigger(
     until_s: float, count: int, table: partitions.Table, pool: WorkerPool, invoke: Invoke, deadline: Deadline
 ) -> int:
-    """How many feeds were invoked. NotConfirmed where one was not, after all others were; Lambda tries again then."""
+    """Invoke the feeds, and return how many were invoked.
+
+    Raise NotConfirmed after all invocations if one of them failed. Lambda then retries the trigger.
+    """
 
     def begin(partition: int) -> str:
         if deadline.passed():

@@ -1,11 +1,13 @@
-"""The rate of writes to a partition, found by trying: DynamoDB names none, it only throttles.
+"""Limit the rate of writes to a partition. DynamoDB does not publish the limit, so the limiter measures it.
 
-Writes beyond 1,000 units a second bounce, and each bounce costs a call and its CPU. The pace is shared by all threads
-of a run, and unlimited until the first bounce. Then it is cut to a little less than what gets through, goes back to
-that at once and beyond it slowly, so that few bounce and little is left unused.
+DynamoDB throttles writes beyond 1,000 units per second, and each throttled write costs a call and CPU time. All threads
+of a run share the rate. It is unlimited until the first throttled write. Then the limiter cuts it to slightly less than
+the table accepted, raises it back to that level quickly, and goes beyond it slowly. So few writes are throttled, and
+little capacity stays unused.
 
-What is sent has to be deleted before the function ends, or it comes out twice. So never more is under way than a
-throttled partition takes in the time that is kept back for it, and nothing begins whose turn would come too late.
+Sent schedules have to be deleted before the function ends, or they are sent twice. The limiter therefore bounds the
+units in progress to the number that a throttled partition accepts within the reserve. It also refuses a job whose turn
+would come too late.
 """
 
 from __future__ import annotations
@@ -15,23 +17,25 @@ from threading import Lock
 
 UNITS_PER_S_MIN = 100
 USUAL_PER_S = 1_000
-"""Amazon DynamoDB, "partition key design": what a partition key takes, unless it was split or the table takes less."""
+"""Limit of a partition key in DynamoDB's "partition key design". A split raises it, low table capacity lowers it."""
 LEFT_AT_CUT = 0.98
+"""The rate after a cut, as a part of the measured limit."""
 BACK_PER_S = 0.15
-"""Up to what got through when it was cut last."""
+"""How fast the rate grows per second up to the limit of the last cut."""
 RAISE_PER_S = 0.01
-"""From there on: DynamoDB lets a second's worth through that was not used before, and bounces late what is too much."""
+"""How fast it grows beyond that limit. Slow, because DynamoDB's burst capacity hides an excess for a while."""
 FASTER_EVERY_S = 4
-"""So much more each time while nothing bounces: the table may take more again than it did."""
+"""The growth beyond the limit increases by `RAISE_PER_S` in each such interval since the last cut. The limit may have
+risen."""
 LEFT_AT_LEAST = 0.9
-"""Of a pace, at one cut: less may have been written for want of a thread that is not waiting to try again."""
+"""A cut keeps at least this part of the rate. The measured value is too low if all threads wait for a retry."""
 LISTEN_S = 0.5
-"""From the first bounce on, what is written for so long is what the table takes, if something bounces meanwhile. If
-not, it was not tried how much that is."""
+"""How long the limiter measures after the first throttled write. The written units are the limit if the table throttled
+another write meanwhile. Otherwise the limit was not reached."""
 UNDER_WAY_MAX = 4 * USUAL_PER_S
-"""Units. Sixteen parcels of schedules of 4 KB; of larger ones fewer, down to one at a time."""
+"""Units in progress: sixteen chunks of 4 KB schedules, or fewer chunks of larger ones, down to one at a time."""
 ROOM_S = 0.01
-"""So often is looked whether there is room again."""
+"""How often a waiting thread checks for room."""
 
 
 class WriteRateLimiter:
@@ -40,7 +44,7 @@ class WriteRateLimiter:
     ) -> None:
         self._clock, self._sleep, self._lock = clock, sleep, Lock()
         self.units_per_s = units_per_s
-        """None: not limited so far. What a run has found, the next may begin with."""
+        """The rate, or None while it is unlimited. The next run may begin with it."""
         self._limit_per_s = units_per_s or 0.0
         self._free_s = self._calm_s = 0.0
         self._raised_s = self._cut_s = clock()
@@ -49,8 +53,10 @@ class WriteRateLimiter:
         self._taken, self._under_way = 0, 0
 
     def begin(self, units: int, latest_s: float) -> bool:
-        """Wait until so many units may be written; False where that would be later than this. They are under way then,
-        until their `end`."""
+        """Wait until these units may be written. Return False if that would be later than `latest_s`.
+
+        The units are in progress until `end` is called for them.
+        """
         turn_s = self._turn_s(units, latest_s)
         while turn_s is None and self._clock() + ROOM_S < latest_s:
             self._sleep(ROOM_S)
@@ -65,8 +71,10 @@ class WriteRateLimiter:
         return True
 
     def _turn_s(self, units: int, latest_s: float) -> float | None:
-        """When it is the turn of these, which is then theirs. None while there is no room, or none in time; whoever
-        finds nothing before him need not be in time, so that every run does something."""
+        """Reserve the next turn for these units, and return its time. Return None if there is no room in time.
+
+        Units that find nothing before them always get a turn, even if it is late. So every run makes progress.
+        """
         with self._lock:
             now_s = self._clock()
             if self._taken and self._taken + units > UNDER_WAY_MAX:
@@ -80,13 +88,16 @@ class WriteRateLimiter:
             return turn_s
 
     def end(self, units: int) -> None:
-        """They are written, or not to be."""
+        """Release units that were written or given up."""
         with self._lock:
             self._taken -= units
             self._under_way -= units
 
     def learn(self, written: float, bounced: float, again: bool) -> None:
-        """From what came of so many units. What bounces again says nothing new."""
+        """Adapt the rate to the result of a batch of units.
+
+        `again` marks a batch of earlier throttled units, which starts no new measurement.
+        """
         with self._lock:
             now_s = self._clock()
             if self._bounced_s is not None:
@@ -99,7 +110,7 @@ class WriteRateLimiter:
             elif self.units_per_s is not None:
                 self._raise(self.units_per_s, now_s)
             if self.units_per_s is not None and not again:
-                self._free_s = max(now_s, self._free_s) + bounced / self.units_per_s  # It is written again.
+                self._free_s = max(now_s, self._free_s) + bounced / self.units_per_s  # They are written again.
 
     def _conclude(self, listened_s: float, now_s: float) -> None:
         self._bounced_s = None
@@ -107,7 +118,7 @@ class WriteRateLimiter:
             self._cut(self._written / listened_s, now_s)
 
     def _cut(self, limit_per_s: float, now_s: float) -> None:
-        """What is under way was begun at the pace before, and is written before anything else."""
+        """Cut the rate. New units wait until the units in progress, which began at the old rate, are written."""
         if self.units_per_s is not None:
             limit_per_s = max(limit_per_s, self.units_per_s * LEFT_AT_LEAST)
         elif limit_per_s >= USUAL_PER_S / 2:

@@ -1,10 +1,10 @@
-"""Cancel all that have names which begin alike, page by page.
+"""Cancel all pending schedules whose names start with a prefix, page by page.
 
-A crash leaves those cancelled that were, and the caller without `next`: the same request again goes on with the rest,
-for what is cancelled is not pending any more.
+After a crash, the schedules cancelled so far stay cancelled, but the caller has no `next`. The caller repeats the same
+request: it continues with the rest, because cancelled schedules are no longer pending.
 
-`cancelled` counts only what this call is certain to have cancelled. If AWS did not answer in time, a record may be
-cancelled or not: the answer counts it as `unconfirmed`, and the next page finds it again if it is pending still.
+`cancelled` counts only schedules that this call certainly cancelled. If AWS does not answer in time, the record may or
+may not be cancelled. The answer counts it as `unconfirmed`, and the next page finds it again if it is still pending.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import PARTITIONS, Record
 
 CANCELLED, CHANGED, UNCONFIRMED, UNTRIED = "cancelled", "changed", "unconfirmed", "untried"
-"""What became of a record: cancelled by this call; changed by others since it was read; no answer; time was over."""
+"""The result for a record: cancelled by this call, changed by another call since it was read, no answer, not tried."""
 
 
 def cancel_where(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def cancel_where(request: ManageRequest, office: ManageDependencies, deadline: D
         found = Counter() if dry_run else _cancel(names.records, office, deadline)
         matched += len(names.records) if dry_run else found[CANCELLED] + found[CHANGED]
         fates += found
-        if found[UNCONFIRMED] or found[UNTRIED]:  # Whoever goes on finds those again that are pending still.
+        if found[UNCONFIRMED] or found[UNTRIED]:  # The next call finds the ones that are still pending.
             if not fates[CANCELLED]:
                 raise NotConfirmed("AWS did not confirm a single one of them in time; try again")
             break
@@ -47,7 +47,7 @@ def cancel_where(request: ManageRequest, office: ManageDependencies, deadline: D
 
 
 def _cancel(records: list[Record], office: ManageDependencies, deadline: Deadline) -> Counter[str]:
-    """Cancel them side by side; how many had which fate."""
+    """Cancel the records in parallel. Return how many had which result."""
     begun: list[Record] = []
 
     def one(record: Record) -> str:

@@ -1,7 +1,8 @@
-"""Cancel, move and fire: by name as long as it is pending, by id while it is far enough away.
+"""Cancel, move and fire a schedule: by name while it is pending, by id while it is far from due.
 
-Under a name the record is changed first, on condition that it is as it was read, and its timer set then, as `naming`
-does: a crash in between leaves the timer of before, which finds the record and sets it right.
+For a named schedule, the record changes first, on condition that it is unchanged since it was read. The timer is set
+after that, in the order that `naming` uses. A crash in between leaves the old timer. It wakes, finds the record and
+sets the right timer.
 """
 
 from __future__ import annotations
@@ -46,10 +47,10 @@ def fire(request: ManageRequest, office: ManageDependencies, deadline: Deadline)
 
 
 def cancel_record(record: Record, office: ManageDependencies, deadline: Deadline) -> bool:
-    """Cancel the record if it is pending and still as it was read, and remove its far timer.
+    """Cancel the record if it is still pending under the same id, and remove its far timer.
 
-    Returns whether this call cancelled it. NotConfirmed if AWS does not tell in time: the record may be cancelled then.
-    A timer that stays behind wakes, finds nothing to do and goes.
+    Return whether this call cancelled it. Raise NotConfirmed if AWS does not answer in time: the record may be
+    cancelled then. A timer that stays behind wakes, finds nothing to do and goes away.
     """
     now_ms = deadline.now_ms()
     asked = max(asked_at(now_ms), record.asked + 1)
@@ -69,7 +70,7 @@ def cancel_record(record: Record, office: ManageDependencies, deadline: Deadline
 
 
 def _is_ours(read: Record, asked: int, now_ms: int, office: ManageDependencies, deadline: Deadline) -> bool:
-    """Whether the cancellation that stands is this call's: an earlier try was carried out, and its answer was lost."""
+    """Return whether this call made the current cancellation: an earlier try succeeded, but its answer was lost."""
     standing = retry_call(lambda: office.records.get(read.name), deadline)
     if standing is None or standing.state != CANCELLED:
         return False
@@ -95,7 +96,7 @@ def _change(
     office: ManageDependencies,
     deadline: Deadline,
 ) -> Answer:
-    """The id of what has a name stands for that name, as long as it is the one that stands there."""
+    """Change the schedule. The id of a named schedule stands for its name while the name's record has that id."""
     name, schedule_id = request.which()
     if name:
         return _under_name(name, None, of_record, office, deadline)
@@ -134,7 +135,7 @@ def _cancel_record(record: Record, office: ManageDependencies, deadline: Deadlin
 
 
 def _move_record(record: Record, due_ms: int, office: ManageDependencies, deadline: Deadline) -> Answer | None:
-    """Under a new id, so that no timer of before is meant any more; all else is kept."""
+    """Move the schedule to a new id, so that the old timers no longer apply. Keep everything else."""
     _pending(record)
     now_ms, key_generator = deadline.now_ms(), office.key_generator
     key = random_key(due_ms, key_generator.partition_count, key_generator.randomness)
@@ -151,7 +152,7 @@ def _move_record(record: Record, due_ms: int, office: ManageDependencies, deadli
 
 
 def _remove_timer(record: Record, now_ms: int, office: ManageDependencies, deadline: Deadline) -> None:
-    """Give up after a few tries: a timer that stays behind does no harm."""
+    """Remove the far timer. Give up after a few tries: a timer that stays behind does no harm."""
     if record.schedule.due_ms - now_ms > office.reach_ms:
         timer, few = naming.timer_of(record), replace(deadline, tries_max=TIMER_TRIES_MAX)
         with suppress(NotConfirmed):
@@ -159,7 +160,7 @@ def _remove_timer(record: Record, now_ms: int, office: ManageDependencies, deadl
 
 
 def _pending(record: Record) -> None:
-    """What came out is too late to change; of what did not, nothing is left to change."""
+    """Raise OnItsWay if the schedule was delivered, and NotFound if it ended in another way."""
     if record.pending:
         return
     past = f"{record.id}, the last under the name {record.name!r}, is {record.state} since {epoch_s(record.changed_ms)}"

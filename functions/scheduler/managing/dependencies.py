@@ -1,4 +1,4 @@
-"""What the operations of the manage function work with."""
+"""The dependencies of the manage function's operations, and the value types that the adapters return to them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from scheduler.placing.near_names import Row
 
 BATCH_WHOLE_MAX = 25
-"""Records with their data are up to 400 KB each; so many are less than the 16 MB that one answer may hold."""
+"""A record with its data is up to 400 KB. This many stay below the 16 MB that one answer may hold."""
 BATCH_OUTLINES_MAX = 100
 """Amazon DynamoDB, "quotas": keys in one BatchGetItem."""
 
 DONE, BUSY, GONE = "done", "busy", "gone"
-"""What became of a conditional write: done; another call holds the item; it is not there as it was read."""
+"""The result of a conditional write: done, another call holds the item, or the item has changed since it was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulePage:
-    """What lies in a part of a partition in the order of the keys, and where the rest of it begins."""
+    """The items in a range of a partition, in key order, and the sort key where the next page starts."""
 
     things: list[Schedule | Bundle]
     next_sort: str | None
@@ -38,7 +38,7 @@ class SchedulePage:
 
 @dataclass(frozen=True, slots=True)
 class Stub:
-    """What lies under a key, without data: a schedule, the timer of a name, or a bundle, which is to be unpacked."""
+    """An item without its data: a schedule, the timer of a name, or a bundle that still has to be unpacked."""
 
     key: Key
     due_ms: int
@@ -48,7 +48,7 @@ class Stub:
 
 @dataclass(frozen=True, slots=True)
 class DuePage:
-    """What lies in a part of a partition, in the order of the keys, and where the rest of it begins."""
+    """The stubs in a range of a partition, in key order, and the sort key where the next page starts."""
 
     stubs: list[Stub]
     next_sort: str | None
@@ -56,7 +56,7 @@ class DuePage:
 
 @dataclass(frozen=True, slots=True)
 class NearNames:
-    """Rows of the index of near names, in the order of their keys, and where the rest of them begins."""
+    """Rows of the index of near names, in key order, and the sort key where the next page starts."""
 
     rows: list[Row]
     next_sort: str | None
@@ -64,17 +64,17 @@ class NearNames:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What could not be released: a failed delivery, or what was put aside."""
+    """A failed delivery or a quarantined item."""
 
     key: Key
     schedule: Schedule | None
-    """None where it is none that could be read."""
+    """None if no schedule could be read from the item."""
     reason: str
     error: str = ""
     attempts: int | None = None
     failed_ms: int | None = None
     again: str | None = None
-    """The id under which a redrive has begun to schedule it again."""
+    """The id under which a redrive has started to schedule it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +131,14 @@ class ManageDependencies:
     reach_ms: int
 
     def partitions(self, deadline: Deadline) -> list[str]:
-        """All that may hold schedules."""
+        """Return all partitions that may hold schedules."""
         return [
             str(number)
             for number in partitions.partitions_to_feed(self.table, self.key_generator.partition_count, deadline)
         ]
 
     def standing(self, names: Sequence[str], whole: bool, deadline: Deadline) -> dict[str, Record]:
-        """The records of these names, as far as there are any; NotConfirmed where not all could be read."""
+        """Return the records that exist under these names. Raise NotConfirmed if some could not be read."""
         found: dict[str, Record] = {}
         for step in self._steps(names, whole):
             found |= self._batch(step, whole, deadline)
@@ -147,7 +147,7 @@ class ManageDependencies:
     def standing_in_time(
         self, names: Sequence[str], whole: bool, deadline: Deadline
     ) -> tuple[dict[str, Record], set[str]]:
-        """The records of the first of these names, and which names were read before time was over: some in any case."""
+        """Return the records read before time was over, and the names read. At least the first batch is read."""
         found: dict[str, Record] = {}
         read: set[str] = set()
         for step in self._steps(names, whole):

@@ -1,7 +1,8 @@
-"""What could not be released, as it lies in the table.
+"""Read failures and quarantined items from the table.
 
-Failures lie by the day, spread over hash keys, and are kept for 90 days. A reader reads the keys of a day side by side
-and merges them by time. What a feed put aside lies under the moment that it was due, and comes last.
+The table stores failures by day, spread over several partition keys, and keeps them for 90 days. A reader queries the
+keys of a day in parallel and merges the results by time. Quarantined items are stored by the time they were due, and
+come last.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ from scheduler.timestamps import epoch_s
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 DAY_MS = 86_400_000
 CLOCKS_MS = 60_000
-"""How far the clock that wrote a failure may be ahead of ours, or behind."""
+"""The largest difference between our clock and the clock that wrote a failure."""
 FOUND_S = 6
-"""Time kept back to do something with what was found."""
+"""Time kept back to act on the failures that were found."""
 AHEAD, AHEAD_ITEMS = 1.25, 8
-"""A key is asked for its share of a page and a little more, for chance does not share evenly."""
+"""Each key is asked for its share of a page and a little more, because the distribution is random."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailureRange:
-    """A part of the table where failures lie, and from where to where it is to be read."""
+    """A partition that holds failures, and the range of sort keys to read."""
 
     partition: str
     from_sort: str
@@ -45,17 +46,17 @@ class FailureRange:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The drawers of one day, or of what was put aside, in which failures are read in order of time."""
+    """The ranges of one day, or of the quarantine. Failures are read from them in order of time."""
 
     drawers: list[FailureRange]
 
     def place(self, sort: str) -> tuple[str, str]:
-        """Where the next page begins: before everything that sorts from here on."""
+        """Return the position of a page that starts at this sort key."""
         return self.drawers[0].partition, sort
 
 
 def failures(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    """In the order in which they failed."""
+    """Return a page of failures, in the order in which they failed."""
     span, limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
     place = _place(request.fields.get("next"))
     found: list[Failure] = []
@@ -76,7 +77,7 @@ def failures(request: ManageRequest, office: ManageDependencies, deadline: Deadl
 
 
 def _days(span: tuple[int, int], until_ms: int, place: tuple[str, str] | None) -> Iterator[Day]:
-    """Day by day from the place on, and then what was put aside."""
+    """Yield the days from the position on, then the quarantine."""
     at, sort = place or ("", "")
     for _, each_drawer in groupby(
         drawers(span, until_ms), key=lambda failure_range: _day_part(failure_range.partition)
@@ -85,7 +86,7 @@ def _days(span: tuple[int, int], until_ms: int, place: tuple[str, str] | None) -
         if _day_part(each[0].partition) < _day_part(at):
             continue
         if _day_part(each[0].partition) == _day_part(at):
-            # Right behind the last one that was shown: of those of the same moment, the keys come in their order.
+            # Start after the last failure shown. Failures of the same millisecond are in the order of partitions.
             behind = [(failure_range, sort if failure_range.partition > at else sort + " ") for failure_range in each]
             each = [
                 replace(failure_range, from_sort=max(failure_range.from_sort, least)) for failure_range, least in behind
@@ -98,7 +99,7 @@ def _days(span: tuple[int, int], until_ms: int, place: tuple[str, str] | None) -
 def _merged(
     day: Day, count: int, office: ManageDependencies, deadline: Deadline
 ) -> tuple[list[Failure], tuple[str, str] | None]:
-    """The first of a day in order of time, and where to go on if time is over before there are so many."""
+    """Return the first failures of a day in order of time. If time runs out, also return where the next page starts."""
     strands, known = day.drawers, list[Failure]()
     items_max = min(count, round(count / len(strands) * AHEAD) + AHEAD_ITEMS)
     rounds = 0
@@ -118,7 +119,7 @@ def _merged(
 
 
 def _may_precede(strand: FailureRange, known: list[Failure], count: int) -> bool:
-    """Whether something that is yet to be read may come before the last one to show."""
+    """Return whether an unread failure may come before the last one to show."""
     if strand.from_sort >= strand.to_sort:
         return False
     return len(known) < count or strand.from_sort <= known[-1].key.sort
@@ -131,7 +132,7 @@ def pages(
     deadline: Deadline,
     schedule_id: str | None = None,
 ) -> Iterator[tuple[FailureRange, Failures]]:
-    """Page by page, each with the drawer from where that began; of one schedule alone where its id is given."""
+    """Yield each page with the range that it started from. Read only one schedule's failures if its id is given."""
     for failure_range in each_drawer:
         rest: FailureRange | None = failure_range
         while rest is not None:
@@ -143,8 +144,11 @@ def pages(
 def drawers(
     span: tuple[int, int], until_ms: int, place: tuple[str, str] | None = None, schedule_id: str | None = None
 ) -> Iterator[FailureRange]:
-    """From the place on, key by key. Of the days those that are kept, and nothing that failed later than `until_ms`;
-    only keys that may hold failures of one schedule if its id is given."""
+    """Yield the ranges from the position on, key by key.
+
+    Read only days that are still kept, and no failure later than `until_ms`. If a schedule id is given, read only the
+    keys that may hold its failures.
+    """
     from_ms, to_ms = span
     first_ms = max(from_ms, until_ms - FAILED_KEPT_S * 1000 - DAY_MS)
     last_ms = min(to_ms, until_ms)
@@ -166,8 +170,10 @@ def drawers(
 def filled(
     each_drawer: Iterable[FailureRange], office: ManageDependencies, deadline: Deadline
 ) -> Iterator[FailureRange]:
-    """Only those in which something lies, found by looking at a day side by side; and the first of each day, so that
-    whoever runs out of time gets on."""
+    """Yield only the ranges that hold something. Look at the ranges of each day in parallel to find them.
+
+    Always yield the first range of each day, so that a caller that runs out of time still makes progress.
+    """
     for _, of_day in groupby(each_drawer, key=lambda failure_range: _day_part(failure_range.partition)):
         day = list(of_day)
         looks = office.pool.run(lambda failure_range: _page(failure_range, 1, None, office, deadline), day)
@@ -177,9 +183,10 @@ def filled(
 
 
 def put_aside(schedule_id: str, office: ManageDependencies, deadline: Deadline) -> Failure | None:
-    """What a feed put aside under this id, if anything. OutOfTime if time is over before all of it is read.
+    """Return the quarantined item with this id, if any. Raise OutOfTime if time runs out before all of it is read.
 
-    A member lies under its own moment, which is at most a span before that of its bundle and is not in its id.
+    A quarantined member of a bundle is stored by its own due time. The member's id has the time of the bundle instead,
+    which is later by at most the span of a bundle.
     """
     found = retry_call(lambda: office.catalogue.quarantined(schedule_id), deadline)
     if found is not None or index_of(schedule_id) is None:
@@ -197,8 +204,10 @@ def put_aside(schedule_id: str, office: ManageDependencies, deadline: Deadline) 
 def of_id(
     schedule_id: str, begun_ms: int, place: tuple[str, str], office: ManageDependencies, deadline: Deadline
 ) -> tuple[list[Failure], FailureRange | None]:
-    """Page by page since it was due, and what is left to read when time is over: a day may hold millions. Something is
-    read in any case, so whoever goes on there comes to the end."""
+    """Return the failures of this id since it was due, and the unread range if time runs out.
+
+    A day may hold millions of failures. Each call reads at least one page, so a caller that continues gets to the end.
+    """
     found: list[Failure] = []
     for failure_range, page in pages(_drawers_of(schedule_id, begun_ms, place), None, office, deadline, schedule_id):
         found += page.failures
@@ -208,8 +217,11 @@ def of_id(
 
 
 def _drawers_of(schedule_id: str, begun_ms: int, place: tuple[str, str]) -> Iterator[FailureRange]:
-    """Nothing fails before it is due, by more than two clocks differ. Of a bundle the latest member gives the id, and
-    its members lie in the quarantine each under a moment of its own."""
+    """Yield the ranges that may hold failures of this id.
+
+    Nothing fails before it is due, apart from the difference between two clocks. The id of a bundle's member has the
+    time of the latest member, but the quarantine stores each member by its own due time.
+    """
     due_ms, until_ms = key_of(schedule_id).due_ms, begun_ms + CLOCKS_MS
     since_ms = max(FIRST_MS, due_ms - SPAN_MS_MAX - CLOCKS_MS)
     for failure_range in drawers((since_ms, max(due_ms + 1, until_ms)), until_ms, place, schedule_id):
@@ -235,12 +247,12 @@ def _day_of(moment_ms: int) -> date:
 
 
 def _day_part(partition: str) -> str:
-    """Of a key the day, in the form in which days sort; of the quarantine itself."""
+    """Return the day of a partition key in a form that sorts by date. The quarantine's key is returned as it is."""
     return partition[: len(FAILED) + len("2030-01-01")]
 
 
 def _place(value: object) -> tuple[str, str] | None:
-    """The last one that was shown. Under an older version its key was that of the whole day."""
+    """Return the key of the last failure shown. Older versions used one partition key for a whole day."""
     place = paging.read(value, "failures", str, str)
     if place is None:
         return None
@@ -251,7 +263,7 @@ def _place(value: object) -> tuple[str, str] | None:
 
 
 def _shown(failure: Failure) -> dict[str, Any]:
-    """When something was put aside is not known, and its reason is all that there is to say."""
+    """Return the facts that callers see. A quarantined item has no time of failure, and its reason is the error."""
     schedule, aside = failure.schedule, failure.failed_ms is None
     return {
         "id": None if schedule is None else schedule.id,

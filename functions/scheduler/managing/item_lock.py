@@ -1,10 +1,11 @@
-"""Take an unnamed schedule out of the table, by itself or out of its bundle, and put it elsewhere.
+"""Take an unnamed schedule out of the table, alone or out of its bundle, and put it elsewhere.
 
-To move one is: hold its item, write the new one, take the old one out. A hold is a conditional write that keeps other
-calls off for a while, longer than one runs; the feed is kept off by the distance to the reach.
-- A crash after the hold leaves it as it was, and held until the hold has run out.
-- A crash after the new one is written leaves both, and both come out: nothing is lost. The new key follows from the
-  old id and the new moment, so a repeat to the same moment makes no third one.
+A move holds the old item, writes the new schedule and then removes the old one. A hold is a conditional write that
+keeps other calls off for a while, longer than a call runs. The feed does not read the item during a hold, because the
+item is still far from the reach.
+- A crash after the hold leaves the schedule as it was. It stays held until the hold ends.
+- A crash after the new schedule is written leaves both, and both are released: nothing is lost. The new key is derived
+  from the old id and the new time, so a repeated move to the same time makes no third one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from scheduler.model.schedule import Schedule, repeatable_key
 from scheduler.placing.placement import get_ready, place
 
 HOLD_MS = 60_000
-"""Longer than the manage function may run: no holder is still at it when it has run out."""
+"""Longer than the manage function may run, so the holder has stopped by the time the hold ends."""
 
 _HELD = "it is being changed by another call; try again"
 
@@ -31,7 +32,7 @@ def new_holder(office: ManageDependencies) -> str:
 
 
 def move(found: Found, due_ms: int, office: ManageDependencies, deadline: Deadline) -> Schedule:
-    """The new one, which has another id."""
+    """Move the schedule, and return the new one, which has another id."""
     old, holder = found.schedule, new_holder(office)
     key = repeatable_key(due_ms, office.key_generator.partition_count, ["moved", old.id, due_ms])
     new = replace(old, key=key, due_ms=due_ms, index=None)
@@ -50,7 +51,7 @@ def move(found: Found, due_ms: int, office: ManageDependencies, deadline: Deadli
 
 
 def take_out(found: Found, holder: str, office: ManageDependencies, deadline: Deadline) -> None:
-    """Where nobody else holds it. That it is gone after a try without an answer was that try."""
+    """Remove the schedule unless another call holds it. If a try without an answer removed it, that is a success."""
     unsure = False
     for tries in range(1, deadline.tries_max + 1):
         why = _HELD
@@ -87,7 +88,10 @@ def _again(found: Found, office: ManageDependencies, deadline: Deadline) -> Foun
 
 
 def _still_there(again: Found | None, found: Found, office: ManageDependencies, deadline: Deadline) -> Found:
-    """Its fellows have changed; it may be changed itself while it is there, and no feed comes upon it."""
+    """Return the schedule as read again, after other members of its bundle have changed.
+
+    Raise NotFound or OnItsWay if it has left the table, or if a feed may soon read it.
+    """
     now_ms = deadline.now_ms()
     if again is None or not lookup.changeable(again.schedule.key, office, now_ms):
         raise lookup.missing(found.schedule.id, office, now_ms)

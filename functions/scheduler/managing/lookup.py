@@ -1,7 +1,7 @@
-"""Look at one schedule, by its name or by its id, and tell how it stands.
+"""Look up one schedule by its name or its id, and report its state.
 
-An id is a key, so an unnamed schedule is found where it lies, or in its bundle. Once it has left the table nothing is
-known of it any more: who wants to know what became of it gives it a name.
+An id is a key, so an unnamed schedule is found under its key or in its bundle. The stack keeps no record of an unnamed
+schedule that has left the table. A caller that wants to know its result gives it a name.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from scheduler.model.schedule import Key, Schedule, index_of, key_of, waiting_st
 from scheduler.timestamps import epoch_s
 
 MARGIN_MS = 60_000
-"""How long before its key comes within reach an unnamed schedule is let alone: more than the manage function runs and
-clocks differ, so that no feed comes upon an item that is being changed."""
+"""An unnamed schedule may not change in this time before its key comes within reach. It is longer than the manage
+function runs plus the difference between clocks, so that no feed reads an item that is being changed."""
 
 
 DATA_CHARACTERS_MAX = 256
-"""Of each in a list: a thousand with all of their data would not fit an answer of Lambda's."""
+"""The part of each schedule's data that a list shows. A thousand with all data would not fit an answer of Lambda."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A schedule in the table, and the item that it lies in as it was read."""
+    """A schedule in the table, and the item that holds it, as it was read."""
 
     schedule: Schedule
     item: Schedule | Bundle
 
     def rest(self) -> Bundle | None:
-        """What is left of the bundle without it; None where nothing is, or it lies there by itself."""
+        """Return the bundle without this schedule. Return None if nothing is left, or if it is not in a bundle."""
         if not isinstance(self.item, Bundle):
             return None
         contents = self.item.unpacked()
@@ -66,7 +66,7 @@ def named(name: str, office: ManageDependencies, deadline: Deadline) -> Record:
 
 
 def awaiting(timer: Schedule, office: ManageDependencies, deadline: Deadline) -> Record:
-    """The record that this timer is to wake."""
+    """Return the record that this timer wakes."""
     record = named(timer.name or "", office, deadline)
     if record.id != timer.id:
         raise replaced(timer.id, record)
@@ -78,20 +78,20 @@ def replaced(schedule_id: str, record: Record) -> NotFound:
 
 
 def find(schedule_id: str, office: ManageDependencies, deadline: Deadline) -> Found | None:
-    """Where the id says, as it is after every write that was confirmed before."""
+    """Return the schedule stored under this id, if any. The read is strongly consistent."""
     index = index_of(schedule_id)
     item = retry_call(lambda: office.catalogue.get(key_of(schedule_id)), deadline)
     if isinstance(item, Bundle):
         try:
             members = item.members() if index is not None else []
-        except Unpackable:  # The next feed puts it aside.
+        except Unpackable:  # The next feed quarantines it.
             return None
         return next((Found(each, item) for each in members if each.index == index), None)
     return Found(item, item) if item is not None and index is None else None
 
 
 def missing(schedule_id: str, office: ManageDependencies, now_ms: int) -> NotFound | OnItsWay:
-    """What is to be said of an id under which nothing lies in the table."""
+    """Return the error for an id that the table does not hold."""
     if changeable(key_of(schedule_id), office, now_ms):
         return NotFound(f"{schedule_id} is not there: it was cancelled, moved or replaced, or never given")
     return OnItsWay(
@@ -101,12 +101,12 @@ def missing(schedule_id: str, office: ManageDependencies, now_ms: int) -> NotFou
 
 
 def changeable(key: Key, office: ManageDependencies, now_ms: int) -> bool:
-    """Whether no feed comes upon it for a while yet."""
+    """Return whether the schedule may still change, because no feed reads it soon."""
     return now_ms < key.due_ms - office.reach_ms - MARGIN_MS
 
 
 def shown(schedule: Schedule, record: Record | None, now_ms: int, reach_ms: int) -> dict[str, Any]:
-    """As callers see it; None where there is nothing to see."""
+    """Return the schedule as callers see it. A field is None if it does not apply."""
     state = record.state if record is not None and not record.pending else waiting_state(schedule, now_ms, reach_ms)
     return {
         "id": schedule.id,
@@ -123,12 +123,12 @@ def shown(schedule: Schedule, record: Record | None, now_ms: int, reach_ms: int)
 
 
 def _next_attempt(record: Record) -> float | None:
-    """When a pending one that failed, or was put off, is tried again."""
+    """Return when the next attempt of a pending schedule is due, after it failed or was postponed."""
     return epoch_s(record.retry_ms) if record.pending and record.retry_ms is not None else None
 
 
 def shown_short(schedule: Schedule, record: Record | None, now_ms: int, reach_ms: int) -> dict[str, Any]:
-    """As one of many, with the beginning of its data."""
+    """Return the schedule as one of many, with only the beginning of its data."""
     facts = shown(schedule, record, now_ms, reach_ms)
     return {**facts, "data": schedule.data[:DATA_CHARACTERS_MAX] or None}
 
@@ -138,7 +138,7 @@ def _of_record(record: Record, now_ms: int, office: ManageDependencies) -> dict[
 
 
 def _quarantined(schedule_id: str, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    """What was put aside is told by its id too; what is nowhere is missing."""
+    """Return the quarantined schedule with this id. Raise the error of `missing` if there is none."""
     now_ms = deadline.now_ms()
     try:
         failure = failures.put_aside(schedule_id, office, deadline)

@@ -1,4 +1,4 @@
-"""The operations of the manage function: which there are, which fields each takes, and who does it."""
+"""The operations of the manage function, the fields that each accepts, and the functions that carry them out."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ OPERATIONS: dict[str, Operation] = {
     "failures": _failures,
     "redrive": _redrive,
 }
-"""A function imports the module of its operation when it is first called: no caller uses all of them."""
+"""Each function imports its module when it is first called, because no caller uses all operations."""
 FIELDS: dict[str, tuple[str, ...]] = {
     "get": ("name", "id"),
     "list": ("from", "to", "prefix", "limit", "next"),

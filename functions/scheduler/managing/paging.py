@@ -1,4 +1,4 @@
-"""Where the next page begins, as text that means nothing to who carries it; what comes back may be anything."""
+"""Write and read `next`, the opaque position of the next page. Callers may send anything, so reading checks it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scheduler.limits import DUE_DIGITS, DUE_MS_MAX, NAME_CHARACTERS_MAX
 from scheduler.text import fault, shown
 
 CHARACTERS_MAX = 65_536
-"""More than the positions of 256 partitions come to."""
+"""More than the positions of 256 partitions need."""
 SORT_CHARACTERS_MAX = 1_024
 """Amazon DynamoDB, "quotas": bytes of a sort key."""
 
@@ -29,7 +29,7 @@ def written(kind: str, *place: object) -> str:
 
 
 def read(value: object, kind: str, *types: type) -> list[Any] | None:
-    """The place of this kind that `written` made of it; None where none is given."""
+    """Return the position that `written` encoded, or None if none is given. Raise InvalidRequest if it is not one."""
     if value is None:
         return None
     found = _parts(value)
@@ -39,7 +39,7 @@ def read(value: object, kind: str, *types: type) -> list[Any] | None:
 
 
 def is_of(kind: str, value: object) -> bool:
-    """Whether it is a place of this kind. A listing that ran out of time hands out places of a kind of their own."""
+    """Return whether this is a position of this kind. A listing that ran out of time uses a kind of its own."""
     return value is not None and _parts(value)[:1] == [kind]
 
 
@@ -60,7 +60,7 @@ def refused(value: object) -> InvalidRequest:
 
 
 def is_sort(value: object) -> bool:
-    """Whether it may be the sort key of something that has a moment, or the beginning of one."""
+    """Return whether this may be the sort key of an item with a due time, or the beginning of such a key."""
     if not isinstance(value, str) or len(value.encode(errors="replace")) > SORT_CHARACTERS_MAX:
         return False
     return _SORT.fullmatch(value) is not None and fault(value) is None
@@ -71,7 +71,7 @@ def is_partition(value: object) -> bool:
 
 
 def is_near_partition(value: object) -> bool:
-    """Whether it is a partition of the index of near names."""
+    """Return whether this is a partition of the index of near names."""
     return isinstance(value, str) and _NEAR_PARTITION.fullmatch(value) is not None
 
 
@@ -80,16 +80,16 @@ def is_moment(value: object) -> bool:
 
 
 def is_name(value: object) -> bool:
-    """Whether it may be a name, or what sorts right behind one."""
+    """Return whether this may be a name, or the text that sorts right after a name."""
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 ANSWER_BYTES_MAX = 5_000_000
-"""AWS Lambda, "quotas": 6 MB for a synchronous answer. As ASCII, as a runtime may write it, with room to spare."""
+"""AWS Lambda, "quotas": 6 MB for a synchronous answer. This leaves room and assumes ASCII, as runtimes may write."""
 
 
 def fitting(facts: Sequence[object]) -> int:
-    """So many of the first; one always fits."""
+    """Return how many of the first facts fit an answer. At least one always fits."""
     size_bytes = 0
     for count, each in enumerate(facts):
         size_bytes += bytes_in_list(each)

@@ -1,10 +1,11 @@
-"""Schedule again what could not be released: one, or all that failed in a time.
+"""Schedule failures again: one, or all that failed in a time range.
 
-It is due now, or at random within a spread, and keeps its id, by which a receiver tells a repeat, unless it has a name
-or is due beyond the reach. First it is scheduled, then its failure is deleted: a crash in between repeats it.
+A redriven schedule is due now, or at a random time within a spread. It keeps its id, by which a receiver recognizes a
+repeat, unless it has a name or is due beyond the reach. The new schedule is written first and its failure is deleted
+after that, so a crash in between repeats it.
 
-If the id may be a new one, the first call notes it on the failure before it schedules anything. A repeat, and a call
-at the same time, find that id and use it too. So nothing is delivered under two ids.
+If the schedule may get a new id, the first call notes that id on the failure before it schedules anything. A repeated
+call, or one at the same time, finds that id and uses it too. So nothing is delivered under two ids.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from scheduler.placing import naming, placement
 from scheduler.placing.naming import NameRequest
 
 STEP_MAX = 100
-"""Redriven at once: what a crash can repeat."""
+"""Redriven in one step: the most that a crash can repeat."""
 SPREAD_MS_MAX = 30 * DAY_MS
 
 
@@ -48,7 +49,7 @@ def redrive(request: ManageRequest, office: ManageDependencies, deadline: Deadli
 def _redrive_one(
     request: ManageRequest, spread_ms: int, office: ManageDependencies, deadline: Deadline
 ) -> dict[str, Any]:
-    """As it failed last, as far as there was time to look; its other failures that were found are deleted with that."""
+    """Redrive the latest failure of an id that was found in time, and delete its other failures that were found."""
     schedule_id = request.id() or ""
     found, next_place = _failures_of(schedule_id, request.fields.get("next"), office, deadline)
     if not found and next_place is not None:
@@ -62,19 +63,20 @@ def _redrive_one(
         raise InvalidRequest(f"{schedule_id} {outcome.rejected[0][1]}")
     if not outcome.confirmed:
         raise NotFound(f"{schedule_id} is not among the failures that are kept any more")
-    retry_batch(office.table.delete, [each.key for each in found[:-1]], deadline)  # It has failed more than once.
+    retry_batch(office.table.delete, [each.key for each in found[:-1]], deadline)  # The schedule failed more than once.
     return _answer(outcome, None)
 
 
 def _failures_of(
     schedule_id: str, place: object, office: ManageDependencies, deadline: Deadline
 ) -> tuple[list[Failure], str | None]:
-    """What was put aside under the id, or else what failed, and where the next call goes on to look."""
+    """Return the quarantined item, or else the failures of the id, and where the next call continues."""
     partition, sort, begun_ms = _place(place, "redrive one", deadline.now_ms())
-    with suppress(OutOfTime):  # What is put aside is read below as well, and page by page.
-        aside = failures.put_aside(schedule_id, office, deadline.half())
-        if aside is not None:
-            return [aside], None
+    if place is None:  # A later call continues with the pages below, which end with the quarantine.
+        with suppress(OutOfTime):
+            aside = failures.put_aside(schedule_id, office, deadline.half())
+            if aside is not None:
+                return [aside], None
     found, rest = failures.of_id(schedule_id, begun_ms, (partition, sort), office, deadline)
     return found, None if rest is None else _next(rest, "redrive one", begun_ms)
 
@@ -82,9 +84,9 @@ def _failures_of(
 def _redrive_all(
     request: ManageRequest, spread_ms: int, office: ManageDependencies, deadline: Deadline
 ) -> dict[str, Any]:
-    """Step by step until patience ends. What cannot be scheduled again is left where it is, and counted.
+    """Redrive step by step until the deadline. Leave failures that cannot be scheduled again, and count them.
 
-    Only what had failed when the first call began: what fails anew meanwhile would go round for ever.
+    Redrive only failures from before the first call. A new failure would otherwise be redriven again and again.
     """
     span, (partition, sort, begun_ms) = request.span(), _place(request.fields.get("next"), "redrive", deadline.now_ms())
     total: BatchResult[Failure] = BatchResult()
@@ -98,7 +100,7 @@ def _redrive_all(
         outcome = _again(page.failures, spread_ms, office, deadline)
         if outcome.unconfirmed and not (begun or outcome.confirmed):
             raise NotConfirmed(f"AWS did not confirm a single one in time ({outcome.last_error}); try again")
-        if outcome.unconfirmed:  # This page is read once more, and what is refused of it counts then.
+        if outcome.unconfirmed:  # The next call reads this page again, and counts its refusals.
             total.confirmed += outcome.confirmed
             return _answer(total, _next(failure_range, "redrive", begun_ms))
         total.add(outcome)
@@ -124,7 +126,7 @@ def _place(value: object, kind: str, now_ms: int) -> tuple[str, str, int]:
 def _again(
     found: Sequence[Failure], spread_ms: int, office: ManageDependencies, deadline: Deadline
 ) -> BatchResult[Failure]:
-    """Schedule them, side by side, then delete the failures of those that are confirmed."""
+    """Schedule the failures in parallel, then delete the confirmed ones."""
 
     def one(failure: Failure) -> BatchResult[Failure]:
         if deadline.passed():
@@ -135,7 +137,7 @@ def _again(
             refusal = _schedule(failure, failure.schedule, spread_ms, office, deadline)
         except NotConfirmed as reason:
             return BatchResult(unconfirmed=[failure], last_error=str(reason))
-        except NotFound:  # Another call has redriven it, and counts it.
+        except NotFound:  # Another call has redriven and counted it.
             return BatchResult()
         except InvalidRequest as reason:
             return BatchResult(rejected=[(failure, f"cannot be scheduled again: {reason}")])
@@ -145,15 +147,15 @@ def _again(
     for outcome in office.pool.run(one, found):
         total.add(outcome)
     deleted = retry_batch(office.table.delete, [each.key for each in total.confirmed], deadline)
-    if deleted.unconfirmed:  # They are scheduled again all the same, and would be once more.
+    if deleted.unconfirmed:  # They are scheduled again, and the next redrive would repeat them.
         log.outcome("not deleted", failures=len(deleted.unconfirmed), why=deleted.last_error)
     return total
 
 
 def _schedule(failure: Failure, old: Schedule, spread_ms: int, office: ManageDependencies, deadline: Deadline) -> str:
-    """Nothing, or why it is left as it is."""
+    """Schedule a failure again. Return an empty string, or the reason why it is left as it is."""
     key_generator, now_ms = office.key_generator, deadline.now_ms()
-    if old.name is not None and failure.failed_ms is None:  # A timer: whoever it wakes looks at its record.
+    if old.name is not None and failure.failed_ms is None:  # A quarantined timer: its record is read when it wakes.
         placement.place(replace(old, due_ms=now_ms), office, deadline)
         return ""
     due_ms = min(DUE_MS_MAX, now_ms + round(spread_ms * key_generator.randomness.random()))
@@ -178,8 +180,10 @@ def _schedule(failure: Failure, old: Schedule, spread_ms: int, office: ManageDep
 
 
 def _as_noted(failure: Failure, new: Schedule, office: ManageDependencies, deadline: Deadline) -> Schedule:
-    """Return the schedule under the id that the first call noted, which may be this one. NotFound if the failure is
-    gone."""
+    """Return the schedule under the id that the first call noted, which may be this one.
+
+    Raise NotFound if the failure is gone.
+    """
     again = retry_call(lambda: office.catalogue.note_again(failure.key, new.id), deadline)
     if again is None:
         raise NotFound("the failure is gone")

@@ -1,4 +1,4 @@
-"""What is asked of the manage function, checked field by field; a refusal says how to put it right."""
+"""Check a request to the manage function, field by field. An error says how to correct the request."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ID_WANTED = 'an id as it was answered, such as "3-000001893456000-0123456789abcd
 PREFIX_WANTED = f"the beginning of names, 0 to {NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ : / -"
 SCHEDULE_HINT = "; a schedule goes to the schedule function (output ScheduleFunction)"
 _ELSEWHERE = {"cancel": "cancel_where", "cancel_where": "cancel", "list": "get"}
-"""Operations that are taken for each other, because one is about many schedules and the other about one."""
+"""Operations that callers confuse, because one is about many schedules and the other about one."""
 FIRST_MS, END_MS = 0, DUE_MS_MAX + 1
-"""All moments there are: from the first, and before the second."""
+"""The range of all due times: the start is included, the end is not."""
 
 _PREFIX = re.compile(rf"[A-Za-z0-9._:/-]{{0,{NAME_CHARACTERS_MAX}}}")
 
@@ -30,7 +30,7 @@ class ManageRequest:
     fields: Mapping[str, object]
 
     def which(self) -> tuple[str, str]:
-        """The name that it is about, and nothing; or nothing, and the id."""
+        """Return the name and an empty string, or an empty string and the id."""
         if ("name" in self.fields) == ("id" in self.fields):
             state = "both given" if "name" in self.fields else "both missing"
             raise InvalidRequest(f"name and id are {state}; wanted: exactly one of the two")
@@ -67,7 +67,7 @@ class ManageRequest:
                 raise InvalidRequest(f"{field} is missing; {self.operation} wants {', '.join(fields)}")
 
     def span(self) -> tuple[int, int]:
-        """From one moment on, and before another; where they are left out, all there are."""
+        """Return the start (included) and the end (excluded). If both are left out, that is all time."""
         from_ms, to_ms = self.moment("from", FIRST_MS), self.moment("to", END_MS)
         if to_ms <= from_ms:
             raise InvalidRequest(
@@ -84,7 +84,7 @@ class ManageRequest:
             raise InvalidRequest(str(refusal).replace("timestamp", field, 1)) from None
 
     def due_ms(self, now_ms: int) -> int:
-        """Of `timestamp` and `delay` the one that is given."""
+        """Return the due time from `timestamp` or `delay`, whichever is given."""
         if ("timestamp" in self.fields) == ("delay" in self.fields):
             state = "both given" if "delay" in self.fields else "both missing"
             raise InvalidRequest(f"timestamp and delay are {state}; wanted: exactly one of the two")
@@ -121,7 +121,7 @@ class ManageRequest:
 
 
 def read(event: object, operations: Mapping[str, Sequence[str]]) -> ManageRequest:
-    """The operation and its fields, all of which it has to know."""
+    """Return the operation and its fields. Raise InvalidRequest if the operation or a field is unknown."""
     if not isinstance(event, dict):
         hint = SCHEDULE_HINT if isinstance(event, list) else ""
         raise InvalidRequest(f'the request is {shown(event)}{hint}; wanted: an object such as {{"operation": "list"}}')
@@ -143,12 +143,12 @@ def read(event: object, operations: Mapping[str, Sequence[str]]) -> ManageReques
 
 
 def _is_schedule(event: Mapping[str, object]) -> bool:
-    """Whether it was probably meant for the schedule function, in any of its shapes, one or a batch."""
+    """Return whether this was probably meant for the schedule function, as one schedule or a batch."""
     return not {"timestamp", "delay", "data", "schedules", *OLDER_FIELDS}.isdisjoint(event)
 
 
 def _meant(given: object, known: Sequence[str]) -> str:
-    import difflib  # noqa: PLC0415 - For this message alone; every cold start would pay for it.
+    import difflib  # noqa: PLC0415 - Only for this message: every cold start would pay for it.
 
     near = difflib.get_close_matches(given, known, 1) if isinstance(given, str) else []
     return f"; did you mean {near[0]}?" if near else ""

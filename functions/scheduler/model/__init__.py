@@ -1,4 +1,4 @@
-"""Schedules, bundles, names, targets and reports, and how each is written down.
+"""Schedules, bundles, name records, targets and reports, and the format in which each is stored or sent.
 
-Imports the leaves and `execution`. Every package further up may import it.
+It imports only the leaf modules and `execution`. The use cases, `placing` and the adapters may import it.
 """

@@ -1,8 +1,7 @@
-"""Several schedules in one item: DynamoDB bills a write by the started kilobyte, and takes 1,000 a second per key.
+"""Store several schedules in one item, because DynamoDB bills each started kilobyte and takes 1,000 writes/s per key.
 
-A bundle holds its members as zlib-compressed compact JSON under the key of the latest of them, so that none is out of
-reach when the key is within it. A member is told from the others by its index, which it keeps for life: its id is the
-key's id with `-<index>`.
+A bundle holds its members as zlib-compressed compact JSON. Its key is that of the latest member, so every member is
+within reach when the key is. A member keeps its index for life. Its id is the id of the key and `-<index>`.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from dataclasses import dataclass, field
 from scheduler.model.schedule import Key, Request, Schedule, sound
 
 PACKED_BYTES_MAX = 4_000
-"""With the names, the key and the count beside it, four kilobytes: as many write units for the whole bundle."""
+"""With the attribute names, the key and the count, an item has four kilobytes and costs four write units."""
 UNPACKED_BYTES_MAX = 262_144
-"""Fifteen strings of 256 KiB of one letter pack into 4 KB; what a feed unpacks at once is bounded by this instead."""
+"""Fifteen strings of 256 KiB of one character compress to 4 KB. This limit bounds what a feed unpacks at once."""
 MEMBERS_MAX = 500
 SPAN_MS_MAX = 60_000
 
@@ -25,16 +24,16 @@ MEMBER_FIELDS_MIN, MEMBER_FIELDS_MAX = 3, 7
 _UNSET = (None,) * (MEMBER_FIELDS_MAX - MEMBER_FIELDS_MIN)
 
 LEVEL = 5
-"""Of zlib. 6 takes twice the time where the data has few different letters, and saves one byte in a hundred."""
+"""The zlib level. Level 6 takes twice the time if the data has few different characters, and saves 1 byte in 100."""
 
 
 class Unpackable(ValueError):
-    """What lies in the table as a bundle is none."""
+    """The item is stored as a bundle, but it is not a valid one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """As it lies in the table. A change of it is on condition that `packed` is as it was read."""
+    """A bundle as the table stores it. A change succeeds only if `packed` is still the value that was read."""
 
     key: Key
     packed: bytes
@@ -47,8 +46,10 @@ class Bundle:
         return self.key.id
 
     def unpacked(self) -> Contents:
-        """Anew at every call: a page of bundles takes no more memory than it does packed. A member that is none does
-        no harm to the others; Unpackable where all are."""
+        """Return the members, and skip unreadable ones. Raise Unpackable if no member can be read.
+
+        Nothing is cached, so a page of bundles takes no more memory than its packed data.
+        """
         contents = Contents()
         met: set[int] = set()
         for fields in self._list():
@@ -61,11 +62,11 @@ class Bundle:
         return contents
 
     def members(self) -> list[Schedule]:
-        """Those that are some."""
+        """Return the readable members."""
         return self.unpacked().members
 
     def holding(self, members: Sequence[Schedule], broken: Iterable[str] = ()) -> Bundle:
-        """The same bundle with no more than these members left, each under its index."""
+        """Return the same bundle with only these members left. Each keeps its index."""
         texts = [*(text_of(each, each.index) for each in members), *broken]
         return Bundle(self.key, packed(texts), len(texts), min((each.due_ms for each in members), default=None))
 
@@ -78,7 +79,7 @@ class Bundle:
             found = json.loads(text)
             if not isinstance(found, list):
                 raise Unpackable("no list of members")
-            if len(found) > MEMBERS_MAX:  # None of ours: member by member, putting it aside would take minutes.
+            if len(found) > MEMBERS_MAX:  # Other code wrote it. To quarantine each member would take minutes.
                 raise Unpackable(f"{len(found)} members, and a bundle has at most {MEMBERS_MAX}")
         except (zlib.error, ValueError, RecursionError) as fault:
             raise Unpackable(f"no bundle: {fault}") from fault
@@ -87,11 +88,11 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What lies in a bundle."""
+    """The contents of a bundle, after unpacking."""
 
     members: list[Schedule] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
-    """What is no member, as JSON text, and why; each such text once."""
+    """Each unreadable member as JSON text, with the reason. Equal texts appear once."""
 
     @property
     def count(self) -> int:
@@ -99,7 +100,7 @@ class Contents:
 
 
 def text_of(member: Request | Schedule, index: int | None) -> str:
-    """A member in JSON, without the fields at the end that are not set."""
+    """Return a member as JSON, without the unset fields at its end."""
     fields = [index, member.due_ms, member.data, member.target, member.user, member.expires_after_ms, member.terms]
     while fields[-1] is None:
         fields.pop()
@@ -111,7 +112,7 @@ def packed(texts: Sequence[str]) -> bytes:
 
 
 def span_ms_max(reach_ms: int, interval_ms: int) -> int:
-    """How far apart its members may be due: they are fed together, and early enough for the first of them."""
+    """Return how far apart the members may be due. The feed sends them together, in time for the first of them."""
     return max(0, min(SPAN_MS_MAX, (reach_ms - interval_ms) // 4))
 
 
@@ -123,7 +124,10 @@ def _again(fields: object) -> str:
 
 
 def _member(key: Key, fields: object, met: set[int]) -> Schedule:
-    """It is due no later than the key says, which is when a feed comes upon it; and it has its index for itself."""
+    """Return a member, or raise ValueError.
+
+    A member must be due no later than the key, because the feed finds it by the key. Its index must be unique.
+    """
     if not isinstance(fields, list) or not MEMBER_FIELDS_MIN <= len(fields) <= MEMBER_FIELDS_MAX:
         raise ValueError("it is no list of fields")
     index, due_ms, data, target, user, expires_after_ms, terms = [*fields, *_UNSET][:MEMBER_FIELDS_MAX]

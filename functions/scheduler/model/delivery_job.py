@@ -1,7 +1,7 @@
-"""What the deliver function is to do, as a message of the delivery queue carries it.
+"""A job for the deliver function, and its format as a message of the delivery queue.
 
-Of an unnamed schedule it holds everything. Of a named one it is a timer: the name and the id that it was set for, for
-the record is the truth.
+The job of an unnamed schedule holds the whole schedule. The job of a named schedule is a timer. It holds the name and
+the id that it was set for. The record of the name has the rest.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from scheduler.model.schedule import Schedule, index_of, is_id, key_of, sound
 from scheduler.text import fault
 
 ATTEMPT_MAX = 1_000_000
-"""Of attempts, and of turns. Once a minute, for our own queue is never given up, that is two years."""
+"""The largest count of attempts or turns: two years at one a minute. The stack's own queues are never given up."""
 
 STEPS = KEEP, REPORT, TELL, CLOSE = "keep", "report", "tell", "close"
-"""In this order: store the failure, report it to the failure queue, tell the failure target, close the record."""
+"""In this order: store the failure, report it to the failure queue, notify the failure target, close the record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """The outcome of a delivery that is over, and the steps that are left."""
+    """The outcome of a finished delivery, and the steps that are left."""
 
     state: str
     attempts: int
@@ -35,7 +35,7 @@ class Conclusion:
     """How many messages have carried it."""
 
     def facts(self) -> dict[str, object]:
-        """As the message carries it."""
+        """Return the conclusion in the format of the message."""
         return {
             "state": self.state,
             "attempts": self.attempts,
@@ -51,15 +51,16 @@ class DeliveryJob:
     schedule: Schedule
     attempt: int = 1
     retry_ms: int | None = None
-    """When to try again, where it was tried in vain or put off."""
+    """When to try again, after a failed attempt or a postponement."""
     turn: int = 1
-    """Of a name: how often it was taken up with this time, to be tried or to be put off. 0 where that is not known: the
-    version before counted attempts alone."""
+    """How many times the delivery of a name was started, this time included, whether it was attempted or postponed.
+
+    0 means unknown, because the version before counted only attempts.
+    """
     begun_ms: int | None = None
-    """When a function first took it up. The age of a delivery counts from this moment, or from its due time if that is
-    later."""
+    """When a function first started the delivery. Its age counts from here, or from its due time if that is later."""
     faults: int = 0
-    """How many times a fault of our own kept a function from calling the target. These are not attempts."""
+    """How many times a fault of this stack prevented the call to the target. These are not attempts."""
     conclusion: Conclusion | None = None
 
     @property
@@ -94,8 +95,10 @@ def body(job: DeliveryJob) -> str:
 
 
 def read(text: str) -> DeliveryJob:
-    """ValueError where it is none: whoever may send to the queue may have sent anything. What is past here can be
-    worked with, and reported."""
+    """Return the job in a message body. Raise ValueError if the body is not a valid job.
+
+    Every permitted sender can write anything to the queue. A job that passes here can be delivered and reported.
+    """
     facts = _facts(text)
     schedule_id = facts.get("id")
     if not is_id(schedule_id):
@@ -125,7 +128,7 @@ def read(text: str) -> DeliveryJob:
 
 
 def _conclusion(facts: object) -> Conclusion:
-    """ValueError if it is none: anybody may have written the message."""
+    """Return the conclusion, or raise ValueError. Any permitted sender may have written the message."""
     if not isinstance(facts, dict):
         raise ValueError("its conclusion is no object")
     state, error, left = facts.get("state"), facts.get("error"), facts.get("left")
@@ -157,7 +160,7 @@ def _facts(text: str) -> dict[str, Any]:
         facts = json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
-    except ValueError:  # Whose message may show what came.
+    except ValueError:  # Its message may quote the body.
         raise ValueError("it is no JSON") from None
     if not isinstance(facts, dict):
         raise ValueError("it is no object")
@@ -165,9 +168,12 @@ def _facts(text: str) -> dict[str, Any]:
 
 
 def delay_s(job: DeliveryJob, now_ms: int, lead_ms: int) -> int:
-    """Rounded down, and a lead earlier: the deliver function waits out the rest. One that is tried again is not awaited
-    by anybody to the moment: rounded up, it holds no place there while it waits. One that is out of reach comes as late
-    as may be, and is then set anew."""
+    """Return the DelaySeconds of the message.
+
+    The delay of a first attempt is rounded down and ends a lead early. The deliver function waits for the rest. A retry
+    need not be exact, so its delay is rounded up, and the function does not wait. A job that is out of reach gets the
+    longest delay, and is then sent again.
+    """
     left_ms = job.wake_ms - now_ms
     left_s = (left_ms - lead_ms) // 1000 if job.retry_ms is None else -(-left_ms // 1000)
     return max(0, min(SQS_DELAY_S_MAX, left_s))

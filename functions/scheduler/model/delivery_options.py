@@ -1,6 +1,6 @@
-"""What a schedule says of its delivery: how often to try, for how long, and whom to tell where it fails for good.
+"""The delivery options of a schedule: how often to try, for how long, and which failure target to notify.
 
-The terms are kept as one JSON text, which nobody reads on the way. The waiting of a retry is a message's own delay.
+The options are stored and sent as one JSON text. A retry waits in the queue, by the delay of its message.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from scheduler.model import targets
 from scheduler.text import shown
 
 ATTEMPTS_DEFAULT = 12
-"""Over an hour: a receiver that is down for an hour gets its deliveries afterwards. docs/retries.md has the pauses."""
+"""Attempts over more than an hour, so that a receiver can be down for an hour. docs/reference.md lists the pauses."""
 ATTEMPTS_MAX = 20
 AGE_S_DEFAULT = 86_400
 AGE_S_MAX = 7 * 86_400
 PAUSE_S_FIRST = 10.0
-"""Then 20, 40, 80 and so on, to 15 minutes: a restart of the receiver costs seconds, an outage few calls."""
+"""Then 20, 40, 80 and so on, up to 15 minutes. A restart of the receiver costs seconds, and an outage few calls."""
 SPREAD = 0.25
-"""A pause is shorter by up to this share of it, at random. More would end twelve attempts within the hour."""
+"""A pause is shortened by up to this share at random. With more, twelve attempts could end within an hour."""
 DOUBLINGS_MAX = 10
 PUT_OFFS_MAX = 100
-"""How often a message is put off for a fault of our own, by growing pauses: for 17 hours at least, and 24 at most."""
+"""How often a fault of this stack may postpone a message. The pauses grow, and add up to 17 to 24 hours."""
 
 RETRY_WANTED = (
     f'{{"attempts": 1 to {ATTEMPTS_MAX}, "max_age_s": 1 to {AGE_S_MAX}}}, whole numbers, either of them or both'
 )
 
 TEXTS_MAX = 256
-"""Kept when they were read: the terms of many schedules are the same few."""
+"""The size of the cache of parsed options. Many schedules share the same few."""
 _BOUNDS = {"attempts": ATTEMPTS_MAX, "max_age_s": AGE_S_MAX}
 
 
@@ -47,7 +47,7 @@ class DeliveryOptions:
     @classmethod
     @functools.lru_cache(TEXTS_MAX)
     def read(cls, text: str | None) -> DeliveryOptions:
-        """As `Schedule.terms` has them, or what goes without saying. ValueError where they are none of ours."""
+        """Return the options in `Schedule.terms`, or the defaults for None. Raise ValueError if they are invalid."""
         if text is None:
             return cls()
         terms = _with(_parsed(text), "retry", "failure_target")
@@ -63,7 +63,7 @@ class DeliveryOptions:
 
 
 def checked(raw: Mapping[str, object], listed: targets.AllowedTargets) -> str | None:
-    """The terms of a request as they are kept, or InvalidSchedule."""
+    """Return the options of a request as they are stored, or raise InvalidSchedule."""
     found: dict[str, object] = {}
     if "retry" in raw:
         found["retry"] = _retry(raw["retry"])
@@ -73,8 +73,10 @@ def checked(raw: Mapping[str, object], listed: targets.AllowedTargets) -> str | 
 
 
 def pause_s(attempt: int, retry_after_s: float | None, jitter: float, longest_s: float = SQS_DELAY_S_MAX) -> float:
-    """After so many attempts: twice as long each time, at random so that callers spread, and no sooner than the other
-    side wants it."""
+    """Return the pause after so many attempts.
+
+    It doubles each time, with jitter so that retries spread. It is at least as long as the receiver asked for.
+    """
     own_s = min(longest_s, PAUSE_S_FIRST * 2 ** min(attempt - 1, DOUBLINGS_MAX)) * (1 - SPREAD * (1 - jitter))
     return float(min(SQS_DELAY_S_MAX, max(own_s, retry_after_s or 0.0)))
 
@@ -102,7 +104,7 @@ def _parsed(text: str) -> object:
 
 
 def _with(value: object, *fields: str) -> dict[str, Any]:
-    """The object that it is, with no field but these."""
+    """Return the value if it is an object with only these fields. Raise ValueError otherwise."""
     if not isinstance(value, dict) or not set(value) <= set(fields):
         raise ValueError("its terms are none")
     return value

@@ -1,9 +1,9 @@
-"""What is told of a schedule that was refused or not released, in a shape that failure queue and failure targets share.
+"""Reports of failed, expired and refused schedules. The failure queue and the failure targets get the same format.
 
     {"reason": "refused", "error": "...", "attempts": 0, "at": 1893456000, "schedule": {...}}
 
-Nothing of it is lost silently: where AWS takes less in one message, `schedule` is the beginning of its JSON text, and
-`schedule_bytes` says how long that is as a whole.
+A report that is too long for one message is truncated visibly: `schedule` is then the beginning of its JSON text, and
+`schedule_bytes` is the size of the whole text.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ QUARANTINE = "quarantine"
 FAILED = "failed#"
 FAILED_KEPT_S = 90 * 24 * 3600
 FAILED_KEYS = tuple(f"{digit:x}" for digit in range(16))
-"""The failures of a day are spread over as many hash keys, because each takes 1,000 writes a second."""
+"""The failures of a day are spread over these hash keys, because each key takes 1,000 writes a second."""
 
 Told = TypeVar("Told")
 
 
 @dataclass(frozen=True, slots=True)
 class Report(Generic[Told]):
-    """Of a schedule that was accepted, or of whatever came instead of one."""
+    """A report of an accepted schedule, or of the content that was refused or could not be read."""
 
     schedule: Told
     reason: str
@@ -42,11 +42,11 @@ class Report(Generic[Told]):
     attempts: int = 0
 
     def body(self, bytes_max: int = SQS_MESSAGE_BYTES_MAX) -> str:
-        """The schedule stands in it as it was sent, so that whoever reads this can send it again."""
+        """Return the report as JSON. It holds the schedule as it was sent, so that the reader can send it again."""
         sent = _as_sent(self.schedule) if isinstance(self.schedule, Schedule) else self.schedule
         try:
             text = self._body({"schedule": sent})
-        except ValueError:  # NaN and its like, which were in what came, and which JSON has no way to write.
+        except ValueError:  # The content holds a number such as NaN, which JSON cannot write.
             text = self._body({"schedule": json.dumps(sent, ensure_ascii=False)})
         return text if len(text.encode()) <= bytes_max else self._cut_body(sent, bytes_max)
 
@@ -56,7 +56,7 @@ class Report(Generic[Told]):
         return text if fault(text) is None else _compact({**facts, **last}, ensure_ascii=True)
 
     def _cut_body(self, sent: object, bytes_max: int) -> str:
-        """As much of the beginning as there is room for, found by halving."""
+        """Return the report with as much of the schedule as fits. A binary search finds the length."""
         whole = sent if isinstance(sent, str) else json.dumps(sent, ensure_ascii=False, separators=(",", ":"))
         size_bytes = len(whole.encode(errors="surrogatepass"))
 
@@ -68,7 +68,7 @@ class Report(Generic[Told]):
 
 
 Tell = Callable[[str, Report[Any]], None]
-"""Tells a failure target of a report. NotConfirmed if trying again may help."""
+"""Sends a report to a failure target. It raises NotConfirmed if another try may help."""
 
 
 def expired(schedule: Schedule, now_ms: int) -> Report[Schedule]:
@@ -85,7 +85,7 @@ def unreadable(text: str, error: str, now_ms: int) -> Report[str]:
 
 
 def refused(came: object, error: str, now_ms: int) -> Report[object]:
-    """What can never be accepted: an object as it came, or the text of a message that holds none."""
+    """Return a report of content that can never be accepted: an object, or the text of an unreadable message."""
     return Report(came, "refused", error, now_ms)
 
 
@@ -108,9 +108,9 @@ def _as_sent(schedule: Schedule) -> dict[str, object]:
 
 
 def failed_partitions(day: date, schedule_id: str | None = None) -> list[str]:
-    """The hash keys under which failures of this day lie: of all schedules, or of one.
+    """Return the hash keys that may hold the failures of this day, for all schedules or for one.
 
-    An earlier version stored all failures of a day under the first of them, which is still read.
+    An earlier version stored all failures of a day under the first key, so that key is still read.
     """
     whole_day = f"{FAILED}{day.isoformat()}"
     marks = FAILED_KEYS if schedule_id is None else [_failed_key(schedule_id)]

@@ -1,7 +1,6 @@
-"""What is sent of a schedule, in the forms that targets take.
+"""Format a schedule as its target expects it.
 
-Where the data is JSON text it goes on as it stands: to read and write it again would change how its numbers, its
-doubled keys and its spaces are written.
+Data that is JSON text is sent unchanged. Parsing and writing it again would change numbers, duplicate keys and spaces.
 """
 
 from __future__ import annotations
@@ -16,31 +15,31 @@ Attributes = dict[str, dict[str, str]]
 
 
 def body(schedule: Schedule) -> str:
-    """The data, or the envelope where the target wants one."""
+    """Return the data, or the envelope if the target asks for one."""
     return enveloped(schedule) if envelope(schedule.target) else schedule.data
 
 
 def document(schedule: Schedule) -> str:
-    """The body for who takes nothing but JSON: itself where it is that, or else as a JSON string."""
+    """Return the body for a target that accepts only JSON. A body that is not JSON becomes a JSON string."""
     text = body(schedule)
     return text if _is_json(text, object) else _compact(text)
 
 
 def detail(schedule: Schedule) -> str:
-    """The body for who takes nothing but a JSON object: itself where it is that, or else in one."""
+    """Return the body for a target that accepts only a JSON object. Any other body goes into the field `data`."""
     text = body(schedule)
     return text if _is_json(text, dict) else f'{{"data":{_value(text)}}}'
 
 
 def enveloped(schedule: Schedule) -> str:
-    """{"id", "due", "name", "user", "data"}, name and user only where given."""
+    """Return the envelope {"id", "due", "name", "user", "data"}. It has name and user only if the schedule has them."""
     facts = {"id": schedule.id, "due": epoch_s(schedule.due_ms), "name": schedule.name, "user": schedule.user}
     given = _compact({field: value for field, value in facts.items() if value is not None})
     return f'{given[:-1]},"data":{_value(schedule.data)}}}'
 
 
 def attributes(schedule: Schedule) -> Attributes:
-    """Message attributes, in the shape that SQS and SNS share."""
+    """Return the message attributes, in the format that SQS and SNS share."""
     found = {
         "id": {"DataType": "String", "StringValue": schedule.id},
         "due": {"DataType": "Number", "StringValue": f"{schedule.due_ms // 1000}.{schedule.due_ms % 1000:03d}"},
@@ -53,12 +52,15 @@ def attributes(schedule: Schedule) -> Attributes:
 
 
 def _value(text: str) -> str:
-    """As a value within JSON: an object or a list as that, everything else as a string. The data "5" is a string."""
+    """Return the text as a JSON value: an object or a list unchanged, all else as a string. The data "5" too."""
     return text if _is_json(text, dict, list) else _compact(text)
 
 
 def _is_json(text: str, *of: type) -> bool:
-    """Whether it is JSON as others read it: Python takes NaN as well, and stops at numbers of thousands of digits."""
+    """Return whether the text is strict JSON of one of these types.
+
+    Python's parser also accepts NaN, and refuses numbers of thousands of digits. The hooks avoid both.
+    """
     try:
         return isinstance(json.loads(text, parse_int=str, parse_float=str, parse_constant=_no_number), of)
     except (ValueError, RecursionError):

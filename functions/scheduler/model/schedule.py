@@ -1,8 +1,8 @@
-"""One thing to be released at one moment, and the key under which the table keeps it.
+"""A schedule, which is released at one time, and its key in the table.
 
-The key sorts by time as text, for every year to 9999; the id is the key, so no index is needed to find a schedule
-by its id. With a token, everything random in the key comes from a hash of token and request instead: the same
-request sent again has the same key, and overwrites itself.
+Keys sort by time as text, for every year up to 9999. The id is the key, so a schedule is found by its id without an
+index. With a token, a hash of the token and the request replaces the random part of the key. So a request that is sent
+again has the same key, and overwrites itself.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from scheduler.timestamps import epoch_s
 
 _RANDOM_BITS = 64
 INDEX_MAX = 999
-"""More than a bundle has members; three digits in an id."""
+"""Three digits in an id. A bundle has fewer members."""
 
-# Texts, not compiled at the start: who only writes schedules never asks by them.
+# The patterns are texts, so that a function that only writes schedules does not compile them.
 _ID = rf"[0-9]{{1,3}}-[0-9]{{{DUE_DIGITS}}}-[0-9a-f]{{16}}(-(0|[1-9][0-9]{{0,2}}))?"
 _NAME = rf"[A-Za-z0-9._:/-]{{1,{NAME_CHARACTERS_MAX}}}"
 
 OLDER_FIELDS = frozenset({"date", "payload", "failure_topic", "url", "method", "headers", "cookies"})
-"""By these an older shape is known."""
+"""A request with one of these fields has an older format."""
 
 
 def is_near(due_ms: int, now_ms: int, reach_ms: int) -> bool:
-    """Whether a moment is within reach, so that its message is sent at once instead of stored."""
+    """Return whether a time is within reach, so that its message is sent at once instead of stored."""
     return due_ms - now_ms <= reach_ms
 
 
 class Key(NamedTuple):
-    """Where an item lies in the table."""
+    """The primary key of an item in the table."""
 
     partition: str
     sort: str
@@ -53,7 +53,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a caller asked for, checked. `target` is None for the output queue."""
+    """A validated request. A `target` of None means the output queue."""
 
     due_ms: int
     data: str
@@ -66,19 +66,19 @@ class Request:
     if_exists: str = "replace"
 
 
-@dataclass(slots=True)  # Not frozen: making one would take three times as long, and a feed makes thousands a second.
+@dataclass(slots=True)  # A frozen one takes three times as long to create, and a feed creates thousands a second.
 class Schedule:
-    """A request that has its key: its own, or as one of the members of a bundle the key that it shares with them."""
+    """A request with its key. The members of a bundle share one key."""
 
     key: Key
     due_ms: int
-    """Of a member it is not that of the key, which is the moment of the latest."""
+    """When it is due. The key of a bundle has the time of the latest member, so a member may be due earlier."""
     data: str
     target: str | None = None
     user: str | None = None
     expires_after_ms: int | None = None
     terms: str | None = None
-    """What only a delivery asks for, as JSON text: how often to try, and whom to tell of a failure."""
+    """The delivery options as JSON text: how often to try, and which failure target to notify."""
     index: int | None = None
     name: str | None = None
 
@@ -88,13 +88,13 @@ class Schedule:
 
     @property
     def own_sort(self) -> str:
-        """As a sort key of its own: by its own moment, and told from its fellow members."""
+        """Return a sort key for this schedule alone. It has the schedule's own time and, for a member, its index."""
         if self.index is None:
             return self.key.sort
         return f"{sort_from(self.due_ms)}{self.key.sort[DUE_DIGITS:]}-{self.index}"
 
     def delay_s(self, now_ms: int) -> int:
-        """For DelaySeconds: rounded up, because SQS counts whole seconds and early is worse than late."""
+        """Return the DelaySeconds, rounded up: SQS counts whole seconds, and early is worse than late."""
         return max(0, -((now_ms - self.due_ms) // 1000))
 
     def expired(self, now_ms: int) -> bool:
@@ -103,8 +103,10 @@ class Schedule:
 
 @dataclass(slots=True)
 class Timer(Schedule):
-    """What wakes a named schedule: as little as finds its record, under the same key. `asked` tells it from one that
-    was set earlier under that key, which is to be removed without it."""
+    """The timer of a named schedule, under the key of the schedule. It holds only what is needed to find the record.
+
+    `asked` distinguishes it from an earlier timer under the same key, so that removing that one spares this one.
+    """
 
     asked: int = 0
 
@@ -114,9 +116,11 @@ def timer(schedule: Schedule, asked: int) -> Timer:
 
 
 def sound(read: Schedule, or_timer: bool = False) -> Schedule:
-    """A schedule read back from where anybody may have written, or ValueError where nothing could come of it: past here
-    it has the types, bounds and texts of one that was accepted. What is wrong is said without quoting any of it. A
-    timer has a name, and need have no data."""
+    """Return a schedule that was read from the table or a queue, or raise ValueError if it is invalid.
+
+    Other writers may have access there. A schedule that passes has valid types, bounds and texts. The error quotes
+    none of its content. A timer has a name, and needs no data.
+    """
     _check_number("due", read.due_ms, DUE_MS_MAX)
     if read.expires_after_ms is not None:
         _check_number("expires_after", read.expires_after_ms, DUE_MS_MAX)
@@ -133,7 +137,7 @@ def sound(read: Schedule, or_timer: bool = False) -> Schedule:
     if refusal:
         raise ValueError(refusal)
     if read.terms is not None:
-        from scheduler.model.delivery_options import DeliveryOptions  # noqa: PLC0415 - Few have any, and who only writes never asks.
+        from scheduler.model.delivery_options import DeliveryOptions  # noqa: PLC0415 - Few schedules have options, and functions that only write never get here.
 
         DeliveryOptions.read(read.terms)
     return read
@@ -157,24 +161,24 @@ def is_id(value: object) -> TypeGuard[str]:
 
 
 def is_name(value: str) -> bool:
-    """Whether it has the characters and the length of a name. A name must also not look like an id."""
+    """Return whether it has the characters and the length of a name. A name must also not look like an id."""
     return re.fullmatch(_NAME, value) is not None
 
 
 def key_of(schedule_id: str) -> Key:
-    """The key that an id stands for, of a bundle where it is the id of a member."""
+    """Return the key for an id. For the id of a member, that is the key of its bundle."""
     partition, due, tail = schedule_id.split("-")[:3]
     return Key(partition, f"{due}#{tail}")
 
 
 def index_of(schedule_id: str) -> int | None:
-    """Of a member in its bundle; None where it is the id of a schedule by itself."""
+    """Return the index of a member in its bundle, or None if the id is not that of a member."""
     parts = schedule_id.split("-")
     return int(parts[3]) if len(parts) > 3 else None
 
 
 def sort_from(due_ms: int) -> str:
-    """The beginning of every sort key of this moment: before all of them, and after all of earlier ones."""
+    """Return the prefix of every sort key of this time. It sorts before all of them and after all earlier keys."""
     return f"{due_ms:0{DUE_DIGITS}d}"
 
 
@@ -183,7 +187,7 @@ def random_key(due_ms: int, partition_count: int, randomness: random.Random) -> 
 
 
 def repeatable_key(due_ms: int, partition_count: int, parts: list[object]) -> Key:
-    """The same for the same parts, which are all that tells one from another under its token."""
+    """Return a key that depends only on the parts. They must include all that distinguishes schedules under a token."""
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     partition = int.from_bytes(digest[8:16], "big") % partition_count
     return _key(due_ms, partition, int.from_bytes(digest[:8], "big"))

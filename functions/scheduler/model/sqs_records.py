@@ -1,7 +1,7 @@
 """Read the records of an SQS event: every record becomes an `Arrived`, whatever it holds.
 
-A sender chooses the body and the message attributes. So reading never raises, and one record never
-fails the batch that it came in. The input queue, the delivery queue and the consumer all read their records here.
+The sender chooses the body and the message attributes. So reading never raises, and one record never fails its batch.
+The input queue, the delivery queue and the consumer all read their records here.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from scheduler.text import shown
 RECEIVES_MAX = 1_000_000
 """SQS never counts this far."""
 MESSAGE_ID_CHARACTERS_MAX = 128
-"""Those of SQS have 36."""
+"""Message ids of SQS have 36."""
 _DIGITS_MAX = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """One message of a queue, as Lambda brought it."""
+    """One message of a queue, as Lambda received it."""
 
     message_id: str
-    """Empty if the record has none. Lambda then takes the whole batch as failed, if the message is to come again."""
+    """Empty if the record has no id. If such a message must come again, Lambda takes the whole batch as failed."""
     body: str
-    """If the record holds no text, a description of what it holds."""
+    """The body, or a description of the value if it is not a text."""
     fault: str | None = None
-    """Why the record is no message at all. Its body is then only for a report."""
+    """Why the record is not a valid message. Its body is then only for a report."""
     sent_ms: int | None = None
-    """When it was sent, by SQS; None if the record does not say."""
+    """When SQS received it from the sender, or None if the record does not say."""
     receives: int | None = None
-    """How often SQS has handed it out; None if the record does not say."""
+    """How often SQS has delivered it, or None if the record does not say."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """The message attributes that are strings or numbers, as texts."""
 
 
 def read(record: object) -> Arrived:
-    """Take from a record what can be used, and leave out the rest."""
+    """Return the usable parts of a record."""
     facts = _object(record)
     message_id, body = facts.get("messageId"), facts.get("body")
     system = _object(facts.get("attributes"))
@@ -74,7 +74,7 @@ def _fault(message_id: object, body: object) -> str | None:
 
 
 def _number(text: object, most: int) -> int | None:
-    """A whole number as SQS writes it: a text of digits, without a sign."""
+    """Return a whole number in the format of SQS, a text of digits without a sign. Return None for anything else."""
     if not isinstance(text, str) or not (text.isascii() and text.isdigit()) or len(text) > _DIGITS_MAX:
         return None
     number = int(text)

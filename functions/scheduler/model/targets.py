@@ -1,7 +1,7 @@
-"""Which targets a schedule may name, how their text is kept, and what kind of thing is behind it.
+"""Validate the targets of schedules, convert them to canonical text, and tell their kinds apart.
 
-The canonical text of a target is all that is stored, hashed and carried: the ARN itself; the ARN within
-{"arn":"…","envelope":true}; or a webhook, {"url":"…", …}. None stands for the output queue.
+Only the canonical text of a target is stored, hashed and sent. It is an ARN, an ARN within
+{"arn":"…","envelope":true}, or a webhook, {"url":"…", …}. None stands for the output queue.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scheduler.limits import GROUP_CHARACTERS_MAX, TARGET_BYTES_MAX
 from scheduler.text import fault, origin_only, shown
 
 SQS, SNS, LAMBDA, EVENTS, STATES, WEBHOOK = "sqs", "sns", "lambda", "events", "states", "webhook"
-"""Kinds of targets. Those that have an ARN are called as their service is in it."""
+"""The kinds of targets. A kind with an ARN has the name of its service in the ARN."""
 
 TARGET_WANTED = (
     "an ARN that the stack's TargetArns lists, of a standard SQS queue or SNS topic, a Lambda function, an EventBridge"
@@ -31,8 +31,8 @@ _HOW_TO_LIST_HOSTS = "; for webhooks, set the parameter WebhookHosts to their ho
 _ARN = re.compile(
     r"arn:aws[a-z-]*:(?P<service>sqs|sns|lambda|events|states):(?P<region>[a-z0-9-]+):[0-9]{12}:(?P<resource>\S+)"
 )
-# As the services' own models and "CreateQueue", "CreateTopic", "StartExecution" of their API references have them. A
-# label behind a slash of a state machine's name is a part of one, which StartExecution refuses.
+# From the services' API models, and "CreateQueue", "CreateTopic" and "StartExecution" of their API references.
+# StartExecution refuses a name with a label after a slash, because the label names a part of the state machine.
 _RESOURCES = {
     SQS: re.compile(r"[A-Za-z0-9_-]{1,80}"),
     SNS: re.compile(r"[A-Za-z0-9_-]{1,256}"),
@@ -45,7 +45,7 @@ _FIFO = {
     SNS: "a FIFO topic, which wants a message group, and a schedule has none",
 }
 _ORIGIN = re.compile(r"https?://(?P<authority>([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?)(?=[/?#]|$)")
-"""Of a URL as it is kept, whose host is in ASCII: SQS takes that for a group of messages, and no space."""
+"""The origin of a canonical URL. Its host is ASCII, because a message group id of SQS must be ASCII without spaces."""
 _OPENING, _CLOSING = '{"arn":"', '","envelope":true}'
 
 
@@ -56,11 +56,11 @@ class AllowedTargets:
     arns: frozenset[str] = frozenset()
     region: str = ""
     check_webhook: Callable[[Mapping[str, object]], str] | None = None
-    """The canonical text of a webhook, or InvalidSchedule. None: no webhooks at all."""
+    """Returns the canonical text of a webhook, or raises InvalidSchedule. None if the stack allows no webhooks."""
 
 
 def checked(value: object, listed: AllowedTargets) -> str:
-    """The canonical text of a target that may be delivered to, or InvalidSchedule."""
+    """Return the canonical text of an allowed target, or raise InvalidSchedule."""
     if not isinstance(value, dict):
         return _checked_arn("target", value, listed, TARGET_WANTED)
     if "url" not in value:
@@ -73,7 +73,7 @@ def checked(value: object, listed: AllowedTargets) -> str:
 
 
 def checked_hearer(value: object, listed: AllowedTargets) -> str:
-    """Who is to hear of a failure: a queue or a topic that is listed, or InvalidSchedule."""
+    """Return a failure target, which is a listed queue or topic, or raise InvalidSchedule."""
     found = _ARN.fullmatch(value) if isinstance(value, str) else None
     if found is None or found["service"] not in (SQS, SNS):
         raise InvalidSchedule(f"failure_target is {_shown(value)}; wanted: {HEARER_WANTED}")
@@ -81,12 +81,12 @@ def checked_hearer(value: object, listed: AllowedTargets) -> str:
 
 
 def allows(value: object) -> bool:
-    """Whether it is the ARN of a queue or a topic."""
+    """Return whether the value is the ARN of a queue or a topic, so that it can be a failure target."""
     return isinstance(value, str) and _is_canonical(value) and not envelope(value) and kind(value) in (SQS, SNS)
 
 
 def invalid_reason(data: str, target: str | None) -> str | None:
-    """Why nothing would take this, for what is read from the table: not everything in it need be from this code."""
+    """Return why this can never be delivered, or None. Other code may have written the item that it was read from."""
     if target is not None and not _is_canonical(target):
         return "its target is none that could be delivered to"
     if not data and kind(target) != WEBHOOK:
@@ -95,19 +95,19 @@ def invalid_reason(data: str, target: str | None) -> str | None:
 
 
 def kind(target: str | None) -> str:
-    """One of the kinds above, for a canonical text."""
+    """Return the kind of a canonical target."""
     if target is None:
         return SQS
     return WEBHOOK if _is_webhook(target) else arn_of(target).split(":", 3)[2]
 
 
 def goes_straight(target: str | None) -> bool:
-    """Whether an unnamed schedule is sent to its target right away, with its delay, because that is a queue."""
+    """Return whether an unnamed schedule goes straight to its target with a delay, because the target is a queue."""
     return target is None or kind(target) == SQS
 
 
 def is_tight(target: str | None) -> bool:
-    """Whether it takes less than a schedule may come to."""
+    """Return whether the size limit of the target is below the size that a schedule can have."""
     return target is not None and kind(target) in (SNS, STATES)
 
 
@@ -116,12 +116,12 @@ def envelope(target: str | None) -> bool:
 
 
 def arn_of(target: str) -> str:
-    """The ARN of a target that is no webhook."""
+    """Return the ARN of a target that is not a webhook."""
     return target[len(_OPENING) : -len(_CLOSING)] if target.startswith(_OPENING) else target
 
 
 def as_sent(target: str | None) -> Any:
-    """As a caller would write it; what only looks like an object of ours is shown as the text that it is."""
+    """Return the target as a caller would write it. A text that only looks like an object stays a text."""
     if target is None or not target.startswith("{"):
         return target
     try:
@@ -131,22 +131,22 @@ def as_sent(target: str | None) -> Any:
 
 
 def group(target: str | None) -> str | None:
-    """What deliveries share that may be slow together: the host of a webhook."""
+    """Return the message group of a delivery, or None. Webhooks of one host share a group, as they may all be slow."""
     authority = _authority(target) if target is not None and _is_webhook(target) else None
     return None if authority is None else authority[-GROUP_CHARACTERS_MAX:]
 
 
 class Receiver(NamedTuple):
-    """Who answers for a delivery, or keeps it waiting."""
+    """The server or resource that receives a delivery."""
 
     name: str
     """The host and port of a webhook, or an ARN. Empty for the output queue."""
     family: str
-    """What fails together as a rule: the last two labels of a host's name, or a service of AWS."""
+    """Receivers that usually fail together: the last two labels of a host's name, or a service of AWS."""
 
 
 def receiver(target: str | None) -> Receiver:
-    """The receiver of a canonical target."""
+    """Return the receiver of a canonical target."""
     authority = _authority(target) if target is not None and _is_webhook(target) else None
     if authority is None:
         return Receiver("" if target is None else arn_of(target), kind(target))
@@ -157,7 +157,7 @@ def receiver(target: str | None) -> Receiver:
 
 
 def queue_url(target: str | None, output_queue_url: str) -> str:
-    """The URL of a target queue: that of the output queue with the other account and name at its end."""
+    """Return the URL of a target queue: the output queue's URL with the account and the name of the target."""
     if target is None:
         return output_queue_url
     account, name = arn_of(target).split(":")[4:6]
@@ -165,10 +165,12 @@ def queue_url(target: str | None, output_queue_url: str) -> str:
 
 
 def _checked_arn(field: str, value: object, listed: AllowedTargets, wanted: str) -> str:
-    """Another region is refused for every kind: a client speaks to the endpoint of its own region, and none of the
-    five services takes a call there for a resource elsewhere (SQS does not find the queue, SNS publishes "only to
-    topics in the same Region", Lambda and Step Functions answer that there is no such ARN, and from bus to bus across
-    regions events go by rules)."""
+    """Return the ARN if the stack lists it, or raise InvalidSchedule.
+
+    An ARN of another region is always refused, because a client calls the endpoint of its own region. No service
+    accepts such a call. SQS does not find the queue. SNS publishes "only to topics in the same Region". Lambda and Step
+    Functions answer that the ARN does not exist. EventBridge needs a rule to send events to a bus in another region.
+    """
     said = f"{field} is {_shown(value)}"
     found = _ARN.fullmatch(value) if isinstance(value, str) else None
     if found is None or not isinstance(value, str):
@@ -187,7 +189,7 @@ def _checked_arn(field: str, value: object, listed: AllowedTargets, wanted: str)
 
 
 def _shown(value: object) -> str:
-    """Whoever sends a URL in its place sends what may be secret behind the host."""
+    """Return the value for an error message. A URL is cut after its host, because the rest may be secret."""
     return shown(origin_only(value) if isinstance(value, str) and not value.startswith("arn:") else value)
 
 
@@ -227,7 +229,7 @@ def _is_webhook(target: str) -> bool:
 
 
 def _authority(target: str) -> str | None:
-    """Host and port of a webhook; None where it is none as we keep them: texts, and objects of texts."""
+    """Return the host and port of a webhook, or None if it is not canonical: only texts, and objects of texts."""
     try:
         value = json.loads(target)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Gives a schedule its key, and puts it in its queue or in the table.
+"""Gives a schedule its key, and puts it into its queue or into the table.
 
-Imports `model` and `execution`. The use cases import it.
+It imports only `model`, `execution` and the leaf modules. The use cases and the packages above them may import it.
 """

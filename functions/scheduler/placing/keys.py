@@ -1,7 +1,7 @@
-"""Give requests their keys, and pack those of a batch that are due close together into bundles.
+"""Give requests their keys, and pack requests of a batch that are due close together into bundles.
 
-Under the token of a batch the packing has to come out the same when the batch is sent again, so it does not ask the
-clock: what has come near meanwhile is packed like the rest, and sent as the member that it was the first time.
+A batch with a token must be packed the same way when it is sent again. So its packing does not depend on the clock. A
+schedule that is near by then is packed like the rest, and is sent as the same member as the first time.
 """
 
 from __future__ import annotations
@@ -18,19 +18,23 @@ if TYPE_CHECKING:
     from scheduler.placing.packing import Cut
 
 Placed = tuple[int, Request]
-"""A request with its place in the batch."""
+"""A request with its index in the batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyGenerator:
-    """Where keys come from, and how far apart the members of a bundle may be due."""
+    """Creates keys and bundles. `span_ms_max` is how far apart the members of a bundle may be due."""
 
     partition_count: int
     randomness: random.Random
     span_ms_max: int = 0
 
     def schedule(self, request: Request, place: int = 0, token: str | None = None) -> Schedule:
-        """A key by chance, or by its token, or its place under that of its batch, so that a repeat is no second one."""
+        """Return the schedule of a request.
+
+        The key is random without a token. It is a hash if the request or its batch has a token, so that a repeat has
+        the same key. The token of a batch is hashed together with the index.
+        """
         identity = ["own", request.token] if request.token else ["batch", place, token] if token else None
         if identity is None:
             key = random_key(request.due_ms, self.partition_count, self.randomness)
@@ -43,7 +47,7 @@ class KeyGenerator:
     def bundles(
         self, requests: Mapping[int, Request], token: str | None
     ) -> Iterator[tuple[Bundle, dict[int, Schedule]]]:
-        """Each bundle, and its members by their places in the batch. Who finds no company is in none."""
+        """Yield each bundle, and its members by their index in the batch. A request that fits no bundle is left out."""
         from scheduler.placing import packing  # noqa: PLC0415 - Only batches are packed.
 
         for group in _by_target(requests):
@@ -55,7 +59,10 @@ class KeyGenerator:
                 start += len(members)
 
     def _bundle(self, members: Sequence[Placed], cut: Cut, token: str | None) -> tuple[Bundle, dict[int, Schedule]]:
-        """Under a token the place of the first counts too, for two bundles of a batch may hold the same."""
+        """Return a bundle, and its members by their index in the batch.
+
+        Two bundles of a batch may hold the same texts, so under a token the hash includes the first member's index.
+        """
         (first, earliest), due_ms = members[0], members[-1][1].due_ms
         if token is None:
             key = random_key(due_ms, self.partition_count, self.randomness)
@@ -81,7 +88,11 @@ def _keyed(request: Request, key: Key, index: int | None = None) -> Schedule:
 
 
 def _by_target(requests: Mapping[int, Request]) -> list[list[Placed]]:
-    """In order of time. One queue for each bundle, so that batches are full and a closed one holds no others back."""
+    """Return the requests grouped by target, each group in time order.
+
+    All members of a bundle have one target. So the batches to its queue are full, and a queue that denies access delays
+    no other target.
+    """
     groups: dict[str | None, list[Placed]] = {}
     for place, request in sorted(requests.items(), key=lambda placed: placed[1].due_ms):
         groups.setdefault(request.target, []).append((place, request))

@@ -1,14 +1,15 @@
-"""Schedule under a name: write the record, then set its timer, then remove the timer of what stood there before.
+"""Schedule under a name: write the record, then set its timer, then remove the timer of the previous schedule.
 
-The record is the truth and a timer only wakes it, so every order of crashes and callers comes out right:
-- A crash after the record and before its timer: the timer of what stood before wakes it, and so does a repeat of the
-  request. The caller had no answer; what it had been promised before is replaced.
-- A crash before the old timer is removed: that wakes, finds another id in the record, and does nothing.
-- Two at once: the table lets one after the other, and the later one stands, whose timer delivers it.
+The record decides, and a timer only wakes it. So every order of crashes and callers has a correct result:
+- A crash after the record and before its timer: the timer of the previous schedule wakes the new one. A repeat of the
+  request does so, too. The caller had no answer. The previous schedule is replaced all the same.
+- A crash before the old timer is removed: it wakes, finds another id in the record, and does nothing.
+- Two callers at once: the table accepts one write after the other. The later schedule is current, and its timer
+  delivers it.
 
-Only the timer with the id of the record delivers. Whoever else finds a record pending that may lack its timer sets one
-that comes `FOLLOWING_MS` behind it: where the first did its work there is nothing left to do for the second. `waking`
-keeps their number small.
+Only the timer with the id of the record delivers. A function that finds a pending record that may lack its timer sets a
+second timer, `FOLLOWING_MS` after the first. The second one has nothing to do if the first one delivered.
+`delivering.timers` keeps the number of second timers small.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from scheduler.model.name_record import Record
 from scheduler.model.schedule import Schedule, Timer, timer
 
 FOLLOWING_MS = 20_000
-"""Longer than a delivery takes, so that the second timer finds its outcome."""
+"""Longer than a delivery takes, so that the second timer finds the outcome of the first."""
 OLDER = "older"
-"""Of a request that may be a repeat: it was asked for before what stands, and changes nothing."""
+"""The result of a possible repeat that was requested before the current schedule. It changes nothing."""
 ROUNDS_MAX = 20
-"""Others who write the same name at the same moment; each round one of them gets through."""
+"""How many other writers of the same name a call can outlast. One write succeeds in each round."""
 
 
 class Records(Protocol):
@@ -44,39 +45,39 @@ class Table(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NameRequest:
-    """A schedule with a name, and what is to be done where the name is taken."""
+    """A schedule with a name, and what to do if the name is taken."""
 
     schedule: Schedule
     asked: int
     if_exists: str = "replace"
     repeats: bool = False
-    """It may be the repeat of an older request, which is not to undo a later one."""
+    """It may repeat an older request. A repeat must not undo a later request."""
     timed: int = 0
-    """As in its record."""
+    """The value of `Record.timed`."""
 
 
 @dataclass(frozen=True, slots=True)
 class NameResult:
-    """What stands under the name now, and what is to be done so that it wakes."""
+    """The current schedule of the name, and the timers to set and to remove."""
 
     schedule: Schedule
     state: str
     result: str
     timer: Timer | None = None
     superseded_timer: Timer | None = None
-    """Where it is far, so that it lies in the table still."""
+    """The timer of the replaced schedule, if it is still in the table because it is far."""
 
 
 def register(wanted: NameRequest, records: Records, deadline: Deadline, reach_ms: int) -> NameResult:
-    """Write the record, unless what stands is to be left alone. NotConfirmed where nobody knows."""
+    """Write the record, unless the current schedule must stay. Raise NotConfirmed if the result is unknown."""
     now_ms, asked = deadline.now_ms(), wanted.asked
     unheard: list[Record] = []
     for _ in range(ROUNDS_MAX):
         new = Record(wanted.schedule, asked, now_ms, timed=wanted.timed)
         written, old = retry_call(partial(_put, new, wanted, records, unheard), deadline)
-        if written or (old == new and new in unheard):  # Ours, by a write that had no answer.
+        if written or (old == new and new in unheard):  # An earlier write of this call succeeded without an answer.
             return _written(new, old if written else None, now_ms + reach_ms)
-        if old is None:  # It went away between the condition and the look at it.
+        if old is None:  # The record disappeared between the conditional write and the read.
             continue
         if old.id == new.id:
             return _left_alone(old, now_ms, reach_ms)
@@ -84,14 +85,14 @@ def register(wanted: NameRequest, records: Records, deadline: Deadline, reach_ms
             return replace(_left_alone(old, now_ms, reach_ms), result=OLDER)
         if old.pending and wanted.if_exists == "keep":
             return _left_alone(old, now_ms, reach_ms)
-        if old.pending and wanted.if_exists == "fail" and unheard:  # Ours may be what stands, moved meanwhile.
+        if old.pending and wanted.if_exists == "fail" and unheard:  # It may be this call's, moved by now.
             raise NotConfirmed(f"AWS did not confirm what became of the name {wanted.schedule.name!r}; send it again")
         if old.pending and wanted.if_exists == "fail":
             raise InvalidSchedule(
                 f"name is {wanted.schedule.name!r}, under which {old.id} is pending, and if_exists is fail; "
                 "wanted: another name, or if_exists replace or keep"
             )
-        asked = max(asked, old.asked + 1)  # This one came later, whatever the clock of its function says.
+        asked = max(asked, old.asked + 1)  # This request came later, whatever the function's clock says.
     raise NotConfirmed(f"the name {wanted.schedule.name!r} is written by others all the time; send it again")
 
 
@@ -111,14 +112,16 @@ def _written(new: Record, old: Record | None, horizon_ms: int) -> NameResult:
 
 
 def _left_alone(standing: Record, now_ms: int, reach_ms: int) -> NameResult:
-    """What stands may lack its timer, if whoever wrote it crashed."""
+    """Return the current schedule, with a second timer, because its writer may have crashed before it set the first."""
     second = following(standing, now_ms, reach_ms) if standing.pending else None
     return NameResult(standing.schedule, "" if standing.pending else standing.state, "kept", second)
 
 
 def following(standing: Record, now_ms: int, reach_ms: int) -> Timer:
-    """A second timer for the record. A far one has the key of the first, and is the same item; a near one comes a
-    while behind it."""
+    """Return a second timer for the record.
+
+    A far one has the key of the first timer, so both are the same item. A near one wakes a while after the first.
+    """
     first = timer_of(standing)
     if first.due_ms - now_ms > reach_ms:
         return first
@@ -130,6 +133,6 @@ def timer_of(record: Record) -> Timer:
 
 
 def remove(superseded_timer: Timer, table: Table) -> None:
-    """Where that fails it wakes, finds that it is not meant, and that is all."""
+    """Remove the timer of a replaced schedule. If that fails, the timer wakes, finds another id, and does nothing."""
     with suppress(NotConfirmed):
         table.remove_timer(superseded_timer)

@@ -1,12 +1,13 @@
-"""An index of the named schedules whose timers are in the delivery queue, by the moment at which each comes out next.
+"""An index, by time, of the named schedules whose timers are in the delivery queue.
 
-A queue cannot be asked what is in it, and records lie by their names. So whoever puts a timer into the delivery queue
-writes a row of this index as well. A row has the key of its latest timer and holds up to fifty, due within a minute.
-- A request and a move write the row before they answer: what was accepted is found.
-- A feed writes the row before it deletes the far timer: a timer is in the table or in the index at any time.
-- Nobody deletes a row. A reader asks the record of each name whether it waits for this very timer. DynamoDB removes the
-  row about an hour after its latest moment.
-- A crash between row and timer leaves a row whose record does not wait for it, or a timer that is set again.
+SQS cannot list the messages of a queue, and the records are sorted by name. So each function that sends a timer to the
+delivery queue also writes a row of this index. A row has the key of its latest timer, and holds up to fifty timers that
+wake within a minute.
+- A request and a move write the row before they answer, so a listing finds every accepted schedule.
+- A feed writes the row before it deletes the far timer, so a timer is always in the table or in the index.
+- No function deletes a row. A reader checks in the record of each name whether it waits for this timer. DynamoDB
+  expires the row about an hour after its latest time.
+- A crash between the row and the timer leaves a row that no record waits for, or a timer that is set again.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from scheduler.model.schedule import Key, Schedule, is_id, key_of, sort_from, so
 NEAR = "near#"
 PARTITIONS = tuple(f"{NEAR}{digit:x}" for digit in range(16))
 ENTRIES_MAX = 50
-"""Less than three kilobytes, and no more than a feed sends together."""
+"""Entries in a row: less than three kilobytes, and no more than a feed sends in one chunk."""
 ROW_BYTES_MAX = 65_536
-"""More than fifty names and ids take up, unpacked."""
+"""More than fifty names and ids take, uncompressed."""
 RETRY_TRIES_MAX = 3
 KEPT_S = 3_600
-"""How long a row stays behind its latest moment. What is still late then is found by its name alone."""
+"""How long a row stays after its latest time. A schedule that is later still is found only by its name."""
 
 
 class Table(Protocol):
@@ -40,7 +41,7 @@ class Table(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A timer in the delivery queue: whose it is, and when it wakes the record."""
+    """A timer in the delivery queue: its id, its name, and when it wakes the record."""
 
     id: str
     name: str
@@ -48,7 +49,7 @@ class Entry:
 
     @property
     def facts(self) -> list[str | int]:
-        """As it stands in a row. The moment of a first try is in the id."""
+        """The entry as a row stores it. The id contains the time of the first attempt, so a row stores only others."""
         return [self.id, self.name, *([] if self.wakes_ms == key_of(self.id).due_ms else [self.wakes_ms])]
 
     def as_schedule(self) -> Schedule:
@@ -62,7 +63,7 @@ class Row:
 
     @property
     def item(self) -> dict[str, dict[str, Any]]:
-        """As it lies in the table."""
+        """The row as an item of the table."""
         texts = [each.facts for each in self.entries]
         return {
             "partition": {"S": self.key.partition},
@@ -74,7 +75,7 @@ class Row:
 
 
 def rows(entries: Iterable[Entry]) -> list[Row]:
-    """Those that come out close together share a row. The same entries make the same rows again."""
+    """Return the rows. Entries that wake close together share one. The same entries always make the same rows."""
     found: list[Row] = []
     held: list[Entry] = []
     for each in sorted(entries, key=lambda entry: (entry.wakes_ms, entry.id)):
@@ -86,24 +87,24 @@ def rows(entries: Iterable[Entry]) -> list[Row]:
 
 
 def entry_of(schedule: Schedule) -> Entry:
-    """Of a named schedule or its timer. A second timer comes later than its key says, and is no other entry."""
+    """Return the entry of a named schedule or timer. A second timer has the entry of the first, but wakes later."""
     return Entry(schedule.id, schedule.name or "", schedule.key.due_ms)
 
 
 def write(entries: Iterable[Entry], table: Table, deadline: Deadline) -> set[str]:
-    """Write the rows of those that have a name. The ids of those whose row was not confirmed."""
+    """Write the rows of the entries with a name. Return the ids of entries whose row was not confirmed."""
     outcome = retry_batch(table.put_near_names, rows(each for each in entries if each.name), deadline)
     return {each.id for row in outcome.unconfirmed for each in row.entries}
 
 
 def list_retry(schedule: Schedule, wakes_ms: int, table: Table, deadline: Deadline) -> None:
-    """By this row a retry is listed at its moment. It is late already, so nothing waits for the row for long."""
+    """Write a row that lists a retry at its time. The retry is late already, so the write gets only a few tries."""
     entry = Entry(schedule.id, schedule.name or "", wakes_ms)
     write([entry], table, replace(deadline, tries_max=RETRY_TRIES_MAX))
 
 
 def row_of(item: dict[str, dict[str, Any]]) -> Row:
-    """KeyError or ValueError where the item is none."""
+    """Return the row in an item. Raise KeyError or ValueError if the item is not a row."""
     unpacker = zlib.decompressobj()
     try:
         texts = json.loads(unpacker.decompress(item["timers"]["B"], ROW_BYTES_MAX))
@@ -114,7 +115,7 @@ def row_of(item: dict[str, dict[str, Any]]) -> Row:
 
 
 def _entry(schedule_id: object, name: str, wakes_ms: int | None = None) -> Entry:
-    """ValueError where it is none: others may write there, too."""
+    """Return an entry, or raise ValueError if it is invalid. Others may write to the table, too."""
     if not is_id(schedule_id):
         raise ValueError("its id is none")
     found = Entry(schedule_id, name, key_of(schedule_id).due_ms if wakes_ms is None else wakes_ms)

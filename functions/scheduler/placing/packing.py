@@ -1,16 +1,16 @@
-"""Cut a batch into bundles: find out how many members each one holds, with work that grows no faster than the batch.
+"""Cut a batch into bundles: find how many members fit into each one, in time that is linear in the size of the batch.
 
-A bundle is full at `PACKED_BYTES_MAX`, and only a compressor can tell how long a text becomes. So one compressor takes
-the members step by step. A copy of it says after each step how long the bundle would be if it ended there. A step that
-is too long is taken back.
+A bundle is full at `PACKED_BYTES_MAX`, and only a compressor can tell the compressed size of a text. So one compressor
+takes the members step by step. After each step, a copy of it reports how long the bundle would be if it ended there. A
+step that makes the bundle too long is undone.
 
-The work is bounded whatever the data looks like:
-- A step takes in at most as much text as the bundle holds already. The first step takes in less than the last bundle
-  held, or what fits in any case. So steps that are taken back cost no more than the bundles that were filled.
-- A bundle takes at most `STEPS_MAX` steps, and ends with the second one that is too long.
-- A step stops as soon as the compressor has put out more than a bundle may hold.
+The work is bounded for any data:
+- A step adds at most as much text as the bundle already holds. The first step adds less than the previous bundle held,
+  or as much as always fits. So the undone steps cost no more than the filled bundles.
+- A bundle takes at most `STEPS_MAX` steps, and ends at the second step that is too long.
+- A step stops as soon as the compressor's output is longer than a bundle may be.
 
-Nothing here depends on the clock or on chance: the same members are cut the same way every time.
+The cuts depend neither on the clock nor on chance: the same members are always cut the same way.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ from scheduler.model.schedule import Request
 STEPS_MAX = 20
 FAILED_STEPS_MAX = 2
 ALWAYS_FITS_BYTES = PACKED_BYTES_MAX - 64
-"""So much text fits whatever it is. Where zlib cannot compress, it adds a few bytes."""
+"""This much text always fits. Zlib adds a few bytes to text that it cannot compress."""
 FIRST_STEP_SHARE = 0.9
-"""Of what the last bundle held. A little less is no loss, because the next step takes in the rest."""
+"""The share of the previous bundle's text that the first step adds. The next step adds the rest."""
 CAUTION, HOPE = 0.97, 1.1
-"""A later step takes in a little less than what should fit, because a step that is too long was compressed in vain. If
-that is no step at all, a little more is worth a try: ten members may be half of a bundle."""
+"""A later step adds a little less than should fit, because the work of a step that is too long is lost.
+
+If that leaves no step at all, a little more is worth a try, because ten members may be half of a bundle.
+"""
 RATE_MIN = 0.001
 """No text compresses to less (zlib, "technical details": 1,030 to 1)."""
 PIECE_BYTES = 4_096
@@ -42,7 +44,7 @@ PIECE_BYTES = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Members that go together, as JSON, and all of them compressed. A single member is in no bundle."""
+    """The members of one bundle as JSON texts, and compressed together. A single member is not in a bundle."""
 
     texts: Sequence[str]
     packed: bytes = b""
@@ -50,7 +52,7 @@ class Cut:
 
 
 def cut(group: Sequence[Request], span_ms_max: int) -> Iterator[Cut]:
-    """Cut requests for one target, in the order of time, into bundles and single ones. The cuts follow each other."""
+    """Cut requests for one target into bundles and single members. The requests and the cuts are in time order."""
     start, last_bytes = 0, 0
     while start < len(group):
         found = _Filling(_Texts(group, start, span_ms_max)).fullest(last_bytes)
@@ -59,7 +61,7 @@ def cut(group: Sequence[Request], span_ms_max: int) -> Iterator[Cut]:
 
 
 class _Texts:
-    """The members that may follow the first one into its bundle, as JSON, made when they are asked for."""
+    """The members that may share a bundle with the first one, as JSON. Each text is made when it is needed."""
 
     def __init__(self, group: Sequence[Request], start: int, span_ms_max: int) -> None:
         self._group, self._start = group, start
@@ -67,10 +69,10 @@ class _Texts:
         self._count_max = min(MEMBERS_MAX, len(group) - start)
         self.made: list[str] = []
         self._ends: list[int] = []
-        """How many bytes the texts up to this one have, each with the comma or bracket before it."""
+        """How many bytes the texts up to each one have, including the comma or bracket before each."""
 
     def within(self, text_bytes: float) -> int:
-        """Return how many of the first members have no more than so many bytes together."""
+        """Return how many of the first members fit into this many bytes."""
         while len(self.made) < self._count_max and self.bytes_of(len(self.made)) <= text_bytes:
             self._make_one()
         return bisect_right(self._ends, text_bytes)
@@ -84,12 +86,12 @@ class _Texts:
         return self._ends[count - 1] if count else 0
 
     def in_whole_calls(self, count: int) -> int:
-        """More than ten go in whole tens, which is what a call to SQS carries, unless they are the last of all."""
+        """Round a count above ten down to whole tens, unless these are the last members. A call to SQS takes ten."""
         is_last = self._start + count == len(self._group)
         return count if count <= SQS_BATCH_MESSAGES_MAX or is_last else count - count % SQS_BATCH_MESSAGES_MAX
 
     def _make_one(self) -> None:
-        """The next one, if it is due close enough to the first, and all of them are not too much to unpack at once."""
+        """Make the next text. Stop if it is due too late for the first, or all texts are too much to unpack at once."""
         index = len(self.made)
         member = self._group[self._start + index]
         text = text_of(member, index)
@@ -102,7 +104,7 @@ class _Texts:
 
 
 class _Compression:
-    """A bundle that is being compressed. It tells how long it would be if it ended now, and goes on all the same."""
+    """A bundle during compression. It can report how long it would be if it ended now, and then continue."""
 
     def __init__(self) -> None:
         self._compressor = zlib.compressobj(LEVEL)
@@ -115,7 +117,7 @@ class _Compression:
         return twin
 
     def take(self, texts: Sequence[str]) -> None:
-        """Take in more members. Stop among them if the bundle is too long already."""
+        """Add more members. Stop early if the bundle is already too long."""
         text = f"{',' if self.text_bytes else '['}{','.join(texts)}".encode()
         for start in range(0, len(text), PIECE_BYTES):
             piece = text[start : start + PIECE_BYTES]
@@ -130,7 +132,7 @@ class _Compression:
 
 
 class _Filling:
-    """One bundle while it is filled."""
+    """A bundle while it is being filled."""
 
     def __init__(self, texts: _Texts) -> None:
         self._texts = texts
@@ -140,7 +142,7 @@ class _Filling:
         """How much more text should fit, if it compresses as the last step did."""
 
     def fullest(self, last_bytes: int) -> Cut:
-        """Fill the bundle. `last_bytes` says how much text the bundle before held."""
+        """Fill the bundle and return its cut. `last_bytes` is the size of the previous bundle's text."""
         if not self._texts.has(2):
             return Cut(self._texts.made[:1])
         target, failed = self._first_target(last_bytes), 0
@@ -160,7 +162,7 @@ class _Filling:
         return max(1, self._texts.in_whole_calls(self._texts.within(text_bytes)))
 
     def _next_target(self, after_failure: bool) -> int:
-        """Return how many members to try next, or the number that fits if no more of them should fit."""
+        """Return how many members to try next, or the current count if no more should fit."""
         held_bytes = self._compression.text_bytes
         step_bytes_max = max(held_bytes, ALWAYS_FITS_BYTES)
         step_bytes = min(self._room_bytes * CAUTION, step_bytes_max)
@@ -172,7 +174,7 @@ class _Filling:
         return least if least_bytes - held_bytes <= self._room_bytes * HOPE else self._count
 
     def _fits(self, target: int) -> bool:
-        """Take the members up to `target`. Take them back if the bundle is too long with them."""
+        """Add the members up to `target`. Undo that and return False if the bundle is then too long."""
         trial = self._compression.copy()
         trial.take(self._texts.made[self._count : target])
         packed = trial.ended()

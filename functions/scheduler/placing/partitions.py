@@ -1,8 +1,9 @@
-"""How many partitions there are to feed: the most that anything was ever written with.
+"""The number of partitions to feed: the largest `PartitionCount` with which schedules were ever written.
 
-`PartitionCount` may be lowered while schedules lie in partitions beyond it. The table remembers the largest count, each
-environment makes sure of that before its first far write, and the trigger feeds that many: nothing is orphaned. A
-crash between the memory and the write leaves a memory too large, which costs an empty query per feed.
+The owner can lower `PartitionCount` while higher partitions still hold schedules. So the table remembers the largest
+count. Each execution environment makes sure of that before its first write of a far schedule, and the trigger feeds
+that many partitions. No schedule is orphaned. A crash after the count is stored and before the schedule is written
+leaves a count that is too large. That costs an empty query per feed.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ class Table(Protocol):
 
 
 class PartitionCount:
-    """Writes the count once in the life of an environment."""
+    """Stores the count once per execution environment."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._sure_of = 0
 
     def ensure(self, count: int, deadline: Deadline) -> BatchResult[int]:
-        """`done` where the table is known to remember at least this count; else nothing far may be written."""
+        """Make the table remember at least this count. No far schedule may be written unless it is `confirmed`."""
         if self._sure_of >= count:
             return BatchResult(confirmed=[count])
         outcome = retry_batch(self._table.remember_partitions, [count], deadline)
@@ -37,5 +38,5 @@ class PartitionCount:
 
 
 def partitions_to_feed(table: Table, count: int, deadline: Deadline) -> range:
-    """Every partition that may hold something."""
+    """Return every partition that may hold schedules."""
     return range(max(count, retry_call(table.recall_partitions, deadline)))

@@ -1,4 +1,4 @@
-"""Put a schedule where it waits for its moment: in its queue where that is near, else in the table."""
+"""Put a schedule where it waits until it is due: in its queue if that is soon, in the table otherwise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Table(near_names.Table, Protocol):
 
 
 class Places(Protocol):
-    """Where a schedule can be put."""
+    """The table and the queues, and what is needed to choose between them."""
 
     @property
     def table(self) -> Table: ...
@@ -34,7 +34,7 @@ class Places(Protocol):
 
 
 def get_ready(schedule: Schedule, now_ms: int, places: Places, deadline: Deadline) -> None:
-    """What has to be so before anything is written for a far one: whoever feeds knows of its partition."""
+    """Make sure that the trigger will feed the partition of a far schedule. Call this before anything is written."""
     if not is_near(schedule.due_ms, now_ms, places.reach_ms):
         remembered = places.memory.ensure(places.key_generator.partition_count, deadline)
         if not remembered.confirmed:
@@ -42,8 +42,11 @@ def get_ready(schedule: Schedule, now_ms: int, places: Places, deadline: Deadlin
 
 
 def place(schedule: Schedule, places: Places, deadline: Deadline) -> None:
-    """Confirmed, or NotConfirmed; InvalidRequest where its queue does not take it, or is another's and gone or closed
-    to us. One of the stack's own is never given up."""
+    """Put one schedule into its queue or the table. Return when AWS has confirmed it.
+
+    Raise NotConfirmed if AWS did not confirm. Raise InvalidRequest if the queue refuses the message. A target queue
+    that is missing or denies access is an InvalidRequest too, but the stack's own queue is only NotConfirmed.
+    """
     outcome: BatchResult[Any]
     near = is_near(schedule.due_ms, deadline.now_ms(), places.reach_ms)
     if near and schedule.name is not None:
@@ -65,6 +68,6 @@ def place(schedule: Schedule, places: Places, deadline: Deadline) -> None:
 
 
 def _put_near_name(schedule: Schedule, places: Places, deadline: Deadline) -> None:
-    """By this row it is listed while its timer is in the queue."""
+    """Write the row that lists a named schedule while its timer is in the queue."""
     if near_names.write([near_names.entry_of(schedule)], places.table, deadline):
         raise NotConfirmed("AWS did not confirm in time by which row it is listed; try again")

@@ -1,4 +1,4 @@
-"""Schedules to their queue, in parcels that one thread works through, with a delay that is right at every try."""
+"""Send schedules to their queues in chunks. One thread sends a chunk, and computes the delay again for every try."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scheduler.limits import SQS_DELAY_S_MAX
 from scheduler.model.schedule import Schedule
 
 CHUNK_SCHEDULES_MAX = 50
-"""Five full batches of SQS and two of DynamoDB: 0.14 calls per schedule, and what a crash can repeat stays small."""
+"""Five full batches of SQS and two of DynamoDB: 0.14 calls per schedule, and a crash repeats few schedules."""
 
 
 class Queues(Protocol):
@@ -24,14 +24,14 @@ class Queues(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SendChunk:
-    """A few schedules for one queue."""
+    """Schedules for one queue that one thread sends."""
 
     queue_url: str
     schedules: list[Schedule]
 
 
 def send_chunks(schedules: Iterable[Schedule], url_of: Callable[[Schedule], str]) -> Iterator[SendChunk]:
-    """Sort by queue, in the order they come, and cut."""
+    """Group schedules by queue, keep their order, and yield chunks."""
     by_queue: dict[str, list[Schedule]] = {}
     for schedule in schedules:
         by_queue.setdefault(url_of(schedule), []).append(schedule)
@@ -41,8 +41,10 @@ def send_chunks(schedules: Iterable[Schedule], url_of: Callable[[Schedule], str]
 
 
 def send(chunk: SendChunk, queues: Queues, deadline: Deadline) -> BatchResult[Schedule]:
-    """Send batch by batch. Once the queue is found closed, a batch found no way through, or time is over, the rest is
-    not tried."""
+    """Send a chunk batch by batch.
+
+    The rest is not attempted once the queue is unavailable, no message of a batch was confirmed, or time is over.
+    """
     total: BatchResult[Schedule] = BatchResult()
     stuck = False
     for number, batch in enumerate(queues.batches(chunk.queue_url, chunk.schedules)):
@@ -58,9 +60,11 @@ def send(chunk: SendChunk, queues: Queues, deadline: Deadline) -> BatchResult[Sc
 
 
 def _try(schedules: Sequence[Schedule], queue_url: str, queues: Queues, now_ms: int) -> BatchResult[Schedule]:
-    """What may be sent at this moment. A clock that was set back may find a schedule out of reach again: SQS would
-    refuse it, and a shorter delay would be early; a timer may come early, it is set again. And what has expired
-    meanwhile is not to be delivered."""
+    """Send the schedules that may be sent now, and return the others as unconfirmed.
+
+    After a clock is set back, a schedule may be out of reach again. SQS would refuse its delay, and a shorter delay
+    would be early. Only a timer may be early, because it is then set again. An expired schedule must not be delivered.
+    """
     latest_ms = now_ms + SQS_DELAY_S_MAX * 1000
     fit = [each for each in schedules if (each.due_ms <= latest_ms or each.name) and not each.expired(now_ms)]
     outcome = queues.send(queue_url, fit, now_ms) if fit else BatchResult()

@@ -1,4 +1,7 @@
-"""The outlets: one for each kind of target. An outlet of a kind, its module and its client are made at first use."""
+"""Sends due schedules to their targets, with one transport for each kind of target.
+
+A transport, its module and its client are created at first use. Only `wiring` imports this package.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,17 @@ from scheduler.model.targets import EVENTS, LAMBDA, SNS, SQS, STATES, WEBHOOK, k
 
 class Transport(Protocol):
     def deliver(self, schedule: Schedule) -> None:
-        """Return once the target has confirmed, or raise Undelivered. It is called once for a try, by many threads."""
+        """Return when the target has confirmed, or raise Undelivered.
+
+        The caller makes one call per attempt. Many threads may call at once.
+        """
 
 
 class Transports:
-    """All of them as one. `make_client` makes the client of a service; `webhooks` is None where none are allowed."""
+    """Chooses the transport for the target of a schedule.
+
+    `make_client` returns the boto3 client of a service. A stack without allowed hosts passes None as `webhooks`.
+    """
 
     def __init__(self, make_client: Callable[[str], Any], output_queue_url: str, webhooks: Transport | None) -> None:
         self._make_client, self._output_queue_url, self._webhooks = make_client, output_queue_url, webhooks

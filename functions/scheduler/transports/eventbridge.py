@@ -1,5 +1,8 @@
-"""EventBridge: an event on a bus. Of a bus that does not exist nobody hears: PutEvents answers as if all were well
-(https://github.com/aws/aws-sdk/issues/186)."""
+"""Put an event on an EventBridge bus.
+
+PutEvents also succeeds for a bus that does not exist, so this transport cannot report a missing bus:
+https://github.com/aws/aws-sdk/issues/186
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ PERMANENT = frozenset(
         "NotAuthorizedForDetailTypeException",
     }
 )
-"""The "non-retryable errors" of an entry, all that there are:
+"""All "non-retryable errors" of an entry:
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html"""
 
 
@@ -33,7 +36,7 @@ class EventBridgeTransport:
         self._client = client
 
     def deliver(self, schedule: Schedule) -> None:
-        """The call succeeds even if its one entry has failed."""
+        """Put one event. Check its entry in the answer, because the call succeeds even if the entry has failed."""
         entry = {
             "EventBusName": arn_of(schedule.target or ""),
             "Source": SOURCE,

@@ -1,4 +1,4 @@
-"""Lambda: a function is invoked to work on its own. Lambda has the payload when it answers, and tries again itself."""
+"""Invoke a Lambda function asynchronously. Lambda stores the payload before it answers, and retries the function."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scheduler.model.schedule import Schedule
 from scheduler.model.targets import arn_of
 
 ACCEPTED = 202
-"""The status that an invocation of the type Event has: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html"""
+"""The status of an accepted invocation of type Event: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html"""
 
 
 class LambdaTransport:

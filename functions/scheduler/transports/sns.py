@@ -1,4 +1,4 @@
-"""SNS: a message to a topic, the same as a queue would get."""
+"""Publish a message to an SNS topic. It has the same body and attributes as a message to a queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQS: what waited in the delivery queue for its moment, because it has a name, into the queue that is its target."""
+"""Send a named schedule to its target queue. Unnamed schedules go there directly, without the deliver function."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ class SqsTransport:
         self._client, self._output_queue_url = client, output_queue_url
 
     def deliver(self, schedule: Schedule) -> None:
-        """Now: a delay that the queue has by default is not for what is due. Our own queue is never given up for being
-        gone or closed to us; what it finds wrong with the content is for good there too."""
+        """Send the message without a delay, even if the queue has a default delay.
+
+        The stack's own queue is never given up because it is missing or denies access. An error about the content is
+        permanent there, too.
+        """
         try:
             delivered(
                 self._client.send_message,

@@ -1,6 +1,6 @@
-"""Step Functions: an execution named after the schedule's id, so that a standard workflow starts once for it.
+"""Start a Step Functions execution. Its name is the schedule's id, so that a standard workflow starts only once.
 
-An express workflow may start again with each repeat: there a name may be used again at once.
+An express workflow may start again with each repeat, because its execution names need not be unique.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ class StepFunctionsTransport:
         self._client = client
 
     def deliver(self, schedule: Schedule) -> None:
-        """That it exists already is success: it is told of an execution that has ended, and of one whose input is
-        another, as the input of a schedule under its id never is."""
+        """Start the execution. The error ExecutionAlreadyExists means success.
+
+        Step Functions returns it for an execution that has ended or has another input. The input for one schedule id
+        never changes, so the execution is a repeat.
+        """
         try:
             delivered(
                 self._client.start_execution,

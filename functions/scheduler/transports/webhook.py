@@ -1,13 +1,13 @@
-"""The outlet for webhooks: one signed request by HTTP, to an address that was checked a moment before.
+"""Send a webhook: one signed HTTP request to an address that was just checked.
 
-A name is resolved once. Every address that it has must be one that webhooks may go to, and one of those is connected
-to; so a name that answers otherwise the next time gains nothing. The certificate is checked for the name.
+The transport resolves a name once, checks that every address is allowed, and connects to one of them. So a name gains
+nothing by resolving to another address the next time. The certificate must match the name.
 
-Data is the body, whatever the method, a GET too. What was not answered in time may have been done all the same:
-receivers tell a repeat by the id, which is in `punctual-id`, and signed in `webhook-id`.
+The data is the body for every method, including GET. A receiver may have processed a request that was not answered in
+time. Receivers recognise a repeat by the id in `punctual-id`, which is also signed in `webhook-id`.
 
-An error names the status of an answer and a few things in words of ours. It never quotes an answer: that may repeat
-data, tokens or paths in any form, and errors are logged, kept and reported.
+An error contains the status of the answer and fixed phrases. It never quotes the answer, which may repeat data, tokens
+or paths in any form. Errors are logged, stored and reported.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from scheduler.webhooks.ip_addresses import Address, Lookup
 from scheduler.webhooks.webhook import Webhook
 
 RETRY_AFTER_S_MAX = 900
-"""A receiver that asks for more is asked again after this."""
+"""The longest pause that a receiver can ask for."""
 MEDIA_TYPES = frozenset(
     {
         "application/json",
@@ -55,10 +55,10 @@ MEDIA_TYPES = frozenset(
         "text/xml",
     }
 )
-"""Types of content that an error may name. Any other text of an answer may repeat what was sent."""
+"""Content types that an error may name. Any other text of an answer may repeat the request."""
 
 PASSING = frozenset({408, 425, 429})
-"""Of the 4xx, those that say: not now."""
+"""The 4xx statuses that are temporary."""
 
 
 class WebhookTransport:
@@ -73,13 +73,17 @@ class WebhookTransport:
         bounds: Bounds = USUAL,
         context: ssl.SSLContext | None = None,
     ) -> None:
-        """`secrets` are those to sign with, newest first; `lookup` and `connect` are called as those of `socket`."""
+        """Create a transport for the allowed hosts.
+
+        `secrets` returns the signing secrets, newest first. `lookup` and `connect` have the signatures of
+        `socket.getaddrinfo` and `socket.create_connection`.
+        """
         self._hosts, self._secrets, self._clock = hosts, secrets, clock
         self._lookup, self._connect, self._bounds = lookup, connect, bounds
         self._context = context or _usual_context()
 
     def deliver(self, schedule: Schedule) -> None:
-        """Send it once. Undelivered, unless the answer is 2xx."""
+        """Send the request once. Raise Undelivered unless the answer is 2xx."""
         webhook = self._webhook(schedule)
         body = schedule.data.encode() if schedule.data else None
         method = webhook.method or ("GET" if body is None else "POST")
@@ -94,7 +98,7 @@ class WebhookTransport:
         self._judge(answer, webhook.origin)
 
     def _webhook(self, schedule: Schedule) -> Webhook:
-        """Looked at once more: the owner may have struck its host off the list since it was accepted."""
+        """Parse and check the webhook again, because the owner may have removed its host from the list."""
         try:
             return webhooks.parse(json.loads(schedule.target or ""), self._hosts)
         except InvalidSchedule as fault:
@@ -118,7 +122,7 @@ class WebhookTransport:
         return BoundedConnection(sock, exchange_deadline, bounds.read_s, HEAD_BYTES_MAX)
 
     def _addresses(self, origin: Origin, exchange_deadline: ExchangeDeadline) -> list[Address]:
-        """Those of the host, all of which have been checked. One that is refused says enough about the others."""
+        """Return the addresses of the host. Raise Undelivered if one of them is not allowed, even if others are."""
         try:
             if origin.address is None:
                 wait_s = exchange_deadline.within(self._bounds.resolve_s)
@@ -148,14 +152,14 @@ class WebhookTransport:
 
 
 def _usual_context() -> ssl.SSLContext:
-    """With the authorities that botocore brings: those of the machine are found by its environment."""
+    """Trust botocore's CA certificates, because environment variables control the path of the system's own."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(Path(botocore.__file__).with_name("cacert.pem"))
     return context
 
 
 def retry_after_s(text: str | None, now_s: float) -> float | None:
-    """How long a receiver asks to be left alone, by a number of seconds or a date; None where it does not say."""
+    """Return the pause that a Retry-After header asks for, as a number or a date, or None without a valid value."""
     text = (text or "").strip()
     if re.fullmatch(r"[0-9]+", text):
         return float(min(RETRY_AFTER_S_MAX, int(text[:20])))
@@ -167,7 +171,7 @@ def retry_after_s(text: str | None, now_s: float) -> float | None:
 
 
 def _headers(webhook: Webhook, schedule: Schedule) -> dict[str, str]:
-    """All but the signature. Those of the caller come before our defaults, in any case of their letters."""
+    """Return all headers except the signature. The caller's headers replace the defaults, ignoring case."""
     defaults = {"user-agent": "punctual", "accept": "*/*"}
     if schedule.data:
         defaults["content-type"] = "application/json" if _is_json(schedule.data) else "text/plain; charset=utf-8"
@@ -185,7 +189,7 @@ def _headers(webhook: Webhook, schedule: Schedule) -> dict[str, str]:
 
 
 def _is_json(data: str) -> bool:
-    """An object or a list: other JSON is as likely to be plain text, such as a number."""
+    """Return whether the data is a JSON object or list. Other JSON, such as a number, may as well be plain text."""
     if not data.lstrip().startswith(("{", "[")):
         return False
     try:
@@ -200,13 +204,13 @@ def _no_json(constant: str) -> None:
 
 
 def _content(content_type: str) -> str:
-    """Which kind of content came with an error: it tells a page of a load balancer from an answer of an application."""
+    """Return the content type for an error. It distinguishes a load balancer's page from an application's answer."""
     media_type = content_type.partition(";")[0].strip().lower()
     return f" with {media_type}" if media_type in MEDIA_TYPES else ""
 
 
 def _place(location: str, origin: Origin) -> str:
-    """Where a redirect leads, in words of ours: the place itself may repeat what was sent."""
+    """Describe the destination of a redirect without quoting it, because it may repeat the request."""
     if not location:
         return "it leads nowhere"
     scheme, mark, rest = location.partition("://")

@@ -1,4 +1,4 @@
-"""Everything about one webhook request: addresses, allowed hosts, signature and the bounded connection.
+"""Checks, signs and sends webhook requests: allowed hosts, IP addresses, signatures and bounded connections.
 
-Imports only the leaves. `aws`, `transports` and `accepting` import it.
+It imports only the leaf modules, such as `errors`. `accepting`, `aws`, `transports` and `wiring` import it.
 """

@@ -1,7 +1,8 @@
-"""The hosts that webhooks may go to, as the owner of the stack listed them in WebhookHosts.
+"""The hosts that webhooks may be sent to. The owner of the stack lists them in the parameter WebhookHosts.
 
-`api.example.com` is that host, `*.example.com` every host below that one, `*` every host; each by HTTPS on its default
-port, or the port behind a colon. `http://127.0.0.1:8080` is just that, without encryption, for tests.
+`api.example.com` allows that host, `*.example.com` allows every subdomain, and `*` allows every host. All of them use
+HTTPS, on the default port or the port after a colon. `http://127.0.0.1:8080` allows that address without encryption. It
+is for tests.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from scheduler.webhooks import ip_addresses
 from scheduler.webhooks.ip_addresses import Address
 
 HOST_CHARACTERS_MAX = 253
-"""Of a name in the domain name system, without the dot at its end."""
+"""The maximum length of a DNS name, without its final dot."""
 HOSTS_MAX = 1_000
 ENTRY_WANTED = (
     "a host such as api.example.com, *.example.com or *, with :port where it is not 443, or http://127.0.0.1:8080"
@@ -24,12 +25,12 @@ DEFAULT_PORTS = {"https": 443, "http": 80}
 _AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(:(?P<port>[0-9]*))?", re.DOTALL)
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NOT_FOR_2003 = frozenset("ßς\u200c\u200dẞ")
-"""Newer rules keep them, the ones that Python has make others of them: it would be another host."""
+"""IDNA 2003, which Python implements, maps these characters to others. IDNA 2008 keeps them, so the hosts differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A scheme, a host in its one spelling (lower case, IDNA, addresses in their usual form), and a port."""
+    """A scheme, a normalised host and a port. A host is in lower case and ASCII, and an address in its usual form."""
 
     scheme: str
     host: str
@@ -41,21 +42,24 @@ class Origin:
 
     @property
     def authority(self) -> str:
-        """As it stands in a URL and in the header Host."""
+        """The host and port as in a URL and in the header Host."""
         return self.host if self.port == DEFAULT_PORTS[self.scheme] else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """The list. `allow_private` opens private networks, such as a VPC; loopback, link-local and metadata addresses are
-    open where they are listed as such and nowhere else."""
+    """The list of allowed hosts.
+
+    `allow_private` allows private networks, such as a VPC. Loopback, link-local and metadata addresses are allowed only
+    if the list contains them explicitly.
+    """
 
     entries: frozenset[Origin] = frozenset()
     allow_private: bool = False
 
     @classmethod
     def read(cls, text: str, allow_private: bool) -> Hosts:
-        """From a list with commas or spaces. ValueError names the entry that is none."""
+        """Parse a list with commas or spaces. Raise ValueError that names an invalid entry."""
         words = text.replace(",", " ").split()
         if len(words) > HOSTS_MAX:
             raise ValueError(f"a list of {len(words)} hosts; wanted: at most {HOSTS_MAX}")
@@ -65,11 +69,11 @@ class Hosts:
         return bool(self.entries)
 
     def lists(self, origin: Origin) -> bool:
-        """Whether a webhook may be there, wherever it turns out to be."""
+        """Return whether an entry allows this origin, before its address is known."""
         return any(Origin(origin.scheme, each, origin.port) in self.entries for each in _covering(origin))
 
     def admits(self, origin: Origin, address: Address) -> bool:
-        """Whether a webhook to this origin may be sent to this address, which its host is or has."""
+        """Return whether a webhook to this origin may connect to this address of its host."""
         if ip_addresses.public(address) or (self.allow_private and ip_addresses.private(address)):
             return True
         if origin not in self.entries:
@@ -78,7 +82,7 @@ class Hosts:
 
 
 def origin(scheme: str, authority: str) -> Origin:
-    """ValueError where no webhook could be there, with the reason."""
+    """Return the normalised origin. Raise ValueError with the reason if no webhook can use it."""
     if scheme not in DEFAULT_PORTS:
         raise ValueError("which is neither https nor http")
     if "@" in authority:
@@ -114,7 +118,7 @@ def _wild(scheme: str, entry: Origin) -> Origin:
 
 
 def _covering(origin: Origin) -> list[str]:
-    """The hosts of all entries that this one may stand under."""
+    """Return the hosts of all entries that would allow this origin."""
     if origin.address is not None:
         return [origin.host, "*"]
     labels = origin.host.split(".")
@@ -132,7 +136,7 @@ def _host(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    """In lower case and ASCII. A dot at the end says the same as none."""
+    """Return the name in lower case and ASCII, without a final dot."""
     if not text.isascii():
         if _NOT_FOR_2003 & set(text):
             raise ValueError("whose host is read in two ways; its form in ASCII, xn--…, is not")

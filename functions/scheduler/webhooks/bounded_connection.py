@@ -1,7 +1,7 @@
-"""A connection to an address that was checked, which nobody at its other end can keep open for long or fill up.
+"""A connection to a checked address, bounded in time and in bytes, so that a hostile server cannot keep it busy.
 
-A timeout of a socket begins anew with every byte. So every read and write here is bounded by the end of the whole
-exchange as well, and only so many bytes are taken in.
+A socket timeout starts again with every byte. So the end of the whole exchange limits every read and write as well. The
+number of received bytes is limited, too.
 """
 
 from __future__ import annotations
@@ -21,42 +21,42 @@ Connect = Callable[..., socket.socket]
 """Called as `socket.create_connection`."""
 
 PIECE_BYTES = 16_384
-"""Sent at once: what fits one record of TLS."""
+"""The bytes of one send: the maximum of one TLS record."""
 
 
 NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
-"""What a connect fails with at once where this machine has no way to a family of addresses."""
+"""The immediate errors of a connect if this machine has no route to an address family."""
 
 
 class Oversized(Exception):
-    """More came than is taken."""
+    """The server sent more bytes than allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of one exchange, in seconds; the last holds for all of it, from the resolver to the last byte."""
+    """The limits of one exchange. `total_s` covers all of it, from the DNS lookup to the last byte."""
 
     resolve_s: float = 6
-    """The C library asks a second time after 5."""
+    """Long enough for a second DNS query, which the C library sends after 5 s."""
     connect_s: float = 3
-    """For each address, and once more for the handshake of TLS."""
+    """For each address, and once more for the TLS handshake."""
     read_s: float = 10
     total_s: float = 15
     addresses_max: int = 4
-    """So many are tried, one after the other."""
+    """How many addresses are tried, one after the other."""
 
 
 USUAL = Bounds()
 
 
 class ExchangeDeadline:
-    """By a clock that nobody sets back."""
+    """The end of an exchange, by the monotonic clock."""
 
     def __init__(self, total_s: float) -> None:
         self._end_s = time.monotonic() + total_s
 
     def within(self, wait_s: float) -> float:
-        """What may be waited now, never more than `wait_s`; TimeoutError where nothing is left."""
+        """Return the timeout of the next step, at most `wait_s`. Raise TimeoutError if no time is left."""
         left_s = self._end_s - time.monotonic()
         if left_s <= 0:
             raise TimeoutError("the time for all of it is over")
@@ -64,7 +64,7 @@ class ExchangeDeadline:
 
 
 class BoundedConnection:
-    """As much of a socket as `http.client` wants of one."""
+    """The part of the socket interface that `http.client` needs, with all bounds applied."""
 
     def __init__(self, sock: socket.socket, exchange_deadline: ExchangeDeadline, read_s: float, bytes_max: int) -> None:
         self._sock, self._deadline, self._read_s = sock, exchange_deadline, read_s
@@ -88,17 +88,17 @@ class BoundedConnection:
         return count
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        del mode  # Only ever for reading.
+        del mode  # `http.client` only reads from it.
         return io.BufferedReader(_Intake(self))
 
     def settimeout(self, timeout_s: float | None) -> None:
-        """The bounds are set already."""
+        """Do nothing, because the bounds are already set."""
 
     def fileno(self) -> int:
         return self._sock.fileno()
 
     def close(self) -> None:
-        """`http.client` says so as soon as it knows that no other answer will follow, before this one is read."""
+        """Do nothing. `http.client` calls this before the answer is read, and `hang_up` closes the socket instead."""
 
     def hang_up(self) -> None:
         self._sock.close()
@@ -120,8 +120,9 @@ def connect_to(
 ) -> socket.socket:
     """Connect to the first address that answers.
 
-    An address without a route from here, such as any of IPv6 in most of Lambda, costs no time. It does not count as
-    tried. If no address answers, the most telling failure is raised: a timeout, then any other, then a missing route.
+    An address without a route costs no time, so it does not count as tried. In most Lambda functions, this applies to
+    all of IPv6. If no address answers, raise the most informative error: a timeout, then any other, then a missing
+    route.
     """
     failures: list[OSError] = []
     for address in addresses:
@@ -143,7 +144,7 @@ def _rank(failure: OSError) -> int:
 def wrap_tls(
     sock: socket.socket, host: str, context: ssl.SSLContext, bounds: Bounds, exchange_deadline: ExchangeDeadline
 ) -> ssl.SSLSocket:
-    """With TLS, for the name of the host, whatever its address."""
+    """Return the socket with TLS. The certificate must match the name of the host, not its address."""
     try:
         sock.settimeout(exchange_deadline.within(bounds.connect_s))
         return context.wrap_socket(sock, server_hostname=host.strip("[]"))

@@ -1,6 +1,6 @@
-"""One request by HTTP and its answer: no redirects, no retries, no proxies, and nothing from the environment.
+"""Send one HTTP request and read its answer, without redirects, retries, proxies or environment variables.
 
-It is urllib3's, of the generations 1.26 and 2, and speaks over a `Wire` that is connected already.
+It works with urllib3 1.26 and 2, over a `BoundedConnection` that is already connected.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from scheduler.webhooks.bounded_connection import BoundedConnection, Oversized
 HEAD_BYTES_MAX = 65_536
 BODY_BYTES_MAX = 65_536
 INTERIM_MAX = 64
-"""So many times a server may say something before its answer, such as 103 Early Hints (RFC 9110, 15.2)."""
+"""How many interim answers a server may send, such as 103 Early Hints (RFC 9110, 15.2)."""
 PIECE_BYTES = 4_096
 HEADERS_USED = frozenset(
     {b"connection", b"content-length", b"content-type", b"location", b"retry-after", b"transfer-encoding"}
 )
-"""All that `http.client` frames an answer by, and what is read of it. Python refuses an answer with more than a hundred
-headers, and urllib3 one with two lengths, whatever its status."""
+"""The headers that `http.client` needs to frame an answer, and those that the transport reads. All others are dropped,
+because Python refuses an answer with more than a hundred headers. urllib3 refuses an answer with two lengths."""
 
-# It warns of odd headers with the whole URL, which may hold a secret.
+# Its warnings about odd headers contain the whole URL, which may hold a secret.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 class Failed(Exception):
-    """No answer. The text says why in a word or two that are ours or Python's, not the other side's."""
+    """The request has no answer. The message never contains text from the server."""
 
     def __init__(self, why: str, timed_out: bool = False) -> None:
         super().__init__(why)
@@ -48,7 +48,7 @@ class Answer:
 
 
 class _Headed:
-    """The file of an answer after its headers were read. It hands out the lines of those that are used."""
+    """The file of an answer whose headers were already read. It returns the used header lines first."""
 
     def __init__(self, lines: list[bytes], file: Any) -> None:
         self._lines, self._file = lines, file
@@ -61,10 +61,13 @@ class _Headed:
 
 
 class _Response(http.client.HTTPResponse):
-    """Python's own passes over 100 alone, takes every other of the 1xx for the answer, and bounds headers by count."""
+    """A response that skips every interim answer (1xx) and limits headers by bytes.
+
+    Python's response skips only 100, and limits headers by count.
+    """
 
     def _read_status(self) -> tuple[str, int, str]:
-        """Of the answer: 101 is one, for nothing follows by HTTP."""
+        """Read the status line of the final answer. 101 is final, because no other HTTP answer follows it."""
         for _ in range(INTERIM_MAX + 1):
             version, status, reason = super()._read_status()  # type: ignore[misc]  # Not in its stubs.
             lines = _used_headers(self.fp)
@@ -75,7 +78,7 @@ class _Response(http.client.HTTPResponse):
 
 
 def _used_headers(file: Any) -> list[bytes]:
-    """Read headers to their end, whose bytes the wire bounds, and return the first line of each that is used."""
+    """Read all headers, and return the first line of each used header. The connection bounds the bytes."""
     lines: dict[bytes, bytes] = {}
     while (line := file.readline(HEAD_BYTES_MAX)) not in (b"\r\n", b"\n", b""):
         name, _, value = line.partition(b":")
@@ -86,7 +89,10 @@ def _used_headers(file: Any) -> list[bytes]:
 
 
 class _Connection(HTTPConnection):
-    """Is connected already, and asks for the path as it is: urllib3 1.26 takes //a for a host, and logs show paths."""
+    """A connection that is already open, and requests the path unchanged.
+
+    urllib3 never sees the path, because version 1.26 reads //a as a host, and its logs show paths.
+    """
 
     response_class = _Response
 
@@ -106,11 +112,12 @@ class _Pool(HTTPConnectionPool):
 
 
 def exchange(wire: BoundedConnection, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
-    """Ends with the wire hung up. What becomes of the body changes nothing: the status stands. Nothing of the body is
-    kept, because it may repeat what was sent, in any form."""
-    pool = _Pool(
-        "connected", maxsize=1, retries=False, wire=wire, path=path
-    )  # A host has to be given, and is not used.
+    """Send a request, return the status and the headers, and close the connection.
+
+    The body is dropped, because it may repeat the request in any form. An error in the body does not matter.
+    """
+    # The pool requires a host, but does not use it.
+    pool = _Pool("connected", maxsize=1, retries=False, wire=wire, path=path)
     try:
         response = pool.urlopen(
             method, "/", body=body, headers=dict(headers), redirect=False, assert_same_host=False,
@@ -137,10 +144,10 @@ def _failed(failure: Exception) -> Failed:
 
 
 def _read_out(response: Any) -> None:
-    """Read the body to its end, so that no server takes us for gone, but never more than the bound."""
+    """Read the body up to the bound, so that the server does not see an aborted connection."""
     try:
         for _ in range(BODY_BYTES_MAX // PIECE_BYTES):
             if not response.read(PIECE_BYTES):
                 break
     except (HTTPError, http.client.HTTPException, OSError, ValueError, Oversized):
-        pass  # Cut off.
+        pass  # The status is already known.

@@ -1,7 +1,9 @@
-"""Which addresses of the internet protocol are out in the open, and which of them a host name has just now.
+"""Classify IP addresses as public or private, and resolve host names.
 
-The tables are written out, for `ipaddress.is_global` differs from one Python to the next, and looks at none of the
-addresses that hold another one: https://www.iana.org/assignments/iana-ipv4-special-registry and its sister for IPv6.
+This module has its own tables, because `ipaddress.is_global` differs between Python versions. It also ignores IPv4
+addresses that are embedded in IPv6 addresses. The tables follow the IANA registry for IPv4 and the one for IPv6:
+https://www.iana.org/assignments/iana-ipv4-special-registry
+https://www.iana.org/assignments/iana-ipv6-special-registry
 """
 
 from __future__ import annotations
@@ -16,28 +18,28 @@ from typing import Any
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Lookup = Callable[..., Sequence[Any]]
-"""Called and answering as `socket.getaddrinfo`."""
+"""A function with the signature of `socket.getaddrinfo`."""
 
 ADDRESSES_MAX = 64
-"""Of one host. Nobody has more, and each is looked at."""
+"""The most addresses of one host. Each address is checked, and no real host has more."""
 
 _NEVER_PUBLIC_4 = [
     ipaddress.IPv4Network(text)
     for text in (
-        "0.0.0.0/8",  # This network; Linux takes 0.0.0.0 for itself.
+        "0.0.0.0/8",  # "This network". Linux connects 0.0.0.0 to itself.
         "10.0.0.0/8",
-        "100.64.0.0/10",  # Behind a carrier's NAT; AWS uses it inside VPCs.
-        "127.0.0.0/8",  # In Lambda the runtime's own API listens here.
-        "169.254.0.0/16",  # Link-local, with the metadata and credentials of instances and containers.
+        "100.64.0.0/10",  # Carrier-grade NAT. AWS uses it inside VPCs.
+        "127.0.0.0/8",  # Loopback. Lambda's runtime API listens here.
+        "169.254.0.0/16",  # Link-local. It serves metadata and credentials of instances and containers.
         "172.16.0.0/12",
         "192.0.0.0/24",
-        "192.0.2.0/24",  # Documentation, like two more below.
-        "192.88.99.0/24",  # Relays of 6to4.
+        "192.0.2.0/24",  # Documentation, like two others below.
+        "192.88.99.0/24",  # 6to4 relays.
         "192.168.0.0/16",
-        "198.18.0.0/15",  # Benchmarks
+        "198.18.0.0/15",  # Benchmarks.
         "198.51.100.0/24",
         "203.0.113.0/24",
-        "224.0.0.0/4",  # Multicast
+        "224.0.0.0/4",  # Multicast.
         "240.0.0.0/4",  # Reserved, and broadcast.
     )
 ]
@@ -45,28 +47,28 @@ _PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
 _NEVER_PUBLIC_6 = [
     ipaddress.IPv6Network(text)
     for text in (
-        "2001::/23",  # Protocol assignments, Teredo among them, which holds an IPv4 address of anybody's choice.
+        "2001::/23",  # Protocol assignments. Teredo is one, and can embed any IPv4 address.
         "2001:db8::/32",  # Documentation, like 3fff::/20.
-        "2002::/16",  # 6to4, which holds an IPv4 address as well; out of use.
+        "2002::/16",  # 6to4, which embeds an IPv4 address. It is obsolete.
         "3fff::/20",
     )
 ]
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-"""What DNS64 answers for hosts without IPv6. The other one, 64:ff9b:1::/48, is for local use."""
+"""The addresses that DNS64 returns for hosts without IPv6. The other range, 64:ff9b:1::/48, is for local use."""
 
 _PRIVATE_4 = [
     ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
 ]
 _PRIVATE_6 = ipaddress.IPv6Network("fc00::/7")
 _AMAZON_6 = ipaddress.IPv6Network("fd00:ec2::/32")
-"""Metadata and credentials of instances and containers."""
+"""Addresses that serve metadata and credentials of instances and containers."""
 
 _NUMBER = re.compile(r"0x(?P<hexadecimal>[0-9a-f]*)|0(?P<octal>[0-7]+)|(?P<decimal>0|[1-9][0-9]{0,9})")
 
 
 def public(address: Address) -> bool:
-    """Whether anybody on the internet could reach it, as far as it tells; one within another decides."""
+    """Return whether the address is public. An embedded IPv4 address decides for its IPv6 address."""
     address = _inmost(address)
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in network for network in _NEVER_PUBLIC_4)
@@ -74,7 +76,10 @@ def public(address: Address) -> bool:
 
 
 def private(address: Address) -> bool:
-    """Whether it is one of a private network, such as a VPC. Loopback, link-local and metadata addresses are not."""
+    """Return whether the address is in a private network, such as a VPC.
+
+    Loopback, link-local and metadata addresses are not private in this sense.
+    """
     address = _inmost(address)
     if isinstance(address, ipaddress.IPv4Address):
         return any(address in network for network in _PRIVATE_4)
@@ -86,9 +91,9 @@ def loopback(address: Address) -> bool:
 
 
 def read(host: str) -> Address | None:
-    """The address that a host is written as, in any way that a resolver would read it; None where it is a name.
+    """Return the address that a host stands for, in every notation of a resolver, or None for a name.
 
-    ValueError where it is neither: what ends in a number is never a name.
+    Raise ValueError if the host is neither. A host that ends in a number is never a name.
     """
     if host.startswith("["):
         if not host.endswith("]") or "%" in host:
@@ -106,8 +111,11 @@ def read(host: str) -> Address | None:
 
 
 def resolved(host: str, port: int, lookup: Lookup, wait_s: float) -> list[Address]:
-    """Every address that the name has at this moment, in the resolver's order. OSError where it has none, or none in
-    time: a resolver has no bound of its own that could be set, so it is left behind in its thread."""
+    """Return every current address of a name, in the resolver's order. Raise OSError without an answer in time.
+
+    A DNS lookup has no timeout that a caller could set. So it runs in a thread of its own, which is abandoned after
+    `wait_s`.
+    """
     answers: queue.SimpleQueue[Sequence[Any] | Exception] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -135,7 +143,7 @@ def _inmost(address: Address) -> Address:
 
 
 def _number(text: str) -> int:
-    """As inet_aton reads it: a leading 0 says octal, 0x hexadecimal."""
+    """Parse a number like inet_aton: 0 begins an octal number, and 0x a hexadecimal one."""
     found = _NUMBER.fullmatch(text)
     if found is None:
         raise ValueError("no IPv4 address")

@@ -1,7 +1,7 @@
-"""Signatures of webhooks after the Standard Webhooks convention, version 1: https://www.standardwebhooks.com
+"""Sign webhooks by the Standard Webhooks convention, version 1: https://www.standardwebhooks.com
 
-A receiver works out the same over the id, the time and the body as they came, compares, and refuses what is too old.
-While secrets rotate there is one signature for each, and any of them will do.
+A receiver computes the signature of the received id, time and body. It compares the two, and refuses an old request. A
+request has one signature for each secret while secrets rotate, and any of them is sufficient.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 PREFIX = "whsec_"
 SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64
-"""What the convention asks for."""
+"""The limits of the convention."""
 
 
 def secret(text: str) -> bytes:
-    """The key that `whsec_…` stands for. ValueError says what is wrong and never what came."""
+    """Return the key of a `whsec_…` secret. Raise ValueError without showing the text if it is invalid."""
     if not text.startswith(PREFIX):
         raise ValueError(f"does not begin with {PREFIX}")
     encoded = text.removeprefix(PREFIX).rstrip("=")
@@ -32,7 +32,7 @@ def secret(text: str) -> bytes:
 
 
 def headers(id: str, now_s: float, body: bytes, secrets: Sequence[bytes]) -> dict[str, str]:
-    """The three headers that go with a signed webhook; none where there is no secret."""
+    """Return the three headers of a signed webhook, or none if there is no secret."""
     if not secrets:
         return {}
     timestamp = str(int(now_s))

@@ -1,7 +1,8 @@
-"""Webhooks as targets: from whatever a caller sent to one canonical text, or to an InvalidSchedule.
+"""Validate webhook targets, and convert them to one canonical text.
 
-What may not be sent is refused when it comes, not when it is due. Only what a name resolves to is not known then: the
-outlet looks at that. Messages never show what may be secret: a URL behind its host, and values of headers and cookies.
+An invalid webhook is refused when the caller sends it, not when it is due. Only the addresses of its host are unknown
+then, so the transport checks them. Error messages never show secrets: they omit the path and query of a URL, and the
+values of headers and cookies.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ METHODS = (
     *("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "PURGE", "PROPFIND", "PROPPATCH"),
     *("MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH"),
 )
-"""Methods of HTTP and WebDAV, and the one by which caches are emptied. Any other is more likely a mistake."""
+"""The methods of HTTP and WebDAV, and PURGE for caches. Any other method is probably a mistake."""
 HEADERS_MAX = 64
-"""Python's own servers take a hundred, some of which are ours and those of whatever stands in front."""
+"""Python's servers accept a hundred. This code and the proxies in front of a server need some of them."""
 COOKIES_MAX = 64
 
 OWN_HEADERS = frozenset({"punctual-id", "punctual-due", "webhook-id", "webhook-timestamp", "webhook-signature"})
@@ -52,7 +53,7 @@ _REFUSED_METHODS = {
 }
 
 _SKIP_HEADER = "@@@SKIP_HEADER@@@"
-"""urllib3 takes this value as an order to leave the header out, and refuses the request for most headers."""
+"""urllib3 omits a header with this value, or refuses the request, depending on the header."""
 
 URL_WANTED = "an absolute URL whose host the stack's WebhookHosts lists, such as https://api.example.com/path"
 METHOD_WANTED = (
@@ -66,9 +67,9 @@ COOKIE_WANTED = "a string of printable ASCII without semicolons, and no space at
 _HOW_TO_LIST = "; to list this host, add it to the stack's WebhookHosts and deploy the stack again"
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
-# Latin-1, because that is what a header is read as wherever it is read as anything but ASCII (RFC 9110, 5.5).
+# Latin-1, because servers that accept more than ASCII read headers as Latin-1 (RFC 9110, 5.5).
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
-# More than RFC 6265 has, but what browsers send as well; a semicolon would begin another cookie.
+# Wider than RFC 6265, because browsers send these characters, too. A semicolon would begin another cookie.
 _COOKIE_VALUE = re.compile(r"([\x21-\x3a\x3c-\x7e]([\x20-\x3a\x3c-\x7e]*[\x21-\x3a\x3c-\x7e])?)?")
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(#.*)?"
@@ -80,11 +81,11 @@ _KEPT_IN_URLS = "/?:@!$&'()*+,;=-._~%"
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A checked one. `method` is None where it was not given."""
+    """A validated webhook. `method` is None if the caller did not set it."""
 
     origin: Origin
     path: str
-    """With the query, as it stands in the first line of a request."""
+    """The path and the query, as in the request line."""
     method: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     cookies: Mapping[str, str] = field(default_factory=dict)
@@ -101,7 +102,7 @@ class Webhook:
 
 
 def checked(value: Mapping[str, object], hosts: Hosts) -> str:
-    """The canonical text of a webhook that may be delivered to, or InvalidSchedule."""
+    """Return the canonical text of a webhook. Raise InvalidSchedule if it is invalid or not allowed."""
     text = parse(value, hosts).text
     size_bytes = len(text.encode())
     if size_bytes > TARGET_BYTES_MAX:
@@ -110,9 +111,9 @@ def checked(value: Mapping[str, object], hosts: Hosts) -> str:
 
 
 def check_method(value: Mapping[str, object]) -> None:
-    """Raise InvalidSchedule if a webhook that `checked` has passed names a method that HTTP does not have.
+    """Raise InvalidSchedule if a webhook that passed `checked` has a method that HTTP does not define.
 
-    `parse` takes such a method, because webhooks that were accepted earlier may name one.
+    `parse` accepts such a method, because earlier versions have stored such webhooks.
     """
     method = value.get("method")
     if isinstance(method, str) and method.upper() not in METHODS:
@@ -120,9 +121,9 @@ def check_method(value: Mapping[str, object]) -> None:
 
 
 def check_headers(value: Mapping[str, object]) -> None:
-    """Raise InvalidSchedule if a webhook that `checked` has passed has a header that urllib3 would not send.
+    """Raise InvalidSchedule if a webhook that passed `checked` has a header that urllib3 would not send.
 
-    `parse` takes it, because urllib3 merely leaves it out of a few headers, and such a webhook may lie in the table.
+    `parse` accepts such a header, because the table may hold such webhooks. urllib3 only omits some of these headers.
     """
     headers = value.get("headers")
     for name, content in headers.items() if isinstance(headers, dict) else ():
@@ -133,7 +134,7 @@ def check_headers(value: Mapping[str, object]) -> None:
 
 
 def parse(value: Mapping[str, object], hosts: Hosts) -> Webhook:
-    """What a webhook says, whether it comes from a caller or in canonical text from the table; or InvalidSchedule."""
+    """Parse a webhook from a caller or from the table. Raise InvalidSchedule if it is invalid or not allowed."""
     unknown = [name for name in value if name not in FIELDS]
     if unknown:
         raise InvalidSchedule(f"{shown(str(unknown[0]))} is not a field of a webhook; accepted are {', '.join(FIELDS)}")
@@ -166,7 +167,10 @@ def _url(url: object, hosts: Hosts) -> tuple[Origin, str]:
 
 
 def _only_what_urls_hold(url: str) -> None:
-    """Parsers differ about the rest, and what one takes for a host is a path to another."""
+    """Raise InvalidSchedule for characters that URL parsers treat differently.
+
+    Otherwise one parser could read a host where another reads a path.
+    """
     found = fault(url)
     if found is None:
         strange = _NEVER_IN_URLS.search(url) or _BARE_PERCENT.search(url)
@@ -213,7 +217,7 @@ def _pairs(
 
 
 def _once(names: Iterable[str]) -> None:
-    """Names of headers are the same in upper and lower case."""
+    """Raise InvalidSchedule if a header name occurs twice, ignoring case."""
     met: set[str] = set()
     for name in names:
         if name.lower() in met:
@@ -235,7 +239,7 @@ def _cookie_fault(_: str, value: str) -> str | None:
 
 
 def _strange(allowed: re.Pattern[str], value: str) -> str | None:
-    """Where it stops to be what is allowed, without the value itself."""
+    """Return the first invalid character and its position, or None. Never show the value itself."""
     if allowed.fullmatch(value):
         return None
     found = allowed.match(value)

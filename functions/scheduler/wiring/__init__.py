@@ -1,4 +1,4 @@
-"""Builds what the handlers work with: configuration, runtime and clients.
+"""Builds the dependencies of the handlers from configuration, runtime and clients.
 
 Only the handlers import it.
 """

@@ -1,4 +1,4 @@
-"""What the template tells a function through its environment, read and checked once, at import."""
+"""The configuration of a function. It is read from the environment and checked once, at import."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from scheduler.webhooks.allowed_hosts import Hosts
 
 QUEUES = ("OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "FAILURE_QUEUE_URL")
-"""Variables of the queues that most functions need."""
+"""The variables of the queues that most functions need."""
 
 
 class ConfigurationError(Exception):
-    """The environment lacks something or holds nonsense: the function cannot start, and says which variable."""
+    """The environment lacks a variable or has an invalid one. The function cannot start, and names the variable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Settings:
     input_queue_url: str
     feed_function: str
     function_name: str
-    """Of the function itself. Lambda sets it."""
+    """The name of this function. Lambda sets it."""
     partition_count: int
     reach_ms: int
     feed_interval_s: int
@@ -48,7 +48,7 @@ class Settings:
 
 
 def from_environment(*required: str, environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of this function; each variable named in `required` has to be there."""
+    """Return the settings of this function. Raise ConfigurationError if a variable in `required` is missing."""
     missing = [name for name in required if not environment.get(name)]
     if missing:
         raise ConfigurationError(f"the environment lacks {', '.join(missing)}")
@@ -75,7 +75,7 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
 def _webhooks(
     environment: Mapping[str, str],
 ) -> tuple[Hosts | None, Callable[[Mapping[str, object]], str] | None]:
-    """The hosts that webhooks may go to, and how a webhook is checked; nothing of it is imported where none may."""
+    """Return the allowed webhook hosts and the check of a webhook. Import neither if no host is allowed."""
     text = environment.get("WEBHOOK_HOSTS", "")
     if not text.strip():
         return None, None

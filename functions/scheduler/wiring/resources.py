@@ -1,7 +1,7 @@
-"""Everything that the functions work with, built in one place: clients, adapters and the dependencies of each use case.
+"""Builds everything that the functions use: clients, adapters and the dependencies of each use case.
 
-A handler makes its `Resources` at import, so that the cold start pays for clients and not the first message. Modules
-that most invocations do without are imported when their part is first used.
+A handler creates its `Resources` at import, so that the cold start creates the clients and the first message does not
+wait for them. Modules that few invocations need are imported at first use.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scheduler.placing import partitions
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from scheduler.accepting.scheduling import SchedulingDependencies
+    from scheduler.accepting.keyed_batch import SchedulingDependencies
     from scheduler.aws.delivery_queue import DeliveryQueue
     from scheduler.aws.failure_targets import FailureTargets
     from scheduler.aws.lambda_function import Function
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Resources:
-    """The parts of one function. Each is made when it is first asked for, and kept."""
+    """The parts of one function. Each is built when it is first used, and kept."""
 
     def __init__(self, settings: Settings, runtime: Runtime, threads: int) -> None:
         self.settings, self.runtime, self.threads = settings, runtime, threads
@@ -44,7 +44,7 @@ class Resources:
         return self._clients[service]
 
     def deadline(self, context: Any, reserve_s: float) -> Deadline:
-        """The end of the invocation, less the time that the function keeps back to end cleanly."""
+        """Return the end of the invocation, less the time that the function needs to end cleanly."""
         return self.runtime.deadline(context, reserve_s)
 
     # ------------------------------------------------------------------------------------------------------ adapters
@@ -87,7 +87,7 @@ class Resources:
         return DeliveryQueue(self.client("sqs"), self.settings.delivery_queue_url)
 
     def _webhooks(self) -> Any:
-        """The transport for webhooks, made at the cold start if the stack allows any, so that the first is on time."""
+        """Return the transport for webhooks. It is built at the cold start, so that the first webhook is on time."""
         if self.settings.webhook_hosts is None:
             return None
         from scheduler.aws.signing_secrets import Secrets
@@ -105,10 +105,11 @@ class Resources:
     # -------------------------------------------------------------------------------------- dependencies of a use case
 
     def for_scheduling(self) -> SchedulingDependencies:
-        from scheduler.accepting import request, scheduling
+        from scheduler.accepting import request
+        from scheduler.accepting.keyed_batch import SchedulingDependencies
         from scheduler.placing.keys import KeyGenerator
 
-        return scheduling.SchedulingDependencies(
+        return SchedulingDependencies(
             table=self.table,
             memory=partitions.PartitionCount(self.table),
             queues=self.queues,
@@ -124,7 +125,7 @@ class Resources:
     def receive(
         self, records: Sequence[Mapping[str, Any]], desk: SchedulingDependencies, deadline: Deadline
     ) -> dict[str, Any]:
-        """Accept messages of the input queue. Each invocation forgets how other people's queues failed."""
+        """Accept messages of the input queue. Failures of users' queues are forgotten after each invocation."""
         from scheduler.accepting import limited_queues, receiving, scheduling
         from scheduler.aws.input_queue import InputQueue
 
@@ -147,7 +148,7 @@ class Resources:
         return feed.FeedDependencies(table, self.queues, self.pool, self.settings.reach_ms, self._invoke_again)
 
     def _invoke_again(self, event: dict[str, Any], deadline: Deadline) -> None:
-        """Most feeds get through in one run, and need no client for Lambda."""
+        """Invoke the feed again. Most feeds finish in one run, and need no client for Lambda."""
         from scheduler.aws.lambda_function import Function
 
         Function(self.client("lambda"), self.settings.function_name).invoke(event, deadline)

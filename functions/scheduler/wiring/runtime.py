@@ -1,4 +1,4 @@
-"""The world outside a function: its clock, chance, threads and AWS clients. A simulation puts another in its place."""
+"""The clock, randomness, threads and AWS clients of a function. A simulation replaces them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from scheduler.execution.worker_pool import ThreadPool, WorkerPool
 
 CONNECT_S_MAX, READ_S_MAX = 1, 4
 CALL_S_MAX = CONNECT_S_MAX + READ_S_MAX
-"""The longest that one call may take. AWS answers in milliseconds; what takes longer is tried again."""
+"""The longest that one call may take. AWS answers in milliseconds, so a slower call is tried again."""
 
 
 class Clients:
-    """Clients of boto3's that never try again by themselves: a send tried again with its old delay would come out late.
+    """Creates boto3 clients that never retry by themselves: a retried send with its old delay would be late.
 
-    No call carries Lambda's trace header on. Lambda counts by it, and would stop a consumer that schedules itself
-    again after about 16 rounds.
+    No call passes Lambda's trace header on. Lambda uses it to detect loops, and would stop a consumer that schedules
+    itself again after about 16 rounds.
 
-    All are made by one session: what it reads for the first it need not read again for the next. It makes one at a
-    time, since those that are made at first use are asked for by many threads.
+    All clients share one session, which reads its data files only once. The session creates one client at a time,
+    because several threads may ask for a client at first use.
 
-    What else is unusual here saves a tenth of every call and a quarter of every cold start: parameters are not checked
-    twice (our adapters are typed, and AWS checks them), the user agent is not put together anew for each call, and the
-    collector of garbage does not go through modules that stay for ever.
+    Three unusual settings save a tenth of every call and a quarter of every cold start. Boto3 checks no parameters,
+    because our adapters are typed and AWS checks them. It does not build the user agent for each call. The garbage
+    collector skips modules that stay loaded.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ def _without_trace(params: dict[str, Any], **_: object) -> None:
 
 
 def _webhooks(hosts: Any, secrets: Callable[[], Sequence[bytes]], clock: Callable[[], float]) -> Any:
-    """The outlet that speaks HTTP."""
+    """Return the transport that speaks HTTP."""
     from scheduler.transports.webhook import WebhookTransport
 
     return WebhookTransport(hosts, secrets, clock)
@@ -89,7 +89,7 @@ class Runtime:
     webhooks: Callable[[Any, Callable[[], Sequence[bytes]], Callable[[], float]], Any] = _webhooks
 
     def deadline(self, context: Any, reserve_s: float) -> Deadline:
-        """Until shortly before Lambda ends the invocation."""
+        """Return the deadline, which is `reserve_s` before Lambda ends the invocation."""
         remaining_s = context.get_remaining_time_in_millis() / 1000
         return Deadline(self.clock, self.sleep, self.randomness.random, self.clock() + remaining_s - reserve_s)
 

@@ -1,4 +1,4 @@
-"""What is asked for in a run: scenes, each of which plans its part of one."""
+"""The scenarios: each plans a part of the requests of a run. Only `simulation` and the crash points import them."""
 
 INTERVAL_S = 600
-"""Between two feeds, as the template has it by default."""
+"""The default time between two feeds in the template."""

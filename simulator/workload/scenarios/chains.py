@@ -1,4 +1,4 @@
-"""Chains of feeds: one schedule that cannot be finished, or a queue of others that fails for a few seconds."""
+"""Chains of feeds: one schedule that cannot be finished, or an external queue that fails for a few seconds."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ INFLOW_S = 3600
 
 
 def held(run: Simulation) -> None:
-    """A queue of others fails while a tick begins, on a slow day on which a chain of feeds works on a backlog. The
-    schedules for that queue are first in line, and still in time minutes later."""
+    """Plan an external queue that fails when a tick begins, on a slow day with a backlog.
+
+    A chain of feeds works on the backlog. The schedules for that queue come first and are still in time minutes later.
+    """
     draw = run.draw
     _prepare(run)
     run.storm.pace_s = 1.9
@@ -35,14 +37,17 @@ def held(run: Simulation) -> None:
         run.expected_schedules.make(
             run.start_us, first_ms + draw.randrange(5_000, 200_000), f"held {number}", plain=True
         )
-        for number in range(draw.randint(900, 1300))  # Each with a token of its own, so that none is in a bundle.
+        # A token of its own keeps each schedule out of the bundles.
+        for number in range(draw.randint(900, 1300))
     ]
     _ask(run, [backlog[start : start + 200] for start in range(0, len(backlog), 200)])
 
 
 def untold(run: Simulation) -> None:
-    """Nothing can be sent to the delivery queue for most of an hour. A schedule expires meanwhile, and others come
-    within reach all the time."""
+    """Plan a delivery queue that takes no messages for most of an hour.
+
+    A schedule expires in that time, and other schedules keep coming within reach.
+    """
     draw = run.draw
     _prepare(run)
     begin_us = run.start_us + 1000 * US

@@ -1,4 +1,4 @@
-"""Several callers at once cancel, move and fire what has no name, by the ids that they were told, far enough ahead."""
+"""Several callers at once cancel, move and fire unnamed schedules by their ids, long enough before the due times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callers who come and go for an hour or two, for soon and for much later, and whatever may go wrong meanwhile."""
+"""Callers with requests for soon and for much later over an hour or two, together with all kinds of faults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plan(run: Simulation, changing: bool) -> None:
-    """Callers who come and go for an hour or two, for soon and for much later."""
+    """Plan callers with requests for soon and for much later over an hour or two."""
     draw = run.draw
     span_s = draw.choice((300, 3600, 7200))
     epochs_s = [0, *(round(10 ** draw.uniform(3, 9.7)) for _ in range(draw.randint(0, 2)))]
@@ -43,7 +43,8 @@ def _order(run: Simulation, at_us: int, epochs_s: list[int]) -> None:
     batch = size > 1 or draw.random() < 0.1
     token = f"token {len(run.expected_schedules.by_tag)}" if draw.random() < 0.4 else None
     burst_us = _due_us(run, at_us, epochs_s) if draw.random() < 0.5 else None
-    spread_ms = draw.choice((0, 0, 1, 20_000, 90_000))  # Within one bundle, or a little more.
+    # All due times are within one bundle, or within a little more.
+    spread_ms = draw.choice((0, 0, 1, 20_000, 90_000))
     made: list[ExpectedSchedule] = []
     for _ in range(size):
         due_us = _due_us(run, at_us, epochs_s)
@@ -63,7 +64,7 @@ def _order(run: Simulation, at_us: int, epochs_s: list[int]) -> None:
 
 
 def _due_us(run: Simulation, at_us: int, epochs_s: list[int]) -> int:
-    """Soon, around the reach, within hours, or around one of the far epochs."""
+    """Draw a due time: soon, around the reach, within hours, or around one of the far epochs."""
     draw = run.draw
     kind = draw.randrange(6)
     if kind == 0:
@@ -80,7 +81,7 @@ def _due_us(run: Simulation, at_us: int, epochs_s: list[int]) -> int:
 
 
 def _close_target(run: Simulation, span_s: int) -> None:
-    """Somebody's queue is gone for some hours. It holds up nobody else."""
+    """Close an external queue for some hours. Schedules for other targets must not wait for it."""
     error = run.draw.choice(
         (
             refusal("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist."),

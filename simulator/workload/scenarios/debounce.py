@@ -1,4 +1,4 @@
-"""A name that is put off again and again before it is due: a debounce, a session that times out, a heartbeat."""
+"""A name that is postponed repeatedly before it is due, like a debounce, a session timeout or a heartbeat."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REQUESTS_MAX = 40
 
 
 def plan(run: Simulation) -> None:
-    """Drawn by itself, so that it changes nothing else."""
+    """Plan the scenario from its own random source, so that it changes nothing in other scenarios."""
     draw = random.Random(f"punctual debounce {run.seed}")
     if draw.random() >= CHANCE:
         return
@@ -24,10 +24,12 @@ def plan(run: Simulation) -> None:
         run.storm.broken_off = draw.choice((0.0, 0.2, 0.5))
     for number in range(draw.randint(1, 2)):
         _put_off(run, draw, f"session/{number}", run.start_us + round(draw.uniform(0, 1200) * US))
+    if run.storm.rates:
+        run.storm.follows_broken_off = draw.choice((0.0, 0.5))
 
 
 def _put_off(run: Simulation, draw: random.Random, name: str, at_us: int) -> None:
-    """Again after less than its delay most of the time, so that timers find another schedule."""
+    """Request the name again, mostly before its delay is over, so that timers find another schedule."""
     delay_s = draw.choice((5, 20, 60, 60, 300))
     for number in range(draw.randint(10, REQUESTS_MAX)):
         due_us = at_us + round(draw.choice((1.0, 1.0, draw.uniform(0.5, 1.5))) * delay_s * US)

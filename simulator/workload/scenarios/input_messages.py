@@ -1,5 +1,7 @@
-"""Schedules without a name that come by the input queue or the input topic: alone and in batches, near and far, for
-queues and other targets, with good requests beside bad ones."""
+"""Unnamed schedules by the input queue or the input topic: single and in batches, near and far.
+
+They are for queues and other targets. Valid requests stand beside invalid ones.
+"""
 
 from __future__ import annotations
 

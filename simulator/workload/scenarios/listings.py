@@ -1,4 +1,4 @@
-"""Callers who list what is coming while the others are at work: most of it is near, or comes near meanwhile."""
+"""Callers who list upcoming schedules while others change them. Most are near, or come near in the meantime."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""Several callers at the same few names, all around one moment. Drawn by itself, as are all scenes but the first: so
-that what is drawn in one changes nothing in the others."""
+"""Several callers use the same few names, all around one time.
+
+Like every scenario except the first, this one has its own random source. A draw in one scenario therefore changes
+nothing in the others.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def plan(run: Simulation) -> None:
-    """Several callers at the same few names. All of it is drawn by itself, so that it changes nothing else."""
+    """Plan several callers with the same few names from its own random source."""
     draw = random.Random(f"punctual names {run.seed}")
     if draw.random() < 0.3:
         return
@@ -33,7 +36,7 @@ def plan(run: Simulation) -> None:
 
 
 def _scene(run: Simulation, draw: random.Random, names: list[str], begin_us: int) -> None:
-    """All around one moment: soon, at the edge of the reach, beyond it, or far away."""
+    """Plan requests around one time: soon, at the edge of the reach, beyond it, or far away."""
     ahead_s = draw.choice(
         (0.0, 1.0, 3.0, 30.0, 899.5, 901.0, 1500.0, draw.uniform(900, 7200), 10 ** draw.uniform(4, 9))
     )
@@ -54,7 +57,8 @@ def _order(run: Simulation, draw: random.Random, names: list[str], at_us: int, f
     token = f"token {len(run.expected_schedules.by_tag)}" if draw.random() < 0.3 else None
     made = []
     if draw.random() < 0.7:
-        names = [draw.choice(names)]  # The members of a batch come upon each other.
+        # The members of a batch then have the same name.
+        names = [draw.choice(names)]
     for _ in range(size):
         due_us = focus_us + round(draw.choice((0.0, 0.0, -5.0, -1.0, 1.0, 10.0, 60.0, 910.0)) * US)
         if_exists = draw.choice(("replace", "replace", "replace", "replace", "keep", "fail"))
@@ -75,7 +79,7 @@ def _order(run: Simulation, draw: random.Random, names: list[str], at_us: int, f
 
 
 def _sweep(run: Simulation, draw: random.Random) -> None:
-    """All that begin so are cancelled, or those that are due in some hours."""
+    """Cancel all names with a prefix, or only those that are due within some hours."""
     at_us = run.start_us + round(draw.uniform(0, 7200) * US)
     more: dict[str, Any] = {"prefix": draw.choice(("name/", "name/", "name/0", "delivery/", ""))}
     if draw.random() < 0.3:

@@ -1,7 +1,7 @@
-"""Letters of callers who harm each other, if the schedule function lets them.
+"""Input messages of callers who would harm each other if the schedule function let them.
 
-One has an attribute that poisons. Some are for a queue that is throttled for a while. Some are refused while their
-failure target does not answer. Beside them are good ones, which should notice nothing.
+One message has a poisonous attribute. Some are for a queue that is throttled for a while. Some are refused while their
+failure target does not answer. The harmful messages must not delay the valid messages beside them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from simulator.simulation import Simulation
 
 BUSY_S = 900
-"""How long a queue of others is throttled. What is for it comes again meanwhile, and goes out afterwards."""
+"""How long an external queue is throttled. Messages for it come again in that time and succeed afterwards."""
 DEAF_S = 3_600
-"""How long a failure target does not answer. SQS would bring its letter twenty times."""
+"""How long a failure target does not answer. SQS would deliver the message twenty times."""
 POISON = {"poison": 1}
-"""It is refused, and nobody waits for it."""
+"""A request that is refused, and that no checker waits for."""
 THROTTLED = refusal("KmsThrottled", "The request was denied due to request throttling.")
 
 
@@ -54,7 +54,7 @@ def _post(run: Simulation, at_us: int, made: list[ExpectedSchedule]) -> None:
 
 
 def _good(run: Simulation, at_us: int) -> ExpectedSchedule:
-    """It is long, so that the letters that do harm go before it."""
+    """Create a valid request. It is long, so that the harmful messages come before it."""
     expected = run.expected_schedules.make(at_us, at_us // 1000 + 60_000, plain=True, fixed=True)
     expected.request["data"] = expected.text = f"{expected.tag} {'good ' * 200}"
     run.checker.letters.neighbours.append(expected)
@@ -77,7 +77,7 @@ def _refused(run: Simulation, draw: random.Random, at_us: int) -> ExpectedSchedu
 
 
 def _poison(run: Simulation) -> None:
-    """The digits are as many as Python still reads, and one more is too many to be written."""
+    """Send an attribute with the longest number that Python reads. The next number is too long for Python to write."""
     sent_ms = run.cloud.timeline.now_us // 1000
     again = f'{{"id":"a","sent":{sent_ms},"tries":{"9" * 4_300},"places":[0]}}'
     attributes: dict[str, Any] = {REQUEUE_ATTRIBUTE: {"DataType": "String", "StringValue": again}}
@@ -85,7 +85,7 @@ def _poison(run: Simulation) -> None:
 
 
 def _close_for(run: Simulation, url: str, at_us: int, seconds: int) -> None:
-    """The witness knows: what is for it may be late, and may be refused."""
+    """Close a queue for a while and tell the checker, so that it accepts late and refused schedules for the queue."""
 
     def turn(closed: bool) -> None:
         queue = _queue(run, url)

@@ -27,7 +27,7 @@ def plan(run: Simulation) -> None:
 
 
 def _order(run: Simulation, draw: random.Random, at_us: int, ahead_s: float) -> None:
-    """Some for hosts that say no, or not now, and somebody else who is to hear of that."""
+    """Order schedules for hosts that answer with permanent or temporary errors, with a failure target."""
     made = []
     for number in range(draw.choice((1, 3, 8))):
         due_ms = at_us // 1000 + round(ahead_s * 1000)

@@ -1,4 +1,4 @@
-"""Many hosts of one domain that do not answer, beside a host that does. The healthy host's deliveries are on time."""
+"""Many hosts of one domain that do not answer, beside a healthy host. The healthy host's deliveries are on time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FINE_MAX = 120
 
 
 def plan(run: Simulation) -> None:
-    """Plan a crowd for silent hosts where nothing else goes wrong. It takes its chances from a source of its own."""
+    """Plan a crowd for silent hosts in a run without other faults, from its own random source."""
     draw = random.Random(f"punctual strangers {run.seed}")
     if run.storm.rates or draw.random() < 0.5:
         return

@@ -1,5 +1,7 @@
-"""Schedules for what is no queue, near and far, alone and in batches, with names and without; and crowds for hosts that
-hang."""
+"""Schedules for targets that are not queues, and crowds of schedules for hosts that hang.
+
+They are near and far, single and in batches, with and without names.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,18 @@ from simulator.workload.callers import Order
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
 
+QUIET = 0.5
+"""The share of runs without faults that have no crowd. A run with a crowd takes as long as ten others."""
+HUGE = 100
+"""More deliveries than all environments together can make to one host at once. Each is tried once."""
+ATTEMPTS = 5
+"""The attempts of a delivery in a smaller crowd. A delivery to a hanging host fails after some minutes, so the run does
+not last for days.
+"""
+
 
 def plan(run: Simulation) -> None:
-    """Schedules for what is no queue, near and far, alone and in batches, with names and without; by itself."""
+    """Plan schedules for targets that are not queues, from its own random source."""
     draw = random.Random(f"punctual targets {run.seed}")
     if draw.random() < 0.4:
         return
@@ -29,7 +40,7 @@ def plan(run: Simulation) -> None:
 
 
 def _order(run: Simulation, draw: random.Random, at_us: int, focus_us: int) -> None:
-    """Some of one caller, all about one moment."""
+    """Order schedules of one caller around one time."""
     size, named = draw.choice((1, 1, 3, 8, 25)), draw.random() < 0.45
     made = []
     for number in range(size):
@@ -51,18 +62,20 @@ def _order(run: Simulation, draw: random.Random, at_us: int, focus_us: int) -> N
 
 
 def plan_crowds(run: Simulation) -> None:
-    """Many for a host that hangs, and for one that does not, about one moment, where nothing else goes wrong; by
-    itself."""
+    """Plan many schedules for a hanging and a healthy host around one time, in a run without other faults.
+
+    The scenario has its own random source.
+    """
     draw = random.Random(f"punctual crowds {run.seed}")
-    if run.storm.rates or draw.random() < 0.2:
+    if run.storm.rates or draw.random() < QUIET:
         return
     run.cloud.sqs.twice = 0.0
     for _ in range(draw.randint(1, 2)):
         at_us = run.start_us + round(draw.uniform(0, 3600) * US)
         begin_us, span_s = at_us + round(draw.choice((2.0, 20.0, 400.0)) * US), draw.choice((0.0, 0.0, 2.0, 40.0))
-        huge = draw.random() < 0.3  # More than all environments have threads; but each is tried once.
-        terms = {"retry": {"attempts": 1}} if huge else {}
-        hosts = [HANGS] * (180 if huge else draw.randint(1, 60)) + [FINE] * draw.randint(1, 60)
+        huge = draw.random() < 0.3
+        terms = {"retry": {"attempts": 1 if huge else ATTEMPTS}}
+        hosts = [HANGS] * (HUGE if huge else draw.randint(1, 60)) + [FINE] * draw.randint(1, 60)
         if draw.random() < 0.5:
             draw.shuffle(hosts)
         made = []
@@ -76,7 +89,7 @@ def plan_crowds(run: Simulation) -> None:
 
 
 def _replaced(run: Simulation, draw: random.Random, at_us: int, begin_us: int) -> None:
-    """Among a crowd some with names, near and replaced before they are due, so that each has two timers."""
+    """Add named schedules to a crowd. Each is near and is replaced before it is due, so it has two timers."""
     for _ in range(draw.choice((0, 2, 8))):
         name, host = f"crowd/{len(run.expected_schedules.by_tag)}", draw.choice((HANGS, HANGS, FINE))
         for number in range(2):

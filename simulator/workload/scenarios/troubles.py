@@ -1,4 +1,4 @@
-"""One trouble at a time, on days that are fair otherwise: a backlog, a hiccup, bundles too large for one feed."""
+"""One trouble at a time, on days without other faults: a backlog, a hiccup, or bundles too large for one feed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def backlog(run: Simulation) -> None:
-    """An outage, then a slow day: what is overdue is more than can be sent at once, and more is on its way."""
+    """Plan an outage and then a slow day, with more overdue schedules than one feed can send and more to come."""
     draw = run.draw
     run.storm.rates, run.storm.pace_s = {}, 1.9
     run.interval_s = INTERVAL_S
@@ -23,10 +23,9 @@ def backlog(run: Simulation) -> None:
     tick_us = run.start_us + (1 + draw.randint(4, 6)) * INTERVAL_S * US
     run.storm.outages.append(Outage(draw.choice(("sqs", "dynamodb", "lambda")), begin_us, tick_us - 20 * US))
     overdue_us = run.start_us + 2000 * US
+    # A token keeps each schedule out of the bundles.
     backlog = [
-        run.expected_schedules.make(
-            run.start_us, overdue_us // 1000, f"backlog {number}", plain=True
-        )  # So not in bundles.
+        run.expected_schedules.make(run.start_us, overdue_us // 1000, f"backlog {number}", plain=True)
         for number in range(draw.randint(850, 1100))
     ]
     upcoming = [
@@ -40,8 +39,10 @@ def backlog(run: Simulation) -> None:
 
 
 def large_bundles(run: Simulation) -> None:
-    """Bundles of hundreds on a slow day, so that feeds run out of time within one; and no lease can be written
-    while invocations are doubled, so that two feeds are at the same bundle."""
+    """Plan bundles of hundreds on a slow day, so that feeds run out of time within a bundle.
+
+    No lease can be written while invocations are doubled, so two feeds work on the same bundle.
+    """
     draw = run.draw
     run.storm.rates, run.storm.pace_s = {"doubled": 0.8}, 1.9
     run.storm.leases_throttled = draw.random() < 0.8
@@ -58,7 +59,7 @@ def large_bundles(run: Simulation) -> None:
 
 
 def hiccup(run: Simulation) -> None:
-    """A service is gone for less than a minute, just as a tick comes. Lambda's second attempt makes up for it."""
+    """Plan a service outage of less than a minute at a tick. Lambda's second attempt makes up for it."""
     draw = run.draw
     run.storm.rates, run.interval_s = {}, INTERVAL_S
     run.deploy({"FeedIntervalMinutes": INTERVAL_S // 60})

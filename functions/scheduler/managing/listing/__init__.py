@@ -1,4 +1,4 @@
-"""Pages of schedules in order of time, by key or by name prefix, and counts of them.
+"""Lists schedules in pages, in order of time, by key or by name prefix, and counts them.
 
-A part of `managing`.
+Part of `managing`. No other package imports it.
 """

@@ -1,8 +1,9 @@
-"""Read a page of a listing in the order of the keys, partition by partition: however much is due at one moment, a page
-needs to read no more than it hands out.
+"""Read a page of a listing in key order, partition by partition.
 
-It stands in where a page in order of time takes too long. The place of such a page says for each partition how far it
-was handed out, down to the member of a bundle, and where the stretch ends that is read this way.
+Even if very many schedules are due at one moment, such a page reads no more than it returns.
+
+This listing replaces a page in order of time that would take too long. Its position says how far each partition was
+listed, down to the member of a bundle. It also says where the time range ends that is read in this way.
 """
 
 from __future__ import annotations
@@ -22,19 +23,22 @@ from scheduler.model.schedule import Schedule, sort_from
 from scheduler.placing.near_names import NEAR, PARTITIONS, Row
 
 NOTHING = -2
-"""An index before that of a schedule by itself, -1, and of the members of a bundle."""
+"""An index before -1, the index of a schedule that is not in a bundle, and before those of a bundle's members."""
 
 Position = tuple[str, int]
-"""A sort key, and the index of the last entry of it that was handed out."""
+"""A sort key, and the index of its last entry that was returned."""
 
-CachedSecrets = tuple[str, list[tuple[int, Entry]]]
-"""What lies under one sort key: its entries, each with an index that it keeps."""
+KeyEntries = tuple[str, list[tuple[int, Entry]]]
+"""The entries under one sort key, each with an index that never changes."""
 
 
 @dataclass(slots=True)
 class Crowd:
-    """What was handed out in order of time, up to a place; where this stretch begins and ends; how far partitions were
-    read of it. One that is read to the end is not among them."""
+    """The position of a listing in key order.
+
+    It has the place up to which entries were returned in order of time, the time range read in key order, and how far
+    each partition was read in that range. A partition that was read to the end is left out.
+    """
 
     after: Place
     from_ms: int
@@ -43,7 +47,7 @@ class Crowd:
 
 
 def begin(after: Place, from_sort: str, end_ms: int, office: ManageDependencies, deadline: Deadline) -> Crowd:
-    """At the beginning of every partition; near names as far as there may be any."""
+    """Return a crowd at the beginning of every partition, and of the near names if the range may hold any."""
     from_ms = int(from_sort[:DUE_DIGITS])
     positions = dict.fromkeys(office.partitions(deadline), (from_sort, NOTHING))
     near_ms, until_ms = entries.near_span(from_ms, end_ms, deadline.now_ms(), office.reach_ms)
@@ -53,7 +57,7 @@ def begin(after: Place, from_sort: str, end_ms: int, office: ManageDependencies,
 
 
 class Reader:
-    """Moves the positions of a crowd as it reads."""
+    """Reads a page, and moves the positions of a crowd forward."""
 
     def __init__(
         self,
@@ -70,7 +74,7 @@ class Reader:
         self._free_bytes, self._full = ANSWER_BYTES_MAX, False
 
     def entries(self) -> list[Entry]:
-        """At most so many, and in the order of time among themselves. A step is made in any case."""
+        """Return the page's entries in order of time, at most `limit`. At least one step is read."""
         positions, begun = self._crowd.positions, False
         while positions and not self._full and not (begun and self._patience.passed()):
             begun = True
@@ -105,11 +109,11 @@ class Reader:
         self,
         partition: str,
         things: Sequence[Any],
-        entries_of: Callable[[Any], Iterator[CachedSecrets]],
+        entries_of: Callable[[Any], Iterator[KeyEntries]],
         step: int,
         next_sort: str | None,
     ) -> None:
-        """So many things at a time, until the page is full or time is over; the position follows."""
+        """Return items in steps until the page is full or time is over, and move the position forward."""
         for start in range(0, len(things), step):
             if start and self._patience.passed():
                 return
@@ -122,7 +126,7 @@ class Reader:
             self._crowd.positions[partition] = (next_sort, NOTHING)
 
     def _take(self, partition: str, sort: str, held: Sequence[tuple[int, Entry]]) -> bool:
-        """What lies under one key, from behind the last that was handed out; False where not all fits the page."""
+        """Take the entries under one key after the last returned one. Return False if the page has no room for all."""
         crowd = self._crowd
         at_sort, at_index = crowd.positions[partition]
         for index, each in held:
@@ -140,7 +144,7 @@ class Reader:
         crowd.positions[partition] = (sort + " ", NOTHING)
         return True
 
-    def _of_things(self, things: Sequence[Schedule | Bundle]) -> Iterator[CachedSecrets]:
+    def _of_things(self, things: Sequence[Schedule | Bundle]) -> Iterator[KeyEntries]:
         alone = {each.key: entries.entry(each) for each in things if isinstance(each, Schedule)}
         awake = {each.place: each for each in entries.awake(list(alone.values()), self._office, self._patience)}
         for thing in things:
@@ -151,7 +155,7 @@ class Reader:
                 place = alone[thing.key].place
                 yield thing.key.sort, [(place[3], awake[place])] if place in awake else []
 
-    def _of_rows(self, rows: Sequence[Row]) -> Iterator[CachedSecrets]:
+    def _of_rows(self, rows: Sequence[Row]) -> Iterator[KeyEntries]:
         crowd = self._crowd
         for row in rows:
             timers = [entries.entry(each.as_schedule()) for each in row.entries]

@@ -1,10 +1,10 @@
-"""List the pending ones whose names begin alike, by their records, in order of time.
+"""List pending schedules whose names start with a prefix, by their records, in order of time.
 
-Records lie by their names, so for each page all with the prefix are looked at, without their data; of those to hand
-out the rest is read then. What one call looks at is bounded, and beyond that a longer prefix is asked for.
+Records are stored by name, so each page reads all records with the prefix, without their data. Then it reads the data
+of the records to return. One call reads a limited number of records; beyond that the caller has to use a longer prefix.
 
-If time is over before all are looked at, the page and those after it come in the order in which the records lie:
-partition by partition, and by name there. Such a page needs to read no more than it hands out.
+If time runs out before all records are read, this page and the later ones come in storage order: partition by
+partition, and by name in each. A page in storage order reads no more than it returns.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from scheduler.model.name_record import BEFORE, PARTITIONS, Record, RecordPage
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 LOOKED_AT_MAX = 100_000
-"""Records of one call: some thirty pages of DynamoDB's, and as many megabytes to pay for."""
+"""Records read by one call: about thirty pages and as many megabytes to pay for."""
 
 BY_NAME = "names by name"
-"""What the place of a page is called that does not come in order of time."""
+"""The kind of position for a page that is not in order of time."""
 
 Place = tuple[int, str]
-"""Moment and name: what the order goes by."""
+"""The sort order: due time and name."""
 
 
 @dataclass(slots=True)
 class PartitionCursor:
-    """A partition of records, and behind which name it is to be read."""
+    """A partition of records, and the name after which it is read next."""
 
     partition: str
     from_sort: str
@@ -42,7 +42,7 @@ class PartitionCursor:
 
 
 def first_sort(prefix: str) -> str:
-    """Before every name with the prefix; DynamoDB takes no empty bound."""
+    """Return the sort key before every name with the prefix. DynamoDB accepts no empty bound."""
     return prefix or BEFORE
 
 
@@ -53,7 +53,7 @@ def list_(request: ManageRequest, office: ManageDependencies, deadline: Deadline
     after = _place(value) or (request.span()[0], "")
     try:
         return _page_by_time(request, after, office, deadline)
-    except (OutOfTime, NotConfirmed):  # With the time that is left, the other way may get through with something.
+    except (OutOfTime, NotConfirmed):  # The time that is left may be enough for a page by name.
         return _page_by_name(request, after, 0, first_sort(request.prefix() or ""), office, deadline)
 
 
@@ -71,7 +71,7 @@ def _page_by_time(
 def _page_by_name(
     request: ManageRequest, after: Place, number: int, sort: str, office: ManageDependencies, deadline: Deadline
 ) -> dict[str, Any]:
-    """What lies behind a name of a partition, but for what was shown already, in order of time, up to a place."""
+    """Return the records after a name of a partition, except those already returned in order of time."""
     (from_ms, to_ms), limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
     prefix, span = request.prefix() or "", (max(from_ms, after[0]), to_ms)
     found: list[tuple[int, Record]] = []
@@ -92,7 +92,7 @@ def _page_by_name(
 def _facts(
     outlines: Sequence[Record], office: ManageDependencies, deadline: Deadline
 ) -> tuple[list[dict[str, Any]], int]:
-    """As callers see them, and how many of these were looked at for that: as many as time and an answer allow."""
+    """Return the facts that callers see, and how many outlines were used for them: as many as time and size allow."""
     records, read = office.standing_in_time([each.name for each in outlines], True, deadline)
     now_ms, scanned = deadline.now_ms(), 0
     facts: list[dict[str, Any]] = []
@@ -135,14 +135,14 @@ def _place_of(record: Record) -> Place:
 
 
 def _unchanged(record: Record, outline: Record) -> bool:
-    """In its place still; one that was moved meanwhile has another."""
+    """Return whether the record is still in its place. A schedule that was moved meanwhile has another place."""
     return record.pending and _place_of(record) == _place_of(outline)
 
 
 def _first(
     prefix: str, after: Place, span: tuple[int, int], count: int, office: ManageDependencies, deadline: Deadline
 ) -> list[Record]:
-    """So many behind that place, without their data."""
+    """Return the first records after the place, at most `count`, without their data."""
     if span[0] >= span[1]:
         return []
 

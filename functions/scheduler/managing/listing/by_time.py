@@ -1,11 +1,11 @@
-"""Read one window of a listing in order of time, out of all partitions, side by side.
+"""Read one window of a listing in order of time, from all partitions in parallel.
 
-Items are read in the order of their keys. A bundle has the key of its latest member, so the first of its members may
-be due up to a span earlier: what lies in a span behind the last one to hand out is read for bundles alone. Near names
-come last, because a timer that a feed moves is in the index before it leaves the table.
+Items are read in key order. A bundle has the key of its latest member, so its first members may be due earlier, by up
+to the span of a bundle. So the reader also looks for bundles in one span after the last entry to return. Near names
+come last, because a feed that moves a timer writes it to the index before it deletes it from the table.
 
-OutOfTime if time is over before the window is complete. Nothing of it may be handed out then, for something that is
-earlier may be unread; `reached` says how far all partitions were read.
+`Reader.entries` raises OutOfTime if time runs out before the window is complete. The caller must not
+return any of it then, because an earlier entry may be unread. `reached` says how far all partitions were read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from scheduler.model.schedule import Schedule, sort_from
 from scheduler.placing.near_names import PARTITIONS
 
 AHEAD, AHEAD_ITEMS = 1.25, 8
-"""A partition is asked for its share of a page and a little more, for chance does not share evenly."""
+"""Each partition is asked for its share of a page and a little more, because the distribution is random."""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class PartitionCursor:
         return self.from_sort >= self.to_sort
 
     def may_precede(self, last: Place | None, span_ms: int = 0) -> bool:
-        """Whether one that is yet to be read may come before the last one, if it may be due a span before its key."""
+        """Return whether an unread entry may come before `last`, if it may be due one span before its key."""
         if self.ended or last is None:
             return not self.ended
         return (int(self.from_sort[:DUE_DIGITS]) - span_ms, self.from_sort) <= last[:2]
@@ -49,8 +49,10 @@ class PartitionCursor:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What is asked for: from behind one place, before a moment, and no more than so many of it. What has a key before
-    the floor was handed out already."""
+    """The entries to read: after a place, before a time, and at most `count` of them.
+
+    Everything with a key before the floor was returned earlier.
+    """
 
     after: Place
     to_ms: int
@@ -59,25 +61,25 @@ class Window:
 
     @property
     def from_sort(self) -> str:
-        """What sorts before this was handed out with all of its members."""
+        """The sort key to start from. Earlier items were returned with all of their members."""
         due_ms, sort = self.after[:2]
         return max(self.floor, min(sort, sort_from(due_ms + 1)) if sort else sort_from(due_ms))
 
     @property
     def from_ms(self) -> int:
-        """What has a moment of its own, and no bundle, was handed out if it is due before this."""
+        """The time to start from. Schedules due earlier were returned, unless they are in a bundle."""
         return max(self.after[0], int(self.floor[:DUE_DIGITS] or 0))
 
     def holds(self, entry: Entry) -> bool:
         return self.after < entry.place and entry.place[0] < self.to_ms
 
     def first(self, found: Iterable[Entry]) -> list[Entry]:
-        """Each place once: a timer that is being moved may be found in the table and in the index."""
+        """Return the first entries, each place once: a timer that is being moved may be in the table and the index."""
         held = {each.place: each for each in found if self.holds(each)}
         return [held[place] for place in sorted(held)[: self.count]]
 
     def last(self, known: Sequence[Entry]) -> Place | None:
-        """Where it ends, if so much is known."""
+        """Return the place of the last entry to return, if that many entries are known."""
         return known[-1].place if len(known) == self.count else None
 
 
@@ -90,7 +92,7 @@ class Reader:
 
     @property
     def reached(self) -> str | None:
-        """Up to here all partitions were read; None if not even a page of each was."""
+        """The sort key up to which all partitions were read, or None if not even a page of each was read."""
         return min(each.from_sort for each in self._strands) if self._rounds else None
 
     def entries(self) -> list[Entry]:
@@ -107,12 +109,12 @@ class Reader:
         return self._window.last(self._known)
 
     def _in_order_of_keys(self) -> None:
-        """Read on wherever something may come before the last one to hand out."""
+        """Read on in each partition that may hold an entry before the last one to return."""
         items_max = round(self._window.count / len(self._strands) * AHEAD) + AHEAD_ITEMS
         while behind := [each for each in self._strands if each.may_precede(self._last)]:
             limit = items_max
             self._round(behind, lambda strand: self._page(strand, limit))  # noqa: B023 - Called at once.
-            items_max = min(2 * items_max, self._window.count + AHEAD_ITEMS)  # Chance may have put all into one.
+            items_max = min(2 * items_max, self._window.count + AHEAD_ITEMS)  # All of them may be in one partition.
 
     def _bundles_behind(self) -> None:
         while True:
@@ -142,7 +144,7 @@ class Reader:
         self._rounds += 1
 
     def _page(self, strand: PartitionCursor, items_max: int) -> list[Entry]:
-        """What the next page of this partition adds; the strand moves on."""
+        """Return the entries of the partition's next page, and move its cursor forward."""
         self._check()
         bounds = strand.partition, strand.from_sort, strand.to_sort
         stretch = retry_call(lambda: self._office.catalogue.stretch(*bounds, items_max), self._patience)
@@ -152,7 +154,10 @@ class Reader:
         return found
 
     def _page_of_bundles(self, strand: PartitionCursor) -> list[Entry]:
-        """What has a later key than the last one, and a member at its very moment, comes behind it."""
+        """Return the members of the next page of bundles.
+
+        A member due at the same time as the last entry comes after it if its key is later.
+        """
         self._check()
         last, to_sort = self._last, strand.to_sort
         before_ms = last[0] if last else self._window.to_ms
@@ -176,7 +181,7 @@ class Reader:
         return found
 
     def _some(self, found: list[Entry]) -> list[Entry]:
-        """Those that may be handed out. No more records are asked for than a page holds."""
+        """Return the entries that may be returned. Read no more records than a page holds."""
         last, window = self._last, self._window
         timely = sorted(
             (each for each in found if window.holds(each) and (last is None or each.place < last)),
@@ -185,8 +190,11 @@ class Reader:
         return list(islice(entries.awake(timely, self._office, self._patience), window.count))
 
     def _unpacked(self, things: Sequence[Schedule | Bundle], found: list[Entry]) -> list[Entry]:
-        """One bundle at a time: a page of them may hold a hundred thousand. What says that all of its members come
-        behind the last one stays unopened."""
+        """Return the entries found, with the members of the bundles. Open one bundle at a time.
+
+        A page of bundles may hold a hundred thousand members. A bundle stays unopened if its `first_ms` shows that all
+        of its members come after the last entry.
+        """
         for thing in things:
             last = self._window.last(found) or self._last
             if not isinstance(thing, Bundle) or self._is_behind(thing, last):

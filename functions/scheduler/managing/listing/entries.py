@@ -1,4 +1,4 @@
-"""What a listing hands out: entries, each at its place in the order of time."""
+"""The entries that a listing returns, each with its place in the order of time."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from scheduler.model.name_record import Record
 from scheduler.model.schedule import Schedule
 
 LATE_MS = 60_000
-"""How long a near name is listed past its moment: what is late by more than this is found by its name."""
+"""How long a near name is listed after its due time. A schedule that is later than this is found by its name."""
 CLOCKS_MS = 60_000
 """How far the clock that wrote a row of the index may be ahead of ours."""
 
 Place = tuple[int, str, str, int]
-"""Moment, sort key of the item, partition, index in the bundle: what the order goes by."""
+"""The sort order: due time, sort key of the item, partition, index in the bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Entry:
 
 
 def entry(schedule: Schedule) -> Entry:
-    """What has a name has the same place whether its timer lies in the table or in the queue."""
-    schedule.data = schedule.data[:DATA_CHARACTERS_MAX]  # Here already: pages of 256 KiB each are not kept in memory.
+    """Return the entry of a schedule. A named schedule keeps its place when its timer moves from table to queue."""
+    schedule.data = schedule.data[:DATA_CHARACTERS_MAX]  # Cut early, so that memory never holds pages of 256 KiB each.
     index = -1 if schedule.index is None else schedule.index
     return Entry((schedule.due_ms, schedule.key.sort, schedule.key.partition, index), schedule)
 
@@ -39,12 +39,15 @@ def entry(schedule: Schedule) -> Entry:
 def members(bundle: Bundle) -> list[Entry]:
     try:
         return [entry(each) for each in bundle.members()]
-    except Unpackable:  # The feed puts it aside.
+    except Unpackable:  # The feed quarantines it.
         return []
 
 
 def awake(entries: Sequence[Entry], office: ManageDependencies, deadline: Deadline) -> Iterator[Entry]:
-    """Of timers those that a record waits for, with that record. OutOfTime if time is over between two reads."""
+    """Yield the entries, but timers only if their record waits for them, and with that record.
+
+    Raise OutOfTime if time runs out between two reads.
+    """
     for start in range(0, len(entries), BATCH_WHOLE_MAX):
         if start and deadline.passed():
             raise OutOfTime
@@ -66,5 +69,5 @@ def waits_for(record: Record, timer: Schedule) -> bool:
 
 
 def near_span(from_ms: int, to_ms: int, now_ms: int, reach_ms: int) -> tuple[int, int]:
-    """The part of a time in which there may be near names; empty where its end is not after its beginning."""
+    """Return the part of a time range that may hold near names. It is empty if its end is not after its start."""
     return max(from_ms, now_ms - LATE_MS), min(to_ms, now_ms + reach_ms + CLOCKS_MS)

@@ -1,12 +1,12 @@
-"""Forecast: how many are due in each stretch of a time, counted without handing any data through.
+"""Forecast how many schedules are due in each bucket of a time range. The answer contains no data.
 
-All partitions are counted side by side, a page each in a round. Where time runs out, the answer holds what was
-counted so far, for every stretch, and `next`: whoever goes on adds the pages up. Time is looked at before every page
-and within it, so a place may be in the middle of a page. A timer counts where its record still waits for it, so what is
-counted is what will come out; that costs a read for each, as large as its record.
+The forecast counts all partitions in parallel, one page of each per round. If time runs out, the answer holds the
+counts so far for every bucket, and `next`. The caller continues with `next` and adds the pages up. The clock is checked
+before every page and within it, so a position may be in the middle of a page. A timer counts only if its record still
+waits for it, so the counts match what will be released. That needs one read per timer, as large as its record.
 
-Near names are counted by their index, after the table: a timer that a feed moves is in the index before it leaves the
-table. One that is moved between two calls may be counted twice.
+Near names are counted from their index, after the table: a feed that moves a timer writes it to the index before it
+deletes it from the table. A timer that moves between two calls may be counted twice.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BUCKETS_MAX = 1_000
 
 @dataclass(slots=True)
 class Count:
-    """So many in each bucket, from one moment on and before another."""
+    """The number of schedules in each bucket, from a start (included) to an end (excluded)."""
 
     from_ms: int
     to_ms: int
@@ -49,7 +49,7 @@ class Count:
             self.counts[bucket] += 1
 
     def bucket(self, due_ms: int) -> int | None:
-        """None where it is not in the time that is asked for."""
+        """Return the bucket of this time, or None if the time is outside the range."""
         return (due_ms - self.from_ms) // self.bucket_ms if self.from_ms <= due_ms < self.to_ms else None
 
     def answer(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def forecast(request: ManageRequest, office: ManageDependencies, deadline: Deadl
         positions = _beginning(count, office, deadline)
     counter = Counter(count, office, deadline)
     while positions and not counter.passed:
-        # A timer that a feed moves is in the index before it leaves the table, so the index is read after the table.
+        # A feed that moves a timer writes it to the index before it deletes it from the table: read the table first.
         for kind in (False, True):
             these = {each: sort for each, sort in positions.items() if each.startswith(NEAR) == kind}
             positions |= counter.round(these)
@@ -111,21 +111,21 @@ def _is_position(partition: str, sort: object) -> bool:
 
 
 class Counter:
-    """Counts pages side by side, into one count. Time is looked at before each page, and within it."""
+    """Counts pages in parallel, into one `Count`. It checks the clock before each page and within it."""
 
     def __init__(self, count: Count, office: ManageDependencies, deadline: Deadline) -> None:
         self._count, self._office, self._patience = count, office, deadline
         self._begun = False
         self._moved: set[str] = set()
-        """Near timers that were counted in the table. A feed may move one while the index is not read yet."""
+        """Near timers counted in the table. A feed may move one to the index before the index is read."""
 
     @property
     def passed(self) -> bool:
-        """A page is counted in any case, so that whoever goes on comes to the end."""
+        """Whether time is over. At least one page is counted, so that a caller that continues gets to the end."""
         return self._begun and self._patience.passed()
 
     def round(self, positions: Mapping[str, str | None]) -> dict[str, str | None]:
-        """Count a page of each partition; where each goes on, and None where it is through."""
+        """Count a page of each partition. Return where each continues, or None if it is done."""
 
         def page(partition: str) -> tuple[list[int], str | None]:
             from_sort = positions[partition] or ""
@@ -141,7 +141,7 @@ class Counter:
         return {partition: sort for partition, (_, sort) in zip(positions, counted, strict=True)}
 
     def _page(self, partition: str, from_sort: str) -> tuple[list[int], str | None]:
-        """Behind the time that is asked for, bundles alone: their first members may be due before its end."""
+        """Count a page. After the end of the range, count only bundles: their first members may be due before it."""
         end, beyond = sort_from(self._count.to_ms), sort_from(self._count.to_ms + SPAN_MS_MAX)
         if from_sort >= beyond:
             return [], None
@@ -157,7 +157,7 @@ class Counter:
         return dues_ms, rest or outline.next_sort or (None if to_sort == beyond else end)
 
     def _dues_ms(self, stubs: Sequence[Stub]) -> tuple[list[int], str | None]:
-        """And where to go on, if time is over within the page."""
+        """Return the due times of the stubs, and where to continue if time runs out within the page."""
         dues_ms: list[int] = []
         timers: list[Timer] = []
         begun = False
@@ -181,7 +181,10 @@ class Counter:
         return self._awake(timers)
 
     def _members_dues_ms(self, bundle: Bundle) -> list[int]:
-        """A bundle stays unopened if its first member comes too late, or shares a bucket with the latest."""
+        """Return the members' due times in the range.
+
+        A bundle stays unopened if its first member is too late, or is in the same bucket as the latest member.
+        """
         first_ms, latest_ms, count = bundle.first_ms, bundle.key.due_ms, self._count
         if first_ms is not None and first_ms >= count.to_ms:
             return []
@@ -190,7 +193,7 @@ class Counter:
             return [first_ms] * bundle.count
         try:
             return [each.due_ms for each in bundle.members()]
-        except Unpackable:  # The feed puts it aside.
+        except Unpackable:  # The feed quarantines it.
             return []
 
     def _near_page(self, partition: str, from_sort: str) -> tuple[list[int], str | None]:
@@ -213,7 +216,7 @@ class Counter:
         return dues_ms, page.next_sort
 
     def _awake(self, timers: Sequence[Timer]) -> list[int]:
-        """When those come out that a record waits for."""
+        """Return the due times of the timers that a record still waits for."""
         records = self._office.standing([name for name, _, _ in timers], False, self._patience) if timers else {}
         found: list[int] = []
         for name, schedule_id, due_ms in timers:

@@ -1,4 +1,4 @@
-"""What an answer about a time within reach says of the schedules that it cannot show: they are in queues already."""
+"""The note in an answer about time within reach: schedules that are already in queues cannot be shown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOTE = (
 
 
 def about(from_ms: int, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    """The note and the counts, if the time that is asked for begins within reach. None is a count that is not known."""
+    """Return the note and the queue counts if the range starts within reach. A count that SQS does not give is null."""
     if from_ms > deadline.now_ms() + office.reach_ms:
         return {}
     queued: dict[str, int | None] = {"output": None, "delivery": None}

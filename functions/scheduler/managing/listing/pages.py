@@ -1,11 +1,11 @@
-"""List what is coming, in order of time across all partitions, page by page.
+"""List pending schedules, in order of time across all partitions, page by page.
 
-A page goes on behind the last schedule handed out, by its moment, the sort key of its item, its partition and its
-index in its bundle. None of these changes while it lies there, so whatever others write between two pages, nothing
-that was there all the time is left out or shown twice.
+The position of a page is the last schedule returned: its due time, the sort key of its item, its partition and its
+index in its bundle. None of these changes while the item is in the table. So a schedule that stays in the table is
+never left out or shown twice, whatever other calls write between two pages.
 
-A page that would take too long in order of time is read in order of the keys instead, for a stretch of them; then the
-order of time is tried again. Each page is in order of time by itself, and takes no longer than the function has.
+If a page in order of time would take too long, it is read in key order instead, for a range of keys. After that range
+the listing tries the order of time again. Each page is sorted by time, and takes no longer than the function has.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from scheduler.model.schedule import sort_from
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 STRETCH_MS = 120_000
-"""So much of the keys is read out of order, at least: twice what the members of a bundle are due apart."""
+"""The least time range that is read in key order: twice the span of a bundle."""
 
 BY_TIME, BY_TIME_FROM, BY_KEY = "list", "list from", "list by key"
-"""What the places of pages are called; the second one has a key besides, before which all was handed out."""
+"""The kinds of positions. The second also has a key: everything before that key was returned."""
 
 
 def list_(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
@@ -48,13 +48,13 @@ def _page(value: object, request: ManageRequest, office: ManageDependencies, dea
         return _page_by_key(_crowd(value), request, office, deadline)
     (from_ms, to_ms), limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
     place, floor = _place(value)
-    # One more than asked for tells whether there is a next page.
+    # One entry more than asked for shows whether there is a next page.
     window = Window(max((from_ms, "", "", -1), place), to_ms, limit + 1, floor)
     reader = Reader(window, office, deadline.half())
     try:
         found = reader.entries()
-    except (OutOfTime, NotConfirmed):  # With the time that is left, the other way may get through with something.
-        from scheduler.managing.listing import by_key  # noqa: PLC0415 - Hardly ever wanted.
+    except (OutOfTime, NotConfirmed):  # The time that is left may be enough for a page in key order.
+        from scheduler.managing.listing import by_key  # noqa: PLC0415 - Rarely needed.
 
         end_ms = to_ms + SPAN_MS_MAX if reader.reached is None else int(reader.reached[:DUE_DIGITS]) + STRETCH_MS
         crowd = by_key.begin(window.after, window.from_sort, end_ms, office, deadline)
@@ -86,7 +86,7 @@ def _page_by_key(
 
 
 def _facts(found: list[Entry], office: ManageDependencies, deadline: Deadline) -> tuple[list[dict[str, Any]], int]:
-    """As callers see them, as many as an answer holds."""
+    """Return the facts that callers see, as many as an answer holds, and how many these are."""
     now_ms = deadline.now_ms()
     facts = [_fact(each, now_ms, office) for each in found]
     count = fitting(facts)
@@ -98,14 +98,14 @@ def _fact(entry: Entry, now_ms: int, office: ManageDependencies) -> dict[str, An
 
 
 def _written(place: Place, floor: str) -> str:
-    """Once the moment has come to the floor, what has a key before that is behind it anyhow."""
+    """Return the position. The floor is left out once the due time has reached it, because it has no effect then."""
     if floor and place[0] < int(floor):
         return paging.written(BY_TIME_FROM, *place, floor)
     return paging.written(BY_TIME, *place)
 
 
 def _place(value: object) -> tuple[Place, str]:
-    """Behind which place to go on, and the key before which all was handed out."""
+    """Return the place to continue after, and the key before which everything was returned."""
     floor = ""
     if paging.is_of(BY_TIME_FROM, value):
         *place, floor = paging.read(value, BY_TIME_FROM, int, str, str, int, str) or []
@@ -117,7 +117,7 @@ def _place(value: object) -> tuple[Place, str]:
 
 
 def _checked(value: object, due_ms: int, sort: str, partition: str, index: int) -> Place:
-    """A place that no schedule has is the beginning of a moment, from which a listing sets out."""
+    """Check a place. The beginning of a moment, where a listing starts, is a place that no schedule has."""
     is_beginning = (sort, partition, index) == ("", "", -1) and not paging.is_of(BY_TIME, value)
     is_place = paging.is_sort(sort) and paging.is_partition(partition)
     if not (paging.is_moment(due_ms) and (is_beginning or is_place)):

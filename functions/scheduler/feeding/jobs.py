@@ -1,0 +1,76 @@
+"""The jobs of a feed, as the reader cuts them and the mover does them, and the counts of what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler.model.bundle import Bundle
+from scheduler.model.schedule import Key, Schedule
+from scheduler.placing.sending import SendChunk
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedItem:
+    """Content that can never be sent, with its key in the table and the reason.
+
+    The content is a schedule, a bundle, an item that holds neither, or an unreadable member of a bundle.
+    """
+
+    key: Key
+    content: Schedule | Bundle | dict[str, Any]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BundleGroup:
+    """A few bundles, unpacked one at a time and deleted together."""
+
+    bundles: list[Bundle]
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableItems:
+    """Items that hold no readable schedule."""
+
+    things: list[QuarantinedItem]
+
+
+Job = SendChunk | BundleGroup | UnreadableItems
+
+
+@dataclass(slots=True)
+class FeedCounts:
+    """Counts the schedules by result. Closed, held, left and undeleted schedules are still in the table."""
+
+    sent: int = 0
+    expired: int = 0
+    quarantined: int = 0
+    closed: int = 0
+    """Their queue is missing or denies access."""
+    held: int = 0
+    """An immediate retry would not help: their queue fails, or their expiry cannot be reported now."""
+    left: int = 0
+    """Not confirmed, or not attempted for lack of time: to be tried again as soon as possible."""
+    stuck: int = 0
+    """The part of `left` that was attempted without success."""
+    undeleted: int = 0
+    """Sent, but their item could not be deleted. The next tick sends them again."""
+    deleted: int = 0
+    """Deleted items. Each was a schedule, a bundle or a quarantined original."""
+    lightened: int = 0
+    """Bundles written back with fewer members. They are not finished, but the run made progress."""
+    why: str = ""
+
+    def add(self, other: FeedCounts) -> None:
+        self.sent += other.sent
+        self.expired += other.expired
+        self.quarantined += other.quarantined
+        self.closed += other.closed
+        self.held += other.held
+        self.left += other.left
+        self.stuck += other.stuck
+        self.undeleted += other.undeleted
+        self.deleted += other.deleted
+        self.lightened += other.lightened
+        self.why = other.why or self.why
