@@ -150,7 +150,7 @@ MUTATIONS = (
         "swallow an error of a write",
         "scheduler/aws/table.py",
         "            return BatchResult(unconfirmed=list(things), not_attempted=not_attempted, last_error=str(failure))\n",
-        "            return BatchResult(done=list(things), not_attempted=not_attempted)\n",
+        "            return BatchResult(confirmed=list(things), not_attempted=not_attempted)\n",
         (1,),
         196,
     ),
@@ -158,7 +158,7 @@ MUTATIONS = (
         "swallow an error of a send",
         "scheduler/aws/queues.py",
         "            return BatchResult(unconfirmed=list(things), last_error=str(failure))\n",
-        "            return BatchResult(done=list(things))\n",
+        "            return BatchResult(confirmed=list(things))\n",
         (1,),
     ),
     Mutation(

@@ -90,6 +90,6 @@ def test_a_message_put_back_without_an_answer_may_be_stored(cloud, code):
 def test_sqs_accepts_the_longest_report(cloud, character):
     """It is truncated to the exact byte."""
     report = failure_report.refused({"data": character * SQS_MESSAGE_BYTES_MAX}, "too long", NOON_MS)
-    assert [report] == cloud.queues.report([report]).done
+    assert [report] == cloud.queues.report([report]).confirmed
     (received,) = cloud.received(cloud.failure)
     assert json.loads(received["Body"])["schedule_bytes"] > SQS_MESSAGE_BYTES_MAX
