@@ -40,8 +40,6 @@ FLIGHT_MESSAGES = POLLERS * 10
 """The number of messages that the pollers hold at once."""
 EARLY_S = 4.0
 """The function may postpone a timer that comes this much too early, instead of waiting for the due time."""
-FOLLOWING_S = 20.0
-"""The second timer comes this much later, in case the first was never set."""
 ASKED_PER_MS = 1_000_000
 INTERVALS = 2
 """Faults may delay a far timer within the reach and this number of feed intervals before its due time."""

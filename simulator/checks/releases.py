@@ -84,6 +84,7 @@ class Figures:
 
 
 FAULTS_LOGGED = ('"not confirmed"', '"not concluded"', '"not noted"')
+"""Log outcomes whose error must come from AWS, and not from our own code."""
 
 
 @dataclass(eq=False)
@@ -444,9 +445,7 @@ class Checker(Watcher):
 
     def heard(self, line: str) -> None:
         """Check a line that a function logged."""
-        if ('"not confirmed"' in line or '"not concluded"' in line or '"not noted"' in line) and _is_a_fault(
-            json.loads(line)["error"]
-        ):
+        if any(outcome in line for outcome in FAULTS_LOGGED) and _is_a_fault(json.loads(line)["error"]):
             self.breach(1, "", f"a delivery raised {line}")
         if '"consumed"' in line:
             self.consumed.add(json.loads(line)["id"])
