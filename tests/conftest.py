@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,12 @@ COLLECT_EVERY = 20
 """Tests between two collections. A collection takes longer than most tests."""
 
 _ended = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers(request: pytest.FixtureRequest) -> None:
+    """Let a test draw the same numbers in every run, so that one that failed fails again."""
+    random.seed(request.node.nodeid)
 
 
 @pytest.fixture(autouse=True)
