@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from punctual.stack_files import stack_file
 from punctual.testing.calls import Call, CallFault, Watcher
 from punctual.testing.cloud import Cloud
-from punctual.testing.function_loader import stack_file
 from punctual.testing.functions import EventSource, Function
 from punctual.testing.sqs import Queue
 
