@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping
 
 from punctual.client import answers, request
+from punctual.client.backend import CONNECTIONS_MAX
+from punctual.client.errors import InvalidSchedule
 from punctual.client.managing import Manager
 from punctual.client.times import Duration, Moment
-from punctual.client.values import UNSET, IfExists, Scheduled, Target
+from punctual.client.values import UNSET, IfExists, Rejected, Scheduled, Target, Unconfirmed
 
 
 class Scheduler(Manager):
@@ -63,3 +65,23 @@ class Scheduler(Manager):
         fields = request.schedule_fields({"data": data, **fields}, self._backend.now())
         fields.setdefault("token", self._backend.new_token())
         return answers.scheduled(self._invoker.schedule(request.encoded(fields)), name)
+
+    def schedule_many(
+        self, requests: Iterable[Mapping[str, object]], *, batch_size: int = 1_000, workers: int = 8
+    ) -> Generator[Scheduled | Rejected | Unconfirmed, None, None]:
+        """Schedule a stream of requests, and yield their results in the order of the input.
+
+        A request is a dict with the fields of the schedule function. `timestamp` may be a datetime, and `delay` a
+        timedelta. The input is read as results are taken, so memory stays bounded. Requests for one name keep their
+        order. A missing stack, credentials or rights raise. Closing the iterator starts nothing new.
+        """
+        from punctual.client.many import batch, pipeline, sending  # noqa: PLC0415 - `import punctual` stays cheap.
+
+        bounds = {"batch_size": (batch_size, batch.SCHEDULES_MAX), "workers": (workers, CONNECTIONS_MAX)}
+        for field, (value, most) in bounds.items():
+            if not 1 <= value <= most:
+                raise InvalidSchedule(f"{field} is {value}; wanted: 1 to {most}", field=field)
+        sender = sending.Sender(self._invoker, self._backend)
+        batches = batch.gathered(requests, batch_size, self._backend.now, self._backend.new_token)
+        parallel = self._backend.parallel
+        return pipeline.Pipeline(batches, sender.send, sender.stop, workers, parallel).results()
