@@ -21,7 +21,7 @@ _LEFTOVER_FILES = re.compile(r".*\.py[co]|\.DS_Store")
 
 _PARAMETERS = re.compile(r"^Parameters:\n(?P<body>(?:(?:[ #].*)?\n)+)", re.MULTILINE)
 _PARAMETER = re.compile(r"^  (\w+):", re.MULTILINE)
-_VERSION = re.compile(r"^    SemanticVersion: (\S+)$", re.MULTILINE)
+_VERSION = re.compile(r"^    SemanticVersion: (\S+)", re.MULTILINE)
 
 
 class Missing(Exception):
