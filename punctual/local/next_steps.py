@@ -4,16 +4,26 @@ import sys
 
 
 def suggestions() -> str:
-    """Return shell commands and Python lines that schedule something and receive it."""
+    """Return commands and Python lines that schedule something and receive it."""
     return f"""\
 Try it from another shell in this folder, after `. .punctual/env`:
 
+{command()}
+
+Or with the AWS CLI:
+
 {shell()}
 
-Or in Python ({sys.executable} has boto3):
+Or in Python ({sys.executable}):
 
 {python()}
 """
+
+
+def command() -> str:
+    return """\
+punctual schedule hello --in 10s
+punctual tail"""
 
 
 def shell() -> str:
@@ -22,21 +32,16 @@ def shell() -> str:
 echo '{"delay": 10, "data": "hello"}' |
 aws lambda invoke --function-name "$PUNCTUAL_SCHEDULE_FUNCTION" \\
     --payload fileb:///dev/stdin /dev/stdout
-
 aws sqs receive-message --queue-url "$PUNCTUAL_OUTPUT_QUEUE_URL" \\
     --wait-time-seconds 20 --message-attribute-names All"""
 
 
 def python() -> str:
     return """\
-import boto3, json, os
-function = os.environ["PUNCTUAL_SCHEDULE_FUNCTION"]
-url = os.environ["PUNCTUAL_OUTPUT_QUEUE_URL"]
-request = json.dumps({"delay": 10, "data": "hello"})
-answer = boto3.client("lambda").invoke(FunctionName=function, Payload=request)
-print(answer["Payload"].read().decode())
-queue = boto3.client("sqs")
-received = queue.receive_message(
-    QueueUrl=url, WaitTimeSeconds=20, MessageAttributeNames=["All"]
-)
-print(received)"""
+from punctual import Scheduler
+scheduler = Scheduler()
+print(scheduler.schedule("hello", delay=10).id)
+for message in scheduler.messages():
+    print(message.id, message.data)
+    message.delete()
+    break"""

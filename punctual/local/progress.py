@@ -1,9 +1,8 @@
-"""What a demonstration has scheduled and what has come, and the figures that it reports.
+"""Track the schedules of a demonstration and their arrivals, and compute the reported figures.
 
 Only a received schedule counts as released. `Summary.is_good` is true only if every schedule came, none came early, and
-no cancelled one came. Lateness is measured by this machine's clock, and it is what the README promises: for a message,
-the time from when it was due until it was in its queue; for a webhook, the time until its first request began. Retries
-after a refusal are not lateness. They are reported beside it.
+no cancelled one came. Lateness is measured by this machine's clock, and ends where the promise ends. A message
+is late until it is in its queue, and a webhook until its first request begins. Retries after a refusal are not lateness.
 """
 
 import dataclasses

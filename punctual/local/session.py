@@ -61,7 +61,7 @@ def run(options: Options) -> bool:
 
 
 def parameters(options: Options, queues: Queues, receiver: Receiver | None) -> dict[str, str]:
-    """Return the parameters of the stack: the user's, and those that the demonstration needs beside them."""
+    """Return the user's parameters with the targets and the host of the demonstration."""
     given = {"WebhookHosts": OWN_WEBHOOK_HOST, **options.parameters}
     needed = {"TargetArns": queues.arns, "WebhookHosts": [receiver.origin] if receiver else []}
     joined = {name: ",".join(filter(None, [given.get(name, ""), *needed[name]])) for name in LISTS}

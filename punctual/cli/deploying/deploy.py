@@ -77,7 +77,7 @@ def refuse_older(stack: str, found: Found | None, version: str, *, downgrade: bo
 
 
 def parts(version: str) -> tuple[int, ...]:
-    """Return a version as numbers that can be compared. What follows the numbers does not count."""
+    """Return a version as numbers that can be compared. A suffix does not count."""
     numbers = []
     for part in version.split("."):
         if not part.isdigit():
@@ -123,7 +123,7 @@ def show(run: Run, change_set: ChangeSet) -> None:
     losing = [each.resource for each in change_set.changes if each.kind in HOLDING_DATA and is_lost(each)]
     if losing:
         run.output.note(
-            f"warning: the stack will stop using {', '.join(losing)}, and schedules there are not released any more"
+            f"warning: the stack may stop using {', '.join(losing)}, and what is in it is not released any more"
         )
 
 

@@ -1,4 +1,4 @@
-"""One stack of CloudFormation: what it is now, a change set for it, and its events until it is done.
+"""Describe, change and remove one stack of CloudFormation, and follow its events.
 
 An interruption before `execute` leaves a change set, which changes nothing. `discard` removes it, and with it the empty
 stack that CloudFormation makes for a first change set. After `execute`, CloudFormation goes on by itself.
@@ -73,7 +73,7 @@ def is_ours(stack: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Change:
-    """What the change set does to one resource."""
+    """The effect of a change set on one resource."""
 
     action: str
     resource: str
@@ -104,7 +104,7 @@ class Formation:
         self._run = run
 
     def found(self, id: str | None = None) -> Found | None:
-        """Return the stack, or None if there is none. An id also finds a stack that was removed."""
+        """Return the stack, or None if it does not exist. An id also finds a stack that was removed."""
         try:
             stacks = self._call("DescribeStacks", StackName=id or self.name)["Stacks"]
         except PunctualError as error:
