@@ -2,7 +2,7 @@
 
 Only a received schedule counts as released. `Summary.is_good` is true only if every schedule came, none came early, and
 no cancelled one came. Lateness is measured by this machine's clock, and ends where the promise ends. A message
-is late until it is in its queue, and a webhook until its first request begins. Retries after a refusal are not lateness.
+is late until it is in its queue, and a webhook until its first request begins. A retry after a refusal is no lateness.
 """
 
 import dataclasses
