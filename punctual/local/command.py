@@ -7,12 +7,14 @@ or was interrupted, or if the local AWS could not be set up, and 2 for wrong usa
 
 import importlib.util
 import signal
+from typing import Any
 
 import click
 
 EXTRA = "pip install 'punctual-aws[local]'"
 NEEDED = ("ministack", "samtranslator", "rich")
 PORT_MAX = 65_535
+STACK_DEFAULT = "punctual"
 
 
 class Interruption:
@@ -41,7 +43,10 @@ class Interruption:
 @click.option(
     "--once", is_flag=True, help="End after the demonstration. The status is 0 only if all came back and none early."
 )
-def dev(words: tuple[str, ...], port: int | None, shows: bool, persists: bool, once: bool) -> None:
+@click.pass_context
+def dev(
+    context: click.Context, words: tuple[str, ...], port: int | None, shows: bool, persists: bool, once: bool
+) -> None:
     """Run a local AWS with Punctual on loopback, until Ctrl-C.
 
     It prints at once which file connects a shell to it, and then shows schedules arriving. Nothing reaches the real
@@ -52,14 +57,16 @@ def dev(words: tuple[str, ...], port: int | None, shows: bool, persists: bool, o
     absent = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if absent:
         raise click.ClickException(f"the local stack needs more packages ({', '.join(absent)}): {EXTRA}")
-    click.get_current_context().exit(run(words, port, shows, persists, once))
+    # The command `punctual` has a global option for the name of the stack.
+    stack = getattr(context.obj, "stack", STACK_DEFAULT)
+    context.exit(run(words, {"port": port, "shows": shows, "persists": persists, "once": once, "stack": stack}))
 
 
-def run(words: tuple[str, ...], port: int | None, shows: bool, persists: bool, once: bool) -> int:
+def run(words: tuple[str, ...], settings: dict[str, Any]) -> int:
     from punctual.local.session import EXPECTED, Options  # noqa: PLC0415 - It needs the packages of the extra.
     from punctual.local.session import run as run_session  # noqa: PLC0415
 
-    options = Options(parameters(words), port, shows, persists, once)
+    options = Options(parameters(words), **settings)
     interruption = Interruption()
     signal.signal(signal.SIGTERM, interruption)
     signal.signal(signal.SIGINT, interruption)
@@ -69,7 +76,7 @@ def run(words: tuple[str, ...], port: int | None, shows: bool, persists: bool, o
         if not interruption.came:
             raise
         click.echo("\nstopped; nothing is left running")
-        return 1 if once else 0
+        return 1 if options.once else 0
     except EXPECTED as error:
         click.echo(f"error: {error}", err=True)
         return 1

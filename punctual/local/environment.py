@@ -57,7 +57,6 @@ def text(stack: Stack) -> str:
 @contextlib.contextmanager
 def environment_file(stack: Stack, folder: Path) -> Iterator[Path]:
     """Write the file for the time of the block. Keep it afterwards only if another local stack has replaced it."""
-    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     path, written = folder / ENVIRONMENT_NAME, text(stack)
     replaced_by(path, written)
@@ -67,9 +66,8 @@ def environment_file(stack: Stack, folder: Path) -> Iterator[Path]:
         with contextlib.suppress(FileNotFoundError):
             if path.read_text() == written:
                 path.unlink()
-        if is_new:
-            with contextlib.suppress(OSError):  # It holds something else.
-                folder.rmdir()
+        with contextlib.suppress(OSError):  # It holds a state, or the file of another local stack.
+            folder.rmdir()
 
 
 def replaced_by(path: Path, written: str) -> None:

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from punctual import stack_files
 from punctual.local.demo import REFUSALS, DemonstrationFailed, Plan, Queues, demonstrate
-from punctual.local.deployment import DeploymentFailed, FunctionFailed, Stack, deploy
+from punctual.local.deployment import STACK_NAME, DeploymentFailed, FunctionFailed, Stack, deploy
 from punctual.local.emulator import HOST, Emulator, EmulatorFailed
 from punctual.local.environment import environment_file
 from punctual.local.next_steps import suggestions
@@ -27,7 +27,7 @@ LISTS = ("TargetArns", "WebhookHosts")
 IDLE_S = 1.0
 
 # Errors with causes outside this code are reported in one line. A fault of this code comes with its traceback.
-EXPECTED = (BotoCoreError, ClientError, DeploymentFailed, DemonstrationFailed, EmulatorFailed, FunctionFailed)
+EXPECTED = (BotoCoreError, ClientError, DeploymentFailed, DemonstrationFailed, EmulatorFailed, FunctionFailed, OSError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Options:
     """Whether the demonstration runs."""
     persists: bool = False
     once: bool = False
+    stack: str = STACK_NAME
 
 
 def run(options: Options) -> bool:
@@ -50,7 +51,7 @@ def run(options: Options) -> bool:
         say(f"A local AWS is up at {emulator.endpoint_url}. Deploying {template_path.name} ...")
         # An interrupted demonstration may have left schedules for these queues, so they are always allowed.
         queues = Queues.made(emulator)
-        stack = deploy(emulator, template_path, parameters=parameters(options, queues, receiver))
+        stack = deploy(emulator, template_path, options.stack, parameters(options, queues, receiver))
         path = stopping.enter_context(environment_file(stack, STATE_FOLDER))
         say(greeting(path, stack.parameters["WebhookHosts"].split(",")))
         summary = demonstrated(stack, queues, receiver) if receiver else None

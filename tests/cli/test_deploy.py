@@ -426,6 +426,33 @@ def test_a_failure_is_explained_by_its_first_cause(aws: Aws, punctual: Any) -> N
     assert "cancelled" not in last
 
 
+def test_an_interrupted_deployment_says_that_it_goes_on(
+    aws: Aws, punctual: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends the command, and not what CloudFormation does."""
+
+    def interrupt(_: float) -> None:
+        if aws.made("ExecuteChangeSet"):
+            raise KeyboardInterrupt
+
+    aws.exist()
+    monkeypatch.setattr(aws, "sleep", interrupt)
+    status, _, err = punctual("deploy", "--yes")
+    assert 130 == status
+    assert "CloudFormation goes on by itself" in err
+    assert [] == aws.made("DeleteChangeSet")
+
+
+def test_an_interrupted_question_leaves_nothing(aws: Aws, punctual: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C before the answer is a "no"."""
+
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("punctual.cli.output.Output.confirm", interrupt)
+    assert (130, None) == (punctual("deploy", "--yes")[0], aws.stack)
+
+
 def test_a_failure_without_advice_has_its_reason() -> None:
     """Nothing is made up."""
     (found,) = failures([event(1, "Table", "CREATE_FAILED", "Something new")])

@@ -60,7 +60,9 @@ def deploy(run: Run, words: tuple[str, ...], bucket: str | None, downgrade: bool
         action = "Create" if change_set.is_first else "Update"
         where = f"account {place.account}, region {place.region}"
         run.output.confirm(f"{action} stack {run.stack}, version {package.version}, in {where}?", yes=yes)
-    apply(run, formation, change_set)
+        after = formation.last_event(change_set.stack_id)
+        formation.execute(change_set)
+    follow(run, formation, change_set, after)
     finish(run, formation, package, change_set, "created" if change_set.is_first else "updated")
 
 
@@ -135,13 +137,11 @@ def is_lost(change: Change) -> bool:
     return change.action == "Remove" or change.is_new_resource
 
 
-def apply(run: Run, formation: Formation, change_set: ChangeSet) -> None:
-    """Execute the change set and follow it. Raise CommandFailed with the reasons if the stack does not succeed."""
+def follow(run: Run, formation: Formation, change_set: ChangeSet, after: str) -> None:
+    """Show the events after this one. Raise CommandFailed with the reasons if the stack does not succeed."""
     from punctual.cli.deploying.formation import DONE
     from punctual.cli.deploying.progress import shown
 
-    after = formation.last_event(change_set.stack_id)
-    formation.execute(change_set)
     with shown(run, f"deploying {run.stack}", len(change_set.changes)) as heard:
         status, failed = formation.follow(change_set.stack_id, after, heard)
     if status in DONE:

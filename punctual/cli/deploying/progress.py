@@ -32,4 +32,8 @@ def shown(run: Run, title: str, count: int) -> Iterator[Callable[[Mapping[str, A
             if bar.disable:
                 run.output.note(f"{status.lower().replace('_', ' ')}: {printable(name)}")
 
-        yield heard
+        try:
+            yield heard
+        except BaseException:
+            run.output.note("CloudFormation goes on by itself; its events show the result")
+            raise
