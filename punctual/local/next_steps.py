@@ -5,7 +5,7 @@ import sys
 
 def suggestions() -> str:
     """Return commands and Python lines that schedule something and receive it."""
-    return f"""\
+    return f"""
 Try it from another shell in this folder, after `. .punctual/env`:
 
 {command()}

@@ -56,6 +56,7 @@ def test_the_help_explains_every_option(folder: Path) -> None:
         assert word in helped.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("said", "blow"), [("is up at", signal.SIGINT), (SHOWING, signal.SIGINT), (SHOWING, signal.SIGTERM)]
 )
@@ -72,6 +73,7 @@ def test_ctrl_c_ends_it_cleanly(said: str, blow: signal.Signals, folder: Path, p
     assert [] == list(folder.iterdir())
 
 
+@pytest.mark.slow
 def test_an_interrupted_once_is_no_success(folder: Path) -> None:
     """Status 0 of `--once` means that every schedule came back."""
     with running(folder, "--once") as command:
@@ -81,6 +83,7 @@ def test_an_interrupted_once_is_no_success(folder: Path) -> None:
     assert 1 == command.returncode
 
 
+@pytest.mark.slow
 def test_a_sourced_file_connects_a_shell_before_the_demonstration(folder: Path) -> None:
     """The address, the credentials and every output are there at once. The user's own settings have no effect."""
     with running(folder, "--no-demo", "--parameter", "RequireUser=true") as command:
@@ -154,12 +157,14 @@ def test_the_list_of_missing_ids_is_truncated() -> None:
     assert "  and 10 more" == lines[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("aws") is None, reason="needs the aws command line")
 def test_the_suggested_shell_commands_work_when_pasted(real_stack: Stack) -> None:
     """They schedule and receive a message, in a shell that has read the file."""
     assert_comes_back(real_stack, shell())
 
 
+@pytest.mark.slow
 def test_the_suggested_python_lines_work_when_pasted(real_stack: Stack) -> None:
     """They do the same."""
     assert_comes_back(real_stack, f"{sys.executable} -c {shlex.quote(python())}")

@@ -279,6 +279,7 @@ def test_the_screen_of_the_whole_demonstration_is_80_by_24(real_plan: Plan) -> N
     assert "…" not in captured.get()
 
 
+@pytest.mark.slow
 def test_a_small_demonstration_of_the_real_template(real_stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     """Near and far schedules, single and in batches, webhooks and names: all are delivered, and none early.
 
