@@ -39,7 +39,9 @@ delivery_options = stacked(
     ),
     click.option("--cookie", "cookies", multiple=True, metavar="NAME=VALUE", help="A cookie of a webhook. Repeatable."),
     click.option("--user", metavar="TEXT", help="A text that is delivered with the data."),
-    click.option("--attempts", type=click.IntRange(min=1), help="The most attempts of a delivery. Default: 12."),
+    click.option(
+        "--attempts", type=click.IntRange(min=1), metavar="N", help="The most attempts of a delivery. Default: 12."
+    ),
     duration_option("--max-age", help="How long a failed delivery is tried again. Default: 1d."),
     click.option("--failure-target", metavar="ARN", help="A queue or topic that is told if the delivery fails."),
     duration_option("--expires-after", help="How late it may be at most. Later it fails instead."),
