@@ -33,7 +33,7 @@ HINTS = {
     ", use Scheduler.from_outputs, or set": " or set",
     ": make a new Scheduler": ": check --stack and --region",
 }
-"""What the errors of the client advise in Python, and what to do on the command line instead."""
+"""Advice of the client for Python, and the same advice for the command line."""
 DEBUG_VARIABLE = "PUNCTUAL_DEBUG"
 
 
