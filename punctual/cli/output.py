@@ -72,7 +72,7 @@ class Output:
             self._table([(name, value) for name, value in shown.items()])
 
     def list(self, headings: Sequence[str], rows: Iterable[Row], *, empty: str) -> int:
-        """Print a list, and return the number of its rows. The text `empty` goes to standard error if there is no row."""
+        """Print a list, and return the number of its rows. Without any, standard error gets the text `empty`."""
         count = 0
         remaining = iter(rows)
         while page := list(itertools.islice(remaining, 1 if self.as_json else ROWS_AT_ONCE)):

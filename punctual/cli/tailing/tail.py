@@ -48,7 +48,9 @@ SIGNALLED = 128
 def tail(run: Run, forward: str | None, delete: bool, take: bool, no_wait: bool, zone: times.Zone | None) -> int:
     """Show the messages of the output queue as they come, each with its lateness, until Ctrl-C.
 
-    The lateness is the time from when a message was due until it is received here. Nothing is deleted without --forward or --delete: the messages stay hidden while the command runs, and are visible
+    The lateness is the time from when a message was due until it is received here.
+
+    Nothing is deleted without --forward or --delete: the messages stay hidden while the command runs, and are visible
     again when it ends. A message that --forward could not deliver comes again within a minute.
 
     --forward sends the data as the body, and the headers Punctual-Id, Punctual-Due, Punctual-Name and Punctual-User.
