@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from punctual.client import errors
+from punctual.client import errors, request
 from punctual.client.backend import Backend
 from punctual.client.calling import aws_errors
 from punctual.client.calling.aws_errors import Interrupted, Throttled
@@ -60,8 +60,7 @@ class Invoker:
 
     def manage(self, operation: str, fields: dict[str, Any], repeat: Repeat = Repeat.SETTLES) -> Any:
         """Invoke the manage function with an operation."""
-        payload = json.dumps({"operation": operation, **fields}, allow_nan=False, separators=(",", ":"))
-        return self._invoke("ManageFunction", payload.encode(), repeat)
+        return self._invoke("ManageFunction", request.encoded({"operation": operation, **fields}), repeat)
 
     def _invoke(self, output: str, payload: bytes, repeat: Repeat, stopped: Callable[[], bool] = lambda: False) -> Any:
         unknown: PunctualError | None = None
