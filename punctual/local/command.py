@@ -1,8 +1,7 @@
 """The command `punctual dev`: the whole of Punctual on this machine.
 
-Only click is imported with this module, so that the command is listed without the other packages of the local stack.
-The exit status is 0 after Ctrl-C and after a successful `--once`. It is 1 if `--once` found a missing or early schedule
-or was interrupted, or if the local AWS could not be set up, and 2 for wrong usage.
+It imports nothing of the local stack before it runs, so that it is listed without the packages of the extra. status is 0 after Ctrl-C and after a successful `--once`. It is 1 if `--once` found a missing or early schedule or was
+interrupted, or if the local AWS could not be set up, and 2 for wrong usage.
 """
 
 import importlib.util
@@ -10,6 +9,8 @@ import signal
 from typing import Any
 
 import click
+
+from punctual.cli.options import command
 
 EXTRA = "pip install 'punctual-aws[local]'"
 NEEDED = ("ministack", "samtranslator", "rich")
@@ -28,10 +29,7 @@ class Interruption:
         raise KeyboardInterrupt
 
 
-@click.command(
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: punctual dev --parameter PartitionCount=8 --port 4566 --no-demo",
-)
+@command("dev", example="punctual dev --parameter PartitionCount=8 --port 4566 --no-demo")
 @click.option(
     "--parameter", "words", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the template. Repeatable."
 )
