@@ -1,6 +1,7 @@
 """The command `punctual dev`: the whole of Punctual on this machine.
 
-It imports nothing of the local stack before it runs, so that it is listed without the packages of the extra. status is 0 after Ctrl-C and after a successful `--once`. It is 1 if `--once` found a missing or early schedule or was
+It imports nothing of the local stack before it runs, so that it is listed without the packages of the extra. The exit
+status is 0 after Ctrl-C and after a successful `--once`. It is 1 if `--once` found a missing or early schedule or was
 interrupted, or if the local AWS could not be set up, and 2 for wrong usage.
 """
 
