@@ -35,7 +35,10 @@ class Interruption:
     "--parameter", "words", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the template. Repeatable."
 )
 @click.option(
-    "--port", type=click.IntRange(1, PORT_MAX), help="The loopback port of the local AWS. Default: any free one."
+    "--port",
+    type=click.IntRange(1, PORT_MAX),
+    metavar="PORT",
+    help="The loopback port of the local AWS. Default: any free one.",
 )
 @click.option("--demo/--no-demo", "shows", default=True, help="Show schedules arriving first. Default: --demo.")
 @click.option("--persist", "persists", is_flag=True, help="Keep schedules and stack in .punctual/ for the next run.")

@@ -496,6 +496,18 @@ def test_a_stack_that_is_not_there_is_not_found(aws: Aws, punctual: Any) -> None
     assert (3, f"error: there is no stack orders in account {ACCOUNT}, region {REGION}\n") == (status, err)
 
 
+@pytest.mark.parametrize("arguments", [("deploy", "--yes"), ("destroy", "--yes", "--stack", "punctual")])
+def test_the_fields_of_json_are_documented(arguments: tuple[str, ...], aws: Aws, punctual: Any) -> None:
+    """Fields are only ever added. So a field that is gone from the page breaks a user's script."""
+    aws.exist()
+    aws.ends_as = ["UPDATE_COMPLETE" if arguments[0] == "deploy" else "DELETE_COMPLETE"]
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    (row,) = re.findall(rf"^\| `{arguments[0]}` \| (.*) \|$", page, re.MULTILINE)
+    status, out, _ = punctual(*arguments, "--json")
+    assert 0 == status
+    assert re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", row)) == list(json.loads(out))
+
+
 def test_the_parameters_are_read_as_yaml_reads_them() -> None:
     """The command has no YAML library."""
     yaml_parse = pytest.importorskip("samtranslator.yaml_helper").yaml_parse
