@@ -12,8 +12,7 @@ from punctual import stack_files
 from punctual.local.demo import REFUSALS, DemonstrationFailed, Plan, Queues, demonstrate
 from punctual.local.deployment import STACK_NAME, DeploymentFailed, FunctionFailed, Stack, deploy
 from punctual.local.emulator import HOST, Emulator, EmulatorFailed
-from punctual.local.environment import environment_file
-from punctual.local.next_steps import suggestions
+from punctual.local.environment import environment_file, suggestions
 from punctual.local.progress import MISSING_SHOWN_MAX, Summary
 from punctual.local.receiver import Receiver
 from punctual.local.view import view
