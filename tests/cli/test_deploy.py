@@ -490,6 +490,13 @@ def test_a_protected_stack_is_not_destroyed(aws: Aws, punctual: Any) -> None:
     assert "--parameter TableProtection=false" in err
 
 
+def test_a_failed_first_deployment_can_be_destroyed_with_its_protection(aws: Aws, punctual: Any) -> None:
+    """No update could switch the protection off."""
+    aws.exist("ROLLBACK_COMPLETE", TableProtection="true")
+    aws.ends_as = ["DELETE_COMPLETE"]
+    assert 0 == punctual("destroy", "--yes", "--stack", "punctual")[0]
+
+
 def test_a_stack_that_is_not_there_is_not_found(aws: Aws, punctual: Any) -> None:
     """The error says where it was sought."""
     status, _, err = punctual("destroy", "--yes", "--stack", "orders")

@@ -62,9 +62,12 @@ def is_named(context: click.Context) -> bool:
 
 def refuse_protected(stack: str, found: Found) -> None:
     """Raise CommandFailed if the stack may not be removed."""
+    from punctual.cli.deploying.formation import NEVER_DEPLOYED
+
     if not found.is_ours:
         raise CommandFailed(f"the stack {stack} is not Punctual's: this command leaves it alone")
-    if found.parameters.get("TableProtection") == "true":
+    # No update can switch the protection off in a stack whose first deployment failed. It holds no schedules.
+    if found.parameters.get("TableProtection") == "true" and found.status not in NEVER_DEPLOYED:
         raise CommandFailed(
             f"the stack {stack} is protected by TableProtection=true: "
             f"run punctual deploy --stack {stack} --parameter TableProtection=false first",

@@ -32,10 +32,11 @@ EMPTY = "REVIEW_IN_PROGRESS"
 GONE = "DELETE_COMPLETE"
 DONE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 UNCHANGED = ("didn't contain changes", "No updates are to be performed")
+NEVER_DEPLOYED = (EMPTY, "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
 STUCK = {
-    "ROLLBACK_COMPLETE": "its first deployment failed: remove it with `punctual destroy`, then deploy again",
-    "ROLLBACK_FAILED": "its first deployment failed: remove it with `punctual destroy`, then deploy again",
-    "CREATE_FAILED": "its first deployment failed: remove it with `punctual destroy`, then deploy again",
+    **dict.fromkeys(
+        NEVER_DEPLOYED[1:], "its first deployment failed: remove it with `punctual destroy`, then deploy again"
+    ),
     "DELETE_FAILED": "its removal failed: run `punctual destroy` again, then deploy",
     "UPDATE_ROLLBACK_FAILED": "repair it with `aws cloudformation continue-update-rollback`, then deploy again",
 }
