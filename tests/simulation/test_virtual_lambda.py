@@ -25,7 +25,7 @@ START = 1_893_456_000
 PROBE = """
 from scheduler.wiring import runtime
 
-outside = runtime.outside()
+outside = runtime.current()
 count = 0
 
 
