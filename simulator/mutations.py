@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from punctual.testing.function_loader import stack_file
+from punctual.stack_files import stack_file
 from simulator import campaign
 from simulator.simulation import Result
 
