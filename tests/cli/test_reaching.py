@@ -42,7 +42,7 @@ from punctual.cli.run import Run
 from punctual.testing import Stack
 
 stack = Stack()
-stack.schedule([{"delay": 3600 + number, "data": "x" * 200, "name": f"n/{number}"} for number in range(2000)])
+stack.schedule([{"delay": 3600 + number, "data": "x" * 200, "name": f"n/{number}"} for number in range(400)])
 sys.exit(group.run(sys.argv[1:], Run(world=stack)))
 """
 
@@ -136,6 +136,7 @@ def test_every_hint_replaces_words_of_the_client() -> None:
         assert words in code
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_ends_a_list_quietly() -> None:
     shell = '("$@"; echo $? >&2) | head -1'
     line = [sys.executable, "-c", PROCESS, "list", "--limit", "all", "--json"]
@@ -151,6 +152,7 @@ def test_a_reader_that_has_seen_enough_ends_a_list_quietly() -> None:
     assert 1 == len(ended.stdout.splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
 def test_a_full_disk_is_one_line_and_1() -> None:
     line = [sys.executable, "-c", PROCESS, "list"]
