@@ -85,6 +85,7 @@ def looked_up(scheduler: Scheduler) -> Schedule:
     reveal_type(found.changed)
     reveal_type(found.data)
     reveal_type(found.attempts)
+    reveal_type(found.attempt_times)
     value: Json = found.json
     if isinstance(value, dict):
         reveal_type(value["order"])
