@@ -10,6 +10,10 @@ from punctual.client.errors import InvalidSchedule
 from punctual.client.managing import Manager
 from punctual.client.times import Duration, Moment
 from punctual.client.values import UNSET, IfExists, Rejected, Scheduled, Target, Unconfirmed
+from punctual.receiving.consume import WORKERS_DEFAULT, consume
+from punctual.receiving.dedupe import Dedupe
+from punctual.receiving.handling import Handler
+from punctual.receiving.messages import Messages
 
 
 class Scheduler(Manager):
@@ -85,3 +89,31 @@ class Scheduler(Manager):
         batches = batch.gathered(requests, batch_size, self._backend.now, self._backend.new_token)
         parallel = self._backend.parallel
         return pipeline.Pipeline(batches, sender.send, sender.stop, workers, parallel).results()
+
+    def messages(self, *, wait: bool = True, dedupe: bool = False) -> Messages:
+        """Return the messages of the output queue, as an iterator and context manager.
+
+            with scheduler.messages() as messages:
+                for message in messages:
+                    remind(message.json)
+
+        Asking for the next message deletes the last one. Leaving the loop deletes nothing, so a message whose handling
+        failed comes again within a minute. `message.delete()` deletes at once, and closing releases what was received
+        and not shown. A thread keeps the messages hidden from other consumers meanwhile, for 12 hours at most.
+
+        `wait=False` ends the loop when the queue is empty. `dedupe=True` drops repeats of the last 100,000 ids.
+        """
+        return Messages(self._backend, self._outputs.get("OutputQueueUrl"), wait=wait, dedupe=dedupe)
+
+    def consume(
+        self, handler: Handler, *, workers: int = WORKERS_DEFAULT, dedupe: Dedupe = False, wait: bool = True
+    ) -> None:
+        """Call the handler with each message of the output queue, in `workers` threads at once.
+
+        A message is deleted after the handler has returned. If the handler raises, the message comes again within a
+        minute. The first SIGTERM or SIGINT ends the call: it finishes what is in hand and releases the rest.
+
+        `wait=False` returns when the queue is empty. `dedupe` is True for the ids of this process, or a `Table`.
+        """
+        queue_url = self._outputs.get("OutputQueueUrl")
+        consume(self._backend, queue_url, handler, workers=workers, dedupe=dedupe, wait=wait)
