@@ -179,7 +179,7 @@ class Table:
 
 
 Dedupe: TypeAlias = "bool | Literal['memory'] | Table"
-"""What a caller chooses: nothing, the memory of this process, or a table."""
+"""The choices of a caller: no recognition, the memory of this process, or a table."""
 
 
 def ids_of(dedupe: Dedupe) -> Ids:
