@@ -113,7 +113,7 @@ def test_a_schedule_moves_fires_and_is_cancelled(punctual: Punctual, stack: Stac
 
 
 class _Changeable:
-    """A stack whose manage function answers `change`, and keeps what it was sent."""
+    """A stack with a manage function that answers `change` and remembers the request."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack, self.sent = stack, dict[str, Any]()

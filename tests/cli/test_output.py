@@ -1,4 +1,4 @@
-"""What reaches the terminal."""
+"""Tables, JSON and questions on the terminal."""
 
 import io
 import json

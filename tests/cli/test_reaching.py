@@ -1,4 +1,4 @@
-"""What a person reads if the stack or AWS cannot be reached, and how shells and pipes see the command."""
+"""Errors on the way to AWS, and the command among shells and pipes."""
 
 import os
 import subprocess
@@ -49,7 +49,7 @@ sys.exit(group.run(sys.argv[1:], Run(world=stack)))
 
 @pytest.fixture(autouse=True)
 def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nobody has configured AWS on this machine."""
+    """Hide the AWS configuration of this machine."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "PUNCTUAL_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

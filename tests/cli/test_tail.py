@@ -111,7 +111,7 @@ def test_without_permission_to_look_it_takes_nothing(punctual: Punctual, world: 
 
 @contextlib.contextmanager
 def receiver(status: int) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
-    """Yield the URL of a program on this machine, and what it was sent."""
+    """Yield the URL of a program on this machine, and the requests that it received."""
     received: list[tuple[dict[str, str], bytes]] = []
 
     class Handler(BaseHTTPRequestHandler):
