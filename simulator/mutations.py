@@ -322,8 +322,8 @@ MUTATIONS = (
     Mutation(
         "a delay beside a token that a letter may have",
         "scheduler/accepting/scheduling.py",
-        "rules, under_token, occasion.by_older_rules)",
-        "rules, under_token, occasion.sent_ms is not None)",
+        "occasion.counted_from_ms, rules, under_token, by_older_rules, before_zones)",
+        "occasion.counted_from_ms, rules, under_token, occasion.sent_ms is not None, before_zones)",
         (1, 5),
         9,
     ),

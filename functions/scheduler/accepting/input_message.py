@@ -56,6 +56,8 @@ REQUEUE_ATTRIBUTE = "punctual-again"
 """The attribute of an input message that the function sends back to the queue."""
 RULES = 2
 """The version of the rules for members. The previous rules allowed a delay together with a token."""
+KNOWS_ZONES = "zones"
+"""The fact that the first try knew the fields `zone` and `spread`. Without it they are refused, as they were then."""
 _TRIES_MAX = sqs_records.RECEIVES_MAX
 ERROR_CHARACTERS_MAX = 2_000
 """More than any error of this code has."""
@@ -127,6 +129,8 @@ class InputMessage:
         facts: dict[str, object] = {"id": came.id, "sent": came.sent_ms, "tries": came.tries, "places": everything}
         if not came.by_older_rules:
             facts["rules"] = RULES
+        if not came.before_zones:
+            facts[KNOWS_ZONES] = True
         if untold:
             facts["untold"] = _grouped(untold)
         return Remainder(self.body, json.dumps(facts, separators=(",", ":")))
@@ -162,6 +166,8 @@ class ReceiveHistory:
     untold: Sequence[Untold] = ()
     by_older_rules: bool = False
     """Whether the previous rules apply. Every try must accept the same members, because the keys depend on them."""
+    before_zones: bool = False
+    """Whether members with `zone` or `spread` are refused, because the first try refused them."""
 
 
 def opened(arrived: Arrived) -> InputMessage:
@@ -217,7 +223,8 @@ def _before(text: str | None) -> ReceiveHistory | None:
     untold = _untold(facts.get("untold", {}), frozenset(places))
     if not places or untold is None:
         return None
-    return ReceiveHistory(first_id, sent_ms, tries, places, untold, by_older_rules=facts.get("rules") != RULES)
+    by_older_rules, before_zones = facts.get("rules") != RULES, facts.get(KNOWS_ZONES) is not True
+    return ReceiveHistory(first_id, sent_ms, tries, places, untold, by_older_rules, before_zones)
 
 
 def _is_number(value: object, most: int) -> TypeGuard[int]:

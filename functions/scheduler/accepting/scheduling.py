@@ -31,7 +31,7 @@ def accept(event: object, desk: SchedulingDependencies, deadline: Deadline) -> A
     if batch.is_batch(event):
         return _accept_batch(event, desk, deadline)
     occasion = RequestContext(deadline.now_ms())
-    asked = request.parse(event, occasion.now_ms, desk.rules)
+    asked = desk.key_generator.drawn(request.parse(event, occasion.now_ms, desk.rules))
     taken = KeyedBatch({0: desk.key_generator.schedule(asked)}, [])
     failures = _write(taken, {0: asked}, occasion, desk, deadline)
     failure = _failure(taken, 0, failures)
@@ -55,6 +55,7 @@ def accept_letter(
         closed_for_good,
         letter.has_token,
         letter.came.by_older_rules,
+        letter.came.before_zones,
     )
     return _accept_members(letter.requests, occasion, desk, deadline, letter.places)
 
@@ -75,7 +76,8 @@ def _accept_members(
 ) -> list[Answer]:
     """Accept the members at these indexes. Return an answer for each of them."""
     checked = [_checked(member, occasion, desk.rules) for member in members]
-    requests = {place: each for place, each in enumerate(checked) if isinstance(each, Request)}
+    drawn, token = desk.key_generator.drawn, occasion.token
+    requests = {place: drawn(each, place, token) for place, each in enumerate(checked) if isinstance(each, Request)}
     taken = _take(requests, occasion, desk)
     if len(places) < len(members):
         taken = taken.at(places)
@@ -93,7 +95,8 @@ def _accept_members(
 def _checked(member: object, occasion: RequestContext, rules: request.AcceptRules) -> Request | InvalidSchedule:
     under_token = occasion.token is not None and occasion.by_callers_token
     try:
-        return request.parse(member, occasion.counted_from_ms, rules, under_token, occasion.by_older_rules)
+        by_older_rules, before_zones = occasion.by_older_rules, occasion.before_zones
+        return request.parse(member, occasion.counted_from_ms, rules, under_token, by_older_rules, before_zones)
     except InvalidSchedule as refusal:
         return refusal
 
