@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from fakes import NOON_MS, Clock, desk
-from scheduler.accepting import scheduling
+from scheduler.accepting import changes, scheduling
+from scheduler.accepting.request import AcceptRules
 from scheduler.aws.delivery_queue import DeliveryQueue
 from scheduler.aws.manage_table import ManageTable
 from scheduler.delivering import delivery
@@ -17,6 +19,7 @@ from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding import feed as feeding
 from scheduler.managing import operations
 from scheduler.managing.dependencies import ManageDependencies
+from scheduler.model.schedule import Schedule
 from scheduler.placing.keys import KeyGenerator
 from scheduler.placing.partitions import PartitionCount
 
@@ -35,6 +38,9 @@ class House:
     clock: Clock = field(default_factory=Clock)
     partition_count: int = 2
     delivered: list[str] = field(default_factory=list)
+    rules: AcceptRules = AcceptRules()
+    received: list[Schedule] = field(default_factory=list)
+    """What targets received from the deliver function."""
 
     @property
     def office(self) -> ManageDependencies:
@@ -48,6 +54,7 @@ class House:
             pool=SerialPool(),
             key_generator=KeyGenerator(self.partition_count, randomness),
             reach_ms=REACH_MS,
+            revise=partial(changes.revised, rules=self.rules),
         )
 
     def ask(self, operation: str, **fields: Any) -> dict[str, Any]:
@@ -57,7 +64,7 @@ class House:
         return self.accept({"timestamp": timestamp, "data": data, **fields})
 
     def accept(self, event: Any) -> dict[str, Any]:
-        where = desk(self.cloud.table, self.cloud.queues, partition_count=self.partition_count)
+        where = desk(self.cloud.table, self.cloud.queues, self.rules, partition_count=self.partition_count)
         key_generator = KeyGenerator(self.partition_count, random.Random(random.random()), 60_000)
         where = replace(where, records=lambda: self.cloud.records, key_generator=key_generator)
         return scheduling.accept(event, where, self.clock.deadline())
@@ -107,7 +114,7 @@ class House:
             records=self.cloud.records,
             table=self.cloud.table,
             queues=self.cloud.queues,
-            transports=Outlet(self.delivered),
+            transports=Outlet(self.delivered, self.received),
             tell=lambda *_: None,
             pool=SerialPool(),
             memory=PartitionCount(self.cloud.table),
@@ -142,6 +149,8 @@ class House:
 @dataclass
 class Outlet:
     delivered: list[str]
+    received: list[Schedule]
 
     def deliver(self, schedule) -> None:
         self.delivered.append(schedule.data)
+        self.received.append(schedule)

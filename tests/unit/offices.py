@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from functools import partial
 
 from fakes import NOON_MS, Clock, FakeQueues, FakeTable
+from scheduler.accepting import changes
+from scheduler.accepting.request import AcceptRules
 from scheduler.execution.worker_pool import SerialPool
 from scheduler.managing.dependencies import DuePage, ManageDependencies, NearNames, SchedulePage, Stub
 from scheduler.model.bundle import Bundle
@@ -100,7 +103,15 @@ def office(
     table, queues = FakeTable(), FakeQueues()
     key_generator = KeyGenerator(partition_count, random.Random(1), 60_000)
     return ManageDependencies(
-        records or FakeRecords(), table, catalogue, PartitionCount(table), queues, SerialPool(), key_generator, REACH_MS
+        records or FakeRecords(),
+        table,
+        catalogue,
+        PartitionCount(table),
+        queues,
+        SerialPool(),
+        key_generator,
+        REACH_MS,
+        partial(changes.revised, rules=AcceptRules()),
     )
 
 
