@@ -179,6 +179,10 @@ class Names:
         if "ManageFunction" in call.process.name:
             self.moved_ids.add(turn.id)
         expected.dues[turn.id] = turn.due_ms
+        if expected.change is not None and before is not None:
+            self._check_changed(turn, before, new)
+        elif turn.id not in self.moved_ids and "timestamp" in expected.request and not expected.may_be_due(turn.due_ms):
+            self.breach(2, expected.tag, f"{turn.id} is due at {turn.due_ms}, and was asked for {expected.due_ms}")
         instead = f" instead of {before.id}" if before is not None and turn.replaces else ""
         self.event_log.add(now_us, call.process.name, f"writes {turn.id} under {name}{instead}", tags)
         self._check_new(turn, before, new)
@@ -198,6 +202,18 @@ class Names:
             and turn.expected.if_exists != "replace"
         ):
             self.breach(5, tag, f"{turn.id} replaces {before.id}, and if_exists is {turn.expected.if_exists}")
+
+    def _check_changed(self, turn: Turn, before: Turn, new: dict[str, Any]) -> None:
+        """Check that a change kept every field that it did not give."""
+        expected, given = turn.expected, turn.expected.change or {}
+        expected.take_over(before.expected)
+        if not {"timestamp", "delay"} & set(given) and turn.due_ms != before.due_ms:
+            self.breach(1, expected.tag, f"{turn.id} is due at {turn.due_ms}, and {before.id} was at {before.due_ms}")
+        kept = new.get("user", {}).get("S"), int(new.get("expires_after", {}).get("N", -1))
+        after_s = expected.request.get("expires_after")
+        wanted = expected.user, -1 if after_s is None else round(after_s * 1000)
+        if kept != wanted:
+            self.breach(1, expected.tag, f"{turn.id} has {kept} instead of {wanted} after a change")
 
     def _check_redriven(self, turn: Turn, turns: list[Turn]) -> None:
         """Check that one failure is scheduled again under one id only, however many calls the redrive takes."""
