@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from house import FAR_S, NOON_S, House
 from scheduler.accepting.request import AcceptRules
 from scheduler.errors import InvalidRequest, NotFound, OnItsWay
 from scheduler.limits import DATA_BYTES_MAX
 from scheduler.model.delivery_options import DeliveryOptions
 from scheduler.model.targets import AllowedTargets
 from scheduler.webhooks import allowed_hosts, webhook
+from whole_stack import FAR_S, NOON_S, WholeStack
 
 PLACE = "eu-central-1:123456789012"
 TOPIC, OTHER_TOPIC, LETTERS = (f"arn:aws:sns:{PLACE}:{name}" for name in ("topic", "other", "letters"))
@@ -31,47 +31,47 @@ EVERYTHING = {
 
 
 @pytest.fixture
-def house(cloud):
-    return House(cloud, rules=AcceptRules(LISTED))
+def stack(cloud):
+    return WholeStack(cloud, rules=AcceptRules(LISTED))
 
 
 @pytest.fixture(params=["unnamed", "member", "named", "near"])
-def scheduled(request, house):
+def scheduled(request, stack):
     """Return a schedule with every field, as the fields that say which, and its kind."""
 
     def schedule(**fields):
         asked = {"timestamp": FAR_S, **EVERYTHING, **fields}
         if request.param == "member":
-            results = house.accept([{**asked, "timestamp": FAR_S - 1}, asked, {**asked, "timestamp": FAR_S + 1}])
+            results = stack.accept([{**asked, "timestamp": FAR_S - 1}, asked, {**asked, "timestamp": FAR_S + 1}])
             assert results["results"][1]["id"].count("-") == 3
             return {"id": results["results"][1]["id"]}
         if request.param == "unnamed":
-            return {"id": house.accept(asked)["id"]}
+            return {"id": stack.accept(asked)["id"]}
         at = {"timestamp": NOON_S + 500} if request.param == "near" else {}
-        house.accept({**asked, **at, "name": "bill"})
+        stack.accept({**asked, **at, "name": "bill"})
         return {"name": "bill"}
 
     return schedule
 
 
-def stored(house, answer):
+def stored(stack, answer):
     """Return every fact of the schedule that has the answered id: in its record, the table or the delivery queue."""
-    for record in [house.cloud.records.get("bill")]:
+    for record in [stack.cloud.records.get("bill")]:
         if record is not None and record.id == answer["id"]:
             return record.schedule
     key = (answer["id"].split("-", 1)[0], answer["id"].split("-", 1)[1].replace("-", "#", 1))
     (found,) = [
         each
-        for page in [house.cloud.table.page(key[0], "0", "9", 50)]
+        for page in [stack.cloud.table.page(key[0], "0", "9", 50)]
         for each in page.schedules
         if each.id == answer["id"]
     ]
     return found
 
 
-def facts(house, answer):
+def facts(stack, answer):
     """Return the stored fields as a request has them."""
-    found = stored(house, answer)
+    found = stored(stack, answer)
     options = json.loads(found.terms or "{}")
     return {
         "timestamp": found.due_ms / 1000,
@@ -124,100 +124,100 @@ CHANGES = [
 ]
 
 
-def test_a_change_changes_what_is_given_and_keeps_the_rest(house, scheduled):
+def test_a_change_changes_what_is_given_and_keeps_the_rest(stack, scheduled):
     """A null removes an optional field, and retry is replaced whole. The id is always new."""
     for given, after in CHANGES:
-        keeps_the_rest(house, scheduled(), given, after)
+        keeps_the_rest(stack, scheduled(), given, after)
 
 
-def keeps_the_rest(house, which, given, after):
-    before = house.ask("get", **which)
-    answer = house.ask("change", **which, **given)
+def keeps_the_rest(stack, which, given, after):
+    before = stack.ask("get", **which)
+    answer = stack.ask("change", **which, **given)
     assert answer["id"] != before["id"]
-    assert {**BEFORE, "timestamp": before["timestamp"], **after} == facts(house, answer)
+    assert {**BEFORE, "timestamp": before["timestamp"], **after} == facts(stack, answer)
     assert after.get("timestamp", before["timestamp"]) == answer["timestamp"]
     assert answer.get("result") == ("replaced" if "name" in which else None)
     if "name" not in which:
         with pytest.raises(NotFound):
-            house.ask("get", **which)
+            stack.ask("get", **which)
 
 
-def test_a_change_to_the_same_value_gives_a_new_id_too(house, scheduled):
+def test_a_change_to_the_same_value_gives_a_new_id_too(stack, scheduled):
     """Nobody has to know what was there before."""
     which = scheduled()
-    before = house.ask("get", **which)
-    answer = house.ask("change", **which, user="me")
+    before = stack.ask("get", **which)
+    answer = stack.ask("change", **which, user="me")
     assert answer["id"] != before["id"]
-    assert {**BEFORE, "timestamp": before["timestamp"]} == facts(house, answer)
+    assert {**BEFORE, "timestamp": before["timestamp"]} == facts(stack, answer)
 
 
-def test_a_spread_of_a_change_starts_at_its_time(house, scheduled):
+def test_a_spread_of_a_change_starts_at_its_time(stack, scheduled):
     """The answer has the resulting time."""
-    answer = house.ask("change", **scheduled(), delay=20_000, spread=100)
+    answer = stack.ask("change", **scheduled(), delay=20_000, spread=100)
     assert NOON_S + 20_000 <= answer["timestamp"] <= NOON_S + 20_100
-    assert {**BEFORE, "timestamp": answer["timestamp"]} == facts(house, answer)
+    assert {**BEFORE, "timestamp": answer["timestamp"]} == facts(stack, answer)
 
 
-def test_a_repeated_change_of_an_unnamed_schedule_draws_the_same_moment(house):
+def test_a_repeated_change_of_an_unnamed_schedule_draws_the_same_moment(stack):
     """A crash between the new item and the old one leaves both. The repeat must not make a third."""
-    which = {"id": house.accept({"timestamp": FAR_S, "data": "x"})["id"]}
-    old = house.waiting()
+    which = {"id": stack.accept({"timestamp": FAR_S, "data": "x"})["id"]}
+    old = stack.waiting()
     answers = []
     for _ in range(2):
-        answers.append(house.ask("change", **which, timestamp=FAR_S + 100, spread=50_000, data="y"))
-        house.cloud.dynamodb.put_item(TableName="schedules", Item=old[0])
+        answers.append(stack.ask("change", **which, timestamp=FAR_S + 100, spread=50_000, data="y"))
+        stack.cloud.dynamodb.put_item(TableName="schedules", Item=old[0])
     assert answers[0] == answers[1]
-    assert 2 == len(house.waiting())
-    assert answers[0]["id"] != house.ask("change", **which, timestamp=FAR_S + 100, spread=50_000, data="z")["id"]
+    assert 2 == len(stack.waiting())
+    assert answers[0]["id"] != stack.ask("change", **which, timestamp=FAR_S + 100, spread=50_000, data="z")["id"]
 
 
-def test_a_changed_schedule_comes_out_once_and_changed(house, scheduled):
+def test_a_changed_schedule_comes_out_once_and_changed(stack, scheduled):
     """It has the new target, data and user. The other members of a bundle come out as they were."""
     which = scheduled()
-    answer = house.ask("change", **which, timestamp=FAR_S + 400, data="new", target=FUNCTION, user=None)
-    house.come_out(FAR_S + 1_000)
-    came = [(each.id, each.data, each.target, each.user) for each in house.received]
+    answer = stack.ask("change", **which, timestamp=FAR_S + 400, data="new", target=FUNCTION, user=None)
+    stack.come_out(FAR_S + 1_000)
+    came = [(each.id, each.data, each.target, each.user) for each in stack.received]
     assert [(answer["id"], "new", FUNCTION, None)] == [each for each in came if each[1] == "new"]
     assert (2 if which.get("id", "").count("-") == 3 else 0) == len(came) - 1
 
 
 @pytest.mark.parametrize("at", [NOON_S, FAR_S])
-def test_a_name_gets_any_other_target_at_any_time(house, at):
+def test_a_name_gets_any_other_target_at_any_time(stack, at):
     """Its timer may be in the delivery queue already. The old target gets nothing."""
     expected = {}
     for before in ({}, {"target": TOPIC}, {"target": WEBHOOK}):
         for after in (None, TOPIC, FUNCTION, WEBHOOK):
             name = f"bill/{len(expected)}"
-            house.accept({"timestamp": at, "data": name, "name": name, **before})
-            answer = house.ask("change", name=name, target=after)
+            stack.accept({"timestamp": at, "data": name, "name": name, **before})
+            answer = stack.ask("change", name=name, target=after)
             assert at == answer["timestamp"]
             expected[name] = (answer["id"], webhook.checked(after, HOSTS) if isinstance(after, dict) else after)
-    house.come_out(at)
-    assert len(expected) == len(house.received)
-    assert expected == {each.name: (each.id, each.target) for each in house.received}
-    assert {"delivered"} == {house.ask("get", name=name)["state"] for name in expected}
+    stack.come_out(at)
+    assert len(expected) == len(stack.received)
+    assert expected == {each.name: (each.id, each.target) for each in stack.received}
+    assert {"delivered"} == {stack.ask("get", name=name)["state"] for name in expected}
 
 
 @pytest.mark.parametrize("after", [{"delay": 0}, {"delay": 20_000}])
-def test_an_unnamed_schedule_gets_any_other_target(house, after):
+def test_an_unnamed_schedule_gets_any_other_target(stack, after):
     """Near ones go to the delivery queue or straight to their queue, as a new schedule does."""
-    which = {"id": house.accept({"timestamp": FAR_S, "data": "x"})["id"]}
-    to_topic = house.ask("change", **which, target=TOPIC)
-    to_queue = house.ask("change", id=to_topic["id"], target=None)
-    answer = house.ask("change", id=to_queue["id"], target=WEBHOOK, data=None, **after)
-    house.come_out(answer["timestamp"])
-    house.come_out(FAR_S + 50_000)
-    assert [(answer["id"], "")] == [(each.id, each.data) for each in house.received]
+    which = {"id": stack.accept({"timestamp": FAR_S, "data": "x"})["id"]}
+    to_topic = stack.ask("change", **which, target=TOPIC)
+    to_queue = stack.ask("change", id=to_topic["id"], target=None)
+    answer = stack.ask("change", id=to_queue["id"], target=WEBHOOK, data=None, **after)
+    stack.come_out(answer["timestamp"])
+    stack.come_out(FAR_S + 50_000)
+    assert [(answer["id"], "")] == [(each.id, each.data) for each in stack.received]
 
 
-def test_a_change_of_an_overdue_name_is_delivered_at_once(house):
+def test_a_change_of_an_overdue_name_is_delivered_at_once(stack):
     """A schedule whose target fails is pending, and gets another target."""
-    house.accept({"timestamp": NOON_S + 5, "data": "x", "name": "bill", "target": TOPIC})
-    house.clock.sleep(100)
-    answer = house.ask("change", name="bill", target=FUNCTION)
+    stack.accept({"timestamp": NOON_S + 5, "data": "x", "name": "bill", "target": TOPIC})
+    stack.clock.sleep(100)
+    answer = stack.ask("change", name="bill", target=FUNCTION)
     assert (NOON_S + 5, "queued") == (answer["timestamp"], answer["state"])
-    house.come_out(NOON_S + 101)
-    assert [(answer["id"], FUNCTION)] == [(each.id, each.target) for each in house.received]
+    stack.come_out(NOON_S + 101)
+    assert [(answer["id"], FUNCTION)] == [(each.id, each.target) for each in stack.received]
 
 
 WRONG = [
@@ -249,89 +249,89 @@ WRONG = [
 ]
 
 
-def test_a_wrong_change_is_refused_and_changes_nothing(house, scheduled):
+def test_a_wrong_change_is_refused_and_changes_nothing(stack, scheduled):
     """The error is the one of a new schedule."""
     which = scheduled()
-    before = house.ask("get", **which)
+    before = stack.ask("get", **which)
     for wrong, says in WRONG:
         with pytest.raises(InvalidRequest) as refusal:
-            house.ask("change", **which, **wrong)
+            stack.ask("change", **which, **wrong)
         assert says in str(refusal.value)
-    assert before == house.ask("get", **which)
-    assert not any("hold" in item for item in house.waiting())
+    assert before == stack.ask("get", **which)
+    assert not any("hold" in item for item in stack.waiting())
 
 
-def test_a_webhook_without_data_gets_data_before_another_target(house, scheduled):
+def test_a_webhook_without_data_gets_data_before_another_target(stack, scheduled):
     """Only a webhook can do without."""
     which = scheduled(target=WEBHOOK, data="x")
-    changed = house.ask("change", **which, data=None)
+    changed = stack.ask("change", **which, data=None)
     which = which if "name" in which else {"id": changed["id"]}
     for given in ({"target": None}, {"target": TOPIC}, {"target": TOPIC, "data": None}):
         with pytest.raises(InvalidRequest, match=r"data is (missing|null)"):
-            house.ask("change", **which, **given)
-    answer = house.ask("change", **which, target=TOPIC, data="y")
-    assert ("y", TOPIC) == (stored(house, answer).data, stored(house, answer).target)
+            stack.ask("change", **which, **given)
+    answer = stack.ask("change", **which, target=TOPIC, data="y")
+    assert ("y", TOPIC) == (stored(stack, answer).data, stored(stack, answer).target)
 
 
-def test_a_stack_that_wants_users_lets_nobody_remove_one(house, scheduled):
+def test_a_stack_that_wants_users_lets_nobody_remove_one(stack, scheduled):
     """The rules of the owner hold for a change too."""
     which = scheduled()
-    house.rules = AcceptRules(LISTED, require_user=True)
+    stack.rules = AcceptRules(LISTED, require_user=True)
     with pytest.raises(InvalidRequest, match="user is missing, and this stack requires it"):
-        house.ask("change", **which, user=None)
-    house.ask("change", **which, user="you")
+        stack.ask("change", **which, user=None)
+    stack.ask("change", **which, user="you")
 
 
-def test_what_is_kept_is_not_checked_again(house, scheduled):
+def test_what_is_kept_is_not_checked_again(stack, scheduled):
     """The owner may have taken a target off the list. The caller can still change the time, or the target."""
     which = scheduled()
-    house.rules = AcceptRules(AllowedTargets(frozenset({FUNCTION}), "eu-central-1"), require_user=True)
-    changed = house.ask("change", **which, delay=20_000, retry={"attempts": 2})
+    stack.rules = AcceptRules(AllowedTargets(frozenset({FUNCTION}), "eu-central-1"), require_user=True)
+    changed = stack.ask("change", **which, delay=20_000, retry={"attempts": 2})
     which = which if "name" in which else {"id": changed["id"]}
-    assert {"attempts": 2} == facts(house, changed)["retry"]
+    assert {"attempts": 2} == facts(stack, changed)["retry"]
     with pytest.raises(InvalidRequest, match="which is not listed"):
-        house.ask("change", **which, target=TOPIC)
-    house.ask("change", **which, target=FUNCTION)
+        stack.ask("change", **which, target=TOPIC)
+    stack.ask("change", **which, target=FUNCTION)
 
 
-def test_a_change_needs_exactly_one_name_or_id(house):
+def test_a_change_needs_exactly_one_name_or_id(stack):
     """There is no change of many."""
     with pytest.raises(InvalidRequest, match="name and id are both missing"):
-        house.ask("change", data="x")
+        stack.ask("change", data="x")
     with pytest.raises(InvalidRequest, match="name and id are both given"):
-        house.ask("change", name="a", id="0-001893456000000-0123456789abcdef", data="x")
+        stack.ask("change", name="a", id="0-001893456000000-0123456789abcdef", data="x")
     with pytest.raises(NotFound, match="nothing is known under the name 'a'"):
-        house.ask("change", name="a", data="x")
+        stack.ask("change", name="a", data="x")
 
 
-def test_a_move_points_to_change_for_other_fields(house):
+def test_a_move_points_to_change_for_other_fields(stack):
     """The hint names the operation that takes the field."""
     with pytest.raises(InvalidRequest, match="'data' is not a field of move; change takes it"):
-        house.ask("move", name="bill", delay=5, data="x")
+        stack.ask("move", name="bill", delay=5, data="x")
 
 
-def test_a_time_change_is_a_move(house):
+def test_a_time_change_is_a_move(stack):
     """Both give the same id, so one repeats the other."""
-    which = {"id": house.accept({"timestamp": FAR_S, "data": "x"})["id"]}
-    (old,) = house.waiting()
-    moved = house.ask("move", **which, timestamp=FAR_S + 5)
-    house.cloud.dynamodb.put_item(TableName="schedules", Item=old)
-    assert moved == house.ask("change", **which, timestamp=FAR_S + 5)
+    which = {"id": stack.accept({"timestamp": FAR_S, "data": "x"})["id"]}
+    (old,) = stack.waiting()
+    moved = stack.ask("move", **which, timestamp=FAR_S + 5)
+    stack.cloud.dynamodb.put_item(TableName="schedules", Item=old)
+    assert moved == stack.ask("change", **which, timestamp=FAR_S + 5)
 
 
-def test_an_earlier_version_reads_changed_options(house):
+def test_an_earlier_version_reads_changed_options(stack):
     """They are stored as a new schedule's are."""
-    which = {"id": house.accept({"timestamp": FAR_S, "data": "x", "failure_target": LETTERS})["id"]}
-    answer = house.ask("change", **which, retry={"max_age_s": 5, "attempts": 2})
-    terms = stored(house, answer).terms
+    which = {"id": stack.accept({"timestamp": FAR_S, "data": "x", "failure_target": LETTERS})["id"]}
+    answer = stack.ask("change", **which, retry={"max_age_s": 5, "attempts": 2})
+    terms = stored(stack, answer).terms
     assert terms == f'{{"retry":{{"attempts":2,"max_age_s":5}},"failure_target":"{LETTERS}"}}'
     assert DeliveryOptions(2, 5_000, LETTERS) == DeliveryOptions.read(terms)
-    assert stored(house, house.ask("change", id=answer["id"], retry=None, failure_target=None)).terms is None
+    assert stored(stack, stack.ask("change", id=answer["id"], retry=None, failure_target=None)).terms is None
 
 
-def test_a_delivered_name_cannot_be_changed(house):
+def test_a_delivered_name_cannot_be_changed(stack):
     """It is too late, and the error says so."""
-    house.accept({"timestamp": NOON_S, "data": "x", "name": "bill"})
-    house.come_out(NOON_S)
+    stack.accept({"timestamp": NOON_S, "data": "x", "name": "bill"})
+    stack.come_out(NOON_S)
     with pytest.raises(OnItsWay, match="is delivered since"):
-        house.ask("change", name="bill", data="y")
+        stack.ask("change", name="bill", data="y")

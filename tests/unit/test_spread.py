@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes import NOON_MS, Clock, FakeQueues, FakeTable, desk
+from fakes import NOON_MS, Clock, FakeQueues, FakeTable, scheduling_dependencies
 from scheduler.accepting import input_message, request, scheduling
 from scheduler.accepting.request import AcceptRules
 from scheduler.errors import InvalidSchedule
@@ -25,7 +25,7 @@ BATCHES = [False, True]
 
 def environment(partition_count=4):
     """Return a new execution environment with a table and queues of its own, and randomness of its own."""
-    found = desk(FakeTable(), FakeQueues(), AcceptRules(), partition_count)
+    found = scheduling_dependencies(FakeTable(), FakeQueues(), AcceptRules(), partition_count)
     environment.seed = getattr(environment, "seed", 0) + 1
     found.key_generator.randomness.seed(environment.seed)
     return found
@@ -160,7 +160,7 @@ def test_a_named_schedule_has_a_spread_too():
     where = environment()
     answer = accept(spread(name="bill"), where)
     (timer,) = where.table.items.values()
-    assert answer["timestamp"] * 1000 == timer.due_ms == where.records().standing["bill"].schedule.due_ms
+    assert answer["timestamp"] * 1000 == timer.due_ms == where.records().current["bill"].schedule.due_ms
     again = accept(spread(name="bill", token="t"), where)
     assert ("kept", again["id"]) == tuple(
         accept(spread(name="bill", token="t"), where)[key] for key in ("result", "id")
@@ -174,7 +174,7 @@ def letter(content, receives=1, message_id="m", body=None):
 
 
 def take(opened, clock):
-    return scheduling.accept_letter(opened, False, environment(), clock.deadline())
+    return scheduling.accept_message(opened, False, environment(), clock.deadline())
 
 
 def enveloped(content):

@@ -9,7 +9,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from punctual.testing.timeline import US
-from simulator.workload.callers import CALL, QUEUE, TOPIC, TRIES_MAX, Change, Order
+from simulator.workload.callers import CALL, QUEUE, TOPIC, TRIES_MAX, Change, Submission
 from simulator.workload.expected import ZONES_S, ExpectedSchedule, local_time
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def plan(run: Simulation) -> None:
     if draw.random() < 0.5:
         return
     for _ in range(draw.randint(1, 3)):
-        _order(run, draw, run.start_us + round(draw.uniform(0, 3600) * US))
+        _submit(run, draw, run.start_us + round(draw.uniform(0, 3600) * US))
     for at_us, expected_schedules in run.orders:
         begin_us = at_us + round(draw.uniform(30, 200) * US)
         far = [each for each in expected_schedules if (each.due_ms or 0) * 1000 > begin_us + 1000 * US]
@@ -34,22 +34,22 @@ def plan(run: Simulation) -> None:
         _change(run, draw, run.start_us + round(draw.uniform(0, 4000) * US), None)
 
 
-def _order(run: Simulation, draw: random.Random, at_us: int) -> None:
+def _submit(run: Simulation, draw: random.Random, at_us: int) -> None:
     size = draw.choice((1, 2, 4, 8))
     batch = size > 1 or draw.random() < 0.2
     token = f"local {len(run.expected_schedules.by_tag)}" if draw.random() < 0.6 else None
     ahead_s = draw.choice((0.0, 30.0, 899.5, 1000.0, draw.uniform(900, 7200), 10 ** draw.uniform(4, 9)))
     name = draw.choice(NAMES) if draw.random() < 0.3 else None
-    made = [_wish(run, draw, (at_us, ahead_s), None if batch else token, name) for _ in range(size)]
+    made = [_expected(run, draw, (at_us, ahead_s), None if batch else token, name) for _ in range(size)]
     way = draw.choice((CALL, CALL, QUEUE, TOPIC))
     tries = draw.randint(2, TRIES_MAX) if token and way == CALL else 1
-    run.asked_us.append(at_us)
+    run.requested_us.append(at_us)
     if name is None and way == CALL:
         run.orders.append((at_us, made))
-    run.callers.begin(Order(at_us, made, batch, token, tries, way))
+    run.callers.begin(Submission(at_us, made, batch, token, tries, way))
 
 
-def _wish(
+def _expected(
     run: Simulation, draw: random.Random, at: tuple[int, float], token: str | None, name: str | None
 ) -> ExpectedSchedule:
     at_us, ahead_s = at
@@ -71,7 +71,7 @@ def _change(run: Simulation, draw: random.Random, at_us: int, expected: Expected
     if not more or draw.random() < 0.5:
         becomes = run.expected_schedules.make_changed(name or None, {**_others(run, draw), **more})
         more = becomes.change or {}
-    run.asked_us.append(at_us)
+    run.requested_us.append(at_us)
     run.callers.change(Change(at_us, "change", name, expected, more, becomes, at_ms, spread_ms))
 
 
