@@ -734,7 +734,7 @@ def test_an_undeleted_failure_is_reported(stack, capsys):
         ([], "the request is a list of 0"),
         (
             {},
-            "operation is missing; wanted: one of get, list, forecast, cancel, change, move, fire, cancel_where, failures",
+            "operation is missing; wanted: one of get, list, forecast, cancel, change, move, fire, cancel_where",
         ),
         (
             [{"delay": 5, "data": "x"}],
