@@ -195,8 +195,8 @@ MUTATIONS = (
     Mutation(
         "a token that makes no twins",
         "scheduler/placing/keys.py",
-        "        if identity is None:\n",
-        "        if True:\n",
+        "        if identity is None:\n            key = ",
+        "        if True:\n            key = ",
         (1,),
         31,
     ),
@@ -322,8 +322,8 @@ MUTATIONS = (
     Mutation(
         "a delay beside a token that a letter may have",
         "scheduler/accepting/scheduling.py",
-        "rules, under_token, context.by_older_rules)",
-        "rules, under_token, context.sent_ms is not None)",
+        "context.counted_from_ms, rules, under_token, by_older_rules, before_zones)",
+        "context.counted_from_ms, rules, under_token, context.sent_ms is not None, before_zones)",
         (1, 5),
         9,
     ),
