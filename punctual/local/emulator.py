@@ -232,8 +232,9 @@ class Guard:
             self._guardian.wait(STOP_S_MAX)
         except subprocess.TimeoutExpired:
             self._guardian.kill()
-            with contextlib.suppress(ProcessLookupError, AttributeError):  # It may not have said its folder yet.
+            with contextlib.suppress(ProcessLookupError, AttributeError):  # It may not have told them yet.
                 os.killpg(self.process, signal.SIGKILL)
+            with contextlib.suppress(AttributeError):
                 shutil.rmtree(self.folder, ignore_errors=True)
             self._guardian.wait()
         self._guardian.stdout.close()
