@@ -19,21 +19,8 @@ from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-_PACKAGE = Path(__file__).resolve().parent.parent
 PACKAGE = "scheduler"
 """The package of the functions."""
-
-
-class Missing(Exception):
-    """Neither the repository nor the installed package has the file."""
-
-
-def stack_file(name: str) -> Path:
-    """Return a file or folder of the stack: beside the package in the repository, inside it if it is installed."""
-    for folder in (_PACKAGE.parent, _PACKAGE / "stack"):
-        if (folder / "template.yml").is_file() and (folder / name).exists():
-            return folder / name
-    raise Missing(f"{name} is neither beside {_PACKAGE.name}/ nor in {_PACKAGE.name}/stack/")
 
 
 class Source:

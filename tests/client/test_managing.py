@@ -205,12 +205,24 @@ def test_a_full_schedule_has_every_field_of_its_request(scripted):
     answer = {"id": ID, "name": "n", "timestamp": 1893456000, "state": "stored", "target": {"url": "https://a.b"}}
     answer |= {"data": "x", "attempts": 1, "error": "503", "changed": 1893456000.5, "next_attempt": 1893456010}
     answer |= {"user": "u", "retry": {"attempts": 3}, "failure_target": "arn", "expires_after": 60}
-    scheduler, _ = scripted(answer)
+    answer |= {"accepted": 1893450000, "attempt_times": [1893456000]}
+    scheduler, script = scripted(answer)
     found = scheduler.get("n")
+    assert [{"operation": "get", "name": "n", "full": True}] == script.requests
+    assert (START - timedelta(seconds=6000), (START,)) == (found.accepted, found.attempt_times)
     assert ("u", {"attempts": 3}, "arn", 60) == (found.user, found.retry, found.failure_target, found.expires_after)
     assert START + timedelta(milliseconds=500) == found.changed
     assert START + timedelta(seconds=10) == found.next_attempt
     assert {"url": "https://a.b"} == found.target
+
+
+def test_get_works_with_a_stack_that_does_not_know_full_yet(scripted):
+    refusal = {"errorType": "InvalidRequest", "errorMessage": "'full' is not a field of get; accepted are name, id"}
+    answer = {"id": ID, "name": "n", "timestamp": 1893456000, "state": "stored", "target": None, "data": "x"}
+    answer |= {"attempts": 0, "error": None, "changed": 1893456000}
+    scheduler, script = scripted(refusal, answer)
+    assert "x" == scheduler.get("n").data
+    assert [True, None] == [request.get("full") for request in script.requests]
 
 
 @pytest.mark.parametrize("limit", [0, -1])
