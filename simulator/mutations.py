@@ -292,6 +292,7 @@ MUTATIONS = (
         "        return old.due_ms, 0\n",
         "        return now_ms, 0\n",
         (1, 2),
+        2,
     ),
     Mutation(
         "a change that loses the target",
