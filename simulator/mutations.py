@@ -280,18 +280,12 @@ MUTATIONS = (
         32,
     ),
     Mutation(
-        "a change that loses the expiry",
-        "scheduler/accepting/changes.py",
-        "        return old.expires_after_ms\n",
-        "        return None\n",
-        (1,),
-    ),
-    Mutation(
         "a change that loses the time",
         "scheduler/accepting/changes.py",
         "        return old.due_ms, 0\n",
         "        return now_ms, 0\n",
         (1, 2),
+        2,
     ),
     Mutation(
         "a change that loses the target",
@@ -299,6 +293,7 @@ MUTATIONS = (
         "        return old.target\n",
         "        return None\n",
         (1,),
+        32,
     ),
     Mutation(
         "a change whose old id comes out too",
@@ -307,6 +302,7 @@ MUTATIONS = (
         "    schedule = replace(changed, key=key)\n"
         "    placement.place(replace(record.schedule, name=None), dependencies, deadline)\n",
         (1, 5, 6),
+        6,
     ),
     Mutation(
         "what is moved left where it was",

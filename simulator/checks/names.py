@@ -187,7 +187,7 @@ class Names:
         if "ManageFunction" in call.process.name:
             self.moved_ids.add(generation.id)
         expected.dues[generation.id] = generation.due_ms
-        if expected.change is not None and before is not None:
+        if expected.change is not None and before is not None and before.expected is not expected:
             self._check_changed(generation, before, new)
         elif (
             generation.id not in self.moved_ids
