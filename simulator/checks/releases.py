@@ -21,6 +21,7 @@ from punctual.testing.sqs import Message
 from punctual.testing.timeline import US, Timeline
 from simulator.checks.decoding import Lying, contents, id_of, is_near_row, is_record, is_timer
 from simulator.checks.deliveries import OPERATIONS, Deliveries
+from simulator.checks.feed_runs import FeedRuns, is_line
 from simulator.checks.input_messages import Letters
 from simulator.checks.names import Names, invocation_of
 from simulator.event_log import EventLog, tag_of
@@ -119,6 +120,7 @@ class Checker(Watcher):
     names: Names = field(init=False)
     deliveries: Deliveries = field(init=False)
     letters: Letters = field(init=False)
+    runs: FeedRuns = field(init=False)
     timeline: Timeline = field(init=False)
     storm: Faults = field(init=False)
     _ids: dict[str, ExpectedSchedule] = field(default_factory=dict)
@@ -129,6 +131,7 @@ class Checker(Watcher):
         self.names = Names(self.event_log, self.breach)
         self.deliveries = Deliveries(self.event_log, self.breach, self.names)
         self.letters = Letters(self)
+        self.runs = FeedRuns(self.breach)
 
     def attach(self, timeline: Timeline, storm: Faults) -> None:
         self.timeline, self.storm = timeline, storm
@@ -169,7 +172,7 @@ class Checker(Watcher):
             return self._confirm_writes(call)
         if call.operation == "send_message":
             return self._confirm_send(call)
-        if call.operation == "put_item":
+        if call.operation == "put_item" and not is_line(call.parameters["Item"]):
             return self._confirm_write_back(call)
         if call.operation == "get_item" and is_record(call.parameters["Key"]):
             self.names.read(call)
@@ -182,6 +185,7 @@ class Checker(Watcher):
     def _confirm_sends(self, call: Call) -> list[str]:
         numbers = {entry["Id"] for entry in (call.answer or {}).get("Successful", [])} if call.error is None else set()
         tags: list[str] = []
+        self.runs.confirmed(call, numbers, call.parameters["QueueUrl"] == self.delivery_queue)
         if call.parameters["QueueUrl"] == self.delivery_queue:
             bodies = [entry["MessageBody"] for entry in call.parameters["Entries"] if entry["Id"] in numbers]
             self.names.confirm(call, bodies)
@@ -243,6 +247,9 @@ class Checker(Watcher):
     def wrote(self, call: Call, table: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         item = new or old or {}
         partition = item["partition"]["S"]
+        if is_line(item):
+            self.runs.wrote(call, new, self.timeline.now_us)
+            return
         if partition == "meta" or self._wrote_of_names(call, item, old, new):
             return
         before, after = contents(old), contents(new)
@@ -300,6 +307,7 @@ class Checker(Watcher):
 
     def _removed(self, call: Call, lying: Lying, expected: ExpectedSchedule) -> None:
         self.event_log.add(self.timeline.now_us, call.process.name, f"deletes {lying.id}", [expected.tag])
+        self.runs.acts(call, f"deletes {lying.id}")
         if lying.id in expected.withdrawing and "ManageFunction" in call.process.name:
             expected.withdrawn[lying.id] = self.timeline.now_us
             if "cancel" not in expected.withdrawing[lying.id] and not expected.moved & expected.somewhere():
@@ -326,6 +334,8 @@ class Checker(Watcher):
             self.breach(1, expected.tag, f"{schedule_id} is put aside: {item['reason']['S']}")
 
     def sent(self, call: Call | None, queue: str, message: Message) -> None:
+        if call is not None:
+            self.runs.acts(call, f"sends a message to {queue}")
         if call is not None and queue == self.delivery_queue:
             self.names.sent(call, message)
             self.deliveries.sent(call, message)
@@ -490,6 +500,8 @@ class Checker(Watcher):
             self.deliveries.ended(invocation)
         elif invocation.cause == self.input_queue and invocation.fate == "returned":
             self.letters.taken_in(invocation)
+        elif invocation.environment.function.handler == "feed.handler":
+            self.runs.ended(invocation)
         if invocation.fate == "returned":
             return
         if invocation.fate == "crashed":

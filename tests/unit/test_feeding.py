@@ -512,3 +512,66 @@ def test_a_throttled_lease_takes_little_time(feeding_):
     feeding_.table.take_lease = throttled
     feeding_.feed()
     assert leasing.TRIES_MAX == len(tries) == 3
+
+
+# The line of a run.
+
+
+def test_the_line_of_a_run_comes_after_the_last_delete_and_the_end_of_the_lease(feeding_):
+    """A crash before it costs only the line."""
+    feeding_.put(schedule(1), schedule(2))
+    seen = []
+    put_run = feeding_.table.put_run
+    feeding_.table.put_run = lambda run: (seen.append((feeding_.waiting, dict(feeding_.table.leases))), put_run(run))
+    feeding_.feed()
+    assert [([], {})] == seen
+    (run,) = feeding_.table.runs
+    assert ("0", 2, 0, "") == (run.partition, run.moved, run.left, run.error)
+    assert (NOON_MS, feeding_.clock.now_ms) == (run.begun_ms, run.ended_ms)
+
+
+def test_each_feed_of_a_chain_writes_a_line_of_its_own(feeding_):
+    feeding_.put(*(schedule(number) for number in range(120)))
+    send = feeding_.queues.send
+    feeding_.queues.send = lambda *arguments: (feeding_.clock.sleep(2), send(*arguments))[1]
+    hops = feeding_.feed_to_the_end(seconds=5)
+    assert hops > 2
+    assert (hops, 120) == (len(feeding_.table.runs), sum(run.moved for run in feeding_.table.runs))
+    assert hops == len({run.key for run in feeding_.table.runs})
+
+
+def test_a_failed_run_has_a_line_with_what_it_left_and_why(feeding_):
+    feeding_.put(schedule(2, NOON_MS - 1), schedule(1, target=OTHER_ARN))
+    feeding_.queues.failing = {"data 1": 1_000}
+    with pytest.raises(NotConfirmed):
+        feeding_.feed()
+    (run,) = feeding_.table.runs
+    assert (1, 1, "InternalError") == (run.moved, run.left, run.error)
+
+
+def test_a_run_that_cannot_read_has_a_line_with_the_reason(feeding_):
+    def down(*_):
+        raise NotConfirmed("throttled")
+
+    feeding_.table.page = down
+    with pytest.raises(NotConfirmed):
+        feeding_.feed()
+    (run,) = feeding_.table.runs
+    assert (0, 0, "throttled") == (run.moved, run.left, run.error)
+
+
+def test_a_doubled_feed_writes_no_line(feeding_):
+    """It did nothing, and the line of the feed that holds the lease tells what happened."""
+    feeding_.table.leases["0"] = Lease("0", int(UNTIL_S * 1000), "other", NOON_MS + 20_000)
+    feeding_.feed()
+    assert [] == feeding_.table.runs
+
+
+def test_a_run_with_too_little_time_left_writes_no_line(feeding_, capsys):
+    """Lambda would end a feed whose last call hangs, and retry it."""
+    feeding_.put(schedule(1))
+    end_lease = feeding_.table.end_lease
+    feeding_.table.end_lease = lambda lease: (feeding_.clock.sleep(15.1), end_lease(lease))
+    feeding_.feed(seconds=14)
+    assert ([], []) == (feeding_.table.runs, feeding_.waiting)
+    assert '"run not written"' in capsys.readouterr().out
