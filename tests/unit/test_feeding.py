@@ -226,6 +226,48 @@ def test_an_expired_schedule_is_reported_and_not_sent(feeding_):
     assert {**sent, "expires_after": 5.0} == report["schedule"]
 
 
+def test_an_expiry_is_reported_then_kept_and_then_deleted(feeding_):
+    """A crash between two of these steps loses nothing."""
+    feeding_.put(schedule(1, NOON_MS - 5_001, expires_after_ms=5_000))
+    seen = []
+    put_failed, delete = feeding_.table.put_failed, feeding_.table.delete
+    feeding_.table.put_failed = lambda reports: (seen.append(len(feeding_.queues.reports)), put_failed(reports))[1]
+    feeding_.table.delete = lambda keys: (seen.append(len(feeding_.table.kept)), delete(keys))[1]
+    assert 1 == feeding_.feed().expired
+    assert ([1, 1], []) == (seen, feeding_.waiting)
+    assert feeding_.queues.reports == feeding_.table.kept
+
+
+def test_an_expiry_that_the_table_does_not_keep_stays_for_the_next_try(feeding_):
+    """The others of its chunk leave the table."""
+    feeding_.put(*(schedule(number, NOON_MS - 5_001, expires_after_ms=5_000) for number in range(3)))
+    put_failed = feeding_.table.put_failed
+
+    def keep_two(reports):
+        outcome = put_failed([each for each in reports if each.schedule.data != "data 1"])
+        outcome.unconfirmed = [each for each in reports if each.schedule.data == "data 1"]
+        outcome.last_error = "UnprocessedItems"
+        return outcome
+
+    feeding_.table.put_failed = keep_two
+    counts = feeding_.feed()
+    assert (2, 1, 1, "UnprocessedItems") == (counts.expired, counts.left, counts.stuck, counts.why)
+    assert (["data 1"], 1) == (feeding_.waiting, len(feeding_.invoked))
+    feeding_.table.put_failed = put_failed
+    feeding_.feed(json.loads(feeding_.invoked.pop()))
+    assert [] == feeding_.waiting
+    assert {"data 0", "data 1", "data 2"} == {report.schedule.data for report in feeding_.table.kept}
+
+
+def test_an_expiry_that_the_failure_queue_does_not_take_is_not_kept(feeding_):
+    """Otherwise each try would leave one more failure."""
+    feeding_.put(schedule(1, NOON_MS - 5_001, expires_after_ms=5_000))
+    feeding_.queues.report = lambda reports: BatchResult(unconfirmed=list(reports), last_error="down")
+    with pytest.raises(NotConfirmed):
+        feeding_.feed()
+    assert ([], ["data 1"]) == (feeding_.table.kept, feeding_.waiting)
+
+
 def test_an_expired_schedule_with_a_failure_target_goes_to_the_deliver_function(feeding_):
     """The deliver function notifies the failure queue and the failure target. A report by the feed would come twice."""
     late = schedule(1, NOON_MS - 5_001, expires_after_ms=5_000)

@@ -35,9 +35,9 @@ class Table(leasing.Table, moving.Table, reading.Table, run_line.Table, Protocol
     pass
 
 
-CALLS_AT_END = 5
-"""Calls that the reserve has to cover: the last send, two deletes after it, and the invocation of the next feed. One
-more is added because the duration of calls varies."""
+CALLS_AT_END = 6
+"""Calls that the reserve has to cover: the last send, the write of an expiry, two deletes after it, and the invocation
+of the next feed. One more is added because the duration of calls varies."""
 EARLIER_S_MAX = 8
 """The feed stops at most this much earlier, so that even a slow feed has time to work."""
 TURNS_MAX = 3
