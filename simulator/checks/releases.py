@@ -210,7 +210,9 @@ class Checker(Watcher):
         # The message is a report or an input message.
         if expected is None or "id" not in call.parameters.get("MessageAttributes", {}):
             return []
-        for sent in expected.sends.get(call.parameters["MessageAttributes"]["id"]["StringValue"], []):
+        schedule_id = call.parameters["MessageAttributes"]["id"]["StringValue"]
+        self.names.times.tried(schedule_id, call)
+        for sent in expected.sends.get(schedule_id, []):
             if sent.call is call:
                 sent.confirmed = call.error is None and call.answer is not None
         return [expected.tag]
@@ -279,7 +281,7 @@ class Checker(Watcher):
             # Listings check the index, see `Names.listed`.
             pass
         elif item["partition"]["S"].startswith("failed#"):
-            self.names.noted_failure(item)
+            self.names.noted_failure(item, new is not None)
         else:
             return False
         return True
@@ -314,6 +316,12 @@ class Checker(Watcher):
                 self.breach(1, expected.tag, f"{lying.id} is taken away to be moved, and is nowhere else")
         elif not expected.settled(lying.id) and lying.id not in expected.on_its_way:
             self.breach(1, expected.tag, f"{lying.id} is deleted, and was not sent")
+        elif lying.id in expected.expired and not {lying.id} & {
+            *self.names.kept,
+            *expected.sends,
+            *expected.on_its_way,
+        }:
+            self.breach(1, expected.tag, f"{lying.id} is deleted as expired, and its failure is not kept")
 
     def _quarantined(self, call: Call, item: dict[str, Any], expected: ExpectedSchedule) -> None:
         """Check a quarantined schedule.

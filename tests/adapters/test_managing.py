@@ -30,7 +30,9 @@ from scheduler.placing import near_names
 
 EVENTS = Path(__file__).parents[2] / "events"
 SWEEP = {"operation": "cancel_where", "dry_run": False}
-SHOWN = {"id", "name", "timestamp", "state", "target", "data", "attempts", "error", "changed", "next_attempt"}
+OF_ALL = {"id", "name", "timestamp", "state", "target", "data"}
+OF_NAMES = {"attempts", "error", "changed", "next_attempt", "accepted", "attempt_times"}
+SHOWN = OF_ALL | OF_NAMES
 
 
 @pytest.fixture

@@ -119,12 +119,21 @@ def shown(schedule: Schedule, record: Record | None, now_ms: int, reach_ms: int)
         "error": None if record is None else record.error or None,
         "changed": None if record is None else epoch_s(record.changed_ms),
         "next_attempt": None if record is None else _next_attempt(record),
+        "accepted": None if record is None or record.accepted_ms is None else epoch_s(record.accepted_ms),
+        "attempt_times": None if record is None else _attempt_times(record),
     }
 
 
 def _next_attempt(record: Record) -> float | None:
     """Return when the next attempt of a pending schedule is due, after it failed or was postponed."""
     return epoch_s(record.retry_ms) if record.pending and record.retry_ms is not None else None
+
+
+def _attempt_times(record: Record) -> list[float] | None:
+    """Return when the last attempts began. None means that there were attempts of which no time is known."""
+    if record.attempts and not record.attempted_ms:
+        return None
+    return [epoch_s(begun_ms) for begun_ms in record.attempted_ms]
 
 
 def shown_short(schedule: Schedule, record: Record | None, now_ms: int, reach_ms: int) -> dict[str, Any]:
