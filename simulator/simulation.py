@@ -238,7 +238,8 @@ class Simulation:
         from_s = timeline.now_us // US - FAILURES_S
         if self.checker.names.lying_failures(from_s * 1000):
             self.callers.change(Change(timeline.now_us, "failures", more={"from": from_s}))
-            timeline.run_until(timeline.now_us + CLOSING_S * US)
+            with self.storm.drawing_from(random.Random(f"punctual failures {self.seed}")):
+                timeline.run_until(timeline.now_us + CLOSING_S * US)
             self._raise_breach()
 
     def _jump(self, due_ms: int) -> None:

@@ -154,19 +154,6 @@ class ManageDependencies:
             found |= self._batch(step, whole, deadline)
         return found
 
-    def standing_in_time(
-        self, names: Sequence[str], whole: bool, deadline: Deadline
-    ) -> tuple[dict[str, Record], set[str]]:
-        """Return the records read before time was over, and the names read. At least the first batch is read."""
-        found: dict[str, Record] = {}
-        read: set[str] = set()
-        for step in self._steps(names, whole):
-            if read and deadline.passed():
-                break
-            found |= self._batch(step, whole, deadline)
-            read.update(step)
-        return found, read
-
     def _steps(self, names: Sequence[str], whole: bool) -> Iterator[list[str]]:
         each_name, step = list(dict.fromkeys(names)), BATCH_WHOLE_MAX if whole else BATCH_OUTLINES_MAX
         for start in range(0, len(each_name), step):

@@ -88,8 +88,8 @@ OPERATIONS: dict[str, Operation] = {
 }
 """Each function imports its module when it is first called, because no caller uses all operations."""
 FIELDS: dict[str, tuple[str, ...]] = {
-    "get": ("name", "id"),
-    "list": ("from", "to", "prefix", "limit", "next"),
+    "get": ("name", "id", "full"),
+    "list": ("from", "to", "prefix", "limit", "full", "next"),
     "forecast": ("from", "to", "bucket", "next"),
     "cancel": ("name", "id"),
     "move": ("name", "id", "timestamp", "delay"),
