@@ -106,13 +106,13 @@ def test_a_line_that_cannot_be_written_is_logged_and_repeats_nothing(fault):
     """The feed is done by then. It neither fails nor is retried."""
     stack = Stack(PartitionCount=1)
     stack.schedule({"delay": 1_000, "data": "x"})
-    stack._cloud.network.weather = RunsFail(fault)
+    stack._cloud.network.faults = RunsFail(fault)
     stack.advance(seconds=1_190)
-    assert stack._cloud.network.weather.seen
+    assert stack._cloud.network.faults.seen
     feeds = [line for line in stack.log() if line["outcome"] == "fed"]
     unwritten = [line for line in stack.log() if line["outcome"] == "run not written"]
     assert (1, len(feeds)) == (len(stack.released()), len(unwritten))
-    assert len(feeds) == stack._cloud.network.weather.seen
+    assert len(feeds) == stack._cloud.network.faults.seen
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ CLOCKS_MS = 60_000
 PARTITION_WANTED = f'the number of a partition as text, "0" to "{PARTITIONS_MAX - 1}"'
 
 
-def runs(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def runs(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     """Return a page of runs. `next` says where the following page begins, also if the time runs out."""
     (from_ms, to_ms), partition = request.span(), _partition(request)
     first_ms = max(from_ms, deadline.now_ms() - KEPT_S * 1000 - DAY_MS)
@@ -34,9 +34,9 @@ def runs(request: ManageRequest, office: ManageDependencies, deadline: Deadline)
         sort: str | None = from_sort
         while sort is not None and sort < sort_from(last_ms):
             if begun and (len(found) >= PAGE_RUNS_MAX or deadline.passed()):
-                return _answer(found, paging.written("runs", key, sort))
+                return _answer(found, paging.encode("runs", key, sort))
             bounds = key, sort, sort_from(last_ms), PAGE_RUNS_MAX - len(found), partition
-            page = retry_call(lambda: office.catalogue.runs(*bounds), deadline)  # noqa: B023 - Called at once.
+            page = retry_call(lambda: dependencies.manage_table.runs(*bounds), deadline)  # noqa: B023 - Called at once.
             found, sort, begun = [*found, *page.runs], page.next_sort, True
     return _answer(found, None)
 
@@ -70,7 +70,7 @@ def _partition(request: ManageRequest) -> str | None:
 
 
 def _place(value: object) -> tuple[str, str] | None:
-    place = paging.read(value, "runs", str, str)
+    place = paging.decode(value, "runs", str, str)
     if place is None:
         return None
     key, sort = place
