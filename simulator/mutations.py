@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from punctual.testing.function_loader import stack_file
+from punctual.stack_files import stack_file
 from simulator import campaign
 from simulator.simulation import Result
 
@@ -226,8 +226,8 @@ MUTATIONS = (
     Mutation(
         "a token that makes no twins",
         "scheduler/placing/keys.py",
-        "        if identity is None:\n",
-        "        if True:\n",
+        "        if identity is None:\n            key = ",
+        "        if True:\n            key = ",
         (1,),
         31,
     ),
@@ -353,8 +353,8 @@ MUTATIONS = (
     Mutation(
         "a delay beside a token that a letter may have",
         "scheduler/accepting/scheduling.py",
-        "rules, under_token, context.by_older_rules)",
-        "rules, under_token, context.sent_ms is not None)",
+        "context.counted_from_ms, rules, under_token, by_older_rules, before_zones)",
+        "context.counted_from_ms, rules, under_token, context.sent_ms is not None, before_zones)",
         (1, 5),
         9,
     ),

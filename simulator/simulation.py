@@ -34,6 +34,7 @@ from simulator.workload.scenarios import (
     debounce,
     input_messages,
     listings,
+    local_times,
     many,
     names,
     neighbours,
@@ -135,6 +136,7 @@ class Simulation:
             neighbours.plan(self)
             outcomes.plan(self)
             redrives.plan(self)
+            local_times.plan(self)
         self.checker.names.orderly = self.cloud.sqs.unruly is None
 
     def _prepare(self, parameters: Mapping[str, Any]) -> None:

@@ -194,6 +194,16 @@ class Names:
         if "ManageFunction" in call.process.name:
             self.moved_ids.add(generation.id)
         expected.dues[generation.id] = generation.due_ms
+        if expected.change is not None and before is not None:
+            self._check_changed(generation, before, new)
+        elif (
+            generation.id not in self.moved_ids
+            and "timestamp" in expected.request
+            and not expected.may_be_due(generation.due_ms)
+        ):
+            self.breach(
+                2, expected.tag, f"{generation.id} is due at {generation.due_ms}, and was asked for {expected.due_ms}"
+            )
         instead = f" instead of {before.id}" if before is not None and generation.replaces else ""
         self.event_log.add(now_us, call.process.name, f"writes {generation.id} under {name}{instead}", tags)
         self._check_new(generation, before, new)
@@ -218,6 +228,22 @@ class Names:
             self.breach(
                 5, tag, f"{generation.id} replaces {before.id}, and if_exists is {generation.expected.if_exists}"
             )
+
+    def _check_changed(self, generation: Generation, before: Generation, new: dict[str, Any]) -> None:
+        """Check that a change kept every field that it did not give."""
+        expected, given = generation.expected, generation.expected.change or {}
+        expected.take_over(before.expected)
+        if not {"timestamp", "delay"} & set(given) and generation.due_ms != before.due_ms:
+            self.breach(
+                1,
+                expected.tag,
+                f"{generation.id} is due at {generation.due_ms}, and {before.id} was at {before.due_ms}",
+            )
+        kept = new.get("user", {}).get("S"), int(new.get("expires_after", {}).get("N", -1))
+        after_s = expected.request.get("expires_after")
+        wanted = expected.user, -1 if after_s is None else round(after_s * 1000)
+        if kept != wanted:
+            self.breach(1, expected.tag, f"{generation.id} has {kept} instead of {wanted} after a change")
 
     def _check_redriven(self, generation: Generation, generations: list[Generation]) -> None:
         """Check that one failure is scheduled again under one id only, however many calls the redrive takes."""

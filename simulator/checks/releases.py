@@ -289,8 +289,9 @@ class Checker(Watcher):
     def _stored(self, call: Call, item: dict[str, Any], lying: Lying, expected: ExpectedSchedule) -> None:
         self._ids[lying.id] = expected
         self._lay_in.setdefault(id_of(item), set()).add(lying.id)
-        expected.dues[lying.id] = lying.due_ms
         self._placed(call, expected, lying.id)
+        self._check_spread(expected, lying.id, lying.due_ms)
+        expected.dues[lying.id] = lying.due_ms
         if call.operation != "batch_write_item":
             # The item was written back or held, so the schedule was there before.
             return
@@ -307,12 +308,21 @@ class Checker(Watcher):
         if "ManageFunction" in call.process.name and expected.name is None and schedule_id not in expected.accepted:
             expected.moved.add(schedule_id)
 
+    def _check_spread(self, expected: ExpectedSchedule, schedule_id: str, due_ms: int) -> None:
+        """Check that the drawn moment lies in the spread, and is the same wherever the schedule appears."""
+        if not expected.spread_ms or schedule_id in expected.moved:
+            return
+        if not expected.may_be_due(due_ms) or expected.dues.setdefault(schedule_id, due_ms) != due_ms:
+            self.breach(2, expected.tag, f"{schedule_id} is due at {due_ms}, outside its spread or drawn again")
+
     def _removed(self, call: Call, lying: Lying, expected: ExpectedSchedule) -> None:
         self.event_log.add(self.timeline.now_us, call.process.name, f"deletes {lying.id}", [expected.tag])
         self.runs.acts(call, f"deletes {lying.id}")
         if lying.id in expected.withdrawing and "ManageFunction" in call.process.name:
             expected.withdrawn[lying.id] = self.timeline.now_us
-            if "cancel" not in expected.withdrawing[lying.id] and not expected.moved & expected.somewhere():
+            elsewhere = expected.moved & expected.somewhere()
+            elsewhere |= {each.tag for each in expected.successors if each.somewhere()}
+            if "cancel" not in expected.withdrawing[lying.id] and not elsewhere:
                 self.breach(1, expected.tag, f"{lying.id} is taken away to be moved, and is nowhere else")
         elif not expected.settled(lying.id) and lying.id not in expected.on_its_way:
             self.breach(1, expected.tag, f"{lying.id} is deleted, and was not sent")
@@ -362,6 +372,7 @@ class Checker(Watcher):
             return
         self._ids[schedule_id] = expected
         self._placed(call, expected, schedule_id)
+        self._check_spread(expected, schedule_id, due_of(message))
         sent = Sent(self.timeline.now_us, message.visible_us, call, invocation_of(call))
         earlier = expected.sends.setdefault(schedule_id, [])
         earlier.append(sent)

@@ -42,6 +42,11 @@ class Change:
     name: str = ""
     expected: ExpectedSchedule | None = None
     more: dict[str, Any] = field(default_factory=dict)
+    becomes: ExpectedSchedule | None = None
+    """The schedule that a change of the data makes."""
+    at_ms: int | None = None
+    """The time that a change gives. None if it keeps the time."""
+    spread_ms: int = 0
 
 
 class Names(Protocol):
@@ -194,7 +199,9 @@ class Callers:
             expected.due_ms = due_ms
         if "delay" in expected.request and not self._plausible(expected, due_ms):
             self._breach(2, expected.tag, f"accepted for {due_ms}, asked for with {expected.request['delay']} s to go")
-        if due_ms != expected.due_ms and "timestamp" in expected.request:
+        if expected.spread_ms and expected.dues.setdefault(schedule_id, due_ms) != due_ms:
+            self._breach(2, expected.tag, f"accepted for {due_ms}, and it is due at {expected.dues[schedule_id]}")
+        if not expected.may_be_due(due_ms) and "timestamp" in expected.request:
             self._breach(2, expected.tag, f"accepted for {due_ms}, asked for {expected.due_ms}")
         expected.accepted.setdefault(schedule_id, self._cloud.timeline.now_us)
         if (
@@ -269,6 +276,10 @@ class Callers:
             return
         requested_us = self._cloud.timeline.now_us
         expected.withdrawing.setdefault(schedule_id, set()).add(change.operation)
+        if change.becomes is not None:
+            change.becomes.take_over(expected)
+            expected.successors.append(change.becomes)
+        kept_ms = expected.due_of(schedule_id)
         content = self._manage({"operation": change.operation, "id": schedule_id, **change.more}, process, [expected])
         if content is None or "errorType" in content:
             return
@@ -276,10 +287,12 @@ class Callers:
         if schedule_id not in expected.withdrawn:
             self._breach(6, expected.tag, f"{schedule_id} is said to be out of the way, and is not")
         if change.operation != "cancel":
-            self._moved(change, expected, content, requested_us)
+            self._moved(change, change.becomes or expected, content, requested_us, kept_ms)
 
-    def _moved(self, change: Change, expected: ExpectedSchedule, content: dict[str, Any], requested_us: int) -> None:
-        """Check the answer to a move or fire: it has another id and a due time."""
+    def _moved(
+        self, change: Change, expected: ExpectedSchedule, content: dict[str, Any], requested_us: int, kept_ms: int
+    ) -> None:
+        """Check the answer to a move, change or fire: it has another id and a due time."""
         new_id, due_ms = content["id"], round(content["timestamp"] * 1000)
         expected.accepted.setdefault(new_id, self._cloud.timeline.now_us)
         if new_id not in expected.somewhere():
@@ -292,6 +305,9 @@ class Callers:
         to_ms = (self._cloud.timeline.now_us + SKEW_US_MAX) // 1000
         if change.operation == "move":
             from_ms = to_ms = round(change.more["timestamp"] * 1000)
+        elif change.operation == "change":
+            from_ms = kept_ms if change.at_ms is None else change.at_ms
+            to_ms = from_ms + change.spread_ms
         if not from_ms <= due_ms <= to_ms:
             self._breach(2, expected.tag, f"{new_id} is due at {due_ms} by {change.operation} to {from_ms}")
 
@@ -321,6 +337,9 @@ class Callers:
             self._names.cancelled(change.name, content["id"])
         else:
             self._names.moved(change.name, content)
+            due_ms, at_ms = round(content["timestamp"] * 1000), change.at_ms
+            if at_ms is not None and not at_ms <= due_ms <= at_ms + change.spread_ms:
+                self._breach(2, "", f"{content['id']} is due at {due_ms} by a change to {at_ms}")
 
     def _sweep(self, change: Change) -> None:
         """Cancel page by page to the end, unless a call fails."""

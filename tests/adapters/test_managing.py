@@ -747,7 +747,10 @@ def test_an_undeleted_failure_is_reported(stack, capsys):
     [
         (None, "the request is null; wanted: an object"),
         ([], "the request is a list of 0"),
-        ({}, "operation is missing; wanted: one of get, list, forecast, cancel, move, fire, cancel_where, failures"),
+        (
+            {},
+            "operation is missing; wanted: one of get, list, forecast, cancel, change, move, fire, cancel_where",
+        ),
         (
             [{"delay": 5, "data": "x"}],
             "a list of 1; a schedule goes to the schedule function (output ScheduleFunction)",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from functools import partial
 
 from fakes import NOON_MS, Clock, FakeQueues, FakeTable
+from scheduler.accepting import changes
+from scheduler.accepting.request import AcceptRules
 from scheduler.execution.worker_pool import SerialPool
 from scheduler.managing.dependencies import DuePage, ManageDependencies, NearNames, SchedulePage, Stub
 from scheduler.model.bundle import Bundle
@@ -108,6 +111,7 @@ def manage_dependencies(
         SerialPool(),
         key_generator,
         REACH_MS,
+        partial(changes.revised, rules=AcceptRules()),
     )
 
 

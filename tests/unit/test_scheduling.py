@@ -267,9 +267,10 @@ def take_message(content, table, queues, again=None, closed_for_good=False, cloc
 
 
 def member(rng, number):
-    """Return a random member: near or far, equal or not, for any queue, with or without name and token, or invalid."""
+    """Return a random member: near or far, equal or not, for any queue, with or without options, or invalid."""
     fields = {"delay": rng.choice([5, 6, 890, 895, 905, 1000, 1001, 5000]), "data": f"{number} {rng.choice('abc') * 9}"}
     more = rng.choice([{}, {}, {}, {"target": OTHER_ARN}, {"name": f"n{rng.randrange(3)}"}, {"token": "t"}, {"bad": 1}])
+    more |= rng.choice([{}, {}, {"spread": rng.choice([0, 1, 900])}])
     if "token" in more:
         fields["timestamp"] = NOON_S + fields.pop("delay")
     return {**fields, **more}
@@ -318,10 +319,32 @@ def test_a_message_put_back_by_the_previous_version_is_accepted_by_its_rules(con
     """A stack is updated while it waits. A message put back by this version says so, and is refused at every turn."""
     part = json.loads(opened(content).remainder([0]).again)
     assert "error" in take_message(content, table, queues, json.dumps(part))[0]
-    del part["rules"]
+    del part["rules"], part["zones"]
     older = json.dumps(part, separators=(",", ":"))
     assert "error" not in take_message(content, table, queues, older)[0]
     assert older == opened(content, older).remainder([0]).again.replace('"tries":2', '"tries":1')
+
+
+@pytest.mark.parametrize("fields", [{"timestamp": NOON_S, "spread": 5}, {"timestamp": "2030-01-31", "zone": "UTC"}])
+def test_a_message_put_back_by_a_version_without_zones_has_none(fields, table, queues):
+    """That version refused these members, and reported them. The bundles of the others must stay as they were."""
+    content = [{**fields, "data": "new"}, {"timestamp": NOON_S, "data": "old"}]
+    part = json.loads(opened(content).remainder([0, 1]).again)
+    assert [None, None] == [each.get("error") for each in take_message(content, table, queues, json.dumps(part))]
+    del part["zones"]
+    older = json.dumps(part, separators=(",", ":"))
+    answers = take_message(content, table, queues, older)
+    assert ["InvalidSchedule", None] == [each.get("error") for each in answers]
+    assert older == opened(content, older).remainder([0, 1]).again.replace('"tries":2', '"tries":1')
+
+
+def test_an_operator_can_send_any_message_back(table, queues):
+    """The attribute then has no indexes. Members with a zone or a spread are accepted in every further try."""
+    content = [{"timestamp": "2030-01-31", "zone": "UTC", "spread": 5, "data": "x"}, {"delay": 5, "data": "y"}]
+    again = json.dumps({"id": "first", "sent": NOON_MS, "tries": 0})
+    for _ in range(2):
+        again = opened(content, again).remainder([0, 1]).again
+        assert [None, None] == [each.get("error") for each in take_message(content, table, queues, again)]
 
 
 def test_only_the_remaining_members_of_a_partial_message_are_sent_and_stored(table, queues):

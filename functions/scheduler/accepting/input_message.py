@@ -56,6 +56,8 @@ REQUEUE_ATTRIBUTE = "punctual-again"
 """The attribute of an input message that the function sends back to the queue."""
 RULES = 2
 """The version of the rules for members. The previous rules allowed a delay together with a token."""
+KNOWS_ZONES = "zones"
+"""The fact that the first try knew the fields `zone` and `spread`. Without it they are refused, as they were then."""
 _TRIES_MAX = sqs_records.RECEIVES_MAX
 ERROR_CHARACTERS_MAX = 2_000
 """More than any error of this code has."""
@@ -132,6 +134,8 @@ class InputMessage:
         }
         if not history.by_older_rules:
             facts["rules"] = RULES
+        if not history.before_zones:
+            facts[KNOWS_ZONES] = True
         if unnotified:
             facts["untold"] = _grouped(unnotified)
         return Remainder(self.body, json.dumps(facts, separators=(",", ":")))
@@ -167,6 +171,8 @@ class ReceiveHistory:
     unnotified: Sequence[Unnotified] = ()
     by_older_rules: bool = False
     """Whether the previous rules apply. Every try must accept the same members, because the keys depend on them."""
+    before_zones: bool = False
+    """Whether members with `zone` or `spread` are refused, because the first try refused them."""
 
 
 def opened(arrived: Arrived) -> InputMessage:
@@ -222,7 +228,8 @@ def _earlier_history(text: str | None) -> ReceiveHistory | None:
     unnotified = _unnotified(facts.get("untold", {}), frozenset(indexes))
     if not indexes or unnotified is None:
         return None
-    return ReceiveHistory(first_id, sent_ms, tries, indexes, unnotified, by_older_rules=facts.get("rules") != RULES)
+    by_older_rules, before_zones = facts.get("rules") != RULES, facts.get(KNOWS_ZONES) is not True
+    return ReceiveHistory(first_id, sent_ms, tries, indexes, unnotified, by_older_rules, before_zones)
 
 
 def _is_number(value: object, most: int) -> TypeGuard[int]:

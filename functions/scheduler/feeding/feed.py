@@ -112,7 +112,7 @@ class Run:
     failure: str = ""
     """Why the run failed, if it did."""
 
-    def dependencies(self, lease: Lease, begun_ms: int, ended_ms: int) -> FeedRun:
+    def as_line(self, lease: Lease, begun_ms: int, ended_ms: int) -> FeedRun:
         """Return what the table keeps about this run. Schedules whose queue is gone or closed are left, too."""
         counts = self.counts
         left = counts.left + counts.held + counts.closed
@@ -140,9 +140,7 @@ def feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, h
         run.failure = reason(failure)
         raise
     finally:
-        run_line.write(
-            run.dependencies(lease, begun_ms, deadline.now_ms()), dependencies.table, deadline.clock, ends_ms
-        )
+        run_line.write(run.as_line(lease, begun_ms, deadline.now_ms()), dependencies.table, deadline.clock, ends_ms)
     return run.counts
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +13,7 @@ from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.bundle import Bundle
 from scheduler.model.feed_run import FeedRun
 from scheduler.model.name_record import Record, RecordPage
-from scheduler.model.schedule import Key, Schedule
+from scheduler.model.schedule import Key, Request, Schedule
 from scheduler.placing import naming, partitions, sending
 from scheduler.placing.keys import KeyGenerator
 
@@ -139,6 +139,8 @@ class ManageDependencies:
     pool: WorkerPool
     key_generator: KeyGenerator
     reach_ms: int
+    revise: Callable[[Schedule, Mapping[str, object], int], Request]
+    """Returns a schedule with the given fields of a change at this time, or raises InvalidSchedule."""
 
     def partitions(self, deadline: Deadline) -> list[str]:
         """Return all partitions that may hold schedules."""

@@ -38,6 +38,12 @@ def _cancel(manage_request: ManageRequest, dependencies: ManageDependencies, dea
     return changing.cancel(manage_request, dependencies, deadline)
 
 
+def _change(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    from scheduler.managing import changing
+
+    return changing.change(manage_request, dependencies, deadline)
+
+
 def _move(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing import changing
 
@@ -81,6 +87,7 @@ OPERATIONS: dict[str, Operation] = {
     "list": _list,
     "forecast": _forecast,
     "cancel": _cancel,
+    "change": _change,
     "move": _move,
     "fire": _fire,
     "cancel_where": _cancel_where,
@@ -94,6 +101,20 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "list": ("from", "to", "prefix", "limit", "full", "next"),
     "forecast": ("from", "to", "bucket", "next"),
     "cancel": ("name", "id"),
+    "change": (
+        "name",
+        "id",
+        "timestamp",
+        "delay",
+        "zone",
+        "spread",
+        "data",
+        "target",
+        "user",
+        "retry",
+        "failure_target",
+        "expires_after",
+    ),
     "move": ("name", "id", "timestamp", "delay"),
     "fire": ("name", "id"),
     "cancel_where": ("prefix", "from", "to", "dry_run", "next"),
