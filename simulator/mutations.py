@@ -63,6 +63,7 @@ MUTATIONS = (
         'kept = self._kept(self._reported("failure queue", self._queues.report, alone, counts), counts)',
         'kept = [each.schedule for each in self._reported("failure queue", self._queues.report, alone, counts)]',
         (1,),
+        82,
     ),
     Mutation(
         "a line of a run that counts deletes for sends",
@@ -77,6 +78,7 @@ MUTATIONS = (
         "record.changed_ms if record.accepted_ms is None else record.accepted_ms",
         "record.schedule.due_ms",
         (1,),
+        1,
     ),
     Mutation(
         "an attempt noted for a delivery that was put off",
@@ -87,6 +89,7 @@ MUTATIONS = (
             "    postponed = _postpone(job, record, dependencies, deadline)\n"
         ),
         (1,),
+        1,
     ),
     Mutation(
         "a continuation that forgets what was passed over",
