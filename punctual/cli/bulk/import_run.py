@@ -1,0 +1,168 @@
+"""Send the batches of a file side by side, and record in the journal what was sent and what is done.
+
+A batch is recorded before it is sent, and again after every line of it was accepted or rejected. In between, a crash
+leaves it to the next run, which sends it again under the same token. While a name is under way, no later batch with
+that name begins. So a batch that is sent again never replaces a later line of the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from punctual.cli.bulk.batches import Batch, Batches
+from punctual.cli.bulk.journal import Journal
+from punctual.cli.bulk.rejected import RejectedFile, Rejection
+from punctual.cli.bulk.rows import Row
+
+LEFT_MAX = 16
+"""Batches with unconfirmed lines after which an import stops. The next run holds all of them in memory."""
+BROKEN_LINE = "BrokenLine"
+NOT_CONFIRMED = "NotConfirmed"
+
+Result = dict[str, Any]
+
+
+class Sender(Protocol):
+    """Sends one batch, and repeats it under its token until AWS has confirmed it or patience ends."""
+
+    def __call__(self, batch: Batch, token: str) -> Sequence[Result]:
+        """Return a result for each sendable row. Raise an error of Punctual if there is no answer at all."""
+        ...
+
+
+@dataclass
+class Tally:
+    """What has become of the lines so far. `offset` is how far the file was read."""
+
+    accepted: int = 0
+    rejected: int = 0
+    unconfirmed: int = 0
+    offset: int = 0
+    first_rejections: list[Rejection] = field(default_factory=list)
+    unconfirmed_because: str = ""
+    is_complete: bool = True
+    """Whether every line was read. An import that has to stop early is not complete."""
+
+    @property
+    def lines(self) -> int:
+        return self.accepted + self.rejected + self.unconfirmed
+
+
+SHOWN_MAX = 10
+"""Rejections that are kept for the summary. The file has all of them."""
+
+
+class ImportRun:
+    """One run of an import, up to the end of the file or a fault that stops it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        rejected: RejectedFile,
+        send: Sender,
+        *,
+        workers: int,
+        progress: Callable[[Tally], None] = lambda tally: None,
+    ) -> None:
+        self._journal, self._rejected, self._send = journal, rejected, send
+        self._workers, self._progress = workers, progress
+        self._under_way: dict[Future[Sequence[Result]], Batch] = {}
+        self._left: list[Batch] = []
+        self._fault: BaseException | None = None
+        self.tally = Tally()
+
+    def run(self, again: Sequence[Batch], batches: Batches) -> Tally:
+        """Send the batches that were begun before, then all others. Raise the fault that stopped it, if any."""
+        with _executor(self._workers) as executor:
+            try:
+                for batch, is_new in _in_order(again, batches):
+                    if not self._make_way_for(batch):
+                        self.tally.is_complete = False
+                        break
+                    if is_new:
+                        self._journal.begin(batch.range)
+                    self._under_way[executor.submit(self._send, batch, self._token(batch))] = batch
+            except BaseException as fault:  # noqa: BLE001 - It is raised again, after what is under way has ended.
+                self._fault = self._fault or fault
+            while self._under_way:
+                self._await_one()
+        if self._fault is not None:
+            raise self._fault
+        return self.tally
+
+    def _token(self, batch: Batch) -> str:
+        assert self._journal.header is not None
+        return f"import-{self._journal.header.run}-{batch.range.number}"
+
+    def _make_way_for(self, batch: Batch) -> bool:
+        """Wait until the batch may begin. Return False if the import has to stop before it."""
+        while len(self._under_way) >= self._workers or any(
+            not batch.names.isdisjoint(each.names) for each in self._under_way.values()
+        ):
+            self._await_one()
+        if self._fault is not None or len(self._left) >= LEFT_MAX:
+            return False
+        return all(batch.names.isdisjoint(each.names) for each in self._left)
+
+    def _await_one(self) -> None:
+        """Wait until a batch has ended, and record what became of it. Keep the first fault, and go on."""
+        ended, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
+        for future in ended:
+            batch = self._under_way.pop(future)
+            try:
+                self._conclude(batch, future.result())
+            except Exception as fault:  # noqa: BLE001 - It is raised at the end.
+                self._fault = self._fault or fault
+
+    def _conclude(self, batch: Batch, results: Sequence[Result]) -> None:
+        rejections = [Rejection(row, BROKEN_LINE, row.fault) for row in batch.rows if row.fault is not None]
+        waiting = 0
+        for row, result in zip(batch.sendable, results, strict=True):
+            if result.get("error") == NOT_CONFIRMED:
+                waiting += 1
+                self.tally.unconfirmed_because = f"line {row.number}: {result['message']}"
+            elif "error" in result:
+                rejections.append(Rejection(row, result["error"], result["message"]))
+        self._count(batch.rows, rejections, waiting)
+        if waiting:
+            self._left.append(batch)
+        else:
+            self._rejected.write(sorted(rejections, key=lambda each: each.row.number))
+            self._journal.finish(batch.range.number)
+        self._progress(self.tally)
+
+    def _count(self, rows: Sequence[Row], rejections: list[Rejection], waiting: int) -> None:
+        self.tally.rejected += len(rejections)
+        self.tally.unconfirmed += waiting
+        self.tally.accepted += len(rows) - len(rejections) - waiting
+        self.tally.first_rejections = sorted(
+            [*self.tally.first_rejections, *rejections], key=lambda each: each.row.number
+        )[:SHOWN_MAX]
+
+
+def _in_order(again: Sequence[Batch], batches: Batches) -> Iterator[tuple[Batch, bool]]:
+    """Yield each batch, and whether it is new. Hold no batch after it was sent."""
+    held = list(again)
+    while held:
+        yield held.pop(0), False
+    while (batch := batches.next()) is not None:
+        yield batch, True
+
+
+class _SerialExecutor(Executor):
+    """Runs each job when it is submitted: a virtual AWS has one clock, and no threads."""
+
+    def submit(self, job: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(job(*arguments, **named))
+        except Exception as fault:  # noqa: BLE001 - The future has it.
+            future.set_exception(fault)
+        return future
+
+
+def _executor(workers: int) -> Executor:
+    return _SerialExecutor() if workers == 1 else ThreadPoolExecutor(workers, "import")
