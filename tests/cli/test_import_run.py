@@ -8,6 +8,7 @@ import json
 import os
 import random
 from collections import Counter
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from punctual.cli.bulk.batches import Batch, Batches
 from punctual.cli.bulk.import_run import LEFT_MAX, ImportRun
 from punctual.cli.bulk.journal import Changed, Disk, Header, Journal, JournalFault
+from punctual.cli.bulk.lanes import Job, Threads
 from punctual.cli.bulk.lines import LineReader
 from punctual.cli.bulk.rejected import RejectedFile
 from punctual.cli.bulk.rows import NdjsonRows
@@ -90,7 +92,27 @@ def content_of(lines: list[dict]) -> bytes:
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
 
-def import_into(world: World, content: bytes, path: Path, disk: Disk | None = None, workers: int = 1):
+class LastFirst:
+    """Sends the batch that was submitted last, when nothing else can be submitted."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._waiting: list[tuple[Future, Job]] = []
+
+    def submit(self, job: Job) -> Future:
+        self._waiting.append((Future(), job))
+        return self._waiting[-1][0]
+
+    def ended(self, jobs):
+        future, job = self._waiting.pop()
+        try:
+            future.set_result(job())
+        except BaseException as fault:
+            future.set_exception(fault)
+        return [future]
+
+
+def import_into(world: World, content: bytes, path: Path, disk: Disk | None = None, workers: int = 1, lanes=None):
     """Import once, as the command does."""
     with Journal(path, disk or KillableDisk(world)) as journal:
         reader = LineReader(io.BytesIO(content))
@@ -100,7 +122,7 @@ def import_into(world: World, content: bytes, path: Path, disk: Disk | None = No
         if journal.header is None:
             journal.start(header)
         rejected = RejectedFile(path.with_suffix(".rejected"), (row.number for each in again for row in each.rows))
-        return ImportRun(journal, rejected, world.send, workers=workers).run(again, batches)
+        return ImportRun(journal, rejected, world.send, lanes or Threads(workers)).run(again, batches)
 
 
 @pytest.fixture
@@ -201,15 +223,15 @@ def test_a_file_that_changed_is_sent_no_further(path, edit):
     assert sent == dict(world.invocations)
 
 
-def test_a_later_line_of_a_name_wins_also_after_a_kill(path, tmp_path):
+def test_a_later_line_of_a_name_wins_also_after_a_kill(tmp_path):
     """While a name is under way, no later batch with that name begins. So no repeat brings an older line back."""
-    requests = [{**line, "name": f"order/{number % 5}"} for number, line in enumerate(lines(24))]
-    expected = {f"order/{number % 5}": f"line {number}" for number in range(24)}
-    for killed_at in range(60):
+    requests = [{**line, "name": f"order/{number % 9}"} for number, line in enumerate(lines(36))]
+    expected = {f"order/{number % 9}": f"line {number}" for number in range(36)[-9:]}
+    for killed_at in range(0, 120, 3):
         world, path = World(killed_at), tmp_path / f"{killed_at}.journal"
         for _ in range(2):
             try:
-                import_into(world, content_of(requests), path, workers=3)
+                import_into(world, content_of(requests), path, lanes=LastFirst(3))
             except Killed:
                 world.left = 10**9
         assert expected == world.names, killed_at

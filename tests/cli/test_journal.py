@@ -92,14 +92,14 @@ def test_a_journal_cut_at_any_byte_of_its_header_begins_anew(path):
 def test_a_changed_line_in_the_middle_is_an_error(written):
     lines = written.read_text().splitlines(keepends=True)
     written.write_text("".join([lines[0], lines[1].replace("100", "101"), *lines[2:]]))
-    with pytest.raises(JournalFault, match="line 2 of the journal .* is damaged .*--new-run"):
+    with pytest.raises(JournalFault, match=r"line 2 of the journal .* is damaged .*--new-run"):
         Journal(written)
 
 
 def test_a_lost_line_in_the_middle_is_an_error(written):
     lines = written.read_text().splitlines(keepends=True)
     written.write_text("".join([lines[0], *lines[2:]]))
-    with pytest.raises(JournalFault, match="line 2 .* do not follow each other"):
+    with pytest.raises(JournalFault, match=r"line 2 .* do not follow each other"):
         Journal(written)
 
 
@@ -146,7 +146,7 @@ def test_a_full_disk_leaves_no_half_line(path):
         journal.start(HEADER)
         journal.begin(FIRST)
         disk.is_full = True
-        with pytest.raises(JournalFault, match="cannot write the journal .*: No space left on device; make room"):
+        with pytest.raises(JournalFault, match=r"cannot write the journal .*: No space left on device; make room"):
             journal.begin(SECOND)
         disk.is_full = False
         journal.finish(1)

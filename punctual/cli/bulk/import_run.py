@@ -7,13 +7,15 @@ that name begins. So a batch that is sent again never replaces a later line of t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from punctual.cli.bulk.batches import Batch, Batches
 from punctual.cli.bulk.journal import Journal
+from punctual.cli.bulk.lanes import Lanes
 from punctual.cli.bulk.rejected import RejectedFile, Rejection
 from punctual.cli.bulk.rows import Row
 
@@ -63,12 +65,11 @@ class ImportRun:
         journal: Journal,
         rejected: RejectedFile,
         send: Sender,
-        *,
-        workers: int,
+        lanes: Lanes,
         progress: Callable[[Tally], None] = lambda tally: None,
     ) -> None:
         self._journal, self._rejected, self._send = journal, rejected, send
-        self._workers, self._progress = workers, progress
+        self._lanes, self._progress = lanes, progress
         self._under_way: dict[Future[Sequence[Result]], Batch] = {}
         self._left: list[Batch] = []
         self._fault: BaseException | None = None
@@ -76,22 +77,25 @@ class ImportRun:
 
     def run(self, again: Sequence[Batch], batches: Batches) -> Tally:
         """Send the batches that were begun before, then all others. Raise the fault that stopped it, if any."""
-        with _executor(self._workers) as executor:
-            try:
-                for batch, is_new in _in_order(again, batches):
-                    if not self._make_way_for(batch):
-                        self.tally.is_complete = False
-                        break
-                    if is_new:
-                        self._journal.begin(batch.range)
-                    self._under_way[executor.submit(self._send, batch, self._token(batch))] = batch
-            except BaseException as fault:  # noqa: BLE001 - It is raised again, after what is under way has ended.
-                self._fault = self._fault or fault
-            while self._under_way:
-                self._await_one()
+        try:
+            self._submit_all(again, batches)
+        except BaseException as fault:  # noqa: BLE001 - It is raised again, after what is under way has ended.
+            self._fault = self._fault or fault
+        while self._under_way:
+            self._await_one()
         if self._fault is not None:
             raise self._fault
         return self.tally
+
+    def _submit_all(self, again: Sequence[Batch], batches: Batches) -> None:
+        for batch, is_new in _in_order(again, batches):
+            if not self._make_way_for(batch):
+                self.tally.is_complete = False
+                return
+            if is_new:
+                self._journal.begin(batch.range)
+            job = functools.partial(self._send, batch, self._token(batch))
+            self._under_way[self._lanes.submit(job)] = batch
 
     def _token(self, batch: Batch) -> str:
         assert self._journal.header is not None
@@ -99,7 +103,7 @@ class ImportRun:
 
     def _make_way_for(self, batch: Batch) -> bool:
         """Wait until the batch may begin. Return False if the import has to stop before it."""
-        while len(self._under_way) >= self._workers or any(
+        while len(self._under_way) >= self._lanes.width or any(
             not batch.names.isdisjoint(each.names) for each in self._under_way.values()
         ):
             self._await_one()
@@ -109,8 +113,7 @@ class ImportRun:
 
     def _await_one(self) -> None:
         """Wait until a batch has ended, and record what became of it. Keep the first fault, and go on."""
-        ended, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
-        for future in ended:
+        for future in self._lanes.ended(self._under_way):
             batch = self._under_way.pop(future)
             try:
                 self._conclude(batch, future.result())
@@ -150,19 +153,3 @@ def _in_order(again: Sequence[Batch], batches: Batches) -> Iterator[tuple[Batch,
         yield held.pop(0), False
     while (batch := batches.next()) is not None:
         yield batch, True
-
-
-class _SerialExecutor(Executor):
-    """Runs each job when it is submitted: a virtual AWS has one clock, and no threads."""
-
-    def submit(self, job: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(job(*arguments, **named))
-        except Exception as fault:  # noqa: BLE001 - The future has it.
-            future.set_exception(fault)
-        return future
-
-
-def _executor(workers: int) -> Executor:
-    return _SerialExecutor() if workers == 1 else ThreadPoolExecutor(workers, "import")
