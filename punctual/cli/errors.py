@@ -3,19 +3,29 @@
 import os
 from typing import Any
 
+from punctual.client.errors import (
+    InvalidRequest,
+    InvalidSchedule,
+    NotConfirmed,
+    NotFound,
+    OnItsWay,
+    PunctualError,
+    StackNotFound,
+    Unreachable,
+)
+
 DONE, FAILED, WRONG_USAGE, NOT_FOUND, REJECTED, UNREACHABLE, TOO_LATE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
 
-STATUS = {
-    "InvalidSchedule": REJECTED,
-    "InvalidRequest": REJECTED,
-    "NotFound": NOT_FOUND,
-    "StackNotFound": NOT_FOUND,
-    "OnItsWay": TOO_LATE,
-    "NotConfirmed": UNREACHABLE,
-    "Unreachable": UNREACHABLE,
-    "BotoCoreError": UNREACHABLE,
-}
-"""The exit status of an error by the name of its class. Names spare the import of boto3."""
+STATUS: tuple[tuple[type[PunctualError], int], ...] = (
+    (InvalidSchedule, REJECTED),
+    (InvalidRequest, REJECTED),
+    (NotFound, NOT_FOUND),
+    (StackNotFound, NOT_FOUND),
+    (OnItsWay, TOO_LATE),
+    (NotConfirmed, UNREACHABLE),
+    (Unreachable, UNREACHABLE),
+)
+"""The exit status of each error of the client. Every other error is 1."""
 DEBUG_VARIABLE = "PUNCTUAL_DEBUG"
 
 
@@ -48,22 +58,19 @@ def described(error: Exception) -> tuple[int, dict[str, Any]]:
     """Return the exit status of an error, and what `--json` shows of it: `error`, `message` and what else is known."""
     if isinstance(error, CommandFailed):
         return error.status, {"error": error.code, "message": one_line(error)}
-    for kind in type(error).__mro__:
-        if kind.__name__ in STATUS or kind.__name__ == "PunctualError":
-            return STATUS.get(kind.__name__, FAILED), _of_client(error)
+    if isinstance(error, PunctualError):
+        return next((status for kind, status in STATUS if isinstance(error, kind)), FAILED), _of_client(error)
     if isinstance(error, OSError):
         return FAILED, {"error": "Failed", "message": one_line(error.strerror or error) + _path(error)}
     message = f"{type(error).__name__}: {one_line(error)} (this is a fault of punctual; {DEBUG_VARIABLE}=1 shows where)"
     return FAILED, {"error": "Fault", "message": message}
 
 
-def _of_client(error: Exception) -> dict[str, Any]:
-    """Return the fields that errors of the client have."""
-    fields: dict[str, Any] = {"error": getattr(error, "code", None) or type(error).__name__, "message": one_line(error)}
-    for name in ("field", "retryable", "request_id"):
-        if getattr(error, name, None) is not None:
-            fields[name] = getattr(error, name)
-    return fields
+def _of_client(error: PunctualError) -> dict[str, Any]:
+    """Return what an error of the client says. `field` and `request_id` are there if they are known."""
+    optional = {"field": error.field, "request_id": error.request_id}
+    known = {name: value for name, value in optional.items() if value is not None}
+    return {"error": error.code, "message": one_line(error), "retryable": error.retryable, **known}
 
 
 def _path(error: OSError) -> str:

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 import click
 from click.shell_completion import CompletionItem, shell_complete
 
+import punctual
 from punctual.cli import errors
 from punctual.cli.app import SECTIONS, Entry, missing_of
 from punctual.cli.options import global_options, with_global_options
@@ -80,12 +81,7 @@ def _is_there(entry: Entry) -> bool:
 
 def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
-        from importlib import metadata
-
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            click.echo(f"{NAME} {metadata.version('punctual-aws')}")
-            context.exit()
-        click.echo(f"{NAME}, from a folder that is not installed")
+        click.echo(f"{NAME} {punctual.__version__}")
         context.exit()
 
 

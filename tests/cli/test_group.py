@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+import punctual
 from punctual.cli import app, errors, group
 from punctual.cli.options import command
 from punctual.cli.run import Run, pass_run
@@ -142,23 +143,22 @@ def test_a_traceback_needs_a_variable(
 
 
 @pytest.mark.parametrize(
-    ("name", "status"),
+    ("kind", "status"),
     [
-        ("NotFound", 3),
-        ("StackNotFound", 3),
-        ("InvalidSchedule", 4),
-        ("InvalidRequest", 4),
-        ("NotConfirmed", 5),
-        ("Unreachable", 5),
-        ("OnItsWay", 6),
-        ("AccessDenied", 1),
+        (punctual.NotFound, 3),
+        (punctual.StackNotFound, 3),
+        (punctual.InvalidSchedule, 4),
+        (punctual.InvalidRequest, 4),
+        (punctual.NotConfirmed, 5),
+        (punctual.Unreachable, 5),
+        (punctual.OnItsWay, 6),
+        (punctual.AccessDenied, 1),
     ],
 )
-def test_an_error_of_the_client_has_a_status_of_its_own(name: str, status: int) -> None:
-    base = type("PunctualError", (Exception,), {})
-    error = type(name, (base,), {"field": "data", "retryable": False})("what\nis wrong")
-    expected = {"error": name, "message": "what is wrong", "field": "data", "retryable": False}
-    assert (status, expected) == errors.described(error)
+def test_an_error_of_the_client_has_a_status_of_its_own(kind: type[punctual.PunctualError], status: int) -> None:
+    found, fields = errors.described(kind("what\nis wrong", field="data", retryable=False))
+    assert status == found
+    assert {"error": kind.__name__, "message": "what is wrong", "retryable": False, "field": "data"} == fields
 
 
 def test_no_arguments_show_the_help_and_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
