@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from punctual.cli.bulk.batches import Batch, Batches
-from punctual.cli.bulk.import_run import LEFT_MAX, ImportRun
-from punctual.cli.bulk.journal import Changed, Disk, Header, Journal, JournalFault
-from punctual.cli.bulk.lanes import Job, Threads
-from punctual.cli.bulk.lines import LineReader
-from punctual.cli.bulk.rejected import RejectedFile
-from punctual.cli.bulk.rows import NdjsonRows
+from punctual.cli.bulk.reading.lines import LineReader
+from punctual.cli.bulk.reading.rows import NdjsonRows
+from punctual.cli.bulk.sending.batches import Batch, Batches
+from punctual.cli.bulk.sending.import_run import LEFT_MAX, ImportRun
+from punctual.cli.bulk.sending.journal import Changed, Disk, Header, Journal, JournalFault
+from punctual.cli.bulk.sending.lanes import Job, Threads
+from punctual.cli.bulk.sending.rejected import RejectedFile
 
 NOW_MS = 1_893_456_000_000
 BATCH = 4
@@ -107,7 +107,7 @@ class LastFirst:
         future, job = self._waiting.pop()
         try:
             future.set_result(job())
-        except BaseException as fault:
+        except BaseException as fault:  # noqa: BLE001 - The future has it.
             future.set_exception(fault)
         return [future]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from punctual.cli.bulk.journal import Disk, Header, Journal, JournalFault, Range
+from punctual.cli.bulk.sending.journal import Disk, Header, Journal, JournalFault, Range
 
 HEADER = Header("arn:stack", {"PartitionCount": "4"}, 1_893_456_000_000, "ndjson")
 FIRST, SECOND = Range(1, 0, 100, "a" * 64), Range(2, 100, 250, "b" * 64)

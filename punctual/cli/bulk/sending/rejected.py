@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from punctual.cli.bulk.journal import JournalFault
-from punctual.cli.bulk.rows import Row
+from punctual.cli.bulk.reading.rows import Row
+from punctual.cli.bulk.sending.journal import JournalFault
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 from typing import Any, Protocol
 
-from punctual.cli.bulk.lines import LINE_BYTES_MAX, Line, LineReader
+from punctual.cli.bulk.reading.lines import LINE_BYTES_MAX, Line, LineReader
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 NESTING_MAX = 200

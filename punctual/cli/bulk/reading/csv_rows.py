@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from punctual.cli.bulk.lines import LINE_BYTES_MAX, Line, LineReader
-from punctual.cli.bulk.rows import BYTE_ORDER_MARK, TEXT_SHOWN_MAX, Row, loaded, row_of, too_long
+from punctual.cli.bulk.reading.lines import LINE_BYTES_MAX, Line, LineReader
+from punctual.cli.bulk.reading.rows import BYTE_ORDER_MARK, TEXT_SHOWN_MAX, Row, loaded, row_of, too_long
 
 NUMBERS = ("delay", "expires_after", "spread", "retry.attempts", "retry.max_age_s")
 TRUTHS = ("target.envelope",)

@@ -13,11 +13,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from punctual.cli.bulk.batches import Batch, Batches
-from punctual.cli.bulk.journal import Journal
-from punctual.cli.bulk.lanes import Lanes
-from punctual.cli.bulk.rejected import RejectedFile, Rejection
-from punctual.cli.bulk.rows import Row
+from punctual.cli.bulk.reading.rows import Row
+from punctual.cli.bulk.sending.batches import Batch, Batches
+from punctual.cli.bulk.sending.journal import Journal
+from punctual.cli.bulk.sending.lanes import Lanes
+from punctual.cli.bulk.sending.rejected import RejectedFile, Rejection
 
 LEFT_MAX = 16
 """Batches with unconfirmed lines after which an import stops. The next run holds all of them in memory."""

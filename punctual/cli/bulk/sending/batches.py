@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from punctual.cli.bulk.journal import Changed, Range
-from punctual.cli.bulk.lines import LineReader
-from punctual.cli.bulk.rows import ROW_BYTES_MAX, Row, Rows
+from punctual.cli.bulk.reading.lines import LineReader
+from punctual.cli.bulk.reading.rows import ROW_BYTES_MAX, Row, Rows
+from punctual.cli.bulk.sending.journal import Changed, Range
 
 BATCH_BYTES_MAX = 5_000_000
 """The requests of a batch. Lambda takes 6 MB in one invocation."""
