@@ -21,7 +21,7 @@ from punctual.cli.bulk.sending.rejected import RejectedFile, Rejection
 
 LEFT_MAX = 16
 """Batches with unconfirmed lines after which an import stops. The next run holds all of them in memory."""
-BROKEN_LINE = "BrokenLine"
+INVALID_LINE = "InvalidLine"
 NOT_CONFIRMED = "NotConfirmed"
 
 Result = dict[str, Any]
@@ -121,7 +121,7 @@ class ImportRun:
                 self._fault = self._fault or fault
 
     def _conclude(self, batch: Batch, results: Sequence[Result]) -> None:
-        rejections = [Rejection(row, BROKEN_LINE, row.fault) for row in batch.rows if row.fault is not None]
+        rejections = [Rejection(row, INVALID_LINE, row.fault) for row in batch.rows if row.fault is not None]
         waiting = 0
         for row, result in zip(batch.sendable, results, strict=True):
             if result.get("error") == NOT_CONFIRMED:
