@@ -7,6 +7,7 @@ PAUSE_AT makes the stack hang once it has so many schedules, until there is a fi
 import io
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -62,4 +63,7 @@ class RecordingStack:
 
 
 if __name__ == "__main__":
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # A shell in the background ignores Ctrl-C for its children.
     sys.exit(group.run(sys.argv[2:], Run(world=RecordingStack(Path(sys.argv[1])))))

@@ -41,8 +41,6 @@ def started(store: Path, file: Path, pause_at: int = sys.maxsize) -> subprocess.
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # A shell in the background ignores Ctrl-C, and its children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
