@@ -59,3 +59,20 @@ def described(tally: Tally, watch: Stopwatch) -> str:
 
 def _bad(tally: Tally) -> tuple[tuple[str, int], tuple[str, int]]:
     return ("rejected", tally.rejected), ("not confirmed", tally.unconfirmed)
+
+
+@contextlib.contextmanager
+def counting(output: Output) -> Iterator[Callable[[int], None]]:
+    """Yield a function that shows how many schedules there are so far."""
+    from rich.progress import Progress, TextColumn
+
+    console = output._console(output.err)
+    watch = Stopwatch()
+    column = TextColumn("{task.description}")
+    with Progress(column, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("0 schedules", total=None)
+
+        def show(count: int) -> None:
+            progress.update(task, description=f"{count:,} schedules, {watch.rate(count)}")
+
+        yield show
