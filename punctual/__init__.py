@@ -36,6 +36,11 @@ from punctual.client.values import (
     Unconfirmed,
     Unset,
 )
+from punctual.receiving.consumer import consumer
+from punctual.receiving.dedupe import Table
+from punctual.receiving.message import Message
+from punctual.receiving.messages import Messages
+from punctual.receiving.webhook import Webhook, verify_webhook
 
 __version__ = "0.1.0"
 
@@ -51,6 +56,8 @@ __all__ = [
     "InvalidSchedule",
     "InvalidSignature",
     "Json",
+    "Message",
+    "Messages",
     "NotConfirmed",
     "NotFound",
     "OnItsWay",
@@ -62,8 +69,12 @@ __all__ = [
     "Scheduled",
     "Scheduler",
     "StackNotFound",
+    "Table",
     "Unconfirmed",
     "Unreachable",
     "Unset",
+    "Webhook",
     "__version__",
+    "consumer",
+    "verify_webhook",
 ]

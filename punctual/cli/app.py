@@ -39,7 +39,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "adopt": Entry("punctual.cli.bulk.adopting:adopt", "Take over schedules of EventBridge Scheduler."),
     },
     "What comes out": {
-        "tail": Entry("punctual.cli.schedules.tail:tail", "Show messages of the output queue as they come."),
+        "tail": Entry("punctual.cli.tailing.tail:tail", "Show messages of the output queue as they come."),
         "failures": Entry("punctual.cli.schedules.failures:failures", "List failed deliveries."),
         "redrive": Entry("punctual.cli.schedules.failures:redrive", "Schedule failed deliveries again."),
     },

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import click
 
 from punctual.cli import times
+from punctual.cli.errors import WrongUsage
 from punctual.cli.run import Run
 
+Span = tuple[datetime | None, datetime | None]
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -114,7 +117,10 @@ time_range = stacked(
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do it without a question.")
 
 
-def resolved_range(run: Run, start: str | None, end: str | None, zone: times.Zone | None) -> Sequence[Any]:
+def resolved_range(run: Run, start: str | None, end: str | None, zone: times.Zone | None) -> Span:
     """Return the aware times of --from and --to. A missing one is None."""
     now = run.now()
-    return [None if each is None else times.moment_or_distance(each, now, zone) for each in (start, end)]
+    first, last = (None if each is None else times.moment_or_distance(each, now, zone) for each in (start, end))
+    if first is not None and last is not None and first >= last:
+        raise WrongUsage(f"--from {start} is not before --to {end}: nothing lies between them")
+    return first, last

@@ -21,16 +21,18 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 WIDTH_DEFAULT = 80
+BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 ROWS_AT_ONCE = 200
 """Rows that are laid out together. A longer list continues with columns of their own width, so memory is bounded."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One member of a list: its cells in a table, and its object with `--json`."""
+    """One member of a list: its cells in a table, a text below them, and its object with `--json`."""
 
     cells: Sequence[str]
     fields: Mapping[str, Any]
+    below: str = ""
 
 
 class Output:
@@ -67,7 +69,7 @@ class Output:
         if self.as_json:
             self.json(fields)
         else:
-            self._table([], [(name, value) for name, value in shown.items()])
+            self._table([(name, value) for name, value in shown.items()])
 
     def list(self, headings: Sequence[str], rows: Iterable[Row], *, empty: str) -> int:
         """Print a list, and return the number of its rows. `empty` is said on standard error if there are none."""
@@ -77,7 +79,8 @@ class Output:
             if self.as_json:
                 self.json(page[0].fields)
             else:
-                self._table(headings if not count else [], [row.cells for row in page])
+                below = [printable(row.below) for row in page]
+                self._table([row.cells for row in page], below, headings=() if count else headings)
             count += len(page)
         if not count:
             self.note(empty)
@@ -109,7 +112,7 @@ class Output:
         if yes:
             return
         if not self.can_ask():
-            raise WrongUsage(f"{one_line(question)} There is no terminal to ask: add --yes, or --dry-run to only look")
+            raise WrongUsage(f"there is no terminal to ask: {one_line(question)} Add --yes if you mean it")
         self.err.write(f"{question} [y/N] ")
         self.err.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
@@ -139,21 +142,15 @@ class Output:
         """Tell whether standard output takes colours."""
         return self._console(self.out).color_system is not None
 
-    def _table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        from rich.table import Table
-        from rich.text import Text
+    def _table(self, rows: Sequence[Sequence[str]], below: Sequence[str] = (), *, headings: Sequence[str] = ()) -> None:
+        from punctual.cli.layout import columns
 
-        cells = [[Text(printable(cell)) for cell in row] for row in rows]
-        table = Table(box=None, pad_edge=False, show_header=bool(headings), header_style="bold", padding=(0, 2, 0, 0))
-        for index in range(max(map(len, cells), default=0)):
-            table.add_column(headings[index] if headings else "", overflow="fold")
-        for row in cells:
-            table.add_row(*row)
-        console = self._console(self.out)
-        with console.capture() as capture:
-            console.print(table)
-        lines = capture.get().splitlines()
-        self._print(self.out, "\n".join(line.rstrip() for line in lines))
+        cells = [[printable(cell) for cell in row] for row in rows]
+        table = [headings, *cells] if headings else cells
+        lines = columns(table, self.width(), ["", *below] if headings else below)
+        if headings and self.coloured():
+            lines[0] = f"{BOLD}{lines[0]}{PLAIN}"
+        self._print(self.out, "\n".join(lines))
 
     def _console(self, stream: TextIO) -> "Console":
         from rich.console import Console
@@ -179,6 +176,12 @@ class Output:
 def printable(text: str) -> str:
     """Return a text of others without what would steer a terminal. Line breaks and tabs are shown as escapes."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def counted(count: int, what: str) -> str:
+    """Return a count with its noun, such as `1 schedule` or `1,200 schedules`."""
+    plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{count:,} {what if count == 1 else plural}"
 
 
 def shortened(text: str, length: int) -> str:

@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 ANSWER_S_MAX = 70
@@ -48,6 +49,10 @@ class Backend(Protocol):
         """Return a token that no other request has."""
         ...
 
+    def lock(self) -> AbstractContextManager[object]:
+        """Return a lock for what the threads of this process share."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -59,6 +64,18 @@ class Simulated(Protocol):
     def outputs(self) -> Mapping[str, str]: ...
 
 
+class _InProcess:
+    """What belongs to one process: connections and locks of a parent process do not survive a fork."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.lock = threading.Lock()
+        """Held while a client is made."""
+        self.shared = threading.RLock()
+        self.session: Session | None = None
+        self.clients: dict[str, Any] = {}
+
+
 class AwsBackend:
     """AWS, or the local AWS. It makes each client once per process, when it is first used."""
 
@@ -66,27 +83,24 @@ class AwsBackend:
 
     def __init__(self, session: Session | None = None, endpoint_url: str | None = None) -> None:
         self._session, self._endpoint_url = session, endpoint_url
-        self._begin()
-
-    def _begin(self) -> None:
-        """Start without clients: connections and locks of the parent process do not survive a fork."""
-        self._process = os.getpid()
-        self._lock = threading.Lock()
-        self._own_session: Session | None = None
-        self._clients: dict[str, Any] = {}
+        self._here = _InProcess()
 
     def client(self, service: str) -> Any:
-        if self._process != os.getpid():
-            self._begin()
-        found = self._clients.get(service)
+        here = self._in_process()
+        found = here.clients.get(service)
         if found is not None:
             return found
-        with self._lock:  # boto3 sessions are not thread-safe.
-            if service not in self._clients:
-                self._clients[service] = self._made(service)
-            return self._clients[service]
+        with here.lock:  # boto3 sessions are not thread-safe.
+            if service not in here.clients:
+                here.clients[service] = self._made(service, here)
+            return here.clients[service]
 
-    def _made(self, service: str) -> Any:
+    def _in_process(self) -> _InProcess:
+        if self._here.process != os.getpid():
+            self._here = _InProcess()
+        return self._here
+
+    def _made(self, service: str, here: _InProcess) -> Any:
         from botocore.config import Config  # noqa: PLC0415 - `import punctual` stays cheap.
 
         # A repeat of an invocation is a decision of the client, which knows what may be repeated.
@@ -98,16 +112,16 @@ class AwsBackend:
             retries={"mode": "standard", "total_max_attempts": attempts},
         )
         optional = {} if self._endpoint_url is None else {"endpoint_url": self._endpoint_url}
-        return self._current_session().client(service, config=config, **optional)
+        return self._current_session(here).client(service, config=config, **optional)
 
-    def _current_session(self) -> Session:
+    def _current_session(self, here: _InProcess) -> Session:
         if self._session is not None:
             return self._session
-        if self._own_session is None:
+        if here.session is None:
             import boto3  # noqa: PLC0415 - `import punctual` stays cheap.
 
-            self._own_session = boto3.Session()
-        return self._own_session
+            here.session = boto3.Session()
+        return here.session
 
     def now(self) -> float:
         return time.time()
@@ -118,9 +132,13 @@ class AwsBackend:
     def new_token(self) -> str:
         return uuid.uuid4().hex
 
+    def lock(self) -> AbstractContextManager[object]:
+        return self._in_process().shared
+
     def close(self) -> None:
         """Close all connections. The next call opens new ones."""
-        with self._lock:
-            clients, self._clients = self._clients, {}
+        here = self._in_process()
+        with here.lock:
+            clients, here.clients = here.clients, {}
         for client in clients.values():
             client.close()

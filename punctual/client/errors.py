@@ -10,7 +10,14 @@ class PunctualError(Exception):
     call may succeed later, and `request_id` the id of the AWS request.
     """
 
+    code = "PunctualError"
     retryable = False
+
+    def __init_subclass__(cls) -> None:
+        """Name the code after the class, if the class is a public one."""
+        super().__init_subclass__()
+        if cls.__module__ == __name__:
+            cls.code = cls.__name__
 
     def __init__(
         self,
@@ -26,11 +33,6 @@ class PunctualError(Exception):
         self.request_id = request_id
         if retryable is not None:
             self.retryable = retryable
-
-    @property
-    def code(self) -> str:
-        """The name of the error, such as `InvalidSchedule`."""
-        return type(self).__name__
 
 
 class InvalidSchedule(PunctualError, ValueError):

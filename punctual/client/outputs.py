@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -29,7 +28,11 @@ def variable(output: str) -> str:
 
 
 def stack_name(given: str | None) -> str:
-    return given or os.environ.get(STACK_VARIABLE) or STACK_DEFAULT
+    if given is None:
+        return os.environ.get(STACK_VARIABLE) or STACK_DEFAULT
+    if not given:
+        raise StackNotFound("the name of the stack is empty; wanted: the name that it was deployed under")
+    return given
 
 
 class Outputs:
@@ -39,7 +42,6 @@ class Outputs:
         self.stack = stack
         self._backend, self._given = backend, given
         self._found: Mapping[str, str] | None = None
-        self._lock = threading.Lock()
 
     def get(self, output: str) -> str:
         """Return the value of an output. Raise StackNotFound if the stack or the output does not exist."""
@@ -63,15 +65,14 @@ class Outputs:
         """Return all outputs. Without outputs from the caller, CloudFormation describes them."""
         if self._given is not None:
             return self._given
-        with self._lock:
+        with self._backend.lock():  # Many threads that start together ask once.
             if self._found is None:
                 self._found = self._described()
             return self._found
 
     def forget(self) -> None:
         """Ask CloudFormation again at the next call, because the stack has changed."""
-        with self._lock:
-            self._found = None
+        self._found = None
 
     def _described(self) -> Mapping[str, str]:
         with aws_errors.translated("cloudformation:DescribeStacks"):

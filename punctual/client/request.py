@@ -11,6 +11,11 @@ from punctual.client.errors import InvalidSchedule
 from punctual.client.times import Moment
 from punctual.client.values import UNSET
 
+BYTES_MAX = 5_000_000
+"""The size of a request or a batch. Lambda takes 6 MB."""
+DATA_BYTES_MAX = 262_144
+NESTING_MAX = 100
+"""The limits of the schedule function."""
 REQUEST_WANTED = 'a dict such as {"timestamp": 1893456000, "data": "some payload"}'
 
 
@@ -56,9 +61,12 @@ def encoded(fields: Mapping[str, object]) -> bytes:
     parts = [f"{_json('the name of a field', field)}:{_json(str(field), value)}" for field, value in fields.items()]
     text = "{" + ",".join(parts) + "}"
     try:
-        return text.encode()
+        content = text.encode()
     except UnicodeEncodeError:  # A lone surrogate. The function says where it is.
-        return json.dumps(dict(fields), separators=(",", ":")).encode()
+        content = json.dumps(dict(fields), separators=(",", ":")).encode()
+    if len(content) > BYTES_MAX:
+        raise InvalidSchedule(f"the request has {len(content)} bytes; wanted: data of at most {DATA_BYTES_MAX} bytes")
+    return content
 
 
 def one_time(at: object, delay: object) -> None:
@@ -94,14 +102,35 @@ def page_limit(limit: int | None, page_max: int) -> int:
 
 def _json(field: str, value: object) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except TypeError as error:
         hint = "; decode it to str first" if isinstance(value, bytes | bytearray | memoryview) else ""
         raise TypeError(f"{field} cannot be written as JSON: {error}{hint}") from None
     except ValueError as error:
         raise InvalidSchedule(f"{field} cannot be written as JSON: {error}", field=field) from None
     except RecursionError:
-        raise InvalidSchedule(f"{field} is nested too deeply", field=field) from None
+        raise _too_deep(field) from None
+    if text.count("[") + text.count("{") > NESTING_MAX and _deeper_than(value, NESTING_MAX):
+        raise _too_deep(field)  # Lambda could not read the whole batch.
+    return text
+
+
+def _too_deep(field: str) -> InvalidSchedule:
+    return InvalidSchedule(f"{field} is nested more than {NESTING_MAX} levels deep; wanted: fewer", field=field)
+
+
+def _deeper_than(value: object, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels + 1):
+        layer = [
+            child
+            for parent in layer
+            if isinstance(parent, dict | list | tuple)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not layer:
+            return False
+    return True
 
 
 def _one_time(fields: Mapping[str, object]) -> None:

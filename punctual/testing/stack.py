@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -242,6 +243,9 @@ class _Backend:
     def new_token(self) -> str:
         """Return a token that follows from the seed of the stack, so that ids do, too."""
         return f"{self._tokens.getrandbits(128):032x}"
+
+    def lock(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def close(self) -> None:
         """Do nothing: the virtual AWS has no connections."""

@@ -53,7 +53,7 @@ def test_an_empty_list_is_said_on_standard_error() -> None:
 
 def test_a_question_without_a_terminal_is_wrong_usage() -> None:
     """It says which option answers it."""
-    with pytest.raises(WrongUsage, match="add --yes"):
+    with pytest.raises(WrongUsage, match="Add --yes"):
         Output(err=io.StringIO()).confirm("Cancel 12 schedules?", yes=False)
     Output(err=io.StringIO()).confirm("Cancel 12 schedules?", yes=True)
 

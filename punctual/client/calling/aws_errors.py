@@ -28,12 +28,19 @@ THROTTLED = frozenset(
         "EC2ThrottledException",
         "LimitExceededException",
         "RequestLimitExceeded",
+        "ResourceConflictException",
+        "ResourceNotReadyException",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
     }
 )
-"""AWS did not begin the call. A throttled invocation has run no code."""
+"""AWS did not begin the call. A throttled invocation has run no code, and neither has one during an update."""
+
+
+OTHER_WAYS = {
+    "cloudformation:DescribeStacks": ", use Scheduler.from_outputs, or set PUNCTUAL_SCHEDULE_FUNCTION and the others"
+}
 
 
 class Throttled(Unreachable):
@@ -60,6 +67,10 @@ def translated(action: str) -> Iterator[None]:
         raise _of_aws(error.response, action) from error
     except BotoCoreError as error:
         raise _of_client(error, action) from error
+    except ValueError as error:  # From botocore, for an endpoint that is no URL.
+        if "endpoint" not in str(error):
+            raise
+        raise Unreachable(f"{error}; wanted: a URL such as http://127.0.0.1:4566", retryable=False) from error
 
 
 def _of_aws(response: object, action: str) -> PunctualError:
@@ -68,8 +79,9 @@ def _of_aws(response: object, action: str) -> PunctualError:
     code, message, status = error.get("Code", ""), error.get("Message", ""), meta.get("HTTPStatusCode", 0)
     request_id = meta.get("RequestId")
     if code in DENIED:
+        other = OTHER_WAYS.get(action, "")
         return AccessDenied(
-            f"you may not call {action}: {message or code}; ask for this permission", request_id=request_id
+            f"you may not call {action}: {message or code}; ask for this permission{other}", request_id=request_id
         )
     if code in BAD_CREDENTIALS:
         return Unreachable(
@@ -78,7 +90,7 @@ def _of_aws(response: object, action: str) -> PunctualError:
             retryable=False,
         )
     if code in THROTTLED or status == 429:
-        return Throttled(f"AWS throttles {action} ({code}: {message}); call less often", request_id=request_id)
+        return Throttled(f"AWS cannot take {action} now ({code}: {message}); try later", request_id=request_id)
     if code == "ResourceNotFoundException" and action == "lambda:InvokeFunction":
         return StackNotFound(
             f"{message or 'the function does not exist'}; the stack was removed or replaced: make a new Scheduler",
@@ -100,8 +112,10 @@ def _of_client(error: Exception, action: str) -> PunctualError:
         return Unreachable("there is no AWS region; set AWS_DEFAULT_REGION or pass a session", retryable=False)
     if isinstance(error, exceptions.ProfileNotFound):
         return Unreachable(f"{error}; `aws configure list-profiles` lists what there is", retryable=False)
-    if isinstance(error, exceptions.ConnectTimeoutError | exceptions.EndpointConnectionError):
+    if isinstance(error, exceptions.ConnectionError) and not isinstance(error, exceptions.SSLError):
         return Unreachable(f"{error}; check the network, the region and the endpoint URL")
-    if isinstance(error, exceptions.HTTPClientError):
+    if isinstance(error, exceptions.HTTPClientError | exceptions.IncompleteReadError | exceptions.SSLError):
         return Interrupted(f"the answer to {action} was lost ({type(error).__name__}: {error})")
+    if isinstance(error, exceptions.SSOError | exceptions.TokenRetrievalError):
+        return Unreachable(f"{error}; run `aws sso login`", retryable=False)
     return Unreachable(f"{error}; check the AWS configuration", retryable=False)

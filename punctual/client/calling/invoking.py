@@ -11,9 +11,10 @@ import json
 import logging
 import random
 import re
+from collections.abc import Callable
 from typing import Any
 
-from punctual.client import errors
+from punctual.client import errors, request
 from punctual.client.backend import Backend
 from punctual.client.calling import aws_errors
 from punctual.client.calling.aws_errors import Interrupted, Throttled
@@ -22,8 +23,8 @@ from punctual.client.outputs import Outputs
 
 TRIES_MAX = 7
 PAUSE_S_FIRST, PAUSE_S_MAX = 0.2, 8.0
-REQUEST_BYTES_MAX = 6 * 1024 * 1024
-"""AWS Lambda, "quotas": the payload of a synchronous invocation."""
+CONNECT_TRIES_MAX = 3
+"""The tries if no call has ever come through. The endpoint is probably wrong, and its caller waits for the error."""
 
 log = logging.getLogger("punctual")
 
@@ -47,38 +48,47 @@ class Invoker:
 
     def __init__(self, backend: Backend, outputs: Outputs) -> None:
         self._backend, self._outputs = backend, outputs
+        self._reached = False
 
     def schedule(self, payload: bytes) -> Any:
         """Invoke the schedule function with a request or a batch that has a token."""
         return self._invoke("ScheduleFunction", payload, Repeat.SAFE)
 
+    def send(self, payload: bytes, stopped: Callable[[], bool]) -> Any:
+        """Invoke the schedule function with a batch. Raise NotConfirmed at the first try with an unknown outcome."""
+        return self._invoke("ScheduleFunction", payload, Repeat.NEVER, stopped)
+
     def manage(self, operation: str, fields: dict[str, Any], repeat: Repeat = Repeat.SETTLES) -> Any:
         """Invoke the manage function with an operation."""
-        payload = json.dumps({"operation": operation, **fields}, allow_nan=False, separators=(",", ":"))
-        return self._invoke("ManageFunction", payload.encode(), repeat)
+        return self._invoke("ManageFunction", request.encoded({"operation": operation, **fields}), repeat)
 
-    def _invoke(self, output: str, payload: bytes, repeat: Repeat) -> Any:
+    def _invoke(self, output: str, payload: bytes, repeat: Repeat, stopped: Callable[[], bool] = lambda: False) -> Any:
         unknown: PunctualError | None = None
         failure: PunctualError | None = None
         for attempt in range(TRIES_MAX):
             if failure is not None:
+                if stopped():
+                    break
                 self._pause(output, attempt, failure)
             try:
-                return self._once(output, payload)
-            except (NotConfirmed, Interrupted) as error:
-                if repeat is Repeat.NEVER:
-                    raise _not_confirmed(error) from error
-                unknown = failure = error
+                answer = self._once(output, payload)
             except PunctualError as error:
-                if not (isinstance(error, Throttled) or (isinstance(error, Unreachable) and error.retryable)):
-                    if unknown is None or repeat is not Repeat.SAFE:
-                        raise
-                    raise _unsettled(unknown, error) from error
                 failure = error
-        if unknown is not None:
-            raise _not_confirmed(unknown) from unknown
+                unknown = error if _is_unknown(error) else unknown
+                if not self._try_again(error, attempt, repeat):
+                    break
+            else:
+                self._reached = True
+                return answer
         assert failure is not None
-        raise failure
+        raise _final(failure, unknown, repeat) from failure.__cause__
+
+    def _try_again(self, error: PunctualError, attempt: int, repeat: Repeat) -> bool:
+        if _is_unknown(error):
+            return repeat is not Repeat.NEVER
+        if isinstance(error, Throttled):
+            return True
+        return _is_passing(error) and (self._reached or attempt + 1 < CONNECT_TRIES_MAX)
 
     def _pause(self, output: str, attempt: int, failure: PunctualError) -> None:
         pause_s = min(PAUSE_S_MAX, PAUSE_S_FIRST * 2 ** (attempt - 1)) * random.uniform(0.5, 1)
@@ -112,7 +122,8 @@ def _function_error(name: str, content: bytes, request_id: str | None) -> Punctu
         facts = {}
     kind, message = str(facts.get("errorType", "")), str(facts.get("errorMessage", ""))
     if kind in _KINDS:
-        return _KINDS[kind](message, field=field_of(message), request_id=request_id)
+        field = field_of(message) if kind.startswith("Invalid") else None
+        return _KINDS[kind](message, field=field, request_id=request_id)
     if kind == "Sandbox.Timedout" or "Task timed out" in message:
         return NotConfirmed(f"the function {name} ran out of time; try again", request_id=request_id)
     return FunctionFailed(
@@ -120,10 +131,25 @@ def _function_error(name: str, content: bytes, request_id: str | None) -> Punctu
     )
 
 
-def _not_confirmed(failure: PunctualError) -> NotConfirmed:
-    if isinstance(failure, NotConfirmed):
+def _is_unknown(error: PunctualError) -> bool:
+    """Return whether the call may have had an effect."""
+    return isinstance(error, NotConfirmed | Interrupted)
+
+
+def _is_passing(error: PunctualError) -> bool:
+    """Return whether the call had no effect, and the next one may succeed."""
+    return isinstance(error, Unreachable) and error.retryable
+
+
+def _final(failure: PunctualError, unknown: PunctualError | None, repeat: Repeat) -> PunctualError:
+    """Return the error for the caller. `unknown` is the last one whose call may have had an effect."""
+    if unknown is None:
         return failure
-    return NotConfirmed(f"{failure}; it may or may not have had an effect", request_id=failure.request_id)
+    if not (_is_unknown(failure) or _is_passing(failure)):
+        return failure if repeat is Repeat.SETTLES else _unsettled(unknown, failure)
+    if isinstance(unknown, NotConfirmed):
+        return unknown
+    return NotConfirmed(f"{unknown}; it may or may not have had an effect", request_id=unknown.request_id)
 
 
 def _unsettled(unknown: PunctualError, refusal: PunctualError) -> NotConfirmed:
