@@ -29,13 +29,19 @@ class BatchSender:
         if not batch.sendable:
             return []
         payload = batch.payload(token)
-        results: Sequence[Result] = self._invoker.schedule(payload)["results"]
+        results = self._results(payload)
         waiting, idle = _unconfirmed(results), 0
         while waiting and idle < IDLE_REPEATS_MAX:
             self._backend.sleep(PAUSE_S * 2**idle)
-            results = self._invoker.schedule(payload)["results"]
+            # What AWS has confirmed once stays confirmed.
+            pairs = zip(results, self._results(payload), strict=True)
+            results = [now if "error" in then else then for then, now in pairs]
             before, waiting = waiting, _unconfirmed(results)
             idle = 0 if waiting < before else idle + 1
+        return results
+
+    def _results(self, payload: bytes) -> Sequence[Result]:
+        results: Sequence[Result] = self._invoker.schedule(payload)["results"]
         return results
 
 
