@@ -1,0 +1,159 @@
+"""Measure `punctual import` against the local AWS: rate, peak memory, and a SIGKILL in the middle.
+
+    python -m bench.import_lines --lines 100000
+
+The reference is a plain loop of `invoke`, in the same run. Every import is a process of its own, as a user starts it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from punctual.local.deployment import Stack, deploy
+from punctual.local.emulator import Emulator
+
+ROOT = Path(__file__).parents[1]
+AHEAD_S, SPREAD_S = 30 * 86_400, 86_400
+LOOP = 300
+"""Invocations of the plain loop. Its rate does not depend on their number."""
+PAGE = 1_000
+POLL_S = 0.005
+END_S_MAX = 3_600
+RATIO_MIN, MEMORY_MAX = 20.0, 1.2
+
+
+@dataclass(frozen=True)
+class Import:
+    """One process that imported a file, to its end or until it was killed."""
+
+    status: int
+    wall_s: float
+    peak_kb: int
+    errors: str
+
+
+def write_lines(path: Path, count: int) -> Path:
+    """Write far schedules, due within one day a month ahead, each with data of its own."""
+    begin_s = int(time.time()) + AHEAD_S
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(count):
+            due_s = begin_s + number * 7_919 % SPREAD_S
+            file.write(json.dumps({"timestamp": due_s, "data": {"order": number, "text": "x" * 60}}) + "\n")
+    return path
+
+
+def import_file(emulator: Emulator, path: Path, killed_after: int | None = None) -> Import:
+    """Run the command. With `killed_after`, end it by SIGKILL once the journal has so many finished batches."""
+    environment = {**os.environ, **emulator.environment(), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "punctual", "import", str(path), "--endpoint-url", emulator.endpoint_url]
+    begun_s = time.monotonic()
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        if killed_after is not None:
+            _await_batches(Path(f"{path}.journal"), killed_after, process)
+            process.send_signal(signal.SIGKILL)
+        assert process.stderr is not None
+        errors = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            process.wait()
+    return Import(process.returncode, time.monotonic() - begun_s, usage.ru_maxrss, errors)
+
+
+def _await_batches(journal: Path, count: int, process: subprocess.Popen[str]) -> None:
+    deadline_s = time.monotonic() + END_S_MAX
+    while process.poll() is None and time.monotonic() < deadline_s:
+        if journal.exists() and journal.read_bytes().count(b"\ndone ") >= count:
+            return
+        time.sleep(POLL_S)
+    raise RuntimeError(f"the import ended before {count} batches were done")
+
+
+def orders(stack: Stack) -> Counter[int]:
+    """Return how often the stack has each order."""
+    found: Counter[int] = Counter()
+    page: dict[str, Any] = {"operation": "list", "limit": PAGE}
+    while True:
+        answer = stack.invoke("ManageFunction", page)
+        found.update(json.loads(each["data"])["order"] for each in answer["schedules"])
+        if answer["next"] is None:
+            return found
+        page["next"] = answer["next"]
+
+
+def loop_rate(stack: Stack, count: int) -> float:
+    """Return how many schedules a second a plain loop of invocations makes."""
+    client, function = stack.emulator.client("lambda"), stack.outputs["ScheduleFunction"]
+    begun_s = time.monotonic()
+    for number in range(count):
+        due_s = int(time.time()) + AHEAD_S
+        client.invoke(FunctionName=function, Payload=json.dumps({"timestamp": due_s, "data": {"order": -1 - number}}))
+    return count / (time.monotonic() - begun_s)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.import_lines", description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--lines", type=int, default=100_000, help="lines of the large file; the small one has a tenth")
+    lines = parser.parse_args(arguments).lines
+    with Emulator(auth=True) as emulator, tempfile.TemporaryDirectory() as folder:
+        stack = deploy(emulator, ROOT / "template.yml")
+        loop = loop_rate(stack, LOOP)
+        stack.delete()
+        print(f"A plain loop of invoke: {loop:,.0f} a second.", flush=True)
+        peaks = [_whole(emulator, Path(folder), count, loop) for count in (lines // 10, lines)]
+        is_lean = peaks[1] <= MEMORY_MAX * peaks[0]
+        print(f"Peak memory: {peaks[1] / peaks[0]:.2f} times that of a tenth of the lines (at most {MEMORY_MAX}).")
+        is_whole = _killed(emulator, Path(folder), lines)
+    return 0 if is_lean and is_whole else 1
+
+
+def _whole(emulator: Emulator, folder: Path, count: int, loop: float) -> int:
+    """Import a file without a kill, print its figures, and return the peak memory."""
+    deploy(emulator, ROOT / "template.yml", f"whole-{count}")
+    os.environ["PUNCTUAL_STACK"] = f"whole-{count}"
+    ended = import_file(emulator, write_lines(folder / f"{count}.ndjson", count))
+    if ended.status:
+        raise RuntimeError(ended.errors)
+    rate = count / ended.wall_s
+    print(
+        f"{count:,} lines: {ended.wall_s:.1f} s, {rate:,.0f} a second, {rate / loop:.1f} times the loop (at least "
+        f"{RATIO_MIN:.0f}), {ended.peak_kb / 1024:.0f} MB at most.",
+        flush=True,
+    )
+    return ended.peak_kb
+
+
+def _killed(emulator: Emulator, folder: Path, count: int) -> bool:
+    """Kill an import in the middle, start it again, and return whether every line is there exactly once."""
+    stack = deploy(emulator, ROOT / "template.yml", "killed")
+    os.environ["PUNCTUAL_STACK"] = "killed"
+    path = write_lines(folder / "killed.ndjson", count)
+    killed = import_file(emulator, path, killed_after=count // 2_000)
+    at_kill = orders(stack).total()
+    again = import_file(emulator, path)
+    found = orders(stack)
+    print(
+        f"SIGKILL (status {killed.status}) with {at_kill:,} schedules in the stack; after the second run (status "
+        f"{again.status}): {found.total():,} schedules, {len(found):,} distinct lines of {count:,}."
+    )
+    return found == Counter(range(count))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
