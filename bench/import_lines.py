@@ -53,10 +53,10 @@ def write_lines(path: Path, count: int) -> Path:
     return path
 
 
-def import_file(emulator: Emulator, path: Path, killed_after: int | None = None) -> Import:
-    """Run the command. With `killed_after`, end it by SIGKILL once the journal has so many finished batches."""
+def import_file(emulator: Emulator, path: Path, *options: str, killed_after: int | None = None) -> Import:
+    """Run the command with these options. With `killed_after`, end it by SIGKILL once the journal has so many finished batches."""
     environment = {**os.environ, **emulator.environment(), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "punctual", "import", str(path), "--endpoint-url", emulator.endpoint_url]
+    command = [sys.executable, "-m", "punctual", "import", str(path), *options]
     begun_s = time.monotonic()
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True

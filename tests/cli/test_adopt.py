@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,51 +13,13 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from punctual.cli import group
+from punctual.cli import group, times
+from punctual.cli.bulk.adoption.conversion import Conversion, due_of
 from punctual.cli.run import Run
 from punctual.testing import Stack
+from tests.cli.scheduler_account import REGION, Account
 
 START = "2030-01-01T00:00:00+00:00"
-REGION = "eu-central-1"
-ROLE = "arn:aws:iam::123456789012:role/scheduler"
-
-
-class Account:
-    """The virtual stack, with EventBridge Scheduler beside it."""
-
-    def __init__(self, stack: Stack, scheduler: Any) -> None:
-        self.stack, self.scheduler = stack, scheduler
-
-    def outputs(self) -> dict[str, str]:
-        return self.stack.outputs()
-
-    def parameters(self) -> dict[str, str]:
-        return self.stack.parameters()
-
-    def backend(self) -> Any:
-        virtual, scheduler = self.stack.backend(), self.scheduler
-
-        class Backend(type(virtual)):
-            def client(self, service: str) -> Any:
-                return scheduler if service == "scheduler" else super().client(service)
-
-        return Backend(self.stack._cloud, virtual._tokens)
-
-    def put(self, name: str, at: str = "2030-06-01T09:00:00", zone: str = "UTC", target: str = "", **more: Any) -> None:
-        """Create a schedule. `more` are fields of the schedule or of its target."""
-        fields = {key: more.pop(key) for key in list(more) if key in ("State", "FlexibleTimeWindow", "GroupName")}
-        has_input = more.pop("has_input", "Input" not in more)
-        arn = target or self.stack.output("OutputQueueArn")
-        self.scheduler.create_schedule(
-            Name=name,
-            ScheduleExpression=at if "(" in at else f"at({at})",
-            ScheduleExpressionTimezone=zone,
-            Target={"Arn": arn, "RoleArn": ROLE, **({"Input": name} if has_input else {}), **more},
-            **({"FlexibleTimeWindow": {"Mode": "OFF"}} | fields),
-        )
-
-    def state(self, name: str, group_name: str = "default") -> str:
-        return str(self.scheduler.get_schedule(Name=name, GroupName=group_name)["State"])
 
 
 @pytest.fixture
@@ -216,3 +179,42 @@ def test_originals_are_not_disabled_without_apply(account, capsys):
 
 def test_a_group_that_is_not_there_is_one_line(account, capsys):
     assert 0 != punctual(account, "--group", "missing") or "there are no such schedules" in capsys.readouterr().err
+
+
+class AnyRules:
+    """Rules that accept every request."""
+
+    def verdict(self, row: object) -> None:
+        """Accept it."""
+
+
+@pytest.mark.parametrize(
+    ("window", "spread"),
+    [({"Mode": "OFF"}, None), ({"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15}, 900)],
+)
+def test_a_flexible_window_becomes_a_spread(window, spread):
+    original = {
+        "GroupName": "default",
+        "Name": "renew",
+        "ScheduleExpression": "at(2030-06-01T09:00:00)",
+        "FlexibleTimeWindow": window,
+        "Target": {"Arn": "arn:aws:sqs:eu-central-1:123456789012:output", "Input": "x"},
+    }
+    conversion = Conversion(AnyRules(), original["Target"]["Arn"], datetime(2030, 1, 1, tzinfo=UTC))
+    taken = conversion.taken(original)
+    assert spread == taken.request.get("spread")
+    assert (spread or 0) == (taken.latest - taken.due).total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("time", "zone", "utc"),
+    [
+        ("2030-03-31T02:30:00", "Europe/Berlin", "2030-03-31T01:30:00Z"),
+        ("2030-10-27T02:30:00", "Europe/Berlin", "2030-10-27T00:30:00Z"),
+        ("2030-06-01T09:00:00", "America/New_York", "2030-06-01T13:00:00Z"),
+    ],
+)
+def test_times_are_those_of_their_zone(time, zone, utc):
+    """A time that the clocks skip moves forward, and of two equal times it is the first."""
+    original = {"ScheduleExpression": f"at({time})", "ScheduleExpressionTimezone": zone}
+    assert utc == times.iso(due_of(original))

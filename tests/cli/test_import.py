@@ -13,6 +13,7 @@ import pytest
 from punctual.cli import group
 from punctual.cli.bulk import cost
 from punctual.cli.bulk.sending.journal import Journal
+from punctual.cli.output import Output
 from punctual.cli.run import Run
 from punctual.testing import Stack
 
@@ -158,7 +159,7 @@ def test_a_journal_that_another_import_uses_is_left_alone(stack, file, capsys):
     write(file, far(1))
     with Journal(Path(f"{file}.journal")):
         assert 1 == punctual(stack, "import", file)
-    assert "another import uses the journal" in capsys.readouterr().err
+    assert f"error: another import uses the journal {file}.journal; wait for it to end\n" == capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -231,3 +232,35 @@ def test_an_import_into_a_stack_that_is_gone_says_how_to_go_on(stack, file, caps
     assert 3 == punctual(stack, "import", file)
     (line,) = capsys.readouterr().err.splitlines()
     assert "run the same command again: it sends only what is missing" in line
+
+
+def test_a_journal_that_cannot_be_written_is_one_line_and_sends_nothing(stack, file, tmp_path, capsys):
+    write(file, far(4))
+    assert 1 == punctual(stack, "import", file, "--journal", tmp_path / "missing" / "journal")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "error: cannot open the journal " in line
+    assert "No such file or directory; name another place with --journal" in line
+    assert [] == pending(stack)
+
+
+def test_the_data_itself_is_never_taken_for_a_journal(stack, file, capsys):
+    content = write(file, far(4)).read_bytes()
+    assert 1 == punctual(stack, "import", file, "--journal", file, "--new-run")
+    assert "is no journal of an import" in capsys.readouterr().err
+    assert content == file.read_bytes()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_rate_and_time_left(stack, file, capsys):
+    """Without one, standard error is quiet."""
+    terminal = Terminal()
+    write(file, far(60))
+    assert 0 == group.run(["import", str(file), "--batch-size", "20"], Run(world=stack, output=Output(err=terminal)))
+    shown = terminal.getvalue()
+    assert "60 lines" in shown
+    assert "100%" in shown
+    assert "0:00:00" in shown

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from punctual.cli.bulk.adoption.conversion import Conversion, Taken
 
 DISABLE_MARGIN_S = 60
-"""An original that is due sooner stays enabled. Nobody can tell whether it has begun."""
+"""An original that is due sooner stays enabled, because it may have begun already."""
 REASON_CHARACTERS_MAX = 120
 DIGEST_BYTES = 16
 """Enough for a million lines. The lines themselves would not fit into memory."""
@@ -31,7 +31,7 @@ DIGEST_BYTES = 16
 
 @dataclass
 class Plan:
-    """What became of the originals so far."""
+    """Counts of the originals so far."""
 
     taken: int = 0
     skipped: int = 0
@@ -59,7 +59,7 @@ def adopt(
     Without --apply this shows the plan: what Punctual would take, and why it leaves the rest. A schedule gets the name
     GROUP/NAME. If Punctual has a schedule of that name already, it keeps that one.
 
-    With --apply it is an import: the plan is a file with a journal beside it, so a second run sends what is missing.
+    With --apply it is an import: the plan becomes a file with a journal beside it. A second run sends the rest.
     The originals stay enabled, and both fire, until you add --disable-originals. That disables an original only if
     Punctual has its schedule, at its time.
     """

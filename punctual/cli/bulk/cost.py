@@ -1,4 +1,4 @@
-"""What an import costs. The figures are those of the table in README, which `make cost` counts."""
+"""The price of an import. The figures are those of the table in README, which `make cost` counts."""
 
 from __future__ import annotations
 

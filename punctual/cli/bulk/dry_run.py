@@ -84,9 +84,9 @@ def _report(run: Run, findings: Findings) -> None:
     if findings.rejected > SHOWN_MAX:
         run.output.say(f"and {findings.rejected - SHOWN_MAX:,} lines more")
     wrong = f" {findings.rejected:,} would be rejected." if findings.rejected else ""
+    price = cost.shown(findings.dollars)
     run.output.result(
         fields,
         f"{valid:,} of {valid + findings.rejected:,} lines are valid.{wrong} Nothing was sent.",
-        f"The import would cost {cost.shown(findings.dollars)} for requests and the way to the queue, by the prices of "
-        "us-east-1: 100 bytes a line, no free tier.",
+        f"The import would cost {price} up to the queue (us-east-1, 100 bytes a line, no free tier).",
     )

@@ -35,7 +35,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the function would do with a valid request."""
+    """The kind of a valid request, which decides its price."""
 
     is_far: bool
     is_named: bool

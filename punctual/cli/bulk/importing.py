@@ -30,7 +30,7 @@ GO_ON = "Run the same command again: it sends only what is missing."
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line says about one import."""
+    """The settings of one import."""
 
     journal: Path
     rejected: Path
@@ -111,7 +111,7 @@ class _Prepared:
 
 
 def _prepare(run: Run, source: Source, facts: StackFacts, settings: Settings, journal: Journal) -> _Prepared:
-    """Compare everything that the journal has recorded, and begin a new run if there is none. Nothing is sent yet."""
+    """Compare the file with its journal, or begin a new run. Nothing is sent yet."""
     from punctual.cli.bulk.reading.lines import LineReader
     from punctual.cli.bulk.sending.batches import Batches
     from punctual.cli.bulk.sending.journal import Changed, Header

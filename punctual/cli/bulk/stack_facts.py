@@ -1,4 +1,4 @@
-"""What an import has to know about its stack: which one it is, and the parameters that its answers depend on."""
+"""Identify the stack of an import, with the parameters that its answers depend on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StackFacts:
     region: str
 
     def differences(self, other: StackFacts) -> list[str]:
-        """Return which parameters changed since, in words. What either does not know is passed over."""
+        """Return which parameters changed since, in words. Unknown parameters count as unchanged."""
         if not self.parameters or not other.parameters:
             return []
         names = sorted({*self.parameters, *other.parameters})
@@ -33,7 +33,7 @@ class StackFacts:
 
 
 def facts_of(run: Run) -> StackFacts:
-    """Return the facts of the stack of the command line. Raise StackNotFound if there is none."""
+    """Return the facts of the stack of the command line. Raise StackNotFound if it does not exist."""
     if run.world is not None:
         return _of_outputs(run.world.outputs(), getattr(run.world, "parameters", dict)())
     run.outputs.get("ScheduleFunction")  # Raises an error that lists the stacks there are.

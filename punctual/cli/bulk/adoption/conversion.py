@@ -18,9 +18,9 @@ SOON_S = 900
 """A schedule that is due sooner may come out on both sides, or on neither."""
 ATTEMPTS_MAX = 20
 RETRIES_DEFAULT, AGE_S_DEFAULT = 185, 86_400
-"""What EventBridge Scheduler does without a retry policy."""
+"""The defaults of EventBridge Scheduler."""
 EVENT_SOURCE, EVENT_TYPE = "punctual", "Scheduled"
-"""What Punctual sends to an event bus."""
+"""Punctual sends these to an event bus."""
 KINDS = ("sqs", "sns", "lambda", "events", "states")
 _AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
 _PLACEHOLDER = re.compile(r"<aws\.scheduler\.[a-z-]+>")

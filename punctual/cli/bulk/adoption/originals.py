@@ -26,7 +26,7 @@ KEPT_FIELDS = (
     "StartDate",
     "Target",
 )
-"""What an update has to repeat, because it replaces the whole schedule."""
+"""Fields that an update repeats, because it replaces the whole schedule."""
 
 Original = dict[str, Any]
 """A schedule as GetSchedule returns it."""

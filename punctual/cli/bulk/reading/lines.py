@@ -29,7 +29,7 @@ class LineReader:
         self.offset = 0
         """The position in the stream: the number of bytes read."""
         self.limit: int | None = None
-        """Where to stop, as if the stream ended there."""
+        """The position at which reading stops, as if the stream ended there."""
         self._line_ends = 0
         self._marked = 0
         self._digest = hashlib.sha256()

@@ -22,7 +22,7 @@ FORMATS = ("ndjson", "csv")
 
 @dataclass(frozen=True)
 class Source:
-    """What an import reads, and the name that messages give it. `size` is None if it has no end yet."""
+    """An open file, and the name that messages give it. `size` is None if it is unknown, as for a pipe."""
 
     name: str
     stream: BinaryIO

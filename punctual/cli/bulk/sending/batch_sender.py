@@ -33,7 +33,7 @@ class BatchSender:
         waiting, idle = _unconfirmed(results), 0
         while waiting and idle < IDLE_REPEATS_MAX:
             self._backend.sleep(PAUSE_S * 2**idle)
-            # What AWS has confirmed once stays confirmed.
+            # A line that AWS has confirmed once stays confirmed.
             pairs = zip(results, self._results(payload), strict=True)
             results = [now if "error" in then else then for then, now in pairs]
             before, waiting = waiting, _unconfirmed(results)

@@ -37,12 +37,11 @@ class Sender(Protocol):
 
 @dataclass
 class Tally:
-    """What has become of the lines so far. `offset` is how far the file was read."""
+    """Counts of the lines so far."""
 
     accepted: int = 0
     rejected: int = 0
     unconfirmed: int = 0
-    offset: int = 0
     first_rejections: list[Rejection] = field(default_factory=list)
     unconfirmed_because: str = ""
     is_complete: bool = True
@@ -58,7 +57,7 @@ SHOWN_MAX = 10
 
 
 class ImportRun:
-    """One run of an import, up to the end of the file or a fault that stops it."""
+    """Imports a file once. A fault may stop it before the end of the file."""
 
     def __init__(
         self,

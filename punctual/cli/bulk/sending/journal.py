@@ -22,13 +22,15 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from punctual.cli.errors import CommandFailed
+
 MAGIC = b"punctual-import "
 VERSION = 1
 RUN_BYTES = 8
 READ_BYTES = 1 << 16
 
 
-class JournalFault(Exception):
+class JournalFault(CommandFailed):
     """The journal cannot be used. The message says why and what to do."""
 
 
@@ -38,7 +40,7 @@ class Changed(Exception):
 
 @dataclass(frozen=True)
 class Header:
-    """What one run of an import depends on. A delay counts from `now_ms`."""
+    """The conditions of one run. A delay counts from `now_ms`."""
 
     stack: str
     parameters: dict[str, str]
@@ -83,7 +85,7 @@ class Disk:
 
 
 class Journal:
-    """An open and locked journal. `header` is None until a run begins."""
+    """An open and locked journal. The first run of a file sets `header`."""
 
     def __init__(self, path: Path, disk: Disk | None = None) -> None:
         self.path, self._disk = path, disk or Disk()

@@ -1,4 +1,4 @@
-"""Where batches are sent: side by side in threads, or one after the other."""
+"""Send batches side by side in threads, or one after the other."""
 
 from __future__ import annotations
 
