@@ -54,7 +54,10 @@ def write_lines(path: Path, count: int) -> Path:
 
 
 def import_file(emulator: Emulator, path: Path, *options: str, killed_after: int | None = None) -> Import:
-    """Run the command with these options. With `killed_after`, end it by SIGKILL once the journal has so many finished batches."""
+    """Run the command with these options.
+
+    With `killed_after`, end it by SIGKILL once the journal has so many finished batches.
+    """
     environment = {**os.environ, **emulator.environment(), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "punctual", "import", str(path), *options]
     begun_s = time.monotonic()
@@ -66,7 +69,8 @@ def import_file(emulator: Emulator, path: Path, *options: str, killed_after: int
             _await_batches(Path(f"{path}.journal"), killed_after, process)
             process.send_signal(signal.SIGKILL)
         assert process.stderr is not None
-        errors = process.stderr.read()
+        with process.stderr:
+            errors = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     finally:

@@ -22,8 +22,8 @@ def test_a_killed_import_goes_on_and_has_every_line_once(tmp_path, monkeypatch):
         stack = deploy(emulator, TEMPLATE)
         monkeypatch.delenv("PUNCTUAL_STACK", raising=False)
         path = write_lines(tmp_path / "orders.ndjson", LINES)
-        killed = import_file(emulator, path, "--batch-size", "250", killed_after=3)
+        killed = import_file(emulator, path, "--batch-size", "250", "--workers", "4", killed_after=3)
         assert -signal.SIGKILL == killed.status
-        again = import_file(emulator, path)
+        again = import_file(emulator, path, "--workers", "4")
         assert (0, "") == (again.status, again.errors)
         assert Counter(range(LINES)) == orders(stack)
