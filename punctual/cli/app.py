@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 EXTRAS = {"cli": ("click", "rich"), "local": ("ministack", "samtranslator")}
-"""What each extra installs, by the name that Python imports."""
+"""The modules that each extra installs."""
 
 
 class Entry(NamedTuple):
-    """Where a subcommand is, and what `punctual --help` says about it. `extra` is what it needs beside `cli`."""
+    """The place of a subcommand and its line in `punctual --help`. Some need another `extra` beside `cli`."""
 
     place: str
     help: str

@@ -14,7 +14,7 @@ INDENT = "    "
 
 
 def columns(rows: Sequence[Sequence[str]], width: int, below: Sequence[str] = ()) -> list[str]:
-    """Return the lines of a table. `below` has a text for each row that stands under it, or an empty one."""
+    """Return the lines of a table. `below` has a text for each row, which stands under the row unless it is empty."""
     widths = _fitted([max(map(cell_len, column)) for column in itertools.zip_longest(*rows, fillvalue="")], width)
     lines: list[str] = []
     for row, text in itertools.zip_longest(rows, below, fillvalue=""):

@@ -12,10 +12,10 @@ from typing import Final, Literal, TypeAlias
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """A value that JSON can hold."""
 Target: TypeAlias = "str | Mapping[str, object]"
-"""Where a schedule goes: an ARN, `{"arn": …, "envelope": True}`, or a webhook `{"url": …, "method": …}`."""
+"""The target of a schedule: an ARN, `{"arn": …, "envelope": True}`, or a webhook `{"url": …, "method": …}`."""
 State = Literal["stored", "queued", "delivered", "cancelled", "expired", "failed"]
 Result = Literal["created", "replaced", "kept", "older"]
-"""What became of the name: new, replaced, kept under `if_exists="keep"`, or changed by a later request meanwhile."""
+"""The result for the name: new, replaced, kept under `if_exists="keep"`, or changed by a later request meanwhile."""
 IfExists = Literal["replace", "keep", "fail"]
 
 

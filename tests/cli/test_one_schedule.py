@@ -123,7 +123,7 @@ def test_the_exit_status_tells_not_found_from_too_late(punctual: Punctual, stack
         (["schedule", "x"], "no time is given: add --in 90m, or --at"),
         (["schedule", "x", "--in", "90"], "'90' is not a duration"),
         (["schedule", "x", "--in", "1h", "--at", "2030-01-01T00:00Z"], "--at and --in are both given"),
-        (["schedule", "x", "--in", "1h", "--tz", "UTC"], "--tz is given without --at"),
+        (["schedule", "x", "--in", "1h", "--tz", "UTC"], "--tz is the zone of --at, which is missing"),
         (["schedule", "x", "--at", "2030-01-01 09:00"], "has no offset: add --tz"),
         (["schedule", "x", "--at", "2030-01-01T09:00Z", "--tz", "UTC"], "leave --tz out"),
         (["schedule", "x", "--at", "2030-01-01 09:00", "--tz", "Europe/Berln"], "did you mean Europe/Berlin?"),

@@ -44,7 +44,7 @@ class Line:
 
 
 class Faults:
-    """What may happen to an invocation."""
+    """Faults of an invocation."""
 
     @staticmethod
     def fine() -> CallFault:

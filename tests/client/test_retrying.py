@@ -1,4 +1,4 @@
-"""What the client repeats after a fault, and what it does not."""
+"""Repeats after a fault: which calls the client repeats, and which not."""
 
 from __future__ import annotations
 

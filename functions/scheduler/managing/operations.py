@@ -68,6 +68,12 @@ def _redrive(asked: ManageRequest, office: ManageDependencies, deadline: Deadlin
     return redrive.redrive(asked, office, deadline)
 
 
+def _runs(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    from scheduler.managing import runs
+
+    return runs.runs(asked, office, deadline)
+
+
 OPERATIONS: dict[str, Operation] = {
     "get": _get,
     "list": _list,
@@ -78,11 +84,12 @@ OPERATIONS: dict[str, Operation] = {
     "cancel_where": _cancel_where,
     "failures": _failures,
     "redrive": _redrive,
+    "runs": _runs,
 }
 """Each function imports its module when it is first called, because no caller uses all operations."""
 FIELDS: dict[str, tuple[str, ...]] = {
-    "get": ("name", "id"),
-    "list": ("from", "to", "prefix", "limit", "next"),
+    "get": ("name", "id", "full"),
+    "list": ("from", "to", "prefix", "limit", "full", "next"),
     "forecast": ("from", "to", "bucket", "next"),
     "cancel": ("name", "id"),
     "move": ("name", "id", "timestamp", "delay"),
@@ -90,6 +97,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "cancel_where": ("prefix", "from", "to", "dry_run", "next"),
     "failures": ("from", "to", "limit", "next"),
     "redrive": ("id", "from", "to", "spread", "next"),
+    "runs": ("from", "to", "partition", "next"),
 }
 _LOGGED = ("id", "state", "total", "matched", "cancelled", "redriven", "left")
 
@@ -98,6 +106,6 @@ def manage(event: object, office: ManageDependencies, deadline: Deadline) -> dic
     asked = request.read(event, FIELDS)
     answer = OPERATIONS[asked.operation](asked, office, deadline)
     facts = {fact: answer[fact] for fact in _LOGGED if fact in answer}
-    counts = {listed: len(answer[listed]) for listed in ("schedules", "failures") if listed in answer}
+    counts = {listed: len(answer[listed]) for listed in ("schedules", "failures", "runs") if listed in answer}
     log.outcome("managed", operation=asked.operation, **facts, **counts)
     return answer

@@ -1,4 +1,4 @@
-"""Find out whether another consumer reads the output queue. SQS cannot be peeked: what `tail` shows, others do not get.
+"""Find out whether another consumer reads the output queue. SQS has no way to look at a message without taking it.
 
 Both answers are of the moment. A consumer that begins later shares the messages with `tail`.
 """

@@ -48,6 +48,8 @@ SIGNALLED = 128
 def tail(run: Run, forward: str | None, delete: bool, take: bool, no_wait: bool, zone: times.Zone | None) -> int:
     """Show the messages of the output queue as they come, each with its lateness, until Ctrl-C.
 
+    The lateness is the time from when a message was due until it is received here.
+
     Nothing is deleted without --forward or --delete: the messages stay hidden while the command runs, and are visible
     again when it ends. A message that --forward could not deliver comes again within a minute.
 
@@ -69,7 +71,7 @@ class _Tail:
         self._run, self._forwarder, self._zone, self._delete = run, forwarder, zone, delete
         self._held: Held = Held(run.backend, OutputQueue(run.backend, run.outputs.get("OutputQueueUrl")))
         self._kept: dict[str, Hold] = {}
-        """What was shown and not deleted, by its receipt."""
+        """The messages that were shown and not deleted, by receipt."""
         self._signals: list[int] = []
 
     def run(self, *, wait: bool) -> int:
@@ -102,7 +104,7 @@ class _Tail:
                 return
 
     def _take(self, message: Message) -> None:
-        """Show a message after it was forwarded, and before it is deleted: what nobody saw is not lost."""
+        """Forward a message, show it, and only then delete it. So an error loses no message."""
         from punctual.receiving.held import hold_of
 
         hold = hold_of(message)

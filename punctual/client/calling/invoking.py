@@ -36,7 +36,7 @@ _FIELD = re.compile(r"'?([a-z_]+)'? (?:is|are|holds|and [a-z_]+ are)\b")
 
 
 class Repeat(enum.Enum):
-    """What a repeat after an unknown outcome does."""
+    """Whether a call may be repeated after an unknown outcome."""
 
     NEVER = "it might act twice"
     SAFE = "it has the same effect, but a refusal does not tell what the first call did"

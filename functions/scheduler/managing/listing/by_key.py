@@ -67,8 +67,11 @@ class Reader:
         bytes_of: Callable[[Entry], int],
         office: ManageDependencies,
         deadline: Deadline,
+        *,
+        characters_max: int,
     ) -> None:
         self._crowd, self._to_ms, self._limit, self._bytes_of = crowd, to_ms, limit, bytes_of
+        self._characters_max = characters_max
         self._office, self._patience = office, deadline
         self._found: list[Entry] = []
         self._free_bytes, self._full = ANSWER_BYTES_MAX, False
@@ -145,24 +148,25 @@ class Reader:
         return True
 
     def _of_things(self, things: Sequence[Schedule | Bundle]) -> Iterator[KeyEntries]:
-        alone = {each.key: entries.entry(each) for each in things if isinstance(each, Schedule)}
-        awake = {each.place: each for each in entries.awake(list(alone.values()), self._office, self._patience)}
+        most = self._characters_max
+        alone = {each.key: entries.entry(each, most) for each in things if isinstance(each, Schedule)}
+        awake = {each.place: each for each in entries.awake(list(alone.values()), most, self._office, self._patience)}
         for thing in things:
             if isinstance(thing, Bundle):
-                found = [(each.place[3], each) for each in entries.members(thing)]
+                found = [(each.place[3], each) for each in entries.members(thing, most)]
                 yield thing.key.sort, sorted(found, key=lambda placed: placed[0])
             else:
                 place = alone[thing.key].place
                 yield thing.key.sort, [(place[3], awake[place])] if place in awake else []
 
     def _of_rows(self, rows: Sequence[Row]) -> Iterator[KeyEntries]:
-        crowd = self._crowd
+        crowd, most = self._crowd, self._characters_max
         for row in rows:
-            timers = [entries.entry(each.as_schedule()) for each in row.entries]
+            timers = [entries.entry(each.as_schedule(), most) for each in row.entries]
             awake: dict[Place, Entry] = {}
             for start in range(0, len(timers), BATCH_WHOLE_MAX):
                 step = timers[start : start + BATCH_WHOLE_MAX]
-                awake |= {each.place: each for each in entries.awake(step, self._office, self._patience)}
+                awake |= {each.place: each for each in entries.awake(step, most, self._office, self._patience)}
             yield (
                 row.key.sort,
                 [

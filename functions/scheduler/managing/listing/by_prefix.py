@@ -16,8 +16,8 @@ from typing import Any
 from scheduler.errors import InvalidRequest, NotConfirmed, OutOfTime
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing import lookup, paging
-from scheduler.managing.dependencies import ManageDependencies
-from scheduler.managing.paging import fitting
+from scheduler.managing.dependencies import BATCH_WHOLE_MAX, ManageDependencies
+from scheduler.managing.paging import ANSWER_BYTES_MAX, fitting
 from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import BEFORE, PARTITIONS, Record, RecordPage
 
@@ -63,7 +63,7 @@ def _page_by_time(
     (from_ms, to_ms), limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
     span = max(from_ms, after[0]), to_ms
     outlines = _first(request.prefix() or "", after, span, limit + 1, office, deadline.half())
-    facts, count = _facts(outlines[:limit], office, deadline)
+    facts, count = _facts(outlines[:limit], request, office, deadline)
     last = outlines[count - 1] if count < len(outlines) else None
     return {"schedules": facts, "next": paging.written("names", *_place_of(last)) if last else None}
 
@@ -82,7 +82,7 @@ def _page_by_name(
         found += [(number, each) for each in names.records if _place_of(each) > after]
         number, sort = (number, names.next_sort) if names.next_sort is not None else (number + 1, first_sort(prefix))
         begun = True
-    facts, count = _facts([each for _, each in found[:limit]], office, deadline)
+    facts, count = _facts([each for _, each in found[:limit]], request, office, deadline)
     if count < len(found):
         number, sort = found[count - 1][0], found[count - 1][1].name + BEFORE
     more = number < len(PARTITIONS)
@@ -90,21 +90,28 @@ def _page_by_name(
 
 
 def _facts(
-    outlines: Sequence[Record], office: ManageDependencies, deadline: Deadline
+    outlines: Sequence[Record], request: ManageRequest, office: ManageDependencies, deadline: Deadline
 ) -> tuple[list[dict[str, Any]], int]:
-    """Return the facts that callers see, and how many outlines were used for them: as many as time and size allow."""
-    records, read = office.standing_in_time([each.name for each in outlines], True, deadline)
-    now_ms, scanned = deadline.now_ms(), 0
+    """Return the facts that callers see, and how many outlines were used for them: as many as time and size allow.
+
+    Read the records in steps, so that memory never holds the data of a whole page. The first step is always read.
+    """
+    now_ms, scanned, characters = deadline.now_ms(), 0, 0
     facts: list[dict[str, Any]] = []
     places: list[int] = []
-    for each in outlines:
-        if each.name not in read:
+    for start in range(0, len(outlines), BATCH_WHOLE_MAX):
+        if start and (deadline.passed() or characters > ANSWER_BYTES_MAX):
             break
-        record = records.get(each.name)
-        if record is not None and _unchanged(record, each):
-            facts.append(lookup.shown_short(record.schedule, record, now_ms, office.reach_ms))
-            places.append(scanned)
-        scanned += 1
+        step = outlines[start : start + BATCH_WHOLE_MAX]
+        records = office.standing([each.name for each in step], True, deadline)
+        for each in step:
+            record = records.get(each.name)
+            if record is not None and _unchanged(record, each):
+                fact = lookup.shown_listed(record.schedule, record, request, now_ms, office.reach_ms)
+                facts.append(fact)
+                places.append(scanned)
+                characters += len(fact["data"] or "")
+            scanned += 1
     count = fitting(facts)
     return facts[:count], scanned if count == len(facts) else places[count]
 

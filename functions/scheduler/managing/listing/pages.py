@@ -21,7 +21,7 @@ from scheduler.managing.listing import by_prefix, near_note
 from scheduler.managing.listing.by_key import Crowd
 from scheduler.managing.listing.by_time import Reader, Window
 from scheduler.managing.listing.entries import Entry, Place
-from scheduler.managing.lookup import shown_short
+from scheduler.managing.lookup import characters_max, shown_listed
 from scheduler.managing.paging import bytes_in_list, fitting
 from scheduler.managing.request import END_MS, ManageRequest
 from scheduler.model.bundle import SPAN_MS_MAX
@@ -49,7 +49,7 @@ def _page(value: object, request: ManageRequest, office: ManageDependencies, dea
     (from_ms, to_ms), limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
     place, floor = _place(value)
     # One entry more than asked for shows whether there is a next page.
-    window = Window(max((from_ms, "", "", -1), place), to_ms, limit + 1, floor)
+    window = Window(max((from_ms, "", "", -1), place), to_ms, limit + 1, floor, characters_max(request))
     reader = Reader(window, office, deadline.half())
     try:
         found = reader.entries()
@@ -59,7 +59,7 @@ def _page(value: object, request: ManageRequest, office: ManageDependencies, dea
         end_ms = to_ms + SPAN_MS_MAX if reader.reached is None else int(reader.reached[:DUE_DIGITS]) + STRETCH_MS
         crowd = by_key.begin(window.after, window.from_sort, end_ms, office, deadline)
         return _page_by_key(crowd, request, office, deadline)
-    facts, count = _facts(found[:limit], office, deadline)
+    facts, count = _facts(found[:limit], request, office, deadline)
     last = found[count - 1].place if len(found) > count else None
     return {"schedules": facts, "next": _written(last, floor) if last else None}
 
@@ -74,27 +74,31 @@ def _page_by_key(
     now_ms = deadline.now_ms()
 
     def bytes_of(entry: Entry) -> int:
-        return bytes_in_list(_fact(entry, now_ms, office))
+        return bytes_in_list(_fact(entry, request, now_ms, office))
 
     place: str | None = None
-    found = by_key.Reader(crowd, to_ms, limit, bytes_of, office, deadline).entries()
+    found = by_key.Reader(
+        crowd, to_ms, limit, bytes_of, office, deadline, characters_max=characters_max(request)
+    ).entries()
     if crowd.positions:
         place = paging.written(BY_KEY, *crowd.after, crowd.from_ms, crowd.end_ms, crowd.positions)
     elif crowd.end_ms < to_ms + SPAN_MS_MAX:
         place = _written(crowd.after, sort_from(crowd.end_ms))
-    return {"schedules": [_fact(each, now_ms, office) for each in found], "next": place}
+    return {"schedules": [_fact(each, request, now_ms, office) for each in found], "next": place}
 
 
-def _facts(found: list[Entry], office: ManageDependencies, deadline: Deadline) -> tuple[list[dict[str, Any]], int]:
+def _facts(
+    found: list[Entry], request: ManageRequest, office: ManageDependencies, deadline: Deadline
+) -> tuple[list[dict[str, Any]], int]:
     """Return the facts that callers see, as many as an answer holds, and how many these are."""
     now_ms = deadline.now_ms()
-    facts = [_fact(each, now_ms, office) for each in found]
+    facts = [_fact(each, request, now_ms, office) for each in found]
     count = fitting(facts)
     return facts[:count], count
 
 
-def _fact(entry: Entry, now_ms: int, office: ManageDependencies) -> dict[str, Any]:
-    return shown_short(entry.schedule, entry.record, now_ms, office.reach_ms)
+def _fact(entry: Entry, request: ManageRequest, now_ms: int, office: ManageDependencies) -> dict[str, Any]:
+    return shown_listed(entry.schedule, entry.record, request, now_ms, office.reach_ms)
 
 
 def _written(place: Place, floor: str) -> str:
