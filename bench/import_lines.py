@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from punctual.local.deployment import Stack, deploy
+from punctual.local.deployment import FunctionFailed, Stack, deploy
 from punctual.local.emulator import Emulator
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +28,7 @@ AHEAD_S, SPREAD_S = 30 * 86_400, 86_400
 LOOP = 300
 """Invocations of the plain loop. Its rate does not depend on their number."""
 PAGE = 1_000
+LIST_TRIES_MAX, LIST_PAUSE_S = 10, 2.0
 POLL_S = 0.005
 END_S_MAX = 3_600
 RATIO_MIN, MEMORY_MAX = 20.0, 1.2
@@ -94,11 +95,23 @@ def orders(stack: Stack) -> Counter[int]:
     found: Counter[int] = Counter()
     page: dict[str, Any] = {"operation": "list", "limit": PAGE}
     while True:
-        answer = stack.invoke("ManageFunction", page)
+        answer = _listed(stack, page)
         found.update(json.loads(each["data"])["order"] for each in answer["schedules"])
         if answer["next"] is None:
             return found
         page["next"] = answer["next"]
+
+
+def _listed(stack: Stack, page: dict[str, Any]) -> Any:
+    """Return a page. The table of a busy local AWS may not answer the function in time."""
+    for left in reversed(range(LIST_TRIES_MAX)):
+        try:
+            return stack.invoke("ManageFunction", page)
+        except FunctionFailed:
+            if not left:
+                raise
+            time.sleep(LIST_PAUSE_S)
+    return None
 
 
 def loop_rate(stack: Stack, count: int) -> float:
