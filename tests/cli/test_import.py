@@ -92,6 +92,16 @@ def test_a_new_run_sends_every_line_again(stack, file):
     assert 6 == len(pending(stack))
 
 
+def test_a_damaged_journal_stops_an_import_and_names_the_way_out(stack, file, capsys):
+    punctual(stack, "import", write(file, far(3)))
+    journal = Path(f"{file}.journal")
+    journal.write_text(journal.read_text().replace("begin 1", "begin 7"))
+    assert 1 == punctual(stack, "import", file)
+    assert "is damaged" in capsys.readouterr().err
+    assert 0 == punctual(stack, "import", file, "--new-run")
+    assert 6 == len(pending(stack))
+
+
 def test_rejected_lines_go_to_a_file_with_their_reasons(stack, file, capsys):
     """The lines around them are accepted, and the status says that some were not."""
     write(file, far(2), 'no json\n{"delay": 90000}\n{"delay": 90000, "data": "last"}\n')

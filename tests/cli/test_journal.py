@@ -126,6 +126,15 @@ def test_a_new_run_forgets_the_old_one(written):
         assert HEADER.run != other.run
 
 
+def test_a_new_run_needs_nothing_of_a_damaged_journal(written):
+    written.write_text(written.read_text().replace("begin 1", "begin 9"))
+    with Journal(written, forget=True) as journal:
+        assert journal.header is None
+        journal.start(HEADER)
+    with Journal(written) as journal:
+        assert (HEADER, []) == (journal.header, journal.ranges)
+
+
 class FullDisk(Disk):
     """Writes a part of a line, and then there is no room."""
 

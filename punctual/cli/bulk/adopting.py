@@ -76,12 +76,9 @@ def adopt(
 
 def _conversion(run: Run, soon_s: float) -> Conversion:
     from punctual.cli.bulk.adoption.conversion import Conversion
-    from punctual.cli.bulk.function_rules import FunctionRules
-    from punctual.cli.bulk.stack_facts import facts_of
+    from punctual.cli.bulk.function_rules import rules_of
 
-    now = run.now()
-    rules = FunctionRules(facts_of(run), round(now.timestamp() * 1000))
-    return Conversion(rules, run.outputs.get("OutputQueueArn"), now, soon_s)
+    return Conversion(rules_of(run), run.outputs.get("OutputQueueArn"), run.now(), soon_s)
 
 
 def _planned(run: Run, group: str | None, prefix: str | None, plan: Plan, path: Path | None) -> Iterator[Row]:

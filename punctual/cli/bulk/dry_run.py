@@ -6,11 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from punctual.cli.bulk import cost
-from punctual.cli.bulk.function_rules import FunctionRules, Refused
+from punctual.cli.bulk.function_rules import FunctionRules, Refused, rules_of
 from punctual.cli.bulk.reading.lines import LineReader
 from punctual.cli.bulk.reading.rows import Row
 from punctual.cli.bulk.reading.sources import Source
-from punctual.cli.bulk.stack_facts import facts_of
 from punctual.cli.errors import DONE, REJECTED
 from punctual.cli.output import printable
 from punctual.cli.run import Run
@@ -34,10 +33,7 @@ class Findings:
 def check(run: Run, source: Source) -> int:
     """Check the source, print what is wrong and what it costs, and return the exit status."""
     now_ms = round(run.now().timestamp() * 1000)
-    facts = facts_of(run)
-    if not facts.parameters:
-        run.output.note("The parameters of the stack are unknown without DescribeStacks, so targets count as unlisted.")
-    rules = FunctionRules(facts, now_ms)
+    rules = rules_of(run)
     rows = source.rows(LineReader(source.stream), now_ms)
     findings = Findings()
     while (row := rows.next()) is not None:

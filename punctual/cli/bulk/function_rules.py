@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from punctual.cli.bulk.reading.rows import Row
-from punctual.cli.bulk.stack_facts import StackFacts
+from punctual.cli.bulk.stack_facts import StackFacts, facts_of
 from punctual.cli.errors import CommandFailed
+from punctual.cli.run import Run
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {
@@ -64,6 +65,14 @@ class FunctionRules:
             raise Refused("it has expired already, so it would never be released")
         is_webhook = self._targets.kind(found.target) == self._targets.WEBHOOK
         return Verdict(found.due_ms - self._now_ms > self._reach_ms, found.name is not None, is_webhook)
+
+
+def rules_of(run: Run) -> FunctionRules:
+    """Return the rules of the stack of the command line, at this time."""
+    facts = facts_of(run)
+    if not facts.parameters:
+        run.output.note("The parameters of the stack are unknown without DescribeStacks, so targets count as unlisted.")
+    return FunctionRules(facts, round(run.now().timestamp() * 1000))
 
 
 def _environment(facts: StackFacts) -> Mapping[str, str]:

@@ -94,7 +94,7 @@ def imported(run: Run, source: Source, settings: Settings) -> int:
 
     facts = facts_of(run)
     watch = Stopwatch()
-    with Journal(settings.journal) as journal:
+    with Journal(settings.journal, forget=settings.new_run) as journal:
         prepared = _prepare(run, source, facts, settings, journal)
         tally = _send(run, source, settings, journal, prepared)
     _report(run, tally, watch, settings, sent_before=len(journal.done) > 0)
@@ -116,7 +116,7 @@ def _prepare(run: Run, source: Source, facts: StackFacts, settings: Settings, jo
     from punctual.cli.bulk.sending.batches import Batches
     from punctual.cli.bulk.sending.journal import Changed, Header
 
-    header = None if settings.new_run else journal.header
+    header = journal.header
     if header is not None:
         _compare(header, facts, source, settings.journal)
     current = header or Header(facts.id, facts.parameters, round(run.now().timestamp() * 1000), source.format)

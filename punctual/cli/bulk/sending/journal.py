@@ -85,9 +85,12 @@ class Disk:
 
 
 class Journal:
-    """An open and locked journal. The first run of a file sets `header`."""
+    """An open and locked journal. The first run of a file sets `header`.
 
-    def __init__(self, path: Path, disk: Disk | None = None) -> None:
+    With `forget`, what the journal holds is not read, because a new run begins.
+    """
+
+    def __init__(self, path: Path, disk: Disk | None = None, *, forget: bool = False) -> None:
         self.path, self._disk = path, disk or Disk()
         self.header: Header | None = None
         self.ranges: list[Range] = []
@@ -97,7 +100,7 @@ class Journal:
         self._file = _opened(path)
         try:
             _lock(self._file, path)
-            self._load()
+            self._load(forget)
         except BaseException:
             self.close()
             raise
@@ -171,11 +174,13 @@ class Journal:
 
     # ------------------------------------------------------------------------------------------------------- reading
 
-    def _load(self) -> None:
+    def _load(self, forget: bool) -> None:
         """Read all complete lines, and cut off a torn last one."""
         content = _content(self._file)
         if not content.startswith(MAGIC[: len(content)]):
             raise JournalFault(f"{self.path} is no journal of an import; name another file with --journal")
+        if forget:
+            return
         lines = content.split(b"\n")
         torn = lines.pop()
         texts = [_unsealed(line) for line in lines]
