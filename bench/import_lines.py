@@ -28,6 +28,9 @@ AHEAD_S, SPREAD_S = 30 * 86_400, 86_400
 LOOP = 300
 """Invocations of the plain loop. Its rate does not depend on their number."""
 PAGE = 1_000
+NOT_CONFIRMED = 5
+"""The exit status if AWS did not confirm every line, as happens on a busy machine."""
+RUNS_MAX = 10
 LIST_TRIES_MAX, LIST_PAUSE_S = 10, 2.0
 POLL_S = 0.005
 END_S_MAX = 3_600
@@ -127,33 +130,41 @@ def loop_rate(stack: Stack, count: int) -> float:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.import_lines", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--lines", type=int, default=100_000, help="lines of the large file; the small one has a tenth")
-    lines = parser.parse_args(arguments).lines
+    parser.add_argument("--only", choices=("rate", "kill"), help="one of the two parts")
+    options = parser.parse_args(arguments)
+    passed = True
     with Emulator(auth=True) as emulator, tempfile.TemporaryDirectory() as folder:
-        stack = deploy(emulator, ROOT / "template.yml")
-        loop = loop_rate(stack, LOOP)
-        stack.delete()
-        print(f"A plain loop of invoke: {loop:,.0f} a second.", flush=True)
-        peaks = [_whole(emulator, Path(folder), count, loop) for count in (lines // 10, lines)]
-        is_lean = peaks[1] <= MEMORY_MAX * peaks[0]
-        print(f"Peak memory: {peaks[1] / peaks[0]:.2f} times that of a tenth of the lines (at most {MEMORY_MAX}).")
-        is_whole = _killed(emulator, Path(folder), lines)
-    return 0 if is_lean and is_whole else 1
+        if options.only != "kill":
+            passed = _rates(emulator, Path(folder), options.lines)
+        if options.only != "rate":
+            passed = _killed(emulator, Path(folder), options.lines) and passed
+    return 0 if passed else 1
 
 
-def _whole(emulator: Emulator, folder: Path, count: int, loop: float) -> int:
-    """Import a file without a kill, print its figures, and return the peak memory."""
+def _rates(emulator: Emulator, folder: Path, lines: int) -> bool:
+    """Measure rate and memory. Return whether both meet their bounds."""
+    stack = deploy(emulator, ROOT / "template.yml")
+    loop = loop_rate(stack, LOOP)
+    stack.delete()
+    print(f"A plain loop of invoke: {loop:,.0f} a second.", flush=True)
+    (_, small_kb), (rate, large_kb) = (_whole(emulator, folder, count, loop) for count in (lines // 10, lines))
+    print(f"Peak memory: {large_kb / small_kb:.2f} times that of a tenth of the lines (at most {MEMORY_MAX}).")
+    return large_kb <= MEMORY_MAX * small_kb and rate >= RATIO_MIN * loop
+
+
+def _whole(emulator: Emulator, folder: Path, count: int, loop: float) -> tuple[float, int]:
+    """Import a file without a kill, print its figures, and return the rate and the peak memory."""
     deploy(emulator, ROOT / "template.yml", f"whole-{count}")
     os.environ["PUNCTUAL_STACK"] = f"whole-{count}"
-    ended = import_file(emulator, write_lines(folder / f"{count}.ndjson", count))
-    if ended.status:
-        raise RuntimeError(ended.errors)
-    rate = count / ended.wall_s
+    runs = _to_the_end(emulator, write_lines(folder / f"{count}.ndjson", count))
+    took_s, peak_kb = sum(each.wall_s for each in runs), max(each.peak_kb for each in runs)
+    rate = count / took_s
     print(
-        f"{count:,} lines: {ended.wall_s:.1f} s, {rate:,.0f} a second, {rate / loop:.1f} times the loop (at least "
-        f"{RATIO_MIN:.0f}), {ended.peak_kb / 1024:.0f} MB at most.",
+        f"{count:,} lines: {took_s:.1f} s in {len(runs)} runs, {rate:,.0f} a second, {rate / loop:.1f} times the loop "
+        f"(at least {RATIO_MIN:.0f}), {peak_kb / 1024:.0f} MB at most.",
         flush=True,
     )
-    return ended.peak_kb
+    return rate, peak_kb
 
 
 def _killed(emulator: Emulator, folder: Path, count: int) -> bool:
@@ -162,14 +173,24 @@ def _killed(emulator: Emulator, folder: Path, count: int) -> bool:
     os.environ["PUNCTUAL_STACK"] = "killed"
     path = write_lines(folder / "killed.ndjson", count)
     killed = import_file(emulator, path, killed_after=count // 2_000)
-    at_kill = orders(stack).total()
-    again = import_file(emulator, path)
+    print(f"SIGKILL (status {killed.status}) after {killed.wall_s:.1f} s.", flush=True)
+    runs = _to_the_end(emulator, path)
     found = orders(stack)
     print(
-        f"SIGKILL (status {killed.status}) with {at_kill:,} schedules in the stack; after the second run (status "
-        f"{again.status}): {found.total():,} schedules, {len(found):,} distinct lines of {count:,}."
+        f"After {len(runs)} more runs and {sum(each.wall_s for each in runs):.1f} s: {found.total():,} schedules, "
+        f"{len(found):,} distinct lines of {count:,}."
     )
     return found == Counter(range(count))
+
+
+def _to_the_end(emulator: Emulator, path: Path) -> list[Import]:
+    """Run the same command until every line is confirmed, as its message says. Return the runs."""
+    runs: list[Import] = []
+    while not runs or runs[-1].status == NOT_CONFIRMED:
+        runs.append(import_file(emulator, path))
+        if len(runs) > RUNS_MAX or runs[-1].status not in (0, NOT_CONFIRMED):
+            raise RuntimeError(runs[-1].errors)
+    return runs
 
 
 if __name__ == "__main__":

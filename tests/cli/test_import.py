@@ -241,7 +241,7 @@ def test_an_import_into_a_stack_that_is_gone_says_how_to_go_on(stack, file, caps
     functions.pop(stack.output("ScheduleFunction"))
     assert 3 == punctual(stack, "import", file)
     (line,) = capsys.readouterr().err.splitlines()
-    assert "run the same command again: it sends only what is missing" in line
+    assert "Mend it and run the same command again: it sends the rest" in line
 
 
 def test_a_journal_that_cannot_be_written_is_one_line_and_sends_nothing(stack, file, tmp_path, capsys):

@@ -182,10 +182,8 @@ def _send(run: Run, source: Source, settings: Settings, journal: Journal, prepar
 def _stopped(fault: Exception, tally: Tally) -> CommandFailed:
     """Return the error of an import that a fault has ended, with the way to go on."""
     status, fields = described(fault)
-    message = (
-        f"{fields['message']}; {tally.accepted:,} lines were accepted before that. When it is mended, run the same "
-        "command again: it sends only what is missing"
-    )
+    so_far = f"{tally.accepted:,} lines were accepted" + (f" and {tally.rejected:,} rejected" if tally.rejected else "")
+    message = f"{fields['message']}; {so_far} before that. Mend it and run the same command again: it sends the rest"
     return CommandFailed(message, status=status, code=fields["error"])
 
 

@@ -6,6 +6,7 @@ named lines keep their ids, and near unnamed ones may come out twice under one i
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 from punctual.cli.bulk.sending.batches import Batch
@@ -13,9 +14,9 @@ from punctual.cli.bulk.sending.import_run import NOT_CONFIRMED, Result
 from punctual.client.backend import Backend
 from punctual.client.calling.invoking import Invoker
 
-IDLE_REPEATS_MAX = 3
+IDLE_REPEATS_MAX = 6
 """Repeats of a batch that confirm nothing new. After them the batch is left to the next run."""
-PAUSE_S = 2.0
+PAUSE_S_FIRST, PAUSE_S_MAX = 1.0, 16.0
 
 
 class BatchSender:
@@ -32,7 +33,7 @@ class BatchSender:
         results = self._results(payload)
         waiting, idle = _unconfirmed(results), 0
         while waiting and idle < IDLE_REPEATS_MAX:
-            self._backend.sleep(PAUSE_S * 2**idle)
+            self._backend.sleep(min(PAUSE_S_MAX, PAUSE_S_FIRST * 2**idle) * random.uniform(0.5, 1))
             # A line that AWS has confirmed once stays confirmed.
             pairs = zip(results, self._results(payload), strict=True)
             results = [now if "error" in then else then for then, now in pairs]
