@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "moving-in.md").read_text()
 FILES = re.findall(r"Save this as\s`([\w.]+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL)
 EXAMPLES = re.findall(r"```sh\n(.*?)\n```\n((?:\n(?:    [^\n]*\n)+)?)", PAGE)
 VARYING = re.compile(r"[0-9.]+ s \([0-9,]+ a second\)")
+
+IMPORTED = {"lines", "accepted", "rejected", "unconfirmed", "complete", "seconds", "journal", "rejected_file"}
 
 
 @pytest.fixture
@@ -53,3 +56,22 @@ def test_the_examples_work_and_print_what_the_page_shows(account, capsys):
         wanted = [line[4:] for line in shown.strip("\n").splitlines()]
         found = captured.out.splitlines()
         assert [VARYING.sub("", line) for line in wanted] == [VARYING.sub("", line) for line in found] or not wanted
+
+
+def test_the_fields_of_json_are_documented(account, capsys):
+    """Fields are only ever added. So a field that is gone from this list breaks a user's script."""
+    Path("a.ndjson").write_text('{"delay": 90000, "data": "x"}\nno json\n')
+    calls = {
+        "import": (["import", "a.ndjson"], ["import", "a.ndjson", "--dry-run"]),
+        "export": (["export", "b.ndjson"],),
+        "adopt": (["adopt", "--apply", "--disable-originals"],),
+    }
+    reference = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    for command, lines in calls.items():
+        (row,) = re.findall(rf"^\| `{command}` \| (.*) \|$", reference, re.MULTILINE)
+        shown: set[str] = set()
+        for line in lines:
+            group.run([*line, "--json"], Run(world=account))
+            shown.update(*map(json.loads, capsys.readouterr().out.splitlines()))
+        documented = set(re.findall(r"`(\w+)`", row)) - {"import"}
+        assert documented | (set() if command != "adopt" else IMPORTED) == shown, command

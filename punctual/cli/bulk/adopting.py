@@ -21,6 +21,7 @@ from punctual.cli.run import Run, pass_run
 
 if TYPE_CHECKING:
     from punctual.cli.bulk.adoption.conversion import Conversion, Taken
+    from punctual.cli.bulk.adoption.originals import Original
 
 DISABLE_MARGIN_S = 60
 """An original that is due sooner stays enabled, because it may have begun already."""
@@ -98,11 +99,23 @@ def _planned(run: Run, group: str | None, prefix: str | None, plan: Plan, path: 
         plan.skipped += taken is None
         if taken is not None and path is not None and _digest(taken.line()) not in known:
             _append(path, taken.line())
-        shown_due = times.iso(taken.due) if taken else original["ScheduleExpression"]
-        name, target = f"{original['GroupName']}/{original['Name']}", original["Target"]["Arn"]
-        verdict = f"take, for {target.rpartition(':')[2]}" if reason is None else f"leave: {reason}"
-        fields = {"name": name, "due": shown_due, "target": target, "taken": reason is None, "reason": reason}
-        yield Row([name, shown_due, shortened(verdict, REASON_CHARACTERS_MAX)], fields)
+        yield _row(original, taken, reason)
+
+
+def _row(original: Original, taken: Taken | None, reason: str | None) -> Row:
+    name, target = f"{original['GroupName']}/{original['Name']}", original["Target"]["Arn"]
+    expression = original["ScheduleExpression"]
+    verdict = f"take, for {target.rpartition(':')[2]}" if reason is None else f"leave: {reason}"
+    fields = {
+        "name": name,
+        "expression": expression,
+        "due": times.iso(taken.due) if taken else None,
+        "timestamp": int(taken.due.timestamp()) if taken else None,
+        "target": target,
+        "taken": reason is None,
+        "reason": reason,
+    }
+    return Row([name, fields["due"] or expression, shortened(verdict, REASON_CHARACTERS_MAX)], fields)
 
 
 def _lines_of(path: Path | None) -> set[bytes]:

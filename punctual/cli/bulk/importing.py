@@ -44,7 +44,7 @@ class Settings:
     example="""
     punctual import reminders.ndjson --dry-run
     punctual import reminders.csv
-    pg_dump_reminders | punctual import - --journal reminders.journal
+    punctual import - --journal reminders.journal < reminders.ndjson
     """,
 )
 @click.argument("file")
