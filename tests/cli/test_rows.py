@@ -7,9 +7,10 @@ import json
 
 import pytest
 
-from punctual.cli.bulk.reading.csv_rows import BadHeader, CsvRows
+from punctual.cli.bulk.reading.csv_rows import FIELDS, BadHeader, CsvRows
 from punctual.cli.bulk.reading.lines import LINE_BYTES_MAX, LineReader
 from punctual.cli.bulk.reading.rows import NdjsonRows
+from scheduler.accepting import request
 
 NOW_MS = 1_893_456_000_000
 
@@ -170,6 +171,10 @@ def test_a_wrong_header_is_refused_as_a_whole(header, fault):
     """Otherwise each line would be rejected."""
     with pytest.raises(BadHeader, match=fault):
         table(f"{header}\n1,2\n")
+
+
+def test_a_header_may_name_every_field_of_a_request():
+    assert set(request.FIELDS) <= set(FIELDS)
 
 
 def test_an_empty_table_has_no_rows():

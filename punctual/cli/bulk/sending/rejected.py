@@ -39,10 +39,6 @@ class RejectedFile:
         self.path = path
         self._known = self._lines_of(set(repeated))
 
-    def start_over(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self.path.unlink()
-
     def write(self, rejections: Iterable[Rejection]) -> None:
         """Write the rejections, and return when they are on the disk."""
         content = b"".join(each.encoded() for each in rejections if each.row.number not in self._known)
