@@ -159,9 +159,14 @@ def feed_run(run: FeedRun) -> Item:
 
 def read_feed_run(item: Item) -> FeedRun:
     """Return the run of a line. Raise KeyError or ValueError if the item is not one."""
-    counts = (int(item[count]["N"]) for count in ("ended", "moved", "left"))
-    error = item["error"]["S"] if "error" in item else ""
-    return FeedRun(item["feed"]["S"], key_in_time(item).due_ms, *counts, error)
+    return FeedRun(
+        item["feed"]["S"],
+        key_in_time(item).due_ms,
+        int(item["ended"]["N"]),
+        int(item["moved"]["N"]),
+        int(item["left"]["N"]),
+        item["error"]["S"] if "error" in item else "",
+    )
 
 
 def _fitting(content: Item, facts: Item) -> Item:
