@@ -20,18 +20,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from punctual.local.deployment import FunctionFailed, Stack, deploy
-from punctual.local.emulator import Emulator
-
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "functions"))  # The functions are no package.
+
+from punctual.local.deployment import Stack, deploy  # noqa: E402
+from punctual.local.emulator import Emulator  # noqa: E402
+from scheduler.aws import items  # noqa: E402
+from scheduler.model.schedule import Schedule  # noqa: E402
+
 AHEAD_S, SPREAD_S = 30 * 86_400, 86_400
 LOOP = 300
 """Invocations of the plain loop. Its rate does not depend on their number."""
-PAGE = 1_000
 NOT_CONFIRMED = 5
 """The exit status if AWS did not confirm every line, as happens on a busy machine."""
 RUNS_MAX = 10
-LIST_TRIES_MAX, LIST_PAUSE_S = 10, 2.0
 POLL_S = 0.005
 END_S_MAX = 3_600
 RATIO_MIN, MEMORY_MAX = 20.0, 1.2
@@ -94,27 +96,18 @@ def _await_batches(journal: Path, count: int, process: subprocess.Popen[str]) ->
 
 
 def orders(stack: Stack) -> Counter[int]:
-    """Return how often the stack has each order."""
+    """Return how often the table has each order. It is scanned, because the local AWS is slow to list so many."""
     found: Counter[int] = Counter()
-    page: dict[str, Any] = {"operation": "list", "limit": PAGE}
-    while True:
-        answer = _listed(stack, page)
-        found.update(json.loads(each["data"])["order"] for each in answer["schedules"])
-        if answer["next"] is None:
-            return found
-        page["next"] = answer["next"]
+    pages = stack.emulator.client("dynamodb").get_paginator("scan").paginate(TableName=stack.outputs["TableName"])
+    for page in pages:
+        for item in page["Items"]:
+            if item["partition"]["S"].isdigit():
+                found.update(json.loads(each.data)["order"] for each in _schedules(item))
+    return found
 
 
-def _listed(stack: Stack, page: dict[str, Any]) -> Any:
-    """Return a page. The table of a busy local AWS may not answer the function in time."""
-    for left in reversed(range(LIST_TRIES_MAX)):
-        try:
-            return stack.invoke("ManageFunction", page)
-        except FunctionFailed:
-            if not left:
-                raise
-            time.sleep(LIST_PAUSE_S)
-    return None
+def _schedules(item: dict[str, Any]) -> list[Schedule]:
+    return items.bundle(item).members() if "bundle" in item else [items.schedule(item)]
 
 
 def loop_rate(stack: Stack, count: int) -> float:
