@@ -8,10 +8,10 @@ from contextlib import redirect_stdout
 from io import StringIO
 from types import SimpleNamespace
 
-import hostile_records as hostile
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
+import hostile_records as hostile
 from fakes import (
     DELIVERY,
     NOON_MS,
