@@ -73,9 +73,9 @@ def control(order: str, **body: Any) -> Any:
 def handler_of(function: str, ahead_s: float) -> Callable[[Any, Any], Any]:
     """Return the real handler. `ahead_s` moves only its clock."""
     if ahead_s:
-        world = importlib.import_module("scheduler.wiring.runtime")
-        moved = world.Runtime(clock=lambda: time.time() + ahead_s)
-        setattr(world, "outside", lambda: moved)  # noqa: B010 - The seam; mypy knows it as a function.
+        runtime_module = importlib.import_module("scheduler.wiring.runtime")
+        moved = runtime_module.Runtime(clock=lambda: time.time() + ahead_s)
+        setattr(runtime_module, "current", lambda: moved)  # noqa: B010 - The seam; mypy knows it as a function.
     handler: Callable[[Any, Any], Any] = importlib.import_module(function).handler
     return handler
 

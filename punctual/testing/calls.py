@@ -1,6 +1,6 @@
 """Calls to the services of the virtual AWS, from the client to the effect and back.
 
-A client has the methods of a boto3 client. Every call takes virtual time to the service and back. The `weather` decides
+A client has the methods of a boto3 client. Every call takes virtual time to the service and back. The `faults` decides
 which faults a call meets. The default weather has none.
 """
 
@@ -74,7 +74,7 @@ class CallFault:
     """How far an eventually consistent read lags behind."""
 
 
-class Weather(Protocol):
+class NetworkFaults(Protocol):
     def fate(self, call: Call) -> CallFault: ...
 
 
@@ -153,7 +153,7 @@ class Network:
 
     def __init__(self, timeline: Timeline, watcher: Watcher) -> None:
         self.timeline, self.watcher = timeline, watcher
-        self.weather: Weather = Fair()
+        self.faults: NetworkFaults = Fair()
         self.services: dict[str, Service] = {}
         self._checked: Counter[str] = Counter()
 
@@ -169,7 +169,7 @@ class Network:
         if service.described:
             self._check(service.name, operation, parameters)
         call = Call(service.name, operation, parameters, process, self.timeline.now_us)
-        call.fate = self.weather.fate(call)
+        call.fate = self.faults.fate(call)
         try:
             assert effect is not None
             call.answer = self._carry(call, effect, service.answer_s_max or process.answer_s_max)

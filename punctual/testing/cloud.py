@@ -160,10 +160,10 @@ class Cloud:
 
     def _connect_rule(self, rule_name: str, function: str, interval_s: int) -> None:
         """Add the rule, or change its rate. A new rate counts from the change."""
-        standing = self.functions.rules.get(rule_name)
-        if standing is not None and standing.interval_s == interval_s:
+        current = self.functions.rules.get(rule_name)
+        if current is not None and current.interval_s == interval_s:
             return
-        ticks = standing.ticks if standing is not None else None
+        ticks = current.ticks if current is not None else None
         rule = Rule(rule_name, function, interval_s, self.timeline.now_us + interval_s * US)
         if ticks is not None:
             rule.ticks = ticks

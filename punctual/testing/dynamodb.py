@@ -333,10 +333,10 @@ class DynamoDB(Service):
         gone_us = int(item[table.ttl_name]["N"]) * US + TTL_LAG_S * US
 
         def expire() -> None:
-            standing = table.get(key)
-            if standing is not None and standing.get(table.ttl_name) == item[table.ttl_name]:
+            current = table.get(key)
+            if current is not None and current.get(table.ttl_name) == item[table.ttl_name]:
                 table.store(key, None, self.timeline.now_us)
-                self.watcher.fell("expired", item=standing)
+                self.watcher.fell("expired", item=current)
 
         self.timeline.at(gone_us, expire)
 

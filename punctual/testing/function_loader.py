@@ -47,9 +47,9 @@ class Source:
         self._finder = _Finder(self.folder, self._builtins)
         importlib.invalidate_caches()
         with self._in_sight():
-            self.world: Any = importlib.import_module("scheduler.wiring.runtime")
+            self.runtime_module: Any = importlib.import_module("scheduler.wiring.runtime")
 
-    def handler(self, path: str, environment: Mapping[str, str], outside: Callable[[], Any]) -> Callable[..., Any]:
+    def handler(self, path: str, environment: Mapping[str, str], runtime: Callable[[], Any]) -> Callable[..., Any]:
         """Return a handler as a cold start makes it: its module runs anew, in this environment and this runtime.
 
         All handlers share the package behind them. It has no state that changes, and a test ensures that.
@@ -61,17 +61,17 @@ class Source:
         module = ModuleType(name)
         module.__dict__.update({"print": self._print, "__builtins__": self._builtins})
         with self._in_sight(), _environment(environment):
-            original, self.world.outside = self.world.outside, outside
+            original, self.runtime_module.current = self.runtime_module.current, runtime
             try:
                 exec(self._handlers[name], module.__dict__)
             finally:
-                self.world.outside = original
+                self.runtime_module.current = original
         handler: Callable[..., Any] = getattr(module, function)
         return handler
 
     def world_of(self, **parts: Any) -> Any:
         """Return the functions' own Runtime, with other parts."""
-        return self.world.Runtime(**parts)
+        return self.runtime_module.Runtime(**parts)
 
     def undelivered(self, error: str, **facts: Any) -> Exception:
         """Return the functions' own Undelivered, for a transport that replaces one of theirs."""

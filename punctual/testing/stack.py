@@ -81,7 +81,7 @@ class Stack:
         self._watch = _Watch()
         start_s = datetime.fromisoformat(start).timestamp() if isinstance(start, str) else start
         self._cloud = Cloud(start_s, random.Random(seed), watcher=self._watch, write=self._log)
-        self._cloud.network.weather = Fair(there_s=0.0, back_s=0.0)  # So a delay counts from exactly now.
+        self._cloud.network.faults = Fair(there_s=0.0, back_s=0.0)  # So a delay counts from exactly now.
         self._lines: list[dict[str, Any]] = []
         self._parameters = {**parameters}
         self._cloud.receivers.otherwise = Behaviour()

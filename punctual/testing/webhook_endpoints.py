@@ -95,7 +95,7 @@ class Receivers(Service):
 
 
 @dataclass(frozen=True)
-class Outlet:
+class SimulatedTransport:
     """Replaces the transport that speaks HTTP, because virtual time cannot limit real connections."""
 
     client: Client

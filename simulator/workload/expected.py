@@ -81,16 +81,16 @@ class ExpectedSchedule:
     fault: str = ""
     """The text that the error must contain, if the request is invalid."""
     asked: int = 0
-    asked_us: int = 0
+    requested_us: int = 0
     accepted: dict[str, int] = field(default_factory=dict)
     """When the caller received each id."""
     refused: int = 0
-    told: set[str] = field(default_factory=set)
+    reported: set[str] = field(default_factory=set)
     """The places that received the refusal of a request by input message: `queue` for the failure queue, and `target`
     for the failure target of the schedule.
     """
     in_doubt: int = 0
-    letters: set[str] = field(default_factory=set)
+    input_messages: set[str] = field(default_factory=set)
     """Messages of the input queue that request it and are not done."""
     stored: dict[str, list[int]] = field(default_factory=dict)
     sends: dict[str, list[Sent]] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class ExpectedSchedule:
     """Ids that are or were in the delivery queue."""
     deleted: dict[str, list[tuple[int, Invocation | None, bool]]] = field(default_factory=dict)
     """The time and the invocation of each delete, and whether the invocation received the confirmation."""
-    aside: dict[str, str] = field(default_factory=dict)
+    quarantined: dict[str, str] = field(default_factory=dict)
     expired: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     withdrawing: dict[str, set[str]] = field(default_factory=dict)
@@ -145,12 +145,12 @@ class ExpectedSchedule:
 
     def settled(self, schedule_id: str) -> bool:
         return any(
-            schedule_id in fates for fates in (self.sends, self.aside, self.expired, self.failed, self.withdrawn)
+            schedule_id in fates for fates in (self.sends, self.quarantined, self.expired, self.failed, self.withdrawn)
         )
 
     def somewhere(self) -> set[str]:
         """Return the ids that were ever seen in the table, in a queue, or with an outcome."""
-        return {*self.stored, *self.sends, *self.on_its_way, *self.aside, *self.expired, *self.failed}
+        return {*self.stored, *self.sends, *self.on_its_way, *self.quarantined, *self.expired, *self.failed}
 
 
 class ExpectedSchedules:

@@ -138,7 +138,7 @@ def test_a_function_is_stopped_at_its_timeout(bench):
 def test_a_crash_ends_the_environment_and_is_retried(bench):
     """Lambda treats a process that dies like any other error."""
     queue = bench.queue("calls")
-    bench.cloud.network.weather = Crashing()
+    bench.cloud.network.faults = Crashing()
     bench.invoke({"call": queue.url})
     bench.pass_time(3600)
     assert [(0, 1), (60, 1), (180, 1)] == bench.lines

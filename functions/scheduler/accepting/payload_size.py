@@ -44,8 +44,10 @@ def _as_sent(request: Request) -> Schedule:
 def _topic_bytes(schedule: Schedule) -> int:
     """Return the size as SNS counts it: the body, and the name, type and value of each attribute."""
     attributes = payloads.attributes(schedule)
-    words = [word for name, attribute in attributes.items() for word in (name, *attribute.values())]
-    return sum(len(word.encode()) for word in (payloads.body(schedule), *words))
+    notifications = [
+        notification for name, attribute in attributes.items() for notification in (name, *attribute.values())
+    ]
+    return sum(len(notification.encode()) for notification in (payloads.body(schedule), *notifications))
 
 
 def _machine_bytes(schedule: Schedule) -> int:

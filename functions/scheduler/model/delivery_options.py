@@ -26,7 +26,7 @@ PAUSE_S_FIRST = 10.0
 SPREAD = 0.25
 """A pause is shortened by up to this share at random. With more, twelve attempts could end within an hour."""
 DOUBLINGS_MAX = 10
-PUT_OFFS_MAX = 100
+POSTPONEMENTS_MAX = 100
 """How often a fault of this stack may postpone a message. The pauses grow, and add up to 17 to 24 hours."""
 
 RETRY_WANTED = (
@@ -68,7 +68,7 @@ def checked(raw: Mapping[str, object], listed: targets.AllowedTargets) -> str | 
     if "retry" in raw:
         found["retry"] = _retry(raw["retry"])
     if "failure_target" in raw:
-        found["failure_target"] = targets.checked_hearer(raw["failure_target"], listed)
+        found["failure_target"] = targets.checked_failure_target(raw["failure_target"], listed)
     return json.dumps(found, separators=(",", ":")) if found else None
 
 

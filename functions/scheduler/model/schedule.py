@@ -105,14 +105,14 @@ class Schedule:
 class Timer(Schedule):
     """The timer of a named schedule, under the key of the schedule. It holds only what is needed to find the record.
 
-    `asked` distinguishes it from an earlier timer under the same key, so that removing that one spares this one.
+    `request_number` distinguishes it from an earlier timer under the same key. So removing that one spares this one.
     """
 
-    asked: int = 0
+    request_number: int = 0
 
 
-def timer(schedule: Schedule, asked: int) -> Timer:
-    return Timer(schedule.key, schedule.due_ms, "", name=schedule.name, asked=asked)
+def timer(schedule: Schedule, request_number: int) -> Timer:
+    return Timer(schedule.key, schedule.due_ms, "", name=schedule.name, request_number=request_number)
 
 
 def sound(read: Schedule, or_timer: bool = False) -> Schedule:

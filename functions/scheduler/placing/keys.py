@@ -17,7 +17,7 @@ from scheduler.model.schedule import Key, Request, Schedule, random_key, repeata
 if TYPE_CHECKING:
     from scheduler.placing.packing import Cut
 
-Placed = tuple[int, Request]
+IndexedRequest = tuple[int, Request]
 """A request with its index in the batch."""
 
 
@@ -29,13 +29,13 @@ class KeyGenerator:
     randomness: random.Random
     span_ms_max: int = 0
 
-    def schedule(self, request: Request, place: int = 0, token: str | None = None) -> Schedule:
+    def schedule(self, request: Request, batch_index: int = 0, token: str | None = None) -> Schedule:
         """Return the schedule of a request.
 
         The key is random without a token. It is a hash if the request or its batch has a token, so that a repeat has
         the same key. The token of a batch is hashed together with the index.
         """
-        identity = ["own", request.token] if request.token else ["batch", place, token] if token else None
+        identity = ["own", request.token] if request.token else ["batch", batch_index, token] if token else None
         if identity is None:
             key = random_key(request.due_ms, self.partition_count, self.randomness)
         else:
@@ -58,7 +58,9 @@ class KeyGenerator:
                     yield self._bundle(members, cut, token)
                 start += len(members)
 
-    def _bundle(self, members: Sequence[Placed], cut: Cut, token: str | None) -> tuple[Bundle, dict[int, Schedule]]:
+    def _bundle(
+        self, members: Sequence[IndexedRequest], cut: Cut, token: str | None
+    ) -> tuple[Bundle, dict[int, Schedule]]:
         """Return a bundle, and its members by their index in the batch.
 
         Two bundles of a batch may hold the same texts, so under a token the hash includes the first member's index.
@@ -69,7 +71,7 @@ class KeyGenerator:
         else:
             key = repeatable_key(due_ms, self.partition_count, ["bundle", token, first, *cut.texts])
         return Bundle(key, cut.packed, len(members), earliest.due_ms), {
-            place: _keyed(each, key, index) for index, (place, each) in enumerate(members)
+            batch_index: _keyed(each, key, index) for index, (batch_index, each) in enumerate(members)
         }
 
 
@@ -87,13 +89,13 @@ def _keyed(request: Request, key: Key, index: int | None = None) -> Schedule:
     )
 
 
-def _by_target(requests: Mapping[int, Request]) -> list[list[Placed]]:
+def _by_target(requests: Mapping[int, Request]) -> list[list[IndexedRequest]]:
     """Return the requests grouped by target, each group in time order.
 
     All members of a bundle have one target. So the batches to its queue are full, and a queue that denies access delays
     no other target.
     """
-    groups: dict[str | None, list[Placed]] = {}
-    for place, request in sorted(requests.items(), key=lambda placed: placed[1].due_ms):
-        groups.setdefault(request.target, []).append((place, request))
+    groups: dict[str | None, list[IndexedRequest]] = {}
+    for batch_index, request in sorted(requests.items(), key=lambda indexed: indexed[1].due_ms):
+        groups.setdefault(request.target, []).append((batch_index, request))
     return list(groups.values())

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fakes import NOON_MS, Clock, desk
+from fakes import NOON_MS, Clock, scheduling_dependencies
 from scheduler.accepting import scheduling
 from scheduler.aws.delivery_queue import DeliveryQueue
 from scheduler.aws.manage_table import ManageTable
@@ -30,20 +30,20 @@ class Crash(BaseException):
 
 
 @dataclass
-class House:
+class WholeStack:
     cloud: Any
     clock: Clock = field(default_factory=Clock)
     partition_count: int = 2
     delivered: list[str] = field(default_factory=list)
 
     @property
-    def office(self) -> ManageDependencies:
+    def manage_dependencies(self) -> ManageDependencies:
         cloud, randomness = self.cloud, random.Random(random.random())
         return ManageDependencies(
             records=cloud.records,
             table=cloud.table,
-            catalogue=ManageTable(cloud.dynamodb, "schedules"),
-            memory=PartitionCount(cloud.table),
+            manage_table=ManageTable(cloud.dynamodb, "schedules"),
+            stored_count=PartitionCount(cloud.table),
             queues=cloud.queues,
             pool=SerialPool(),
             key_generator=KeyGenerator(self.partition_count, randomness),
@@ -51,16 +51,18 @@ class House:
         )
 
     def ask(self, operation: str, **fields: Any) -> dict[str, Any]:
-        return operations.manage({"operation": operation, **fields}, self.office, self.clock.deadline())
+        return operations.manage({"operation": operation, **fields}, self.manage_dependencies, self.clock.deadline())
 
     def take(self, timestamp: float = FAR_S, data: str = "data", **fields: Any) -> dict[str, Any]:
         return self.accept({"timestamp": timestamp, "data": data, **fields})
 
     def accept(self, event: Any) -> dict[str, Any]:
-        where = desk(self.cloud.table, self.cloud.queues, partition_count=self.partition_count)
+        dependencies = scheduling_dependencies(
+            self.cloud.table, self.cloud.queues, partition_count=self.partition_count
+        )
         key_generator = KeyGenerator(self.partition_count, random.Random(random.random()), 60_000)
-        where = replace(where, records=lambda: self.cloud.records, key_generator=key_generator)
-        return scheduling.accept(event, where, self.clock.deadline())
+        dependencies = replace(dependencies, records=lambda: self.cloud.records, key_generator=key_generator)
+        return scheduling.accept(event, dependencies, self.clock.deadline())
 
     def bundle(self, count: int = 3, timestamp: float = FAR_S) -> list[dict[str, Any]]:
         """Return a batch for one bundle. Its members are a second apart, and the last is due at that time."""
@@ -91,7 +93,7 @@ class House:
     def feed(self) -> None:
         """Feed every partition once."""
         for partition in range(self.partition_count):
-            line = feeding.FeedDependencies(
+            dependencies = feeding.FeedDependencies(
                 self.cloud.table,
                 self.cloud.queues,
                 SerialPool(),
@@ -99,25 +101,25 @@ class House:
                 lambda payload, _: None,
             )
             order = feeding.FeedEvent.read({"partition": str(partition)})
-            feeding.feed(order, line, self.clock.deadline(10_000), f"{random.random()}")
+            feeding.feed(order, dependencies, self.clock.deadline(10_000), f"{random.random()}")
 
     def _deliver(self) -> None:
         """Deliver like the deliver function, including the timers that it sets again."""
-        post = delivery.DeliveryDependencies(
+        dependencies = delivery.DeliveryDependencies(
             records=self.cloud.records,
             table=self.cloud.table,
             queues=self.cloud.queues,
-            transports=Outlet(self.delivered),
-            tell=lambda *_: None,
+            transports=SimulatedTransport(self.delivered),
+            notify=lambda *_: None,
             pool=SerialPool(),
-            memory=PartitionCount(self.cloud.table),
-            resting=CircuitBreaker(),
+            stored_count=PartitionCount(self.cloud.table),
+            breaker=CircuitBreaker(),
             delivery_queue=lambda: DeliveryQueue(self.cloud.sqs, self.cloud.delivery),
             reach_ms=REACH_MS,
         )
         while messages := self.cloud.received(self.cloud.delivery):
             batch = [{"messageId": each["MessageId"], "body": each["Body"]} for each in messages]
-            assert {"batchItemFailures": []} == delivery.deliver(batch, post, self.clock.deadline(60))
+            assert {"batchItemFailures": []} == delivery.deliver(batch, dependencies, self.clock.deadline(60))
 
     @contextmanager
     def before_call(self, number: int, act):
@@ -140,7 +142,7 @@ class House:
 
 
 @dataclass
-class Outlet:
+class SimulatedTransport:
     delivered: list[str]
 
     def deliver(self, schedule) -> None:
