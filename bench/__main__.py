@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import report, trials
+from bench.client import client
 from bench.deliveries import deliveries
 from bench.failures import failures
 from bench.intake import names, packing
@@ -23,6 +24,7 @@ SECTIONS = {
     "failures": failures,
     "packing": packing,
     "names": names,
+    "client": client,
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.client_trials import client_import, client_loop, client_stream
+
 REACH_S = 900
 FEED_TIMEOUT_S = 20
 SCHEDULE_TIMEOUT_S = 30
@@ -352,6 +354,9 @@ TRIALS: dict[str, Callable[[Trial], Any]] = {
         debounce,
         start,
         clients,
+        client_import,
+        client_loop,
+        client_stream,
     )
 }
 

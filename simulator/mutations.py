@@ -42,7 +42,7 @@ MUTATIONS = (
         "a chain that goes back at once to what cannot be finished",
         "scheduler/feeding/feed.py",
         "            run.behind = _first(run.behind, task.page_sort)\n",
-        "            reader.again(task.time_range, task.page_sort)\n",
+        "            reader.again(task.strand, task.page_sort)\n",
         (7,),
         5,
     ),
@@ -331,12 +331,10 @@ MUTATIONS = (
         "a timer set before its record",
         "scheduler/accepting/named_batch.py",
         "        self._register(each, read, is_first)\n",
-        (
-            "        put, asked_ms = self.__dict__.setdefault('early', self.put), self.context.counted_from_ms\n"
-            "        put([naming.timer(self.keyed.schedules[index], request_number_at(asked_ms, index)) for index in each.indexes])\n"
-            "        self.put = lambda timers: None\n"
-            "        self._register(each, read, is_first)\n"
-        ),
+        "        put, asked_ms = self.__dict__.setdefault('early', self.put), self.occasion.counted_from_ms\n"
+        "        put([naming.timer(self.taken.schedules[place], asked_at(asked_ms, place)) for place in each.places])\n"
+        "        self.put = lambda timers: None\n"
+        "        self._register(each, read, is_first)\n",
         (1, 3),
         64,
     ),
@@ -346,11 +344,11 @@ MUTATIONS = (
         ("    if wait_ms > 0:\n        deadline.sleep(wait_ms / 1000)\n"),
         (
             "    if job.schedule.name is not None:\n"
-            "        early, records = dependencies.records.get(job.schedule.name), dependencies.records\n"
+            "        early, records = post.records.get(job.schedule.name), post.records\n"
             "        class Early:\n"
             "            get = lambda self, name: early\n"
             "            __getattr__ = lambda self, word: getattr(records, word)\n"
-            "        dependencies = replace(dependencies, records=Early())\n"
+            "        post = replace(post, records=Early())\n"
             "    if wait_ms > 0:\n"
             "        deadline.sleep(wait_ms / 1000)\n"
         ),
@@ -434,12 +432,9 @@ MUTATIONS = (
         "timers only after all records",
         "scheduler/accepting/named_batch.py",
         "        read: dict[str, Record] = {}\n        longest_s, stopped = 0.0, False\n",
-        (
-            "        all_slices = [Slice(0, indexes)]\n"
-            "        globals().update(TIMERS_S=0, PROBED_NAMES_MIN=10_000)\n"
-            "        read: dict[str, Record] = {}\n"
-            "        longest_s, stopped = 0.0, False\n"
-        ),
+        "        all_slices = [Slice(0, places)]\n"
+        "        globals().update(TIMERS_S=0, PROBED_NAMES_MIN=10_000)\n"
+        "        read: dict[str, Record] = {}\n        longest_s, stopped = 0.0, False\n",
         (1,),
         49,
     ),
@@ -612,7 +607,7 @@ MUTATIONS = (
         "a received message that failed deleted all the same",
         "scheduler/delivering/delivery.py",
         "            return False\n        finally:\n",
-        ("            _dismiss(message, dependencies, deadline)\n            return False\n        finally:\n"),
+        ("            _dismiss(message, post, deadline)\n            return False\n        finally:\n"),
         (1,),
         180,
     ),

@@ -89,6 +89,7 @@ class Sqs(Service):
             "delete_message": self._delete_message,
             "delete_message_batch": self._delete_message_batch,
             "change_message_visibility": self._change_message_visibility,
+            "change_message_visibility_batch": self._change_message_visibility_batch,
             "get_queue_attributes": self._get_queue_attributes,
         }
 
@@ -184,8 +185,7 @@ class Sqs(Service):
             return None if over else min(end_us, self._next_look_us(queue))
 
         self.timeline.await_(look)
-        wanted = request.get("MessageAttributeNames", [])
-        return {"Messages": [_received(message, wanted) for message in taken]} if taken else {}
+        return {"Messages": [_received(message, request) for message in taken]} if taken else {}
 
     def _next_look_us(self, queue: Queue) -> int:
         """Return when the next message becomes visible, or a time shortly from now."""
@@ -281,17 +281,39 @@ class Sqs(Service):
 
     def _change_message_visibility(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         _only(request, {"QueueUrl", "ReceiptHandle", "VisibilityTimeout"})
+        self._hide(self._queue(request), request)
+        return {}
+
+    def _change_message_visibility_batch(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
+        _only(request, {"QueueUrl", "Entries"})
         queue = self._queue(request)
-        _within("VisibilityTimeout", request["VisibilityTimeout"], 0, VISIBILITY_S_MAX)
-        _check_receipt(request["ReceiptHandle"])
-        found = self._by_receipt(queue, request["ReceiptHandle"])
+        entries = request["Entries"]
+        _check_batch(entries)
+        spoilt = set(call.fate.spoilt(len(entries))) if call.fate.spoilt else set()
+        done, failed = [], []
+        for index, entry in enumerate(entries):
+            if index in spoilt:
+                failed.append(_failed(entry, "InternalError", False))
+                continue
+            try:
+                self._hide(queue, entry)
+            except ClientError as error:
+                failed.append(_failed(entry, error.response["Error"]["Code"], True))
+                continue
+            done.append({"Id": entry["Id"]})
+        return _listed(done, failed)
+
+    def _hide(self, queue: Queue, entry: dict[str, Any]) -> None:
+        """Hide a message for as long as the entry says from now on, or refuse the entry."""
+        _within("VisibilityTimeout", entry["VisibilityTimeout"], 0, VISIBILITY_S_MAX)
+        _check_receipt(entry["ReceiptHandle"])
+        found = self._by_receipt(queue, entry["ReceiptHandle"])
         if found is None:
             raise refusal("InvalidParameterValue", "Value for parameter ReceiptHandle is invalid.")
         if found.visible_us <= self.timeline.now_us:
             raise refusal(_PREFIX + "MessageNotInflight", "The message referred to isn't in flight.")
-        found.visible_us = self.timeline.now_us + request["VisibilityTimeout"] * US
+        found.visible_us = self.timeline.now_us + entry["VisibilityTimeout"] * US
         self._announce(queue, found.visible_us)
-        return {}
 
     def _get_queue_attributes(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         _only(request, {"QueueUrl", "AttributeNames"})
@@ -406,14 +428,23 @@ def _listed(done: list[dict[str, Any]], failed: list[dict[str, Any]]) -> dict[st
     return answer
 
 
-def _received(message: Message, wanted: list[str]) -> dict[str, Any]:
+def _received(message: Message, request: dict[str, Any]) -> dict[str, Any]:
     received: dict[str, Any] = {
         "MessageId": message.id,
         "ReceiptHandle": message.receipt,
         "Body": message.body,
         "MD5OfBody": _md5(message.body),
     }
+    facts = {
+        "SentTimestamp": str(message.sent_us // 1000),
+        "ApproximateReceiveCount": str(message.receives),
+        "ApproximateFirstReceiveTimestamp": str((message.first_received_us or message.sent_us) // 1000),
+    }
+    system = {*request.get("AttributeNames", []), *request.get("MessageSystemAttributeNames", [])}
+    chosen_facts = {name: fact for name, fact in facts.items() if "All" in system or name in system}
+    wanted = request.get("MessageAttributeNames", [])
     chosen = {name: dict(value) for name, value in message.attributes.items() if "All" in wanted or name in wanted}
+    received |= {"Attributes": chosen_facts} if chosen_facts else {}
     return {**received, "MessageAttributes": chosen} if chosen else received
 
 

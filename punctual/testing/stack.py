@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from punctual.client.backend import Backend
 from punctual.testing.calls import Call, Client, Delivery, Fair, Watcher
 from punctual.testing.cloud import Cloud
 from punctual.testing.sqs import Message
@@ -82,6 +84,7 @@ class Stack:
         start_s = datetime.fromisoformat(start).timestamp() if isinstance(start, str) else start
         self._cloud = Cloud(start_s, random.Random(seed), watcher=self._watch, write=self._log)
         self._cloud.network.faults = Fair(there_s=0.0, back_s=0.0)  # So a delay counts from exactly now.
+        self._tokens = random.Random(f"tokens {seed}")
         self._lines: list[dict[str, Any]] = []
         self._parameters = {**parameters}
         self._cloud.receivers.otherwise = Behaviour()
@@ -178,6 +181,14 @@ class Stack:
         """Return a client like that of boto3.client(service), for code of yours that needs one."""
         return self._cloud.client(service)
 
+    def backend(self) -> Backend:
+        """Return what `punctual.Scheduler(stack)` needs: clients of this AWS, and its clock."""
+        return _Backend(self._cloud, self._tokens)
+
+    def outputs(self) -> dict[str, str]:
+        """Return all outputs of the stack."""
+        return {name: str(value) for name, value in self._cloud.template.outputs.items()}
+
     def output(self, name: str) -> str:
         """Return an output of the stack, such as `OutputQueueUrl`."""
         return self._cloud.output(name)
@@ -205,6 +216,34 @@ class Stack:
 
     def _log(self, line: str) -> None:
         self._lines.append(json.loads(line))
+
+
+class _Backend:
+    """The virtual AWS for the client. Its clock moves while a call takes time, and no two calls run at once."""
+
+    parallel = False
+
+    def __init__(self, cloud: Cloud, tokens: random.Random) -> None:
+        self._cloud, self._tokens = cloud, tokens
+
+    def client(self, service: str) -> Client:
+        return self._cloud.client(service)
+
+    def now(self) -> float:
+        return self._cloud.timeline.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self._cloud.timeline.sleep(seconds)
+
+    def new_token(self) -> str:
+        """Return a token that follows from the seed of the stack, so that ids do, too."""
+        return f"{self._tokens.getrandbits(128):032x}"
+
+    def lock(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def close(self) -> None:
+        """Do nothing: the virtual AWS has no connections."""
 
 
 class _Watch(Watcher):

@@ -5,6 +5,7 @@ Sources: the API reference of Amazon SQS, and "Amazon SQS message quotas" in its
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -159,6 +160,43 @@ def test_a_message_can_be_made_visible_at_once(aws):
     (message,) = receive(aws, url)
     aws.sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
     assert ["x"] == bodies(receive(aws, url))
+
+
+def test_the_visibility_of_several_messages_changes_in_one_request(aws):
+    """Each entry has its own timeout."""
+    url = aws.create_queue()
+    send(aws, url, entry(0, "shown"), entry(1, "hidden"))
+    receipts = {message["Body"]: message["ReceiptHandle"] for message in receive(aws, url)}
+    entries = [
+        {"Id": "0", "ReceiptHandle": receipts["shown"], "VisibilityTimeout": 0},
+        {"Id": "1", "ReceiptHandle": receipts["hidden"], "VisibilityTimeout": 60},
+    ]
+    answer = aws.sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+    assert ["0", "1"] == sorted(each["Id"] for each in answer["Successful"])
+    assert ["shown"] == bodies(receive(aws, url))
+
+
+@differs(local="it does not look; API reference, ChangeMessageVisibility, VisibilityTimeout: 0 to 43200")
+def test_an_impossible_visibility_fails_alone(aws):
+    url = aws.create_queue()
+    send(aws, url, entry(0), entry(1))
+    receipts = [message["ReceiptHandle"] for message in receive(aws, url)]
+    entries = [
+        {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": timeout_s}
+        for number, (receipt, timeout_s) in enumerate(zip(receipts, (43_201, 0), strict=True))
+    ]
+    answer = aws.sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+    assert (["0"], ["1"]) == tuple([each["Id"] for each in answer[part]] for part in ("Failed", "Successful"))
+
+
+def test_a_message_tells_when_it_was_sent(aws):
+    """In milliseconds since 1970, and only if the consumer asks."""
+    url = aws.create_queue()
+    send(aws, url, entry(0))
+    (message,) = receive(aws, url, AttributeNames=["SentTimestamp"], VisibilityTimeout=0)
+    assert re.fullmatch(r"\d{13}", message["Attributes"]["SentTimestamp"])
+    (message,) = receive(aws, url)
+    assert "Attributes" not in message
 
 
 def test_a_message_received_too_often_moves_to_the_dead_letter_queue(aws):

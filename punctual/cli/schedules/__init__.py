@@ -1,0 +1,1 @@
+"""The subcommands for one schedule and for lists of them."""

@@ -1,0 +1,1 @@
+"""The Python client. Users import everything from `punctual`; the modules here may change between versions."""

@@ -1,0 +1,1 @@
+"""Call the functions of a stack: repeats, errors and pages."""

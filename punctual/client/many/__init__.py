@@ -1,0 +1,1 @@
+"""Schedule a stream of requests in batches: gather them, send them in parallel, and give results in order."""

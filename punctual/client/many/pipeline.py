@@ -1,0 +1,110 @@
+"""Send batches in parallel and give their results in the order of the input.
+
+All decisions are made in the caller's thread, while it waits for the next result. The workers only send. At most
+`2 * workers` batches are held, sent or not, and the input is read when a place is free. The first batch goes alone, so
+that a missing stack or right shows before anything else is sent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from punctual.client.errors import PunctualError
+from punctual.client.many.batch import Batch, Outcome
+
+HELD_PER_WORKER = 2
+
+
+@dataclass(slots=True)
+class _Held:
+    """A batch that is held: not begun yet, or with the future of its results."""
+
+    batch: Batch | None
+    names: frozenset[str]
+    future: Future[list[Outcome]] | None = None
+
+    def done(self) -> bool:
+        return self.future is not None and self.future.done()
+
+
+class Pipeline:
+    """Sends the batches with `send`. A batch waits while an earlier one with a name of its own is under way."""
+
+    def __init__(
+        self,
+        batches: Iterator[Batch],
+        send: Callable[[Batch], list[Outcome]],
+        stop: Callable[[], None],
+        workers: int,
+        parallel: bool,
+    ) -> None:
+        self._batches, self._send, self._stop, self._workers = batches, send, stop, workers
+        self._pool = ThreadPoolExecutor(workers, "punctual") if parallel else None
+        self._held: deque[_Held] = deque()
+        self._failure: Exception | None = None
+        self._more, self._proven = True, False
+
+    def results(self) -> Generator[Outcome, None, None]:
+        """Yield the results. Closing the generator starts nothing new."""
+        try:
+            while self._step():
+                head = self._held[0]
+                if head.future is not None and head.future.done():
+                    outcomes = head.future.result()
+                    self._held.popleft()
+                    self._proven = True
+                    self._begin()
+                    yield from outcomes
+            if self._failure is not None:
+                raise self._failure
+        finally:
+            self._stop()
+            if self._pool is not None:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _step(self) -> bool:
+        """Read a batch, or else wait for one. Return whether any is held."""
+        self._begin()
+        if self._held and self._held[0].done():
+            return True
+        if self._more and len(self._held) < HELD_PER_WORKER * self._workers:
+            self._read()
+            self._begin()
+        elif self._held:
+            wait([held.future for held in self._held if held.future and not held.done()], None, FIRST_COMPLETED)
+        return bool(self._held) or self._more
+
+    def _read(self) -> None:
+        """Read a batch. An error of the input waits for the results of what was read before."""
+        try:
+            batch = next(self._batches, None)
+        except Exception as error:  # noqa: BLE001 - `results` raises it.
+            self._failure, batch = error, None
+        self._more = batch is not None
+        if batch is not None:
+            self._held.append(_Held(batch, batch.names()))
+
+    def _begin(self) -> None:
+        """Send the batches that no earlier one holds up."""
+        under_way: set[str] = set()
+        self._proven = self._proven or any(held.done() for held in self._held)
+        for number, held in enumerate(self._held):
+            if number and not self._proven:
+                return
+            if held.batch is not None and under_way.isdisjoint(held.names):
+                held.future, held.batch = self._submit(held.batch), None
+            if not held.done():
+                under_way |= held.names
+
+    def _submit(self, batch: Batch) -> Future[list[Outcome]]:
+        if self._pool is not None:
+            return self._pool.submit(self._send, batch)
+        future: Future[list[Outcome]] = Future()
+        try:
+            future.set_result(self._send(batch))
+        except PunctualError as error:  # As with a pool, `results` raises it at its turn.
+            future.set_exception(error)
+        return future
