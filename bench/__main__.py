@@ -16,6 +16,7 @@ from bench.intake import names, packing
 from bench.managing import manage
 from bench.processes import Laboratory
 from bench.trials import QUICK, Figure, Size
+from bench.virtual_stack import virtual_stack
 
 SECTIONS = {
     **trials.SECTIONS,
@@ -25,6 +26,7 @@ SECTIONS = {
     "packing": packing,
     "names": names,
     "client": client,
+    "virtual_stack": virtual_stack,
 }
 RESULTS = Path(__file__).parent / "results"
 

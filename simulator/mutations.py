@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from punctual.testing.function_loader import stack_file
+from punctual.stack_files import stack_file
 from simulator import campaign
 from simulator.simulation import Result
 
@@ -42,7 +42,7 @@ MUTATIONS = (
         "a chain that goes back at once to what cannot be finished",
         "scheduler/feeding/feed.py",
         "            run.behind = _first(run.behind, task.page_sort)\n",
-        "            reader.again(task.strand, task.page_sort)\n",
+        "            reader.again(task.time_range, task.page_sort)\n",
         (7,),
         5,
     ),
@@ -56,6 +56,40 @@ MUTATIONS = (
         ),
         (1,),
         5,
+    ),
+    Mutation(
+        "an expiry in the feed that is reported and not kept",
+        "scheduler/feeding/mover.py",
+        'kept = self._kept(self._reported("failure queue", self._queues.report, alone, counts), counts)',
+        'kept = [each.schedule for each in self._reported("failure queue", self._queues.report, alone, counts)]',
+        (1,),
+        82,
+    ),
+    Mutation(
+        "a line of a run that counts deletes for sends",
+        "scheduler/feeding/feed.py",
+        "ended_ms, counts.sent, left, error,",
+        "ended_ms, counts.deleted, left, error,",
+        (1,),
+    ),
+    Mutation(
+        "a record that takes the due moment for that of its acceptance",
+        "scheduler/aws/name_records.py",
+        "record.changed_ms if record.accepted_ms is None else record.accepted_ms",
+        "record.schedule.due_ms",
+        (1,),
+        1,
+    ),
+    Mutation(
+        "an attempt noted for a delivery that was put off",
+        "scheduler/delivering/delivery.py",
+        "    postponed = _postpone(job, record, dependencies, deadline)\n",
+        (
+            "    record = record and record.attempted(begun_ms)\n"
+            "    postponed = _postpone(job, record, dependencies, deadline)\n"
+        ),
+        (1,),
+        1,
     ),
     Mutation(
         "a continuation that forgets what was passed over",
@@ -195,8 +229,8 @@ MUTATIONS = (
     Mutation(
         "a token that makes no twins",
         "scheduler/placing/keys.py",
-        "        if identity is None:\n",
-        "        if True:\n",
+        "        if identity is None:\n            key = ",
+        "        if True:\n            key = ",
         (1,),
         31,
     ),
@@ -238,6 +272,71 @@ MUTATIONS = (
         ("    remove(locked, owner, dependencies, deadline)\n    try:\n        place(new, dependencies, deadline)\n"),
         (1,),
         147,
+    ),
+    Mutation(
+        "a spread that is drawn again for a repeat",
+        "scheduler/placing/keys.py",
+        "        if identity is None:\n            offset_ms = ",
+        "        if True:\n            offset_ms = ",
+        (1, 2),
+        2,
+    ),
+    Mutation(
+        "a spread of an input message that is drawn again",
+        "scheduler/accepting/scheduling.py",
+        "drawn(each, index, token)",
+        "drawn(each, index)",
+        (1, 2),
+        2,
+    ),
+    Mutation(
+        "a spread that ends too late",
+        "scheduler/model/schedule.py",
+        "% (spread_ms + 1)",
+        "% (2 * spread_ms + 1)",
+        (2,),
+        1,
+    ),
+    Mutation(
+        "a time zone that is not used",
+        "scheduler/timestamps.py",
+        "tzinfo=zone or UTC)",
+        "tzinfo=UTC)",
+        (2,),
+        1,
+    ),
+    Mutation(
+        "a change that loses the user",
+        "scheduler/accepting/changes.py",
+        " else old.user,",
+        " else None,",
+        (1,),
+        32,
+    ),
+    Mutation(
+        "a change that loses the time",
+        "scheduler/accepting/changes.py",
+        "        return old.due_ms, 0\n",
+        "        return now_ms, 0\n",
+        (1, 2),
+        2,
+    ),
+    Mutation(
+        "a change that loses the target",
+        "scheduler/accepting/changes.py",
+        "        return old.target\n",
+        "        return None\n",
+        (1,),
+        32,
+    ),
+    Mutation(
+        "a change whose old id comes out too",
+        "scheduler/managing/changing.py",
+        "    schedule = replace(changed, key=key)\n",
+        "    schedule = replace(changed, key=key)\n"
+        "    placement.place(replace(record.schedule, name=None), dependencies, deadline)\n",
+        (1, 5, 6),
+        6,
     ),
     Mutation(
         "what is moved left where it was",
@@ -322,8 +421,8 @@ MUTATIONS = (
     Mutation(
         "a delay beside a token that a letter may have",
         "scheduler/accepting/scheduling.py",
-        "rules, under_token, context.by_older_rules)",
-        "rules, under_token, context.sent_ms is not None)",
+        "context.counted_from_ms, rules, under_token, by_older_rules, before_zones)",
+        "context.counted_from_ms, rules, under_token, context.sent_ms is not None, before_zones)",
         (1, 5),
         9,
     ),
@@ -331,10 +430,12 @@ MUTATIONS = (
         "a timer set before its record",
         "scheduler/accepting/named_batch.py",
         "        self._register(each, read, is_first)\n",
-        "        put, asked_ms = self.__dict__.setdefault('early', self.put), self.occasion.counted_from_ms\n"
-        "        put([naming.timer(self.taken.schedules[place], asked_at(asked_ms, place)) for place in each.places])\n"
-        "        self.put = lambda timers: None\n"
-        "        self._register(each, read, is_first)\n",
+        (
+            "        put, asked_ms = self.__dict__.setdefault('early', self.put), self.context.counted_from_ms\n"
+            "        put([naming.timer(self.keyed.schedules[index], request_number_at(asked_ms, index)) for index in each.indexes])\n"
+            "        self.put = lambda timers: None\n"
+            "        self._register(each, read, is_first)\n"
+        ),
         (1, 3),
         64,
     ),
@@ -344,11 +445,11 @@ MUTATIONS = (
         ("    if wait_ms > 0:\n        deadline.sleep(wait_ms / 1000)\n"),
         (
             "    if job.schedule.name is not None:\n"
-            "        early, records = post.records.get(job.schedule.name), post.records\n"
+            "        early, records = dependencies.records.get(job.schedule.name), dependencies.records\n"
             "        class Early:\n"
             "            get = lambda self, name: early\n"
             "            __getattr__ = lambda self, word: getattr(records, word)\n"
-            "        post = replace(post, records=Early())\n"
+            "        dependencies = replace(dependencies, records=Early())\n"
             "    if wait_ms > 0:\n"
             "        deadline.sleep(wait_ms / 1000)\n"
         ),
@@ -432,9 +533,12 @@ MUTATIONS = (
         "timers only after all records",
         "scheduler/accepting/named_batch.py",
         "        read: dict[str, Record] = {}\n        longest_s, stopped = 0.0, False\n",
-        "        all_slices = [Slice(0, places)]\n"
-        "        globals().update(TIMERS_S=0, PROBED_NAMES_MIN=10_000)\n"
-        "        read: dict[str, Record] = {}\n        longest_s, stopped = 0.0, False\n",
+        (
+            "        all_slices = [Slice(0, indexes)]\n"
+            "        globals().update(TIMERS_S=0, PROBED_NAMES_MIN=10_000)\n"
+            "        read: dict[str, Record] = {}\n"
+            "        longest_s, stopped = 0.0, False\n"
+        ),
         (1,),
         49,
     ),
@@ -607,7 +711,7 @@ MUTATIONS = (
         "a received message that failed deleted all the same",
         "scheduler/delivering/delivery.py",
         "            return False\n        finally:\n",
-        ("            _dismiss(message, post, deadline)\n            return False\n        finally:\n"),
+        ("            _dismiss(message, dependencies, deadline)\n            return False\n        finally:\n"),
         (1,),
         180,
     ),

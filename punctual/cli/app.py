@@ -50,7 +50,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "doctor": Entry("punctual.cli.inspecting.doctor:doctor", "Check the stack, and name each fault."),
         "verify": Entry("punctual.cli.inspecting.verify:verify", "Send real schedules, and measure their lateness."),
         # On this machine alone.
-        "dev": Entry("punctual.local.dev:dev", "Run the whole stack on this machine.", extra="local"),
+        "dev": Entry("punctual.local.command:dev", "Run the whole stack on this machine.", extra="local"),
     },
     "This command": {
         "completion": Entry("punctual.cli.completion:completion", "Print the completion of your shell."),

@@ -115,7 +115,10 @@ class Output:
             raise WrongUsage(f"there is no terminal to ask: {one_line(question)} Add --yes if you mean it")
         self.err.write(f"{question} [y/N] ")
         self.err.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        answer = sys.stdin.readline()
+        if not answer:  # The end of input has no line break.
+            self.note("")
+        if answer.strip().lower() not in ("y", "yes"):
             raise Declined("nothing was done, because the answer was not yes")
 
     def can_ask(self) -> bool:

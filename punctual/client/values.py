@@ -66,7 +66,11 @@ class Unconfirmed:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A schedule as the stack knows it. `attempts`, `error`, `changed` and `next_attempt` need a name."""
+    """A schedule as the stack knows it.
+
+    Everything from `attempts` to `next_attempt`, `accepted` and `attempt_times` are known of named schedules only.
+    `user`, `retry`, `failure_target` and `expires_after` are in the answers of `get`, and of `list` with `full=True`.
+    """
 
     id: str
     name: str | None
@@ -83,6 +87,8 @@ class Schedule:
     failure_target: str | None = None
     expires_after: float | None = None
     accepted: datetime | None = None
+    attempt_times: tuple[datetime, ...] | None = None
+    """When the last attempts began, twenty at most. None if it is not known."""
 
     @property
     def json(self) -> Json:

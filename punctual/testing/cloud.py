@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from punctual.stack_files import stack_file
 from punctual.testing.calls import Client, ExternalProcess, Network, Process, Watcher
 from punctual.testing.dynamodb import DynamoDB
-from punctual.testing.function_loader import Source, stack_file
+from punctual.testing.function_loader import Source
 from punctual.testing.functions import EventSource, Function, Functions, Rule
 from punctual.testing.sns_and_events import Events, Sns
 from punctual.testing.sqs import Queue, Sqs

@@ -72,6 +72,7 @@ class FinalChecks:
             for lying in contents(item).values():
                 expected = self._its.expected_schedules[lying.tag]
                 unconfirmed = lying.id not in expected.accepted and lying.id not in expected.moved
+                unconfirmed = unconfirmed and not expected.spread_ms
                 due_ms = expected.due_ms if unconfirmed and expected.due_ms is not None else lying.due_ms
                 if due_ms <= until_ms:
                     self._its.breach(4, lying.tag, f"{lying.id} is still in the table, though the faults have stopped")

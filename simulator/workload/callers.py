@@ -42,6 +42,11 @@ class Change:
     name: str = ""
     expected: ExpectedSchedule | None = None
     more: dict[str, Any] = field(default_factory=dict)
+    becomes: ExpectedSchedule | None = None
+    """The schedule that a change of the data makes."""
+    at_ms: int | None = None
+    """The time that a change gives. None if it keeps the time."""
+    spread_ms: int = 0
 
 
 class Names(Protocol):
@@ -53,6 +58,8 @@ class Names(Protocol):
     def moved(self, name: str, result: dict[str, Any]) -> None: ...
     def swept(self, prefix: str, from_ms: int, to_ms: int, requested_us: int) -> None: ...
     def listed(self, seen: list[str], from_ms: int, to_ms: int, requested_us: int) -> None: ...
+    def lying_failures(self, from_ms: int) -> set[str]: ...
+    def failures_listed(self, seen: list[str], owed: set[str]) -> None: ...
     def denied(self, name: str, error: str, requested_us: int) -> None: ...
 
 
@@ -99,6 +106,8 @@ class Callers:
             self._at(change.at_us, lambda: self._sweep(change))
         elif change.operation == "list":
             self._at(change.at_us, lambda: self._list(change))
+        elif change.operation == "failures":
+            self._at(change.at_us, lambda: self._list_failures(change))
         else:
             self._at(change.at_us, lambda: self._change(change))
 
@@ -190,7 +199,9 @@ class Callers:
             expected.due_ms = due_ms
         if "delay" in expected.request and not self._plausible(expected, due_ms):
             self._breach(2, expected.tag, f"accepted for {due_ms}, asked for with {expected.request['delay']} s to go")
-        if due_ms != expected.due_ms and "timestamp" in expected.request:
+        if expected.spread_ms and expected.dues.setdefault(schedule_id, due_ms) != due_ms:
+            self._breach(2, expected.tag, f"accepted for {due_ms}, and it is due at {expected.dues[schedule_id]}")
+        if not expected.may_be_due(due_ms) and "timestamp" in expected.request:
             self._breach(2, expected.tag, f"accepted for {due_ms}, asked for {expected.due_ms}")
         expected.accepted.setdefault(schedule_id, self._cloud.timeline.now_us)
         if (
@@ -265,6 +276,10 @@ class Callers:
             return
         requested_us = self._cloud.timeline.now_us
         expected.withdrawing.setdefault(schedule_id, set()).add(change.operation)
+        if change.becomes is not None:
+            change.becomes.take_over(expected)
+            expected.successors.append(change.becomes)
+        kept_ms = expected.due_of(schedule_id)
         content = self._manage({"operation": change.operation, "id": schedule_id, **change.more}, process, [expected])
         if content is None or "errorType" in content:
             return
@@ -272,10 +287,12 @@ class Callers:
         if schedule_id not in expected.withdrawn:
             self._breach(6, expected.tag, f"{schedule_id} is said to be out of the way, and is not")
         if change.operation != "cancel":
-            self._moved(change, expected, content, requested_us)
+            self._moved(change, change.becomes or expected, content, requested_us, kept_ms)
 
-    def _moved(self, change: Change, expected: ExpectedSchedule, content: dict[str, Any], requested_us: int) -> None:
-        """Check the answer to a move or fire: it has another id and a due time."""
+    def _moved(
+        self, change: Change, expected: ExpectedSchedule, content: dict[str, Any], requested_us: int, kept_ms: int
+    ) -> None:
+        """Check the answer to a move, change or fire: it has another id and a due time."""
         new_id, due_ms = content["id"], round(content["timestamp"] * 1000)
         expected.accepted.setdefault(new_id, self._cloud.timeline.now_us)
         if new_id not in expected.somewhere():
@@ -288,6 +305,9 @@ class Callers:
         to_ms = (self._cloud.timeline.now_us + SKEW_US_MAX) // 1000
         if change.operation == "move":
             from_ms = to_ms = round(change.more["timestamp"] * 1000)
+        elif change.operation == "change":
+            from_ms = kept_ms if change.at_ms is None else change.at_ms
+            to_ms = from_ms + change.spread_ms
         if not from_ms <= due_ms <= to_ms:
             self._breach(2, expected.tag, f"{new_id} is due at {due_ms} by {change.operation} to {from_ms}")
 
@@ -317,6 +337,9 @@ class Callers:
             self._names.cancelled(change.name, content["id"])
         else:
             self._names.moved(change.name, content)
+            due_ms, at_ms = round(content["timestamp"] * 1000), change.at_ms
+            if at_ms is not None and not at_ms <= due_ms <= at_ms + change.spread_ms:
+                self._breach(2, "", f"{content['id']} is due at {due_ms} by a change to {at_ms}")
 
     def _sweep(self, change: Change) -> None:
         """Cancel page by page to the end, unless a call fails."""
@@ -345,6 +368,21 @@ class Callers:
             if content["next"] is None:
                 span_ms = round(change.more["from"] * 1000), round(change.more["to"] * 1000)
                 self._names.listed(seen, *span_ms, requested_us)
+                return
+            event["next"] = content["next"]
+
+    def _list_failures(self, change: Change) -> None:
+        """List all pages of failures. What was in the table before and after must be among them."""
+        process, from_ms = self._external_process(), round(change.more["from"] * 1000)
+        owed, seen = self._names.lying_failures(from_ms), list[str]()
+        event = {"operation": change.operation, **change.more}
+        for _ in range(PAGES_MAX):
+            content = self._manage(event, process, [])
+            if content is None or "errorType" in content:
+                return
+            seen += [failure["id"] for failure in content["failures"]]
+            if content["next"] is None:
+                self._names.failures_listed(seen, owed & self._names.lying_failures(from_ms))
                 return
             event["next"] = content["next"]
 

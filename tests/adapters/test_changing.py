@@ -1,10 +1,10 @@
-"""Cancel, move and fire, under DynamoDB's own conditions, with crashes and other callers at every call."""
+"""Cancel, move, change and fire, under DynamoDB's own conditions, with crashes and other callers at every call."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bending import lose_answer, refuse_call
+from aws_faults import lose_answer, refuse_call
 from fakes import NOON_MS, OTHER_ARN, Clock, schedule
 from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
 from scheduler.model.name_record import CANCELLED, DELIVERED, EXPIRED, FAILED
@@ -45,6 +45,11 @@ def fellows(stack):
 def unnamed(request, stack):
     stack.kind = request.param
     return request.param(stack)
+
+
+def new_values(operation, timestamp):
+    """Return the fields of an operation that gives a schedule this time."""
+    return {"move": {"timestamp": timestamp}, "change": {"timestamp": timestamp, "user": "other"}}.get(operation, {})
 
 
 def own(stack):
@@ -124,8 +129,9 @@ def test_a_schedule_sixty_seconds_before_reach_cannot_be_changed(stack, unnamed)
     for operation in ("cancel", "fire"):
         with pytest.raises(OnItsWay, match="queued, released or was never there"):
             stack.ask(operation, id=unnamed)
-    with pytest.raises(OnItsWay):
-        stack.ask("move", id=unnamed, delay=5_000)
+    for operation in ("move", "change"):
+        with pytest.raises(OnItsWay):
+            stack.ask(operation, id=unnamed, delay=5_000)
     assert sorted([own(stack), *fellows(stack)]) == stack.come_out()
 
 
@@ -145,10 +151,10 @@ def test_an_unknown_id_differs_from_a_schedule_in_a_queue(stack):
 
 
 @pytest.mark.parametrize("number", range(CALLS_MAX))
-@pytest.mark.parametrize("operation", ["cancel", "move", "fire"])
+@pytest.mark.parametrize("operation", ["cancel", "move", "change", "fire"])
 def test_a_crash_loses_nothing_and_the_change_can_be_repeated(stack, unnamed, operation, number):
     """After a crash before any call, the schedule is stored or the change is done. A minute later a repeat works."""
-    fields = {"timestamp": FAR_S + 50_000} if operation == "move" else {}
+    fields = new_values(operation, FAR_S + 50_000)
 
     def crash():
         raise Crash
@@ -170,8 +176,8 @@ def test_a_crash_loses_nothing_and_the_change_can_be_repeated(stack, unnamed, op
     assert len(out) <= len(expected) + (operation == "fire")  # A second move to the same time makes no third schedule.
 
 
-@pytest.mark.parametrize("other", ["cancel", "move", "fire"])
-@pytest.mark.parametrize("operation", ["cancel", "move", "fire"])
+@pytest.mark.parametrize("other", ["cancel", "move", "change", "fire"])
+@pytest.mark.parametrize("operation", ["cancel", "move", "change", "fire"])
 def test_one_of_two_concurrent_changes_succeeds(stack, operation, other):
     """The other caller learns that the schedule is gone or to try again. Nothing is lost or sent twice."""
     stack.kind = member
@@ -186,7 +192,7 @@ def one_has_its_way(stack, operation, other, number):
 
     def ask(what, timestamp):
         try:
-            stack.ask(what, id=unnamed, **({"timestamp": timestamp} if what == "move" else {}))
+            stack.ask(what, id=unnamed, **new_values(what, timestamp))
         except (*GONE, NotConfirmed):
             return
         won.append(what)
@@ -200,11 +206,11 @@ def one_has_its_way(stack, operation, other, number):
 
 
 @pytest.mark.parametrize("call", ["UpdateItem", "DeleteItem", "PutItem", "BatchWriteItem"])
-@pytest.mark.parametrize("operation", ["cancel", "move", "fire"])
+@pytest.mark.parametrize("operation", ["cancel", "move", "change", "fire"])
 def test_a_write_without_an_answer_counts_once(stack, unnamed, operation, call):
     """Its retry finds the write done and is not refused."""
     lose_answer(stack.cloud.dynamodb, f"dynamodb.{call}")
-    stack.ask(operation, id=unnamed, **({"timestamp": FAR_S + 50_000} if operation == "move" else {}))
+    stack.ask(operation, id=unnamed, **new_values(operation, FAR_S + 50_000))
     expected = fellows(stack) if operation == "cancel" else [own(stack), *fellows(stack)]
     assert sorted(expected) == stack.come_out(FAR_S + 60_000)
 
@@ -331,7 +337,7 @@ def house_timer(record):
 @pytest.mark.parametrize(
     ("state", "refusal"), [(DELIVERED, OnItsWay), (FAILED, NotFound), (EXPIRED, NotFound), (CANCELLED, NotFound)]
 )
-@pytest.mark.parametrize("operation", ["cancel", "move", "fire"])
+@pytest.mark.parametrize("operation", ["cancel", "move", "change", "fire"])
 def test_a_finished_schedule_cannot_be_changed(stack, state, refusal, operation):
     """It is too late for a delivered schedule, and nothing is left of another."""
     taken = stack.take(name="bill")
@@ -342,14 +348,14 @@ def test_a_finished_schedule_cannot_be_changed(stack, state, refusal, operation)
             return
     else:
         assert stack.cloud.records.close(record, state, NOON_MS, 3, "too bad")
-    fields = {"delay": 5} if operation == "move" else {}
+    fields = {"delay": 5} if operation in ("move", "change") else {}
     with pytest.raises(refusal, match=f"{taken['id']}, the last under the name 'bill', is {state} since {NOON_S}"):
         stack.ask(operation, name="bill", **fields)
     assert state == stack.ask("get", name="bill")["state"]
 
 
 @pytest.mark.parametrize("number", range(CALLS_MAX))
-@pytest.mark.parametrize("operation", ["move", "fire"])
+@pytest.mark.parametrize("operation", ["move", "change", "fire"])
 def test_a_crash_during_a_change_of_a_name_does_no_harm(stack, operation, number):
     """With or without the new record, the schedule is sent once, at the latest when the old timer wakes."""
     stack.take(name="bill")
@@ -359,7 +365,7 @@ def test_a_crash_during_a_change_of_a_name_does_no_harm(stack, operation, number
 
     try:
         with stack.before_call(number, crash):
-            stack.ask(operation, name="bill", **({"timestamp": FAR_S - 5_000} if operation == "move" else {}))
+            stack.ask(operation, name="bill", **new_values(operation, FAR_S - 5_000))
     except Crash:
         pass
     out = stack.come_out(FAR_S + 60_000)
@@ -368,8 +374,8 @@ def test_a_crash_during_a_change_of_a_name_does_no_harm(stack, operation, number
     )  # A second timer follows the old one.
 
 
-@pytest.mark.parametrize("other", ["cancel", "move", "fire"])
-@pytest.mark.parametrize("operation", ["cancel", "move", "fire"])
+@pytest.mark.parametrize("other", ["cancel", "move", "change", "fire"])
+@pytest.mark.parametrize("operation", ["cancel", "move", "change", "fire"])
 def test_two_concurrent_changes_of_a_name(stack, operation, other):
     """Both succeed, except after a cancel. The current schedule is sent once, and a cancelled one never."""
     for number in range(CALLS_MAX):
@@ -383,7 +389,7 @@ def what_stands_comes_out(stack, operation, other, number):
 
     def ask(what, timestamp):
         try:
-            stack.ask(what, name=name, **({"timestamp": timestamp} if what == "move" else {}))
+            stack.ask(what, name=name, **new_values(what, timestamp))
         except GONE:
             refused.append(what)
 
@@ -397,10 +403,10 @@ def what_stands_comes_out(stack, operation, other, number):
 
 
 @pytest.mark.parametrize("call", ["UpdateItem", "PutItem", "DeleteItem", "BatchWriteItem"])
-@pytest.mark.parametrize("operation", ["cancel", "move"])
+@pytest.mark.parametrize("operation", ["cancel", "move", "change"])
 def test_a_write_of_a_name_without_an_answer_counts_once(stack, operation, call):
     """Its retry finds the write done."""
     stack.take(name="bill")
     lose_answer(stack.cloud.dynamodb, f"dynamodb.{call}")
-    stack.ask(operation, name="bill", **({"timestamp": FAR_S + 5} if operation == "move" else {}))
-    assert (["data"] if operation == "move" else []) == stack.come_out(FAR_S + 60_000)
+    stack.ask(operation, name="bill", **new_values(operation, FAR_S + 5))
+    assert ([] if operation == "cancel" else ["data"]) == stack.come_out(FAR_S + 60_000)

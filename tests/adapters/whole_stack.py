@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from fakes import NOON_MS, Clock, scheduling_dependencies
-from scheduler.accepting import scheduling
+from fakes import NOON_MS, Clock, schedule, scheduling_dependencies
+from scheduler.accepting import changes, scheduling
+from scheduler.accepting.request import AcceptRules
 from scheduler.aws.delivery_queue import DeliveryQueue
 from scheduler.aws.manage_table import ManageTable
 from scheduler.delivering import delivery
@@ -17,6 +19,8 @@ from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding import feed as feeding
 from scheduler.managing import operations
 from scheduler.managing.dependencies import ManageDependencies
+from scheduler.model.failure_report import failed
+from scheduler.model.schedule import Schedule
 from scheduler.placing.keys import KeyGenerator
 from scheduler.placing.partitions import PartitionCount
 
@@ -35,6 +39,9 @@ class WholeStack:
     clock: Clock = field(default_factory=Clock)
     partition_count: int = 2
     delivered: list[str] = field(default_factory=list)
+    rules: AcceptRules = AcceptRules()
+    received: list[Schedule] = field(default_factory=list)
+    """What targets received from the deliver function."""
 
     @property
     def manage_dependencies(self) -> ManageDependencies:
@@ -48,6 +55,7 @@ class WholeStack:
             pool=SerialPool(),
             key_generator=KeyGenerator(self.partition_count, randomness),
             reach_ms=REACH_MS,
+            revise=partial(changes.revised, rules=self.rules),
         )
 
     def ask(self, operation: str, **fields: Any) -> dict[str, Any]:
@@ -58,7 +66,7 @@ class WholeStack:
 
     def accept(self, event: Any) -> dict[str, Any]:
         dependencies = scheduling_dependencies(
-            self.cloud.table, self.cloud.queues, partition_count=self.partition_count
+            self.cloud.table, self.cloud.queues, self.rules, partition_count=self.partition_count
         )
         key_generator = KeyGenerator(self.partition_count, random.Random(random.random()), 60_000)
         dependencies = replace(dependencies, records=lambda: self.cloud.records, key_generator=key_generator)
@@ -109,7 +117,7 @@ class WholeStack:
             records=self.cloud.records,
             table=self.cloud.table,
             queues=self.cloud.queues,
-            transports=SimulatedTransport(self.delivered),
+            transports=SimulatedTransport(self.delivered, self.received),
             notify=lambda *_: None,
             pool=SerialPool(),
             stored_count=PartitionCount(self.cloud.table),
@@ -144,6 +152,35 @@ class WholeStack:
 @dataclass
 class SimulatedTransport:
     delivered: list[str]
+    received: list[Schedule]
 
     def deliver(self, schedule) -> None:
         self.delivered.append(schedule.data)
+        self.received.append(schedule)
+
+
+def bend_pages(stack, items_max):
+    """Limit pages to this number of items."""
+
+    def shorten(params, **_):
+        params["Limit"] = min(items_max, params.get("Limit", items_max))
+
+    stack.cloud.dynamodb.meta.events.register("provide-client-params.dynamodb.Query", shorten)
+
+
+def fail(stack, number, at_ms, name=None, target=None):
+    """Store a delivery that failed at that time."""
+    each = replace(schedule(number, NOON_MS - 100_000_000, str(number % 2), target), name=name)
+    stack.cloud.table.put_failed([failed(each, "503", 5, at_ms)])
+    return each
+
+
+def ask_on(stack, seconds, **fields):
+    """Return the answers of calls with this much time each, until one has no next."""
+    answers = []
+    while not answers or answers[-1]["next"] is not None:
+        assert len(answers) < 100
+        more = {"next": answers[-1]["next"]} if answers else {}
+        answers.append(operations.manage({**fields, **more}, stack.manage_dependencies, stack.clock.deadline(seconds)))
+        stack.clock.sleep(1)
+    return answers

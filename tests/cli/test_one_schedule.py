@@ -1,11 +1,16 @@
 """`punctual schedule`, `get`, `move`, `change`, `fire` and `cancel` of one schedule."""
 
 import io
+import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from punctual.cli import group
+from punctual.cli.run import Run
 from punctual.testing import Stack
 
 from .conftest import Punctual
@@ -105,6 +110,69 @@ def test_a_schedule_moves_fires_and_is_cancelled(punctual: Punctual, stack: Stac
     id = punctual("schedule", "x", "--in", "1h", "--json").json["id"]
     assert {"id": id, "name": None, "state": "cancelled"} == punctual("cancel", "--id", id, "--json").json
     assert 3 == punctual("cancel", "--id", id).status
+
+
+def test_change_keeps_the_fields_that_are_not_given(punctual: Punctual, stack: Stack) -> None:
+    """`--clear` removes one."""
+    punctual("schedule", "old", "--in", "1h", "--name", "n", "--user", "u")
+    assert 0 == punctual("change", "n", "--data", "new", "--in", "2h").status
+    assert 0 == punctual("change", "n", "--clear", "user").status
+    stack.advance(hours=2, minutes=1)
+    (released,) = stack.released()
+    assert ("new", None, 1893463200) == (released.data, released.user, released.due)
+
+
+def test_spread_and_zone_meet_in_one_schedule(punctual: Punctual) -> None:
+    """The command resolves the zone, and the stack draws the moment."""
+    line = ("schedule", "x", "--at", "2030-06-01 09:00", "--tz", "Europe/Berlin", "--spread", "1h", "--json")
+    assert 1906527600 <= punctual(*line).json["timestamp"] <= 1906527600 + 3600
+
+
+class _Changeable:
+    """A stack with a manage function that answers `change` and remembers the request."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack, self.sent = stack, dict[str, Any]()
+
+    def outputs(self) -> dict[str, str]:
+        return self.stack.outputs()
+
+    def backend(self) -> Any:
+        virtual = self.stack.backend()
+
+        def client(service: str) -> Any:
+            return SimpleNamespace(invoke=self._invoke)
+
+        return SimpleNamespace(client=client, now=virtual.now, sleep=virtual.sleep, parallel=False)
+
+    def _invoke(self, *, Payload: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803
+        self.sent = json.loads(Payload)
+        answer = {"id": "0-001893456000000-0123456789abcdef", "timestamp": 1893456000, "state": "stored"}
+        return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(answer | {"result": "replaced"}).encode())}
+
+
+def test_change_sends_the_fields_that_are_given_and_null_for_cleared_ones(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = _Changeable(stack)
+    line = [
+        "change",
+        "n",
+        "--data",
+        "new",
+        "--in",
+        "1h",
+        "--attempts",
+        "3",
+        "--clear",
+        "user",
+        "--clear",
+        "failure-target",
+    ]
+    assert 0 == group.run(line, Run(world=world))
+    assert capsys.readouterr().out.startswith("replaced n, due 2030-01-01 00:00:00")
+    expected = {"operation": "change", "name": "n", "data": "new", "timestamp": 1893459600, "retry": {"attempts": 3}}
+    assert expected | {"user": None, "failure_target": None} == world.sent
 
 
 def test_the_exit_status_tells_not_found_from_too_late(punctual: Punctual, stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""What a person reads if the stack or AWS cannot be reached, and how shells and pipes see the command."""
+"""Errors on the way to AWS, and the command among shells and pipes."""
 
 import os
 import subprocess
@@ -42,14 +42,14 @@ from punctual.cli.run import Run
 from punctual.testing import Stack
 
 stack = Stack()
-stack.schedule([{"delay": 3600 + number, "data": "x" * 200, "name": f"n/{number}"} for number in range(2000)])
+stack.schedule([{"delay": 3600 + number, "data": "x" * 200, "name": f"n/{number}"} for number in range(400)])
 sys.exit(group.run(sys.argv[1:], Run(world=stack)))
 """
 
 
 @pytest.fixture(autouse=True)
 def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nobody has configured AWS on this machine."""
+    """Hide the AWS configuration of this machine."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "PUNCTUAL_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -136,6 +136,7 @@ def test_every_hint_replaces_words_of_the_client() -> None:
         assert words in code
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_ends_a_list_quietly() -> None:
     shell = '("$@"; echo $? >&2) | head -1'
     line = [sys.executable, "-c", PROCESS, "list", "--limit", "all", "--json"]
@@ -151,6 +152,7 @@ def test_a_reader_that_has_seen_enough_ends_a_list_quietly() -> None:
     assert 1 == len(ended.stdout.splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
 def test_a_full_disk_is_one_line_and_1() -> None:
     line = [sys.executable, "-c", PROCESS, "list"]

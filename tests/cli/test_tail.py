@@ -8,55 +8,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from punctual.cli import group
 from punctual.cli.run import Run
 from punctual.testing import Stack
 
-from .conftest import Ended, Punctual
+from .conftest import Ended, Punctual, World
 
 ROOT = Path(__file__).parents[2]
 END_S_MAX = 120.0
 MAPPING = {"FunctionArn": "arn:aws:lambda:eu-central-1:123456789012:function:mine", "State": "Enabled"}
-
-
-@dataclass
-class World:
-    """The virtual stack with event source mappings, of which it knows nothing itself."""
-
-    stack: Stack
-    mappings: list[dict[str, Any]] = field(default_factory=list)
-    refused: str | None = None
-
-    def backend(self) -> Any:
-        return _Backend(self)
-
-    def outputs(self) -> dict[str, str]:
-        return self.stack.outputs()
-
-
-class _Backend:
-    def __init__(self, world: World) -> None:
-        self._world, self._virtual = world, world.stack.backend()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._virtual, name)
-
-    def client(self, service: str) -> Any:
-        return self if service == "lambda" else self._virtual.client(service)
-
-    def list_event_source_mappings(self, *, EventSourceArn: str, **more: str) -> dict[str, Any]:  # noqa: N803
-        assert EventSourceArn == self._world.stack.output("OutputQueueArn")
-        if self._world.refused:
-            raise ClientError({"Error": {"Code": self._world.refused, "Message": "no"}}, "ListEventSourceMappings")
-        return {"EventSourceMappings": self._world.mappings}
 
 
 @pytest.fixture
@@ -146,7 +111,7 @@ def test_without_permission_to_look_it_takes_nothing(punctual: Punctual, world: 
 
 @contextlib.contextmanager
 def receiver(status: int) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
-    """Yield the URL of a program on this machine, and what it was sent."""
+    """Yield the URL of a program on this machine, and the requests that it received."""
     received: list[tuple[dict[str, str], bytes]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -247,6 +212,7 @@ def started(*arguments: str) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_no_message_hidden(number: signal.Signals, status: int) -> None:
     with started("--take") as process:
@@ -263,6 +229,7 @@ def test_a_signal_leaves_no_message_hidden(number: signal.Signals, status: int) 
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_deletes_nothing_that_nobody_saw() -> None:
     with started("--take", "--delete") as process:
         assert process.stdout is not None

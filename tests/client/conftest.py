@@ -76,7 +76,7 @@ def stack() -> Stack:
 @pytest.fixture
 def line(stack: Stack) -> Line:
     line = Line()
-    stack._cloud.network.weather = line
+    stack._cloud.network.faults = line
     return line
 
 

@@ -87,6 +87,12 @@ def test_move_by_id_works_too(scheduler):
     assert [moved.id] == [each.id for each in scheduler.list()]
 
 
+def test_move_takes_a_time_in_a_zone(scheduler):
+    scheduler.schedule("x", delay=FAR, name="n")
+    moved = scheduler.move("n", at="2030-06-01T09:00", zone="Europe/Berlin")
+    assert datetime(2030, 6, 1, 7, tzinfo=UTC) == moved.due
+
+
 def test_move_wants_exactly_one_time(scheduler):
     with pytest.raises(InvalidSchedule, match="at and delay are both missing"):
         scheduler.move("n")
@@ -119,6 +125,24 @@ def test_change_sends_the_fields_that_are_given_and_null_for_none(scripted):
             "expires_after": 86400,
         }
     ] == script.requests
+
+
+def test_change_keeps_what_is_not_given_and_removes_what_is_none(scheduler, stack):
+    scheduler.schedule({"a": 1}, delay=FAR, name="n", user="u")
+    changed = scheduler.change("n", data={"a": 2}, delay=timedelta(minutes=1), user=None)
+    assert (START + timedelta(minutes=1), "n", "replaced") == (changed.due, changed.name, changed.result)
+    stack.advance(minutes=2)
+    (released,) = stack.released()
+    assert ({"a": 2}, None, "n") == (released.json, released.user, released.name)
+
+
+def test_change_by_id_gives_a_new_id(scheduler):
+    scheduled = scheduler.schedule("x", delay=FAR)
+    changed = scheduler.change(id=scheduled.id, data="y")
+    assert (scheduled.due, "y") == (changed.due, scheduler.get(id=changed.id).data)
+    assert scheduled.id != changed.id
+    with pytest.raises(NotFound):
+        scheduler.get(id=scheduled.id)
 
 
 def test_change_with_unset_is_the_same_as_not_giving_the_field(scripted):
@@ -205,12 +229,24 @@ def test_a_full_schedule_has_every_field_of_its_request(scripted):
     answer = {"id": ID, "name": "n", "timestamp": 1893456000, "state": "stored", "target": {"url": "https://a.b"}}
     answer |= {"data": "x", "attempts": 1, "error": "503", "changed": 1893456000.5, "next_attempt": 1893456010}
     answer |= {"user": "u", "retry": {"attempts": 3}, "failure_target": "arn", "expires_after": 60}
-    scheduler, _ = scripted(answer)
+    answer |= {"accepted": 1893450000, "attempt_times": [1893456000]}
+    scheduler, script = scripted(answer)
     found = scheduler.get("n")
+    assert [{"operation": "get", "name": "n", "full": True}] == script.requests
+    assert (START - timedelta(seconds=6000), (START,)) == (found.accepted, found.attempt_times)
     assert ("u", {"attempts": 3}, "arn", 60) == (found.user, found.retry, found.failure_target, found.expires_after)
     assert START + timedelta(milliseconds=500) == found.changed
     assert START + timedelta(seconds=10) == found.next_attempt
     assert {"url": "https://a.b"} == found.target
+
+
+def test_get_works_with_a_stack_that_does_not_know_full_yet(scripted):
+    refusal = {"errorType": "InvalidRequest", "errorMessage": "'full' is not a field of get; accepted are name, id"}
+    answer = {"id": ID, "name": "n", "timestamp": 1893456000, "state": "stored", "target": None, "data": "x"}
+    answer |= {"attempts": 0, "error": None, "changed": 1893456000}
+    scheduler, script = scripted(refusal, answer)
+    assert "x" == scheduler.get("n").data
+    assert [True, None] == [request.get("full") for request in script.requests]
 
 
 @pytest.mark.parametrize("limit", [0, -1])

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from punctual.stack_files import stack_file
 from punctual.testing.calls import Call, CallFault, Watcher
 from punctual.testing.cloud import Cloud
-from punctual.testing.function_loader import stack_file
 from punctual.testing.functions import EventSource, Function
 from punctual.testing.sqs import Queue
 
@@ -26,7 +26,7 @@ START = 1_893_456_000
 PROBE = """
 from scheduler.wiring import runtime
 
-outside = runtime.outside()
+outside = runtime.current()
 count = 0
 
 

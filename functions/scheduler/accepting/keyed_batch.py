@@ -59,7 +59,9 @@ class RequestContext:
     by_callers_token: bool = True
     """Whether the token is the caller's own, and not a message id. A repeat may then be sent at another time."""
     by_older_rules: bool = False
-    """Whether the previous version may have accepted some members. It allowed a delay together with a token."""
+    """Whether an earlier version may have accepted some members. It allowed a delay together with a token."""
+    before_zones: bool = False
+    """Whether an earlier version may have refused some members, because it did not know `zone` and `spread`."""
 
     @property
     def counted_from_ms(self) -> int:

@@ -31,7 +31,7 @@ def accept(event: object, dependencies: SchedulingDependencies, deadline: Deadli
     if batch.is_batch(event):
         return _accept_batch(event, dependencies, deadline)
     context = RequestContext(deadline.now_ms())
-    parsed = request.parse(event, context.now_ms, dependencies.rules)
+    parsed = dependencies.key_generator.drawn(request.parse(event, context.now_ms, dependencies.rules))
     keyed = KeyedBatch({0: dependencies.key_generator.schedule(parsed)}, [])
     failures = _write(keyed, {0: parsed}, context, dependencies, deadline)
     failure = _failure(keyed, 0, failures)
@@ -55,6 +55,7 @@ def accept_message(
         closed_for_good,
         message.has_token,
         message.history.by_older_rules,
+        message.history.before_zones,
     )
     return _accept_members(message.requests, context, dependencies, deadline, message.indexes)
 
@@ -79,7 +80,8 @@ def _accept_members(
 ) -> list[Answer]:
     """Accept the members at these indexes. Return an answer for each of them."""
     checked = [_checked(member, context, dependencies.rules) for member in members]
-    requests = {index: each for index, each in enumerate(checked) if isinstance(each, Request)}
+    drawn, token = dependencies.key_generator.drawn, context.token
+    requests = {index: drawn(each, index, token) for index, each in enumerate(checked) if isinstance(each, Request)}
     keyed = _take(requests, context, dependencies)
     if len(indexes) < len(members):
         keyed = keyed.at(indexes)
@@ -97,7 +99,8 @@ def _accept_members(
 def _checked(member: object, context: RequestContext, rules: request.AcceptRules) -> Request | InvalidSchedule:
     under_token = context.token is not None and context.by_callers_token
     try:
-        return request.parse(member, context.counted_from_ms, rules, under_token, context.by_older_rules)
+        by_older_rules, before_zones = context.by_older_rules, context.before_zones
+        return request.parse(member, context.counted_from_ms, rules, under_token, by_older_rules, before_zones)
     except InvalidSchedule as refusal:
         return refusal
 
@@ -151,7 +154,7 @@ def _write(
     if not names:
         put(unnamed, failures, context, dependencies, deadline)
         return failures
-    from scheduler.accepting import named_batch  # noqa: PLC0415 - Most callers give no names.
+    from scheduler.accepting import named_batch
 
     slices = named_batch.slices(requests, names)
     if len(slices) > 1:  # Several slices take long, so unnamed schedules go first, in half of the time at most.

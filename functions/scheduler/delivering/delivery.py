@@ -126,7 +126,7 @@ def _tracked(
         deadline.sleep(watch.quiet_s())
         under_way, hanging = watch.counts()
     if hanging:
-        from scheduler.delivering import self_polling  # noqa: PLC0415 - Most invocations do not need it.
+        from scheduler.delivering import self_polling
 
         for message in self_polling.more(dependencies.delivery_queue(), watch, THREADS_MAX, begun_s, deadline):
             yield watch.begin(message, _moment_s(message, deadline))
@@ -201,6 +201,8 @@ def _hand_over(job: DeliveryJob, record: Record | None, dependencies: DeliveryDe
         return
     begun_ms = deadline.now_ms()
     failure = _tried(schedule, receiver(schedule.target), dependencies, deadline)
+    if record is not None and not (failure is not None and failure.ours):
+        record = record.attempted(begun_ms)
     if failure is not None:
         retry.not_delivered(job, record, failure, dependencies, deadline)
         return

@@ -1,4 +1,6 @@
-"""Cancel, move and fire a schedule: by name while it is pending, by id while it is far from due.
+"""Cancel, change, move and fire a schedule: by name while it is pending, by id while it is far from due.
+
+A move changes only the time, and a fire moves to now.
 
 For a named schedule, the record changes first, on condition that it is unchanged since it was read. The timer is set
 after that, in the order that `naming` uses. A crash in between leaves the old timer. It wakes, finds the record and
@@ -12,14 +14,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
+from scheduler.errors import InvalidRequest, InvalidSchedule, NotConfirmed, NotFound, OnItsWay
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing import item_lock, lookup
 from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.lookup import Found
 from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import CANCELLED, DELIVERED, Record, request_number_at
-from scheduler.model.schedule import accepted, random_key
+from scheduler.model.schedule import Request, Schedule, accepted, random_key, repeatable_offset_ms
 from scheduler.placing import naming, placement
 from scheduler.placing.naming import ROUNDS_MAX
 from scheduler.timestamps import epoch_s
@@ -37,13 +39,32 @@ def cancel(request: ManageRequest, dependencies: ManageDependencies, deadline: D
     return _change(request, unnamed, _cancel_record, dependencies, deadline)
 
 
+def change(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> Answer:
+    """Change the given fields, and keep the others. A null removes an optional field."""
+    request.which()
+    given = {field: value for field, value in request.fields.items() if field not in ("name", "id")}
+    if not given:
+        raise InvalidRequest("no field to change is given; wanted: one or more, such as timestamp, data or target")
+    now_ms = deadline.now_ms()
+
+    def revised(old: Schedule) -> Schedule:
+        try:
+            return _drawn(old, dependencies.revise(old, given, now_ms))
+        except InvalidSchedule as refusal:
+            raise InvalidRequest(str(refusal)) from None
+
+    return _replace(revised, request, dependencies, deadline)
+
+
 def move(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> Answer:
     request.which()
-    return _move_to(request.due_ms(deadline.now_ms()), request, dependencies, deadline)
+    due_ms = request.due_ms(deadline.now_ms())
+    return _replace(lambda old: replace(old, due_ms=due_ms), request, dependencies, deadline)
 
 
 def fire(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> Answer:
-    return _move_to(deadline.now_ms(), request, dependencies, deadline)
+    due_ms = deadline.now_ms()
+    return _replace(lambda old: replace(old, due_ms=due_ms), request, dependencies, deadline)
 
 
 def cancel_record(record: Record, dependencies: ManageDependencies, deadline: Deadline) -> bool:
@@ -81,16 +102,43 @@ def _is_ours(
     return (current.id, current.request_number, current.changed_ms) == (read.id, request_number, now_ms)
 
 
-def _move_to(due_ms: int, request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> Answer:
+def _drawn(old: Schedule, wanted: Request) -> Schedule:
+    """Return the changed schedule. Its moment in a spread depends on the old id, so that a repeat draws the same."""
+    return replace(
+        old,
+        due_ms=wanted.due_ms + repeatable_offset_ms(wanted.spread_ms, [old.id]),
+        data=wanted.data,
+        target=wanted.target,
+        user=wanted.user,
+        expires_after_ms=wanted.expires_after_ms,
+        terms=wanted.terms,
+    )
+
+
+def _replace(
+    revised: Callable[[Schedule], Schedule],
+    request: ManageRequest,
+    dependencies: ManageDependencies,
+    deadline: Deadline,
+) -> Answer:
+    """Put the revised schedule in the place of the old one, under a new id."""
     now_ms = deadline.now_ms()
 
     def unnamed(found: Found) -> Answer:
-        return accepted(item_lock.move(found, due_ms, dependencies, deadline), now_ms, dependencies.reach_ms)
+        new = _in_time(revised(found.schedule), now_ms)
+        return accepted(item_lock.put_in_place(found, new, dependencies, deadline), now_ms, dependencies.reach_ms)
 
-    def move_record(record: Record, dependencies: ManageDependencies, deadline: Deadline) -> Answer | None:
-        return _move_record(record, due_ms, dependencies, deadline)
+    def replace_record(record: Record, dependencies: ManageDependencies, deadline: Deadline) -> Answer | None:
+        return _replace_record(record, revised, dependencies, deadline)
 
-    return _change(request, unnamed, move_record, dependencies, deadline)
+    return _change(request, unnamed, replace_record, dependencies, deadline)
+
+
+def _in_time(schedule: Schedule, now_ms: int) -> Schedule:
+    """Return the schedule. Raise InvalidRequest if the feed would drop it."""
+    if schedule.expired(now_ms):
+        raise InvalidRequest("by its expires_after it would be dropped at once; wanted: a later moment")
+    return schedule
 
 
 def _change(
@@ -138,14 +186,15 @@ def _cancel_record(record: Record, dependencies: ManageDependencies, deadline: D
     return {"id": record.id, "state": CANCELLED}
 
 
-def _move_record(record: Record, due_ms: int, dependencies: ManageDependencies, deadline: Deadline) -> Answer | None:
-    """Move the schedule to a new id, so that the old timers no longer apply. Keep everything else."""
+def _replace_record(
+    record: Record, revised: Callable[[Schedule], Schedule], dependencies: ManageDependencies, deadline: Deadline
+) -> Answer | None:
+    """Put the revised schedule under the name. Its id is new, so that the old timers no longer apply."""
     _pending(record)
     now_ms, key_generator = deadline.now_ms(), dependencies.key_generator
-    key = random_key(due_ms, key_generator.partition_count, key_generator.randomness)
-    schedule = replace(record.schedule, key=key, due_ms=due_ms)
-    if schedule.expired(now_ms):
-        raise InvalidRequest("by its expires_after it would be dropped at once; wanted: a later moment")
+    changed = _in_time(revised(record.schedule), now_ms)
+    key = random_key(changed.due_ms, key_generator.partition_count, key_generator.randomness)
+    schedule = replace(changed, key=key)
     new = Record(schedule, max(request_number_at(now_ms), record.request_number + 1), now_ms)
     placement.get_ready(schedule, now_ms, dependencies, deadline)
     if not retry_call(lambda: dependencies.records.put_over(record, new), deadline):

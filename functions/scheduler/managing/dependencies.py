@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,8 +11,9 @@ from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline
 from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.bundle import Bundle
+from scheduler.model.feed_run import FeedRun
 from scheduler.model.name_record import Record, RecordPage
-from scheduler.model.schedule import Key, Schedule
+from scheduler.model.schedule import Key, Request, Schedule
 from scheduler.placing import naming, partitions, sending
 from scheduler.placing.keys import KeyGenerator
 
@@ -83,6 +84,14 @@ class Failures:
     next_sort: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """Runs of the feed, in the order in which they began, and the sort key where the next page starts."""
+
+    runs: list[FeedRun]
+    next_sort: str | None
+
+
 class Records(naming.Records, Protocol):
     def put_over(self, read: Record, new: Record) -> bool: ...
     def cancel(self, read: Record, request_number: int, now_ms: int) -> bool: ...
@@ -115,6 +124,7 @@ class ManageTable(Protocol):
     def failures(
         self, partition: str, from_sort: str, to_sort: str, limit: int | None, schedule_id: str | None = None
     ) -> Failures: ...
+    def runs(self, key: str, from_sort: str, to_sort: str, limit: int, partition: str | None) -> RunPage: ...
     def note_again(self, key: Key, schedule_id: str) -> str | None: ...
     def forget_again(self, key: Key, schedule_id: str) -> None: ...
 
@@ -129,6 +139,8 @@ class ManageDependencies:
     pool: WorkerPool
     key_generator: KeyGenerator
     reach_ms: int
+    revise: Callable[[Schedule, Mapping[str, object], int], Request]
+    """Returns a schedule with the given fields of a change at this time, or raises InvalidSchedule."""
 
     def partitions(self, deadline: Deadline) -> list[str]:
         """Return all partitions that may hold schedules."""
@@ -143,19 +155,6 @@ class ManageDependencies:
         for step in self._steps(names, whole):
             found |= self._batch(step, whole, deadline)
         return found
-
-    def current_records_in_time(
-        self, names: Sequence[str], whole: bool, deadline: Deadline
-    ) -> tuple[dict[str, Record], set[str]]:
-        """Return the records read before time was over, and the names read. At least the first batch is read."""
-        found: dict[str, Record] = {}
-        read: set[str] = set()
-        for step in self._steps(names, whole):
-            if read and deadline.passed():
-                break
-            found |= self._batch(step, whole, deadline)
-            read.update(step)
-        return found, read
 
     def _steps(self, names: Sequence[str], whole: bool) -> Iterator[list[str]]:
         each_name, step = list(dict.fromkeys(names)), BATCH_WHOLE_MAX if whole else BATCH_STUBS_MAX

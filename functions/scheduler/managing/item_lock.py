@@ -1,11 +1,11 @@
-"""Take an unnamed schedule out of the table, alone or out of its bundle, and put it elsewhere.
+"""Take an unnamed schedule out of the table, alone or out of its bundle, and put a changed one in its place.
 
-A move holds the old item, writes the new schedule and then removes the old one. A hold is a conditional write that
+A change holds the old item, writes the new schedule and then removes the old one. A hold is a conditional write that
 keeps other calls off for a while, longer than a call runs. The feed does not read the item during a hold, because the
 item is still far from the reach.
 - A crash after the hold leaves the schedule as it was. It stays held until the hold ends.
 - A crash after the new schedule is written leaves both, and both are released: nothing is lost. The new key is derived
-  from the old id and the new time, so a repeated move to the same time makes no third one.
+  from the old id and the new content, so a repeat of the same change makes no third one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing import lookup
 from scheduler.managing.dependencies import BUSY, DONE, ManageDependencies
 from scheduler.managing.lookup import Found
-from scheduler.model.schedule import Schedule, repeatable_key
+from scheduler.model.schedule import Key, Schedule, repeatable_key
 from scheduler.placing.placement import get_ready, place
 
 LOCK_MS = 60_000
@@ -31,13 +31,10 @@ def new_owner(dependencies: ManageDependencies) -> str:
     return f"{dependencies.key_generator.randomness.getrandbits(64):016x}"
 
 
-def move(found: Found, due_ms: int, dependencies: ManageDependencies, deadline: Deadline) -> Schedule:
-    """Move the schedule, and return the new one, which has another id."""
-    old, owner = found.schedule, new_owner(dependencies)
-    key = repeatable_key(due_ms, dependencies.key_generator.partition_count, ["moved", old.id, due_ms])
-    new = replace(old, key=key, due_ms=due_ms, index=None)
-    if new.expired(deadline.now_ms()):
-        raise InvalidRequest("by its expires_after it would be dropped at once; wanted: a later moment")
+def put_in_place(found: Found, changed: Schedule, dependencies: ManageDependencies, deadline: Deadline) -> Schedule:
+    """Put a changed schedule in the place of an old one, and return it with its new id."""
+    owner, key = new_owner(dependencies), _key(found.schedule, changed, dependencies)
+    new = replace(changed, key=key, index=None)
     get_ready(new, deadline.now_ms(), dependencies, deadline)
     locked = _lock(found, owner, dependencies, deadline)
     try:
@@ -48,6 +45,14 @@ def move(found: Found, due_ms: int, dependencies: ManageDependencies, deadline: 
         raise
     remove(locked, owner, dependencies, deadline)
     return new
+
+
+def _key(old: Schedule, changed: Schedule, dependencies: ManageDependencies) -> Key:
+    """Return the key of the changed schedule. It does not depend on chance, so that a repeat has the same key."""
+    facts: list[object] = ["moved", old.id, changed.due_ms]
+    if changed != replace(old, due_ms=changed.due_ms):
+        facts += [changed.data, changed.target, changed.user, changed.expires_after_ms, changed.terms]
+    return repeatable_key(changed.due_ms, dependencies.key_generator.partition_count, facts)
 
 
 def remove(found: Found, owner: str, dependencies: ManageDependencies, deadline: Deadline) -> None:

@@ -38,6 +38,12 @@ def _cancel(manage_request: ManageRequest, dependencies: ManageDependencies, dea
     return changing.cancel(manage_request, dependencies, deadline)
 
 
+def _change(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    from scheduler.managing import changing
+
+    return changing.change(manage_request, dependencies, deadline)
+
+
 def _move(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing import changing
 
@@ -70,28 +76,51 @@ def _redrive(manage_request: ManageRequest, dependencies: ManageDependencies, de
     return redrive.redrive(manage_request, dependencies, deadline)
 
 
+def _runs(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    from scheduler.managing import runs
+
+    return runs.runs(manage_request, dependencies, deadline)
+
+
 OPERATIONS: dict[str, Operation] = {
     "get": _get,
     "list": _list,
     "forecast": _forecast,
     "cancel": _cancel,
+    "change": _change,
     "move": _move,
     "fire": _fire,
     "cancel_where": _cancel_where,
     "failures": _failures,
     "redrive": _redrive,
+    "runs": _runs,
 }
 """Each function imports its module when it is first called, because no caller uses all operations."""
 FIELDS: dict[str, tuple[str, ...]] = {
-    "get": ("name", "id"),
-    "list": ("from", "to", "prefix", "limit", "next"),
+    "get": ("name", "id", "full"),
+    "list": ("from", "to", "prefix", "limit", "full", "next"),
     "forecast": ("from", "to", "bucket", "next"),
     "cancel": ("name", "id"),
+    "change": (
+        "name",
+        "id",
+        "timestamp",
+        "delay",
+        "zone",
+        "spread",
+        "data",
+        "target",
+        "user",
+        "retry",
+        "failure_target",
+        "expires_after",
+    ),
     "move": ("name", "id", "timestamp", "delay"),
     "fire": ("name", "id"),
     "cancel_where": ("prefix", "from", "to", "dry_run", "next"),
     "failures": ("from", "to", "limit", "next"),
     "redrive": ("id", "from", "to", "spread", "next"),
+    "runs": ("from", "to", "partition", "next"),
 }
 _LOGGED = ("id", "state", "total", "matched", "cancelled", "redriven", "left")
 
@@ -100,6 +129,6 @@ def manage(event: object, dependencies: ManageDependencies, deadline: Deadline) 
     manage_request = request.read(event, FIELDS)
     answer = OPERATIONS[manage_request.operation](manage_request, dependencies, deadline)
     facts = {fact: answer[fact] for fact in _LOGGED if fact in answer}
-    counts = {listed: len(answer[listed]) for listed in ("schedules", "failures") if listed in answer}
+    counts = {listed: len(answer[listed]) for listed in ("schedules", "failures", "runs") if listed in answer}
     log.outcome("managed", operation=manage_request.operation, **facts, **counts)
     return answer

@@ -64,12 +64,37 @@ class DeliveryOptions:
 
 def checked(raw: Mapping[str, object], listed: targets.AllowedTargets) -> str | None:
     """Return the options of a request as they are stored, or raise InvalidSchedule."""
+    return _stored(_checked(raw, listed))
+
+
+def changed(text: str | None, given: Mapping[str, object], listed: targets.AllowedTargets) -> str | None:
+    """Return stored options with the given ones in their place. A null removes an option."""
+    kept = {} if text is None else _with(_parsed(text), "retry", "failure_target")
+    checked_ones = _checked({field: value for field, value in given.items() if value is not None}, listed)
+    both = {field: value for field, value in kept.items() if field not in given} | checked_ones
+    return _stored({field: both[field] for field in ("retry", "failure_target") if field in both})
+
+
+def _checked(raw: Mapping[str, object], listed: targets.AllowedTargets) -> dict[str, object]:
     found: dict[str, object] = {}
     if "retry" in raw:
         found["retry"] = _retry(raw["retry"])
     if "failure_target" in raw:
         found["failure_target"] = targets.checked_failure_target(raw["failure_target"], listed)
+    return found
+
+
+def _stored(found: Mapping[str, object]) -> str | None:
     return json.dumps(found, separators=(",", ":")) if found else None
+
+
+def as_sent(text: str | None) -> dict[str, object]:
+    """Return the fields of the request that these options came from. A field is None if it was not sent."""
+    try:
+        given = {} if text is None else _with(_parsed(text), "retry", "failure_target")
+    except ValueError:  # Other programs may write to the table too.
+        given = {}
+    return {"retry": given.get("retry"), "failure_target": given.get("failure_target")}
 
 
 def pause_s(attempt: int, retry_after_s: float | None, jitter: float, longest_s: float = SQS_DELAY_S_MAX) -> float:

@@ -64,6 +64,8 @@ class Request:
     terms: str | None = None
     name: str | None = None
     if_exists: str = "replace"
+    spread_ms: int = 0
+    """It is due up to this much later than `due_ms`, until the moment is drawn."""
 
 
 @dataclass(slots=True)  # A frozen one takes three times as long to create, and a feed creates thousands a second.
@@ -137,7 +139,7 @@ def sound(read: Schedule, or_timer: bool = False) -> Schedule:
     if refusal:
         raise ValueError(refusal)
     if read.terms is not None:
-        from scheduler.model.delivery_options import DeliveryOptions  # noqa: PLC0415 - Few schedules have options, and functions that only write never get here.
+        from scheduler.model.delivery_options import DeliveryOptions
 
         DeliveryOptions.read(read.terms)
     return read
@@ -191,6 +193,12 @@ def repeatable_key(due_ms: int, partition_count: int, parts: list[object]) -> Ke
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     partition = int.from_bytes(digest[8:16], "big") % partition_count
     return _key(due_ms, partition, int.from_bytes(digest[:8], "big"))
+
+
+def repeatable_offset_ms(spread_ms: int, parts: list[object]) -> int:
+    """Return a moment of a spread, from 0 to its end, that depends only on the parts."""
+    digest = hashlib.sha256(json.dumps(["spread", *parts]).encode()).digest()
+    return int.from_bytes(digest[:8], "big") % (spread_ms + 1)
 
 
 def _key(due_ms: int, partition: int, tail: int) -> Key:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scheduler.model.bundle import Bundle
-from scheduler.model.schedule import Key, Request, Schedule, random_key, repeatable_key
+from scheduler.model.schedule import Key, Request, Schedule, random_key, repeatable_key, repeatable_offset_ms
 
 if TYPE_CHECKING:
     from scheduler.placing.packing import Cut
@@ -35,7 +35,7 @@ class KeyGenerator:
         The key is random without a token. It is a hash if the request or its batch has a token, so that a repeat has
         the same key. The token of a batch is hashed together with the index.
         """
-        identity = ["own", request.token] if request.token else ["batch", batch_index, token] if token else None
+        identity = _identity(request, batch_index, token)
         if identity is None:
             key = random_key(request.due_ms, self.partition_count, self.randomness)
         else:
@@ -44,11 +44,22 @@ class KeyGenerator:
             key = repeatable_key(request.due_ms, self.partition_count, [*identity, *facts, *rarer])
         return _keyed(request, key)
 
+    def drawn(self, request: Request, batch_index: int = 0, token: str | None = None) -> Request:
+        """Return the request with its moment drawn from its spread. A repeat under a token draws the same moment."""
+        if not request.spread_ms:
+            return request
+        identity = _identity(request, batch_index, token)
+        if identity is None:
+            offset_ms = self.randomness.randrange(request.spread_ms + 1)
+        else:
+            offset_ms = repeatable_offset_ms(request.spread_ms, identity)
+        return replace(request, due_ms=request.due_ms + offset_ms, spread_ms=0)
+
     def bundles(
         self, requests: Mapping[int, Request], token: str | None
     ) -> Iterator[tuple[Bundle, dict[int, Schedule]]]:
         """Yield each bundle, and its members by their index in the batch. A request that fits no bundle is left out."""
-        from scheduler.placing import packing  # noqa: PLC0415 - Only batches are packed.
+        from scheduler.placing import packing
 
         for group in _by_target(requests):
             start = 0
@@ -73,6 +84,11 @@ class KeyGenerator:
         return Bundle(key, cut.packed, len(members), earliest.due_ms), {
             batch_index: _keyed(each, key, index) for index, (batch_index, each) in enumerate(members)
         }
+
+
+def _identity(request: Request, batch_index: int, token: str | None) -> list[object] | None:
+    """Return what a repeat of the request has in common with it, or None if it has no token."""
+    return ["own", request.token] if request.token else ["batch", batch_index, token] if token else None
 
 
 def _keyed(request: Request, key: Key, index: int | None = None) -> Schedule:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scheduler.accepting.keyed_batch import SchedulingDependencies
+    from scheduler.accepting.request import AcceptRules
     from scheduler.aws.delivery_queue import DeliveryQueue
     from scheduler.aws.failure_targets import FailureTargets
     from scheduler.aws.lambda_function import Function
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from scheduler.execution.worker_pool import WorkerPool
     from scheduler.feeding.feed import FeedDependencies
     from scheduler.managing.dependencies import ManageDependencies
+    from scheduler.model.schedule import Request, Schedule
     from scheduler.wiring.config import Settings
     from scheduler.wiring.runtime import Runtime
 
@@ -105,7 +107,6 @@ class Resources:
     # -------------------------------------------------------------------------------------- dependencies of a use case
 
     def for_scheduling(self) -> SchedulingDependencies:
-        from scheduler.accepting import request
         from scheduler.accepting.keyed_batch import SchedulingDependencies
         from scheduler.placing.keys import KeyGenerator
 
@@ -114,7 +115,7 @@ class Resources:
             stored_count=partitions.PartitionCount(self.table),
             queues=self.queues,
             pool=self.pool,
-            rules=request.AcceptRules(self.settings.listed, self.settings.require_user),
+            rules=self._rules(),
             key_generator=KeyGenerator(
                 self.settings.partition_count, self.runtime.randomness, self.settings.bundle_span_ms
             ),
@@ -186,4 +187,16 @@ class Resources:
             pool=self.pool,
             key_generator=KeyGenerator(self.settings.partition_count, self.runtime.randomness),
             reach_ms=self.settings.reach_ms,
+            revise=self._revise,
         )
+
+    def _revise(self, old: Schedule, given: Mapping[str, object], now_ms: int) -> Request:
+        """Validate a change of a schedule. Most operations of the manage function change nothing."""
+        from scheduler.accepting import changes
+
+        return changes.revised(old, given, now_ms, self._rules())
+
+    def _rules(self) -> AcceptRules:
+        from scheduler.accepting.request import AcceptRules
+
+        return AcceptRules(self.settings.listed, self.settings.require_user)

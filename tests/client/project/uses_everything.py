@@ -21,6 +21,8 @@ from punctual import (
     InvalidSchedule,
     InvalidSignature,
     Json,
+    Message,
+    Messages,
     NotConfirmed,
     NotFound,
     OnItsWay,
@@ -32,9 +34,13 @@ from punctual import (
     Scheduled,
     Scheduler,
     StackNotFound,
+    Table,
     Unconfirmed,
     Unreachable,
     Unset,
+    Webhook,
+    consumer,
+    verify_webhook,
 )
 
 VERSION: str = punctual.__version__
@@ -85,6 +91,7 @@ def looked_up(scheduler: Scheduler) -> Schedule:
     reveal_type(found.changed)
     reveal_type(found.data)
     reveal_type(found.attempts)
+    reveal_type(found.attempt_times)
     value: Json = found.json
     if isinstance(value, dict):
         reveal_type(value["order"])
@@ -154,3 +161,40 @@ def handled(scheduler: Scheduler) -> str:
         reveal_type(error.request_id)
         return str(error)
     return ""
+
+
+def received(scheduler: Scheduler) -> list[str]:
+    messages: Messages = scheduler.messages(wait=False, dedupe=True)
+    with messages:
+        for message in messages:
+            reveal_type(message)
+            reveal_type(message.json)
+            reveal_type(message.due)
+            reveal_type(message.name)
+            message.delete()
+    scheduler.consume(handle, workers=4, dedupe=Table("handled"), wait=False)
+    return [message.id for message in scheduler.messages()]
+
+
+def handle(message: Message) -> None:
+    reveal_type(message.data)
+    reveal_type(message.lateness)
+
+
+@consumer(dedupe=Table("handled"))
+def function(message: Message) -> None:
+    handle(message)
+
+
+@consumer
+def plain(message: Message) -> None:
+    handle(message)
+
+
+def web(headers: dict[str, str], body: bytes) -> Webhook:
+    webhook = verify_webhook(headers, body, ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+    reveal_type(webhook.id)
+    reveal_type(webhook.sent)
+    reveal_type(webhook.json)
+    reveal_type(function({"Records": []}, None)["batchItemFailures"])
+    return webhook
