@@ -474,7 +474,7 @@ class Poller:
     def __init__(self, functions: Functions, mapping: EventSource) -> None:
         self._functions, self._mapping = functions, mapping
         self._busy = 0
-        self._working_since_us: int | None = None
+        self._working_since_us = 0
 
     def poll(self) -> None:
         if self._mapping not in self._functions.mappings:
@@ -489,12 +489,13 @@ class Poller:
     def _width(self) -> int:
         """Return the number of batches that may be in flight now."""
         now_us = self._functions.timeline.now_us
-        if not self._busy or self._working_since_us is None:
+        if not self._busy:
             self._working_since_us = now_us
-            self._functions.timeline.at(now_us + RAMP_S * US, self.poll)
         return POLLERS if now_us - self._working_since_us >= RAMP_S * US else POLLERS_IDLE
 
     def _hand_over(self, queue: Queue, taken: list[Message]) -> None:
+        if not self._busy:  # After the ramp, more batches fit, and none may end until then.
+            self._functions.timeline.at(self._working_since_us + RAMP_S * US, self.poll)
         self._busy += 1
         receipts = {message.id: message.receipt for message in taken}
         payload = json.dumps({"Records": [_record(queue, message) for message in taken]})
