@@ -65,6 +65,24 @@ def test_a_rejected_request_has_its_place_and_stops_no_other(scheduler):
     assert isinstance(results[7], Scheduled)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"data": "x", "delay": FAR_S, 1: 2},
+        {"data": "x", "delay": FAR_S, None: 2},
+        {"data": "x", "delay": 10**400},
+        {"data": "x", "delay": 10**5_000},
+    ],
+    ids=["number as field", "None as field", "delay beyond a float", "delay beyond text"],
+)
+def test_a_request_that_no_json_can_hold_is_rejected_alone(scheduler, wrong):
+    first, second, third = scheduler.schedule_many([*far(1), wrong, *far(1)])
+    assert isinstance(first, Scheduled)
+    assert isinstance(second, Rejected)
+    assert "InvalidSchedule" == second.code
+    assert isinstance(third, Scheduled)
+
+
 def test_requests_take_datetimes_and_timedeltas(scheduler, line):
     requests = [
         {"data": "a", "timestamp": START + timedelta(days=1)},
@@ -148,6 +166,18 @@ def test_an_error_of_the_input_comes_after_the_results_of_what_was_read(schedule
     results = []
     with pytest.raises(OSError, match="the file ended"):
         results.extend(scheduler.schedule_many(requests(), batch_size=10))
+    assert 25 == len(results)
+    assert 25 == len(list(scheduler.list()))
+
+
+def test_a_request_that_raises_when_it_is_read_counts_as_an_error_of_the_input(scheduler):
+    class Broken(dict):
+        def items(self):
+            raise OSError("the row is gone")
+
+    results = []
+    with pytest.raises(OSError, match="the row is gone"):
+        results.extend(scheduler.schedule_many([*far(25), Broken(data="x")], batch_size=10))
     assert 25 == len(results)
     assert 25 == len(list(scheduler.list()))
 

@@ -75,13 +75,12 @@ def gathered(
     failure: Exception | None = None
     while failure is None:
         try:
-            index, each = next(source)
+            found = read(*next(source), now)
         except StopIteration:
             break
         except Exception as error:  # noqa: BLE001 - Raised below, after the requests that the input gave before.
             failure = error
             break
-        found = read(index, each, now)
         if not batch.has_room_for(found):
             yield batch
             batch = Batch(new_token())
