@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from punctual import AccessDenied, InvalidSchedule, Rejected, Scheduled, StackNotFound, Unconfirmed
+from punctual import AccessDenied, InvalidSchedule, Rejected, Scheduled, StackNotFound, Unconfirmed, Unreachable
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 FAR_S = 40_000
@@ -248,6 +248,29 @@ def test_a_repeat_of_what_was_unconfirmed_under_its_token_makes_no_second_schedu
     line.each = lambda number: None
     assert {Scheduled} == {type(each) for each in scheduler.schedule_many(requests)}
     assert 5 == len(list(scheduler.list()))
+
+
+def test_what_a_batch_has_confirmed_stays_known_if_its_repeat_fails(scripted):
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    expired = ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "expired"}}, "Invoke")
+    scheduler, script = scripted({"results": [accepted(), UNCONFIRMED]}, expired)
+    results = []
+    with pytest.raises(Unreachable, match="expired"):
+        results.extend(scheduler.schedule_many(far(4), batch_size=2))
+    first, second = results
+    assert accepted()["id"] == first.id
+    assert isinstance(second, Unconfirmed)
+    assert script.requests[0]["token"] == second.token
+
+
+def test_a_network_that_has_worked_before_leaves_batches_unconfirmed(scripted):
+    from botocore.exceptions import EndpointConnectionError  # noqa: PLC0415
+
+    scheduler, _ = scripted({"results": [accepted()]}, EndpointConnectionError(endpoint_url="https://lambda"))
+    first, *others = scheduler.schedule_many(far(3), batch_size=1)
+    assert isinstance(first, Scheduled)
+    assert [1, 2] == [each.index for each in others if isinstance(each, Unconfirmed)]
 
 
 def test_missing_rights_raise(scheduler, line, faults):

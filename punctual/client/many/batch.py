@@ -61,6 +61,13 @@ class Batch:
     def names(self) -> frozenset[str]:
         return frozenset(member.name for member in self.members if member.name is not None)
 
+    def unconfirmed(self, reason: str) -> list[Outcome]:
+        """Return the outcomes if nothing is known of the batch."""
+        return [
+            Unconfirmed(entry.index, reason, entry.token or self.token) if isinstance(entry, Member) else entry
+            for entry in self.entries
+        ]
+
     def payload(self) -> bytes:
         head = b'{"token":"%s","schedules":[' % self.token.encode()
         return head + b",".join(member.content for member in self.members) + b"]}"
