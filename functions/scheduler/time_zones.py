@@ -12,6 +12,7 @@ import re
 import tarfile
 import zoneinfo
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -36,11 +37,9 @@ def find(name: str) -> tzinfo | None:
 @functools.lru_cache(ZONES_MAX)
 def _find(name: str) -> tzinfo | None:
     """A batch may have 10,000 unknown names. `ZoneInfo` takes half a millisecond to refuse one, so it sees few."""
-    if any(Path(folder, name).is_file() for folder in zoneinfo.TZPATH):
-        try:
+    with suppress(KeyError, ValueError, OSError):  # The file is no time zone, or cannot be read.
+        if any(Path(folder, name).is_file() for folder in zoneinfo.TZPATH):
             return ZoneInfo(name)
-        except (KeyError, ValueError, OSError):  # The file is no time zone, or cannot be read.
-            pass
     content = _bundled().get(name)
     return None if content is None else ZoneInfo.from_file(io.BytesIO(content), key=name)
 
