@@ -1,0 +1,99 @@
+"""The stack that `punctual doctor` examines: its outputs, parameters and resources, each read once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from punctual.cli.run import Run
+from punctual.client.calling import aws_errors
+from punctual.client.calling.invoking import Invoker, Repeat
+
+RESOURCE_PAGES_MAX = 20
+FUNCTIONS = ("ScheduleFunction", "TriggerFunction", "FeedFunction", "DeliverFunction", "ManageFunction")
+QUEUES = ("InputQueueUrl", "OutputQueueUrl", "DeliveryQueueUrl", "FailureQueueUrl", "DeadLetterQueueUrl")
+
+
+class Subject:
+    """One stack. Every method raises an error of Punctual if AWS refuses the call."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.stack = run.stack
+
+    def ask(self, action: str, service: str, method: str, **arguments: Any) -> Any:
+        """Call AWS. `action` is the IAM action that an error names."""
+        with aws_errors.translated(action):
+            return getattr(self.run.client(service), method)(**arguments)
+
+    def manage(self, operation: str, **fields: Any) -> Any:
+        """Invoke an operation of the manage function that only reads."""
+        return self._invoker.manage(operation, fields, Repeat.SETTLES)
+
+    def schedule(self, payload: bytes) -> Any:
+        return self._invoker.schedule(payload)
+
+    @functools.cached_property
+    def _invoker(self) -> Invoker:
+        return Invoker(self.run.backend, self.run.outputs)
+
+    def now(self) -> datetime:
+        return self.run.now()
+
+    def output(self, name: str) -> str:
+        return self.run.outputs.get(name)
+
+    @functools.cached_property
+    def described(self) -> Mapping[str, Any]:
+        """What CloudFormation says about the stack."""
+        answer = self.ask("cloudformation:DescribeStacks", "cloudformation", "describe_stacks", StackName=self.stack)
+        described: Mapping[str, Any] = answer["Stacks"][0]
+        return described
+
+    def parameter(self, name: str, default: str) -> str:
+        """Return a parameter of the stack, or its default in the template if CloudFormation does not list it."""
+        found = {each["ParameterKey"]: each.get("ParameterValue") for each in self.described.get("Parameters", [])}
+        return str(found.get(name) or default)
+
+    @property
+    def partition_count(self) -> int:
+        return int(self.parameter("PartitionCount", "4"))
+
+    @property
+    def interval_s(self) -> int:
+        return 60 * int(self.parameter("FeedIntervalMinutes", "10"))
+
+    @functools.cached_property
+    def resources(self) -> list[Mapping[str, Any]]:
+        """The resources of the stack: `LogicalResourceId`, `PhysicalResourceId`, `ResourceType`."""
+        found: list[Mapping[str, Any]] = []
+        more: dict[str, str] = {}
+        for _ in range(RESOURCE_PAGES_MAX):
+            page = self.ask(
+                "cloudformation:ListStackResources",
+                "cloudformation",
+                "list_stack_resources",
+                StackName=self.stack,
+                **more,
+            )
+            found += page["StackResourceSummaries"]
+            if not page.get("NextToken"):
+                break
+            more = {"NextToken": page["NextToken"]}
+        return found
+
+    def of_type(self, kind: str) -> list[str]:
+        """Return the physical names of the resources of a type."""
+        return [each["PhysicalResourceId"] for each in self.resources if each["ResourceType"] == kind]
+
+    @functools.cached_property
+    def functions(self) -> dict[str, str]:
+        """The functions of the stack by their logical names. The consumer is one of them if it is deployed."""
+        found = {
+            each["LogicalResourceId"]: each["PhysicalResourceId"]
+            for each in self.resources
+            if each["ResourceType"] == "AWS::Lambda::Function"
+        }
+        return found or {name: self.output(name) for name in FUNCTIONS}
