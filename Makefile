@@ -16,17 +16,20 @@ SAM_CLI_TELEMETRY ?= 0
 export SAM_CLI_TELEMETRY
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak lint format lock simulate bench cost build deploy publish clean tidy-functions name-the-bucket
+.PHONY: help run test test-all soak lint format lock simulate bench cost build deploy publish clean tidy-functions name-the-bucket
 
 help: ## Show this list
 	@echo "Punctual: something happens at that moment, to the second."
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/run.stamp ## Start a local AWS, deploy, watch schedules arrive (ONCE=1: then end; PERSIST=1: keep what is in it)
 	@.venv/bin/python -m punctual.local$(if $(filter-out 0,$(ONCE)), --once)$(if $(filter-out 0,$(PERSIST)), --persist)
 
-test: .venv/dev.stamp .venv-sam/sam.stamp ## Run the tests (TESTS=path, ARGS="-k word -x", WORKERS=0)
+test: .venv/dev.stamp .venv-sam/sam.stamp ## Run the quick tests, about four minutes (TESTS=path, ARGS="-k word -x", WORKERS=0)
+	@$(PYTEST) -m "not slow and not soak" $(SPREAD) $(ARGS) $(TESTS)
+
+test-all: .venv/dev.stamp .venv-sam/sam.stamp ## Run all tests but those of soak, about twenty minutes
 	@$(PYTEST) -m "not soak" $(SPREAD) $(ARGS) $(TESTS)
 
 soak: .venv/dev.stamp .venv-sam/sam.stamp ## Run the tests that take longer
