@@ -103,7 +103,7 @@ def _mapping(name: str, mapping: Mapping[str, Any]) -> Iterator[Answer]:
         )
     elif "ReportBatchItemFailures" not in (mapping.get("FunctionResponseTypes") or []):
         yield fault(
-            f"the event source mapping of {name} for {queue} lacks ReportBatchItemFailures: a failure repeats the batch",
+            f"the event source mapping of {name} for {queue} lacks ReportBatchItemFailures: one failure repeats all",
             f"aws lambda update-event-source-mapping --uuid {mapping['UUID']} "
             "--function-response-types ReportBatchItemFailures",
         )
