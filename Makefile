@@ -23,8 +23,9 @@ help: ## Show this list
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: .venv/run.stamp ## Start a local AWS, deploy, watch schedules arrive (ONCE=1: then end; PERSIST=1: keep what is in it)
-	@.venv/bin/python -m punctual.local$(if $(filter-out 0,$(ONCE)), --once)$(if $(filter-out 0,$(PERSIST)), --persist)
+run: .venv/run.stamp ## Start a local AWS and deploy (ONCE=1, PERSIST=1, DEMO=0, PORT=4566, PARAMETERS="PartitionCount=8")
+	@.venv/bin/python -m punctual.local$(if $(filter-out 0,$(ONCE)), --once)$(if $(filter-out 0,$(PERSIST)), --persist)$(\
+	)$(if $(filter 0,$(DEMO)), --no-demo)$(if $(PORT), --port '$(PORT)')$(foreach each,$(PARAMETERS), --parameter '$(each)')
 
 test: .venv/dev.stamp .venv-sam/sam.stamp ## Run the quick tests, about four minutes (TESTS=path, ARGS="-k word -x", WORKERS=0)
 	@$(PYTEST) -m "not slow and not soak" $(SPREAD) $(ARGS) $(TESTS)

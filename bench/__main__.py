@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import report, trials
+from bench.client import client
 from bench.deliveries import deliveries
 from bench.failures import failures
 from bench.intake import names, packing
 from bench.managing import manage
 from bench.processes import Laboratory
 from bench.trials import QUICK, Figure, Size
+from bench.virtual_stack import virtual_stack
 
 SECTIONS = {
     **trials.SECTIONS,
@@ -23,6 +25,8 @@ SECTIONS = {
     "failures": failures,
     "packing": packing,
     "names": names,
+    "client": client,
+    "virtual_stack": virtual_stack,
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -112,17 +112,17 @@ class Functions:
 def functions() -> Functions:
     """Import the functions once, without AWS, randomness or real time."""
     os.environ.update(ENVIRONMENT)
-    world = importlib.import_module("scheduler.wiring.runtime")
+    runtime_module = importlib.import_module("scheduler.wiring.runtime")
     pool = importlib.import_module("scheduler.execution.worker_pool")
     stage = Stage(Services())
-    staged = world.Runtime(
+    staged = runtime_module.Runtime(
         clock=lambda: stage.now_s,
         sleep=lambda pause_s: None,
         randomness=random.Random(1),
         client=lambda service, connections: Wire(stage),
         pool=lambda width: pool.SerialPool(),
     )
-    setattr(world, "outside", lambda: staged)  # noqa: B010 - The seam; mypy knows it as a function.
+    setattr(runtime_module, "current", lambda: staged)  # noqa: B010 - The seam; mypy knows it as a function.
     handlers = [importlib.import_module(name).handler for name in ("schedule", "trigger", "feed")]
     return Functions(stage, *handlers)
 

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.client_trials import client_import, client_loop, client_stream
+
 REACH_S = 900
 FEED_TIMEOUT_S = 20
 SCHEDULE_TIMEOUT_S = 30
@@ -73,9 +75,9 @@ def control(order: str, **body: Any) -> Any:
 def handler_of(function: str, ahead_s: float) -> Callable[[Any, Any], Any]:
     """Return the real handler. `ahead_s` moves only its clock."""
     if ahead_s:
-        world = importlib.import_module("scheduler.wiring.runtime")
-        moved = world.Runtime(clock=lambda: time.time() + ahead_s)
-        setattr(world, "outside", lambda: moved)  # noqa: B010 - The seam; mypy knows it as a function.
+        runtime_module = importlib.import_module("scheduler.wiring.runtime")
+        moved = runtime_module.Runtime(clock=lambda: time.time() + ahead_s)
+        setattr(runtime_module, "current", lambda: moved)  # noqa: B010 - The seam; mypy knows it as a function.
     handler: Callable[[Any, Any], Any] = importlib.import_module(function).handler
     return handler
 
@@ -352,6 +354,9 @@ TRIALS: dict[str, Callable[[Trial], Any]] = {
         debounce,
         start,
         clients,
+        client_import,
+        client_loop,
+        client_stream,
     )
 }
 

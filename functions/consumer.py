@@ -6,7 +6,7 @@ from scheduler.delivering import consuming
 from scheduler.delivering.consuming import Due
 from scheduler.wiring import runtime
 
-outside = runtime.outside()
+outside = runtime.current()
 
 
 def handle(schedule: Due) -> None:

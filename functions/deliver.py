@@ -7,9 +7,9 @@ from scheduler.wiring import config, runtime
 from scheduler.wiring.resources import Resources
 
 settings = config.from_environment("TABLE_NAME", *config.QUEUES, "REACH_SECONDS")
-resources = Resources(settings, runtime.outside(), delivery.THREADS_MAX)
-post = resources.for_delivery()
+resources = Resources(settings, runtime.current(), delivery.THREADS_MAX)
+dependencies = resources.for_delivery()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    return delivery.deliver(event["Records"], post, resources.deadline(context, delivery.RESERVE_S))
+    return delivery.deliver(event["Records"], dependencies, resources.deadline(context, delivery.RESERVE_S))

@@ -10,11 +10,11 @@ from scheduler.wiring.resources import Resources
 THREADS_MAX = 16  # At most this many chunks are sent but not yet deleted.
 
 settings = config.from_environment("TABLE_NAME", *config.QUEUES, "REACH_SECONDS")
-resources = Resources(settings, runtime.outside(), THREADS_MAX)
-line = resources.for_feeding()
+resources = Resources(settings, runtime.current(), THREADS_MAX)
+dependencies = resources.for_feeding()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deadline = resources.deadline(context, mover.RESERVE_S)
     holder = f"{resources.runtime.randomness.getrandbits(64):016x}"
-    return asdict(feed.feed(feed.FeedEvent.read(event), line, deadline, holder))
+    return asdict(feed.feed(feed.FeedEvent.read(event), dependencies, deadline, holder))

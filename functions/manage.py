@@ -11,9 +11,9 @@ RESERVE_S = 6  # A call that starts at the last moment may take 5 s, and the ans
 settings = config.from_environment(
     "TABLE_NAME", "OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "PARTITION_COUNT", "REACH_SECONDS"
 )
-resources = Resources(settings, runtime.outside(), threads=16)
-office = resources.for_managing()
+resources = Resources(settings, runtime.current(), threads=16)
+dependencies = resources.for_managing()
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    return operations.manage(event, office, resources.deadline(context, RESERVE_S))
+    return operations.manage(event, dependencies, resources.deadline(context, RESERVE_S))

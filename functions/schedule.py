@@ -13,15 +13,15 @@ from scheduler.wiring.resources import Resources
 RESERVE_S = 6  # A call that starts at the last moment may take 5 s, and the answer needs time too.
 
 settings = config.from_environment("TABLE_NAME", *config.QUEUES, "INPUT_QUEUE_URL", "PARTITION_COUNT", "REACH_SECONDS")
-resources = Resources(settings, runtime.outside(), threads=16)
-desk = resources.for_scheduling()
+resources = Resources(settings, runtime.current(), threads=16)
+dependencies = resources.for_scheduling()
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
     deadline = resources.deadline(context, RESERVE_S)
     if batch.is_from_queue(event):
-        return resources.receive(event["Records"], desk, deadline)
-    answer = scheduling.accept(event, desk, deadline)
+        return resources.receive(event["Records"], dependencies, deadline)
+    answer = scheduling.accept(event, dependencies, deadline)
     accepted, rejected = answer.get("accepted", 1), answer.get("rejected", 0)
     log.outcome("scheduled", accepted=accepted, rejected=rejected, id=answer.get("id"))
     return answer

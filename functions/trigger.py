@@ -10,7 +10,7 @@ from scheduler.wiring.resources import Resources
 RESERVE_S = 6
 
 settings = config.from_environment("TABLE_NAME", "FEED_FUNCTION", "PARTITION_COUNT")
-resources = Resources(settings, runtime.outside(), threads=16)
+resources = Resources(settings, runtime.current(), threads=16)
 table, invoke = resources.table, resources.feed_function.invoke
 
 

@@ -69,7 +69,7 @@ def _campaign(first: int, count: int, processes: int | None) -> int:
 def _tell_breach(result: Result) -> None:
     assert result.breach is not None
     print(f"\nseed {result.seed}: promise {result.breach.promise} is broken: {result.breach.what}")
-    for line in result.story:
+    for line in result.trace:
         print(f"  {line}")
     print(f"  replay: make simulate SEED={result.seed}\n")
 
@@ -100,7 +100,7 @@ def _exhaust() -> int:
     for point in broken:
         assert point.breach is not None
         print(f"\n{point.name}: promise {point.breach.promise} is broken: {point.breach.what}")
-        for line in point.story:
+        for line in point.trace:
             print(f"  {line}")
     print(f"{len(results)} crash points, {len(broken)} of them with a broken promise")
     return 1 if broken else 0

@@ -14,7 +14,7 @@ TAG = re.compile(r"s\d{6}")
 """Every payload of a simulation begins with the tag of its schedule. The tag identifies the schedule everywhere."""
 TAG_CHARACTERS_MAX = 256
 """The tag is within this number of characters. In an envelope an id, a time and a name precede it."""
-STORY_LINES_MAX = 60
+TRACE_LINES_MAX = 60
 NEAR_US = 30 * US
 """The story of a schedule includes events of a process this long before or after the process handled the schedule."""
 
@@ -45,11 +45,11 @@ class EventLog:
             digest.update(f"{entry.at_us} {entry.who} {entry.what} {' '.join(entry.tags)}\n".encode())
         return digest.hexdigest()
 
-    def story(self, tag: str) -> list[str]:
+    def trace(self, tag: str) -> list[str]:
         """Return what happened to one schedule, with the faults and ends of the processes that handled it."""
         about = [entry for entry in self.entries if tag in entry.tags]
         if not about:
-            return list(lines(self.entries[-STORY_LINES_MAX:]))
+            return list(lines(self.entries[-TRACE_LINES_MAX:]))
         hands: dict[str, list[int]] = {}
         for entry in about:
             hands.setdefault(entry.who, []).append(entry.at_us)
@@ -63,9 +63,9 @@ class EventLog:
             near = (abs(entry.at_us - at_us) <= NEAR_US for at_us in hands.get(entry.who, ()))
             return not entry.tags and any(near)
 
-        told = [entry for entry in self.entries if belongs(entry)]
-        half = STORY_LINES_MAX // 2
-        return list(lines(told if len(told) <= STORY_LINES_MAX else told[:half] + told[-half:]))
+        chosen = [entry for entry in self.entries if belongs(entry)]
+        half = TRACE_LINES_MAX // 2
+        return list(lines(chosen if len(chosen) <= TRACE_LINES_MAX else chosen[:half] + chosen[-half:]))
 
 
 def lines(entries: Iterable[Entry]) -> Iterator[str]:

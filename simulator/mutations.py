@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from punctual.testing.function_loader import stack_file
+from punctual.stack_files import stack_file
 from simulator import campaign
 from simulator.simulation import Result
 
@@ -42,7 +42,7 @@ MUTATIONS = (
         "a chain that goes back at once to what cannot be finished",
         "scheduler/feeding/feed.py",
         "            run.behind = _first(run.behind, task.page_sort)\n",
-        "            reader.again(task.strand, task.page_sort)\n",
+        "            reader.again(task.time_range, task.page_sort)\n",
         (7,),
         5,
     ),
@@ -117,7 +117,7 @@ MUTATIONS = (
     Mutation(
         "lease ignored",
         "scheduler/feeding/lease.py",
-        "    if standing is None or standing.holder == lease.holder:",
+        "    if current is None or current.holder == lease.holder:",
         "    if True:",
         (1,),
         106,
@@ -125,7 +125,7 @@ MUTATIONS = (
     Mutation(
         "lease kept for ever",
         "scheduler/feeding/feed.py",
-        "deadline.clock), int((deadline.deadline_s + moving.RESERVE_S) * 1000)",
+        ("deadline.clock),\n        int((deadline.deadline_s + moving.RESERVE_S) * 1000)"),
         "deadline.clock), 10**15",
         (1, 3, 4),
         119,
@@ -133,8 +133,8 @@ MUTATIONS = (
     Mutation(
         "overdue before on-time",
         "scheduler/feeding/reader.py",
-        "                if strand.ended:\n",
-        "                if strand.ended or (strand is self._upcoming and not self._overdue.ended):\n",
+        "                if time_range.ended:\n",
+        "                if time_range.ended or (time_range is self._upcoming and not self._overdue.ended):\n",
         (3,),
         28,
     ),
@@ -195,8 +195,8 @@ MUTATIONS = (
     Mutation(
         "a token that makes no twins",
         "scheduler/placing/keys.py",
-        "        if identity is None:\n",
-        "        if True:\n",
+        "        if identity is None:\n            key = ",
+        "        if True:\n            key = ",
         (1,),
         31,
     ),
@@ -234,15 +234,15 @@ MUTATIONS = (
     Mutation(
         "what is moved taken out before it is put elsewhere",
         "scheduler/managing/item_lock.py",
-        ("    try:\n        place(new, office, deadline)\n"),
-        ("    take_out(held, holder, office, deadline)\n    try:\n        place(new, office, deadline)\n"),
+        ("    try:\n        place(new, dependencies, deadline)\n"),
+        ("    remove(locked, owner, dependencies, deadline)\n    try:\n        place(new, dependencies, deadline)\n"),
         (1,),
         147,
     ),
     Mutation(
         "what is moved left where it was",
         "scheduler/managing/item_lock.py",
-        ("    take_out(held, holder, office, deadline)\n    return new\n"),
+        ("    remove(locked, owner, dependencies, deadline)\n    return new\n"),
         "    return new\n",
         (6,),
         147,
@@ -282,7 +282,7 @@ MUTATIONS = (
     Mutation(
         "a letter done with while a part of it waits",
         "scheduler/accepting/receiving.py",
-        "    return put_back or not (rest or untold)\n",
+        "    return requeue or not (rest or unnotified)\n",
         "    return True\n",
         (1, 5),
         1,
@@ -290,8 +290,8 @@ MUTATIONS = (
     Mutation(
         "a refusal of a letter that nobody is told",
         "scheduler/accepting/receiving.py",
-        "        unreported, untold = _told(letter, refusals, teller, share)\n",
-        "        unreported, untold = [], []\n",
+        "        unreported, unnotified = _report(message, refusals, reporter, share)\n",
+        "        unreported, unnotified = [], []\n",
         (5,),
         1,
     ),
@@ -314,7 +314,7 @@ MUTATIONS = (
     Mutation(
         "a refusal reported again while its failure target is deaf",
         "scheduler/accepting/input_message.py",
-        "        if untold:\n",
+        "        if unnotified:\n",
         "        if False:\n",
         (7,),
         1,
@@ -322,8 +322,8 @@ MUTATIONS = (
     Mutation(
         "a delay beside a token that a letter may have",
         "scheduler/accepting/scheduling.py",
-        "rules, under_token, occasion.by_older_rules)",
-        "rules, under_token, occasion.sent_ms is not None)",
+        "context.counted_from_ms, rules, under_token, by_older_rules, before_zones)",
+        "context.counted_from_ms, rules, under_token, context.sent_ms is not None, before_zones)",
         (1, 5),
         9,
     ),
@@ -331,10 +331,12 @@ MUTATIONS = (
         "a timer set before its record",
         "scheduler/accepting/named_batch.py",
         "        self._register(each, read, is_first)\n",
-        "        put, asked_ms = self.__dict__.setdefault('early', self.put), self.occasion.counted_from_ms\n"
-        "        put([naming.timer(self.taken.schedules[place], asked_at(asked_ms, place)) for place in each.places])\n"
-        "        self.put = lambda timers: None\n"
-        "        self._register(each, read, is_first)\n",
+        (
+            "        put, asked_ms = self.__dict__.setdefault('early', self.put), self.context.counted_from_ms\n"
+            "        put([naming.timer(self.keyed.schedules[index], request_number_at(asked_ms, index)) for index in each.indexes])\n"
+            "        self.put = lambda timers: None\n"
+            "        self._register(each, read, is_first)\n"
+        ),
         (1, 3),
         64,
     ),
@@ -344,11 +346,11 @@ MUTATIONS = (
         ("    if wait_ms > 0:\n        deadline.sleep(wait_ms / 1000)\n"),
         (
             "    if job.schedule.name is not None:\n"
-            "        early, records = post.records.get(job.schedule.name), post.records\n"
+            "        early, records = dependencies.records.get(job.schedule.name), dependencies.records\n"
             "        class Early:\n"
             "            get = lambda self, name: early\n"
             "            __getattr__ = lambda self, word: getattr(records, word)\n"
-            "        post = replace(post, records=Early())\n"
+            "        dependencies = replace(dependencies, records=Early())\n"
             "    if wait_ms > 0:\n"
             "        deadline.sleep(wait_ms / 1000)\n"
         ),
@@ -366,7 +368,7 @@ MUTATIONS = (
     Mutation(
         "a timer that finds another schedule and sets none for it",
         "scheduler/delivering/delivery.py",
-        "        _set_timer(naming.following(record, deadline.now_ms(), post.reach_ms), post, deadline)\n",
+        "        _set_timer(naming.backup_timer(record, deadline.now_ms(), dependencies.reach_ms), dependencies, deadline)\n",
         "",
         (1,),
         101,
@@ -407,8 +409,8 @@ MUTATIONS = (
     Mutation(
         "a member of a bundle cancelled without the condition",
         "scheduler/aws/manage_table.py",
-        'f"#bundle = :read AND attribute_exists(#sort) AND {_UNHELD}"',
-        'f"(#bundle = :read OR #bundle <> :read) AND attribute_exists(#sort) AND {_UNHELD}"',
+        'f"#bundle = :read AND attribute_exists(#sort) AND {_UNLOCKED}"',
+        'f"(#bundle = :read OR #bundle <> :read) AND attribute_exists(#sort) AND {_UNLOCKED}"',
         (1, 6),
         21,
     ),
@@ -432,17 +434,20 @@ MUTATIONS = (
         "timers only after all records",
         "scheduler/accepting/named_batch.py",
         "        read: dict[str, Record] = {}\n        longest_s, stopped = 0.0, False\n",
-        "        all_slices = [Slice(0, places)]\n"
-        "        globals().update(TIMERS_S=0, PROBED_NAMES_MIN=10_000)\n"
-        "        read: dict[str, Record] = {}\n        longest_s, stopped = 0.0, False\n",
+        (
+            "        all_slices = [Slice(0, indexes)]\n"
+            "        globals().update(TIMERS_S=0, PROBED_NAMES_MIN=10_000)\n"
+            "        read: dict[str, Record] = {}\n"
+            "        longest_s, stopped = 0.0, False\n"
+        ),
         (1,),
         49,
     ),
     Mutation(
         "a member that is kept, and late",
         "scheduler/accepting/named_batch.py",
-        "-timer.asked))[:1]",
-        "-timer.asked))[-1:]",
+        "-timer.request_number))[:1]",
+        "-timer.request_number))[-1:]",
         (3,),
         147,
     ),
@@ -457,12 +462,12 @@ MUTATIONS = (
     Mutation(
         "a retry noted before it is sent",
         "scheduler/delivering/retry.py",
-        ("    conclusion.send(following, post, deadline)\n    if record is not None:\n"),
+        ("    conclusion.send(next_job, dependencies, deadline)\n    if record is not None:\n"),
         (
             "    if record is not None:\n"
-            "        turns, attempts, now_ms = following.turn - 1, following.attempt - 1, deadline.now_ms()\n"
-            "        retry_call(lambda: post.records.note(record, turns, attempts, error, now_ms, following.wake_ms), deadline)\n"
-            "    conclusion.send(following, post, deadline)\n"
+            "        wake_count, attempts, now_ms = next_job.wake_number - 1, next_job.attempt - 1, deadline.now_ms()\n"
+            "        retry_call(lambda: dependencies.records.note(record, wake_count, attempts, error, now_ms, next_job.wake_ms), deadline)\n"
+            "    conclusion.send(next_job, dependencies, deadline)\n"
             "    if record is not None:\n"
         ),
         (1,),
@@ -471,15 +476,15 @@ MUTATIONS = (
     Mutation(
         "what is put off for a name not noted",
         "scheduler/delivering/delivery.py",
-        'retry.take_up_again(following, record, record.error if record is not None else "", post, deadline)\n',
-        "conclusion.send(following, post, deadline)\n",
+        'retry.take_up_again(next_job, record, record.error if record is not None else "", dependencies, deadline)\n',
+        "conclusion.send(next_job, dependencies, deadline)\n",
         (7,),
         102,
     ),
     Mutation(
         "a retry taken for sent",
         "scheduler/delivering/conclusion.py",
-        '        raise NotConfirmed(f"an errand is not sent: {outcome.reason}")\n',
+        '        raise NotConfirmed(f"a delivery job was not sent: {outcome.reason}")\n',
         "        return\n",
         (1,),
         58,
@@ -487,7 +492,7 @@ MUTATIONS = (
     Mutation(
         "a failure that is not told",
         "scheduler/delivering/retry.py",
-        "    conclusion.not_delivered(job, record, report, post, deadline)\n",
+        "    conclusion.not_delivered(job, record, report, dependencies, deadline)\n",
         "    del report\n",
         (1,),
         92,
@@ -511,7 +516,7 @@ MUTATIONS = (
     Mutation(
         "an outcome that cannot be written is forgotten",
         "scheduler/delivering/conclusion.py",
-        "    send(following, post, deadline)\n",
+        "    send(next_job, dependencies, deadline)\n",
         "",
         (1,),
         96,
@@ -519,7 +524,7 @@ MUTATIONS = (
     Mutation(
         "a message that carries an outcome, and nothing is done for it",
         "scheduler/delivering/delivery.py",
-        "        conclusion.resume(job, job.conclusion, post, deadline)\n",
+        "        conclusion.resume(job, job.conclusion, dependencies, deadline)\n",
         "        pass\n",
         (1,),
     ),
@@ -590,16 +595,16 @@ MUTATIONS = (
     Mutation(
         "a batch delivered one by one",
         "scheduler/delivering/delivery.py",
-        "    done = post.pool.run(one, _under_watch(batch, watch, post, deadline))\n",
-        "    done = [one(message) for message in _under_watch(batch, watch, post, deadline)]\n",
+        "    done = dependencies.pool.run(one, _tracked(batch, watch, dependencies, deadline))\n",
+        "    done = [one(message) for message in _tracked(batch, watch, dependencies, deadline)]\n",
         (3,),
         61,
     ),
     Mutation(
         "a received message deleted before it is delivered",
         "scheduler/delivering/delivery.py",
-        ("            _one(message, post, deadline)\n            _dismiss(message, post, deadline)\n"),
-        ("            _dismiss(message, post, deadline)\n            _one(message, post, deadline)\n"),
+        ("            _one(message, dependencies, deadline)\n            _dismiss(message, dependencies, deadline)\n"),
+        ("            _dismiss(message, dependencies, deadline)\n            _one(message, dependencies, deadline)\n"),
         (1,),
         180,
     ),
@@ -607,7 +612,7 @@ MUTATIONS = (
         "a received message that failed deleted all the same",
         "scheduler/delivering/delivery.py",
         "            return False\n        finally:\n",
-        ("            _dismiss(message, post, deadline)\n            return False\n        finally:\n"),
+        ("            _dismiss(message, dependencies, deadline)\n            return False\n        finally:\n"),
         (1,),
         180,
     ),

@@ -18,10 +18,10 @@ from botocore.exceptions import ClientError
 
 from punctual.testing.cloud import Cloud
 from punctual.testing.timeline import US
-from simulator.checks.at_the_end import Reckoning
+from simulator.checks.at_the_end import FinalChecks
 from simulator.checks.releases import Breach, Checker, Figures, Violation
 from simulator.event_log import EventLog
-from simulator.faults import faults as weather
+from simulator.faults import faults as fault_rates
 from simulator.faults.external_targets import ExternalTargets
 from simulator.faults.faults import Faults
 from simulator.workload.callers import Callers
@@ -34,6 +34,7 @@ from simulator.workload.scenarios import (
     debounce,
     input_messages,
     listings,
+    local_times,
     many,
     names,
     neighbours,
@@ -58,7 +59,7 @@ class Result:
 
     seed: int
     breach: Breach | None
-    story: list[str]
+    trace: list[str]
     figures: Figures
     faults: Counter[str]
     fingerprint: str
@@ -72,20 +73,20 @@ class Simulation:
         self.draw = random.Random(f"punctual {seed}")
         start_s = self.draw.choice((1_700_000_000, self.draw.randrange(START_S_MIN, START_S_MAX)))
         self.checker = Checker(self.event_log)
-        self.reckoning = Reckoning(self.checker)
+        self.final_checks = FinalChecks(self.checker)
         self.cloud = Cloud(start_s, self._fork(), watcher=self.checker, folder=folder, write=self.checker.heard)
-        self.storm = Faults(self.cloud.timeline, self._fork())
-        self.storm.tell = self._tell
-        self.checker.attach(self.cloud.timeline, self.storm)
-        self.cloud.network.weather = self.storm
-        self.cloud.functions.chance = self.storm
+        self.faults = Faults(self.cloud.timeline, self._fork())
+        self.faults.tell = self._tell
+        self.checker.attach(self.cloud.timeline, self.faults)
+        self.cloud.network.faults = self.faults
+        self.cloud.functions.chance = self.faults
         self.cloud.sqs.refused = self._refused_by_sqs
-        self.cloud.sns.copies = self.storm.copies_of_letter
+        self.cloud.sns.copies = self.faults.copies_of_message
         self.interval_s = INTERVAL_S
         self.parameters: dict[str, Any] = {}
         self.targets: dict[str, str] = {}
         self._draining = False
-        self.asked_us: list[int] = []
+        self.requested_us: list[int] = []
         self.orders: list[tuple[int, list[ExpectedSchedule]]] = []
         """The requests for unnamed schedules, each with the time of the request."""
         self.start_us = self.cloud.timeline.now_us
@@ -95,9 +96,9 @@ class Simulation:
     def plan(self) -> None:
         """Draw the stack, the faults and the workload."""
         draw = self.draw
-        self.storm.skewed = draw.random() < 0.6
+        self.faults.skewed = draw.random() < 0.6
         if draw.random() < 0.85:
-            self.storm.rates = weather.rates(self._fork())
+            self.faults.rates = fault_rates.rates(self._fork())
         self.interval_s = 60 * draw.choice((10, 10, 10, 10, 10, 5))
         parameters = {
             "PartitionCount": draw.choice((1, 2, 3, 4, 4, 8)),
@@ -120,7 +121,7 @@ class Simulation:
         elif kind < 0.20:
             chains.held(self)
         elif kind < 0.23:
-            chains.untold(self)
+            chains.unreported(self)
         else:
             days.plan(self, changing=draw.random() < 0.3)
             names.plan(self)
@@ -134,6 +135,7 @@ class Simulation:
             neighbours.plan(self)
             outcomes.plan(self)
             redrives.plan(self)
+            local_times.plan(self)
         self.checker.names.orderly = self.cloud.sqs.unruly is None
 
     def _prepare(self, parameters: Mapping[str, Any]) -> None:
@@ -141,7 +143,7 @@ class Simulation:
         target = self.cloud.add_queue("other")
         self.targets[target] = next(queue.url for queue in self.cloud.sqs.queues.values() if queue.arn == target)
         own = random.Random(f"punctual others {self.seed}")
-        self.others = ExternalTargets(self.cloud, own, lambda: self._draining, self.storm.counted)
+        self.others = ExternalTargets(self.cloud, own, lambda: self._draining, self.faults.counted)
         allowed = self.others.parameters()
         self.deploy({**parameters, **allowed, "TargetArns": f"{target},{allowed['TargetArns']}"})
         self.expected_schedules = ExpectedSchedules(self._fork(), self.cloud.output("OutputQueueUrl"), self.targets)
@@ -163,7 +165,7 @@ class Simulation:
         self._tell("stack", f"deployed with {parameters}")
         self.cloud.deploy(self.parameters)
         for rule in self.cloud.functions.rules.values():
-            rule.ticks = self.storm.ticks
+            rule.ticks = self.faults.ticks
 
     def close_targets(self, error: ClientError | None) -> None:
         for url in self.targets.values():
@@ -185,27 +187,27 @@ class Simulation:
         try:
             self.plan()
             self._drive()
-            self.reckoning.check_all()
-            self.checker.letters.check_all()
+            self.final_checks.check_all()
+            self.checker.input_messages.check_all()
             self.cloud.timeline.run(lambda: False)
             self._raise_breach()
         except Violation as broken:
             breach = broken.breach
         figures = self.checker.figures
         figures.virtual_s = (self.cloud.timeline.now_us - self.start_us) / US
-        story = self.event_log.story(breach.tag) if breach is not None else []
+        trace = self.event_log.trace(breach.tag) if breach is not None else []
         fingerprint = self.event_log.fingerprint()
-        return Result(self.seed, breach, story, figures, self.storm.counted, fingerprint, sorted(self.storm.rates))
+        return Result(self.seed, breach, trace, figures, self.faults.counted, fingerprint, sorted(self.faults.rates))
 
     def _drive(self) -> None:
         timeline = self.cloud.timeline
         for _ in range(EPISODES_MAX):
-            self.storm.rage()
+            self.faults.rage()
             self._draining = False
             timeline.run_until(timeline.now_us + round(self.draw.choice((900, 1800, 3600, 7200)) * US))
             self._calm_down()
-            ahead = [at_us // 1000 for at_us in self.asked_us if at_us > timeline.now_us]
-            upcoming = min([*self.reckoning.pending_ms(), *ahead], default=None)
+            ahead = [at_us // 1000 for at_us in self.requested_us if at_us > timeline.now_us]
+            upcoming = min([*self.final_checks.pending_ms(), *ahead], default=None)
             if upcoming is None:
                 # The messages that were sent last become visible.
                 timeline.run_until(timeline.now_us + (REACH_S + 2 * CLOSING_S) * US)
@@ -217,24 +219,24 @@ class Simulation:
     def _calm_down(self) -> None:
         """Stop the faults and let pending calls finish. Then give the system two feed intervals to drain."""
         timeline = self.cloud.timeline
-        self.storm.rest()
+        self.faults.rest()
         self._draining = True
         self.close_targets(None)
-        ends_us = [outage.end_us for outage in self.storm.outages] + [deaf.end_us for deaf in self.storm.deaf]
+        ends_us = [outage.end_us for outage in self.faults.outages] + [deaf.end_us for deaf in self.faults.deaf]
         over_us = max([timeline.now_us, *ends_us])
         self._tell("weather", "calm")
         timeline.run_until(over_us + (2 * self.interval_s + CLOSING_S) * US)
         until_ms = over_us // 1000
         tables = self.cloud.dynamodb.tables.values()
         items = [item for table in tables for rows in table.items.values() for item in rows.values()]
-        self.reckoning.check_drained(until_ms, items)
+        self.final_checks.check_drained(until_ms, items)
         self._raise_breach()
 
     def _jump(self, due_ms: int) -> None:
         """Advance the clock to a little before the schedule comes within reach."""
         timeline = self.cloud.timeline
         begin_us = due_ms * 1000 - (REACH_S + 2 * self.interval_s + round(self.draw.uniform(0, self.interval_s))) * US
-        begin_us = min([begin_us, *(at_us for at_us in self.asked_us if at_us > timeline.now_us)])
+        begin_us = min([begin_us, *(at_us for at_us in self.requested_us if at_us > timeline.now_us)])
         if begin_us > timeline.now_us + self.interval_s * US:
             self.cloud.functions.skip_ticks(begin_us)
             timeline.run_until(begin_us)

@@ -38,6 +38,8 @@ DUE_MS_MAX = 253_402_300_799_999
 DUE_DIGITS = 15
 LEAD_S_MAX = 3
 """How early a message may reach the deliver function. The function waits until it is due, and Lambda bills the wait."""
+SPREAD_S_MAX = 86_400
+"""The longest `spread` of a schedule: a day."""
 DATA_BYTES_MAX = 262_144
 """256 KiB. This leaves room for the other attributes in an item of at most 400 KB."""
 BATCH_SCHEDULES_MAX = 10_000

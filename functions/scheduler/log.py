@@ -34,8 +34,8 @@ LEVEL_OF = MappingProxyType(
 
 def _least() -> int:
     """Return the index of the lowest level to log. Lambda names the level in the function's environment."""
-    told = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "")
-    return LEVELS.index(told) if told in LEVELS else 0
+    level_name = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "")
+    return LEVELS.index(level_name) if level_name in LEVELS else 0
 
 
 _LEAST = _least()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import ROUND_UP, Decimal
 
 from scheduler.errors import InvalidSchedule
@@ -15,6 +15,9 @@ from scheduler.limits import DUE_MS_MAX
 from scheduler.text import shown
 
 TIMESTAMP_WANTED = 'seconds since 1970 as a number, or an ISO 8601 string such as "2030-01-31T08:00:00Z"'
+ZONE_WANTED = (
+    'an IANA time zone such as "Europe/Berlin", beside a timestamp that is an ISO 8601 string without an offset'
+)
 DELAY_WANTED = "a number of seconds from now, 0 or more"
 SINGLE_MOMENTS = (
     "Punctual schedules single moments: schedule the next one each time one comes out, or let EventBridge Scheduler "
@@ -36,9 +39,26 @@ _MS_IN_2001 = 1_000_000_000_000
 _FINER_UNITS = {"milliseconds": 1_000, "microseconds": 1_000_000, "nanoseconds": 1_000_000_000}
 
 
-def due_ms_from_timestamp(value: object) -> int:
+def due_ms_in_zone(value: object, zone: object) -> int:
+    """Return the time at which the clocks of a time zone show this `timestamp`, or raise InvalidSchedule.
+
+    A time that the clocks skip moves forward by the gap. A time that occurs twice is the first of the two.
+    """
+    from scheduler import time_zones  # noqa: PLC0415 - Few requests need it, and every cold start would pay for it.
+
+    found = time_zones.find(zone) if isinstance(zone, str) else None
+    if found is None:
+        meant = time_zones.nearest(zone) if isinstance(zone, str) else None
+        hint = f"; did you mean {meant}?" if meant else ""
+        raise InvalidSchedule(f"zone is {shown(zone)}, which is not known{hint}; wanted: {ZONE_WANTED}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise InvalidSchedule(f"zone is {shown(zone)}, and timestamp is a number; wanted: {ZONE_WANTED}")
+    return due_ms_from_timestamp(value, found)
+
+
+def due_ms_from_timestamp(value: object, zone: tzinfo | None = None) -> int:
     """Return the time that a `timestamp` names, or raise InvalidSchedule."""
-    due_ms = _from_text(value) if isinstance(value, str) else _milliseconds("timestamp", value, TIMESTAMP_WANTED)
+    due_ms = _from_text(value, zone) if isinstance(value, str) else _milliseconds("timestamp", value, TIMESTAMP_WANTED)
     if due_ms < 0:
         raise InvalidSchedule(f"timestamp is {shown(value)}, before 1970; wanted: {TIMESTAMP_WANTED}")
     if due_ms > DUE_MS_MAX:
@@ -101,7 +121,7 @@ def _rounded(milliseconds: Decimal) -> int:
     return int(milliseconds.to_integral_value(ROUND_UP))
 
 
-def _from_text(value: str) -> int:
+def _from_text(value: str, zone: tzinfo | None) -> int:
     try:
         found = _ISO_8601.fullmatch(value)
         if found is None:
@@ -112,8 +132,10 @@ def _from_text(value: str) -> int:
         raise InvalidSchedule(
             f"timestamp is {shown(value)}, no date that exists{_not_a_date(value)}; wanted: {TIMESTAMP_WANTED}"
         ) from None
+    if zone is not None and moment.tzinfo is not None:
+        raise InvalidSchedule(f"zone is given, and timestamp {shown(value)} has an offset; wanted: {ZONE_WANTED}")
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+        moment = moment.replace(tzinfo=zone or UTC)
     whole_ms = (moment - _EPOCH) // _MILLISECOND
     # A time before 1970 is refused. Adding the fraction, rounded up, could turn it into the start of 1970.
     return whole_ms if whole_ms < 0 else whole_ms + _rounded(Decimal(f"0.{found['fraction'] or 0}") * 1000)

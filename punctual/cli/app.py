@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 EXTRAS = {"cli": ("click", "rich"), "local": ("ministack", "samtranslator")}
-"""What each extra installs, by the name that Python imports."""
+"""The modules that each extra installs."""
 
 
 class Entry(NamedTuple):
-    """Where a subcommand is, and what `punctual --help` says about it. `extra` is what it needs beside `cli`."""
+    """The place of a subcommand and its line in `punctual --help`. Some need another `extra` beside `cli`."""
 
     place: str
     help: str
@@ -39,7 +39,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "adopt": Entry("punctual.cli.bulk.adopting:adopt", "Take over schedules of EventBridge Scheduler."),
     },
     "What comes out": {
-        "tail": Entry("punctual.cli.schedules.tail:tail", "Show messages of the output queue as they come."),
+        "tail": Entry("punctual.cli.tailing.tail:tail", "Show messages of the output queue as they come."),
         "failures": Entry("punctual.cli.schedules.failures:failures", "List failed deliveries."),
         "redrive": Entry("punctual.cli.schedules.failures:redrive", "Schedule failed deliveries again."),
     },
@@ -50,7 +50,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "doctor": Entry("punctual.cli.inspecting.doctor:doctor", "Check the stack, and name each fault."),
         "verify": Entry("punctual.cli.inspecting.verify:verify", "Send real schedules, and measure their lateness."),
         # On this machine alone.
-        "dev": Entry("punctual.local.dev:dev", "Run the whole stack on this machine.", extra="local"),
+        "dev": Entry("punctual.local.command:dev", "Run the whole stack on this machine.", extra="local"),
     },
     "This command": {
         "completion": Entry("punctual.cli.completion:completion", "Print the completion of your shell."),

@@ -26,6 +26,14 @@ STATUS: tuple[tuple[type[PunctualError], int], ...] = (
     (Unreachable, UNREACHABLE),
 )
 """The exit status of each error of the client. Every other error is 1."""
+HINTS = {
+    "or pass a session": "or add --profile",
+    "set AWS_DEFAULT_REGION or add --profile": "set AWS_DEFAULT_REGION or add --region",
+    "give another name or region, or use Scheduler.from_outputs": "give another name with --stack or another --region",
+    ", use Scheduler.from_outputs, or set": " or set",
+    ": make a new Scheduler": ": check --stack and --region",
+}
+"""Advice of the client for Python, and the same advice for the command line."""
 DEBUG_VARIABLE = "PUNCTUAL_DEBUG"
 
 
@@ -70,7 +78,14 @@ def _of_client(error: PunctualError) -> dict[str, Any]:
     """Return what an error of the client says. `field` and `request_id` are there if they are known."""
     optional = {"field": error.field, "request_id": error.request_id}
     known = {name: value for name, value in optional.items() if value is not None}
-    return {"error": error.code, "message": one_line(error), "retryable": error.retryable, **known}
+    return {"error": error.code, "message": _advice(error), "retryable": error.retryable, **known}
+
+
+def _advice(error: PunctualError) -> str:
+    message = one_line(error)
+    for in_python, here in HINTS.items():
+        message = message.replace(in_python, here)
+    return message
 
 
 def _path(error: OSError) -> str:

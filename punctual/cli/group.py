@@ -121,7 +121,7 @@ def _status(arguments: list[str], current: Run) -> int:
         status, fields = errors.INTERRUPTED, {"error": "Interrupted", "message": "interrupted"}
     except click.UsageError as error:
         status, fields = errors.WRONG_USAGE, {"error": "WrongUsage", "message": _usage(error)}
-    except Exception as error:  # noqa: BLE001 (nobody wants to see a traceback)
+    except Exception as error:  # noqa: BLE001 (a user gets one line, and no traceback)
         status, fields = errors.described(error)
         if errors.debugging():
             traceback.print_exc()

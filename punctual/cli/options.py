@@ -1,4 +1,4 @@
-"""What subcommands are made of: the decorator `command`, the global options, and options that several of them share."""
+"""The decorator `command`, the global options, and options that several subcommands share."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ yes_option = click.option("--yes", "-y", is_flag=True, help="Do it without a que
 
 
 def resolved_range(run: Run, start: str | None, end: str | None, zone: times.Zone | None) -> Span:
-    """Return the aware times of --from and --to. A missing one is None."""
+    """Return the aware times of --from and --to, and None for an option that is missing."""
     now = run.now()
     first, last = (None if each is None else times.moment_or_distance(each, now, zone) for each in (start, end))
     if first is not None and last is not None and first >= last:

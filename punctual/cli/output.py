@@ -1,4 +1,4 @@
-"""What the command prints: results on standard output, everything else on standard error.
+"""Print results on standard output, and everything else on standard error.
 
 With `--json` a result is one object, or one object a line for a list. Otherwise it is lines and tables for people that
 fit the terminal, or 80 columns. Text of others, such as names and data, never reaches the terminal with control
@@ -72,7 +72,7 @@ class Output:
             self._table([(name, value) for name, value in shown.items()])
 
     def list(self, headings: Sequence[str], rows: Iterable[Row], *, empty: str) -> int:
-        """Print a list, and return the number of its rows. `empty` is said on standard error if there are none."""
+        """Print a list, and return the number of its rows. Without any, standard error gets the text `empty`."""
         count = 0
         remaining = iter(rows)
         while page := list(itertools.islice(remaining, 1 if self.as_json else ROWS_AT_ONCE)):
@@ -104,18 +104,21 @@ class Output:
     def error(self, fields: Mapping[str, Any], text: str | None = None) -> None:
         """Print an error: one line, or one object with `--json`."""
         line = json.dumps(fields, ensure_ascii=False) if self.as_json else f"error: {text or fields['message']}"
-        with contextlib.suppress(OSError, ValueError):  # Nobody reads it: the exit status remains.
+        with contextlib.suppress(OSError, ValueError):  # Standard error is closed. The exit status remains.
             self._print(self.err, line)
 
     def confirm(self, question: str, *, yes: bool) -> None:
-        """Ask before something dangerous. Return only if the user says yes, here or beforehand with `--yes`."""
+        """Ask before something dangerous. Return if the user says yes, here or before with `--yes`."""
         if yes:
             return
         if not self.can_ask():
             raise WrongUsage(f"there is no terminal to ask: {one_line(question)} Add --yes if you mean it")
         self.err.write(f"{question} [y/N] ")
         self.err.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        answer = sys.stdin.readline()
+        if not answer:  # The end of input has no line break.
+            self.note("")
+        if answer.strip().lower() not in ("y", "yes"):
             raise Declined("nothing was done, because the answer was not yes")
 
     def can_ask(self) -> bool:

@@ -26,7 +26,7 @@ LOCAL = "local"
 
 @dataclass(frozen=True)
 class Zone:
-    """A time zone by its `info`, or the zone of this machine if that is None."""
+    """A time zone. Without `info` it is the zone of this machine."""
 
     info: tzinfo | None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from punctual.client.times import from_epoch, from_epoch_or_none
@@ -31,7 +32,12 @@ def schedule(answer: Mapping[str, Any]) -> Schedule:
         failure_target=answer.get("failure_target"),
         expires_after=answer.get("expires_after"),
         accepted=from_epoch_or_none(answer.get("accepted")),
+        attempt_times=_times(answer.get("attempt_times")),
     )
+
+
+def _times(values: Iterable[object] | None) -> tuple[datetime, ...] | None:
+    return None if values is None else tuple(map(from_epoch, values))
 
 
 def failure(answer: Mapping[str, Any]) -> Failure:

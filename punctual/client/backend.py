@@ -1,4 +1,4 @@
-"""What the client needs from the world: clients of AWS, a clock, and whether calls may run in parallel.
+"""The world of the client: clients of AWS, a clock, and whether calls may run in parallel.
 
 `AwsBackend` is the real one. `punctual.testing.Stack` has its own, with a clock that the test moves.
 """
@@ -65,7 +65,7 @@ class Simulated(Protocol):
 
 
 class _InProcess:
-    """What belongs to one process: connections and locks of a parent process do not survive a fork."""
+    """The state of one process. Connections and locks of a parent process do not survive a fork."""
 
     def __init__(self) -> None:
         self.process = os.getpid()

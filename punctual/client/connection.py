@@ -1,4 +1,4 @@
-"""What every method of a scheduler needs: a backend, and the resources of the stack."""
+"""Connect a scheduler to its stack: a backend, and the outputs of the stack."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from punctual.client import answers, request, times
 from punctual.client.calling.invoking import Repeat
 from punctual.client.calling.paging import PAGE_MAX, Pages, every_page
 from punctual.client.connection import Connection
-from punctual.client.errors import InvalidSchedule, NotConfirmed
+from punctual.client.errors import InvalidRequest, InvalidSchedule, NotConfirmed
 from punctual.client.times import Duration, Moment
 from punctual.client.values import (
     UNSET,
@@ -33,7 +33,13 @@ class Manager(Connection):
 
     def get(self, name: str | None = None, *, id: str | None = None) -> Schedule:
         """Return a schedule by its name or id. Raise NotFound, or OnItsWay if it is too close to its time."""
-        return answers.schedule(self._invoker.manage("get", request.which(name, id)))
+        which = request.which(name, id)
+        try:
+            return answers.schedule(self._invoker.manage("get", {**which, "full": True}))
+        except InvalidRequest as error:
+            if "'full' is not a field" not in str(error):
+                raise
+        return answers.schedule(self._invoker.manage("get", which))  # A stack of an earlier version.
 
     def cancel(self, name: str | None = None, *, id: str | None = None) -> Cancellation:
         """Cancel a schedule by its name or id. Cancelling a name again gives the same answer."""

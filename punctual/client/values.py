@@ -12,10 +12,10 @@ from typing import Final, Literal, TypeAlias
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """A value that JSON can hold."""
 Target: TypeAlias = "str | Mapping[str, object]"
-"""Where a schedule goes: an ARN, `{"arn": …, "envelope": True}`, or a webhook `{"url": …, "method": …}`."""
+"""The target of a schedule: an ARN, `{"arn": …, "envelope": True}`, or a webhook `{"url": …, "method": …}`."""
 State = Literal["stored", "queued", "delivered", "cancelled", "expired", "failed"]
 Result = Literal["created", "replaced", "kept", "older"]
-"""What became of the name: new, replaced, kept under `if_exists="keep"`, or changed by a later request meanwhile."""
+"""The result for the name: new, replaced, kept under `if_exists="keep"`, or changed by a later request meanwhile."""
 IfExists = Literal["replace", "keep", "fail"]
 
 
@@ -66,7 +66,11 @@ class Unconfirmed:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A schedule as the stack knows it. `attempts`, `error`, `changed` and `next_attempt` need a name."""
+    """A schedule as the stack knows it.
+
+    Everything from `attempts` to `next_attempt`, `accepted` and `attempt_times` are known of named schedules only.
+    `user`, `retry`, `failure_target` and `expires_after` are in the answers of `get`, and of `list` with `full=True`.
+    """
 
     id: str
     name: str | None
@@ -83,6 +87,8 @@ class Schedule:
     failure_target: str | None = None
     expires_after: float | None = None
     accepted: datetime | None = None
+    attempt_times: tuple[datetime, ...] | None = None
+    """When the last attempts began, twenty at most. None if it is not known."""
 
     @property
     def json(self) -> Json:

@@ -8,10 +8,8 @@ stack, which the next deployment to the same local AWS replaces.
 import copy
 import dataclasses
 import hashlib
-import io
 import json
 import time
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import botocore.exceptions
 from samtranslator.yaml_helper import yaml_parse
 
 from punctual.local.emulator import Emulator
+from punctual.stack_files import zipped
 
 STACK_NAME = "punctual"
 CODE_BUCKET = "punctual-code"
@@ -28,7 +27,6 @@ CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 DEPLOY_S_MAX = 120.0
 DEPLOY_POLL_S = 0.1
 EVENTS_SHOWN_MAX = 10
-ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # The earliest time of a zip, so that the same code makes the same zip.
 
 # ministack checks the name of the call as an action. AWS has no such action: SendMessage allows the batch call too.
 BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch"}
@@ -160,18 +158,6 @@ def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
         for name, resource in template["Resources"].items()
         if resource["Type"] == "AWS::Serverless::Function"
     }
-
-
-def zipped(folder: Path) -> bytes:
-    """Return the folder as a zip, byte for byte the same for the same files."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in files:
-            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), ZIP_TIME)
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
 
 
 def as_text(parameters: Mapping[str, object]) -> dict[str, str]:

@@ -1,10 +1,10 @@
 """Show a demonstration: live on a terminal, and as plain lines otherwise.
 
-Neither view shows the data of a schedule, because the demonstration is about time.
+The live view fits a terminal of 80 columns and 24 rows, below the lines that the command printed first. Neither view
+shows the data of a schedule, because the demonstration is about time.
 """
 
 import contextlib
-import statistics
 import time
 from collections.abc import Iterator
 
@@ -13,10 +13,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from punctual.local.demo import BURST, EARLIER, Accepted, Arrival, Part, Progress, View
+from punctual.local.progress import BURST, EARLIER, Accepted, Arrival, Part, Progress, View, figures, spread
 
 PLAIN_EVERY_S = 5.0
 REFRESHES_PER_S = 10
+LATEST_SHOWN_MAX = 3
 QUIET_S = 3.0
 """How long after its time a cancelled schedule is shown as not released."""
 
@@ -55,7 +56,7 @@ class PlainView:
             self._show_arrival(arrival, EARLIER)
         if now_s >= self._quiet_since_s + PLAIN_EVERY_S:
             self._quiet_since_s = now_s
-            say(pending_line(progress.pending(), now_s), now_s)
+            say(pending_line(progress, now_s), now_s)
 
     def _show_cancelled(self, cancelled: Accepted, came: bool, now_s: float) -> None:
         if cancelled.id not in self._shown:
@@ -65,7 +66,7 @@ class PlainView:
     def _show_arrival(self, arrival: Arrival, way: str) -> None:
         if arrival.id not in self._shown:
             self._shown.add(arrival.id)
-            say(f"came  {arrival.id}  {way}  {lateness(arrival.lateness_s)}", arrival.received_s)
+            say(f"came  {arrival.id}  {way}  {arrived(arrival)}", arrival.received_s + arrival.retried_s)
 
 
 class LiveView:
@@ -79,43 +80,57 @@ class LiveView:
 
 
 def picture(progress: Progress, now_s: float) -> RenderableType:
+    if not progress.parts():
+        return Text("waiting for the first answer", style="bold")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("due", "schedule", "way", "lateness"):
+    for title in ("due", "schedules", "came", "lateness"):
         table.add_column(title, no_wrap=True)
-    for arrival in progress.strangers():
-        table.add_row(clock(arrival.due_s), arrival.id, EARLIER, lateness(arrival.lateness_s))
+    strangers, refused = progress.strangers(), progress.refused()
+    if strangers:
+        worst_s = max(arrival.lateness_s for arrival in strangers)
+        table.add_row(clock(strangers[0].due_s), EARLIER, str(len(strangers)), f"up to {lateness(worst_s)}")
     for part in progress.parts():
-        if part.name == BURST:
-            add_burst(table, part, now_s)
-        else:
-            add_each(table, part, now_s)
+        for way in part.by_way():
+            add_part(table, way, refused.get(way.accepted[0].id), now_s)
     for cancelled, came in progress.cancelled():
         add_cancelled(table, cancelled, came, now_s)
     # The pending line is on top, because a low terminal cuts off the bottom.
-    return Group(Text(pending_line(progress.pending(), now_s), style="bold"), Text(), table)
+    return Group(Text(pending_line(progress, now_s), style="bold"), Text(), table, Text(), *latest(progress))
 
 
-def add_burst(table: Table, part: Part, now_s: float) -> None:
+def add_part(table: Table, part: Part, refused: Arrival | None, now_s: float) -> None:
     due_s = part.accepted[0].due_s
-    came = countdown(due_s, now_s)
-    if part.arrivals:
-        came = f"{len(part.arrivals)} of {len(part.accepted)}: {spread(part.latenesses_s)}"
-    table.add_row(clock(due_s), f"{part.name} of {len(part.accepted)}", way_of(part), came, style=row_style(part))
+    came = figure(part) if part.arrivals else countdown(due_s, now_s)
+    if refused:
+        came = f"{lateness(refused.lateness_s)}; comes again"
+    counted = f"{len(part.arrivals)} of {len(part.accepted)}"
+    table.add_row(clock(due_s), title(part), counted, came, style=row_style(part))
 
 
-def add_each(table: Table, part: Part, now_s: float) -> None:
-    arrivals = {arrival.id: arrival for arrival in part.arrivals}
-    for accepted in part.accepted:
-        arrival = arrivals.get(accepted.id)
-        came = lateness(arrival.lateness_s) if arrival else countdown(accepted.due_s, now_s)
-        table.add_row(clock(accepted.due_s), accepted.id, accepted.way, came, style="green" if arrival else "dim")
+def title(part: Part) -> str:
+    """Return the part and its way. `queued`, `stored` and a webhook say enough about the others."""
+    way = part.accepted[0].way
+    return part.name if way == "queued" else f"{part.name}, {way}" if way == "stored" else way
+
+
+def figure(part: Part) -> str:
+    if len(part.accepted) == 1:
+        return arrived(part.arrivals[0])
+    return figures(part.latenesses_s)
+
+
+def latest(progress: Progress) -> list[Text]:
+    """Return the last single arrivals, with their ids."""
+    arrivals = [arrival for part in progress.parts() if part.name != BURST for arrival in part.arrivals]
+    arrivals.sort(key=lambda arrival: arrival.received_s + arrival.retried_s)
+    return [Text(f"{arrival.id}  {arrived(arrival)}") for arrival in arrivals[-LATEST_SHOWN_MAX:]]
 
 
 def add_cancelled(table: Table, cancelled: Accepted, came: bool, now_s: float) -> None:
     is_over = now_s > cancelled.due_s + QUIET_S
     said = "CAME" if came else "did not come" if is_over else countdown(cancelled.due_s, now_s)
     style = "red" if came else "green" if is_over else "dim"
-    table.add_row(clock(cancelled.due_s), cancelled.id, cancelled.way, said, style=style)
+    table.add_row(clock(cancelled.due_s), cancelled.way, "", said, style=style)
 
 
 def row_style(part: Part) -> str:
@@ -127,12 +142,17 @@ def way_of(part: Part) -> str:
     return " and ".join(sorted({accepted.way for accepted in part.accepted}))
 
 
-def pending_line(pending: list[Accepted], now_s: float) -> str:
+def pending_line(progress: Progress, now_s: float) -> str:
+    pending, refused = progress.pending(), progress.refused()
     if not pending:
         return "nothing pending"
     ways = [accepted.way for accepted in pending]
-    counts = ", ".join(f"{ways.count(way)} {way}" for way in sorted(set(ways)))
-    return f"pending {len(pending)} ({counts}), next {countdown(pending[0].due_s, now_s)}"
+    # `webhook, refused twice` is one word too many here.
+    kinds = [way.split(",")[0] for way in ways]
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
+    waiting = [accepted.due_s for accepted in pending if accepted.id not in refused]
+    following = f", next {countdown(waiting[0], now_s)}" if waiting else ""
+    return f"pending {len(pending)} ({counts}){following}"
 
 
 def countdown(due_s: float, now_s: float) -> str:
@@ -143,9 +163,10 @@ def lateness(lateness_s: float) -> str:
     return f"{lateness_s:.3f} s late" if lateness_s >= 0 else f"{-lateness_s:.3f} s EARLY"
 
 
-def spread(latenesses_s: list[float]) -> str:
-    median_s, worst_s = statistics.median(latenesses_s), max(latenesses_s)
-    return f"median {median_s:.3f} s, worst {worst_s:.3f} s late"
+def arrived(arrival: Arrival) -> str:
+    """Return how late a schedule came. A retry after a refusal is not lateness."""
+    retried = f"; {arrival.requests} tries in {arrival.retried_s:.0f} s" if arrival.requests > 1 else ""
+    return f"{lateness(arrival.lateness_s)}{retried}"
 
 
 def clock(moment_s: float) -> str:

@@ -83,7 +83,7 @@ class _Workers:
         self._jobs: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._handled: queue.Queue[Hold | None] = queue.Queue(maxsize=BATCH_MAX * workers)
         self._ends: queue.SimpleQueue[End] = queue.SimpleQueue()
-        """What ends the run. A SimpleQueue, because a signal handler may put into it at any moment."""
+        """The reasons to end the run. A SimpleQueue, because a signal handler may put into it at any moment."""
 
     def run(self) -> None:
         try:
@@ -164,7 +164,7 @@ class _Workers:
             if message is None:
                 return
             if self._stopping.is_set():
-                continue  # Nobody has begun it, so closing releases it.
+                continue  # No handler has begun it, so closing releases it.
             hold = hold_of(message)
             hold.begun = True
             try:

@@ -107,6 +107,7 @@ class Table:
         self._claims: dict[str, str] = {}
 
     def claim(self, id: str, claim_s: float | None = None) -> Claim:
+        """Claim an id for this time. Return `done` or `busy` if another worker has handled or claimed it."""
         now_s = self._clock()
         claim = f"{self._owner}-{uuid.uuid4().hex}"
         until_s = now_s + (self._claim_s if claim_s is None else claim_s)
@@ -147,6 +148,7 @@ class Table:
         )
 
     def abandon(self, id: str) -> None:
+        """Give up the claim, so that the next attempt may begin at once."""
         self._written(
             "delete_item",
             Key={"id": {"S": id}},
@@ -177,7 +179,7 @@ class Table:
 
 
 Dedupe: TypeAlias = "bool | Literal['memory'] | Table"
-"""What a caller chooses: nothing, the memory of this process, or a table."""
+"""The choices of a caller: no recognition, the memory of this process, or a table."""
 
 
 def ids_of(dedupe: Dedupe) -> Ids:

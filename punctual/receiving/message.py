@@ -37,7 +37,7 @@ class Message:
     lateness: float = 0.0
     """The seconds between `due` and the receipt of the message."""
     hold: Hold | None = field(default=None, repr=False, compare=False)
-    """What keeps the message hidden from other consumers. It is for the iterator and the worker."""
+    """The hold that hides the message from other consumers, for the iterator and the worker."""
 
     @property
     def json(self) -> Json:

@@ -24,7 +24,7 @@ class OutputQueue:
         self._backend, self.url = backend, url
 
     def receive(self, most: int, wait_s: int, hidden_s: int) -> list[Mapping[str, Any]]:
-        """Return up to `most` messages, and hide them from other consumers. Wait for the first if there is none."""
+        """Return up to `most` messages, and hide them from others. Wait up to `wait_s` for the first one."""
         answer = self._call(
             "ReceiveMessage",
             "receive_message",

@@ -1,6 +1,6 @@
 """Calls to the services of the virtual AWS, from the client to the effect and back.
 
-A client has the methods of a boto3 client. Every call takes virtual time to the service and back. The `weather` decides
+A client has the methods of a boto3 client. Every call takes virtual time to the service and back. The `faults` decides
 which faults a call meets. The default weather has none.
 """
 
@@ -74,7 +74,7 @@ class CallFault:
     """How far an eventually consistent read lags behind."""
 
 
-class Weather(Protocol):
+class NetworkFaults(Protocol):
     def fate(self, call: Call) -> CallFault: ...
 
 
@@ -130,6 +130,9 @@ class Watcher:
     def received(self, call: Call, delivery: Delivery) -> None:
         """Handle a delivery to a target that is not a queue."""
 
+    def refused(self, call: Call, delivery: Delivery) -> None:
+        """Handle a delivery that its target turned down, or did not answer."""
+
     def fell(self, kind: str, **facts: Any) -> None:
         """Handle an event that is not a call: a tick, a crash, an invocation that started or ended."""
 
@@ -153,7 +156,7 @@ class Network:
 
     def __init__(self, timeline: Timeline, watcher: Watcher) -> None:
         self.timeline, self.watcher = timeline, watcher
-        self.weather: Weather = Fair()
+        self.faults: NetworkFaults = Fair()
         self.services: dict[str, Service] = {}
         self._checked: Counter[str] = Counter()
 
@@ -165,13 +168,15 @@ class Network:
             raise Crash
         effect = service.operations.get(operation)
         if effect is None:
-            self._give_up(NotImplementedError(f"the virtual {service.name} has no {operation}"))
+            known = ", ".join(sorted(service.operations))
+            unknown = NotImplementedError(f"the virtual {service.name} has no {operation}; it has {known}")
+            self._give_up(unknown)
+            raise unknown
         if service.described:
             self._check(service.name, operation, parameters)
         call = Call(service.name, operation, parameters, process, self.timeline.now_us)
-        call.fate = self.weather.fate(call)
+        call.fate = self.faults.fate(call)
         try:
-            assert effect is not None
             call.answer = self._carry(call, effect, service.answer_s_max or process.answer_s_max)
             return call.answer
         except (ClientError, BotoCoreError, Crash) as error:
@@ -194,7 +199,7 @@ class Network:
                 self.timeline.at(arrival_us, partial(self._begin_late, call, effect))
             self.timeline.sleep_until(end_us)
             raise timeout(call)
-        self.timeline.sleep_until(arrival_us)
+        self.timeline.pass_until(arrival_us)
         if fate.error_before is not None:
             self._return(call, end_us)
             raise fate.error_before
@@ -214,7 +219,7 @@ class Network:
     def _return(self, call: Call, end_us: int) -> None:
         """Wait for the answer on its way back, or raise a timeout if it takes too long."""
         back_us = self.timeline.now_us + round(call.fate.back_s * US)
-        self.timeline.sleep_until(min(back_us, end_us))
+        self.timeline.pass_until(min(back_us, end_us))
         if back_us > end_us:
             raise timeout(call)
 
@@ -248,8 +253,9 @@ class Network:
         raise Crash
 
     def _give_up(self, error: Exception) -> None:
-        self.timeline.halt(error)
-        raise error
+        """Stop the virtual world, because no function may handle this error. One from outside leaves it running."""
+        if self.timeline.in_task():
+            self.timeline.halt(error)
 
 
 class Client:

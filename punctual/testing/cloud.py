@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from punctual.stack_files import stack_file
 from punctual.testing.calls import Client, ExternalProcess, Network, Process, Watcher
 from punctual.testing.dynamodb import DynamoDB
-from punctual.testing.function_loader import Source, stack_file
+from punctual.testing.function_loader import Source
 from punctual.testing.functions import EventSource, Function, Functions, Rule
 from punctual.testing.sns_and_events import Events, Sns
 from punctual.testing.sqs import Queue, Sqs
@@ -160,10 +161,10 @@ class Cloud:
 
     def _connect_rule(self, rule_name: str, function: str, interval_s: int) -> None:
         """Add the rule, or change its rate. A new rate counts from the change."""
-        standing = self.functions.rules.get(rule_name)
-        if standing is not None and standing.interval_s == interval_s:
+        current = self.functions.rules.get(rule_name)
+        if current is not None and current.interval_s == interval_s:
             return
-        ticks = standing.ticks if standing is not None else None
+        ticks = current.ticks if current is not None else None
         rule = Rule(rule_name, function, interval_s, self.timeline.now_us + interval_s * US)
         if ticks is not None:
             rule.ticks = ticks

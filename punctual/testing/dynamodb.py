@@ -6,7 +6,7 @@ suite also checks each rule against moto and the local AWS.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from punctual.testing.aws_errors import invalid, refusal
 from punctual.testing.calls import Call, Service, Watcher
-from punctual.testing.expression import Expression, Item
+from punctual.testing.expression import EVERYTHING, Bounds, Expression, Item
 from punctual.testing.timeline import US, Timeline
 
 ITEM_BYTES_MAX = 400 * 1024
@@ -72,8 +72,8 @@ class Table:
             self.journal.popleft()
         return old
 
-    def rows(self, hash_value: str, as_of_us: int) -> list[Item]:
-        """Return the items of one hash key in order, as they were at that time."""
+    def rows(self, hash_value: str, as_of_us: int, bounds: Bounds = EVERYTHING) -> list[Item]:
+        """Return the items of one hash key in order, as they were at that time, without most that are out of bounds."""
         order = self.order.get(hash_value, [])
         rows = self.items.get(hash_value, {})
         undone: dict[str, Item | None] = {}
@@ -83,7 +83,10 @@ class Table:
             if partition == hash_value:
                 undone[sort] = old
         if not undone:
-            return [rows[sort] for sort in order]
+            least, most = bounds
+            start = 0 if least is None else bisect_left(order, least)
+            end = len(order) if most is None else bisect_right(order, most)
+            return [rows[sort] for sort in order[start:end]]
         then = {**rows, **undone}
         return [item for sort in sorted(then) if (item := then[sort]) is not None]
 
@@ -261,10 +264,10 @@ class DynamoDB(Service):
         table = self._table(request, call, known)
         used: set[str] = set()
         condition = self._expression(request, "KeyConditionExpression", used)
-        hash_value, within = condition.key_condition(table.hash_name, table.range_name)
+        hash_value, within, bounds = condition.key_condition(table.hash_name, table.range_name)
         kept, shape = self._filtered(request, used), self._projected(request, used)
         _all_used(request, used)
-        rows = [item for item in table.rows(hash_value, self._as_of_us(request, call)) if within(item)]
+        rows = [item for item in table.rows(hash_value, self._as_of_us(request, call), bounds) if within(item)]
         if not request.get("ScanIndexForward", True):
             rows.reverse()
         rows = _after(table, rows, request)
@@ -333,10 +336,10 @@ class DynamoDB(Service):
         gone_us = int(item[table.ttl_name]["N"]) * US + TTL_LAG_S * US
 
         def expire() -> None:
-            standing = table.get(key)
-            if standing is not None and standing.get(table.ttl_name) == item[table.ttl_name]:
+            current = table.get(key)
+            if current is not None and current.get(table.ttl_name) == item[table.ttl_name]:
                 table.store(key, None, self.timeline.now_us)
-                self.watcher.fell("expired", item=standing)
+                self.watcher.fell("expired", item=current)
 
         self.timeline.at(gone_us, expire)
 

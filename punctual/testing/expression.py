@@ -18,6 +18,9 @@ Value = dict[str, Any]
 Item = dict[str, Value]
 Test = Callable[[Item], bool]
 Operand = Callable[[Item], Value | None]
+Bounds = tuple[str | None, str | None]
+
+EVERYTHING: Bounds = (None, None)
 
 _TOKEN = re.compile(r"\s*(?:(<=|>=|<>|[=<>(),+-])|([#:]?[A-Za-z0-9_.]+))")
 _COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
@@ -165,8 +168,8 @@ class Expression:
 
     # -------------------------------------------------------------------------------------------------------- keys
 
-    def key_condition(self, hash_name: str, range_name: str | None) -> tuple[str, Test]:
-        """Return the hash key's value, and the condition on the range key."""
+    def key_condition(self, hash_name: str, range_name: str | None) -> tuple[str, Test, Bounds]:
+        """Return the hash key's value, the condition on the range key, and bounds of the range keys that fulfil it."""
         if self._peek() in _FUNCTIONS:
             raise invalid("Query condition missed key schema element")
         name = self._name(self._next())
@@ -176,7 +179,7 @@ class Expression:
             raise invalid(f"Query condition missed key schema element: {hash_name}")
         if not self._take("AND"):
             self._expect_end()
-            return value["S"], lambda item: True
+            return value["S"], lambda item: True, EVERYTHING
         if self._peek() in ("attribute_exists", "attribute_not_exists", "contains", "NOT", "("):
             raise invalid("Invalid operator used in KeyConditionExpression")
         start = self._at
@@ -185,7 +188,19 @@ class Expression:
         if named != [range_name] or "<>" in self._tokens[start : self._at] or "IN" in self._tokens[start : self._at]:
             raise invalid("Query key condition not supported")
         self._expect_end()
-        return value["S"], test
+        return value["S"], test, self._bounds(self._tokens[start:])
+
+    def _bounds(self, tokens: tuple[str, ...]) -> Bounds:
+        """Return the least and the greatest range key that may fulfil a condition. None: no bound."""
+        texts = [_text(self._values.get(token)) for token in tokens if token.startswith(":")]
+        if tokens[1] == "BETWEEN":
+            return texts[0], texts[1]
+        if tokens[0] == "begins_with":
+            return texts[0], None
+        if not tokens[0].startswith("#"):
+            return EVERYTHING
+        least, most = tokens[1] in ("=", ">", ">="), tokens[1] in ("=", "<", "<=")
+        return texts[0] if least else None, texts[0] if most else None
 
     # ------------------------------------------------------------------------------------------------------- tokens
 

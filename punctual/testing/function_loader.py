@@ -15,24 +15,12 @@ from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
-_PACKAGE = Path(__file__).resolve().parent.parent
 PACKAGE = "scheduler"
 """The package of the functions."""
-
-
-class Missing(Exception):
-    """Neither the repository nor the installed package has the file."""
-
-
-def stack_file(name: str) -> Path:
-    """Return a file or folder of the stack: beside the package in the repository, inside it if it is installed."""
-    for folder in (_PACKAGE.parent, _PACKAGE / "stack"):
-        if (folder / "template.yml").is_file() and (folder / name).exists():
-            return folder / name
-    raise Missing(f"{name} is neither beside {_PACKAGE.name}/ nor in {_PACKAGE.name}/stack/")
 
 
 class Source:
@@ -47,9 +35,9 @@ class Source:
         self._finder = _Finder(self.folder, self._builtins)
         importlib.invalidate_caches()
         with self._in_sight():
-            self.world: Any = importlib.import_module("scheduler.wiring.runtime")
+            self.runtime_module: Any = importlib.import_module("scheduler.wiring.runtime")
 
-    def handler(self, path: str, environment: Mapping[str, str], outside: Callable[[], Any]) -> Callable[..., Any]:
+    def handler(self, path: str, environment: Mapping[str, str], runtime: Callable[[], Any]) -> Callable[..., Any]:
         """Return a handler as a cold start makes it: its module runs anew, in this environment and this runtime.
 
         All handlers share the package behind them. It has no state that changes, and a test ensures that.
@@ -61,22 +49,32 @@ class Source:
         module = ModuleType(name)
         module.__dict__.update({"print": self._print, "__builtins__": self._builtins})
         with self._in_sight(), _environment(environment):
-            original, self.world.outside = self.world.outside, outside
+            original, self.runtime_module.current = self.runtime_module.current, runtime
             try:
                 exec(self._handlers[name], module.__dict__)
             finally:
-                self.world.outside = original
+                self.runtime_module.current = original
         handler: Callable[..., Any] = getattr(module, function)
         return handler
 
     def world_of(self, **parts: Any) -> Any:
         """Return the functions' own Runtime, with other parts."""
-        return self.world.Runtime(**parts)
+        return self.runtime_module.Runtime(**parts)
 
     def undelivered(self, error: str, **facts: Any) -> Exception:
         """Return the functions' own Undelivered, for a transport that replaces one of theirs."""
         failure: Exception = self._modules[f"{PACKAGE}.errors"].Undelivered(error, **facts)
         return failure
+
+    def webhook_headers(self, webhook: Mapping[str, Any], id: str, due_ms: int, data: str) -> dict[str, str]:
+        """Return the headers that the functions' own transport sends with a webhook, with their names in lower case."""
+        with self._in_sight():
+            transport: Any = importlib.import_module(f"{PACKAGE}.transports.webhook")
+        parts = {"headers": webhook.get("headers", {}), "cookies": webhook.get("cookies", {})}
+        origin = SimpleNamespace(authority=urlsplit(webhook["url"]).netloc)
+        schedule = SimpleNamespace(id=id, due_ms=due_ms, data=data)
+        headers = transport._headers(SimpleNamespace(origin=origin, **parts), schedule)
+        return {name.lower(): value for name, value in headers.items()}
 
     def modules(self) -> dict[str, ModuleType]:
         return dict(self._modules)

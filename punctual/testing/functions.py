@@ -22,7 +22,7 @@ from punctual.testing.calls import Call, Delivery, Network, Service, Watcher
 from punctual.testing.function_loader import Source
 from punctual.testing.sqs import Message, Queue, Sqs
 from punctual.testing.timeline import US, Crash, Task, Timeline, WorkerPool
-from punctual.testing.webhook_endpoints import Outlet
+from punctual.testing.webhook_endpoints import SimulatedTransport
 
 SYNCHRONOUS_BYTES_MAX = 6 * 1024 * 1024
 ASYNCHRONOUS_BYTES_MAX = 1024 * 1024
@@ -119,7 +119,7 @@ class Environment:
         self.name = f"{function.name}#{number}"
         self.dead = False
         self.skew_us = functions.chance.skew_us()
-        self.answer_s_max = float(functions.source.world.CALL_S_MAX)
+        self.answer_s_max = float(functions.source.runtime_module.CALL_S_MAX)
         self.idle_since_us = self.timeline.now_us
         self.invocation: Invocation | None = None
         self._functions = functions
@@ -137,7 +137,7 @@ class Environment:
     def handle(self, event: Any, context: Context) -> Any:
         if self._handler is None:
             self._handler = self._functions.source.handler(
-                self.function.handler, self.function.environment, self._outside
+                self.function.handler, self.function.environment, self._runtime
             )
         return self._handler(event, context)
 
@@ -147,14 +147,14 @@ class Environment:
         if invocation is not None:
             self.timeline.at(self.timeline.now_us, lambda: invocation.end("crashed"))
 
-    def _outside(self) -> Any:
+    def _runtime(self) -> Any:
         return self._functions.source.world_of(
             clock=self.clock,
             sleep=self.sleep,
             randomness=self._randomness,
             client=lambda service, connections: self._functions.network.client(service, self),
             pool=lambda width: WorkerPool(self.timeline, width),
-            webhooks=lambda hosts, secrets, clock: Outlet(
+            webhooks=lambda hosts, secrets, clock: SimulatedTransport(
                 self._functions.network.client("webhooks", self), self._functions.source.undelivered
             ),
         )

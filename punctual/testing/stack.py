@@ -6,71 +6,27 @@ It runs the real code of Punctual's functions in a virtual AWS. You move its clo
 from __future__ import annotations
 
 import json
+import math
 import random
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from punctual.client.backend import Backend
 from punctual.testing.calls import Call, Client, Delivery, Fair, Watcher
 from punctual.testing.cloud import Cloud
+from punctual.testing.outcomes import Attempt, Delivered, Refused, Released, attempt, delivered, released
 from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
 from punctual.testing.webhook_endpoints import HANGING, Behaviour
 
 START_DEFAULT = "2030-01-01T00:00:00+00:00"
+KINDS = ("sqs", "sns", "lambda", "events", "states")
 STEPS_MAX = 1_000_000
 """The steps of one `advance`: enough for years in which a schedule is due every ten minutes."""
 WORK_S = 5
 CLOSE_INTERVALS = 2
 """How many ticks before an item comes within reach the feeds run again. Earlier feeds would find nothing."""
-
-
-class Refused(Exception):
-    """The function raised an error. `kind` is its name, such as `InvalidSchedule` for a rejected schedule."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(f"{kind}: {message}")
-        self.kind, self.message = kind, message
-
-
-@dataclass(frozen=True)
-class Released:
-    """A released schedule. `due` and `at` are seconds since 1970, and `queue` is the URL of its queue."""
-
-    id: str
-    data: str
-    due: float
-    at: float
-    user: str | None
-    queue: str
-    name: str | None = None
-
-    @property
-    def json(self) -> Any:
-        """The data, if it was sent as something other than a string."""
-        return json.loads(self.data)
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """A delivery to a target that is not a queue.
-
-    `target` is its ARN or the URL of the webhook, and `at` is in seconds since 1970. If the target does not get the id,
-    `id` is None.
-    """
-
-    target: str
-    data: str
-    at: float
-    id: str | None
-
-    @property
-    def json(self) -> Any:
-        """The data, if it is JSON."""
-        return json.loads(self.data)
 
 
 class Stack:
@@ -79,11 +35,10 @@ class Stack:
     The clock shows `start` at first. The same `seed` gives the same ids and the same order.
     """
 
-    def __init__(self, *, start: str | float = START_DEFAULT, seed: int = 0, **parameters: Any) -> None:
+    def __init__(self, *, start: datetime | str | float = START_DEFAULT, seed: int = 0, **parameters: Any) -> None:
         self._watch = _Watch()
-        start_s = datetime.fromisoformat(start).timestamp() if isinstance(start, str) else start
-        self._cloud = Cloud(start_s, random.Random(seed), watcher=self._watch, write=self._log)
-        self._cloud.network.weather = Fair(there_s=0.0, back_s=0.0)  # So a delay counts from exactly now.
+        self._cloud = Cloud(_seconds(start), random.Random(seed), watcher=self._watch, write=self._log)
+        self._cloud.network.faults = Fair(there_s=0.0, back_s=0.0)  # So a delay counts from exactly now.
         self._tokens = random.Random(f"tokens {seed}")
         self._lines: list[dict[str, Any]] = []
         self._parameters = {**parameters}
@@ -113,11 +68,16 @@ class Stack:
         now_us = self._cloud.timeline.now_us
         visible = [(message.visible_us, url, message) for url, message in self._watch.sent_messages]
         visible.sort(key=lambda each: each[0])
-        return [_released(url, message) for at_us, url, message in visible if at_us <= now_us]
+        return [released(url, message) for at_us, url, message in visible if at_us <= now_us]
 
     def delivered(self) -> list[Delivered]:
         """Return every delivery so far to a target that is not a queue: webhook, topic, function, bus or machine."""
-        return [_delivered(delivery) for delivery in self._watch.deliveries]
+        failed = self.failed_attempts()
+        return [delivered(delivery, failed, self._cloud.functions.source) for delivery in self._watch.deliveries]
+
+    def failed_attempts(self) -> list[Attempt]:
+        """Return every attempt so far that the host of a webhook turned down or did not answer."""
+        return [attempt(delivery) for delivery in self._watch.turned_down]
 
     def failures(self) -> list[dict[str, Any]]:
         """Return the reports in the failure queue, for example of expired schedules."""
@@ -139,11 +99,11 @@ class Stack:
         """Move the clock forward: `advance(days=30)`, with any argument of timedelta."""
         self.advance_to(self.now + timedelta(**duration).total_seconds())
 
-    def advance_to(self, moment: float) -> None:
-        """Move the clock forward to a time, in seconds since 1970."""
-        target_us = round(moment * US)
+    def advance_to(self, moment: datetime | str | float) -> None:
+        """Move the clock forward to a datetime, an ISO 8601 text, or seconds since 1970."""
+        target_us = round(_seconds(moment) * US)
         if target_us < self._cloud.timeline.now_us:
-            raise ValueError("time does not go backwards")
+            raise ValueError(f"time does not go backwards: it is {_shown(self.now)}, and {moment} is before that")
         for _ in range(STEPS_MAX):
             if self._cloud.timeline.now_us >= target_us:
                 return
@@ -179,6 +139,9 @@ class Stack:
 
     def client(self, service: str) -> Client:
         """Return a client like that of boto3.client(service), for code of yours that needs one."""
+        services = [name for name, each in self._cloud.network.services.items() if each.described]
+        if service not in services:
+            raise ValueError(f"the virtual AWS has no service {service!r}; it has {', '.join(sorted(services))}")
         return self._cloud.client(service)
 
     def backend(self) -> Backend:
@@ -191,7 +154,10 @@ class Stack:
 
     def output(self, name: str) -> str:
         """Return an output of the stack, such as `OutputQueueUrl`."""
-        return self._cloud.output(name)
+        outputs = self.outputs()
+        if name not in outputs:
+            raise ValueError(f"the stack has no output {name!r}; it has {', '.join(sorted(outputs))}")
+        return outputs[name]
 
     def add_target(self, name: str, kind: str = "sqs") -> str:
         """Add a target of your own that schedules may name, and return its ARN.
@@ -199,6 +165,8 @@ class Stack:
         `kind` is a queue (`sqs`), a topic (`sns`), a function (`lambda`), an event bus (`events`) or a state machine
         (`states`).
         """
+        if kind not in KINDS:
+            raise ValueError(f"there is no kind {kind!r} of target; there are {', '.join(KINDS)}")
         arn = self._cloud.add_queue(name) if kind == "sqs" else self._cloud.add_stranger(kind, name)
         listed = [each for each in str(self._parameters.get("TargetArns", "")).split(",") if each]
         self.update(TargetArns=",".join([*listed, arn]))
@@ -211,8 +179,9 @@ class Stack:
 
     def update(self, **parameters: Any) -> None:
         """Deploy again with other parameters. All stored data stays."""
-        self._parameters |= parameters
-        self._cloud.deploy(self._parameters)
+        together = self._parameters | parameters
+        self._cloud.deploy(together)
+        self._parameters = together
 
     def _log(self, line: str) -> None:
         self._lines.append(json.loads(line))
@@ -250,6 +219,7 @@ class _Watch(Watcher):
     def __init__(self) -> None:
         self.sent_messages: list[tuple[str, Message]] = []
         self.deliveries: list[Delivery] = []
+        self.turned_down: list[Delivery] = []
         self.own_topic = ""
 
     def sent(self, call: Call | None, queue: str, message: Message) -> None:
@@ -260,23 +230,27 @@ class _Watch(Watcher):
         if delivery.target != self.own_topic:
             self.deliveries.append(delivery)
 
-
-def _released(url: str, message: Message) -> Released:
-    attributes: Mapping[str, Any] = message.attributes
-    return Released(
-        id=attributes["id"]["StringValue"],
-        data=message.body,
-        due=float(attributes["due"]["StringValue"]),
-        at=max(message.visible_us, message.sent_us) / US,
-        user=attributes["user"]["StringValue"] if "user" in attributes else None,
-        queue=url,
-        name=attributes["name"]["StringValue"] if "name" in attributes else None,
-    )
+    def refused(self, call: Call, delivery: Delivery) -> None:
+        self.turned_down.append(delivery)
 
 
-def _delivered(delivery: Delivery) -> Delivered:
-    """Return the delivery. Its kind of target decides where the id is: an attribute, a fact or an execution's name."""
-    schedule_id = delivery.facts.get("id", delivery.facts.get("name"))
-    if isinstance(schedule_id, Mapping):
-        schedule_id = schedule_id["StringValue"]
-    return Delivered(delivery.target, delivery.body, delivery.at_us / US, schedule_id)
+def _seconds(moment: datetime | str | float) -> float:
+    """Return a moment as seconds since 1970. A text without an offset is in UTC, as in a request."""
+    if isinstance(moment, str):
+        try:
+            read = datetime.fromisoformat(moment.strip())
+        except ValueError:
+            raise ValueError(f"{moment!r} is not ISO 8601; wanted: 2030-01-01T09:00:00Z, for example") from None
+        return (read if read.utcoffset() is not None else read.replace(tzinfo=UTC)).timestamp()
+    if isinstance(moment, datetime):
+        if moment.utcoffset() is None:
+            raise ValueError(f"{moment!r} has no time zone; wanted: one with tzinfo=UTC or ZoneInfo(…)")
+        return moment.timestamp()
+    given: object = moment
+    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
+        raise ValueError(f"{moment!r} is no moment; wanted: a datetime, ISO 8601, or seconds since 1970")
+    return moment
+
+
+def _shown(moment_s: float) -> str:
+    return datetime.fromtimestamp(moment_s, UTC).isoformat()

@@ -118,6 +118,10 @@ class Timeline:
         self.at(self.now_us, lambda: None if task.ended else self._switch(task))
         return task
 
+    def in_task(self) -> bool:
+        """Return whether a task is running, and not the caller of the virtual world."""
+        return isinstance(getcurrent(), Task)
+
     def halt(self, error: BaseException) -> None:
         """Stop the virtual world: the event loop raises this error, even if a task caught it."""
         self._halt = self._halt or error
@@ -133,6 +137,11 @@ class Timeline:
             return
         self.at(moment_us, self.waker(task))
         self.park()
+
+    def pass_until(self, moment_us: int) -> None:
+        """Like `sleep_until`, but a task goes on without a pause if the moment has come."""
+        if moment_us > self.now_us or not self.in_task():
+            self.sleep_until(moment_us)
 
     def waker(self, task: Task) -> Callable[[], None]:
         """Return a function that wakes the task once, and only from its next wait."""

@@ -86,16 +86,16 @@ class Receivers(Service):
         if behaviour is None:
             raise refusal("NoConnection", f"{host}: no connection", 503)
         call.fate.back_s += behaviour.answers_after_s
-        if behaviour.works:
-            facts = {name: request[name] for name in ("id", "due_ms", "user", "target")}
-            self.watcher.received(
-                call, Delivery(request["target"]["url"], request["body"], self.timeline.now_us, facts)
-            )
+        facts = {name: request[name] for name in ("id", "due_ms", "user", "name", "target")}
+        if not behaviour.works:
+            facts["status"] = behaviour.status if behaviour.answers_after_s < ANSWER_S_MAX else None
+        delivery = Delivery(request["target"]["url"], request["body"], self.timeline.now_us, facts)
+        (self.watcher.received if behaviour.works else self.watcher.refused)(call, delivery)
         return {"status": behaviour.status, "retry_after_s": behaviour.retry_after_s}
 
 
 @dataclass(frozen=True)
-class Outlet:
+class SimulatedTransport:
     """Replaces the transport that speaks HTTP, because virtual time cannot limit real connections."""
 
     client: Client
@@ -104,7 +104,7 @@ class Outlet:
     def deliver(self, schedule: Any) -> None:
         target = json.loads(schedule.target)
         host = urlsplit(target["url"]).netloc
-        facts = {"id": schedule.id, "due_ms": schedule.due_ms, "user": schedule.user}
+        facts = {"id": schedule.id, "due_ms": schedule.due_ms, "user": schedule.user, "name": schedule.name}
         try:
             answer = self.client.request(target=target, body=schedule.data, **facts)
         except (ReadTimeoutError, ConnectTimeoutError):

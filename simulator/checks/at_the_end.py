@@ -15,7 +15,7 @@ from typing import Any
 
 from punctual.testing.timeline import US
 from simulator.checks.decoding import contents
-from simulator.checks.names import ASKED_AGAIN, STOPPED, UNHEARD
+from simulator.checks.names import ASKED_AGAIN, STOPPED, UNCONFIRMED
 from simulator.checks.releases import LEASE_IN_DOUBT, Checker
 from simulator.faults.faults import SKEW_US_MAX
 from simulator.workload.expected import ExpectedSchedule, Sent
@@ -32,7 +32,7 @@ OUTAGE_BORNE_S = 60
 """An outage up to this length ends before the second attempt and delays nothing."""
 
 
-class Reckoning:
+class FinalChecks:
     def __init__(self, checker: Checker) -> None:
         self._its = checker
 
@@ -71,23 +71,24 @@ class Reckoning:
                 continue
             for lying in contents(item).values():
                 expected = self._its.expected_schedules[lying.tag]
-                unheard = lying.id not in expected.accepted and lying.id not in expected.moved
-                due_ms = expected.due_ms if unheard and expected.due_ms is not None else lying.due_ms
+                unconfirmed = lying.id not in expected.accepted and lying.id not in expected.moved
+                unconfirmed = unconfirmed and not expected.spread_ms
+                due_ms = expected.due_ms if unconfirmed and expected.due_ms is not None else lying.due_ms
                 if due_ms <= until_ms:
                     self._its.breach(4, lying.tag, f"{lying.id} is still in the table, though the faults have stopped")
                     return
 
     def check_all(self) -> None:
-        for outage in self._its.storm.outages:
+        for outage in self._its.faults.outages:
             if outage.end_us - outage.begin_us > OUTAGE_BORNE_S * US:
                 self._its.troubles.append((outage.begin_us, outage.end_us))
-        spans = [*self._its.troubles, *self._its.names.crashes, *self._its.storm.spans()]
+        spans = [*self._its.troubles, *self._its.names.crashes, *self._its.faults.spans()]
         for expected in self._its.expected_schedules.values():
             self._its.figures.schedules += 1
             if expected.target is not None:
                 self._its.deliveries.check(expected, spans)
                 for schedule_id in sorted(expected.on_its_way) if expected.name is None else []:
-                    self._check_errands(expected, schedule_id)
+                    self._check_jobs(expected, schedule_id)
             self._check_twins(expected)
             for schedule_id, sends in expected.sends.items():
                 self._its.figures.released += 1
@@ -128,12 +129,16 @@ class Reckoning:
                 return
             self._its.figures.causes[cause] += 1
 
-    def _check_errands(self, expected: ExpectedSchedule, schedule_id: str) -> None:
+    def _check_jobs(self, expected: ExpectedSchedule, schedule_id: str) -> None:
         """Check that each delivery job is sent once, or again only for a known reason."""
-        first = [herald for herald in self._its.names.heralds.get(schedule_id, []) if herald.is_first]
+        first = [
+            timer_message
+            for timer_message in self._its.names.timer_messages.get(schedule_id, [])
+            if timer_message.is_first
+        ]
         sends = [
             Sent(each.message.sent_us, each.visible_us, each.call, each.invocation, each.confirmed)
-            for each in sorted(first, key=lambda herald: herald.call.begun_us)
+            for each in sorted(first, key=lambda timer_message: timer_message.call.begun_us)
         ]
         for one, other in pairwise(sends):
             if self._cause(expected, schedule_id, one, other) is None:
@@ -148,7 +153,7 @@ class Reckoning:
         the caller sent the request twice.
         """
         if not first.confirmed:
-            return UNHEARD
+            return UNCONFIRMED
         if expected.asked > 1:
             return ASKED_AGAIN
         if first.invocation is None or second.invocation is None:
@@ -167,7 +172,7 @@ class Reckoning:
             return None
         if deletes:
             return "delete unheard"
-        if first.invocation.fate == "timed out" and not self._its.storm.rates:
+        if first.invocation.fate == "timed out" and not self._its.faults.rates:
             calm = self._stays_calm(first.at_us, first.invocation.end_us)
             # On a day that is only slow, the function ends in time.
             return None if calm else STOPPED
@@ -200,9 +205,9 @@ class Reckoning:
         )
 
     def _stays_calm(self, from_us: int, to_us: int) -> bool:
-        storms = any(from_us <= begun_us <= to_us for begun_us in self._its.storm.begun)
-        outages = any(each.begin_us <= to_us and each.end_us >= from_us for each in self._its.storm.outages)
-        return not storms and not outages
+        faulty = any(from_us <= begun_us <= to_us for begun_us in self._its.faults.begun)
+        outages = any(each.begin_us <= to_us and each.end_us >= from_us for each in self._its.faults.outages)
+        return not faulty and not outages
 
     def _had_its_feed(self, schedule_id: str, due_us: int, stored_us: int) -> bool:
         """Return whether a feed of the partition began in time and nothing kept it from its work."""

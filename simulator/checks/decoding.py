@@ -59,7 +59,7 @@ def contents(item: dict[str, Any] | None) -> dict[str, Lying]:
     return {lying.id: lying for lying in found}
 
 
-def letter(body: str, sent_us: int, again: str | None) -> tuple[list[dict[str, Any]], int]:
+def opened_message(body: str, sent_us: int, again: str | None) -> tuple[list[dict[str, Any]], int]:
     """Return the requests in a message of the input queue, and the time from which their delays count.
 
     For a message from the topic, delays count from the time of its publishing. For a message that the function put

@@ -66,26 +66,26 @@ class Deliveries:
     age. Two independent messages of one schedule have separate ages.
     """
 
-    def attach(self, timeline: Any, storm: Faults) -> None:
-        self._timeline, self._storm = timeline, storm
+    def attach(self, timeline: Any, faults: Faults) -> None:
+        self._timeline, self._faults = timeline, faults
 
     # ---------------------------------------------------------------------------------------------------- delivery jobs
 
     def sent(self, call: Call, message: Message) -> None:
         """Record a delivery job that was sent to the delivery queue."""
-        errand = json.loads(message.body)
-        expected, attempt = self._wish(errand), errand.get("attempt", 1)
+        job = json.loads(message.body)
+        expected, attempt = self._expected(job), job.get("attempt", 1)
         if expected is not None and expected.target is None and "failure_target" in expected.request:
             # The schedule may have expired. The deliver function reports the expiry.
-            expected.on_its_way.add(errand["id"])
+            expected.on_its_way.add(job["id"])
         if expected is None or expected.target is None:
             return
-        schedule_id = errand["id"]
+        schedule_id = job["id"]
         expected.on_its_way.add(schedule_id)
         if schedule_id in expected.heard_withdrawn:
             self.breach(6, expected.tag, f"{schedule_id} is on its way after a caller heard that it is not to come out")
-        if "conclusion" in errand:
-            left = ", ".join(errand["conclusion"]["left"])
+        if "conclusion" in job:
+            left = ", ".join(job["conclusion"]["left"])
             what = f"concludes {schedule_id} later: {left}"
             self.event_log.add(self._timeline.now_us, call.process.name, what, [expected.tag])
             return
@@ -93,22 +93,22 @@ class Deliveries:
         self.event_log.add(self._timeline.now_us, call.process.name, what, [expected.tag])
         if attempt > _attempts_max(expected):
             self.breach(7, expected.tag, f"{schedule_id} is to be tried for the {attempt}th time")
-        if "retry" in errand:
-            begun_ms = self._begun(expected, errand, call)
+        if "retry" in job:
+            begun_ms = self._begun(expected, job, call)
             self._begun_ms.setdefault(schedule_id, {})[message.id] = begun_ms
-            if attempt > 1 and errand["retry"] > max(expected.due_of(schedule_id), begun_ms) + _age_ms_max(expected):
+            if attempt > 1 and job["retry"] > max(expected.due_of(schedule_id), begun_ms) + _age_ms_max(expected):
                 self.breach(7, expected.tag, f"{schedule_id} is to be tried again when it is too old")
         last = self._last(schedule_id, call)
         if last is not None and last.permanent:
             self.breach(7, expected.tag, f"{schedule_id} is to be tried again, and its target said no for good")
 
-    def _begun(self, expected: ExpectedSchedule, errand: dict[str, Any], call: Call) -> int:
+    def _begun(self, expected: ExpectedSchedule, job: dict[str, Any], call: Call) -> int:
         """Return the time from which the age of this retry counts.
 
         The message that the retry follows sets this time. The invocation received that message. If the invocation
         received several, the latest time counts.
         """
-        schedule_id, attempt, now_us = errand["id"], errand.get("attempt", 1), self._timeline.now_us
+        schedule_id, attempt, now_us = job["id"], job.get("attempt", 1), self._timeline.now_us
         now_ms, invocation = (now_us + call.process.skew_us) // 1000, invocation_of(call)
         known = self._begun_ms.get(schedule_id, {})
         # AWS carried out this call after the client had stopped waiting for it.
@@ -123,8 +123,8 @@ class Deliveries:
             if begun_ms is None:
                 begun_ms = self._first_ms(schedule_id, invocation, now_ms)
             # A pause adds nothing to the age.
-            elif errand.get("faults", 0) > followed.get("faults", 0):
-                begun_ms += errand["retry"] - now_ms
+            elif job.get("faults", 0) > followed.get("faults", 0):
+                begun_ms += job["retry"] - now_ms
             found.append(begun_ms)
         return max(found, default=expected.due_of(schedule_id))
 
@@ -147,12 +147,12 @@ class Deliveries:
         first_ms = min(taken_up_ms, default=self._timeline.now_us // 1000)
         return max(expected.due_of(schedule_id), first_ms) + _age_ms_max(expected)
 
-    def _wish(self, errand: dict[str, Any]) -> ExpectedSchedule | None:
-        if "name" not in errand:
-            found = TAG.search(errand.get("data", ""))
+    def _expected(self, job: dict[str, Any]) -> ExpectedSchedule | None:
+        if "name" not in job:
+            found = TAG.search(job.get("data", ""))
             return self.expected_schedules.get(found.group()) if found else None
-        turns = self.names.turns.get(errand["name"], [])
-        return next((turn.expected for turn in turns if turn.id == errand["id"]), None)
+        generations = self.names.generations.get(job["name"], [])
+        return next((generation.expected for generation in generations if generation.id == job["id"]), None)
 
     def _last(self, schedule_id: str, call: Call) -> Attempt | None:
         """Return the last attempt of the invocation that makes this call, or None if that is ambiguous.
@@ -171,10 +171,10 @@ class Deliveries:
 
     def received(self, call: Call, delivery: Delivery) -> None:
         """Check a delivery that a target or a failure target received."""
-        if self.others is not None and delivery.target in self.others.hearers:
+        if self.others is not None and delivery.target in self.others.failure_targets:
             self.hears(delivery.body)
             return
-        expected = self._wish_of(delivery.body)
+        expected = self._expected_of(delivery.body)
         if expected is None or expected.target is None:
             self.breach(5, "", f"a delivery that nobody asked for: {delivery.body[:60]!r}")
             return
@@ -190,7 +190,7 @@ class Deliveries:
         if expected.name is not None:
             self.names.delivered(expected, schedule_id, sent)
 
-    def _wish_of(self, body: str) -> ExpectedSchedule | None:
+    def _expected_of(self, body: str) -> ExpectedSchedule | None:
         found = TAG.search(body)
         return self.expected_schedules.get(found.group()) if found else None
 
@@ -203,10 +203,10 @@ class Deliveries:
             return str(parameters["name" if call.operation == "start_execution" else "id"])
         if expected.enveloped:
             return str(opened(_body(call)).get("id", ""))
-        errands = self._errands(call)
-        return next((each["id"] for each in errands if self._wish(each) is expected), "")
+        jobs = self._jobs(call)
+        return next((each["id"] for each in jobs if self._expected(each) is expected), "")
 
-    def _errands(self, call: Call) -> list[dict[str, Any]]:
+    def _jobs(self, call: Call) -> list[dict[str, Any]]:
         invocation = invocation_of(call)
         given = self.names.given(invocation) if invocation is not None else []
         return [json.loads(body) for _, body in given]
@@ -220,11 +220,17 @@ class Deliveries:
         """Check the body that a target received. Queues are targets too."""
         wanted = _wanted(expected)
         if expected.enveloped:
-            told = opened(body)
-            if round(told.pop("due", 0) * 1000) != expected.due_of(schedule_id) or told.pop("id", "") != schedule_id:
+            content = opened(body)
+            if (
+                round(content.pop("due", 0) * 1000) != expected.due_of(schedule_id)
+                or content.pop("id", "") != schedule_id
+            ):
                 self.breach(1, expected.tag, f"its envelope is of another: {body[:80]}")
             facts = {"name": expected.name, "user": expected.user, "data": value(expected.text)}
-            body, wanted = json.dumps(told), json.dumps({key: fact for key, fact in facts.items() if fact is not None})
+            body, wanted = (
+                json.dumps(content),
+                json.dumps({key: fact for key, fact in facts.items() if fact is not None}),
+            )
         if body != wanted:
             self.breach(1, expected.tag, f"the body is {body[:80]!r} instead of {wanted[:80]!r}")
 
@@ -242,7 +248,7 @@ class Deliveries:
         """Record what the process knows about a call that has ended. Return its tags."""
         if call.operation not in OPERATIONS or "DeliverFunction" not in call.process.name:
             return []
-        expected = self._wish_of(_body(call))
+        expected = self._expected_of(_body(call))
         if expected is None or _is_report(call):
             return []
         schedule_id = self._id(call, expected)
@@ -250,7 +256,7 @@ class Deliveries:
         for sent in expected.sends.get(schedule_id, []):
             if sent.call is call:
                 sent.confirmed = known
-        number = max((each.get("attempt", 1) for each in self._errands(call) if each["id"] == schedule_id), default=1)
+        number = max((each.get("attempt", 1) for each in self._jobs(call) if each["id"] == schedule_id), default=1)
         if number > 1 and call.begun_us + call.process.skew_us < expected.due_of(schedule_id) * 1000:
             self.breach(2, expected.tag, f"{schedule_id} is tried early")
         tried = self.attempts.setdefault(schedule_id, [])
@@ -281,7 +287,7 @@ class Deliveries:
         if content["reason"] == "refused":
             found = TAG.search(body)
             if found:
-                self.expected_schedules[found.group()].told.add("target")
+                self.expected_schedules[found.group()].reported.add("target")
             return
         self.heard.add(content["schedule"]["id"])
 
@@ -335,10 +341,14 @@ class Deliveries:
 
         A crash, an unknown outcome or a repeated message of SQS explains additional attempts.
         """
-        heralds = self.names.heralds.get(schedule_id, [])
-        receives = sum(herald.message.receives - 1 for herald in heralds if herald.message.receives > 1)
-        first = sum(not {"attempt", "retry"} & json.loads(herald.body).keys() for herald in heralds)
-        unsure = sum(not herald.confirmed for herald in heralds)
+        timer_messages = self.names.timer_messages.get(schedule_id, [])
+        receives = sum(
+            timer_message.message.receives - 1 for timer_message in timer_messages if timer_message.message.receives > 1
+        )
+        first = sum(
+            not {"attempt", "retry"} & json.loads(timer_message.body).keys() for timer_message in timer_messages
+        )
+        unsure = sum(not timer_message.confirmed for timer_message in timer_messages)
         excused = receives + max(0, first - 1) + unsure + max(0, expected.asked - 1)
         if len(tried) > _attempts_max(expected) * (1 + excused):
             self.breach(7, expected.tag, f"{schedule_id} was tried {len(tried)} times")
@@ -349,15 +359,15 @@ class Deliveries:
         """Check the first attempt. It must not wait for the attempts of other deliveries."""
         due_us = expected.due_of(schedule_id) * 1000
         begun_us = first.call.begun_us + first.call.process.skew_us
-        known_us = max(expected.accepted.get(schedule_id, 0), expected.asked_us)
+        known_us = max(expected.accepted.get(schedule_id, 0), expected.requested_us)
         from_us = min(known_us, due_us) - (self.names.reach_s + 2 * self.interval_s) * US
         if expected.target_host not in (None, FINE) or schedule_id not in expected.accepted:
             return
-        if any(begin_us <= begun_us and end_us >= max(from_us, expected.asked_us) for begin_us, end_us in troubles):
+        if any(begin_us <= begun_us and end_us >= max(from_us, expected.requested_us) for begin_us, end_us in troubles):
             return
         late_s = (begun_us - max(due_us, known_us + SKEW_US_MAX)) / US
         self.late_s_max = max(self.late_s_max, late_s)
-        if late_s > self.names.late_s_allowed(due_us, begun_us) + 3 * self._storm.pace_s:
+        if late_s > self.names.late_s_allowed(due_us, begun_us) + 3 * self._faults.pace_s:
             self.breach(3, expected.tag, f"{schedule_id} is delivered {late_s:.3f} s late, and nothing went wrong")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from punctual.testing.functions import Invocation
 from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
-from simulator.checks.decoding import REQUEUE_ATTRIBUTE, letter
+from simulator.checks.decoding import REQUEUE_ATTRIBUTE, opened_message
 from simulator.event_log import tag_of
 from simulator.workload.expected import ExpectedSchedule
 
@@ -30,7 +30,7 @@ failure target that does not answer adds no reports.
 """
 
 
-class Letters:
+class InputMessages:
     def __init__(self, checker: Checker) -> None:
         self._its = checker
         self.neighbours: list[ExpectedSchedule] = []
@@ -39,23 +39,23 @@ class Letters:
 
     def check_all(self) -> None:
         """Check that harmful input messages of one caller delay no input messages of another (7)."""
-        storm = self._its.storm
-        fair = not (storm.rates or storm.outages or storm.pace_s)
+        faults = self._its.faults
+        fair = not (faults.rates or faults.outages or faults.pace_s)
         for expected in self.neighbours if fair else []:
             sends = [sent for each in expected.sends.values() for sent in each]
-            late_us = min((sent.at_us for sent in sends), default=self._its.timeline.now_us) - expected.asked_us
+            late_us = min((sent.at_us for sent in sends), default=self._its.timeline.now_us) - expected.requested_us
             if late_us > LETTER_S * US:
                 self._its.breach(7, expected.tag, f"its letter was sent on after {late_us / US:.1f} s")
 
     def posted(self, message: Message) -> None:
         """Record a message that arrived in the input queue. Its delays count from the time when it was sent."""
         again = message.attributes.get(REQUEUE_ATTRIBUTE, {}).get("StringValue")
-        requests, sent_ms = letter(message.body, message.sent_us, again)
+        requests, sent_ms = opened_message(message.body, message.sent_us, again)
         for request in requests:
-            expected = self._wished(request)
+            expected = self._expected_of(request)
             if expected is None:
                 continue
-            expected.letters.add(message.id)
+            expected.input_messages.add(message.id)
             if "delay" in request and not expected.fault:
                 expected.due_ms = sent_ms + round(request["delay"] * 1000)
 
@@ -63,8 +63,8 @@ class Letters:
         """Yield the schedules in the invocation's messages, each with the message id and the time of sending."""
         for record in json.loads(invocation.payload)["Records"]:
             again = record["messageAttributes"].get(REQUEUE_ATTRIBUTE, {}).get("stringValue")
-            requests, sent_ms = letter(record["body"], int(record["attributes"]["SentTimestamp"]) * 1000, again)
-            for expected in map(self._wished, requests):
+            requests, sent_ms = opened_message(record["body"], int(record["attributes"]["SentTimestamp"]) * 1000, again)
+            for expected in map(self._expected_of, requests):
                 if expected is not None:
                     yield expected, record["messageId"], sent_ms
 
@@ -79,22 +79,22 @@ class Letters:
         for expected, message_id, sent_ms in self._members(invocation):
             if message_id in failed:
                 continue
-            expected.letters.discard(message_id)
-            if expected.letters:
+            expected.input_messages.discard(message_id)
+            if expected.input_messages:
                 continue
             self._note(expected, "input queue", "has its letter done with")
             if expected.fault:
                 self._check_told(expected)
             elif expected.name is not None:
                 self._its.names.taken_in(expected, sent_ms)
-            elif not expected.told:
+            elif not expected.reported:
                 self._check_taken_in(expected)
 
     def _check_told(self, expected: ExpectedSchedule) -> None:
         wanted = {"queue"} | ({"target"} if "failure_target" in expected.request else set())
-        if not wanted <= expected.told:
+        if not wanted <= expected.reported:
             self._its.breach(
-                5, expected.tag, f"its letter is done with, and of who is to hear why only {expected.told} did"
+                5, expected.tag, f"its letter is done with, and of who is to hear why only {expected.reported} did"
             )
 
     def _check_taken_in(self, expected: ExpectedSchedule) -> None:
@@ -105,14 +105,14 @@ class Letters:
 
     def refused(self, queue: str, content: dict[str, Any]) -> None:
         """Check the report of a refused request from an input message. The report has the request as it came."""
-        expected = self._wished(content["schedule"])
+        expected = self._expected_of(content["schedule"])
         if expected is None:
             return
         self._note(expected, "failure queue", f"hears no: {content['error'][:120]}")
         others = self._its.deliveries.others
-        hearers = {*others.hearers, others.deaf} if others is not None else set()
-        expected.told.add("target" if queue in hearers else "queue")
-        self._reports[expected.tag] += queue not in hearers
+        failure_targets = {*others.failure_targets, others.deaf} if others is not None else set()
+        expected.reported.add("target" if queue in failure_targets else "queue")
+        self._reports[expected.tag] += queue not in failure_targets
         if self._reports[expected.tag] > REPORTS_MAX:
             self._its.breach(7, expected.tag, f"the failure queue hears of it for the {REPORTS_MAX + 1}th time")
         if expected.fault and expected.fault not in content["error"]:
@@ -125,7 +125,7 @@ class Letters:
         if not expected.fault and not may_be and not (expected.name is not None and self._its.names.refused(expected)):
             self._its.breach(1, expected.tag, f"a good request is refused: {content['error']}")
 
-    def _wished(self, request: dict[str, Any]) -> ExpectedSchedule | None:
+    def _expected_of(self, request: dict[str, Any]) -> ExpectedSchedule | None:
         """Return the expected schedule of a request in an input message."""
         data = request.get("data")
         return self._its.expected_schedules.get(tag_of(data if isinstance(data, str) else json.dumps(data)))

@@ -1,7 +1,8 @@
 """The guarantees about names (README.md), checked on the history of each record.
 
 The history comes from the writes to the table, the answers to callers and the deliveries. A name has one schedule after
-the other, each in its `Turn`. A turn lasts from the write of its record to the next write of a record under that name.
+the other, each in its `Generation`. A generation lasts from the write of its record to the next write of a record
+under that name.
 
 The last schedule that a caller was promised must have an outcome. A schedule that a caller knows to be replaced or
 cancelled is not delivered any more, unless its delivery had begun (6). A delivery begins with the consistent read of
@@ -40,18 +41,23 @@ FLIGHT_MESSAGES = POLLERS * 10
 """The number of messages that the pollers hold at once."""
 EARLY_S = 4.0
 """The function may postpone a timer that comes this much too early, instead of waiting for the due time."""
-ASKED_PER_MS = 1_000_000
+REQUEST_NUMBERS_PER_MS = 1_000_000
 INTERVALS = 2
 """Faults may delay a far timer within the reach and this number of feed intervals before its due time."""
 
-UNHEARD, ASKED_AGAIN, CAME_AGAIN, STOPPED = "send unheard", "asked for again", "message came again", "function stopped"
+UNCONFIRMED, ASKED_AGAIN, CAME_AGAIN, STOPPED = (
+    "send unheard",
+    "asked for again",
+    "message came again",
+    "function stopped",
+)
 """The possible causes between a send and its repeat."""
 AGAIN_S = 60
 """An attempt may take this long after its message has become visible."""
 
 
 @dataclass(eq=False)
-class Turn:
+class Generation:
     """One schedule under its name."""
 
     id: str
@@ -77,7 +83,7 @@ class Turn:
 
 
 @dataclass(eq=False)
-class Herald:
+class TimerMessage:
     """A timer on its way through the delivery queue."""
 
     id: str
@@ -110,10 +116,10 @@ class Names:
     event_log: EventLog
     breach: Callable[[int, str, str], None]
     expected_schedules: Mapping[str, ExpectedSchedule] = field(default_factory=dict)
-    turns: dict[str, list[Turn]] = field(default_factory=dict)
+    generations: dict[str, list[Generation]] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
     """The timers in the table, each with its due time."""
-    heralds: dict[str, list[Herald]] = field(default_factory=dict)
+    timer_messages: dict[str, list[TimerMessage]] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     """The ids whose failure is kept in the table."""
     concluding: dict[str, set[str]] = field(default_factory=dict)
@@ -146,8 +152,8 @@ class Names:
     _busy: list[list[int]] = field(default_factory=list)
     """Spans in which every poller held a batch."""
 
-    def attach(self, timeline: Any, storm: Faults) -> None:
-        self._timeline, self._storm = timeline, storm
+    def attach(self, timeline: Any, faults: Faults) -> None:
+        self._timeline, self._faults = timeline, faults
 
     # ------------------------------------------------------------------------------------------------------ effects
 
@@ -168,45 +174,78 @@ class Names:
 
     def _begin(self, call: Call, expected: ExpectedSchedule, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
         name, now_us = new["sort"]["S"], self._timeline.now_us
-        turns = self.turns.setdefault(name, [])
-        before, writer = turns[-1] if turns and old is not None else None, invocation_of(call)
-        turn = Turn(new["id"]["S"], expected, int(new["due"]["N"]), int(new["asked"]["N"]), now_us, writer, False)
+        generations = self.generations.setdefault(name, [])
+        before, writer = generations[-1] if generations and old is not None else None, invocation_of(call)
+        generation = Generation(
+            new["id"]["S"], expected, int(new["due"]["N"]), int(new["asked"]["N"]), now_us, writer, False
+        )
         tags = [expected.tag]
         if before is not None:
-            before.over_us, turn.replaces = now_us, before.state == PENDING
-            tags += [before.expected.tag] if turn.replaces and before.expected is not expected else []
-        turns.append(turn)
+            before.over_us, generation.replaces = now_us, before.state == PENDING
+            tags += [before.expected.tag] if generation.replaces and before.expected is not expected else []
+        generations.append(generation)
         if "ManageFunction" in call.process.name:
-            self.moved_ids.add(turn.id)
-        expected.dues[turn.id] = turn.due_ms
-        instead = f" instead of {before.id}" if before is not None and turn.replaces else ""
-        self.event_log.add(now_us, call.process.name, f"writes {turn.id} under {name}{instead}", tags)
-        self._check_new(turn, before, new)
-        if name in self.only_redriven:
-            self._check_redriven(turn, turns)
-
-    def _check_new(self, turn: Turn, before: Turn | None, new: dict[str, Any]) -> None:
-        tag = turn.expected.tag
-        if new["state"]["S"] != PENDING or "ttl" in new:
-            self.breach(1, tag, f"{turn.id} is written afresh as {new['state']['S']}, ttl {new.get('ttl')}")
-        if before is not None and turn.asked <= before.asked:
-            self.breach(6, tag, f"{turn.id} was asked for at {turn.asked}, and {before.id} at {before.asked}")
-        if (
-            turn.replaces
-            and before is not None
-            and before.expected is not turn.expected
-            and turn.expected.if_exists != "replace"
+            self.moved_ids.add(generation.id)
+        expected.dues[generation.id] = generation.due_ms
+        if expected.change is not None and before is not None:
+            self._check_changed(generation, before, new)
+        elif (
+            generation.id not in self.moved_ids
+            and "timestamp" in expected.request
+            and not expected.may_be_due(generation.due_ms)
         ):
-            self.breach(5, tag, f"{turn.id} replaces {before.id}, and if_exists is {turn.expected.if_exists}")
+            self.breach(
+                2, expected.tag, f"{generation.id} is due at {generation.due_ms}, and was asked for {expected.due_ms}"
+            )
+        instead = f" instead of {before.id}" if before is not None and generation.replaces else ""
+        self.event_log.add(now_us, call.process.name, f"writes {generation.id} under {name}{instead}", tags)
+        self._check_new(generation, before, new)
+        if name in self.only_redriven:
+            self._check_redriven(generation, generations)
 
-    def _check_redriven(self, turn: Turn, turns: list[Turn]) -> None:
+    def _check_new(self, generation: Generation, before: Generation | None, new: dict[str, Any]) -> None:
+        tag = generation.expected.tag
+        if new["state"]["S"] != PENDING or "ttl" in new:
+            self.breach(1, tag, f"{generation.id} is written afresh as {new['state']['S']}, ttl {new.get('ttl')}")
+        if before is not None and generation.asked <= before.asked:
+            self.breach(
+                6, tag, f"{generation.id} was asked for at {generation.asked}, and {before.id} at {before.asked}"
+            )
+        if (
+            generation.replaces
+            and before is not None
+            and before.expected is not generation.expected
+            and generation.expected.if_exists != "replace"
+        ):
+            self.breach(
+                5, tag, f"{generation.id} replaces {before.id}, and if_exists is {generation.expected.if_exists}"
+            )
+
+    def _check_changed(self, generation: Generation, before: Generation, new: dict[str, Any]) -> None:
+        """Check that a change kept every field that it did not give."""
+        expected, given = generation.expected, generation.expected.change or {}
+        expected.take_over(before.expected)
+        if not {"timestamp", "delay"} & set(given) and generation.due_ms != before.due_ms:
+            self.breach(
+                1,
+                expected.tag,
+                f"{generation.id} is due at {generation.due_ms}, and {before.id} was at {before.due_ms}",
+            )
+        kept = new.get("user", {}).get("S"), int(new.get("expires_after", {}).get("N", -1))
+        after_s = expected.request.get("expires_after")
+        wanted = expected.user, -1 if after_s is None else round(after_s * 1000)
+        if kept != wanted:
+            self.breach(1, expected.tag, f"{generation.id} has {kept} instead of {wanted} after a change")
+
+    def _check_redriven(self, generation: Generation, generations: list[Generation]) -> None:
         """Check that one failure is scheduled again under one id only, however many calls the redrive takes."""
-        ids = {each.id for each in turns}
+        ids = {each.id for each in generations}
         redriven = len(ids & self.moved_ids)
         failures = sum(len(self.failures.get(each, ())) for each in ids)
         if redriven > failures:
-            what = f"{turn.id} is the {redriven}th id under {turn.expected.name} from a redrive of {failures} failures"
-            self.breach(1, turn.expected.tag, what)
+            name = generation.expected.name
+            what = f"{generation.id} is the {redriven}th id under {name} from a redrive of {failures} failures"
+            self.breach(1, generation.expected.tag, what)
 
     def noted_failure(self, item: dict[str, Any]) -> None:
         """Remember a failure item that was written, changed or deleted."""
@@ -215,57 +254,59 @@ class Names:
         self.failures.setdefault(schedule_id, set()).add((item["partition"]["S"], item["sort"]["S"]))
 
     def _change(self, call: Call, old: dict[str, Any], new: dict[str, Any]) -> None:
-        turn, state = self.turns[new["sort"]["S"]][-1], new["state"]["S"]
-        tag, was = turn.expected.tag, old.get("state", {}).get("S")
-        self.event_log.add(self._timeline.now_us, call.process.name, f"notes {turn.id} as {state}", [tag])
-        turn.state, turn.asked = state, int(new["asked"]["N"])
+        generation, state = self.generations[new["sort"]["S"]][-1], new["state"]["S"]
+        tag, was = generation.expected.tag, old.get("state", {}).get("S")
+        self.event_log.add(self._timeline.now_us, call.process.name, f"notes {generation.id} as {state}", [tag])
+        generation.state, generation.asked = state, int(new["asked"]["N"])
         if was != PENDING:
-            self.breach(6, tag, f"{turn.id} was {was}, and is {state} now")
+            self.breach(6, tag, f"{generation.id} was {was}, and is {state} now")
         elif state != PENDING and "ttl" not in new:
-            self.breach(4, tag, f"{turn.id} is {state}, and stays for ever")
+            self.breach(4, tag, f"{generation.id} is {state}, and stays for ever")
         elif state == PENDING and "ttl" in new:
-            self.breach(1, tag, f"{turn.id} is pending, and is to go away by itself")
-        elif not self._came_to(turn, state, call):
-            self.breach(1, tag, f"{turn.id} is noted as {state}, and it is not")
+            self.breach(1, tag, f"{generation.id} is pending, and is to go away by itself")
+        elif not self._came_to(generation, state, call):
+            self.breach(1, tag, f"{generation.id} is noted as {state}, and it is not")
 
-    def _came_to(self, turn: Turn, state: str, call: Call) -> bool:
+    def _came_to(self, generation: Generation, state: str, call: Call) -> bool:
         # A message on its way must do the steps that are left.
         if state in ("expired", "failed"):
-            return self._untold(turn) <= self.concluding.get(turn.id, set())
+            return self._unreported(generation) <= self.concluding.get(generation.id, set())
         if state == "cancelled":
             return "ManageFunction" in call.process.name
-        return state == PENDING or turn.id in turn.expected.sends
+        return state == PENDING or generation.id in generation.expected.sends
 
-    def _untold(self, turn: Turn) -> set[str]:
+    def _unreported(self, generation: Generation) -> set[str]:
         """Return the missing steps of a failure, with the names that a message uses for them."""
-        told = turn.expected.expired if turn.state == "expired" else turn.expected.failed
-        steps = {"report": turn.id in told, "keep": turn.id in self.kept}
+        ids = generation.expected.expired if generation.state == "expired" else generation.expected.failed
+        steps = {"report": generation.id in ids, "keep": generation.id in self.kept}
         return {step for step, done in steps.items() if not done}
 
     def timer(self, call: Call, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         """Record that a timer was written to the table or deleted from it."""
         item = new or old or {}
         timer_id, name = id_of(item), item["name"]["S"]
-        turn = next((each for each in reversed(self.turns.get(name, [])) if each.id == timer_id), None)
-        tags = [turn.expected.tag] if turn is not None else []
+        generation = next((each for each in reversed(self.generations.get(name, [])) if each.id == timer_id), None)
+        tags = [generation.expected.tag] if generation is not None else []
         verb = "sets" if new is not None else "removes"
         self.event_log.add(self._timeline.now_us, call.process.name, f"{verb} the timer of {timer_id}", tags)
         if new is not None:
             self.timers[timer_id] = int(timer_id.split("-")[1])
             return
         self.timers.pop(timer_id, None)
-        if call.operation == "batch_write_item" and timer_id not in self.heralds:
+        if call.operation == "batch_write_item" and timer_id not in self.timer_messages:
             self.breach(1, "".join(tags), f"the timer of {timer_id} is deleted, and was not sent")
 
     def sent(self, call: Call, message: Message) -> None:
         """Record a timer that was sent to the delivery queue."""
-        errand = json.loads(message.body)
-        name, schedule_id = errand.get("name", ""), errand["id"]
-        herald = Herald(schedule_id, message.body, message, call, message.visible_us, invocation_of(call))
-        self.heralds.setdefault(schedule_id, []).append(herald)
-        self.concluding.setdefault(schedule_id, set()).update(errand.get("conclusion", {}).get("left", []))
-        insort(self._in_sight_us, herald.visible_us)
-        tags = {turn.expected.tag for turn in self.turns.get(name, []) if turn.id == schedule_id}
+        job = json.loads(message.body)
+        name, schedule_id = job.get("name", ""), job["id"]
+        timer_message = TimerMessage(schedule_id, message.body, message, call, message.visible_us, invocation_of(call))
+        self.timer_messages.setdefault(schedule_id, []).append(timer_message)
+        self.concluding.setdefault(schedule_id, set()).update(job.get("conclusion", {}).get("left", []))
+        insort(self._in_sight_us, timer_message.visible_us)
+        tags = {
+            generation.expected.tag for generation in self.generations.get(name, []) if generation.id == schedule_id
+        }
         wake_s = (message.visible_us - self._timeline.now_us) // US
         self.event_log.add(
             self._timeline.now_us, call.process.name, f"sends the timer of {schedule_id} with {wake_s} s to go", tags
@@ -275,8 +316,10 @@ class Names:
         """Mark the timers whose send the process knows to be done, by their bodies."""
         bodies = set(entries)
         for body in bodies:
-            for herald in self.heralds.get(json.loads(body)["id"], []):
-                herald.confirmed = herald.confirmed or (herald.call is call and herald.body in bodies)
+            for timer_message in self.timer_messages.get(json.loads(body)["id"], []):
+                timer_message.confirmed = timer_message.confirmed or (
+                    timer_message.call is call and timer_message.body in bodies
+                )
 
     def read(self, call: Call) -> None:
         """Remember when a process read a record as pending."""
@@ -292,149 +335,181 @@ class Names:
 
     def delivered(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent) -> None:
         """Check promise 6 for a delivery to any target."""
-        turns = self.turns.get(expected.name or "", [])
+        generations = self.generations.get(expected.name or "", [])
         read_us = self._reads.get((sent.call.process.name, schedule_id))
         due_us = expected.due_of(schedule_id) * 1000 - sent.call.process.skew_us
-        places = [place for place, turn in enumerate(turns) if turn.id == schedule_id]
+        places = [place for place, generation in enumerate(generations) if generation.id == schedule_id]
         if read_us is None or not places:
             self.breach(6, expected.tag, f"{schedule_id} is delivered without a look at its record")
             return
         begun_us = max(read_us, due_us)
-        place = max((place for place in places if turns[place].at_us <= begun_us), default=places[0])
-        turns[place].sends.append(sent)
-        heard = [turn.promised_us for turn in turns[place + 1 :]] + [turns[place].cancelled_us]
+        place = max((place for place in places if generations[place].at_us <= begun_us), default=places[0])
+        generations[place].sends.append(sent)
+        heard = [generation.promised_us for generation in generations[place + 1 :]] + [generations[place].cancelled_us]
         if any(heard_us is not None and heard_us < begun_us for heard_us in heard):
             self.breach(6, expected.tag, f"{schedule_id} is delivered after a caller heard that it will not be")
 
     def gone(self, item: dict[str, Any]) -> None:
         """Check a record that its `ttl` deleted."""
         if item["partition"]["S"].startswith("names#") and item["state"]["S"] == PENDING:
-            turn = self.turns[item["sort"]["S"]][-1]
-            self.breach(1, turn.expected.tag, f"the record of {turn.id} goes away though it is pending")
+            generation = self.generations[item["sort"]["S"]][-1]
+            self.breach(1, generation.expected.tag, f"the record of {generation.id} goes away though it is pending")
 
     # ------------------------------------------------------------------------------------------------------ answers
 
     def accepted(self, expected: ExpectedSchedule, result: dict[str, Any]) -> None:
-        turn = self._standing(expected.name or "", result["id"])
-        if turn is None:
+        generation = self._current(expected.name or "", result["id"])
+        if generation is None:
             self.breach(1, expected.tag, f"accepted as {result['id']}, which never stood under {expected.name}")
             return
-        turn.promised_us = turn.promised_us or self._timeline.now_us
-        turns = self.turns[expected.name or ""]
-        seen = next((each for each in turns if each.id == turn.id and not _over_before(each, expected.asked_us)), turn)
+        generation.promised_us = generation.promised_us or self._timeline.now_us
+        generations = self.generations[expected.name or ""]
+        seen = next(
+            (
+                each
+                for each in generations
+                if each.id == generation.id and not _over_before(each, expected.requested_us)
+            ),
+            generation,
+        )
         # Another caller may have replaced the schedule and then written it again.
-        since = turns[turns.index(seen) :]
+        since = generations[generations.index(seen) :]
         # Otherwise the last request is not finished yet.
         pending = all(each.state == PENDING for each in since)
-        if pending and not any(each.id in self.heralds or each.id in self.timers for each in since):
-            self.breach(1, expected.tag, f"{turn.id} is accepted, and no timer will wake its name")
-        if round(result["timestamp"] * 1000) != turn.due_ms:
+        if pending and not any(each.id in self.timer_messages or each.id in self.timers for each in since):
+            self.breach(1, expected.tag, f"{generation.id} is accepted, and no timer will wake its name")
+        if round(result["timestamp"] * 1000) != generation.due_ms:
             self.breach(
-                2, expected.tag, f"{turn.id} is said to be due at {result['timestamp']}, and is at {turn.due_ms}"
+                2,
+                expected.tag,
+                f"{generation.id} is said to be due at {result['timestamp']}, and is at {generation.due_ms}",
             )
-        if turn.expected is expected:
-            turn.own = turn.own or result["result"] != "kept"
+        if generation.expected is expected:
+            generation.own = generation.own or result["result"] != "kept"
         elif result["result"] != "kept" or expected.if_exists != "keep":
             self.breach(
-                5, expected.tag, f"{result['result']} {turn.id} of another, and if_exists is {expected.if_exists}"
+                5, expected.tag, f"{result['result']} {generation.id} of another, and if_exists is {expected.if_exists}"
             )
-        elif _over_before(turn, expected.asked_us):
-            self.breach(1, expected.tag, f"{turn.id} is said to be kept, and was replaced before that was asked")
-        if result["result"] == "replaced" and not turn.replaces:
-            self.breach(6, expected.tag, f"{turn.id} is said to replace something, and nothing stood there")
+        elif _over_before(generation, expected.requested_us):
+            self.breach(1, expected.tag, f"{generation.id} is said to be kept, and was replaced before that was asked")
+        if result["result"] == "replaced" and not generation.replaces:
+            self.breach(6, expected.tag, f"{generation.id} is said to replace something, and nothing stood there")
 
     def refused(self, expected: ExpectedSchedule) -> bool:
         """Return whether the record of the name allows the refusal of a good request.
 
         A refused request leaves nothing behind.
         """
-        turns = self.turns.get(expected.name or "", [])
+        generations = self.generations.get(expected.name or "", [])
         # A schedule that was replaced since is no fault.
         if expected.asked == 1 and any(
-            turn.expected is expected and (turn.over_us is None or turn.sends) for turn in turns
+            generation.expected is expected and (generation.over_us is None or generation.sends)
+            for generation in generations
         ):
             self.breach(5, expected.tag, "it is refused, and stands under its name all the same")
         return expected.if_exists == "fail" and any(
-            turn.expected is not expected or expected.asked > 1
-            for turn in turns
-            if not _over_before(turn, expected.asked_us)
+            generation.expected is not expected or expected.asked > 1
+            for generation in generations
+            if not _over_before(generation, expected.requested_us)
         )
 
     def taken_in(self, expected: ExpectedSchedule, sent_ms: int) -> None:
         """Check a named schedule whose input message is done. It is or was in the record, or it came too late."""
-        turns = self.turns.get(expected.name or "", [])
-        turn = next((turn for turn in reversed(turns) if turn.expected is expected), None)
-        if turn is not None:
-            first = turn.promised_us is None and expected.asked == 1
-            turn.own = turn.own or first
-            turn.promised_us = turn.promised_us or self._timeline.now_us
+        generations = self.generations.get(expected.name or "", [])
+        generation = next((generation for generation in reversed(generations) if generation.expected is expected), None)
+        if generation is not None:
+            first = generation.promised_us is None and expected.asked == 1
+            generation.own = generation.own or first
+            generation.promised_us = generation.promised_us or self._timeline.now_us
             return
-        may_be_late = any(turn.asked >= sent_ms * ASKED_PER_MS for turn in turns)
-        if expected.if_exists == "replace" and expected.expires_ms is None and not expected.told and not may_be_late:
+        may_be_late = any(generation.asked >= sent_ms * REQUEST_NUMBERS_PER_MS for generation in generations)
+        if (
+            expected.if_exists == "replace"
+            and expected.expires_ms is None
+            and not expected.reported
+            and not may_be_late
+        ):
             self.breach(1, expected.tag, f"its letter is done with, and it never stood under {expected.name}")
 
     def cancelled(self, name: str, schedule_id: str) -> None:
         """Check the answer that a schedule is cancelled."""
-        turn = self._standing(name, schedule_id)
-        if turn is None or turn.state != "cancelled":
-            self.breach(6, turn.expected.tag if turn else "", f"{schedule_id} is said to be cancelled, and is not")
+        generation = self._current(name, schedule_id)
+        if generation is None or generation.state != "cancelled":
+            self.breach(
+                6, generation.expected.tag if generation else "", f"{schedule_id} is said to be cancelled, and is not"
+            )
         else:
-            turn.cancelled_us = turn.cancelled_us or self._timeline.now_us
+            generation.cancelled_us = generation.cancelled_us or self._timeline.now_us
 
     def moved(self, name: str, result: dict[str, Any]) -> None:
         """Check the answer that a schedule has another due time now."""
-        turn = self._standing(name, result["id"])
-        if turn is None or turn.due_ms != round(result["timestamp"] * 1000):
-            self.breach(1, turn.expected.tag if turn else "", f"{result['id']} is said to stand under {name}: {result}")
+        generation = self._current(name, result["id"])
+        if generation is None or generation.due_ms != round(result["timestamp"] * 1000):
+            self.breach(
+                1,
+                generation.expected.tag if generation else "",
+                f"{result['id']} is said to stand under {name}: {result}",
+            )
         else:
-            turn.promised_us, turn.own = turn.promised_us or self._timeline.now_us, True
+            generation.promised_us, generation.own = generation.promised_us or self._timeline.now_us, True
 
-    def swept(self, prefix: str, from_ms: int, to_ms: int, asked_us: int) -> None:
+    def swept(self, prefix: str, from_ms: int, to_ms: int, requested_us: int) -> None:
         """Check the answer that all schedules with this prefix and a due time in this span are cancelled.
 
         The answer says nothing about schedules that came in the meantime.
         """
-        for name, turns in self.turns.items():
-            turn = turns[-1]
-            if not name.startswith(prefix) or not from_ms <= turn.due_ms < to_ms:
+        for name, generations in self.generations.items():
+            generation = generations[-1]
+            if not name.startswith(prefix) or not from_ms <= generation.due_ms < to_ms:
                 continue
-            if turn.state == "cancelled":
-                turn.cancelled_us = turn.cancelled_us or self._timeline.now_us
-            elif turn.state == PENDING and turn.at_us < asked_us:
+            if generation.state == "cancelled":
+                generation.cancelled_us = generation.cancelled_us or self._timeline.now_us
+            elif generation.state == PENDING and generation.at_us < requested_us:
                 self.breach(
-                    6, turn.expected.tag, f"{turn.id} is pending, and all of {prefix!r} are said to be cancelled"
+                    6,
+                    generation.expected.tag,
+                    f"{generation.id} is pending, and all of {prefix!r} are said to be cancelled",
                 )
 
-    def listed(self, seen: list[str], from_ms: int, to_ms: int, asked_us: int) -> None:
+    def listed(self, seen: list[str], from_ms: int, to_ms: int, requested_us: int) -> None:
         """Check the answer that lists the schedules due in a span.
 
         A schedule that was promised before and is still pending appears exactly once. A schedule that a caller knew to
         be cancelled before does not appear.
         """
         counted = Counter(seen)
-        for turns in self.turns.values():
-            for turn in turns:
-                count, in_time = counted[turn.id], from_ms <= turn.due_ms < to_ms
-                promised = turn.promised_us is not None and turn.promised_us < asked_us
-                waits = turn.over_us is None and turn.state == PENDING and turn.due_ms * 1000 > self._timeline.now_us
+        for generations in self.generations.values():
+            for generation in generations:
+                count, in_time = counted[generation.id], from_ms <= generation.due_ms < to_ms
+                promised = generation.promised_us is not None and generation.promised_us < requested_us
+                waits = (
+                    generation.over_us is None
+                    and generation.state == PENDING
+                    and generation.due_ms * 1000 > self._timeline.now_us
+                )
                 if waits and promised and in_time and count != 1:
-                    self.breach(1, turn.expected.tag, f"{turn.id} is pending, and is listed {count} times")
-                if count and turn.cancelled_us is not None and turn.cancelled_us < asked_us:
-                    self.breach(6, turn.expected.tag, f"{turn.id} is cancelled, and is listed")
+                    self.breach(1, generation.expected.tag, f"{generation.id} is pending, and is listed {count} times")
+                if count and generation.cancelled_us is not None and generation.cancelled_us < requested_us:
+                    self.breach(6, generation.expected.tag, f"{generation.id} is cancelled, and is listed")
 
-    def denied(self, name: str, error: str, asked_us: int) -> None:
+    def denied(self, name: str, error: str, requested_us: int) -> None:
         """Check the answer that there is nothing to change. It is wrong if a promised schedule is still pending."""
-        turns = self.turns.get(name, [])
-        if not turns or error not in ("NotFound", "OnItsWay"):
+        generations = self.generations.get(name, [])
+        if not generations or error not in ("NotFound", "OnItsWay"):
             return
-        turn = turns[-1]
-        if turn.promised_us is not None and turn.promised_us < asked_us and turn.state == PENDING:
+        generation = generations[-1]
+        if generation.promised_us is not None and generation.promised_us < requested_us and generation.state == PENDING:
             self.breach(
-                6, turn.expected.tag, f"{turn.id} is pending, and {error} is what a caller hears who would change it"
+                6,
+                generation.expected.tag,
+                f"{generation.id} is pending, and {error} is what a caller hears who would change it",
             )
 
-    def _standing(self, name: str, schedule_id: str) -> Turn | None:
-        return next((turn for turn in reversed(self.turns.get(name, [])) if turn.id == schedule_id), None)
+    def _current(self, name: str, schedule_id: str) -> Generation | None:
+        return next(
+            (generation for generation in reversed(self.generations.get(name, [])) if generation.id == schedule_id),
+            None,
+        )
 
     # ---------------------------------------------------------------------------------------- the deliver function
 
@@ -469,41 +544,49 @@ class Names:
     def pending_ms(self) -> Iterator[int]:
         """Yield the due times of promised schedules that are still pending, and of timers."""
         yield from self.timers.values()
-        for turns in self.turns.values():
-            if turns[-1].state == PENDING and turns[-1].promised_us is not None:
-                yield turns[-1].due_ms
+        for generations in self.generations.values():
+            if generations[-1].state == PENDING and generations[-1].promised_us is not None:
+                yield generations[-1].due_ms
 
     def check_drained(self, until_ms: int) -> None:
         for timer_id, due_ms in self.timers.items():
             if due_ms <= until_ms:
                 self.breach(4, "", f"the timer of {timer_id} is still in the table, though the faults have stopped")
-        for turns in self.turns.values():
-            turn = turns[-1]
-            owed = turn.state == PENDING and turn.due_ms <= until_ms and self._owed(turns, until_ms)
-            if owed and not self.is_to_be_tried_again(turn.id):
-                self.breach(1, turn.expected.tag, f"{turn.id} has no outcome, though the faults have stopped")
-            self._check_told(turns)
+        for generations in self.generations.values():
+            generation = generations[-1]
+            owed = generation.state == PENDING and generation.due_ms <= until_ms and self._owed(generations, until_ms)
+            if owed and not self.is_to_be_tried_again(generation.id):
+                self.breach(
+                    1, generation.expected.tag, f"{generation.id} has no outcome, though the faults have stopped"
+                )
+            self._check_reported(generations)
 
-    def _check_told(self, turns: list[Turn]) -> None:
+    def _check_reported(self, generations: list[Generation]) -> None:
         """Check that each failed or expired schedule is kept and reported, unless a message for that is on its way."""
-        for turn in turns:
-            left = self._untold(turn) if turn.state in ("failed", "expired") else set()
-            if left and not self.is_to_be_tried_again(turn.id):
-                what = f"{turn.id} is noted as {turn.state}, and nobody did the rest: {', '.join(sorted(left))}"
-                self.breach(1, turn.expected.tag, what)
+        for generation in generations:
+            left = self._unreported(generation) if generation.state in ("failed", "expired") else set()
+            if left and not self.is_to_be_tried_again(generation.id):
+                rest = ", ".join(sorted(left))
+                what = f"{generation.id} is noted as {generation.state}, and nobody did the rest: {rest}"
+                self.breach(1, generation.expected.tag, what)
 
-    def _owed(self, turns: list[Turn], until_ms: int) -> bool:
+    def _owed(self, generations: list[Generation], until_ms: int) -> bool:
         """Return whether the last turn must have an outcome.
 
         It must if a caller was promised it. It also must if the timer of a promised turn that it replaced has to wake
         it.
         """
-        if turns[-1].promised_us is not None or turns[-1].sends:
+        if generations[-1].promised_us is not None or generations[-1].sends:
             return True
-        for turn in reversed(turns[:-1]):
-            if turn.state != PENDING or turn.sends or turn.expected.settled(turn.id) or turn.due_ms > until_ms:
+        for generation in reversed(generations[:-1]):
+            if (
+                generation.state != PENDING
+                or generation.sends
+                or generation.expected.settled(generation.id)
+                or generation.due_ms > until_ms
+            ):
                 return False
-            if turn.own:
+            if generation.own:
                 return True
         return False
 
@@ -513,50 +596,56 @@ class Names:
         Pauses last up to 15 minutes.
         """
         now_us = self._timeline.now_us
-        heralds = self.heralds.get(schedule_id, [])
-        return any(each.visible_us + AGAIN_S * US > now_us for each in heralds if not each.is_first)
+        timer_messages = self.timer_messages.get(schedule_id, [])
+        return any(each.visible_us + AGAIN_S * US > now_us for each in timer_messages if not each.is_first)
 
     def check_all(self, troubles: Iterable[tuple[int, int]]) -> None:
-        spans = [*troubles, *self.crashes, *self._storm.spans()]
-        for turns in self.turns.values():
-            for turn in turns:
-                if turn.sends and turn.own and turn.expected.target is None:
-                    self._check_lateness(turn, spans)
-            for turn in {turn.id: turn for turn in turns}.values():
-                self._check_repeats(turn)
-            self._check_told(turns)
-            self._check_second_timers(turns)
+        spans = [*troubles, *self.crashes, *self._faults.spans()]
+        for generations in self.generations.values():
+            for generation in generations:
+                if generation.sends and generation.own and generation.expected.target is None:
+                    self._check_lateness(generation, spans)
+            for generation in {generation.id: generation for generation in generations}.values():
+                self._check_repeats(generation)
+            self._check_reported(generations)
+            self._check_second_timers(generations)
 
-    def _check_second_timers(self, turns: list[Turn]) -> None:
+    def _check_second_timers(self, generations: list[Generation]) -> None:
         """Check that each schedule has at most one second timer, however many timers find it pending.
 
         Without this limit the timers would never end. A repeated message may set one more, and so may a send without an
         answer. A timer that came early was set again.
         """
-        dues_us = {turn.id: turn.due_ms * 1000 for turn in turns}
-        heralds = [herald for schedule_id in dues_us for herald in self.heralds.get(schedule_id, [])]
-        seconds = sum(herald.is_second(dues_us[herald.id] // 1000) for herald in heralds)
-        again = sum(herald.message.receives - 1 for herald in heralds if herald.message.receives > 1)
-        unheard = sum(not herald.confirmed for herald in heralds)
-        early = sum(herald.visible_us < herald.due_us - EARLY_S * US for herald in heralds)
-        if seconds > len(dues_us) + again + unheard + early:
-            what = f"{len(dues_us)} schedules under {turns[0].expected.name} have {seconds} second timers"
-            self.breach(7, turns[-1].expected.tag, what)
+        dues_us = {generation.id: generation.due_ms * 1000 for generation in generations}
+        timer_messages = [
+            timer_message for schedule_id in dues_us for timer_message in self.timer_messages.get(schedule_id, [])
+        ]
+        seconds = sum(timer_message.is_second(dues_us[timer_message.id] // 1000) for timer_message in timer_messages)
+        again = sum(
+            timer_message.message.receives - 1 for timer_message in timer_messages if timer_message.message.receives > 1
+        )
+        unconfirmed = sum(not timer_message.confirmed for timer_message in timer_messages)
+        early = sum(timer_message.visible_us < timer_message.due_us - EARLY_S * US for timer_message in timer_messages)
+        if seconds > len(dues_us) + again + unconfirmed + early:
+            what = f"{len(dues_us)} schedules under {generations[0].expected.name} have {seconds} second timers"
+            self.breach(7, generations[-1].expected.tag, what)
 
-    def _check_lateness(self, turn: Turn, spans: list[tuple[int, int]]) -> None:
+    def _check_lateness(self, generation: Generation, spans: list[tuple[int, int]]) -> None:
         """Check lateness by the clock of the sender, from the due time or the answer on."""
-        sent, due_us = turn.sends[0], turn.due_ms * 1000
-        promised_us = turn.promised_us or turn.at_us
+        sent, due_us = generation.sends[0], generation.due_ms * 1000
+        promised_us = generation.promised_us or generation.at_us
         begun_us = sent.call.begun_us + sent.call.process.skew_us
         late_us = begun_us - max(due_us, promised_us + SKEW_US_MAX)
-        from_us = max(turn.at_us, due_us - (self.reach_s + INTERVALS * self.interval_s) * US)
+        from_us = max(generation.at_us, due_us - (self.reach_s + INTERVALS * self.interval_s) * US)
         excused = any(begin_us <= begun_us and end_us >= from_us for begin_us, end_us in spans)
-        if excused or self._was_closed(turn, from_us, begun_us):
+        if excused or self._was_closed(generation, from_us, begun_us):
             return
         self.late_s_max = max(self.late_s_max, late_us / US)
-        if late_us > self.late_s_allowed(due_us, begun_us) * US + 3 * self._storm.pace_s * US:
+        if late_us > self.late_s_allowed(due_us, begun_us) * US + 3 * self._faults.pace_s * US:
             self.breach(
-                3, turn.expected.tag, f"{turn.id} is delivered {late_us / US:.3f} s late, and nothing went wrong"
+                3,
+                generation.expected.tag,
+                f"{generation.id} is delivered {late_us / US:.3f} s late, and nothing went wrong",
             )
 
     def late_s_allowed(self, due_us: int, begun_us: int) -> float:
@@ -577,15 +666,17 @@ class Names:
         round_s = HANG_S if self.orderly else LEAD_S + ROUNDING_S + HANG_S
         return LATE_S_MAX + ROUNDING_S + rounds * round_s
 
-    def _was_closed(self, turn: Turn, from_us: int, to_us: int) -> bool:
-        return any(from_us <= at_us <= to_us for at_us, url in self.closed if url == turn.expected.queue_url)
+    def _was_closed(self, generation: Generation, from_us: int, to_us: int) -> bool:
+        return any(from_us <= at_us <= to_us for at_us, url in self.closed if url == generation.expected.queue_url)
 
-    def _check_repeats(self, turn: Turn) -> None:
-        tried = sorted(turn.expected.sends.get(turn.id, []), key=lambda sent: sent.call.begun_us)
+    def _check_repeats(self, generation: Generation) -> None:
+        tried = sorted(generation.expected.sends.get(generation.id, []), key=lambda sent: sent.call.begun_us)
         for first, second in pairwise(tried):
-            cause = self._cause(turn, first, second)
+            cause = self._cause(generation, first, second)
             if cause is None:
-                self.breach(1, turn.expected.tag, f"{turn.id} is delivered twice, and nothing went wrong in between")
+                self.breach(
+                    1, generation.expected.tag, f"{generation.id} is delivered twice, and nothing went wrong in between"
+                )
                 return
             self.causes[cause] += 1
 
@@ -596,7 +687,7 @@ class Names:
         of their own.
         """
         if not first.confirmed or first.invocation is None or second.invocation is None:
-            return UNHEARD
+            return UNCONFIRMED
         if expected.asked > 1:
             return ASKED_AGAIN
         if first.invocation.fate != "returned":
@@ -604,13 +695,15 @@ class Names:
         return self._cause_in_messages(schedule_id)
 
     def _cause_in_messages(self, schedule_id: str) -> str | None:
-        heralds = self.heralds.get(schedule_id, [])
-        if any(herald.message.receives > 1 for herald in heralds):
+        timer_messages = self.timer_messages.get(schedule_id, [])
+        if any(timer_message.message.receives > 1 for timer_message in timer_messages):
             return CAME_AGAIN
-        unsure = not all(herald.confirmed for herald in heralds)
-        return "second errand" if unsure or sum(herald.is_first for herald in heralds) > 1 else None
+        unsure = not all(timer_message.confirmed for timer_message in timer_messages)
+        return (
+            "second errand" if unsure or sum(timer_message.is_first for timer_message in timer_messages) > 1 else None
+        )
 
-    def _cause(self, turn: Turn, first: Sent, second: Sent) -> str | None:
+    def _cause(self, generation: Generation, first: Sent, second: Sent) -> str | None:
         """Return the cause of a second delivery of a named schedule, or None.
 
         An outcome is unknown, a message came again, or a second timer found no outcome because an answer was missing. A
@@ -618,15 +711,17 @@ class Names:
         missing, because the process that wrote the record could not set it. Two second timers may then come together.
         """
         if not first.confirmed or first.invocation is None or second.invocation is None:
-            return UNHEARD
-        if turn.expected.asked > 1:
+            return UNCONFIRMED
+        if generation.expected.asked > 1:
             return ASKED_AGAIN
         if first.invocation.fate != "returned" or first.invocation is second.invocation:
             return STOPPED
-        if self._messages(first.invocation, turn.id) & self._messages(second.invocation, turn.id):
+        if self._messages(first.invocation, generation.id) & self._messages(second.invocation, generation.id):
             return CAME_AGAIN
         return (
-            "second timer" if self._is_troubled(turn.expected, turn.id, [first.invocation, second.invocation]) else None
+            "second timer"
+            if self._is_troubled(generation.expected, generation.id, [first.invocation, second.invocation])
+            else None
         )
 
     def _is_troubled(self, expected: ExpectedSchedule, schedule_id: str, hands: Iterable[Invocation | None]) -> bool:
@@ -634,10 +729,12 @@ class Names:
 
         These invocations are `hands`, the writers of the record and the senders of the timers.
         """
-        heralds = self.heralds.get(schedule_id, [])
-        writers = [each.writer for each in self.turns.get(expected.name or "", []) if each.id == schedule_id]
-        every = [*hands, *writers, *(herald.invocation for herald in heralds)]
-        return not all(herald.confirmed for herald in heralds) or any(hand in self.troubled for hand in every)
+        timer_messages = self.timer_messages.get(schedule_id, [])
+        writers = [each.writer for each in self.generations.get(expected.name or "", []) if each.id == schedule_id]
+        every = [*hands, *writers, *(timer_message.invocation for timer_message in timer_messages)]
+        return not all(timer_message.confirmed for timer_message in timer_messages) or any(
+            hand in self.troubled for hand in every
+        )
 
     def explains(
         self, expected: ExpectedSchedule, schedule_id: str, first: Invocation | None, second: Invocation | None
@@ -662,5 +759,5 @@ def invocation_of(call: Call) -> Invocation | None:
     return found
 
 
-def _over_before(turn: Turn, moment_us: int) -> bool:
-    return turn.over_us is not None and turn.over_us < moment_us
+def _over_before(generation: Generation, moment_us: int) -> bool:
+    return generation.over_us is not None and generation.over_us < moment_us

@@ -21,7 +21,7 @@ from punctual.testing.sqs import Message
 from punctual.testing.timeline import US, Timeline
 from simulator.checks.decoding import Lying, contents, id_of, is_near_row, is_record, is_timer
 from simulator.checks.deliveries import OPERATIONS, Deliveries
-from simulator.checks.input_messages import Letters
+from simulator.checks.input_messages import InputMessages
 from simulator.checks.names import Names, invocation_of
 from simulator.event_log import EventLog, tag_of
 from simulator.faults.faults import SKEW_US_MAX, Faults
@@ -118,9 +118,9 @@ class Checker(Watcher):
     input_topic: str = ""
     names: Names = field(init=False)
     deliveries: Deliveries = field(init=False)
-    letters: Letters = field(init=False)
+    input_messages: InputMessages = field(init=False)
     timeline: Timeline = field(init=False)
-    storm: Faults = field(init=False)
+    faults: Faults = field(init=False)
     _ids: dict[str, ExpectedSchedule] = field(default_factory=dict)
     _lay_in: dict[str, set[str]] = field(default_factory=dict)
     """The schedules that were ever seen in an item, by item id."""
@@ -128,12 +128,12 @@ class Checker(Watcher):
     def __post_init__(self) -> None:
         self.names = Names(self.event_log, self.breach)
         self.deliveries = Deliveries(self.event_log, self.breach, self.names)
-        self.letters = Letters(self)
+        self.input_messages = InputMessages(self)
 
-    def attach(self, timeline: Timeline, storm: Faults) -> None:
-        self.timeline, self.storm = timeline, storm
-        self.names.attach(timeline, storm)
-        self.deliveries.attach(timeline, storm)
+    def attach(self, timeline: Timeline, faults: Faults) -> None:
+        self.timeline, self.faults = timeline, faults
+        self.names.attach(timeline, faults)
+        self.deliveries.attach(timeline, faults)
 
     def breach(self, promise: int, tag: str, what: str) -> None:
         self.event_log.add(self.timeline.now_us, "witness", f"PROMISE {promise} BROKEN: {what}", [tag] if tag else [])
@@ -153,11 +153,11 @@ class Checker(Watcher):
             return
         if call.error is not None and _condition_failed(call.error):
             return
-        told = "dies at" if call.error is None and call.answer is None else "has part of"
+        outcome = "dies at" if call.error is None and call.answer is None else "has part of"
         if call.error is not None:
-            told = f"has {_name(call.error)} from"
-        done = "" if call.effect_us is None else ", though done" if told != "has part of" else ""
-        self.event_log.add(self.timeline.now_us, call.process.name, f"{told} {call.operation}{done}", tags)
+            outcome = f"has {_name(call.error)} from"
+        done = "" if call.effect_us is None else ", though done" if outcome != "has part of" else ""
+        self.event_log.add(self.timeline.now_us, call.process.name, f"{outcome} {call.operation}{done}", tags)
 
     def _confirm(self, call: Call) -> list[str]:
         """Record what the process knows about the call. Return the tags of the schedules in the call."""
@@ -280,8 +280,9 @@ class Checker(Watcher):
     def _stored(self, call: Call, item: dict[str, Any], lying: Lying, expected: ExpectedSchedule) -> None:
         self._ids[lying.id] = expected
         self._lay_in.setdefault(id_of(item), set()).add(lying.id)
-        expected.dues[lying.id] = lying.due_ms
         self._placed(call, expected, lying.id)
+        self._check_spread(expected, lying.id, lying.due_ms)
+        expected.dues[lying.id] = lying.due_ms
         if call.operation != "batch_write_item":
             # The item was written back or held, so the schedule was there before.
             return
@@ -298,11 +299,20 @@ class Checker(Watcher):
         if "ManageFunction" in call.process.name and expected.name is None and schedule_id not in expected.accepted:
             expected.moved.add(schedule_id)
 
+    def _check_spread(self, expected: ExpectedSchedule, schedule_id: str, due_ms: int) -> None:
+        """Check that the drawn moment lies in the spread, and is the same wherever the schedule appears."""
+        if not expected.spread_ms or schedule_id in expected.moved:
+            return
+        if not expected.may_be_due(due_ms) or expected.dues.setdefault(schedule_id, due_ms) != due_ms:
+            self.breach(2, expected.tag, f"{schedule_id} is due at {due_ms}, outside its spread or drawn again")
+
     def _removed(self, call: Call, lying: Lying, expected: ExpectedSchedule) -> None:
         self.event_log.add(self.timeline.now_us, call.process.name, f"deletes {lying.id}", [expected.tag])
         if lying.id in expected.withdrawing and "ManageFunction" in call.process.name:
             expected.withdrawn[lying.id] = self.timeline.now_us
-            if "cancel" not in expected.withdrawing[lying.id] and not expected.moved & expected.somewhere():
+            elsewhere = expected.moved & expected.somewhere()
+            elsewhere |= {each.tag for each in expected.successors if each.somewhere()}
+            if "cancel" not in expected.withdrawing[lying.id] and not elsewhere:
                 self.breach(1, expected.tag, f"{lying.id} is taken away to be moved, and is nowhere else")
         elif not expected.settled(lying.id) and lying.id not in expected.on_its_way:
             self.breach(1, expected.tag, f"{lying.id} is deleted, and was not sent")
@@ -318,7 +328,7 @@ class Checker(Watcher):
             each for each in expected.stored if [each.split("-")[0], *each.split("-")[2:]] == [parts[0], *parts[2:]]
         ]
         schedule_id = known[0] if known else own_id
-        expected.aside[schedule_id] = item["reason"]["S"]
+        expected.quarantined[schedule_id] = item["reason"]["S"]
         self.event_log.add(
             self.timeline.now_us, call.process.name, f"puts aside {schedule_id}: {item['reason']['S']}", [expected.tag]
         )
@@ -331,7 +341,7 @@ class Checker(Watcher):
             self.deliveries.sent(call, message)
             return
         if queue == self.input_queue:
-            self.letters.posted(message)
+            self.input_messages.posted(message)
             return
         if call is None or "id" not in message.attributes:
             self._reported(queue, message)
@@ -344,6 +354,7 @@ class Checker(Watcher):
             return
         self._ids[schedule_id] = expected
         self._placed(call, expected, schedule_id)
+        self._check_spread(expected, schedule_id, due_of(message))
         sent = Sent(self.timeline.now_us, message.visible_us, call, invocation_of(call))
         earlier = expected.sends.setdefault(schedule_id, [])
         earlier.append(sent)
@@ -403,11 +414,11 @@ class Checker(Watcher):
         """Check a message to the failure queue, or to the destination of Lambda's own failure records."""
         content = json.loads(message.body)
         if content.get("reason") == "refused":
-            self.letters.refused(queue, content)
+            self.input_messages.refused(queue, content)
             return
         if content.get("reason") not in ("expired", "failed"):
             return
-        if self.deliveries.others is not None and queue in self.deliveries.others.hearers:
+        if self.deliveries.others is not None and queue in self.deliveries.others.failure_targets:
             self.deliveries.hears(message.body)
             return
         schedule = content["schedule"]
@@ -460,11 +471,11 @@ class Checker(Watcher):
             if invocation.environment.function.handler == "feed.handler" and "TriggerFunction" in invocation.cause:
                 partition = json.loads(invocation.payload)["partition"]
                 begun = self.feeds_begun.setdefault(partition, {})
-                begun.setdefault(invocation.payload, (now_us, self.storm.calm))
+                begun.setdefault(invocation.payload, (now_us, self.faults.calm))
             if invocation.environment.function.handler == "deliver.handler":
                 self.names.began()
             elif invocation.cause == self.input_queue:
-                self.letters.brought(invocation)
+                self.input_messages.brought(invocation)
         elif kind == "expired":
             self.names.gone(facts["item"])
         elif kind == "ended":
@@ -481,7 +492,7 @@ class Checker(Watcher):
         tick = event["partition"], event["until"]
         self.feeds[tick] += 1
         # Without a lease, each doubled invocation has a chain of its own.
-        if self.feeds[tick] > FEEDS_MAX * (1 + self.storm.doubled):
+        if self.feeds[tick] > FEEDS_MAX * (1 + self.faults.doubled):
             self.breach(7, "", f"partition {tick[0]} is fed for the {self.feeds[tick]}th time in one tick")
 
     def _ended(self, invocation: Invocation) -> None:
@@ -489,7 +500,7 @@ class Checker(Watcher):
             self.names.ended()
             self.deliveries.ended(invocation)
         elif invocation.cause == self.input_queue and invocation.fate == "returned":
-            self.letters.taken_in(invocation)
+            self.input_messages.taken_in(invocation)
         if invocation.fate == "returned":
             return
         if invocation.fate == "crashed":
@@ -499,7 +510,7 @@ class Checker(Watcher):
         if invocation.error is not None and type(invocation.error).__name__ not in OWN_ERRORS:
             self.breach(1, "", f"{invocation.id} raised {_name(invocation.error)}: {invocation.error}")
         if invocation.fate == "timed out":
-            self.storm.counted["function timed out"] += 1
+            self.faults.counted["function timed out"] += 1
 
 
 def _invocation_id(call: Call) -> str:

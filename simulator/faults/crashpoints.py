@@ -14,7 +14,7 @@ from punctual.testing.functions import Environment
 from punctual.testing.timeline import US
 from simulator.checks.releases import Breach, Violation
 from simulator.simulation import Simulation
-from simulator.workload.callers import CALL, QUEUE, TOPIC, Order
+from simulator.workload.callers import CALL, QUEUE, TOPIC, Submission
 from simulator.workload.scenarios import INTERVAL_S
 
 SEED = 7
@@ -28,7 +28,7 @@ class Point:
 
     name: str
     breach: Breach | None
-    story: list[str]
+    trace: list[str]
 
 
 @dataclass
@@ -51,24 +51,24 @@ class One:
 class Small(Simulation):
     """The small workload with its own source of faults."""
 
-    def __init__(self, weather: One) -> None:
+    def __init__(self, plan: One) -> None:
         super().__init__(SEED)
-        self._weather = weather
+        self._plan = plan
 
     def plan(self) -> None:
         self._prepare({"PartitionCount": 2})
-        self.storm.rates, self.storm.skewed = {}, False
-        self.cloud.network.weather = self._weather
+        self.faults.rates, self.faults.skewed = {}, False
+        self.cloud.network.faults = self._plan
         start_us, make = self.start_us, self.expected_schedules.make
         near = [make(start_us, start_us // 1000 + 1000 * ahead_s, plain=True, fixed=True) for ahead_s in (-5, 30, 890)]
         far = [
             make(start_us, start_us // 1000 + 1000 * ahead_s, plain=True, fixed=True) for ahead_s in (905, 1300, 1500)
         ]
         token = make(start_us, start_us // 1000 + 1_100_000, token="token", plain=True)
-        self.callers.begin(Order(start_us, near + far, True, "batch", 3))
-        self.callers.begin(Order(start_us + US, [token], False, "token", 3))
+        self.callers.begin(Submission(start_us, near + far, True, "batch", 3))
+        self.callers.begin(Submission(start_us + US, [token], False, "token", 3))
         alone = make(start_us, start_us // 1000 + 1_200_000, plain=True, fixed=True)
-        self.callers.begin(Order(start_us + 2 * US, [alone], False, None, 1))
+        self.callers.begin(Submission(start_us + 2 * US, [alone], False, None, 1))
         self._plan_one_name(start_us)
 
     def _plan_one_name(self, start_us: int) -> None:
@@ -78,14 +78,14 @@ class Small(Simulation):
             at_us = start_us + at_s * US
             due_ms = start_us // 1000 + ahead_s * 1000
             expected = self.expected_schedules.make_named(at_us, due_ms, "name/1", if_exists, f"token {at_s}", True)
-            self.callers.begin(Order(at_us, [expected], False, None, 3))
+            self.callers.begin(Submission(at_us, [expected], False, None, 3))
         for at_s, way in ((40, CALL), (60, QUEUE), (80, TOPIC)):
             at_us = start_us + at_s * US
             expected_schedules = [
                 self.expected_schedules.make_named(at_us, at_us // 1000 + ahead_ms, "name/2", "replace", None, True)
                 for ahead_ms in (920_000, 5_000)
             ]
-            self.callers.begin(Order(at_us, expected_schedules, True, None, 1, way))
+            self.callers.begin(Submission(at_us, expected_schedules, True, None, 1, way))
 
     def _drive(self) -> None:
         self.cloud.timeline.run_until(self.start_us + SPAN_S * US)
@@ -103,9 +103,9 @@ def exhaust() -> list[Point]:
     ]
 
 
-def _point(weather: One, name: str) -> Point:
-    simulation = Small(weather)
+def _point(plan: One, name: str) -> Point:
+    simulation = Small(plan)
     result = simulation.run()
-    if weather.number >= 0 and len(weather.seen) <= weather.number:
+    if plan.number >= 0 and len(plan.seen) <= plan.number:
         raise Violation(Breach(0, "", f"{name}: it was never reached"))
-    return Point(name, result.breach, result.story)
+    return Point(name, result.breach, result.trace)

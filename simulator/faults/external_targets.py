@@ -39,7 +39,7 @@ class ExternalTargets:
     counted: Counter[str]
     """Faults by kind."""
     arns: dict[str, str] = field(init=False)
-    hearers: dict[str, str] = field(init=False)
+    failure_targets: dict[str, str] = field(init=False)
     """The possible failure targets: the ARN of each, by the ARN of the topic or the URL of the queue."""
     busy: str = field(init=False)
     """The URL of a queue that is a target and may be throttled."""
@@ -53,7 +53,7 @@ class ExternalTargets:
         queue = self.cloud.add_queue("failures-of-others")
         topic = self.cloud.add_stranger("sns", "failures-of-others")
         url = next(each.url for each in self.cloud.sqs.queues.values() if each.arn == queue)
-        self.hearers = {url: queue, topic: topic}
+        self.failure_targets = {url: queue, topic: topic}
         self.busy, self.deaf = self._queue("busy"), self._queue("deaf")
         for host in HOSTS:
             self.cloud.receivers.behaviour[host] = lambda host=host: self._conduct(host)  # type: ignore[misc]
@@ -69,7 +69,7 @@ class ExternalTargets:
 
     def parameters(self) -> dict[str, Any]:
         """Return parameters of the template, without the queue that is a target."""
-        arns = [*self.arns.values(), *self.hearers.values(), GONE_TOPIC]
+        arns = [*self.arns.values(), *self.failure_targets.values(), GONE_TOPIC]
         arns += [self.cloud.sqs.queues[url].arn for url in (self.busy, self.deaf)]
         return {"TargetArns": ",".join(arns), "WebhookHosts": ",".join([*HOSTS, f"*.{SILENT_DOMAIN}"])}
 
@@ -126,5 +126,5 @@ def request(draw: random.Random, others: ExternalTargets, named: bool) -> tuple[
         if draw.random() < 0.4:
             terms["retry"]["max_age_s"] = draw.choice(AGES_S)
     if draw.random() < 0.4:
-        terms["failure_target"] = draw.choice(sorted(others.hearers.values()))
+        terms["failure_target"] = draw.choice(sorted(others.failure_targets.values()))
     return target, terms

@@ -239,7 +239,7 @@ class Faults:
     def copies(self, event: Event) -> int:
         return 0 if self._strikes("lost") else self._doubles()
 
-    def copies_of_letter(self) -> int:
+    def copies_of_message(self) -> int:
         """Return how often a queue receives a published message. SNS loses none, because it retries for weeks."""
         return self._doubles()
 

@@ -42,6 +42,11 @@ class Change:
     name: str = ""
     expected: ExpectedSchedule | None = None
     more: dict[str, Any] = field(default_factory=dict)
+    becomes: ExpectedSchedule | None = None
+    """The schedule that a change of the data makes."""
+    at_ms: int | None = None
+    """The time that a change gives. None if it keeps the time."""
+    spread_ms: int = 0
 
 
 class Names(Protocol):
@@ -51,13 +56,13 @@ class Names(Protocol):
     def refused(self, expected: ExpectedSchedule) -> bool: ...
     def cancelled(self, name: str, schedule_id: str) -> None: ...
     def moved(self, name: str, result: dict[str, Any]) -> None: ...
-    def swept(self, prefix: str, from_ms: int, to_ms: int, asked_us: int) -> None: ...
-    def listed(self, seen: list[str], from_ms: int, to_ms: int, asked_us: int) -> None: ...
-    def denied(self, name: str, error: str, asked_us: int) -> None: ...
+    def swept(self, prefix: str, from_ms: int, to_ms: int, requested_us: int) -> None: ...
+    def listed(self, seen: list[str], from_ms: int, to_ms: int, requested_us: int) -> None: ...
+    def denied(self, name: str, error: str, requested_us: int) -> None: ...
 
 
 @dataclass
-class Order:
+class Submission:
     """One call with a schedule or a batch of them. An input message receives no answer and may arrive twice."""
 
     at_us: int
@@ -86,8 +91,8 @@ class Callers:
         self._breach, self._unacceptable, self._names = breach, unacceptable, names
         self._count = 0
 
-    def begin(self, order: Order) -> None:
-        self._at(order.at_us, lambda: self._ask(order) if order.way == CALL else self._post(order))
+    def begin(self, submission: Submission) -> None:
+        self._at(submission.at_us, lambda: self._ask(submission) if submission.way == CALL else self._post(submission))
 
     def change(self, change: Change) -> None:
         expected = change.expected
@@ -108,64 +113,64 @@ class Callers:
     def _spawn(self, work: Callable[[], None]) -> None:
         self._cloud.timeline.spawn(work)
 
-    def _ask(self, order: Order) -> None:
-        process = self._outsider()
-        for _ in range(order.tries):
+    def _ask(self, submission: Submission) -> None:
+        process = self._external_process()
+        for _ in range(submission.tries):
             try:
-                done = self._try(order, process)
+                done = self._try(submission, process)
             except Crash:
-                self._note(process, "died before it heard the answer", order.expected_schedules)
+                self._note(process, "died before it heard the answer", submission.expected_schedules)
                 return
             if done:
                 return
             self._cloud.timeline.sleep(self._randomness.uniform(0.1, RETRY_WAIT_S_MAX))
-        if order.must:
-            left = next(expected for expected in order.expected_schedules if not expected.accepted)
-            self._breach(1, left.tag, f"asked for {order.tries} times on a day without faults, and never accepted")
+        if submission.must:
+            left = next(expected for expected in submission.expected_schedules if not expected.accepted)
+            self._breach(1, left.tag, f"asked for {submission.tries} times on a day without faults, and never accepted")
 
-    def _try(self, order: Order, process: ExternalProcess) -> bool:
-        requests: list[Any] = [expected.request for expected in order.expected_schedules]
+    def _try(self, submission: Submission, process: ExternalProcess) -> bool:
+        requests: list[Any] = [expected.request for expected in submission.expected_schedules]
         event: Any = requests[0]
-        if order.batch:
-            event = {"schedules": requests, "token": order.token} if order.token else requests
-        for expected in order.expected_schedules:
-            expected.asked_us = expected.asked_us or self._cloud.timeline.now_us
+        if submission.batch:
+            event = {"schedules": requests, "token": submission.token} if submission.token else requests
+        for expected in submission.expected_schedules:
+            expected.requested_us = expected.requested_us or self._cloud.timeline.now_us
             expected.asked += 1
             expected.in_doubt += 1
-            expected.repeatable = expected.repeatable or order.token is not None
-        self._note(process, "asks", order.expected_schedules)
+            expected.repeatable = expected.repeatable or submission.token is not None
+        self._note(process, "asks", submission.expected_schedules)
         client = self._cloud.client("lambda", process)
         try:
             answer = client.invoke(
                 FunctionName=self._cloud.output("ScheduleFunction"), Payload=json.dumps(event).encode()
             )
         except (ClientError, BotoCoreError) as error:
-            self._note(process, f"hears nothing: {type(error).__name__}", order.expected_schedules)
+            self._note(process, f"hears nothing: {type(error).__name__}", submission.expected_schedules)
             return False
         content = json.loads(answer["Payload"].read())
         if answer.get("FunctionError"):
-            return self._read_error(order, process, content)
-        return self._read_results(order, process, content)
+            return self._read_error(submission, process, content)
+        return self._read_results(submission, process, content)
 
-    def _read_error(self, order: Order, process: ExternalProcess, content: dict[str, Any]) -> bool:
+    def _read_error(self, submission: Submission, process: ExternalProcess, content: dict[str, Any]) -> bool:
         kind, message = content["errorType"], content["errorMessage"]
         if kind != "InvalidSchedule":
-            self._note(process, f"hears {kind}: {message[:120]}", order.expected_schedules)
+            self._note(process, f"hears {kind}: {message[:120]}", submission.expected_schedules)
             return False
-        for expected in order.expected_schedules:
+        for expected in submission.expected_schedules:
             self._refuse(expected, message, process)
         return True
 
-    def _read_results(self, order: Order, process: ExternalProcess, content: dict[str, Any]) -> bool:
-        results = content["results"] if order.batch else [content]
-        if len(results) != len(order.expected_schedules):
+    def _read_results(self, submission: Submission, process: ExternalProcess, content: dict[str, Any]) -> bool:
+        results = content["results"] if submission.batch else [content]
+        if len(results) != len(submission.expected_schedules):
             self._breach(
                 1,
-                order.expected_schedules[0].tag,
-                f"{len(results)} answers to {len(order.expected_schedules)} requests",
+                submission.expected_schedules[0].tag,
+                f"{len(results)} answers to {len(submission.expected_schedules)} requests",
             )
         done = True
-        for expected, result in zip(order.expected_schedules, results, strict=False):
+        for expected, result in zip(submission.expected_schedules, results, strict=False):
             if "id" in result:
                 self._accept(expected, result, process)
             elif result["error"] == "InvalidSchedule":
@@ -190,7 +195,9 @@ class Callers:
             expected.due_ms = due_ms
         if "delay" in expected.request and not self._plausible(expected, due_ms):
             self._breach(2, expected.tag, f"accepted for {due_ms}, asked for with {expected.request['delay']} s to go")
-        if due_ms != expected.due_ms and "timestamp" in expected.request:
+        if expected.spread_ms and expected.dues.setdefault(schedule_id, due_ms) != due_ms:
+            self._breach(2, expected.tag, f"accepted for {due_ms}, and it is due at {expected.dues[schedule_id]}")
+        if not expected.may_be_due(due_ms) and "timestamp" in expected.request:
             self._breach(2, expected.tag, f"accepted for {due_ms}, asked for {expected.due_ms}")
         expected.accepted.setdefault(schedule_id, self._cloud.timeline.now_us)
         if (
@@ -198,7 +205,7 @@ class Callers:
             and schedule_id not in expected.stored
             and schedule_id not in expected.sends
             and schedule_id not in expected.on_its_way
-            and schedule_id not in expected.aside
+            and schedule_id not in expected.quarantined
         ):
             self._breach(1, expected.tag, "accepted, but neither stored nor sent")
 
@@ -209,7 +216,7 @@ class Callers:
         slightly off.
         """
         delay_ms, now_ms = expected.request["delay"] * 1000, self._cloud.timeline.now_us // 1000
-        return bool(expected.asked_us // 1000 + delay_ms - 1000 <= due_ms <= now_ms + delay_ms + 1000)
+        return bool(expected.requested_us // 1000 + delay_ms - 1000 <= due_ms <= now_ms + delay_ms + 1000)
 
     def _refuse(self, expected: ExpectedSchedule, message: str, process: ExternalProcess) -> None:
         expected.in_doubt -= 1
@@ -224,30 +231,30 @@ class Callers:
 
     # --------------------------------------------------------------------------------------------------- input messages
 
-    def _post(self, order: Order) -> None:
-        process = self._outsider()
-        for expected in order.expected_schedules:
-            expected.asked_us, expected.repeatable, expected.by_letter = self._cloud.timeline.now_us, True, True
-        self._note(process, f"posts to the {order.way}", order.expected_schedules)
-        requests: Any = [expected.request for expected in order.expected_schedules]
-        if not order.batch:
+    def _post(self, submission: Submission) -> None:
+        process = self._external_process()
+        for expected in submission.expected_schedules:
+            expected.requested_us, expected.repeatable, expected.by_letter = self._cloud.timeline.now_us, True, True
+        self._note(process, f"posts to the {submission.way}", submission.expected_schedules)
+        requests: Any = [expected.request for expected in submission.expected_schedules]
+        if not submission.batch:
             (requests,) = requests
-        elif order.token:
-            requests = {"schedules": requests, "token": order.token}
+        elif submission.token:
+            requests = {"schedules": requests, "token": submission.token}
         text = json.dumps(requests)
         try:
-            if order.way == TOPIC:
+            if submission.way == TOPIC:
                 topic = self._cloud.output("InputTopicArn")
                 self._cloud.client("sns", process).publish(TopicArn=topic, Message=text)
             else:
                 url = self._cloud.output("InputQueueUrl")
                 self._cloud.client("sqs", process).send_message(QueueUrl=url, MessageBody=text)
         except (ClientError, BotoCoreError, Crash) as error:
-            self._note(process, f"hears nothing: {type(error).__name__}", order.expected_schedules)
+            self._note(process, f"hears nothing: {type(error).__name__}", submission.expected_schedules)
 
     def post_raw(self, body: str, attributes: dict[str, Any]) -> None:
         """Send an input message whose outcome no checker waits for."""
-        process, url = self._outsider(), self._cloud.output("InputQueueUrl")
+        process, url = self._external_process(), self._cloud.output("InputQueueUrl")
 
         def post() -> None:
             client = self._cloud.client("sqs", process)
@@ -260,11 +267,15 @@ class Callers:
 
     def _change_by_id(self, change: Change, expected: ExpectedSchedule) -> None:
         """Change an unnamed schedule by the id in the caller's answer, if there was an answer."""
-        process, schedule_id = self._outsider(), next(iter(expected.accepted), None)
+        process, schedule_id = self._external_process(), next(iter(expected.accepted), None)
         if schedule_id is None:
             return
-        asked_us = self._cloud.timeline.now_us
+        requested_us = self._cloud.timeline.now_us
         expected.withdrawing.setdefault(schedule_id, set()).add(change.operation)
+        if change.becomes is not None:
+            change.becomes.take_over(expected)
+            expected.successors.append(change.becomes)
+        kept_ms = expected.due_of(schedule_id)
         content = self._manage({"operation": change.operation, "id": schedule_id, **change.more}, process, [expected])
         if content is None or "errorType" in content:
             return
@@ -272,10 +283,12 @@ class Callers:
         if schedule_id not in expected.withdrawn:
             self._breach(6, expected.tag, f"{schedule_id} is said to be out of the way, and is not")
         if change.operation != "cancel":
-            self._moved(change, expected, content, asked_us)
+            self._moved(change, change.becomes or expected, content, requested_us, kept_ms)
 
-    def _moved(self, change: Change, expected: ExpectedSchedule, content: dict[str, Any], asked_us: int) -> None:
-        """Check the answer to a move or fire: it has another id and a due time."""
+    def _moved(
+        self, change: Change, expected: ExpectedSchedule, content: dict[str, Any], requested_us: int, kept_ms: int
+    ) -> None:
+        """Check the answer to a move, change or fire: it has another id and a due time."""
         new_id, due_ms = content["id"], round(content["timestamp"] * 1000)
         expected.accepted.setdefault(new_id, self._cloud.timeline.now_us)
         if new_id not in expected.somewhere():
@@ -284,16 +297,19 @@ class Callers:
             self._breach(
                 2, expected.tag, f"{new_id} is said to be due at {due_ms}, and is at {expected.due_of(new_id)}"
             )
-        from_ms = (asked_us - SKEW_US_MAX) // 1000
+        from_ms = (requested_us - SKEW_US_MAX) // 1000
         to_ms = (self._cloud.timeline.now_us + SKEW_US_MAX) // 1000
         if change.operation == "move":
             from_ms = to_ms = round(change.more["timestamp"] * 1000)
+        elif change.operation == "change":
+            from_ms = kept_ms if change.at_ms is None else change.at_ms
+            to_ms = from_ms + change.spread_ms
         if not from_ms <= due_ms <= to_ms:
             self._breach(2, expected.tag, f"{new_id} is due at {due_ms} by {change.operation} to {from_ms}")
 
     def _redrive(self, expected: ExpectedSchedule) -> None:
         """Redrive by the id in the caller's answer. Repeat until an answer says that nothing is left."""
-        process, schedule_id = self._outsider(), next(iter(expected.accepted), None)
+        process, schedule_id = self._external_process(), next(iter(expected.accepted), None)
         if schedule_id is None:
             return
         event: dict[str, Any] = {"operation": "redrive", "id": schedule_id}
@@ -307,20 +323,23 @@ class Callers:
 
     def _change(self, change: Change) -> None:
         """Make the change once. A caller without an answer knows nothing about the result."""
-        process, asked_us = self._outsider(), self._cloud.timeline.now_us
+        process, requested_us = self._external_process(), self._cloud.timeline.now_us
         content = self._manage({"operation": change.operation, "name": change.name, **change.more}, process, [])
         if content is None:
             return
         if "errorType" in content:
-            self._names.denied(change.name, content["errorType"], asked_us)
+            self._names.denied(change.name, content["errorType"], requested_us)
         elif change.operation == "cancel":
             self._names.cancelled(change.name, content["id"])
         else:
             self._names.moved(change.name, content)
+            due_ms, at_ms = round(content["timestamp"] * 1000), change.at_ms
+            if at_ms is not None and not at_ms <= due_ms <= at_ms + change.spread_ms:
+                self._breach(2, "", f"{content['id']} is due at {due_ms} by a change to {at_ms}")
 
     def _sweep(self, change: Change) -> None:
         """Cancel page by page to the end, unless a call fails."""
-        process, asked_us = self._outsider(), self._cloud.timeline.now_us
+        process, requested_us = self._external_process(), self._cloud.timeline.now_us
         event = {"operation": change.operation, **change.more}
         for _ in range(PAGES_MAX):
             content = self._manage(event, process, [])
@@ -328,14 +347,14 @@ class Callers:
                 return
             if content["next"] is None:
                 from_ms, to_ms = round(change.more.get("from", 0) * 1000), round(change.more.get("to", DUSK_S) * 1000)
-                self._names.swept(change.more["prefix"], from_ms, to_ms, asked_us)
+                self._names.swept(change.more["prefix"], from_ms, to_ms, requested_us)
                 return
             event["next"] = content["next"]
         self._breach(4, "", f"a sweep of {change.more} comes to no end")
 
     def _list(self, change: Change) -> None:
         """List all pages up to `PAGES_MAX`, unless a call fails."""
-        process, asked_us = self._outsider(), self._cloud.timeline.now_us
+        process, requested_us = self._external_process(), self._cloud.timeline.now_us
         event, seen = {"operation": change.operation, **change.more}, list[str]()
         for _ in range(PAGES_MAX):
             content = self._manage(event, process, [])
@@ -344,7 +363,7 @@ class Callers:
             seen += [schedule["id"] for schedule in content["schedules"]]
             if content["next"] is None:
                 span_ms = round(change.more["from"] * 1000), round(change.more["to"] * 1000)
-                self._names.listed(seen, *span_ms, asked_us)
+                self._names.listed(seen, *span_ms, requested_us)
                 return
             event["next"] = content["next"]
 
@@ -363,7 +382,7 @@ class Callers:
         self._note(process, f"hears {str(content)[:160]}", expected_schedules)
         return content
 
-    def _outsider(self) -> ExternalProcess:
+    def _external_process(self) -> ExternalProcess:
         self._count += 1
         return ExternalProcess(f"caller {self._count}")
 

@@ -34,6 +34,9 @@ BAD: tuple[tuple[dict[str, Any], str], ...] = (
 )
 """Ways to make a request invalid, and the text that the error must contain."""
 
+ZONES_S = {"UTC": 0, "Asia/Kolkata": 19_800, "Asia/Kathmandu": 20_700, "Etc/GMT+5": -18_000}
+"""Time zones whose offset has been the same since 1986."""
+
 BAD_NAMES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"name": ""}, "name"),
     ({"name": "two words"}, "name"),
@@ -81,16 +84,16 @@ class ExpectedSchedule:
     fault: str = ""
     """The text that the error must contain, if the request is invalid."""
     asked: int = 0
-    asked_us: int = 0
+    requested_us: int = 0
     accepted: dict[str, int] = field(default_factory=dict)
     """When the caller received each id."""
     refused: int = 0
-    told: set[str] = field(default_factory=set)
+    reported: set[str] = field(default_factory=set)
     """The places that received the refusal of a request by input message: `queue` for the failure queue, and `target`
     for the failure target of the schedule.
     """
     in_doubt: int = 0
-    letters: set[str] = field(default_factory=set)
+    input_messages: set[str] = field(default_factory=set)
     """Messages of the input queue that request it and are not done."""
     stored: dict[str, list[int]] = field(default_factory=dict)
     sends: dict[str, list[Sent]] = field(default_factory=dict)
@@ -98,7 +101,7 @@ class ExpectedSchedule:
     """Ids that are or were in the delivery queue."""
     deleted: dict[str, list[tuple[int, Invocation | None, bool]]] = field(default_factory=dict)
     """The time and the invocation of each delete, and whether the invocation received the confirmation."""
-    aside: dict[str, str] = field(default_factory=dict)
+    quarantined: dict[str, str] = field(default_factory=dict)
     expired: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     withdrawing: dict[str, set[str]] = field(default_factory=dict)
@@ -110,6 +113,12 @@ class ExpectedSchedule:
     moved: set[str] = field(default_factory=set)
     """Ids that came from a change."""
 
+    spread_ms: int = 0
+    """The schedule is due up to this much later than `due_ms`."""
+    change: dict[str, Any] | None = None
+    """The given fields, if the schedule comes from a change of another one."""
+    successors: list[ExpectedSchedule] = field(default_factory=list)
+    """The schedules that changes of this unnamed one make."""
     dues: dict[str, int] = field(default_factory=dict)
     """The due time of each id from its item. The key of a bundle has only the due time of its latest member."""
 
@@ -127,7 +136,24 @@ class ExpectedSchedule:
     @property
     def fixed_ms(self) -> int | None:
         """Return the due time if it is the same for every repeat of the request, otherwise None."""
+        if self.spread_ms:
+            return None
         return self.due_ms if "timestamp" in self.request or self.by_letter else None
+
+    def may_be_due(self, due_ms: int) -> bool:
+        """Return whether the request allows this due time."""
+        return self.due_ms is None or self.due_ms <= due_ms <= self.due_ms + self.spread_ms
+
+    def take_over(self, old: ExpectedSchedule) -> None:
+        """Take over from the changed schedule what the change does not give."""
+        given = self.change or {}
+        if "user" not in given:
+            self.user = old.user
+        if "target" not in given:
+            self.queue_url = old.queue_url
+        if "expires_after" not in given:
+            self.expires_ms = old.expires_ms
+            self.request["expires_after"] = old.request.get("expires_after")
 
     def due_of(self, schedule_id: str) -> int:
         if schedule_id in self.dues:
@@ -145,12 +171,12 @@ class ExpectedSchedule:
 
     def settled(self, schedule_id: str) -> bool:
         return any(
-            schedule_id in fates for fates in (self.sends, self.aside, self.expired, self.failed, self.withdrawn)
+            schedule_id in fates for fates in (self.sends, self.quarantined, self.expired, self.failed, self.withdrawn)
         )
 
     def somewhere(self) -> set[str]:
         """Return the ids that were ever seen in the table, in a queue, or with an outcome."""
-        return {*self.stored, *self.sends, *self.on_its_way, *self.aside, *self.expired, *self.failed}
+        return {*self.stored, *self.sends, *self.on_its_way, *self.quarantined, *self.expired, *self.failed}
 
 
 class ExpectedSchedules:
@@ -235,6 +261,26 @@ class ExpectedSchedules:
             seconds = draw.choice((600, 3600, 7200))
             expected.request["expires_after"], expected.expires_ms = seconds, due_ms + seconds * 1000
 
+    def localise(self, expected: ExpectedSchedule, zone: str | None, spread_s: float) -> None:
+        """Write the time of the request as the clocks of a time zone show it, and give it a spread."""
+        if zone is not None and expected.due_ms is not None:
+            expected.request |= {"timestamp": local_time(expected.due_ms, zone), "zone": zone}
+        if spread_s:
+            expected.request["spread"], expected.spread_ms = spread_s, round(spread_s * 1000)
+
+    def make_changed(self, name: str | None, given: dict[str, Any]) -> ExpectedSchedule:
+        """Create the schedule that a change with these fields makes. Its new data has a tag of its own."""
+        tag = f"s{len(self.by_tag):06d}"
+        expected = ExpectedSchedule(tag, {"data": tag}, tag, None, self._output_url, name=name, asked=1)
+        expected.change = {"data": tag, **given}
+        expected.user = given.get("user")
+        if given.get("target") is not None:
+            expected.queue_url = self._targets[given["target"]]
+        if given.get("expires_after") is not None:
+            expected.request["expires_after"], expected.expires_ms = given["expires_after"], 0
+        self.by_tag[tag] = expected
+        return expected
+
     def spoil(self, expected: ExpectedSchedule, by: random.Random | None = None) -> ExpectedSchedule:
         """Make the request invalid.
 
@@ -262,6 +308,12 @@ class ExpectedSchedules:
         expected.request.pop("timestamp", None)
         expected.request |= {"delay": 5, "token": token}
         expected.fault = "delay and token"
+
+
+def local_time(due_ms: int, zone: str) -> str:
+    """Return a time as ISO 8601 without an offset."""
+    shown = datetime.fromtimestamp(due_ms // 1000 + ZONES_S[zone], UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{shown}.{due_ms % 1000:03d}"
 
 
 def due_of(message: Message) -> int:

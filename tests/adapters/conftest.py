@@ -55,8 +55,8 @@ def cloud(monkeypatch) -> Iterator[Cloud]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with mock_aws(config={"lambda": {"use_docker": False}}):
-        outside = runtime.outside()
-        dynamodb, sqs = outside.client("dynamodb", 4), outside.client("sqs", 4)
+        current = runtime.current()
+        dynamodb, sqs = current.client("dynamodb", 4), current.client("sqs", 4)
         dynamodb.create_table(
             TableName="schedules",
             KeySchema=[

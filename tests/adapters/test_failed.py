@@ -3,79 +3,79 @@
 import pytest
 
 from fakes import NOON_MS
-from house import NOON_S, House
 from scheduler.managing import paging
 from scheduler.model.schedule import sort_from
 from test_managing import ask_on, bend_pages, fail
+from whole_stack import NOON_S, WholeStack
 
 DAY_BEFORE = {"from": NOON_S - 86_400, "to": NOON_S}
 
 
 @pytest.fixture
-def house(cloud):
-    return House(cloud)
+def stack(cloud):
+    return WholeStack(cloud)
 
 
-def old_failure(house, number, at_ms):
+def old_failure(stack, number, at_ms):
     """Store a failure as the previous version did, under one key for the whole day."""
-    each = fail(house, number, at_ms)
-    (item,) = [item for item in house.cloud.items() if item.get("id") == {"S": each.id}]
+    each = fail(stack, number, at_ms)
+    (item,) = [item for item in stack.cloud.items() if item.get("id") == {"S": each.id}]
     key = {"partition": item["partition"], "sort": item["sort"]}
-    house.cloud.dynamodb.delete_item(TableName="schedules", Key=key)
+    stack.cloud.dynamodb.delete_item(TableName="schedules", Key=key)
     item["partition"] = {"S": item["partition"]["S"].rpartition("#")[0]}
-    house.cloud.dynamodb.put_item(TableName="schedules", Item=item)
+    stack.cloud.dynamodb.put_item(TableName="schedules", Item=item)
     return each
 
 
-def test_failures_of_a_day_are_spread_over_keys_and_shown_in_order(house):
+def test_failures_of_a_day_are_spread_over_keys_and_shown_in_order(stack):
     """They come page by page, with failures of the previous version under one key among them."""
     for number in range(60):
-        (old_failure if number % 5 == 0 else fail)(house, number, NOON_MS - 60_000 + number // 2)
-    partitions = {item["partition"]["S"] for item in house.cloud.items()}
+        (old_failure if number % 5 == 0 else fail)(stack, number, NOON_MS - 60_000 + number // 2)
+    partitions = {item["partition"]["S"] for item in stack.cloud.items()}
     assert {"failed#2029-12-31"} < partitions
     assert 12 < len(partitions)
-    bend_pages(house, 2)
+    bend_pages(stack, 2)
     for limit in (7, 1_000):
-        shown = [each for answer in ask_on(house, 1_000, operation="failures", limit=limit, **DAY_BEFORE)
+        shown = [each for answer in ask_on(stack, 1_000, operation="failures", limit=limit, **DAY_BEFORE)
                  for each in answer["failures"]]  # fmt: skip
         assert [(NOON_MS - 60_000 + number // 2) / 1000 for number in range(60)] == [each["failed"] for each in shown]
         assert 60 == len({each["id"] for each in shown})
 
 
-def test_a_page_of_failures_is_in_time_and_the_next_one_continues(house):
+def test_a_page_of_failures_is_in_time_and_the_next_one_continues(stack):
     """Each failure is shown once and in order, however slow the table is."""
     for number in range(60):
-        fail(house, number, NOON_MS - 60_000 + number)
-    bend_pages(house, 1)
-    house.cloud.dynamodb.meta.events.register("before-call.dynamodb.Query", lambda **_: house.clock.sleep(0.1))
-    answers = ask_on(house, 0.5, operation="failures", **DAY_BEFORE)
+        fail(stack, number, NOON_MS - 60_000 + number)
+    bend_pages(stack, 1)
+    stack.cloud.dynamodb.meta.events.register("before-call.dynamodb.Query", lambda **_: stack.clock.sleep(0.1))
+    answers = ask_on(stack, 0.5, operation="failures", **DAY_BEFORE)
     assert len(answers) > 2
     shown = [each["failed"] for answer in answers for each in answer["failures"]]
     assert [(NOON_MS - 60_000 + number) / 1000 for number in range(60)] == shown
 
 
-def test_a_page_after_one_of_the_previous_version_continues(house):
+def test_a_page_after_one_of_the_previous_version_continues(stack):
     """Its cursor names the old key of the day."""
-    each = [old_failure(house, number, NOON_MS - 60_000 + number) for number in range(3)]
-    fail(house, 3, NOON_MS - 1_000)
+    each = [old_failure(stack, number, NOON_MS - 60_000 + number) for number in range(3)]
+    fail(stack, 3, NOON_MS - 1_000)
     place = "failed#2029-12-31", f"{sort_from(NOON_MS - 60_000)}#{each[0].id}"
-    answer = house.ask("failures", next=paging.written("failures", *place), **DAY_BEFORE)
+    answer = stack.ask("failures", next=paging.encode("failures", *place), **DAY_BEFORE)
     assert [NOON_S - 59.999, NOON_S - 59.998, NOON_S - 1] == [each["failed"] for each in answer["failures"]]
 
 
-def test_failures_of_the_previous_version_are_redriven(house):
+def test_failures_of_the_previous_version_are_redriven(stack):
     """By id, and with the other failures of a time range."""
-    first, *_ = [old_failure(house, number, NOON_MS - 60_000 + number) for number in range(3)]
-    fail(house, 3, NOON_MS - 1_000)
-    assert 1 == house.ask("redrive", id=first.id)["redriven"]
-    assert {"redriven": 3, "left": 0, "next": None} == house.ask("redrive", **DAY_BEFORE)
-    assert ["data 0", "data 1", "data 2", "data 3"] == sorted(each["Body"] for each in house.cloud.received())
-    assert [] == house.ask("failures", **DAY_BEFORE)["failures"]
+    first, *_ = [old_failure(stack, number, NOON_MS - 60_000 + number) for number in range(3)]
+    fail(stack, 3, NOON_MS - 1_000)
+    assert 1 == stack.ask("redrive", id=first.id)["redriven"]
+    assert {"redriven": 3, "left": 0, "next": None} == stack.ask("redrive", **DAY_BEFORE)
+    assert ["data 0", "data 1", "data 2", "data 3"] == sorted(each["Body"] for each in stack.cloud.received())
+    assert [] == stack.ask("failures", **DAY_BEFORE)["failures"]
 
 
-def test_a_redrive_of_months_without_failures_ends_in_time(house):
+def test_a_redrive_of_months_without_failures_ends_in_time(stack):
     """The answer holds the position for the next call."""
-    house.cloud.dynamodb.meta.events.register("before-call.dynamodb.Query", lambda **_: house.clock.sleep(0.05))
+    stack.cloud.dynamodb.meta.events.register("before-call.dynamodb.Query", lambda **_: stack.clock.sleep(0.05))
     last_days = {"from": NOON_S - 20 * 86_400, "to": NOON_S}
-    answers = ask_on(house, 5, operation="redrive", **last_days)
+    answers = ask_on(stack, 5, operation="redrive", **last_days)
     assert len(answers) > 2

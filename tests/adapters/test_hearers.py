@@ -17,7 +17,7 @@ from scheduler.wiring import runtime
 
 @pytest.fixture
 def failure_targets(cloud):
-    made = {name: runtime.outside().client(name, 1) for name in ("sqs", "sns")}
+    made = {name: runtime.current().client(name, 1) for name in ("sqs", "sns")}
     return FailureTargets(made.__getitem__, cloud.output), made
 
 
@@ -39,16 +39,16 @@ def test_queues_and_topics_get_the_report(cloud, failure_targets, queue, topic):
     """It is the report of the failure queue."""
     report = failure_report.refused({"data": "x"}, "data is bad", NOON_MS)
     for failure_target in (queue[1], topic):
-        failure_targets[0].tell(failure_target, report)
+        failure_targets[0].notify(failure_target, report)
         assert [report.body()] == [message["Body"] for message in cloud.received(queue[0])]
 
 
 def test_a_topic_gets_as_much_as_it_accepts(cloud, failure_targets, queue, topic):
     """A queue gets the complete report."""
     report = failure_report.refused({"data": "x" * (SQS_MESSAGE_BYTES_MAX - 1000)}, "data is bad", NOON_MS)
-    failure_targets[0].tell(queue[1], report)
+    failure_targets[0].notify(queue[1], report)
     assert [report.body()] == [message["Body"] for message in cloud.received(queue[0])]
-    failure_targets[0].tell(topic, report)
+    failure_targets[0].notify(topic, report)
     (heard,) = cloud.received(queue[0])
     assert len(heard["Body"].encode()) <= SNS_MESSAGE_BYTES_MAX
     assert json.loads(heard["Body"])["schedule_bytes"] > SNS_MESSAGE_BYTES_MAX
@@ -68,7 +68,7 @@ def test_a_queue_with_a_smaller_limit_gets_a_truncated_report(cloud, failure_tar
     arn = cloud.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     each = replace(schedule(1), data="x" * DATA_BYTES_MAX)
     sent = calls_of(failure_targets[1]["sqs"], "SendMessage")
-    failure_targets[0].tell(arn, failure_report.failed(each, "answered 503", 5, NOON_MS))
+    failure_targets[0].notify(arn, failure_report.failed(each, "answered 503", 5, NOON_MS))
     assert calls == len(sent)
     (heard,) = [json.loads(message["Body"]) for message in cloud.received(url)]
     assert ("failed", "answered 503", 5) == (heard["reason"], heard["error"], heard["attempts"])
@@ -84,7 +84,7 @@ def test_a_report_that_is_refused_at_any_length_is_sent_once(cloud, failure_targ
         failure_targets[1]["sqs"].meta.events.register_last(
             "provide-client-params.sqs.SendMessage", refuse_call(refusal, 400), unique_id=refusal
         )
-        failure_targets[0].tell(queue[1], report)
+        failure_targets[0].notify(queue[1], report)
         failure_targets[1]["sqs"].meta.events.unregister("provide-client-params.sqs.SendMessage", unique_id=refusal)
         assert calls == len(sent)
         assert {"untold", refusal, queue[1]} <= set(json.loads(capsys.readouterr().out).values())
@@ -94,8 +94,8 @@ def test_a_missing_target_delays_no_other_and_a_failing_one_is_retried(cloud, fa
     """The failure queue has the report already."""
     report = failure_report.refused({}, "no", NOON_MS)
     for failure_target in (queue[1].replace("hears", "gone"), topic.replace("hears", "gone")):
-        failure_targets[0].tell(failure_target, report)
+        failure_targets[0].notify(failure_target, report)
         assert {"untold", failure_target} <= set(json.loads(capsys.readouterr().out).values())
     failure_targets[1]["sns"].meta.events.register("provide-client-params.sns.Publish", refuse_call("Throttled", 500))
     with pytest.raises(NotConfirmed):
-        failure_targets[0].tell(topic, report)
+        failure_targets[0].notify(topic, report)

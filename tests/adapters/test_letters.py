@@ -26,10 +26,10 @@ def test_a_message_to_the_topic_arrives_as_one_input_message(cloud, raw):
 
     (received,) = cloud.sqs.receive_message(QueueUrl=cloud.output, AttributeNames=["All"])["Messages"]
     record = {"messageId": received["MessageId"], "body": received["Body"], "attributes": received["Attributes"]}
-    letter = input_message.opened(sqs_records.read(record))
-    assert [json.loads(message)] == letter.requests
-    assert (published if raw == "false" else received["MessageId"]) == letter.token_root
-    assert abs(letter.sent_ms - int(received["Attributes"]["SentTimestamp"])) < 1000
+    message = input_message.opened(sqs_records.read(record))
+    assert [json.loads(message)] == message.requests
+    assert (published if raw == "false" else received["MessageId"]) == message.token_root
+    assert abs(message.sent_ms - int(received["Attributes"]["SentTimestamp"])) < 1000
 
 
 def record_of(message):
@@ -55,18 +55,18 @@ def test_a_message_put_back_keeps_its_content(cloud):
     text = '[{"delay": 5,  "data": "Grüße \\u0007 🎉"}, {"delay": 1e1, "data": "x"}]'
     cloud.sqs.send_message(QueueUrl=cloud.output, MessageBody=text)
     (first,) = received(cloud)
-    letter = input_message.opened(sqs_records.read(record_of(first)))
-    assert InputQueue(cloud.sqs, cloud.output).put_back(letter.part([1]), 0)
+    message = input_message.opened(sqs_records.read(record_of(first)))
+    assert InputQueue(cloud.sqs, cloud.output).requeue(message.remainder([1]), 0)
     (second,) = received(cloud)
     part = input_message.opened(sqs_records.read(record_of(second)))
     assert first["MessageId"] != second["MessageId"]
-    assert (first["Body"], [1]) == (second["Body"], part.places)
-    assert (letter.token_root, letter.sent_ms, letter.requests) == (part.token_root, part.sent_ms, part.requests)
+    assert (first["Body"], [1]) == (second["Body"], part.indexes)
+    assert (message.token_root, message.sent_ms, message.requests) == (part.token_root, part.sent_ms, part.requests)
 
 
 def test_a_message_put_back_comes_after_a_pause(cloud):
     """AWS has just been tried several times."""
-    assert InputQueue(cloud.sqs, cloud.output).put_back(Remainder("[]", "{}"), 60)
+    assert InputQueue(cloud.sqs, cloud.output).requeue(Remainder("[]", "{}"), 60)
     assert [] == received(cloud)
 
 
@@ -74,8 +74,8 @@ def test_sqs_accepts_the_longest_message_to_put_back(cloud):
     """Its size is counted like SQS counts. A longer message is refused with an error."""
     postbox, again = InputQueue(cloud.sqs, cloud.output), '{"places":[0]}'
     body_bytes = SQS_MESSAGE_BYTES_MAX - Remainder("", again).size_bytes
-    assert postbox.put_back(Remainder("x" * body_bytes, again), 0)
-    assert not postbox.put_back(Remainder("x" * SQS_MESSAGE_BYTES_MAX + "x", again), 0)
+    assert postbox.requeue(Remainder("x" * body_bytes, again), 0)
+    assert not postbox.requeue(Remainder("x" * SQS_MESSAGE_BYTES_MAX + "x", again), 0)
 
 
 @pytest.mark.parametrize("code", ["ServiceUnavailable", "ThrottlingException"])
@@ -83,7 +83,7 @@ def test_a_message_put_back_without_an_answer_may_be_stored(cloud, code):
     """The result is unknown, which differs from a failure."""
     cloud.sqs.meta.events.register("before-call.sqs.SendMessage", refuse_call(code, 503))
     with pytest.raises(NotConfirmed):
-        InputQueue(cloud.sqs, cloud.output).put_back(Remainder("[]", "{}"), 0)
+        InputQueue(cloud.sqs, cloud.output).requeue(Remainder("[]", "{}"), 0)
 
 
 @pytest.mark.parametrize("character", ["x", '"', "🎉", "\uffff", "\ud800"])

@@ -37,14 +37,14 @@ class Place:
 
     def client(self, service):
         assert service not in self.clients
-        self.clients[service] = runtime.outside().client(service, 2)
+        self.clients[service] = runtime.current().client(service, 2)
         return self.clients[service]
 
     def bend(self, event, handler):
         service = event.split(".")[1]
         if service not in self.clients:
             kind = {"stepfunctions": "states"}.get(service, service)
-            self.transports._outlet(kind)
+            self.transports._transport(kind)
         self.clients[service].meta.events.register(event, handler)
 
     def deliver(self, schedule):

@@ -205,7 +205,7 @@ def test_no_call_carries_lambdas_trace_header(cloud, monkeypatch):
 @pytest.mark.parametrize("service", ["dynamodb", "sqs", "lambda"])
 def test_clients_time_out_after_five_seconds_and_never_retry(cloud, service):
     """A try is one call, and leaves time to act on its result."""
-    config = runtime.outside().client(service, 3).meta.config
+    config = runtime.current().client(service, 3).meta.config
     assert (1, 4, 1, 3) == (
         config.connect_timeout,
         config.read_timeout,
@@ -217,7 +217,7 @@ def test_clients_time_out_after_five_seconds_and_never_retry(cloud, service):
 
 def test_clients_that_many_threads_want_at_once_are_complete(cloud):
     """The first thread of a worker pool makes the client of a target's service."""
-    make, services = runtime.outside().client, ["sns", "lambda", "events", "stepfunctions"] * 3
+    make, services = runtime.current().client, ["sns", "lambda", "events", "stepfunctions"] * 3
     with ThreadPoolExecutor(len(services)) as pool:
         made = list(pool.map(lambda service: make(service, 1), services))
     assert [] == made[0].list_topics()["Topics"]
@@ -260,7 +260,7 @@ def test_a_retry_has_no_lead(cloud, left_ms, delay_s):
     cloud.sqs.meta.events.register(
         "provide-client-params.sqs.SendMessageBatch", lambda params, **_: entries.extend(params["Entries"])
     )
-    cloud.queues.send_errand(DeliveryJob(schedule(1, target=TOPIC), 2, NOON_MS + left_ms), NOON_MS)
+    cloud.queues.send_job(DeliveryJob(schedule(1, target=TOPIC), 2, NOON_MS + left_ms), NOON_MS)
     assert [delay_s] == [entry["DelaySeconds"] for entry in entries]
 
 
@@ -269,7 +269,7 @@ def test_a_delivery_job_with_only_escaped_characters_is_a_batch_of_its_own(cloud
     heavy = [replace(sized(number, 1), data='"' * 262_144, target=TOPIC) for number in range(3)]
     assert [1, 1, 1] == [len(batch) for batch in cloud.queues.batches(cloud.delivery, heavy)]
     retry = DeliveryJob(heavy[0], attempt=2, retry_ms=NOON_MS + 2_000_000)
-    assert [retry] == cloud.queues.send_errand(retry, NOON_MS).confirmed
+    assert [retry] == cloud.queues.send_job(retry, NOON_MS).confirmed
     attributes = cloud.sqs.get_queue_attributes(QueueUrl=cloud.delivery, AttributeNames=["All"])["Attributes"]
     assert "1" == attributes["ApproximateNumberOfMessagesDelayed"]
 

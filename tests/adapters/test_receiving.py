@@ -8,16 +8,16 @@ from functools import partial
 
 import pytest
 
-from fakes import OTHER_ARN, desk
-from house import NOON_S, Crash, House
+from fakes import OTHER_ARN, scheduling_dependencies
 from scheduler.accepting import receiving
 from scheduler.accepting.request import AcceptRules
-from scheduler.accepting.scheduling import accept_letter
+from scheduler.accepting.scheduling import accept_message
 from scheduler.aws.input_queue import InputQueue
 from scheduler.execution.worker_pool import SerialPool
 from scheduler.model.schedule import Key
 from scheduler.model.targets import AllowedTargets
 from scheduler.placing.keys import KeyGenerator
+from whole_stack import NOON_S, Crash, WholeStack
 
 CALLS_MAX = 10
 """More than receiving needs, so that a crash hits each of its calls."""
@@ -36,7 +36,7 @@ class Room:
     """The schedule function's dependencies, and a queue for messages that it puts back."""
 
     def __init__(self, cloud):
-        self.house, self.cloud = House(cloud), cloud
+        self.stack, self.cloud = WholeStack(cloud), cloud
         self.url = cloud.sqs.create_queue(QueueName="input")["QueueUrl"]
         self.tried: Counter[str] = Counter()
 
@@ -50,24 +50,22 @@ class Room:
             "SentTimestamp": str(NOON_S * 1000 - receiving.CLOSED_MS_MAX),
             "ApproximateReceiveCount": str(2 * self.tried[message["messageId"]]),
         }
-        where = desk(
+        own = scheduling_dependencies(
             self.cloud.table, self.cloud.queues, AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1"))
         )
-        where = replace(
-            where, records=lambda: self.cloud.records, key_generator=KeyGenerator(4, random.Random(), 60_000)
-        )
-        reception = receiving.InputQueueDependencies(
-            accept=partial(accept_letter, desk=where),
-            put_back=lambda part, _: InputQueue(self.cloud.sqs, self.url).put_back(part, 0),
+        own = replace(own, records=lambda: self.cloud.records, key_generator=KeyGenerator(4, random.Random(), 60_000))
+        dependencies = receiving.InputQueueDependencies(
+            accept=partial(accept_message, dependencies=own),
+            requeue=lambda part, _: InputQueue(self.cloud.sqs, self.url).requeue(part, 0),
             report=self.cloud.queues.report,
-            tell=lambda *_: None,
+            notify=lambda *_: None,
             allows=lambda _: False,
             pool=SerialPool(),
         )
         record = {**message, "attributes": facts}
-        return [] == receiving.receive([record], self.house.clock.deadline(20), reception)["batchItemFailures"]
+        return [] == receiving.receive([record], self.stack.clock.deadline(20), dependencies)["batchItemFailures"]
 
-    def put_back(self):
+    def requeue(self):
         return [
             {
                 "messageId": each["MessageId"],
@@ -84,8 +82,8 @@ class Room:
         ids = defaultdict(set)
         for message in self.cloud.received():
             ids[message["Body"]].add(message["MessageAttributes"]["id"]["StringValue"])
-        for item in self.house.waiting():
-            stored = self.house.office.catalogue.get(Key(item["partition"]["S"], item["sort"]["S"]))
+        for item in self.stack.waiting():
+            stored = self.stack.manage_dependencies.manage_table.get(Key(item["partition"]["S"], item["sort"]["S"]))
             for each in stored.members() if "bundle" in item else [stored]:
                 ids[each.data].add(each.id)
         return ids
@@ -99,9 +97,9 @@ def test_a_crash_loses_no_member_and_makes_no_second_one(cloud, number):
     for turn in range(TURNS_MAX):
         again = []
         for message in waiting:
-            with room.house.before_call(number if turn == 0 else -2, crash):
+            with room.stack.before_call(number if turn == 0 else -2, crash):
                 again += [] if survived(room, message) else [message]
-        waiting = again + room.put_back()
+        waiting = again + room.requeue()
         if not waiting:
             break
     assert [] == waiting
@@ -109,8 +107,8 @@ def test_a_crash_loses_no_member_and_makes_no_second_one(cloud, number):
     assert {f"{where} {number}" for where in ("near", "far") for number in range(3)} == set(ids)
     assert {1} == {len(each) for each in ids.values()}
     assert "bill" == cloud.records.get("bill").name
-    told = {json.loads(message["Body"])["schedule"]["data"] for message in cloud.received(cloud.failure)}
-    assert {"gone", "refused"} == told
+    notified = {json.loads(message["Body"])["schedule"]["data"] for message in cloud.received(cloud.failure)}
+    assert {"gone", "refused"} == notified
 
 
 def crash():

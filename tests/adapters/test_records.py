@@ -7,15 +7,18 @@ import pytest
 from bending import lose_answer
 from fakes import NOON_MS, schedule
 from scheduler.errors import NotConfirmed
-from scheduler.model.name_record import CANCELLED, DELIVERED, KEPT_S, Record, asked_at
+from scheduler.model.name_record import CANCELLED, DELIVERED, KEPT_S, Record, request_number_at
 
-ASKED = asked_at(NOON_MS)
+ASKED = request_number_at(NOON_MS)
 
 
-def record(number=1, asked=ASKED, name="bill", **facts):
+def record(number=1, request_number=ASKED, name="bill", **facts):
     whole = replace(schedule(number, NOON_MS + number, "2"), name=name, user="Ünal", expires_after_ms=7)
     return Record(
-        replace(whole, target="arn:aws:sqs:eu-central-1:123456789012:other", terms="{}"), asked, NOON_MS, **facts
+        replace(whole, target="arn:aws:sqs:eu-central-1:123456789012:other", terms="{}"),
+        request_number,
+        NOON_MS,
+        **facts,
     )
 
 
@@ -43,10 +46,10 @@ def test_a_record_counts_the_members_of_its_batch_with_timers(cloud):
 def test_a_later_request_replaces_the_record_and_returns_the_old_one(cloud):
     """An earlier request, or one of the same time, changes nothing."""
     cloud.records.put(record())
-    later = record(2, asked_at(NOON_MS, 1))
+    later = record(2, request_number_at(NOON_MS, 1))
     assert (True, record()) == cloud.records.put(later)
-    for asked in (asked_at(NOON_MS), asked_at(NOON_MS, 1)):
-        assert (False, later) == cloud.records.put(record(3, asked))
+    for request_number in (request_number_at(NOON_MS), request_number_at(NOON_MS, 1)):
+        assert (False, later) == cloud.records.put(record(3, request_number))
     assert later == cloud.records.get("bill")
 
 
@@ -54,14 +57,14 @@ def test_the_same_request_again_leaves_its_record(cloud):
     """It may be delivered already. A new record would deliver it twice."""
     cloud.records.put(record())
     assert cloud.records.close(record(), DELIVERED, NOON_MS + 5, 1)
-    written, standing = cloud.records.put(record(asked=asked_at(NOON_MS + 9)))
-    assert (False, DELIVERED) == (written, standing.state)
+    written, current = cloud.records.put(record(request_number=request_number_at(NOON_MS + 9)))
+    assert (False, DELIVERED) == (written, current.state)
 
 
 def test_keep_and_fail_write_only_if_nothing_is_pending(cloud):
     """A finished schedule does not matter."""
     cloud.records.put(record())
-    second = record(2, asked_at(NOON_MS + 9))
+    second = record(2, request_number_at(NOON_MS + 9))
     assert (False, record()) == cloud.records.put(second, even_if_pending=False)
     cloud.records.close(record(), DELIVERED, NOON_MS + 5, 1)
     written, old = cloud.records.put(second, even_if_pending=False)
@@ -73,37 +76,37 @@ def test_an_outcome_is_for_the_current_schedule(cloud):
     cloud.records.put(record())
     assert not cloud.records.close(record(2), DELIVERED, NOON_MS + 5, 1)
     assert cloud.records.close(record(), DELIVERED, NOON_MS + 5, 3, "410")
-    done = replace(record(), state=DELIVERED, changed_ms=NOON_MS + 5, attempts=3, error="410", turns=3)
+    done = replace(record(), state=DELIVERED, changed_ms=NOON_MS + 5, attempts=3, error="410", wake_count=3)
     assert done == cloud.records.get("bill")
     assert str((NOON_MS + 5) // 1000 + KEPT_S) == cloud.items()[0]["ttl"]["N"]
     assert not cloud.records.close(record(), DELIVERED, NOON_MS + 6, 4)
-    cloud.records.put(record(2, asked_at(NOON_MS + 9)))
+    cloud.records.put(record(2, request_number_at(NOON_MS + 9)))
     assert "ttl" not in cloud.items()[0]
 
 
 def test_a_cancelled_record_counts_as_requested_at_the_cancel(cloud):
     """A redelivery of an earlier request then changes nothing."""
     cloud.records.put(record())
-    assert cloud.records.cancel(record(), asked_at(NOON_MS + 3), NOON_MS + 3)
-    standing = cloud.records.get("bill")
-    assert (CANCELLED, asked_at(NOON_MS + 3)) == (standing.state, standing.asked)
-    assert (False, standing) == cloud.records.put(record(2, asked_at(NOON_MS + 2)))
-    assert not cloud.records.cancel(record(), asked_at(NOON_MS + 4), NOON_MS + 4)
+    assert cloud.records.cancel(record(), request_number_at(NOON_MS + 3), NOON_MS + 3)
+    current = cloud.records.get("bill")
+    assert (CANCELLED, request_number_at(NOON_MS + 3)) == (current.state, current.request_number)
+    assert (False, current) == cloud.records.put(record(2, request_number_at(NOON_MS + 2)))
+    assert not cloud.records.cancel(record(), request_number_at(NOON_MS + 4), NOON_MS + 4)
 
 
 def test_a_note_of_an_attempt_leaves_it_pending(cloud):
     """Only the current schedule accepts it."""
     cloud.records.put(record())
     assert cloud.records.note(record(), 3, 2, "503", NOON_MS + 5, NOON_MS + 9)
-    standing = cloud.records.get("bill")
-    assert (True, 2, "503", NOON_MS + 9) == (standing.pending, standing.attempts, standing.error, standing.retry_ms)
+    current = cloud.records.get("bill")
+    assert (True, 2, "503", NOON_MS + 9) == (current.pending, current.attempts, current.error, current.retry_ms)
     assert not cloud.records.note(record(2), 4, 3, "503", NOON_MS + 6, NOON_MS + 9)
 
 
 def test_a_record_is_overwritten_only_if_unchanged(cloud):
     """An attempt or a replacement in between changes it."""
     cloud.records.put(record())
-    moved = record(2, asked_at(NOON_MS + 9))
+    moved = record(2, request_number_at(NOON_MS + 9))
     cloud.records.note(record(), 1, 1, "503", NOON_MS + 5, NOON_MS + 9)
     assert not cloud.records.put_over(record(), moved)
     assert cloud.records.put_over(cloud.records.get("bill"), moved)

@@ -145,7 +145,7 @@ def test_a_quarantined_item_keeps_everything_and_its_reason(cloud):
         QuarantinedItem(schedule(1).key, schedule(1), "too odd"),
         QuarantinedItem(Key("0", sort_from(5)), odd, "no schedule"),
     ]
-    assert things == cloud.table.put_aside(things).confirmed
+    assert things == cloud.table.quarantine(things).confirmed
     junk, kept = sorted(cloud.items(), key=lambda item: item["sort"]["S"])
     assert {"quarantine"} == {item["partition"]["S"] for item in (junk, kept)}
     assert schedule(1).key.sort == kept["sort"]["S"]
@@ -161,7 +161,9 @@ def test_unreadable_items_of_two_partitions_are_both_kept(cloud, sort):
     """
     for partition in ("0", "1", "1"):
         key = items.key(partition, sort)
-        cloud.table.put_aside([QuarantinedItem(Key(partition, sort), {**key, "junk": {"S": partition}}, "no schedule")])
+        cloud.table.quarantine(
+            [QuarantinedItem(Key(partition, sort), {**key, "junk": {"S": partition}}, "no schedule")]
+        )
     assert ["0", "1"] == sorted(item["junk"]["S"] for item in cloud.items())
 
 
@@ -264,7 +266,7 @@ def test_the_rest_of_a_bundle_replaces_it_only_if_unchanged(cloud):
 def test_a_member_is_quarantined_as_a_schedule_of_its_own(cloud):
     """It is stored under its own due time, with its index in the key."""
     bundle, members = packed(Request(NOON_MS - 5, "a"), Request(NOON_MS, "b"))
-    cloud.table.put_aside([QuarantinedItem(bundle.key, member, "too odd") for member in members])
+    cloud.table.quarantine([QuarantinedItem(bundle.key, member, "too odd") for member in members])
     tail = bundle.key.sort[15:]
     assert {(f"{sort_from(NOON_MS - 5)}{tail}-0", "a"), (f"{sort_from(NOON_MS)}{tail}-1", "b")} == {
         (item["sort"]["S"], item["data"]["S"]) for item in cloud.items()
@@ -288,7 +290,7 @@ def test_a_quarantined_item_fits_the_size_limit(cloud):
     key = items.key("0", schedule(1).key.sort)
     cloud.dynamodb.put_item(TableName="schedules", Item={**key, **full})
     (read,) = cloud.items()
-    assert 1 == len(cloud.table.put_aside([QuarantinedItem(schedule(1).key, read, "no schedule")]).confirmed)
+    assert 1 == len(cloud.table.quarantine([QuarantinedItem(schedule(1).key, read, "no schedule")]).confirmed)
     (item,) = [each for each in cloud.items() if each["partition"]["S"] == "quarantine"]
     assert ("no schedule", 200_000) == (item["reason"]["S"], len(item["data"]["S"]))
     assert 95_000 < len(item["some"]["S"]) < 101_500

@@ -8,16 +8,16 @@ from fakes import NOON_MS, Clock, schedule
 from scheduler.delivering import timers
 from scheduler.delivering.timers import DELIVER, DROP, FOLLOW
 from scheduler.model.delivery_job import DeliveryJob
-from scheduler.model.name_record import DELIVERED, Record, asked_at
+from scheduler.model.name_record import DELIVERED, Record, request_number_at
 from scheduler.model.schedule import timer
 from scheduler.placing import naming
 
 REACH_MS = 900_000
-ASKED = asked_at(NOON_MS)
+ASKED = request_number_at(NOON_MS)
 
 
-def record(number=1, due_ms=NOON_MS, asked=ASKED):
-    return Record(replace(schedule(number, due_ms), name="bill"), asked, NOON_MS)
+def record(number=1, due_ms=NOON_MS, request_number=ASKED):
+    return Record(replace(schedule(number, due_ms), name="bill"), request_number, NOON_MS)
 
 
 class Waking:
@@ -34,12 +34,12 @@ def wake(cloud):
     return Waking(cloud)
 
 
-def own(standing):
-    return DeliveryJob(naming.timer_of(standing))
+def own(current):
+    return DeliveryJob(naming.timer_of(current))
 
 
-def second(standing):
-    return DeliveryJob(naming.following(standing, NOON_MS, REACH_MS))
+def second(current):
+    return DeliveryJob(naming.backup_timer(current, NOON_MS, REACH_MS))
 
 
 STALE = DeliveryJob(timer(record(9).schedule, 0))
@@ -47,11 +47,11 @@ STALE = DeliveryJob(timer(record(9).schedule, 0))
 
 def test_only_one_message_sets_the_second_timer(wake):
     """The same message sets it again, as its function may have crashed before. A new record has no second timer."""
-    standing = record(due_ms=NOON_MS + 60_000)
-    wake.records.put(standing)
+    current = record(due_ms=NOON_MS + 60_000)
+    wake.records.put(current)
     assert [FOLLOW, DROP, FOLLOW] == [wake.role(STALE, message) for message in ("m1", "m2", "m1")]
     assert "m1" == wake.records.get("bill").covered_by
-    wake.records.put(record(2, NOON_MS + 60_000, asked_at(NOON_MS, 1)))
+    wake.records.put(record(2, NOON_MS + 60_000, request_number_at(NOON_MS, 1)))
     assert FOLLOW == wake.role(STALE, "m2")
 
 
@@ -72,9 +72,9 @@ def test_the_timer_of_a_far_schedule_is_stored_again_without_a_note(wake):
 
 def test_a_retry_needs_no_second_timer(wake):
     """Its own timer has come."""
-    standing = record()
-    wake.records.put(standing)
-    wake.records.note(standing, 1, 1, "503", NOON_MS, NOON_MS + 35_000)
+    current = record()
+    wake.records.put(current)
+    wake.records.note(current, 1, 1, "503", NOON_MS, NOON_MS + 35_000)
     assert DROP == wake.role(STALE, "m1")
 
 
@@ -88,10 +88,10 @@ def test_a_timer_in_time_delivers_without_a_write(wake):
 @pytest.mark.parametrize("order", [(own, second), (second, own)])
 def test_one_of_two_late_timers_delivers(wake, order):
     """It claims the delivery, also if SQS repeats it. The other timer delivers after the claim expires."""
-    standing = record()
-    wake.records.put(standing)
+    current = record()
+    wake.records.put(current)
     wake.clock.now_ms += 30_000
-    first, other = (make(standing) for make in order)
+    first, other = (make(current) for make in order)
     assert [DELIVER, DROP, DELIVER] == [
         wake.role(first, "m1"),
         wake.role(other, "m2"),
@@ -103,19 +103,19 @@ def test_one_of_two_late_timers_delivers(wake, order):
 
 def test_a_retry_is_not_blocked_by_the_claim_of_the_delivery_before(wake):
     """It is another message. The second timer of the first delivery finds the retry."""
-    standing = record()
-    wake.records.put(standing)
+    current = record()
+    wake.records.put(current)
     wake.clock.now_ms += 30_000
-    assert DELIVER == wake.role(own(standing), "m1")
-    wake.records.note(standing, 1, 1, "503", NOON_MS, NOON_MS + 35_000)
-    retry = DeliveryJob(naming.timer_of(standing), 2, NOON_MS + 35_000, 2)
-    assert [DROP, DELIVER] == [wake.role(second(standing), "m2"), wake.role(retry, "m3")]
+    assert DELIVER == wake.role(own(current), "m1")
+    wake.records.note(current, 1, 1, "503", NOON_MS, NOON_MS + 35_000)
+    retry = DeliveryJob(naming.timer_of(current), 2, NOON_MS + 35_000, 2)
+    assert [DROP, DELIVER] == [wake.role(second(current), "m2"), wake.role(retry, "m3")]
 
 
 def test_a_record_that_changes_during_a_timer_is_read_again(wake):
     """If it was delivered meanwhile, the timer has nothing to do."""
-    standing = record()
-    wake.records.put(standing)
+    current = record()
+    wake.records.put(current)
     real, late = wake.records, wake.clock.now_ms + 30_000
 
     class Slow:
@@ -123,22 +123,22 @@ def test_a_record_that_changes_during_a_timer_is_read_again(wake):
 
         def get(self, name):
             found = real.get(name)
-            real.close(standing, DELIVERED, NOON_MS, 1)
+            real.close(current, DELIVERED, NOON_MS, 1)
             return found
 
         def __getattr__(self, name):
             return getattr(real, name)
 
     wake.records, wake.clock.now_ms = Slow(), late
-    assert [DROP, DROP] == [wake.role(own(standing), "m1"), wake.role(STALE, "m2")]
+    assert [DROP, DROP] == [wake.role(own(current), "m1"), wake.role(STALE, "m2")]
 
 
 def test_a_record_with_notes_is_still_the_written_one(wake):
     """A repeated write finds its own record, whatever notes timers have added."""
-    standing = record()
-    wake.records.put(standing)
-    wake.records.cover(standing, "m1")
-    assert wake.records.claim(standing, "m2", NOON_MS, NOON_MS + 5)
+    current = record()
+    wake.records.put(current)
+    wake.records.cover(current, "m1")
+    assert wake.records.claim(current, "m2", NOON_MS, NOON_MS + 5)
     found = wake.records.get("bill")
-    assert standing == found
+    assert current == found
     assert ("m1", "m2", NOON_MS + 5) == (found.covered_by, found.claimed_by, found.claimed_until_ms)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from fakes import NOON_MS, Clock, desk, schedule
+from fakes import NOON_MS, Clock, schedule, scheduling_dependencies
 from scheduler.accepting.scheduling import accept
 from scheduler.execution.deadline import retry_batch
 from scheduler.execution.worker_pool import SerialPool
@@ -16,9 +16,9 @@ class Crash(BaseException):
 
 
 def feed(cloud, clock, partition="0"):
-    line = feeding.FeedDependencies(cloud.table, cloud.queues, SerialPool(), 900_000, lambda payload, _: None)
+    dependencies = feeding.FeedDependencies(cloud.table, cloud.queues, SerialPool(), 900_000, lambda payload, _: None)
     order = feeding.FeedEvent.read({"partition": partition})
-    return feeding.feed(order, line, clock.deadline(10_000), f"{random.random()}")
+    return feeding.feed(order, dependencies, clock.deadline(10_000), f"{random.random()}")
 
 
 def test_a_feed_killed_between_send_and_delete_repeats_and_loses_nothing(cloud):
@@ -43,6 +43,6 @@ def test_a_feed_killed_between_send_and_delete_repeats_and_loses_nothing(cloud):
 def test_ten_of_256_kib_in_one_page_are_sent_unchanged(cloud):
     """One SQS call cannot hold them, so the feed counts bytes."""
     batch = [{"timestamp": NOON_MS // 1000 + 1000, "data": f"{number}\n🎉" + "ü" * 131_000} for number in range(10)]
-    accept(batch, desk(cloud.table, cloud.queues, partition_count=1), Clock().deadline())
+    accept(batch, scheduling_dependencies(cloud.table, cloud.queues, partition_count=1), Clock().deadline())
     feed(cloud, Clock(NOON_MS + 1_000_000))
     assert sorted(member["data"] for member in batch) == sorted(message["Body"] for message in cloud.received())

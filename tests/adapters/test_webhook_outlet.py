@@ -49,7 +49,7 @@ def aimed(receiver, data="some payload", path="/", **fields):
     return Schedule(Key("3", "001893456000000#00000000000000ff"), NOON_MS + 1, data, text)
 
 
-def outlet(receiver, *secrets, **given):
+def transport(receiver, *secrets, **given):
     hosts = Hosts.read(f"http://127.0.0.1:{receiver.port}", allow_private=False)
     return WebhookTransport(hosts, lambda: secrets, clock, **{"bounds": SHORT, **given})
 
@@ -57,7 +57,7 @@ def outlet(receiver, *secrets, **given):
 def sent(data="some payload", path="/", secrets=(), **fields):
     """Deliver and return the request that the receiver got."""
     with receiving() as receiver:
-        outlet(receiver, *secrets).deliver(aimed(receiver, data, path, **fields))
+        transport(receiver, *secrets).deliver(aimed(receiver, data, path, **fields))
         (request,) = receiver.requests
         return request
 
@@ -71,7 +71,7 @@ def undelivered_by(sender, due):
 def refused(behaviour, data="some payload", path="/", **fields):
     """Deliver and return the failure."""
     with receiving(behaviour) as receiver:
-        return undelivered_by(outlet(receiver), aimed(receiver, data, path, **fields))
+        return undelivered_by(transport(receiver), aimed(receiver, data, path, **fields))
 
 
 # The request
@@ -195,7 +195,7 @@ def test_the_environment_changes_nothing(monkeypatch):
 def test_2xx_is_delivered(status):
     """The rest of the answer does not matter."""
     with receiving(answer(status, b"" if status == 204 else b"thanks")) as receiver:
-        outlet(receiver).deliver(aimed(receiver))
+        transport(receiver).deliver(aimed(receiver))
         assert 1 == len(receiver.requests)
 
 
@@ -216,7 +216,7 @@ def test_an_informational_status_is_not_the_answer(before):
     """This holds for any 1xx except 101, with or without headers, and its headers do not count."""
     hints = b"".join(b"HTTP/1.1 %d Word\r\nRetry-After: 5\r\n\r\n" % status for status in before)
     with receiving(raw(hints + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")) as receiver:
-        outlet(receiver).deliver(aimed(receiver))
+        transport(receiver).deliver(aimed(receiver))
     failure = refused(raw(hints + b"HTTP/1.1 503 Word\r\nContent-Length: 4\r\n\r\ndown"))
     assert ("answered 503", None) == (failure.error, failure.retry_after_s)
 
@@ -244,7 +244,7 @@ def test_a_permanent_status_is_not_tried_again(status):
 def test_a_redirect_is_not_followed(status, where, told):
     """The error describes the new place in our own words, because the place may repeat the secret of the URL."""
     with receiving(answer(status, b"", f"Location: {where}")) as receiver:
-        failure = undelivered_by(outlet(receiver), aimed(receiver, path="/b-example-hunter2"))
+        failure = undelivered_by(transport(receiver), aimed(receiver, path="/b-example-hunter2"))
         assert f"answered {status}, and redirects are not followed: it leads {told}" == failure.error
         assert failure.permanent
         assert 1 == receiver.connections
@@ -371,7 +371,7 @@ def test_a_success_stands_whatever_follows_it(behaviour):
     """The status confirms the delivery. The rest is cut off as usual."""
     begun_s = time.monotonic()
     with receiving(behaviour) as receiver:
-        outlet(receiver).deliver(aimed(receiver))
+        transport(receiver).deliver(aimed(receiver))
     assert time.monotonic() - begun_s < CUT_OFF_S
 
 
@@ -391,7 +391,7 @@ def test_a_success_stands_whatever_follows_it(behaviour):
 def test_a_success_stands_whatever_its_headers_are(headers):
     """Their number, and what they say about the body, do not matter."""
     with receiving(raw(NO_HEAD + headers + b"\r\nok")) as receiver:
-        outlet(receiver).deliver(aimed(receiver))
+        transport(receiver).deliver(aimed(receiver))
         assert 1 == len(receiver.requests)
 
 
@@ -405,7 +405,7 @@ def test_the_total_time_limits_each_step():
     """A single read may take no longer."""
     begun_s = time.monotonic()
     with receiving(silent) as receiver:
-        sender = outlet(receiver, bounds=Bounds(read_s=5, total_s=0.1))
+        sender = transport(receiver, bounds=Bounds(read_s=5, total_s=0.1))
         assert undelivered_by(sender, aimed(receiver)).timed_out
     assert time.monotonic() - begun_s < CUT_OFF_S
 
@@ -413,7 +413,7 @@ def test_the_total_time_limits_each_step():
 def test_nothing_begins_after_the_deadline():
     """This includes a read that would return at once."""
     with receiving() as receiver:
-        failure = undelivered_by(outlet(receiver, bounds=Bounds(total_s=0)), aimed(receiver))
+        failure = undelivered_by(transport(receiver, bounds=Bounds(total_s=0)), aimed(receiver))
         assert ("127.0.0.1: no connection in time", True) == (failure.error, failure.timed_out)
         assert 0 == receiver.connections
 
@@ -443,7 +443,7 @@ def test_a_receiver_that_does_not_read_the_body_is_cut_off():
 def test_an_unreachable_host_is_tried_again():
     """It may come back."""
     with receiving() as receiver:
-        due, sender = aimed(receiver), outlet(receiver)
+        due, sender = aimed(receiver), transport(receiver)
     with pytest.raises(Undelivered, match=r"127.0.0.1: no connection \(Connection refused\)") as undelivered:
         sender.deliver(due)
     assert not undelivered.value.permanent
@@ -456,7 +456,7 @@ def test_an_unreachable_host_is_tried_again():
 def test_a_target_that_is_no_longer_allowed_is_given_up(target):
     """The transport checks the list of hosts again, because it may have changed."""
     with receiving() as receiver, pytest.raises(Undelivered) as undelivered:
-        outlet(receiver).deliver(Schedule(Key("3", "001893456000000#00000000000000ff"), NOON_MS, "x", target))
+        transport(receiver).deliver(Schedule(Key("3", "001893456000000#00000000000000ff"), NOON_MS, "x", target))
     assert undelivered.value.permanent
 
 
@@ -528,7 +528,7 @@ class Internet:
             raise OSError(errno.EHOSTUNREACH, "No route to host")
         return socket.create_connection(("127.0.0.1", self._receiver.port), timeout)
 
-    def outlet(self, hosts="* http://a.example http://localhost", allow_private=False, **given):
+    def transport(self, hosts="* http://a.example http://localhost", allow_private=False, **given):
         listed = Hosts.read(hosts, allow_private)
         return WebhookTransport(listed, tuple, clock, lookup=self.lookup, connect=self.connect, bounds=SHORT, **given)
 
@@ -537,7 +537,7 @@ def test_the_connection_goes_to_the_checked_address():
     """The transport resolves a name once, so a second answer with a private address has no effect."""
     with receiving() as receiver:
         internet = Internet(receiver, ["93.184.216.34"], ["127.0.0.1"])
-        internet.outlet().deliver(schedule("x", url="http://a.example/"))
+        internet.transport().deliver(schedule("x", url="http://a.example/"))
         assert ([("a.example", 80)], [("93.184.216.34", 80)]) == (internet.asked, internet.dialled)
         assert "a.example" == receiver.requests[0].headers["host"]
 
@@ -546,7 +546,7 @@ def test_a_name_that_becomes_private_between_two_tries_is_refused():
     """First it is public, then private."""
     with receiving(answer(503)) as receiver:
         internet = Internet(receiver, ["93.184.216.34"], ["10.0.0.1"])
-        sender, due = internet.outlet(), schedule("x", url="http://a.example/")
+        sender, due = internet.transport(), schedule("x", url="http://a.example/")
         with pytest.raises(Undelivered, match="answered 503"):
             sender.deliver(due)
         with pytest.raises(Undelivered, match=r"a.example is at 10.0.0.1, not an address in public") as undelivered:
@@ -569,7 +569,7 @@ def test_a_name_with_a_private_address_is_refused(address, company):
     with receiving() as receiver:
         internet = Internet(receiver, [*company, address])
         with pytest.raises(Undelivered, match="not an address in public") as undelivered:
-            internet.outlet().deliver(schedule("x", url="https://a.example/"))
+            internet.transport().deliver(schedule("x", url="https://a.example/"))
         assert undelivered.value.permanent
         assert [] == internet.dialled
 
@@ -578,7 +578,7 @@ def test_private_networks_are_reached_if_the_owner_opened_them():
     """10.0.0.1 is, but never the machine itself or its metadata."""
     with receiving() as receiver:
         internet = Internet(receiver, ["10.0.0.1"], ["127.0.0.1"], ["169.254.169.254"])
-        sender, due = internet.outlet(allow_private=True), schedule("x", url="http://a.example/")
+        sender, due = internet.transport(allow_private=True), schedule("x", url="http://a.example/")
         sender.deliver(due)
         for _ in range(2):
             with pytest.raises(Undelivered, match="not an address in public"):
@@ -590,7 +590,7 @@ def test_localhost_is_reached_if_the_owner_listed_it():
     """No other host has that name."""
     with receiving() as receiver:
         internet = Internet(receiver, ["127.0.0.1", "::1"], ["10.0.0.1"])
-        sender, due = internet.outlet(), schedule("x", url="http://localhost/")
+        sender, due = internet.transport(), schedule("x", url="http://localhost/")
         sender.deliver(due)
         with pytest.raises(Undelivered, match="not an address in public"):
             sender.deliver(due)
@@ -600,7 +600,7 @@ def test_a_dead_address_is_followed_by_the_next():
     """Most of Lambda has no route to IPv6."""
     with receiving() as receiver:
         internet = Internet(receiver, ["2606:4700::1", "93.184.216.34"], dead=("2606:4700::1",))
-        internet.outlet().deliver(schedule("x", url="http://a.example/"))
+        internet.transport().deliver(schedule("x", url="http://a.example/"))
         assert [("2606:4700::1", 80), ("93.184.216.34", 80)] == internet.dialled
 
 
@@ -610,14 +610,14 @@ def test_the_number_of_tried_addresses_is_limited():
     with receiving() as receiver:
         internet = Internet(receiver, addresses, dead=addresses)
         with pytest.raises(Undelivered, match=r"no connection \(No route to host\)"):
-            internet.outlet().deliver(schedule("x", url="http://a.example/"))
+            internet.transport().deliver(schedule("x", url="http://a.example/"))
         assert SHORT.addresses_max == len(internet.dialled)
 
 
 def test_a_name_that_is_not_found_is_tried_again():
     """Resolvers have temporary failures, too."""
     with receiving() as receiver, pytest.raises(Undelivered, match=r"a.example: not resolved") as undelivered:
-        Internet(receiver, []).outlet().deliver(schedule("x", url="http://a.example/"))
+        Internet(receiver, []).transport().deliver(schedule("x", url="http://a.example/"))
     assert not undelivered.value.permanent
 
 
@@ -647,7 +647,7 @@ def test_the_certificate_is_checked_for_the_name(authority):
     asked = []
     with receiving(context=authority.serving(x509.DNSName("a.example"), asked)) as receiver:
         internet = Internet(receiver, ["93.184.216.34"])
-        internet.outlet(context=authority.trusting()).deliver(schedule("x", url="https://a.example/"))
+        internet.transport(context=authority.trusting()).deliver(schedule("x", url="https://a.example/"))
         assert (["a.example"], [("93.184.216.34", 443)]) == (asked, internet.dialled)
         assert "a.example" == receiver.requests[0].headers["host"]
 
@@ -656,7 +656,7 @@ def test_a_custom_port_is_in_the_host_header(authority):
     """RFC 9110 requires it."""
     with receiving(context=authority.serving(x509.DNSName("a.example"), [])) as receiver:
         internet = Internet(receiver, ["93.184.216.34"])
-        sender = internet.outlet("*:8443", context=authority.trusting())
+        sender = internet.transport("*:8443", context=authority.trusting())
         sender.deliver(schedule("x", url="https://a.example:8443/"))
         assert "a.example:8443" == receiver.requests[0].headers["host"]
 
@@ -667,7 +667,7 @@ def test_an_address_has_its_own_certificate(authority):
     host = x509.IPAddress(ipaddress.ip_address("2606:4700::1"))
     with receiving(context=authority.serving(host, asked)) as receiver:
         internet = Internet(receiver)
-        internet.outlet(context=authority.trusting()).deliver(schedule("x", url="https://[2606:4700::1]/"))
+        internet.transport(context=authority.trusting()).deliver(schedule("x", url="https://[2606:4700::1]/"))
         assert ([None], [("2606:4700::1", 443)], []) == (asked, internet.dialled, internet.asked)
         assert "[2606:4700::1]" == receiver.requests[0].headers["host"]
 
@@ -689,7 +689,7 @@ def test_a_certificate_for_another_host_is_refused(authority, host):
         with pytest.raises(
             Undelivered, match=r"a.example: its certificate: .*not valid for 'a.example'"
         ) as undelivered:
-            internet.outlet(context=authority.trusting()).deliver(schedule("x", url="https://a.example/"))
+            internet.transport(context=authority.trusting()).deliver(schedule("x", url="https://a.example/"))
         assert not undelivered.value.permanent
         assert [] == receiver.requests
 
@@ -698,7 +698,7 @@ def test_a_certificate_of_an_unknown_authority_is_refused(authority):
     """Without a context of the test, botocore's authorities count."""
     with receiving(context=authority.serving(x509.DNSName("a.example"), [])) as receiver:
         with pytest.raises(Undelivered, match=r"its certificate: unable to get local issuer"):
-            Internet(receiver, ["93.184.216.34"]).outlet().deliver(schedule("x", url="https://a.example/"))
+            Internet(receiver, ["93.184.216.34"]).transport().deliver(schedule("x", url="https://a.example/"))
         assert [] == receiver.requests
 
 
@@ -706,7 +706,7 @@ def test_a_server_without_tls_gets_nothing():
     """It does not even get the path."""
     with receiving(raw(b"")) as receiver:
         with pytest.raises(Undelivered, match=r"a.example: no connection"):
-            Internet(receiver, ["93.184.216.34"]).outlet().deliver(schedule("x", url="https://a.example/"))
+            Internet(receiver, ["93.184.216.34"]).transport().deliver(schedule("x", url="https://a.example/"))
         assert [] == receiver.requests
 
 
@@ -716,7 +716,7 @@ def test_a_handshake_that_hangs_is_cut_off():
     with socket.create_server(("127.0.0.1", 0)) as server:
         internet = Internet(SimpleNamespace(port=server.getsockname()[1]), ["93.184.216.34"])
         due = schedule("x", url="https://a.example/")
-        failure = undelivered_by(internet.outlet(), due)
+        failure = undelivered_by(internet.transport(), due)
     assert ("a.example: no connection in time", True) == (failure.error, failure.timed_out)
     assert time.monotonic() - begun_s < CUT_OFF_S
 
@@ -726,7 +726,7 @@ def test_limits_hold_under_tls(authority, behaviour):
     """More than one call reads a record."""
     begun_s = time.monotonic()
     with receiving(behaviour, context=authority.serving(x509.DNSName("a.example"), [])) as receiver:
-        sender = Internet(receiver, ["93.184.216.34"]).outlet(context=authority.trusting())
+        sender = Internet(receiver, ["93.184.216.34"]).transport(context=authority.trusting())
         with pytest.raises(Undelivered, match="no answer in time") as undelivered:
             sender.deliver(schedule("x", url="https://a.example/"))
     assert undelivered.value.timed_out
@@ -741,7 +741,7 @@ def test_neither_errors_nor_logs_show_secrets(behaviour, caplog, capfd):
     """This covers the path of the URL, which is secret for many services, and headers, cookies, data and keys."""
     caplog.set_level("DEBUG")
     with receiving(behaviour) as receiver, pytest.raises(Undelivered) as undelivered:
-        outlet(receiver, b"hunter2-" * 4).deliver(
+        transport(receiver, b"hunter2-" * 4).deliver(
             aimed(receiver, "hunter2", "/hunter2?hunter2", headers={"a": "hunter2"}, cookies={"b": "hunter2"})
         )
     told = undelivered.value.error + caplog.text + "".join(capfd.readouterr())

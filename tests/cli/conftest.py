@@ -4,10 +4,11 @@ import io
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from punctual.cli import group
 from punctual.cli.run import Run
@@ -31,6 +32,44 @@ class Ended:
     @property
     def objects(self) -> list[Any]:
         return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass
+class World:
+    """The virtual stack with event source mappings, of which it knows nothing itself."""
+
+    stack: Stack
+    mappings: list[dict[str, Any]] = field(default_factory=list)
+    refused: str | None = None
+
+    def backend(self) -> Any:
+        return _Backend(self)
+
+    def outputs(self) -> dict[str, str]:
+        return self.stack.outputs()
+
+
+class _Backend:
+    def __init__(self, world: World) -> None:
+        self._world, self._virtual = world, world.stack.backend()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._virtual, name)
+
+    def client(self, service: str) -> Any:
+        client = self._virtual.client(service)
+        return _Lambda(self._world, client) if service == "lambda" else client
+
+
+class _Lambda:
+    def __init__(self, world: World, virtual: Any) -> None:
+        self._world, self.invoke = world, virtual.invoke
+
+    def list_event_source_mappings(self, *, EventSourceArn: str, **more: str) -> dict[str, Any]:  # noqa: N803
+        assert EventSourceArn == self._world.stack.output("OutputQueueArn")
+        if self._world.refused:
+            raise ClientError({"Error": {"Code": self._world.refused, "Message": "no"}}, "ListEventSourceMappings")
+        return {"EventSourceMappings": self._world.mappings}
 
 
 Punctual = Callable[..., Ended]

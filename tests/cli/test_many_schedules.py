@@ -61,6 +61,14 @@ def test_a_list_takes_a_time_and_a_prefix(punctual: Punctual, hourly: Stack) -> 
     ]
 
 
+def test_schedules_that_no_list_can_show_are_counted(punctual: Punctual, stack: Stack) -> None:
+    """They are in a queue already. Without any there is no note."""
+    assert "" == punctual("forecast").err
+    stack.schedule({"delay": 60, "data": "x"})
+    for line in (["list"], ["forecast"]):
+        assert "note: unnamed schedules in a queue are not shown: about 1 in the output queue" in punctual(*line).err
+
+
 def test_an_empty_list_prints_nothing_on_standard_output(punctual: Punctual) -> None:
     ended = punctual("list", "--prefix", "none")
     assert (0, "", "no pending schedule was found\n") == (ended.status, ended.out, ended.err)

@@ -1,11 +1,16 @@
 """`punctual schedule`, `get`, `move`, `change`, `fire` and `cancel` of one schedule."""
 
 import io
+import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from punctual.cli import group
+from punctual.cli.run import Run
 from punctual.testing import Stack
 
 from .conftest import Punctual
@@ -107,6 +112,53 @@ def test_a_schedule_moves_fires_and_is_cancelled(punctual: Punctual, stack: Stac
     assert 3 == punctual("cancel", "--id", id).status
 
 
+class _Changeable:
+    """A stack with a manage function that answers `change` and remembers the request."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack, self.sent = stack, dict[str, Any]()
+
+    def outputs(self) -> dict[str, str]:
+        return self.stack.outputs()
+
+    def backend(self) -> Any:
+        virtual = self.stack.backend()
+
+        def client(service: str) -> Any:
+            return SimpleNamespace(invoke=self._invoke)
+
+        return SimpleNamespace(client=client, now=virtual.now, sleep=virtual.sleep, parallel=False)
+
+    def _invoke(self, *, Payload: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803
+        self.sent = json.loads(Payload)
+        answer = {"id": "0-001893456000000-0123456789abcdef", "timestamp": 1893456000, "state": "stored"}
+        return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(answer | {"result": "replaced"}).encode())}
+
+
+def test_change_sends_the_fields_that_are_given_and_null_for_cleared_ones(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = _Changeable(stack)
+    line = [
+        "change",
+        "n",
+        "--data",
+        "new",
+        "--in",
+        "1h",
+        "--attempts",
+        "3",
+        "--clear",
+        "user",
+        "--clear",
+        "failure-target",
+    ]
+    assert 0 == group.run(line, Run(world=world))
+    assert capsys.readouterr().out.startswith("replaced n, due 2030-01-01 00:00:00")
+    expected = {"operation": "change", "name": "n", "data": "new", "timestamp": 1893459600, "retry": {"attempts": 3}}
+    assert expected | {"user": None, "failure_target": None} == world.sent
+
+
 def test_the_exit_status_tells_not_found_from_too_late(punctual: Punctual, stack: Stack) -> None:
     missing = punctual("get", "nothing", "--json")
     assert 3 == missing.status
@@ -123,7 +175,7 @@ def test_the_exit_status_tells_not_found_from_too_late(punctual: Punctual, stack
         (["schedule", "x"], "no time is given: add --in 90m, or --at"),
         (["schedule", "x", "--in", "90"], "'90' is not a duration"),
         (["schedule", "x", "--in", "1h", "--at", "2030-01-01T00:00Z"], "--at and --in are both given"),
-        (["schedule", "x", "--in", "1h", "--tz", "UTC"], "--tz is given without --at"),
+        (["schedule", "x", "--in", "1h", "--tz", "UTC"], "--tz is the zone of --at, which is missing"),
         (["schedule", "x", "--at", "2030-01-01 09:00"], "has no offset: add --tz"),
         (["schedule", "x", "--at", "2030-01-01T09:00Z", "--tz", "UTC"], "leave --tz out"),
         (["schedule", "x", "--at", "2030-01-01 09:00", "--tz", "Europe/Berln"], "did you mean Europe/Berlin?"),

@@ -1,4 +1,4 @@
-"""What reaches the terminal."""
+"""Tables, JSON and questions on the terminal."""
 
 import io
 import json
@@ -6,7 +6,9 @@ import json
 import pytest
 
 from punctual.cli.errors import WrongUsage
-from punctual.cli.output import Output, Row, printable, shortened
+from punctual.cli.output import Output, Row, counted, printable, shortened
+
+from .conftest import Terminal
 
 
 def printed(*, as_json: bool = False, rows: list[Row]) -> str:
@@ -61,3 +63,28 @@ def test_a_question_without_a_terminal_is_wrong_usage() -> None:
 def test_a_long_text_ends_with_an_ellipsis() -> None:
     assert "abcdefg" == shortened("abcdefg", 7)
     assert "abcd..." == shortened("abcdefgh", 7)
+
+
+def test_headings_are_bold_on_a_terminal_unless_no_color_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    shown = Terminal()
+    Output(out=shown).list(["due"], [Row(["now"], {})], empty="")
+    assert "\x1b[1mdue\x1b[0m\nnow\n" == shown.getvalue()
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = Terminal()
+    Output(out=plain).list(["due"], [Row(["now"], {})], empty="")
+    assert "due\nnow\n" == plain.getvalue()
+
+
+def test_wide_characters_take_two_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table with Chinese text is in line, too."""
+    lines = printed(rows=[Row(["早上", "a"], {}), Row(["abcd", "b"], {})]).splitlines()
+    assert ["早上  a", "abcd  b"] == lines[1:]
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 schedules"), (1, "1 schedule"), (1200, "1,200 schedules")])
+def test_a_count_agrees_with_its_noun(count: int, text: str) -> None:
+    assert text == counted(count, "schedule")
+    assert "2 deliveries" == counted(2, "delivery")

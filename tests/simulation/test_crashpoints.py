@@ -6,7 +6,7 @@ from simulator.faults import crashpoints
 def test_the_promises_hold_at_every_crash_point():
     """Every function of the workload crashes at each of its calls."""
     points = crashpoints.exhaust()
-    broken = [f"{point.name}: {point.breach}\n" + "\n".join(point.story) for point in points if point.breach]
+    broken = [f"{point.name}: {point.breach}\n" + "\n".join(point.trace) for point in points if point.breach]
     assert not broken, "\n".join(broken)
     for function in ("ScheduleFunction", "TriggerFunction", "FeedFunction", "DeliverFunction"):
         assert any(function in point.name for point in points)

@@ -120,7 +120,7 @@ class Pattern:
 def test_at_most_two_timers_wake_per_request(seed, callers, deliveries):
     """This holds for any pattern, except that a message repeated by SQS may set one more timer. No schedule is lost."""
     stack = Stack(seed=seed)
-    trouble = stack._cloud.network.weather = Trouble(random.Random(f"trouble {seed}"), callers, deliveries)
+    trouble = stack._cloud.network.faults = Trouble(random.Random(f"trouble {seed}"), callers, deliveries)
     handed, pattern = watch_wakings(stack), Pattern(seed, stack)
     for _ in range(120):
         pattern.step()
@@ -149,7 +149,7 @@ def test_an_hour_of_requests_every_five_seconds_costs_two_wakings_each():
 def test_two_timers_at_one_time_deliver_once():
     """A backlog delays the deliver function by more than the distance of the two timers."""
     stack = Stack()
-    stack._cloud.network.weather = Fair(0.01, 0.01)
+    stack._cloud.network.faults = Fair(0.01, 0.01)
     stack.schedule(named("old", 10))
     stack.schedule(named("new", 15))
     stack.advance(seconds=12)  # The timer of the old schedule has set a second timer for the new one.
@@ -169,7 +169,7 @@ def test_two_timers_at_one_time_deliver_once():
 def test_a_second_timer_at_the_edge_of_the_reach_comes_after_the_first(delay):
     """It goes to the queue like the first. In the table it would come together with the first, as a first timer."""
     stack = Stack()
-    stack._cloud.network.weather = Fair(0.01, 0.01)
+    stack._cloud.network.faults = Fair(0.01, 0.01)
     handed = watch_wakings(stack)
     stack.schedule(named("old", 3))
     stack.schedule(named("new", delay))

@@ -59,7 +59,7 @@ def test_a_service_that_hangs_delays_no_webhook():
 
     stack = Stack(start=START, WebhookHosts="*")
     topic = stack.add_target("orders", "sns")
-    stack._cloud.network.weather = Hanging(0, 0)
+    stack._cloud.network.faults = Hanging(0, 0)
     due = stack.now + 120
     for wave in range(2):
         crowd(stack, due + wave * 3, [topic] * 160)

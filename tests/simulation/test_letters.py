@@ -176,8 +176,8 @@ def test_a_poisoned_attribute_repeats_or_delays_no_neighbour(stack):
     again = f'{{"id":"a","sent":{START * 1000},"tries":{"9" * 4_300},"places":[0]}}'
     poison = {"punctual-again": {"DataType": "String", "StringValue": again}}
     entries = [{"MessageBody": json.dumps({"timestamp": START + 5, "data": f"{number}"})} for number in range(7)]
-    for place in (0, 4, 9):
-        entries.insert(place, {"MessageBody": json.dumps({"data": "poison"}), "MessageAttributes": poison})
+    for index in (0, 4, 9):
+        entries.insert(index, {"MessageBody": json.dumps({"data": "poison"}), "MessageAttributes": poison})
     numbered = [{"Id": str(number), **entry} for number, entry in enumerate(entries)]
     stack.client("sqs").send_message_batch(QueueUrl=stack.output("InputQueueUrl"), Entries=numbered)
     stack.advance(hours=1)

@@ -43,10 +43,10 @@ def test_a_sweep_is_exact_although_every_first_answer_is_lost():
     """No timer of a cancelled schedule stays in the table."""
     stack = Stack()
     stack.schedule([{"delay": 5_000 + number, "data": "x", "name": f"a/{number}"} for number in range(10)])
-    fair = stack._cloud.network.weather
-    stack._cloud.network.weather = FirstAnswersLost()
+    fair = stack._cloud.network.faults
+    stack._cloud.network.faults = FirstAnswersLost()
     assert {"matched": 10, "cancelled": 10, "next": None} == stack.manage("cancel_where", prefix="a/")
-    stack._cloud.network.weather = fair
+    stack._cloud.network.faults = fair
     assert ([], 0) == (listed(stack, 10_000), counted(stack, 10_000))
     items = stack._cloud.dynamodb.tables[stack.output("TableName")].items
     assert [] == [rows for partition, rows in items.items() if partition.isdigit() and rows]

@@ -8,8 +8,8 @@ from scheduler.aws.name_records import Records
 def test_a_reader_asks_for_no_range_that_begins_after_its_end():
     """It would, after a page whose last item is exactly at the end of the range."""
     stack = Stack(PartitionCount=1)
-    catalogue = ManageTable(stack.client("dynamodb"), stack.output("TableName"))
-    page = catalogue.failures("quarantine", "000000000000005 ", "000000000000005", None)
+    manage_table = ManageTable(stack.client("dynamodb"), stack.output("TableName"))
+    page = manage_table.failures("quarantine", "000000000000005 ", "000000000000005", None)
     assert ([], None) == (page.failures, page.next_sort)
 
 

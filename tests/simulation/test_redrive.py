@@ -36,10 +36,10 @@ def paid(stack):
 
 def test_a_name_whose_timer_was_not_confirmed_is_redriven_under_one_id(stack):
     """The next call continues the first one. The schedule is delivered once, and no failure is left."""
-    fair, stack._cloud.network.weather = stack._cloud.network.weather, NoSending()
+    fair, stack._cloud.network.faults = stack._cloud.network.faults, NoSending()
     with pytest.raises(Refused, match="NotConfirmed"):
         stack.manage("redrive", **EVERYTHING)
-    stack._cloud.network.weather = fair
+    stack._cloud.network.faults = fair
     begun = stack.manage("get", name="bill")["id"]
     assert {"redriven": 1, "left": 0, "next": None} == stack.manage("redrive", **EVERYTHING)
     for _ in range(2):

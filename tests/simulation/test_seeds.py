@@ -39,7 +39,7 @@ def stories(total: Total) -> str:
     """Return the failed seeds and the story of each."""
     told = []
     for result in total.broken:
-        told += [f"seed {result.seed}: {result.breach}", *result.story, f"replay: make simulate SEED={result.seed}", ""]
+        told += [f"seed {result.seed}: {result.breach}", *result.trace, f"replay: make simulate SEED={result.seed}", ""]
     return "\n".join(told)
 
 
@@ -64,7 +64,7 @@ def test_the_promises_hold_for_ten_thousand_seeds():
 def test_a_seed_that_found_a_fault_passes(seed):
     """The list names the fault of each."""
     result = simulate(seed)
-    assert result.breach is None, "\n".join([REGRESSIONS[seed], *result.story])
+    assert result.breach is None, "\n".join([REGRESSIONS[seed], *result.trace])
 
 
 def test_a_seed_gives_the_same_run_in_every_process():

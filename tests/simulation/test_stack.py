@@ -5,8 +5,11 @@ from __future__ import annotations
 import random
 import re
 import sys
+import time
 import types
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -152,6 +155,132 @@ def test_an_unknown_parameter_is_an_error():
 def test_time_does_not_go_backwards(stack):
     with pytest.raises(ValueError, match="backwards"):
         stack.advance(seconds=-1)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "2030-06-01T08:00:00Z",
+        "2030-06-01T10:00:00+02:00",
+        "2030-06-01T08:00",
+        1_906_531_200,
+        datetime(2030, 6, 1, 8, tzinfo=UTC),
+    ],
+)
+def test_the_clock_starts_at_any_form_of_a_moment(start, monkeypatch):
+    """A text without an offset is in UTC, as in a request, wherever the machine stands."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert 1_906_531_200 == Stack(start=start).now
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    "moment", ["2030-01-02T00:00:00Z", START + 86_400, datetime(2030, 1, 2, 1, tzinfo=ZoneInfo("Europe/Berlin"))]
+)
+def test_the_clock_is_moved_to_any_form_of_a_moment(stack, moment):
+    stack.schedule({"timestamp": "2030-01-01T23:59:58Z", "data": "x"})
+    stack.advance_to(moment)
+    assert START + 86_400 == stack.now
+    assert ["x"] == [released.data for released in stack.released()]
+
+
+@pytest.mark.parametrize(
+    ("moment", "reason"),
+    [
+        (datetime(2031, 1, 1), "no time zone"),  # noqa: DTZ001 - That is the fault.
+        ("tomorrow", "not ISO 8601"),
+        (float("nan"), "no moment"),
+        (None, "no moment"),
+        ("2029-12-31", "it is 2030-01-01T00:00:00"),
+    ],
+)
+def test_a_moment_that_is_none_is_refused_with_a_reason(stack, moment, reason):
+    """The clock stays where it is."""
+    with pytest.raises(ValueError, match=reason):
+        stack.advance_to(moment)
+    assert START == stack.now
+
+
+def test_an_unknown_part_is_an_error_that_lists_what_there_is(stack):
+    """Services, kinds of target and outputs."""
+    with pytest.raises(ValueError, match=r"no service 's3'; it has dynamodb, events, lambda, sns, sqs"):
+        stack.client("s3")
+    with pytest.raises(ValueError, match="no kind 'kinesis' of target; there are sqs, sns, lambda, events, states"):
+        stack.add_target("mine", "kinesis")
+    with pytest.raises(ValueError, match=r"no output 'QueueUrl'; it has .*OutputQueueUrl"):
+        stack.output("QueueUrl")
+
+
+def test_after_an_unsupported_call_the_next_ones_work(stack):
+    """The error concerns the caller alone. The clock moves on, and functions run."""
+    sqs = stack.client("sqs")
+    with pytest.raises(NotImplementedError, match=r"the virtual sqs has no list_queues; it has .*receive_message"):
+        sqs.list_queues()
+    with pytest.raises(NotImplementedError, match="MessageGroupId"):
+        sqs.send_message(QueueUrl=stack.output("OutputQueueUrl"), MessageBody="x", MessageGroupId="a")
+    with pytest.raises(NotImplementedError, match="DryRun"):
+        stack.client("lambda").invoke(FunctionName=stack.output("ScheduleFunction"), InvocationType="DryRun")
+    stack.schedule({"delay": 3600, "data": "x"})
+    stack.advance(hours=2)
+    assert ["x"] == [released.data for released in stack.released()]
+    assert {} == sqs.receive_message(QueueUrl=stack.output("FailureQueueUrl"))
+
+
+def test_after_a_refused_update_the_next_one_works(stack):
+    with pytest.raises(ValueError, match="PartitionsCount"):
+        stack.update(PartitionsCount=2)
+    stack.update(PartitionCount=2)
+    stack.add_target("mine")
+
+
+def test_a_delivered_webhook_shows_its_request_and_the_failed_attempts():
+    """The headers are those that the functions send."""
+    stack = Stack(start=START, WebhookHosts="api.example.com")
+    webhook = {"url": "https://api.example.com/a?b", "method": "PUT", "headers": {"X-Key": "k"}, "cookies": {"c": "d"}}
+    answer = stack.schedule({"delay": 10, "data": {"order": 7}, "target": webhook, "name": "order/7", "user": "shop"})
+    stack.answer("api.example.com", status=503)
+    stack.advance(seconds=12)
+    stack.answer("api.example.com", status=None)
+    stack.advance(seconds=30)
+    (refused, unanswered) = stack.failed_attempts()
+    assert (503, None) == (refused.status, unanswered.status)
+    assert (answer["id"], START + 10) == (refused.id, refused.at)
+    stack.answer("api.example.com", status=204)
+    stack.advance(minutes=15)
+    (delivered,) = stack.delivered()
+    assert ("PUT", "order/7", "shop") == (delivered.method, delivered.name, delivered.user)
+    assert (refused, unanswered) == delivered.failed_attempts
+    assert {
+        "host": "api.example.com",
+        "x-key": "k",
+        "cookie": "c=d",
+        "content-type": "application/json",
+        "punctual-id": answer["id"],
+    }.items() <= delivered.headers.items()
+
+
+def test_a_webhook_without_data_is_a_get():
+    stack = Stack(start=START, WebhookHosts="api.example.com")
+    stack.schedule({"delay": 10, "target": {"url": "https://api.example.com/"}})
+    stack.advance(seconds=12)
+    (delivered,) = stack.delivered()
+    assert ("GET", "", ()) == (delivered.method, delivered.data, delivered.failed_attempts)
+    assert "content-type" not in delivered.headers
+
+
+def test_a_delivery_shows_the_name_and_user_that_its_target_gets(stack):
+    """A topic gets attributes, and a function gets them in an envelope."""
+    topic, function = stack.add_target("topic", "sns"), stack.add_target("function", "lambda")
+    for target in (topic, function, {"arn": function, "envelope": True}):
+        stack.schedule({"delay": 10, "data": "x", "target": target, "name": f"n/{len(str(target))}", "user": "shop"})
+    stack.advance(seconds=15)
+    found = {(each.target, each.user) for each in stack.delivered()}
+    assert {(topic, "shop"), (function, None), (function, "shop")} == found
+    assert 2 == sum(each.name is not None and each.id is not None for each in stack.delivered())
 
 
 def test_a_users_module_named_scheduler_stays_importable(monkeypatch):

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from punctual.stack_files import stack_file
 from punctual.testing.calls import Call, CallFault, Watcher
 from punctual.testing.cloud import Cloud
-from punctual.testing.function_loader import stack_file
 from punctual.testing.functions import EventSource, Function
 from punctual.testing.sqs import Queue
 
@@ -25,7 +25,7 @@ START = 1_893_456_000
 PROBE = """
 from scheduler.wiring import runtime
 
-outside = runtime.outside()
+outside = runtime.current()
 count = 0
 
 
@@ -136,7 +136,7 @@ def test_a_function_is_stopped_at_its_timeout(bench):
 def test_a_crash_ends_the_environment_and_is_retried(bench):
     """Lambda treats a process that dies like any other error."""
     queue = bench.queue("calls")
-    bench.cloud.network.weather = Crashing()
+    bench.cloud.network.faults = Crashing()
     bench.invoke({"call": queue.url})
     bench.pass_time(3600)
     assert [(0, 1), (60, 1), (180, 1)] == bench.lines

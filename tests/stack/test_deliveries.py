@@ -245,7 +245,7 @@ def test_a_named_schedule_is_delivered_to_every_kind(stack, receivers, table_of,
     assert (answered["id"], "1") == (found["id"], found["attempts"])
 
 
-def test_an_existing_execution_is_success(stack, receivers, emulator, failures_told, delivery_queue):
+def test_an_existing_execution_is_success(stack, receivers, emulator, failure_reports, delivery_queue):
     """A repeated delivery, as after a crash, starts no second execution and is no failure."""
     schedule = unchecked(receivers.machine_arn)
     for _ in range(2):
@@ -254,7 +254,7 @@ def test_an_existing_execution_is_success(stack, receivers, emulator, failures_t
     wait_until(lambda: logged(stack, "delivered", schedule.id) == 2)
     names = [name for name in beside.executions(emulator, receivers.machine_arn, 0) if name == schedule.id]
     assert ([schedule.id], 2) == (names, logged(stack, "delivered", schedule.id))
-    assert 0 == failures_told.count()
+    assert 0 == failure_reports.count()
 
 
 @pytest.fixture
@@ -263,7 +263,7 @@ def delivery_queue(stack, queue_of):
 
 
 @pytest.fixture
-def failures_told(stack, queue_of):
+def failure_reports(stack, queue_of):
     return queue_of(stack, "FailureQueueUrl")
 
 
@@ -295,14 +295,14 @@ def test_a_receiver_that_fails_twice_is_tried_three_times(stack, receivers):
     assert {b"x"} == {each.body for each in receivers.server.requests}
 
 
-def test_a_permanent_failure_is_reported_everywhere(stack, receivers, table_of, failures_told):
+def test_a_permanent_failure_is_reported_everywhere(stack, receivers, table_of, failure_reports):
     """A 404 is not retried. It is in the failure queue, the failures, the failure target and the record of the name."""
     receivers.server.turn(answer(404, b"no such order"))
     target = {"url": receivers.url("/orders/7")}
     answered = asked(
         stack, data="x", target=target, name="order/7", user="me", failure_target=receivers.failures.arn, delay=1
     )
-    (told,), (heard,) = failures_told.receive(), receivers.failures.receive()
+    (told,), (heard,) = failure_reports.receive(), receivers.failures.receive()
     report = json.loads(told.body)
     assert report == json.loads(heard.body)
     assert ("failed", "answered 404", 1) == (report["reason"], report["error"], report["attempts"])
@@ -379,21 +379,21 @@ def ids(receivers):
 # The role
 
 
-def test_the_deliver_function_cannot_send_to_an_unlisted_target(stack, receivers, delivery_queue, failures_told):
+def test_the_deliver_function_cannot_send_to_an_unlisted_target(stack, receivers, delivery_queue, failure_reports):
     """A forged message in the delivery queue does not help, because the role has only the listed targets."""
     for target in (receivers.unlisted_topic_arn, receivers.unlisted.arn):
         delivery_queue.send(delivery_job.body(DeliveryJob(unchecked(target))))
-        (told,) = failures_told.receive()
+        (told,) = failure_reports.receive()
         report = json.loads(told.body)
         assert ("failed", 1, target) == (report["reason"], report["attempts"], report["schedule"]["target"])
         assert report["error"] in ("AccessDenied", "AccessDeniedException", "AuthorizationError")
     assert (0, 0) == (receivers.of_unlisted_topic.count(), receivers.unlisted.count())
 
 
-def test_an_unlisted_host_is_not_called(stack, receivers, delivery_queue, failures_told):
+def test_an_unlisted_host_is_not_called(stack, receivers, delivery_queue, failure_reports):
     """It was removed from the list later, or was never on it."""
     delivery_queue.send(delivery_job.body(DeliveryJob(unchecked('{"url":"https://127.0.0.2/"}'))))
-    (told,) = failures_told.receive()
+    (told,) = failure_reports.receive()
     report = json.loads(told.body)
     assert ("failed", 1) == (report["reason"], report["attempts"])
     assert "which is not listed" in report["error"]

@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from bending import bend_batch
-from fakes import desk
+from fakes import scheduling_dependencies
 from scheduler.accepting.scheduling import accept
 from scheduler.aws.feed_table import FeedTable
 from scheduler.aws.queues import Queues
@@ -42,13 +42,13 @@ def test_one_percent_of_partial_failures_loses_and_leaves_nothing(stack, table, 
     batch = [{"timestamp": int(now_s) + 1000, "data": str(number)} for number in range(10_000)]
     if not bundled:
         batch = [{**member, "token": member["data"]} for member in batch]
-    taken_in = accept(batch, desk(schedules, queues, partition_count=2), deadline(now_s))
+    taken_in = accept(batch, scheduling_dependencies(schedules, queues, partition_count=2), deadline(now_s))
     assert 10_000 == taken_in["accepted"]
     assert (20 if bundled else 10_000) == len(table.items())
 
-    line = feed.FeedDependencies(schedules, queues, SerialPool(), 900_000, lambda payload, _: None)
+    dependencies = feed.FeedDependencies(schedules, queues, SerialPool(), 900_000, lambda payload, _: None)
     for partition in "01":
-        counts = feed.feed(feed.FeedEvent(partition), line, deadline(now_s + 1000), partition)
+        counts = feed.feed(feed.FeedEvent(partition), dependencies, deadline(now_s + 1000), partition)
         assert 0 == counts.left
     bodies = [message.body for message in output_queue.receive(10_000, within_s=120)]
     assert sorted(map(str, range(10_000))) == sorted(bodies)

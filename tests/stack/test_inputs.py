@@ -60,7 +60,7 @@ def output(stack, queue_of):
 
 
 @pytest.fixture
-def failures_told(stack, queue_of):
+def failure_reports(stack, queue_of):
     return queue_of(stack, "FailureQueueUrl")
 
 
@@ -131,12 +131,12 @@ def test_the_present_shape_is_accepted_by_topic_and_by_queue(publish, input_queu
         assert message.lateness_s >= 0
 
 
-def test_a_batch_in_one_message_is_accepted_member_by_member(publish, output, failures_told, receivers):
+def test_a_batch_in_one_message_is_accepted_member_by_member(publish, output, failure_reports, receivers):
     """An invalid member is reported with its reason, to its failure target as well. The others are delivered."""
     refused = {"timestmap": 5, "data": "refused", "failure_target": receivers.failures.arn}
     publish([{"delay": 0, "data": "one"}, refused, {"delay": 0, "data": "two"}])
     assert {"one", "two"} == {message.body for message in output.receive(2)}
-    (told,), (heard,) = failures_told.receive(), receivers.failures.receive()
+    (told,), (heard,) = failure_reports.receive(), receivers.failures.receive()
     report = json.loads(told.body)
     assert report == json.loads(heard.body)
     assert ("refused", 0, refused) == (report["reason"], report["attempts"], report["schedule"])
@@ -147,20 +147,20 @@ def test_a_batch_in_one_message_is_accepted_member_by_member(publish, output, fa
     ("text", "says"),
     [("no JSON", "the message is no JSON"), ("[]", "schedules is a list of 0"), ('"text"', "the schedule is 'text'")],
 )
-def test_an_invalid_message_is_reported_once(input_queue, failures_told, text, says):
+def test_an_invalid_message_is_reported_once(input_queue, failure_reports, text, says):
     """The report holds it unchanged, and it does not come again."""
     input_queue.send(text)
-    (told,) = failures_told.receive()
+    (told,) = failure_reports.receive()
     report = json.loads(told.body)
     assert "refused" == report["reason"]
     assert says in report["error"]
-    assert ([], 0) == (failures_told.receive(within_s=2), input_queue.count())
+    assert ([], 0) == (failure_reports.receive(within_s=2), input_queue.count())
 
 
-def test_an_unlisted_failure_target_is_not_notified(input_queue, failures_told, receivers):
+def test_an_unlisted_failure_target_is_not_notified(input_queue, failure_reports, receivers):
     """Callers must not choose where we write. The failure queue has the report."""
     input_queue.send(json.dumps({"timestamp": 5, "data": "", "failure_target": receivers.unlisted.arn}))
-    (told,) = failures_told.receive()
+    (told,) = failure_reports.receive()
     assert "refused" == json.loads(told.body)["reason"]
     assert 0 == receivers.unlisted.count()
 
@@ -199,7 +199,7 @@ def test_a_message_that_sqs_delivers_twice_is_one_schedule(stack, table_of):
     assert ({"batchItemFailures": []}, 2) == (first[0], len(first[1]))
 
 
-def test_a_member_for_a_missing_queue_comes_again_alone(stack, input_queue, output, failures_told, receivers):
+def test_a_member_for_a_missing_queue_comes_again_alone(stack, input_queue, output, failure_reports, receivers):
     """The role lets the function put it back. It comes in a minute. At the fifth try, after ten, it is reported."""
     letter = [{"timestamp": 0, "data": "good"}, {"timestamp": 0, "data": "bad", "target": receivers.gone_arn}]
     input_queue.send(json.dumps(letter))
@@ -214,7 +214,7 @@ def test_a_member_for_a_missing_queue_comes_again_alone(stack, input_queue, outp
     again = {"id": "first", "sent": sent_ms, "tries": 1, "places": [1]}
     record["messageAttributes"]["punctual-again"]["stringValue"] = json.dumps(again)
     assert {"batchItemFailures": []} == stack.invoke("ScheduleFunction", event)
-    (told,) = failures_told.receive()
+    (told,) = failure_reports.receive()
     assert ("bad", []) == (json.loads(told.body)["schedule"]["data"], output.receive(within_s=2))
 
 

@@ -65,7 +65,7 @@ def test_a_replaced_schedule_is_delivered_once_with_the_last_data(stack, output_
 
 
 def test_one_of_twenty_concurrent_replacements_is_delivered(stack, output_queue):
-    """It is the one that get shows. All twenty come before the schedule is due, however long twenty cold starts take."""
+    """It is the one that get shows. The environments are warm, so all twenty come before the schedule is due."""
 
     def replace(number, due_s):
         return stack.invoke("ScheduleFunction", {"timestamp": due_s, "data": f"{number}", "name": "contested"})

@@ -170,8 +170,8 @@ def test_the_deliver_function_waits_until_an_early_message_is_due(template):
 def test_a_lock_outlives_its_holder_and_ends_before_the_feed(template):
     """The holder has ended when another caller may lock the item, and when the feed may send it."""
     timeout_s = functions(template)["ManageFunction"]["Timeout"]
-    assert 2 * timeout_s * 1000 <= item_lock.HOLD_MS
-    assert item_lock.HOLD_MS <= lookup.MARGIN_MS
+    assert 2 * timeout_s * 1000 <= item_lock.LOCK_MS
+    assert item_lock.LOCK_MS <= lookup.MARGIN_MS
 
 
 def test_a_repeat_from_the_input_queue_finds_the_outcome_of_its_name(template):

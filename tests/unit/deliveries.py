@@ -18,7 +18,7 @@ from scheduler.execution.deadline import Deadline
 from scheduler.execution.worker_pool import SerialPool
 from scheduler.model import delivery_job
 from scheduler.model.delivery_job import DeliveryJob
-from scheduler.model.name_record import Record, asked_at
+from scheduler.model.name_record import Record, request_number_at
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:ops"
 WEBHOOK = '{"url":"https://api.example.com/"}'
@@ -26,7 +26,7 @@ VISIBILITY_S = 270
 MESSAGES_MAX = 2_000
 
 ONCE = '{"retry":{"attempts":1}}'
-ONCE_AND_TOLD = f'{{"retry":{{"attempts":1}},"failure_target":"{TOPIC}"}}'
+ONCE_AND_REPORTED = f'{{"retry":{{"attempts":1}},"failure_target":"{TOPIC}"}}'
 
 
 def webhook(due_s: float = 0, terms: str | None = None, name: str | None = None) -> Any:
@@ -36,9 +36,9 @@ def webhook(due_s: float = 0, terms: str | None = None, name: str | None = None)
 
 class Records(FakeRecords):
     def close(self, read, state, now_ms, attempts, error=""):
-        standing = self.standing[read.name]
-        if standing.pending and standing.id == read.id:
-            self.standing[read.name] = replace(standing, state=state, attempts=attempts, error=error)
+        current = self.current[read.name]
+        if current.pending and current.id == read.id:
+            self.current[read.name] = replace(current, state=state, attempts=attempts, error=error)
         return True
 
     def cover(self, read, message_id):
@@ -47,10 +47,10 @@ class Records(FakeRecords):
     def claim(self, read, message_id, now_ms, until_ms):
         return True
 
-    def note(self, read, turns, attempts, error, now_ms, retry_ms):
-        standing = self.standing[read.name]
-        changes = {"turns": turns, "attempts": attempts, "error": error, "retry_ms": retry_ms}
-        self.standing[read.name] = replace(standing, **changes)
+    def note(self, read, wake_count, attempts, error, now_ms, retry_ms):
+        current = self.current[read.name]
+        changes = {"wake_count": wake_count, "attempts": attempts, "error": error, "retry_ms": retry_ms}
+        self.current[read.name] = replace(current, **changes)
         return True
 
 
@@ -65,8 +65,8 @@ class Deliveries:
     called: list[float] = field(default_factory=list)
     kept: list[Any] = field(default_factory=list)
     reported: list[Any] = field(default_factory=list)
-    told: list[Any] = field(default_factory=list)
-    asked_to_tell: list[float] = field(default_factory=list)
+    notified: list[Any] = field(default_factory=list)
+    notify_tries_s: list[float] = field(default_factory=list)
     sent: list[DeliveryJob] = field(default_factory=list)
     came_again: int = 0
     letters: list[str] = field(default_factory=list)
@@ -111,7 +111,7 @@ class Deliveries:
         self.reported += reports
         return BatchResult(confirmed=list(reports))
 
-    def send_errand(self, job, now_ms):
+    def send_job(self, job, now_ms):
         if self.is_down("queue"):
             return BatchResult(unconfirmed=[job], last_error="ServiceUnavailable")
         self.sent.append(job)
@@ -119,11 +119,11 @@ class Deliveries:
         self._waiting.append((at_ms, delivery_job.body(job)))
         return BatchResult(confirmed=[job])
 
-    def tell(self, failure_target, report):
-        self.asked_to_tell.append(self.now_s)
+    def notify(self, failure_target, report):
+        self.notify_tries_s.append(self.now_s)
         if self.is_down("topic"):
             raise NotConfirmed("ServiceUnavailable")
-        self.told.append(report)
+        self.notified.append(report)
 
     def deliver(self, sent):
         self.called.append(self.now_s)
@@ -135,24 +135,24 @@ class Deliveries:
 
     def hold(self, named) -> Record:
         """Store a record and send the timer that wakes it."""
-        record = Record(named, asked_at(NOON_MS - 1), NOON_MS - 1)
-        self._records.standing[named.name] = record
+        record = Record(named, request_number_at(NOON_MS - 1), NOON_MS - 1)
+        self._records.current[named.name] = record
         return record
 
-    def standing(self, name: str) -> Record:
-        return self._records.standing[name]
+    def current(self, name: str) -> Record:
+        return self._records.current[name]
 
     def run(self, job: DeliveryJob | str, seconds: float = 35) -> None:
         """Deliver until the queue is empty. A failed message comes again after its visibility timeout."""
-        post = delivery.DeliveryDependencies(
+        dependencies = delivery.DeliveryDependencies(
             records=_Late(self),
             table=self,
             queues=self,
             transports=self,
-            tell=self.tell,
+            notify=self.notify,
             pool=SerialPool(),
-            memory=None,
-            resting=CircuitBreaker(),
+            stored_count=None,
+            breaker=CircuitBreaker(),
             delivery_queue=lambda: None,
             reach_ms=900_000,
         )
@@ -164,7 +164,7 @@ class Deliveries:
             at_ms, body = self._waiting.pop(self._waiting.index(min(self._waiting)))
             self.clock.now_ms = received_ms = max(self.clock.now_ms, at_ms)
             deadline = Deadline(self.clock, self.clock.sleep, lambda: self.jitter, self.clock() + seconds)
-            if delivery.deliver([{"messageId": "m", "body": body}], post, deadline)["batchItemFailures"]:
+            if delivery.deliver([{"messageId": "m", "body": body}], dependencies, deadline)["batchItemFailures"]:
                 self.came_again += 1
                 receives[body] = receives.get(body, 0) + 1
                 if receives[body] >= 10:

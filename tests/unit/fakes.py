@@ -72,7 +72,7 @@ class FakeTable:
     items: dict[Key, Schedule | Bundle | QuarantinedItem] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
     partitions: int = 0
-    aside: list[QuarantinedItem] = field(default_factory=list)
+    quarantined: list[QuarantinedItem] = field(default_factory=list)
     near_rows: dict[Key, Any] = field(default_factory=dict)
     undone: Callable[[Key], bool] = lambda key: False
     down: bool = False
@@ -97,8 +97,8 @@ class FakeTable:
                 outcome.confirmed.append(key)
         return outcome
 
-    def put_aside(self, things: Sequence[QuarantinedItem]) -> BatchResult[QuarantinedItem]:
-        self.aside += things
+    def quarantine(self, things: Sequence[QuarantinedItem]) -> BatchResult[QuarantinedItem]:
+        self.quarantined += things
         return BatchResult(confirmed=list(things))
 
     def put_near_names(self, rows):
@@ -148,15 +148,15 @@ class FakeTable:
     def take_lease(self, lease: Lease, now_ms: int, inherited: str | None) -> Lease | None:
         if self.down:
             raise NotConfirmed("throttled")
-        standing = self.leases.get(lease.partition)
-        if standing and standing.ends_ms > now_ms and standing.holder != inherited:
-            return standing
+        current = self.leases.get(lease.partition)
+        if current and current.ends_ms > now_ms and current.holder != inherited:
+            return current
         self.leases[lease.partition] = lease
         return None
 
     def end_lease(self, lease: Lease) -> None:
-        standing = self.leases.get(lease.partition)
-        if standing and standing.holder == lease.holder:
+        current = self.leases.get(lease.partition)
+        if current and current.holder == lease.holder:
             del self.leases[lease.partition]
 
 
@@ -227,25 +227,25 @@ class FakeRecords:
     """Records in memory, with the rules of the real ones."""
 
     def __init__(self) -> None:
-        self.standing: dict[str, Record] = {}
+        self.current: dict[str, Record] = {}
 
     def get(self, name: str) -> Record | None:
-        return self.standing.get(name)
+        return self.current.get(name)
 
     def put(self, new: Record, even_if_pending: bool = True) -> tuple[bool, Record | None]:
-        old = self.standing.get(new.name)
+        old = self.current.get(new.name)
         in_the_way = old is not None and (
-            old.asked >= new.asked or old.id == new.id or (old.pending and not even_if_pending)
+            old.request_number >= new.request_number or old.id == new.id or (old.pending and not even_if_pending)
         )
         if not in_the_way:
-            self.standing[new.name] = new
+            self.current[new.name] = new
         return not in_the_way, old
 
     def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]:
-        return {name: self.standing[name] for name in names if name in self.standing}, []
+        return {name: self.current[name] for name in names if name in self.current}, []
 
 
-def desk(
+def scheduling_dependencies(
     table: FakeTable, queues: FakeQueues, rules: AcceptRules = AcceptRules(), partition_count: int = 4
 ) -> SchedulingDependencies:
     key_generator = KeyGenerator(partition_count, random.Random(1), 60_000)

@@ -76,7 +76,7 @@ HEARD_OF = PLACES | st.dictionaries(st.sampled_from([OTHER_ARN, TOPIC_ARN, "arn"
 UNTOLD = st.dictionaries(ERRORS, HEARD_OF, max_size=2)
 NOTES = st.fixed_dictionaries(
     {"id": TEXTS | NUMBERS, "sent": NUMBERS, "tries": NUMBERS, "places": PLACES | VALUES},
-    optional={"untold": UNTOLD | VALUES, "rules": NUMBERS},
+    optional={"untold": UNTOLD | VALUES, "rules": NUMBERS, "zones": VALUES},
 )
 GOOD_NOTES = st.fixed_dictionaries(
     {
@@ -84,7 +84,7 @@ GOOD_NOTES = st.fixed_dictionaries(
         "sent": st.sampled_from([0, NOON_MS, 10**15]),
         "tries": st.sampled_from([0, 4, 79, 80, 10**6]),
     },
-    optional={"places": PLACES, "untold": UNTOLD, "rules": st.just(2)},
+    optional={"places": PLACES, "untold": UNTOLD, "rules": st.just(2), "zones": st.just(True)},
 )
 BIG_TRIES = DIGITS.map(lambda digits: f'{{"id":"a","sent":{NOON_MS},"tries":{digits},"places":[0]}}')
 AGAINS = BIG_TRIES | GOOD_NOTES.map(json.dumps) | (NOTES | VALUES).map(json.dumps) | TEXTS | st.sampled_from(DEEP)

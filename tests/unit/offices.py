@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from functools import partial
 
 from fakes import NOON_MS, Clock, FakeQueues, FakeTable
+from scheduler.accepting import changes
+from scheduler.accepting.request import AcceptRules
 from scheduler.execution.worker_pool import SerialPool
 from scheduler.managing.dependencies import DuePage, ManageDependencies, NearNames, SchedulePage, Stub
 from scheduler.model.bundle import Bundle
-from scheduler.model.name_record import Record, asked_at
+from scheduler.model.name_record import Record, request_number_at
 from scheduler.model.schedule import Key, Request, Schedule, Timer, sort_from
 from scheduler.placing import near_names
 from scheduler.placing.keys import KeyGenerator
@@ -21,7 +24,7 @@ FAR_MS = NOON_MS + 10_000_000
 
 
 @dataclass
-class FakeCatalogue:
+class FakeManageTable:
     """A catalogue with pages of at most `items_max` items.
 
     It filters a page after cutting it, as DynamoDB does. Each page takes its time.
@@ -48,7 +51,7 @@ class FakeCatalogue:
         page = keys[: min(limit or self.items_max, self.items_max)]
         return [held[key] for key in page], page[-1].sort + " " if len(page) < len(keys) else None
 
-    def stretch(self, partition, from_sort, to_sort, limit):
+    def schedule_page(self, partition, from_sort, to_sort, limit):
         things, next_sort = self._page(self.items, partition, from_sort, to_sort, limit)
         return SchedulePage([_copy(each) for each in things], next_sort)
 
@@ -61,7 +64,7 @@ class FakeCatalogue:
         rows, next_sort = self._page(self.rows, partition, from_sort, to_sort, limit)
         return NearNames([row for row in rows if row.entries[0].wakes_ms < first_before_ms], next_sort)
 
-    def outline(self, partition, from_sort, to_sort, bundles_only):
+    def due_page(self, partition, from_sort, to_sort, bundles_only):
         things, next_sort = self._page(self.items, partition, from_sort, to_sort, None)
         stubs = [_stub(each) for each in things if isinstance(each, Bundle) or not bundles_only]
         return DuePage(stubs, next_sort)
@@ -80,7 +83,7 @@ class FakeRecords:
     records: dict[str, Record] = field(default_factory=dict)
 
     def add(self, schedule: Schedule, **fields) -> None:
-        self.records[schedule.name] = Record(schedule, asked_at(NOON_MS), NOON_MS, **fields)
+        self.records[schedule.name] = Record(schedule, request_number_at(NOON_MS), NOON_MS, **fields)
 
     def batch(self, names, whole):
         assert len(set(names)) == len(names)
@@ -94,13 +97,21 @@ def _copy(thing):
     return Schedule(thing.key, thing.due_ms, thing.data, thing.target, name=thing.name)
 
 
-def office(
-    catalogue: FakeCatalogue, records: FakeRecords | None = None, partition_count: int = 4
+def manage_dependencies(
+    manage_table: FakeManageTable, records: FakeRecords | None = None, partition_count: int = 4
 ) -> ManageDependencies:
     table, queues = FakeTable(), FakeQueues()
     key_generator = KeyGenerator(partition_count, random.Random(1), 60_000)
     return ManageDependencies(
-        records or FakeRecords(), table, catalogue, PartitionCount(table), queues, SerialPool(), key_generator, REACH_MS
+        records or FakeRecords(),
+        table,
+        manage_table,
+        PartitionCount(table),
+        queues,
+        SerialPool(),
+        key_generator,
+        REACH_MS,
+        partial(changes.revised, rules=AcceptRules()),
     )
 
 
@@ -119,4 +130,4 @@ def named(number, name, timer_only=False):
     key = Key(str(number % 4), f"{sort_from(FAR_MS + number)}#{number:016x}")
     record_key = Key("0", f"{sort_from(FAR_MS)}#{'f' * 16}") if timer_only else key
     whole = Schedule(record_key, FAR_MS + number, f"data {number}" * 100, name=name)
-    return Timer(key, FAR_MS + number, "", name=name), Record(whole, asked_at(NOON_MS), NOON_MS)
+    return Timer(key, FAR_MS + number, "", name=name), Record(whole, request_number_at(NOON_MS), NOON_MS)

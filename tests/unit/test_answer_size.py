@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fakes import Clock, FakeQueues, FakeTable, desk
+from fakes import Clock, FakeQueues, FakeTable, scheduling_dependencies
 from scheduler.accepting import request, scheduling
 from scheduler.wiring import config
 
@@ -34,7 +34,7 @@ def test_ten_thousand_refusals_fit_an_answer(member):
     listed = config.from_environment(
         environment={"WEBHOOK_HOSTS": "api.example.com", "AWS_REGION": "eu-central-1"}
     ).listed
-    where = desk(FakeTable(), FakeQueues(), request.AcceptRules(listed))
-    answer = scheduling.accept([{"timestamp": 1, "data": "x", **member}], where, Clock().deadline())
+    dependencies = scheduling_dependencies(FakeTable(), FakeQueues(), request.AcceptRules(listed))
+    answer = scheduling.accept([{"timestamp": 1, "data": "x", **member}], dependencies, Clock().deadline())
     assert 1 == answer["rejected"]
     assert 10_000 * (len(json.dumps(answer["results"][0])) + len(", ")) + 100 < ANSWER_BYTES_MAX

@@ -6,12 +6,12 @@ import json
 import pytest
 
 from fakes import NOON_MS, Clock
-from offices import FAR_MS, FakeCatalogue, office
+from offices import FAR_MS, FakeManageTable, manage_dependencies
 from scheduler.aws.name_records import partition_of
 from scheduler.errors import InvalidRequest
 from scheduler.managing import request
 from scheduler.managing.listing import by_prefix
-from scheduler.model.name_record import BEYOND, CANCELLED, PARTITIONS, Record, RecordPage, asked_at
+from scheduler.model.name_record import BEYOND, CANCELLED, PARTITIONS, Record, RecordPage, request_number_at
 from scheduler.model.schedule import Key, Schedule, sort_from
 
 
@@ -25,7 +25,7 @@ class SlowRecords:
     def add(self, name, due_ms, **fields):
         key = Key("0", f"{sort_from(due_ms)}#{len(self.records):016x}")
         self.records[name] = Record(
-            Schedule(key, due_ms, f"data of {name}", name=name), asked_at(NOON_MS), NOON_MS, **fields
+            Schedule(key, due_ms, f"data of {name}", name=name), request_number_at(NOON_MS), NOON_MS, **fields
         )
 
     def page(self, partition, from_sort, prefix, from_ms, to_ms):
@@ -48,7 +48,7 @@ def everything(records, clock, limit=7, seconds=24, **fields):
     for pages in range(1, 5_000):
         begun_s = clock()
         asked = request.ManageRequest("list", {"limit": limit, **fields} | ({"next": value} if value else {}))
-        answer = by_prefix.list_(asked, office(FakeCatalogue(), records), clock.deadline(seconds))
+        answer = by_prefix.list_(asked, manage_dependencies(FakeManageTable(), records), clock.deadline(seconds))
         assert clock() - begun_s <= seconds + 2 * records.call_s
         assert len(answer["schedules"]) <= limit
         names += [each["name"] for each in answer["schedules"]]

@@ -111,7 +111,7 @@ def test_any_message_becomes_a_delivery_job_or_an_error(text):
     message = Message("m", text)
     assert 0 <= message.wake_ms <= DUE_MS_MAX
     if message.job is None:
-        assert message.fault.startswith("no errand: ")
+        assert message.fault.startswith("no delivery job: ")
         assert json.loads(unreadable(text, message.fault, NOON_MS).body())
     else:
         assert message.job == delivery_job.read(delivery_job.body(message.job))

@@ -37,7 +37,7 @@ def test_an_expired_schedule_is_reported_as_it_was_sent():
 
 
 @pytest.mark.parametrize(
-    ("came", "told"),
+    ("content", "told"),
     [
         ({"data": math.nan}, '{"data": NaN}'),
         ([math.inf, "ü"], '[Infinity, "ü"]'),
@@ -46,9 +46,9 @@ def test_an_expired_schedule_is_reported_as_it_was_sent():
         ({"data": "\x00"}, {"data": "\x00"}),
     ],
 )
-def test_content_that_json_or_sqs_cannot_carry_is_still_reported(came, told):
+def test_content_that_json_or_sqs_cannot_carry_is_still_reported(content, told):
     """The report holds it as text, or with escaped characters."""
-    body = failure_report.refused(came, "refused", NOON_MS).body()
+    body = failure_report.refused(content, "refused", NOON_MS).body()
     assert told == json.loads(body)["schedule"]
     assert fault(body) is None
 
@@ -57,9 +57,9 @@ def test_content_that_json_or_sqs_cannot_carry_is_still_reported(came, told):
 @pytest.mark.parametrize("character", ["x", "ü", "🎉", '"', "\n", "\uffff"])
 def test_a_long_report_is_truncated_and_says_so(bytes_max, character):
     """It is truncated to the message limit, and not much below it."""
-    came = {"data": character * SQS_MESSAGE_BYTES_MAX}
-    text = json.dumps(came, ensure_ascii=False, separators=(",", ":"))
-    body = failure_report.refused(came, "too long", NOON_MS).body(bytes_max)
+    content = {"data": character * SQS_MESSAGE_BYTES_MAX}
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    body = failure_report.refused(content, "too long", NOON_MS).body(bytes_max)
     told = json.loads(body)
     assert bytes_max - 20 <= len(body.encode()) <= bytes_max
     assert text.startswith(told["schedule"])
@@ -84,9 +84,9 @@ json_values = st.recursive(
 
 
 @given(json_values, st.integers(150, 400))
-def test_sqs_accepts_every_report(came, bytes_max):
+def test_sqs_accepts_every_report(content, bytes_max):
     """Any content, and any size limit."""
-    body = failure_report.refused(came, "refused", NOON_MS).body(bytes_max)
+    body = failure_report.refused(content, "refused", NOON_MS).body(bytes_max)
     assert fault(body) is None
     assert len(body.encode()) <= bytes_max
     assert {"reason", "error", "attempts", "at", "schedule"} <= json.loads(body).keys()

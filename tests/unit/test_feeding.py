@@ -37,7 +37,7 @@ class Feeding:
 
     def feed(self, event=None, seconds=14):
         self.holders += 1
-        line = feeding.FeedDependencies(
+        dependencies = feeding.FeedDependencies(
             self.table,
             self.queues,
             SerialPool(),
@@ -45,7 +45,7 @@ class Feeding:
             lambda payload, _: self.invoked.append(json.dumps(payload)),
         )
         order = FeedEvent.read(event or {"partition": "0", "until": UNTIL_S})
-        return feeding.feed(order, line, self.clock.deadline(seconds), f"holder {self.holders}")
+        return feeding.feed(order, dependencies, self.clock.deadline(seconds), f"holder {self.holders}")
 
     def feed_to_the_end(self, seconds, hops_max=1000):
         """Run each continuation until none is left. Return the number of feeds."""
@@ -141,8 +141,8 @@ def test_a_message_that_was_sent_and_not_deleted_is_sent_again(feeding_):
 def test_an_unprocessed_delete_is_retried_in_the_same_run(feeding_):
     """The feed reads UnprocessedItems. Otherwise the next run would send the message again."""
     feeding_.put(*[schedule(number) for number in range(100)])
-    bounced = []
-    feeding_.table.undone = lambda key: key not in bounced and not bounced.append(key)
+    throttled = []
+    feeding_.table.undone = lambda key: key not in throttled and not throttled.append(key)
     counts = feeding_.feed()
     assert (100, 100) == (counts.sent, counts.deleted)
     assert [] == feeding_.waiting
@@ -154,7 +154,9 @@ def test_a_message_with_refused_content_is_quarantined_alone(feeding_, capsys):
     feeding_.queues.refused = {"data 2"}
     counts = feeding_.feed()
     assert ["data 1", "data 3"] == feeding_.queues.data
-    assert [("data 2", "InvalidMessageContents")] == [(each.content.data, each.reason) for each in feeding_.table.aside]
+    assert [("data 2", "InvalidMessageContents")] == [
+        (each.content.data, each.reason) for each in feeding_.table.quarantined
+    ]
     assert ([], 1, 0) == (feeding_.waiting, counts.quarantined, counts.left)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (line,) = [line for line in lines if line["outcome"] == "quarantined"]
@@ -168,7 +170,7 @@ def test_an_item_that_is_no_schedule_is_quarantined_alone(feeding_):
     feeding_.table.items[odd.key] = odd
     feeding_.put(schedule(2))
     feeding_.feed()
-    assert ([odd], ["data 2"], {}) == (feeding_.table.aside, feeding_.queues.data, feeding_.table.items)
+    assert ([odd], ["data 2"], {}) == (feeding_.table.quarantined, feeding_.queues.data, feeding_.table.items)
 
 
 def test_a_closed_queue_is_tried_once_in_a_run_and_delays_no_other(feeding_):
@@ -200,7 +202,7 @@ def test_a_schedule_for_a_queue_closed_for_a_day_is_quarantined(feeding_):
     )
     feeding_.queues.closed = {OTHER}
     feeding_.feed()
-    assert ["data 2"] == [each.content.data for each in feeding_.table.aside]
+    assert ["data 2"] == [each.content.data for each in feeding_.table.quarantined]
     assert ["data 1"] == feeding_.waiting
 
 
@@ -210,7 +212,7 @@ def test_the_stacks_own_queue_is_never_given_up(feeding_):
     feeding_.queues.closed = {OUTPUT}
     with pytest.raises(NotConfirmed, match="NonExistentQueue"):
         feeding_.feed()
-    assert ([], ["data 1"]) == (feeding_.table.aside, feeding_.waiting)
+    assert ([], ["data 1"]) == (feeding_.table.quarantined, feeding_.waiting)
 
 
 def test_an_expired_schedule_is_reported_and_not_sent(feeding_):

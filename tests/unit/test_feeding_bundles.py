@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from fakes import NOON_MS, OTHER, OTHER_ARN, Clock, FakeQueues, FakeTable, desk
+from fakes import NOON_MS, OTHER, OTHER_ARN, Clock, FakeQueues, FakeTable, scheduling_dependencies
 from scheduler.accepting.request import AcceptRules
 from scheduler.accepting.scheduling import accept
 from scheduler.execution.batch_result import BatchResult
@@ -82,7 +82,7 @@ def test_one_bad_member_is_quarantined_without_its_neighbours(feeding_):
     _, members = put(feeding_, *data(1, 2, 3))
     feeding_.queues.refused = {"data 2"}
     counts = feeding_.feed()
-    assert [members[1]] == [aside.content for aside in feeding_.table.aside]
+    assert [members[1]] == [quarantined.content for quarantined in feeding_.table.quarantined]
     assert (["data 1", "data 3"], {}, 1) == (feeding_.queues.data, feeding_.table.items, counts.quarantined)
 
 
@@ -104,7 +104,7 @@ def test_a_bundle_for_a_closed_queue_waits_and_is_quarantined_after_a_day(feedin
 
     feeding_.clock.now_ms += 1
     assert 2 == feeding_.feed().quarantined
-    assert (members, {}) == ([aside.content for aside in feeding_.table.aside], feeding_.table.items)
+    assert (members, {}) == ([quarantined.content for quarantined in feeding_.table.quarantined], feeding_.table.items)
 
 
 def test_an_unreadable_bundle_is_quarantined_as_a_whole(feeding_):
@@ -114,7 +114,7 @@ def test_an_unreadable_bundle_is_quarantined_as_a_whole(feeding_):
     put(feeding_, *data(3, 4, 5))
     feeding_.feed()
     assert ([b"junk"], ["data 3", "data 4", "data 5"]) == (
-        [aside.content.packed for aside in feeding_.table.aside],
+        [quarantined.content.packed for quarantined in feeding_.table.quarantined],
         feeding_.queues.data,
     )
 
@@ -133,9 +133,9 @@ def test_an_unreadable_member_is_quarantined_by_itself(feeding_):
     assert (["data 1", "data 2", "data 3"], {}) == (feeding_.queues.data, feeding_.table.items)
     assert (3, 3, 1) == (counts.sent, counts.quarantined, counts.deleted)
     assert ['[3,5,"x",7]', '"junk"', '[4,5,"x",null,null,"soon"]'] == [
-        aside.content["text"]["S"] for aside in feeding_.table.aside
+        quarantined.content["text"]["S"] for quarantined in feeding_.table.quarantined
     ]
-    assert 3 == len({aside.key for aside in feeding_.table.aside} - {key})
+    assert 3 == len({quarantined.key for quarantined in feeding_.table.quarantined} - {key})
 
 
 def test_a_bundle_with_too_many_members_is_quarantined_as_a_whole(feeding_):
@@ -146,21 +146,24 @@ def test_a_bundle_with_too_many_members_is_quarantined_as_a_whole(feeding_):
     feeding_.table.items[packed.key] = foreign
     counts = feeding_.feed()
     assert (1, {}) == (counts.quarantined, feeding_.table.items)
-    assert [foreign] == [aside.content for aside in feeding_.table.aside]
-    assert "30001 members" in feeding_.table.aside[0].reason
+    assert [foreign] == [quarantined.content for quarantined in feeding_.table.quarantined]
+    assert "30001 members" in feeding_.table.quarantined[0].reason
 
 
 def test_an_unreadable_member_stays_if_it_cannot_be_quarantined(feeding_):
     """Nothing is lost or sent twice. The next feed quarantines the member."""
     key, _ = with_broken(feeding_, '"junk"')
-    put_aside, feeding_.table.put_aside = feeding_.table.put_aside, lambda things: BatchResult(unconfirmed=list(things))
+    quarantine, feeding_.table.quarantine = (
+        feeding_.table.quarantine,
+        lambda things: BatchResult(unconfirmed=list(things)),
+    )
     feeding_.feed()
     assert ({key}, 1) == (set(feeding_.table.items), feeding_.table.items[key].count)
 
-    feeding_.table.put_aside = put_aside
+    feeding_.table.quarantine = quarantine
     feeding_.feed(json.loads(feeding_.invoked.pop()))
     assert (["data 1", "data 2", "data 3"], {}) == (feeding_.queues.data, feeding_.table.items)
-    assert [key] == [aside.key for aside in feeding_.table.aside]
+    assert [key] == [quarantined.key for quarantined in feeding_.table.quarantined]
 
 
 def test_the_unreadable_members_leave_a_bundle_whose_queue_is_down(feeding_):
@@ -169,7 +172,7 @@ def test_the_unreadable_members_leave_a_bundle_whose_queue_is_down(feeding_):
     feeding_.queues.failing = dict.fromkeys(["data 1", "data 2", "data 3"], 1000)
     feeding_.feed()
     assert members == feeding_.table.items[key].members()
-    assert 1 == len(feeding_.table.aside)
+    assert 1 == len(feeding_.table.quarantined)
 
 
 def test_bundles_of_a_million_equal_letters_are_unpacked_one_at_a_time(feeding_):
@@ -184,7 +187,9 @@ def test_bundles_of_a_million_equal_letters_are_unpacked_one_at_a_time(feeding_)
 def test_a_batch_is_packed_fed_and_sent_under_the_ids_of_its_answer():
     """The whole way, with two due times."""
     clock, table, queues = Clock(), FakeTable(), FakeQueues()
-    taking = desk(table, queues, AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1")), partition_count=1)
+    taking = scheduling_dependencies(
+        table, queues, AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1")), partition_count=1
+    )
     batch = [{"timestamp": NOON_MS / 1000 + 1000 + number % 2, "data": f"data {number}"} for number in range(100)]
     answer = accept(batch, taking, clock.deadline())
     assert {"stored"} == {result["state"] for result in answer["results"]}
@@ -204,7 +209,7 @@ def test_a_batch_is_packed_fed_and_sent_under_the_ids_of_its_answer():
 def test_a_repeated_batch_keeps_its_ids_after_part_of_it_has_come_near():
     """With its token, stored members overwrite themselves, and near members are sent under their old ids."""
     clock, table, queues = Clock(), FakeTable(), FakeQueues()
-    taking = desk(table, queues, partition_count=4)
+    taking = scheduling_dependencies(table, queues, partition_count=4)
     dues_s = [NOON_MS / 1000 + seconds for seconds in (5, 6, 950, 951, 5000, 5001)]
     batch = {"schedules": [{"timestamp": due_s, "data": str(due_s)} for due_s in dues_s], "token": "t"}
     first = accept(batch, taking, clock.deadline())
@@ -220,7 +225,7 @@ def test_a_repeated_batch_keeps_its_ids_after_part_of_it_has_come_near():
 def test_every_member_of_an_unconfirmed_bundle_is_reported_as_unconfirmed():
     """The members share one item, so all of them are stored or none."""
     table, queues = FakeTable(), FakeQueues()
-    taking = desk(table, queues)
+    taking = scheduling_dependencies(table, queues)
     table.undone = lambda key: True
     answer = accept([{"delay": 5000, "data": "x"}] * 3, taking, Clock().deadline())
     assert ["NotConfirmed"] * 3 == [result["error"] for result in answer["results"]]
@@ -229,7 +234,7 @@ def test_every_member_of_an_unconfirmed_bundle_is_reported_as_unconfirmed():
 def test_schedules_with_their_own_token_and_single_ones_stay_plain():
     """A repeat must find the stored schedule."""
     table = FakeTable()
-    taking = desk(table, FakeQueues())
+    taking = scheduling_dependencies(table, FakeQueues())
     accept(
         [{"timestamp": NOON_MS / 1000 + 5000, "data": "x", "token": str(n)} for n in range(3)],
         taking,

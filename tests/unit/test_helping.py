@@ -57,7 +57,7 @@ class Kept(FakeTable):
 
 
 @dataclass
-class Runtime(FakeQueues):
+class Backlog(FakeQueues):
     """The delivery queue and the targets. Times are seconds from the start of the invocation."""
 
     waiting: list[Message] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Runtime(FakeQueues):
     retried: list[str] = field(default_factory=list)
     broken: Callable[[], Exception | None] = lambda: None
     ended_s: float = 0.0
-    resting: CircuitBreaker = field(default_factory=CircuitBreaker)
+    breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
 
     @property
     def now_s(self) -> float:
@@ -88,7 +88,7 @@ class Runtime(FakeQueues):
     def delete(self, receipt: str) -> None:
         self.deleted[receipt.removeprefix("receipt of ")] = self.now_s
 
-    def send_errand(self, job: DeliveryJob, now_ms: int) -> BatchResult[DeliveryJob]:
+    def send_job(self, job: DeliveryJob, now_ms: int) -> BatchResult[DeliveryJob]:
         (self.postponed if job.attempt == 1 else self.retried).append(job.schedule.data)
         return BatchResult(confirmed=[job])
 
@@ -106,22 +106,22 @@ class Runtime(FakeQueues):
     def invoke(self, *batch: Message) -> list[str]:
         """Invoke the function and return the ids of the failed messages."""
         table, timeline = Kept(), self.timeline
-        post = DeliveryDependencies(
+        dependencies = DeliveryDependencies(
             records=FakeRecords(),
             table=table,
             queues=self,
             transports=self,
-            tell=lambda *_: None,
+            notify=lambda *_: None,
             pool=WorkerPool(timeline, THREADS_MAX),
-            memory=PartitionCount(table),
-            resting=self.resting,
+            stored_count=PartitionCount(table),
+            breaker=self.breaker,
             delivery_queue=lambda: self,
             reach_ms=900_000,
         )
         clock = lambda: timeline.now_s  # noqa: E731
         deadline = Deadline(clock, timeline.sleep, lambda: 0.5, clock() + TIMEOUT_S - RESERVE_S)
         records = [{"messageId": each.id, "body": each.body} for each in batch]
-        task = timeline.spawn(lambda: delivery.deliver(records, post, deadline))
+        task = timeline.spawn(lambda: delivery.deliver(records, dependencies, deadline))
         timeline.run(lambda: not task.ended)
         if task.fault is not None:
             raise task.fault
@@ -131,92 +131,92 @@ class Runtime(FakeQueues):
 
 def test_nothing_is_received_while_nothing_hangs():
     """An invocation with quick targets ends after their answers, and waiting for due times counts as quick."""
-    world = Runtime(waiting=[message("behind")])
-    assert [] == world.invoke(message("a"), message("b", ahead_s=2.5))
-    assert ([], {}) == (world.asked, world.deleted)
-    assert 2.55 <= world.ended_s < 2.6
+    backlog = Backlog(waiting=[message("behind")])
+    assert [] == backlog.invoke(message("a"), message("b", ahead_s=2.5))
+    assert ([], {}) == (backlog.asked, backlog.deleted)
+    assert 2.55 <= backlog.ended_s < 2.6
 
 
 def test_messages_behind_a_hanging_one_are_delivered_half_a_second_later():
     """The function deletes them after delivery. The hanging message is retried as usual."""
-    world = Runtime(waiting=[message("behind"), message("later", ahead_s=3)])
-    assert [] == world.invoke(message("hangs", "hangs"), message("a"))
-    assert HANGS_AFTER_S <= world.delivered["behind"] < HANGS_AFTER_S + 0.1
-    assert 3 <= world.delivered["later"] < 3.1
-    assert {"behind", "later"} == set(world.deleted)
-    assert all(world.deleted[name] > world.delivered[name] for name in world.deleted)
-    assert READ_S <= world.ended_s < READ_S + 1.1
+    backlog = Backlog(waiting=[message("behind"), message("later", ahead_s=3)])
+    assert [] == backlog.invoke(message("hangs", "hangs"), message("a"))
+    assert HANGS_AFTER_S <= backlog.delivered["behind"] < HANGS_AFTER_S + 0.1
+    assert 3 <= backlog.delivered["later"] < 3.1
+    assert {"behind", "later"} == set(backlog.deleted)
+    assert all(backlog.deleted[name] > backlog.delivered[name] for name in backlog.deleted)
+    assert READ_S <= backlog.ended_s < READ_S + 1.1
 
 
 def test_a_message_that_waits_for_its_due_time_does_not_hang():
     """Half a second counts from the due time, not from the arrival."""
-    world = Runtime(waiting=[message("behind", ahead_s=2)])
-    world.invoke(message("hangs", "hangs", ahead_s=2))
-    assert 2 + HANGS_AFTER_S <= world.delivered["behind"] < 2 + HANGS_AFTER_S + 0.1
+    backlog = Backlog(waiting=[message("behind", ahead_s=2)])
+    backlog.invoke(message("hangs", "hangs", ahead_s=2))
+    assert 2 + HANGS_AFTER_S <= backlog.delivered["behind"] < 2 + HANGS_AFTER_S + 0.1
 
 
 def test_a_long_queue_is_delivered_completely():
     """A hundred messages for a healthy host, while ten or more places are free."""
-    world = Runtime(waiting=[message(f"behind {number}") for number in range(100)])
-    world.invoke(message("hangs", "hangs"))
-    assert 100 == len(world.deleted)
-    assert max(world.delivered.values()) < HANGS_AFTER_S + 1
-    assert not world.postponed
+    backlog = Backlog(waiting=[message(f"behind {number}") for number in range(100)])
+    backlog.invoke(message("hangs", "hangs"))
+    assert 100 == len(backlog.deleted)
+    assert max(backlog.delivered.values()) < HANGS_AFTER_S + 1
+    assert not backlog.postponed
 
 
 def test_a_received_message_that_failed_stays_in_the_queue():
     """It comes again after its visibility timeout and does not affect the batch."""
-    world = Runtime(waiting=[message("bad", "bad"), message("good")])
-    assert [] == world.invoke(message("hangs", "hangs"))
-    assert {"good"} == set(world.deleted)
+    backlog = Backlog(waiting=[message("bad", "bad"), message("good")])
+    assert [] == backlog.invoke(message("hangs", "hangs"))
+    assert {"good"} == set(backlog.deleted)
 
 
 def test_a_failed_message_of_the_batch_is_reported_while_others_are_received():
     """The id is Lambda's. The function deletes no message of the batch."""
-    world = Runtime(waiting=[message("good")])
-    assert ["bad"] == world.invoke(message("hangs", "hangs"), message("bad", "bad"))
-    assert {"good"} == set(world.deleted)
+    backlog = Backlog(waiting=[message("good")])
+    assert ["bad"] == backlog.invoke(message("hangs", "hangs"), message("bad", "bad"))
+    assert {"good"} == set(backlog.deleted)
 
 
 def test_nothing_is_received_when_the_invocation_has_little_time_left():
     """New messages hang all the time, on one host after the other, and the queue is never empty."""
-    world = Runtime(waiting=[message(f"{number}", f"hangs-{number}", number / 3) for number in range(300)])
-    world.invoke(message("hangs", "hangs-0"))
-    assert world.asked
-    assert max(moment_s for moment_s, _ in world.asked) < POLL_S_MAX
-    assert max(world.delivered.values()) <= POLL_S_MAX + delivery.WAIT_MS_MAX / 1000
-    assert world.ended_s < TIMEOUT_S - RESERVE_S
+    backlog = Backlog(waiting=[message(f"{number}", f"hangs-{number}", number / 3) for number in range(300)])
+    backlog.invoke(message("hangs", "hangs-0"))
+    assert backlog.asked
+    assert max(moment_s for moment_s, _ in backlog.asked) < POLL_S_MAX
+    assert max(backlog.delivered.values()) <= POLL_S_MAX + delivery.WAIT_MS_MAX / 1000
+    assert backlog.ended_s < TIMEOUT_S - RESERVE_S
 
 
 def test_a_failed_receive_ends_the_helping_and_affects_no_message():
     """AWS may time out or refuse."""
     for failure in (NotConfirmed("ReadTimeoutError"), RuntimeError("no")):
-        world = Runtime(waiting=[message("behind")], broken=lambda failure=failure: failure)
-        assert [] == world.invoke(message("hangs", "hangs"), message("a"))
-        assert (1, {"hangs", "a"}) == (len(world.asked), set(world.delivered))
+        backlog = Backlog(waiting=[message("behind")], broken=lambda failure=failure: failure)
+        assert [] == backlog.invoke(message("hangs", "hangs"), message("a"))
+        assert (1, {"hangs", "a"}) == (len(backlog.asked), set(backlog.delivered))
 
 
 def test_a_message_that_cannot_be_deleted_fails_alone(monkeypatch):
     """It comes again, as after a crash."""
-    world = Runtime(waiting=[message("behind")])
+    backlog = Backlog(waiting=[message("behind")])
     tries = []
 
     def refuse(receipt):
         tries.append(receipt)
         raise NotConfirmed("InternalError")
 
-    monkeypatch.setattr(world, "delete", refuse)
-    assert [] == world.invoke(message("hangs", "hangs"))
-    assert ("behind" in world.delivered, {"receipt of behind"}) == (True, set(tries))
+    monkeypatch.setattr(backlog, "delete", refuse)
+    assert [] == backlog.invoke(message("hangs", "hangs"))
+    assert ("behind" in backlog.delivered, {"receipt of behind"}) == (True, set(tries))
 
 
 def test_no_more_is_received_than_threads_are_free():
     """One call to SQS returns ten messages at most."""
-    world = Runtime(waiting=[message(f"{number}", f"hangs-{number}") for number in range(100)])
-    world.invoke(*[message(f"own {number}", f"hangs-{number}") for number in range(10)])
-    assert all(1 <= most <= SQS_BATCH_MESSAGES_MAX for _, most in world.asked)
+    backlog = Backlog(waiting=[message(f"{number}", f"hangs-{number}") for number in range(100)])
+    backlog.invoke(*[message(f"own {number}", f"hangs-{number}") for number in range(10)])
+    assert all(1 <= most <= SQS_BATCH_MESSAGES_MAX for _, most in backlog.asked)
     assert THREADS_MAX >= 10 + SQS_BATCH_MESSAGES_MAX
-    beside = [name for name, moment_s in world.delivered.items() if not name.startswith("own") and moment_s < 9]
+    beside = [name for name, moment_s in backlog.delivered.items() if not name.startswith("own") and moment_s < 9]
     assert UNPROVEN_MAX - 10 == len(beside)
 
 
@@ -224,46 +224,46 @@ def test_no_more_is_received_than_threads_are_free():
 def test_one_host_never_takes_every_thread(others):
     """Beyond its share, the function postpones its messages. Messages for other hosts are sent meanwhile."""
     behind = [message(f"hangs too {number}", "hangs") for number in range(60)]
-    world = Runtime(waiting=[*behind, *(message(f"other {number}") for number in range(others))])
-    world.invoke(*[message(f"own {number}", "hangs") for number in range(10)])
-    tried = [name for name in world.delivered if name.startswith(("own", "hangs too"))]
-    assert (ALONE, 70 - ALONE) == (len(tried), len(set(world.postponed)))
-    assert others == len([name for name in world.deleted if name.startswith("other")])
-    assert max(world.delivered.values()) < HANGS_AFTER_S + 1
+    backlog = Backlog(waiting=[*behind, *(message(f"other {number}") for number in range(others))])
+    backlog.invoke(*[message(f"own {number}", "hangs") for number in range(10)])
+    tried = [name for name in backlog.delivered if name.startswith(("own", "hangs too"))]
+    assert (ALONE, 70 - ALONE) == (len(tried), len(set(backlog.postponed)))
+    assert others == len([name for name in backlog.deleted if name.startswith("other")])
+    assert max(backlog.delivered.values()) < HANGS_AFTER_S + 1
 
 
 def test_a_slow_host_gets_more_than_a_batch_at_once():
     """The host answers, so it has no cool-down. Postponed messages find a place again."""
-    world = Runtime(waiting=[message(f"{number}", "slow") for number in range(30)])
-    world.invoke(*[message(f"own {number}", "slow") for number in range(10)])
-    assert SQS_BATCH_MESSAGES_MAX < ALONE <= len(world.delivered)
-    assert 40 == len(set(world.delivered) | set(world.postponed))
+    backlog = Backlog(waiting=[message(f"{number}", "slow") for number in range(30)])
+    backlog.invoke(*[message(f"own {number}", "slow") for number in range(10)])
+    assert SQS_BATCH_MESSAGES_MAX < ALONE <= len(backlog.delivered)
+    assert 40 == len(set(backlog.delivered) | set(backlog.postponed))
 
 
-def given_up(world: Runtime) -> list[str]:
-    return [report.schedule.data for report in world.reports]
+def given_up(backlog: Backlog) -> list[str]:
+    return [report.schedule.data for report in backlog.reports]
 
 
 @pytest.mark.parametrize(("attempt", "expected"), [(1, []), (2, ["new"])])
 def test_a_message_that_was_never_tried_is_not_given_up_because_of_others(attempt, expected):
     """Its terms end while dead hosts hold every place. A message that was tried before is given up then."""
-    world = Runtime()
+    backlog = Backlog()
     for number in range(UNPROVEN_MAX):
-        world.resting.begin(Receiver(f"dead {number}", "dead"), NOON_MS / 1000, 0)
-    world.invoke(message("new", "new", max_age_s=1, attempt=attempt))
-    assert expected == given_up(world)
-    assert ("new" in world.postponed, "new" in world.delivered) == (attempt == 1, False)
+        backlog.breaker.begin(Receiver(f"dead {number}", "dead"), NOON_MS / 1000, 0)
+    backlog.invoke(message("new", "new", max_age_s=1, attempt=attempt))
+    assert expected == given_up(backlog)
+    assert ("new" in backlog.postponed, "new" in backlog.delivered) == (attempt == 1, False)
 
 
 @pytest.mark.parametrize(("host", "expected"), [(None, []), ("dead", ["old"])])
 def test_the_output_queue_is_never_given_up_for_its_silence(host, expected):
     """A message for the queue is retried until the queue answers. One for a host ends with its `max_age_s`."""
-    world, old = Runtime(), message("old", host, ahead_s=-100, max_age_s=30)
+    backlog, old = Backlog(), message("old", host, ahead_s=-100, max_age_s=30)
     receiver = targets.receiver(old.job.schedule.target)
     for _ in range(TIMEOUTS_MAX + 1):
-        world.resting.begin(receiver, world.now_s + NOON_MS / 1000, 0)
-        world.resting.end(receiver, True, 0, world.now_s + NOON_MS / 1000)
-    world.resting.begin(receiver, world.now_s + NOON_MS / 1000, 0)
-    world.invoke(old)
-    assert (expected, {}) == (given_up(world), world.delivered)
-    assert ("old" in world.retried) == (host is None)
+        backlog.breaker.begin(receiver, backlog.now_s + NOON_MS / 1000, 0)
+        backlog.breaker.end(receiver, True, 0, backlog.now_s + NOON_MS / 1000)
+    backlog.breaker.begin(receiver, backlog.now_s + NOON_MS / 1000, 0)
+    backlog.invoke(old)
+    assert (expected, {}) == (given_up(backlog), backlog.delivered)
+    assert ("old" in backlog.retried) == (host is None)

@@ -12,7 +12,17 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 
 import hostile
-from fakes import DELIVERY, NOON_MS, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeRecords, FakeTable, desk
+from fakes import (
+    DELIVERY,
+    NOON_MS,
+    OTHER_ARN,
+    OUTPUT,
+    Clock,
+    FakeQueues,
+    FakeRecords,
+    FakeTable,
+    scheduling_dependencies,
+)
 from scheduler.accepting import receiving, request, scheduling
 from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE
 from scheduler.aws import failure_targets
@@ -83,15 +93,18 @@ def test_no_record_of_the_input_queue_fails_another(records):
     """The good message is sent. Each other message is sent, put back, or reported."""
     clock, queues, aws = Clock(), FakeQueues(), Aws()
     real = Queues(aws, OUTPUT, "https://failure", DELIVERY, 1000)
-    reception = receiving.InputQueueDependencies(
-        accept=functools.partial(scheduling.accept_letter, desk=desk(FakeTable(), queues, request.AcceptRules(LISTED))),
-        put_back=lambda part, pause_s: part.body.encode() and part.again.encode() != b"",
+    dependencies = receiving.InputQueueDependencies(
+        accept=functools.partial(
+            scheduling.accept_message,
+            dependencies=scheduling_dependencies(FakeTable(), queues, request.AcceptRules(LISTED)),
+        ),
+        requeue=lambda part, pause_s: part.body.encode() and part.again.encode() != b"",
         report=real.report,
-        tell=failure_targets.FailureTargets(lambda service: aws, OUTPUT).tell,
+        notify=failure_targets.FailureTargets(lambda service: aws, OUTPUT).notify,
         allows=LISTED.arns.__contains__,
         pool=SerialPool(),
     )
-    failed, lines = run(lambda: receiving.receive(records, clock.deadline(24), reception))
+    failed, lines = run(lambda: receiving.receive(records, clock.deadline(24), dependencies))
     assert [] == failed
     assert ["good"] == [data for _, data, _ in queues.sent if data == "good"]
     assert len(records) == len(lines) - sum(line["outcome"] != "received" for line in lines)
@@ -113,19 +126,19 @@ def test_no_record_of_the_delivery_queue_fails_another(records):
         kept.extend(report for report in reports if report.body().encode())
         return BatchResult(confirmed=list(reports))
 
-    post = delivery.DeliveryDependencies(
+    dependencies = delivery.DeliveryDependencies(
         records=FakeRecords(),
         table=SimpleNamespace(put_failed=keep),
         queues=Queues(aws, OUTPUT, "https://failure", DELIVERY, 1000),
         transports=transports,
-        tell=failure_targets.FailureTargets(lambda service: aws, OUTPUT).tell,
+        notify=failure_targets.FailureTargets(lambda service: aws, OUTPUT).notify,
         pool=SerialPool(),
-        memory=PartitionCount(FakeTable()),
-        resting=CircuitBreaker(),
+        stored_count=PartitionCount(FakeTable()),
+        breaker=CircuitBreaker(),
         delivery_queue=lambda: None,
         reach_ms=900_000,
     )
-    failed, lines = run(lambda: delivery.deliver(records, post, clock.deadline(37)))
+    failed, lines = run(lambda: delivery.deliver(records, dependencies, clock.deadline(37)))
     assert [] == failed
     assert "good" in delivered
     ends = ("delivered", "undelivered", "dropped", "expired")

@@ -83,8 +83,8 @@ def test_a_message_of_the_topic_has_the_id_and_time_of_sns():
 )
 def test_an_object_a_list_and_a_batch_are_requests(wrap, content, requests):
     """The requests are checked later, one by one."""
-    letter = opened(wrap(json.dumps(content)))
-    assert (requests, None, content) == (letter.requests, letter.failure, letter.content)
+    message = opened(wrap(json.dumps(content)))
+    assert (requests, None, content) == (message.requests, message.failure, message.content)
 
 
 def test_the_token_of_a_batch_precedes_the_id_of_its_message():
@@ -114,9 +114,9 @@ def test_no_input_message_comes_from_the_future(timestamp, sent_ms):
     assert sent_ms == opened(envelope(json.dumps(ONE), Timestamp=timestamp)).sent_ms
 
 
-def put_back(letter, places, untold=(), **facts):
+def requeue(message, indexes, unnotified=(), **facts):
     """Return the record as SQS delivers it after the function put it back."""
-    part = letter.part(places, untold)
+    part = message.remainder(indexes, unnotified)
     return read(part.body, **{"message_id": "another", "sent_ms": SENT_MS + 60_000, **facts}, again=part.again)
 
 
@@ -126,7 +126,7 @@ def test_the_sample_of_a_partial_message_is_correct():
     assert ("2e1424d4-f796-459a-8184-9c92662be6da", 1_893_456_000_000, [1]) == (
         part.token_root,
         part.sent_ms,
-        part.places,
+        part.indexes,
     )
 
 
@@ -137,12 +137,12 @@ def test_the_sample_of_a_partial_message_is_correct():
 )
 def test_a_partial_message_keeps_everything_but_the_finished_members(content):
     """It keeps the source of keys and tokens, and continues the count of tries."""
-    letter = read(json.dumps(content), count=3)
-    first = put_back(letter, [0, 2, 3], count=2)
-    second = put_back(first, [2])
-    assert [range(4), [0, 2, 3], [2]] == [each.places for each in (letter, first, second)]
-    assert [3, 5, 6] == [each.came.tries for each in (letter, first, second)]
-    facts = [(each.token_root, each.sent_ms, each.requests) for each in (letter, first, second)]
+    message = read(json.dumps(content), count=3)
+    first = requeue(message, [0, 2, 3], count=2)
+    second = requeue(first, [2])
+    assert [range(4), [0, 2, 3], [2]] == [each.indexes for each in (message, first, second)]
+    assert [3, 5, 6] == [each.history.tries for each in (message, first, second)]
+    facts = [(each.token_root, each.sent_ms, each.requests) for each in (message, first, second)]
     assert [facts[0]] * 3 == facts
 
 
@@ -171,7 +171,7 @@ def test_a_foreign_attribute_makes_no_partial_message(again):
 def test_unknown_indexes_are_ignored():
     """No member is skipped because of indexes that the message does not have."""
     forged = '{"id": "x", "sent": 5, "tries": 1, "places": [0, 2]}'
-    assert range(2) == read(json.dumps([ONE, ONE]), again=forged).places
+    assert range(2) == read(json.dumps([ONE, ONE]), again=forged).indexes
 
 
 def test_a_partial_message_never_gets_a_later_time():
@@ -186,24 +186,24 @@ HEARER = "arn:aws:sns:eu-central-1:123456789012:hearer"
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([HEARER, HEARER + "2"]), st.text(min_size=1)), max_size=6))
 def test_errors_for_a_failure_target_come_back_with_the_message(notes):
     """Any text may be in the errors. These members are no longer to be scheduled."""
-    untold = sorted({input_message.Untold.noted(*note) for note in notes})
-    waiting = sorted({0, 1, 2, 3}.difference(each.place for each in untold))
-    part = put_back(opened([ONE] * 4), [place for place in waiting if place < 3 or not untold], untold)
-    assert untold == list(part.untold)
-    assert [place for place in waiting if place < 3 or not untold] == list(part.places)
+    unnotified = sorted({input_message.Unnotified.noted(*note) for note in notes})
+    waiting = sorted({0, 1, 2, 3}.difference(each.batch_index for each in unnotified))
+    part = requeue(opened([ONE] * 4), [index for index in waiting if index < 3 or not unnotified], unnotified)
+    assert unnotified == list(part.unnotified)
+    assert [index for index in waiting if index < 3 or not unnotified] == list(part.indexes)
 
 
 def test_the_previous_version_finds_all_remaining_members():
     """It reads only indexes. During an update it may receive what this version put back."""
-    part = opened([ONE] * 4).part([1], [input_message.Untold(3, HEARER, "error")])
+    part = opened([ONE] * 4).remainder([1], [input_message.Unnotified(3, HEARER, "error")])
     assert [1, 3] == json.loads(part.again)["places"]
 
 
 def test_a_message_that_an_operator_sends_back_has_its_first_id_and_time():
     """The operator need not know how many members it has."""
     again = json.dumps({"id": "first", "sent": SENT_MS - 5, "tries": 0})
-    letter = read(json.dumps([ONE] * 2), again=again)
-    assert ("first", SENT_MS - 5, range(2)) == (letter.token_root, letter.sent_ms, letter.places)
+    message = read(json.dumps([ONE] * 2), again=again)
+    assert ("first", SENT_MS - 5, range(2)) == (message.token_root, message.sent_ms, message.indexes)
 
 
 @pytest.mark.parametrize(
@@ -212,9 +212,9 @@ def test_a_message_that_an_operator_sends_back_has_its_first_id_and_time():
 def test_a_record_without_the_attributes_of_sqs_is_refused_as_a_whole(facts):
     """Delays have no starting time without them."""
     whole = record(json.dumps(ONE))
-    letter = input_message.opened(sqs_records.read({**whole, "attributes": {**whole["attributes"], **facts}}))
-    assert letter.failure.startswith("the message cannot be read: the record has no SentTimestamp or no Approximate")
-    assert ([], json.dumps(ONE)) == (letter.requests, letter.content)
+    message = input_message.opened(sqs_records.read({**whole, "attributes": {**whole["attributes"], **facts}}))
+    assert message.failure.startswith("the message cannot be read: the record has no SentTimestamp or no Approximate")
+    assert ([], json.dumps(ONE)) == (message.requests, message.content)
 
 
 UNREADABLE = [
@@ -230,10 +230,10 @@ UNREADABLE = [
 @pytest.mark.parametrize(("text", "says"), UNREADABLE, ids=[says for _, says in UNREADABLE])
 def test_an_unreadable_message_is_kept_as_text(text, says):
     """The error says why and what is accepted. For an envelope, the text is what the publisher wrote."""
-    for letter in (opened(text), opened(envelope(text))):
-        assert (text, []) == (letter.content, letter.requests)
-        assert letter.failure.startswith(says)
-        assert 'wanted: an object such as {"timestamp"' in letter.failure
+    for message in (opened(text), opened(envelope(text))):
+        assert (text, []) == (message.content, message.requests)
+        assert message.failure.startswith(says)
+        assert 'wanted: an object such as {"timestamp"' in message.failure
 
 
 REFUSED_WHOLE = [
@@ -249,10 +249,10 @@ REFUSED_WHOLE = [
 @pytest.mark.parametrize(("content", "says"), REFUSED_WHOLE, ids=[says for _, says in REFUSED_WHOLE])
 def test_a_message_that_is_refused_as_a_whole_has_no_requests(content, says):
     """A direct caller would get the same error."""
-    letter = opened(content)
-    assert letter.failure.startswith(says)
-    assert "wanted: " in letter.failure
-    assert [] == letter.requests
+    message = opened(content)
+    assert message.failure.startswith(says)
+    assert "wanted: " in message.failure
+    assert [] == message.requests
 
 
 def test_data_that_is_slightly_too_deep_affects_no_neighbour():
@@ -282,18 +282,18 @@ json_values = st.recursive(
 @given(
     st.dictionaries(st.sampled_from(["id", "sent", "tries", "places"]), json_values).map(json.dumps)
     | st.lists(st.integers(0, 3)).map(
-        lambda places: json.dumps({"id": "x", "sent": SENT_MS, "tries": 1, "places": places})
+        lambda indexes: json.dumps({"id": "x", "sent": SENT_MS, "tries": 1, "places": indexes})
     )
 )
 def test_no_attribute_breaks_the_opening(again):
     """Any attribute leaves requests or a failure."""
-    letter = read(json.dumps([ONE] * 3), again=again)
-    assert 1 <= len(letter.places) <= 3
-    assert set(letter.places) <= {0, 1, 2}
+    message = read(json.dumps([ONE] * 3), again=again)
+    assert 1 <= len(message.indexes) <= 3
+    assert set(message.indexes) <= {0, 1, 2}
 
 
 @given(st.text() | json_values.map(json.dumps) | json_values.map(json.dumps).map(envelope).map(json.dumps))
 def test_no_body_breaks_the_opening(body):
     """The result is requests or a failure, and never an exception."""
-    letter = opened(body)
-    assert bool(letter.requests) == (letter.failure is None)
+    message = opened(body)
+    assert bool(message.requests) == (message.failure is None)

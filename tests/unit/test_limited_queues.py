@@ -4,11 +4,22 @@ import json
 
 import pytest
 
-from fakes import DELIVERY, NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, desk, schedule
+from fakes import (
+    DELIVERY,
+    NOON_MS,
+    OTHER,
+    OTHER_ARN,
+    OUTPUT,
+    Clock,
+    FakeQueues,
+    FakeTable,
+    schedule,
+    scheduling_dependencies,
+)
 from scheduler.accepting.limited_queues import SLOW_S, TRIES_MAX, LimitedQueues
 from scheduler.accepting.receiving import InputQueueDependencies, receive
 from scheduler.accepting.request import AcceptRules
-from scheduler.accepting.scheduling import accept_letter
+from scheduler.accepting.scheduling import accept_message
 from scheduler.model.targets import AllowedTargets
 from scheduler.placing.sending import SendChunk, send
 
@@ -91,19 +102,19 @@ def test_a_throttled_target_queue_delays_no_other_message_by_a_second(queues, cl
 
     queues.send = slow
     rules = AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1"))
-    taking = desk(FakeTable(), LimitedQueues(queues, clock), rules)
-    reception = InputQueueDependencies(
-        accept=lambda letter, closed, deadline: accept_letter(letter, closed, taking, deadline),
-        put_back=lambda part, pause_s: True,
+    taking = scheduling_dependencies(FakeTable(), LimitedQueues(queues, clock), rules)
+    dependencies = InputQueueDependencies(
+        accept=lambda letter, closed, deadline: accept_message(letter, closed, taking, deadline),
+        requeue=lambda part, pause_s: True,
         report=queues.report,
-        tell=lambda failure_target, report: None,
+        notify=lambda failure_target, report: None,
         allows=lambda failure_target: True,
         pool=taking.pool,
     )
     bad = [{"delay": 5, "data": "bad", "target": OTHER_ARN}] * members
     good = [{"delay": 5, "data": f"good {number}"} for number in range(10 - letters)]
     batch = [record(number, content) for number, content in enumerate([*[bad] * letters, *good])]
-    answer = receive(batch, clock.deadline(24), reception)
+    answer = receive(batch, clock.deadline(24), dependencies)
     assert [f"m{number}" for number in range(letters)] == [
         each["itemIdentifier"] for each in answer["batchItemFailures"]
     ]

@@ -9,23 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, Clock, schedule
-from offices import FAR_MS, FakeCatalogue, FakeRecords, bundles, entries, named, office
+from offices import FAR_MS, FakeManageTable, FakeRecords, bundles, entries, manage_dependencies, named
 from scheduler.errors import InvalidRequest
 from scheduler.managing import operations, request
 from scheduler.managing.listing import pages as listing
 from scheduler.model.schedule import sort_from
 
 
-def ask(where, clock=None, **fields):
+def ask(dependencies, clock=None, **fields):
     asked = request.read({"operation": "list", **fields}, operations.FIELDS)
-    return listing.list_(asked, where, (clock or Clock()).deadline())
+    return listing.list_(asked, dependencies, (clock or Clock()).deadline())
 
 
-def every_page(where, between=lambda: None, **fields):
+def every_page(dependencies, between=lambda: None, **fields):
     """Return all pages, and call `between` after each of them."""
     pages, cursor = [], {}
     for _ in range(2_000):
-        answer = ask(where, **fields, **cursor)
+        answer = ask(dependencies, **fields, **cursor)
         pages.append(answer["schedules"])
         if answer["next"] is None:
             return pages
@@ -53,7 +53,7 @@ def order(each):
 def test_nothing_is_left_out_or_shown_twice(seed, partition_count, limit, page_items, spread_ms):
     """Random single schedules and bundles, also due at the same time, with writes and deletes between the pages."""
     rng = random.Random(seed)
-    catalogue = FakeCatalogue(page_items)
+    manage_table = FakeManageTable(page_items)
 
     def batch():
         alone = [
@@ -65,18 +65,18 @@ def test_nothing_is_left_out_or_shown_twice(seed, partition_count, limit, page_i
 
     stays = [*batch(), *batch()]
     passing = batch()
-    catalogue.add(*stays, *passing)
+    manage_table.add(*stays, *passing)
 
     def between():
         for each in passing:
-            catalogue.items.pop(each.key, None)
+            manage_table.items.pop(each.key, None)
         passing[:] = batch()
-        catalogue.add(*passing)
+        manage_table.add(*passing)
 
     from_ms, to_ms = FAR_MS + spread_ms // 5, FAR_MS + spread_ms - spread_ms // 7
     shown = ids(
         every_page(
-            office(catalogue, None, partition_count),
+            manage_dependencies(manage_table, None, partition_count),
             between,
             limit=limit,
             **{"from": from_ms / 1000, "to": to_ms / 1000},
@@ -92,34 +92,34 @@ def test_nothing_is_left_out_or_shown_twice(seed, partition_count, limit, page_i
 @given(seed=st.integers(0, 2**32), limit=st.integers(1, 30), page_items=st.sampled_from([2, 1_000]))
 def test_pages_are_full_and_in_order_without_writes(seed, limit, page_items):
     """Every page but the last is full, and together they are sorted."""
-    rng, catalogue = random.Random(seed), FakeCatalogue(page_items)
-    catalogue.add(*(schedule(number, FAR_MS + rng.randrange(100_000), str(number % 4)) for number in range(50)))
-    catalogue.add(*bundles(rng, [FAR_MS + rng.randrange(100_000) for _ in range(90)], 4))
-    pages = every_page(office(catalogue), limit=limit)
-    everything = sorted((each for thing in catalogue.items.values() for each in entries(thing)), key=order)
+    rng, manage_table = random.Random(seed), FakeManageTable(page_items)
+    manage_table.add(*(schedule(number, FAR_MS + rng.randrange(100_000), str(number % 4)) for number in range(50)))
+    manage_table.add(*bundles(rng, [FAR_MS + rng.randrange(100_000) for _ in range(90)], 4))
+    pages = every_page(manage_dependencies(manage_table), limit=limit)
+    everything = sorted((each for thing in manage_table.items.values() for each in entries(thing)), key=order)
     assert [each.id for each in everything] == ids(pages)
     assert {limit} >= {len(page) for page in pages[:-1]}
 
 
 def test_a_page_does_not_reread_a_million_schedules_due_at_one_time():
     """It skips everything that sorts before the last schedule shown."""
-    catalogue = FakeCatalogue()
-    catalogue.add(*(schedule(number, FAR_MS, str(number % 4)) for number in range(2_000)))
-    pages = every_page(office(catalogue), limit=100)
+    manage_table = FakeManageTable()
+    manage_table.add(*(schedule(number, FAR_MS, str(number % 4)) for number in range(2_000)))
+    pages = every_page(manage_dependencies(manage_table), limit=100)
     assert 20 == len(pages)
-    assert catalogue.reads <= 20 * 4 * 3
+    assert manage_table.reads <= 20 * 4 * 3
 
 
 def test_a_timer_shows_the_schedule_it_wakes():
     """It shows the truncated data of its record. A replaced, delivered or cancelled schedule is not shown."""
-    catalogue, records = FakeCatalogue(), FakeRecords(batch_max=3)
+    manage_table, records = FakeManageTable(), FakeRecords(batch_max=3)
     for number in range(200):
         name = f"n/{number // 2 if number % 2 else number}"
         timer, record = named(number, name, timer_only=number % 2 == 1)
-        catalogue.add(timer)
+        manage_table.add(timer)
         if number % 2 == 0 and number % 10:
             records.records[name] = record
-    shown = [each for page in every_page(office(catalogue, records), limit=7) for each in page]
+    shown = [each for page in every_page(manage_dependencies(manage_table, records), limit=7) for each in page]
     assert [f"n/{number}" for number in range(0, 200, 2) if number % 10] == [each["name"] for each in shown]
     assert {256} == {len(each["data"]) for each in shown}
     assert {"stored"} == {each["state"] for each in shown}
@@ -127,17 +127,20 @@ def test_a_timer_shows_the_schedule_it_wakes():
 
 def test_near_schedules_are_noted():
     """Unnamed schedules within reach are in their queues already. The answer says so for such times."""
-    where = office(FakeCatalogue())
-    assert "note" in ask(where)
-    assert "note" in ask(where, **{"from": NOON_MS / 1000 + 900})
-    assert "note" not in ask(where, **{"from": NOON_MS / 1000 + 901})
+    dependencies = manage_dependencies(FakeManageTable())
+    assert "note" in ask(dependencies)
+    assert "note" in ask(dependencies, **{"from": NOON_MS / 1000 + 900})
+    assert "note" not in ask(dependencies, **{"from": NOON_MS / 1000 + 901})
 
 
 def test_a_page_is_cut_to_fit_the_answer():
     """Webhooks can have long headers, and Lambda returns at most 6 MB. The rest comes with the next page."""
-    catalogue, headers = FakeCatalogue(), json.dumps({"url": "https://example.com", "headers": {"x": "é" * 15_000}})
-    catalogue.add(*(schedule(number, FAR_MS + number, "0", target=headers) for number in range(200)))
-    pages = every_page(office(catalogue), limit=200)
+    manage_table, headers = (
+        FakeManageTable(),
+        json.dumps({"url": "https://example.com", "headers": {"x": "é" * 15_000}}),
+    )
+    manage_table.add(*(schedule(number, FAR_MS + number, "0", target=headers) for number in range(200)))
+    pages = every_page(manage_dependencies(manage_table), limit=200)
     assert 200 == len(set(ids(pages)))
     assert all(1_000 < len(json.dumps(page)) < 6_000_000 for page in pages)
 
@@ -173,4 +176,4 @@ def cursor_of(value):
 def test_a_foreign_cursor_is_refused(value):
     """Any caller could have changed the cursor."""
     with pytest.raises(InvalidRequest, match=r"next is .*; wanted: the next of the answer before"):
-        ask(office(FakeCatalogue()), next=value)
+        ask(manage_dependencies(FakeManageTable()), next=value)

@@ -36,7 +36,7 @@ def url(number):
     return f"{OTHER}-{number}"
 
 
-def parcels_for(*urls):
+def chunks_for(*urls):
     return [SendChunk(each, [schedule(number, target=OTHER_ARN)]) for number, each in enumerate(urls)]
 
 
@@ -61,7 +61,7 @@ def run(queues, send_chunks, let_go_after):
 def test_a_hanging_queue_has_one_thread_and_the_others_go_on():
     """Forty chunks for it and forty for the stack's own queue. Only one chunk of the first kind waits."""
     queues = Hanging(OTHER)
-    pairs = zip(parcels_for(*[OTHER] * 40), parcels_for(*[OUTPUT] * 40), strict=True)
+    pairs = zip(chunks_for(*[OTHER] * 40), chunks_for(*[OUTPUT] * 40), strict=True)
     mixed = [chunk for pair in pairs for chunk in pair]
     tallies = run(queues, mixed, let_go_after=79)
     assert queues.let_go.is_set()
@@ -72,7 +72,7 @@ def test_a_hanging_queue_has_one_thread_and_the_others_go_on():
 def test_all_hanging_queues_together_have_half_of_the_threads():
     """The number of such queues does not matter."""
     queues = Hanging(*[url(number) for number in range(40)])
-    send_chunks = [*parcels_for(*[url(number) for number in range(40)]), *parcels_for(*[OUTPUT] * 20)]
+    send_chunks = [*chunks_for(*[url(number) for number in range(40)]), *chunks_for(*[OUTPUT] * 20)]
     tallies = run(queues, send_chunks, let_go_after=60 - UNPROVEN_MAX)
     assert queues.let_go.is_set()
     assert (20, 40, WIDTH // 2) == (len(queues.sent), tallies["held"], len(set(queues.calls) - {OUTPUT}))
@@ -81,7 +81,7 @@ def test_all_hanging_queues_together_have_half_of_the_threads():
 def test_a_queue_that_answers_may_use_all_threads():
     """Chunks that waited for its first answer go on, and none of its schedules is held."""
     queues = Hanging()
-    tallies = run(queues, parcels_for(*[OTHER] * 100), let_go_after=0)
+    tallies = run(queues, chunks_for(*[OTHER] * 100), let_go_after=0)
     assert (100, 0) == (len(queues.sent), tallies["held"])
 
 
@@ -90,7 +90,7 @@ def test_a_failing_queue_is_not_tried_again(why):
     """Earlier answers do not count."""
     queues, counts = FakeQueues(), FeedCounts()
     outgoing = Outgoing(queues, Clock().deadline())
-    first, second, third = parcels_for(OTHER, OTHER, OTHER)
+    first, second, third = chunks_for(OTHER, OTHER, OTHER)
     assert first.schedules == outgoing.send(first, counts).confirmed
     if why == "closed":
         queues.closed = {OTHER}

@@ -7,60 +7,60 @@ CAPACITY_PER_S = 1000
 END_S = 10.0**10
 
 
-def run(pace, clock, seconds, capacity_per_s=CAPACITY_PER_S, units=25, call_s=0.001):
+def run(limiter, clock, seconds, capacity_per_s=CAPACITY_PER_S, units=25, call_s=0.001):
     """Run one writer against a table with a capacity per second. Return the written and the throttled units."""
-    room, written, bounced, end_ms = 0.0, 0, 0, clock.now_ms + seconds * 1000
+    room, written, throttled, end_ms = 0.0, 0, 0, clock.now_ms + seconds * 1000
     while clock.now_ms < end_ms:
         before_s = clock()
-        assert pace.begin(units, END_S)
+        assert limiter.begin(units, END_S)
         clock.sleep(call_s)
         room = min(capacity_per_s, room + (clock() - before_s) * capacity_per_s)
         taken = int(min(units, room))
         room -= taken
-        pace.learn(taken, units - taken, False)
-        pace.end(units)
-        written, bounced = written + taken, bounced + units - taken
-    return written, bounced
+        limiter.observe(taken, units - taken, False)
+        limiter.end(units)
+        written, throttled = written + taken, throttled + units - taken
+    return written, throttled
 
 
 def test_there_is_no_pace_without_throttling():
     """No writer waits before the first throttled write."""
     clock = Clock()
-    pace = WriteRateLimiter(clock, clock.sleep)
-    pace.learn(10**6, 0, False)
+    limiter = WriteRateLimiter(clock, clock.sleep)
+    limiter.observe(10**6, 0, False)
     slept_until_s = clock()
-    assert pace.begin(10**6, END_S)
+    assert limiter.begin(10**6, END_S)
     assert slept_until_s == clock()
-    assert pace.units_per_s is None
+    assert limiter.units_per_s is None
 
 
 def test_a_throttled_writer_wastes_few_calls_and_little_capacity():
     """It writes at least 95 of the 100 units that the table accepts, with few throttled calls."""
     clock = Clock()
-    pace = WriteRateLimiter(clock, clock.sleep)
-    run(pace, clock, 3)
-    written, bounced = run(pace, clock, 60)
+    limiter = WriteRateLimiter(clock, clock.sleep)
+    run(limiter, clock, 3)
+    written, throttled = run(limiter, clock, 60)
     assert written >= 0.95 * 60 * CAPACITY_PER_S
-    assert bounced <= 0.05 * written
+    assert throttled <= 0.05 * written
 
 
 def test_the_pace_rises_with_the_capacity():
     """It takes about a minute."""
     clock = Clock()
-    pace = WriteRateLimiter(clock, clock.sleep)
-    run(pace, clock, 20, capacity_per_s=CAPACITY_PER_S / 2)
-    written, _ = run(pace, clock, 60)
+    limiter = WriteRateLimiter(clock, clock.sleep)
+    run(limiter, clock, 20, capacity_per_s=CAPACITY_PER_S / 2)
+    written, _ = run(limiter, clock, 60)
     assert written >= 0.75 * 60 * CAPACITY_PER_S
 
 
 def test_threads_share_one_pace():
     """Each thread waits for the threads before it, and the first waits for the calls under way."""
     clock, slept = Clock(), []
-    pace = WriteRateLimiter(clock, slept.append)
-    pace.begin(98, END_S)
-    throttled(pace, clock, 500)
+    limiter = WriteRateLimiter(clock, slept.append)
+    limiter.begin(98, END_S)
+    throttled(limiter, clock, 500)
     for _ in range(3):
-        pace.begin(98, END_S)
+        limiter.begin(98, END_S)
     assert [0.1, 0.2, 0.3] == [round(pause_s, 1) for pause_s in slept]
 
 
@@ -69,50 +69,50 @@ def test_the_first_guess_is_the_capacity_of_a_partition_key():
     clock = Clock()
     found = []
     for written in (100, 250, 400, 900):
-        pace = WriteRateLimiter(clock, clock.sleep)
-        throttled(pace, clock, written)
-        found.append(round(pace.units_per_s or 0))
+        limiter = WriteRateLimiter(clock, clock.sleep)
+        throttled(limiter, clock, written)
+        found.append(round(limiter.units_per_s or 0))
     assert [196, 980, 980, 1764] == found
 
 
 def test_a_second_throttled_write_says_nothing_new():
     """Its call began before the pace was cut."""
     clock = Clock()
-    pace = WriteRateLimiter(clock, clock.sleep)
-    throttled(pace, clock, 500)
+    limiter = WriteRateLimiter(clock, clock.sleep)
+    throttled(limiter, clock, 500)
     for _ in range(10):
         clock.sleep(1)
-        pace.learn(0, 25, True)
-    assert pace.units_per_s >= 980
+        limiter.observe(0, 25, True)
+    assert limiter.units_per_s >= 980
 
 
 def test_a_run_begins_with_the_pace_of_the_run_before():
     """It need not measure the capacity again."""
     clock, slept = Clock(), []
-    pace = WriteRateLimiter(clock, slept.append, 500)
-    pace.begin(100, END_S)
-    pace.begin(100, END_S)
+    limiter = WriteRateLimiter(clock, slept.append, 500)
+    limiter.begin(100, END_S)
+    limiter.begin(100, END_S)
     assert [0.2] == [round(pause_s, 1) for pause_s in slept]
 
 
 def test_a_single_throttled_write_does_not_measure_the_capacity():
     """Without other writes meanwhile, the pace would fall to almost nothing."""
     clock = Clock()
-    pace = WriteRateLimiter(clock, clock.sleep)
-    pace.learn(0, 25, False)
+    limiter = WriteRateLimiter(clock, clock.sleep)
+    limiter.observe(0, 25, False)
     clock.sleep(0.5)
-    pace.learn(25, 0, True)
-    assert pace.units_per_s is None
+    limiter.observe(25, 0, True)
+    assert limiter.units_per_s is None
 
 
 def test_the_writes_under_way_can_be_deleted_in_time():
     """Large chunks wait for room. A chunk larger than the room gets all of it."""
     clock, ended = Clock(), []
-    pace = WriteRateLimiter(clock, lambda pause_s: (clock.sleep(pause_s), ended or ended.append(pace.end(1000))))
+    limiter = WriteRateLimiter(clock, lambda pause_s: (clock.sleep(pause_s), ended or ended.append(limiter.end(1000))))
     for _ in range(4):
-        assert pace.begin(1000, END_S)
+        assert limiter.begin(1000, END_S)
     assert not ended
-    assert pace.begin(1000, END_S)
+    assert limiter.begin(1000, END_S)
     assert ended == [None]
     alone = WriteRateLimiter(clock, clock.sleep)
     assert alone.begin(9000, clock())
@@ -122,16 +122,16 @@ def test_the_writes_under_way_can_be_deleted_in_time():
 def test_a_chunk_does_not_wait_beyond_the_deadline():
     """The next feed takes it, and the function does not sleep until its timeout."""
     clock = Clock()
-    pace = WriteRateLimiter(clock, clock.sleep, 100)
-    assert pace.begin(1000, clock() + 5)
+    limiter = WriteRateLimiter(clock, clock.sleep, 100)
+    assert limiter.begin(1000, clock() + 5)
     began_s = clock()
-    assert not pace.begin(10, clock() + 5)
+    assert not limiter.begin(10, clock() + 5)
     assert clock() <= began_s + 5
-    assert pace.begin(10, clock() + 20)
+    assert limiter.begin(10, clock() + 20)
 
 
-def throttled(pace, clock, written):
+def throttled(limiter, clock, written):
     """Write so much in the half second after a throttled write, while DynamoDB still throttles."""
-    pace.learn(0, 25, False)
+    limiter.observe(0, 25, False)
     clock.sleep(0.5)
-    pace.learn(written, 25, True)
+    limiter.observe(written, 25, True)

@@ -19,7 +19,7 @@ def encoded(chance, count):
     return base64.b64encode(chance.randbytes(count)).decode()
 
 
-def few_letters(chance, count):
+def few_messages(chance, count):
     return "".join(chance.choices("acgt", k=count))
 
 
@@ -28,13 +28,13 @@ BATCHES = {
     "members of 6 KB that do not compress": lambda chance, index: encoded(chance, 4_500),
     "members of two letters": lambda chance, index: "ab",
     "members of one kind": lambda chance, index: f"{index} {chance.random()} " + "of one kind " * 20,
-    "members that zlib is slow with": lambda chance, index: few_letters(chance, 620),
+    "members that zlib is slow with": lambda chance, index: few_messages(chance, 620),
     "runs of members that compress, and one that does not": lambda chance, index: (
         "x" * 1_000 if index % 20 else encoded(chance, 3_000)
     ),
-    "members that grow": lambda chance, index: few_letters(chance, 40 * (index % 100 + 1)),
+    "members that grow": lambda chance, index: few_messages(chance, 40 * (index % 100 + 1)),
     "tiny members, and every eleventh is long": lambda chance, index: (
-        few_letters(chance, 8_000) if index % 11 == 10 else "t"
+        few_messages(chance, 8_000) if index % 11 == 10 else "t"
     ),
 }
 

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from fakes import NOON_MS, Clock, schedule
-from offices import FAR_MS, FakeCatalogue, FakeRecords, bundles, entries, named, office
+from offices import FAR_MS, FakeManageTable, FakeRecords, bundles, entries, manage_dependencies, named
 from scheduler.managing import request
 from scheduler.managing.dependencies import DuePage, SchedulePage, Stub
 from scheduler.managing.listing import forecast
@@ -22,12 +22,12 @@ CALL_S_MAX = 5
 """A longer call is aborted. The function reserves a second more than this."""
 
 
-def pages(operation, where, clock, seconds=SECONDS, **fields):
+def pages(operation, dependencies, clock, seconds=SECONDS, **fields):
     """Return the answers of all pages, after checking that each came in time."""
     value = {}
     for _ in range(3_000):
         begun_s = clock()
-        answer = operation(request.ManageRequest("", {**fields, **value}), where, clock.deadline(seconds))
+        answer = operation(request.ManageRequest("", {**fields, **value}), dependencies, clock.deadline(seconds))
         assert clock() - begun_s <= seconds + CALL_S_MAX
         json.dumps(answer)
         yield answer
@@ -37,9 +37,9 @@ def pages(operation, where, clock, seconds=SECONDS, **fields):
     raise AssertionError("it never ends")
 
 
-def listed(where, clock, seconds=SECONDS, **fields):
+def listed(dependencies, clock, seconds=SECONDS, **fields):
     found = []
-    for answer in pages(listing.list_, where, clock, seconds, **fields):
+    for answer in pages(listing.list_, dependencies, clock, seconds, **fields):
         assert len(answer["schedules"]) <= fields.get("limit", 100)
         moments = [each["timestamp"] for each in answer["schedules"]]
         assert sorted(moments) == moments
@@ -47,8 +47,8 @@ def listed(where, clock, seconds=SECONDS, **fields):
     return found
 
 
-def forecasted(where, clock, seconds=SECONDS, **fields):
-    return sum(answer["total"] for answer in pages(forecast.forecast, where, clock, seconds, **fields))
+def forecasted(dependencies, clock, seconds=SECONDS, **fields):
+    return sum(answer["total"] for answer in pages(forecast.forecast, dependencies, clock, seconds, **fields))
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -59,30 +59,35 @@ def test_a_slow_table_makes_pages_smaller_and_leaves_nothing_out(seed):
     limit, page_items = rng.choice([1, 7, 100]), rng.choice([2, 10, 1_000])
     spread_ms, first = rng.choice([1, 5_000, 300_000, 10_000_000]), rng.random() < 0.5
     clock, records = Clock(), FakeRecords(batch_max=10)
-    catalogue = FakeCatalogue(page_items, clock=clock, call_s=call_s)
-    catalogue.add(*(schedule(number, FAR_MS + rng.randrange(spread_ms), str(number % 4)) for number in range(12)))
+    manage_table = FakeManageTable(page_items, clock=clock, call_s=call_s)
+    manage_table.add(*(schedule(number, FAR_MS + rng.randrange(spread_ms), str(number % 4)) for number in range(12)))
     for bundle in bundles(rng, [FAR_MS + rng.randrange(spread_ms) for _ in range(20)], 4):
-        catalogue.add(bundle if first else Bundle(bundle.key, bundle.packed, bundle.count))
-    expected = [each.id for thing in catalogue.items.values() for each in entries(thing)]
+        manage_table.add(bundle if first else Bundle(bundle.key, bundle.packed, bundle.count))
+    expected = [each.id for thing in manage_table.items.values() for each in entries(thing)]
     for number in range(12):
         timer, record = named(1_000 + number, f"n/{number}")
         records.records[record.name] = record
-        catalogue.add(timer)
+        manage_table.add(timer)
         expected.append(timer.id)
     for number in range(12):
         each = schedule(100 + number, NOON_MS + 60_000 + rng.randrange(min(spread_ms, 500_000)))
         each.name = f"near/{number}"
         records.add(each)
-        catalogue.add_near(each)
+        manage_table.add_near(each)
         expected.append(each.id)
     fields = {"from": NOON_MS / 1000}
     clock.now_ms = NOON_MS
-    found = listed(office(catalogue, records), clock, seconds, limit=limit, **fields)
+    found = listed(manage_dependencies(manage_table, records), clock, seconds, limit=limit, **fields)
     assert len(found) == len(set(found))
     assert set(expected) - late(expected, clock) <= set(found) <= set(expected)
     clock.now_ms = NOON_MS
     total = forecasted(
-        office(catalogue, records), clock, seconds, **fields, to=FAR_MS / 1000 + 20_000, bucket=rng.choice([60, 20_000])
+        manage_dependencies(manage_table, records),
+        clock,
+        seconds,
+        **fields,
+        to=FAR_MS / 1000 + 20_000,
+        bucket=rng.choice([60, 20_000]),
     )
     assert len(expected) - len(late(expected, clock)) <= total <= len(expected)
 
@@ -120,14 +125,14 @@ class Millions:
             found[-1].sort + " " if more else None
         )
 
-    def stretch(self, partition, from_sort, to_sort, limit):
+    def schedule_page(self, partition, from_sort, to_sort, limit):
         return SchedulePage(*self._page(partition, from_sort, to_sort, limit))
 
     def bundles(self, partition, from_sort, to_sort, first_before_ms):
         things, next_sort = self._page(partition, from_sort, to_sort, None)
         return SchedulePage([each for each in things if (each.first_ms or 0) < first_before_ms], next_sort)
 
-    def outline(self, partition, from_sort, to_sort, bundles_only):
+    def due_page(self, partition, from_sort, to_sort, bundles_only):
         things, next_sort = self._page(partition, from_sort, to_sort, None)
         return DuePage([Stub(each.key, each.key.due_ms, None, each) for each in things], next_sort)
 
@@ -136,8 +141,8 @@ class Millions:
 def test_a_page_of_one_of_millions_at_one_time_comes_in_time(bundles_each):
     """Two million in four partitions, or twenty. A bundle's due time is known without unpacking it."""
     clock = Clock()
-    catalogue = Millions(clock, bundles_each, True)
-    answers = pages(listing.list_, office(catalogue), clock, limit=1, **{"from": FAR_MS / 1000})
+    manage_table = Millions(clock, bundles_each, True)
+    answers = pages(listing.list_, manage_dependencies(manage_table), clock, limit=1, **{"from": FAR_MS / 1000})
     shown = [schedule["id"] for _ in range(4) for schedule in next(answers)["schedules"]]
     assert 4 == len(set(shown)) == len(shown)
 
@@ -149,8 +154,8 @@ def test_pages_of_millions_in_one_minute_make_progress(monkeypatch):
     bundle.
     """
     clock = Clock()
-    catalogue = Millions(clock, 35_000, True, spread_ms=50_000)
-    answers = pages(listing.list_, office(catalogue), clock, limit=5, **{"from": FAR_MS / 1000})
+    manage_table = Millions(clock, 35_000, True, spread_ms=50_000)
+    answers = pages(listing.list_, manage_dependencies(manage_table), clock, limit=5, **{"from": FAR_MS / 1000})
     shown = [schedule["id"] for _ in range(6) for schedule in next(answers)["schedules"]]
     assert 30 == len(set(shown)) == len(shown)
 
@@ -159,6 +164,6 @@ def test_pages_of_millions_in_one_minute_make_progress(monkeypatch):
 def test_a_forecast_of_millions_is_counted_in_pages(first, bundles_each):
     """It unpacks bundles of the previous version. Other bundles have the due time of their first member."""
     clock = Clock()
-    catalogue = Millions(clock, bundles_each, first)
+    manage_table = Millions(clock, bundles_each, first)
     fields = {"from": FAR_MS / 1000, "to": FAR_MS / 1000 + 3_600, "bucket": 3_600}
-    assert 4 * bundles_each * 73 == forecasted(office(catalogue), clock, 2, **fields)
+    assert 4 * bundles_each * 73 == forecasted(manage_dependencies(manage_table), clock, 2, **fields)

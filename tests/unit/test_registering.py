@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from fakes import NOON_MS, Clock, FakeQueues, FakeRecords, FakeTable, desk
+from fakes import NOON_MS, Clock, FakeQueues, FakeRecords, FakeTable, scheduling_dependencies
 from scheduler.accepting import receiving, scheduling
-from scheduler.accepting.named_batch import SLICE_PLACES
+from scheduler.accepting.named_batch import SLICE_INDEXES
 from scheduler.accepting.receiving import InputQueueDependencies
 from scheduler.accepting.scheduling import accept
 from scheduler.errors import NotConfirmed
@@ -76,14 +76,18 @@ class Town:
 
     def __post_init__(self):
         self.records = Records(self.clock, self.write_ms)
-        self.desk = replace(desk(self.table, self.queues), records=lambda: self.records)
+        self.scheduling_dependencies = replace(
+            scheduling_dependencies(self.table, self.queues), records=lambda: self.records
+        )
         self.members = [
             {"timestamp": NOON_MS / 1000 + self.ahead_s, "data": "x", "name": f"name/{number}"}
             for number in range(self.count)
         ]
 
     def send(self, seconds=DIRECT_S):
-        answer = accept({"schedules": self.members, "token": "t"}, self.desk, self.clock.deadline(seconds))
+        answer = accept(
+            {"schedules": self.members, "token": "t"}, self.scheduling_dependencies, self.clock.deadline(seconds)
+        )
         self.clock.now_ms += 1_000
         return answer
 
@@ -99,7 +103,7 @@ class Town:
         return far | {name for name, _ in self.queues.timers}
 
     def everything_has_its_timer(self):
-        return set(self.records.standing) == self.names_with_timers
+        return set(self.records.current) == self.names_with_timers
 
 
 def test_ten_thousand_names_are_accepted_in_two_calls():
@@ -107,7 +111,7 @@ def test_ten_thousand_names_are_accepted_in_two_calls():
     town = Town(10_000, NEAR_S, write_ms=3)
     first = town.send()
     assert town.everything_has_its_timer()
-    assert first["accepted"] == len(town.records.standing)
+    assert first["accepted"] == len(town.records.current)
     assert {"NotConfirmed"} == {each["error"] for each in first["results"] if "error" in each}
     assert 10_000 == town.send()["accepted"]
     assert 10_000 == len(town.names_with_timers)
@@ -136,25 +140,25 @@ def test_a_repeat_sets_second_timers_for_the_last_slice_only():
     done = town.send()["accepted"]
     assert done == len(town.queues.timers)
     town.send()
-    assert len(town.queues.timers) <= 2_000 + SLICE_PLACES
+    assert len(town.queues.timers) <= 2_000 + SLICE_INDEXES
 
 
 @pytest.mark.parametrize("ahead_s", [NEAR_S, FAR_S])
-@pytest.mark.parametrize("writes", [1, SLICE_PLACES - 1, SLICE_PLACES, SLICE_PLACES + 1, 2 * SLICE_PLACES + 50])
+@pytest.mark.parametrize("writes", [1, SLICE_INDEXES - 1, SLICE_INDEXES, SLICE_INDEXES + 1, 2 * SLICE_INDEXES + 50])
 def test_a_crash_between_records_loses_no_timer(ahead_s, writes):
     """The repeat sets the timers of the interrupted slice and of all later ones."""
-    town = Town(3 * SLICE_PLACES, ahead_s)
+    town = Town(3 * SLICE_INDEXES, ahead_s)
     town.crash_after(writes)
-    assert 3 * SLICE_PLACES == town.send()["accepted"]
+    assert 3 * SLICE_INDEXES == town.send()["accepted"]
     assert town.everything_has_its_timer()
 
 
 @pytest.mark.parametrize("ahead_s", [NEAR_S, FAR_S])
 def test_a_crash_of_the_repeat_loses_no_timer(ahead_s):
     """The state that earlier calls left does not matter."""
-    for writes in range(1, 2 * SLICE_PLACES - 10, 90):
-        town = Town(3 * SLICE_PLACES, ahead_s)
-        town.crash_after(SLICE_PLACES + 10)
+    for writes in range(1, 2 * SLICE_INDEXES - 10, 90):
+        town = Town(3 * SLICE_INDEXES, ahead_s)
+        town.crash_after(SLICE_INDEXES + 10)
         town.crash_after(writes)
         town.send()
         assert town.everything_has_its_timer()
@@ -162,20 +166,20 @@ def test_a_crash_of_the_repeat_loses_no_timer(ahead_s):
 
 def test_records_of_the_previous_version_get_their_timers():
     """That version wrote all records first, so a record of a later slice proves no earlier timer."""
-    town = Town(3 * SLICE_PLACES, NEAR_S)
+    town = Town(3 * SLICE_INDEXES, NEAR_S)
     town.send()
-    for name, record in town.records.standing.items():
-        town.records.standing[name] = replace(record, timed=0)
+    for name, record in town.records.current.items():
+        town.records.current[name] = replace(record, timed=0)
     town.queues.timers.clear()
-    assert 3 * SLICE_PLACES == town.send()["accepted"]
+    assert 3 * SLICE_INDEXES == town.send()["accepted"]
     assert town.everything_has_its_timer()
 
 
 def test_a_name_that_was_written_again_gets_its_timer():
     """Another caller replaced it. The repeat replaced it in turn and crashed before its timer."""
-    town = Town(3 * SLICE_PLACES)
+    town = Town(3 * SLICE_INDEXES)
     town.send()
-    other = accept({**town.members[0], "data": "other"}, town.desk, town.clock.deadline(DIRECT_S))
+    other = accept({**town.members[0], "data": "other"}, town.scheduling_dependencies, town.clock.deadline(DIRECT_S))
     assert "replaced" == other["result"]
     town.crash_after(1)
     town.table.items = {key: each for key, each in town.table.items.items() if each.name != "name/0"}
@@ -188,7 +192,7 @@ def test_no_slice_begins_before_the_timers_of_the_last_one():
     town = Town(1_000, NEAR_S)
     town.queues.down = True
     assert 0 == town.send()["accepted"]
-    assert SLICE_PLACES == len(town.records.standing)
+    assert SLICE_INDEXES == len(town.records.current)
     town.queues.down = False
     assert 1_000 == town.send()["accepted"]
 
@@ -205,23 +209,23 @@ def test_time_is_reserved_for_the_timers_of_a_slice():
 
 def test_a_repeat_begins_the_next_slice_even_after_slow_reads():
     """With slow reads, every call has less time left than the first slice took."""
-    town = Town(2 * SLICE_PLACES, write_ms=60)
-    assert SLICE_PLACES == town.send()["accepted"]
+    town = Town(2 * SLICE_INDEXES, write_ms=60)
+    assert SLICE_INDEXES == town.send()["accepted"]
     town.records.read_ms = 5_000
-    assert SLICE_PLACES < town.send()["accepted"]
+    assert SLICE_INDEXES < town.send()["accepted"]
     assert town.everything_has_its_timer()
 
 
 def test_all_members_with_one_name_are_in_one_slice():
     """The last of them stays and has the timer, however far apart they are."""
-    town = Town(3 * SLICE_PLACES)
+    town = Town(3 * SLICE_INDEXES)
     town.members[-1] = {**town.members[0], "data": "last"}
     answer = town.send()
-    assert "last" == town.records.standing["name/0"].schedule.data
-    assert ["created", "replaced"] == [answer["results"][place]["result"] for place in (0, -1)]
+    assert "last" == town.records.current["name/0"].schedule.data
+    assert ["created", "replaced"] == [answer["results"][index]["result"] for index in (0, -1)]
     again = town.send()
     assert len(town.members) == again["accepted"]
-    assert "last" == town.records.standing["name/0"].schedule.data
+    assert "last" == town.records.current["name/0"].schedule.data
     assert town.everything_has_its_timer()
 
 
@@ -237,33 +241,33 @@ def test_many_names_are_accepted_in_two_receives_of_the_input_queue():
     """The function puts back what the first receive did not reach, and does not report it."""
     town, back = Town(1_500), []
 
-    def put_back(part, pause_s):
+    def requeue(part, pause_s):
         back.append(part)
         return True
 
-    reception = InputQueueDependencies(
-        accept=functools.partial(scheduling.accept_letter, desk=town.desk),
-        put_back=put_back,
+    dependencies = InputQueueDependencies(
+        accept=functools.partial(scheduling.accept_message, dependencies=town.scheduling_dependencies),
+        requeue=requeue,
         report=town.queues.report,
-        tell=lambda target, refusal: None,
+        notify=lambda target, refusal: None,
         allows=lambda target: True,
         pool=SerialPool(),
     )
     facts = {"SentTimestamp": str(NOON_MS), "ApproximateReceiveCount": "1"}
     record = {"messageId": "m", "body": json.dumps(town.members), "attributes": facts}
-    assert {"batchItemFailures": []} == receiving.receive([record], town.clock.deadline(DIRECT_S), reception)
+    assert {"batchItemFailures": []} == receiving.receive([record], town.clock.deadline(DIRECT_S), dependencies)
     assert town.everything_has_its_timer()
     (part,) = back
     attributes = {"punctual-again": {"stringValue": part.again, "dataType": "String"}}
     record = {**record, "messageId": "n", "body": part.body, "messageAttributes": attributes}
-    assert {"batchItemFailures": []} == receiving.receive([record], town.clock.deadline(DIRECT_S), reception)
+    assert {"batchItemFailures": []} == receiving.receive([record], town.clock.deadline(DIRECT_S), dependencies)
     assert (1, 0) == (len(back), len(town.queues.reports))
     assert 1_500 == len(town.names_with_timers)
 
 
 def test_a_failed_read_loses_no_timer():
     """The state of the next slice is then unknown, so the repeat writes every record and timer again."""
-    town = Town(3 * SLICE_PLACES, NEAR_S)
+    town = Town(3 * SLICE_INDEXES, NEAR_S)
     town.send()
     town.queues.timers.clear()
 
@@ -271,5 +275,5 @@ def test_a_failed_read_loses_no_timer():
         raise NotConfirmed("throttled")
 
     town.records.batch = fail
-    assert 3 * SLICE_PLACES == town.send()["accepted"]
+    assert 3 * SLICE_INDEXES == town.send()["accepted"]
     assert town.everything_has_its_timer()

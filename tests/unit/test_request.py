@@ -71,7 +71,7 @@ REFUSED = [
     ({"data": "x"}, "timestamp is missing"),
     (good(delay=5), "timestamp and delay are both given"),
     (good(timestmap=5), "'timestmap' is not a field; did you mean timestamp?"),
-    (good(colour="red"), "'colour' is not a field; accepted are timestamp, delay, data"),
+    (good(colour="red"), "'colour' is not a field; accepted are timestamp, delay, zone, spread, data"),
     (good(name=""), "name is ''; wanted: 1 to 128 of A-Z a-z 0-9 . _ : / -"),
     (good(name="a b"), "name is 'a b'"),
     (good(name="n" * 129), "name is 'nnn"),

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes import NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, desk
+from fakes import NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, scheduling_dependencies
 from scheduler.accepting import input_message
 from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE
 from scheduler.accepting.request import AcceptRules
-from scheduler.accepting.scheduling import accept, accept_letter
+from scheduler.accepting.scheduling import accept, accept_message
 from scheduler.errors import InvalidSchedule, NotConfirmed
 from scheduler.model import sqs_records
 from scheduler.model.targets import AllowedTargets
@@ -32,7 +32,7 @@ def queues():
 @pytest.fixture
 def schedule(table, queues):
     """Return one environment of the schedule function, at noon."""
-    taking = desk(table, queues, AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1")))
+    taking = scheduling_dependencies(table, queues, AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1")))
     return lambda event, clock=None: accept(event, taking, (clock or Clock()).deadline())
 
 
@@ -185,7 +185,7 @@ def test_a_missing_target_queue_affects_no_other(schedule, queues):
 
 def test_the_partition_count_is_stored_before_the_first_far_write(table, queues):
     """An environment stores it once."""
-    taking = desk(table, queues)
+    taking = scheduling_dependencies(table, queues)
     accept({"delay": 1, "data": "near"}, taking, Clock().deadline())
     assert 0 == table.partitions
     accept({"delay": 1000, "data": "far"}, taking, Clock().deadline())
@@ -208,7 +208,9 @@ def test_nothing_begins_after_the_deadline_and_the_answer_says_so(table, queues)
     """Lambda would otherwise end the function without an answer."""
     clock = Clock()
     answer = accept(
-        [{"delay": 5, "data": "near"}, {"delay": 5000, "data": "far"}] * 100, desk(table, queues), clock.deadline(0)
+        [{"delay": 5, "data": "near"}, {"delay": 5000, "data": "far"}] * 100,
+        scheduling_dependencies(table, queues),
+        clock.deadline(0),
     )
     assert {"NotConfirmed"} == {result["error"] for result in answer["results"]}
     assert ({}, []) == (table.items, queues.sent)
@@ -259,15 +261,16 @@ def opened(content, again=None):
     return input_message.opened(sqs_records.read(record))
 
 
-def take_letter(content, table, queues, again=None, closed_for_good=False, clock=None):
-    taking = desk(table, queues, AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1")))
-    return accept_letter(opened(content, again), closed_for_good, taking, (clock or Clock()).deadline())
+def take_message(content, table, queues, again=None, closed_for_good=False, clock=None):
+    taking = scheduling_dependencies(table, queues, AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1")))
+    return accept_message(opened(content, again), closed_for_good, taking, (clock or Clock()).deadline())
 
 
 def member(rng, number):
-    """Return a random member: near or far, equal or not, for any queue, with or without name and token, or invalid."""
+    """Return a random member: near or far, equal or not, for any queue, with or without options, or invalid."""
     fields = {"delay": rng.choice([5, 6, 890, 895, 905, 1000, 1001, 5000]), "data": f"{number} {rng.choice('abc') * 9}"}
     more = rng.choice([{}, {}, {}, {"target": OTHER_ARN}, {"name": f"n{rng.randrange(3)}"}, {"token": "t"}, {"bad": 1}])
+    more |= rng.choice([{}, {}, {"spread": rng.choice([0, 1, 900])}])
     if "token" in more:
         fields["timestamp"] = NOON_S + fields.pop("delay")
     return {**fields, **more}
@@ -278,17 +281,17 @@ def test_a_partial_message_gives_each_member_its_first_id(seed, count, data):
     """The remaining members and the time do not matter, so a message never makes a second schedule."""
     rng = random.Random(seed)
     content = [member(rng, number) for number in range(count)]
-    places = sorted(data.draw(st.sets(st.integers(0, count - 1), min_size=1)))
-    whole = take_letter(content, FakeTable(), FakeQueues())
+    indexes = sorted(data.draw(st.sets(st.integers(0, count - 1), min_size=1)))
+    whole = take_message(content, FakeTable(), FakeQueues())
     later = Clock(NOON_MS + data.draw(st.integers(0, 1_000_000)))
-    part = take_letter(content, FakeTable(), FakeQueues(), opened(content).part(places).again, clock=later)
+    part = take_message(content, FakeTable(), FakeQueues(), opened(content).remainder(indexes).again, clock=later)
 
     def unnamed(answers, at):
         return [
-            (place, each.get("id")) for place, each in zip(at, answers, strict=True) if "name" not in content[place]
+            (index, each.get("id")) for index, each in zip(at, answers, strict=True) if "name" not in content[index]
         ]
 
-    assert [each for each in unnamed(whole, range(count)) if each[0] in places] == unnamed(part, places)
+    assert [each for each in unnamed(whole, range(count)) if each[0] in indexes] == unnamed(part, indexes)
 
 
 DELAY_AND_TOKEN = [
@@ -301,25 +304,47 @@ DELAY_AND_TOKEN = [
 @pytest.mark.parametrize("content", DELAY_AND_TOKEN, ids=["single", "member", "batch"])
 def test_a_delay_next_to_a_token_is_refused_in_an_input_message_too(content, table, queues):
     """A caller who sends it again some seconds later would have two schedules."""
-    (answer,) = take_letter(content, table, queues)
+    (answer,) = take_message(content, table, queues)
     assert ("InvalidSchedule", []) == (answer["error"], queues.sent)
     assert answer["message"].startswith("delay and token are both given, and a repeat would be another moment")
 
 
 def test_a_delay_needs_no_token_in_an_input_message(table, queues):
     """The message has its own tokens, but each of its deliveries counts from the same time."""
-    assert [None, None] == [each.get("error") for each in take_letter([{"delay": 5, "data": "x"}] * 2, table, queues)]
+    assert [None, None] == [each.get("error") for each in take_message([{"delay": 5, "data": "x"}] * 2, table, queues)]
 
 
 @pytest.mark.parametrize("content", DELAY_AND_TOKEN, ids=["single", "member", "batch"])
 def test_a_message_put_back_by_the_previous_version_is_accepted_by_its_rules(content, table, queues):
     """A stack is updated while it waits. A message put back by this version says so, and is refused at every turn."""
-    part = json.loads(opened(content).part([0]).again)
-    assert "error" in take_letter(content, table, queues, json.dumps(part))[0]
-    del part["rules"]
+    part = json.loads(opened(content).remainder([0]).again)
+    assert "error" in take_message(content, table, queues, json.dumps(part))[0]
+    del part["rules"], part["zones"]
     older = json.dumps(part, separators=(",", ":"))
-    assert "error" not in take_letter(content, table, queues, older)[0]
-    assert older == opened(content, older).part([0]).again.replace('"tries":2', '"tries":1')
+    assert "error" not in take_message(content, table, queues, older)[0]
+    assert older == opened(content, older).remainder([0]).again.replace('"tries":2', '"tries":1')
+
+
+@pytest.mark.parametrize("fields", [{"timestamp": NOON_S, "spread": 5}, {"timestamp": "2030-01-31", "zone": "UTC"}])
+def test_a_message_put_back_by_a_version_without_zones_has_none(fields, table, queues):
+    """That version refused these members, and reported them. The bundles of the others must stay as they were."""
+    content = [{**fields, "data": "new"}, {"timestamp": NOON_S, "data": "old"}]
+    part = json.loads(opened(content).remainder([0, 1]).again)
+    assert [None, None] == [each.get("error") for each in take_message(content, table, queues, json.dumps(part))]
+    del part["zones"]
+    older = json.dumps(part, separators=(",", ":"))
+    answers = take_message(content, table, queues, older)
+    assert ["InvalidSchedule", None] == [each.get("error") for each in answers]
+    assert older == opened(content, older).remainder([0, 1]).again.replace('"tries":2', '"tries":1')
+
+
+def test_an_operator_can_send_any_message_back(table, queues):
+    """The attribute then has no indexes. Members with a zone or a spread are accepted in every further try."""
+    content = [{"timestamp": "2030-01-31", "zone": "UTC", "spread": 5, "data": "x"}, {"delay": 5, "data": "y"}]
+    again = json.dumps({"id": "first", "sent": NOON_MS, "tries": 0})
+    for _ in range(2):
+        again = opened(content, again).remainder([0, 1]).again
+        assert [None, None] == [each.get("error") for each in take_message(content, table, queues, again)]
 
 
 def test_only_the_remaining_members_of_a_partial_message_are_sent_and_stored(table, queues):
@@ -327,9 +352,9 @@ def test_only_the_remaining_members_of_a_partial_message_are_sent_and_stored(tab
     near = [{"delay": 5 + number, "data": f"near {number}"} for number in range(4)]
     far = [{"delay": 5000 + number, "data": f"far {number}"} for number in range(3)]
     content = [*near, *far, {"delay": 9, "data": "named", "name": "n"}]
-    take_letter(content, table, queues, opened(content).part([1, 3]).again)
+    take_message(content, table, queues, opened(content).remainder([1, 3]).again)
     assert (["near 1", "near 3"], {}) == (queues.data, table.items)
-    take_letter(content, table, queues, opened(content).part([4, 5, 6]).again)
+    take_message(content, table, queues, opened(content).remainder([4, 5, 6]).again)
     assert (["near 1", "near 3"], [3]) == (queues.data, [bundle.count for bundle in table.items.values()])
 
 
@@ -337,7 +362,9 @@ def test_a_queue_that_stays_closed_refuses_its_messages(table, queues):
     """This holds for target queues. The stack's own queues are retried."""
     queues.closed = {OTHER, OUTPUT}
     content = [{"delay": 5, "data": "x", "target": OTHER_ARN}, {"delay": 5, "data": "y"}, {"delay": 5000, "data": "z"}]
-    assert ["NotConfirmed", "NotConfirmed", None] == [each.get("error") for each in take_letter(content, table, queues)]
-    answers = take_letter(content, table, queues, closed_for_good=True)
+    assert ["NotConfirmed", "NotConfirmed", None] == [
+        each.get("error") for each in take_message(content, table, queues)
+    ]
+    answers = take_message(content, table, queues, closed_for_good=True)
     assert ["InvalidSchedule", "NotConfirmed", None] == [each.get("error") for each in answers]
     assert "the queue is gone or closed to us: NonExistentQueue" == answers[0]["message"]

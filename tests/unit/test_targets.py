@@ -118,7 +118,7 @@ def test_any_other_target_is_refused_with_a_reason(value, says):
 def test_the_error_for_a_failure_target_mentions_failure_targets_only(value, says):
     """Envelopes and webhooks are for targets."""
     with pytest.raises(InvalidSchedule) as refusal:
-        targets.checked_hearer(value, AllowedTargets(frozenset(KINDS), "eu-central-1"))
+        targets.checked_failure_target(value, AllowedTargets(frozenset(KINDS), "eu-central-1"))
     message = str(refusal.value)
     assert message.startswith("failure_target is ")
     assert says in message
@@ -191,7 +191,7 @@ def test_any_stored_target_is_judged_without_raising(data, target):
 )
 def test_a_url_in_place_of_an_arn_is_shown_up_to_its_host(value):
     """The rest may be secret, and errors end up in logs. The error also says how to write a webhook."""
-    for check in (targets.checked, targets.checked_hearer):
+    for check in (targets.checked, targets.checked_failure_target):
         with pytest.raises(InvalidSchedule, match=r"hooks\.example\.com'") as refusal:
             check(value, AllowedTargets())
         assert "hunter2" not in str(refusal.value)

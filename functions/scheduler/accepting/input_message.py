@@ -56,25 +56,27 @@ REQUEUE_ATTRIBUTE = "punctual-again"
 """The attribute of an input message that the function sends back to the queue."""
 RULES = 2
 """The version of the rules for members. The previous rules allowed a delay together with a token."""
+KNOWS_ZONES = "zones"
+"""The fact that the first try knew the fields `zone` and `spread`. Without it they are refused, as they were then."""
 _TRIES_MAX = sqs_records.RECEIVES_MAX
 ERROR_CHARACTERS_MAX = 2_000
 """More than any error of this code has."""
-_HEARER_CHARACTERS_MAX = 512
+_FAILURE_TARGET_CHARACTERS_MAX = 512
 
 _ENVELOPE = ("MessageId", "Message", "Timestamp", "TopicArn")
 
 
-class Untold(NamedTuple):
+class Unnotified(NamedTuple):
     """A note that the failure queue has this refusal, and this failure target has not."""
 
-    place: int
+    batch_index: int
     failure_target: str
     error: str
 
     @classmethod
-    def noted(cls, place: int, failure_target: str, error: str) -> Untold:
+    def noted(cls, index: int, failure_target: str, error: str) -> Unnotified:
         """Return a note with an error that fits into a message attribute, in its length and its characters."""
-        return cls(place, failure_target, (error if fault(error) is None else ascii(error))[:ERROR_CHARACTERS_MAX])
+        return cls(index, failure_target, (error if fault(error) is None else ascii(error))[:ERROR_CHARACTERS_MAX])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class InputMessage:
     message_id: str
     """The message id of SQS, for the response to SQS."""
     body: str
-    came: ReceiveHistory
+    history: ReceiveHistory
     sent_ms: int
     token_root: str
     """The token of the batch, or the id of the message. The token of a request is this and its index."""
@@ -95,40 +97,47 @@ class InputMessage:
     """Whether the publisher gave the batch a token."""
 
     @property
-    def places(self) -> Sequence[int]:
+    def indexes(self) -> Sequence[int]:
         """Return the indexes of the members that are left to accept, in order."""
         if not self._is_ours:
             return range(max(1, len(self.requests)))
-        reported = {each.place for each in self.came.untold}
-        return [place for place in self.came.places if place not in reported]
+        reported = {each.batch_index for each in self.history.unnotified}
+        return [index for index in self.history.indexes if index not in reported]
 
     @property
-    def untold(self) -> Sequence[Untold]:
+    def unnotified(self) -> Sequence[Unnotified]:
         """Return the notes on members that were reported before. A message that is refused as a whole has index 0."""
-        return self.came.untold if self._is_ours else ()
+        return self.history.unnotified if self._is_ours else ()
 
     @property
     def _is_ours(self) -> bool:
         """Return whether the indexes in the attribute belong to this message."""
-        places = self.came.places
-        return bool(places) and places[-1] < max(1, len(self.requests))
+        indexes = self.history.indexes
+        return bool(indexes) and indexes[-1] < max(1, len(self.requests))
 
-    def came_as(self, place: int) -> object:
+    def content_of(self, index: int) -> object:
         """Return the member at this index, or the whole content if the message is refused as a whole."""
-        return self.requests[place] if self.failure is None else self.content
+        return self.requests[index] if self.failure is None else self.content
 
-    def part(self, places: Sequence[int], untold: Sequence[Untold] = ()) -> Remainder:
+    def remainder(self, indexes: Sequence[int], unnotified: Sequence[Unnotified] = ()) -> Remainder:
         """Return a message that repeats only these members.
 
         Its `places` include the members with a note, because the previous version reads only `places`.
         """
-        came = self.came
-        everything = sorted({*places, *(each.place for each in untold)})
-        facts: dict[str, object] = {"id": came.id, "sent": came.sent_ms, "tries": came.tries, "places": everything}
-        if not came.by_older_rules:
+        history = self.history
+        everything = sorted({*indexes, *(each.batch_index for each in unnotified)})
+        facts: dict[str, object] = {
+            "id": history.id,
+            "sent": history.sent_ms,
+            "tries": history.tries,
+            "places": everything,
+        }
+        if not history.by_older_rules:
             facts["rules"] = RULES
-        if untold:
-            facts["untold"] = _grouped(untold)
+        if not history.before_zones:
+            facts[KNOWS_ZONES] = True
+        if unnotified:
+            facts["untold"] = _grouped(unnotified)
         return Remainder(self.body, json.dumps(facts, separators=(",", ":")))
 
 
@@ -157,48 +166,50 @@ class ReceiveHistory:
     """When SQS received the first message."""
     tries: int
     """The number of tries, this one included."""
-    places: Sequence[int] = ()
+    indexes: Sequence[int] = ()
     """The indexes of the waiting members. Empty if all members are left to accept."""
-    untold: Sequence[Untold] = ()
+    unnotified: Sequence[Unnotified] = ()
     by_older_rules: bool = False
     """Whether the previous rules apply. Every try must accept the same members, because the keys depend on them."""
+    before_zones: bool = False
+    """Whether members with `zone` or `spread` are refused, because the first try refused them."""
 
 
 def opened(arrived: Arrived) -> InputMessage:
     """Return an input message, whatever the record holds. An error in the message as a whole becomes its `failure`."""
     if arrived.fault is not None or arrived.sent_ms is None or arrived.receives is None:
-        came = ReceiveHistory(arrived.message_id, arrived.sent_ms or 0, arrived.receives or 1)
+        history = ReceiveHistory(arrived.message_id, arrived.sent_ms or 0, arrived.receives or 1)
         why = arrived.fault or "the record has no SentTimestamp or no ApproximateReceiveCount"
         failure = f"the message cannot be read: {why}; {WANTED}"
-        return InputMessage(arrived.message_id, arrived.body, came, 0, came.id, arrived.body, failure=failure)
-    came = _came(arrived, arrived.sent_ms, arrived.receives)
-    letter = InputMessage(arrived.message_id, arrived.body, came, came.sent_ms, came.id, arrived.body)
+        return InputMessage(arrived.message_id, arrived.body, history, 0, history.id, arrived.body, failure=failure)
+    history = _history(arrived, arrived.sent_ms, arrived.receives)
+    message = InputMessage(arrived.message_id, arrived.body, history, history.sent_ms, history.id, arrived.body)
     try:
-        letter = replace(letter, content=_read(arrived.body))
-        envelope = letter.content
+        message = replace(message, content=_read(arrived.body))
+        envelope = message.content
         if _is_envelope(envelope):
-            letter = replace(letter, token_root=envelope["MessageId"], content=envelope["Message"])
+            message = replace(message, token_root=envelope["MessageId"], content=envelope["Message"])
             dated_ms = _dated_ms(envelope["Timestamp"])
-            letter = replace(letter, sent_ms=dated_ms if dated_ms <= came.sent_ms + CLOCKS_MS else came.sent_ms)
-            letter = replace(letter, content=_read(envelope["Message"]))
-        if not batch.is_batch(letter.content):
-            return replace(letter, requests=[letter.content])
-        members, token = batch.unwrapped(letter.content)
+            message = replace(message, sent_ms=dated_ms if dated_ms <= history.sent_ms + CLOCKS_MS else history.sent_ms)
+            message = replace(message, content=_read(envelope["Message"]))
+        if not batch.is_batch(message.content):
+            return replace(message, requests=[message.content])
+        members, token = batch.unwrapped(message.content)
         has_token = token is not None
-        return replace(letter, requests=members, token_root=token or letter.token_root, has_token=has_token)
+        return replace(message, requests=members, token_root=token or message.token_root, has_token=has_token)
     except InvalidSchedule as refusal:
-        return replace(letter, failure=str(refusal))
+        return replace(message, failure=str(refusal))
 
 
-def _came(arrived: Arrived, sent_ms: int, receives: int) -> ReceiveHistory:
+def _history(arrived: Arrived, sent_ms: int, receives: int) -> ReceiveHistory:
     """Return the history of a message. An invalid attribute is ignored."""
-    before = _before(arrived.attributes.get(REQUEUE_ATTRIBUTE))
+    before = _earlier_history(arrived.attributes.get(REQUEUE_ATTRIBUTE))
     if before is None:
         return ReceiveHistory(arrived.message_id, sent_ms, receives)
     return replace(before, sent_ms=min(before.sent_ms, sent_ms), tries=before.tries + receives)
 
 
-def _before(text: str | None) -> ReceiveHistory | None:
+def _earlier_history(text: str | None) -> ReceiveHistory | None:
     """Return the history in an attribute, or None unless each fact has its type and is within its bounds."""
     try:
         facts = json.loads(text or "null")
@@ -213,46 +224,51 @@ def _before(text: str | None) -> ReceiveHistory | None:
         return None
     if "places" not in facts:
         return ReceiveHistory(first_id, sent_ms, tries, by_older_rules=True)
-    places = _places(facts["places"])
-    untold = _untold(facts.get("untold", {}), frozenset(places))
-    if not places or untold is None:
+    indexes = _indexes(facts["places"])
+    unnotified = _unnotified(facts.get("untold", {}), frozenset(indexes))
+    if not indexes or unnotified is None:
         return None
-    return ReceiveHistory(first_id, sent_ms, tries, places, untold, by_older_rules=facts.get("rules") != RULES)
+    by_older_rules, before_zones = facts.get("rules") != RULES, facts.get(KNOWS_ZONES) is not True
+    return ReceiveHistory(first_id, sent_ms, tries, indexes, unnotified, by_older_rules, before_zones)
 
 
 def _is_number(value: object, most: int) -> TypeGuard[int]:
     return type(value) is int and 0 <= value <= most
 
 
-def _places(value: object) -> list[int]:
+def _indexes(value: object) -> list[int]:
     """Return a sorted list of indexes without duplicates, or an empty list if the value is anything else."""
     if not isinstance(value, list) or len(value) > BATCH_SCHEDULES_MAX:
         return []
-    places = [place for place in value if _is_number(place, BATCH_SCHEDULES_MAX - 1)]
-    return places if value == sorted(set(places)) else []
+    indexes = [index for index in value if _is_number(index, BATCH_SCHEDULES_MAX - 1)]
+    return indexes if value == sorted(set(indexes)) else []
 
 
-def _grouped(untold: Sequence[Untold]) -> dict[str, dict[str, list[int]]]:
+def _grouped(unnotified: Sequence[Unnotified]) -> dict[str, dict[str, list[int]]]:
     """Group indexes by error and by failure target, because many members of a message share both."""
     groups: dict[str, dict[str, list[int]]] = {}
-    for each in untold:
-        groups.setdefault(each.error, {}).setdefault(each.failure_target, []).append(each.place)
+    for each in unnotified:
+        groups.setdefault(each.error, {}).setdefault(each.failure_target, []).append(each.batch_index)
     return groups
 
 
-def _untold(groups: object, known: frozenset[int]) -> list[Untold] | None:
+def _unnotified(groups: object, known: frozenset[int]) -> list[Unnotified] | None:
     """Return the notes that `_grouped` grouped, or None if the value has another format."""
-    found: list[Untold] = []
+    found: list[Unnotified] = []
     if not isinstance(groups, dict):
         return None
     for error, failure_targets in groups.items():
         if not _is_text(error, ERROR_CHARACTERS_MAX) or not isinstance(failure_targets, dict):
             return None
         for failure_target, value in failure_targets.items():
-            places = _places(value)
-            if not _is_text(failure_target, _HEARER_CHARACTERS_MAX) or not places or not known.issuperset(places):
+            indexes = _indexes(value)
+            if (
+                not _is_text(failure_target, _FAILURE_TARGET_CHARACTERS_MAX)
+                or not indexes
+                or not known.issuperset(indexes)
+            ):
                 return None
-            found += [Untold(place, failure_target, error) for place in places]
+            found += [Unnotified(index, failure_target, error) for index in indexes]
     return sorted(found)
 
 
@@ -279,7 +295,7 @@ def _is_envelope(content: object) -> TypeGuard[dict[str, str]]:
     return (
         isinstance(content, dict)
         and content.get("Type") == "Notification"
-        and all(isinstance(content.get(part), str) for part in _ENVELOPE)
+        and all(isinstance(content.get(remainder), str) for remainder in _ENVELOPE)
     )
 
 

@@ -35,7 +35,7 @@ class SchedulingDependencies:
     """The rules for requests, and the table and queues that accepted schedules go to."""
 
     table: Table
-    memory: partitions.PartitionCount
+    stored_count: partitions.PartitionCount
     queues: Queues
     pool: WorkerPool
     rules: request.AcceptRules
@@ -59,7 +59,9 @@ class RequestContext:
     by_callers_token: bool = True
     """Whether the token is the caller's own, and not a message id. A repeat may then be sent at another time."""
     by_older_rules: bool = False
-    """Whether the previous version may have accepted some members. It allowed a delay together with a token."""
+    """Whether an earlier version may have accepted some members. It allowed a delay together with a token."""
+    before_zones: bool = False
+    """Whether an earlier version may have refused some members, because it did not know `zone` and `spread`."""
 
     @property
     def counted_from_ms(self) -> int:
@@ -82,8 +84,8 @@ class KeyedBatch:
     The id would not do: under a token, the current schedule may have the same id and be kept for another member.
     """
 
-    def at(self, places: Collection[int]) -> KeyedBatch:
+    def at(self, indexes: Collection[int]) -> KeyedBatch:
         """Return only these members, with unchanged keys. A bundle that is still to be stored has all members here."""
-        schedules = {place: self.schedules[place] for place in places if place in self.schedules}
+        schedules = {index: self.schedules[index] for index in indexes if index in self.schedules}
         keys = {each.key for each in schedules.values()}
         return KeyedBatch(schedules, [bundle for bundle in self.bundles if bundle.key in keys])

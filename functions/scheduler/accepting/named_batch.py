@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from scheduler.errors import InvalidSchedule, NotConfirmed
 from scheduler.execution.deadline import Deadline
-from scheduler.model.name_record import ASKED_PER_MS, Record, asked_at
+from scheduler.model.name_record import REQUEST_NUMBERS_PER_MS, Record, request_number_at
 from scheduler.model.schedule import Request, Timer
 from scheduler.placing import naming
 from scheduler.placing.naming import NameRequest, NameResult
@@ -30,7 +30,7 @@ from scheduler.placing.naming import NameRequest, NameResult
 if TYPE_CHECKING:
     from scheduler.accepting.keyed_batch import Failures, KeyedBatch, RequestContext, SchedulingDependencies
 
-SLICE_PLACES = 200
+SLICE_INDEXES = 200
 """Few enough that a slice takes seconds on a slow processor, and enough to make its calls concurrently."""
 TIMERS_S = 3
 """The time reserved for the timers of a slice, but at most a quarter of the remaining time."""
@@ -53,22 +53,22 @@ class Slice:
 
     start: int
     """All names whose first index is lower are in earlier slices."""
-    places: list[int]
+    indexes: list[int]
 
     @property
     def end(self) -> int:
-        return self.start + SLICE_PLACES
+        return self.start + SLICE_INDEXES
 
 
-def slices(requests: Mapping[int, Request], places: Iterable[int]) -> list[Slice]:
+def slices(requests: Mapping[int, Request], indexes: Iterable[int]) -> list[Slice]:
     """Cut these indexes, which have names, into slices. All indexes of a name are in the slice of its first one."""
     first: dict[str | None, int] = {}
-    for place in sorted(requests):
-        first.setdefault(requests[place].name, place)
+    for index in sorted(requests):
+        first.setdefault(requests[index].name, index)
     found: dict[int, Slice] = {}
-    for place in sorted(places):
-        start = first[requests[place].name] // SLICE_PLACES * SLICE_PLACES
-        found.setdefault(start, Slice(start, [])).places.append(place)
+    for index in sorted(indexes):
+        start = first[requests[index].name] // SLICE_INDEXES * SLICE_INDEXES
+        found.setdefault(start, Slice(start, [])).indexes.append(index)
     return [found[start] for start in sorted(found)]
 
 
@@ -76,11 +76,11 @@ def slices(requests: Mapping[int, Request], places: Iterable[int]) -> list[Slice
 class Registrar:
     """Registers the named schedules of a batch, slice by slice."""
 
-    taken: KeyedBatch
+    keyed: KeyedBatch
     requests: Mapping[int, Request]
     failures: Failures
-    occasion: RequestContext
-    desk: SchedulingDependencies
+    context: RequestContext
+    dependencies: SchedulingDependencies
     deadline: Deadline
     put: Callable[[Sequence[Timer]], None]
     """Sets the timers of a slice, and adds those that were not confirmed to `failures`."""
@@ -90,8 +90,8 @@ class Registrar:
 
     def take_in(self, all_slices: Sequence[Slice]) -> None:
         """Register the slices. Deny every index of a slice that does not begin. The first slice always begins."""
-        places = [place for each in all_slices for place in each.places]
-        self._own_ids = frozenset(self.taken.schedules[place].id for place in places)
+        indexes = [index for each in all_slices for index in each.indexes]
+        self._own_ids = frozenset(self.keyed.schedules[index].id for index in indexes)
         read: dict[str, Record] = {}
         longest_s, stopped = 0.0, False
         for number, each in enumerate(all_slices):
@@ -102,103 +102,106 @@ class Registrar:
             began_s = self.deadline.clock()
             read = self._take_in_one(each, read, all_slices[number + 1 : number + 2], number == 0)
             longest_s = max(longest_s, self.deadline.clock() - began_s)
-            stopped = any(self._lacks_something(place) for place in each.places)
+            stopped = any(self._lacks_something(index) for index in each.indexes)
 
     def _take_in_one(
         self, each: Slice, read: Mapping[str, Record], following: Sequence[Slice], is_first: bool
     ) -> dict[str, Record]:
         """Register one slice. If the batch found own records in it, return its own records in the next slice."""
         self._register(each, read, is_first)
-        groups = _by_name(self.taken, each.places)
+        groups = _by_name(self.keyed, each.indexes)
         met = [self._is_met(named) for group in groups for named in group]
         self._has_written = self._has_written or not all(met)
-        ahead = self._standing(following[0]) if any(met) and following else {}
-        timed_at_ms = {_asked_ms(record.asked) for record in ahead.values() if record.timed >= each.end}
+        ahead = self._current(following[0]) if any(met) and following else {}
+        timed_at_ms = {_requested_ms(record.request_number) for record in ahead.values() if record.timed >= each.end}
         lacking = [
-            [named for named in group if not (self._is_met(named) and _timer_asked_ms(named) in timed_at_ms)]
+            [named for named in group if not (self._is_met(named) and _timer_requested_ms(named) in timed_at_ms)]
             for group in groups
         ]
         standing_ids = [group[-1].schedule.id for group in groups]
         self.put(_timers(zip(standing_ids, lacking, strict=True)))
         fail_together(groups, self.failures)
-        remove_old_timers(groups, self.failures, self.desk, self.deadline)
+        remove_old_timers(groups, self.failures, self.dependencies, self.deadline)
         return ahead
 
     def _register(self, each: Slice, read: Mapping[str, Record], is_first: bool) -> None:
         """Write the records, those of one name in batch order, and note the current schedules."""
         deadline = _less_time_for_timers(self.deadline)
-        groups = self._places_by_name(each)
+        groups = self._indexes_by_name(each)
         if is_first and len(groups) > PROBED_NAMES_MIN:
             self._write(groups[0], each.start, {}, deadline, always=True)
-            probed = [self.taken.named[place] for place in groups[0] if place in self.taken.named]
-            read = self._standing(each) if any(map(self._is_met, probed)) else {}
+            probed = [self.keyed.named[index] for index in groups[0] if index in self.keyed.named]
+            read = self._current(each) if any(map(self._is_met, probed)) else {}
             groups, is_first = groups[1:], False
         if len(groups) > 1:
             jobs = list(enumerate(groups))
-            self.desk.pool.run(
+            self.dependencies.pool.run(
                 lambda job: self._write(job[1], each.start, read, deadline, is_first and not job[0]), jobs
             )
         elif groups:
             self._write(groups[0], each.start, read, deadline, is_first)
 
-    def _places_by_name(self, each: Slice) -> list[list[int]]:
-        places_of: dict[str | None, list[int]] = {}
-        for place in each.places:
-            if self.taken.schedules[place].id not in self.failures:
-                places_of.setdefault(self.requests[place].name, []).append(place)
-        return list(places_of.values())
+    def _indexes_by_name(self, each: Slice) -> list[list[int]]:
+        indexes_of: dict[str | None, list[int]] = {}
+        for index in each.indexes:
+            if self.keyed.schedules[index].id not in self.failures:
+                indexes_of.setdefault(self.requests[index].name, []).append(index)
+        return list(indexes_of.values())
 
     def _write(
-        self, places: list[int], timed: int, read: Mapping[str, Record], deadline: Deadline, always: bool
+        self, indexes: list[int], timed: int, read: Mapping[str, Record], deadline: Deadline, always: bool
     ) -> None:
         """Write the records of one name. `always` writes the first of them even if time is over."""
-        for number, place in enumerate(places):
+        for number, index in enumerate(indexes):
             try:
                 if deadline.passed() and not (always and number == 0):
                     raise NotConfirmed(NOT_REACHED)
-                known = read.get(self.requests[place].name or "") if len(places) == 1 else None
-                self.taken.named[place] = self._written(place, timed, known, deadline)
+                known = read.get(self.requests[index].name or "") if len(indexes) == 1 else None
+                self.keyed.named[index] = self._written(index, timed, known, deadline)
             except (InvalidSchedule, NotConfirmed) as failure:
-                self.taken.denied[place] = failure
+                self.keyed.denied[index] = failure
             else:
-                self.taken.schedules[place] = self.taken.named[place].schedule
+                self.keyed.schedules[index] = self.keyed.named[index].schedule
 
-    def _written(self, place: int, timed: int, known: Record | None, deadline: Deadline) -> NameResult:
+    def _written(self, index: int, timed: int, known: Record | None, deadline: Deadline) -> NameResult:
         """Write the record for this index, unless it is known to exist already."""
-        schedule, reach_ms = self.taken.schedules[place], self.desk.reach_ms
+        schedule, reach_ms = self.keyed.schedules[index], self.dependencies.reach_ms
         if known is not None and known.id == schedule.id:
-            second = naming.following(known, deadline.now_ms(), reach_ms) if known.pending else None
+            second = naming.backup_timer(known, deadline.now_ms(), reach_ms) if known.pending else None
             return NameResult(known.schedule, "" if known.pending else known.state, "kept", second)
-        asked, repeats = asked_at(self.occasion.counted_from_ms, place), self.occasion.sent_ms is not None
-        wanted = NameRequest(schedule, asked, self.requests[place].if_exists, repeats, timed)
-        return naming.register(wanted, self.desk.records(), deadline, reach_ms)
+        request_number, repeats = (
+            request_number_at(self.context.counted_from_ms, index),
+            self.context.sent_ms is not None,
+        )
+        name_request = NameRequest(schedule, request_number, self.requests[index].if_exists, repeats, timed)
+        return naming.register(name_request, self.dependencies.records(), deadline, reach_ms)
 
-    def _standing(self, each: Slice) -> dict[str, Record]:
+    def _current(self, each: Slice) -> dict[str, Record]:
         """Return the records of this slice that this batch wrote before. A record that cannot be read is left out."""
-        ids = {self.requests[place].name or "": self.taken.schedules[place].id for place in each.places}
+        ids = {self.requests[index].name or "": self.keyed.schedules[index].id for index in each.indexes}
         names: list[str] = list(ids)
         found: dict[str, Record] = {}
         for start in range(0, len(names), READ_NAMES_MAX):
             if self.deadline.passed():
                 break
             with suppress(NotConfirmed):
-                found |= self.desk.records().batch(names[start : start + READ_NAMES_MAX], False)[0]
+                found |= self.dependencies.records().batch(names[start : start + READ_NAMES_MAX], False)[0]
         return {name: record for name, record in found.items() if record.id == ids[name]}
 
     def _is_met(self, named: NameResult) -> bool:
         """Return whether this batch's own record existed already, so that nothing was written."""
         return named.result in ("kept", naming.OLDER) and named.schedule.id in self._own_ids
 
-    def _lacks_something(self, place: int) -> bool:
+    def _lacks_something(self, index: int) -> bool:
         """Return whether this index may have a record without a timer, or a write without an answer."""
-        if isinstance(self.taken.denied.get(place), NotConfirmed):
+        if isinstance(self.keyed.denied.get(index), NotConfirmed):
             return True
-        return place in self.taken.named and self.taken.schedules[place].id in self.failures
+        return index in self.keyed.named and self.keyed.schedules[index].id in self.failures
 
     def _deny(self, each: Slice) -> None:
-        for place in each.places:
-            if self.taken.schedules[place].id not in self.failures:
-                self.taken.denied[place] = NotConfirmed(NOT_REACHED)
+        for index in each.indexes:
+            if self.keyed.schedules[index].id not in self.failures:
+                self.keyed.denied[index] = NotConfirmed(NOT_REACHED)
 
 
 def _less_time_for_timers(deadline: Deadline) -> Deadline:
@@ -206,20 +209,20 @@ def _less_time_for_timers(deadline: Deadline) -> Deadline:
     return replace(deadline, deadline_s=deadline.deadline_s - min(TIMERS_S, left_s / 4))
 
 
-def _timer_asked_ms(named: NameResult) -> int | None:
-    return None if named.timer is None else _asked_ms(named.timer.asked)
+def _timer_requested_ms(named: NameResult) -> int | None:
+    return None if named.timer is None else _requested_ms(named.timer.request_number)
 
 
-def _asked_ms(asked: int) -> int:
-    return asked // ASKED_PER_MS
+def _requested_ms(request_number: int) -> int:
+    return request_number // REQUEST_NUMBERS_PER_MS
 
 
-def _by_name(taken: KeyedBatch, places: Sequence[int]) -> list[Group]:
+def _by_name(keyed: KeyedBatch, indexes: Sequence[int]) -> list[Group]:
     """Return the results for each name, in batch order. The last result holds the current schedule."""
     groups: dict[str | None, Group] = {}
-    for place in places:
-        if place in taken.named:
-            groups.setdefault(taken.named[place].schedule.name, []).append(taken.named[place])
+    for index in indexes:
+        if index in keyed.named:
+            groups.setdefault(keyed.named[index].schedule.name, []).append(keyed.named[index])
     return list(groups.values())
 
 
@@ -232,7 +235,7 @@ def _timers(groups: Iterable[tuple[str, Group]]) -> list[Timer]:
     found: list[Timer] = []
     for standing_id, group in groups:
         own = [each.timer for each in group if each.schedule.id == standing_id and each.timer is not None]
-        found += sorted(own, key=lambda timer: (timer.due_ms, -timer.asked))[:1]
+        found += sorted(own, key=lambda timer: (timer.due_ms, -timer.request_number))[:1]
     return found
 
 
@@ -248,22 +251,22 @@ def fail_together(groups: Sequence[Group], failures: Failures) -> None:
 
 
 def remove_old_timers(
-    groups: Sequence[Group], failures: Failures, desk: SchedulingDependencies, deadline: Deadline
+    groups: Sequence[Group], failures: Failures, dependencies: SchedulingDependencies, deadline: Deadline
 ) -> None:
     """Remove the timers of replaced schedules, once the new ones have theirs.
 
     A later member of the batch may have made a replaced schedule current again. Its timer stays.
     """
-    standing = {group[-1].schedule.id for group in groups}
+    current = {group[-1].schedule.id for group in groups}
 
     def remove(timer: Timer) -> None:
         if not deadline.passed():
-            naming.remove(timer, desk.table)
+            naming.remove(timer, dependencies.table)
 
     replaced = [each for group in groups for each in group if each.schedule.id not in failures]
     olds = [each.superseded_timer for each in replaced if each.superseded_timer is not None]
-    old_timers = [timer for timer in olds if timer.id not in standing]
+    old_timers = [timer for timer in olds if timer.id not in current]
     if len(old_timers) > 1:
-        desk.pool.run(remove, old_timers)
+        dependencies.pool.run(remove, old_timers)
     elif old_timers:
         remove(old_timers[0])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scheduler.errors import InvalidSchedule
-from scheduler.limits import SNS_MESSAGE_BYTES_MAX, STEP_FUNCTIONS_INPUT_BYTES_MAX
+from scheduler.limits import DUE_MS_MAX, SNS_MESSAGE_BYTES_MAX, STEP_FUNCTIONS_INPUT_BYTES_MAX
 from scheduler.model import payloads
 from scheduler.model.schedule import Key, Request, Schedule
 from scheduler.model.targets import SNS, STATES, is_tight, kind
@@ -29,10 +29,10 @@ def check(request: Request) -> None:
 
 
 def _as_sent(request: Request) -> Schedule:
-    """Return the schedule with the longest id that it could have."""
+    """Return the schedule with the longest id and, if it has a spread, the longest due time that it could have."""
     return Schedule(
         _LONGEST_KEY,
-        request.due_ms,
+        DUE_MS_MAX if request.spread_ms else request.due_ms,
         request.data,
         request.target,
         request.user,
@@ -44,8 +44,10 @@ def _as_sent(request: Request) -> Schedule:
 def _topic_bytes(schedule: Schedule) -> int:
     """Return the size as SNS counts it: the body, and the name, type and value of each attribute."""
     attributes = payloads.attributes(schedule)
-    words = [word for name, attribute in attributes.items() for word in (name, *attribute.values())]
-    return sum(len(word.encode()) for word in (payloads.body(schedule), *words))
+    notifications = [
+        notification for name, attribute in attributes.items() for notification in (name, *attribute.values())
+    ]
+    return sum(len(notification.encode()) for notification in (payloads.body(schedule), *notifications))
 
 
 def _machine_bytes(schedule: Schedule) -> int:

@@ -8,7 +8,7 @@ back. A message that is too large or too old cannot be sent back. Its refusals a
 would repeat them.
 
 The attribute of a message that was sent back lists the refusals that the failure queue has but a failure target has not
-(`rejections`). The function does not accept or report these members again. After `TELL_TRIES_MAX` tries they are
+(`rejections`). The function does not accept or report these members again. After `NOTIFY_TRIES_MAX` tries they are
 finished, because the failure queue has the report.
 
 The function sends before it deletes. After a crash in the middle of a message, SQS delivers all of it again. After a
@@ -33,8 +33,8 @@ from typing import Any, Protocol
 
 from scheduler import log
 from scheduler.accepting import input_message
-from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE, InputMessage, Remainder, Untold
-from scheduler.accepting.rejections import Refusal, Teller
+from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE, InputMessage, Remainder, Unnotified
+from scheduler.accepting.rejections import Refusal, Reporter
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_call
@@ -66,7 +66,7 @@ TRIES_MAX = 80
 
 SQS moves a message to the dead-letter queue after a hundred receives, so twenty are left to report it.
 """
-TELL_TRIES_MAX = TRIES_MAX + 20
+NOTIFY_TRIES_MAX = TRIES_MAX + 20
 """A failure target is notified up to this many times, 180 s apart, which takes five hours.
 
 A member that is given up after `TRIES_MAX` tries gets twenty of them. SQS would move the message to the dead-letter
@@ -83,7 +83,7 @@ name is free again.
 
 
 class Accept(Protocol):
-    def __call__(self, letter: InputMessage, closed_for_good: bool, *, deadline: Deadline) -> list[Answer]:
+    def __call__(self, message: InputMessage, closed_for_good: bool, *, deadline: Deadline) -> list[Answer]:
         """Return an answer, or {"error", "message"}, for each index that is left to accept.
 
         `closed_for_good` refuses members whose target queue is missing or denies access.
@@ -95,11 +95,11 @@ class InputQueueDependencies:
     """The functions that accept, send back and report the members of input messages."""
 
     accept: Accept
-    put_back: Callable[[Remainder, int], bool]
+    requeue: Callable[[Remainder, int], bool]
     """Sends a message to the input queue with a delay in seconds. Returns False if SQS refuses it."""
     report: Callable[[Sequence[Refusal]], BatchResult[Refusal]]
     """Sends reports to the failure queue."""
-    tell: Callable[[str, Refusal], None]
+    notify: Callable[[str, Refusal], None]
     """Sends a report to a failure target. Raises NotConfirmed if another try may help.
 
     A target that is missing or denies access needs no other try, because the failure queue has the report.
@@ -109,16 +109,16 @@ class InputQueueDependencies:
     pool: WorkerPool
 
 
-def receive(records: Iterable[object], deadline: Deadline, reception: InputQueueDependencies) -> dict[str, Any]:
+def receive(records: Iterable[object], deadline: Deadline, dependencies: InputQueueDependencies) -> dict[str, Any]:
     """Process the records. Return the ids of unfinished messages: SQS delivers these again and deletes the others."""
     arrived = [sqs_records.read(record) for record in records]
-    teller = Teller(reception.report, reception.tell, reception.allows, reception.pool)
+    reporter = Reporter(dependencies.report, dependencies.notify, dependencies.allows, dependencies.pool)
     ends_s = deadline.deadline_s - PUT_BACK_S
     done: dict[int, bool] = {}
     for index in sorted(range(len(arrived)), key=lambda index: _rank(arrived[index])):
         share_s = max(0.0, ends_s - deadline.clock()) / (len(arrived) - len(done))
         share = replace(deadline, deadline_s=deadline.clock() + share_s)
-        done[index] = _received(arrived[index], reception, teller, deadline, share)
+        done[index] = _received(arrived[index], dependencies, reporter, deadline, share)
     failed = [each.message_id for index, each in enumerate(arrived) if not done[index]]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
@@ -129,32 +129,32 @@ def _rank(arrived: Arrived) -> tuple[bool, int]:
 
 
 def _received(
-    arrived: Arrived, reception: InputQueueDependencies, teller: Teller, deadline: Deadline, share: Deadline
+    arrived: Arrived, dependencies: InputQueueDependencies, reporter: Reporter, deadline: Deadline, share: Deadline
 ) -> bool:
     """Process one message. Return whether SQS may delete it. `share` ends when the time for this message is over."""
     if deadline.passed(PUT_BACK_S):
         log.outcome("postponed", message=arrived.message_id, error="time is over")
         return False
-    letter = input_message.opened(arrived)
+    message = input_message.opened(arrived)
     try:
-        answers = _answers(letter, reception, share)
+        answers = _answers(message, dependencies, share)
     except Exception as failure:  # noqa: BLE001 - No error of one message may make SQS deliver the others again.
-        log.outcome("postponed", message=letter.message_id, error=type(failure).__name__, where=log.where(failure))
+        log.outcome("postponed", message=message.message_id, error=type(failure).__name__, where=log.where(failure))
         return False
     now_ms = deadline.now_ms()
-    refusals = _refusals(letter, answers, now_ms)
-    waiting = [place for place, answer in answers.items() if _waits(answer) and place not in refusals]
-    separable = _is_separable(letter, now_ms)
+    refusals = _refusals(message, answers, now_ms)
+    waiting = [index for index, answer in answers.items() if _waits(answer) and index not in refusals]
+    separable = _is_separable(message, now_ms)
     if separable or not waiting:
-        unreported, untold = _told(letter, refusals, teller, share)
-        untold = _kept(letter, [*waiting, *unreported], untold, separable)
+        unreported, unnotified = _report(message, refusals, reporter, share)
+        unnotified = _kept(message, [*waiting, *unreported], unnotified, separable)
     else:
-        unreported, untold = list(refusals), list(letter.untold)
+        unreported, unnotified = list(refusals), list(message.unnotified)
     rest = sorted([*waiting, *unreported])
-    put_back = separable and _put_back(letter, rest, untold, reception, deadline)
+    requeue = separable and _requeue(message, rest, unnotified, dependencies, deadline)
     facts = {**_counted(answers), "refused": len(refusals), "waiting": len(waiting)}
-    log.outcome("received", message=letter.message_id, **facts, told=not (unreported or untold), put_back=put_back)
-    return put_back or not (rest or untold)
+    log.outcome("received", message=message.message_id, **facts, told=not (unreported or unnotified), put_back=requeue)
+    return requeue or not (rest or unnotified)
 
 
 def _counted(answers: Mapping[int, Answer]) -> dict[str, int]:
@@ -164,86 +164,96 @@ def _counted(answers: Mapping[int, Answer]) -> dict[str, int]:
     return {"accepted": len(good) - older, "older": older}
 
 
-def _answers(letter: InputMessage, reception: InputQueueDependencies, share: Deadline) -> dict[int, Answer]:
+def _answers(message: InputMessage, dependencies: InputQueueDependencies, share: Deadline) -> dict[int, Answer]:
     """Return the answers by index. Reserve time for reports."""
-    if letter.failure is not None or not letter.places:
+    if message.failure is not None or not message.indexes:
         return {}
     left_s = share.deadline_s - share.clock()
     deadline = replace(share, deadline_s=share.deadline_s - min(REPORT_S, left_s / 4))
-    age_ms = deadline.now_ms() - letter.came.sent_ms
-    closed_for_good = letter.came.tries >= CLOSED_TRIES_MAX and age_ms >= CLOSED_MS_MAX
-    answers = reception.accept(letter, closed_for_good, deadline=deadline)
-    return dict(zip(letter.places, answers, strict=True))
+    age_ms = deadline.now_ms() - message.history.sent_ms
+    closed_for_good = message.history.tries >= CLOSED_TRIES_MAX and age_ms >= CLOSED_MS_MAX
+    answers = dependencies.accept(message, closed_for_good, deadline=deadline)
+    return dict(zip(message.indexes, answers, strict=True))
 
 
 def _waits(answer: Answer) -> bool:
     return answer.get("error") == NotConfirmed.__name__
 
 
-def _refusals(letter: InputMessage, answers: Mapping[int, Answer], now_ms: int) -> dict[int, Refusal]:
+def _refusals(message: InputMessage, answers: Mapping[int, Answer], now_ms: int) -> dict[int, Refusal]:
     """Return a refusal, by index, for each permanent error and for each member that has used up its tries."""
-    if letter.failure is not None:
-        return {place: failure_report.refused(letter.content, letter.failure, now_ms) for place in letter.places}
+    if message.failure is not None:
+        return {index: failure_report.refused(message.content, message.failure, now_ms) for index in message.indexes}
     refusals: dict[int, Refusal] = {}
-    for place, answer in answers.items():
-        if "error" not in answer or (_waits(answer) and letter.came.tries < TRIES_MAX):
+    for index, answer in answers.items():
+        if "error" not in answer or (_waits(answer) and message.history.tries < TRIES_MAX):
             continue
         error = answer["message"]
         if _waits(answer):
-            error = f"given up after {letter.came.tries} tries, and may be scheduled all the same: {error}"
-        refusals[place] = failure_report.refused(letter.requests[place], error, now_ms)
+            error = f"given up after {message.history.tries} tries, and may be scheduled all the same: {error}"
+        refusals[index] = failure_report.refused(message.requests[index], error, now_ms)
     return refusals
 
 
-def _is_separable(letter: InputMessage, now_ms: int) -> bool:
-    part = letter.part(letter.places, letter.untold)
-    return now_ms - letter.sent_ms <= AGE_MS_MAX and part.size_bytes <= SQS_MESSAGE_BYTES_MAX
+def _is_separable(message: InputMessage, now_ms: int) -> bool:
+    remainder = message.remainder(message.indexes, message.unnotified)
+    return now_ms - message.sent_ms <= AGE_MS_MAX and remainder.size_bytes <= SQS_MESSAGE_BYTES_MAX
 
 
-def _told(
-    letter: InputMessage, refusals: Mapping[int, Refusal], teller: Teller, deadline: Deadline
-) -> tuple[list[int], list[Untold]]:
+def _report(
+    message: InputMessage, refusals: Mapping[int, Refusal], reporter: Reporter, deadline: Deadline
+) -> tuple[list[int], list[Unnotified]]:
     """Report the refusals. Return the indexes that are not reported yet, and notes for silent failure targets."""
-    reported = teller.report(refusals, deadline)
-    words = [word for place in sorted(reported) for word in teller.words(place, refusals[place])]
+    reported = reporter.report(refusals, deadline)
+    notifications = [
+        notification for index in sorted(reported) for notification in reporter.notifications(index, refusals[index])
+    ]
     now_ms = deadline.now_ms()
-    for each in letter.untold:
-        refusal = failure_report.refused(letter.came_as(each.place), each.error, now_ms)
-        words += [word for word in teller.words(each.place, refusal) if word[0] == each]
+    for each in message.unnotified:
+        refusal = failure_report.refused(message.content_of(each.batch_index), each.error, now_ms)
+        notifications += [
+            notification
+            for notification in reporter.notifications(each.batch_index, refusal)
+            if notification[0] == each
+        ]
     unreported = set(refusals).difference(reported)
-    return sorted(unreported), sorted(teller.tell_all(words, deadline))
+    return sorted(unreported), sorted(reporter.notify_all(notifications, deadline))
 
 
-def _kept(letter: InputMessage, rest: Sequence[int], untold: Sequence[Untold], separable: bool) -> list[Untold]:
+def _kept(
+    message: InputMessage, rest: Sequence[int], unnotified: Sequence[Unnotified], separable: bool
+) -> list[Unnotified]:
     """Return the notes that are worth another try and fit into the attribute. Log if none of them is kept."""
-    versions = [[]] if not separable or letter.came.tries >= TELL_TRIES_MAX else [untold, _shortened(untold), []]
-    kept = next(list(each) for each in versions if not each or _fits(letter.part(rest, each)))
-    if untold and not kept:
-        log.outcome("untold", message=letter.message_id, members=len({each.place for each in untold}))
+    versions = (
+        [[]] if not separable or message.history.tries >= NOTIFY_TRIES_MAX else [unnotified, _shortened(unnotified), []]
+    )
+    kept = next(list(each) for each in versions if not each or _fits(message.remainder(rest, each)))
+    if unnotified and not kept:
+        log.outcome("untold", message=message.message_id, members=len({each.batch_index for each in unnotified}))
     return kept
 
 
-def _fits(part: Remainder) -> bool:
-    return part.size_bytes <= SQS_MESSAGE_BYTES_MAX
+def _fits(remainder: Remainder) -> bool:
+    return remainder.size_bytes <= SQS_MESSAGE_BYTES_MAX
 
 
-def _shortened(untold: Sequence[Untold]) -> list[Untold]:
-    return [each._replace(error=IN_SHORT) for each in untold]
+def _shortened(unnotified: Sequence[Unnotified]) -> list[Unnotified]:
+    return [each._replace(error=IN_SHORT) for each in unnotified]
 
 
-def _put_back(
-    letter: InputMessage,
+def _requeue(
+    message: InputMessage,
     rest: Sequence[int],
-    untold: Sequence[Untold],
-    reception: InputQueueDependencies,
+    unnotified: Sequence[Unnotified],
+    dependencies: InputQueueDependencies,
     deadline: Deadline,
 ) -> bool:
     """Send the rest back to the queue if less is left to do than before. Return whether SQS has it."""
-    before = list(letter.places), list(letter.untold)
-    if not (rest or untold) or before == (list(rest), list(untold)):
+    before = list(message.indexes), list(message.unnotified)
+    if not (rest or unnotified) or before == (list(rest), list(unnotified)):
         return False
     try:
-        return retry_call(lambda: reception.put_back(letter.part(rest, untold), PAUSE_S), deadline)
+        return retry_call(lambda: dependencies.requeue(message.remainder(rest, unnotified), PAUSE_S), deadline)
     except NotConfirmed as failure:
-        log.outcome("not put back", message=letter.message_id, error=str(failure))
+        log.outcome("not put back", message=message.message_id, error=str(failure))
         return False

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from scheduler.accepting.input_message import Untold
+from scheduler.accepting.input_message import Unnotified
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_batch, retry_call
@@ -20,7 +20,7 @@ from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.failure_report import Report
 
 Refusal = Report[object]
-Word = tuple[Untold, Refusal]
+Notification = tuple[Unnotified, Refusal]
 
 REPORTS_MAX = 50
 """The number of reports that one thread sends in one job."""
@@ -28,11 +28,11 @@ TRIES_MAX = 3
 
 
 @dataclass
-class Teller:
+class Reporter:
     """Reports all refusals of one invocation."""
 
     send_report: Callable[[Sequence[Refusal]], BatchResult[Refusal]]
-    tell: Callable[[str, Refusal], None]
+    notify: Callable[[str, Refusal], None]
     allows: Callable[[str], bool]
     pool: WorkerPool
     _silent: set[str] = field(default_factory=set)
@@ -41,46 +41,50 @@ class Teller:
     def report(self, refusals: Mapping[int, Refusal], deadline: Deadline) -> list[int]:
         """Send reports to the failure queue. Return the indexes of those that it confirmed."""
 
-        def send(shelf: list[int]) -> list[int]:
-            reports = [refusals[place] for place in shelf]
+        def send(chunk: list[int]) -> list[int]:
+            reports = [refusals[index] for index in chunk]
             if deadline.passed():
                 return []
             done = {id(report) for report in retry_batch(self.send_report, reports, deadline).confirmed}
-            return [place for place in shelf if id(refusals[place]) in done]
+            return [index for index in chunk if id(refusals[index]) in done]
 
-        places = list(refusals)
-        shelves = [places[start : start + REPORTS_MAX] for start in range(0, len(places), REPORTS_MAX)]
-        return [place for shelf in self.pool.run(send, shelves) for place in shelf]
+        indexes = list(refusals)
+        chunks = [indexes[start : start + REPORTS_MAX] for start in range(0, len(indexes), REPORTS_MAX)]
+        return [index for chunk in self.pool.run(send, chunks) for index in chunk]
 
-    def words(self, place: int, refusal: Refusal) -> list[Word]:
+    def notifications(self, index: int, refusal: Refusal) -> list[Notification]:
         """Pair the refusal with each listed failure target that it names."""
         failure_targets = sorted(filter(self.allows, _failure_targets(refusal.schedule)))
-        return [(Untold.noted(place, failure_target, refusal.error), refusal) for failure_target in failure_targets]
+        return [(Unnotified.noted(index, failure_target, refusal.error), refusal) for failure_target in failure_targets]
 
-    def tell_all(self, words: Sequence[Word], deadline: Deadline) -> list[Untold]:
+    def notify_all(self, notifications: Sequence[Notification], deadline: Deadline) -> list[Unnotified]:
         """Notify the failure targets. Return notes for those that did not answer."""
         short = replace(deadline, tries_max=TRIES_MAX)
 
-        def tell(word: Word) -> bool:
-            untold, refusal = word
-            return not deadline.passed() and self._heard(untold.failure_target, refusal, short)
+        def notify(notification: Notification) -> bool:
+            unnotified, refusal = notification
+            return not deadline.passed() and self._notified(unnotified.failure_target, refusal, short)
 
-        return [word[0] for word, heard in zip(words, self.pool.run(tell, words), strict=True) if not heard]
+        return [
+            notification[0]
+            for notification, notified in zip(notifications, self.pool.run(notify, notifications), strict=True)
+            if not notified
+        ]
 
-    def _heard(self, failure_target: str, refusal: Refusal, deadline: Deadline) -> bool:
+    def _notified(self, failure_target: str, refusal: Refusal, deadline: Deadline) -> bool:
         if failure_target in self._silent:
             return False
         try:
-            retry_call(lambda: self.tell(failure_target, refusal), deadline)
+            retry_call(lambda: self.notify(failure_target, refusal), deadline)
         except NotConfirmed:
             self._silent.add(failure_target)
             return False
         return True
 
 
-def _failure_targets(came: object) -> set[str]:
+def _failure_targets(content: object) -> set[str]:
     """Return the failure targets that a schedule names, or that the members of a refused batch name."""
-    members = came.get("schedules", came) if isinstance(came, dict) else came
+    members = content.get("schedules", content) if isinstance(content, dict) else content
     found = [
         member.get("failure_target", member.get("failure_topic"))
         for member in (members if isinstance(members, list) else [members])

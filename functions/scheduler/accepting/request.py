@@ -14,7 +14,9 @@ from scheduler import timestamps
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import (
     DATA_BYTES_MAX,
+    DUE_MS_MAX,
     NESTING_MAX,
+    SPREAD_S_MAX,
     TOKEN_CHARACTERS_MAX,
     USER_CHARACTERS_MAX,
 )
@@ -26,6 +28,8 @@ from scheduler.text import deeper_than, fault, shown
 FIELDS = (
     "timestamp",
     "delay",
+    "zone",
+    "spread",
     "data",
     "target",
     "name",
@@ -36,10 +40,13 @@ FIELDS = (
     "user",
     "expires_after",
 )
+LATER_FIELDS = frozenset({"zone", "spread"})
+"""Fields that the previous version did not know."""
 
 
 SCHEDULE_WANTED = 'an object such as {"timestamp": 1893456000, "data": "some payload"}'
 EXPIRY_WANTED = "a number of seconds, 0 or more, after which it is dropped rather than released late"
+SPREAD_WANTED = f"a number of seconds from 0 to {SPREAD_S_MAX}, within which it is due at a random moment"
 IF_EXISTS = ("replace", "keep", "fail")
 MEANT_ELSEWHERE = {
     "operation": "an operation goes to the manage function (output ManageFunction)",
@@ -62,25 +69,33 @@ class AcceptRules:
 
 
 def parse(
-    raw: object, now_ms: int, rules: AcceptRules, under_token: bool = False, by_older_rules: bool = False
+    raw: object,
+    now_ms: int,
+    rules: AcceptRules,
+    under_token: bool = False,
+    by_older_rules: bool = False,
+    before_zones: bool = False,
 ) -> Request:
     """Return one validated request, or raise InvalidSchedule.
 
-    `under_token` means that the request is in a batch with a token. `by_older_rules` accepts all that the previous
-    version accepted. That version may have accepted a part of the same input message, and sent the rest back.
+    `under_token` means that the request is in a batch with a token. `by_older_rules` accepts all that an earlier
+    version accepted. `before_zones` refuses the fields that an earlier version did not know. In both cases that version
+    may have accepted a part of the same input message, and sent the rest back.
     """
     if not isinstance(raw, dict):
         raise InvalidSchedule(f"the schedule is {shown(raw)}; wanted: {SCHEDULE_WANTED}")
+    if before_zones and not LATER_FIELDS.isdisjoint(raw):
+        raise InvalidSchedule(f"{shown(min(LATER_FIELDS.intersection(raw)))} is not a field; send the schedule again")
     if OLDER_FIELDS.isdisjoint(raw):
         request = _parse(raw, now_ms, rules, under_token, by_older_rules)
-        _check_use(raw, by_older_rules)
+        check_use(raw, by_older_rules)
         return request
     from scheduler.accepting import older_shapes  # noqa: PLC0415 - Few requests need it, and every cold start would pay for it.
 
     try:
         to_current = older_shapes.to_current(raw)
         request = _parse(to_current, now_ms, rules, under_token, by_older_rules)
-        _check_use(to_current, by_older_rules, any_method=True)
+        check_use(to_current, by_older_rules, any_method=True)
     except InvalidSchedule as refusal:
         raise older_shapes.with_older_field_names(refusal, raw) from None
     return request
@@ -96,25 +111,32 @@ def _parse(
             "delay and token are both given, and a repeat would be another moment; wanted: timestamp with a token"
         )
     target = targets.checked(raw["target"], rules.listed) if "target" in raw else None
+    due_ms = checked_due_ms(raw, now_ms)
     request = Request(
-        due_ms=_due_ms(raw, now_ms),
-        data=_data(raw, target, rules.listed),
+        due_ms=due_ms,
+        data=checked_data(raw, target, rules.listed),
         target=target,
-        user=_user(raw, rules.require_user),
-        expires_after_ms=_expires_after_ms(raw),
+        user=checked_user(raw, rules.require_user),
+        expires_after_ms=checked_expires_after_ms(raw),
         token=token,
         terms=_terms(raw, rules.listed),
         name=checked_name(raw["name"]) if "name" in raw else None,
         if_exists=_if_exists(raw),
+        spread_ms=checked_spread_ms(raw, due_ms) if "spread" in raw else 0,
     )
-    if targets.is_tight(target):
-        from scheduler.accepting import payload_size  # noqa: PLC0415
-
-        payload_size.check(request)
+    check_size(request)
     return request
 
 
-def _check_use(raw: Mapping[str, object], by_older_rules: bool, any_method: bool = False) -> None:
+def check_size(request: Request) -> None:
+    """Refuse data that is larger than its target accepts."""
+    if targets.is_tight(request.target):
+        from scheduler.accepting import payload_size  # noqa: PLC0415 - Few targets need it.
+
+        payload_size.check(request)
+
+
+def check_use(raw: Mapping[str, object], by_older_rules: bool, any_method: bool = False) -> None:
     """Refuse a webhook whose request could not be sent, or which its receiver would not understand.
 
     The older system accepted any method.
@@ -156,9 +178,15 @@ def _meant(field: str) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _due_ms(raw: Mapping[str, object], now_ms: int) -> int:
+def checked_due_ms(raw: Mapping[str, object], now_ms: int) -> int:
+    """Return the due time from `timestamp`, `delay` and `zone`, or raise InvalidSchedule."""
     if "timestamp" in raw and "delay" in raw:
         raise InvalidSchedule("timestamp and delay are both given; wanted: exactly one of the two")
+    if "zone" in raw and "timestamp" not in raw:
+        beside = "beside a delay" if "delay" in raw else "without a timestamp"
+        raise InvalidSchedule(f"zone is given {beside}; wanted: {timestamps.ZONE_WANTED}")
+    if "zone" in raw:
+        return timestamps.due_ms_in_zone(raw["timestamp"], raw["zone"])
     if "timestamp" in raw:
         return timestamps.due_ms_from_timestamp(raw["timestamp"])
     if "delay" in raw:
@@ -168,7 +196,17 @@ def _due_ms(raw: Mapping[str, object], now_ms: int) -> int:
     )
 
 
-def _data(raw: Mapping[str, object], target: str | None, listed: targets.AllowedTargets) -> str:
+def checked_spread_ms(raw: Mapping[str, object], due_ms: int) -> int:
+    """Return the spread of a request. Its end must be a time that a schedule can have."""
+    spread_ms = timestamps.duration_ms("spread", raw["spread"], SPREAD_WANTED)
+    if spread_ms > SPREAD_S_MAX * 1000:
+        raise InvalidSchedule(f"spread is {shown(raw['spread'])}; wanted: {SPREAD_WANTED}")
+    if due_ms + spread_ms > DUE_MS_MAX:
+        raise InvalidSchedule(f"spread is {shown(raw['spread'])}, which ends past the year 9999; wanted: a shorter one")
+    return spread_ms
+
+
+def checked_data(raw: Mapping[str, object], target: str | None, listed: targets.AllowedTargets) -> str:
     """Return the payload as the queue will carry it. Error messages never quote it, because they appear in logs."""
     if raw.get("data") in (None, ""):
         return _no_data(raw, target, listed)
@@ -222,7 +260,7 @@ def _terms(raw: Mapping[str, object], listed: targets.AllowedTargets) -> str | N
     return delivery_options.checked(raw, listed)
 
 
-def _user(raw: Mapping[str, object], required: bool) -> str | None:
+def checked_user(raw: Mapping[str, object], required: bool) -> str | None:
     user = _string(raw, "user", USER_CHARACTERS_MAX)
     if required and user is None:
         raise InvalidSchedule(
@@ -231,7 +269,7 @@ def _user(raw: Mapping[str, object], required: bool) -> str | None:
     return user
 
 
-def _expires_after_ms(raw: Mapping[str, object]) -> int | None:
+def checked_expires_after_ms(raw: Mapping[str, object]) -> int | None:
     if "expires_after" not in raw:
         return None
     return timestamps.duration_ms("expires_after", raw["expires_after"], EXPIRY_WANTED)

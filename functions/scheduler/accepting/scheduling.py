@@ -26,98 +26,105 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]
 
 
-def accept(event: object, desk: SchedulingDependencies, deadline: Deadline) -> Answer:
+def accept(event: object, dependencies: SchedulingDependencies, deadline: Deadline) -> Answer:
     """Accept one schedule or a batch. A batch returns an answer for each member. A single schedule raises its error."""
     if batch.is_batch(event):
-        return _accept_batch(event, desk, deadline)
-    occasion = RequestContext(deadline.now_ms())
-    asked = request.parse(event, occasion.now_ms, desk.rules)
-    taken = KeyedBatch({0: desk.key_generator.schedule(asked)}, [])
-    failures = _write(taken, {0: asked}, occasion, desk, deadline)
-    failure = _failure(taken, 0, failures)
+        return _accept_batch(event, dependencies, deadline)
+    context = RequestContext(deadline.now_ms())
+    parsed = dependencies.key_generator.drawn(request.parse(event, context.now_ms, dependencies.rules))
+    keyed = KeyedBatch({0: dependencies.key_generator.schedule(parsed)}, [])
+    failures = _write(keyed, {0: parsed}, context, dependencies, deadline)
+    failure = _failure(keyed, 0, failures)
     if failure is not None:
         raise failure
-    return _accepted(taken, 0, occasion.now_ms, desk.reach_ms)
+    return _accepted(keyed, 0, context.now_ms, dependencies.reach_ms)
 
 
-def accept_letter(
-    letter: InputMessage, closed_for_good: bool, desk: SchedulingDependencies, deadline: Deadline
+def accept_message(
+    message: InputMessage, closed_for_good: bool, dependencies: SchedulingDependencies, deadline: Deadline
 ) -> list[Answer]:
     """Accept the members of an input message that are left to accept. Return an answer for each of them.
 
     SQS may deliver the message again, in whole or in part. The same members must then be the same schedules. So all
     members get their keys and are packed as they were the first time.
     """
-    occasion = RequestContext(
+    context = RequestContext(
         deadline.now_ms(),
-        letter.token_root,
-        letter.sent_ms,
+        message.token_root,
+        message.sent_ms,
         closed_for_good,
-        letter.has_token,
-        letter.came.by_older_rules,
+        message.has_token,
+        message.history.by_older_rules,
+        message.history.before_zones,
     )
-    return _accept_members(letter.requests, occasion, desk, deadline, letter.places)
+    return _accept_members(message.requests, context, dependencies, deadline, message.indexes)
 
 
-def _accept_batch(event: list[object] | dict[str, object], desk: SchedulingDependencies, deadline: Deadline) -> Answer:
+def _accept_batch(
+    event: list[object] | dict[str, object], dependencies: SchedulingDependencies, deadline: Deadline
+) -> Answer:
     members, token = batch.unwrapped(event)
-    results = _accept_members(members, RequestContext(deadline.now_ms(), token), desk, deadline, range(len(members)))
+    results = _accept_members(
+        members, RequestContext(deadline.now_ms(), token), dependencies, deadline, range(len(members))
+    )
     rejected = sum("error" in result for result in results)
     return {"accepted": len(results) - rejected, "rejected": rejected, "results": results}
 
 
 def _accept_members(
     members: Sequence[object],
-    occasion: RequestContext,
-    desk: SchedulingDependencies,
+    context: RequestContext,
+    dependencies: SchedulingDependencies,
     deadline: Deadline,
-    places: Collection[int],
+    indexes: Collection[int],
 ) -> list[Answer]:
     """Accept the members at these indexes. Return an answer for each of them."""
-    checked = [_checked(member, occasion, desk.rules) for member in members]
-    requests = {place: each for place, each in enumerate(checked) if isinstance(each, Request)}
-    taken = _take(requests, occasion, desk)
-    if len(places) < len(members):
-        taken = taken.at(places)
-    failures = _write(taken, requests, occasion, desk, deadline)
+    checked = [_checked(member, context, dependencies.rules) for member in members]
+    drawn, token = dependencies.key_generator.drawn, context.token
+    requests = {index: drawn(each, index, token) for index, each in enumerate(checked) if isinstance(each, Request)}
+    keyed = _take(requests, context, dependencies)
+    if len(indexes) < len(members):
+        keyed = keyed.at(indexes)
+    failures = _write(keyed, requests, context, dependencies, deadline)
 
-    def answer(place: int) -> Answer:
-        each = checked[place]
+    def answer(index: int) -> Answer:
+        each = checked[index]
         if not isinstance(each, Request):
             return _refusal(each)
-        return _result(taken, place, failures, occasion.now_ms, desk.reach_ms)
+        return _result(keyed, index, failures, context.now_ms, dependencies.reach_ms)
 
-    return [answer(place) for place in places]
+    return [answer(index) for index in indexes]
 
 
-def _checked(member: object, occasion: RequestContext, rules: request.AcceptRules) -> Request | InvalidSchedule:
-    under_token = occasion.token is not None and occasion.by_callers_token
+def _checked(member: object, context: RequestContext, rules: request.AcceptRules) -> Request | InvalidSchedule:
+    under_token = context.token is not None and context.by_callers_token
     try:
-        return request.parse(member, occasion.counted_from_ms, rules, under_token, occasion.by_older_rules)
+        by_older_rules, before_zones = context.by_older_rules, context.before_zones
+        return request.parse(member, context.counted_from_ms, rules, under_token, by_older_rules, before_zones)
     except InvalidSchedule as refusal:
         return refusal
 
 
-def _take(requests: dict[int, Request], occasion: RequestContext, desk: SchedulingDependencies) -> KeyedBatch:
+def _take(requests: dict[int, Request], context: RequestContext, dependencies: SchedulingDependencies) -> KeyedBatch:
     """Pack the far members into bundles, and give the other members keys of their own.
 
     Under a token, near members are packed too, so that a repeat has the same bundles.
     """
-    taken, token, now_ms = KeyedBatch({}, []), occasion.token, occasion.now_ms
+    keyed, token, now_ms = KeyedBatch({}, []), context.token, context.now_ms
     company = {
-        place: each
-        for place, each in requests.items()
+        index: each
+        for index, each in requests.items()
         if each.token is None
         and each.name is None
-        and (token is not None or not is_near(each.due_ms, now_ms, desk.reach_ms))
+        and (token is not None or not is_near(each.due_ms, now_ms, dependencies.reach_ms))
     }
-    for bundle, members in desk.key_generator.bundles(company, token):
-        taken.bundles.append(bundle)
-        taken.schedules.update(members)
-    for place, each in requests.items():
-        if place not in taken.schedules:
-            taken.schedules[place] = desk.key_generator.schedule(each, place, token)
-    return taken
+    for bundle, members in dependencies.key_generator.bundles(company, token):
+        keyed.bundles.append(bundle)
+        keyed.schedules.update(members)
+    for index, each in requests.items():
+        if index not in keyed.schedules:
+            keyed.schedules[index] = dependencies.key_generator.schedule(each, index, token)
+    return keyed
 
 
 def _expired(schedule: Schedule) -> InvalidSchedule:
@@ -129,35 +136,35 @@ def _expired(schedule: Schedule) -> InvalidSchedule:
 
 
 def _write(
-    taken: KeyedBatch,
+    keyed: KeyedBatch,
     requests: Mapping[int, Request],
-    occasion: RequestContext,
-    desk: SchedulingDependencies,
+    context: RequestContext,
+    dependencies: SchedulingDependencies,
     deadline: Deadline,
 ) -> Failures:
     """Send or store the schedules. Return the failures by id.
 
     A named schedule has its record written first. Then its timer is sent or stored.
     """
-    now_ms = occasion.now_ms
-    failures: Failures = {each.id: _expired(each) for each in taken.schedules.values() if each.expired(now_ms)}
-    unnamed: list[Schedule | Bundle] = [each for each in taken.schedules.values() if each.name is None]
-    unnamed += taken.bundles
-    names = [place for place, each in taken.schedules.items() if each.name is not None]
+    now_ms = context.now_ms
+    failures: Failures = {each.id: _expired(each) for each in keyed.schedules.values() if each.expired(now_ms)}
+    unnamed: list[Schedule | Bundle] = [each for each in keyed.schedules.values() if each.name is None]
+    unnamed += keyed.bundles
+    names = [index for index, each in keyed.schedules.items() if each.name is not None]
     if not names:
-        put(unnamed, failures, occasion, desk, deadline)
+        put(unnamed, failures, context, dependencies, deadline)
         return failures
     from scheduler.accepting import named_batch  # noqa: PLC0415 - Most callers give no names.
 
     slices = named_batch.slices(requests, names)
     if len(slices) > 1:  # Several slices take long, so unnamed schedules go first, in half of the time at most.
-        put(unnamed, failures, occasion, desk, replace(deadline, deadline_s=_half_way(deadline)))
+        put(unnamed, failures, context, dependencies, replace(deadline, deadline_s=_half_way(deadline)))
         unnamed = []
 
     def put_timers(timers: Sequence[Timer]) -> None:
-        put([*unnamed, *timers], failures, occasion, desk, deadline)
+        put([*unnamed, *timers], failures, context, dependencies, deadline)
 
-    registrar = named_batch.Registrar(taken, requests, failures, occasion, desk, deadline, put_timers)
+    registrar = named_batch.Registrar(keyed, requests, failures, context, dependencies, deadline, put_timers)
     registrar.take_in(slices)
     return failures
 
@@ -166,19 +173,19 @@ def _half_way(deadline: Deadline) -> float:
     return (deadline.clock() + deadline.deadline_s) / 2
 
 
-def _result(taken: KeyedBatch, place: int, failures: Failures, now_ms: int, reach_ms: int) -> Answer:
-    failure = _failure(taken, place, failures)
-    return _accepted(taken, place, now_ms, reach_ms) if failure is None else _refusal(failure)
+def _result(keyed: KeyedBatch, index: int, failures: Failures, now_ms: int, reach_ms: int) -> Answer:
+    failure = _failure(keyed, index, failures)
+    return _accepted(keyed, index, now_ms, reach_ms) if failure is None else _refusal(failure)
 
 
-def _failure(taken: KeyedBatch, place: int, failures: Failures) -> InvalidSchedule | NotConfirmed | None:
+def _failure(keyed: KeyedBatch, index: int, failures: Failures) -> InvalidSchedule | NotConfirmed | None:
     """Return the failure of a member, or None. A failure of its bundle is a failure of the member."""
-    schedule = taken.schedules[place]
-    return taken.denied.get(place) or failures.get(schedule.id) or failures.get(schedule.key.id)
+    schedule = keyed.schedules[index]
+    return keyed.denied.get(index) or failures.get(schedule.id) or failures.get(schedule.key.id)
 
 
-def _accepted(taken: KeyedBatch, place: int, now_ms: int, reach_ms: int) -> Answer:
-    schedule, named = taken.schedules[place], taken.named.get(place)
+def _accepted(keyed: KeyedBatch, index: int, now_ms: int, reach_ms: int) -> Answer:
+    schedule, named = keyed.schedules[index], keyed.named.get(index)
     answer = accepted(schedule, now_ms, reach_ms)
     return answer if named is None else {**answer, "state": named.state or answer["state"], "result": named.result}
 

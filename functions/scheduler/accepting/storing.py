@@ -27,17 +27,17 @@ ROWS_MAX = 25
 def put(
     things: Sequence[Schedule | Bundle],
     failures: Failures,
-    occasion: RequestContext,
-    desk: SchedulingDependencies,
+    context: RequestContext,
+    dependencies: SchedulingDependencies,
     deadline: Deadline,
 ) -> None:
     """Send, store and index all concurrently, and add what failed to `failures`.
 
     A member of a near bundle is sent by itself. A far bundle is stored as one item.
     """
-    near, items = _near_and_far(things, failures, occasion.now_ms, desk.reach_ms)
+    near, items = _near_and_far(things, failures, context.now_ms, dependencies.reach_ms)
     if items:
-        remembered = desk.memory.ensure(desk.key_generator.partition_count, deadline)
+        remembered = dependencies.stored_count.ensure(dependencies.key_generator.partition_count, deadline)
         if remembered.unconfirmed:
             _note(failures, BatchResult(unconfirmed=items, last_error=remembered.last_error))
             items = []
@@ -47,17 +47,17 @@ def put(
             waiting = job.schedules if isinstance(job, SendChunk) else list(job)
             return BatchResult(not_attempted=waiting, last_error="time is over")
         if isinstance(job, tuple):
-            return retry_batch(desk.table.put_near_names, job, deadline)
+            return retry_batch(dependencies.table.put_near_names, job, deadline)
         if isinstance(job, SendChunk):
-            return send(job, desk.queues, deadline)
-        return retry_batch(desk.table.put, job, deadline)
+            return send(job, dependencies.queues, deadline)
+        return retry_batch(dependencies.table.put, job, deadline)
 
     chunks = [items[start : start + CHUNK_SCHEDULES_MAX] for start in range(0, len(items), CHUNK_SCHEDULES_MAX)]
     jobs: list[SendChunk | list[Schedule | Bundle] | tuple[Row, ...]]
-    jobs = [*send_chunks(near, desk.queues.url_of), *chunks, *_row_jobs(near)]
-    for job, outcome in zip(jobs, desk.pool.run(work, jobs) if len(jobs) > 1 else map(work, jobs), strict=True):
-        others = isinstance(job, SendChunk) and not desk.queues.are_ours(job.queue_url)
-        _note(failures, outcome, closed_for_good=others and occasion.closed_for_good)
+    jobs = [*send_chunks(near, dependencies.queues.url_of), *chunks, *_row_jobs(near)]
+    for job, outcome in zip(jobs, dependencies.pool.run(work, jobs) if len(jobs) > 1 else map(work, jobs), strict=True):
+        others = isinstance(job, SendChunk) and not dependencies.queues.are_ours(job.queue_url)
+        _note(failures, outcome, closed_for_good=others and context.closed_for_good)
 
 
 def _near_and_far(

@@ -30,18 +30,18 @@ class FailureTargets:
     def __init__(self, client_of: Callable[[str], Any], output_queue_url: str) -> None:
         self._client_of, self._output_queue_url = client_of, output_queue_url
 
-    def tell(self, failure_target: str, report: Report[Any]) -> None:
+    def notify(self, failure_target: str, report: Report[Any]) -> None:
         """Send the report. Raise NotConfirmed if it is worth another try.
 
         If the target is missing or denies access for good, log that and return: the failure queue has the report. If
         the target accepts only shorter messages, truncate the report and mark it as truncated.
         """
-        told, refusal = "", None
+        reported, refusal = "", None
         for bytes_max in SIZES_MAX[1:] if kind(failure_target) == SNS else SIZES_MAX:
             body = report.body(bytes_max)
-            if body == told:
+            if body == reported:
                 continue
-            told, refusal = body, self._refusal(failure_target, body)
+            reported, refusal = body, self._refusal(failure_target, body)
             if refusal is None:
                 return
             if refusal not in CONTENT:

@@ -94,9 +94,9 @@ class FeedTable(Table):
             if code(failure) != "ConditionalCheckFailedException":
                 raise
             response: Any = failure.response  # The type stubs lack the item of ALL_OLD.
-            standing = response["Item"]
-            until_ms, ends_ms = int(standing["until"]["N"]), int(standing["ends"]["N"])
-            return Lease(lease.partition, until_ms, standing["holder"]["S"], ends_ms)
+            current = response["Item"]
+            until_ms, ends_ms = int(current["until"]["N"]), int(current["ends"]["N"])
+            return Lease(lease.partition, until_ms, current["holder"]["S"], ends_ms)
         return None
 
     def end_lease(self, lease: Lease) -> None:

@@ -15,14 +15,14 @@ class InputQueue:
     def __init__(self, client: Any, queue_url: str) -> None:
         self._client, self._queue_url = client, queue_url
 
-    def put_back(self, part: Remainder, delay_s: int) -> bool:
+    def requeue(self, remainder: Remainder, delay_s: int) -> bool:
         """Send the rest. Return False if SQS rejects it. Raise NotConfirmed if it may have arrived all the same."""
-        attribute = {"DataType": "String", "StringValue": part.again}
+        attribute = {"DataType": "String", "StringValue": remainder.again}
         try:
             confirmed(
                 self._client.send_message,
                 QueueUrl=self._queue_url,
-                MessageBody=part.body,
+                MessageBody=remainder.body,
                 DelaySeconds=delay_s,
                 MessageAttributes={REQUEUE_ATTRIBUTE: attribute},
             )

@@ -49,7 +49,7 @@ def contents(schedule: Schedule) -> Item:
     if schedule.name is not None:
         found["name"] = {"S": schedule.name}
     if isinstance(schedule, Timer):
-        found["asked"] = {"N": str(schedule.asked)}
+        found["asked"] = {"N": str(schedule.request_number)}
     return found
 
 
@@ -101,23 +101,23 @@ def with_contents(key: Key, due_ms: int, item: Item) -> Schedule:
     )
 
 
-def quarantined(aside: QuarantinedItem) -> Item:
+def quarantined(quarantined_item: QuarantinedItem) -> Item:
     """Return the item for the quarantine, sorted by its due time, with its old partition and the reason.
 
     A member of a bundle becomes a schedule of its own, and its index distinguishes it from the other members. Its id
     does not show its due time, so the item keeps both. A foreign item may have the same sort key in two partitions, so
     a hash of its key is added.
     """
-    content = aside.content
-    sort = content.own_sort if isinstance(content, Schedule) else aside.key.sort
+    content = quarantined_item.content
+    sort = content.own_sort if isinstance(content, Schedule) else quarantined_item.key.sort
     if isinstance(content, dict):
-        mark = hashlib.sha256(" ".join(aside.key).encode()).hexdigest()[:16]
+        mark = hashlib.sha256(" ".join(quarantined_item.key).encode()).hexdigest()[:16]
         sort = f"{sort.encode()[: DYNAMODB_SORT_BYTES_MAX - 17].decode(errors='ignore')}-{mark}"
     facts = {
         **({"id": {"S": content.id}} if isinstance(content, Schedule) else {}),
         **key(QUARANTINE, sort),
-        "origin": {"S": aside.key.partition},
-        "reason": {"S": aside.reason},
+        "origin": {"S": quarantined_item.key.partition},
+        "reason": {"S": quarantined_item.reason},
     }
     return _fitting(dict(content) if isinstance(content, dict) else item(content), facts)
 

@@ -20,8 +20,8 @@ from scheduler.model.schedule import Key, Schedule, index_of, key_of
 from scheduler.placing.near_names import Row, row_of
 
 _BUNDLES_ONLY = {"FilterExpression": "attribute_exists(#bundle)"}
-_UNHELD = "(attribute_not_exists(#hold) OR #hold = :holder OR #hold_ends <= :now)"
-_HOLD_NAMES = {"#sort": "sort", "#bundle": "bundle", "#hold": "hold", "#hold_ends": "hold_ends"}
+_UNLOCKED = "(attribute_not_exists(#hold) OR #hold = :holder OR #hold_ends <= :now)"
+_LOCK_NAMES = {"#sort": "sort", "#bundle": "bundle", "#hold": "hold", "#hold_ends": "hold_ends"}
 
 
 class ManageTable:
@@ -33,7 +33,7 @@ class ManageTable:
         item = self._item(key)
         return _thing(item) if item is not None else None
 
-    def stretch(self, partition: str, from_sort: str, to_sort: str, limit: int | None) -> SchedulePage:
+    def schedule_page(self, partition: str, from_sort: str, to_sort: str, limit: int | None) -> SchedulePage:
         """Return the items from `from_sort` to `to_sort`: at most `limit` of any kind, or else one page of DynamoDB."""
         more: dict[str, Any] = {"Limit": limit} if limit else {}
         answer = self._query(partition, from_sort, to_sort, **more)
@@ -62,7 +62,7 @@ class ManageTable:
                 rows.append(row_of(item))
         return NearNames(rows, _next_sort(answer))
 
-    def outline(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool) -> DuePage:
+    def due_page(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool) -> DuePage:
         names = {"#name": "name", "#members": "members", "#bundle": "bundle", "#first": "first"}
         more: dict[str, Any] = _BUNDLES_ONLY if bundles_only else {}
         projection = "#partition, #sort, #name, #members, #bundle, #first"
@@ -75,20 +75,20 @@ class ManageTable:
                 found.append(Stub(key, key.due_ms, item["name"]["S"] if "name" in item else None, bundle))
         return DuePage(found, _next_sort(answer))
 
-    def hold(self, read: Schedule | Bundle, holder: str, now_ms: int, ends_ms: int) -> str:
+    def lock(self, read: Schedule | Bundle, owner: str, now_ms: int, ends_ms: int) -> str:
         """Keep other calls off the item until `ends_ms`."""
-        condition, values = _as_read(read, holder, now_ms)
+        condition, values = _as_read(read, owner, now_ms)
         return self._change(
             self._client.update_item,
             now_ms,
             Key=items.key(*read.key),
             UpdateExpression="SET #hold = :holder, #hold_ends = :ends",
             ConditionExpression=condition,
-            ExpressionAttributeNames=_HOLD_NAMES,
+            ExpressionAttributeNames=_LOCK_NAMES,
             ExpressionAttributeValues={**values, ":ends": {"N": str(ends_ms)}},
         )
 
-    def let_go(self, key: Key, holder: str) -> None:
+    def let_go(self, key: Key, owner: str) -> None:
         try:
             confirmed(
                 self._client.update_item,
@@ -97,22 +97,22 @@ class ManageTable:
                 UpdateExpression="REMOVE #hold, #hold_ends",
                 ConditionExpression="#hold = :holder",
                 ExpressionAttributeNames={"#hold": "hold", "#hold_ends": "hold_ends"},
-                ExpressionAttributeValues={":holder": {"S": holder}},
+                ExpressionAttributeValues={":holder": {"S": owner}},
             )
         except ClientError as failure:
             if code(failure) != "ConditionalCheckFailedException":  # Another call holds it by now.
                 raise
 
-    def take_out(self, read: Schedule | Bundle, kept: Bundle | None, holder: str, now_ms: int) -> str:
+    def remove(self, read: Schedule | Bundle, kept: Bundle | None, owner: str, now_ms: int) -> str:
         """Replace the item with `kept`, or delete it if nothing is kept. The hold ends with this write."""
-        condition, values = _as_read(read, holder, now_ms)
+        condition, values = _as_read(read, owner, now_ms)
         what: dict[str, Any] = {"Key": items.key(*read.key)} if kept is None else {"Item": items.item(kept)}
         return self._change(
             self._client.delete_item if kept is None else self._client.put_item,
             now_ms,
             **what,
             ConditionExpression=condition,
-            ExpressionAttributeNames=_HOLD_NAMES,
+            ExpressionAttributeNames=_LOCK_NAMES,
             ExpressionAttributeValues=values,
         )
 
@@ -215,18 +215,18 @@ class ManageTable:
             if code(failure) != "ConditionalCheckFailedException":
                 raise
             response: Any = failure.response  # The type stubs lack the item of ALL_OLD.
-            standing = response.get("Item", {})
-            held = "hold" in standing and int(standing["hold_ends"]["N"]) > now_ms
-            return BUSY if held else GONE
+            current = response.get("Item", {})
+            locked = "hold" in current and int(current["hold_ends"]["N"]) > now_ms
+            return BUSY if locked else GONE
         return DONE
 
 
-def _as_read(read: Schedule | Bundle, holder: str, now_ms: int) -> tuple[str, Item]:
+def _as_read(read: Schedule | Bundle, owner: str, now_ms: int) -> tuple[str, Item]:
     """Return the condition that the item is as it was read. Only a bundle is compared: a schedule never changes."""
-    values: Item = {":holder": {"S": holder}, ":now": {"N": str(now_ms)}}
+    values: Item = {":holder": {"S": owner}, ":now": {"N": str(now_ms)}}
     if isinstance(read, Bundle):
-        return f"#bundle = :read AND attribute_exists(#sort) AND {_UNHELD}", {**values, ":read": {"B": read.packed}}
-    return f"attribute_not_exists(#bundle) AND attribute_exists(#sort) AND {_UNHELD}", values
+        return f"#bundle = :read AND attribute_exists(#sort) AND {_UNLOCKED}", {**values, ":read": {"B": read.packed}}
+    return f"attribute_not_exists(#bundle) AND attribute_exists(#sort) AND {_UNLOCKED}", values
 
 
 def _thing(item: Item) -> Schedule | Bundle | None:
@@ -247,12 +247,12 @@ def _next_sort(answer: dict[str, Any]) -> str | None:
 
 
 def _failure(item: Item) -> Failure:
-    found_key, aside = Key(item["partition"]["S"], item["sort"]["S"]), item["partition"]["S"] == QUARANTINE
+    found_key, is_quarantined = Key(item["partition"]["S"], item["sort"]["S"]), item["partition"]["S"] == QUARANTINE
     schedule: Schedule | None = None
     with suppress(KeyError, ValueError):  # An invalid text, an unreadable bundle, a foreign item or a truncated one.
         schedule_id = item["id"]["S"]
-        due_ms = items.key_in_time(item).due_ms if aside else int(item["due"]["N"])
-        schedule = items.whole(key_of(schedule_id), due_ms, item, or_timer=aside)
+        due_ms = items.key_in_time(item).due_ms if is_quarantined else int(item["due"]["N"])
+        schedule = items.whole(key_of(schedule_id), due_ms, item, or_timer=is_quarantined)
         schedule.index = index_of(schedule_id)
     return Failure(
         found_key,
@@ -260,6 +260,6 @@ def _failure(item: Item) -> Failure:
         item["reason"]["S"],
         item["error"]["S"] if "error" in item else "",
         int(item["attempts"]["N"]) if "attempts" in item else None,
-        None if aside else found_key.due_ms,
+        None if is_quarantined else found_key.due_ms,
         item["again"]["S"] if "again" in item else None,
     )

@@ -17,7 +17,7 @@ from scheduler.model.name_record import BEFORE, BEYOND, CANCELLED, KEPT_S, NAMES
 from scheduler.model.schedule import key_of
 
 _STATE = {"#state": "state"}
-_OUTLINE: dict[str, Any] = {
+_WITHOUT_DATA: dict[str, Any] = {
     "ProjectionExpression": "#sort, #id, #due, #state, #asked, #changed, #attempts, #retry, #timed",
     "ExpressionAttributeNames": {
         **_STATE,
@@ -51,7 +51,7 @@ class Records:
         It is not written if a later request wrote the record. It is not written either if the same schedule is there
         already, because that may have been delivered meanwhile.
         """
-        values = {":asked": {"N": str(new.asked)}, ":id": {"S": new.id}}
+        values = {":asked": {"N": str(new.request_number)}, ":id": {"S": new.id}}
         condition, names = f"{_UNLESS_ASKED_LATER} AND {_UNLESS_THE_SAME}", {"#asked": "asked", "#id": "id"}
         if not even_if_pending:
             condition += f" AND {_UNLESS_PENDING}"
@@ -69,8 +69,8 @@ class Records:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as failure:
-            standing = _standing(failure)
-            return False, record(standing) if standing else None
+            current = _current(failure)
+            return False, record(current) if current else None
         return True, record(answer["Attributes"]) if "Attributes" in answer else None
 
     def put_over(self, read: Record, new: Record) -> bool:
@@ -83,15 +83,15 @@ class Records:
                 ConditionExpression="#asked = :asked AND #state = :state AND #attempts = :attempts",
                 ExpressionAttributeNames={**_STATE, "#asked": "asked", "#attempts": "attempts"},
                 ExpressionAttributeValues={
-                    ":asked": {"N": str(read.asked)},
+                    ":asked": {"N": str(read.request_number)},
                     ":state": {"S": read.state},
                     ":attempts": {"N": str(read.attempts)},
                 },
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as failure:
-            standing = _standing(failure)
-            return standing is not None and record(standing) == new  # Ours, written by a try whose answer was lost.
+            current = _current(failure)
+            return current is not None and record(current) == new  # Ours, written by a try whose answer was lost.
         return True
 
     def close(self, read: Record, state: str, now_ms: int, attempts: int, error: str = "") -> bool:
@@ -107,25 +107,25 @@ class Records:
         }
         return self._change(read, changes, names, values)
 
-    def cancel(self, read: Record, asked: int, now_ms: int) -> bool:
+    def cancel(self, read: Record, request_number: int, now_ms: int) -> bool:
         """Mark the record as cancelled if it is still pending with that id. No timer has any effect from then on."""
         changes = "SET #state = :state, #changed = :changed, #asked = :asked, #ttl = :ttl"
         names = {"#changed": "changed", "#asked": "asked", "#ttl": "ttl"}
         values = {
             ":state": {"S": CANCELLED},
             ":changed": {"N": str(now_ms)},
-            ":asked": {"N": str(asked)},
+            ":asked": {"N": str(request_number)},
             ":ttl": {"N": str(_gone_s(now_ms))},
         }
         return self._change(read, changes, names, values)
 
-    def note(self, read: Record, turns: int, attempts: int, error: str, now_ms: int, retry_ms: int) -> bool:
+    def note(self, read: Record, wake_count: int, attempts: int, error: str, now_ms: int, retry_ms: int) -> bool:
         """Note that the delivery failed or was postponed, and when it is tried again."""
         changes = "SET #changed = :changed, #turns = :turns, #attempts = :attempts, #error = :error, #retry = :retry"
         names = {"#changed": "changed", "#turns": "turns", "#attempts": "attempts", "#error": "error"}
         values = {
             ":changed": {"N": str(now_ms)},
-            ":turns": {"N": str(turns)},
+            ":turns": {"N": str(wake_count)},
             ":attempts": {"N": str(attempts)},
             ":error": {"S": error},
             ":retry": {"N": str(retry_ms)},
@@ -150,7 +150,7 @@ class Records:
         """Return the records of these names, and the names that DynamoDB did not process."""
         request: dict[str, Any] = {"Keys": [_key(name) for name in names], "ConsistentRead": True}
         if not whole:
-            request |= _OUTLINE
+            request |= _WITHOUT_DATA
         answer = confirmed(self._client.batch_get_item, RequestItems={self._table_name: request})
         found = [record(item) for item in answer["Responses"].get(self._table_name, [])]
         left = answer.get("UnprocessedKeys", {}).get(self._table_name, {}).get("Keys", [])
@@ -163,8 +163,8 @@ class Records:
             TableName=self._table_name,
             KeyConditionExpression="#partition = :partition AND #sort BETWEEN :from AND :to",
             FilterExpression="#state = :pending AND #due >= :from_ms AND #due < :to_ms",
-            ProjectionExpression=_OUTLINE["ProjectionExpression"],
-            ExpressionAttributeNames={**_OUTLINE["ExpressionAttributeNames"], "#partition": "partition"},
+            ProjectionExpression=_WITHOUT_DATA["ProjectionExpression"],
+            ExpressionAttributeNames={**_WITHOUT_DATA["ExpressionAttributeNames"], "#partition": "partition"},
             ExpressionAttributeValues={
                 ":partition": {"S": partition},
                 ":from": {"S": from_sort},
@@ -204,13 +204,13 @@ def _gone_s(now_ms: int) -> int:
     return now_ms // 1000 + KEPT_S
 
 
-def _standing(failure: ClientError) -> items.Item | None:
+def _current(failure: ClientError) -> items.Item | None:
     """Return the item that a failed condition came with. Raise any other error."""
     if code(failure) != "ConditionalCheckFailedException":
         raise failure
     response: Any = failure.response  # The type stubs lack the item of ALL_OLD.
-    standing: items.Item | None = response.get("Item")
-    return standing
+    current: items.Item | None = response.get("Item")
+    return current
 
 
 def partition_of(name: str) -> str:
@@ -231,7 +231,7 @@ def _item(record: Record) -> items.Item:
         "id": {"S": record.id},
         "due": {"N": str(record.schedule.due_ms)},
         "state": {"S": record.state},
-        "asked": {"N": str(record.asked)},
+        "asked": {"N": str(record.request_number)},
         "changed": {"N": str(record.changed_ms)},
         "attempts": {"N": str(record.attempts)},
         **({"timed": {"N": str(record.timed)}} if record.timed else {}),

@@ -66,12 +66,12 @@ class Queues:
     def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
         """Send one batch, each message with the delay that is left at `now_ms`."""
         if queue_url == self._delivery_queue_url:
-            return self._send(queue_url, schedules, [self._errand(DeliveryJob(each), now_ms) for each in schedules])
+            return self._send(queue_url, schedules, [self._job_entry(DeliveryJob(each), now_ms) for each in schedules])
         return self._send(queue_url, schedules, [_entry(schedule, now_ms) for schedule in schedules])
 
-    def send_errand(self, job: DeliveryJob, now_ms: int) -> BatchResult[DeliveryJob]:
+    def send_job(self, job: DeliveryJob, now_ms: int) -> BatchResult[DeliveryJob]:
         """Send one delivery job, which becomes visible when its schedule is due."""
-        return self._send(self._delivery_queue_url, [job], [self._errand(job, now_ms)])
+        return self._send(self._delivery_queue_url, [job], [self._job_entry(job, now_ms)])
 
     def report(self, reports: Sequence[Report[Thing]]) -> BatchResult[Report[Thing]]:
         """Send one batch to the failure queue. The rest counts as not attempted."""
@@ -107,7 +107,7 @@ class Queues:
             return None
         return sum(int(answer.get("Attributes", {}).get(each, "0")) for each in attributes)
 
-    def _errand(self, job: DeliveryJob, now_ms: int) -> Entry:
+    def _job_entry(self, job: DeliveryJob, now_ms: int) -> Entry:
         delay_s = delivery_job.delay_s(job, now_ms, self._lead_ms)
         entry = {"MessageBody": delivery_job.body(job), "DelaySeconds": delay_s}
         shared = group(job.schedule.target)
@@ -133,9 +133,9 @@ class Queues:
                 fate = [(things[0], reason)]
                 return BatchResult(rejected=fate) if reason in CONTENT_CODES else BatchResult(unavailable=fate)
             total: BatchResult[Thing] = BatchResult()
-            for place, (thing, entry) in enumerate(zip(things, entries, strict=True)):
+            for index, (thing, entry) in enumerate(zip(things, entries, strict=True)):
                 if total.unconfirmed:
-                    total.unconfirmed += things[place:]
+                    total.unconfirmed += things[index:]
                     break
                 total.add(self._send(queue_url, [thing], [entry]))
             return total

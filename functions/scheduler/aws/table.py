@@ -37,8 +37,10 @@ class Table:
     def delete(self, keys: Sequence[Key]) -> BatchResult[Key]:
         return self._write(keys, lambda key: {"DeleteRequest": {"Key": items.key(*key)}})
 
-    def put_aside(self, things: Sequence[QuarantinedItem]) -> BatchResult[QuarantinedItem]:
-        return self._write(things, lambda aside: {"PutRequest": {"Item": items.quarantined(aside)}})
+    def quarantine(self, things: Sequence[QuarantinedItem]) -> BatchResult[QuarantinedItem]:
+        return self._write(
+            things, lambda quarantined_item: {"PutRequest": {"Item": items.quarantined(quarantined_item)}}
+        )
 
     def put_failed(self, reports: Sequence[Report[Any]]) -> BatchResult[Report[Any]]:
         return self._write(reports, lambda report: {"PutRequest": {"Item": items.failed(report)}})
@@ -52,7 +54,7 @@ class Table:
                 Key=items.key(*timer.key),
                 ConditionExpression="#asked = :asked",
                 ExpressionAttributeNames={"#asked": "asked"},
-                ExpressionAttributeValues={":asked": {"N": str(timer.asked)}},
+                ExpressionAttributeValues={":asked": {"N": str(timer.request_number)}},
             )
         except ClientError as failure:
             if code(failure) != "ConditionalCheckFailedException":

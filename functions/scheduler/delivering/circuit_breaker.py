@@ -60,7 +60,7 @@ STEP_S = 0.02
 STEPS_MAX = round(HANGS_S / STEP_S)
 
 
-class PutOff(NamedTuple):
+class Postponement(NamedTuple):
     """The answer to a delivery that has no place now."""
 
     until_s: float
@@ -95,7 +95,7 @@ class CircuitBreaker:
             self._open_until_s = now_s + OPEN_S
             self._lost.clear()
 
-    def admit(self, receiver: Receiver, last_s: float, deadline: Deadline) -> PutOff | None:
+    def admit(self, receiver: Receiver, last_s: float, deadline: Deadline) -> Postponement | None:
         """Begin a request as `begin` does, after waiting a moment if others have just begun."""
         postponed = self.begin(receiver, deadline.clock(), last_s)
         if postponed is None or not self._queue_up(postponed.waiters_max):
@@ -111,14 +111,14 @@ class CircuitBreaker:
                 self._waiters -= 1
         return postponed
 
-    def begin(self, receiver: Receiver, now_s: float, last_s: float) -> PutOff | None:
+    def begin(self, receiver: Receiver, now_s: float, last_s: float) -> Postponement | None:
         """Begin a request and return None, or return when to try instead.
 
         The request is in progress until `end`. A request that would be postponed beyond `last_s` begins now, with two
         exceptions: another request tests its target after a cool-down, or the unproven targets use all of their places.
         """
         with self._lock:
-            postponed = self._put_off(receiver, now_s)
+            postponed = self._postpone(receiver, now_s)
             if postponed is not None and (postponed.until_s <= last_s or self._is_stuck(receiver, now_s)):
                 return postponed
             self._under_way.setdefault(receiver, []).append(now_s)
@@ -145,16 +145,16 @@ class CircuitBreaker:
             if count >= TIMEOUTS_MAX:
                 self._until_s[receiver] = now_s + COOL_DOWN_S
 
-    def _put_off(self, receiver: Receiver, now_s: float) -> PutOff | None:
+    def _postpone(self, receiver: Receiver, now_s: float) -> Postponement | None:
         rest_until_s = self._until_s.get(receiver, now_s)
         if rest_until_s > now_s:
-            return PutOff(rest_until_s)
+            return Postponement(rest_until_s)
         silent_s, under_way = self._silent_s(receiver, now_s), len(self._under_way.get(receiver, ()))
         if _is_own(receiver):
-            return PutOff(now_s + PAUSE_S_MIN, False) if under_way >= PER_HOST_MAX else None
-        crowd_max = 1 if receiver in self._until_s else PER_HOST_MAX
-        if under_way >= crowd_max or silent_s >= SILENT_S:
-            return PutOff(now_s + max(PAUSE_S_MIN, silent_s))
+            return Postponement(now_s + PAUSE_S_MIN, False) if under_way >= PER_HOST_MAX else None
+        requests_max = 1 if receiver in self._until_s else PER_HOST_MAX
+        if under_way >= requests_max or silent_s >= SILENT_S:
+            return Postponement(now_s + max(PAUSE_S_MIN, silent_s))
         if self._is_proven(receiver, now_s):
             return None
         unproven = self._unproven(now_s)
@@ -165,7 +165,7 @@ class CircuitBreaker:
         until_s, hangs = now_s + max(pause_s, silent_s), silent_s >= HANGS_S
         soon = is_open and not hangs and any(now_s - all_s[-1] < HANGS_S for all_s in unproven.values())
         waiters_max = WAITERS_MAX if receiver in unproven else WAITERS_FOR_OTHERS_MAX
-        return PutOff(until_s, hangs, waiters_max if soon else 0)
+        return Postponement(until_s, hangs, waiters_max if soon else 0)
 
     def _places(self, receiver: Receiver, unproven: dict[Receiver, list[float]]) -> int:
         """Return how many places for unproven targets may be in use before this target has none."""

@@ -1,9 +1,10 @@
 """Conclude a delivery: store and report its failure, notify the failure target, and close the record of its name.
 
 The result is known, so the target is not called again. If a step fails, a message of the delivery queue carries the
-result and the remaining steps. It comes again with growing pauses. No more such messages are sent after `PUT_OFFS_MAX`,
-which is about a day. A failure target that still does not answer is then given up, because the failure queue has the
-report. For any other step SQS delivers the last message again, and finally moves it to the dead-letter queue.
+result and the remaining steps. It comes again with growing pauses. No more such messages are sent after
+`POSTPONEMENTS_MAX`, which is about a day. A failure target that still does not answer is then given up, because the
+failure queue has the report. For any other step SQS delivers the last message again, and finally moves it to the
+dead-letter queue.
 
 A crash leaves behind:
 - The message of the delivery, before the first step or before the message for the rest. It comes again, and the target
@@ -23,8 +24,8 @@ from scheduler import log
 from scheduler.errors import NotConfirmed, reason
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_batch, retry_call
-from scheduler.model.delivery_job import CLOSE, KEEP, REPORT, TELL, Conclusion, DeliveryJob
-from scheduler.model.delivery_options import PUT_OFFS_MAX, DeliveryOptions, pause_s
+from scheduler.model.delivery_job import CLOSE, KEEP, NOTIFY, REPORT, Conclusion, DeliveryJob
+from scheduler.model.delivery_options import POSTPONEMENTS_MAX, DeliveryOptions, pause_s
 from scheduler.model.failure_report import Report
 from scheduler.model.name_record import DELIVERED, Record
 from scheduler.model.schedule import Schedule, timer
@@ -36,34 +37,42 @@ STEP_TRIES_MAX = 5
 """These attempts take less than a second. Then a message carries the rest, because other deliveries need the thread."""
 
 
-def delivered(job: DeliveryJob, record: Record | None, post: DeliveryDependencies, deadline: Deadline) -> None:
+def delivered(job: DeliveryJob, record: Record | None, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     """Close the record, if the schedule has a name. A success needs nothing else."""
     if record is not None:
         conclusion = Conclusion(DELIVERED, job.attempt, deadline.now_ms(), "", (CLOSE,))
-        conclude(job, record, conclusion, post, deadline)
+        conclude(job, record, conclusion, dependencies, deadline)
 
 
 def not_delivered(
-    job: DeliveryJob, record: Record | None, report: Report[Schedule], post: DeliveryDependencies, deadline: Deadline
+    job: DeliveryJob,
+    record: Record | None,
+    report: Report[Schedule],
+    dependencies: DeliveryDependencies,
+    deadline: Deadline,
 ) -> None:
     """Conclude a delivery that failed finally or expired. The reason of the report becomes the state of the record."""
     steps = [KEEP, REPORT]
     if DeliveryOptions.read(job.schedule.terms).failure_target is not None:
-        steps.append(TELL)
+        steps.append(NOTIFY)
     if record is not None:
         steps.append(CLOSE)
     conclusion = Conclusion(report.reason, report.attempts, report.at_ms, report.error, tuple(steps))
-    conclude(job, record, conclusion, post, deadline)
+    conclude(job, record, conclusion, dependencies, deadline)
 
 
-def resume(job: DeliveryJob, conclusion: Conclusion, post: DeliveryDependencies, deadline: Deadline) -> None:
+def resume(job: DeliveryJob, conclusion: Conclusion, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     """Do the remaining steps that a message carried."""
     record = Record(job.schedule, 0, 0) if job.schedule.name is not None else None
-    conclude(job, record, conclusion, post, deadline)
+    conclude(job, record, conclusion, dependencies, deadline)
 
 
 def conclude(
-    job: DeliveryJob, record: Record | None, conclusion: Conclusion, post: DeliveryDependencies, deadline: Deadline
+    job: DeliveryJob,
+    record: Record | None,
+    conclusion: Conclusion,
+    dependencies: DeliveryDependencies,
+    deadline: Deadline,
 ) -> None:
     """Do the remaining steps. Close the record last, because a closed record stops every message of the delivery.
 
@@ -71,21 +80,21 @@ def conclude(
     open record would let a second timer call the target again, and would let a cancel undo the outcome.
     """
     brief = replace(deadline, tries_max=STEP_TRIES_MAX)
-    telling = [step for step in conclusion.left if step != CLOSE]
-    left = [step for step in telling if not _is_done(step, job, record, conclusion, post, brief)]
-    if CLOSE in conclusion.left and (left or not _is_done(CLOSE, job, record, conclusion, post, brief)):
+    others = [step for step in conclusion.left if step != CLOSE]
+    left = [step for step in others if not _is_done(step, job, record, conclusion, dependencies, brief)]
+    if CLOSE in conclusion.left and (left or not _is_done(CLOSE, job, record, conclusion, dependencies, brief)):
         left.append(CLOSE)
     if not left:
         return
-    _send_rest(job, record, replace(conclusion, left=tuple(left)), post, deadline)
-    if CLOSE in left and telling and record is not None:
+    _send_rest(job, record, replace(conclusion, left=tuple(left)), dependencies, deadline)
+    if CLOSE in left and others and record is not None:
         with suppress(Exception):  # The message for the rest closes it otherwise.
-            _close(record, conclusion, post, replace(deadline, tries_max=1))
+            _close(record, conclusion, dependencies, replace(deadline, tries_max=1))
 
 
-def unreadable(report: Report[str], post: DeliveryDependencies, deadline: Deadline) -> None:
+def unreadable(report: Report[str], dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     """Store and report a message without a readable delivery job. If that fails, SQS delivers the message again."""
-    for call in (post.table.put_failed, post.queues.report):
+    for call in (dependencies.table.put_failed, dependencies.queues.report):
         _insist(call, report, deadline)
 
 
@@ -94,14 +103,14 @@ def _is_done(
     job: DeliveryJob,
     record: Record | None,
     conclusion: Conclusion,
-    post: DeliveryDependencies,
+    dependencies: DeliveryDependencies,
     deadline: Deadline,
 ) -> bool:
     """Do one step, unless time is over, and return whether it is done. An error never repeats the delivery."""
     if deadline.passed():
         return False
     try:
-        _do(step, job.schedule, record, conclusion, post, deadline)
+        _do(step, job.schedule, record, conclusion, dependencies, deadline)
     except Exception as failure:  # noqa: BLE001 - As above. The log and the dead-letter queue show our own bugs.
         log.outcome("not concluded", id=job.id, step=step, error=reason(failure))
         return False
@@ -113,19 +122,19 @@ def _do(
     schedule: Schedule,
     record: Record | None,
     conclusion: Conclusion,
-    post: DeliveryDependencies,
+    dependencies: DeliveryDependencies,
     deadline: Deadline,
 ) -> None:
     report = Report(schedule, conclusion.state, conclusion.error, conclusion.at_ms, conclusion.attempts)
     failure_target = DeliveryOptions.read(schedule.terms).failure_target
     if step == KEEP:
-        _insist(post.table.put_failed, report, deadline)
+        _insist(dependencies.table.put_failed, report, deadline)
     elif step == REPORT:
-        _insist(post.queues.report, report, deadline)
-    elif step == TELL and failure_target is not None:
-        retry_call(lambda: post.tell(failure_target, report), deadline)
+        _insist(dependencies.queues.report, report, deadline)
+    elif step == NOTIFY and failure_target is not None:
+        retry_call(lambda: dependencies.notify(failure_target, report), deadline)
     elif step == CLOSE and record is not None:
-        _close(record, conclusion, post, deadline)
+        _close(record, conclusion, dependencies, deadline)
 
 
 def _insist(
@@ -136,35 +145,39 @@ def _insist(
         raise NotConfirmed(f"a failure is not told: {outcome.reason}")
 
 
-def _close(record: Record, conclusion: Conclusion, post: DeliveryDependencies, deadline: Deadline) -> None:
+def _close(record: Record, conclusion: Conclusion, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     its = conclusion
-    retry_call(lambda: post.records.close(record, its.state, deadline.now_ms(), its.attempts, its.error), deadline)
+    retry_call(
+        lambda: dependencies.records.close(record, its.state, deadline.now_ms(), its.attempts, its.error), deadline
+    )
 
 
 def _send_rest(
-    job: DeliveryJob, record: Record | None, rest: Conclusion, post: DeliveryDependencies, deadline: Deadline
+    job: DeliveryJob, record: Record | None, rest: Conclusion, dependencies: DeliveryDependencies, deadline: Deadline
 ) -> None:
     """Send a delayed message with the remaining steps. It holds only the timer if nothing but the close is left."""
-    if rest.tries >= PUT_OFFS_MAX:
+    if rest.tries >= POSTPONEMENTS_MAX:
         _give_up(job, rest)
         return
     schedule = job.schedule
     if record is not None and rest.left == (CLOSE,):
-        schedule = timer(schedule, record.asked)
+        schedule = timer(schedule, record.request_number)
     retry_ms = deadline.now_ms() + round(pause_s(rest.tries + 1, None, deadline.jitter()) * 1000)
-    following = DeliveryJob(schedule, job.attempt, retry_ms, job.turn, conclusion=replace(rest, tries=rest.tries + 1))
-    send(following, post, deadline)
+    next_job = DeliveryJob(
+        schedule, job.attempt, retry_ms, job.wake_number, conclusion=replace(rest, tries=rest.tries + 1)
+    )
+    send(next_job, dependencies, deadline)
     log.outcome("concluded later", id=job.id, left=rest.left)
 
 
 def _give_up(job: DeliveryJob, rest: Conclusion) -> None:
-    if rest.left != (TELL,):
+    if rest.left != (NOTIFY,):
         raise NotConfirmed(f"not done within {rest.tries} messages: {', '.join(rest.left)}")
     failure_target = DeliveryOptions.read(job.schedule.terms).failure_target
     log.outcome("untold", id=job.id, failure_target=failure_target, error=f"no answer to {rest.tries} messages")
 
 
-def send(job: DeliveryJob, post: DeliveryDependencies, deadline: Deadline) -> None:
-    outcome = retry_batch(lambda _: post.queues.send_errand(job, deadline.now_ms()), [job], deadline)
+def send(job: DeliveryJob, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
+    outcome = retry_batch(lambda _: dependencies.queues.send_job(job, deadline.now_ms()), [job], deadline)
     if not outcome.confirmed:
-        raise NotConfirmed(f"an errand is not sent: {outcome.reason}")
+        raise NotConfirmed(f"a delivery job was not sent: {outcome.reason}")

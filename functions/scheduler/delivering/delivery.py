@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from scheduler import log
 from scheduler.delivering import conclusion, retry, timers
-from scheduler.delivering.circuit_breaker import PER_HOST_MAX, CircuitBreaker, PutOff
+from scheduler.delivering.circuit_breaker import PER_HOST_MAX, CircuitBreaker, Postponement
 from scheduler.delivering.in_flight import InFlight, Message
 from scheduler.errors import NotConfirmed, Undelivered, reason
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_batch, retry_call
 from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.delivery_job import DeliveryJob
-from scheduler.model.failure_report import Report, Tell, expired, unreadable
+from scheduler.model.failure_report import Notify, Report, expired, unreadable
 from scheduler.model.name_record import Record
 from scheduler.model.schedule import Schedule, Timer, sound
 from scheduler.model.targets import Receiver, receiver
@@ -52,7 +52,7 @@ RESERVE_S = 8
 class Records(timers.Records, Protocol):
     def get(self, name: str) -> Record | None: ...
     def close(self, read: Record, state: str, now_ms: int, attempts: int, error: str = "") -> bool: ...
-    def note(self, read: Record, turns: int, attempts: int, error: str, now_ms: int, retry_ms: int) -> bool: ...
+    def note(self, read: Record, wake_count: int, attempts: int, error: str, now_ms: int, retry_ms: int) -> bool: ...
 
 
 class Table(Protocol):
@@ -62,7 +62,7 @@ class Table(Protocol):
 
 
 class Queues(Protocol):
-    def send_errand(self, job: DeliveryJob, now_ms: int) -> BatchResult[DeliveryJob]: ...
+    def send_job(self, job: DeliveryJob, now_ms: int) -> BatchResult[DeliveryJob]: ...
     def report(self, reports: Sequence[Report[Any]]) -> BatchResult[Report[Any]]: ...
 
 
@@ -79,16 +79,16 @@ class DeliveryDependencies:
     table: Table
     queues: Queues
     transports: Transports
-    tell: Tell
+    notify: Notify
     pool: WorkerPool
-    memory: partitions.PartitionCount
-    resting: CircuitBreaker
+    stored_count: partitions.PartitionCount
+    breaker: CircuitBreaker
     delivery_queue: Callable[[], DeliveryQueue]
     """Returns the delivery queue, which is needed only while a delivery hangs."""
     reach_ms: int
 
 
-def deliver(records: Sequence[object], post: DeliveryDependencies, deadline: Deadline) -> dict[str, Any]:
+def deliver(records: Sequence[object], dependencies: DeliveryDependencies, deadline: Deadline) -> dict[str, Any]:
     """Deliver a batch concurrently, the earliest first. Return the messages that SQS should deliver again.
 
     If a delivery hangs, the function also receives and delivers later messages.
@@ -96,12 +96,12 @@ def deliver(records: Sequence[object], post: DeliveryDependencies, deadline: Dea
     batch = [Message.of(record) for record in records]
     batch.sort(key=lambda message: message.wake_ms)
     watch = InFlight(deadline.clock)
-    post.resting.open(deadline.clock())
+    dependencies.breaker.open(deadline.clock())
 
     def one(message: Message) -> bool:
         try:
-            _one(message, post, deadline)
-            _dismiss(message, post, deadline)
+            _one(message, dependencies, deadline)
+            _dismiss(message, dependencies, deadline)
         except Exception as failure:  # noqa: BLE001 - An error must repeat only this message.
             log.outcome("not confirmed", message=message.id, error=reason(failure))
             return False
@@ -109,13 +109,13 @@ def deliver(records: Sequence[object], post: DeliveryDependencies, deadline: Dea
             watch.end(message)
         return True
 
-    done = post.pool.run(one, _under_watch(batch, watch, post, deadline))
+    done = dependencies.pool.run(one, _tracked(batch, watch, dependencies, deadline))
     again = [message.id for message, well in zip(batch, done, strict=False) if not well]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
 
 
-def _under_watch(
-    batch: Sequence[Message], watch: InFlight, post: DeliveryDependencies, deadline: Deadline
+def _tracked(
+    batch: Sequence[Message], watch: InFlight, dependencies: DeliveryDependencies, deadline: Deadline
 ) -> Iterator[Message]:
     """Yield the messages of the batch. If one of them hangs, yield later messages from the queue, too."""
     begun_s = deadline.clock()
@@ -128,7 +128,7 @@ def _under_watch(
     if hanging:
         from scheduler.delivering import self_polling  # noqa: PLC0415 - Most invocations do not need it.
 
-        for message in self_polling.more(post.delivery_queue(), watch, THREADS_MAX, begun_s, deadline):
+        for message in self_polling.more(dependencies.delivery_queue(), watch, THREADS_MAX, begun_s, deadline):
             yield watch.begin(message, _moment_s(message, deadline))
 
 
@@ -137,78 +137,80 @@ def _moment_s(message: Message, deadline: Deadline) -> float:
     return (0 if message.wake_ms - deadline.now_ms() > WAIT_MS_MAX else message.wake_ms) / 1000
 
 
-def _dismiss(message: Message, post: DeliveryDependencies, deadline: Deadline) -> None:
+def _dismiss(message: Message, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     receipt = message.receipt
     if receipt is not None:
-        retry_call(lambda: post.delivery_queue().delete(receipt), deadline)
+        retry_call(lambda: dependencies.delivery_queue().delete(receipt), deadline)
 
 
-def _one(message: Message, post: DeliveryDependencies, deadline: Deadline) -> None:
+def _one(message: Message, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     job = message.job
     if job is None:
-        conclusion.unreadable(unreadable(message.body, message.fault, deadline.now_ms()), post, deadline)
+        conclusion.unreadable(unreadable(message.body, message.fault, deadline.now_ms()), dependencies, deadline)
         return
     wait_ms = job.wake_ms - deadline.now_ms()
     if wait_ms > WAIT_MS_MAX or deadline.passed(wait_ms / 1000):
-        conclusion.send(job, post, deadline)
+        conclusion.send(job, dependencies, deadline)
         return
     if wait_ms > 0:
         deadline.sleep(wait_ms / 1000)
     if job.conclusion is not None:
-        conclusion.resume(job, job.conclusion, post, deadline)
+        conclusion.resume(job, job.conclusion, dependencies, deadline)
     elif job.schedule.name is None:
-        _hand_over(job, None, post, deadline)
+        _hand_over(job, None, dependencies, deadline)
     else:
-        _wake(message.id, job, job.schedule.name, post, deadline)
+        _wake(message.id, job, job.schedule.name, dependencies, deadline)
 
 
-def _wake(message_id: str, job: DeliveryJob, name: str, post: DeliveryDependencies, deadline: Deadline) -> None:
+def _wake(message_id: str, job: DeliveryJob, name: str, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     """Handle a timer. The record of the name decides whether this timer delivers, sets another timer or is dropped."""
-    role, record = timers.role(job, message_id, name, post.records, post.reach_ms, deadline)
+    role, record = timers.role(job, message_id, name, dependencies.records, dependencies.reach_ms, deadline)
     if record is None or role == timers.DROP:
         log.outcome("dropped", id=job.id, state=record.state if record else "gone")
     elif role == timers.FOLLOW:
-        _set_timer(naming.following(record, deadline.now_ms(), post.reach_ms), post, deadline)
+        _set_timer(naming.backup_timer(record, deadline.now_ms(), dependencies.reach_ms), dependencies, deadline)
         log.outcome("followed", id=job.id, by=record.id)
     elif record.schedule.due_ms > deadline.now_ms():
-        _set_timer(naming.timer_of(record), post, deadline)
+        _set_timer(naming.timer_of(record), dependencies, deadline)
     else:
-        _hand_over_named(job, record, post, deadline)
+        _hand_over_named(job, record, dependencies, deadline)
 
 
-def _hand_over_named(job: DeliveryJob, record: Record, post: DeliveryDependencies, deadline: Deadline) -> None:
+def _hand_over_named(job: DeliveryJob, record: Record, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     """Check the schedule of the record, because others may write to the table, too. Then deliver it."""
     try:
         due = replace(job, schedule=sound(record.schedule))
     except ValueError as fault:
         failure = Undelivered(f"under its name lies no schedule: {fault}", permanent=True)
-        retry.not_delivered(job, record, failure, post, deadline)
+        retry.not_delivered(job, record, failure, dependencies, deadline)
         return
-    _hand_over(due, record, post, deadline)
+    _hand_over(due, record, dependencies, deadline)
 
 
-def _hand_over(job: DeliveryJob, record: Record | None, post: DeliveryDependencies, deadline: Deadline) -> None:
+def _hand_over(job: DeliveryJob, record: Record | None, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     schedule, begun_ms = job.schedule, deadline.now_ms()
     job = retry.begun(job, begun_ms)
     if schedule.expired(begun_ms):
         log.outcome("expired", id=schedule.id)
         report = replace(expired(schedule, begun_ms), attempts=job.attempt - 1)
-        conclusion.not_delivered(job, record, report, post, deadline)
+        conclusion.not_delivered(job, record, report, dependencies, deadline)
         return
-    postponed = _put_off(job, record, post, deadline)
+    postponed = _postpone(job, record, dependencies, deadline)
     if postponed is not None:
-        _wait(job, record, postponed, post, deadline)
+        _wait(job, record, postponed, dependencies, deadline)
         return
     begun_ms = deadline.now_ms()
-    failure = _tried(schedule, receiver(schedule.target), post, deadline)
+    failure = _tried(schedule, receiver(schedule.target), dependencies, deadline)
     if failure is not None:
-        retry.not_delivered(job, record, failure, post, deadline)
+        retry.not_delivered(job, record, failure, dependencies, deadline)
         return
     log.outcome("delivered", id=schedule.id, lateness_ms=begun_ms - schedule.due_ms, attempt=job.attempt)
-    conclusion.delivered(job, record, post, deadline)
+    conclusion.delivered(job, record, dependencies, deadline)
 
 
-def _put_off(job: DeliveryJob, record: Record | None, post: DeliveryDependencies, deadline: Deadline) -> PutOff | None:
+def _postpone(
+    job: DeliveryJob, record: Record | None, dependencies: DeliveryDependencies, deadline: Deadline
+) -> Postponement | None:
     """Begin a request to the target, or return when to try instead.
 
     A delivery with a record does not wait for a place, because it would miss a cancel during the wait.
@@ -216,12 +218,16 @@ def _put_off(job: DeliveryJob, record: Record | None, post: DeliveryDependencies
     schedule = job.schedule
     shared, last_s = receiver(schedule.target), retry.last_ms(job) / 1000
     if record is None:
-        return post.resting.admit(shared, last_s, deadline)
-    return post.resting.begin(shared, deadline.clock(), last_s)
+        return dependencies.breaker.admit(shared, last_s, deadline)
+    return dependencies.breaker.begin(shared, deadline.clock(), last_s)
 
 
 def _wait(
-    job: DeliveryJob, record: Record | None, postponed: PutOff, post: DeliveryDependencies, deadline: Deadline
+    job: DeliveryJob,
+    record: Record | None,
+    postponed: Postponement,
+    dependencies: DeliveryDependencies,
+    deadline: Deadline,
 ) -> None:
     """Postpone the delivery by another message, without counting an attempt.
 
@@ -232,37 +238,43 @@ def _wait(
     spared = schedule.target is None or (job.attempt == 1 and not postponed.silent)
     if again_ms > retry.last_ms(job) and not spared:
         log.outcome("undelivered", id=schedule.id, attempt=job.attempt, error=NOBODY, again=False)
-        retry.give_up(job, record, NOBODY, job.attempt - 1, post, deadline)
+        retry.give_up(job, record, NOBODY, job.attempt - 1, dependencies, deadline)
         return
     log.outcome("put off", id=schedule.id, group=receiver(schedule.target).name)
-    following = retry.woken_again(job, record, job.attempt, again_ms)
-    retry.take_up_again(following, record, record.error if record is not None else "", post, deadline)
+    next_job = retry.woken_again(job, record, job.attempt, again_ms)
+    retry.take_up_again(next_job, record, record.error if record is not None else "", dependencies, deadline)
 
 
-def _tried(schedule: Schedule, shared: Receiver, post: DeliveryDependencies, deadline: Deadline) -> Undelivered | None:
+def _tried(
+    schedule: Schedule, shared: Receiver, dependencies: DeliveryDependencies, deadline: Deadline
+) -> Undelivered | None:
     """Call the target, and return the failure or None. The circuit breaker learns the result first."""
     timed_out, begun_s = False, deadline.clock()
     try:
-        post.transports.deliver(schedule)
+        dependencies.transports.deliver(schedule)
     except Undelivered as failure:
         timed_out = failure.timed_out
         return failure
     finally:
-        post.resting.end(shared, timed_out, begun_s, deadline.clock())
+        dependencies.breaker.end(shared, timed_out, begun_s, deadline.clock())
     return None
 
 
-def _set_timer(timer: Timer, post: DeliveryDependencies, deadline: Deadline) -> None:
+def _set_timer(timer: Timer, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     """Store the timer in the table if the time in its key is beyond the reach. Otherwise send its message.
 
     The key decides, because a second timer is later than its key. The table would release it with the first timer.
     """
-    if timer.key.due_ms - deadline.now_ms() <= post.reach_ms:
-        conclusion.send(DeliveryJob(timer), post, deadline)
+    if timer.key.due_ms - deadline.now_ms() <= dependencies.reach_ms:
+        conclusion.send(DeliveryJob(timer), dependencies, deadline)
         return
-    sure = post.memory.ensure(int(timer.key.partition) + 1, deadline)  # The writer of the record may not have done so.
+    sure = dependencies.stored_count.ensure(
+        int(timer.key.partition) + 1, deadline
+    )  # The writer of the record may not have done so.
     stored = (
-        retry_batch(post.table.put, [timer], deadline) if sure.confirmed else BatchResult(last_error=sure.last_error)
+        retry_batch(dependencies.table.put, [timer], deadline)
+        if sure.confirmed
+        else BatchResult(last_error=sure.last_error)
     )
     if not stored.confirmed:
         raise NotConfirmed(f"a timer is not stored: {stored.last_error}")

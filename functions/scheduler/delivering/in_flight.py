@@ -31,7 +31,7 @@ class Message:
         try:
             self.job = delivery_job.read(self.body)
         except ValueError as fault:
-            self.fault = f"no errand: {fault}"
+            self.fault = f"no delivery job: {fault}"
 
     @classmethod
     def of(cls, record: object) -> Message:

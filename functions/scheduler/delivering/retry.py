@@ -16,7 +16,7 @@ from scheduler.errors import Undelivered, reason
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.limits import SQS_DELAY_S_MAX
 from scheduler.model.delivery_job import DeliveryJob
-from scheduler.model.delivery_options import PUT_OFFS_MAX, DeliveryOptions, pause_s
+from scheduler.model.delivery_options import POSTPONEMENTS_MAX, DeliveryOptions, pause_s
 from scheduler.model.failure_report import failed
 from scheduler.model.name_record import Record
 from scheduler.model.targets import goes_straight
@@ -41,10 +41,14 @@ def begun(job: DeliveryJob, now_ms: int) -> DeliveryJob:
 
 
 def not_delivered(
-    job: DeliveryJob, record: Record | None, failure: Undelivered, post: DeliveryDependencies, deadline: Deadline
+    job: DeliveryJob,
+    record: Record | None,
+    failure: Undelivered,
+    dependencies: DeliveryDependencies,
+    deadline: Deadline,
 ) -> None:
     if failure.ours:
-        _not_called(job, record, failure.error, post, deadline)
+        _not_called(job, record, failure.error, dependencies, deadline)
         return
     now_ms, attempt = deadline.now_ms(), job.attempt
     longest_s = QUEUE_PAUSE_S_MAX if goes_straight(job.schedule.target) else SQS_DELAY_S_MAX
@@ -53,32 +57,37 @@ def not_delivered(
     again = _worth_trying(job, failure, retry_ms)
     log.outcome("undelivered", id=job.id, attempt=attempt, error=failure.error, again=again)
     if not again:
-        give_up(job, record, failure.error, attempt, post, deadline)
+        give_up(job, record, failure.error, attempt, dependencies, deadline)
         return
-    take_up_again(woken_again(job, record, attempt + 1, retry_ms), record, failure.error, post, deadline)
+    take_up_again(woken_again(job, record, attempt + 1, retry_ms), record, failure.error, dependencies, deadline)
 
 
 def _not_called(
-    job: DeliveryJob, record: Record | None, error: str, post: DeliveryDependencies, deadline: Deadline
+    job: DeliveryJob, record: Record | None, error: str, dependencies: DeliveryDependencies, deadline: Deadline
 ) -> None:
     """Postpone a delivery after an error of our own. The target was not called, so this costs no attempt and no age."""
-    if job.faults >= PUT_OFFS_MAX:
+    if job.faults >= POSTPONEMENTS_MAX:
         log.outcome("undelivered", id=job.id, attempt=job.attempt, error=error, again=False)
-        give_up(job, record, error, job.attempt - 1, post, deadline)
+        give_up(job, record, error, job.attempt - 1, dependencies, deadline)
         return
     log.outcome("put off", id=job.id, error=error)
     wait_ms = round(pause_s(job.faults + 1, None, deadline.jitter()) * 1000)
     begun_ms = None if job.begun_ms is None else job.begun_ms + wait_ms
-    following = woken_again(job, record, job.attempt, deadline.now_ms() + wait_ms)
-    following = replace(following, begun_ms=begun_ms, faults=job.faults + 1)
-    take_up_again(following, record, error, post, deadline)
+    next_job = woken_again(job, record, job.attempt, deadline.now_ms() + wait_ms)
+    next_job = replace(next_job, begun_ms=begun_ms, faults=job.faults + 1)
+    take_up_again(next_job, record, error, dependencies, deadline)
 
 
 def give_up(
-    job: DeliveryJob, record: Record | None, error: str, attempts: int, post: DeliveryDependencies, deadline: Deadline
+    job: DeliveryJob,
+    record: Record | None,
+    error: str,
+    attempts: int,
+    dependencies: DeliveryDependencies,
+    deadline: Deadline,
 ) -> None:
     report = failed(job.schedule, error, attempts, deadline.now_ms())
-    conclusion.not_delivered(job, record, report, post, deadline)
+    conclusion.not_delivered(job, record, report, dependencies, deadline)
 
 
 def _worth_trying(job: DeliveryJob, failure: Undelivered, retry_ms: int) -> bool:
@@ -106,26 +115,29 @@ def last_ms(job: DeliveryJob) -> int:
 
 
 def woken_again(job: DeliveryJob, record: Record | None, attempt: int, retry_ms: int) -> DeliveryJob:
-    following = replace(job, attempt=attempt, retry_ms=retry_ms)
+    next_job = replace(job, attempt=attempt, retry_ms=retry_ms)
     if record is None:
-        return following
-    return replace(following, schedule=naming.timer_of(record), turn=max(job.turn, record.turns) + 1)
+        return next_job
+    return replace(next_job, schedule=naming.timer_of(record), wake_number=max(job.wake_number, record.wake_count) + 1)
 
 
 def take_up_again(
-    following: DeliveryJob, record: Record | None, error: str, post: DeliveryDependencies, deadline: Deadline
+    next_job: DeliveryJob, record: Record | None, error: str, dependencies: DeliveryDependencies, deadline: Deadline
 ) -> None:
     """Send the message of the next try, and note it in the record of a name.
 
     A name may have two timers, and both may be postponed to the same moment. Only the noted one delivers then.
     """
-    conclusion.send(following, post, deadline)
+    conclusion.send(next_job, dependencies, deadline)
     if record is not None:
         from scheduler.placing import near_names  # noqa: PLC0415 - Most deliveries need no retry.
 
-        near_names.list_retry(following.schedule, following.wake_ms, post.table, deadline)
-        turns, attempts, now_ms = following.turn - 1, following.attempt - 1, deadline.now_ms()
+        near_names.list_retry(next_job.schedule, next_job.wake_ms, dependencies.table, deadline)
+        wake_count, attempts, now_ms = next_job.wake_number - 1, next_job.attempt - 1, deadline.now_ms()
         try:
-            retry_call(lambda: post.records.note(record, turns, attempts, error, now_ms, following.wake_ms), deadline)
+            retry_call(
+                lambda: dependencies.records.note(record, wake_count, attempts, error, now_ms, next_job.wake_ms),
+                deadline,
+            )
         except Exception as failure:  # noqa: BLE001 - A failed note must not repeat the attempt.
             log.outcome("not noted", id=record.id, error=reason(failure))

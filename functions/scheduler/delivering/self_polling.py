@@ -46,12 +46,12 @@ def more(
             deadline.sleep(watch.quiet_s())
             continue
         try:
-            taken = delivery_queue.receive(most)
+            received = delivery_queue.receive(most)
         except Exception as failure:  # noqa: BLE001 - Extra work must not fail the batch.
             error = str(failure) if isinstance(failure, NotConfirmed) else type(failure).__name__
             log.outcome("not helped", error=error)
             return
-        yield from taken
+        yield from received
 
 
 def _most(width: int, under_way: int, hanging: int) -> int:

@@ -62,7 +62,7 @@ def _other(record: Record, message_id: str, records: Records, reach_ms: int, dea
     if record.schedule.due_ms - now_ms > reach_ms:
         return FOLLOW
     covered = record.covered_by not in ("", message_id) and now_ms < record.schedule.due_ms + COVERED_MS
-    if covered or record.turns:
+    if covered or record.wake_count:
         return DROP
     if record.covered_by or retry_call(lambda: records.cover(record, message_id), deadline):
         return FOLLOW
@@ -74,7 +74,7 @@ def _own(job: DeliveryJob, record: Record, message_id: str, records: Records, de
     if _is_past(job, record):
         return DROP
     now_ms = deadline.now_ms()
-    is_first_delivery = not record.turns and job.turn == 1
+    is_first_delivery = not record.wake_count and job.wake_number == 1
     is_second_timer = job.schedule.due_ms > record.schedule.due_ms
     if not is_first_delivery or not (is_second_timer or now_ms - record.schedule.due_ms > LATE_MS):
         return DELIVER
@@ -87,4 +87,4 @@ def _own(job: DeliveryJob, record: Record, message_id: str, records: Records, de
 
 def _is_past(job: DeliveryJob, record: Record) -> bool:
     """Return whether a later timer continues this delivery. The record notes that timer after it was sent."""
-    return job.turn <= record.turns if job.turn else job.attempt <= record.attempts
+    return job.wake_number <= record.wake_count if job.wake_number else job.attempt <= record.attempts

@@ -32,9 +32,9 @@ class ThreadPool:
         results: list[Any] = []
         failures: list[BaseException] = []
 
-        def one(job: Job, place: int) -> None:
+        def one(job: Job, index: int) -> None:
             try:
-                results[place] = work(job)
+                results[index] = work(job)
             except BaseException as failure:  # noqa: BLE001 - It is raised when all jobs have ended.
                 failures.append(failure)
             finally:

@@ -109,34 +109,39 @@ class Run:
     turns: int = 0
 
 
-def feed(order: FeedEvent, line: FeedDependencies, deadline: Deadline, holder: str) -> FeedCounts:
+def feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, holder: str) -> FeedCounts:
     """Move the schedules within reach, and return how many were sent, expired, quarantined or left.
 
     All counts are zero if another feed of the same tick, or of a later one, holds the lease.
     """
-    leases, ends_ms = leasing.Timed(line.table, deadline.clock), int((deadline.deadline_s + moving.RESERVE_S) * 1000)
-    lease = Lease(order.partition, int((order.until_s or 0) * 1000), holder, ends_ms)
-    if not leasing.take(lease, leases, deadline, order.inherited):
-        log.outcome("doubled", partition=order.partition)
+    leases, ends_ms = (
+        leasing.Timed(dependencies.table, deadline.clock),
+        int((deadline.deadline_s + moving.RESERVE_S) * 1000),
+    )
+    lease = Lease(event.partition, int((event.until_s or 0) * 1000), holder, ends_ms)
+    if not leasing.take(lease, leases, deadline, event.inherited):
+        log.outcome("doubled", partition=event.partition)
         return FeedCounts()
     handed_over = False
     deadline = _earlier(deadline, leases.slowest_s)
     try:
-        reader = Reader(order.partition, line.table, deadline, line.reach_ms, order.start, order.horizon)
-        mover = Mover(line.table, line.queues, deadline, order.pace)
-        run = _move(reader, line, mover, order.turns)
-        log.outcome("fed", partition=order.partition, more=reader.more, **asdict(run.counts))
-        following = _following(order, run, reader)
-        if following is not None and order.until_s is not None and deadline.clock() < order.until_s:
-            following = replace(following, inherited=holder, pace=mover.units_per_s, horizon=reader.horizon)
-            line.invoke_again(following.event(), deadline)
+        reader = Reader(
+            event.partition, dependencies.table, deadline, dependencies.reach_ms, event.start, event.horizon
+        )
+        mover = Mover(dependencies.table, dependencies.queues, deadline, event.pace)
+        run = _move(reader, dependencies, mover, event.turns)
+        log.outcome("fed", partition=event.partition, more=reader.more, **asdict(run.counts))
+        continuation = _continuation(event, run, reader)
+        if continuation is not None and event.until_s is not None and deadline.clock() < event.until_s:
+            continuation = replace(continuation, inherited=holder, pace=mover.units_per_s, horizon=reader.horizon)
+            dependencies.invoke_again(continuation.event(), deadline)
             handed_over = True
         elif run.counts.left or run.counts.held:
             count = run.counts.left + run.counts.held
-            raise NotConfirmed(f"partition {order.partition}: {count} schedules were not confirmed: {run.counts.why}")
+            raise NotConfirmed(f"partition {event.partition}: {count} schedules were not confirmed: {run.counts.why}")
     finally:
         if not handed_over:
-            leasing.end(lease, line.table)
+            leasing.end(lease, dependencies.table)
     return run.counts
 
 
@@ -150,7 +155,7 @@ def _earlier(deadline: Deadline, call_s: float) -> Deadline:
     return deadline if over_s <= 0 else replace(deadline, deadline_s=deadline.deadline_s - min(over_s, EARLIER_S_MAX))
 
 
-def _move(reader: Reader, line: FeedDependencies, mover: Mover, turns: int) -> Run:
+def _move(reader: Reader, dependencies: FeedDependencies, mover: Mover, turns: int) -> Run:
     """Move all schedules that the reader finds, and decide where the next feed begins.
 
     The next feed begins with the schedules that this feed had no time for. It also begins with those that the stack's
@@ -167,17 +172,17 @@ def _move(reader: Reader, line: FeedDependencies, mover: Mover, turns: int) -> R
             if counts.left or counts.held:
                 unfinished.append((task, counts))
 
-    line.pool.run(work, reader.tasks(line.queues.url_of))
+    dependencies.pool.run(work, reader.tasks(dependencies.queues.url_of))
     run.turns = turns + 1 if run.counts.stuck else 0
     for task, counts in unfinished:
         if counts.left > counts.stuck or (counts.stuck and run.turns <= TURNS_MAX):
-            reader.again(task.strand, task.page_sort)
+            reader.again(task.time_range, task.page_sort)
         else:
             run.behind = _first(run.behind, task.page_sort)
     return run
 
 
-def _following(order: FeedEvent, run: Run, reader: Reader) -> FeedEvent | None:
+def _continuation(event: FeedEvent, run: Run, reader: Reader) -> FeedEvent | None:
     """Return the event of the next feed, or None if the chain ends here.
 
     The chain ends if schedules are left and none got through. Lambda's retry is better then, because it waits first.
@@ -187,12 +192,12 @@ def _following(order: FeedEvent, run: Run, reader: Reader) -> FeedEvent | None:
     counts = run.counts
     if reader.more:
         stands_still = counts.left and not (counts.deleted or counts.lightened)
-        behind = _first(order.behind, run.behind)
-        return None if stands_still else replace(order, start=reader.position, behind=behind, turns=run.turns)
-    if order.behind is None or order.rounds >= ROUNDS_MAX:
+        behind = _first(event.behind, run.behind)
+        return None if stands_still else replace(event, start=reader.position, behind=behind, turns=run.turns)
+    if event.behind is None or event.rounds >= ROUNDS_MAX:
         return None
-    behind = min(order.behind, run.behind or order.behind)
-    return replace(order, start=reader.position.back_to(behind), behind=None, turns=0, rounds=order.rounds + 1)
+    behind = min(event.behind, run.behind or event.behind)
+    return replace(event, start=reader.position.back_to(behind), behind=None, turns=0, rounds=event.rounds + 1)
 
 
 def _first(one: str | None, other: str | None) -> str | None:

@@ -64,12 +64,12 @@ def take(lease: Lease, table: Table, deadline: Deadline, inherited: str | None) 
     """Return whether this feed may go on. Raise PartitionBusy if Lambda should retry it later."""
     short = replace(deadline, tries_max=TRIES_MAX)
     try:
-        standing = retry_call(lambda: table.take_lease(lease, deadline.now_ms(), inherited), short)
+        current = retry_call(lambda: table.take_lease(lease, deadline.now_ms(), inherited), short)
     except NotConfirmed:
         return True
-    if standing is None or standing.holder == lease.holder:  # An earlier write succeeded without an answer.
+    if current is None or current.holder == lease.holder:  # An earlier write succeeded without an answer.
         return True
-    if standing.until_ms >= lease.until_ms:
+    if current.until_ms >= lease.until_ms:
         return False
     raise PartitionBusy(f"partition {lease.partition} is held by the feed of the tick before")
 

@@ -41,13 +41,13 @@ CLOSED_MS_MAX = 24 * 3600 * 1000
 """How long an overdue schedule waits for a queue that is missing or denies access, before it is quarantined."""
 
 
-Told = TypeVar("Told")
+Reported = TypeVar("Reported")
 
 
 class Table(Protocol):
     def put_near_names(self, rows: Sequence[Row]) -> BatchResult[Row]: ...
     def delete(self, keys: Sequence[Key]) -> BatchResult[Key]: ...
-    def put_aside(self, things: Sequence[QuarantinedItem]) -> BatchResult[QuarantinedItem]: ...
+    def quarantine(self, things: Sequence[QuarantinedItem]) -> BatchResult[QuarantinedItem]: ...
     def write_back(self, read: Bundle, kept: Bundle) -> BatchResult[Bundle]: ...
 
 
@@ -66,25 +66,25 @@ class Mover:
             deadline, deadline_s=deadline.deadline_s + RESERVE_S - 1, tries_max=TO_THE_END_TRIES_MAX
         )
         self._short = replace(deadline, tries_max=OTHERS_TRIES_MAX)
-        self._pace = WriteRateLimiter(deadline.clock, deadline.sleep, units_per_s)
+        self._write_rate = WriteRateLimiter(deadline.clock, deadline.sleep, units_per_s)
         self._outgoing = Outgoing(queues, deadline)
-        self._deaf: dict[str, str] = {}
+        self._failing_destinations: dict[str, str] = {}
         """The queues that do not accept reports of expired schedules, each with its reason."""
 
     @property
     def units_per_s(self) -> float | None:
         """The write rate that the table accepted, or None if it has not throttled."""
-        return self._pace.units_per_s
+        return self._write_rate.units_per_s
 
     def work(self, job: Job) -> FeedCounts:
         counts, units = FeedCounts(), _units(job)
-        if not self._pace.begin(units, self._patience.deadline_s):
+        if not self._write_rate.begin(units, self._patience.deadline_s):
             return FeedCounts(left=_items(job), why="time is over")
         try:
             finished = self._send_all(job, counts)
             outcome = self._delete(finished, units / _items(job))
         finally:
-            self._pace.end(units)
+            self._write_rate.end(units)
         counts.add(FeedCounts(deleted=len(outcome.confirmed), undeleted=len(outcome.unconfirmed)))
         return counts
 
@@ -93,17 +93,17 @@ class Mover:
         if isinstance(job, BundleGroup):
             return [bundle.key for bundle in job.bundles if self._empty(bundle, counts)]
         if isinstance(job, UnreadableItems):
-            return [aside.key for aside in self._put_aside(job.things, counts)]
+            return [item.key for item in self._quarantine(job.things, counts)]
         return [schedule.key for schedule in self._release(job, counts)]
 
     def _delete(self, finished: Sequence[Key], units_each: float) -> BatchResult[Key]:
-        bounced: set[Key] = set()
+        throttled: set[Key] = set()
 
         def delete(keys: Sequence[Key]) -> BatchResult[Key]:
             outcome = self._table.delete(keys)
-            again = keys[0] in bounced  # `retry_batch` retries throttled keys after all others.
-            bounced.update(outcome.unconfirmed)
-            self._pace.learn(len(outcome.confirmed) * units_each, len(outcome.unconfirmed) * units_each, again)
+            again = keys[0] in throttled  # `retry_batch` retries throttled keys after all others.
+            throttled.update(outcome.unconfirmed)
+            self._write_rate.observe(len(outcome.confirmed) * units_each, len(outcome.unconfirmed) * units_each, again)
             return outcome
 
         outcome = retry_batch(delete, finished, self._to_the_end)
@@ -123,9 +123,9 @@ class Mover:
         counts.closed += len(outcome.unavailable) - len(given_up)
         invalid_reason = [*outcome.rejected, *given_up]
         if invalid_reason and not self._stops(bool(finished), len(invalid_reason), counts):
-            asides = [QuarantinedItem(schedule.key, schedule, reason) for schedule, reason in invalid_reason]
+            unreadable = [QuarantinedItem(schedule.key, schedule, reason) for schedule, reason in invalid_reason]
             finished += [
-                aside.content for aside in self._put_aside(asides, counts) if isinstance(aside.content, Schedule)
+                item.content for item in self._quarantine(unreadable, counts) if isinstance(item.content, Schedule)
             ]
         if expired and not self._stops(bool(finished), len(expired), counts):
             finished += self._drop(expired, now_ms, counts)
@@ -159,7 +159,7 @@ class Mover:
         try:
             contents = bundle.unpacked()
         except Unpackable as fault:
-            return bool(self._put_aside([QuarantinedItem(bundle.key, bundle, str(fault))], counts))
+            return bool(self._quarantine([QuarantinedItem(bundle.key, bundle, str(fault))], counts))
         released: set[int | None] = set()
         for chunk in send_chunks(contents.members, self._queues.url_of):
             if not self._stops(bool(released), len(chunk.schedules), counts):
@@ -176,9 +176,9 @@ class Mover:
         """Quarantine each unreadable member. Return those that have to stay in the bundle."""
         if self._stops(counts.sent > 0, len(broken), counts):
             return list(broken)
-        asides = {text: _part(bundle.key, text, why) for text, why in broken.items()}
-        done = {aside.key for aside in self._put_aside(list(asides.values()), counts)}
-        return [text for text, aside in asides.items() if aside.key not in done]
+        unreadable = {text: _part(bundle.key, text, why) for text, why in broken.items()}
+        done = {item.key for item in self._quarantine(list(unreadable.values()), counts)}
+        return [text for text, item in unreadable.items() if item.key not in done]
 
     def _drop(self, expired: Sequence[Schedule], now_ms: int, counts: FeedCounts) -> list[Schedule]:
         """Report expired schedules, so that none disappears silently. Return the schedules that may be deleted.
@@ -193,35 +193,35 @@ class Mover:
                 alone.append(failure_report.expired(each, now_ms))
             else:
                 heard.append(each)
-        reported = [report.schedule for report in self._told("failure queue", self._queues.report, alone, counts)]
+        reported = [report.schedule for report in self._reported("failure queue", self._queues.report, alone, counts)]
         for schedule in reported:
             log.outcome("expired", id=schedule.id)
         if self._stops(bool(reported), len(heard), counts):
             return reported
         hand_over = self._queues.hand_over
-        return reported + self._told("delivery queue", lambda left: hand_over(left, now_ms), heard, counts)
+        return reported + self._reported("delivery queue", lambda left: hand_over(left, now_ms), heard, counts)
 
-    def _told(
+    def _reported(
         self,
-        place: str,
-        call: Callable[[Sequence[Told]], BatchResult[Told]],
-        expired: Sequence[Told],
+        destination: str,
+        call: Callable[[Sequence[Reported]], BatchResult[Reported]],
+        expired: Sequence[Reported],
         counts: FeedCounts,
-    ) -> list[Told]:
+    ) -> list[Reported]:
         """Report expired schedules to one queue, and return the confirmed ones.
 
         After a batch without any confirmation, this run sends nothing more to that queue. Other schedules need the
         time.
         """
-        if place in self._deaf:
-            counts.add(FeedCounts(held=len(expired), why=self._deaf[place]))
+        if destination in self._failing_destinations:
+            counts.add(FeedCounts(held=len(expired), why=self._failing_destinations[destination]))
             return []
         outcome = retry_batch(call, expired, self._short)
         not_done = len(expired) - len(outcome.confirmed)
         reasons = [reason for _, reason in [*outcome.unavailable, *outcome.rejected]]
-        why = f"{place}: {reasons[0] if reasons else outcome.last_error}"
+        why = f"{destination}: {reasons[0] if reasons else outcome.last_error}"
         if not_done and not outcome.confirmed:
-            self._deaf[place] = why
+            self._failing_destinations[destination] = why
             counts.add(FeedCounts(held=not_done, why=why))
         elif not_done:
             stuck = not_done - len(outcome.not_attempted)
@@ -229,10 +229,10 @@ class Mover:
         counts.expired += len(outcome.confirmed)
         return outcome.confirmed
 
-    def _put_aside(self, things: Sequence[QuarantinedItem], counts: FeedCounts) -> list[QuarantinedItem]:
-        outcome = retry_batch(self._table.put_aside, things, self._patience)
-        for aside in outcome.confirmed:
-            log.outcome("quarantined", partition=aside.key.partition, sort=aside.key.sort, reason=aside.reason)
+    def _quarantine(self, things: Sequence[QuarantinedItem], counts: FeedCounts) -> list[QuarantinedItem]:
+        outcome = retry_batch(self._table.quarantine, things, self._patience)
+        for item in outcome.confirmed:
+            log.outcome("quarantined", partition=item.key.partition, sort=item.key.sort, reason=item.reason)
         left, stuck = len(things) - len(outcome.confirmed), len(outcome.unconfirmed)
         counts.add(FeedCounts(quarantined=len(outcome.confirmed), left=left, stuck=stuck, why=outcome.last_error))
         return outcome.confirmed

@@ -19,7 +19,7 @@ JOB_S = 1
 """Longer than a job takes while AWS is healthy, so that only slow calls leave a job half done."""
 BUNDLES_MAX = 8
 """Bundles per group. A group is deleted in one call, which costs little compared with the sends."""
-PAGE_PARCELS_MAX = 20
+PAGE_CHUNKS_MAX = 20
 """The largest page, in chunks, before the reader turns to the other time range. Only small schedules reach it."""
 PAGE_BYTES_AIM = 262_144
 """The size that a page should have. A query limits items but not bytes, so the page before gives the estimate. A page
@@ -79,7 +79,7 @@ class TimeRange:
         """
         self.from_sort = self.to_sort if page.next_sort is None else page.next_sort
         fitting = (len(page.schedules) + len(page.bundles)) * PAGE_BYTES_AIM // max(1, page.size_bytes)
-        self.items_max = min(PAGE_PARCELS_MAX, max(1, fitting // CHUNK_SCHEDULES_MAX)) * CHUNK_SCHEDULES_MAX
+        self.items_max = min(PAGE_CHUNKS_MAX, max(1, fitting // CHUNK_SCHEDULES_MAX)) * CHUNK_SCHEDULES_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Task:
     """A job, with the time range and the page that it comes from."""
 
     job: Job
-    strand: TimeRange
+    time_range: TimeRange
     page_sort: str
 
 
@@ -124,9 +124,9 @@ class Reader:
     def position(self) -> Position:
         return Position(self._overdue.from_sort, self._upcoming.from_sort, self._overdue.to_sort)
 
-    def again(self, strand: TimeRange, page_sort: str) -> None:
+    def again(self, time_range: TimeRange, page_sort: str) -> None:
         """Make the next feed begin at this page or earlier, because the page has unfinished schedules."""
-        strand.from_sort = min(strand.from_sort, page_sort)
+        time_range.from_sort = min(time_range.from_sort, page_sort)
 
     def tasks(self, url_of: Callable[[Schedule], str]) -> Iterator[Task]:
         """Yield the tasks of both time ranges in turn, until the deadline.
@@ -136,42 +136,42 @@ class Reader:
         """
         begun = False
         while self.more:
-            for strand in (self._upcoming, self._overdue):
-                if strand.ended:
+            for time_range in (self._upcoming, self._overdue):
+                if time_range.ended:
                     continue
                 if begun and self._patience.passed(JOB_S):
                     return
-                page_sort = strand.from_sort
-                page = self._read(strand)
+                page_sort = time_range.from_sort
+                page = self._read(time_range)
                 for job in _cut(page, url_of):
                     if begun and self._patience.passed(JOB_S):
                         return
                     begun = True
-                    yield Task(job, strand, page_sort)
-                strand.go_on_behind(page)
+                    yield Task(job, time_range, page_sort)
+                time_range.go_on_behind(page)
 
-    def _read(self, strand: TimeRange) -> Page:
-        place = self._partition, strand.from_sort, strand.to_sort
-        return retry_call(lambda: self._table.page(*place, strand.items_max), self._patience)
+    def _read(self, time_range: TimeRange) -> Page:
+        bounds = self._partition, time_range.from_sort, time_range.to_sort
+        return retry_call(lambda: self._table.page(*bounds, time_range.items_max), self._patience)
 
 
 def _cut(page: Page, url_of: Callable[[Schedule], str]) -> Iterator[Job]:
     if page.unreadable:
         yield UnreadableItems(page.unreadable)
     yield from send_chunks(page.schedules, url_of)
-    yield from _bales(page.bundles)
+    yield from _bundle_groups(page.bundles)
 
 
-def _bales(bundles: list[Bundle]) -> Iterator[BundleGroup]:
+def _bundle_groups(bundles: list[Bundle]) -> Iterator[BundleGroup]:
     """Yield groups of nearly equal size.
 
     A table that throttles is measured for half a second after the first throttled delete. A much smaller group would
     get its turn long before the others, and distort the measurement.
     """
-    bales = -(-len(bundles) // BUNDLES_MAX)
-    for number in range(bales):
+    groups = -(-len(bundles) // BUNDLES_MAX)
+    for number in range(groups):
         held: list[Bundle] = []
-        for bundle in bundles[len(bundles) * number // bales : len(bundles) * (number + 1) // bales]:
+        for bundle in bundles[len(bundles) * number // groups : len(bundles) * (number + 1) // groups]:
             if held and sum(each.count for each in held) + bundle.count > MEMBERS_MAX:
                 yield BundleGroup(held)
                 held = []

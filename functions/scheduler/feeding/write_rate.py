@@ -32,7 +32,7 @@ LEFT_AT_LEAST = 0.9
 LISTEN_S = 0.5
 """How long the limiter measures after the first throttled write. The written units are the limit if the table throttled
 another write meanwhile. Otherwise the limit was not reached."""
-UNDER_WAY_MAX = 4 * USUAL_PER_S
+IN_FLIGHT_UNITS_MAX = 4 * USUAL_PER_S
 """Units in progress: sixteen chunks of 4 KB schedules, or fewer chunks of larger ones, down to one at a time."""
 ROOM_S = 0.01
 """How often a waiting thread checks for room."""
@@ -46,75 +46,75 @@ class WriteRateLimiter:
         self.units_per_s = units_per_s
         """The rate, or None while it is unlimited. The next run may begin with it."""
         self._limit_per_s = units_per_s or 0.0
-        self._free_s = self._calm_s = 0.0
+        self._free_s = self._settled_s = 0.0
         self._raised_s = self._cut_s = clock()
-        self._bounced_s: float | None = None
-        self._written = self._bounced = 0.0
-        self._taken, self._under_way = 0, 0
+        self._first_throttled_s: float | None = None
+        self._written = self._throttled = 0.0
+        self._reserved, self._in_flight = 0, 0
 
     def begin(self, units: int, latest_s: float) -> bool:
         """Wait until these units may be written. Return False if that would be later than `latest_s`.
 
         The units are in progress until `end` is called for them.
         """
-        turn_s = self._turn_s(units, latest_s)
-        while turn_s is None and self._clock() + ROOM_S < latest_s:
+        start_s = self._reserved_s(units, latest_s)
+        while start_s is None and self._clock() + ROOM_S < latest_s:
             self._sleep(ROOM_S)
-            turn_s = self._turn_s(units, latest_s)
-        if turn_s is None:
+            start_s = self._reserved_s(units, latest_s)
+        if start_s is None:
             return False
-        wait_s = turn_s - self._clock()
+        wait_s = start_s - self._clock()
         if wait_s > 0:
             self._sleep(wait_s)
         with self._lock:
-            self._under_way += units
+            self._in_flight += units
         return True
 
-    def _turn_s(self, units: int, latest_s: float) -> float | None:
+    def _reserved_s(self, units: int, latest_s: float) -> float | None:
         """Reserve the next turn for these units, and return its time. Return None if there is no room in time.
 
         Units that find nothing before them always get a turn, even if it is late. So every run makes progress.
         """
         with self._lock:
             now_s = self._clock()
-            if self._taken and self._taken + units > UNDER_WAY_MAX:
+            if self._reserved and self._reserved + units > IN_FLIGHT_UNITS_MAX:
                 return None
-            turn_s = max(now_s, self._free_s) if self.units_per_s is not None else now_s
-            if turn_s > now_s and turn_s >= latest_s:
+            start_s = max(now_s, self._free_s) if self.units_per_s is not None else now_s
+            if start_s > now_s and start_s >= latest_s:
                 return None
             if self.units_per_s is not None:
-                self._free_s = turn_s + units / self.units_per_s
-            self._taken += units
-            return turn_s
+                self._free_s = start_s + units / self.units_per_s
+            self._reserved += units
+            return start_s
 
     def end(self, units: int) -> None:
         """Release units that were written or given up."""
         with self._lock:
-            self._taken -= units
-            self._under_way -= units
+            self._reserved -= units
+            self._in_flight -= units
 
-    def learn(self, written: float, bounced: float, again: bool) -> None:
+    def observe(self, written: float, throttled: float, again: bool) -> None:
         """Adapt the rate to the result of a batch of units.
 
         `again` marks a batch of earlier throttled units, which starts no new measurement.
         """
         with self._lock:
             now_s = self._clock()
-            if self._bounced_s is not None:
+            if self._first_throttled_s is not None:
                 self._written += written
-                self._bounced += bounced
-                if now_s - self._bounced_s >= LISTEN_S:
-                    self._conclude(now_s - self._bounced_s, now_s)
-            elif bounced and not again and now_s >= self._calm_s:
-                self._bounced_s, self._written, self._bounced = now_s, 0.0, 0.0
+                self._throttled += throttled
+                if now_s - self._first_throttled_s >= LISTEN_S:
+                    self._conclude(now_s - self._first_throttled_s, now_s)
+            elif throttled and not again and now_s >= self._settled_s:
+                self._first_throttled_s, self._written, self._throttled = now_s, 0.0, 0.0
             elif self.units_per_s is not None:
                 self._raise(self.units_per_s, now_s)
             if self.units_per_s is not None and not again:
-                self._free_s = max(now_s, self._free_s) + bounced / self.units_per_s  # They are written again.
+                self._free_s = max(now_s, self._free_s) + throttled / self.units_per_s  # They are written again.
 
     def _conclude(self, listened_s: float, now_s: float) -> None:
-        self._bounced_s = None
-        if self._bounced:
+        self._first_throttled_s = None
+        if self._throttled:
             self._cut(self._written / listened_s, now_s)
 
     def _cut(self, limit_per_s: float, now_s: float) -> None:
@@ -125,9 +125,9 @@ class WriteRateLimiter:
             limit_per_s = max(limit_per_s, USUAL_PER_S)
         self._limit_per_s = max(UNITS_PER_S_MIN, limit_per_s)
         self.units_per_s = self._limit_per_s * LEFT_AT_CUT
-        self._calm_s = now_s + self._under_way / self.units_per_s
-        self._free_s = max(self._free_s, self._calm_s)
-        self._raised_s = self._cut_s = self._calm_s
+        self._settled_s = now_s + self._in_flight / self.units_per_s
+        self._free_s = max(self._free_s, self._settled_s)
+        self._raised_s = self._cut_s = self._settled_s
 
     def _raise(self, units_per_s: float, now_s: float) -> None:
         elapsed_s = max(0.0, now_s - self._cut_s)

@@ -24,15 +24,15 @@ CANCELLED, CHANGED, UNCONFIRMED, UNTRIED = "cancelled", "changed", "unconfirmed"
 """The result for a record: cancelled by this call, changed by another call since it was read, no answer, not tried."""
 
 
-def cancel_where(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def cancel_where(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     request.required("prefix")
     prefix, (from_ms, to_ms), dry_run = request.prefix() or "", request.span(), request.truth("dry_run")
-    number, sort = _place(request.fields.get("next"), prefix) or (0, first_sort(prefix))
+    number, sort = _decoded(request.fields.get("next"), prefix) or (0, first_sort(prefix))
     matched, fates, begun = 0, Counter[str](), False
     while number < len(PARTITIONS) and not (begun and deadline.passed()):
-        place = PARTITIONS[number], sort
-        names = retry_call(lambda: office.records.page(*place, prefix, from_ms, to_ms), deadline)  # noqa: B023 - Called at once.
-        found = Counter() if dry_run else _cancel(names.records, office, deadline)
+        start = PARTITIONS[number], sort
+        names = retry_call(lambda: dependencies.records.page(*start, prefix, from_ms, to_ms), deadline)  # noqa: B023 - Called at once.
+        found = Counter() if dry_run else _cancel(names.records, dependencies, deadline)
         matched += len(names.records) if dry_run else found[CANCELLED] + found[CHANGED]
         fates += found
         if found[UNCONFIRMED] or found[UNTRIED]:  # The next call finds the ones that are still pending.
@@ -41,12 +41,12 @@ def cancel_where(request: ManageRequest, office: ManageDependencies, deadline: D
             break
         begun = True
         number, sort = (number, names.next_sort) if names.next_sort is not None else (number + 1, first_sort(prefix))
-    next_place = paging.written("sweep", number, sort) if number < len(PARTITIONS) else None
+    next_place = paging.encode("sweep", number, sort) if number < len(PARTITIONS) else None
     answer: dict[str, Any] = {"matched": matched, "cancelled": fates[CANCELLED], "next": next_place}
     return {**answer, "unconfirmed": fates[UNCONFIRMED]} if fates[UNCONFIRMED] else answer
 
 
-def _cancel(records: list[Record], office: ManageDependencies, deadline: Deadline) -> Counter[str]:
+def _cancel(records: list[Record], dependencies: ManageDependencies, deadline: Deadline) -> Counter[str]:
     """Cancel the records in parallel. Return how many had which result."""
     begun: list[Record] = []
 
@@ -55,18 +55,18 @@ def _cancel(records: list[Record], office: ManageDependencies, deadline: Deadlin
             return UNTRIED
         begun.append(record)
         try:
-            return CANCELLED if changing.cancel_record(record, office, deadline) else CHANGED
+            return CANCELLED if changing.cancel_record(record, dependencies, deadline) else CHANGED
         except NotConfirmed:
             return UNCONFIRMED
 
-    return Counter(office.pool.run(one, records))
+    return Counter(dependencies.pool.run(one, records))
 
 
-def _place(value: object, prefix: str) -> tuple[int, str] | None:
-    place = paging.read(value, "sweep", int, str)
-    if place is None:
+def _decoded(value: object, prefix: str) -> tuple[int, str] | None:
+    decoded = paging.decode(value, "sweep", int, str)
+    if decoded is None:
         return None
-    number, sort = place
+    number, sort = decoded
     sort = sort or first_sort(prefix)
     if not (0 <= number < len(PARTITIONS) and paging.is_name(sort) and sort.startswith(prefix)):
         raise paging.refused(value)

@@ -1,4 +1,6 @@
-"""Cancel, move and fire a schedule: by name while it is pending, by id while it is far from due.
+"""Cancel, change, move and fire a schedule: by name while it is pending, by id while it is far from due.
+
+A move changes only the time, and a fire moves to now.
 
 For a named schedule, the record changes first, on condition that it is unchanged since it was read. The timer is set
 after that, in the order that `naming` uses. A crash in between leaves the old timer. It wakes, finds the record and
@@ -12,14 +14,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
+from scheduler.errors import InvalidRequest, InvalidSchedule, NotConfirmed, NotFound, OnItsWay
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing import item_lock, lookup
 from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.lookup import Found
 from scheduler.managing.request import ManageRequest
-from scheduler.model.name_record import CANCELLED, DELIVERED, Record, asked_at
-from scheduler.model.schedule import accepted, random_key
+from scheduler.model.name_record import CANCELLED, DELIVERED, Record, request_number_at
+from scheduler.model.schedule import Request, Schedule, accepted, random_key, repeatable_offset_ms
 from scheduler.placing import naming, placement
 from scheduler.placing.naming import ROUNDS_MAX
 from scheduler.timestamps import epoch_s
@@ -29,83 +31,133 @@ Answer = dict[str, Any]
 TIMER_TRIES_MAX = 3
 
 
-def cancel(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> Answer:
+def cancel(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> Answer:
     def unnamed(found: Found) -> Answer:
-        item_lock.take_out(found, item_lock.new_holder(office), office, deadline)
+        item_lock.remove(found, item_lock.new_owner(dependencies), dependencies, deadline)
         return {"id": found.schedule.id, "state": CANCELLED}
 
-    return _change(request, unnamed, _cancel_record, office, deadline)
+    return _change(request, unnamed, _cancel_record, dependencies, deadline)
 
 
-def move(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> Answer:
+def change(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> Answer:
+    """Change the given fields, and keep the others. A null removes an optional field."""
     request.which()
-    return _move_to(request.due_ms(deadline.now_ms()), request, office, deadline)
+    given = {field: value for field, value in request.fields.items() if field not in ("name", "id")}
+    if not given:
+        raise InvalidRequest("no field to change is given; wanted: one or more, such as timestamp, data or target")
+    now_ms = deadline.now_ms()
+
+    def revised(old: Schedule) -> Schedule:
+        try:
+            return _drawn(old, dependencies.revise(old, given, now_ms))
+        except InvalidSchedule as refusal:
+            raise InvalidRequest(str(refusal)) from None
+
+    return _replace(revised, request, dependencies, deadline)
 
 
-def fire(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> Answer:
-    return _move_to(deadline.now_ms(), request, office, deadline)
+def move(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> Answer:
+    request.which()
+    due_ms = request.due_ms(deadline.now_ms())
+    return _replace(lambda old: replace(old, due_ms=due_ms), request, dependencies, deadline)
 
 
-def cancel_record(record: Record, office: ManageDependencies, deadline: Deadline) -> bool:
+def fire(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> Answer:
+    due_ms = deadline.now_ms()
+    return _replace(lambda old: replace(old, due_ms=due_ms), request, dependencies, deadline)
+
+
+def cancel_record(record: Record, dependencies: ManageDependencies, deadline: Deadline) -> bool:
     """Cancel the record if it is still pending under the same id, and remove its far timer.
 
     Return whether this call cancelled it. Raise NotConfirmed if AWS does not answer in time: the record may be
     cancelled then. A timer that stays behind wakes, finds nothing to do and goes away.
     """
     now_ms = deadline.now_ms()
-    asked = max(asked_at(now_ms), record.asked + 1)
-    unheard: list[NotConfirmed] = []
+    request_number = max(request_number_at(now_ms), record.request_number + 1)
+    unconfirmed_writes: list[NotConfirmed] = []
 
     def cancelled() -> bool:
         try:
-            return office.records.cancel(record, asked, now_ms)
+            return dependencies.records.cancel(record, request_number, now_ms)
         except NotConfirmed as failure:
-            unheard.append(failure)
+            unconfirmed_writes.append(failure)
             raise
 
-    if not retry_call(cancelled, deadline) and not (unheard and _is_ours(record, asked, now_ms, office, deadline)):
+    if not retry_call(cancelled, deadline) and not (
+        unconfirmed_writes and _is_ours(record, request_number, now_ms, dependencies, deadline)
+    ):
         return False
-    _remove_timer(record, now_ms, office, deadline)
+    _remove_timer(record, now_ms, dependencies, deadline)
     return True
 
 
-def _is_ours(read: Record, asked: int, now_ms: int, office: ManageDependencies, deadline: Deadline) -> bool:
+def _is_ours(
+    read: Record, request_number: int, now_ms: int, dependencies: ManageDependencies, deadline: Deadline
+) -> bool:
     """Return whether this call made the current cancellation: an earlier try succeeded, but its answer was lost."""
-    standing = retry_call(lambda: office.records.get(read.name), deadline)
-    if standing is None or standing.state != CANCELLED:
+    current = retry_call(lambda: dependencies.records.get(read.name), deadline)
+    if current is None or current.state != CANCELLED:
         return False
-    return (standing.id, standing.asked, standing.changed_ms) == (read.id, asked, now_ms)
+    return (current.id, current.request_number, current.changed_ms) == (read.id, request_number, now_ms)
 
 
-def _move_to(due_ms: int, request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> Answer:
+def _drawn(old: Schedule, wanted: Request) -> Schedule:
+    """Return the changed schedule. Its moment in a spread depends on the old id, so that a repeat draws the same."""
+    return replace(
+        old,
+        due_ms=wanted.due_ms + repeatable_offset_ms(wanted.spread_ms, [old.id]),
+        data=wanted.data,
+        target=wanted.target,
+        user=wanted.user,
+        expires_after_ms=wanted.expires_after_ms,
+        terms=wanted.terms,
+    )
+
+
+def _replace(
+    revised: Callable[[Schedule], Schedule],
+    request: ManageRequest,
+    dependencies: ManageDependencies,
+    deadline: Deadline,
+) -> Answer:
+    """Put the revised schedule in the place of the old one, under a new id."""
     now_ms = deadline.now_ms()
 
     def unnamed(found: Found) -> Answer:
-        return accepted(item_lock.move(found, due_ms, office, deadline), now_ms, office.reach_ms)
+        new = _in_time(revised(found.schedule), now_ms)
+        return accepted(item_lock.put_in_place(found, new, dependencies, deadline), now_ms, dependencies.reach_ms)
 
-    def move_record(record: Record, office: ManageDependencies, deadline: Deadline) -> Answer | None:
-        return _move_record(record, due_ms, office, deadline)
+    def replace_record(record: Record, dependencies: ManageDependencies, deadline: Deadline) -> Answer | None:
+        return _replace_record(record, revised, dependencies, deadline)
 
-    return _change(request, unnamed, move_record, office, deadline)
+    return _change(request, unnamed, replace_record, dependencies, deadline)
+
+
+def _in_time(schedule: Schedule, now_ms: int) -> Schedule:
+    """Return the schedule. Raise InvalidRequest if the feed would drop it."""
+    if schedule.expired(now_ms):
+        raise InvalidRequest("by its expires_after it would be dropped at once; wanted: a later moment")
+    return schedule
 
 
 def _change(
     request: ManageRequest,
     unnamed: Callable[[Found], Answer],
     of_record: Callable[[Record, ManageDependencies, Deadline], Answer | None],
-    office: ManageDependencies,
+    dependencies: ManageDependencies,
     deadline: Deadline,
 ) -> Answer:
     """Change the schedule. The id of a named schedule stands for its name while the name's record has that id."""
     name, schedule_id = request.which()
     if name:
-        return _under_name(name, None, of_record, office, deadline)
-    found = lookup.find(schedule_id, office, deadline)
+        return _under_name(name, None, of_record, dependencies, deadline)
+    found = lookup.find(schedule_id, dependencies, deadline)
     if found is not None and found.schedule.name is not None:
-        return _under_name(found.schedule.name, schedule_id, of_record, office, deadline)
+        return _under_name(found.schedule.name, schedule_id, of_record, dependencies, deadline)
     now_ms = deadline.now_ms()
-    if found is None or not lookup.changeable(found.schedule.key, office, now_ms):
-        raise lookup.missing(schedule_id, office, now_ms)
+    if found is None or not lookup.changeable(found.schedule.key, dependencies, now_ms):
+        raise lookup.missing(schedule_id, dependencies, now_ms)
     return unnamed(found)
 
 
@@ -113,50 +165,51 @@ def _under_name(
     name: str,
     expected_id: str | None,
     of_record: Callable[[Record, ManageDependencies, Deadline], Answer | None],
-    office: ManageDependencies,
+    dependencies: ManageDependencies,
     deadline: Deadline,
 ) -> Answer:
     for _ in range(ROUNDS_MAX):
-        record = lookup.named(name, office, deadline)
+        record = lookup.named(name, dependencies, deadline)
         if expected_id is not None and record.id != expected_id:
             raise lookup.replaced(expected_id, record)
-        answer = of_record(record, office, deadline)
+        answer = of_record(record, dependencies, deadline)
         if answer is not None:
             return answer
     raise NotConfirmed(f"the name {name!r} is written by others all the time; try again")
 
 
-def _cancel_record(record: Record, office: ManageDependencies, deadline: Deadline) -> Answer | None:
+def _cancel_record(record: Record, dependencies: ManageDependencies, deadline: Deadline) -> Answer | None:
     if record.state != CANCELLED:
         _pending(record)
-        if not cancel_record(record, office, deadline):
+        if not cancel_record(record, dependencies, deadline):
             return None
     return {"id": record.id, "state": CANCELLED}
 
 
-def _move_record(record: Record, due_ms: int, office: ManageDependencies, deadline: Deadline) -> Answer | None:
-    """Move the schedule to a new id, so that the old timers no longer apply. Keep everything else."""
+def _replace_record(
+    record: Record, revised: Callable[[Schedule], Schedule], dependencies: ManageDependencies, deadline: Deadline
+) -> Answer | None:
+    """Put the revised schedule under the name. Its id is new, so that the old timers no longer apply."""
     _pending(record)
-    now_ms, key_generator = deadline.now_ms(), office.key_generator
-    key = random_key(due_ms, key_generator.partition_count, key_generator.randomness)
-    schedule = replace(record.schedule, key=key, due_ms=due_ms)
-    if schedule.expired(now_ms):
-        raise InvalidRequest("by its expires_after it would be dropped at once; wanted: a later moment")
-    new = Record(schedule, max(asked_at(now_ms), record.asked + 1), now_ms)
-    placement.get_ready(schedule, now_ms, office, deadline)
-    if not retry_call(lambda: office.records.put_over(record, new), deadline):
+    now_ms, key_generator = deadline.now_ms(), dependencies.key_generator
+    changed = _in_time(revised(record.schedule), now_ms)
+    key = random_key(changed.due_ms, key_generator.partition_count, key_generator.randomness)
+    schedule = replace(changed, key=key)
+    new = Record(schedule, max(request_number_at(now_ms), record.request_number + 1), now_ms)
+    placement.get_ready(schedule, now_ms, dependencies, deadline)
+    if not retry_call(lambda: dependencies.records.put_over(record, new), deadline):
         return None
-    placement.place(naming.timer_of(new), office, deadline)
-    _remove_timer(record, now_ms, office, deadline)
-    return {**accepted(schedule, now_ms, office.reach_ms), "result": "replaced"}
+    placement.place(naming.timer_of(new), dependencies, deadline)
+    _remove_timer(record, now_ms, dependencies, deadline)
+    return {**accepted(schedule, now_ms, dependencies.reach_ms), "result": "replaced"}
 
 
-def _remove_timer(record: Record, now_ms: int, office: ManageDependencies, deadline: Deadline) -> None:
+def _remove_timer(record: Record, now_ms: int, dependencies: ManageDependencies, deadline: Deadline) -> None:
     """Remove the far timer. Give up after a few tries: a timer that stays behind does no harm."""
-    if record.schedule.due_ms - now_ms > office.reach_ms:
+    if record.schedule.due_ms - now_ms > dependencies.reach_ms:
         timer, few = naming.timer_of(record), replace(deadline, tries_max=TIMER_TRIES_MAX)
         with suppress(NotConfirmed):
-            retry_call(lambda: office.table.remove_timer(timer), few)
+            retry_call(lambda: dependencies.table.remove_timer(timer), few)
 
 
 def _pending(record: Record) -> None:

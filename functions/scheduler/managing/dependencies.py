@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,7 +12,7 @@ from scheduler.execution.deadline import Deadline
 from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.bundle import Bundle
 from scheduler.model.name_record import Record, RecordPage
-from scheduler.model.schedule import Key, Schedule
+from scheduler.model.schedule import Key, Request, Schedule
 from scheduler.placing import naming, partitions, sending
 from scheduler.placing.keys import KeyGenerator
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BATCH_WHOLE_MAX = 25
 """A record with its data is up to 400 KB. This many stay below the 16 MB that one answer may hold."""
-BATCH_OUTLINES_MAX = 100
+BATCH_STUBS_MAX = 100
 """Amazon DynamoDB, "quotas": keys in one BatchGetItem."""
 
 DONE, BUSY, GONE = "done", "busy", "gone"
@@ -85,7 +85,7 @@ class Failures:
 
 class Records(naming.Records, Protocol):
     def put_over(self, read: Record, new: Record) -> bool: ...
-    def cancel(self, read: Record, asked: int, now_ms: int) -> bool: ...
+    def cancel(self, read: Record, request_number: int, now_ms: int) -> bool: ...
     def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]: ...
     def page(self, partition: str, from_sort: str, prefix: str, from_ms: int, to_ms: int) -> RecordPage: ...
 
@@ -102,15 +102,15 @@ class Queues(sending.Queues, Protocol):
 
 class ManageTable(Protocol):
     def get(self, key: Key) -> Schedule | Bundle | None: ...
-    def stretch(self, partition: str, from_sort: str, to_sort: str, limit: int | None) -> SchedulePage: ...
+    def schedule_page(self, partition: str, from_sort: str, to_sort: str, limit: int | None) -> SchedulePage: ...
     def bundles(self, partition: str, from_sort: str, to_sort: str, first_before_ms: int) -> SchedulePage: ...
     def near_names(
         self, partition: str, from_sort: str, to_sort: str, first_before_ms: int, limit: int | None
     ) -> NearNames: ...
-    def outline(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool) -> DuePage: ...
-    def hold(self, read: Schedule | Bundle, holder: str, now_ms: int, ends_ms: int) -> str: ...
-    def let_go(self, key: Key, holder: str) -> None: ...
-    def take_out(self, read: Schedule | Bundle, kept: Bundle | None, holder: str, now_ms: int) -> str: ...
+    def due_page(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool) -> DuePage: ...
+    def lock(self, read: Schedule | Bundle, owner: str, now_ms: int, ends_ms: int) -> str: ...
+    def let_go(self, key: Key, owner: str) -> None: ...
+    def remove(self, read: Schedule | Bundle, kept: Bundle | None, owner: str, now_ms: int) -> str: ...
     def quarantined(self, schedule_id: str) -> Failure | None: ...
     def failures(
         self, partition: str, from_sort: str, to_sort: str, limit: int | None, schedule_id: str | None = None
@@ -123,12 +123,14 @@ class ManageTable(Protocol):
 class ManageDependencies:
     records: Records
     table: Table
-    catalogue: ManageTable
-    memory: partitions.PartitionCount
+    manage_table: ManageTable
+    stored_count: partitions.PartitionCount
     queues: Queues
     pool: WorkerPool
     key_generator: KeyGenerator
     reach_ms: int
+    revise: Callable[[Schedule, Mapping[str, object], int], Request]
+    """Returns a schedule with the given fields of a change at this time, or raises InvalidSchedule."""
 
     def partitions(self, deadline: Deadline) -> list[str]:
         """Return all partitions that may hold schedules."""
@@ -137,14 +139,14 @@ class ManageDependencies:
             for number in partitions.partitions_to_feed(self.table, self.key_generator.partition_count, deadline)
         ]
 
-    def standing(self, names: Sequence[str], whole: bool, deadline: Deadline) -> dict[str, Record]:
+    def current_records(self, names: Sequence[str], whole: bool, deadline: Deadline) -> dict[str, Record]:
         """Return the records that exist under these names. Raise NotConfirmed if some could not be read."""
         found: dict[str, Record] = {}
         for step in self._steps(names, whole):
             found |= self._batch(step, whole, deadline)
         return found
 
-    def standing_in_time(
+    def current_records_in_time(
         self, names: Sequence[str], whole: bool, deadline: Deadline
     ) -> tuple[dict[str, Record], set[str]]:
         """Return the records read before time was over, and the names read. At least the first batch is read."""
@@ -158,7 +160,7 @@ class ManageDependencies:
         return found, read
 
     def _steps(self, names: Sequence[str], whole: bool) -> Iterator[list[str]]:
-        each_name, step = list(dict.fromkeys(names)), BATCH_WHOLE_MAX if whole else BATCH_OUTLINES_MAX
+        each_name, step = list(dict.fromkeys(names)), BATCH_WHOLE_MAX if whole else BATCH_STUBS_MAX
         for start in range(0, len(each_name), step):
             yield each_name[start : start + step]
 

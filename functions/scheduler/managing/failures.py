@@ -48,41 +48,41 @@ class FailureRange:
 class Day:
     """The ranges of one day, or of the quarantine. Failures are read from them in order of time."""
 
-    drawers: list[FailureRange]
+    failure_ranges: list[FailureRange]
 
-    def place(self, sort: str) -> tuple[str, str]:
+    def position(self, sort: str) -> tuple[str, str]:
         """Return the position of a page that starts at this sort key."""
-        return self.drawers[0].partition, sort
+        return self.failure_ranges[0].partition, sort
 
 
-def failures(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def failures(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     """Return a page of failures, in the order in which they failed."""
     span, limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
-    place = _place(request.fields.get("next"))
+    position = _position(request.fields.get("next"))
     found: list[Failure] = []
-    next_place: tuple[str, str] | None = None
-    for number, day in enumerate(_days(span, deadline.now_ms() + CLOCKS_MS, place)):
+    next_position: tuple[str, str] | None = None
+    for number, day in enumerate(_days(span, deadline.now_ms() + CLOCKS_MS, position)):
         if number and deadline.passed():
-            next_place = day.place(min(failure_range.from_sort for failure_range in day.drawers))
+            next_position = day.position(min(failure_range.from_sort for failure_range in day.failure_ranges))
             break
-        more, next_place = _merged(day, limit + 1 - len(found), office, deadline)
+        more, next_position = _merged(day, limit + 1 - len(found), dependencies, deadline)
         found += more
-        if next_place is not None or len(found) > limit:
+        if next_position is not None or len(found) > limit:
             break
     facts = [_shown(each) for each in found[:limit]]
     count = fitting(facts)
     if len(found) > count:
-        next_place = found[count - 1].key
-    return {"failures": facts[:count], "next": paging.written("failures", *next_place) if next_place else None}
+        next_position = found[count - 1].key
+    return {"failures": facts[:count], "next": paging.encode("failures", *next_position) if next_position else None}
 
 
-def _days(span: tuple[int, int], until_ms: int, place: tuple[str, str] | None) -> Iterator[Day]:
+def _days(span: tuple[int, int], until_ms: int, position: tuple[str, str] | None) -> Iterator[Day]:
     """Yield the days from the position on, then the quarantine."""
-    at, sort = place or ("", "")
-    for _, each_drawer in groupby(
-        drawers(span, until_ms), key=lambda failure_range: _day_part(failure_range.partition)
+    at, sort = position or ("", "")
+    for _, all_ranges in groupby(
+        failure_ranges(span, until_ms), key=lambda failure_range: _day_part(failure_range.partition)
     ):
-        each = list(each_drawer)
+        each = list(all_ranges)
         if _day_part(each[0].partition) < _day_part(at):
             continue
         if _day_part(each[0].partition) == _day_part(at):
@@ -97,52 +97,54 @@ def _days(span: tuple[int, int], until_ms: int, place: tuple[str, str] | None) -
 
 
 def _merged(
-    day: Day, count: int, office: ManageDependencies, deadline: Deadline
+    day: Day, count: int, dependencies: ManageDependencies, deadline: Deadline
 ) -> tuple[list[Failure], tuple[str, str] | None]:
     """Return the first failures of a day in order of time. If time runs out, also return where the next page starts."""
-    strands, known = day.drawers, list[Failure]()
-    items_max = min(count, round(count / len(strands) * AHEAD) + AHEAD_ITEMS)
+    day_ranges, known = day.failure_ranges, list[Failure]()
+    items_max = min(count, round(count / len(day_ranges) * AHEAD) + AHEAD_ITEMS)
     rounds = 0
-    while strands := [each for each in strands if _may_precede(each, known, count)]:
+    while day_ranges := [each for each in day_ranges if _may_precede(each, known, count)]:
         if rounds and deadline.passed():
-            safe_sort = min(each.from_sort for each in strands)
-            return [each for each in known if each.key.sort < safe_sort], day.place(safe_sort)
+            safe_sort = min(each.from_sort for each in day_ranges)
+            return [each for each in known if each.key.sort < safe_sort], day.position(safe_sort)
         rounds += 1
-        read = office.pool.run(lambda strand: _page(strand, items_max, None, office, deadline), strands)
+        read = dependencies.pool.run(
+            lambda failure_range: _page(failure_range, items_max, None, dependencies, deadline), day_ranges
+        )
         known += [failure for page in read for failure in page.failures]
         known = sorted(known, key=lambda each: (each.key.sort, each.key.partition))[:count]
-        strands = [
-            replace(strand, from_sort=page.next_sort or strand.to_sort)
-            for strand, page in zip(strands, read, strict=True)
+        day_ranges = [
+            replace(failure_range, from_sort=page.next_sort or failure_range.to_sort)
+            for failure_range, page in zip(day_ranges, read, strict=True)
         ]
     return known, None
 
 
-def _may_precede(strand: FailureRange, known: list[Failure], count: int) -> bool:
+def _may_precede(failure_range: FailureRange, known: list[Failure], count: int) -> bool:
     """Return whether an unread failure may come before the last one to show."""
-    if strand.from_sort >= strand.to_sort:
+    if failure_range.from_sort >= failure_range.to_sort:
         return False
-    return len(known) < count or strand.from_sort <= known[-1].key.sort
+    return len(known) < count or failure_range.from_sort <= known[-1].key.sort
 
 
 def pages(
-    each_drawer: Iterable[FailureRange],
+    all_ranges: Iterable[FailureRange],
     items_max: int | None,
-    office: ManageDependencies,
+    dependencies: ManageDependencies,
     deadline: Deadline,
     schedule_id: str | None = None,
 ) -> Iterator[tuple[FailureRange, Failures]]:
     """Yield each page with the range that it started from. Read only one schedule's failures if its id is given."""
-    for failure_range in each_drawer:
+    for failure_range in all_ranges:
         rest: FailureRange | None = failure_range
         while rest is not None:
-            page = _page(rest, items_max, schedule_id, office, deadline)
+            page = _page(rest, items_max, schedule_id, dependencies, deadline)
             yield rest, page
             rest = replace(rest, from_sort=page.next_sort) if page.next_sort is not None else None
 
 
-def drawers(
-    span: tuple[int, int], until_ms: int, place: tuple[str, str] | None = None, schedule_id: str | None = None
+def failure_ranges(
+    span: tuple[int, int], until_ms: int, position: tuple[str, str] | None = None, schedule_id: str | None = None
 ) -> Iterator[FailureRange]:
     """Yield the ranges from the position on, key by key.
 
@@ -156,7 +158,7 @@ def drawers(
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     keys = [key for day in days for key in failed_partitions(day, schedule_id)]
     bounds = [*((key, first_ms, last_ms) for key in keys), (QUARANTINE, from_ms, to_ms)]
-    at, sort = place or ("", "")
+    at, sort = position or ("", "")
     for partition, begin_ms, end_ms in bounds:
         if partition < at:  # The keys of a day sort in order, before those of a later day and before the quarantine.
             continue
@@ -168,32 +170,32 @@ def drawers(
 
 
 def filled(
-    each_drawer: Iterable[FailureRange], office: ManageDependencies, deadline: Deadline
+    all_ranges: Iterable[FailureRange], dependencies: ManageDependencies, deadline: Deadline
 ) -> Iterator[FailureRange]:
     """Yield only the ranges that hold something. Look at the ranges of each day in parallel to find them.
 
     Always yield the first range of each day, so that a caller that runs out of time still makes progress.
     """
-    for _, of_day in groupby(each_drawer, key=lambda failure_range: _day_part(failure_range.partition)):
+    for _, of_day in groupby(all_ranges, key=lambda failure_range: _day_part(failure_range.partition)):
         day = list(of_day)
-        looks = office.pool.run(lambda failure_range: _page(failure_range, 1, None, office, deadline), day)
+        looks = dependencies.pool.run(lambda failure_range: _page(failure_range, 1, None, dependencies, deadline), day)
         for number, (failure_range, look) in enumerate(zip(day, looks, strict=True)):
             if number == 0 or look.failures:
                 yield failure_range
 
 
-def put_aside(schedule_id: str, office: ManageDependencies, deadline: Deadline) -> Failure | None:
+def quarantined_item(schedule_id: str, dependencies: ManageDependencies, deadline: Deadline) -> Failure | None:
     """Return the quarantined item with this id, if any. Raise OutOfTime if time runs out before all of it is read.
 
     A quarantined member of a bundle is stored by its own due time. The member's id has the time of the bundle instead,
     which is later by at most the span of a bundle.
     """
-    found = retry_call(lambda: office.catalogue.quarantined(schedule_id), deadline)
+    found = retry_call(lambda: dependencies.manage_table.quarantined(schedule_id), deadline)
     if found is not None or index_of(schedule_id) is None:
         return found
     due_ms = key_of(schedule_id).due_ms
     failure_range = FailureRange(QUARANTINE, sort_from(max(FIRST_MS, due_ms - SPAN_MS_MAX)), sort_from(due_ms + 1))
-    for _, page in pages([failure_range], None, office, deadline, schedule_id):
+    for _, page in pages([failure_range], None, dependencies, deadline, schedule_id):
         if page.failures:
             return page.failures[0]
         if page.next_sort is not None and deadline.passed():
@@ -202,21 +204,23 @@ def put_aside(schedule_id: str, office: ManageDependencies, deadline: Deadline) 
 
 
 def of_id(
-    schedule_id: str, begun_ms: int, place: tuple[str, str], office: ManageDependencies, deadline: Deadline
+    schedule_id: str, begun_ms: int, position: tuple[str, str], dependencies: ManageDependencies, deadline: Deadline
 ) -> tuple[list[Failure], FailureRange | None]:
     """Return the failures of this id since it was due, and the unread range if time runs out.
 
     A day may hold millions of failures. Each call reads at least one page, so a caller that continues gets to the end.
     """
     found: list[Failure] = []
-    for failure_range, page in pages(_drawers_of(schedule_id, begun_ms, place), None, office, deadline, schedule_id):
+    for failure_range, page in pages(
+        _ranges_of(schedule_id, begun_ms, position), None, dependencies, deadline, schedule_id
+    ):
         found += page.failures
         if deadline.passed(FOUND_S):
             return found, replace(failure_range, from_sort=page.next_sort or failure_range.to_sort)
     return found, None
 
 
-def _drawers_of(schedule_id: str, begun_ms: int, place: tuple[str, str]) -> Iterator[FailureRange]:
+def _ranges_of(schedule_id: str, begun_ms: int, position: tuple[str, str]) -> Iterator[FailureRange]:
     """Yield the ranges that may hold failures of this id.
 
     Nothing fails before it is due, apart from the difference between two clocks. The id of a bundle's member has the
@@ -224,7 +228,7 @@ def _drawers_of(schedule_id: str, begun_ms: int, place: tuple[str, str]) -> Iter
     """
     due_ms, until_ms = key_of(schedule_id).due_ms, begun_ms + CLOCKS_MS
     since_ms = max(FIRST_MS, due_ms - SPAN_MS_MAX - CLOCKS_MS)
-    for failure_range in drawers((since_ms, max(due_ms + 1, until_ms)), until_ms, place, schedule_id):
+    for failure_range in failure_ranges((since_ms, max(due_ms + 1, until_ms)), until_ms, position, schedule_id):
         if failure_range.partition != QUARANTINE:
             yield failure_range
         elif index_of(schedule_id) is not None and failure_range.from_sort <= sort_from(due_ms):
@@ -235,11 +239,11 @@ def _page(
     failure_range: FailureRange,
     items_max: int | None,
     schedule_id: str | None,
-    office: ManageDependencies,
+    dependencies: ManageDependencies,
     deadline: Deadline,
 ) -> Failures:
     bounds = failure_range.partition, failure_range.from_sort, failure_range.to_sort
-    return retry_call(lambda: office.catalogue.failures(*bounds, items_max, schedule_id), deadline)
+    return retry_call(lambda: dependencies.manage_table.failures(*bounds, items_max, schedule_id), deadline)
 
 
 def _day_of(moment_ms: int) -> date:
@@ -251,12 +255,12 @@ def _day_part(partition: str) -> str:
     return partition[: len(FAILED) + len("2030-01-01")]
 
 
-def _place(value: object) -> tuple[str, str] | None:
+def _position(value: object) -> tuple[str, str] | None:
     """Return the key of the last failure shown. Older versions used one partition key for a whole day."""
-    place = paging.read(value, "failures", str, str)
-    if place is None:
+    position = paging.decode(value, "failures", str, str)
+    if position is None:
         return None
-    partition, sort = place
+    partition, sort = position
     if not paging.is_sort(sort):
         raise paging.refused(value)
     return partition, sort
@@ -264,14 +268,14 @@ def _place(value: object) -> tuple[str, str] | None:
 
 def _shown(failure: Failure) -> dict[str, Any]:
     """Return the facts that callers see. A quarantined item has no time of failure, and its reason is the error."""
-    schedule, aside = failure.schedule, failure.failed_ms is None
+    schedule, is_quarantined = failure.schedule, failure.failed_ms is None
     return {
         "id": None if schedule is None else schedule.id,
         "name": None if schedule is None else schedule.name,
         "timestamp": None if schedule is None else epoch_s(schedule.due_ms),
         "failed": None if failure.failed_ms is None else epoch_s(failure.failed_ms),
-        "reason": "quarantined" if aside else failure.reason,
-        "error": failure.reason if aside else failure.error,
+        "reason": "quarantined" if is_quarantined else failure.reason,
+        "error": failure.reason if is_quarantined else failure.error,
         "attempts": failure.attempts,
         "target": None if schedule is None else targets.as_sent(schedule.target),
     }

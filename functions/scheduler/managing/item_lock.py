@@ -1,11 +1,11 @@
-"""Take an unnamed schedule out of the table, alone or out of its bundle, and put it elsewhere.
+"""Take an unnamed schedule out of the table, alone or out of its bundle, and put a changed one in its place.
 
-A move holds the old item, writes the new schedule and then removes the old one. A hold is a conditional write that
+A change holds the old item, writes the new schedule and then removes the old one. A hold is a conditional write that
 keeps other calls off for a while, longer than a call runs. The feed does not read the item during a hold, because the
 item is still far from the reach.
 - A crash after the hold leaves the schedule as it was. It stays held until the hold ends.
 - A crash after the new schedule is written leaves both, and both are released: nothing is lost. The new key is derived
-  from the old id and the new time, so a repeated move to the same time makes no third one.
+  from the old id and the new content, so a repeat of the same change makes no third one.
 """
 
 from __future__ import annotations
@@ -18,81 +18,86 @@ from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing import lookup
 from scheduler.managing.dependencies import BUSY, DONE, ManageDependencies
 from scheduler.managing.lookup import Found
-from scheduler.model.schedule import Schedule, repeatable_key
+from scheduler.model.schedule import Key, Schedule, repeatable_key
 from scheduler.placing.placement import get_ready, place
 
-HOLD_MS = 60_000
+LOCK_MS = 60_000
 """Longer than the manage function may run, so the holder has stopped by the time the hold ends."""
 
-_HELD = "it is being changed by another call; try again"
+_LOCKED = "it is being changed by another call; try again"
 
 
-def new_holder(office: ManageDependencies) -> str:
-    return f"{office.key_generator.randomness.getrandbits(64):016x}"
+def new_owner(dependencies: ManageDependencies) -> str:
+    return f"{dependencies.key_generator.randomness.getrandbits(64):016x}"
 
 
-def move(found: Found, due_ms: int, office: ManageDependencies, deadline: Deadline) -> Schedule:
-    """Move the schedule, and return the new one, which has another id."""
-    old, holder = found.schedule, new_holder(office)
-    key = repeatable_key(due_ms, office.key_generator.partition_count, ["moved", old.id, due_ms])
-    new = replace(old, key=key, due_ms=due_ms, index=None)
-    if new.expired(deadline.now_ms()):
-        raise InvalidRequest("by its expires_after it would be dropped at once; wanted: a later moment")
-    get_ready(new, deadline.now_ms(), office, deadline)
-    held = _hold(found, holder, office, deadline)
+def put_in_place(found: Found, changed: Schedule, dependencies: ManageDependencies, deadline: Deadline) -> Schedule:
+    """Put a changed schedule in the place of an old one, and return it with its new id."""
+    owner, key = new_owner(dependencies), _key(found.schedule, changed, dependencies)
+    new = replace(changed, key=key, index=None)
+    get_ready(new, deadline.now_ms(), dependencies, deadline)
+    locked = _lock(found, owner, dependencies, deadline)
     try:
-        place(new, office, deadline)
+        place(new, dependencies, deadline)
     except (InvalidRequest, NotConfirmed):
         with suppress(NotConfirmed):
-            office.catalogue.let_go(held.item.key, holder)
+            dependencies.manage_table.let_go(locked.item.key, owner)
         raise
-    take_out(held, holder, office, deadline)
+    remove(locked, owner, dependencies, deadline)
     return new
 
 
-def take_out(found: Found, holder: str, office: ManageDependencies, deadline: Deadline) -> None:
+def _key(old: Schedule, changed: Schedule, dependencies: ManageDependencies) -> Key:
+    """Return the key of the changed schedule. It does not depend on chance, so that a repeat has the same key."""
+    facts: list[object] = ["moved", old.id, changed.due_ms]
+    if changed != replace(old, due_ms=changed.due_ms):
+        facts += [changed.data, changed.target, changed.user, changed.expires_after_ms, changed.terms]
+    return repeatable_key(changed.due_ms, dependencies.key_generator.partition_count, facts)
+
+
+def remove(found: Found, owner: str, dependencies: ManageDependencies, deadline: Deadline) -> None:
     """Remove the schedule unless another call holds it. If a try without an answer removed it, that is a success."""
     unsure = False
     for tries in range(1, deadline.tries_max + 1):
-        why = _HELD
+        why = _LOCKED
         try:
-            fate = office.catalogue.take_out(found.item, found.rest(), holder, deadline.now_ms())
+            fate = dependencies.manage_table.remove(found.item, found.rest(), owner, deadline.now_ms())
         except NotConfirmed as failure:
             fate, unsure, why = BUSY, True, str(failure)
         if fate == DONE:
             return
         if fate != BUSY:
-            again = _again(found, office, deadline)
+            again = _again(found, dependencies, deadline)
             if again is None and unsure:
                 return
-            found = _still_there(again, found, office, deadline)
+            found = _still_there(again, found, dependencies, deadline)
         if not deadline.backoff(tries):
             raise NotConfirmed(why)
 
 
-def _hold(found: Found, holder: str, office: ManageDependencies, deadline: Deadline) -> Found:
+def _lock(found: Found, owner: str, dependencies: ManageDependencies, deadline: Deadline) -> Found:
     for tries in range(1, deadline.tries_max + 1):
         now_ms = deadline.now_ms()
-        fate = retry_call(lambda: office.catalogue.hold(found.item, holder, now_ms, now_ms + HOLD_MS), deadline)  # noqa: B023 - Called at once.
+        fate = retry_call(lambda: dependencies.manage_table.lock(found.item, owner, now_ms, now_ms + LOCK_MS), deadline)  # noqa: B023 - Called at once.
         if fate == DONE:
             return found
         if fate != BUSY:
-            found = _still_there(_again(found, office, deadline), found, office, deadline)
+            found = _still_there(_again(found, dependencies, deadline), found, dependencies, deadline)
         if not deadline.backoff(tries):
             break
-    raise NotConfirmed(_HELD)
+    raise NotConfirmed(_LOCKED)
 
 
-def _again(found: Found, office: ManageDependencies, deadline: Deadline) -> Found | None:
-    return lookup.find(found.schedule.id, office, deadline)
+def _again(found: Found, dependencies: ManageDependencies, deadline: Deadline) -> Found | None:
+    return lookup.find(found.schedule.id, dependencies, deadline)
 
 
-def _still_there(again: Found | None, found: Found, office: ManageDependencies, deadline: Deadline) -> Found:
+def _still_there(again: Found | None, found: Found, dependencies: ManageDependencies, deadline: Deadline) -> Found:
     """Return the schedule as read again, after other members of its bundle have changed.
 
     Raise NotFound or OnItsWay if it has left the table, or if a feed may soon read it.
     """
     now_ms = deadline.now_ms()
-    if again is None or not lookup.changeable(again.schedule.key, office, now_ms):
-        raise lookup.missing(found.schedule.id, office, now_ms)
+    if again is None or not lookup.changeable(again.schedule.key, dependencies, now_ms):
+        raise lookup.missing(found.schedule.id, dependencies, now_ms)
     return again

@@ -45,29 +45,29 @@ class Found:
         return self.item.holding(others, contents.broken) if others or contents.broken else None
 
 
-def get(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def get(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     name, schedule_id = request.which()
     now_ms = deadline.now_ms()
     if name:
-        return _of_record(named(name, office, deadline), now_ms, office)
-    found = find(schedule_id, office, deadline)
+        return _of_record(named(name, dependencies, deadline), now_ms, dependencies)
+    found = find(schedule_id, dependencies, deadline)
     if found is None:
-        return _quarantined(schedule_id, office, deadline)
+        return _quarantined(schedule_id, dependencies, deadline)
     if found.schedule.name is not None:
-        return _of_record(awaiting(found.schedule, office, deadline), now_ms, office)
-    return shown(found.schedule, None, now_ms, office.reach_ms)
+        return _of_record(awaiting(found.schedule, dependencies, deadline), now_ms, dependencies)
+    return shown(found.schedule, None, now_ms, dependencies.reach_ms)
 
 
-def named(name: str, office: ManageDependencies, deadline: Deadline) -> Record:
-    record = retry_call(lambda: office.records.get(name), deadline)
+def named(name: str, dependencies: ManageDependencies, deadline: Deadline) -> Record:
+    record = retry_call(lambda: dependencies.records.get(name), deadline)
     if record is None:
         raise NotFound(f"nothing is known under the name {name!r}; it was never given, or its outcome is too long ago")
     return record
 
 
-def awaiting(timer: Schedule, office: ManageDependencies, deadline: Deadline) -> Record:
+def awaiting(timer: Schedule, dependencies: ManageDependencies, deadline: Deadline) -> Record:
     """Return the record that this timer wakes."""
-    record = named(timer.name or "", office, deadline)
+    record = named(timer.name or "", dependencies, deadline)
     if record.id != timer.id:
         raise replaced(timer.id, record)
     return record
@@ -77,10 +77,10 @@ def replaced(schedule_id: str, record: Record) -> NotFound:
     return NotFound(f"{schedule_id} was replaced under its name {record.name!r} by {record.id}")
 
 
-def find(schedule_id: str, office: ManageDependencies, deadline: Deadline) -> Found | None:
+def find(schedule_id: str, dependencies: ManageDependencies, deadline: Deadline) -> Found | None:
     """Return the schedule stored under this id, if any. The read is strongly consistent."""
     index = index_of(schedule_id)
-    item = retry_call(lambda: office.catalogue.get(key_of(schedule_id)), deadline)
+    item = retry_call(lambda: dependencies.manage_table.get(key_of(schedule_id)), deadline)
     if isinstance(item, Bundle):
         try:
             members = item.members() if index is not None else []
@@ -90,9 +90,9 @@ def find(schedule_id: str, office: ManageDependencies, deadline: Deadline) -> Fo
     return Found(item, item) if item is not None and index is None else None
 
 
-def missing(schedule_id: str, office: ManageDependencies, now_ms: int) -> NotFound | OnItsWay:
+def missing(schedule_id: str, dependencies: ManageDependencies, now_ms: int) -> NotFound | OnItsWay:
     """Return the error for an id that the table does not hold."""
-    if changeable(key_of(schedule_id), office, now_ms):
+    if changeable(key_of(schedule_id), dependencies, now_ms):
         return NotFound(f"{schedule_id} is not there: it was cancelled, moved or replaced, or never given")
     return OnItsWay(
         f"{schedule_id} is queued, released or was never there: so close to its moment an unnamed schedule cannot be "
@@ -100,9 +100,9 @@ def missing(schedule_id: str, office: ManageDependencies, now_ms: int) -> NotFou
     )
 
 
-def changeable(key: Key, office: ManageDependencies, now_ms: int) -> bool:
+def changeable(key: Key, dependencies: ManageDependencies, now_ms: int) -> bool:
     """Return whether the schedule may still change, because no feed reads it soon."""
-    return now_ms < key.due_ms - office.reach_ms - MARGIN_MS
+    return now_ms < key.due_ms - dependencies.reach_ms - MARGIN_MS
 
 
 def shown(schedule: Schedule, record: Record | None, now_ms: int, reach_ms: int) -> dict[str, Any]:
@@ -133,19 +133,19 @@ def shown_short(schedule: Schedule, record: Record | None, now_ms: int, reach_ms
     return {**facts, "data": schedule.data[:DATA_CHARACTERS_MAX] or None}
 
 
-def _of_record(record: Record, now_ms: int, office: ManageDependencies) -> dict[str, Any]:
-    return shown(record.schedule, record, now_ms, office.reach_ms)
+def _of_record(record: Record, now_ms: int, dependencies: ManageDependencies) -> dict[str, Any]:
+    return shown(record.schedule, record, now_ms, dependencies.reach_ms)
 
 
-def _quarantined(schedule_id: str, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def _quarantined(schedule_id: str, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     """Return the quarantined schedule with this id. Raise the error of `missing` if there is none."""
     now_ms = deadline.now_ms()
     try:
-        failure = failures.put_aside(schedule_id, office, deadline)
+        failure = failures.quarantined_item(schedule_id, dependencies, deadline)
     except OutOfTime:
         raise NotConfirmed(f"so much was put aside that looking for {schedule_id} took too long; try again") from None
     if failure is None:
-        raise missing(schedule_id, office, now_ms)
+        raise missing(schedule_id, dependencies, now_ms)
     schedule = failure.schedule or Schedule(key_of(schedule_id), key_of(schedule_id).due_ms, "")
-    facts = shown(schedule, None, now_ms, office.reach_ms)
+    facts = shown(schedule, None, now_ms, dependencies.reach_ms)
     return {**facts, "id": schedule_id, "state": "failed", "error": failure.reason}

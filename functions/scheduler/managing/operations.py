@@ -14,58 +14,66 @@ from scheduler.managing.request import ManageRequest
 Operation = Callable[[ManageRequest, ManageDependencies, Deadline], dict[str, Any]]
 
 
-def _get(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def _get(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing import lookup
 
-    return lookup.get(asked, office, deadline)
+    return lookup.get(manage_request, dependencies, deadline)
 
 
-def _list(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def _list(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing.listing import pages
 
-    return pages.list_(asked, office, deadline)
+    return pages.list_(manage_request, dependencies, deadline)
 
 
-def _forecast(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def _forecast(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing.listing import forecast
 
-    return forecast.forecast(asked, office, deadline)
+    return forecast.forecast(manage_request, dependencies, deadline)
 
 
-def _cancel(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def _cancel(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing import changing
 
-    return changing.cancel(asked, office, deadline)
+    return changing.cancel(manage_request, dependencies, deadline)
 
 
-def _move(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def _change(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing import changing
 
-    return changing.move(asked, office, deadline)
+    return changing.change(manage_request, dependencies, deadline)
 
 
-def _fire(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def _move(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing import changing
 
-    return changing.fire(asked, office, deadline)
+    return changing.move(manage_request, dependencies, deadline)
 
 
-def _cancel_where(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def _fire(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    from scheduler.managing import changing
+
+    return changing.fire(manage_request, dependencies, deadline)
+
+
+def _cancel_where(
+    manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline
+) -> dict[str, Any]:
     from scheduler.managing import bulk_cancel
 
-    return bulk_cancel.cancel_where(asked, office, deadline)
+    return bulk_cancel.cancel_where(manage_request, dependencies, deadline)
 
 
-def _failures(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def _failures(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing import failures
 
-    return failures.failures(asked, office, deadline)
+    return failures.failures(manage_request, dependencies, deadline)
 
 
-def _redrive(asked: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def _redrive(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     from scheduler.managing import redrive
 
-    return redrive.redrive(asked, office, deadline)
+    return redrive.redrive(manage_request, dependencies, deadline)
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -73,6 +81,7 @@ OPERATIONS: dict[str, Operation] = {
     "list": _list,
     "forecast": _forecast,
     "cancel": _cancel,
+    "change": _change,
     "move": _move,
     "fire": _fire,
     "cancel_where": _cancel_where,
@@ -85,6 +94,20 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "list": ("from", "to", "prefix", "limit", "next"),
     "forecast": ("from", "to", "bucket", "next"),
     "cancel": ("name", "id"),
+    "change": (
+        "name",
+        "id",
+        "timestamp",
+        "delay",
+        "zone",
+        "spread",
+        "data",
+        "target",
+        "user",
+        "retry",
+        "failure_target",
+        "expires_after",
+    ),
     "move": ("name", "id", "timestamp", "delay"),
     "fire": ("name", "id"),
     "cancel_where": ("prefix", "from", "to", "dry_run", "next"),
@@ -94,10 +117,10 @@ FIELDS: dict[str, tuple[str, ...]] = {
 _LOGGED = ("id", "state", "total", "matched", "cancelled", "redriven", "left")
 
 
-def manage(event: object, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    asked = request.read(event, FIELDS)
-    answer = OPERATIONS[asked.operation](asked, office, deadline)
+def manage(event: object, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    manage_request = request.read(event, FIELDS)
+    answer = OPERATIONS[manage_request.operation](manage_request, dependencies, deadline)
     facts = {fact: answer[fact] for fact in _LOGGED if fact in answer}
     counts = {listed: len(answer[listed]) for listed in ("schedules", "failures") if listed in answer}
-    log.outcome("managed", operation=asked.operation, **facts, **counts)
+    log.outcome("managed", operation=manage_request.operation, **facts, **counts)
     return answer

@@ -23,13 +23,13 @@ _NEAR_PARTITION = re.compile(r"near#[0-9a-f]")
 _NAME = re.compile(rf"[A-Za-z0-9._:/-]{{0,{NAME_CHARACTERS_MAX}}} ?")
 
 
-def written(kind: str, *place: object) -> str:
-    text = json.dumps([kind, *place], separators=(",", ":"))
+def encode(kind: str, *parts: object) -> str:
+    text = json.dumps([kind, *parts], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def read(value: object, kind: str, *types: type) -> list[Any] | None:
-    """Return the position that `written` encoded, or None if none is given. Raise InvalidRequest if it is not one."""
+def decode(value: object, kind: str, *types: type) -> list[Any] | None:
+    """Return the position that `encode` encoded, or None if none is given. Raise InvalidRequest if it is not one."""
     if value is None:
         return None
     found = _parts(value)

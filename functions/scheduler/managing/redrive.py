@@ -24,7 +24,7 @@ from scheduler.managing import failures, paging
 from scheduler.managing.dependencies import Failure, ManageDependencies
 from scheduler.managing.failures import DAY_MS, FailureRange
 from scheduler.managing.request import ManageRequest
-from scheduler.model.name_record import asked_at
+from scheduler.model.name_record import request_number_at
 from scheduler.model.schedule import Schedule, index_of, is_near, key_of, random_key
 from scheduler.placing import naming, placement
 from scheduler.placing.naming import NameRequest
@@ -34,70 +34,75 @@ STEP_MAX = 100
 SPREAD_MS_MAX = 30 * DAY_MS
 
 
-def redrive(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def redrive(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     spread_ms = request.duration_ms("spread", 0, SPREAD_MS_MAX, 0)
     if "id" in request.fields:
         others = [field for field in ("from", "to") if field in request.fields]
         if others:
             raise InvalidRequest(f"id and {others[0]} are both given; wanted: one failure, or those of a time")
-        return _redrive_one(request, spread_ms, office, deadline)
+        return _redrive_one(request, spread_ms, dependencies, deadline)
     if "from" not in request.fields or "to" not in request.fields:
         raise InvalidRequest("id is missing, and so is from or to; wanted: an id, or both of the others")
-    return _redrive_all(request, spread_ms, office, deadline)
+    return _redrive_all(request, spread_ms, dependencies, deadline)
 
 
 def _redrive_one(
-    request: ManageRequest, spread_ms: int, office: ManageDependencies, deadline: Deadline
+    request: ManageRequest, spread_ms: int, dependencies: ManageDependencies, deadline: Deadline
 ) -> dict[str, Any]:
     """Redrive the latest failure of an id that was found in time, and delete its other failures that were found."""
     schedule_id = request.id() or ""
-    found, next_place = _failures_of(schedule_id, request.fields.get("next"), office, deadline)
-    if not found and next_place is not None:
-        return _answer(BatchResult(), next_place)
+    found, next_position = _failures_of(schedule_id, request.fields.get("next"), dependencies, deadline)
+    if not found and next_position is not None:
+        return _answer(BatchResult(), next_position)
     if not found:
         raise NotFound(f"{schedule_id} is not among the failures that are kept")
-    outcome = _again(found[-1:], spread_ms, office, deadline)
+    outcome = _again(found[-1:], spread_ms, dependencies, deadline)
     if outcome.unconfirmed:
         raise NotConfirmed(f"AWS did not confirm it in time ({outcome.last_error}); try again")
     if outcome.rejected:
         raise InvalidRequest(f"{schedule_id} {outcome.rejected[0][1]}")
     if not outcome.confirmed:
         raise NotFound(f"{schedule_id} is not among the failures that are kept any more")
-    retry_batch(office.table.delete, [each.key for each in found[:-1]], deadline)  # The schedule failed more than once.
+    retry_batch(
+        dependencies.table.delete, [each.key for each in found[:-1]], deadline
+    )  # The schedule failed more than once.
     return _answer(outcome, None)
 
 
 def _failures_of(
-    schedule_id: str, place: object, office: ManageDependencies, deadline: Deadline
+    schedule_id: str, position: object, dependencies: ManageDependencies, deadline: Deadline
 ) -> tuple[list[Failure], str | None]:
     """Return the quarantined item, or else the failures of the id, and where the next call continues."""
-    partition, sort, begun_ms = _place(place, "redrive one", deadline.now_ms())
-    if place is None:  # A later call continues with the pages below, which end with the quarantine.
+    partition, sort, begun_ms = _position(position, "redrive one", deadline.now_ms())
+    if position is None:  # A later call continues with the pages below, which end with the quarantine.
         with suppress(OutOfTime):
-            aside = failures.put_aside(schedule_id, office, deadline.half())
-            if aside is not None:
-                return [aside], None
-    found, rest = failures.of_id(schedule_id, begun_ms, (partition, sort), office, deadline)
+            quarantined = failures.quarantined_item(schedule_id, dependencies, deadline.half())
+            if quarantined is not None:
+                return [quarantined], None
+    found, rest = failures.of_id(schedule_id, begun_ms, (partition, sort), dependencies, deadline)
     return found, None if rest is None else _next(rest, "redrive one", begun_ms)
 
 
 def _redrive_all(
-    request: ManageRequest, spread_ms: int, office: ManageDependencies, deadline: Deadline
+    request: ManageRequest, spread_ms: int, dependencies: ManageDependencies, deadline: Deadline
 ) -> dict[str, Any]:
     """Redrive step by step until the deadline. Leave failures that cannot be scheduled again, and count them.
 
     Redrive only failures from before the first call. A new failure would otherwise be redriven again and again.
     """
-    span, (partition, sort, begun_ms) = request.span(), _place(request.fields.get("next"), "redrive", deadline.now_ms())
+    span, (partition, sort, begun_ms) = (
+        request.span(),
+        _position(request.fields.get("next"), "redrive", deadline.now_ms()),
+    )
     total: BatchResult[Failure] = BatchResult()
     begun = False
-    each_drawer = failures.filled(failures.drawers(span, begun_ms, (partition, sort)), office, deadline)
+    all_ranges = failures.filled(failures.failure_ranges(span, begun_ms, (partition, sort)), dependencies, deadline)
     looked = False
-    for failure_range, page in failures.pages(each_drawer, STEP_MAX, office, deadline):
+    for failure_range, page in failures.pages(all_ranges, STEP_MAX, dependencies, deadline):
         if looked and deadline.passed():
             return _answer(total, _next(failure_range, "redrive", begun_ms))
         looked = True
-        outcome = _again(page.failures, spread_ms, office, deadline)
+        outcome = _again(page.failures, spread_ms, dependencies, deadline)
         if outcome.unconfirmed and not (begun or outcome.confirmed):
             raise NotConfirmed(f"AWS did not confirm a single one in time ({outcome.last_error}); try again")
         if outcome.unconfirmed:  # The next call reads this page again, and counts its refusals.
@@ -108,23 +113,23 @@ def _redrive_all(
     return _answer(total, None)
 
 
-def _answer(total: BatchResult[Failure], next_place: str | None) -> dict[str, Any]:
-    return {"redriven": len(total.confirmed), "left": len(total.rejected), "next": next_place}
+def _answer(total: BatchResult[Failure], next_position: str | None) -> dict[str, Any]:
+    return {"redriven": len(total.confirmed), "left": len(total.rejected), "next": next_position}
 
 
 def _next(failure_range: FailureRange, kind: str, begun_ms: int) -> str:
-    return paging.written(kind, failure_range.partition, failure_range.from_sort, begun_ms)
+    return paging.encode(kind, failure_range.partition, failure_range.from_sort, begun_ms)
 
 
-def _place(value: object, kind: str, now_ms: int) -> tuple[str, str, int]:
-    partition, sort, begun_ms = paging.read(value, kind, str, str, int) or ("", "", now_ms)
+def _position(value: object, kind: str, now_ms: int) -> tuple[str, str, int]:
+    partition, sort, begun_ms = paging.decode(value, kind, str, str, int) or ("", "", now_ms)
     if value is not None and not (paging.is_sort(sort) and paging.is_moment(begun_ms)):
         raise paging.refused(value)
     return partition, sort, begun_ms
 
 
 def _again(
-    found: Sequence[Failure], spread_ms: int, office: ManageDependencies, deadline: Deadline
+    found: Sequence[Failure], spread_ms: int, dependencies: ManageDependencies, deadline: Deadline
 ) -> BatchResult[Failure]:
     """Schedule the failures in parallel, then delete the confirmed ones."""
 
@@ -134,7 +139,7 @@ def _again(
         if failure.schedule is None:
             return BatchResult(rejected=[(failure, "is none that can be read, so it cannot be scheduled again")])
         try:
-            refusal = _schedule(failure, failure.schedule, spread_ms, office, deadline)
+            refusal = _schedule(failure, failure.schedule, spread_ms, dependencies, deadline)
         except NotConfirmed as reason:
             return BatchResult(unconfirmed=[failure], last_error=str(reason))
         except NotFound:  # Another call has redriven and counted it.
@@ -144,47 +149,52 @@ def _again(
         return BatchResult(rejected=[(failure, refusal)]) if refusal else BatchResult(confirmed=[failure])
 
     total: BatchResult[Failure] = BatchResult()
-    for outcome in office.pool.run(one, found):
+    for outcome in dependencies.pool.run(one, found):
         total.add(outcome)
-    deleted = retry_batch(office.table.delete, [each.key for each in total.confirmed], deadline)
+    deleted = retry_batch(dependencies.table.delete, [each.key for each in total.confirmed], deadline)
     if deleted.unconfirmed:  # They are scheduled again, and the next redrive would repeat them.
         log.outcome("not deleted", failures=len(deleted.unconfirmed), why=deleted.last_error)
     return total
 
 
-def _schedule(failure: Failure, old: Schedule, spread_ms: int, office: ManageDependencies, deadline: Deadline) -> str:
+def _schedule(
+    failure: Failure, old: Schedule, spread_ms: int, dependencies: ManageDependencies, deadline: Deadline
+) -> str:
     """Schedule a failure again. Return an empty string, or the reason why it is left as it is."""
-    key_generator, now_ms = office.key_generator, deadline.now_ms()
+    key_generator, now_ms = dependencies.key_generator, deadline.now_ms()
     if old.name is not None and failure.failed_ms is None:  # A quarantined timer: its record is read when it wakes.
-        placement.place(replace(old, due_ms=now_ms), office, deadline)
+        placement.place(replace(old, due_ms=now_ms), dependencies, deadline)
         return ""
     due_ms = min(DUE_MS_MAX, now_ms + round(spread_ms * key_generator.randomness.random()))
     new = replace(old, due_ms=due_ms)
-    placement.get_ready(new, now_ms, office, deadline)
-    if old.name is not None or not is_near(new.due_ms, now_ms, office.reach_ms):
+    placement.get_ready(new, now_ms, dependencies, deadline)
+    if old.name is not None or not is_near(new.due_ms, now_ms, dependencies.reach_ms):
         new = replace(new, key=random_key(due_ms, key_generator.partition_count, key_generator.randomness), index=None)
     if old.name is not None or spread_ms or failure.again is not None:
-        new = _as_noted(failure, new, office, deadline)
+        new = _as_noted(failure, new, dependencies, deadline)
     if old.name is None:
-        placement.place(new, office, deadline)
+        placement.place(new, dependencies, deadline)
         return ""
     named = naming.register(
-        NameRequest(new, asked_at(now_ms), if_exists="keep"), office.records, deadline, office.reach_ms
+        NameRequest(new, request_number_at(now_ms), if_exists="keep"),
+        dependencies.records,
+        deadline,
+        dependencies.reach_ms,
     )
     if named.timer is not None:
-        placement.place(named.timer, office, deadline)
+        placement.place(named.timer, dependencies, deadline)
     if named.result != "kept" or named.schedule.id == new.id:
         return ""
-    retry_call(lambda: office.catalogue.forget_again(failure.key, new.id), deadline)
+    retry_call(lambda: dependencies.manage_table.forget_again(failure.key, new.id), deadline)
     return f"has the name {old.name!r}, under which {named.schedule.id} is pending"
 
 
-def _as_noted(failure: Failure, new: Schedule, office: ManageDependencies, deadline: Deadline) -> Schedule:
+def _as_noted(failure: Failure, new: Schedule, dependencies: ManageDependencies, deadline: Deadline) -> Schedule:
     """Return the schedule under the id that the first call noted, which may be this one.
 
     Raise NotFound if the failure is gone.
     """
-    again = retry_call(lambda: office.catalogue.note_again(failure.key, new.id), deadline)
+    again = retry_call(lambda: dependencies.manage_table.note_again(failure.key, new.id), deadline)
     if again is None:
         raise NotFound("the failure is gone")
     if again == new.id:

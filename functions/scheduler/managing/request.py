@@ -16,7 +16,7 @@ from scheduler.text import shown
 ID_WANTED = 'an id as it was answered, such as "3-000001893456000-0123456789abcdef"'
 PREFIX_WANTED = f"the beginning of names, 0 to {NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ : / -"
 SCHEDULE_HINT = "; a schedule goes to the schedule function (output ScheduleFunction)"
-_ELSEWHERE = {"cancel": "cancel_where", "cancel_where": "cancel", "list": "get"}
+_ELSEWHERE = {"cancel": "cancel_where", "cancel_where": "cancel", "list": "get", "move": "change"}
 """Operations that callers confuse, because one is about many schedules and the other about one."""
 FIRST_MS, END_MS = 0, DUE_MS_MAX + 1
 """The range of all due times: the start is included, the end is not."""

@@ -18,7 +18,7 @@ from scheduler.text import fault
 ATTEMPT_MAX = 1_000_000
 """The largest count of attempts or turns: two years at one a minute. The stack's own queues are never given up."""
 
-STEPS = KEEP, REPORT, TELL, CLOSE = "keep", "report", "tell", "close"
+STEPS = KEEP, REPORT, NOTIFY, CLOSE = "keep", "report", "tell", "close"
 """In this order: store the failure, report it to the failure queue, notify the failure target, close the record."""
 
 
@@ -52,7 +52,7 @@ class DeliveryJob:
     attempt: int = 1
     retry_ms: int | None = None
     """When to try again, after a failed attempt or a postponement."""
-    turn: int = 1
+    wake_number: int = 1
     """How many times the delivery of a name was started, this time included, whether it was attempted or postponed.
 
     0 means unknown, because the version before counted only attempts.
@@ -85,7 +85,7 @@ def body(job: DeliveryJob) -> str:
         "terms": schedule.terms,
         "attempt": job.attempt if job.attempt > 1 else None,
         "retry": job.retry_ms,
-        "turn": job.turn if schedule.name is not None else None,
+        "turn": job.wake_number if schedule.name is not None else None,
         "begun": job.begun_ms,
         "faults": job.faults or None,
         "conclusion": None if job.conclusion is None else job.conclusion.facts(),
@@ -104,8 +104,8 @@ def read(text: str) -> DeliveryJob:
     if not is_id(schedule_id):
         raise ValueError("its id is none")
     retry_ms, begun_ms = moment(facts, "retry"), moment(facts, "begun")
-    attempt, turn = facts.get("attempt", 1), facts.get("turn", 1 if facts.get("name") is None else 0)
-    if not (is_count(attempt, 1) and is_count(turn)):
+    attempt, wake_number = facts.get("attempt", 1), facts.get("turn", 1 if facts.get("name") is None else 0)
+    if not (is_count(attempt, 1) and is_count(wake_number)):
         raise ValueError("its attempt or its turn is none")
     faults = facts.get("faults", 0)
     if not is_count(faults):
@@ -121,7 +121,7 @@ def read(text: str) -> DeliveryJob:
         index_of(schedule_id),
         facts.get("name"),
     )
-    job = DeliveryJob(sound(schedule, or_timer=True), attempt, retry_ms, turn, begun_ms, faults)
+    job = DeliveryJob(sound(schedule, or_timer=True), attempt, retry_ms, wake_number, begun_ms, faults)
     if "conclusion" not in facts:
         return job
     return replace(job, conclusion=_conclusion(facts["conclusion"]))

@@ -26,7 +26,7 @@ PAUSE_S_FIRST = 10.0
 SPREAD = 0.25
 """A pause is shortened by up to this share at random. With more, twelve attempts could end within an hour."""
 DOUBLINGS_MAX = 10
-PUT_OFFS_MAX = 100
+POSTPONEMENTS_MAX = 100
 """How often a fault of this stack may postpone a message. The pauses grow, and add up to 17 to 24 hours."""
 
 RETRY_WANTED = (
@@ -64,11 +64,27 @@ class DeliveryOptions:
 
 def checked(raw: Mapping[str, object], listed: targets.AllowedTargets) -> str | None:
     """Return the options of a request as they are stored, or raise InvalidSchedule."""
+    return _stored(_checked(raw, listed))
+
+
+def changed(text: str | None, given: Mapping[str, object], listed: targets.AllowedTargets) -> str | None:
+    """Return stored options with the given ones in their place. A null removes an option."""
+    kept = {} if text is None else _with(_parsed(text), "retry", "failure_target")
+    checked_ones = _checked({field: value for field, value in given.items() if value is not None}, listed)
+    both = {field: value for field, value in kept.items() if field not in given} | checked_ones
+    return _stored({field: both[field] for field in ("retry", "failure_target") if field in both})
+
+
+def _checked(raw: Mapping[str, object], listed: targets.AllowedTargets) -> dict[str, object]:
     found: dict[str, object] = {}
     if "retry" in raw:
         found["retry"] = _retry(raw["retry"])
     if "failure_target" in raw:
-        found["failure_target"] = targets.checked_hearer(raw["failure_target"], listed)
+        found["failure_target"] = targets.checked_failure_target(raw["failure_target"], listed)
+    return found
+
+
+def _stored(found: Mapping[str, object]) -> str | None:
     return json.dumps(found, separators=(",", ":")) if found else None
 
 

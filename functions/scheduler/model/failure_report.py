@@ -28,14 +28,14 @@ FAILED_KEPT_S = 90 * 24 * 3600
 FAILED_KEYS = tuple(f"{digit:x}" for digit in range(16))
 """The failures of a day are spread over these hash keys, because each key takes 1,000 writes a second."""
 
-Told = TypeVar("Told")
+Reported = TypeVar("Reported")
 
 
 @dataclass(frozen=True, slots=True)
-class Report(Generic[Told]):
+class Report(Generic[Reported]):
     """A report of an accepted schedule, or of the content that was refused or could not be read."""
 
-    schedule: Told
+    schedule: Reported
     reason: str
     error: str
     at_ms: int
@@ -67,7 +67,7 @@ class Report(Generic[Told]):
         return body(max(0, too_many - 1))
 
 
-Tell = Callable[[str, Report[Any]], None]
+Notify = Callable[[str, Report[Any]], None]
 """Sends a report to a failure target. It raises NotConfirmed if another try may help."""
 
 
@@ -84,9 +84,9 @@ def unreadable(text: str, error: str, now_ms: int) -> Report[str]:
     return Report(text, "unreadable", error, now_ms)
 
 
-def refused(came: object, error: str, now_ms: int) -> Report[object]:
+def refused(content: object, error: str, now_ms: int) -> Report[object]:
     """Return a report of content that can never be accepted: an object, or the text of an unreadable message."""
-    return Report(came, "refused", error, now_ms)
+    return Report(content, "refused", error, now_ms)
 
 
 def _compact(facts: dict[str, object], ensure_ascii: bool = False) -> str:

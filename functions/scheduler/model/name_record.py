@@ -32,21 +32,21 @@ KEPT_S = 7 * 24 * 3600
 It is longer than a message may stay in the input queue, so that no repeat of an old request finds its name free.
 """
 
-ASKED_PER_MS = 1_000_000
-"""The units of `asked` in a millisecond. The digits below the millisecond hold the index in a batch."""
+REQUEST_NUMBERS_PER_MS = 1_000_000
+"""The units of `request_number` in a millisecond. The digits below the millisecond hold the index in a batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     schedule: Schedule
     """The current schedule, with its name. Its timer has the same id."""
-    asked: int
+    request_number: int
     """When the caller requested it. An earlier request that arrives later changes nothing."""
     changed_ms: int
     state: str = PENDING
     attempts: int = 0
     error: str = ""
-    turns: int = 0
+    wake_count: int = 0
     """How often a timer started the delivery and set the next timer. Only that next timer has anything left to do."""
     covered_by: str = field(default="", compare=False)
     """The message that sets a second timer for this schedule. No other message sets one."""
@@ -85,8 +85,8 @@ class RecordPage:
     next_sort: str | None
 
 
-def asked_at(moment_ms: int, place: int = 0) -> int:
-    return moment_ms * ASKED_PER_MS + place
+def request_number_at(moment_ms: int, index: int = 0) -> int:
+    return moment_ms * REQUEST_NUMBERS_PER_MS + index
 
 
 def checked_name(value: object) -> str:

@@ -64,6 +64,8 @@ class Request:
     terms: str | None = None
     name: str | None = None
     if_exists: str = "replace"
+    spread_ms: int = 0
+    """It is due up to this much later than `due_ms`, until the moment is drawn."""
 
 
 @dataclass(slots=True)  # A frozen one takes three times as long to create, and a feed creates thousands a second.
@@ -105,14 +107,14 @@ class Schedule:
 class Timer(Schedule):
     """The timer of a named schedule, under the key of the schedule. It holds only what is needed to find the record.
 
-    `asked` distinguishes it from an earlier timer under the same key, so that removing that one spares this one.
+    `request_number` distinguishes it from an earlier timer under the same key. So removing that one spares this one.
     """
 
-    asked: int = 0
+    request_number: int = 0
 
 
-def timer(schedule: Schedule, asked: int) -> Timer:
-    return Timer(schedule.key, schedule.due_ms, "", name=schedule.name, asked=asked)
+def timer(schedule: Schedule, request_number: int) -> Timer:
+    return Timer(schedule.key, schedule.due_ms, "", name=schedule.name, request_number=request_number)
 
 
 def sound(read: Schedule, or_timer: bool = False) -> Schedule:
@@ -191,6 +193,12 @@ def repeatable_key(due_ms: int, partition_count: int, parts: list[object]) -> Ke
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     partition = int.from_bytes(digest[8:16], "big") % partition_count
     return _key(due_ms, partition, int.from_bytes(digest[:8], "big"))
+
+
+def repeatable_offset_ms(spread_ms: int, parts: list[object]) -> int:
+    """Return a moment of a spread, from 0 to its end, that depends only on the parts."""
+    digest = hashlib.sha256(json.dumps(["spread", *parts]).encode()).digest()
+    return int.from_bytes(digest[:8], "big") % (spread_ms + 1)
 
 
 def _key(due_ms: int, partition: int, tail: int) -> Key:

@@ -24,7 +24,7 @@ TARGET_WANTED = (
     ' bus or a Step Functions state machine; {"arn", "envelope"}; or a webhook, {"url"}; left out, the output queue'
 )
 
-HEARER_WANTED = "the ARN of a standard SQS queue or SNS topic that the stack's TargetArns lists"
+FAILURE_TARGET_WANTED = "the ARN of a standard SQS queue or SNS topic that the stack's TargetArns lists"
 LISTED_WANTED = "an ARN that the stack's TargetArns lists; to list this one, add it there and deploy the stack again"
 _HOW_TO_LIST_HOSTS = "; for webhooks, set the parameter WebhookHosts to their hosts and deploy the stack again"
 
@@ -72,12 +72,12 @@ def checked(value: object, listed: AllowedTargets) -> str:
     return text
 
 
-def checked_hearer(value: object, listed: AllowedTargets) -> str:
+def checked_failure_target(value: object, listed: AllowedTargets) -> str:
     """Return a failure target, which is a listed queue or topic, or raise InvalidSchedule."""
     found = _ARN.fullmatch(value) if isinstance(value, str) else None
     if found is None or found["service"] not in (SQS, SNS):
-        raise InvalidSchedule(f"failure_target is {_shown(value)}; wanted: {HEARER_WANTED}")
-    return _checked_arn("failure_target", value, listed, HEARER_WANTED)
+        raise InvalidSchedule(f"failure_target is {_shown(value)}; wanted: {FAILURE_TARGET_WANTED}")
+    return _checked_arn("failure_target", value, listed, FAILURE_TARGET_WANTED)
 
 
 def allows(value: object) -> bool:

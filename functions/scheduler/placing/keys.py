@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scheduler.model.bundle import Bundle
-from scheduler.model.schedule import Key, Request, Schedule, random_key, repeatable_key
+from scheduler.model.schedule import Key, Request, Schedule, random_key, repeatable_key, repeatable_offset_ms
 
 if TYPE_CHECKING:
     from scheduler.placing.packing import Cut
 
-Placed = tuple[int, Request]
+IndexedRequest = tuple[int, Request]
 """A request with its index in the batch."""
 
 
@@ -29,13 +29,13 @@ class KeyGenerator:
     randomness: random.Random
     span_ms_max: int = 0
 
-    def schedule(self, request: Request, place: int = 0, token: str | None = None) -> Schedule:
+    def schedule(self, request: Request, batch_index: int = 0, token: str | None = None) -> Schedule:
         """Return the schedule of a request.
 
         The key is random without a token. It is a hash if the request or its batch has a token, so that a repeat has
         the same key. The token of a batch is hashed together with the index.
         """
-        identity = ["own", request.token] if request.token else ["batch", place, token] if token else None
+        identity = _identity(request, batch_index, token)
         if identity is None:
             key = random_key(request.due_ms, self.partition_count, self.randomness)
         else:
@@ -43,6 +43,17 @@ class KeyGenerator:
             rarer = [request.terms, request.name] if request.terms or request.name else []
             key = repeatable_key(request.due_ms, self.partition_count, [*identity, *facts, *rarer])
         return _keyed(request, key)
+
+    def drawn(self, request: Request, batch_index: int = 0, token: str | None = None) -> Request:
+        """Return the request with its moment drawn from its spread. A repeat under a token draws the same moment."""
+        if not request.spread_ms:
+            return request
+        identity = _identity(request, batch_index, token)
+        if identity is None:
+            offset_ms = self.randomness.randrange(request.spread_ms + 1)
+        else:
+            offset_ms = repeatable_offset_ms(request.spread_ms, identity)
+        return replace(request, due_ms=request.due_ms + offset_ms, spread_ms=0)
 
     def bundles(
         self, requests: Mapping[int, Request], token: str | None
@@ -58,7 +69,9 @@ class KeyGenerator:
                     yield self._bundle(members, cut, token)
                 start += len(members)
 
-    def _bundle(self, members: Sequence[Placed], cut: Cut, token: str | None) -> tuple[Bundle, dict[int, Schedule]]:
+    def _bundle(
+        self, members: Sequence[IndexedRequest], cut: Cut, token: str | None
+    ) -> tuple[Bundle, dict[int, Schedule]]:
         """Return a bundle, and its members by their index in the batch.
 
         Two bundles of a batch may hold the same texts, so under a token the hash includes the first member's index.
@@ -69,8 +82,13 @@ class KeyGenerator:
         else:
             key = repeatable_key(due_ms, self.partition_count, ["bundle", token, first, *cut.texts])
         return Bundle(key, cut.packed, len(members), earliest.due_ms), {
-            place: _keyed(each, key, index) for index, (place, each) in enumerate(members)
+            batch_index: _keyed(each, key, index) for index, (batch_index, each) in enumerate(members)
         }
+
+
+def _identity(request: Request, batch_index: int, token: str | None) -> list[object] | None:
+    """Return what a repeat of the request has in common with it, or None if it has no token."""
+    return ["own", request.token] if request.token else ["batch", batch_index, token] if token else None
 
 
 def _keyed(request: Request, key: Key, index: int | None = None) -> Schedule:
@@ -87,13 +105,13 @@ def _keyed(request: Request, key: Key, index: int | None = None) -> Schedule:
     )
 
 
-def _by_target(requests: Mapping[int, Request]) -> list[list[Placed]]:
+def _by_target(requests: Mapping[int, Request]) -> list[list[IndexedRequest]]:
     """Return the requests grouped by target, each group in time order.
 
     All members of a bundle have one target. So the batches to its queue are full, and a queue that denies access delays
     no other target.
     """
-    groups: dict[str | None, list[Placed]] = {}
-    for place, request in sorted(requests.items(), key=lambda placed: placed[1].due_ms):
-        groups.setdefault(request.target, []).append((place, request))
+    groups: dict[str | None, list[IndexedRequest]] = {}
+    for batch_index, request in sorted(requests.items(), key=lambda indexed: indexed[1].due_ms):
+        groups.setdefault(request.target, []).append((batch_index, request))
     return list(groups.values())

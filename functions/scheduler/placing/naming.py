@@ -48,7 +48,7 @@ class NameRequest:
     """A schedule with a name, and what to do if the name is taken."""
 
     schedule: Schedule
-    asked: int
+    request_number: int
     if_exists: str = "replace"
     repeats: bool = False
     """It may repeat an older request. A repeat must not undo a later request."""
@@ -68,39 +68,49 @@ class NameResult:
     """The timer of the replaced schedule, if it is still in the table because it is far."""
 
 
-def register(wanted: NameRequest, records: Records, deadline: Deadline, reach_ms: int) -> NameResult:
+def register(name_request: NameRequest, records: Records, deadline: Deadline, reach_ms: int) -> NameResult:
     """Write the record, unless the current schedule must stay. Raise NotConfirmed if the result is unknown."""
-    now_ms, asked = deadline.now_ms(), wanted.asked
-    unheard: list[Record] = []
+    now_ms, request_number = deadline.now_ms(), name_request.request_number
+    unconfirmed_writes: list[Record] = []
     for _ in range(ROUNDS_MAX):
-        new = Record(wanted.schedule, asked, now_ms, timed=wanted.timed)
-        written, old = retry_call(partial(_put, new, wanted, records, unheard), deadline)
-        if written or (old == new and new in unheard):  # An earlier write of this call succeeded without an answer.
+        new = Record(name_request.schedule, request_number, now_ms, timed=name_request.timed)
+        written, old = retry_call(partial(_put, new, name_request, records, unconfirmed_writes), deadline)
+        if written or (
+            old == new and new in unconfirmed_writes
+        ):  # An earlier write of this call succeeded without an answer.
             return _written(new, old if written else None, now_ms + reach_ms)
         if old is None:  # The record disappeared between the conditional write and the read.
             continue
         if old.id == new.id:
             return _left_alone(old, now_ms, reach_ms)
-        if wanted.repeats and old.asked >= asked:
+        if name_request.repeats and old.request_number >= request_number:
             return replace(_left_alone(old, now_ms, reach_ms), result=OLDER)
-        if old.pending and wanted.if_exists == "keep":
+        if old.pending and name_request.if_exists == "keep":
             return _left_alone(old, now_ms, reach_ms)
-        if old.pending and wanted.if_exists == "fail" and unheard:  # It may be this call's, moved by now.
-            raise NotConfirmed(f"AWS did not confirm what became of the name {wanted.schedule.name!r}; send it again")
-        if old.pending and wanted.if_exists == "fail":
+        if (
+            old.pending and name_request.if_exists == "fail" and unconfirmed_writes
+        ):  # It may be this call's, moved by now.
+            raise NotConfirmed(
+                f"AWS did not confirm what became of the name {name_request.schedule.name!r}; send it again"
+            )
+        if old.pending and name_request.if_exists == "fail":
             raise InvalidSchedule(
-                f"name is {wanted.schedule.name!r}, under which {old.id} is pending, and if_exists is fail; "
+                f"name is {name_request.schedule.name!r}, under which {old.id} is pending, and if_exists is fail; "
                 "wanted: another name, or if_exists replace or keep"
             )
-        asked = max(asked, old.asked + 1)  # This request came later, whatever the function's clock says.
-    raise NotConfirmed(f"the name {wanted.schedule.name!r} is written by others all the time; send it again")
+        request_number = max(
+            request_number, old.request_number + 1
+        )  # This request came later, whatever the function's clock says.
+    raise NotConfirmed(f"the name {name_request.schedule.name!r} is written by others all the time; send it again")
 
 
-def _put(new: Record, wanted: NameRequest, records: Records, unheard: list[Record]) -> tuple[bool, Record | None]:
+def _put(
+    new: Record, name_request: NameRequest, records: Records, unconfirmed_writes: list[Record]
+) -> tuple[bool, Record | None]:
     try:
-        return records.put(new, wanted.if_exists == "replace")
+        return records.put(new, name_request.if_exists == "replace")
     except NotConfirmed:
-        unheard.append(new)
+        unconfirmed_writes.append(new)
         raise
 
 
@@ -111,25 +121,25 @@ def _written(new: Record, old: Record | None, horizon_ms: int) -> NameResult:
     return NameResult(new.schedule, "", result, timer_of(new), timer_of(old) if at_hand and old is not None else None)
 
 
-def _left_alone(standing: Record, now_ms: int, reach_ms: int) -> NameResult:
+def _left_alone(current: Record, now_ms: int, reach_ms: int) -> NameResult:
     """Return the current schedule, with a second timer, because its writer may have crashed before it set the first."""
-    second = following(standing, now_ms, reach_ms) if standing.pending else None
-    return NameResult(standing.schedule, "" if standing.pending else standing.state, "kept", second)
+    second = backup_timer(current, now_ms, reach_ms) if current.pending else None
+    return NameResult(current.schedule, "" if current.pending else current.state, "kept", second)
 
 
-def following(standing: Record, now_ms: int, reach_ms: int) -> Timer:
+def backup_timer(current: Record, now_ms: int, reach_ms: int) -> Timer:
     """Return a second timer for the record.
 
     A far one has the key of the first timer, so both are the same item. A near one wakes a while after the first.
     """
-    first = timer_of(standing)
+    first = timer_of(current)
     if first.due_ms - now_ms > reach_ms:
         return first
     return replace(first, due_ms=max(first.due_ms, now_ms) + FOLLOWING_MS)
 
 
 def timer_of(record: Record) -> Timer:
-    return timer(record.schedule, record.asked)
+    return timer(record.schedule, record.request_number)
 
 
 def remove(superseded_timer: Timer, table: Table) -> None:

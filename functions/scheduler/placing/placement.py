@@ -18,7 +18,7 @@ class Table(near_names.Table, Protocol):
     def put(self, things: Sequence[Any]) -> BatchResult[Any]: ...
 
 
-class Places(Protocol):
+class Dependencies(Protocol):
     """The table and the queues, and what is needed to choose between them."""
 
     @property
@@ -26,48 +26,48 @@ class Places(Protocol):
     @property
     def queues(self) -> Queues: ...
     @property
-    def memory(self) -> partitions.PartitionCount: ...
+    def stored_count(self) -> partitions.PartitionCount: ...
     @property
     def key_generator(self) -> KeyGenerator: ...
     @property
     def reach_ms(self) -> int: ...
 
 
-def get_ready(schedule: Schedule, now_ms: int, places: Places, deadline: Deadline) -> None:
+def get_ready(schedule: Schedule, now_ms: int, dependencies: Dependencies, deadline: Deadline) -> None:
     """Make sure that the trigger will feed the partition of a far schedule. Call this before anything is written."""
-    if not is_near(schedule.due_ms, now_ms, places.reach_ms):
-        remembered = places.memory.ensure(places.key_generator.partition_count, deadline)
+    if not is_near(schedule.due_ms, now_ms, dependencies.reach_ms):
+        remembered = dependencies.stored_count.ensure(dependencies.key_generator.partition_count, deadline)
         if not remembered.confirmed:
             raise NotConfirmed(f"AWS did not confirm it in time ({remembered.last_error}); try again")
 
 
-def place(schedule: Schedule, places: Places, deadline: Deadline) -> None:
+def place(schedule: Schedule, dependencies: Dependencies, deadline: Deadline) -> None:
     """Put one schedule into its queue or the table. Return when AWS has confirmed it.
 
     Raise NotConfirmed if AWS did not confirm. Raise InvalidRequest if the queue refuses the message. A target queue
     that is missing or denies access is an InvalidRequest too, but the stack's own queue is only NotConfirmed.
     """
     outcome: BatchResult[Any]
-    near = is_near(schedule.due_ms, deadline.now_ms(), places.reach_ms)
+    near = is_near(schedule.due_ms, deadline.now_ms(), dependencies.reach_ms)
     if near and schedule.name is not None:
-        _put_near_name(schedule, places, deadline)
-    url = places.queues.url_of(schedule)
+        _put_near_name(schedule, dependencies, deadline)
+    url = dependencies.queues.url_of(schedule)
     now_ms = deadline.now_ms()
-    key_is_near = is_near(schedule.key.due_ms, now_ms, places.reach_ms)  # The table would release it by its key.
-    if key_is_near or is_near(schedule.due_ms, now_ms, places.reach_ms):
-        outcome = send(SendChunk(url, [schedule]), places.queues, deadline)
+    key_is_near = is_near(schedule.key.due_ms, now_ms, dependencies.reach_ms)  # The table would release it by its key.
+    if key_is_near or is_near(schedule.due_ms, now_ms, dependencies.reach_ms):
+        outcome = send(SendChunk(url, [schedule]), dependencies.queues, deadline)
     else:
-        outcome = retry_batch(places.table.put, [schedule], deadline)
+        outcome = retry_batch(dependencies.table.put, [schedule], deadline)
     if outcome.rejected:
         raise InvalidRequest(f"the queue does not take it: {outcome.rejected[0][1]}")
-    if outcome.unavailable and not places.queues.are_ours(url):
+    if outcome.unavailable and not dependencies.queues.are_ours(url):
         raise InvalidRequest(f"its queue is gone or closed to us: {outcome.unavailable[0][1]}")
     if not outcome.confirmed:
         why = outcome.unavailable[0][1] if outcome.unavailable else outcome.last_error
         raise NotConfirmed(f"AWS did not confirm it in time ({why}); try again")
 
 
-def _put_near_name(schedule: Schedule, places: Places, deadline: Deadline) -> None:
+def _put_near_name(schedule: Schedule, dependencies: Dependencies, deadline: Deadline) -> None:
     """Write the row that lists a named schedule while its timer is in the queue."""
-    if near_names.write([near_names.entry_of(schedule)], places.table, deadline):
+    if near_names.write([near_names.entry_of(schedule)], dependencies.table, deadline):
         raise NotConfirmed("AWS did not confirm in time by which row it is listed; try again")

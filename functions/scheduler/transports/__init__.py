@@ -34,9 +34,9 @@ class Transports:
         self._making = Lock()
 
     def deliver(self, schedule: Schedule) -> None:
-        self._outlet(kind(schedule.target)).deliver(schedule)
+        self._transport(kind(schedule.target)).deliver(schedule)
 
-    def _outlet(self, of_kind: str) -> Transport:
+    def _transport(self, of_kind: str) -> Transport:
         found = self._made.get(of_kind)
         if found is None:
             with self._making:

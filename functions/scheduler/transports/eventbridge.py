@@ -44,7 +44,7 @@ class EventBridgeTransport:
             "Detail": detail(schedule),
         }
         answer = delivered(self._client.put_events, Entries=[entry])
-        told = answer["Entries"][0] if answer.get("Entries") else {}
-        if answer.get("FailedEntryCount") or "EventId" not in told:
-            error = str(told.get("ErrorCode", "NoAnswer"))
+        entry_answer = answer["Entries"][0] if answer.get("Entries") else {}
+        if answer.get("FailedEntryCount") or "EventId" not in entry_answer:
+            error = str(entry_answer.get("ErrorCode", "NoAnswer"))
             raise Undelivered(error, permanent=error in PERMANENT)

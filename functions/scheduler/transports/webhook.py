@@ -143,8 +143,8 @@ class WebhookTransport:
         if 200 <= status < 300:
             return
         if 300 <= status < 400:
-            where = _place(answer.headers.get("location", ""), origin)
-            raise Undelivered(f"answered {status}, and redirects are not followed: {where}", permanent=True)
+            destination = _destination(answer.headers.get("location", ""), origin)
+            raise Undelivered(f"answered {status}, and redirects are not followed: {destination}", permanent=True)
         error = f"answered {status}{_content(answer.headers.get('content-type', ''))}"
         if 400 <= status < 500 and status not in PASSING:
             raise Undelivered(error, permanent=True)
@@ -209,7 +209,7 @@ def _content(content_type: str) -> str:
     return f" with {media_type}" if media_type in MEDIA_TYPES else ""
 
 
-def _place(location: str, origin: Origin) -> str:
+def _destination(location: str, origin: Origin) -> str:
     """Describe the destination of a redirect without quoting it, because it may repeat the request."""
     if not location:
         return "it leads nowhere"

@@ -122,7 +122,7 @@ def _covering(origin: Origin) -> list[str]:
     if origin.address is not None:
         return [origin.host, "*"]
     labels = origin.host.split(".")
-    return [origin.host, "*", *(f"*.{'.'.join(labels[place:])}" for place in range(1, len(labels)))]
+    return [origin.host, "*", *(f"*.{'.'.join(labels[index:])}" for index in range(1, len(labels)))]
 
 
 def _host(text: str) -> str:

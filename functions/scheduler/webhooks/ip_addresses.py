@@ -107,7 +107,7 @@ def read(host: str) -> Address | None:
     *front, last = [_number(part) for part in parts]
     if any(number > 255 for number in front) or last >= 256 ** (4 - len(front)):
         raise ValueError("no IPv4 address, for a number in it is too large")
-    return ipaddress.IPv4Address(sum(number << 8 * (3 - place) for place, number in enumerate(front)) + last)
+    return ipaddress.IPv4Address(sum(number << 8 * (3 - index) for index, number in enumerate(front)) + last)
 
 
 def resolved(host: str, port: int, lookup: Lookup, wait_s: float) -> list[Address]:

@@ -138,13 +138,13 @@ def parse(value: Mapping[str, object], hosts: Hosts) -> Webhook:
     unknown = [name for name in value if name not in FIELDS]
     if unknown:
         raise InvalidSchedule(f"{shown(str(unknown[0]))} is not a field of a webhook; accepted are {', '.join(FIELDS)}")
-    place, path = _url(value.get("url"), hosts)
+    target_origin, path = _url(value.get("url"), hosts)
     headers = _pairs(value, "headers", HEADERS_MAX, HEADERS_WANTED, _header_fault, HEADER_WANTED)
     cookies = _pairs(value, "cookies", COOKIES_MAX, COOKIES_WANTED, _cookie_fault, COOKIE_WANTED)
     _once(headers)
     if cookies and any(name.lower() == "cookie" for name in headers):
         raise InvalidSchedule("target.headers has a cookie, and target.cookies is given; wanted: one of them")
-    return Webhook(place, path, _method(value), headers, cookies)
+    return Webhook(target_origin, path, _method(value), headers, cookies)
 
 
 def _url(url: object, hosts: Hosts) -> tuple[Origin, str]:
@@ -155,15 +155,15 @@ def _url(url: object, hosts: Hosts) -> tuple[Origin, str]:
     if found is None:
         raise InvalidSchedule(f"{said}, no absolute URL; wanted: {URL_WANTED}")
     try:
-        place = origin(found["scheme"].lower(), found["authority"])
+        target_origin = origin(found["scheme"].lower(), found["authority"])
     except ValueError as reason:
         raise InvalidSchedule(f"{said}, {reason}; wanted: {URL_WANTED}") from None
-    if not hosts.lists(place):
+    if not hosts.lists(target_origin):
         raise InvalidSchedule(f"{said}, which is not listed; wanted: {URL_WANTED}{_HOW_TO_LIST}")
-    address = place.address
-    if address is not None and not hosts.admits(place, address):
+    address = target_origin.address
+    if address is not None and not hosts.admits(target_origin, address):
         raise InvalidSchedule(f"{said}, which is {address}, not an address in public; wanted: {URL_WANTED}")
-    return place, quote((found["path"] or "/") + (found["query"] or ""), safe=_KEPT_IN_URLS)
+    return target_origin, quote((found["path"] or "/") + (found["query"] or ""), safe=_KEPT_IN_URLS)
 
 
 def _only_what_urls_hold(url: str) -> None:
@@ -207,12 +207,12 @@ def _pairs(
     for name, content in pairs.items():
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):
             raise InvalidSchedule(f"target.{group} has the name {shown(name)}, no name in HTTP; wanted: {wanted}")
-        where = f"target.{group}[{shown(name)}]"
+        header_field = f"target.{group}[{shown(name)}]"
         if not isinstance(content, str):
-            raise InvalidSchedule(f"{where} is {shown(content)}; wanted: {each_wanted}")
+            raise InvalidSchedule(f"{header_field} is {shown(content)}; wanted: {each_wanted}")
         found = fault_of(name, content)
         if found:
-            raise InvalidSchedule(f"{where} {found}; wanted: {each_wanted}")
+            raise InvalidSchedule(f"{header_field} {found}; wanted: {each_wanted}")
     return dict(pairs)
 
 
@@ -243,5 +243,5 @@ def _strange(allowed: re.Pattern[str], value: str) -> str | None:
     if allowed.fullmatch(value):
         return None
     found = allowed.match(value)
-    place = min(found.end() if found else 0, len(value) - 1)
-    return f"holds U+{ord(value[place]):04X} at position {place}"
+    at = min(found.end() if found else 0, len(value) - 1)
+    return f"holds U+{ord(value[at]):04X} at position {at}"

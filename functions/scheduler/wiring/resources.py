@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scheduler.accepting.keyed_batch import SchedulingDependencies
+    from scheduler.accepting.request import AcceptRules
     from scheduler.aws.delivery_queue import DeliveryQueue
     from scheduler.aws.failure_targets import FailureTargets
     from scheduler.aws.lambda_function import Function
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from scheduler.execution.worker_pool import WorkerPool
     from scheduler.feeding.feed import FeedDependencies
     from scheduler.managing.dependencies import ManageDependencies
+    from scheduler.model.schedule import Request, Schedule
     from scheduler.wiring.config import Settings
     from scheduler.wiring.runtime import Runtime
 
@@ -105,16 +107,15 @@ class Resources:
     # -------------------------------------------------------------------------------------- dependencies of a use case
 
     def for_scheduling(self) -> SchedulingDependencies:
-        from scheduler.accepting import request
         from scheduler.accepting.keyed_batch import SchedulingDependencies
         from scheduler.placing.keys import KeyGenerator
 
         return SchedulingDependencies(
             table=self.table,
-            memory=partitions.PartitionCount(self.table),
+            stored_count=partitions.PartitionCount(self.table),
             queues=self.queues,
             pool=self.pool,
-            rules=request.AcceptRules(self.settings.listed, self.settings.require_user),
+            rules=self._rules(),
             key_generator=KeyGenerator(
                 self.settings.partition_count, self.runtime.randomness, self.settings.bundle_span_ms
             ),
@@ -123,22 +124,24 @@ class Resources:
         )
 
     def receive(
-        self, records: Sequence[Mapping[str, Any]], desk: SchedulingDependencies, deadline: Deadline
+        self, records: Sequence[Mapping[str, Any]], scheduling_dependencies: SchedulingDependencies, deadline: Deadline
     ) -> dict[str, Any]:
         """Accept messages of the input queue. Failures of users' queues are forgotten after each invocation."""
         from scheduler.accepting import limited_queues, receiving, scheduling
         from scheduler.aws.input_queue import InputQueue
 
-        limited = dataclasses.replace(desk, queues=limited_queues.LimitedQueues(self.queues, self.runtime.clock))
-        reception = receiving.InputQueueDependencies(
-            accept=functools.partial(scheduling.accept_letter, desk=limited),
-            put_back=InputQueue(self.client("sqs"), self.settings.input_queue_url).put_back,
-            report=self.queues.report,
-            tell=self._failure_targets.tell,
-            allows=self.settings.listed.arns.__contains__,
-            pool=desk.pool,
+        limited = dataclasses.replace(
+            scheduling_dependencies, queues=limited_queues.LimitedQueues(self.queues, self.runtime.clock)
         )
-        return receiving.receive(records, deadline, reception)
+        dependencies = receiving.InputQueueDependencies(
+            accept=functools.partial(scheduling.accept_message, dependencies=limited),
+            requeue=InputQueue(self.client("sqs"), self.settings.input_queue_url).requeue,
+            report=self.queues.report,
+            notify=self._failure_targets.notify,
+            allows=self.settings.listed.arns.__contains__,
+            pool=scheduling_dependencies.pool,
+        )
+        return receiving.receive(records, deadline, dependencies)
 
     def for_feeding(self) -> FeedDependencies:
         from scheduler.aws.feed_table import FeedTable
@@ -161,11 +164,11 @@ class Resources:
             records=self._records,
             table=self.table,
             queues=self.queues,
-            tell=self._failure_targets.tell,
+            notify=self._failure_targets.notify,
             transports=Transports(self.client, self.settings.output_queue_url, self._webhooks()),
             pool=self.pool,
-            memory=partitions.PartitionCount(self.table),
-            resting=circuit_breaker.CircuitBreaker(),
+            stored_count=partitions.PartitionCount(self.table),
+            breaker=circuit_breaker.CircuitBreaker(),
             delivery_queue=lambda: self._delivery_queue,
             reach_ms=self.settings.reach_ms,
         )
@@ -178,10 +181,22 @@ class Resources:
         return ManageDependencies(
             records=self._records,
             table=self.table,
-            catalogue=ManageTable(self.client("dynamodb"), self.settings.table_name),
-            memory=partitions.PartitionCount(self.table),
+            manage_table=ManageTable(self.client("dynamodb"), self.settings.table_name),
+            stored_count=partitions.PartitionCount(self.table),
             queues=self.queues,
             pool=self.pool,
             key_generator=KeyGenerator(self.settings.partition_count, self.runtime.randomness),
             reach_ms=self.settings.reach_ms,
+            revise=self._revise,
         )
+
+    def _revise(self, old: Schedule, given: Mapping[str, object], now_ms: int) -> Request:
+        """Validate a change of a schedule. Most operations of the manage function change nothing."""
+        from scheduler.accepting import changes
+
+        return changes.revised(old, given, now_ms, self._rules())
+
+    def _rules(self) -> AcceptRules:
+        from scheduler.accepting.request import AcceptRules
+
+        return AcceptRules(self.settings.listed, self.settings.require_user)

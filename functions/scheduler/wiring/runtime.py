@@ -94,5 +94,5 @@ class Runtime:
         return Deadline(self.clock, self.sleep, self.randomness.random, self.clock() + remaining_s - reserve_s)
 
 
-def outside() -> Runtime:
+def current() -> Runtime:
     return Runtime()

@@ -18,9 +18,9 @@ from punctual.cli.schedules.fields import delivery_fields, delivery_options, rea
 @command(
     "schedule",
     example="""
-    punctual schedule 'call back' --in 90m
-    punctual schedule '{"order": 7}' --at '2030-06-01 09:00' --tz Europe/Berlin --name order/7
-    punctual schedule - --in 10s --target https://api.example.com/hook < body.json
+    punctual schedule 'call back' --in 90m --name reminder/1
+    punctual schedule '{"order": 7}' --at '2030-06-01 09:00' --tz Europe/Berlin
+    punctual schedule - --in 10s --target https://api.example.com/hook < data
     """,
 )
 @click.argument("data", required=False)

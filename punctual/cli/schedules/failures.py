@@ -76,7 +76,7 @@ def redrive(
 
 
 def _confirmed(run: Run, first: datetime, last: datetime, *, yes: bool) -> bool:
-    """Count the failures and ask. Return False if there are none."""
+    """Count the failures and ask. Return False if there is no failure."""
     found = sum(1 for _ in run.scheduler.failures(first, last, limit=COUNTED_MAX + 1))
     if not found:
         run.output.result({"redriven": 0, "left": 0}, "no failure was found, so there is nothing to redrive")

@@ -31,7 +31,7 @@ time_options = stacked(
 """The time of a schedule. `when` checks it."""
 
 delivery_options = stacked(
-    click.option("--target", metavar="ARN|URL", help="Where it goes, in the place of the output queue."),
+    click.option("--target", metavar="ARN|URL", help="Send it to this target, and not to the output queue."),
     click.option("--envelope", is_flag=True, help="The target receives id, due, name and user around the data."),
     click.option("--method", metavar="METHOD", help="The method of a webhook. Default: POST, or GET without data."),
     click.option(
@@ -39,7 +39,9 @@ delivery_options = stacked(
     ),
     click.option("--cookie", "cookies", multiple=True, metavar="NAME=VALUE", help="A cookie of a webhook. Repeatable."),
     click.option("--user", metavar="TEXT", help="A text that is delivered with the data."),
-    click.option("--attempts", type=click.IntRange(min=1), help="The most attempts of a delivery. Default: 12."),
+    click.option(
+        "--attempts", type=click.IntRange(min=1), metavar="N", help="The most attempts of a delivery. Default: 12."
+    ),
     duration_option("--max-age", help="How long a failed delivery is tried again. Default: 1d."),
     click.option("--failure-target", metavar="ARN", help="A queue or topic that is told if the delivery fails."),
     duration_option("--expires-after", help="How late it may be at most. Later it fails instead."),
@@ -60,7 +62,7 @@ def when(at: str | None, zone: times.Zone | None, delay: timedelta | None, *, re
     if at is not None and delay is not None:
         raise WrongUsage("--at and --in are both given: give one of the two")
     if at is None and zone is not None:
-        raise WrongUsage("--tz is given without --at: it says where the clock of --at hangs")
+        raise WrongUsage("--tz is the zone of --at, which is missing: leave --tz out")
     if at is not None:
         return {"at": times.only_moment(at, zone)}
     if delay is not None:
@@ -152,6 +154,6 @@ def _pairs(texts: Sequence[str], separator: str, wanted: str) -> dict[str, str]:
 
 
 def _retry(attempts: int | None, max_age: timedelta | None) -> dict[str, Any] | None:
-    """Return the field `retry`. What is left out has its default."""
+    """Return the field `retry`, without the parts that have their default."""
     retry = {"attempts": attempts, "max_age_s": None if max_age is None else round(max_age.total_seconds())}
     return {name: value for name, value in retry.items() if value is not None} or None

@@ -74,7 +74,7 @@ def say_rest(run: Run, found: Iterator[object], most: int | None) -> None:
 
 def say_queued(run: Run, queued: Queued | None) -> None:
     """Say on standard error what no list can show, if the stack said it: schedules that are in a queue already."""
-    if queued is None:
+    if queued is None or (queued.output == 0 and queued.delivery == 0):
         return
     counts = {"output": queued.output, "delivery": queued.delivery}
     shown = " and ".join(f"about {count:,} in the {name} queue" for name, count in counts.items() if count is not None)

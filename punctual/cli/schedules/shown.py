@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 OUTPUT_QUEUE = "output queue"
 DATA_SHOWN_MAX = 2_000
 COLUMNS_WIDTH = 82
-"""What the columns of a list need beside the data."""
+"""The width of the columns of a list beside the data."""
 DATA_WIDTH_MIN = 15
 
 
@@ -83,7 +83,7 @@ def schedule_fields(schedule: Schedule) -> dict[str, Any]:
 
 
 def schedule_details(schedule: Schedule, now: datetime, zone: times.Zone) -> dict[str, str]:
-    """Return the lines of one schedule for people. What is not known or not set has no line."""
+    """Return the lines of one schedule for people. A field that is unknown or not set has no line."""
 
     def moment(time: datetime | None) -> str:
         return "" if time is None else f"{zone.shown(time)} ({distance(time, now)})"

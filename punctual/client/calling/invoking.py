@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from punctual.client import errors
+from punctual.client import errors, request
 from punctual.client.backend import Backend
 from punctual.client.calling import aws_errors
 from punctual.client.calling.aws_errors import Interrupted, Throttled
@@ -36,7 +36,7 @@ _FIELD = re.compile(r"'?([a-z_]+)'? (?:is|are|holds|and [a-z_]+ are)\b")
 
 
 class Repeat(enum.Enum):
-    """What a repeat after an unknown outcome does."""
+    """Whether a call may be repeated after an unknown outcome."""
 
     NEVER = "it might act twice"
     SAFE = "it has the same effect, but a refusal does not tell what the first call did"
@@ -60,8 +60,7 @@ class Invoker:
 
     def manage(self, operation: str, fields: dict[str, Any], repeat: Repeat = Repeat.SETTLES) -> Any:
         """Invoke the manage function with an operation."""
-        payload = json.dumps({"operation": operation, **fields}, allow_nan=False, separators=(",", ":"))
-        return self._invoke("ManageFunction", payload.encode(), repeat)
+        return self._invoke("ManageFunction", request.encoded({"operation": operation, **fields}), repeat)
 
     def _invoke(self, output: str, payload: bytes, repeat: Repeat, stopped: Callable[[], bool] = lambda: False) -> Any:
         unknown: PunctualError | None = None

@@ -1,7 +1,8 @@
 """Send batches in parallel and give their results in the order of the input.
 
 All decisions are made in the caller's thread, while it waits for the next result. The workers only send. At most
-`2 * workers` batches are held, sent or not, and the input is read when a place is free.
+`2 * workers` batches are held, sent or not, and the input is read when a place is free. The first batch goes alone, so
+that a missing stack or right shows before anything else is sent.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Pipeline:
         self._pool = ThreadPoolExecutor(workers, "punctual") if parallel else None
         self._held: deque[_Held] = deque()
         self._failure: Exception | None = None
-        self._more = True
+        self._more, self._proven = True, False
 
     def results(self) -> Generator[Outcome, None, None]:
         """Yield the results. Closing the generator starts nothing new."""
@@ -54,6 +55,8 @@ class Pipeline:
                 if head.future is not None and head.future.done():
                     outcomes = head.future.result()
                     self._held.popleft()
+                    self._proven = True
+                    self._begin()
                     yield from outcomes
             if self._failure is not None:
                 raise self._failure
@@ -87,7 +90,10 @@ class Pipeline:
     def _begin(self) -> None:
         """Send the batches that no earlier one holds up."""
         under_way: set[str] = set()
-        for held in self._held:
+        self._proven = self._proven or any(held.done() for held in self._held)
+        for number, held in enumerate(self._held):
+            if number and not self._proven:
+                return
             if held.batch is not None and under_way.isdisjoint(held.names):
                 held.future, held.batch = self._submit(held.batch), None
             if not held.done():

@@ -1,7 +1,7 @@
 """Send a batch until every request has an outcome, or the tries are used up.
 
-A repeat sends the same bytes under the same token, because a schedule's id follows from its place in the batch. What
-AWS has confirmed once stays confirmed.
+A repeat sends the same bytes under the same token, because a schedule's id follows from its place in the batch. A
+confirmed request stays confirmed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Sender:
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Repeat nothing any more, because nobody waits for the outcome."""
+        """Stop repeating. The caller has closed the iterator."""
         self._stopped.set()
 
     def send(self, batch: Batch) -> list[Outcome]:
@@ -70,7 +70,7 @@ class Sender:
 
 
 class _Outcomes:
-    """What is known of the members of a batch after each try."""
+    """The outcomes of the members of a batch, as far as they are known."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = members

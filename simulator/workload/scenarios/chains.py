@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from punctual.testing.timeline import US
 from simulator.faults.external_targets import FINE
 from simulator.faults.faults import Deaf
-from simulator.workload.callers import Order
+from simulator.workload.callers import Submission
 from simulator.workload.expected import ExpectedSchedule
 from simulator.workload.scenarios import INTERVAL_S
 
@@ -24,10 +24,10 @@ def held(run: Simulation) -> None:
     """
     draw = run.draw
     _prepare(run)
-    run.storm.pace_s = 1.9
+    run.faults.pace_s = 1.9
     tick_us = run.start_us + draw.randint(3, 5) * INTERVAL_S * US
     (arn, url), *_ = run.targets.items()
-    run.storm.deaf.append(Deaf(url, tick_us - 30 * US, tick_us + 110 * US))
+    run.faults.deaf.append(Deaf(url, tick_us - 30 * US, tick_us + 110 * US))
     first_ms = tick_us // 1000 + 310_000
     made = [run.expected_schedules.make(run.start_us, first_ms + number, plain=True, fixed=True) for number in range(5)]
     for expected in made:
@@ -43,7 +43,7 @@ def held(run: Simulation) -> None:
     _ask(run, [backlog[start : start + 200] for start in range(0, len(backlog), 200)])
 
 
-def untold(run: Simulation) -> None:
+def unreported(run: Simulation) -> None:
     """Plan a delivery queue that takes no messages for most of an hour.
 
     A schedule expires in that time, and other schedules keep coming within reach.
@@ -51,13 +51,15 @@ def untold(run: Simulation) -> None:
     draw = run.draw
     _prepare(run)
     begin_us = run.start_us + 1000 * US
-    run.storm.deaf.append(Deaf(run.cloud.output("DeliveryQueueUrl"), begin_us, begin_us + INFLOW_S * US))
-    hearer = min(run.others.hearers.values())
+    run.faults.deaf.append(Deaf(run.cloud.output("DeliveryQueueUrl"), begin_us, begin_us + INFLOW_S * US))
+    failure_target = min(run.others.failure_targets.values())
     expiring = []
     for _ in range(draw.randint(1, 3)):
         expected = run.expected_schedules.make(run.start_us, run.start_us // 1000 + 2_200_000, plain=True, fixed=True)
         expiring.append(
-            run.expected_schedules.direct(expected, {"url": f"https://{FINE}/hook"}, {"failure_target": hearer}, 20)
+            run.expected_schedules.direct(
+                expected, {"url": f"https://{FINE}/hook"}, {"failure_target": failure_target}, 20
+            )
         )
     _ask(run, [expiring])
     _ask(run, [[expected] for expected in _inflow(run, draw.choice((10, 30)))])
@@ -72,12 +74,12 @@ def _inflow(run: Simulation, every_s: int) -> list[ExpectedSchedule]:
 
 
 def _prepare(run: Simulation) -> None:
-    run.storm.rates, run.interval_s = {}, INTERVAL_S
+    run.faults.rates, run.interval_s = {}, INTERVAL_S
     run.deploy({"PartitionCount": 1, "FeedIntervalMinutes": INTERVAL_S // 60})
 
 
 def _ask(run: Simulation, orders: list[list[ExpectedSchedule]]) -> None:
     for number, expected_schedules in enumerate(orders):
         run.callers.begin(
-            Order(run.start_us + number * US // 10, expected_schedules, len(expected_schedules) > 1, None, 1)
+            Submission(run.start_us + number * US // 10, expected_schedules, len(expected_schedules) > 1, None, 1)
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from punctual.testing.aws_errors import refusal
 from punctual.testing.timeline import US
 from simulator.faults.faults import Outage
-from simulator.workload.callers import TRIES_MAX, Order
+from simulator.workload.callers import TRIES_MAX, Submission
 from simulator.workload.expected import ExpectedSchedule
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def plan(run: Simulation, changing: bool) -> None:
     span_s = draw.choice((300, 3600, 7200))
     epochs_s = [0, *(round(10 ** draw.uniform(3, 9.7)) for _ in range(draw.randint(0, 2)))]
     for _ in range(draw.randint(3, 10)):
-        _order(run, run.start_us + round(draw.uniform(0, span_s) * US), epochs_s)
+        _submit(run, run.start_us + round(draw.uniform(0, span_s) * US), epochs_s)
     if changing:
         for _ in range(draw.randint(1, 3)):
             at_us = run.start_us + round(draw.uniform(0, span_s) * US)
@@ -30,14 +30,14 @@ def plan(run: Simulation, changing: bool) -> None:
         tick_us = run.start_us + run.interval_s * US * draw.randint(1, 6)
         begin_us = draw.choice((tick_us - 5 * US, run.start_us + round(draw.uniform(0, span_s) * US)))
         service = draw.choice(("dynamodb", "sqs", "lambda"))
-        run.storm.outages.append(Outage(service, begin_us, begin_us + draw.choice((50, 50, 900, 3600)) * US))
+        run.faults.outages.append(Outage(service, begin_us, begin_us + draw.choice((50, 50, 900, 3600)) * US))
     if draw.random() < 0.15:
         _close_target(run, span_s)
     if draw.random() < 0.1:
-        run.storm.pace_s = draw.choice((0.1, 0.5))
+        run.faults.pace_s = draw.choice((0.1, 0.5))
 
 
-def _order(run: Simulation, at_us: int, epochs_s: list[int]) -> None:
+def _submit(run: Simulation, at_us: int, epochs_s: list[int]) -> None:
     draw = run.draw
     size = draw.choice((1, 1, 1, 2, 5, 12, 30, 80))
     batch = size > 1 or draw.random() < 0.1
@@ -58,9 +58,9 @@ def _order(run: Simulation, at_us: int, epochs_s: list[int]) -> None:
             run.checker.refused_by_sqs.add(expected.tag)
         made.append(expected)
     tries = draw.randint(2, TRIES_MAX) if token or draw.random() < 0.3 else 1
-    run.asked_us.append(at_us)
+    run.requested_us.append(at_us)
     run.orders.append((at_us, made))
-    run.callers.begin(Order(at_us, made, batch, token, tries))
+    run.callers.begin(Submission(at_us, made, batch, token, tries))
 
 
 def _due_us(run: Simulation, at_us: int, epochs_s: list[int]) -> int:

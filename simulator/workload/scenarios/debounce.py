@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from punctual.testing.timeline import US
-from simulator.workload.callers import Change, Order
+from simulator.workload.callers import Change, Submission
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -20,12 +20,12 @@ def plan(run: Simulation) -> None:
     draw = random.Random(f"punctual debounce {run.seed}")
     if draw.random() >= CHANCE:
         return
-    if run.storm.rates:
-        run.storm.broken_off = draw.choice((0.0, 0.2, 0.5))
+    if run.faults.rates:
+        run.faults.broken_off = draw.choice((0.0, 0.2, 0.5))
     for number in range(draw.randint(1, 2)):
         _put_off(run, draw, f"session/{number}", run.start_us + round(draw.uniform(0, 1200) * US))
-    if run.storm.rates:
-        run.storm.follows_broken_off = draw.choice((0.0, 0.5))
+    if run.faults.rates:
+        run.faults.follows_broken_off = draw.choice((0.0, 0.5))
 
 
 def _put_off(run: Simulation, draw: random.Random, name: str, at_us: int) -> None:
@@ -38,6 +38,6 @@ def _put_off(run: Simulation, draw: random.Random, name: str, at_us: int) -> Non
         else:
             if_exists = "keep" if draw.random() < 0.1 else "replace"
             expected = run.expected_schedules.make_named(at_us, due_us // 1000, name, if_exists, None, False)
-            run.callers.begin(Order(at_us, [expected], False, None, 1))
-        run.asked_us.append(at_us)
+            run.callers.begin(Submission(at_us, [expected], False, None, 1))
+        run.requested_us.append(at_us)
         at_us += round(draw.uniform(0.02, 0.4) * delay_s * US)

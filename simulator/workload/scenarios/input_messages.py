@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from punctual.testing.timeline import US
 from simulator.faults import external_targets
-from simulator.workload.callers import QUEUE, TOPIC, Order
+from simulator.workload.callers import QUEUE, TOPIC, Submission
 from simulator.workload.expected import ExpectedSchedule
 
 if TYPE_CHECKING:
@@ -22,22 +22,22 @@ def plan(run: Simulation) -> None:
     if draw.random() < 0.3:
         return
     for _ in range(draw.randint(2, 5)):
-        _order(run, draw, run.start_us + round(draw.uniform(0, 3600) * US))
-    for outage in run.storm.outages:
-        _order(run, draw, outage.begin_us + round(draw.uniform(-5, 40) * US))
+        _submit(run, draw, run.start_us + round(draw.uniform(0, 3600) * US))
+    for outage in run.faults.outages:
+        _submit(run, draw, outage.begin_us + round(draw.uniform(-5, 40) * US))
 
 
-def _order(run: Simulation, draw: random.Random, at_us: int) -> None:
+def _submit(run: Simulation, draw: random.Random, at_us: int) -> None:
     size = draw.choice((1, 1, 2, 6, 15))
     batch = size > 1 or draw.random() < 0.2
     token = f"letter {len(run.expected_schedules.by_tag)}" if draw.random() < 0.3 else None
     ahead_s = draw.choice((0.0, 2.0, 30.0, 899.5, 901.0, draw.uniform(900, 7200), 10 ** draw.uniform(4, 9)))
-    made = [_wish(run, draw, at_us, ahead_s, None if batch else token, token is not None) for _ in range(size)]
-    run.asked_us.append(at_us)
-    run.callers.begin(Order(at_us, made, batch, token, 1, draw.choice((QUEUE, TOPIC))))
+    made = [_expected(run, draw, at_us, ahead_s, None if batch else token, token is not None) for _ in range(size)]
+    run.requested_us.append(at_us)
+    run.callers.begin(Submission(at_us, made, batch, token, 1, draw.choice((QUEUE, TOPIC))))
 
 
-def _wish(
+def _expected(
     run: Simulation, draw: random.Random, at_us: int, ahead_s: float, token: str | None, fixed: bool
 ) -> ExpectedSchedule:
     due_ms = at_us // 1000 + round((ahead_s + draw.choice((0.0, 0.0, 0.5, 20.0))) * 1000)
@@ -52,5 +52,5 @@ def _wish(
         else:
             run.expected_schedules.spoil(expected, draw)
         if draw.random() < 0.5:
-            expected.request["failure_target"] = draw.choice(sorted(run.others.hearers.values()))
+            expected.request["failure_target"] = draw.choice(sorted(run.others.failure_targets.values()))
     return expected

@@ -20,5 +20,5 @@ def plan(run: Simulation) -> None:
         at_us = run.start_us + round(draw.uniform(0, 4500) * US)
         from_s = at_us // US - draw.choice((0, 0, 30, 600))
         more = {"from": from_s, "to": from_s + draw.choice((700, 1500, 7200)), "limit": draw.choice((5, 100, 1_000))}
-        run.asked_us.append(at_us)
+        run.requested_us.append(at_us)
         run.callers.change(Change(at_us, "list", more=more))

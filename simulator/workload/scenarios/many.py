@@ -10,7 +10,7 @@ import random
 from typing import TYPE_CHECKING
 
 from punctual.testing.timeline import US
-from simulator.workload.callers import Order
+from simulator.workload.callers import Submission
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -34,10 +34,10 @@ def plan(run: Simulation) -> bool:
         return False
     slow = draw.random() < 0.5
     if slow:
-        run.storm.rates, run.storm.pace_s = {}, PACE_S
+        run.faults.rates, run.faults.pace_s = {}, PACE_S
         run.cloud.timeline.at(run.start_us + SLOW_S * US, lambda: _quicken(run))
-    elif run.storm.rates and draw.random() < 0.5:
-        run.storm.broken_off = 0.2
+    elif run.faults.rates and draw.random() < 0.5:
+        run.faults.broken_off = 0.2
     at_us = run.start_us + 5 * US
     ahead_s, apart_s = draw.choice((1_800, 86_400)), draw.choice((1, 7))
     if not slow and draw.random() < 0.5:
@@ -46,11 +46,11 @@ def plan(run: Simulation) -> bool:
     for number in range(SLOW_NAMES if slow else STORM_NAMES):
         due_ms = at_us // 1000 + (ahead_s + number * apart_s) * 1000
         made.append(run.expected_schedules.make_named(at_us, due_ms, f"many/{number}", "replace", None, True))
-    run.asked_us.append(at_us)
-    run.callers.begin(Order(at_us, made, True, f"many {run.seed}", TRIES, must=slow))
+    run.requested_us.append(at_us)
+    run.callers.begin(Submission(at_us, made, True, f"many {run.seed}", TRIES, must=slow))
     return True
 
 
 def _quicken(run: Simulation) -> None:
     """End the slow day."""
-    run.storm.pace_s = 0.0
+    run.faults.pace_s = 0.0

@@ -10,7 +10,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from punctual.testing.timeline import US
-from simulator.workload.callers import CALL, QUEUE, TOPIC, TRIES_MAX, Change, Order
+from simulator.workload.callers import CALL, QUEUE, TOPIC, TRIES_MAX, Change, Submission
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -21,17 +21,17 @@ def plan(run: Simulation) -> None:
     draw = random.Random(f"punctual names {run.seed}")
     if draw.random() < 0.3:
         return
-    if run.storm.rates and draw.random() < 0.3:
+    if run.faults.rates and draw.random() < 0.3:
         run.cloud.sqs.unruly, run.cloud.sqs.twice = random.Random(f"punctual sqs {run.seed}"), 0.03
-        run.storm.counted["received twice"] += 1
-    if run.storm.rates and draw.random() < 0.3:
-        run.storm.broken_off = 0.2
+        run.faults.counted["received twice"] += 1
+    if run.faults.rates and draw.random() < 0.3:
+        run.faults.broken_off = 0.2
     names = [f"name/{number}" for number in range(draw.randint(1, 3))]
     for _ in range(draw.randint(1, 3)):
         _scene(run, draw, names, run.start_us + round(draw.uniform(0, 3600) * US))
     if draw.random() < 0.5:
         _sweep(run, draw)
-    for outage in run.storm.outages:
+    for outage in run.faults.outages:
         _scene(run, draw, names, outage.begin_us + round(draw.uniform(-5, 40) * US))
 
 
@@ -48,10 +48,10 @@ def _scene(run: Simulation, draw: random.Random, names: list[str], begin_us: int
         if draw.random() < 0.3:
             _change(run, draw, names, at_us, focus_us)
         else:
-            _order(run, draw, names, at_us, focus_us)
+            _submit(run, draw, names, at_us, focus_us)
 
 
-def _order(run: Simulation, draw: random.Random, names: list[str], at_us: int, focus_us: int) -> None:
+def _submit(run: Simulation, draw: random.Random, names: list[str], at_us: int, focus_us: int) -> None:
     size = draw.choice((1, 1, 2, 2, 4))
     batch = size > 1 or draw.random() < 0.1
     token = f"token {len(run.expected_schedules.by_tag)}" if draw.random() < 0.3 else None
@@ -73,9 +73,9 @@ def _order(run: Simulation, draw: random.Random, names: list[str], at_us: int, f
             run.checker.refused_by_sqs.add(expected.tag)
         made.append(expected)
     tries = draw.randint(2, TRIES_MAX) if token or draw.random() < 0.2 else 1
-    run.asked_us.append(at_us)
+    run.requested_us.append(at_us)
     way = draw.choice((QUEUE, TOPIC)) if draw.random() < 0.25 else CALL
-    run.callers.begin(Order(at_us, made, batch, token, tries, way))
+    run.callers.begin(Submission(at_us, made, batch, token, tries, way))
 
 
 def _sweep(run: Simulation, draw: random.Random) -> None:
@@ -84,7 +84,7 @@ def _sweep(run: Simulation, draw: random.Random) -> None:
     more: dict[str, Any] = {"prefix": draw.choice(("name/", "name/", "name/0", "delivery/", ""))}
     if draw.random() < 0.3:
         more |= {"from": at_us // US, "to": at_us // US + draw.choice((1000, 7200))}
-    run.asked_us.append(at_us)
+    run.requested_us.append(at_us)
     run.callers.change(Change(at_us, "cancel_where", more=more))
 
 
@@ -92,5 +92,5 @@ def _change(run: Simulation, draw: random.Random, names: list[str], at_us: int, 
     operation = draw.choice(("cancel", "cancel", "move", "fire"))
     due_us = focus_us + round(draw.choice((-5.0, 0.0, 5.0, 60.0, 910.0)) * US)
     more = {"timestamp": due_us / US} if operation == "move" else {}
-    run.asked_us.append(at_us)
+    run.requested_us.append(at_us)
     run.callers.change(Change(at_us, operation, draw.choice(names), more=more))

@@ -14,7 +14,7 @@ from punctual.testing.aws_errors import refusal
 from punctual.testing.sqs import Queue
 from punctual.testing.timeline import US
 from simulator.checks.decoding import REQUEUE_ATTRIBUTE
-from simulator.workload.callers import QUEUE, Order
+from simulator.workload.callers import QUEUE, Submission
 from simulator.workload.expected import ExpectedSchedule
 
 if TYPE_CHECKING:
@@ -49,15 +49,15 @@ def plan(run: Simulation) -> None:
 
 
 def _post(run: Simulation, at_us: int, made: list[ExpectedSchedule]) -> None:
-    run.asked_us.append(at_us)
-    run.callers.begin(Order(at_us, made, len(made) > 1, None, 1, QUEUE))
+    run.requested_us.append(at_us)
+    run.callers.begin(Submission(at_us, made, len(made) > 1, None, 1, QUEUE))
 
 
 def _good(run: Simulation, at_us: int) -> ExpectedSchedule:
     """Create a valid request. It is long, so that the harmful messages come before it."""
     expected = run.expected_schedules.make(at_us, at_us // 1000 + 60_000, plain=True, fixed=True)
     expected.request["data"] = expected.text = f"{expected.tag} {'good ' * 200}"
-    run.checker.letters.neighbours.append(expected)
+    run.checker.input_messages.neighbours.append(expected)
     return expected
 
 

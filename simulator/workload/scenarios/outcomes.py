@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from punctual.testing.timeline import US
 from simulator.faults.external_targets import DEAD, GONE, SHAKY
-from simulator.workload.callers import Order
+from simulator.workload.callers import Submission
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -21,12 +21,12 @@ def plan(run: Simulation) -> None:
         return
     for _ in range(draw.randint(1, 2)):
         at_us = run.start_us + round(draw.uniform(0, 3600) * US)
-        _order(run, draw, at_us, -draw.choice(OVERDUE_S))
-    for outage in run.storm.outages:
-        _order(run, draw, outage.begin_us - 20 * US, 20 + draw.uniform(-5, 40))
+        _submit(run, draw, at_us, -draw.choice(OVERDUE_S))
+    for outage in run.faults.outages:
+        _submit(run, draw, outage.begin_us - 20 * US, 20 + draw.uniform(-5, 40))
 
 
-def _order(run: Simulation, draw: random.Random, at_us: int, ahead_s: float) -> None:
+def _submit(run: Simulation, draw: random.Random, at_us: int, ahead_s: float) -> None:
     """Order schedules for hosts that answer with permanent or temporary errors, with a failure target."""
     made = []
     for number in range(draw.choice((1, 3, 8))):
@@ -38,11 +38,11 @@ def _order(run: Simulation, draw: random.Random, at_us: int, ahead_s: float) -> 
             expected = run.expected_schedules.make(at_us, due_ms, plain=True, fixed=True)
         terms: dict[str, Any] = {"retry": {"attempts": draw.choice((1, 3, 5))}}
         if draw.random() < 0.7:
-            terms["failure_target"] = draw.choice(sorted(run.others.hearers.values()))
+            terms["failure_target"] = draw.choice(sorted(run.others.failure_targets.values()))
         made.append(
             run.expected_schedules.direct(
                 expected, {"url": f"https://{draw.choice((GONE, DEAD, SHAKY))}/hook"}, terms, None
             )
         )
-    run.asked_us.append(at_us)
-    run.callers.begin(Order(at_us, made, len(made) > 1, None, 1))
+    run.requested_us.append(at_us)
+    run.callers.begin(Submission(at_us, made, len(made) > 1, None, 1))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from punctual.testing.timeline import US
 from simulator.faults.external_targets import MENDED
-from simulator.workload.callers import Change, Order
+from simulator.workload.callers import Change, Submission
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -25,8 +25,8 @@ def plan(run: Simulation) -> None:
     draw = random.Random(f"punctual redrives {run.seed}")
     if draw.random() >= CHANCE:
         return
-    if run.storm.rates:
-        run.storm.redrives_broken_off = draw.choice((0.0, 0.2, 0.5))
+    if run.faults.rates:
+        run.faults.redrives_broken_off = draw.choice((0.0, 0.2, 0.5))
     at_us = run.start_us + round(draw.uniform(0, 600) * US)
     mended_us = at_us + 120 * US
     run.cloud.timeline.at(mended_us, run.others.mend)
@@ -36,8 +36,8 @@ def plan(run: Simulation) -> None:
         due_ms = at_us // 1000 + round(draw.uniform(0, 60) * 1000)
         expected = run.expected_schedules.make_named(at_us, due_ms, name, "replace", None, True)
         run.expected_schedules.direct(expected, {"url": f"https://{MENDED}/hook"}, {"retry": {"attempts": 3}}, None)
-        run.callers.begin(Order(at_us, [expected], False, None, 1))
+        run.callers.begin(Submission(at_us, [expected], False, None, 1))
         for _ in range(draw.randint(1, 2)):
             begin_us = mended_us + round(draw.choice((0.0, draw.uniform(0, 1), draw.uniform(0, 600))) * US)
-            run.asked_us.append(begin_us)
+            run.requested_us.append(begin_us)
             run.callers.change(Change(begin_us, "redrive", expected=expected))

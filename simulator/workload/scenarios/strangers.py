@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from punctual.testing.timeline import US
 from simulator.faults.external_targets import FINE, SILENT_HOSTS_MAX, silent_host
-from simulator.workload.callers import Order
+from simulator.workload.callers import Submission
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -19,7 +19,7 @@ FINE_MAX = 120
 def plan(run: Simulation) -> None:
     """Plan a crowd for silent hosts in a run without other faults, from its own random source."""
     draw = random.Random(f"punctual strangers {run.seed}")
-    if run.storm.rates or draw.random() < 0.5:
+    if run.faults.rates or draw.random() < 0.5:
         return
     run.cloud.sqs.twice = 0.0
     at_us = run.start_us + round(draw.uniform(3700, 7200) * US)
@@ -32,5 +32,5 @@ def plan(run: Simulation) -> None:
         expected = run.expected_schedules.make(at_us, (begin_us + round(after_s * US)) // 1000, plain=True, fixed=True)
         terms = {} if host == FINE else {"retry": {"attempts": 1}}
         made.append(run.expected_schedules.direct(expected, {"url": f"https://{host}/hook"}, terms, None))
-    run.asked_us.append(at_us)
-    run.callers.begin(Order(at_us, made, True, None, 1))
+    run.requested_us.append(at_us)
+    run.callers.begin(Submission(at_us, made, True, None, 1))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from punctual.testing.timeline import US
 from simulator.faults import external_targets
 from simulator.faults.external_targets import FINE, HANGS
-from simulator.workload.callers import Order
+from simulator.workload.callers import Submission
 
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
@@ -34,12 +34,12 @@ def plan(run: Simulation) -> None:
     for _ in range(draw.randint(1, 4)):
         at_us = run.start_us + round(draw.uniform(0, 3600) * US)
         ahead_s = draw.choice((0.0, 2.0, 30.0, 899.5, 901.0, draw.uniform(900, 7200), 10 ** draw.uniform(4, 9)))
-        _order(run, draw, at_us, at_us + round(ahead_s * US))
-    for outage in run.storm.outages:
-        _order(run, draw, outage.begin_us - 20 * US, outage.begin_us + round(draw.uniform(-5, 40) * US))
+        _submit(run, draw, at_us, at_us + round(ahead_s * US))
+    for outage in run.faults.outages:
+        _submit(run, draw, outage.begin_us - 20 * US, outage.begin_us + round(draw.uniform(-5, 40) * US))
 
 
-def _order(run: Simulation, draw: random.Random, at_us: int, focus_us: int) -> None:
+def _submit(run: Simulation, draw: random.Random, at_us: int, focus_us: int) -> None:
     """Order schedules of one caller around one time."""
     size, named = draw.choice((1, 1, 3, 8, 25)), draw.random() < 0.45
     made = []
@@ -57,8 +57,8 @@ def _order(run: Simulation, draw: random.Random, at_us: int, focus_us: int) -> N
         made.append(
             run.expected_schedules.direct(expected, *external_targets.request(draw, run.others, named), expires_s)
         )
-    run.asked_us.append(at_us)
-    run.callers.begin(Order(at_us, made, size > 1, None, 1))
+    run.requested_us.append(at_us)
+    run.callers.begin(Submission(at_us, made, size > 1, None, 1))
 
 
 def plan_crowds(run: Simulation) -> None:
@@ -67,7 +67,7 @@ def plan_crowds(run: Simulation) -> None:
     The scenario has its own random source.
     """
     draw = random.Random(f"punctual crowds {run.seed}")
-    if run.storm.rates or draw.random() < QUIET:
+    if run.faults.rates or draw.random() < QUIET:
         return
     run.cloud.sqs.twice = 0.0
     for _ in range(draw.randint(1, 2)):
@@ -83,8 +83,8 @@ def plan_crowds(run: Simulation) -> None:
             due_ms = (begin_us + round(draw.uniform(0, span_s) * US)) // 1000
             expected = run.expected_schedules.make(at_us, due_ms, plain=True, fixed=True)
             made.append(run.expected_schedules.direct(expected, _hook(host), terms, None))
-        run.asked_us.append(at_us)
-        run.callers.begin(Order(at_us, made, True, None, 1))
+        run.requested_us.append(at_us)
+        run.callers.begin(Submission(at_us, made, True, None, 1))
         _replaced(run, draw, at_us, begin_us)
 
 
@@ -93,11 +93,11 @@ def _replaced(run: Simulation, draw: random.Random, at_us: int, begin_us: int) -
     for _ in range(draw.choice((0, 2, 8))):
         name, host = f"crowd/{len(run.expected_schedules.by_tag)}", draw.choice((HANGS, HANGS, FINE))
         for number in range(2):
-            asked_us = at_us + number * US
+            requested_us = at_us + number * US
             due_ms = (begin_us + round(draw.uniform(0, 5) * US)) // 1000
-            expected = run.expected_schedules.make_named(asked_us, due_ms, name, "replace", None, True)
+            expected = run.expected_schedules.make_named(requested_us, due_ms, name, "replace", None, True)
             run.expected_schedules.direct(expected, _hook(host), {}, None)
-            run.callers.begin(Order(asked_us, [expected], False, None, 1))
+            run.callers.begin(Submission(requested_us, [expected], False, None, 1))
 
 
 def _hook(host: str) -> dict[str, str]:

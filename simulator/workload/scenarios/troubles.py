@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from punctual.testing.timeline import US
 from simulator.faults.faults import Outage
-from simulator.workload.callers import TRIES_MAX, Order
+from simulator.workload.callers import TRIES_MAX, Submission
 from simulator.workload.scenarios import INTERVAL_S
 
 if TYPE_CHECKING:
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 def backlog(run: Simulation) -> None:
     """Plan an outage and then a slow day, with more overdue schedules than one feed can send and more to come."""
     draw = run.draw
-    run.storm.rates, run.storm.pace_s = {}, 1.9
+    run.faults.rates, run.faults.pace_s = {}, 1.9
     run.interval_s = INTERVAL_S
     run.deploy({"PartitionCount": 1, "FeedIntervalMinutes": INTERVAL_S // 60})
     begin_us = run.start_us + 650 * US
     tick_us = run.start_us + (1 + draw.randint(4, 6)) * INTERVAL_S * US
-    run.storm.outages.append(Outage(draw.choice(("sqs", "dynamodb", "lambda")), begin_us, tick_us - 20 * US))
+    run.faults.outages.append(Outage(draw.choice(("sqs", "dynamodb", "lambda")), begin_us, tick_us - 20 * US))
     overdue_us = run.start_us + 2000 * US
     # A token keeps each schedule out of the bundles.
     backlog = [
@@ -34,8 +34,8 @@ def backlog(run: Simulation) -> None:
         )
         for number in range(20)
     ]
-    run.callers.begin(Order(run.start_us, backlog, True, "backlog", TRIES_MAX))
-    run.callers.begin(Order(run.start_us + US, upcoming, True, "upcoming", TRIES_MAX))
+    run.callers.begin(Submission(run.start_us, backlog, True, "backlog", TRIES_MAX))
+    run.callers.begin(Submission(run.start_us + US, upcoming, True, "upcoming", TRIES_MAX))
 
 
 def large_bundles(run: Simulation) -> None:
@@ -44,8 +44,8 @@ def large_bundles(run: Simulation) -> None:
     No lease can be written while invocations are doubled, so two feeds work on the same bundle.
     """
     draw = run.draw
-    run.storm.rates, run.storm.pace_s = {"doubled": 0.8}, 1.9
-    run.storm.leases_throttled = draw.random() < 0.8
+    run.faults.rates, run.faults.pace_s = {"doubled": 0.8}, 1.9
+    run.faults.leases_throttled = draw.random() < 0.8
     run.interval_s = INTERVAL_S
     run.deploy({"PartitionCount": 1, "FeedIntervalMinutes": INTERVAL_S // 60})
     tick_us = run.start_us + 2 * INTERVAL_S * US
@@ -55,21 +55,21 @@ def large_bundles(run: Simulation) -> None:
             run.expected_schedules.make(run.start_us, due_ms + draw.randrange(0, 50_000), plain=True, fixed=True)
             for _ in range(draw.randint(250, 450))
         ]
-        run.callers.begin(Order(run.start_us + number * US, expected_schedules, True, None, 1))
+        run.callers.begin(Submission(run.start_us + number * US, expected_schedules, True, None, 1))
 
 
 def hiccup(run: Simulation) -> None:
     """Plan a service outage of less than a minute at a tick. Lambda's second attempt makes up for it."""
     draw = run.draw
-    run.storm.rates, run.interval_s = {}, INTERVAL_S
+    run.faults.rates, run.interval_s = {}, INTERVAL_S
     run.deploy({"FeedIntervalMinutes": INTERVAL_S // 60})
     tick_us = run.start_us + draw.randint(2, 4) * INTERVAL_S * US
     begin_us = tick_us - draw.randint(1, 9) * US
-    run.storm.outages.append(Outage(draw.choice(("sqs", "dynamodb", "lambda")), begin_us, begin_us + 50 * US))
+    run.faults.outages.append(Outage(draw.choice(("sqs", "dynamodb", "lambda")), begin_us, begin_us + 50 * US))
     expected_schedules = [
         run.expected_schedules.make(
             run.start_us, tick_us // 1000 + draw.randrange(250_000, 890_000), plain=True, fixed=True
         )
         for _ in range(20)
     ]
-    run.callers.begin(Order(run.start_us, expected_schedules, True, "hiccup", TRIES_MAX))
+    run.callers.begin(Submission(run.start_us, expected_schedules, True, "hiccup", TRIES_MAX))

@@ -28,7 +28,7 @@ LOOKED_AT_MAX = 100_000
 BY_NAME = "names by name"
 """The kind of position for a page that is not in order of time."""
 
-Place = tuple[int, str]
+OrderKey = tuple[int, str]
 """The sort order: due time and name."""
 
 
@@ -46,30 +46,35 @@ def first_sort(prefix: str) -> str:
     return prefix or BEFORE
 
 
-def list_(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def list_(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     value = request.fields.get("next")
     if paging.is_of(BY_NAME, value):
-        return _page_by_name(request, *_place_by_name(value, request.prefix() or ""), office, deadline)
-    after = _place(value) or (request.span()[0], "")
+        return _page_by_name(request, *_decoded_by_name(value, request.prefix() or ""), dependencies, deadline)
+    after = _decoded(value) or (request.span()[0], "")
     try:
-        return _page_by_time(request, after, office, deadline)
+        return _page_by_time(request, after, dependencies, deadline)
     except (OutOfTime, NotConfirmed):  # The time that is left may be enough for a page by name.
-        return _page_by_name(request, after, 0, first_sort(request.prefix() or ""), office, deadline)
+        return _page_by_name(request, after, 0, first_sort(request.prefix() or ""), dependencies, deadline)
 
 
 def _page_by_time(
-    request: ManageRequest, after: Place, office: ManageDependencies, deadline: Deadline
+    request: ManageRequest, after: OrderKey, dependencies: ManageDependencies, deadline: Deadline
 ) -> dict[str, Any]:
     (from_ms, to_ms), limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
     span = max(from_ms, after[0]), to_ms
-    outlines = _first(request.prefix() or "", after, span, limit + 1, office, deadline.half())
-    facts, count = _facts(outlines[:limit], office, deadline)
-    last = outlines[count - 1] if count < len(outlines) else None
-    return {"schedules": facts, "next": paging.written("names", *_place_of(last)) if last else None}
+    candidates = _first(request.prefix() or "", after, span, limit + 1, dependencies, deadline.half())
+    facts, count = _facts(candidates[:limit], dependencies, deadline)
+    last = candidates[count - 1] if count < len(candidates) else None
+    return {"schedules": facts, "next": paging.encode("names", *_order_key_of(last)) if last else None}
 
 
 def _page_by_name(
-    request: ManageRequest, after: Place, number: int, sort: str, office: ManageDependencies, deadline: Deadline
+    request: ManageRequest,
+    after: OrderKey,
+    number: int,
+    sort: str,
+    dependencies: ManageDependencies,
+    deadline: Deadline,
 ) -> dict[str, Any]:
     """Return the records after a name of a partition, except those already returned in order of time."""
     (from_ms, to_ms), limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
@@ -77,91 +82,98 @@ def _page_by_name(
     found: list[tuple[int, Record]] = []
     begun = False
     while number < len(PARTITIONS) and len(found) < limit and not (begun and deadline.passed()):
-        place = PARTITIONS[number], sort
-        names = retry_call(lambda: office.records.page(*place, prefix, *span), deadline)  # noqa: B023 - Called at once.
-        found += [(number, each) for each in names.records if _place_of(each) > after]
+        start = PARTITIONS[number], sort
+        names = retry_call(lambda: dependencies.records.page(*start, prefix, *span), deadline)  # noqa: B023 - Called at once.
+        found += [(number, each) for each in names.records if _order_key_of(each) > after]
         number, sort = (number, names.next_sort) if names.next_sort is not None else (number + 1, first_sort(prefix))
         begun = True
-    facts, count = _facts([each for _, each in found[:limit]], office, deadline)
+    facts, count = _facts([each for _, each in found[:limit]], dependencies, deadline)
     if count < len(found):
         number, sort = found[count - 1][0], found[count - 1][1].name + BEFORE
     more = number < len(PARTITIONS)
-    return {"schedules": facts, "next": paging.written(BY_NAME, *after, number, sort) if more else None}
+    return {"schedules": facts, "next": paging.encode(BY_NAME, *after, number, sort) if more else None}
 
 
 def _facts(
-    outlines: Sequence[Record], office: ManageDependencies, deadline: Deadline
+    candidates: Sequence[Record], dependencies: ManageDependencies, deadline: Deadline
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the facts that callers see, and how many outlines were used for them: as many as time and size allow."""
-    records, read = office.standing_in_time([each.name for each in outlines], True, deadline)
+    records, read = dependencies.current_records_in_time([each.name for each in candidates], True, deadline)
     now_ms, scanned = deadline.now_ms(), 0
     facts: list[dict[str, Any]] = []
     places: list[int] = []
-    for each in outlines:
+    for each in candidates:
         if each.name not in read:
             break
         record = records.get(each.name)
         if record is not None and _unchanged(record, each):
-            facts.append(lookup.shown_short(record.schedule, record, now_ms, office.reach_ms))
+            facts.append(lookup.shown_short(record.schedule, record, now_ms, dependencies.reach_ms))
             places.append(scanned)
         scanned += 1
     count = fitting(facts)
     return facts[:count], scanned if count == len(facts) else places[count]
 
 
-def _place(value: object) -> Place | None:
-    place = paging.read(value, "names", int, str)
-    if place is None:
+def _decoded(value: object) -> OrderKey | None:
+    decoded = paging.decode(value, "names", int, str)
+    if decoded is None:
         return None
-    due_ms, name = place
+    due_ms, name = decoded
     if not paging.is_moment(due_ms):
         raise paging.refused(value)
     return due_ms, name
 
 
-def _place_by_name(value: object, prefix: str) -> tuple[Place, int, str]:
-    place = paging.read(value, BY_NAME, int, str, int, str)
-    if place is None:
+def _decoded_by_name(value: object, prefix: str) -> tuple[OrderKey, int, str]:
+    decoded = paging.decode(value, BY_NAME, int, str, int, str)
+    if decoded is None:
         raise paging.refused(value)
-    due_ms, name, number, sort = place
+    due_ms, name, number, sort = decoded
     sound = paging.is_moment(due_ms) and 0 <= number < len(PARTITIONS) and paging.is_name(sort)
     if not sound or not sort.startswith(prefix):
         raise paging.refused(value)
     return (due_ms, name), number, sort
 
 
-def _place_of(record: Record) -> Place:
+def _order_key_of(record: Record) -> OrderKey:
     return record.schedule.due_ms, record.name
 
 
-def _unchanged(record: Record, outline: Record) -> bool:
+def _unchanged(record: Record, candidate: Record) -> bool:
     """Return whether the record is still in its place. A schedule that was moved meanwhile has another place."""
-    return record.pending and _place_of(record) == _place_of(outline)
+    return record.pending and _order_key_of(record) == _order_key_of(candidate)
 
 
 def _first(
-    prefix: str, after: Place, span: tuple[int, int], count: int, office: ManageDependencies, deadline: Deadline
+    prefix: str,
+    after: OrderKey,
+    span: tuple[int, int],
+    count: int,
+    dependencies: ManageDependencies,
+    deadline: Deadline,
 ) -> list[Record]:
     """Return the first records after the place, at most `count`, without their data."""
     if span[0] >= span[1]:
         return []
 
-    def page(shelf: PartitionCursor) -> RecordPage:
+    def page(cursor: PartitionCursor) -> RecordPage:
         if deadline.passed():
             raise OutOfTime
-        names = retry_call(lambda: office.records.page(shelf.partition, shelf.from_sort, prefix, *span), deadline)
-        shelf.from_sort, shelf.ended = names.next_sort or "", names.next_sort is None
+        names = retry_call(
+            lambda: dependencies.records.page(cursor.partition, cursor.from_sort, prefix, *span), deadline
+        )
+        cursor.from_sort, cursor.ended = names.next_sort or "", names.next_sort is None
         return names
 
-    shelves, known, scanned = [PartitionCursor(each, first_sort(prefix)) for each in PARTITIONS], [], 0
-    while behind := [each for each in shelves if not each.ended]:
+    cursors, known, scanned = [PartitionCursor(each, first_sort(prefix)) for each in PARTITIONS], [], 0
+    while behind := [each for each in cursors if not each.ended]:
         if scanned > LOOKED_AT_MAX:
             raise InvalidRequest(
                 f"prefix is {prefix!r}, and more names begin so than one call can look at ({LOOKED_AT_MAX}); "
                 "wanted: a longer prefix, or a list without one"
             )
-        for names in office.pool.run(page, behind):
+        for names in dependencies.pool.run(page, behind):
             scanned += names.scanned
-            known += [each for each in names.records if _place_of(each) > after]
-        known = sorted(known, key=_place_of)[:count]
+            known += [each for each in names.records if _order_key_of(each) > after]
+        known = sorted(known, key=_order_key_of)[:count]
     return known

@@ -19,7 +19,7 @@ from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.limits import DUE_DIGITS
 from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.listing import entries
-from scheduler.managing.listing.entries import Entry, Place
+from scheduler.managing.listing.entries import Entry, OrderKey
 from scheduler.model.bundle import SPAN_MS_MAX, Bundle
 from scheduler.model.schedule import Schedule, sort_from
 from scheduler.placing.near_names import PARTITIONS
@@ -40,7 +40,7 @@ class PartitionCursor:
     def ended(self) -> bool:
         return self.from_sort >= self.to_sort
 
-    def may_precede(self, last: Place | None, span_ms: int = 0) -> bool:
+    def may_precede(self, last: OrderKey | None, span_ms: int = 0) -> bool:
         """Return whether an unread entry may come before `last`, if it may be due one span before its key."""
         if self.ended or last is None:
             return not self.ended
@@ -54,7 +54,7 @@ class Window:
     Everything with a key before the floor was returned earlier.
     """
 
-    after: Place
+    after: OrderKey
     to_ms: int
     count: int
     floor: str = ""
@@ -71,123 +71,129 @@ class Window:
         return max(self.after[0], int(self.floor[:DUE_DIGITS] or 0))
 
     def holds(self, entry: Entry) -> bool:
-        return self.after < entry.place and entry.place[0] < self.to_ms
+        return self.after < entry.order_key and entry.order_key[0] < self.to_ms
 
     def first(self, found: Iterable[Entry]) -> list[Entry]:
         """Return the first entries, each place once: a timer that is being moved may be in the table and the index."""
-        held = {each.place: each for each in found if self.holds(each)}
-        return [held[place] for place in sorted(held)[: self.count]]
+        held = {each.order_key: each for each in found if self.holds(each)}
+        return [held[order_key] for order_key in sorted(held)[: self.count]]
 
-    def last(self, known: Sequence[Entry]) -> Place | None:
+    def last(self, known: Sequence[Entry]) -> OrderKey | None:
         """Return the place of the last entry to return, if that many entries are known."""
-        return known[-1].place if len(known) == self.count else None
+        return known[-1].order_key if len(known) == self.count else None
 
 
 class Reader:
-    def __init__(self, window: Window, office: ManageDependencies, deadline: Deadline) -> None:
-        self._window, self._office, self._patience = window, office, deadline
+    def __init__(self, window: Window, dependencies: ManageDependencies, deadline: Deadline) -> None:
+        self._window, self._dependencies, self._patience = window, dependencies, deadline
         self._known: list[Entry] = []
-        self._strands: list[PartitionCursor] = []
+        self._cursors: list[PartitionCursor] = []
         self._rounds = 0
 
     @property
     def reached(self) -> str | None:
         """The sort key up to which all partitions were read, or None if not even a page of each was read."""
-        return min(each.from_sort for each in self._strands) if self._rounds else None
+        return min(each.from_sort for each in self._cursors) if self._rounds else None
 
     def entries(self) -> list[Entry]:
         window = self._window
         from_sort, to_sort = window.from_sort, sort_from(window.to_ms)
-        self._strands = [PartitionCursor(each, from_sort, to_sort) for each in self._office.partitions(self._patience)]
+        self._cursors = [
+            PartitionCursor(each, from_sort, to_sort) for each in self._dependencies.partitions(self._patience)
+        ]
         self._in_order_of_keys()
         self._bundles_behind()
         self._near_names()
         return self._known
 
     @property
-    def _last(self) -> Place | None:
+    def _last(self) -> OrderKey | None:
         return self._window.last(self._known)
 
     def _in_order_of_keys(self) -> None:
         """Read on in each partition that may hold an entry before the last one to return."""
-        items_max = round(self._window.count / len(self._strands) * AHEAD) + AHEAD_ITEMS
-        while behind := [each for each in self._strands if each.may_precede(self._last)]:
+        items_max = round(self._window.count / len(self._cursors) * AHEAD) + AHEAD_ITEMS
+        while behind := [each for each in self._cursors if each.may_precede(self._last)]:
             limit = items_max
-            self._round(behind, lambda strand: self._page(strand, limit))  # noqa: B023 - Called at once.
+            self._round(behind, lambda cursor: self._page(cursor, limit))  # noqa: B023 - Called at once.
             items_max = min(2 * items_max, self._window.count + AHEAD_ITEMS)  # All of them may be in one partition.
 
     def _bundles_behind(self) -> None:
         while True:
             last = self._last
             latest_ms = (last[0] if last else self._window.to_ms - 1) + SPAN_MS_MAX
-            for strand in self._strands:
-                strand.to_sort = sort_from(latest_ms + 1)
-            behind = [each for each in self._strands if not each.ended]
+            for cursor in self._cursors:
+                cursor.to_sort = sort_from(latest_ms + 1)
+            behind = [each for each in self._cursors if not each.ended]
             if not behind:
                 return
             self._round(behind, self._page_of_bundles)
 
     def _near_names(self) -> None:
         window, now_ms = self._window, self._patience.now_ms()
-        from_ms, to_ms = entries.near_span(window.from_ms, window.to_ms, now_ms, self._office.reach_ms)
+        from_ms, to_ms = entries.near_span(window.from_ms, window.to_ms, now_ms, self._dependencies.reach_ms)
         if from_ms >= to_ms:
             return
         from_sort, to_sort = sort_from(from_ms), sort_from(to_ms + SPAN_MS_MAX)
-        self._strands = [PartitionCursor(each, from_sort, to_sort) for each in PARTITIONS]
+        self._cursors = [PartitionCursor(each, from_sort, to_sort) for each in PARTITIONS]
         items_max = window.count + AHEAD_ITEMS
-        while behind := [each for each in self._strands if each.may_precede(self._last, SPAN_MS_MAX)]:
-            self._round(behind, lambda strand: self._page_of_near_names(strand, from_ms, to_ms, items_max))
+        while behind := [each for each in self._cursors if each.may_precede(self._last, SPAN_MS_MAX)]:
+            self._round(behind, lambda cursor: self._page_of_near_names(cursor, from_ms, to_ms, items_max))
 
-    def _round(self, strands: list[PartitionCursor], page: Callable[[PartitionCursor], list[Entry]]) -> None:
-        found = self._office.pool.run(page, strands)
+    def _round(self, cursors: list[PartitionCursor], page: Callable[[PartitionCursor], list[Entry]]) -> None:
+        found = self._dependencies.pool.run(page, cursors)
         self._known = self._window.first([*self._known, *(each for entries_ in found for each in entries_)])
         self._rounds += 1
 
-    def _page(self, strand: PartitionCursor, items_max: int) -> list[Entry]:
+    def _page(self, cursor: PartitionCursor, items_max: int) -> list[Entry]:
         """Return the entries of the partition's next page, and move its cursor forward."""
         self._check()
-        bounds = strand.partition, strand.from_sort, strand.to_sort
-        stretch = retry_call(lambda: self._office.catalogue.stretch(*bounds, items_max), self._patience)
-        found = self._some([entries.entry(each) for each in stretch.things if isinstance(each, Schedule)])
-        found = self._unpacked(stretch.things, found)
-        strand.from_sort = stretch.next_sort or strand.to_sort
+        bounds = cursor.partition, cursor.from_sort, cursor.to_sort
+        schedule_page = retry_call(
+            lambda: self._dependencies.manage_table.schedule_page(*bounds, items_max), self._patience
+        )
+        found = self._some([entries.entry(each) for each in schedule_page.things if isinstance(each, Schedule)])
+        found = self._unpacked(schedule_page.things, found)
+        cursor.from_sort = schedule_page.next_sort or cursor.to_sort
         return found
 
-    def _page_of_bundles(self, strand: PartitionCursor) -> list[Entry]:
+    def _page_of_bundles(self, cursor: PartitionCursor) -> list[Entry]:
         """Return the members of the next page of bundles.
 
         A member due at the same time as the last entry comes after it if its key is later.
         """
         self._check()
-        last, to_sort = self._last, strand.to_sort
+        last, to_sort = self._last, cursor.to_sort
         before_ms = last[0] if last else self._window.to_ms
-        if last is not None and strand.from_sort < last[1]:
+        if last is not None and cursor.from_sort < last[1]:
             before_ms, to_sort = before_ms + 1, min(to_sort, last[1])
-        bounds = strand.partition, strand.from_sort, to_sort
-        stretch = retry_call(lambda: self._office.catalogue.bundles(*bounds, before_ms), self._patience)
-        found = self._unpacked(stretch.things, [])
-        strand.from_sort = stretch.next_sort or to_sort
+        bounds = cursor.partition, cursor.from_sort, to_sort
+        schedule_page = retry_call(lambda: self._dependencies.manage_table.bundles(*bounds, before_ms), self._patience)
+        found = self._unpacked(schedule_page.things, [])
+        cursor.from_sort = schedule_page.next_sort or to_sort
         return found
 
-    def _page_of_near_names(self, strand: PartitionCursor, from_ms: int, to_ms: int, items_max: int) -> list[Entry]:
+    def _page_of_near_names(self, cursor: PartitionCursor, from_ms: int, to_ms: int, items_max: int) -> list[Entry]:
         self._check()
         last = self._last
         before_ms = min(to_ms, last[0] + 1) if last else to_ms
-        bounds = strand.partition, strand.from_sort, strand.to_sort
-        page = retry_call(lambda: self._office.catalogue.near_names(*bounds, before_ms, items_max), self._patience)
+        bounds = cursor.partition, cursor.from_sort, cursor.to_sort
+        page = retry_call(
+            lambda: self._dependencies.manage_table.near_names(*bounds, before_ms, items_max), self._patience
+        )
         timers = [each.as_schedule() for row in page.rows for each in row.entries if from_ms <= each.wakes_ms < to_ms]
         found = self._some([entries.entry(each) for each in timers])
-        strand.from_sort = page.next_sort or strand.to_sort
+        cursor.from_sort = page.next_sort or cursor.to_sort
         return found
 
     def _some(self, found: list[Entry]) -> list[Entry]:
         """Return the entries that may be returned. Read no more records than a page holds."""
         last, window = self._last, self._window
         timely = sorted(
-            (each for each in found if window.holds(each) and (last is None or each.place < last)),
-            key=lambda each: each.place,
+            (each for each in found if window.holds(each) and (last is None or each.order_key < last)),
+            key=lambda each: each.order_key,
         )
-        return list(islice(entries.awake(timely, self._office, self._patience), window.count))
+        return list(islice(entries.awake(timely, self._dependencies, self._patience), window.count))
 
     def _unpacked(self, things: Sequence[Schedule | Bundle], found: list[Entry]) -> list[Entry]:
         """Return the entries found, with the members of the bundles. Open one bundle at a time.
@@ -203,7 +209,7 @@ class Reader:
             found = self._window.first([*found, *entries.members(thing)])
         return found
 
-    def _is_behind(self, bundle: Bundle, last: Place | None) -> bool:
+    def _is_behind(self, bundle: Bundle, last: OrderKey | None) -> bool:
         if bundle.first_ms is None:
             return False
         return bundle.first_ms >= self._window.to_ms or (

@@ -18,13 +18,13 @@ LATE_MS = 60_000
 CLOCKS_MS = 60_000
 """How far the clock that wrote a row of the index may be ahead of ours."""
 
-Place = tuple[int, str, str, int]
+OrderKey = tuple[int, str, str, int]
 """The sort order: due time, sort key of the item, partition, index in the bundle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    place: Place
+    order_key: OrderKey
     schedule: Schedule
     record: Record | None = None
 
@@ -43,7 +43,7 @@ def members(bundle: Bundle) -> list[Entry]:
         return []
 
 
-def awake(entries: Sequence[Entry], office: ManageDependencies, deadline: Deadline) -> Iterator[Entry]:
+def awake(entries: Sequence[Entry], dependencies: ManageDependencies, deadline: Deadline) -> Iterator[Entry]:
     """Yield the entries, but timers only if their record waits for them, and with that record.
 
     Raise OutOfTime if time runs out between two reads.
@@ -53,7 +53,7 @@ def awake(entries: Sequence[Entry], office: ManageDependencies, deadline: Deadli
             raise OutOfTime
         step = entries[start : start + BATCH_WHOLE_MAX]
         names = [each.schedule.name for each in step if each.schedule.name is not None]
-        records = office.standing(names, True, deadline) if names else {}
+        records = dependencies.current_records(names, True, deadline) if names else {}
         for each in step:
             if each.schedule.name is None:
                 yield each

@@ -19,7 +19,7 @@ from scheduler.errors import InvalidRequest
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.limits import DUE_MS_MAX
 from scheduler.managing import paging
-from scheduler.managing.dependencies import BATCH_OUTLINES_MAX, ManageDependencies, Stub
+from scheduler.managing.dependencies import BATCH_STUBS_MAX, ManageDependencies, Stub
 from scheduler.managing.listing import near_note
 from scheduler.managing.listing.entries import CLOCKS_MS, near_span
 from scheduler.managing.request import ManageRequest
@@ -60,25 +60,25 @@ class Count:
         return {"buckets": buckets, "total": sum(self.counts)}
 
 
-def forecast(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def forecast(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     count = _empty(request)
     positions = _positions(request.fields.get("next"))
     if positions is None:
-        positions = _beginning(count, office, deadline)
-    counter = Counter(count, office, deadline)
+        positions = _beginning(count, dependencies, deadline)
+    counter = Counter(count, dependencies, deadline)
     while positions and not counter.passed:
         # A feed that moves a timer writes it to the index before it deletes it from the table: read the table first.
         for kind in (False, True):
             these = {each: sort for each, sort in positions.items() if each.startswith(NEAR) == kind}
             positions |= counter.round(these)
         positions = {each: sort for each, sort in positions.items() if sort is not None}
-    answer = {**count.answer(), "next": paging.written("forecast", positions) if positions else None}
-    return answer | near_note.about(count.from_ms, office, deadline)
+    answer = {**count.answer(), "next": paging.encode("forecast", positions) if positions else None}
+    return answer | near_note.about(count.from_ms, dependencies, deadline)
 
 
-def _beginning(count: Count, office: ManageDependencies, deadline: Deadline) -> dict[str, str | None]:
-    positions: dict[str, str | None] = dict.fromkeys(office.partitions(deadline), sort_from(count.from_ms))
-    from_ms, to_ms = near_span(count.from_ms, count.to_ms, deadline.now_ms(), office.reach_ms)
+def _beginning(count: Count, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, str | None]:
+    positions: dict[str, str | None] = dict.fromkeys(dependencies.partitions(deadline), sort_from(count.from_ms))
+    from_ms, to_ms = near_span(count.from_ms, count.to_ms, deadline.now_ms(), dependencies.reach_ms)
     return positions | dict.fromkeys(PARTITIONS, sort_from(from_ms)) if from_ms < to_ms else positions
 
 
@@ -97,10 +97,10 @@ def _empty(request: ManageRequest) -> Count:
 
 
 def _positions(value: object) -> dict[str, str | None] | None:
-    place = paging.read(value, "forecast", dict)
-    if place is None:
+    decoded = paging.decode(value, "forecast", dict)
+    if decoded is None:
         return None
-    (positions,) = place
+    (positions,) = decoded
     if not positions or not all(_is_position(*each) for each in positions.items()):
         raise paging.refused(value)
     return dict(positions)
@@ -113,8 +113,8 @@ def _is_position(partition: str, sort: object) -> bool:
 class Counter:
     """Counts pages in parallel, into one `Count`. It checks the clock before each page and within it."""
 
-    def __init__(self, count: Count, office: ManageDependencies, deadline: Deadline) -> None:
-        self._count, self._office, self._patience = count, office, deadline
+    def __init__(self, count: Count, dependencies: ManageDependencies, deadline: Deadline) -> None:
+        self._count, self._dependencies, self._patience = count, dependencies, deadline
         self._begun = False
         self._moved: set[str] = set()
         """Near timers counted in the table. A feed may move one to the index before the index is read."""
@@ -134,7 +134,7 @@ class Counter:
             near = partition.startswith(NEAR)
             return self._near_page(partition, from_sort) if near else self._page(partition, from_sort)
 
-        counted = self._office.pool.run(page, positions)
+        counted = self._dependencies.pool.run(page, positions)
         for dues_ms, _ in counted:
             for due_ms in dues_ms:
                 self._count.add(due_ms)
@@ -146,15 +146,15 @@ class Counter:
         if from_sort >= beyond:
             return [], None
         to_sort = beyond if from_sort >= end else end
-        catalogue = self._office.catalogue
-        outline = retry_call(
-            lambda: catalogue.outline(partition, from_sort, to_sort, to_sort == beyond), self._patience
+        manage_table = self._dependencies.manage_table
+        due_page = retry_call(
+            lambda: manage_table.due_page(partition, from_sort, to_sort, to_sort == beyond), self._patience
         )
         if self.passed:
             return [], from_sort
         self._begun = True
-        dues_ms, rest = self._dues_ms(outline.stubs)
-        return dues_ms, rest or outline.next_sort or (None if to_sort == beyond else end)
+        dues_ms, rest = self._dues_ms(due_page.stubs)
+        return dues_ms, rest or due_page.next_sort or (None if to_sort == beyond else end)
 
     def _dues_ms(self, stubs: Sequence[Stub]) -> tuple[list[int], str | None]:
         """Return the due times of the stubs, and where to continue if time runs out within the page."""
@@ -171,12 +171,12 @@ class Counter:
                 dues_ms.append(stub.due_ms)
             else:
                 timers.append((stub.name, stub.key.id, stub.due_ms))
-            if len(timers) == BATCH_OUTLINES_MAX:
+            if len(timers) == BATCH_STUBS_MAX:
                 dues_ms, timers, begun = dues_ms + self._in_table(timers), [], True
         return dues_ms + self._in_table(timers), None
 
     def _in_table(self, timers: Sequence[Timer]) -> list[int]:
-        soon_ms = self._patience.now_ms() + self._office.reach_ms + CLOCKS_MS
+        soon_ms = self._patience.now_ms() + self._dependencies.reach_ms + CLOCKS_MS
         self._moved.update(schedule_id for _, schedule_id, due_ms in timers if due_ms <= soon_ms)
         return self._awake(timers)
 
@@ -198,12 +198,12 @@ class Counter:
 
     def _near_page(self, partition: str, from_sort: str) -> tuple[list[int], str | None]:
         now_ms, count = self._patience.now_ms(), self._count
-        _, to_ms = near_span(count.from_ms, count.to_ms, now_ms, self._office.reach_ms)
+        _, to_ms = near_span(count.from_ms, count.to_ms, now_ms, self._dependencies.reach_ms)
         to_sort = sort_from(to_ms + SPAN_MS_MAX)
         if from_sort >= to_sort:
             return [], None
         bounds = partition, from_sort, to_sort, to_ms
-        page = retry_call(lambda: self._office.catalogue.near_names(*bounds, None), self._patience)
+        page = retry_call(lambda: self._dependencies.manage_table.near_names(*bounds, None), self._patience)
         if self.passed:
             return [], from_sort
         self._begun = True
@@ -217,7 +217,9 @@ class Counter:
 
     def _awake(self, timers: Sequence[Timer]) -> list[int]:
         """Return the due times of the timers that a record still waits for."""
-        records = self._office.standing([name for name, _, _ in timers], False, self._patience) if timers else {}
+        records = (
+            self._dependencies.current_records([name for name, _, _ in timers], False, self._patience) if timers else {}
+        )
         found: list[int] = []
         for name, schedule_id, due_ms in timers:
             record = records.get(name)

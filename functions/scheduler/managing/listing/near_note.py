@@ -17,12 +17,12 @@ NOTE = (
 )
 
 
-def about(from_ms: int, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def about(from_ms: int, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     """Return the note and the queue counts if the range starts within reach. A count that SQS does not give is null."""
-    if from_ms > deadline.now_ms() + office.reach_ms:
+    if from_ms > deadline.now_ms() + dependencies.reach_ms:
         return {}
     queued: dict[str, int | None] = {"output": None, "delivery": None}
     if not deadline.passed():
         with suppress(NotConfirmed):
-            queued = retry_call(office.queues.approximate_counts, deadline)
+            queued = retry_call(dependencies.queues.approximate_counts, deadline)
     return {"queued": queued, "note": NOTE}

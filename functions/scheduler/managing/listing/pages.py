@@ -18,9 +18,9 @@ from scheduler.limits import DUE_DIGITS
 from scheduler.managing import paging
 from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.listing import by_prefix, near_note
-from scheduler.managing.listing.by_key import Crowd
+from scheduler.managing.listing.by_key import KeyOrderPosition
 from scheduler.managing.listing.by_time import Reader, Window
-from scheduler.managing.listing.entries import Entry, Place
+from scheduler.managing.listing.entries import Entry, OrderKey
 from scheduler.managing.lookup import shown_short
 from scheduler.managing.paging import bytes_in_list, fitting
 from scheduler.managing.request import END_MS, ManageRequest
@@ -28,113 +28,119 @@ from scheduler.model.bundle import SPAN_MS_MAX
 from scheduler.model.schedule import sort_from
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
-STRETCH_MS = 120_000
+KEY_RANGE_MS = 120_000
 """The least time range that is read in key order: twice the span of a bundle."""
 
 BY_TIME, BY_TIME_FROM, BY_KEY = "list", "list from", "list by key"
 """The kinds of positions. The second also has a key: everything before that key was returned."""
 
 
-def list_(request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def list_(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     if request.prefix() is not None:
-        return by_prefix.list_(request, office, deadline)
+        return by_prefix.list_(request, dependencies, deadline)
     value = request.fields.get("next")
-    answer = _page(value, request, office, deadline)
-    return answer | near_note.about(request.span()[0], office, deadline)
+    answer = _page(value, request, dependencies, deadline)
+    return answer | near_note.about(request.span()[0], dependencies, deadline)
 
 
-def _page(value: object, request: ManageRequest, office: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def _page(
+    value: object, request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline
+) -> dict[str, Any]:
     if paging.is_of(BY_KEY, value):
-        return _page_by_key(_crowd(value), request, office, deadline)
+        return _page_by_key(_key_position(value), request, dependencies, deadline)
     (from_ms, to_ms), limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
-    place, floor = _place(value)
+    order_key, floor = _decoded(value)
     # One entry more than asked for shows whether there is a next page.
-    window = Window(max((from_ms, "", "", -1), place), to_ms, limit + 1, floor)
-    reader = Reader(window, office, deadline.half())
+    window = Window(max((from_ms, "", "", -1), order_key), to_ms, limit + 1, floor)
+    reader = Reader(window, dependencies, deadline.half())
     try:
         found = reader.entries()
     except (OutOfTime, NotConfirmed):  # The time that is left may be enough for a page in key order.
         from scheduler.managing.listing import by_key  # noqa: PLC0415 - Rarely needed.
 
-        end_ms = to_ms + SPAN_MS_MAX if reader.reached is None else int(reader.reached[:DUE_DIGITS]) + STRETCH_MS
-        crowd = by_key.begin(window.after, window.from_sort, end_ms, office, deadline)
-        return _page_by_key(crowd, request, office, deadline)
-    facts, count = _facts(found[:limit], office, deadline)
-    last = found[count - 1].place if len(found) > count else None
+        end_ms = to_ms + SPAN_MS_MAX if reader.reached is None else int(reader.reached[:DUE_DIGITS]) + KEY_RANGE_MS
+        key_position = by_key.begin(window.after, window.from_sort, end_ms, dependencies, deadline)
+        return _page_by_key(key_position, request, dependencies, deadline)
+    facts, count = _facts(found[:limit], dependencies, deadline)
+    last = found[count - 1].order_key if len(found) > count else None
     return {"schedules": facts, "next": _written(last, floor) if last else None}
 
 
 def _page_by_key(
-    crowd: Crowd, request: ManageRequest, office: ManageDependencies, deadline: Deadline
+    key_position: KeyOrderPosition, request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline
 ) -> dict[str, Any]:
     from scheduler.managing.listing import by_key  # noqa: PLC0415 - As above.
 
     to_ms, limit = request.span()[1], request.limit(LIMIT_DEFAULT, LIMIT_MAX)
-    crowd.end_ms = min(crowd.end_ms, to_ms + SPAN_MS_MAX)
+    key_position.end_ms = min(key_position.end_ms, to_ms + SPAN_MS_MAX)
     now_ms = deadline.now_ms()
 
     def bytes_of(entry: Entry) -> int:
-        return bytes_in_list(_fact(entry, now_ms, office))
+        return bytes_in_list(_fact(entry, now_ms, dependencies))
 
-    place: str | None = None
-    found = by_key.Reader(crowd, to_ms, limit, bytes_of, office, deadline).entries()
-    if crowd.positions:
-        place = paging.written(BY_KEY, *crowd.after, crowd.from_ms, crowd.end_ms, crowd.positions)
-    elif crowd.end_ms < to_ms + SPAN_MS_MAX:
-        place = _written(crowd.after, sort_from(crowd.end_ms))
-    return {"schedules": [_fact(each, now_ms, office) for each in found], "next": place}
+    next_token: str | None = None
+    found = by_key.Reader(key_position, to_ms, limit, bytes_of, dependencies, deadline).entries()
+    if key_position.positions:
+        next_token = paging.encode(
+            BY_KEY, *key_position.after, key_position.from_ms, key_position.end_ms, key_position.positions
+        )
+    elif key_position.end_ms < to_ms + SPAN_MS_MAX:
+        next_token = _written(key_position.after, sort_from(key_position.end_ms))
+    return {"schedules": [_fact(each, now_ms, dependencies) for each in found], "next": next_token}
 
 
-def _facts(found: list[Entry], office: ManageDependencies, deadline: Deadline) -> tuple[list[dict[str, Any]], int]:
+def _facts(
+    found: list[Entry], dependencies: ManageDependencies, deadline: Deadline
+) -> tuple[list[dict[str, Any]], int]:
     """Return the facts that callers see, as many as an answer holds, and how many these are."""
     now_ms = deadline.now_ms()
-    facts = [_fact(each, now_ms, office) for each in found]
+    facts = [_fact(each, now_ms, dependencies) for each in found]
     count = fitting(facts)
     return facts[:count], count
 
 
-def _fact(entry: Entry, now_ms: int, office: ManageDependencies) -> dict[str, Any]:
-    return shown_short(entry.schedule, entry.record, now_ms, office.reach_ms)
+def _fact(entry: Entry, now_ms: int, dependencies: ManageDependencies) -> dict[str, Any]:
+    return shown_short(entry.schedule, entry.record, now_ms, dependencies.reach_ms)
 
 
-def _written(place: Place, floor: str) -> str:
+def _written(order_key: OrderKey, floor: str) -> str:
     """Return the position. The floor is left out once the due time has reached it, because it has no effect then."""
-    if floor and place[0] < int(floor):
-        return paging.written(BY_TIME_FROM, *place, floor)
-    return paging.written(BY_TIME, *place)
+    if floor and order_key[0] < int(floor):
+        return paging.encode(BY_TIME_FROM, *order_key, floor)
+    return paging.encode(BY_TIME, *order_key)
 
 
-def _place(value: object) -> tuple[Place, str]:
+def _decoded(value: object) -> tuple[OrderKey, str]:
     """Return the place to continue after, and the key before which everything was returned."""
     floor = ""
     if paging.is_of(BY_TIME_FROM, value):
-        *place, floor = paging.read(value, BY_TIME_FROM, int, str, str, int, str) or []
-        if not paging.is_sort(floor) or len(floor) != DUE_DIGITS or not paging.is_moment(place[0]):
+        *order_key, floor = paging.decode(value, BY_TIME_FROM, int, str, str, int, str) or []
+        if not paging.is_sort(floor) or len(floor) != DUE_DIGITS or not paging.is_moment(order_key[0]):
             raise paging.refused(value)
-        return _checked(value, *place), floor
-    found = paging.read(value, BY_TIME, int, str, str, int)
+        return _checked(value, *order_key), floor
+    found = paging.decode(value, BY_TIME, int, str, str, int)
     return (_checked(value, *found) if found is not None else (0, "", "", -1)), floor
 
 
-def _checked(value: object, due_ms: int, sort: str, partition: str, index: int) -> Place:
+def _checked(value: object, due_ms: int, sort: str, partition: str, index: int) -> OrderKey:
     """Check a place. The beginning of a moment, where a listing starts, is a place that no schedule has."""
     is_beginning = (sort, partition, index) == ("", "", -1) and not paging.is_of(BY_TIME, value)
-    is_place = paging.is_sort(sort) and paging.is_partition(partition)
-    if not (paging.is_moment(due_ms) and (is_beginning or is_place)):
+    is_order_key = paging.is_sort(sort) and paging.is_partition(partition)
+    if not (paging.is_moment(due_ms) and (is_beginning or is_order_key)):
         raise paging.refused(value)
     return due_ms, sort, partition, index
 
 
-def _crowd(value: object) -> Crowd:
-    found = paging.read(value, BY_KEY, int, str, str, int, int, int, dict)
+def _key_position(value: object) -> KeyOrderPosition:
+    found = paging.decode(value, BY_KEY, int, str, str, int, int, int, dict)
     if found is None:
         raise paging.refused(value)
-    *place, from_ms, end_ms, positions = found
+    *order_key, from_ms, end_ms, positions = found
     sound = 0 <= from_ms <= end_ms <= END_MS + SPAN_MS_MAX and bool(positions)
     if not sound or not all(_is_position(*each) for each in positions.items()):
         raise paging.refused(value)
     known = {partition: (sort, index) for partition, (sort, index) in positions.items()}
-    return Crowd(_checked(value, *place), from_ms, end_ms, known)
+    return KeyOrderPosition(_checked(value, *order_key), from_ms, end_ms, known)
 
 
 def _is_position(partition: str, position: object) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from fakes import NOON_MS, Clock, desk
-from scheduler.accepting import scheduling
+from fakes import NOON_MS, Clock, scheduling_dependencies
+from scheduler.accepting import changes, scheduling
+from scheduler.accepting.request import AcceptRules
 from scheduler.aws.delivery_queue import DeliveryQueue
 from scheduler.aws.manage_table import ManageTable
 from scheduler.delivering import delivery
@@ -17,6 +19,7 @@ from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding import feed as feeding
 from scheduler.managing import operations
 from scheduler.managing.dependencies import ManageDependencies
+from scheduler.model.schedule import Schedule
 from scheduler.placing.keys import KeyGenerator
 from scheduler.placing.partitions import PartitionCount
 
@@ -30,37 +33,43 @@ class Crash(BaseException):
 
 
 @dataclass
-class House:
+class WholeStack:
     cloud: Any
     clock: Clock = field(default_factory=Clock)
     partition_count: int = 2
     delivered: list[str] = field(default_factory=list)
+    rules: AcceptRules = AcceptRules()
+    received: list[Schedule] = field(default_factory=list)
+    """What targets received from the deliver function."""
 
     @property
-    def office(self) -> ManageDependencies:
+    def manage_dependencies(self) -> ManageDependencies:
         cloud, randomness = self.cloud, random.Random(random.random())
         return ManageDependencies(
             records=cloud.records,
             table=cloud.table,
-            catalogue=ManageTable(cloud.dynamodb, "schedules"),
-            memory=PartitionCount(cloud.table),
+            manage_table=ManageTable(cloud.dynamodb, "schedules"),
+            stored_count=PartitionCount(cloud.table),
             queues=cloud.queues,
             pool=SerialPool(),
             key_generator=KeyGenerator(self.partition_count, randomness),
             reach_ms=REACH_MS,
+            revise=partial(changes.revised, rules=self.rules),
         )
 
     def ask(self, operation: str, **fields: Any) -> dict[str, Any]:
-        return operations.manage({"operation": operation, **fields}, self.office, self.clock.deadline())
+        return operations.manage({"operation": operation, **fields}, self.manage_dependencies, self.clock.deadline())
 
     def take(self, timestamp: float = FAR_S, data: str = "data", **fields: Any) -> dict[str, Any]:
         return self.accept({"timestamp": timestamp, "data": data, **fields})
 
     def accept(self, event: Any) -> dict[str, Any]:
-        where = desk(self.cloud.table, self.cloud.queues, partition_count=self.partition_count)
+        dependencies = scheduling_dependencies(
+            self.cloud.table, self.cloud.queues, self.rules, partition_count=self.partition_count
+        )
         key_generator = KeyGenerator(self.partition_count, random.Random(random.random()), 60_000)
-        where = replace(where, records=lambda: self.cloud.records, key_generator=key_generator)
-        return scheduling.accept(event, where, self.clock.deadline())
+        dependencies = replace(dependencies, records=lambda: self.cloud.records, key_generator=key_generator)
+        return scheduling.accept(event, dependencies, self.clock.deadline())
 
     def bundle(self, count: int = 3, timestamp: float = FAR_S) -> list[dict[str, Any]]:
         """Return a batch for one bundle. Its members are a second apart, and the last is due at that time."""
@@ -91,7 +100,7 @@ class House:
     def feed(self) -> None:
         """Feed every partition once."""
         for partition in range(self.partition_count):
-            line = feeding.FeedDependencies(
+            dependencies = feeding.FeedDependencies(
                 self.cloud.table,
                 self.cloud.queues,
                 SerialPool(),
@@ -99,25 +108,25 @@ class House:
                 lambda payload, _: None,
             )
             order = feeding.FeedEvent.read({"partition": str(partition)})
-            feeding.feed(order, line, self.clock.deadline(10_000), f"{random.random()}")
+            feeding.feed(order, dependencies, self.clock.deadline(10_000), f"{random.random()}")
 
     def _deliver(self) -> None:
         """Deliver like the deliver function, including the timers that it sets again."""
-        post = delivery.DeliveryDependencies(
+        dependencies = delivery.DeliveryDependencies(
             records=self.cloud.records,
             table=self.cloud.table,
             queues=self.cloud.queues,
-            transports=Outlet(self.delivered),
-            tell=lambda *_: None,
+            transports=SimulatedTransport(self.delivered, self.received),
+            notify=lambda *_: None,
             pool=SerialPool(),
-            memory=PartitionCount(self.cloud.table),
-            resting=CircuitBreaker(),
+            stored_count=PartitionCount(self.cloud.table),
+            breaker=CircuitBreaker(),
             delivery_queue=lambda: DeliveryQueue(self.cloud.sqs, self.cloud.delivery),
             reach_ms=REACH_MS,
         )
         while messages := self.cloud.received(self.cloud.delivery):
             batch = [{"messageId": each["MessageId"], "body": each["Body"]} for each in messages]
-            assert {"batchItemFailures": []} == delivery.deliver(batch, post, self.clock.deadline(60))
+            assert {"batchItemFailures": []} == delivery.deliver(batch, dependencies, self.clock.deadline(60))
 
     @contextmanager
     def before_call(self, number: int, act):
@@ -140,8 +149,10 @@ class House:
 
 
 @dataclass
-class Outlet:
+class SimulatedTransport:
     delivered: list[str]
+    received: list[Schedule]
 
     def deliver(self, schedule) -> None:
         self.delivered.append(schedule.data)
+        self.received.append(schedule)
