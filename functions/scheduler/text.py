@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 SHOWN_CHARACTERS_MAX = 60
 
@@ -65,3 +66,11 @@ def deeper_than(value: object, levels: int) -> bool:
         if not layer:
             return False
     return True
+
+
+def did_you_mean(given: object, known: Sequence[str]) -> str:
+    """Return a hint that names the closest known word, or nothing if none is close."""
+    import difflib
+
+    near = difflib.get_close_matches(given, known, 1) if isinstance(given, str) else []
+    return f"; did you mean {near[0]}?" if near else ""

@@ -72,7 +72,7 @@ def _known() -> dict[str, dict[str, str]]:
 @functools.lru_cache(1)
 def _bundled() -> dict[str, bytes]:
     """Return the files of dateutil's database by name."""
-    from dateutil.zoneinfo import getzoneinfofile_stream  # noqa: PLC0415 - Most systems have a database of their own.
+    from dateutil.zoneinfo import getzoneinfofile_stream
 
     packed = getzoneinfofile_stream()
     if packed is None:

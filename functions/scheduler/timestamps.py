@@ -44,7 +44,7 @@ def due_ms_in_zone(value: object, zone: object) -> int:
 
     A time that the clocks skip moves forward by the gap. A time that occurs twice is the first of the two.
     """
-    from scheduler import time_zones  # noqa: PLC0415 - Few requests need it, and every cold start would pay for it.
+    from scheduler import time_zones
 
     found = time_zones.find(zone) if isinstance(zone, str) else None
     if found is None:

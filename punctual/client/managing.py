@@ -64,7 +64,8 @@ class Manager(Connection):
         """Move a schedule to another time. It gets a new id, and everything else stays."""
         request.one_time(at, delay)
         given = {"at": at, "delay": delay, "zone": zone}
-        return self._change("move", name, id, {field: value for field, value in given.items() if value is not None})
+        operation = "move" if zone is None else "change"  # Only `change` takes a zone.
+        return self._change(operation, name, id, {field: value for field, value in given.items() if value is not None})
 
     def change(  # noqa: PLR0913 - One argument for each field that can change.
         self,

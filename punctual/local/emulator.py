@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -37,7 +38,7 @@ PORT_TRIES_MAX = 5  # Another program may take the port between our choice and m
 READY_S_MAX = 60.0
 READY_POLL_S = 0.05
 PAGE_S_MAX = 1.0
-STOP_S_MAX = supervisor.SAVE_S_MAX + 10.0
+STOP_S_MAX = supervisor.SAVE_S_MAX + 45.0  # A busy disk is slow to remove the code of all functions.
 # A call may last as long as a function runs. A retry after that would run the function twice.
 READ_S_MAX = 180
 CONNECTIONS_MAX = 64
@@ -231,8 +232,10 @@ class Guard:
             self._guardian.wait(STOP_S_MAX)
         except subprocess.TimeoutExpired:
             self._guardian.kill()
-            with contextlib.suppress(ProcessLookupError, AttributeError):
+            with contextlib.suppress(ProcessLookupError, AttributeError):  # It may not have told them yet.
                 os.killpg(self.process, signal.SIGKILL)
+            with contextlib.suppress(AttributeError):
+                shutil.rmtree(self.folder, ignore_errors=True)
             self._guardian.wait()
         self._guardian.stdout.close()
 

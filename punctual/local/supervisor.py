@@ -61,7 +61,7 @@ def guard(folder: Path, saves: bool) -> None:
     with (folder / LOG_NAME).open("wb") as log:
         # ministack gets its own process group. Its functions join that group, and the whole group is ended.
         server = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ministack"],
+            [sys.executable, "-P", str(Path(__file__).with_name("server.py"))],
             cwd=folder,
             env=dict(os.environ, TMPDIR=str(folder)),
             stdin=subprocess.DEVNULL,

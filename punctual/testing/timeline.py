@@ -10,6 +10,7 @@ import heapq
 import random
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from threading import get_ident
 from typing import Any, TypeVar
 
 from greenlet import getcurrent, greenlet
@@ -89,6 +90,7 @@ class Timeline:
     def __init__(self, start_us: int, randomness: random.Random) -> None:
         self.now_us = start_us
         self.hub = getcurrent()
+        self._thread = get_ident()
         self._randomness = randomness
         self._waiting: list[tuple[int, float, int, Timer]] = []
         self._count = 0
@@ -198,17 +200,23 @@ class Timeline:
 
     def run(self, wanted: Callable[[], bool]) -> None:
         """Let the virtual world run while `wanted` returns true and anything is still to come."""
+        self._check_thread()
         for _ in range(STEPS_MAX):
             if not wanted() or not self._step(None):
                 return
         raise Stuck(f"more than {STEPS_MAX} steps")
 
     def run_until(self, moment_us: int) -> None:
+        self._check_thread()
         for _ in range(STEPS_MAX):
             if not self._step(moment_us):
                 self.now_us = max(self.now_us, moment_us)
                 return
         raise Stuck(f"more than {STEPS_MAX} steps")
+
+    def _check_thread(self) -> None:
+        if get_ident() != self._thread:
+            raise RuntimeError("a virtual AWS works in one thread; use the stack in the thread that made it")
 
     def next_us(self) -> int | None:
         """Return when the next thing happens."""

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bending import lose_answer, refuse_call
+from aws_faults import lose_answer, refuse_call
 from fakes import NOON_MS, OTHER_ARN, Clock, schedule
 from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
 from scheduler.model.name_record import CANCELLED, DELIVERED, EXPIRED, FAILED

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from bending import bend_batch, lose_answer, refuse_call
+from aws_faults import bend_batch, lose_answer, refuse_call
 from fakes import NOON_MS, OTHER_ARN, schedule
 from scheduler.aws.items import failed_partitions
 from scheduler.aws.name_records import partition_of
@@ -26,7 +26,7 @@ from scheduler.model.failure_report import failed, unreadable
 from scheduler.model.name_record import FAILED
 from scheduler.model.schedule import Key, sort_from
 from scheduler.placing import near_names
-from whole_stack import FAR_S, NOON_S, WholeStack
+from whole_stack import FAR_S, NOON_S, WholeStack, ask_on, bend_pages, fail
 
 EVENTS = Path(__file__).parents[2] / "events"
 SHOWN = {"id", "name", "timestamp", "state", "target", "data", "attempts", "error", "changed", "next_attempt"}
@@ -222,15 +222,6 @@ def test_a_prefix_with_too_many_names_is_refused(stack, monkeypatch):
         stack.take(name=f"n/{number}")
     with pytest.raises(InvalidRequest, match=r"prefix is 'n/', and more names begin so .* wanted: a longer prefix"):
         stack.ask("list", prefix="n/")
-
-
-def bend_pages(stack, items_max):
-    """Limit pages to this number of items."""
-
-    def shorten(params, **_):
-        params["Limit"] = min(items_max, params.get("Limit", items_max))
-
-    stack.cloud.dynamodb.meta.events.register("provide-client-params.dynamodb.Query", shorten)
 
 
 def test_a_forecast_counts_pending_schedules(stack):
@@ -470,13 +461,6 @@ def test_a_sweep_reports_the_number_of_unconfirmed_cancels(stack):
 # Failures and redrive.
 
 
-def fail(stack, number, at_ms, name=None, target=None):
-    """Store a delivery that failed at that time."""
-    each = replace(schedule(number, NOON_MS - 100_000_000, str(number % 2), target), name=name)
-    stack.cloud.table.put_failed([failed(each, "503", 5, at_ms)])
-    return each
-
-
 def test_failures_are_shown_in_order_and_in_pages(stack):
     """They span days, each with its error. Unreadable messages and quarantined schedules are included."""
     day_ms = 86_400_000
@@ -522,17 +506,6 @@ def test_a_truncated_failure_is_not_redriven(stack):
     (shown,) = stack.ask("failures")["failures"]
     assert ("failed", "503") == (shown["reason"], shown["error"])
     assert [] == stack.cloud.received()
-
-
-def ask_on(stack, seconds, **fields):
-    """Return the answers of calls with this much time each, until one has no next."""
-    answers = []
-    while not answers or answers[-1]["next"] is not None:
-        assert len(answers) < 100
-        more = {"next": answers[-1]["next"]} if answers else {}
-        answers.append(operations.manage({**fields, **more}, stack.manage_dependencies, stack.clock.deadline(seconds)))
-        stack.clock.sleep(1)
-    return answers
 
 
 def test_one_failure_is_found_among_any_number(stack):

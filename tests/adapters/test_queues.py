@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from bending import bend_batch, refuse_call
+from aws_faults import bend_batch, refuse_call
 from fakes import NOON_MS, OTHER_ARN, Clock, schedule
 from scheduler.execution.deadline import retry_batch
 from scheduler.model import delivery_job, failure_report

@@ -5,7 +5,7 @@ import random
 import pytest
 from botocore.exceptions import ClientError
 
-from bending import bend_batch
+from aws_faults import bend_batch
 from fakes import NOON_MS, Clock, schedule
 from scheduler.aws import items
 from scheduler.errors import NotConfirmed

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from fakes import NOON_MS, Clock, scheduling_dependencies
+from fakes import NOON_MS, Clock, schedule, scheduling_dependencies
 from scheduler.accepting import changes, scheduling
 from scheduler.accepting.request import AcceptRules
 from scheduler.aws.delivery_queue import DeliveryQueue
@@ -19,6 +19,7 @@ from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding import feed as feeding
 from scheduler.managing import operations
 from scheduler.managing.dependencies import ManageDependencies
+from scheduler.model.failure_report import failed
 from scheduler.model.schedule import Schedule
 from scheduler.placing.keys import KeyGenerator
 from scheduler.placing.partitions import PartitionCount
@@ -156,3 +157,30 @@ class SimulatedTransport:
     def deliver(self, schedule) -> None:
         self.delivered.append(schedule.data)
         self.received.append(schedule)
+
+
+def bend_pages(stack, items_max):
+    """Limit pages to this number of items."""
+
+    def shorten(params, **_):
+        params["Limit"] = min(items_max, params.get("Limit", items_max))
+
+    stack.cloud.dynamodb.meta.events.register("provide-client-params.dynamodb.Query", shorten)
+
+
+def fail(stack, number, at_ms, name=None, target=None):
+    """Store a delivery that failed at that time."""
+    each = replace(schedule(number, NOON_MS - 100_000_000, str(number % 2), target), name=name)
+    stack.cloud.table.put_failed([failed(each, "503", 5, at_ms)])
+    return each
+
+
+def ask_on(stack, seconds, **fields):
+    """Return the answers of calls with this much time each, until one has no next."""
+    answers = []
+    while not answers or answers[-1]["next"] is not None:
+        assert len(answers) < 100
+        more = {"next": answers[-1]["next"]} if answers else {}
+        answers.append(operations.manage({**fields, **more}, stack.manage_dependencies, stack.clock.deadline(seconds)))
+        stack.clock.sleep(1)
+    return answers

@@ -112,6 +112,22 @@ def test_a_schedule_moves_fires_and_is_cancelled(punctual: Punctual, stack: Stac
     assert 3 == punctual("cancel", "--id", id).status
 
 
+def test_change_keeps_the_fields_that_are_not_given(punctual: Punctual, stack: Stack) -> None:
+    """`--clear` removes one."""
+    punctual("schedule", "old", "--in", "1h", "--name", "n", "--user", "u")
+    assert 0 == punctual("change", "n", "--data", "new", "--in", "2h").status
+    assert 0 == punctual("change", "n", "--clear", "user").status
+    stack.advance(hours=2, minutes=1)
+    (released,) = stack.released()
+    assert ("new", None, 1893463200) == (released.data, released.user, released.due)
+
+
+def test_spread_and_zone_meet_in_one_schedule(punctual: Punctual) -> None:
+    """The command resolves the zone, and the stack draws the moment."""
+    line = ("schedule", "x", "--at", "2030-06-01 09:00", "--tz", "Europe/Berlin", "--spread", "1h", "--json")
+    assert 1906527600 <= punctual(*line).json["timestamp"] <= 1906527600 + 3600
+
+
 class _Changeable:
     """A stack with a manage function that answers `change` and remembers the request."""
 

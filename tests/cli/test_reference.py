@@ -23,7 +23,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 CONTEXT = click.Context(root, info_name="punctual")
 NAMES = root.list_commands(CONTEXT)
 WIDTH = 80
-RUN_HERE = {"cancel", "completion", "failures", "fire", "forecast", "get"}
+RUN_HERE = {"cancel", "change", "completion", "failures", "fire", "forecast", "get"}
 RUN_HERE |= {"list", "move", "redrive", "schedule", "tail"}
 """The commands that the virtual stack can serve. The tests of the other ones are elsewhere."""
 
@@ -84,6 +84,7 @@ def test_the_fields_of_json_are_documented(punctual: Punctual, stack: Stack) -> 
         "get": ["get", "n"],
         "list": ["list"],
         "move": ["move", "n", "--in", "2h"],
+        "change": ["change", "n", "--user", "u"],
         "forecast": ["forecast"],
         "fire": ["fire", "n"],
         "failures": ["failures"],

@@ -87,6 +87,12 @@ def test_move_by_id_works_too(scheduler):
     assert [moved.id] == [each.id for each in scheduler.list()]
 
 
+def test_move_takes_a_time_in_a_zone(scheduler):
+    scheduler.schedule("x", delay=FAR, name="n")
+    moved = scheduler.move("n", at="2030-06-01T09:00", zone="Europe/Berlin")
+    assert datetime(2030, 6, 1, 7, tzinfo=UTC) == moved.due
+
+
 def test_move_wants_exactly_one_time(scheduler):
     with pytest.raises(InvalidSchedule, match="at and delay are both missing"):
         scheduler.move("n")
@@ -119,6 +125,24 @@ def test_change_sends_the_fields_that_are_given_and_null_for_none(scripted):
             "expires_after": 86400,
         }
     ] == script.requests
+
+
+def test_change_keeps_what_is_not_given_and_removes_what_is_none(scheduler, stack):
+    scheduler.schedule({"a": 1}, delay=FAR, name="n", user="u")
+    changed = scheduler.change("n", data={"a": 2}, delay=timedelta(minutes=1), user=None)
+    assert (START + timedelta(minutes=1), "n", "replaced") == (changed.due, changed.name, changed.result)
+    stack.advance(minutes=2)
+    (released,) = stack.released()
+    assert ({"a": 2}, None, "n") == (released.json, released.user, released.name)
+
+
+def test_change_by_id_gives_a_new_id(scheduler):
+    scheduled = scheduler.schedule("x", delay=FAR)
+    changed = scheduler.change(id=scheduled.id, data="y")
+    assert (scheduled.due, "y") == (changed.due, scheduler.get(id=changed.id).data)
+    assert scheduled.id != changed.id
+    with pytest.raises(NotFound):
+        scheduler.get(id=scheduled.id)
 
 
 def test_change_with_unset_is_the_same_as_not_giving_the_field(scripted):

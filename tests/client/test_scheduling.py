@@ -157,6 +157,23 @@ def test_the_function_gets_a_time_without_an_offset_together_with_its_zone(scrip
     assert (sent, "Europe/Berlin", 60) == (request["timestamp"], request["zone"], request["spread"])
 
 
+def test_a_zone_gives_the_time_in_that_zone(scheduler):
+    for at in (datetime(2030, 6, 1, 9), "2030-06-01T09:00:00"):  # noqa: DTZ001
+        scheduled = scheduler.schedule("x", at=at, zone="Europe/Berlin")
+        assert datetime(2030, 6, 1, 7, tzinfo=UTC) == scheduled.due
+
+
+def test_an_unknown_zone_is_an_error_that_suggests_the_nearest(scheduler):
+    with pytest.raises(InvalidSchedule, match="did you mean Europe/Berlin") as caught:
+        scheduler.schedule("x", at="2030-06-01T09:00:00", zone="Europe/Berln")
+    assert "zone" == caught.value.field
+
+
+def test_a_spread_draws_a_moment_after_the_time(scheduler):
+    due = scheduler.schedule("x", at="2030-06-01T07:00:00Z", spread=timedelta(hours=1)).due
+    assert timedelta(0) <= due - datetime(2030, 6, 1, 7, tzinfo=UTC) <= timedelta(hours=1)
+
+
 def test_a_time_with_an_offset_refuses_a_zone(scheduler):
     with pytest.raises(InvalidSchedule, match="only one of the two"):
         scheduler.schedule("x", at=START, zone="Europe/Berlin")

@@ -76,14 +76,15 @@ class OutputQueue:
         return visible, held
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def aws() -> Iterator[None]:
+    """Put moto in place of AWS for one file: other files of the same run speak to the local AWS."""
     with pytest.MonkeyPatch.context() as environment, mock_aws():
         environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sqs(aws: None) -> Any:
     return boto3.client("sqs")
 

@@ -29,7 +29,7 @@ class Context:
         return 30_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dynamodb(aws):
     return boto3.client("dynamodb")
 

@@ -7,6 +7,7 @@ import re
 import sys
 import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -24,15 +25,21 @@ def stack():
     return Stack(start=START)
 
 
-def test_the_example_in_the_documentation_runs():
-    """Every test in it passes unchanged."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
+def test_the_examples_in_the_documentation_run(code):
+    """Every test in them passes unchanged."""
     example = types.ModuleType("example")
     exec(compile(code, str(PAGE), "exec"), example.__dict__)
     tests = [value for name, value in vars(example).items() if name.startswith("test_")]
-    assert len(tests) == 3
+    assert tests
     for test in tests:
         test()
+
+
+def test_the_documentation_begins_with_the_client():
+    """Users test with the API that they use."""
+    first = PAGE.read_text(encoding="utf-8").split("```python")[1]
+    assert "Scheduler(stack)" in first
 
 
 def test_a_far_schedule_is_sent_to_the_second(stack):
@@ -228,6 +235,15 @@ def test_after_an_unsupported_call_the_next_ones_work(stack):
     stack.advance(hours=2)
     assert ["x"] == [released.data for released in stack.released()]
     assert {} == sqs.receive_message(QueueUrl=stack.output("FailureQueueUrl"))
+
+
+def test_a_stack_says_that_it_belongs_to_one_thread(stack):
+    """A web framework's test client, for example, calls the application in another thread."""
+    with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match="the thread that made it"):
+        pool.submit(stack.schedule, {"delay": 1, "data": "x"}).result()
+    stack.schedule({"delay": 1, "data": "x"})
+    stack.advance(seconds=3)
+    assert 1 == len(stack.released())
 
 
 def test_after_a_refused_update_the_next_one_works(stack):

@@ -6,7 +6,7 @@ import time
 import boto3
 import pytest
 
-from bending import bend_batch
+from aws_faults import bend_batch
 from fakes import scheduling_dependencies
 from scheduler.accepting.scheduling import accept
 from scheduler.aws.feed_table import FeedTable

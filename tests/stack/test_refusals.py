@@ -89,9 +89,10 @@ def test_good_members_of_a_batch_are_accepted_next_to_bad_ones(stack, table, out
     ],
 )
 def test_an_invalid_single_request_raises_and_leaves_nothing_behind(stack, table, output_queue, event, says):
-    """The caller sees FunctionError with the message."""
+    """The caller sees FunctionError with the documented type and the message."""
     with pytest.raises(FunctionFailed) as failure:
         stack.invoke("ScheduleFunction", event)
+    assert "InvalidSchedule" == failure.value.error_type
     assert says in failure.value.error_message
     assert ([], 0) == (table.items(), output_queue.count())
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-import hostile
+import hostile_records as hostile
 from fakes import (
     DELIVERY,
     NOON_MS,

@@ -82,7 +82,7 @@ def _expires_after_ms(old: Schedule, given: Mapping[str, object]) -> int | None:
 def _terms(old: Schedule, given: Mapping[str, object], rules: AcceptRules) -> str | None:
     if "retry" not in given and "failure_target" not in given:
         return old.terms
-    from scheduler.model import delivery_options  # noqa: PLC0415 - Few changes need it.
+    from scheduler.model import delivery_options
 
     return delivery_options.changed(old.terms, given, rules.listed)
 

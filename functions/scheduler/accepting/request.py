@@ -23,7 +23,7 @@ from scheduler.limits import (
 from scheduler.model import targets
 from scheduler.model.name_record import checked_name
 from scheduler.model.schedule import OLDER_FIELDS, Request
-from scheduler.text import deeper_than, fault, shown
+from scheduler.text import deeper_than, did_you_mean, fault, shown
 
 FIELDS = (
     "timestamp",
@@ -90,7 +90,7 @@ def parse(
         request = _parse(raw, now_ms, rules, under_token, by_older_rules)
         check_use(raw, by_older_rules)
         return request
-    from scheduler.accepting import older_shapes  # noqa: PLC0415 - Few requests need it, and every cold start would pay for it.
+    from scheduler.accepting import older_shapes
 
     try:
         to_current = older_shapes.to_current(raw)
@@ -131,7 +131,7 @@ def _parse(
 def check_size(request: Request) -> None:
     """Refuse data that is larger than its target accepts."""
     if targets.is_tight(request.target):
-        from scheduler.accepting import payload_size  # noqa: PLC0415 - Few targets need it.
+        from scheduler.accepting import payload_size
 
         payload_size.check(request)
 
@@ -144,7 +144,7 @@ def check_use(raw: Mapping[str, object], by_older_rules: bool, any_method: bool 
     target = raw.get("target")
     if by_older_rules or not isinstance(target, dict) or "url" not in target:
         return
-    from scheduler.webhooks import webhook  # noqa: PLC0415 - Only stacks with webhooks need it.
+    from scheduler.webhooks import webhook
 
     webhook.check_headers(target)
     if not any_method:
@@ -172,10 +172,7 @@ def _meant(field: str) -> str:
 
     It is cached, because a batch may repeat a wrong field 10,000 times, and each comparison takes 0.1 ms.
     """
-    import difflib  # noqa: PLC0415 - Only this message needs it, and every cold start would pay for it.
-
-    near = difflib.get_close_matches(field, FIELDS, 1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return did_you_mean(field, FIELDS)
 
 
 def checked_due_ms(raw: Mapping[str, object], now_ms: int) -> int:
@@ -255,7 +252,7 @@ def _if_exists(raw: Mapping[str, object]) -> str:
 def _terms(raw: Mapping[str, object], listed: targets.AllowedTargets) -> str | None:
     if "retry" not in raw and "failure_target" not in raw:
         return None
-    from scheduler.model import delivery_options  # noqa: PLC0415
+    from scheduler.model import delivery_options
 
     return delivery_options.checked(raw, listed)
 

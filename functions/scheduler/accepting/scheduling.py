@@ -154,7 +154,7 @@ def _write(
     if not names:
         put(unnamed, failures, context, dependencies, deadline)
         return failures
-    from scheduler.accepting import named_batch  # noqa: PLC0415 - Most callers give no names.
+    from scheduler.accepting import named_batch
 
     slices = named_batch.slices(requests, names)
     if len(slices) > 1:  # Several slices take long, so unnamed schedules go first, in half of the time at most.

@@ -79,7 +79,7 @@ def _row_jobs(near: Sequence[Schedule]) -> list[tuple[Row, ...]]:
     names = [schedule for schedule in near if schedule.name is not None]
     if not names:
         return []
-    from scheduler.placing import near_names  # noqa: PLC0415 - Most callers give no names.
+    from scheduler.placing import near_names
 
     rows = near_names.rows(map(near_names.entry_of, names))
     return [tuple(rows[start : start + ROWS_MAX]) for start in range(0, len(rows), ROWS_MAX)]

@@ -126,7 +126,7 @@ def _tracked(
         deadline.sleep(watch.quiet_s())
         under_way, hanging = watch.counts()
     if hanging:
-        from scheduler.delivering import self_polling  # noqa: PLC0415 - Most invocations do not need it.
+        from scheduler.delivering import self_polling
 
         for message in self_polling.more(dependencies.delivery_queue(), watch, THREADS_MAX, begun_s, deadline):
             yield watch.begin(message, _moment_s(message, deadline))

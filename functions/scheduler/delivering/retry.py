@@ -130,7 +130,7 @@ def take_up_again(
     """
     conclusion.send(next_job, dependencies, deadline)
     if record is not None:
-        from scheduler.placing import near_names  # noqa: PLC0415 - Most deliveries need no retry.
+        from scheduler.placing import near_names
 
         near_names.list_retry(next_job.schedule, next_job.wake_ms, dependencies.table, deadline)
         wake_count, attempts, now_ms = next_job.wake_number - 1, next_job.attempt - 1, deadline.now_ms()

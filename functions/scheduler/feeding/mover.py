@@ -146,7 +146,7 @@ class Mover:
         """
         if all(each.name is None for each in sent):
             return sent
-        from scheduler.placing import near_names  # noqa: PLC0415 - Most chunks hold no names.
+        from scheduler.placing import near_names
 
         unlisted = near_names.write(map(near_names.entry_of, sent), self._table, self._short)
         counts.add(FeedCounts(undeleted=len(unlisted)))

@@ -11,7 +11,7 @@ from scheduler.errors import InvalidRequest, InvalidSchedule
 from scheduler.limits import DUE_MS_MAX, NAME_CHARACTERS_MAX
 from scheduler.model.name_record import checked_name
 from scheduler.model.schedule import OLDER_FIELDS, is_id
-from scheduler.text import shown
+from scheduler.text import did_you_mean, shown
 
 ID_WANTED = 'an id as it was answered, such as "3-000001893456000-0123456789abcdef"'
 PREFIX_WANTED = f"the beginning of names, 0 to {NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ : / -"
@@ -130,14 +130,14 @@ def read(event: object, operations: Mapping[str, Sequence[str]]) -> ManageReques
         hint = SCHEDULE_HINT if _is_schedule(event) else ""
         raise InvalidRequest(f"operation is missing{hint}; wanted: one of {', '.join(operations)}")
     if not isinstance(operation, str) or operation not in operations:
-        meant = _meant(operation, list(operations)) or (SCHEDULE_HINT if _is_schedule(event) else "")
+        meant = did_you_mean(operation, list(operations)) or (SCHEDULE_HINT if _is_schedule(event) else "")
         raise InvalidRequest(f"operation is {shown(operation)}{meant}; wanted: one of {', '.join(operations)}")
     fields = {field: value for field, value in event.items() if field != "operation"}
     for field in fields:
         if field not in operations[operation]:
             other, accepted = _ELSEWHERE.get(operation, ""), ", ".join(operations[operation])
             known_there = field in operations.get(other, ())
-            meant = f"; {other} takes it" if known_there else _meant(field, operations[operation])
+            meant = f"; {other} takes it" if known_there else did_you_mean(field, operations[operation])
             raise InvalidRequest(f"{shown(field)} is not a field of {operation}{meant}; accepted are {accepted}")
     return ManageRequest(operation, fields)
 
@@ -145,10 +145,3 @@ def read(event: object, operations: Mapping[str, Sequence[str]]) -> ManageReques
 def _is_schedule(event: Mapping[str, object]) -> bool:
     """Return whether this was probably meant for the schedule function, as one schedule or a batch."""
     return not {"timestamp", "delay", "data", "schedules", *OLDER_FIELDS}.isdisjoint(event)
-
-
-def _meant(given: object, known: Sequence[str]) -> str:
-    import difflib  # noqa: PLC0415 - Only for this message: every cold start would pay for it.
-
-    near = difflib.get_close_matches(given, known, 1) if isinstance(given, str) else []
-    return f"; did you mean {near[0]}?" if near else ""

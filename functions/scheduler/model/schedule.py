@@ -139,7 +139,7 @@ def sound(read: Schedule, or_timer: bool = False) -> Schedule:
     if refusal:
         raise ValueError(refusal)
     if read.terms is not None:
-        from scheduler.model.delivery_options import DeliveryOptions  # noqa: PLC0415 - Few schedules have options, and functions that only write never get here.
+        from scheduler.model.delivery_options import DeliveryOptions
 
         DeliveryOptions.read(read.terms)
     return read

@@ -59,7 +59,7 @@ class KeyGenerator:
         self, requests: Mapping[int, Request], token: str | None
     ) -> Iterator[tuple[Bundle, dict[int, Schedule]]]:
         """Yield each bundle, and its members by their index in the batch. A request that fits no bundle is left out."""
-        from scheduler.placing import packing  # noqa: PLC0415 - Only batches are packed.
+        from scheduler.placing import packing
 
         for group in _by_target(requests):
             start = 0

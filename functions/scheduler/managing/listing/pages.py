@@ -17,7 +17,7 @@ from scheduler.execution.deadline import Deadline
 from scheduler.limits import DUE_DIGITS
 from scheduler.managing import paging
 from scheduler.managing.dependencies import ManageDependencies
-from scheduler.managing.listing import by_prefix, near_note
+from scheduler.managing.listing import by_key, by_prefix, near_note
 from scheduler.managing.listing.by_key import KeyOrderPosition
 from scheduler.managing.listing.by_time import Reader, Window
 from scheduler.managing.listing.entries import Entry, OrderKey
@@ -56,8 +56,6 @@ def _page(
     try:
         found = reader.entries()
     except (OutOfTime, NotConfirmed):  # The time that is left may be enough for a page in key order.
-        from scheduler.managing.listing import by_key  # noqa: PLC0415 - Rarely needed.
-
         end_ms = to_ms + SPAN_MS_MAX if reader.reached is None else int(reader.reached[:DUE_DIGITS]) + KEY_RANGE_MS
         key_position = by_key.begin(window.after, window.from_sort, end_ms, dependencies, deadline)
         return _page_by_key(key_position, request, dependencies, deadline)
@@ -69,8 +67,6 @@ def _page(
 def _page_by_key(
     key_position: KeyOrderPosition, request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline
 ) -> dict[str, Any]:
-    from scheduler.managing.listing import by_key  # noqa: PLC0415 - As above.
-
     to_ms, limit = request.span()[1], request.limit(LIMIT_DEFAULT, LIMIT_MAX)
     key_position.end_ms = min(key_position.end_ms, to_ms + SPAN_MS_MAX)
     now_ms = deadline.now_ms()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import boto3
 import pytest
 
-from bending import refuse_call
+from aws_faults import refuse_call
 from fakes import NOON_MS, schedule
 from scheduler.aws.failure_targets import FailureTargets
 from scheduler.errors import NotConfirmed

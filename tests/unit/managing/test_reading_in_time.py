@@ -9,7 +9,7 @@ import random
 import pytest
 
 from fakes import NOON_MS, Clock, schedule
-from offices import FAR_MS, FakeManageTable, FakeRecords, bundles, entries, manage_dependencies, named
+from manage_fakes import FAR_MS, FakeManageTable, FakeRecords, bundles, entries, manage_dependencies, named
 from scheduler.managing import request
 from scheduler.managing.dependencies import DuePage, SchedulePage, Stub
 from scheduler.managing.listing import forecast

@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from bending import lose_answer, refuse_call
+from aws_faults import lose_answer, refuse_call
 from scheduler.aws.delivery_queue import DeliveryQueue
 from scheduler.errors import NotConfirmed
 

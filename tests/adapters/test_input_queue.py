@@ -5,7 +5,7 @@ import json
 import boto3
 import pytest
 
-from bending import refuse_call
+from aws_faults import refuse_call
 from fakes import NOON_MS
 from scheduler.accepting import input_message
 from scheduler.accepting.input_message import Remainder

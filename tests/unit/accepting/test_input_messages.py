@@ -12,7 +12,7 @@ from scheduler.accepting.input_message import LEVELS_MAX, REQUEUE_ATTRIBUTE
 from scheduler.limits import BATCH_SCHEDULES_MAX, NESTING_MAX
 from scheduler.model import sqs_records
 
-EVENTS = Path(__file__).parents[2] / "events"
+EVENTS = Path(__file__).parents[3] / "events"
 
 SENT_MS = 1_893_456_000_000
 ONE = {"delay": 60, "data": "x"}

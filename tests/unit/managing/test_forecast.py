@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, Clock, schedule
-from offices import FAR_MS, FakeManageTable, FakeRecords, bundles, entries, manage_dependencies, named
+from manage_fakes import FAR_MS, FakeManageTable, FakeRecords, bundles, entries, manage_dependencies, named
 from scheduler.errors import InvalidRequest
 from scheduler.managing import operations, request
 from scheduler.managing.listing import forecast

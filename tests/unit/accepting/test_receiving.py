@@ -18,7 +18,7 @@ from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.worker_pool import SerialPool, ThreadPool
 from scheduler.limits import SQS_MESSAGE_BYTES_MAX
 
-EVENTS = Path(__file__).parents[2] / "events"
+EVENTS = Path(__file__).parents[3] / "events"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:failures"
 QUEUE = "arn:aws:sqs:eu-central-1:123456789012:failures"
 

@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import pytest
 
-from deliveries import ONCE, ONCE_AND_REPORTED, Deliveries, webhook
 from fakes import NOON_MS
 from scheduler.errors import Undelivered
 from scheduler.model import delivery_job
@@ -16,6 +15,7 @@ from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.delivery_options import POSTPONEMENTS_MAX
 from scheduler.model.name_record import DELIVERED, EXPIRED, FAILED
 from scheduler.placing.naming import backup_timer, timer_of
+from virtual_deliveries import ONCE, ONCE_AND_REPORTED, Deliveries, webhook
 
 HOUR_S = 3_600
 NO = Undelivered("answered 400: no", permanent=True)

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from fakes import NOON_MS, Clock
-from offices import FAR_MS, FakeManageTable, manage_dependencies
+from manage_fakes import FAR_MS, FakeManageTable, manage_dependencies
 from scheduler.aws.name_records import partition_of
 from scheduler.errors import InvalidRequest
 from scheduler.managing import request

@@ -7,6 +7,7 @@ import zlib
 import pytest
 
 from fakes import NOON_MS, OTHER, OTHER_ARN, Clock, FakeQueues, FakeTable, scheduling_dependencies
+from feeds import Feeding
 from scheduler.accepting.request import AcceptRules
 from scheduler.accepting.scheduling import accept
 from scheduler.execution.batch_result import BatchResult
@@ -16,7 +17,6 @@ from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Request
 from scheduler.model.targets import AllowedTargets
 from scheduler.placing.keys import KeyGenerator
-from test_feeding import Feeding
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from deliveries import Deliveries, webhook
 from fakes import NOON_MS
 from scheduler.errors import Undelivered
 from scheduler.model.delivery_job import DeliveryJob
@@ -12,6 +11,7 @@ from scheduler.model.delivery_options import ATTEMPTS_DEFAULT, POSTPONEMENTS_MAX
 from scheduler.model.name_record import DELIVERED, FAILED
 from scheduler.model.schedule import timer
 from scheduler.placing.naming import timer_of
+from virtual_deliveries import Deliveries, webhook
 
 HOUR_S, DAY_S = 3_600, 86_400
 BUSY = Undelivered("answered 503: busy")

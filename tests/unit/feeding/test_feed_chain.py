@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from fakes import DELIVERY, NOON_MS, OTHER_ARN, OUTPUT, schedule
+from feeds import REACH_MS, UNTIL_S, Feeding
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.feeding.feed import CALLS_AT_END, ROUNDS_MAX, TURNS_MAX
@@ -14,7 +15,6 @@ from scheduler.feeding.outgoing import OTHERS_TRIES_MAX
 from scheduler.feeding.reader import JOB_S
 from scheduler.limits import LAMBDA_RETRIES_MAX, LAMBDA_RETRY_WAITS_S
 from scheduler.model.schedule import sort_from
-from test_feeding import REACH_MS, UNTIL_S, Feeding
 
 TICK = {"partition": "0", "until": UNTIL_S}
 FEEDS_MAX = 6

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bending import lose_answer
+from aws_faults import lose_answer
 from fakes import NOON_MS, schedule
 from scheduler.errors import NotConfirmed
 from scheduler.model.name_record import CANCELLED, DELIVERED, KEPT_S, Record, request_number_at

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from scheduler.delivering import consuming
 
-EVENT = json.loads((Path(__file__).parents[2] / "events" / "consumer.json").read_text())
+EVENT = json.loads((Path(__file__).parents[3] / "events" / "consumer.json").read_text())
 
 
 def consume(handle, now_s=1893456000.25):

@@ -5,8 +5,7 @@ import pytest
 from fakes import NOON_MS
 from scheduler.managing import paging
 from scheduler.model.schedule import sort_from
-from test_managing import ask_on, bend_pages, fail
-from whole_stack import NOON_S, WholeStack
+from whole_stack import NOON_S, WholeStack, ask_on, bend_pages, fail
 
 DAY_BEFORE = {"from": NOON_S - 86_400, "to": NOON_S}
 

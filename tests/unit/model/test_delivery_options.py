@@ -11,7 +11,7 @@ from scheduler.model import delivery_options
 from scheduler.model.delivery_options import ATTEMPTS_DEFAULT, DeliveryOptions, pause_s
 from scheduler.model.targets import AllowedTargets
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:topic"
 LISTED = AllowedTargets(frozenset({TOPIC}), "eu-central-1")
