@@ -433,9 +433,11 @@ def _stored(item: Item) -> Stored:
     return _compact(item).encode(), sum(len(name) + _value_bytes(value) for name, value in item.items())
 
 
-def _value_bytes(value: dict[str, str]) -> int:
-    """Return the size by DynamoDB's "item sizes and formats". The scheduler stores no maps or lists."""
+def _value_bytes(value: dict[str, Any]) -> int:
+    """Return the size by DynamoDB's "item sizes and formats". The scheduler stores no maps."""
     ((kind, content),) = value.items()
+    if kind == "L":
+        return 3 + sum(1 + _value_bytes(each) for each in content)
     if kind == "S":
         return len(content) if content.isascii() else len(content.encode())
     if kind == "N":

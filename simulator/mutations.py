@@ -58,6 +58,37 @@ MUTATIONS = (
         5,
     ),
     Mutation(
+        "an expiry in the feed that is reported and not kept",
+        "scheduler/feeding/mover.py",
+        'kept = self._kept(self._reported("failure queue", self._queues.report, alone, counts), counts)',
+        'kept = [each.schedule for each in self._reported("failure queue", self._queues.report, alone, counts)]',
+        (1,),
+    ),
+    Mutation(
+        "a line of a run that counts deletes for sends",
+        "scheduler/feeding/feed.py",
+        "ended_ms, counts.sent, left, error,",
+        "ended_ms, counts.deleted, left, error,",
+        (1,),
+    ),
+    Mutation(
+        "a record that takes the due moment for that of its acceptance",
+        "scheduler/aws/name_records.py",
+        "record.changed_ms if record.accepted_ms is None else record.accepted_ms",
+        "record.schedule.due_ms",
+        (1,),
+    ),
+    Mutation(
+        "an attempt noted for a delivery that was put off",
+        "scheduler/delivering/delivery.py",
+        "    postponed = _postpone(job, record, dependencies, deadline)\n",
+        (
+            "    record = record and record.attempted(begun_ms)\n"
+            "    postponed = _postpone(job, record, dependencies, deadline)\n"
+        ),
+        (1,),
+    ),
+    Mutation(
         "a continuation that forgets what was passed over",
         "scheduler/feeding/feed.py",
         "start=reader.position, behind=behind, turns=run.turns)",

@@ -24,7 +24,7 @@ from simulator.event_log import EventLog
 from simulator.faults import faults as fault_rates
 from simulator.faults.external_targets import ExternalTargets
 from simulator.faults.faults import Faults
-from simulator.workload.callers import Callers
+from simulator.workload.callers import Callers, Change
 from simulator.workload.expected import ExpectedSchedule, ExpectedSchedules
 from simulator.workload.scenarios import (
     INTERVAL_S,
@@ -51,6 +51,7 @@ START_S_MIN, START_S_MAX = 1_000_000_000, 9_900_000_000
 REACH_S = 900
 CLOSING_S = 60
 YEAR_S = 31_557_600
+FAILURES_S = 2 * 86_400
 
 
 @dataclass
@@ -231,6 +232,17 @@ class Simulation:
         items = [item for table in tables for rows in table.items.values() for item in rows.values()]
         self.final_checks.check_drained(until_ms, items)
         self._raise_breach()
+        self._list_failures()
+
+    def _list_failures(self) -> None:
+        """Let a caller list the failures of the last two days, if there are any. No faults disturb it."""
+        timeline = self.cloud.timeline
+        from_s = timeline.now_us // US - FAILURES_S
+        if self.checker.names.lying_failures(from_s * 1000):
+            self.callers.change(Change(timeline.now_us, "failures", more={"from": from_s}))
+            with self.faults.drawing_from(random.Random(f"punctual failures {self.seed}")):
+                timeline.run_until(timeline.now_us + CLOSING_S * US)
+            self._raise_breach()
 
     def _jump(self, due_ms: int) -> None:
         """Advance the clock to a little before the schedule comes within reach."""

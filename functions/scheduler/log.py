@@ -22,6 +22,7 @@ LEVEL_OF = MappingProxyType(
         "expired": "WARN",
         "postponed": "WARN",
         "put off": "WARN",
+        "run not written": "WARN",
         "not confirmed": "WARN",
         "not deleted": "WARN",
         "not helped": "WARN",

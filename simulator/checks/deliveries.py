@@ -259,6 +259,7 @@ class Deliveries:
         number = max((each.get("attempt", 1) for each in self._jobs(call) if each["id"] == schedule_id), default=1)
         if number > 1 and call.begun_us + call.process.skew_us < expected.due_of(schedule_id) * 1000:
             self.breach(2, expected.tag, f"{schedule_id} is tried early")
+        self.names.times.tried(schedule_id, call)
         tried = self.attempts.setdefault(schedule_id, [])
         tried.append(Attempt(call, invocation_of(call), number, _is_permanent(call)))
         # A function that receives no envelope does not see the id.

@@ -24,6 +24,7 @@ from punctual.testing.functions import POLLERS, Invocation
 from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
 from simulator.checks.decoding import id_of
+from simulator.checks.records import RecordTimes
 from simulator.event_log import EventLog, tag_of
 from simulator.faults.faults import SKEW_US_MAX, Faults
 from simulator.workload.expected import ExpectedSchedule, Sent
@@ -124,6 +125,8 @@ class Names:
     """The ids whose failure is kept in the table."""
     concluding: dict[str, set[str]] = field(default_factory=dict)
     """The steps of an outcome that the function left to later messages, by id."""
+    _lying_failures: set[tuple[str, str, str]] = field(default_factory=set)
+    """The partition, sort key and id of each failure that is in the table now."""
     failures: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     """The keys of these failures in the table, past and present, by id."""
     only_redriven: set[str] = field(default_factory=set)
@@ -142,6 +145,7 @@ class Names:
     orderly: bool = True
     """Whether the queues deliver messages in the order in which they became visible."""
     late_s_max: float = 0.0
+    times: RecordTimes = field(init=False)
     _reads: dict[tuple[str, str], int] = field(default_factory=dict)
     """When a process last read an id as pending."""
     _fetched: dict[Invocation, list[tuple[str, str]]] = field(default_factory=dict)
@@ -151,6 +155,9 @@ class Names:
     """When each herald first became visible, in order."""
     _busy: list[list[int]] = field(default_factory=list)
     """Spans in which every poller held a batch."""
+
+    def __post_init__(self) -> None:
+        self.times = RecordTimes(self.breach)
 
     def attach(self, timeline: Any, faults: Faults) -> None:
         self._timeline, self._faults = timeline, faults
@@ -200,6 +207,7 @@ class Names:
         instead = f" instead of {before.id}" if before is not None and generation.replaces else ""
         self.event_log.add(now_us, call.process.name, f"writes {generation.id} under {name}{instead}", tags)
         self._check_new(generation, before, new)
+        self.times.begun(expected.tag, new, now_us)
         if name in self.only_redriven:
             self._check_redriven(generation, generations)
 
@@ -247,17 +255,28 @@ class Names:
             what = f"{generation.id} is the {redriven}th id under {name} from a redrive of {failures} failures"
             self.breach(1, generation.expected.tag, what)
 
-    def noted_failure(self, item: dict[str, Any]) -> None:
+    def noted_failure(self, item: dict[str, Any], lies: bool) -> None:
         """Remember a failure item that was written, changed or deleted."""
-        schedule_id = item["id"]["S"]
+        schedule_id, key = item["id"]["S"], (item["partition"]["S"], item["sort"]["S"])
         self.kept.add(schedule_id)
-        self.failures.setdefault(schedule_id, set()).add((item["partition"]["S"], item["sort"]["S"]))
+        self.failures.setdefault(schedule_id, set()).add(key)
+        (self._lying_failures.add if lies else self._lying_failures.discard)((*key, schedule_id))
+
+    def lying_failures(self, from_ms: int) -> set[str]:
+        """Return the ids of the failures in the table since this time."""
+        return {schedule_id for _, sort, schedule_id in self._lying_failures if int(sort.split("#")[0]) >= from_ms}
+
+    def failures_listed(self, seen: list[str], owed: set[str]) -> None:
+        """Check that the operation `failures` has shown every failure that was in the table all the time."""
+        for schedule_id in sorted(owed - set(seen)):
+            self.breach(1, "", f"the failure of {schedule_id} is in the table, and failures does not show it")
 
     def _change(self, call: Call, old: dict[str, Any], new: dict[str, Any]) -> None:
         generation, state = self.generations[new["sort"]["S"]][-1], new["state"]["S"]
         tag, was = generation.expected.tag, old.get("state", {}).get("S")
         self.event_log.add(self._timeline.now_us, call.process.name, f"notes {generation.id} as {state}", [tag])
         generation.state, generation.asked = state, int(new["asked"]["N"])
+        self.times.changed(tag, old, new)
         if was != PENDING:
             self.breach(6, tag, f"{generation.id} was {was}, and is {state} now")
         elif state != PENDING and "ttl" not in new:

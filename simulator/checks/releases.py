@@ -21,6 +21,7 @@ from punctual.testing.sqs import Message
 from punctual.testing.timeline import US, Timeline
 from simulator.checks.decoding import Lying, contents, id_of, is_near_row, is_record, is_timer
 from simulator.checks.deliveries import OPERATIONS, Deliveries
+from simulator.checks.feed_runs import FeedRuns, is_line
 from simulator.checks.input_messages import InputMessages
 from simulator.checks.names import Names, invocation_of
 from simulator.event_log import EventLog, tag_of
@@ -119,6 +120,7 @@ class Checker(Watcher):
     names: Names = field(init=False)
     deliveries: Deliveries = field(init=False)
     input_messages: InputMessages = field(init=False)
+    runs: FeedRuns = field(init=False)
     timeline: Timeline = field(init=False)
     faults: Faults = field(init=False)
     _ids: dict[str, ExpectedSchedule] = field(default_factory=dict)
@@ -129,6 +131,7 @@ class Checker(Watcher):
         self.names = Names(self.event_log, self.breach)
         self.deliveries = Deliveries(self.event_log, self.breach, self.names)
         self.input_messages = InputMessages(self)
+        self.runs = FeedRuns(self.breach)
 
     def attach(self, timeline: Timeline, faults: Faults) -> None:
         self.timeline, self.faults = timeline, faults
@@ -169,7 +172,7 @@ class Checker(Watcher):
             return self._confirm_writes(call)
         if call.operation == "send_message":
             return self._confirm_send(call)
-        if call.operation == "put_item":
+        if call.operation == "put_item" and not is_line(call.parameters["Item"]):
             return self._confirm_write_back(call)
         if call.operation == "get_item" and is_record(call.parameters["Key"]):
             self.names.read(call)
@@ -182,6 +185,7 @@ class Checker(Watcher):
     def _confirm_sends(self, call: Call) -> list[str]:
         numbers = {entry["Id"] for entry in (call.answer or {}).get("Successful", [])} if call.error is None else set()
         tags: list[str] = []
+        self.runs.confirmed(call, numbers, call.parameters["QueueUrl"] == self.delivery_queue)
         if call.parameters["QueueUrl"] == self.delivery_queue:
             bodies = [entry["MessageBody"] for entry in call.parameters["Entries"] if entry["Id"] in numbers]
             self.names.confirm(call, bodies)
@@ -206,7 +210,9 @@ class Checker(Watcher):
         # The message is a report or an input message.
         if expected is None or "id" not in call.parameters.get("MessageAttributes", {}):
             return []
-        for sent in expected.sends.get(call.parameters["MessageAttributes"]["id"]["StringValue"], []):
+        schedule_id = call.parameters["MessageAttributes"]["id"]["StringValue"]
+        self.names.times.tried(schedule_id, call)
+        for sent in expected.sends.get(schedule_id, []):
             if sent.call is call:
                 sent.confirmed = call.error is None and call.answer is not None
         return [expected.tag]
@@ -243,6 +249,9 @@ class Checker(Watcher):
     def wrote(self, call: Call, table: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         item = new or old or {}
         partition = item["partition"]["S"]
+        if is_line(item):
+            self.runs.wrote(call, new, self.timeline.now_us)
+            return
         if partition == "meta" or self._wrote_of_names(call, item, old, new):
             return
         before, after = contents(old), contents(new)
@@ -272,7 +281,7 @@ class Checker(Watcher):
             # Listings check the index, see `Names.listed`.
             pass
         elif item["partition"]["S"].startswith("failed#"):
-            self.names.noted_failure(item)
+            self.names.noted_failure(item, new is not None)
         else:
             return False
         return True
@@ -308,6 +317,7 @@ class Checker(Watcher):
 
     def _removed(self, call: Call, lying: Lying, expected: ExpectedSchedule) -> None:
         self.event_log.add(self.timeline.now_us, call.process.name, f"deletes {lying.id}", [expected.tag])
+        self.runs.acts(call, f"deletes {lying.id}")
         if lying.id in expected.withdrawing and "ManageFunction" in call.process.name:
             expected.withdrawn[lying.id] = self.timeline.now_us
             elsewhere = expected.moved & expected.somewhere()
@@ -316,6 +326,12 @@ class Checker(Watcher):
                 self.breach(1, expected.tag, f"{lying.id} is taken away to be moved, and is nowhere else")
         elif not expected.settled(lying.id) and lying.id not in expected.on_its_way:
             self.breach(1, expected.tag, f"{lying.id} is deleted, and was not sent")
+        elif lying.id in expected.expired and not {lying.id} & {
+            *self.names.kept,
+            *expected.sends,
+            *expected.on_its_way,
+        }:
+            self.breach(1, expected.tag, f"{lying.id} is deleted as expired, and its failure is not kept")
 
     def _quarantined(self, call: Call, item: dict[str, Any], expected: ExpectedSchedule) -> None:
         """Check a quarantined schedule.
@@ -336,6 +352,8 @@ class Checker(Watcher):
             self.breach(1, expected.tag, f"{schedule_id} is put aside: {item['reason']['S']}")
 
     def sent(self, call: Call | None, queue: str, message: Message) -> None:
+        if call is not None:
+            self.runs.acts(call, f"sends a message to {queue}")
         if call is not None and queue == self.delivery_queue:
             self.names.sent(call, message)
             self.deliveries.sent(call, message)
@@ -501,6 +519,8 @@ class Checker(Watcher):
             self.deliveries.ended(invocation)
         elif invocation.cause == self.input_queue and invocation.fate == "returned":
             self.input_messages.taken_in(invocation)
+        elif invocation.environment.function.handler == "feed.handler":
+            self.runs.ended(invocation)
         if invocation.fate == "returned":
             return
         if invocation.fate == "crashed":

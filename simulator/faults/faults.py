@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -105,6 +106,7 @@ class Faults:
     doubled: int = 0
     counted: Counter[str] = field(default_factory=Counter)
     tell: Callable[[str, str], None] = lambda who, what: None
+    _of_lines: random.Random = field(default_factory=lambda: random.Random("punctual lines of runs"))
 
     def rage(self) -> None:
         self.calm = not self.rates
@@ -123,6 +125,22 @@ class Faults:
     # ------------------------------------------------------------------------------------------------------------ calls
 
     def fate(self, call: Call) -> CallFault:
+        """Draw the faults of a call. Lines of runs have a source of their own, and change nothing for other calls."""
+        if not _is_run_line(call):
+            return self._fate(call)
+        with self.drawing_from(self._of_lines):
+            return self._fate(call)
+
+    @contextmanager
+    def drawing_from(self, source: random.Random) -> Iterator[None]:
+        """Draw from this source for a while."""
+        usual, self.randomness = self.randomness, source
+        try:
+            yield
+        finally:
+            self.randomness = usual
+
+    def _fate(self, call: Call) -> CallFault:
         draw = self.randomness.random
         fate = CallFault(0.002 + 0.006 * draw() + self.pace_s * (0.4 + 0.2 * draw()), 0.001 + 0.004 * draw())
         if self.pace_s:
@@ -291,6 +309,10 @@ def _ends_a_redrive(call: Call) -> bool:
 def _patience_s(call: Call) -> float:
     """Return the time after which the client of the call gives up."""
     return ANSWER_S_MAX if call.service == Receivers.name else call.process.answer_s_max
+
+
+def _is_run_line(call: Call) -> bool:
+    return call.operation == "put_item" and bool(call.parameters["Item"]["partition"]["S"].startswith("runs#"))
 
 
 def _is_lease(call: Call) -> bool:

@@ -58,6 +58,8 @@ class Names(Protocol):
     def moved(self, name: str, result: dict[str, Any]) -> None: ...
     def swept(self, prefix: str, from_ms: int, to_ms: int, requested_us: int) -> None: ...
     def listed(self, seen: list[str], from_ms: int, to_ms: int, requested_us: int) -> None: ...
+    def lying_failures(self, from_ms: int) -> set[str]: ...
+    def failures_listed(self, seen: list[str], owed: set[str]) -> None: ...
     def denied(self, name: str, error: str, requested_us: int) -> None: ...
 
 
@@ -104,6 +106,8 @@ class Callers:
             self._at(change.at_us, lambda: self._sweep(change))
         elif change.operation == "list":
             self._at(change.at_us, lambda: self._list(change))
+        elif change.operation == "failures":
+            self._at(change.at_us, lambda: self._list_failures(change))
         else:
             self._at(change.at_us, lambda: self._change(change))
 
@@ -364,6 +368,21 @@ class Callers:
             if content["next"] is None:
                 span_ms = round(change.more["from"] * 1000), round(change.more["to"] * 1000)
                 self._names.listed(seen, *span_ms, requested_us)
+                return
+            event["next"] = content["next"]
+
+    def _list_failures(self, change: Change) -> None:
+        """List all pages of failures. What was in the table before and after must be among them."""
+        process, from_ms = self._external_process(), round(change.more["from"] * 1000)
+        owed, seen = self._names.lying_failures(from_ms), list[str]()
+        event = {"operation": change.operation, **change.more}
+        for _ in range(PAGES_MAX):
+            content = self._manage(event, process, [])
+            if content is None or "errorType" in content:
+                return
+            seen += [failure["id"] for failure in content["failures"]]
+            if content["next"] is None:
+                self._names.failures_listed(seen, owed & self._names.lying_failures(from_ms))
                 return
             event["next"] = content["next"]
 

@@ -29,7 +29,10 @@ from scheduler.placing import near_names
 from whole_stack import FAR_S, NOON_S, WholeStack, ask_on, bend_pages, fail
 
 EVENTS = Path(__file__).parents[2] / "events"
-SHOWN = {"id", "name", "timestamp", "state", "target", "data", "attempts", "error", "changed", "next_attempt"}
+SWEEP = {"operation": "cancel_where", "dry_run": False}
+OF_ALL = {"id", "name", "timestamp", "state", "target", "data"}
+OF_NAMES = {"attempts", "error", "changed", "next_attempt", "accepted", "attempt_times"}
+SHOWN = OF_ALL | OF_NAMES
 
 
 @pytest.fixture
@@ -375,14 +378,30 @@ def sweep(stack, seconds=0.0, **fields):
     """Sweep to the end, with time for only one page in each call."""
     matched = cancelled = 0
     for _ in range(200):
-        answer = operations.manage(
-            {"operation": "cancel_where", **fields}, stack.manage_dependencies, stack.clock.deadline(seconds)
-        )
+        answer = operations.manage(SWEEP | fields, stack.manage_dependencies, stack.clock.deadline(seconds))
         matched, cancelled = matched + answer["matched"], cancelled + answer["cancelled"]
         if answer["next"] is None:
             return matched, cancelled
         fields["next"] = answer["next"]
     raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("more", [{}, {"dry_run": None}, {"dry_run": 0}, {"dry_run": "false"}])
+def test_a_sweep_without_a_decision_about_dry_run_cancels_nothing(stack, more):
+    """The error comes before any read or write, and says what each value does."""
+    stack.take(name="n/1")
+    with stack.before_call(-1, lambda: None) as calls, pytest.raises(InvalidRequest) as refusal:
+        stack.ask("cancel_where", prefix="n/", **more)
+    assert "wanted: true to count the schedules only, or false to cancel them" in str(refusal.value)
+    assert ("pending", 0) == (stack.cloud.records.get("n/1").state, calls[0])
+
+
+def test_a_dry_run_of_a_sweep_only_counts(stack):
+    for number in range(3):
+        stack.take(name=f"n/{number}")
+    answer = stack.ask("cancel_where", prefix="n/", dry_run=True)
+    assert {"matched": 3, "cancelled": 0, "next": None} == answer
+    assert ["stored"] * 3 == [stack.ask("get", name=f"n/{number}")["state"] for number in range(3)]
 
 
 def test_a_sweep_without_confirmed_writes_says_so(stack):
@@ -391,7 +410,7 @@ def test_a_sweep_without_confirmed_writes_says_so(stack):
     events = stack.cloud.dynamodb.meta.events
     events.register("before-call.dynamodb.UpdateItem", refuse_call("ThrottlingException"), unique_id="down")
     with pytest.raises(NotConfirmed):
-        stack.ask("cancel_where", prefix="n/")
+        stack.ask("cancel_where", prefix="n/", dry_run=False)
     events.unregister("before-call.dynamodb.UpdateItem", unique_id="down")
     assert (1, 1) == sweep(stack, prefix="n/")
 
@@ -409,9 +428,7 @@ def test_a_sweep_counts_cancels_whose_answers_were_lost(stack):
 
     events = stack.cloud.dynamodb.meta.events
     events.register("after-call.dynamodb.UpdateItem", lose, unique_id="lost")
-    answer = operations.manage(
-        {"operation": "cancel_where", "prefix": "n/"}, stack.manage_dependencies, stack.clock.deadline(60)
-    )
+    answer = operations.manage(SWEEP | {"prefix": "n/"}, stack.manage_dependencies, stack.clock.deadline(60))
     events.unregister("after-call.dynamodb.UpdateItem", unique_id="lost")
     assert {"matched": 6, "cancelled": 6, "next": None} == answer
     assert ["cancelled"] * 6 == [stack.ask("get", name=f"n/{number}")["state"] for number in range(6)]
@@ -431,9 +448,7 @@ def test_a_sweep_does_not_count_the_cancels_of_another_call(stack):
         return names
 
     stack.cloud.records.page = page
-    answer = operations.manage(
-        {"operation": "cancel_where", "prefix": "n/1"}, stack.manage_dependencies, stack.clock.deadline(60)
-    )
+    answer = operations.manage(SWEEP | {"prefix": "n/1"}, stack.manage_dependencies, stack.clock.deadline(60))
     assert (1, 0) == (answer["matched"], answer["cancelled"])
 
 
@@ -453,7 +468,7 @@ def test_a_sweep_reports_the_number_of_unconfirmed_cancels(stack):
     events = stack.cloud.dynamodb.meta.events
     events.register("before-call.dynamodb.UpdateItem", lose, unique_id="see")
     events.register("after-call.dynamodb.UpdateItem", lost, unique_id="lost")
-    answer = stack.ask("cancel_where", prefix="n/")
+    answer = stack.ask("cancel_where", prefix="n/", dry_run=False)
     assert (1, 1, 1) == (answer["matched"], answer["cancelled"], answer["unconfirmed"])
     assert answer["next"] is not None
 
@@ -746,8 +761,9 @@ def test_an_undeleted_failure_is_reported(stack, capsys):
         ({"operation": "list", "prefix": "a b"}, "prefix is 'a b'; wanted: the beginning of names"),
         ({"operation": "list", "prefix": "a", "next": "x"}, "next is 'x'; wanted: the next of the answer before"),
         ({"operation": "cancel_where"}, "prefix is missing; cancel_where wants prefix"),
-        ({"operation": "cancel_where", "prefix": "a", "dry_run": "yes"}, "dry_run is 'yes'; wanted: true or false"),
-        ({"operation": "cancel_where", "prefix": "b", "next": "WyJzd2VlcCIsMCwiYSJd"}, "next is"),
+        ({"operation": "cancel_where", "prefix": "a"}, "dry_run is missing; wanted: true to count the schedules only"),
+        ({"operation": "cancel_where", "prefix": "a", "dry_run": "yes"}, "dry_run is 'yes'; wanted: true to count"),
+        (SWEEP | {"prefix": "b", "next": "WyJzd2VlcCIsMCwiYSJd"}, "next is"),
         ({"operation": "failures", "next": "W10="}, "next is 'W10='"),
         ({"operation": "redrive"}, "id is missing, and so is from or to"),
         ({"operation": "redrive", "id": f"0-{'0' * 15}-{'0' * 16}", "from": 5}, "id and from are both given"),

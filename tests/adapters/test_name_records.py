@@ -7,7 +7,7 @@ import pytest
 from aws_faults import lose_answer
 from fakes import NOON_MS, schedule
 from scheduler.errors import NotConfirmed
-from scheduler.model.name_record import CANCELLED, DELIVERED, KEPT_S, Record, request_number_at
+from scheduler.model.name_record import CANCELLED, DELIVERED, FAILED, KEPT_S, Record, request_number_at
 
 ASKED = request_number_at(NOON_MS)
 
@@ -101,6 +101,38 @@ def test_a_note_of_an_attempt_leaves_it_pending(cloud):
     current = cloud.records.get("bill")
     assert (True, 2, "503", NOON_MS + 9) == (current.pending, current.attempts, current.error, current.retry_ms)
     assert not cloud.records.note(record(2), 4, 3, "503", NOON_MS + 6, NOON_MS + 9)
+
+
+def test_a_record_says_when_it_was_accepted_and_when_each_attempt_began(cloud):
+    """A note and an outcome write all times, so a repeated write adds none twice. They keep the acceptance."""
+    cloud.records.put(record())
+    assert (NOON_MS, ()) == times(cloud)
+    once = cloud.records.get("bill").attempted(NOON_MS + 3)
+    for _ in range(2):
+        assert cloud.records.note(once, 1, 1, "503", NOON_MS + 5, NOON_MS + 9)
+    assert (NOON_MS, (NOON_MS + 3,)) == times(cloud)
+    assert cloud.records.close(cloud.records.get("bill").attempted(NOON_MS + 9), DELIVERED, NOON_MS + 11, 2)
+    assert (NOON_MS, (NOON_MS + 3, NOON_MS + 9)) == times(cloud)
+
+
+def test_an_outcome_without_times_leaves_those_that_are_there(cloud):
+    """An earlier version sent the message that closes the record."""
+    cloud.records.put(record())
+    cloud.records.note(record().attempted(NOON_MS + 3), 1, 1, "503", NOON_MS + 5, NOON_MS + 9)
+    assert cloud.records.close(record(), FAILED, NOON_MS + 11, 2)
+    assert (NOON_MS, (NOON_MS + 3,)) == times(cloud)
+
+
+def test_a_record_keeps_the_last_twenty_attempts(cloud):
+    current = record()
+    for number in range(25):
+        current = current.attempted(NOON_MS + number)
+    assert tuple(NOON_MS + number for number in range(5, 25)) == current.attempted_ms
+
+
+def times(cloud):
+    current = cloud.records.get("bill")
+    return current.accepted_ms, current.attempted_ms
 
 
 def test_a_record_is_overwritten_only_if_unchanged(cloud):

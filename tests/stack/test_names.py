@@ -65,7 +65,7 @@ def test_a_replaced_schedule_is_delivered_once_with_the_last_data(stack, output_
 
 
 def test_one_of_twenty_concurrent_replacements_is_delivered(stack, output_queue):
-    """It is the one that get shows. The environments are warm, so all twenty come before the schedule is due."""
+    """It is the one that get shows. All twenty come before the moment, however long twenty cold starts take."""
 
     def replace(number, due_s):
         return stack.invoke("ScheduleFunction", {"timestamp": due_s, "data": f"{number}", "name": "contested"})
@@ -100,9 +100,8 @@ def test_far_schedules_are_listed_counted_moved_fired_and_cancelled(stack, outpu
     assert {"5", "named"} == {message.body for message in output_queue.receive(2)}
     left = manage(stack, "list", **{"from": base_s, "to": base_s + 8000})["schedules"]
     assert [number for number in map(str, range(20)) if number not in "345"] + ["3"] == [each["data"] for each in left]
-    assert {"matched": 0, "cancelled": 0} == {
-        key: value for key, value in manage(stack, "cancel_where", prefix="far/").items() if key != "next"
-    }
+    swept = manage(stack, "cancel_where", prefix="far/", dry_run=False)
+    assert (0, 0) == (swept["matched"], swept["cancelled"])
 
 
 @pytest.mark.parametrize(

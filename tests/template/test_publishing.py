@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from cfnlint.api import lint
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
+from punctual.testing import Stack
 from punctual.testing.template import Template
 from tools.plain_template import PROPERTIES, plain
 
@@ -83,6 +85,14 @@ def test_the_repository_accepts_the_metadata_of_the_template():
     assert re.fullmatch(r"\d+\.\d+\.\d+", metadata["SemanticVersion"])
     for name in ("LicenseUrl", "ReadmeUrl"):
         assert 0 < (ROOT / metadata[name]).stat().st_size < 5 * 1024 * 1024
+
+
+def test_the_package_the_repository_and_the_stack_have_one_version():
+    """The package's version is the source. A release that forgets one of the others does not pass."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert version == DOCUMENT["Metadata"]["AWS::ServerlessRepo::Application"]["SemanticVersion"]
+    assert version == DOCUMENT["Outputs"]["Version"]["Value"]
+    assert version == Stack().output("Version")
 
 
 def test_the_template_stays_unchanged_if_nothing_is_left_out():

@@ -19,6 +19,7 @@ from scheduler.feeding.lease import Lease
 from scheduler.feeding.reader import Page
 from scheduler.model.bundle import Bundle
 from scheduler.model.failure_report import Report
+from scheduler.model.feed_run import FeedRun
 from scheduler.model.name_record import Record
 from scheduler.model.schedule import Key, Schedule, Timer, sort_from
 from scheduler.model.targets import goes_straight, queue_url
@@ -74,6 +75,9 @@ class FakeTable:
     partitions: int = 0
     quarantined: list[QuarantinedItem] = field(default_factory=list)
     near_rows: dict[Key, Any] = field(default_factory=dict)
+    runs: list[FeedRun] = field(default_factory=list)
+    kept: list[Report[Any]] = field(default_factory=list)
+    """The failures that the table keeps."""
     undone: Callable[[Key], bool] = lambda key: False
     down: bool = False
 
@@ -100,6 +104,17 @@ class FakeTable:
     def quarantine(self, things: Sequence[QuarantinedItem]) -> BatchResult[QuarantinedItem]:
         self.quarantined += things
         return BatchResult(confirmed=list(things))
+
+    def put_run(self, run: FeedRun) -> None:
+        if self.down:
+            raise NotConfirmed("throttled")
+        self.runs.append(run)
+
+    def put_failed(self, reports: Sequence[Report[Any]]) -> BatchResult[Report[Any]]:
+        if self.down:
+            return BatchResult(unconfirmed=list(reports), last_error="throttled")
+        self.kept += reports
+        return BatchResult(confirmed=list(reports))
 
     def put_near_names(self, rows):
         if self.down or any(self.undone(row.key) for row in rows):

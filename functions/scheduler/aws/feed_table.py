@@ -16,6 +16,7 @@ from scheduler.feeding.jobs import QuarantinedItem
 from scheduler.feeding.lease import Lease
 from scheduler.feeding.reader import Page
 from scheduler.model.bundle import Bundle
+from scheduler.model.feed_run import FeedRun
 from scheduler.model.schedule import Key, Schedule
 
 
@@ -70,6 +71,9 @@ class FeedTable(Table):
                 unreadable.append(QuarantinedItem(key, item, f"no schedule: {type(fault).__name__} {fault}"))
         last = answer.get("LastEvaluatedKey")
         return Page(schedules, bundles, unreadable, last["sort"]["S"] + " " if last else None)
+
+    def put_run(self, run: FeedRun) -> None:
+        confirmed(self._client.put_item, TableName=self._name, Item=items.feed_run(run))
 
     def take_lease(self, lease: Lease, now_ms: int, inherited: str | None) -> Lease | None:
         """Take the lease. Return None on success, or the current lease of another holder."""

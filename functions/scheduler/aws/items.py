@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from scheduler.limits import DUE_DIGITS, DYNAMODB_ITEM_BYTES_MAX, DYNAMODB_SORT_BYTES_MAX
 from scheduler.model.bundle import MEMBERS_MAX, Bundle
 from scheduler.model.failure_report import FAILED_KEPT_S, QUARANTINE, failed_partitions
+from scheduler.model.feed_run import KEPT_S as RUNS_KEPT_S
+from scheduler.model.feed_run import FeedRun
 from scheduler.model.schedule import Key, Schedule, Timer, is_id, sort_from, sound
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ Item = dict[str, dict[str, Any]]
 META = "meta"
 CUT = "cut"
 """The attribute of an item that was truncated to fit DynamoDB's limit."""
+RUN_ERROR_CHARACTERS_MAX = 200
+"""Keeps the line of a run below a kilobyte, which is one write unit."""
 
 
 def key(partition: str, sort: str) -> Item:
@@ -138,6 +142,31 @@ def failed(report: Report[Any]) -> Item:
     if text is not None:
         return _fitting({"text": {"S": text.decode()}}, facts)
     return _fitting(contents(schedule), {**facts, "id": {"S": schedule.id}, "due": {"N": str(schedule.due_ms)}})
+
+
+def feed_run(run: FeedRun) -> Item:
+    """Return the line of a run. DynamoDB deletes it after 30 days."""
+    return {
+        **key(*run.key),
+        "feed": {"S": run.partition},
+        "ended": {"N": str(run.ended_ms)},
+        "moved": {"N": str(run.moved)},
+        "left": {"N": str(run.left)},
+        "ttl": {"N": str(run.begun_ms // 1000 + RUNS_KEPT_S)},
+        **({"error": {"S": run.error[:RUN_ERROR_CHARACTERS_MAX]}} if run.error else {}),
+    }
+
+
+def read_feed_run(item: Item) -> FeedRun:
+    """Return the run of a line. Raise KeyError or ValueError if the item is not one."""
+    return FeedRun(
+        item["feed"]["S"],
+        key_in_time(item).due_ms,
+        int(item["ended"]["N"]),
+        int(item["moved"]["N"]),
+        int(item["left"]["N"]),
+        item["error"]["S"] if "error" in item else "",
+    )
 
 
 def _fitting(content: Item, facts: Item) -> Item:

@@ -13,9 +13,21 @@ from botocore.exceptions import ClientError
 from scheduler.aws import items
 from scheduler.aws.calls import code, confirmed
 from scheduler.aws.items import Item
-from scheduler.managing.dependencies import BUSY, DONE, GONE, DuePage, Failure, Failures, NearNames, SchedulePage, Stub
+from scheduler.managing.dependencies import (
+    BUSY,
+    DONE,
+    GONE,
+    DuePage,
+    Failure,
+    Failures,
+    NearNames,
+    RunPage,
+    SchedulePage,
+    Stub,
+)
 from scheduler.model.bundle import Bundle
 from scheduler.model.failure_report import QUARANTINE
+from scheduler.model.feed_run import FeedRun
 from scheduler.model.schedule import Key, Schedule, index_of, key_of
 from scheduler.placing.near_names import Row, row_of
 
@@ -141,6 +153,21 @@ class ManageTable:
             names, values = {"#id": "id"}, {":id": {"S": schedule_id}}
         answer = self._query(partition, from_sort, to_sort, names, values, **more)
         return Failures([_failure(item) for item in answer["Items"]], _next_sort(answer))
+
+    def runs(self, key: str, from_sort: str, to_sort: str, limit: int, partition: str | None) -> RunPage:
+        """Return runs of one day: those of one partition, or all. The limit counts the lines that DynamoDB reads."""
+        more: dict[str, Any] = {"Limit": limit}
+        names: dict[str, str] = {}
+        values: Item = {}
+        if partition is not None:
+            more["FilterExpression"] = "#feed = :feed"
+            names, values = {"#feed": "feed"}, {":feed": {"S": partition}}
+        answer = self._query(key, from_sort, to_sort, names, values, **more)
+        found: list[FeedRun] = []
+        for item in answer["Items"]:
+            with suppress(KeyError, ValueError):  # Other programs may write there too.
+                found.append(items.read_feed_run(item))
+        return RunPage(found, _next_sort(answer))
 
     def note_again(self, key: Key, schedule_id: str) -> str | None:
         """Note the id under which a failure is scheduled again, unless one is noted already.

@@ -105,7 +105,7 @@ class Records:
             ":error": {"S": error},
             ":ttl": {"N": str(_gone_s(now_ms))},
         }
-        return self._change(read, changes, names, values)
+        return self._change(read, *_with_attempts(read, changes, names, values))
 
     def cancel(self, read: Record, request_number: int, now_ms: int) -> bool:
         """Mark the record as cancelled if it is still pending with that id. No timer has any effect from then on."""
@@ -130,7 +130,7 @@ class Records:
             ":error": {"S": error},
             ":retry": {"N": str(retry_ms)},
         }
-        return self._change(read, changes, {**names, "#retry": "retry"}, values)
+        return self._change(read, *_with_attempts(read, changes, {**names, "#retry": "retry"}, values))
 
     def cover(self, read: Record, message_id: str) -> bool:
         """Note that this message sets the second timer, unless another message does."""
@@ -200,6 +200,16 @@ class Records:
         return True
 
 
+def _with_attempts(
+    read: Record, changes: str, names: dict[str, str], values: dict[str, Any]
+) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """Return the changes with the times of all attempts, so that a repeated write adds none twice."""
+    if not read.attempted_ms:
+        return changes, names, values
+    attempted = {"L": [{"N": str(begun_ms)} for begun_ms in read.attempted_ms]}
+    return changes + ", #tried = :tried", {**names, "#tried": "attempted"}, {**values, ":tried": attempted}
+
+
 def _gone_s(now_ms: int) -> int:
     return now_ms // 1000 + KEPT_S
 
@@ -234,6 +244,7 @@ def _item(record: Record) -> items.Item:
         "asked": {"N": str(record.request_number)},
         "changed": {"N": str(record.changed_ms)},
         "attempts": {"N": str(record.attempts)},
+        "accepted": {"N": str(record.changed_ms if record.accepted_ms is None else record.accepted_ms)},
         **({"timed": {"N": str(record.timed)}} if record.timed else {}),
     }
 
@@ -255,4 +266,6 @@ def record(item: items.Item) -> Record:
         int(item["claimed_until"]["N"]) if "claimed_until" in item else 0,
         int(item["retry"]["N"]) if "retry" in item else None,
         int(item["timed"]["N"]) if "timed" in item else 0,
+        int(item["accepted"]["N"]) if "accepted" in item else None,
+        tuple(int(each["N"]) for each in item["attempted"]["L"]) if "attempted" in item else (),
     )

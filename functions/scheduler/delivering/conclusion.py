@@ -40,7 +40,8 @@ STEP_TRIES_MAX = 5
 def delivered(job: DeliveryJob, record: Record | None, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     """Close the record, if the schedule has a name. A success needs nothing else."""
     if record is not None:
-        conclusion = Conclusion(DELIVERED, job.attempt, deadline.now_ms(), "", (CLOSE,))
+        now_ms, attempted_ms = deadline.now_ms(), record.attempted_ms
+        conclusion = Conclusion(DELIVERED, job.attempt, now_ms, "", (CLOSE,), attempted_ms=attempted_ms)
         conclude(job, record, conclusion, dependencies, deadline)
 
 
@@ -57,13 +58,16 @@ def not_delivered(
         steps.append(NOTIFY)
     if record is not None:
         steps.append(CLOSE)
-    conclusion = Conclusion(report.reason, report.attempts, report.at_ms, report.error, tuple(steps))
+    attempted_ms = record.attempted_ms if record is not None else ()
+    its = report
+    conclusion = Conclusion(its.reason, its.attempts, its.at_ms, its.error, tuple(steps), attempted_ms=attempted_ms)
     conclude(job, record, conclusion, dependencies, deadline)
 
 
 def resume(job: DeliveryJob, conclusion: Conclusion, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     """Do the remaining steps that a message carried."""
-    record = Record(job.schedule, 0, 0) if job.schedule.name is not None else None
+    named = job.schedule.name is not None
+    record = Record(job.schedule, 0, 0, attempted_ms=conclusion.attempted_ms) if named else None
     conclude(job, record, conclusion, dependencies, deadline)
 
 

@@ -201,6 +201,8 @@ def _hand_over(job: DeliveryJob, record: Record | None, dependencies: DeliveryDe
         return
     begun_ms = deadline.now_ms()
     failure = _tried(schedule, receiver(schedule.target), dependencies, deadline)
+    if record is not None and not (failure is not None and failure.ours):
+        record = record.attempted(begun_ms)
     if failure is not None:
         retry.not_delivered(job, record, failure, dependencies, deadline)
         return

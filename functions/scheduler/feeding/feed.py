@@ -16,26 +16,28 @@ from threading import Lock
 from typing import Any, Protocol
 
 from scheduler import log
-from scheduler.errors import NotConfirmed
+from scheduler.errors import NotConfirmed, reason
 from scheduler.execution.deadline import Deadline
 from scheduler.execution.worker_pool import WorkerPool
 from scheduler.feeding import lease as leasing
 from scheduler.feeding import mover as moving
 from scheduler.feeding import reader as reading
+from scheduler.feeding import run_line
 from scheduler.feeding.jobs import FeedCounts
 from scheduler.feeding.lease import Lease
 from scheduler.feeding.mover import Mover
 from scheduler.feeding.reader import Position, Reader, Task
 from scheduler.limits import PARTITIONS_MAX
+from scheduler.model.feed_run import FeedRun
 
 
-class Table(leasing.Table, moving.Table, reading.Table, Protocol):
+class Table(leasing.Table, moving.Table, reading.Table, run_line.Table, Protocol):
     pass
 
 
-CALLS_AT_END = 5
-"""Calls that the reserve has to cover: the last send, two deletes after it, and the invocation of the next feed. One
-more is added because the duration of calls varies."""
+CALLS_AT_END = 6
+"""Calls that the reserve has to cover: the last send, the write of an expiry, two deletes after it, and the invocation
+of the next feed. One more is added because the duration of calls varies."""
 EARLIER_S_MAX = 8
 """The feed stops at most this much earlier, so that even a slow feed has time to work."""
 TURNS_MAX = 3
@@ -107,6 +109,15 @@ class Run:
     behind: str | None = None
     """The first page that was skipped with unsent schedules."""
     turns: int = 0
+    failure: str = ""
+    """Why the run failed, if it did."""
+
+    def as_line(self, lease: Lease, begun_ms: int, ended_ms: int) -> FeedRun:
+        """Return what the table keeps about this run. Schedules whose queue is gone or closed are left, too."""
+        counts = self.counts
+        left = counts.left + counts.held + counts.closed
+        error = (counts.why if left else "") or self.failure
+        return FeedRun(lease.partition, begun_ms, ended_ms, counts.sent, left, error, lease.holder)
 
 
 def feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, holder: str) -> FeedCounts:
@@ -119,21 +130,32 @@ def feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, h
         int((deadline.deadline_s + moving.RESERVE_S) * 1000),
     )
     lease = Lease(event.partition, int((event.until_s or 0) * 1000), holder, ends_ms)
+    run, begun_ms = Run(), deadline.now_ms()
     if not leasing.take(lease, leases, deadline, event.inherited):
         log.outcome("doubled", partition=event.partition)
         return FeedCounts()
+    try:
+        _feed(event, dependencies, _earlier(deadline, leases.slowest_s), lease, run)
+    except Exception as failure:
+        run.failure = reason(failure)
+        raise
+    finally:
+        run_line.write(run.as_line(lease, begun_ms, deadline.now_ms()), dependencies.table, deadline.clock, ends_ms)
+    return run.counts
+
+
+def _feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, lease: Lease, run: Run) -> None:
     handed_over = False
-    deadline = _earlier(deadline, leases.slowest_s)
     try:
         reader = Reader(
             event.partition, dependencies.table, deadline, dependencies.reach_ms, event.start, event.horizon
         )
         mover = Mover(dependencies.table, dependencies.queues, deadline, event.pace)
-        run = _move(reader, dependencies, mover, event.turns)
+        _move(reader, dependencies, mover, run, event.turns)
         log.outcome("fed", partition=event.partition, more=reader.more, **asdict(run.counts))
         continuation = _continuation(event, run, reader)
         if continuation is not None and event.until_s is not None and deadline.clock() < event.until_s:
-            continuation = replace(continuation, inherited=holder, pace=mover.units_per_s, horizon=reader.horizon)
+            continuation = replace(continuation, inherited=lease.holder, pace=mover.units_per_s, horizon=reader.horizon)
             dependencies.invoke_again(continuation.event(), deadline)
             handed_over = True
         elif run.counts.left or run.counts.held:
@@ -142,7 +164,6 @@ def feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, h
     finally:
         if not handed_over:
             leasing.end(lease, dependencies.table)
-    return run.counts
 
 
 def _earlier(deadline: Deadline, call_s: float) -> Deadline:
@@ -155,14 +176,14 @@ def _earlier(deadline: Deadline, call_s: float) -> Deadline:
     return deadline if over_s <= 0 else replace(deadline, deadline_s=deadline.deadline_s - min(over_s, EARLIER_S_MAX))
 
 
-def _move(reader: Reader, dependencies: FeedDependencies, mover: Mover, turns: int) -> Run:
+def _move(reader: Reader, dependencies: FeedDependencies, mover: Mover, run: Run, turns: int) -> None:
     """Move all schedules that the reader finds, and decide where the next feed begins.
 
     The next feed begins with the schedules that this feed had no time for. It also begins with those that the stack's
     own queues or table did not confirm, for up to `TURNS_MAX` feeds in a row. The chain skips all other unsent
     schedules. The counts are added up at once, so that memory does not grow with the number of schedules.
     """
-    run, adding = Run(), Lock()
+    adding = Lock()
     unfinished: list[tuple[Task, FeedCounts]] = []
 
     def work(task: Task) -> None:
@@ -179,7 +200,6 @@ def _move(reader: Reader, dependencies: FeedDependencies, mover: Mover, turns: i
             reader.again(task.time_range, task.page_sort)
         else:
             run.behind = _first(run.behind, task.page_sort)
-    return run
 
 
 def _continuation(event: FeedEvent, run: Run, reader: Reader) -> FeedEvent | None:

@@ -47,6 +47,7 @@ Reported = TypeVar("Reported")
 class Table(Protocol):
     def put_near_names(self, rows: Sequence[Row]) -> BatchResult[Row]: ...
     def delete(self, keys: Sequence[Key]) -> BatchResult[Key]: ...
+    def put_failed(self, reports: Sequence[Report[Schedule]]) -> BatchResult[Report[Schedule]]: ...
     def quarantine(self, things: Sequence[QuarantinedItem]) -> BatchResult[QuarantinedItem]: ...
     def write_back(self, read: Bundle, kept: Bundle) -> BatchResult[Bundle]: ...
 
@@ -181,10 +182,12 @@ class Mover:
         return [text for text, item in unreadable.items() if item.key not in done]
 
     def _drop(self, expired: Sequence[Schedule], now_ms: int, counts: FeedCounts) -> list[Schedule]:
-        """Report expired schedules, so that none disappears silently. Return the schedules that may be deleted.
+        """Report and keep expired schedules, so that none disappears silently. Return those that may be deleted.
 
-        The deliver function handles an expired schedule with a failure target, because two receivers must be notified.
-        A failure target that cannot be notified then does not repeat the report to the failure queue.
+        The report comes first. A failure queue that fails for hours then leaves one kept failure, and not one for each
+        try. A crash before the delete repeats both. The deliver function handles an expired schedule with a failure
+        target, because two receivers must be notified. A failure target that cannot be notified then does not repeat
+        the report to the failure queue.
         """
         alone: list[Report[Schedule]] = []
         heard: list[Schedule] = []
@@ -193,13 +196,22 @@ class Mover:
                 alone.append(failure_report.expired(each, now_ms))
             else:
                 heard.append(each)
-        reported = [report.schedule for report in self._reported("failure queue", self._queues.report, alone, counts)]
-        for schedule in reported:
+        kept = self._kept(self._reported("failure queue", self._queues.report, alone, counts), counts)
+        for schedule in kept:
             log.outcome("expired", id=schedule.id)
-        if self._stops(bool(reported), len(heard), counts):
-            return reported
-        hand_over = self._queues.hand_over
-        return reported + self._reported("delivery queue", lambda left: hand_over(left, now_ms), heard, counts)
+        finished = kept
+        if not self._stops(bool(kept), len(heard), counts):
+            hand_over = self._queues.hand_over
+            finished += self._reported("delivery queue", lambda left: hand_over(left, now_ms), heard, counts)
+        counts.expired += len(finished)
+        return finished
+
+    def _kept(self, reports: Sequence[Report[Schedule]], counts: FeedCounts) -> list[Schedule]:
+        """Write the failures that the operation `failures` shows. Return the schedules whose failure is kept."""
+        outcome = retry_batch(self._table.put_failed, reports, self._short)
+        left, stuck = len(reports) - len(outcome.confirmed), len(outcome.unconfirmed)
+        counts.add(FeedCounts(left=left, stuck=stuck, why=outcome.last_error if left else ""))
+        return [report.schedule for report in outcome.confirmed]
 
     def _reported(
         self,
@@ -226,7 +238,6 @@ class Mover:
         elif not_done:
             stuck = not_done - len(outcome.not_attempted)
             counts.add(FeedCounts(left=not_done, stuck=stuck, why=why))
-        counts.expired += len(outcome.confirmed)
         return outcome.confirmed
 
     def _quarantine(self, things: Sequence[QuarantinedItem], counts: FeedCounts) -> list[QuarantinedItem]:

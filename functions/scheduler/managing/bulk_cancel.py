@@ -20,13 +20,15 @@ from scheduler.managing.listing.by_prefix import first_sort
 from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import PARTITIONS, Record
 
+DRY_RUN_WANTED = "true to count the schedules only, or false to cancel them"
 CANCELLED, CHANGED, UNCONFIRMED, UNTRIED = "cancelled", "changed", "unconfirmed", "untried"
 """The result for a record: cancelled by this call, changed by another call since it was read, no answer, not tried."""
 
 
 def cancel_where(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     request.required("prefix")
-    prefix, (from_ms, to_ms), dry_run = request.prefix() or "", request.span(), request.truth("dry_run")
+    dry_run = request.decided("dry_run", DRY_RUN_WANTED)
+    prefix, (from_ms, to_ms) = request.prefix() or "", request.span()
     number, sort = _decoded(request.fields.get("next"), prefix) or (0, first_sort(prefix))
     matched, fates, begun = 0, Counter[str](), False
     while number < len(PARTITIONS) and not (begun and deadline.passed()):

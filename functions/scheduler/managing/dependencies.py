@@ -11,6 +11,7 @@ from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline
 from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.bundle import Bundle
+from scheduler.model.feed_run import FeedRun
 from scheduler.model.name_record import Record, RecordPage
 from scheduler.model.schedule import Key, Request, Schedule
 from scheduler.placing import naming, partitions, sending
@@ -83,6 +84,14 @@ class Failures:
     next_sort: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """Runs of the feed, in the order in which they began, and the sort key where the next page starts."""
+
+    runs: list[FeedRun]
+    next_sort: str | None
+
+
 class Records(naming.Records, Protocol):
     def put_over(self, read: Record, new: Record) -> bool: ...
     def cancel(self, read: Record, request_number: int, now_ms: int) -> bool: ...
@@ -115,6 +124,7 @@ class ManageTable(Protocol):
     def failures(
         self, partition: str, from_sort: str, to_sort: str, limit: int | None, schedule_id: str | None = None
     ) -> Failures: ...
+    def runs(self, key: str, from_sort: str, to_sort: str, limit: int, partition: str | None) -> RunPage: ...
     def note_again(self, key: Key, schedule_id: str) -> str | None: ...
     def forget_again(self, key: Key, schedule_id: str) -> None: ...
 
@@ -145,19 +155,6 @@ class ManageDependencies:
         for step in self._steps(names, whole):
             found |= self._batch(step, whole, deadline)
         return found
-
-    def current_records_in_time(
-        self, names: Sequence[str], whole: bool, deadline: Deadline
-    ) -> tuple[dict[str, Record], set[str]]:
-        """Return the records read before time was over, and the names read. At least the first batch is read."""
-        found: dict[str, Record] = {}
-        read: set[str] = set()
-        for step in self._steps(names, whole):
-            if read and deadline.passed():
-                break
-            found |= self._batch(step, whole, deadline)
-            read.update(step)
-        return found, read
 
     def _steps(self, names: Sequence[str], whole: bool) -> Iterator[list[str]]:
         each_name, step = list(dict.fromkeys(names)), BATCH_WHOLE_MAX if whole else BATCH_STUBS_MAX

@@ -11,11 +11,13 @@ from typing import Any
 
 from scheduler.errors import NotConfirmed, NotFound, OnItsWay, OutOfTime
 from scheduler.execution.deadline import Deadline, retry_call
+from scheduler.limits import DATA_BYTES_MAX
 from scheduler.managing import failures
 from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.request import ManageRequest
 from scheduler.model import targets
 from scheduler.model.bundle import Bundle, Unpackable
+from scheduler.model.delivery_options import as_sent
 from scheduler.model.name_record import Record
 from scheduler.model.schedule import Key, Schedule, index_of, key_of, waiting_state
 from scheduler.timestamps import epoch_s
@@ -47,15 +49,15 @@ class Found:
 
 def get(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     name, schedule_id = request.which()
-    now_ms = deadline.now_ms()
+    full, now_ms = request.truth("full"), deadline.now_ms()
     if name:
-        return _of_record(named(name, dependencies, deadline), now_ms, dependencies)
+        return _of_record(named(name, dependencies, deadline), full, now_ms, dependencies)
     found = find(schedule_id, dependencies, deadline)
     if found is None:
-        return _quarantined(schedule_id, dependencies, deadline)
+        return _quarantined(schedule_id, full, dependencies, deadline)
     if found.schedule.name is not None:
-        return _of_record(awaiting(found.schedule, dependencies, deadline), now_ms, dependencies)
-    return shown(found.schedule, None, now_ms, dependencies.reach_ms)
+        return _of_record(awaiting(found.schedule, dependencies, deadline), full, now_ms, dependencies)
+    return shown(found.schedule, None, full, now_ms, dependencies.reach_ms)
 
 
 def named(name: str, dependencies: ManageDependencies, deadline: Deadline) -> Record:
@@ -105,10 +107,13 @@ def changeable(key: Key, dependencies: ManageDependencies, now_ms: int) -> bool:
     return now_ms < key.due_ms - dependencies.reach_ms - MARGIN_MS
 
 
-def shown(schedule: Schedule, record: Record | None, now_ms: int, reach_ms: int) -> dict[str, Any]:
-    """Return the schedule as callers see it. A field is None if it does not apply."""
+def shown(schedule: Schedule, record: Record | None, full: bool, now_ms: int, reach_ms: int) -> dict[str, Any]:
+    """Return the schedule as callers see it. A field is None if it does not apply.
+
+    With `full` the answer also has the fields of the request that it leaves out otherwise.
+    """
     state = record.state if record is not None and not record.pending else waiting_state(schedule, now_ms, reach_ms)
-    return {
+    facts = {
         "id": schedule.id,
         "name": schedule.name,
         "timestamp": epoch_s(schedule.due_ms),
@@ -119,6 +124,19 @@ def shown(schedule: Schedule, record: Record | None, now_ms: int, reach_ms: int)
         "error": None if record is None else record.error or None,
         "changed": None if record is None else epoch_s(record.changed_ms),
         "next_attempt": None if record is None else _next_attempt(record),
+        "accepted": None if record is None or record.accepted_ms is None else epoch_s(record.accepted_ms),
+        "attempt_times": None if record is None else _attempt_times(record),
+    }
+    return facts | _rest_of_request(schedule) if full else facts
+
+
+def _rest_of_request(schedule: Schedule) -> dict[str, Any]:
+    """Return the rarer fields of the request, as the caller sent them."""
+    after_ms = schedule.expires_after_ms
+    return {
+        "user": schedule.user,
+        "expires_after": None if after_ms is None else epoch_s(after_ms),
+        **as_sent(schedule.terms),
     }
 
 
@@ -127,17 +145,31 @@ def _next_attempt(record: Record) -> float | None:
     return epoch_s(record.retry_ms) if record.pending and record.retry_ms is not None else None
 
 
-def shown_short(schedule: Schedule, record: Record | None, now_ms: int, reach_ms: int) -> dict[str, Any]:
-    """Return the schedule as one of many, with only the beginning of its data."""
-    facts = shown(schedule, record, now_ms, reach_ms)
-    return {**facts, "data": schedule.data[:DATA_CHARACTERS_MAX] or None}
+def _attempt_times(record: Record) -> list[float] | None:
+    """Return when the last attempts began. None means that there were attempts of which no time is known."""
+    if record.attempts and not record.attempted_ms:
+        return None
+    return [epoch_s(begun_ms) for begun_ms in record.attempted_ms]
 
 
-def _of_record(record: Record, now_ms: int, dependencies: ManageDependencies) -> dict[str, Any]:
-    return shown(record.schedule, record, now_ms, dependencies.reach_ms)
+def characters_max(request: ManageRequest) -> int:
+    """Return how much of each schedule's data a list shows: its beginning, or all of it with `full`."""
+    return DATA_BYTES_MAX if request.truth("full") else DATA_CHARACTERS_MAX
 
 
-def _quarantined(schedule_id: str, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def shown_listed(
+    schedule: Schedule, record: Record | None, request: ManageRequest, now_ms: int, reach_ms: int
+) -> dict[str, Any]:
+    """Return the schedule as one of many."""
+    facts = shown(schedule, record, request.truth("full"), now_ms, reach_ms)
+    return {**facts, "data": schedule.data[: characters_max(request)] or None}
+
+
+def _of_record(record: Record, full: bool, now_ms: int, dependencies: ManageDependencies) -> dict[str, Any]:
+    return shown(record.schedule, record, full, now_ms, dependencies.reach_ms)
+
+
+def _quarantined(schedule_id: str, full: bool, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     """Return the quarantined schedule with this id. Raise the error of `missing` if there is none."""
     now_ms = deadline.now_ms()
     try:
@@ -147,5 +179,5 @@ def _quarantined(schedule_id: str, dependencies: ManageDependencies, deadline: D
     if failure is None:
         raise missing(schedule_id, dependencies, now_ms)
     schedule = failure.schedule or Schedule(key_of(schedule_id), key_of(schedule_id).due_ms, "")
-    facts = shown(schedule, None, now_ms, dependencies.reach_ms)
+    facts = shown(schedule, None, full, now_ms, dependencies.reach_ms)
     return {**facts, "id": schedule_id, "state": "failed", "error": failure.reason}

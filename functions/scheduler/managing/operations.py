@@ -76,6 +76,12 @@ def _redrive(manage_request: ManageRequest, dependencies: ManageDependencies, de
     return redrive.redrive(manage_request, dependencies, deadline)
 
 
+def _runs(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    from scheduler.managing import runs
+
+    return runs.runs(manage_request, dependencies, deadline)
+
+
 OPERATIONS: dict[str, Operation] = {
     "get": _get,
     "list": _list,
@@ -87,11 +93,12 @@ OPERATIONS: dict[str, Operation] = {
     "cancel_where": _cancel_where,
     "failures": _failures,
     "redrive": _redrive,
+    "runs": _runs,
 }
 """Each function imports its module when it is first called, because no caller uses all operations."""
 FIELDS: dict[str, tuple[str, ...]] = {
-    "get": ("name", "id"),
-    "list": ("from", "to", "prefix", "limit", "next"),
+    "get": ("name", "id", "full"),
+    "list": ("from", "to", "prefix", "limit", "full", "next"),
     "forecast": ("from", "to", "bucket", "next"),
     "cancel": ("name", "id"),
     "change": (
@@ -113,6 +120,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "cancel_where": ("prefix", "from", "to", "dry_run", "next"),
     "failures": ("from", "to", "limit", "next"),
     "redrive": ("id", "from", "to", "spread", "next"),
+    "runs": ("from", "to", "partition", "next"),
 }
 _LOGGED = ("id", "state", "total", "matched", "cancelled", "redriven", "left")
 
@@ -121,6 +129,6 @@ def manage(event: object, dependencies: ManageDependencies, deadline: Deadline) 
     manage_request = request.read(event, FIELDS)
     answer = OPERATIONS[manage_request.operation](manage_request, dependencies, deadline)
     facts = {fact: answer[fact] for fact in _LOGGED if fact in answer}
-    counts = {listed: len(answer[listed]) for listed in ("schedules", "failures") if listed in answer}
+    counts = {listed: len(answer[listed]) for listed in ("schedules", "failures", "runs") if listed in answer}
     log.outcome("managed", operation=manage_request.operation, **facts, **counts)
     return answer

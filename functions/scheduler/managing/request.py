@@ -113,6 +113,14 @@ class ManageRequest:
             raise InvalidRequest(f"limit is {shown(value)}; wanted: a whole number from 1 to {most}")
         return value
 
+    def decided(self, field: str, wanted: str) -> bool:
+        """Return true or false as the caller has decided. There is no default, because a mistake does harm."""
+        value = self.fields.get(field)
+        if not isinstance(value, bool):
+            state = f"is {shown(value)}" if field in self.fields else "is missing"
+            raise InvalidRequest(f"{field} {state}; wanted: {wanted}")
+        return value
+
     def truth(self, field: str) -> bool:
         value = self.fields.get(field, False)
         if not isinstance(value, bool):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 from scheduler.limits import DUE_MS_MAX, SQS_DELAY_S_MAX
-from scheduler.model.name_record import DELIVERED, EXPIRED, FAILED
+from scheduler.model.name_record import ATTEMPTS_KEPT, DELIVERED, EXPIRED, FAILED
 from scheduler.model.schedule import Schedule, index_of, is_id, key_of, sound
 from scheduler.text import fault
 
@@ -33,6 +33,8 @@ class Conclusion:
     left: tuple[str, ...]
     tries: int = 0
     """How many messages have carried it."""
+    attempted_ms: tuple[int, ...] = ()
+    """When the attempts began, for the record of a name."""
 
     def facts(self) -> dict[str, object]:
         """Return the conclusion in the format of the message."""
@@ -43,6 +45,7 @@ class Conclusion:
             "error": self.error,
             "left": list(self.left),
             "tries": self.tries,
+            **({"attempted": list(self.attempted_ms)} if self.attempted_ms else {}),
         }
 
 
@@ -139,7 +142,18 @@ def _conclusion(facts: object) -> Conclusion:
         raise ValueError("its conclusion has no counts or no error")
     if not (isinstance(left, list) and left and all(step in STEPS for step in left)):
         raise ValueError("its conclusion has no steps that are known")
-    return Conclusion(state, attempts, at_ms, error, tuple(step for step in STEPS if step in left), tries)
+    steps = tuple(step for step in STEPS if step in left)
+    return Conclusion(state, attempts, at_ms, error, steps, tries, _attempted(facts))
+
+
+def _attempted(facts: dict[str, Any]) -> tuple[int, ...]:
+    """Return when the attempts began, or raise ValueError. A message of an earlier version does not tell."""
+    found = facts.get("attempted", [])
+    if not (isinstance(found, list) and len(found) <= ATTEMPTS_KEPT):
+        raise ValueError("its conclusion has no list of attempts")
+    if not all(type(each) is int and 0 <= each <= DUE_MS_MAX for each in found):
+        raise ValueError("its conclusion has an attempt that is no moment")
+    return tuple(found)
 
 
 def moment(facts: dict[str, Any], field: str) -> int | None:

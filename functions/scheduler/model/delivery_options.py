@@ -88,6 +88,15 @@ def _stored(found: Mapping[str, object]) -> str | None:
     return json.dumps(found, separators=(",", ":")) if found else None
 
 
+def as_sent(text: str | None) -> dict[str, object]:
+    """Return the fields of the request that these options came from. A field is None if it was not sent."""
+    try:
+        given = {} if text is None else _with(_parsed(text), "retry", "failure_target")
+    except ValueError:  # Other programs may write to the table too.
+        given = {}
+    return {"retry": given.get("retry"), "failure_target": given.get("failure_target")}
+
+
 def pause_s(attempt: int, retry_after_s: float | None, jitter: float, longest_s: float = SQS_DELAY_S_MAX) -> float:
     """Return the pause after so many attempts.
 

@@ -6,7 +6,7 @@ the record.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import NAME_CHARACTERS_MAX
@@ -31,6 +31,9 @@ KEPT_S = 7 * 24 * 3600
 
 It is longer than a message may stay in the input queue, so that no repeat of an old request finds its name free.
 """
+
+ATTEMPTS_KEPT = 20
+"""As many times of attempts as a record holds: all that `retry` allows. A queue as target may be tried more often."""
 
 REQUEST_NUMBERS_PER_MS = 1_000_000
 """The units of `request_number` in a millisecond. The digits below the millisecond hold the index in a batch."""
@@ -57,6 +60,11 @@ class Record:
     """When the next attempt is, after a failed attempt or a postponement."""
     timed: int = 0
     """When this was written, every name of its batch with an index below this number had its timer."""
+    accepted_ms: int | None = field(default=None, compare=False)
+    """When this schedule was accepted. None for a new record, which is accepted when it is written, and for one that an
+    earlier version wrote."""
+    attempted_ms: tuple[int, ...] = field(default=(), compare=False)
+    """When the last attempts began. An earlier version noted none."""
 
     @property
     def id(self) -> str:
@@ -69,6 +77,10 @@ class Record:
     @property
     def pending(self) -> bool:
         return self.state == PENDING
+
+    def attempted(self, begun_ms: int) -> Record:
+        """Return the record with one more attempt. The next note or outcome of the delivery writes it."""
+        return replace(self, attempted_ms=(*self.attempted_ms, begun_ms)[-ATTEMPTS_KEPT:])
 
     @property
     def wakes_ms(self) -> int:

@@ -81,7 +81,7 @@ def _submit(run: Simulation, draw: random.Random, names: list[str], at_us: int, 
 def _sweep(run: Simulation, draw: random.Random) -> None:
     """Cancel all names with a prefix, or only those that are due within some hours."""
     at_us = run.start_us + round(draw.uniform(0, 7200) * US)
-    more: dict[str, Any] = {"prefix": draw.choice(("name/", "name/", "name/0", "delivery/", ""))}
+    more: dict[str, Any] = {"prefix": draw.choice(("name/", "name/", "name/0", "delivery/", "")), "dry_run": False}
     if draw.random() < 0.3:
         more |= {"from": at_us // US, "to": at_us // US + draw.choice((1000, 7200))}
     run.requested_us.append(at_us)

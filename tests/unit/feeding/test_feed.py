@@ -187,6 +187,48 @@ def test_an_expired_schedule_is_reported_and_not_sent(feeding_):
     assert {**sent, "expires_after": 5.0} == report["schedule"]
 
 
+def test_an_expiry_is_reported_then_kept_and_then_deleted(feeding_):
+    """A crash between two of these steps loses nothing."""
+    feeding_.put(schedule(1, NOON_MS - 5_001, expires_after_ms=5_000))
+    seen = []
+    put_failed, delete = feeding_.table.put_failed, feeding_.table.delete
+    feeding_.table.put_failed = lambda reports: (seen.append(len(feeding_.queues.reports)), put_failed(reports))[1]
+    feeding_.table.delete = lambda keys: (seen.append(len(feeding_.table.kept)), delete(keys))[1]
+    assert 1 == feeding_.feed().expired
+    assert ([1, 1], []) == (seen, feeding_.waiting)
+    assert feeding_.queues.reports == feeding_.table.kept
+
+
+def test_an_expiry_that_the_table_does_not_keep_stays_for_the_next_try(feeding_):
+    """The others of its chunk leave the table."""
+    feeding_.put(*(schedule(number, NOON_MS - 5_001, expires_after_ms=5_000) for number in range(3)))
+    put_failed = feeding_.table.put_failed
+
+    def keep_two(reports):
+        outcome = put_failed([each for each in reports if each.schedule.data != "data 1"])
+        outcome.unconfirmed = [each for each in reports if each.schedule.data == "data 1"]
+        outcome.last_error = "UnprocessedItems"
+        return outcome
+
+    feeding_.table.put_failed = keep_two
+    counts = feeding_.feed()
+    assert (2, 1, 1, "UnprocessedItems") == (counts.expired, counts.left, counts.stuck, counts.why)
+    assert (["data 1"], 1) == (feeding_.waiting, len(feeding_.invoked))
+    feeding_.table.put_failed = put_failed
+    feeding_.feed(json.loads(feeding_.invoked.pop()))
+    assert [] == feeding_.waiting
+    assert {"data 0", "data 1", "data 2"} == {report.schedule.data for report in feeding_.table.kept}
+
+
+def test_an_expiry_that_the_failure_queue_does_not_take_is_not_kept(feeding_):
+    """Otherwise each try would leave one more failure."""
+    feeding_.put(schedule(1, NOON_MS - 5_001, expires_after_ms=5_000))
+    feeding_.queues.report = lambda reports: BatchResult(unconfirmed=list(reports), last_error="down")
+    with pytest.raises(NotConfirmed):
+        feeding_.feed()
+    assert ([], ["data 1"]) == (feeding_.table.kept, feeding_.waiting)
+
+
 def test_an_expired_schedule_with_a_failure_target_goes_to_the_deliver_function(feeding_):
     """The deliver function notifies the failure queue and the failure target. A report by the feed would come twice."""
     late = schedule(1, NOON_MS - 5_001, expires_after_ms=5_000)
@@ -473,3 +515,66 @@ def test_a_throttled_lease_takes_little_time(feeding_):
     feeding_.table.take_lease = throttled
     feeding_.feed()
     assert leasing.TRIES_MAX == len(tries) == 3
+
+
+# The line of a run.
+
+
+def test_the_line_of_a_run_comes_after_the_last_delete_and_the_end_of_the_lease(feeding_):
+    """A crash before it costs only the line."""
+    feeding_.put(schedule(1), schedule(2))
+    seen = []
+    put_run = feeding_.table.put_run
+    feeding_.table.put_run = lambda run: (seen.append((feeding_.waiting, dict(feeding_.table.leases))), put_run(run))
+    feeding_.feed()
+    assert [([], {})] == seen
+    (run,) = feeding_.table.runs
+    assert ("0", 2, 0, "") == (run.partition, run.moved, run.left, run.error)
+    assert (NOON_MS, feeding_.clock.now_ms) == (run.begun_ms, run.ended_ms)
+
+
+def test_each_feed_of_a_chain_writes_a_line_of_its_own(feeding_):
+    feeding_.put(*(schedule(number) for number in range(120)))
+    send = feeding_.queues.send
+    feeding_.queues.send = lambda *arguments: (feeding_.clock.sleep(2), send(*arguments))[1]
+    hops = feeding_.feed_to_the_end(seconds=5)
+    assert hops > 2
+    assert (hops, 120) == (len(feeding_.table.runs), sum(run.moved for run in feeding_.table.runs))
+    assert hops == len({run.key for run in feeding_.table.runs})
+
+
+def test_a_failed_run_has_a_line_with_what_it_left_and_why(feeding_):
+    feeding_.put(schedule(2, NOON_MS - 1), schedule(1, target=OTHER_ARN))
+    feeding_.queues.failing = {"data 1": 1_000}
+    with pytest.raises(NotConfirmed):
+        feeding_.feed()
+    (run,) = feeding_.table.runs
+    assert (1, 1, "InternalError") == (run.moved, run.left, run.error)
+
+
+def test_a_run_that_cannot_read_has_a_line_with_the_reason(feeding_):
+    def down(*_):
+        raise NotConfirmed("throttled")
+
+    feeding_.table.page = down
+    with pytest.raises(NotConfirmed):
+        feeding_.feed()
+    (run,) = feeding_.table.runs
+    assert (0, 0, "throttled") == (run.moved, run.left, run.error)
+
+
+def test_a_doubled_feed_writes_no_line(feeding_):
+    """It did nothing, and the line of the feed that holds the lease tells what happened."""
+    feeding_.table.leases["0"] = Lease("0", int(UNTIL_S * 1000), "other", NOON_MS + 20_000)
+    feeding_.feed()
+    assert [] == feeding_.table.runs
+
+
+def test_a_run_with_too_little_time_left_writes_no_line(feeding_, capsys):
+    """Lambda would end a feed whose last call hangs, and retry it."""
+    feeding_.put(schedule(1))
+    end_lease = feeding_.table.end_lease
+    feeding_.table.end_lease = lambda lease: (feeding_.clock.sleep(15.1), end_lease(lease))
+    feeding_.feed(seconds=14)
+    assert ([], []) == (feeding_.table.runs, feeding_.waiting)
+    assert '"run not written"' in capsys.readouterr().out

@@ -37,6 +37,10 @@ def read(facts):
         DeliveryJob(schedule(1), 3, NOON_MS, begun_ms=NOON_MS - 5, faults=2),
         DeliveryJob(schedule(1), 3, NOON_MS, conclusion=Conclusion("failed", 3, NOON_MS, "answered 400", STEPS, 7)),
         DeliveryJob(replace(schedule(1), name="bill/7"), conclusion=Conclusion("delivered", 1, 0, "", ("close",))),
+        DeliveryJob(
+            replace(schedule(1), name="bill/7"),
+            conclusion=Conclusion("failed", 2, 0, "503", ("close",), attempted_ms=(NOON_MS, NOON_MS + 9)),
+        ),
     ],
 )
 def test_a_delivery_job_comes_out_as_it_went_in(job):
@@ -71,6 +75,7 @@ def test_a_message_that_is_no_object_is_no_delivery_job(text):
         *[("conclusion", {**OVER, "attempts": value}, "its conclusion") for value in (None, -1, True)],
         *[("conclusion", {**OVER, "error": value}, "its conclusion") for value in (None, 5, "\ud800", "\x00")],
         *[("conclusion", {**OVER, "left": value}, "its conclusion") for value in (None, [], "keep", ["x"], [[]], [{}])],
+        *[("conclusion", {**OVER, "attempted": value}, "its conclusion") for value in (None, 5, [1.5], [-1], [0] * 21)],
         *[("attempt", value, "its attempt") for value in (None, 0, True, 1.0, ATTEMPT_MAX + 1)],
         *[("expires_after", value, "its expires_after") for value in (False, "", "soon", -1, 10**400)],
         *[("data", value, "its data|U.D800|U.0000") for value in (None, 5, [], "", "\ud800", "\x00")],

@@ -69,8 +69,11 @@ class Reader:
         bytes_of: Callable[[Entry], int],
         dependencies: ManageDependencies,
         deadline: Deadline,
+        *,
+        characters_max: int,
     ) -> None:
         self._key_position, self._to_ms, self._limit, self._bytes_of = key_position, to_ms, limit, bytes_of
+        self._characters_max = characters_max
         self._dependencies, self._patience = dependencies, deadline
         self._found: list[Entry] = []
         self._free_bytes, self._full = ANSWER_BYTES_MAX, False
@@ -151,26 +154,30 @@ class Reader:
         return True
 
     def _of_things(self, things: Sequence[Schedule | Bundle]) -> Iterator[KeyEntries]:
-        alone = {each.key: entries.entry(each) for each in things if isinstance(each, Schedule)}
+        most = self._characters_max
+        alone = {each.key: entries.entry(each, most) for each in things if isinstance(each, Schedule)}
         awake = {
-            each.order_key: each for each in entries.awake(list(alone.values()), self._dependencies, self._patience)
+            each.order_key: each
+            for each in entries.awake(list(alone.values()), most, self._dependencies, self._patience)
         }
         for thing in things:
             if isinstance(thing, Bundle):
-                found = [(each.order_key[3], each) for each in entries.members(thing)]
+                found = [(each.order_key[3], each) for each in entries.members(thing, most)]
                 yield thing.key.sort, sorted(found, key=lambda placed: placed[0])
             else:
                 order_key = alone[thing.key].order_key
                 yield thing.key.sort, [(order_key[3], awake[order_key])] if order_key in awake else []
 
     def _of_rows(self, rows: Sequence[Row]) -> Iterator[KeyEntries]:
-        key_position = self._key_position
+        key_position, most = self._key_position, self._characters_max
         for row in rows:
-            timers = [entries.entry(each.as_schedule()) for each in row.entries]
+            timers = [entries.entry(each.as_schedule(), most) for each in row.entries]
             awake: dict[OrderKey, Entry] = {}
             for start in range(0, len(timers), BATCH_WHOLE_MAX):
                 step = timers[start : start + BATCH_WHOLE_MAX]
-                awake |= {each.order_key: each for each in entries.awake(step, self._dependencies, self._patience)}
+                awake |= {
+                    each.order_key: each for each in entries.awake(step, most, self._dependencies, self._patience)
+                }
             yield (
                 row.key.sort,
                 [

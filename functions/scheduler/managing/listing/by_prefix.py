@@ -16,8 +16,8 @@ from typing import Any
 from scheduler.errors import InvalidRequest, NotConfirmed, OutOfTime
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing import lookup, paging
-from scheduler.managing.dependencies import ManageDependencies
-from scheduler.managing.paging import fitting
+from scheduler.managing.dependencies import BATCH_WHOLE_MAX, ManageDependencies
+from scheduler.managing.paging import ANSWER_BYTES_MAX, fitting
 from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import BEFORE, PARTITIONS, Record, RecordPage
 
@@ -63,7 +63,7 @@ def _page_by_time(
     (from_ms, to_ms), limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
     span = max(from_ms, after[0]), to_ms
     candidates = _first(request.prefix() or "", after, span, limit + 1, dependencies, deadline.half())
-    facts, count = _facts(candidates[:limit], dependencies, deadline)
+    facts, count = _facts(candidates[:limit], request, dependencies, deadline)
     last = candidates[count - 1] if count < len(candidates) else None
     return {"schedules": facts, "next": paging.encode("names", *_order_key_of(last)) if last else None}
 
@@ -87,7 +87,7 @@ def _page_by_name(
         found += [(number, each) for each in names.records if _order_key_of(each) > after]
         number, sort = (number, names.next_sort) if names.next_sort is not None else (number + 1, first_sort(prefix))
         begun = True
-    facts, count = _facts([each for _, each in found[:limit]], dependencies, deadline)
+    facts, count = _facts([each for _, each in found[:limit]], request, dependencies, deadline)
     if count < len(found):
         number, sort = found[count - 1][0], found[count - 1][1].name + BEFORE
     more = number < len(PARTITIONS)
@@ -95,21 +95,28 @@ def _page_by_name(
 
 
 def _facts(
-    candidates: Sequence[Record], dependencies: ManageDependencies, deadline: Deadline
+    candidates: Sequence[Record], request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline
 ) -> tuple[list[dict[str, Any]], int]:
-    """Return the facts that callers see, and how many outlines were used for them: as many as time and size allow."""
-    records, read = dependencies.current_records_in_time([each.name for each in candidates], True, deadline)
-    now_ms, scanned = deadline.now_ms(), 0
+    """Return the facts that callers see, and how many outlines were used for them: as many as time and size allow.
+
+    Read the records in steps, so that memory never holds the data of a whole page. The first step is always read.
+    """
+    now_ms, scanned, characters = deadline.now_ms(), 0, 0
     facts: list[dict[str, Any]] = []
     places: list[int] = []
-    for each in candidates:
-        if each.name not in read:
+    for start in range(0, len(candidates), BATCH_WHOLE_MAX):
+        if start and (deadline.passed() or characters > ANSWER_BYTES_MAX):
             break
-        record = records.get(each.name)
-        if record is not None and _unchanged(record, each):
-            facts.append(lookup.shown_short(record.schedule, record, now_ms, dependencies.reach_ms))
-            places.append(scanned)
-        scanned += 1
+        step = candidates[start : start + BATCH_WHOLE_MAX]
+        records = dependencies.current_records([each.name for each in step], True, deadline)
+        for each in step:
+            record = records.get(each.name)
+            if record is not None and _unchanged(record, each):
+                fact = lookup.shown_listed(record.schedule, record, request, now_ms, dependencies.reach_ms)
+                facts.append(fact)
+                places.append(scanned)
+                characters += len(fact["data"] or "")
+            scanned += 1
     count = fitting(facts)
     return facts[:count], scanned if count == len(facts) else places[count]
 

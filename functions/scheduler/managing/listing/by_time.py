@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from scheduler.errors import OutOfTime
 from scheduler.execution.deadline import Deadline, retry_call
@@ -20,6 +19,8 @@ from scheduler.limits import DUE_DIGITS
 from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.listing import entries
 from scheduler.managing.listing.entries import Entry, OrderKey
+from scheduler.managing.lookup import DATA_CHARACTERS_MAX
+from scheduler.managing.paging import ANSWER_BYTES_MAX
 from scheduler.model.bundle import SPAN_MS_MAX, Bundle
 from scheduler.model.schedule import Schedule, sort_from
 from scheduler.placing.near_names import PARTITIONS
@@ -51,13 +52,14 @@ class PartitionCursor:
 class Window:
     """The entries to read: after a place, before a time, and at most `count` of them.
 
-    Everything with a key before the floor was returned earlier.
+    Everything with a key before the floor was returned earlier. The data of an entry is cut at `characters_max`.
     """
 
     after: OrderKey
     to_ms: int
     count: int
     floor: str = ""
+    characters_max: int = DATA_CHARACTERS_MAX
 
     @property
     def from_sort(self) -> str:
@@ -76,11 +78,26 @@ class Window:
     def first(self, found: Iterable[Entry]) -> list[Entry]:
         """Return the first entries, each place once: a timer that is being moved may be in the table and the index."""
         held = {each.order_key: each for each in found if self.holds(each)}
-        return [held[order_key] for order_key in sorted(held)[: self.count]]
+        return self.taken(held[order_key] for order_key in sorted(held))
+
+    def taken(self, found: Iterable[Entry]) -> list[Entry]:
+        """Return the entries up to the last one that the page may need. Take no more than that many."""
+        taken: list[Entry] = []
+        characters = 0
+        for each in found:
+            taken.append(each)
+            characters += len(each.schedule.data)
+            if len(taken) == self.count or characters > ANSWER_BYTES_MAX:
+                break
+        return taken
 
     def last(self, known: Sequence[Entry]) -> OrderKey | None:
-        """Return the place of the last entry to return, if that many entries are known."""
-        return known[-1].order_key if len(known) == self.count else None
+        """Return the place of the last entry to return, if the known entries fill the page.
+
+        They do if they are as many as asked for, or if their data alone is more than an answer holds.
+        """
+        full = len(known) == self.count or sum(len(each.schedule.data) for each in known) > ANSWER_BYTES_MAX
+        return known[-1].order_key if full else None
 
 
 class Reader:
@@ -152,7 +169,8 @@ class Reader:
         schedule_page = retry_call(
             lambda: self._dependencies.manage_table.schedule_page(*bounds, items_max), self._patience
         )
-        found = self._some([entries.entry(each) for each in schedule_page.things if isinstance(each, Schedule)])
+        alone = [each for each in schedule_page.things if isinstance(each, Schedule)]
+        found = self._some([entries.entry(each, self._window.characters_max) for each in alone])
         found = self._unpacked(schedule_page.things, found)
         cursor.from_sort = schedule_page.next_sort or cursor.to_sort
         return found
@@ -182,7 +200,7 @@ class Reader:
             lambda: self._dependencies.manage_table.near_names(*bounds, before_ms, items_max), self._patience
         )
         timers = [each.as_schedule() for row in page.rows for each in row.entries if from_ms <= each.wakes_ms < to_ms]
-        found = self._some([entries.entry(each) for each in timers])
+        found = self._some([entries.entry(each, self._window.characters_max) for each in timers])
         cursor.from_sort = page.next_sort or cursor.to_sort
         return found
 
@@ -193,7 +211,7 @@ class Reader:
             (each for each in found if window.holds(each) and (last is None or each.order_key < last)),
             key=lambda each: each.order_key,
         )
-        return list(islice(entries.awake(timely, self._dependencies, self._patience), window.count))
+        return window.taken(entries.awake(timely, window.characters_max, self._dependencies, self._patience))
 
     def _unpacked(self, things: Sequence[Schedule | Bundle], found: list[Entry]) -> list[Entry]:
         """Return the entries found, with the members of the bundles. Open one bundle at a time.
@@ -206,7 +224,7 @@ class Reader:
             if not isinstance(thing, Bundle) or self._is_behind(thing, last):
                 continue
             self._check()
-            found = self._window.first([*found, *entries.members(thing)])
+            found = self._window.first([*found, *entries.members(thing, self._window.characters_max)])
         return found
 
     def _is_behind(self, bundle: Bundle, last: OrderKey | None) -> bool:

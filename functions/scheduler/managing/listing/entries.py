@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from scheduler.errors import OutOfTime
 from scheduler.execution.deadline import Deadline
 from scheduler.managing.dependencies import BATCH_WHOLE_MAX, ManageDependencies
-from scheduler.managing.lookup import DATA_CHARACTERS_MAX
 from scheduler.model.bundle import Bundle, Unpackable
 from scheduler.model.name_record import Record
 from scheduler.model.schedule import Schedule
@@ -29,21 +28,26 @@ class Entry:
     record: Record | None = None
 
 
-def entry(schedule: Schedule) -> Entry:
-    """Return the entry of a schedule. A named schedule keeps its place when its timer moves from table to queue."""
-    schedule.data = schedule.data[:DATA_CHARACTERS_MAX]  # Cut early, so that memory never holds pages of 256 KiB each.
+def entry(schedule: Schedule, characters_max: int) -> Entry:
+    """Return the entry of a schedule. A named schedule keeps its place when its timer moves from table to queue.
+
+    The data is cut here, so that memory never holds more of it than the answer shows.
+    """
+    schedule.data = schedule.data[:characters_max]
     index = -1 if schedule.index is None else schedule.index
     return Entry((schedule.due_ms, schedule.key.sort, schedule.key.partition, index), schedule)
 
 
-def members(bundle: Bundle) -> list[Entry]:
+def members(bundle: Bundle, characters_max: int) -> list[Entry]:
     try:
-        return [entry(each) for each in bundle.members()]
+        return [entry(each, characters_max) for each in bundle.members()]
     except Unpackable:  # The feed quarantines it.
         return []
 
 
-def awake(entries: Sequence[Entry], dependencies: ManageDependencies, deadline: Deadline) -> Iterator[Entry]:
+def awake(
+    entries: Sequence[Entry], characters_max: int, dependencies: ManageDependencies, deadline: Deadline
+) -> Iterator[Entry]:
     """Yield the entries, but timers only if their record waits for them, and with that record.
 
     Raise OutOfTime if time runs out between two reads.
@@ -60,7 +64,7 @@ def awake(entries: Sequence[Entry], dependencies: ManageDependencies, deadline: 
                 continue
             record = records.get(each.schedule.name)
             if record is not None and waits_for(record, each.schedule):
-                record.schedule.data = record.schedule.data[:DATA_CHARACTERS_MAX]
+                record.schedule.data = record.schedule.data[:characters_max]
                 yield replace(each, schedule=record.schedule, record=record)
 
 

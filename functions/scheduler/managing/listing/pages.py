@@ -21,7 +21,7 @@ from scheduler.managing.listing import by_key, by_prefix, near_note
 from scheduler.managing.listing.by_key import KeyOrderPosition
 from scheduler.managing.listing.by_time import Reader, Window
 from scheduler.managing.listing.entries import Entry, OrderKey
-from scheduler.managing.lookup import shown_short
+from scheduler.managing.lookup import characters_max, shown_listed
 from scheduler.managing.paging import bytes_in_list, fitting
 from scheduler.managing.request import END_MS, ManageRequest
 from scheduler.model.bundle import SPAN_MS_MAX
@@ -51,7 +51,7 @@ def _page(
     (from_ms, to_ms), limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
     order_key, floor = _decoded(value)
     # One entry more than asked for shows whether there is a next page.
-    window = Window(max((from_ms, "", "", -1), order_key), to_ms, limit + 1, floor)
+    window = Window(max((from_ms, "", "", -1), order_key), to_ms, limit + 1, floor, characters_max(request))
     reader = Reader(window, dependencies, deadline.half())
     try:
         found = reader.entries()
@@ -59,7 +59,7 @@ def _page(
         end_ms = to_ms + SPAN_MS_MAX if reader.reached is None else int(reader.reached[:DUE_DIGITS]) + KEY_RANGE_MS
         key_position = by_key.begin(window.after, window.from_sort, end_ms, dependencies, deadline)
         return _page_by_key(key_position, request, dependencies, deadline)
-    facts, count = _facts(found[:limit], dependencies, deadline)
+    facts, count = _facts(found[:limit], request, dependencies, deadline)
     last = found[count - 1].order_key if len(found) > count else None
     return {"schedules": facts, "next": _written(last, floor) if last else None}
 
@@ -72,31 +72,33 @@ def _page_by_key(
     now_ms = deadline.now_ms()
 
     def bytes_of(entry: Entry) -> int:
-        return bytes_in_list(_fact(entry, now_ms, dependencies))
+        return bytes_in_list(_fact(entry, request, now_ms, dependencies))
 
     next_token: str | None = None
-    found = by_key.Reader(key_position, to_ms, limit, bytes_of, dependencies, deadline).entries()
+    found = by_key.Reader(
+        key_position, to_ms, limit, bytes_of, dependencies, deadline, characters_max=characters_max(request)
+    ).entries()
     if key_position.positions:
         next_token = paging.encode(
             BY_KEY, *key_position.after, key_position.from_ms, key_position.end_ms, key_position.positions
         )
     elif key_position.end_ms < to_ms + SPAN_MS_MAX:
         next_token = _written(key_position.after, sort_from(key_position.end_ms))
-    return {"schedules": [_fact(each, now_ms, dependencies) for each in found], "next": next_token}
+    return {"schedules": [_fact(each, request, now_ms, dependencies) for each in found], "next": next_token}
 
 
 def _facts(
-    found: list[Entry], dependencies: ManageDependencies, deadline: Deadline
+    found: list[Entry], request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the facts that callers see, as many as an answer holds, and how many these are."""
     now_ms = deadline.now_ms()
-    facts = [_fact(each, now_ms, dependencies) for each in found]
+    facts = [_fact(each, request, now_ms, dependencies) for each in found]
     count = fitting(facts)
     return facts[:count], count
 
 
-def _fact(entry: Entry, now_ms: int, dependencies: ManageDependencies) -> dict[str, Any]:
-    return shown_short(entry.schedule, entry.record, now_ms, dependencies.reach_ms)
+def _fact(entry: Entry, request: ManageRequest, now_ms: int, dependencies: ManageDependencies) -> dict[str, Any]:
+    return shown_listed(entry.schedule, entry.record, request, now_ms, dependencies.reach_ms)
 
 
 def _written(order_key: OrderKey, floor: str) -> str:

@@ -1,0 +1,79 @@
+"""List the runs of the feed, in the order in which they began. The table keeps a line of each run, day by day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+from scheduler.errors import InvalidRequest
+from scheduler.execution.deadline import Deadline, retry_call
+from scheduler.limits import PARTITIONS_MAX
+from scheduler.managing import paging
+from scheduler.managing.dependencies import ManageDependencies
+from scheduler.managing.request import ManageRequest
+from scheduler.model.feed_run import KEPT_S, FeedRun, day_of, partition_of
+from scheduler.model.schedule import sort_from
+from scheduler.text import shown
+
+PAGE_RUNS_MAX = 1_000
+DAY_MS = 86_400_000
+CLOCKS_MS = 60_000
+"""The largest difference between our clock and the clock of a feed."""
+PARTITION_WANTED = f'the number of a partition as text, "0" to "{PARTITIONS_MAX - 1}"'
+
+
+def runs(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    """Return a page of runs. `next` says where the following page begins, also if the time runs out."""
+    (from_ms, to_ms), partition = request.span(), _partition(request)
+    first_ms = max(from_ms, deadline.now_ms() - KEPT_S * 1000 - DAY_MS)
+    last_ms = min(to_ms, deadline.now_ms() + CLOCKS_MS)
+    found: list[FeedRun] = []
+    begun = False
+    for key, from_sort in _days(first_ms, last_ms, _place(request.fields.get("next"))):
+        sort: str | None = from_sort
+        while sort is not None and sort < sort_from(last_ms):
+            if begun and (len(found) >= PAGE_RUNS_MAX or deadline.passed()):
+                return _answer(found, paging.encode("runs", key, sort))
+            bounds = key, sort, sort_from(last_ms), PAGE_RUNS_MAX - len(found), partition
+            page = retry_call(lambda: dependencies.manage_table.runs(*bounds), deadline)  # noqa: B023 - Called at once.
+            found, sort, begun = [*found, *page.runs], page.next_sort, True
+    return _answer(found, None)
+
+
+def _days(first_ms: int, last_ms: int, place: tuple[str, str] | None) -> Iterator[tuple[str, str]]:
+    """Yield the key of each day from the place on, and the sort key to begin with."""
+    at, sort = place or ("", "")
+    day, last = day_of(first_ms), day_of(max(first_ms, last_ms))
+    while day <= last:
+        key = partition_of(day)
+        if key >= at:
+            yield key, max(sort_from(first_ms), sort if key == at else "")
+        day = _next_day(day)
+
+
+def _next_day(day: date) -> date:
+    return day + timedelta(days=1)
+
+
+def _answer(found: list[FeedRun], next_place: str | None) -> dict[str, Any]:
+    return {"runs": [run.facts() for run in found], "next": next_place}
+
+
+def _partition(request: ManageRequest) -> str | None:
+    if "partition" not in request.fields:
+        return None
+    value = request.fields["partition"]
+    if not isinstance(value, str) or value not in map(str, range(PARTITIONS_MAX)):
+        raise InvalidRequest(f"partition is {shown(value)}; wanted: {PARTITION_WANTED}")
+    return value
+
+
+def _place(value: object) -> tuple[str, str] | None:
+    place = paging.decode(value, "runs", str, str)
+    if place is None:
+        return None
+    key, sort = place
+    if not paging.is_sort(sort):
+        raise paging.refused(value)
+    return key, sort
