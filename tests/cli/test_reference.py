@@ -83,6 +83,7 @@ def test_the_fields_of_json_are_documented(punctual: Punctual, stack: Stack) -> 
         "schedule": ["schedule", "x", "--in", "1h", "--name", "n"],
         "get": ["get", "n"],
         "list": ["list"],
+        "explain": ["explain", "n"],
         "move": ["move", "n", "--in", "2h"],
         "change": ["change", "n", "--user", "u"],
         "forecast": ["forecast"],

@@ -1,9 +1,7 @@
 """`punctual doctor` names each fault of a stack on the local AWS, with its remedy."""
 
-import contextlib
 import io
 import json
-import time
 
 import pytest
 

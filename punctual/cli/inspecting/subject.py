@@ -1,4 +1,4 @@
-"""The stack that `punctual doctor` examines: its outputs, parameters and resources, each read once."""
+"""The stack that `doctor`, `explain` and `verify` examine: its outputs, parameters and resources, each read once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from punctual.cli.run import Run
 from punctual.client.calling import aws_errors
 from punctual.client.calling.invoking import Invoker, Repeat
+from punctual.client.errors import AccessDenied
 
 RESOURCE_PAGES_MAX = 20
 FUNCTIONS = ("ScheduleFunction", "TriggerFunction", "FeedFunction", "DeliverFunction", "ManageFunction")
@@ -47,15 +48,23 @@ class Subject:
 
     @functools.cached_property
     def described(self) -> Mapping[str, Any]:
-        """What CloudFormation says about the stack."""
+        """The description of the stack by CloudFormation."""
         answer = self.ask("cloudformation:DescribeStacks", "cloudformation", "describe_stacks", StackName=self.stack)
         described: Mapping[str, Any] = answer["Stacks"][0]
         return described
 
+    @functools.cached_property
+    def _parameters(self) -> dict[str, str]:
+        """The parameters of the stack, as far as the caller may read them."""
+        try:
+            listed = self.described.get("Parameters", [])
+        except (AccessDenied, NotImplementedError, LookupError):
+            return {}
+        return {each["ParameterKey"]: each.get("ParameterValue", "") for each in listed}
+
     def parameter(self, name: str, default: str) -> str:
         """Return a parameter of the stack, or its default in the template if CloudFormation does not list it."""
-        found = {each["ParameterKey"]: each.get("ParameterValue") for each in self.described.get("Parameters", [])}
-        return str(found.get(name) or default)
+        return self._parameters.get(name) or default
 
     @property
     def partition_count(self) -> int:
@@ -64,6 +73,10 @@ class Subject:
     @property
     def interval_s(self) -> int:
         return 60 * int(self.parameter("FeedIntervalMinutes", "10"))
+
+    @property
+    def reach_s(self) -> int:
+        return int(self.parameter("ReachSeconds", "900"))
 
     @functools.cached_property
     def resources(self) -> list[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a check of `punctual doctor` finds."""
+"""The finding of a check of `punctual doctor`."""
 
 from __future__ import annotations
 

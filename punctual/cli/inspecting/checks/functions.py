@@ -127,7 +127,7 @@ def recursion(subject: Subject) -> Iterator[Answer]:
 
 
 def counted(subject: Subject) -> Iterator[Answer]:
-    """What CloudWatch counted in the last hour: errors and throttles of the functions, throttles of the table."""
+    """Read the counts of CloudWatch for the last hour: errors and throttles of functions and table."""
     functions = subject.functions
     wanted = [
         ("AWS/Lambda", metric, "FunctionName", function, f"{metric} of {name}")
