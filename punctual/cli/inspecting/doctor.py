@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from punctual.cli.errors import DONE, FAILED
+from punctual.cli.errors import DONE, FAILED, described
 from punctual.cli.inspecting.checks import ALL
 from punctual.cli.inspecting.checks.finding import Check, Finding
 from punctual.cli.inspecting.subject import Subject
 from punctual.cli.options import command
 from punctual.cli.output import counted
 from punctual.cli.run import Run, pass_run
+from punctual.client.calling.aws_errors import Interrupted, Throttled
 from punctual.client.errors import AccessDenied, PunctualError, StackNotFound, Unreachable
 
 MARKS = {"ok": "ok", "fault": "FAULT", "not checked": "-"}
@@ -60,13 +61,22 @@ def _of_check(check: Check, subject: Subject) -> Iterator[Finding]:
         for state, text, remedy in check.look(subject):
             yield Finding(check.name, state, text, remedy)
     except AccessDenied as denied:
-        yield Finding(check.name, "not checked", f"needs a permission: {denied}")
+        yield Finding(check.name, "not checked", f"needs a permission: {_advice(denied)}")
     except StackNotFound as missing:
-        yield Finding(check.name, "fault", str(missing), "give --stack, --region or --profile, or run punctual deploy")
+        yield Finding(
+            check.name, "fault", _advice(missing), "give --stack, --region or --profile, or run punctual deploy"
+        )
+    except (Throttled, Interrupted) as failure:
+        yield Finding(check.name, "not checked", f"{_advice(failure)}; run doctor again")
     except Unreachable as failure:
-        yield Finding(check.name, "fault", str(failure), "check your credentials, the region and the network")
+        yield Finding(check.name, "fault", _advice(failure), "check your credentials, the region and the network")
     except (PunctualError, NotImplementedError, LookupError) as failure:
         yield Finding(check.name, "not checked", f"AWS answered {failure}")
+
+
+def _advice(error: PunctualError) -> str:
+    """Return the message of an error, with advice for the command line."""
+    return str(described(error)[1]["message"])
 
 
 def _lines(finding: Finding) -> Iterator[str]:

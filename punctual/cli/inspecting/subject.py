@@ -14,6 +14,7 @@ from punctual.client.errors import AccessDenied
 
 RESOURCE_PAGES_MAX = 20
 FUNCTIONS = ("ScheduleFunction", "TriggerFunction", "FeedFunction", "DeliverFunction", "ManageFunction")
+DESCRIBE = "cloudformation:DescribeStacks"
 QUEUES = ("InputQueueUrl", "OutputQueueUrl", "DeliveryQueueUrl", "FailureQueueUrl", "DeadLetterQueueUrl")
 
 
@@ -33,8 +34,13 @@ class Subject:
         """Invoke an operation of the manage function that only reads."""
         return self._invoker.manage(operation, fields, Repeat.SETTLES)
 
-    def schedule(self, payload: bytes) -> Any:
-        return self._invoker.schedule(payload)
+    def manage_once(self, operation: str, **fields: Any) -> Any:
+        """Invoke an operation, and do not try again if the function fails."""
+        return self._invoker.manage(operation, fields, Repeat.NEVER)
+
+    def schedule_once(self, payload: bytes) -> Any:
+        """Invoke the schedule function, and do not try again if it fails."""
+        return self._invoker.send(payload, lambda: False)
 
     @functools.cached_property
     def _invoker(self) -> Invoker:
@@ -49,7 +55,12 @@ class Subject:
     @functools.cached_property
     def described(self) -> Mapping[str, Any]:
         """The description of the stack by CloudFormation."""
-        answer = self.ask("cloudformation:DescribeStacks", "cloudformation", "describe_stacks", StackName=self.stack)
+        try:
+            answer = self.ask(DESCRIBE, "cloudformation", "describe_stacks", StackName=self.stack)
+        except aws_errors.Refused as refusal:
+            if "does not exist" in str(refusal):
+                self.run.outputs.all()  # It raises StackNotFound, which names the stacks that there are.
+            raise
         described: Mapping[str, Any] = answer["Stacks"][0]
         return described
 

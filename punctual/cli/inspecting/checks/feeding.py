@@ -8,23 +8,34 @@ from datetime import UTC, datetime, timedelta
 from punctual.cli import times
 from punctual.cli.inspecting.checks.finding import Answer, Check, fault, not_checked, ok
 from punctual.cli.inspecting.subject import Subject
+from punctual.client.calling.aws_errors import Refused
 from punctual.client.errors import InvalidRequest
 
 INTERVALS = 2
 """A partition that was not fed for this many intervals is a fault. One missed feed makes nothing late."""
 PAGES_MAX = 20
-OVERDUE_S = 60
+OVERDUE_S = 90
 """A schedule that is in the table this long after its time is overdue, and not just being moved."""
+NO_FEED = "no far schedule is released"
 
 
 def rule(subject: Subject) -> Iterator[Answer]:
-    for name in subject.of_type("AWS::Events::Rule"):
-        found = subject.ask("events:DescribeRule", "events", "describe_rule", Name=name.rsplit("|", 1)[-1])
-        if found.get("State") == "DISABLED":
+    """The rule invokes the trigger function at each interval."""
+    names = [name.rsplit("|", 1)[-1] for name in subject.of_type("AWS::Events::Rule")]
+    if not names:
+        yield fault(f"{subject.stack} has no rule: {NO_FEED}", "punctual deploy makes it again")
+    for name in names:
+        try:
+            found = subject.ask("events:DescribeRule", "events", "describe_rule", Name=name)
+        except Refused as refusal:
+            if "ResourceNotFoundException" not in str(refusal):
+                raise
             yield fault(
-                f"the rule {name} of the trigger function is disabled: no far schedule is released",
-                f"aws events enable-rule --name {name}",
+                f"the rule {name} was deleted: {NO_FEED}", "make it again: set FeedIntervalMinutes to another value"
             )
+            continue
+        if found.get("State") == "DISABLED":
+            yield fault(f"the rule {name} is disabled: {NO_FEED}", f"aws events enable-rule --name {name}")
         else:
             yield ok(f"the rule is enabled: {found.get('ScheduleExpression', '')}")
 
@@ -70,14 +81,7 @@ def _last_begun(subject: Subject, start: datetime, end: datetime) -> dict[str, f
 def overdue(subject: Subject) -> Iterator[Answer]:
     """A feed moves what has come within reach, so nothing in the table is past its time."""
     end = subject.now() - timedelta(seconds=OVERDUE_S)
-    found = next(
-        (
-            each
-            for each in subject.run.scheduler.list(datetime.fromtimestamp(0, UTC), end, limit=1_000)
-            if each.state == "stored"
-        ),
-        None,
-    )
+    found = next(iter(subject.run.scheduler.list(datetime.fromtimestamp(0, UTC), end, limit=1)), None)
     if found is None:
         yield ok("no schedule in the table is overdue")
         return

@@ -8,39 +8,53 @@ from typing import Any
 
 from punctual.cli.inspecting.checks.finding import Answer, Check, fault, not_checked, ok
 from punctual.cli.inspecting.subject import Subject
-from punctual.client.errors import InvalidSchedule, NotConfirmed, NotFound
+from punctual.client.calling.aws_errors import Throttled
+from punctual.client.errors import NotConfirmed, PunctualError
 
 WATCHED_MINUTES = 60
 MAPPED = {"ScheduleFunction": "InputQueueArn", "DeliverFunction": "DeliveryQueueArn"}
 """The functions that read a queue, and the outputs that name it."""
 ON = ("Enabled", "Enabling", "Creating", "Updating")
-PROBE_NAME = "punctual-doctor/a-name-that-nobody-uses"
+NEVER_DUE = "9000-01-01T00:00:00Z"
+"""No schedule is due from then on, so a list is empty and cheap."""
+RAISING = ("ScheduleFunction", "ManageFunction")
+"""The functions that raise an error to reject a request, which is a fault of the caller."""
 
 
 def answers(subject: Subject) -> Iterator[Answer]:
-    """The manage function answers, and the schedule function refuses an empty request. Neither changes anything."""
+    """The manage function lists, and the schedule function rejects a batch of one. Neither changes anything.
+
+    No call makes a function raise an error, because CloudWatch would count that.
+    """
     for output, probe in (("ManageFunction", _ask_manage), ("ScheduleFunction", _ask_schedule)):
         try:
             probe(subject)
-        except NotConfirmed as failure:
-            function = subject.output(output)
-            yield fault(f"{output} fails: {failure}", f"read its log: aws logs tail /aws/lambda/{function} --since 1h")
+        except (NotConfirmed, Throttled) as failure:
+            yield fault(
+                f"{output} fails: {failure}", f"read its log: aws logs tail {_log_group(subject, output)} --since 1h"
+            )
         else:
             yield ok(f"{output} answers")
 
 
-def _ask_manage(subject: Subject) -> None:
+def _log_group(subject: Subject, output: str) -> str:
+    """Return the log group of a function. CloudFormation may have made it under a name of its own."""
+    function = subject.output(output)
     try:
-        subject.manage("get", name=PROBE_NAME)
-    except NotFound:
-        return
+        found = subject.ask(
+            "lambda:GetFunctionConfiguration", "lambda", "get_function_configuration", FunctionName=function
+        )
+    except PunctualError:
+        found = {}
+    return str(found.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{function}")
+
+
+def _ask_manage(subject: Subject) -> None:
+    subject.manage_once("list", limit=1, **{"from": NEVER_DUE})
 
 
 def _ask_schedule(subject: Subject) -> None:
-    try:
-        subject.schedule(b"{}")
-    except InvalidSchedule:
-        return
+    subject.schedule_once(b"[{}]")
 
 
 def settings(subject: Subject) -> Iterator[Answer]:
@@ -143,11 +157,14 @@ def counted(subject: Subject) -> Iterator[Answer]:
     if not sums.pop("Invocations", 0):
         yield not_checked("CloudWatch has no metrics of the functions yet")
         return
+    rejected = [f"Errors of {name}" for name in RAISING]
     for what, count in sums.items():
-        if count:
+        if count and what in rejected:
+            yield ok(f"{what} in the last hour: {count:,.0f}, which counts rejected requests")
+        elif count:
             yield fault(f"{what} in the last hour: {count:,.0f}", _remedy(what))
-    if not any(sums.values()):
-        yield ok("no errors and no throttles in the last hour")
+    if not any(count for what, count in sums.items() if what not in rejected):
+        yield ok("no other errors and no throttles in the last hour")
 
 
 def _remedy(what: str) -> str:

@@ -25,7 +25,7 @@ def queues(subject: Subject) -> Iterator[Answer]:
     for output in QUEUES:
         name = output.removesuffix("Url")
         numbers = _numbers(subject, output)
-        waiting = numbers["waiting"]
+        waiting = sum(numbers.values())
         text = f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in numbers.items())
         if output == "DeadLetterQueueUrl" and waiting:
             yield fault(f"{counted(waiting, 'message')} in the dead-letter queue", DEAD_LETTERS)
