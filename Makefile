@@ -40,6 +40,7 @@ lint: .venv/dev.stamp .venv-sam/sam.stamp ## Check style, types and the template
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/mypy --config-file tests/mypy.ini
 	PYTHONPATH=functions .venv/bin/lint-imports --no-cache
 	.venv/bin/cfn-lint template.yml
 	$(SAM) validate --lint --template-file template.yml

@@ -28,12 +28,13 @@ def failures(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
     """Count calls, stored and reported failures while a host permanently refuses all webhooks of one second."""
     count = size.burst * 10
     tell(f"failures: {count} in one second")
-    pollers, functions.POLLERS = functions.POLLERS, POLLERS  # AWS adds as many pollers in time for such a burst.
+    before = functions.POLLERS, functions.POLLERS_IDLE
+    functions.POLLERS = functions.POLLERS_IDLE = POLLERS  # AWS adds as many pollers in time for such a burst.
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # Each failure logs a line.
             stack = _failed(count)
     finally:
-        functions.POLLERS = pollers
+        functions.POLLERS, functions.POLLERS_IDLE = before
     calls = Counter(delivery.id for delivery in stack.delivered())
     later = sum(line.get("outcome") == "concluded later" for line in stack.log())
     name = f"{count:,} webhooks refused in one second"

@@ -63,6 +63,7 @@ MUTATIONS = (
         'kept = self._kept(self._reported("failure queue", self._queues.report, alone, counts), counts)',
         'kept = [each.schedule for each in self._reported("failure queue", self._queues.report, alone, counts)]',
         (1,),
+        82,
     ),
     Mutation(
         "a line of a run that counts deletes for sends",
@@ -77,6 +78,7 @@ MUTATIONS = (
         "record.changed_ms if record.accepted_ms is None else record.accepted_ms",
         "record.schedule.due_ms",
         (1,),
+        1,
     ),
     Mutation(
         "an attempt noted for a delivery that was put off",
@@ -87,6 +89,7 @@ MUTATIONS = (
             "    postponed = _postpone(job, record, dependencies, deadline)\n"
         ),
         (1,),
+        1,
     ),
     Mutation(
         "a continuation that forgets what was passed over",
@@ -311,18 +314,12 @@ MUTATIONS = (
         32,
     ),
     Mutation(
-        "a change that loses the expiry",
-        "scheduler/accepting/changes.py",
-        "        return old.expires_after_ms\n",
-        "        return None\n",
-        (1,),
-    ),
-    Mutation(
         "a change that loses the time",
         "scheduler/accepting/changes.py",
         "        return old.due_ms, 0\n",
         "        return now_ms, 0\n",
         (1, 2),
+        2,
     ),
     Mutation(
         "a change that loses the target",
@@ -330,6 +327,7 @@ MUTATIONS = (
         "        return old.target\n",
         "        return None\n",
         (1,),
+        32,
     ),
     Mutation(
         "a change whose old id comes out too",
@@ -338,6 +336,7 @@ MUTATIONS = (
         "    schedule = replace(changed, key=key)\n"
         "    placement.place(replace(record.schedule, name=None), dependencies, deadline)\n",
         (1, 5, 6),
+        6,
     ),
     Mutation(
         "what is moved left where it was",

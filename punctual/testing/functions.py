@@ -31,8 +31,15 @@ EVENT_AGE_S_DEFAULT = 21_600
 COLD_START_S = 0.3
 QUEUEING_S = 0.02
 """The time between accepting an asynchronous event and invoking the function."""
+POLLERS_IDLE = 2
+"""The number of batches that a mapping has in flight at first, after a quiet time."""
 POLLERS = 5
-"""The number of batches that a mapping has in flight at first."""
+"""The number after `RAMP_S` of work.
+
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+"""
+RAMP_S = 60
+"""AWS does not document this time. It scales by the minute."""
 IDLE_S_MAX = 900
 """How long a warm environment stays without an invocation."""
 
@@ -467,18 +474,28 @@ class Poller:
     def __init__(self, functions: Functions, mapping: EventSource) -> None:
         self._functions, self._mapping = functions, mapping
         self._busy = 0
+        self._working_since_us = 0
 
     def poll(self) -> None:
         if self._mapping not in self._functions.mappings:
             return
         queue = self._functions.sqs.queues[self._mapping.queue_url]
-        for _ in range(POLLERS - self._busy):
+        for _ in range(self._width() - self._busy):
             taken = self._functions.sqs.take(queue, self._mapping.batch_size, queue.visibility_s)
             if not taken:
                 return
             self._hand_over(queue, taken)
 
+    def _width(self) -> int:
+        """Return the number of batches that may be in flight now."""
+        now_us = self._functions.timeline.now_us
+        if not self._busy:
+            self._working_since_us = now_us
+        return POLLERS if now_us - self._working_since_us >= RAMP_S * US else POLLERS_IDLE
+
     def _hand_over(self, queue: Queue, taken: list[Message]) -> None:
+        if not self._busy:  # After the ramp, more batches fit, and none may end until then.
+            self._functions.timeline.at(self._working_since_us + RAMP_S * US, self.poll)
         self._busy += 1
         receipts = {message.id: message.receipt for message in taken}
         payload = json.dumps({"Records": [_record(queue, message) for message in taken]})

@@ -1,4 +1,4 @@
-"""What a test sees of its stack: released messages, deliveries, and attempts that a webhook's host turned down."""
+"""The outcomes that a test sees: released messages, deliveries, and attempts that a webhook's host turned down."""
 
 from __future__ import annotations
 

@@ -152,6 +152,11 @@ class Stack:
         """Return all outputs of the stack."""
         return {name: str(value) for name, value in self._cloud.template.outputs.items()}
 
+    def parameters(self) -> dict[str, str]:
+        """Return all parameters of the stack, with their defaults."""
+        given = self._cloud.template.parameters.items()
+        return {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in given}
+
     def output(self, name: str) -> str:
         """Return an output of the stack, such as `OutputQueueUrl`."""
         outputs = self.outputs()

@@ -20,7 +20,7 @@ from itertools import pairwise
 from typing import Any
 
 from punctual.testing.calls import Call
-from punctual.testing.functions import POLLERS, Invocation
+from punctual.testing.functions import POLLERS_IDLE, Invocation
 from punctual.testing.sqs import Message
 from punctual.testing.timeline import US
 from simulator.checks.decoding import id_of
@@ -38,8 +38,8 @@ LEAD_S = 1.0
 """A message becomes visible at least this long before its due time, unless it was late before."""
 HANG_S = 0.5
 """The function receives further messages when a delivery is this long past its due time."""
-FLIGHT_MESSAGES = POLLERS * 10
-"""The number of messages that the pollers hold at once."""
+FLIGHT_MESSAGES = POLLERS_IDLE * 10
+"""The number of messages that the pollers hold at once, at least."""
 EARLY_S = 4.0
 """The function may postpone a timer that comes this much too early, instead of waiting for the due time."""
 REQUEST_NUMBERS_PER_MS = 1_000_000
@@ -154,7 +154,7 @@ class Names:
     _in_sight_us: list[int] = field(default_factory=list)
     """When each herald first became visible, in order."""
     _busy: list[list[int]] = field(default_factory=list)
-    """Spans in which every poller held a batch."""
+    """Spans in which every poller may have held a batch: a mapping begins with `POLLERS_IDLE`."""
 
     def __post_init__(self) -> None:
         self.times = RecordTimes(self.breach)
@@ -194,7 +194,7 @@ class Names:
         if "ManageFunction" in call.process.name:
             self.moved_ids.add(generation.id)
         expected.dues[generation.id] = generation.due_ms
-        if expected.change is not None and before is not None:
+        if expected.change is not None and before is not None and before.expected is not expected:
             self._check_changed(generation, before, new)
         elif (
             generation.id not in self.moved_ids
@@ -534,11 +534,11 @@ class Names:
 
     def began(self) -> None:
         self._delivering += 1
-        if self._delivering == POLLERS:
+        if self._delivering == POLLERS_IDLE:
             self._busy.append([self._timeline.now_us])
 
     def ended(self) -> None:
-        if self._delivering == POLLERS:
+        if self._delivering == POLLERS_IDLE:
             self._busy[-1].append(self._timeline.now_us)
         self._delivering -= 1
 

@@ -12,7 +12,8 @@ def refuse_call(code: str, status: int = 400) -> Callable[..., None]:
     """Return a handler for a boto3 event before a call: AWS refuses the call."""
 
     def refuse(**_: object) -> None:
-        raise ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Call")
+        answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+        raise ClientError(answer, "Call")
 
     return refuse
 

@@ -26,10 +26,10 @@ def test_a_message_to_the_topic_arrives_as_one_input_message(cloud, raw):
 
     (received,) = cloud.sqs.receive_message(QueueUrl=cloud.output, AttributeNames=["All"])["Messages"]
     record = {"messageId": received["MessageId"], "body": received["Body"], "attributes": received["Attributes"]}
-    message = input_message.opened(sqs_records.read(record))
-    assert [json.loads(message)] == message.requests
-    assert (published if raw == "false" else received["MessageId"]) == message.token_root
-    assert abs(message.sent_ms - int(received["Attributes"]["SentTimestamp"])) < 1000
+    opened = input_message.opened(sqs_records.read(record))
+    assert [json.loads(message)] == opened.requests
+    assert (published if raw == "false" else received["MessageId"]) == opened.token_root
+    assert abs(opened.sent_ms - int(received["Attributes"]["SentTimestamp"])) < 1000
 
 
 def record_of(message):

@@ -157,7 +157,7 @@ def refused(code, message="wrong", status=400):
         (ConnectTimeoutError(endpoint_url="https://x"), Unreachable, "check the network"),
         (ReadTimeoutError(endpoint_url="https://x"), Unreachable, "answer to lambda:InvokeFunction was lost"),
         (ConnectionClosedError(endpoint_url="https://x"), Unreachable, "was lost"),
-        (SSLError(endpoint_url="https://x", error="broken"), Unreachable, "was lost"),
+        (SSLError(endpoint_url="https://x", error=OSError("broken")), Unreachable, "was lost"),
         (UnauthorizedSSOTokenError(), Unreachable, "aws sso login"),
     ],
 )

@@ -27,7 +27,7 @@ class StopReminding(Exception):
 
 @pytest.fixture
 def reminded(monkeypatch):
-    """The module `shop` of the examples. It keeps what it was asked to remind of."""
+    """The module `shop` of the examples. It keeps the orders of all reminders."""
     reminded: list[Any] = []
 
     def remind(order):
@@ -91,7 +91,7 @@ Loader.add_multi_constructor("!", lambda loader, suffix, node: f"!{suffix} {node
 
 
 def test_the_function(aws, event, reminded):
-    """With the table of the template beside it. A repeat is dropped, and a failed message is reported."""
+    """It uses the table of the same template. A repeat is dropped, and a failed message is reported."""
     resources = yaml.load(example("Handle messages in a Lambda function", "yaml"), Loader)
     boto3.client("dynamodb").create_table(
         **{

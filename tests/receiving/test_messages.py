@@ -91,7 +91,7 @@ def test_an_error_in_the_loop_deletes_nothing(output):
 
 
 def test_a_dropped_iterator_releases_its_messages(output):
-    """Nobody has to remember `with`."""
+    """A caller may forget `with`."""
     output.send("a", "b", "c")
     for _ in messages(output):
         break
@@ -260,7 +260,7 @@ def test_prefetched_messages_that_were_lost_are_left_to_other_consumers(output):
 
 
 def test_another_thread_can_close_the_loop(output):
-    """What the request under way brings is released."""
+    """It releases the messages of the request under way."""
     output.send("a")
     loop = messages(output)
     output.world.before["receive_message"] = lambda **_: loop.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def handler(event, context):
     if event.get("call"):
         outside.client("sqs", 1).send_message(QueueUrl=event["call"], MessageBody="x")
     if "Records" in event:
+        outside.sleep(max(int(record["body"]) if record["body"].isdigit() else 0 for record in event["Records"]))
         failed = [record["messageId"] for record in event["Records"] if record["body"] == "bad"]
         return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
     return {"count": count}
@@ -161,6 +163,23 @@ def test_messages_of_a_batch_fail_one_by_one(bench):
     bench.pass_time(300)
     assert not queue.messages
     assert ["bad"] == [message.body for message in bench.cloud.sqs.queues["https://sqs/failed"].messages.values()]
+
+
+def test_a_mapping_begins_with_two_batches_and_has_five_after_a_minute_of_work(bench):
+    """Lambda polls with fewer connections after a quiet time."""
+    queue = bench.queue("busy")
+    bench.cloud.functions.deploy(Function("probe", "probe.handler", 60, {}))
+    bench.cloud.functions.add_mapping(EventSource("probe", queue.url, batch_size=1))
+    send = bench.cloud.client("sqs").send_message
+    for _ in range(30):
+        send(QueueUrl=queue.url, MessageBody="30")
+    bench.pass_time(100)
+    assert {0: 2, 30: 2, 60: 5, 90: 5} == Counter(moment // 30 * 30 for moment in moments(bench))
+    bench.pass_time(3600)
+    for _ in range(10):
+        send(QueueUrl=queue.url, MessageBody="30")
+    bench.pass_time(10)
+    assert 2 == len([moment for moment in moments(bench) if moment >= 3700])
 
 
 def test_a_delayed_message_reaches_its_function_when_it_is_due(bench):

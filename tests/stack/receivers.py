@@ -60,9 +60,8 @@ def make_topic_of_another(emulator: Emulator, account: str, name: str, queue_url
 
 def client_of(emulator: Emulator, account: str, service: str) -> Any:
     """Return a client of another account. The local AWS accepts an account id as access key."""
-    return boto3.session.Session(account, "test", region_name=emulator.region).client(
-        service, endpoint_url=emulator.endpoint_url
-    )
+    session: Any = boto3.session.Session(account, "test", region_name=emulator.region)
+    return session.client(service, endpoint_url=emulator.endpoint_url)
 
 
 def make_bus(emulator: Emulator, name: str, queue_url: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from fakes import NOON_MS, Clock, FakeQueues, FakeTable
 from scheduler.accepting import changes
@@ -83,7 +84,7 @@ class FakeRecords:
     records: dict[str, Record] = field(default_factory=dict)
 
     def add(self, schedule: Schedule, **fields) -> None:
-        self.records[schedule.name] = Record(schedule, request_number_at(NOON_MS), NOON_MS, **fields)
+        self.records[schedule.name or ""] = Record(schedule, request_number_at(NOON_MS), NOON_MS, **fields)
 
     def batch(self, names, whole):
         assert len(set(names)) == len(names)
@@ -101,11 +102,13 @@ def manage_dependencies(
     manage_table: FakeManageTable, records: FakeRecords | None = None, partition_count: int = 4
 ) -> ManageDependencies:
     table, queues = FakeTable(), FakeQueues()
+    read_records: Any = records or FakeRecords()  # Neither fake has the calls that change something.
+    read_table: Any = manage_table
     key_generator = KeyGenerator(partition_count, random.Random(1), 60_000)
     return ManageDependencies(
-        records or FakeRecords(),
+        read_records,
         table,
-        manage_table,
+        read_table,
         PartitionCount(table),
         queues,
         SerialPool(),

@@ -12,13 +12,11 @@ The attribute also lists refusals that the failure queue has but a failure targe
 accepted or reported again. The attribute keeps their error, so that the failure target gets the same text.
 
 Every permitted sender can write such an attribute, but gains nothing by it:
-- It can choose the root of the tokens. The token of a batch does that, too.
-- It can date the message earlier. An envelope does that, too.
-- It can leave out some of its own members, and have the others given up early.
-- It can choose the error text that its own failure target gets.
+- It can choose the root of the tokens, as a batch can, and date the message earlier, as an envelope can.
+- It can leave out some of its own members, have the others given up early, and choose the error text that its own
+  failure target gets.
 
-An operator writes the attribute to return a message from the dead-letter queue as the original message. `places` may be
-left out for that.
+An operator writes the attribute without `places` to return a message from the dead-letter queue as the original one.
 
 SNS signatures are not checked, because the queue's policy admits only the topic and the listed principals. With a
 forged envelope a principal can only date its message earlier. A date in the future would block the names in the message
@@ -56,11 +54,9 @@ REQUEUE_ATTRIBUTE = "punctual-again"
 """The attribute of an input message that the function sends back to the queue."""
 RULES = 2
 """The version of the rules for members. The previous rules allowed a delay together with a token."""
-KNOWS_ZONES = "zones"
-"""The fact that the first try knew the fields `zone` and `spread`. Without it they are refused, as they were then."""
+KNOWS_ZONES = "zones"  # The first try knew `zone` and `spread`. Without this they are refused, as they were then.
 _TRIES_MAX = sqs_records.RECEIVES_MAX
-ERROR_CHARACTERS_MAX = 2_000
-"""More than any error of this code has."""
+ERROR_CHARACTERS_MAX = 2_000  # More than any error of this code has.
 _FAILURE_TARGET_CHARACTERS_MAX = 512
 
 _ENVELOPE = ("MessageId", "Message", "Timestamp", "TopicArn")
@@ -134,8 +130,7 @@ class InputMessage:
         }
         if not history.by_older_rules:
             facts["rules"] = RULES
-        if not history.before_zones:
-            facts[KNOWS_ZONES] = True
+        facts |= {} if history.before_zones else {KNOWS_ZONES: True}
         if unnotified:
             facts["untold"] = _grouped(unnotified)
         return Remainder(self.body, json.dumps(facts, separators=(",", ":")))
@@ -171,8 +166,7 @@ class ReceiveHistory:
     unnotified: Sequence[Unnotified] = ()
     by_older_rules: bool = False
     """Whether the previous rules apply. Every try must accept the same members, because the keys depend on them."""
-    before_zones: bool = False
-    """Whether members with `zone` or `spread` are refused, because the first try refused them."""
+    before_zones: bool = False  # Whether `zone` and `spread` are refused, because the first try refused them.
 
 
 def opened(arrived: Arrived) -> InputMessage:
@@ -228,8 +222,8 @@ def _earlier_history(text: str | None) -> ReceiveHistory | None:
     unnotified = _unnotified(facts.get("untold", {}), frozenset(indexes))
     if not indexes or unnotified is None:
         return None
-    by_older_rules, before_zones = facts.get("rules") != RULES, facts.get(KNOWS_ZONES) is not True
-    return ReceiveHistory(first_id, sent_ms, tries, indexes, unnotified, by_older_rules, before_zones)
+    versions = facts.get("rules") != RULES, facts.get(KNOWS_ZONES) is not True
+    return ReceiveHistory(first_id, sent_ms, tries, indexes, unnotified, *versions)
 
 
 def _is_number(value: object, most: int) -> TypeGuard[int]:

@@ -106,8 +106,9 @@ class Backlog(FakeQueues):
     def invoke(self, *batch: Message) -> list[str]:
         """Invoke the function and return the ids of the failed messages."""
         table, timeline = Kept(), self.timeline
+        records: Any = FakeRecords()  # No delivery here has a name.
         dependencies = DeliveryDependencies(
-            records=FakeRecords(),
+            records=records,
             table=table,
             queues=self,
             transports=self,

@@ -1,0 +1,1 @@
+"""Moves many schedules at once: `import`, `export` and `adopt`."""

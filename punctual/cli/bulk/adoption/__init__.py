@@ -1,0 +1,1 @@
+"""Turn one-time schedules of EventBridge Scheduler into schedules of Punctual."""

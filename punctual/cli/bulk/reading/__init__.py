@@ -1,0 +1,1 @@
+"""Read requests from files: lines, NDJSON and CSV."""

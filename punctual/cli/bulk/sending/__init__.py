@@ -1,0 +1,1 @@
+"""Send batches of requests, with a journal of what was sent."""
