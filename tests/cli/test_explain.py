@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from punctual.cli import group
+from punctual.cli.run import Run
 from punctual.testing import Stack
 
 from .conftest import Punctual
+from .services import Aws, payload
 
 HOOK = "https://api.example.com/hook"
 LOST_ID = "1-001893460000000-0123456789abcdef"
@@ -157,6 +160,7 @@ def test_an_unnamed_near_schedule_cannot_be_looked_up(punctual: Punctual, stack:
     verdict, text = explained(punctual, "--id", id)
     assert "on its way" == verdict
     assert "hidden until its time. SQS cannot look at it. SQS counts 1 in the output queue" in text
+    assert "so no feed has moved it" in text
     assert "What cannot be known: when it was accepted" in text
     assert 0 == punctual("explain", "--id", id).status
 
@@ -246,3 +250,40 @@ def test_bad_input_is_one_line(punctual: Punctual, which: tuple[str, ...], statu
     ended = punctual("explain", *which)
     assert (status, "") == (ended.status, ended.out)
     assert 1 == len(ended.err.splitlines())
+
+
+def told(aws: Aws, capsys: pytest.CaptureFixture[str], *which: str) -> str:
+    """Return the sentences of `explain` in an account with CloudFormation."""
+    assert 0 == group.run(["explain", *which, "--tz", "UTC"], Run(world=aws))
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_the_reach_and_the_interval_of_the_stack_count(capsys: pytest.CaptureFixture[str]) -> None:
+    stack = Stack(ReachSeconds=300, FeedIntervalMinutes=2)
+    stack.schedule({"delay": 3600, "data": "x", "name": "bill"})
+    text = told(Aws(stack, ReachSeconds="300", FeedIntervalMinutes="2"), capsys, "bill")
+    assert "from 2030-01-01 00:55:00Z (in 55m) on, and until 2030-01-01 00:58:00Z" in text
+
+
+def test_a_stack_that_notes_no_runs_is_explained_as_far_as_it_goes(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So is one whose queues and parameters the caller may not see."""
+    aws = Aws(stack)
+    stack.schedule({"delay": 7200, "data": "x", "name": "bill"})
+    stack.advance(hours=1, minutes=55)
+    unknown = {"errorType": "InvalidRequest", "errorMessage": "operation is 'runs'"}
+    real = stack.client("lambda").invoke
+    aws.answers["lambda", "invoke"] = lambda **call: payload(unknown) if b'"runs"' in call["Payload"] else real(**call)
+    aws.refuse("sqs", "get_queue_attributes")
+    aws.refuse("cloudformation", "describe_stacks")
+    text = told(aws, capsys, "bill")
+    assert "It has left the table" in text
+    assert "Which feed moved it is not known: the stack is of a version that notes no runs of the feed" in text
+    assert "SQS counts" not in text
+
+
+def test_runs_are_not_known_after_30_days(punctual: Punctual, stack: Stack) -> None:
+    id = stack.schedule({"delay": 7200, "data": "x"})["id"]
+    stack.advance(days=40)
+    assert "keeps the runs of the feed for 30 days" in explained(punctual, "--id", id)[1]

@@ -235,6 +235,31 @@ def test_ctrl_c_leaves_nothing_behind(verify: Verify, aws: Aws, stack: Stack) ->
     assert (0, []) == (left(stack), stack.failures())
 
 
+@pytest.mark.parametrize("method", ["receive_message", "delete_message_batch"])
+def test_ctrl_c_in_the_middle_of_a_receive_leaves_no_hidden_message(
+    verify: Verify, aws: Aws, stack: Stack, method: str
+) -> None:
+    """SQS has handed the messages out already: before this program knows of them, or before it deletes them."""
+    real = getattr(stack.client("sqs"), method)
+    interrupted = []
+
+    def call(**arguments: Any) -> Any:
+        if not interrupted and method == "delete_message_batch":
+            interrupted.append(True)
+            raise KeyboardInterrupt
+        answer = real(**arguments)
+        if not interrupted and answer.get("Messages"):
+            interrupted.append(True)
+            raise KeyboardInterrupt
+        return answer
+
+    aws.answers["sqs", method] = call
+    assert 130 == verify("--yes").status
+    assert [True] == interrupted
+    stack.advance(minutes=5)
+    assert (0, []) == (left(stack), pending(stack))
+
+
 def test_what_no_call_can_cancel_is_named_after_ctrl_c(verify: Verify, aws: Aws, stack: Stack) -> None:
     """A minute before it comes within reach, a far schedule without a name can only be waited for."""
     begun_s = stack.now

@@ -97,7 +97,7 @@ def table(subject: Subject) -> Iterator[Answer]:
             f"the time to live of the table {name} is {status}: old records stay and cost",
             "punctual deploy sets it again",
         )
-    elif described.get("DeletionProtectionEnabled"):
+    elif str(described.get("DeletionProtectionEnabled")).lower() == "true":  # The local AWS answers with text.
         yield ok(f"{name} is active and protected against deletion")
     else:
         yield ok(f"{name} is active; TableProtection=true would protect it against deletion")

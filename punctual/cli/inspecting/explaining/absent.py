@@ -73,7 +73,7 @@ def _on_its_way(evidence: Evidence, schedule_id: str, at: At) -> Iterator[str]:
     yield f"By its id, {schedule_id} {'was' if past else 'is'} due {_due(schedule_id, at)}."
     yield "It is not in the table. It has no name there either, so the stack keeps no record of what became of it."
     if feed is not None:
-        yield from _fed(feed, at)
+        yield from _fed(feed, evidence.now, at)
     yield "One of these is true:"
     if past:
         yield "- It was released, and its consumer has received and deleted the message. This is the usual case."
@@ -86,7 +86,7 @@ def _on_its_way(evidence: Evidence, schedule_id: str, at: At) -> Iterator[str]:
             "- It is in the output queue, in a queue of yours or in the delivery queue, hidden until its time. "
             f"SQS cannot look at it.{_counted(evidence, 'output', 'delivery')}"
         )
-        yield "- It was fired, and is already released."
+        yield "- It was fired, and is released already."
     yield "- It was cancelled, moved or changed by its id in time. Each change gives a new id."
     yield f"- {NEVER_ACCEPTED} with this id. {REJECTED}"
     yield "What cannot be known: when it was accepted, when it was released, and to which target."
@@ -94,15 +94,17 @@ def _on_its_way(evidence: Evidence, schedule_id: str, at: At) -> Iterator[str]:
     yield "Give schedules a --name to have this on record."
 
 
-def _fed(feed: Feed, at: At) -> Iterator[str]:
+def _fed(feed: Feed, now: datetime, at: At) -> Iterator[str]:
     """Tell whether the feed that moves far schedules ran in time."""
     if feed.unknown:
         yield f"Whether its feed ran is not known: {feed.unknown}."
     elif feed.first is None:
         yield (
-            f"No run of the feed of partition {feed.partition} is noted since {at(feed.reachable)}. So if it was "
-            f"accepted before that, it was not moved by a feed: {DOCTOR}."
+            f"No run of the feed of partition {feed.partition} is noted since {at(feed.reachable)}, so no feed has "
+            "moved it. If it was accepted, it was after that, and it went straight to its queue."
         )
+        if now > feed.latest:
+            yield f"That feed had to run until {at(feed.latest)}: {DOCTOR}."
     else:
         yield (
             f"If it was accepted before {at(feed.reachable)}, the feed of partition {feed.partition} moved it: "

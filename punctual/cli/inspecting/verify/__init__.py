@@ -13,7 +13,7 @@ from punctual.cli.errors import DONE, FAILED
 from punctual.cli.inspecting.subject import Subject
 from punctual.cli.inspecting.verify import plan as planning
 from punctual.cli.inspecting.verify import results
-from punctual.cli.inspecting.verify.mailbox import MARK, Mailbox
+from punctual.cli.inspecting.verify.mailbox import HIDDEN_S, MARK, Mailbox
 from punctual.cli.inspecting.verify.plan import Plan
 from punctual.cli.inspecting.verify.results import Result
 from punctual.cli.inspecting.verify.ways import Sender, prefix_of
@@ -101,9 +101,10 @@ class Verifier:
         if self._complete:
             return
         self._run.output.note(f"cleaning up {self._sender.prefix}; Ctrl-C leaves the rest")
+        self._mailbox.settle()
         self._sender.cancel_rest()
         later = [due_s for due_s in self._missing_due_s() if due_s > self._now_s() + LOST_S]
-        self._receive(SETTLED_S, until_s=0, most_s=LOST_S)
+        self._receive(HIDDEN_S + SETTLED_S, until_s=0, most_s=LOST_S)
         if later:
             self._run.output.note(
                 f"left {counted(len(later), 'schedule')} that no call can cancel any more: their messages come until "

@@ -14,7 +14,7 @@ from punctual.receiving.output_queue import BATCH_MAX, OutputQueue
 
 MARK = "punctual-verify"
 """The field of the data that names the run."""
-HIDDEN_S = 60
+HIDDEN_S = 30
 PAUSE_S = 0.1
 FOREIGN_MAX = 20
 """So many messages of others end the run, because each receive counts towards the queue's limit of receives."""
@@ -50,6 +50,11 @@ class Mailbox:
     run_id: str
     arrivals: dict[Number, list[Arrival]] = field(default_factory=dict)
     foreign: int = 0
+    _taken: dict[str, dict[str, bool]] = field(default_factory=dict)
+    """The messages that were received and are still hidden, by queue and receipt, and whether they are of `verify`.
+
+    Ctrl-C may come before they are deleted.
+    """
 
     def look(self, wait_s: int) -> None:
         """Receive what is there. Without a message it takes up to `wait_s`, or a short pause if that is 0."""
@@ -60,7 +65,6 @@ class Mailbox:
             self.subject.run.backend.sleep(PAUSE_S)
 
     def _receive(self, queue: Queue, wait_s: int) -> int:
-        sqs = OutputQueue(self.subject.run.backend, queue.url)
         received = self.subject.ask(
             "sqs:ReceiveMessage",
             "sqs",
@@ -73,14 +77,24 @@ class Mailbox:
             AttributeNames=["ApproximateFirstReceiveTimestamp"],
         ).get("Messages", [])
         now_s = self.subject.run.backend.now()
-        ours = [message["ReceiptHandle"] for message in received if self._noted(message, now_s)]
-        others = [message["ReceiptHandle"] for message in received if message["ReceiptHandle"] not in ours]
-        if ours:
-            sqs.delete_many(ours)
-        if others:
-            sqs.hide(dict.fromkeys(others, 0))
-            self._refuse_more_of(len(others), queue)
-        return len(ours)
+        for message in received:
+            self._taken.setdefault(queue.url, {})[message["ReceiptHandle"]] = _content(message["Body"]) is not None
+        found = sum(self._noted(message, now_s) for message in received)
+        self.settle()
+        if found < len(received):
+            self._refuse_more_of(len(received) - found, queue)
+        return found
+
+    def settle(self) -> None:
+        """Delete the messages of this run that were taken, and give those of others back."""
+        for url, taken in self._taken.items():
+            sqs = OutputQueue(self.subject.run.backend, url)
+            ours, others = ([receipt for receipt, its in taken.items() if its is kind] for kind in (True, False))
+            for start in range(0, len(ours), BATCH_MAX):
+                sqs.delete_many(ours[start : start + BATCH_MAX])
+            for start in range(0, len(others), BATCH_MAX):
+                sqs.hide(dict.fromkeys(others[start : start + BATCH_MAX], 0))
+            taken.clear()
 
     def _refuse_more_of(self, count: int, queue: Queue) -> None:
         self.foreign += count
