@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -93,7 +94,13 @@ class Verifier:
             f"sent {counted(sum(way.sent for way in self._sender.ways), 'schedule')}; the last is due in "
             f"{planning.seconds(max(0, last_s - self._now_s()))}"
         )
-        self._receive(LOST_S, until_s=last_s + SETTLED_S)
+        with self._run.output.progress() as progress:
+            task = progress.add_task("released", total=len(expected))
+            self._receive(
+                LOST_S,
+                until_s=last_s + SETTLED_S,
+                tell=lambda missing: progress.update(task, completed=len(expected) - missing),
+            )
         self._complete = not self._missing_due_s()
 
     def clean_up(self) -> None:
@@ -120,11 +127,19 @@ class Verifier:
             found.append(results.of_way(way, self._mailbox.arrivals, late_s + (slack_s if way.far else 0)))
         return found
 
-    def _receive(self, patience_s: float, *, until_s: float, most_s: float = math.inf) -> None:
+    def _receive(
+        self,
+        patience_s: float,
+        *,
+        until_s: float,
+        most_s: float = math.inf,
+        tell: Callable[[int], None] = lambda missing: None,
+    ) -> None:
         """Receive until that time, and for each missing schedule until so long after its time."""
         stop_s = self._now_s() + most_s
         while True:
             now_s, missing = self._now_s(), self._missing_due_s()
+            tell(len(missing))
             end_s = max([until_s, *(due_s + patience_s for due_s in missing)])
             if now_s >= min(end_s, stop_s):
                 return
