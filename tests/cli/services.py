@@ -31,7 +31,7 @@ class Aws:
         self.described: dict[str, Any] = {"StackStatus": "CREATE_COMPLETE"}
         self.created = datetime.fromtimestamp(stack.now, UTC) - timedelta(days=30)
         self.sums: dict[str, float] = {"Invocations": 6.0}
-        """What CloudWatch counted, by the label of the query."""
+        """The counts of CloudWatch by the label of the query."""
 
     def backend(self) -> Any:
         return _Backend(self)

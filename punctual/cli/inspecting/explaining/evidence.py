@@ -36,7 +36,7 @@ COUNTS = (
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that `explain` reads. An unknown part is None, or empty."""
+    """Everything that `explain` reads. Unknown parts are None or empty."""
 
     now: datetime
     name: str | None

@@ -17,11 +17,11 @@ MARK = "punctual-verify"
 HIDDEN_S = 30
 PAUSE_S = 0.1
 FOREIGN_MAX = 20
-"""So many messages of others end the run, because each receive counts towards the queue's limit of receives."""
+"""This many messages of others end the run, because each receive counts towards the limit of the queue."""
 
 
 class Number(NamedTuple):
-    """Which schedule of the run a message is."""
+    """The place of a schedule in the run. Its message carries it."""
 
     way: str
     number: int

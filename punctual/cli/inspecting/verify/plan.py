@@ -27,7 +27,7 @@ NEVER = (
 
 @dataclass
 class Plan:
-    """What a run does. `queues` are read: the first one by all ways."""
+    """The plan of a run. It reads `queues`, and sends every way through the first one."""
 
     queue: Queue
     via: str | None

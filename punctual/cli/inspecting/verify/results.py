@@ -18,7 +18,7 @@ HEADINGS = ("way", "accepted", "released", "early", "late", "median", "worst")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of the schedules of one way. `faults` says what is wrong."""
+    """The figures of one way. `faults` says what is wrong."""
 
     way: str
     tested: bool

@@ -29,7 +29,7 @@ USER = MARK
 
 @dataclass
 class Probe:
-    """A schedule that was sent, and what has to come of it."""
+    """A schedule that was sent, and the outcome that is expected."""
 
     place: Number
     scheduled: Scheduled
