@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from punctual.testing import Stack
 
@@ -23,9 +23,10 @@ class Account:
         return self.stack.parameters()
 
     def backend(self) -> Any:
-        virtual, scheduler = self.stack.backend(), self.scheduler
+        virtual: Any = self.stack.backend()
+        scheduler, kind = self.scheduler, cast("Any", type(virtual))
 
-        class Backend(type(virtual)):
+        class Backend(kind):  # type: ignore[misc]
             def client(self, service: str) -> Any:
                 return scheduler if service == "scheduler" else super().client(service)
 

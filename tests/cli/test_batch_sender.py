@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ class Function:
         self.pauses_s.append(seconds)
 
 
-def sent(function: Function, rows: int = 3) -> list[dict]:
+def sent(function: Any, rows: int = 3) -> list[dict]:
     batch = Batch(Range(1, 0, 9, ""), [Row(number, b"", b'{"data":%d}' % number) for number in range(rows)])
     return list(BatchSender(function, function)(batch, "import-7-1"))
 

@@ -7,7 +7,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -54,7 +54,9 @@ class Aws:
 
     def client(self, service: str) -> Any:
         if service not in self._clients:
-            client = boto3.client(service, REGION, aws_access_key_id="x", aws_secret_access_key="x")
+            client: Any = boto3.session.Session().client(
+                cast("Any", service), REGION, aws_access_key_id="x", aws_secret_access_key="x"
+            )
             client.meta.events.register("provide-client-params", self._remember)
             client.meta.events.register("before-call", self._answer)
             self._clients[service] = client
@@ -75,7 +77,8 @@ class Aws:
         except Refusal as refusal:
             answer, status = {"Error": {"Code": refusal.code, "Message": refusal.message}}, refusal.status
         meta = {"HTTPStatusCode": status, "RequestId": "r"}
-        return AWSResponse("", status, {}, None), {**answer, "ResponseMetadata": meta}
+        headers: Any = {}
+        return AWSResponse("", status, headers, None), {**answer, "ResponseMetadata": meta}
 
     def made(self, operation: str) -> list[dict[str, Any]]:
         """Return the arguments of every call of this operation."""
