@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from punctual.testing import Stack
 
@@ -24,9 +24,9 @@ class Account:
 
     def backend(self) -> Any:
         virtual: Any = self.stack.backend()
-        scheduler, kind = self.scheduler, cast("Any", type(virtual))
+        scheduler = self.scheduler
 
-        class Backend(kind):  # type: ignore[misc]
+        class Backend(type(virtual)):  # type: ignore[misc]
             def client(self, service: str) -> Any:
                 return scheduler if service == "scheduler" else super().client(service)
 

@@ -7,7 +7,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import boto3
 import pytest
@@ -54,9 +54,8 @@ class Aws:
 
     def client(self, service: str) -> Any:
         if service not in self._clients:
-            client: Any = boto3.session.Session().client(
-                cast("Any", service), REGION, aws_access_key_id="x", aws_secret_access_key="x"
-            )
+            connect: Any = boto3.client
+            client = connect(service, REGION, aws_access_key_id="x", aws_secret_access_key="x")
             client.meta.events.register("provide-client-params", self._remember)
             client.meta.events.register("before-call", self._answer)
             self._clients[service] = client
