@@ -7,8 +7,8 @@ import pytest
 
 from aws_faults import refuse_call
 from fakes import NOON_MS
-from scheduler.accepting import input_message
-from scheduler.accepting.input_message import Remainder
+from scheduler.accepting.from_queue import input_message
+from scheduler.accepting.from_queue.input_message import Remainder
 from scheduler.aws.input_queue import InputQueue
 from scheduler.errors import NotConfirmed
 from scheduler.limits import SQS_MESSAGE_BYTES_MAX

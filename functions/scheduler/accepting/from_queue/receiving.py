@@ -32,9 +32,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from scheduler import log
-from scheduler.accepting import input_message
-from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE, InputMessage, Remainder, Unnotified
-from scheduler.accepting.rejections import Refusal, Reporter
+from scheduler.accepting.from_queue import input_message
+from scheduler.accepting.from_queue.input_message import REQUEUE_ATTRIBUTE, InputMessage, Remainder, Unnotified
+from scheduler.accepting.from_queue.rejections import Refusal, Reporter
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_call

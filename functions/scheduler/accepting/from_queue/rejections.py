@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from scheduler.accepting.input_message import Unnotified
+from scheduler.accepting.from_queue.input_message import Unnotified
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_batch, retry_call
