@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 from bench.processes import Laboratory
 from bench.trials import Figure, Size, at_most, tell
-from punctual.testing import Stack, functions
-from punctual.testing.webhook_endpoints import Behaviour
+from punctual.testing import Stack
+from punctual.testing.services import functions
+from punctual.testing.services.webhook_endpoints import Behaviour
 
 SECTION = "Mass failure in a virtual AWS"
 HOST = "refuses.example.com"

@@ -20,8 +20,8 @@ from itertools import pairwise
 from typing import Any
 
 from punctual.testing.calls import Call
-from punctual.testing.functions import POLLERS_IDLE, Invocation
-from punctual.testing.sqs import Message
+from punctual.testing.services.functions import POLLERS_IDLE, Invocation
+from punctual.testing.services.sqs import Message
 from punctual.testing.timeline import US
 from simulator.checks.decoding import id_of
 from simulator.checks.records import RecordTimes

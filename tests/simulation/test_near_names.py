@@ -1,8 +1,8 @@
 """Near named schedules are listed and counted in the whole stack, with its feeds and its queues."""
 
 from punctual.testing import Stack
-from punctual.testing.aws_errors import refusal
 from punctual.testing.calls import CallFault, Fair
+from punctual.testing.services.aws_errors import refusal
 
 
 def listed(stack, ahead_s=3_600):

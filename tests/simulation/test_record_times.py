@@ -3,7 +3,7 @@
 import pytest
 
 from punctual.testing import Stack
-from punctual.testing.aws_errors import refusal
+from punctual.testing.services.aws_errors import refusal
 from punctual.testing.timeline import US
 
 START = "2030-01-01T00:00:00Z"

@@ -19,8 +19,8 @@ import pytest
 from punctual.stack_files import stack_file
 from punctual.testing.calls import Call, CallFault, Watcher
 from punctual.testing.cloud import Cloud
-from punctual.testing.functions import EventSource, Function
-from punctual.testing.sqs import Queue
+from punctual.testing.services.functions import EventSource, Function
+from punctual.testing.services.sqs import Queue
 
 START = 1_893_456_000
 PROBE = """

@@ -17,12 +17,12 @@ from typing import Any, Protocol
 
 from greenlet import getcurrent
 
-from punctual.testing.aws_errors import refusal
 from punctual.testing.calls import Call, Delivery, Network, Service, Watcher
 from punctual.testing.function_loader import Source
-from punctual.testing.sqs import Message, Queue, Sqs
+from punctual.testing.services.aws_errors import refusal
+from punctual.testing.services.sqs import Message, Queue, Sqs
+from punctual.testing.services.webhook_endpoints import SimulatedTransport
 from punctual.testing.timeline import US, Crash, Task, Timeline, WorkerPool
-from punctual.testing.webhook_endpoints import SimulatedTransport
 
 SYNCHRONOUS_BYTES_MAX = 6 * 1024 * 1024
 ASYNCHRONOUS_BYTES_MAX = 1024 * 1024

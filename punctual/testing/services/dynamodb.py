@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
-from punctual.testing.aws_errors import invalid, refusal
 from punctual.testing.calls import Call, Service, Watcher
-from punctual.testing.expression import EVERYTHING, Bounds, Expression, Item
+from punctual.testing.services.aws_errors import invalid, refusal
+from punctual.testing.services.expression import EVERYTHING, Bounds, Expression, Item
 from punctual.testing.timeline import US, Timeline
 
 ITEM_BYTES_MAX = 400 * 1024

@@ -15,8 +15,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from punctual.testing.aws_errors import refusal
 from punctual.testing.calls import Call, Service, Watcher
+from punctual.testing.services.aws_errors import refusal
 from punctual.testing.timeline import US, Timeline
 
 DELAY_S_MAX = 900

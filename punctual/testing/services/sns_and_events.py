@@ -11,9 +11,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from punctual.testing.aws_errors import refusal
 from punctual.testing.calls import Call, Delivery, Service, Watcher
-from punctual.testing.sqs import Queue, Sqs
+from punctual.testing.services.aws_errors import refusal
+from punctual.testing.services.sqs import Queue, Sqs
 from punctual.testing.timeline import US, Timeline
 
 PUBLISHED_BYTES_MAX = 256 * 1024

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from punctual.testing.aws_errors import refusal
 from punctual.testing.calls import Call, Client, Delivery, Service, Watcher
+from punctual.testing.services.aws_errors import refusal
 from punctual.testing.timeline import Timeline
 
 ANSWER_S_MAX = 15.0

@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from punctual.testing.aws_errors import invalid
+from punctual.testing.services.aws_errors import invalid
 
 Value = dict[str, Any]
 Item = dict[str, Value]
