@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from bench.processes import Laboratory
 from bench.trials import Figure, Size, at_most, tell
 from punctual.testing import Stack
-from punctual.testing.services import functions
+from punctual.testing.services import event_sources
 from punctual.testing.services.webhook_endpoints import Behaviour
 
 SECTION = "Mass failure in a virtual AWS"
@@ -29,13 +29,13 @@ def failures(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
     """Count calls, stored and reported failures while a host permanently refuses all webhooks of one second."""
     count = size.burst * 10
     tell(f"failures: {count} in one second")
-    before = functions.POLLERS, functions.POLLERS_IDLE
-    functions.POLLERS = functions.POLLERS_IDLE = POLLERS  # AWS adds as many pollers in time for such a burst.
+    before = event_sources.POLLERS, event_sources.POLLERS_IDLE
+    event_sources.POLLERS = event_sources.POLLERS_IDLE = POLLERS  # AWS adds as many pollers in time for such a burst.
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # Each failure logs a line.
             stack = _failed(count)
     finally:
-        functions.POLLERS, functions.POLLERS_IDLE = before
+        event_sources.POLLERS, event_sources.POLLERS_IDLE = before
     calls = Counter(delivery.id for delivery in stack.delivered())
     later = sum(line.get("outcome") == "concluded later" for line in stack.log())
     name = f"{count:,} webhooks refused in one second"

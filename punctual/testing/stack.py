@@ -16,7 +16,7 @@ from punctual.client.backend import Backend
 from punctual.testing.calls import Call, Client, Delivery, Fair, Watcher
 from punctual.testing.cloud import Cloud
 from punctual.testing.outcomes import Attempt, Delivered, Refused, Released, attempt, delivered, released
-from punctual.testing.services.sqs import Message
+from punctual.testing.services.queues import Message
 from punctual.testing.services.webhook_endpoints import HANGING, Behaviour
 from punctual.testing.timeline import US
 

@@ -21,7 +21,7 @@ from botocore.exceptions import (
 
 from punctual.testing.calls import Call, CallFault
 from punctual.testing.services.aws_errors import refusal
-from punctual.testing.services.functions import COLD_START_S, Event
+from punctual.testing.services.environments import COLD_START_S, Event
 from punctual.testing.services.webhook_endpoints import ANSWER_S_MAX, Receivers
 from punctual.testing.timeline import US, Timeline
 

@@ -15,7 +15,7 @@ from moto import mock_aws
 
 from punctual.local.emulator import Emulator
 from punctual.testing.cloud import Cloud
-from punctual.testing.services.sqs import Queue
+from punctual.testing.services.queues import Queue
 
 REGION = "us-east-1"
 BACKENDS = ("virtual", "moto", "local")

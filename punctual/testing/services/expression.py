@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from punctual.testing.services.attribute_values import Item, Value, copied, existing, holds, sum_of, text_of
 from punctual.testing.services.aws_errors import invalid
 
-Value = dict[str, Any]
-Item = dict[str, Value]
 Test = Callable[[Item], bool]
 Operand = Callable[[Item], Value | None]
 Bounds = tuple[str | None, str | None]
@@ -75,16 +73,16 @@ class Expression:
             self._expect("AND")
             constant = constant and self._peek().startswith(":")
             high = self._operand()
-            if constant and not _holds("<=", low({}), high({})):
+            if constant and not holds("<=", low({}), high({})):
                 raise invalid("The BETWEEN operator requires upper bound to be greater than or equal to lower bound")
-            return lambda item: _holds("<=", low(item), left(item)) and _holds("<=", left(item), high(item))
+            return lambda item: holds("<=", low(item), left(item)) and holds("<=", left(item), high(item))
         if word == "IN":
             choices = self._arguments()
-            return lambda item: any(_holds("=", left(item), choice(item)) for choice in choices)
+            return lambda item: any(holds("=", left(item), choice(item)) for choice in choices)
         if word not in _COMPARISONS:
             raise invalid(f"Invalid condition: Syntax error; token: {word}")
         right = self._operand()
-        return lambda item: _holds(word, left(item), right(item))
+        return lambda item: holds(word, left(item), right(item))
 
     def _function(self) -> Test:
         function = self._next()
@@ -98,7 +96,7 @@ class Expression:
         within = str.startswith if function == "begins_with" else str.__contains__
 
         def test(item: Item) -> bool:
-            whole, part = _text(arguments[0](item)), _text(arguments[1](item))
+            whole, part = text_of(arguments[0](item)), text_of(arguments[1](item))
             return whole is not None and part is not None and within(whole, part)
 
         return test
@@ -141,14 +139,14 @@ class Expression:
             return name, lambda item: None
         if clause == "ADD":
             added = self._operand()
-            return name, lambda item: _sum("+", item.get(name) or {"N": "0"}, added(item))
+            return name, lambda item: sum_of("+", item.get(name) or {"N": "0"}, added(item))
         self._expect("=")
         left = self._assigned()
         if self._peek() not in ("+", "-"):
-            return name, lambda item: _there(left(item))
+            return name, lambda item: existing(left(item))
         sign = self._next()
         right = self._assigned()
-        return name, lambda item: _sum(sign, left(item), right(item))
+        return name, lambda item: sum_of(sign, left(item), right(item))
 
     def _assigned(self) -> Operand:
         if self._peek() != "if_not_exists":
@@ -192,7 +190,7 @@ class Expression:
 
     def _bounds(self, tokens: tuple[str, ...]) -> Bounds:
         """Return the least and the greatest range key that may fulfil a condition. None: no bound."""
-        texts = [_text(self._values.get(token)) for token in tokens if token.startswith(":")]
+        texts = [text_of(self._values.get(token)) for token in tokens if token.startswith(":")]
         if tokens[1] == "BETWEEN":
             return texts[0], texts[1]
         if tokens[0] == "begins_with":
@@ -262,46 +260,33 @@ def _tokens(text: str) -> tuple[str, ...]:
 
 
 _KEYWORDS = ("AND", "OR", "NOT", "BETWEEN", "IN", "SET", "REMOVE", "ADD", "DELETE")
+PLACEHOLDERS = ("ExpressionAttributeNames", "ExpressionAttributeValues")
 
 
-def _text(value: Value | None) -> str | None:
-    return None if value is None else value.get("S")
+def parsed(request: dict[str, Any], parameter: str, used: set[str]) -> Expression:
+    """Return the expression in a parameter of a request. Add the placeholders that it uses to `used`."""
+    names = request.get("ExpressionAttributeNames", {})
+    values = request.get("ExpressionAttributeValues", {})
+    return Expression(request[parameter], names, values, used)
 
 
-def _holds(comparison: str, left: Value | None, right: Value | None) -> bool:
-    """Compare as DynamoDB does: a missing value equals nothing, and values of different types never match."""
-    if left is None or right is None:
-        return comparison == "<>" and (left is None) != (right is None)
-    if comparison in ("=", "<>"):
-        return (_comparable(left) == _comparable(right)) == (comparison == "=")
-    (left_type, left_value), (right_type, right_value) = _comparable(left), _comparable(right)
-    if left_type != right_type or left_type not in ("S", "N", "B"):
-        return False
-    return bool(
-        {
-            "<": left_value < right_value,
-            "<=": left_value <= right_value,
-            ">": left_value > right_value,
-            ">=": left_value >= right_value,
-        }[comparison]
-    )
+def kept_by(request: dict[str, Any], used: set[str]) -> Callable[[Item], bool]:
+    """Return the filter of a request, which keeps everything if it has none."""
+    if "FilterExpression" not in request:
+        return lambda item: True
+    return parsed(request, "FilterExpression", used).condition()
 
 
-def _comparable(value: Value) -> tuple[str, Any]:
-    ((kind, content),) = value.items()
-    return kind, Decimal(content) if kind == "N" else content
+def shaped_by(request: dict[str, Any], used: set[str]) -> Callable[[Item], Item]:
+    """Return what reduces an item to the attributes that a request wants."""
+    if "ProjectionExpression" not in request:
+        return copied
+    names = parsed(request, "ProjectionExpression", used).projection()
+    return lambda item: copied({name: item[name] for name in names if name in item})
 
 
-def _sum(sign: str, left: Value | None, right: Value | None) -> Value:
-    if left is None or right is None:
-        raise invalid("The provided expression refers to an attribute that does not exist in the item")
-    if "N" not in left or "N" not in right:
-        raise invalid("An operand in the update expression has an incorrect data type")
-    total = Decimal(left["N"]) + Decimal(right["N"]) * (1 if sign == "+" else -1)
-    return {"N": format(total.normalize(), "f")}
-
-
-def _there(value: Value | None) -> Value:
-    if value is None:
-        raise invalid("The provided expression refers to an attribute that does not exist in the item")
-    return value
+def check_all_used(request: dict[str, Any], used: set[str]) -> None:
+    for parameter in PLACEHOLDERS:
+        for name in request.get(parameter, {}):
+            if name not in used:
+                raise invalid(f"Value provided in {parameter} unused in expressions: keys: {{{name}}}")

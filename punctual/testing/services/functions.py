@@ -1,232 +1,37 @@
-"""The virtual Lambda: execution environments, asynchronous invocations, event source mappings, and EventBridge rules.
+"""The virtual Lambda: its functions, their warm environments, asynchronous invocations, and the rules of EventBridge.
 
 Environments have cold starts and state of their own. Asynchronous invocations are retried, and failed ones go to a
 destination.
 
-Sources: "Error handling of asynchronous invocations", "Lambda execution environment", "Using Lambda with Amazon SQS".
+Source: "Error handling of asynchronous invocations" in the guide of Lambda.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from greenlet import getcurrent
 
 from punctual.testing.calls import Call, Delivery, Network, Service, Watcher
 from punctual.testing.function_loader import Source
 from punctual.testing.services.aws_errors import refusal
-from punctual.testing.services.sqs import Message, Queue, Sqs
-from punctual.testing.services.webhook_endpoints import SimulatedTransport
-from punctual.testing.timeline import US, Crash, Task, Timeline, WorkerPool
+from punctual.testing.services.environments import Environment, Event, FaultPlan, Function, Invocation, NoFaults
+from punctual.testing.services.event_sources import EventSource, Poller
+from punctual.testing.services.sqs import Sqs
+from punctual.testing.timeline import US, Task, Timeline
 
 SYNCHRONOUS_BYTES_MAX = 6 * 1024 * 1024
 ASYNCHRONOUS_BYTES_MAX = 1024 * 1024
 RETRY_WAITS_S = (60, 120)
-EVENT_AGE_S_DEFAULT = 21_600
-COLD_START_S = 0.3
 QUEUEING_S = 0.02
 """The time between accepting an asynchronous event and invoking the function."""
-POLLERS_IDLE = 2
-"""The number of batches that a mapping has in flight at first, after a quiet time."""
-POLLERS = 5
-"""The number after `RAMP_S` of work.
-
-https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
-"""
-RAMP_S = 60
-"""AWS does not document this time. It scales by the minute."""
 IDLE_S_MAX = 900
 """How long a warm environment stays without an invocation."""
-
-
-@dataclass(frozen=True)
-class Function:
-    """The template's settings of one function."""
-
-    name: str
-    handler: str
-    timeout_s: int
-    environment: Mapping[str, str]
-    retries: int = 2
-    event_age_s: int = EVENT_AGE_S_DEFAULT
-    failure_queue_arn: str | None = None
-
-
-@dataclass(frozen=True)
-class EventSource:
-    """An event source mapping: a queue, and the function that receives its messages."""
-
-    function: str
-    queue_url: str
-    batch_size: int = 10
-    item_failures: bool = False
-
-
-@dataclass
-class Event:
-    """An asynchronous invocation. `attempt` counts from 1."""
-
-    function: str
-    payload: str
-    accepted_us: int
-    attempt: int = 1
-    cause: str = ""
-
-
-class FaultPlan(Protocol):
-    """The faults of functions, apart from those of their calls. `NoFaults` has none."""
-
-    def skew_us(self) -> int: ...
-    def cold_start_s(self) -> float: ...
-    def stays_warm(self) -> bool: ...
-    def copies(self, event: Event) -> int:
-        """Return how many times an accepted event is invoked: once, twice, or never."""
-        ...
-
-
-class NoFaults:
-    """Every clock is right, and every event is invoked once."""
-
-    def skew_us(self) -> int:
-        return 0
-
-    def cold_start_s(self) -> float:
-        return COLD_START_S
-
-    def stays_warm(self) -> bool:
-        return True
-
-    def copies(self, event: Event) -> int:
-        return 1
-
-
-class Context:
-    """The context object that Lambda passes to a handler."""
-
-    def __init__(self, invocation: Invocation) -> None:
-        self._invocation = invocation
-        self.function_name = invocation.environment.function.name
-        self.aws_request_id = invocation.id
-
-    def get_remaining_time_in_millis(self) -> int:
-        return max(0, (self._invocation.end_us - self._invocation.environment.timeline.now_us) // 1000)
-
-
-class Environment:
-    """A process that runs one function, one invocation at a time. The state of its module lives as long as it does."""
-
-    def __init__(self, functions: Functions, function: Function, number: int) -> None:
-        self.timeline = functions.timeline
-        self.function = function
-        self.name = f"{function.name}#{number}"
-        self.dead = False
-        self.skew_us = functions.chance.skew_us()
-        self.answer_s_max = float(functions.source.runtime_module.CALL_S_MAX)
-        self.idle_since_us = self.timeline.now_us
-        self.invocation: Invocation | None = None
-        self._functions = functions
-        self._handler: Callable[..., Any] | None = None
-        self._randomness = random.Random(f"{functions.randomness.getrandbits(64)}")
-
-    def clock(self) -> float:
-        return (self.timeline.now_us + self.skew_us) / US
-
-    def sleep(self, delay_s: float) -> None:
-        if self.dead:
-            raise Crash
-        self.timeline.sleep(max(0.0, delay_s))
-
-    def handle(self, event: Any, context: Context) -> Any:
-        if self._handler is None:
-            self._handler = self._functions.source.handler(
-                self.function.handler, self.function.environment, self._runtime
-            )
-        return self._handler(event, context)
-
-    def crash(self) -> None:
-        self.dead = True
-        invocation = self.invocation
-        if invocation is not None:
-            self.timeline.at(self.timeline.now_us, lambda: invocation.end("crashed"))
-
-    def _runtime(self) -> Any:
-        return self._functions.source.world_of(
-            clock=self.clock,
-            sleep=self.sleep,
-            randomness=self._randomness,
-            client=lambda service, connections: self._functions.network.client(service, self),
-            pool=lambda width: WorkerPool(self.timeline, width),
-            webhooks=lambda hosts, secrets, clock: SimulatedTransport(
-                self._functions.network.client("webhooks", self), self._functions.source.undelivered
-            ),
-        )
-
-
-class Invocation:
-    """One run of a handler, until it returns, raises, crashes or times out."""
-
-    def __init__(self, functions: Functions, environment: Environment, payload: str, number: int, cause: str) -> None:
-        self.id = f"{environment.function.name}@{number}"
-        self.environment, self.payload, self.cause = environment, payload, cause
-        self.fate = ""
-        """Empty while it runs, then `returned`, `raised`, `crashed` or `timed out`."""
-        self.answer = "null"
-        self.error: Exception | None = None
-        self.lines: list[str] = []
-        self.on_end: list[Callable[[], None]] = []
-        self.begun_us = functions.timeline.now_us
-        self.end_us = self.begun_us + environment.function.timeout_s * US
-        self._functions = functions
-        self._tasks: list[Task] = []
-        environment.invocation = self
-        self._task = functions.timeline.spawn(self._run, self)
-        self._alarm = functions.timeline.at(self.end_us, lambda: self.end("timed out"))
-        self.enlist(self._task)
-        self._task.on_end.append(lambda: functions.timeline.soon(self._returned))
-
-    def enlist(self, task: Task) -> None:
-        """Add a task that works for this invocation, and ends with it."""
-        self._tasks.append(task)
-        if self.environment.dead:
-            self._functions.timeline.at(self._functions.timeline.now_us, lambda: task.kill(Crash()))
-
-    def _run(self) -> None:
-        event = json.loads(self.payload)
-        answer = self.environment.handle(event, Context(self))
-        self.answer = json.dumps(answer)
-
-    def _returned(self) -> None:
-        if self.fate:
-            return
-        error = self._task.fault
-        if isinstance(error, Crash) or self.environment.dead:
-            self.end("crashed")
-        elif error is None:
-            self.end("returned")
-        elif isinstance(error, Exception):
-            self.error = error
-            self.end("raised")
-        else:
-            self._functions.timeline.halt(error)
-
-    def end(self, fate: str) -> None:
-        """End the invocation once, from the event loop, and stop all its remaining work."""
-        if self.fate:
-            return
-        self.fate = fate
-        self._alarm.cancel()
-        self.environment.dead = self.environment.dead or fate in ("crashed", "timed out")
-        self.environment.invocation = None
-        for task in self._tasks:
-            task.kill(Crash())
-        self._functions.ended(self)
-        for action in self.on_end:
-            action()
 
 
 @dataclass
@@ -466,83 +271,6 @@ def _answered(invocation: Invocation) -> dict[str, Any]:
     else:
         fault = {"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited without providing a reason"}
     return {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": Payload(json.dumps(fault).encode())}
-
-
-class Poller:
-    """Passes batches from a queue to a function, and deletes the messages that the function did not fail."""
-
-    def __init__(self, functions: Functions, mapping: EventSource) -> None:
-        self._functions, self._mapping = functions, mapping
-        self._busy = 0
-        self._working_since_us = 0
-
-    def poll(self) -> None:
-        if self._mapping not in self._functions.mappings:
-            return
-        queue = self._functions.sqs.queues[self._mapping.queue_url]
-        for _ in range(self._width() - self._busy):
-            taken = self._functions.sqs.take(queue, self._mapping.batch_size, queue.visibility_s)
-            if not taken:
-                return
-            self._hand_over(queue, taken)
-
-    def _width(self) -> int:
-        """Return the number of batches that may be in flight now."""
-        now_us = self._functions.timeline.now_us
-        if not self._busy:
-            self._working_since_us = now_us
-        return POLLERS if now_us - self._working_since_us >= RAMP_S * US else POLLERS_IDLE
-
-    def _hand_over(self, queue: Queue, taken: list[Message]) -> None:
-        if not self._busy:  # After the ramp, more batches fit, and none may end until then.
-            self._functions.timeline.at(self._working_since_us + RAMP_S * US, self.poll)
-        self._busy += 1
-        receipts = {message.id: message.receipt for message in taken}
-        payload = json.dumps({"Records": [_record(queue, message) for message in taken]})
-        invocation = self._functions.start(self._mapping.function, payload, queue.url)
-        invocation.on_end.append(lambda: self._done(queue, receipts, invocation))
-
-    def _done(self, queue: Queue, receipts: dict[str, str], invocation: Invocation) -> None:
-        """Delete the processed messages. Failed ones become visible again after their timeout.
-
-        If the mapping reports item failures, only the messages in the report have failed.
-        """
-        self._busy -= 1
-        if invocation.fate == "returned":
-            failed = _failed_items(invocation.answer) if self._mapping.item_failures else []
-            if None not in failed:
-                for message_id, receipt in receipts.items():
-                    if message_id not in failed:
-                        self._functions.sqs.remove(queue, receipt)
-        self._functions.timeline.at(self._functions.timeline.now_us, self.poll)
-
-
-def _failed_items(answer: str) -> list[str | None]:
-    """Return the ids of failed messages. An answer in the wrong form fails the whole batch: [None]."""
-    report = json.loads(answer)
-    if not report or not report.get("batchItemFailures"):
-        return []
-    return [failure.get("itemIdentifier") or None for failure in report["batchItemFailures"]]
-
-
-def _record(queue: Queue, message: Message) -> dict[str, Any]:
-    return {
-        "messageId": message.id,
-        "receiptHandle": message.receipt,
-        "body": message.body,
-        "attributes": {
-            "ApproximateReceiveCount": str(message.receives),
-            "SentTimestamp": str(message.sent_us // 1000),
-            "ApproximateFirstReceiveTimestamp": str((message.first_received_us or message.sent_us) // 1000),
-        },
-        "messageAttributes": {
-            name: {"dataType": value["DataType"], "stringValue": value.get("StringValue")}
-            for name, value in message.attributes.items()
-        },
-        "eventSource": "aws:sqs",
-        "eventSourceARN": queue.arn,
-        "awsRegion": queue.arn.split(":")[3],
-    }
 
 
 def _iso_8601(epoch_s: int) -> str:

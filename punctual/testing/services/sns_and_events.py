@@ -13,7 +13,8 @@ from typing import Any
 
 from punctual.testing.calls import Call, Delivery, Service, Watcher
 from punctual.testing.services.aws_errors import refusal
-from punctual.testing.services.sqs import Queue, Sqs
+from punctual.testing.services.queues import Queue
+from punctual.testing.services.sqs import Sqs
 from punctual.testing.timeline import US, Timeline
 
 PUBLISHED_BYTES_MAX = 256 * 1024
