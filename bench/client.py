@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bench.processes import ROOT, Laboratory
 from bench.trials import BatchResult, Figure, Series, Size, at_least, at_most, tell
 from punctual.local.deployment import deploy
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 
 STREAMS = (10_000, 100_000)
 LOOPED = 100

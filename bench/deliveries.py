@@ -18,7 +18,7 @@ from bench.processes import Laboratory
 from bench.trials import Figure, NameRequest, Size, at_most, tell
 from bench.webhook_hosts import ANSWER_S, Host, Hosts
 from punctual.local.deployment import Stack, deploy
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 
 TEMPLATE_PATH = Path(__file__).parents[1] / "template.yml"
 LEAD_S = 3

@@ -18,7 +18,7 @@ from punctual.cli import group
 from punctual.cli.deploying.package import Package
 from punctual.cli.deploying.reasons import failures
 from punctual.cli.run import Run
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 BUCKET = f"punctual-deploy-{ACCOUNT}-{REGION}"

@@ -10,7 +10,7 @@ import pytest
 
 from bench.import_lines import import_file, orders, write_lines
 from punctual.local.deployment import deploy
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 
 TEMPLATE = Path(__file__).parents[2] / "template.yml"
 LINES = 5_000

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 from punctual.testing.cloud import Cloud
 from punctual.testing.services.queues import Queue
 
