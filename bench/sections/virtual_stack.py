@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from bench.processes import Laboratory
+from bench.laboratory.processes import Laboratory
 from bench.trials import Figure, Series, Size, at_most, tell
 from punctual.testing import Stack
 

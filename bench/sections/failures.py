@@ -11,7 +11,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator
 
-from bench.processes import Laboratory
+from bench.laboratory.processes import Laboratory
 from bench.trials import Figure, Size, at_most, tell
 from punctual.testing import Stack
 from punctual.testing.services import event_sources

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.expressions import Expression
+from bench.laboratory.expressions import Expression
 
 # Amazon DynamoDB, "quotas" and "read and write capacity".
 WRITE_UNIT_BYTES = 1_024

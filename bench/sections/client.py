@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.processes import ROOT, Laboratory
+from bench.laboratory.processes import ROOT, Laboratory
 from bench.trials import BatchResult, Figure, Series, Size, at_least, at_most, tell
 from punctual.local.deployment import deploy
 from punctual.local.emulation.emulator import Emulator

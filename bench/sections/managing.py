@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
-from bench.processes import Laboratory
+from bench.laboratory.processes import Laboratory
 from bench.trials import Figure, NameRequest, Size, at_most, tell
 
 PARTITIONS = 8

@@ -14,13 +14,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.processes import Laboratory
+from bench.laboratory.processes import Laboratory
+from bench.laboratory.webhook_hosts import ANSWER_S, Host, Hosts
 from bench.trials import Figure, NameRequest, Size, at_most, tell
-from bench.webhook_hosts import ANSWER_S, Host, Hosts
 from punctual.local.deployment import Stack, deploy
 from punctual.local.emulation.emulator import Emulator
 
-TEMPLATE_PATH = Path(__file__).parents[1] / "template.yml"
+TEMPLATE_PATH = Path(__file__).parents[2] / "template.yml"
 LEAD_S = 3
 """The local AWS polls slowly."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.payloads import BATCHES
-from bench.processes import Laboratory
+from bench.laboratory.payloads import BATCHES
+from bench.laboratory.processes import Laboratory
 from bench.trials import BatchResult, Figure, Series, Size, at_most, tell
 
 PACKING_S_MAX = 1.5

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bench.payloads import payload
+from bench.laboratory.payloads import payload
 from scheduler.aws import items
 from scheduler.model.bundle import SPAN_MS_MAX
 from scheduler.model.schedule import Request, Schedule

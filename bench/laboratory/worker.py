@@ -1,5 +1,6 @@
-"""Run one trial in the measured process and write its cost: `python -m bench.worker TRIAL FUNCTIONS OUTCOME`.
+"""Run one trial in the measured process and write its cost.
 
+The command is `python -m bench.laboratory.worker TRIAL FUNCTIONS OUTCOME`.
 The process has the environment that Lambda would set, and the deployed functions on its path. It asks the stand-in for
 nothing while a stopwatch runs. It prints what the functions log.
 """
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.client_trials import client_import, client_loop, client_stream
+from bench.laboratory.client_trials import client_import, client_loop, client_stream
 
 REACH_S = 900
 FEED_TIMEOUT_S = 20
@@ -134,7 +135,7 @@ def _plain_feed(ahead_s: float) -> Callable[[Any], Any]:
 
 
 def _plain(ahead_s: float = 0) -> Any:
-    from bench.reference import Plain  # noqa: PLC0415 - A trial of ours must not import it.
+    from bench.laboratory.reference import Plain  # noqa: PLC0415 - A trial of ours must not import it.
 
     return Plain(os.environ["OUTPUT_QUEUE_URL"], lambda: time.time() + ahead_s)
 
@@ -174,7 +175,7 @@ def schedule_batches(trial: Trial) -> BatchResult:
 
 def fill(trial: Trial) -> BatchResult:
     """Schedule everything for one second, in batches, as a caller would."""
-    from bench.payloads import payload  # noqa: PLC0415 - Only trials that need it import it.
+    from bench.laboratory.payloads import payload  # noqa: PLC0415 - Only trials that need it import it.
 
     handler, watch = handler_of("schedule", 0), Stopwatch()
     timestamp = int(time.time()) + trial["ahead_s"]
@@ -191,7 +192,7 @@ def pack(trial: Trial) -> BatchResult:
     import random  # noqa: PLC0415 - A timed start must not import it.
     import zlib  # noqa: PLC0415
 
-    from bench.payloads import batch  # noqa: PLC0415
+    from bench.laboratory.payloads import batch  # noqa: PLC0415
     from scheduler.limits import BATCH_SCHEDULES_MAX  # noqa: PLC0415
     from scheduler.model.schedule import Request  # noqa: PLC0415
     from scheduler.placing.keys import KeyGenerator  # noqa: PLC0415
@@ -242,7 +243,7 @@ def deliver(trial: Trial) -> BatchResult:
 
 def lay_month(trial: Trial) -> dict[str, Any]:
     """Store a month of schedules in the table. Return their times and ids, in order."""
-    from bench.month import month  # noqa: PLC0415 - It uses the functions' own packing, and takes time.
+    from bench.laboratory.month import month  # noqa: PLC0415 - It uses the functions' own packing, and takes time.
 
     laid = month(trial["count"], trial["partition_count"], trial["first_ms"], trial["hours"])
     wired = [{name: _wired(value) for name, value in item.items()} for item in laid.items]

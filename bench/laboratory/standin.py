@@ -1,8 +1,8 @@
 """Answer for AWS on a loopback port, in a process of its own.
 
-`python -m bench.standin` prints the port, and ends when its stdin closes. The stand-in takes as long as AWS does, but
-without using the CPU that the measured client needs. It carries out a request on arrival and sends the answer when the
-delay has passed.
+`python -m bench.laboratory.standin` prints the port, and ends when its stdin closes. The stand-in takes as long as
+AWS does, but without using the CPU that the measured client needs. It carries out a request on arrival and sends the
+answer when the delay has passed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from bench.services import Item, Services
+from bench.laboratory.services import Item, Services
 
 DYNAMODB_S = 0.004
 SQS_S = 0.008

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TRIAL_S_MAX = 600
 STOP_S_MAX = 10
 
@@ -29,7 +29,7 @@ class Laboratory:
         leave = shutil.ignore_patterns("__pycache__", ".*")
         shutil.copytree(ROOT / "functions", self._functions, ignore=leave)
         self.standin = subprocess.Popen(
-            [sys.executable, "-m", "bench.standin"],
+            [sys.executable, "-m", "bench.laboratory.standin"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -111,12 +111,19 @@ class Laboratory:
         trial = json.dumps({"trial": "start", "who": "reference", "clients": ["dynamodb", "sqs", "lambda"]})
         environment = self._environment({})
         del environment["PYTHONDONTWRITEBYTECODE"]
-        command = [sys.executable, "-m", "bench.worker", trial, str(self._functions), str(self.folder / "compiled")]
+        command = [
+            sys.executable,
+            "-m",
+            "bench.laboratory.worker",
+            trial,
+            str(self._functions),
+            str(self.folder / "compiled"),
+        ]
         subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=TRIAL_S_MAX)
 
     def _start(self, trial: dict[str, Any], path: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-m", "bench.worker", json.dumps(trial), str(self._functions), str(path)],
+            [sys.executable, "-m", "bench.laboratory.worker", json.dumps(trial), str(self._functions), str(path)],
             cwd=ROOT,
             env=self._environment(trial),
             stdin=subprocess.DEVNULL,
