@@ -1,8 +1,8 @@
 """Run one trial in the measured process and write its cost.
 
-The command is `python -m bench.laboratory.worker TRIAL FUNCTIONS OUTCOME`.
-The process has the environment that Lambda would set, and the deployed functions on its path. It asks the stand-in for
-nothing while a stopwatch runs. It prints what the functions log.
+The command is `python -m bench.laboratory.worker TRIAL FUNCTIONS OUTCOME`. The process has the environment that Lambda
+would set, and the deployed functions on its path. It asks the stand-in for nothing while a stopwatch runs. It prints
+what the functions log.
 """
 
 from __future__ import annotations

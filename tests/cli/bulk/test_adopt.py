@@ -17,7 +17,7 @@ from punctual.cli import group, times
 from punctual.cli.bulk.adoption.conversion import Conversion, due_of
 from punctual.cli.run import Run
 from punctual.testing import Stack
-from tests.cli.scheduler_account import REGION, Account
+from tests.cli.bulk.scheduler_account import REGION, Account
 
 START = "2030-01-01T00:00:00+00:00"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LINES, BATCH = 3_000, 20
 END_S_MAX = 120.0
 POLL_S = 0.002

@@ -13,7 +13,7 @@ from simulator import campaign
 from simulator.campaign import Total
 from simulator.simulation import simulate
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SEEDS = 300
 SOAK_SEEDS = 10_000
 FINGERPRINT = "from simulator.simulation import simulate; print(simulate({seed}).fingerprint)"

@@ -17,7 +17,7 @@ from punctual.cli.output import Output
 from punctual.cli.run import Run
 from punctual.testing import Stack
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[3] / "README.md"
 START = 1_893_456_000
 
 

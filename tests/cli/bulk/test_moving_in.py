@@ -15,9 +15,9 @@ from moto import mock_aws
 from punctual.cli import group
 from punctual.cli.run import Run
 from punctual.testing import Stack
-from tests.cli.scheduler_account import REGION, Account
+from tests.cli.bulk.scheduler_account import REGION, Account
 
-PAGE = (Path(__file__).parents[2] / "docs" / "moving-in.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "moving-in.md").read_text()
 FILES = re.findall(r"Save this as\s`([\w.]+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL)
 EXAMPLES = re.findall(r"```sh\n(.*?)\n```\n((?:\n(?:    [^\n]*\n)+)?)", PAGE)
 VARYING = re.compile(r"[0-9.]+ s \([0-9,]+ a second\)")
@@ -66,7 +66,7 @@ def test_the_fields_of_json_are_documented(account, capsys):
         "export": (["export", "b.ndjson"],),
         "adopt": (["adopt", "--apply", "--disable-originals"],),
     }
-    reference = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    reference = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
     for command, lines in calls.items():
         (row,) = re.findall(rf"^\| `{command}` \| (.*) \|$", reference, re.MULTILINE)
         shown: set[str] = set()

@@ -16,10 +16,9 @@ import pytest
 from punctual.cli import group
 from punctual.cli.run import Run
 from punctual.testing import Stack
+from tests.cli.conftest import Ended, Punctual, World
 
-from .conftest import Ended, Punctual, World
-
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 END_S_MAX = 120.0
 MAPPING = {"FunctionArn": "arn:aws:lambda:eu-central-1:123456789012:function:mine", "State": "Enabled"}
 

@@ -12,8 +12,7 @@ import pytest
 from punctual.cli import group
 from punctual.cli.run import Run
 from punctual.testing import Stack
-
-from .conftest import Punctual
+from tests.cli.conftest import Punctual
 
 START = "2030-01-01T00:00:00Z"
 

@@ -28,7 +28,7 @@ from scheduler.model.schedule import Key, sort_from
 from scheduler.placing import near_names
 from whole_stack import FAR_S, NOON_S, WholeStack, ask_on, bend_pages, fail
 
-EVENTS = Path(__file__).parents[2] / "events"
+EVENTS = Path(__file__).parents[3] / "events"
 SWEEP = {"operation": "cancel_where", "dry_run": False}
 OF_ALL = {"id", "name", "timestamp", "state", "target", "data"}
 OF_NAMES = {"attempts", "error", "changed", "next_attempt", "accepted", "attempt_times"}

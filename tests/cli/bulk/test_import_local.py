@@ -12,7 +12,7 @@ from bench.import_lines import import_file, orders, write_lines
 from punctual.local.deployment import deploy
 from punctual.local.emulation.emulator import Emulator
 
-TEMPLATE = Path(__file__).parents[2] / "template.yml"
+TEMPLATE = Path(__file__).parents[3] / "template.yml"
 LINES = 5_000
 
 

@@ -508,7 +508,7 @@ def test_the_fields_of_json_are_documented(arguments: tuple[str, ...], aws: Aws,
     """Fields are only ever added. So a field that is gone from the page breaks a user's script."""
     aws.exist()
     aws.ends_as = ["UPDATE_COMPLETE" if arguments[0] == "deploy" else "DELETE_COMPLETE"]
-    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
     (row,) = re.findall(rf"^\| `{arguments[0]}` \| (.*) \|$", page, re.MULTILINE)
     status, out, _ = punctual(*arguments, "--json")
     assert 0 == status

@@ -8,8 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from punctual.testing import Stack
-
-from .conftest import Punctual, Terminal
+from tests.cli.conftest import Punctual, Terminal
 
 HOUR_S = 3600
 HOOK = "https://api.example.com/hook"
