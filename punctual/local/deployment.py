@@ -17,7 +17,7 @@ from typing import Any
 import botocore.exceptions
 from samtranslator.yaml_helper import yaml_parse
 
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 from punctual.stack_files import zipped
 
 STACK_NAME = "punctual"

@@ -20,8 +20,9 @@ from itertools import pairwise
 from typing import Any
 
 from punctual.testing.calls import Call
-from punctual.testing.functions import POLLERS_IDLE, Invocation
-from punctual.testing.sqs import Message
+from punctual.testing.services.environments import Invocation
+from punctual.testing.services.event_sources import POLLERS_IDLE
+from punctual.testing.services.queues import Message
 from punctual.testing.timeline import US
 from simulator.checks.decoding import id_of
 from simulator.checks.records import RecordTimes

@@ -21,7 +21,7 @@ from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Request, Schedule, Timer, accepted, is_near
 
 if TYPE_CHECKING:
-    from scheduler.accepting.input_message import InputMessage
+    from scheduler.accepting.from_queue.input_message import InputMessage
 
 Answer = dict[str, Any]
 
