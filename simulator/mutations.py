@@ -742,8 +742,8 @@ MUTATIONS = (
     Mutation(
         "a redrive that does not note the new id on the failure",
         "scheduler/managing/redrive.py",
-        "    if old.name is not None or spread_ms or failure.again is not None:\n",
-        "    if False:\n",
+        "        if old.name is not None or self._spread_ms or failure.again is not None:\n",
+        "        if False:\n",
         (1,),
         58,
     ),
