@@ -332,9 +332,9 @@ MUTATIONS = (
     Mutation(
         "a change whose old id comes out too",
         "scheduler/managing/changing.py",
-        "    schedule = replace(changed, key=key)\n",
-        "    schedule = replace(changed, key=key)\n"
-        "    placement.place(replace(record.schedule, name=None), dependencies, deadline)\n",
+        "        schedule = replace(changed, key=key)\n",
+        "        schedule = replace(changed, key=key)\n"
+        "        placement.place(replace(record.schedule, name=None), dependencies, deadline)\n",
         (1, 5, 6),
         6,
     ),
