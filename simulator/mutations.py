@@ -607,15 +607,18 @@ MUTATIONS = (
     Mutation(
         "an outcome that cannot be written makes the delivery again",
         "scheduler/delivering/conclusion.py",
-        ('        log.outcome("not concluded", id=job.id, step=step, error=reason(failure))\n        return False\n'),
-        "        raise\n",
+        (
+            '            log.outcome("not concluded", id=self._job.id, step=step, error=reason(failure))\n'
+            "            return False\n"
+        ),
+        "            raise\n",
         (7,),
         4,
     ),
     Mutation(
         "an outcome that cannot be written is forgotten",
         "scheduler/delivering/conclusion.py",
-        "    send(next_job, dependencies, deadline)\n",
+        "        send(next_job, self._dependencies, deadline)\n",
         "",
         (1,),
         96,
