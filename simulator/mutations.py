@@ -553,8 +553,8 @@ MUTATIONS = (
     Mutation(
         "a retry that is not sent",
         "scheduler/delivering/retry.py",
-        "    take_up_again(woken_again(job, record, attempt + 1, retry_ms), record, failure.error,",
-        ("    return\n    take_up_again(woken_again(job, record, attempt + 1, retry_ms), record, failure.error,"),
+        "        self._take_up_again(woken_again(",
+        "        return\n        self._take_up_again(woken_again(",
         (1,),
         92,
     ),
@@ -649,8 +649,8 @@ MUTATIONS = (
     Mutation(
         "an attempt that is not counted",
         "scheduler/delivering/retry.py",
-        "woken_again(job, record, attempt + 1, retry_ms)",
-        "woken_again(job, record, attempt, retry_ms)",
+        "woken_again(job, self._record, attempt + 1, retry_ms)",
+        "woken_again(job, self._record, attempt, retry_ms)",
         (1, 7),
         92,
     ),
@@ -673,8 +673,8 @@ MUTATIONS = (
     Mutation(
         "a no for good that is tried again",
         "scheduler/delivering/retry.py",
-        "    if failure.permanent or not _in_time(job, retry_ms):\n",
-        "    if not _in_time(job, retry_ms):\n",
+        "        if failure.permanent or not _in_time(job, retry_ms):\n",
+        "        if not _in_time(job, retry_ms):\n",
         (7,),
         92,
     ),
