@@ -44,7 +44,7 @@ class FakePorts:
 
     def go_down(self) -> None:
         """From now on, AWS answers no call."""
-        self._down = self.table.down = True
+        self._down = self.table.down = self.queues.down = True
 
     def leave_unprocessed(self, *keys: Key) -> None:
         """DynamoDB lists the writes of these keys as unprocessed."""
@@ -94,6 +94,10 @@ class FakePorts:
         """Delete the queue."""
         self.queues.closed.add(queue_url)
 
+    def deny(self, queue_url: str) -> None:
+        """The policy of the queue denies access."""
+        self.queues.closed.add(queue_url)
+
     def refuse(self, data: str) -> None:
         """SQS never accepts this content."""
         self.queues.refused.add(data)
@@ -113,6 +117,7 @@ class FaultyClient:
         self.names_max: int | None = None
         self.page_items: int | None = None
         self.refused: set[str] = set()
+        self.denied: set[str] = set()
         self.failing: set[str] = set()
         self.sent: list[tuple[str, dict[str, Any]]] = []
 
@@ -148,9 +153,10 @@ class FaultyClient:
 
     def _send_message_batch(self, made: Callable[..., Any], parameters: dict[str, Any]) -> Any:
         url, entries = parameters["QueueUrl"], parameters["Entries"]
+        if url in self.denied:
+            raise _refusal("AccessDenied", 403)
         if any(_text(each["MessageBody"]) in self.refused for each in entries):
-            answer: Any = {"Error": {"Code": "InvalidMessageContents"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-            raise ClientError(answer, "SendMessageBatch")  # SQS refuses the whole batch for one such message.
+            raise _refusal("InvalidMessageContents", 400)  # SQS refuses the whole batch for one such message.
         left = [each for each in entries if _text(each["MessageBody"]) in self.failing]
         done = [each for each in entries if each not in left]
         answer = dict(made(QueueUrl=url, Entries=done)) if done else {}
@@ -216,6 +222,9 @@ class AwsPorts:
     def close(self, queue_url: str) -> None:
         self._delete_queue(queue_url)
 
+    def deny(self, queue_url: str) -> None:
+        self._sqs.denied.add(queue_url)
+
     def refuse(self, data: str) -> None:
         self._sqs.refused.add(data)
 
@@ -257,6 +266,11 @@ def on_moto(dynamodb: Any, sqs: Any) -> AwsPorts:
         for name in ("output", "delivery", "failure")
     )
     return AwsPorts(dynamodb, sqs, table, (output, delivery, failure), lambda url: sqs.delete_queue(QueueUrl=url))
+
+
+def _refusal(code: str, status: int) -> ClientError:
+    answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "SendMessageBatch")
 
 
 def _data(content: Any) -> str:

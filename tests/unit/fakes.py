@@ -241,6 +241,8 @@ class FakeQueues:
     """How often SQS fails for a message with this data."""
     closed: set[str] = field(default_factory=set)
     """Queues that are missing or deny access."""
+    down: bool = False
+    """No queue answers."""
     calls: list[str] = field(default_factory=list)
 
     def url_of(self, schedule: Schedule) -> str:
@@ -260,6 +262,8 @@ class FakeQueues:
 
     def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
         self.calls.append(queue_url)
+        if self.down:
+            return BatchResult(unconfirmed=list(schedules), last_error=THROTTLED)
         if queue_url in self.closed:
             return _unavailable(schedules)
         outcome: BatchResult[Schedule] = BatchResult()
@@ -283,6 +287,8 @@ class FakeQueues:
         return left > 0
 
     def send_job(self, job: DeliveryJob, now_ms: int) -> BatchResult[DeliveryJob]:
+        if self.down:
+            return BatchResult(unconfirmed=[job], last_error=THROTTLED)
         if DELIVERY in self.closed:
             return _unavailable([job])
         if self._fails(job.schedule):
@@ -298,12 +304,18 @@ class FakeQueues:
 
     def report(self, reports: Sequence[Report[Any]]) -> BatchResult[Report[Any]]:
         count = _fitting(report.body() for report in reports)
-        outcome = _unavailable(reports[:count]) if FAILURE in self.closed else BatchResult(confirmed=[*reports[:count]])
+        batch = list(reports[:count])
+        if self.down:
+            outcome = BatchResult(unconfirmed=batch, last_error=THROTTLED)
+        else:
+            outcome = _unavailable(batch) if FAILURE in self.closed else BatchResult(confirmed=batch)
         self.reports += outcome.confirmed
         outcome.not_attempted += reports[count:]
         return outcome
 
     def approximate_counts(self) -> dict[str, int | None]:
+        if self.down:
+            raise NotConfirmed(THROTTLED)
         waiting = [(url, delay_s) for url, _, delay_s in self.sent if delay_s]
         return {
             "output": sum(url == OUTPUT for url, _ in waiting),

@@ -2,7 +2,10 @@
 
 from dataclasses import replace
 
+import pytest
+
 from fakes import NOON_MS, OTHER, OTHER_ARN, schedule
+from scheduler.errors import NotConfirmed
 from scheduler.model import failure_report
 from scheduler.model.delivery_job import DeliveryJob
 
@@ -83,6 +86,29 @@ def test_a_missing_queue_makes_all_messages_unavailable(ports):
     assert ([], [], [], ["data 1", "data 2"]) == names_of(outcome)
     assert {"NonExistentQueue"} == {reason for _, reason in outcome.unavailable}
     assert [ONE] == ports.queues.send(ports.delivery, [ONE], NOON_MS).confirmed
+
+
+def test_a_queue_that_denies_access_makes_all_messages_unavailable(ports):
+    """Nothing is sent, and a repeat would not help."""
+    ports.deny(ports.output)
+    outcome = ports.queues.send(ports.output, [ONE, TWO], NOON_MS)
+    assert ([], [], [], ["data 1", "data 2"]) == names_of(outcome)
+    assert [] == ports.messages(ports.output)
+
+
+def test_queues_that_do_not_answer_confirm_nothing(ports):
+    """The messages stay unconfirmed, with a reason. A count raises NotConfirmed."""
+    ports.go_down()
+    report, job = failure_report.expired(ONE, NOON_MS), DeliveryJob(ONE)
+    for outcome, left in [
+        (ports.queues.send(ports.output, [ONE, TWO], NOON_MS), [ONE, TWO]),
+        (ports.queues.hand_over([ONE, TWO], NOON_MS), [ONE, TWO]),
+        (ports.queues.send_job(job, NOON_MS), [job]),
+        (ports.queues.report([report]), [report]),
+    ]:
+        assert ([], left, True) == (outcome.confirmed, outcome.unconfirmed, bool(outcome.last_error))
+    with pytest.raises(NotConfirmed):
+        ports.queues.approximate_counts()
 
 
 def test_schedules_for_any_target_are_handed_over_to_the_delivery_queue(ports):
