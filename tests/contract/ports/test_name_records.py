@@ -155,6 +155,13 @@ def test_the_times_of_attempts_are_written_whole(ports):
     assert (NOON_MS, (NOON_MS + 3,)) == times(ports.records.get("bill"))
 
 
+def test_an_outcome_adds_its_attempt_and_keeps_the_acceptance(ports):
+    ports.records.put(record())
+    ports.records.note(record().attempted(NOON_MS + 3), 1, 1, "503", NOON_MS + 5, RETRY_MS)
+    assert ports.records.close(ports.records.get("bill").attempted(NOON_MS + 9), DELIVERED, NOON_MS + 11, 2)
+    assert (NOON_MS, (NOON_MS + 3, NOON_MS + 9)) == times(ports.records.get("bill"))
+
+
 def test_one_message_covers_a_record(ports):
     """It may do so again. Nobody covers a schedule that is finished or replaced."""
     ports.records.put(record())
