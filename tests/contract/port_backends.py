@@ -1,4 +1,4 @@
-"""What implements the ports of the functions: the fakes of the unit tests, and the adapters on two stand-ins of AWS."""
+"""Implementations of the ports: the fakes of the unit tests, and the adapters on two stand-ins for AWS."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class FakePorts:
         """End a page of records after this many."""
         self.records.page_items = items
 
-    # What is stored and sent.
+    # The stored items and the sent messages.
 
     def quarantined(self) -> list[tuple[str, str]]:
         """Return the data and the reason of each quarantined schedule, and nothing of other items."""

@@ -1,4 +1,4 @@
-"""What the feed expects of the table: pages, the quarantine, failures, bundles to write back, leases and runs."""
+"""The table as the feed uses it: pages, the quarantine, failures, bundles to write back, leases and runs."""
 
 import random
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What listings and forecasts expect of the table: pages by time, with and without data, and the near names."""
+"""The table as listings and forecasts use it: pages by time, with and without data, and the near names."""
 
 import random
 from dataclasses import replace

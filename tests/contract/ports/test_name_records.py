@@ -1,4 +1,4 @@
-"""What the use cases expect of the records of names: each write has a condition, and only one schedule is current."""
+"""The records of names as the use cases use them: each write has a condition, and only one schedule is current."""
 
 from dataclasses import replace
 
@@ -163,7 +163,7 @@ def test_an_outcome_adds_its_attempt_and_keeps_the_acceptance(ports):
 
 
 def test_one_message_covers_a_record(ports):
-    """It may do so again. Nobody covers a schedule that is finished or replaced."""
+    """It may do so again. A finished or replaced schedule cannot be covered."""
     ports.records.put(record())
     assert [True, True, False] == [ports.records.cover(record(), message) for message in ("a", "a", "b")]
     assert ("a", "", 0) == claims(ports.records.get("bill"))

@@ -1,4 +1,4 @@
-"""What the use cases expect of the queues: the way of a schedule, delays, and each kind of failure."""
+"""The queues as the use cases use them: the way of a schedule, delays, and each kind of failure."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What the use cases expect of the table that holds far schedules."""
+"""The table as the writers use it: far schedules, timers, near names and the partition count."""
 
 import random
 
