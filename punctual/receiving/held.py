@@ -210,7 +210,7 @@ class Held:
 
 def hold_of(message: Message) -> Hold:
     """Return the hold on a message that was received here."""
-    assert isinstance(message.hold, Hold)
+    assert message.hold is not None
     return message.hold
 
 
