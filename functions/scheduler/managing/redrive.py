@@ -88,13 +88,15 @@ def _redrive_all(
 ) -> dict[str, Any]:
     """Redrive step by step until the deadline. Leave failures that cannot be scheduled again, and count them.
 
-    Redrive only failures from before the first call. A new failure would otherwise be redriven again and again.
+    Redrive only failures from before the first call. A new failure would otherwise be redriven again and again. If a
+    schedule failed several times, redrive it once, and delete its other failures.
     """
     span, (partition, sort, begun_ms) = (
         request.span(),
         _position(request.fields.get("next"), "redrive", deadline.now_ms()),
     )
     total: BatchResult[Failure] = BatchResult()
+    redriven: set[str] = set()
     begun = False
     all_ranges = failures.filled(failures.failure_ranges(span, begun_ms, (partition, sort)), dependencies, deadline)
     looked = False
@@ -102,7 +104,10 @@ def _redrive_all(
         if looked and deadline.passed():
             return _answer(total, _next(failure_range, "redrive", begun_ms))
         looked = True
-        outcome = _again(page.failures, spread_ms, dependencies, deadline)
+        first_ones, others = _once(page.failures, redriven)
+        outcome = _again(first_ones, spread_ms, dependencies, deadline)
+        redriven.update(map(_id_of, outcome.confirmed))
+        _delete([each for each in others if _id_of(each) in redriven], dependencies, deadline)
         if outcome.unconfirmed and not (begun or outcome.confirmed):
             raise NotConfirmed(f"AWS did not confirm a single one in time ({outcome.last_error}); try again")
         if outcome.unconfirmed:  # The next call reads this page again, and counts its refusals.
@@ -111,6 +116,23 @@ def _redrive_all(
         total.add(outcome)
         begun = begun or bool(page.failures)
     return _answer(total, None)
+
+
+def _once(found: Sequence[Failure], redriven: set[str]) -> tuple[list[Failure], list[Failure]]:
+    """Return one failure of each schedule, and the others. One that has noted a new id comes first.
+
+    A schedule fails several times if a feed keeps its expiry, and cannot delete it from the table.
+    """
+    first_ones: dict[str, Failure] = {}
+    for each in sorted(found, key=lambda failure: failure.again is None):
+        if _id_of(each) not in redriven:
+            first_ones.setdefault(_id_of(each), each)
+    return list(first_ones.values()), [each for each in found if first_ones.get(_id_of(each)) is not each]
+
+
+def _id_of(failure: Failure) -> str:
+    """Return the id of the failed schedule. A failure that cannot be read stands for itself."""
+    return failure.schedule.id if failure.schedule is not None else " ".join(failure.key)
 
 
 def _answer(total: BatchResult[Failure], next_position: str | None) -> dict[str, Any]:
@@ -151,10 +173,14 @@ def _again(
     total: BatchResult[Failure] = BatchResult()
     for outcome in dependencies.pool.run(one, found):
         total.add(outcome)
-    deleted = retry_batch(dependencies.table.delete, [each.key for each in total.confirmed], deadline)
+    _delete(total.confirmed, dependencies, deadline)
+    return total
+
+
+def _delete(redriven: Sequence[Failure], dependencies: ManageDependencies, deadline: Deadline) -> None:
+    deleted = retry_batch(dependencies.table.delete, [each.key for each in redriven], deadline)
     if deleted.unconfirmed:  # They are scheduled again, and the next redrive would repeat them.
         log.outcome("not deleted", failures=len(deleted.unconfirmed), why=deleted.last_error)
-    return total
 
 
 def _schedule(
