@@ -73,17 +73,22 @@ class _Redrive:
     def all(self, request: ManageRequest) -> dict[str, Any]:
         """Redrive step by step until the deadline. Leave failures that cannot be scheduled again, and count them.
 
-        Redrive only failures from before the first call. A new failure would otherwise be redriven again and again.
+        Redrive only failures from before the first call. A new failure would otherwise be redriven again and again. If
+        a schedule failed several times, redrive it once, and delete its other failures.
         """
         span, position = request.span(), request.fields.get("next")
         partition, sort, begun_ms = _position(position, "redrive", self._deadline.now_ms())
         total: BatchResult[Failure] = BatchResult()
+        redriven: set[str] = set()
         begun = looked = False
         for failure_range, page in self._pages(failures.failure_ranges(span, begun_ms, (partition, sort))):
             if looked and self._deadline.passed():
                 return _answer(total, _next(failure_range, "redrive", begun_ms))
             looked = True
-            outcome = self._again(page.failures)
+            first_ones, others = _once(page.failures, redriven)
+            outcome = self._again(first_ones)
+            redriven.update(map(_id_of, outcome.confirmed))
+            self._delete_redriven([each for each in others if _id_of(each) in redriven])
             if outcome.unconfirmed and not (begun or outcome.confirmed):
                 raise NotConfirmed(f"AWS did not confirm a single one in time ({outcome.last_error}); try again")
             if outcome.unconfirmed:  # The next call reads this page again, and counts its refusals.
@@ -114,10 +119,13 @@ class _Redrive:
         total: BatchResult[Failure] = BatchResult()
         for outcome in self._dependencies.pool.run(self._one_again, found):
             total.add(outcome)
-        deleted = self._delete(total.confirmed)
+        self._delete_redriven(total.confirmed)
+        return total
+
+    def _delete_redriven(self, redriven: Sequence[Failure]) -> None:
+        deleted = self._delete(redriven)
         if deleted.unconfirmed:  # They are scheduled again, and the next redrive would repeat them.
             log.outcome("not deleted", failures=len(deleted.unconfirmed), why=deleted.last_error)
-        return total
 
     def _delete(self, found: Sequence[Failure]) -> BatchResult[Key]:
         return retry_batch(self._dependencies.table.delete, [each.key for each in found], self._deadline)
@@ -184,6 +192,23 @@ class _Redrive:
             return new
         key = key_of(again)
         return replace(new, key=key, index=index_of(again), due_ms=max(key.due_ms, self._deadline.now_ms()))
+
+
+def _once(found: Sequence[Failure], redriven: set[str]) -> tuple[list[Failure], list[Failure]]:
+    """Return one failure of each schedule, and the others. One that has noted a new id comes first.
+
+    A schedule fails several times if a feed keeps its expiry, and cannot delete it from the table.
+    """
+    first_ones: dict[str, Failure] = {}
+    for each in sorted(found, key=lambda failure: failure.again is None):
+        if _id_of(each) not in redriven:
+            first_ones.setdefault(_id_of(each), each)
+    return list(first_ones.values()), [each for each in found if first_ones.get(_id_of(each)) is not each]
+
+
+def _id_of(failure: Failure) -> str:
+    """Return the id of the failed schedule. A failure that cannot be read stands for itself."""
+    return failure.schedule.id if failure.schedule is not None else " ".join(failure.key)
 
 
 def _answer(total: BatchResult[Failure], next_position: str | None) -> dict[str, Any]:
