@@ -206,6 +206,9 @@ class _Backend:
     def now(self) -> float:
         return self._cloud.timeline.now_s
 
+    def steady(self) -> float:
+        return self._cloud.timeline.now_s
+
     def sleep(self, seconds: float) -> None:
         self._cloud.timeline.sleep(seconds)
 

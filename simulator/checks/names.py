@@ -631,7 +631,7 @@ class Names:
             self._check_second_timers(generations)
 
     def _check_second_timers(self, generations: list[Generation]) -> None:
-        """Check that each schedule has at most one second timer, however many timers find it pending.
+        """Check that each schedule has at most one backup timer, however many timers find it pending.
 
         Without this limit the timers would never end. A repeated message may set one more, and so may a send without an
         answer. A timer that came early was set again.

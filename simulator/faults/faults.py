@@ -100,7 +100,7 @@ class Faults:
     broken_off: float = 0.0
     """How often the schedule function dies when it sets a timer. Only the record is left."""
     follows_broken_off: float = 0.0
-    """How often the deliver function dies when it sets a second timer. The record says that it sets one."""
+    """How often the deliver function dies when it sets a backup timer. The record says that it sets one."""
     redrives_broken_off: float = 0.0
     """How often the manage function dies when it deletes a failure. The schedule is already on its way again."""
     doubled: int = 0

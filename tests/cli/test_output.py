@@ -7,8 +7,7 @@ import pytest
 
 from punctual.cli.errors import WrongUsage
 from punctual.cli.output import Output, Row, counted, printable, shortened
-
-from .conftest import Terminal
+from tests.cli.conftest import Terminal
 
 
 def printed(*, as_json: bool = False, rows: list[Row]) -> str:
@@ -87,4 +86,4 @@ def test_wide_characters_take_two_columns(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(("count", "text"), [(0, "0 schedules"), (1, "1 schedule"), (1200, "1,200 schedules")])
 def test_a_count_agrees_with_its_noun(count: int, text: str) -> None:
     assert text == counted(count, "schedule")
-    assert "2 deliveries" == counted(2, "delivery")
+    assert ["2 deliveries", "2 ways"] == [counted(2, "delivery"), counted(2, "way")]

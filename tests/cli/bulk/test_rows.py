@@ -80,6 +80,32 @@ def test_a_broken_line_is_named_and_its_neighbours_are_read(line, fault):
     assert [{"data": 1}, {"data": 3}] == requests([first, last])
 
 
+def strictly(encoded: bytes) -> object:
+    """Read JSON as Lambda does, which knows no Infinity and no broken UTF-8."""
+
+    def constant(name: str) -> None:
+        raise AssertionError(name)
+
+    return json.loads(encoded.decode(), parse_constant=constant)
+
+
+@pytest.mark.parametrize("data", ['"\\ud800"', "1e999", "[-1e999]", '{"\\udfff": 1}'])
+def test_a_line_is_valid_json_in_utf_8_or_has_a_fault(data):
+    """Lambda refuses the whole batch for one line that is not."""
+    rows = ndjson(b'{"delay": 5, "data": %s}\n{"delay": 5, "data": 1}' % data.encode())
+    rows += table('timestamp,data:json\n5,"{}"\n5,1'.format(data.replace('"', '""')))
+    assert 4 == len(rows)
+    for row in rows:
+        assert row.fault is not None or strictly(row.encoded)
+    assert [None, None] == [row.fault for row in rows[1::2]]
+
+
+def test_a_number_too_large_for_json_has_its_line():
+    (row, good) = table(f"timestamp,data\n{'1' * 400}.0,x\n5,x")
+    assert "too large" in row.fault
+    assert good.fault is None
+
+
 def test_brackets_within_texts_are_not_nesting():
     (row,) = ndjson(json.dumps({"data": "[{" * 300 + '\\"'}).encode())
     assert row.fault is None
@@ -175,6 +201,20 @@ def test_a_wrong_header_is_refused_as_a_whole(header, fault):
 
 def test_a_header_may_name_every_field_of_a_request():
     assert set(request.FIELDS) <= set(FIELDS)
+
+
+def test_empty_lines_before_a_header_are_passed_over():
+    assert [{"timestamp": 5, "data": "x"}] == requests(table("\ufeff\r\n\n \ntimestamp,data\n5,x\n"))
+
+
+def test_reading_stops_at_a_limit_that_is_passed_already():
+    """A header that became longer is not the one of the journal. Nothing behind it is read."""
+    stream = io.BytesIO(b"timestamp,data,name\n" + b"5,x,\n" * 10)
+    reader = LineReader(stream)
+    rows = CsvRows(reader, NOW_MS)
+    reader.limit = 10
+    assert rows.next() is None
+    assert 20 == stream.tell()
 
 
 def test_an_empty_table_has_no_rows():
