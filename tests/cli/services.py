@@ -16,9 +16,8 @@ REGION, ACCOUNT = "eu-central-1", "123456789012"
 
 
 def refusal(code: str, message: str = "no", status: int = 400) -> ClientError:
-    return ClientError(
-        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Call"
-    )
+    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "Call")
 
 
 class Aws:

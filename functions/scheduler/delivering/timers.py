@@ -34,7 +34,8 @@ COVERED_MS = 24 * 3600 * 1000
 """The message of an older note may be in the dead-letter queue, and come back with another id."""
 
 
-class Records(naming.Records, Protocol):
+class Records(Protocol):
+    def get(self, name: str) -> Record | None: ...
     def cover(self, read: Record, message_id: str) -> bool: ...
     def claim(self, read: Record, message_id: str, now_ms: int, until_ms: int) -> bool: ...
 

@@ -14,7 +14,6 @@ backup timer, `FOLLOWING_MS` after the first. It has nothing to do if the first 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,9 +33,7 @@ ROUNDS_MAX = 20
 
 
 class Records(Protocol):
-    def get(self, name: str) -> Record | None: ...
     def put(self, new: Record, even_if_pending: bool = True) -> tuple[bool, Record | None]: ...
-    def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]: ...
 
 
 class Table(Protocol):

@@ -50,12 +50,6 @@ def test_a_message_waits_in_the_queue_until_it_is_due(cloud):
     assert ["data 2"] == [message["Body"] for message in cloud.received()]
 
 
-def test_a_delay_beyond_the_limit_is_refused_for_its_content(cloud):
-    """The limit is that of SQS, and moto enforces it."""
-    outcome = cloud.queues.send(cloud.output, [schedule(1, NOON_MS + 900_001), schedule(2)], NOON_MS)
-    assert (["data 2"], ["data 1"]) == ([s.data for s in outcome.confirmed], [s.data for s, _ in outcome.rejected])
-
-
 def test_a_batch_refused_for_one_bad_message_is_sent_again_one_by_one(cloud):
     """Its neighbours are sent, if anyone stored a character that SQS refuses.
 

@@ -5,13 +5,11 @@ import random
 import pytest
 from botocore.exceptions import ClientError
 
-from aws_faults import bend_batch
 from fakes import NOON_MS, Clock, schedule
 from scheduler.aws import items
 from scheduler.errors import NotConfirmed
 from scheduler.execution.deadline import retry_batch
 from scheduler.feeding.jobs import QuarantinedItem
-from scheduler.feeding.lease import Lease
 from scheduler.model.failure_report import unreadable
 from scheduler.model.schedule import Key, Request, Schedule, sort_from
 from scheduler.placing.keys import KeyGenerator
@@ -42,42 +40,6 @@ def test_many_items_are_written_in_batches(cloud):
     assert [] == cloud.items()
 
 
-def test_a_page_includes_its_first_time_and_excludes_its_last(cloud):
-    """The bounds are bare digits, which sort before every key of their millisecond."""
-    cloud.table.put([schedule(number, NOON_MS + number) for number in range(5)])
-    page = cloud.table.page("0", sort_from(NOON_MS + 1), sort_from(NOON_MS + 3), MANY)
-    assert [NOON_MS + 1, NOON_MS + 2] == [each.due_ms for each in page.schedules]
-    assert page.next_sort is None
-
-
-def test_pages_have_no_gap_and_no_repeat(cloud):
-    """The next page begins right after the last key of this page."""
-    many = [schedule(number, NOON_MS + number % 3) for number in range(40)]
-    retry_batch(cloud.table.put, many, Clock().deadline())
-    seen, from_sort = [], EARLIEST
-    for _ in range(10):
-        page = cloud.table.page("0", from_sort, LATEST, 7)
-        seen += page.schedules
-        if page.next_sort is None:
-            break
-        from_sort = page.next_sort
-    assert sorted(many, key=lambda each: each.key) == seen
-
-
-def test_unprocessed_items_remain_to_be_written(cloud):
-    """DynamoDB answers with success and a list of them."""
-    bend_batch(
-        cloud.dynamodb,
-        "dynamodb.BatchWriteItem",
-        lambda params: params["RequestItems"]["schedules"],
-        lambda request: request["PutRequest"]["Item"]["data"]["S"] in ("data 3", "data 7"),
-        lambda parsed, held: parsed.update(UnprocessedItems={"schedules": list(held)}),
-    )
-    outcome = cloud.table.put([schedule(number) for number in range(10)])
-    assert ["data 3", "data 7"] == [each.data for each in outcome.unconfirmed]
-    assert 8 == len(outcome.confirmed) == len(cloud.items())
-
-
 @pytest.mark.parametrize(
     ("code", "status"),
     [("ProvisionedThroughputExceededException", 400), ("ThrottlingException", 400), ("InternalServerError", 500)],
@@ -101,41 +63,6 @@ def test_a_mistake_of_ours_raises(cloud):
     cloud.table._name = "nowhere"
     with pytest.raises(ClientError, match="ResourceNotFound"):
         cloud.table.put([schedule(1)])
-
-
-def test_the_stored_partition_count_only_grows(cloud):
-    """It is the largest count ever used, and 0 before the first write."""
-    assert 0 == cloud.table.recall_partitions()
-    for count, remembered in [(4, 4), (8, 8), (2, 8), (16, 16)]:
-        assert [count] == cloud.table.remember_partitions([count]).confirmed
-        assert remembered == cloud.table.recall_partitions()
-
-
-def lease(holder, until_ms=NOON_MS + 600_000, ends_ms=NOON_MS + 20_000):
-    return Lease("3", until_ms, holder, ends_ms)
-
-
-def test_a_lease_excludes_others_until_it_expires(cloud):
-    """Another feed learns who holds it."""
-    assert cloud.table.take_lease(lease("first"), NOON_MS, None) is None
-    assert lease("first") == cloud.table.take_lease(lease("second"), NOON_MS + 19_999, None)
-    assert cloud.table.take_lease(lease("second"), NOON_MS + 20_000, None) is None
-
-
-def test_a_lease_is_inherited_once(cloud):
-    """The heir stores its own name."""
-    cloud.table.take_lease(lease("first"), NOON_MS, None)
-    assert cloud.table.take_lease(lease("heir"), NOON_MS, "first") is None
-    assert lease("heir") == cloud.table.take_lease(lease("twin of the heir"), NOON_MS, "first")
-
-
-def test_only_its_holder_ends_a_lease(cloud):
-    """The holder of an expired lease does not end the lease of the next one."""
-    cloud.table.take_lease(lease("first"), NOON_MS, None)
-    cloud.table.end_lease(lease("second"))
-    assert lease("first") == cloud.table.take_lease(lease("second"), NOON_MS, None)
-    cloud.table.end_lease(lease("first"))
-    assert cloud.table.take_lease(lease("second"), NOON_MS, None) is None
 
 
 def test_a_quarantined_item_keeps_everything_and_its_reason(cloud):
@@ -211,14 +138,6 @@ def packed(*requests):
     return bundle, list(members.values())
 
 
-def test_a_bundle_is_read_back_unchanged(cloud):
-    """It is next to plain schedules and holds its members."""
-    bundle, members = packed(Request(NOON_MS, "a"), Request(NOON_MS, "ü🎉", user="me"))
-    cloud.table.put([bundle, schedule(1)])
-    page = cloud.table.page("0", EARLIEST, LATEST, MANY)
-    assert ([bundle], [schedule(1)], members) == (page.bundles, page.schedules, page.bundles[0].members())
-
-
 def test_a_bundle_holds_the_time_of_its_first_member(cloud):
     """A reader can then skip it packed. After a write-back, the time is that of the first remaining member."""
     bundle, members = packed(Request(NOON_MS - 7, "a"), Request(NOON_MS - 5, "b"), Request(NOON_MS, "c"))
@@ -245,22 +164,6 @@ def test_a_full_bundle_is_four_write_units(cloud):
     for item in cloud.items():
         size_bytes = sum(len(name) + len(*value.values()) for name, value in item.items())
         assert size_bytes <= 4 * 1024
-
-
-def test_the_rest_of_a_bundle_replaces_it_only_if_unchanged(cloud):
-    """If another writer has changed or deleted it, that change stays."""
-    bundle, members = packed(*[Request(NOON_MS, str(number)) for number in range(4)])
-    cloud.table.put([bundle])
-    kept = bundle.holding(members[1:])
-    assert [bundle] == cloud.table.write_back(bundle, kept).confirmed
-    assert [kept] == cloud.table.page("0", EARLIEST, LATEST, MANY).bundles
-
-    assert [bundle] == cloud.table.write_back(bundle, bundle.holding(members[3:])).confirmed
-    assert [kept] == cloud.table.page("0", EARLIEST, LATEST, MANY).bundles
-
-    cloud.table.delete([bundle.key])
-    cloud.table.write_back(kept, bundle.holding(members[3:]))
-    assert [] == cloud.items()
 
 
 def test_a_member_is_quarantined_as_a_schedule_of_its_own(cloud):

@@ -1,8 +1,10 @@
 """Cancel, move, change and fire, under DynamoDB's own conditions, with crashes and other callers at every call."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from moto.dynamodb.responses import DynamoHandler
 
 from aws_faults import lose_answer, refuse_call
 from fakes import NOON_MS, OTHER_ARN, Clock, schedule
@@ -246,8 +248,18 @@ def test_a_schedule_for_a_missing_queue_cannot_be_fired(stack):
     assert FAR_S + 500 == stack.ask("move", id=far.id, timestamp=FAR_S + 500)["timestamp"]
 
 
-def test_twenty_concurrent_movers_make_one_move(stack):
-    """The movers are threads, and the conditions are DynamoDB's."""
+def test_twenty_concurrent_movers_make_one_move(stack, monkeypatch):
+    """The movers are threads, and the conditions are DynamoDB's.
+
+    DynamoDB checks a condition and writes in one step. moto needs a lock for that.
+    """
+    one_at_a_time, call_action = threading.Lock(), DynamoHandler.call_action
+
+    def in_one_step(handler):
+        with one_at_a_time:
+            return call_action(handler)
+
+    monkeypatch.setattr(DynamoHandler, "call_action", in_one_step)
     unnamed = alone(stack)
 
     def one(number):

@@ -63,7 +63,7 @@ class RecordingStack:
 
 
 if __name__ == "__main__":
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # A shell in the background ignores Ctrl-C for its children.
-    sys.exit(group.run(sys.argv[2:], Run(world=RecordingStack(Path(sys.argv[1])))))
+    # A shell in the background ignores Ctrl-C for its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    world: Any = RecordingStack(Path(sys.argv[1]))
+    sys.exit(group.run(sys.argv[2:], Run(world=world)))

@@ -23,9 +23,10 @@ class Account:
         return self.stack.parameters()
 
     def backend(self) -> Any:
-        virtual, scheduler = self.stack.backend(), self.scheduler
+        virtual: Any = self.stack.backend()
+        scheduler = self.scheduler
 
-        class Backend(type(virtual)):
+        class Backend(type(virtual)):  # type: ignore[misc]
             def client(self, service: str) -> Any:
                 return scheduler if service == "scheduler" else super().client(service)
 

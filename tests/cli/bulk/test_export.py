@@ -51,7 +51,7 @@ def every_kind(stack: Stack) -> list[dict[str, Any]]:
     ]
 
 
-def released(stack: Stack) -> list[tuple]:
+def released(stack: Stack) -> list[str]:
     stack.advance(days=3)
     queued = [(each.due, each.data, each.name, each.user, each.queue) for each in stack.released()]
     return sorted(map(str, queued)) + sorted(f"{each.target} {without_id(each.data)}" for each in stack.delivered())

@@ -44,7 +44,7 @@ def started(store: Path, file: Path, pause_at: int = sys.maxsize) -> subprocess.
     )
 
 
-def accepted(store: Path) -> list[tuple[str, str, str]]:
+def accepted(store: Path) -> list[tuple[str, ...]]:
     return [tuple(line.split(" ")) for line in store.read_text().splitlines()]
 
 

@@ -54,7 +54,8 @@ class Aws:
 
     def client(self, service: str) -> Any:
         if service not in self._clients:
-            client = boto3.client(service, REGION, aws_access_key_id="x", aws_secret_access_key="x")
+            connect: Any = boto3.client
+            client = connect(service, REGION, aws_access_key_id="x", aws_secret_access_key="x")
             client.meta.events.register("provide-client-params", self._remember)
             client.meta.events.register("before-call", self._answer)
             self._clients[service] = client
@@ -75,7 +76,8 @@ class Aws:
         except Refusal as refusal:
             answer, status = {"Error": {"Code": refusal.code, "Message": refusal.message}}, refusal.status
         meta = {"HTTPStatusCode": status, "RequestId": "r"}
-        return AWSResponse("", status, {}, None), {**answer, "ResponseMetadata": meta}
+        headers: Any = {}
+        return AWSResponse("", status, headers, None), {**answer, "ResponseMetadata": meta}
 
     def made(self, operation: str) -> list[dict[str, Any]]:
         """Return the arguments of every call of this operation."""

@@ -53,12 +53,10 @@ class Queues(FakeQueues):
 
     def __init__(self):
         super().__init__()
-        self.timers, self.down = [], False
+        self.timers = []
 
     def send(self, queue_url, schedules, now_ms):
-        outcome = super().send(queue_url, [] if self.down else schedules, now_ms)
-        if self.down:
-            outcome.unconfirmed += schedules
+        outcome = super().send(queue_url, schedules, now_ms)
         self.timers += [(each.name, each.delay_s(now_ms)) for each in outcome.confirmed if each.name]
         return outcome
 
