@@ -147,7 +147,7 @@ class _Acceptance:
         from scheduler.accepting import named_batch
 
         slices = named_batch.slices(requests, names)
-        if len(slices) > 1:  # Several slices take long, so unnamed schedules go first, in half of the time at most.
+        if len(slices) > 1:  # Several slices take long, so unnamed schedules go first, in at most half of the time.
             put(unnamed, failures, context, dependencies, replace(deadline, deadline_s=_half_way(deadline)))
             unnamed = []
 

@@ -102,7 +102,7 @@ class _Ending:
         """Do the remaining steps. Close the record last, because a closed record stops every message of the delivery.
 
         If steps remain, close the record as soon as a message carries them. The outcome is known, so `get` shows it.
-        An open record would let a second timer call the target again, and would let a cancel undo the outcome.
+        An open record would let a backup timer call the target again, and would let a cancel undo the outcome.
         """
         record, steps = self._record, self._conclusion.left
         others = [step for step in steps if step != CLOSE]
