@@ -6,18 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from punctual.client.values import Json
 
-
-class Hold(Protocol):
-    """The hold on a received message: other consumers do not see the message meanwhile."""
-
-    @property
-    def lost(self) -> bool: ...
-
-    def delete(self) -> None: ...
+if TYPE_CHECKING:
+    from punctual.receiving.held import Hold
 
 
 @dataclass(frozen=True, slots=True)

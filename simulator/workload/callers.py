@@ -10,13 +10,14 @@ import random
 from collections.abc import Callable, Container
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from punctual.testing.calls import ExternalProcess
 from punctual.testing.cloud import Cloud
 from punctual.testing.timeline import Crash
+from simulator.checks.names import Names
 from simulator.event_log import EventLog
 from simulator.faults.faults import SKEW_US_MAX
 from simulator.workload.expected import ExpectedSchedule
@@ -47,20 +48,6 @@ class Change:
     at_ms: int | None = None
     """The time that a change gives. None if it keeps the time."""
     spread_ms: int = 0
-
-
-class Names(Protocol):
-    """The checker that records the answers to callers about names."""
-
-    def accepted(self, expected: ExpectedSchedule, result: dict[str, Any]) -> None: ...
-    def refused(self, expected: ExpectedSchedule) -> bool: ...
-    def cancelled(self, name: str, schedule_id: str) -> None: ...
-    def moved(self, name: str, result: dict[str, Any]) -> None: ...
-    def swept(self, prefix: str, from_ms: int, to_ms: int, requested_us: int) -> None: ...
-    def listed(self, seen: list[str], from_ms: int, to_ms: int, requested_us: int) -> None: ...
-    def lying_failures(self, from_ms: int) -> set[str]: ...
-    def failures_listed(self, seen: list[str], owed: set[str]) -> None: ...
-    def denied(self, name: str, error: str, requested_us: int) -> None: ...
 
 
 @dataclass

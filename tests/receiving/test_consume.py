@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from punctual.client.errors import AccessDenied
-from punctual.receiving.consume import consume
+from punctual.receiving.consume import DELETE_TRIES_MAX, consume
 from punctual.receiving.dedupe import Table
 
 PATIENCE_S = 60
@@ -106,12 +106,58 @@ def test_a_message_that_cannot_be_deleted_is_reported(output, caplog):
     assert (0, 1) == output.counts()
 
 
+def test_an_unexpected_error_of_a_delete_ends_the_worker(output):
+    """The deleting thread goes on until the handlers have ended, which would wait for it."""
+    output.send(*"abcdefghij")
+    tries = []
+
+    def broken(**given):
+        tries.append(len(given["Entries"]))
+        raise RuntimeError("the refreshed credentials are still expired")
+
+    output.world.before["delete_message_batch"] = broken
+    with pytest.raises(RuntimeError, match="still expired"):
+        drain(output, lambda message: None, workers=2)
+    assert len(tries) >= DELETE_TRIES_MAX
+    assert (0, 0) != output.counts()
+
+
 def test_missing_permissions_end_the_worker(output):
     """Waiting would not help."""
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}, "ResponseMetadata": {}}, "x")
     output.world.before["receive_message"] = lambda **_: (_ for _ in ()).throw(denied)
     with pytest.raises(AccessDenied, match="sqs:ReceiveMessage"):
         consume(output.world, output.url, lambda message: None)
+
+
+def test_the_first_signal_does_not_cut_short_an_end_for_another_reason(output):
+    """The queue was removed, and then the container is. What is in hand still ends."""
+    output.send("a")
+    begun, refused, came = threading.Event(), threading.Event(), []
+    missing = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}, "ResponseMetadata": {}}, "x")
+
+    def receive(**_):
+        if begun.is_set():
+            refused.set()
+            raise missing
+
+    def handler(message):
+        begun.set()
+        refused.wait(PATIENCE_S)
+        for each in threading.enumerate():
+            if each.name == "punctual-work" and each is not threading.current_thread():
+                each.join(PATIENCE_S)  # It ends when the run does.
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    output.world.before["receive_message"] = receive
+    former = signal.signal(signal.SIGTERM, lambda *_: came.append("killed"))
+    try:
+        with pytest.raises(AccessDenied):
+            consume(output.world, output.url, handler, workers=2)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert [] == came
+    assert (0, 0) == output.counts()
 
 
 def test_a_handler_that_exits_ends_the_worker(output):
@@ -187,7 +233,8 @@ def test_a_second_signal_ends_the_process(tmp_path):
         "body = {'MessageId': 'm', 'ReceiptHandle': 'r', 'Body': 'x'}\n"
         "sqs = SimpleNamespace(receive_message=lambda **_: {'Messages': [body]},\n"
         "    change_message_visibility_batch=lambda **_: {}, delete_message_batch=lambda **_: {})\n"
-        "backend = SimpleNamespace(client=lambda _: sqs, now=lambda: 0.0, sleep=lambda _: None, parallel=True)\n"
+        "still = lambda: 0.0\n"
+        "backend = SimpleNamespace(client=lambda _: sqs, now=still, steady=still, sleep=still, parallel=True)\n"
         "def hang(message):\n"
         "    print('begun', flush=True)\n"
         "    threading.Event().wait()\n"

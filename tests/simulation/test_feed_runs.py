@@ -3,8 +3,8 @@
 import pytest
 
 from punctual.testing import Stack
-from punctual.testing.aws_errors import refusal
 from punctual.testing.calls import CallFault, Fair
+from punctual.testing.services.aws_errors import refusal
 from punctual.testing.stack import Refused
 from scheduler.aws import items
 from scheduler.model.feed_run import FeedRun

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from scheduler.accepting.keyed_batch import SchedulingDependencies
 from scheduler.accepting.request import AcceptRules
+from scheduler.aws.name_records import partition_of
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline
@@ -17,19 +19,28 @@ from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding.jobs import QuarantinedItem
 from scheduler.feeding.lease import Lease
 from scheduler.feeding.reader import Page
+from scheduler.limits import DYNAMODB_BATCH_WRITES_MAX, SQS_BATCH_BYTES_MAX, SQS_BATCH_MESSAGES_MAX, SQS_DELAY_S_MAX
+from scheduler.model import delivery_job, payloads
 from scheduler.model.bundle import Bundle
-from scheduler.model.failure_report import Report
-from scheduler.model.feed_run import FeedRun
-from scheduler.model.name_record import Record
+from scheduler.model.delivery_job import DeliveryJob
+from scheduler.model.failure_report import FAILED, QUARANTINE, Report
+from scheduler.model.feed_run import FeedRun, day_of
+from scheduler.model.name_record import BEFORE, BEYOND, CANCELLED, Record, RecordPage, request_number_at
 from scheduler.model.schedule import Key, Schedule, Timer, sort_from
 from scheduler.model.targets import goes_straight, queue_url
 from scheduler.placing.keys import KeyGenerator
+from scheduler.placing.near_names import Row
 from scheduler.placing.partitions import PartitionCount
 
 OUTPUT = "https://sqs.eu-central-1.amazonaws.com/123456789012/output"
 DELIVERY = "https://sqs.eu-central-1.amazonaws.com/123456789012/delivery"
 OTHER_ARN = "arn:aws:sqs:eu-central-1:123456789012:other"
 OTHER = "https://sqs.eu-central-1.amazonaws.com/123456789012/other"
+
+FAILURE = "https://sqs.eu-central-1.amazonaws.com/123456789012/failure"
+THROTTLED = "ThrottlingException"
+
+Thing = TypeVar("Thing")
 
 NOON_MS = 1_893_456_000_000
 """2030-01-01: the current time of these tests."""
@@ -65,7 +76,10 @@ def schedule(
 
 @dataclass
 class FakeTable:
-    """A table with pages of at most `page_schedules_max`. `down` fails that many calls of each kind."""
+    """A table with pages of at most `page_schedules_max`. While it is `down`, no call is confirmed.
+
+    A key that is `undone` is not written, as if DynamoDB listed it as unprocessed.
+    """
 
     page_schedules_max: int = 1000
     pages: list[tuple[int, Page]] = field(default_factory=list)
@@ -73,72 +87,94 @@ class FakeTable:
     items: dict[Key, Schedule | Bundle | QuarantinedItem] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
     partitions: int = 0
-    quarantined: list[QuarantinedItem] = field(default_factory=list)
-    near_rows: dict[Key, Any] = field(default_factory=dict)
-    runs: list[FeedRun] = field(default_factory=list)
-    kept: list[Report[Any]] = field(default_factory=list)
-    """The failures that the table keeps."""
+    near_rows: dict[Key, Row] = field(default_factory=dict)
     undone: Callable[[Key], bool] = lambda key: False
     down: bool = False
 
+    def __post_init__(self) -> None:
+        self._quarantined: dict[Key, QuarantinedItem] = {}
+        self._runs: dict[Key, FeedRun] = {}
+        self._kept: dict[Key, Report[Any]] = {}
+
+    @property
+    def quarantined(self) -> list[QuarantinedItem]:
+        return list(self._quarantined.values())
+
+    @property
+    def runs(self) -> list[FeedRun]:
+        return list(self._runs.values())
+
+    @property
+    def kept(self) -> list[Report[Any]]:
+        """The failures that the table keeps."""
+        return list(self._kept.values())
+
+    def add(self, *things: Schedule | Bundle) -> None:
+        """Store any number of schedules and bundles, whatever is undone or down."""
+        self.items |= {each.key: each for each in things}
+
     def put(self, things: Sequence[Schedule | Bundle]) -> BatchResult[Schedule | Bundle]:
-        outcome: BatchResult[Schedule | Bundle] = BatchResult(last_error="throttled")
-        for each in things:
-            if self.down or self.undone(each.key):
-                outcome.unconfirmed.append(each)
-            else:
-                self.items[each.key] = each
-                outcome.confirmed.append(each)
-        return outcome
+        return self._write(things, lambda thing: thing.key, self.items)
 
     def delete(self, keys: Sequence[Key]) -> BatchResult[Key]:
-        outcome: BatchResult[Key] = BatchResult(last_error="throttled")
-        for key in keys:
-            if self.down or self.undone(key):
-                outcome.unconfirmed.append(key)
-            else:
-                self.items.pop(key, None)
-                outcome.confirmed.append(key)
+        deleted: dict[Key, Key] = {}
+        outcome = self._write(keys, lambda key: key, deleted)
+        for key in deleted:
+            self.items.pop(key, None)
         return outcome
 
     def quarantine(self, things: Sequence[QuarantinedItem]) -> BatchResult[QuarantinedItem]:
-        self.quarantined += things
-        return BatchResult(confirmed=list(things))
+        return self._write(things, _quarantine_key, self._quarantined)
 
     def put_run(self, run: FeedRun) -> None:
-        if self.down:
-            raise NotConfirmed("throttled")
-        self.runs.append(run)
+        self._answer()
+        self._runs[run.key] = run
 
     def put_failed(self, reports: Sequence[Report[Any]]) -> BatchResult[Report[Any]]:
-        if self.down:
-            return BatchResult(unconfirmed=list(reports), last_error="throttled")
-        self.kept += reports
-        return BatchResult(confirmed=list(reports))
+        return self._write(reports, _failure_key, self._kept)
 
-    def put_near_names(self, rows):
-        if self.down or any(self.undone(row.key) for row in rows):
-            return BatchResult(unconfirmed=list(rows), last_error="throttled")
-        self.near_rows |= {row.key: row for row in rows}
-        return BatchResult(confirmed=list(rows))
+    def put_near_names(self, rows: Sequence[Row]) -> BatchResult[Row]:
+        return self._write(rows, lambda row: row.key, self.near_rows)
+
+    def _write(
+        self, things: Sequence[Thing], key_of: Callable[[Thing], Key], held: dict[Key, Any]
+    ) -> BatchResult[Thing]:
+        """Write one batch, and leave what does not fit into it."""
+        batch, rest = list(things[:DYNAMODB_BATCH_WRITES_MAX]), list(things[DYNAMODB_BATCH_WRITES_MAX:])
+        if self.down:
+            return BatchResult(unconfirmed=batch, not_attempted=rest, last_error=THROTTLED)
+        outcome: BatchResult[Thing] = BatchResult(not_attempted=rest)
+        for each in batch:
+            key = key_of(each)
+            if self.undone(key):
+                outcome.unconfirmed.append(each)
+                outcome.last_error = "UnprocessedItems"
+            else:
+                held[key] = each
+                outcome.confirmed.append(each)
+        return outcome
+
+    def _answer(self) -> None:
+        if self.down:
+            raise NotConfirmed(THROTTLED)
 
     def write_back(self, read: Bundle, kept: Bundle) -> BatchResult[Bundle]:
         if self.down or self.undone(read.key):
-            return BatchResult(unconfirmed=[read], last_error="throttled")
+            return BatchResult(unconfirmed=[read], last_error=THROTTLED)
         if self.items.get(read.key) == read:
             self.items[read.key] = kept
         return BatchResult(confirmed=[read])
 
     def remove_timer(self, timer: Timer) -> None:
-        if self.down:
-            raise NotConfirmed("throttled")
-        self.items.pop(timer.key, None)
+        self._answer()
+        current = self.items.get(timer.key)
+        if isinstance(current, Timer) and current.request_number == timer.request_number:
+            del self.items[timer.key]
 
     def page(self, partition: str, from_sort: str, to_sort: str, items_max: int) -> Page:
-        if self.down:
-            raise NotConfirmed("throttled")
+        self._answer()
         keys = sorted(key for key in self.items if key.partition == partition and from_sort <= key.sort <= to_sort)
-        found = [self.items[key] for key in keys[: min(items_max, self.page_schedules_max)]]
+        found = [as_read(self.items[key]) for key in keys[: min(items_max, self.page_schedules_max)]]
         more = len(keys) > len(found)
         page = Page(
             [each for each in found if isinstance(each, Schedule)],
@@ -150,19 +186,18 @@ class FakeTable:
         return page
 
     def remember_partitions(self, counts: Sequence[int]) -> BatchResult[int]:
+        (count,) = counts
         if self.down:
-            return BatchResult(unconfirmed=list(counts), last_error="throttled")
-        self.partitions = max(self.partitions, *counts)
-        return BatchResult(confirmed=list(counts))
+            return BatchResult(unconfirmed=[count], last_error=THROTTLED)
+        self.partitions = max(self.partitions, count)
+        return BatchResult(confirmed=[count])
 
     def recall_partitions(self) -> int:
-        if self.down:
-            raise NotConfirmed("throttled")
+        self._answer()
         return self.partitions
 
     def take_lease(self, lease: Lease, now_ms: int, inherited: str | None) -> Lease | None:
-        if self.down:
-            raise NotConfirmed("throttled")
+        self._answer()
         current = self.leases.get(lease.partition)
         if current and current.ends_ms > now_ms and current.holder != inherited:
             return current
@@ -170,9 +205,26 @@ class FakeTable:
         return None
 
     def end_lease(self, lease: Lease) -> None:
+        self._answer()
         current = self.leases.get(lease.partition)
         if current and current.holder == lease.holder:
             del self.leases[lease.partition]
+
+
+def as_read(thing: Thing) -> Thing | Schedule:
+    """Return what a reader gets. A timer is read as a schedule: the table does not say which kind it was."""
+    return Schedule(thing.key, thing.due_ms, thing.data, name=thing.name) if isinstance(thing, Timer) else thing
+
+
+def _quarantine_key(item: QuarantinedItem) -> Key:
+    sort = item.content.own_sort if isinstance(item.content, Schedule) else item.key.sort
+    return Key(QUARANTINE, f"{sort} {item.key.partition}" if isinstance(item.content, dict) else sort)
+
+
+def _failure_key(report: Report[Any]) -> Key:
+    content = report.schedule
+    mark = content.id if isinstance(content, Schedule) else str(content)
+    return Key(f"{FAILED}{day_of(report.at_ms)}", f"{sort_from(report.at_ms)}#{mark}")
 
 
 @dataclass
@@ -181,10 +233,16 @@ class FakeQueues:
 
     output_queue_url: str = OUTPUT
     sent: list[tuple[str, str, int]] = field(default_factory=list)
+    jobs: list[DeliveryJob] = field(default_factory=list)
     reports: list[Report[Any]] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
+    """Data that SQS never accepts."""
     failing: dict[str, int] = field(default_factory=dict)
+    """How often SQS fails for a message with this data."""
     closed: set[str] = field(default_factory=set)
+    """Queues that are missing or deny access."""
+    down: bool = False
+    """No queue answers."""
     calls: list[str] = field(default_factory=list)
 
     def url_of(self, schedule: Schedule) -> str:
@@ -197,40 +255,71 @@ class FakeQueues:
 
     def batches(self, queue_url: str, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
         waiting = list(schedules)
-        for start in range(0, len(waiting), 10):
-            yield waiting[start : start + 10]
+        while waiting:
+            count = _fitting(_message(queue_url, each) for each in waiting)
+            yield waiting[:count]
+            waiting = waiting[count:]
 
     def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
         self.calls.append(queue_url)
+        if self.down:
+            return BatchResult(unconfirmed=list(schedules), last_error=THROTTLED)
         if queue_url in self.closed:
-            return BatchResult(unavailable=[(each, "NonExistentQueue") for each in schedules])
+            return _unavailable(schedules)
         outcome: BatchResult[Schedule] = BatchResult()
         for each in schedules:
             if each.data in self.refused:
                 outcome.rejected.append((each, "InvalidMessageContents"))
-            elif self.failing.get(each.data, 0) > 0:
-                self.failing[each.data] -= 1
+            elif _delay_s(queue_url, each, now_ms) > SQS_DELAY_S_MAX:
+                outcome.rejected.append((each, "InvalidParameterValue"))
+            elif self._fails(each):
                 outcome.unconfirmed.append(each)
                 outcome.last_error = "InternalError"
             else:
-                self.sent.append((queue_url, each.data, each.delay_s(now_ms)))
+                self.sent.append((queue_url, each.data, _delay_s(queue_url, each, now_ms)))
                 outcome.confirmed.append(each)
         return outcome
 
+    def _fails(self, schedule: Schedule) -> bool:
+        left = self.failing.get(schedule.data, 0)
+        if left > 0:
+            self.failing[schedule.data] = left - 1
+        return left > 0
+
+    def send_job(self, job: DeliveryJob, now_ms: int) -> BatchResult[DeliveryJob]:
+        if self.down:
+            return BatchResult(unconfirmed=[job], last_error=THROTTLED)
+        if DELIVERY in self.closed:
+            return _unavailable([job])
+        if self._fails(job.schedule):
+            return BatchResult(unconfirmed=[job], last_error="InternalError")
+        self.jobs.append(job)
+        return BatchResult(confirmed=[job])
+
     def hand_over(self, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
-        outcome = self.send(DELIVERY, schedules[:10], now_ms)
-        outcome.not_attempted += schedules[10:]
+        batch = next(self.batches(DELIVERY, schedules))
+        outcome = self.send(DELIVERY, batch, now_ms)
+        outcome.not_attempted += schedules[len(batch) :]
         return outcome
 
     def report(self, reports: Sequence[Report[Any]]) -> BatchResult[Report[Any]]:
-        self.reports += reports
-        return BatchResult(confirmed=list(reports))
+        count = _fitting(report.body() for report in reports)
+        batch = list(reports[:count])
+        if self.down:
+            outcome = BatchResult(unconfirmed=batch, last_error=THROTTLED)
+        else:
+            outcome = _unavailable(batch) if FAILURE in self.closed else BatchResult(confirmed=batch)
+        self.reports += outcome.confirmed
+        outcome.not_attempted += reports[count:]
+        return outcome
 
     def approximate_counts(self) -> dict[str, int | None]:
+        if self.down:
+            raise NotConfirmed(THROTTLED)
         waiting = [(url, delay_s) for url, _, delay_s in self.sent if delay_s]
         return {
             "output": sum(url == OUTPUT for url, _ in waiting),
-            "delivery": sum(url == DELIVERY for url, _ in waiting),
+            "delivery": sum(url == DELIVERY for url, _, _ in self.sent) + len(self.jobs),
         }
 
     @property
@@ -238,26 +327,162 @@ class FakeQueues:
         return sorted(data for _, data, _ in self.sent)
 
 
-class FakeRecords:
-    """Records in memory, with the rules of the real ones."""
+def _unavailable(things: Sequence[Thing]) -> BatchResult[Thing]:
+    return BatchResult(unavailable=[(each, "NonExistentQueue") for each in things])
 
-    def __init__(self) -> None:
+
+def _message(queue_url: str, schedule: Schedule) -> str:
+    return delivery_job.body(DeliveryJob(schedule)) if queue_url == DELIVERY else payloads.body(schedule)
+
+
+def _delay_s(queue_url: str, schedule: Schedule, now_ms: int) -> int:
+    if queue_url == DELIVERY:
+        return delivery_job.delay_s(DeliveryJob(schedule), now_ms, 0)
+    return schedule.delay_s(now_ms)
+
+
+def _fitting(bodies: Iterable[str]) -> int:
+    """Return how many messages fit into one call of SQS. Each takes some bytes for its attributes, too."""
+    batch_bytes = count = 0
+    for body in islice(bodies, SQS_BATCH_MESSAGES_MAX):
+        batch_bytes += len(body.encode()) + 4_096
+        if count and batch_bytes > SQS_BATCH_BYTES_MAX:
+            break
+        count += 1
+    return count
+
+
+class FakeRecords:
+    """Records in memory, with the rules of the real ones. No call is confirmed while they are `down`.
+
+    A batch read answers for `batch_max` names and leaves the rest. A page holds `page_items`.
+    """
+
+    def __init__(self, batch_max: int = 100, page_items: int = 1_000, down: Callable[[], bool] = lambda: False) -> None:
+        self.batch_max, self.page_items, self.down = batch_max, page_items, down
         self.current: dict[str, Record] = {}
 
+    def add(self, schedule: Schedule, **fields: Any) -> None:
+        """Store a record as it is, with any state."""
+        self.current[schedule.name or ""] = Record(schedule, request_number_at(NOON_MS), NOON_MS, **fields)
+
     def get(self, name: str) -> Record | None:
+        self._answer()
         return self.current.get(name)
 
     def put(self, new: Record, even_if_pending: bool = True) -> tuple[bool, Record | None]:
+        self._answer()
         old = self.current.get(new.name)
         in_the_way = old is not None and (
             old.request_number >= new.request_number or old.id == new.id or (old.pending and not even_if_pending)
         )
         if not in_the_way:
-            self.current[new.name] = new
+            self._write(new)
         return not in_the_way, old
 
+    def put_over(self, read: Record, new: Record) -> bool:
+        self._answer()
+        current = self.current.get(new.name)
+        if current is None or _version(current) != _version(read):
+            return current == new
+        self._write(new)
+        return True
+
+    def close(self, read: Record, state: str, now_ms: int, attempts: int, error: str = "") -> bool:
+        noted = self._changeable(read)
+        # The count of wakes is stored by a note only, and is the number of attempts without one.
+        wake_count = attempts if noted is None or noted.retry_ms is None else noted.wake_count
+        changes = {"changed_ms": now_ms, "attempts": attempts, "error": error, "wake_count": wake_count}
+        return self._change(read, state=state, **changes, **_attempted(read))
+
+    def cancel(self, read: Record, request_number: int, now_ms: int) -> bool:
+        return self._change(read, state=CANCELLED, changed_ms=now_ms, request_number=request_number)
+
+    def note(self, read: Record, wake_count: int, attempts: int, error: str, now_ms: int, retry_ms: int) -> bool:
+        changes = {"wake_count": wake_count, "attempts": attempts, "error": error, "retry_ms": retry_ms}
+        return self._change(read, changed_ms=now_ms, **changes, **_attempted(read))
+
+    def cover(self, read: Record, message_id: str) -> bool:
+        current = self._changeable(read)
+        free = current is not None and current.covered_by in ("", message_id)
+        return free and self._change(read, covered_by=message_id)
+
+    def claim(self, read: Record, message_id: str, now_ms: int, until_ms: int) -> bool:
+        current = self._changeable(read)
+        if current is None or current.retry_ms is not None:
+            return False
+        free = current.claimed_by in ("", message_id) or current.claimed_until_ms <= now_ms
+        return free and self._change(read, claimed_by=message_id, claimed_until_ms=until_ms)
+
     def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]:
-        return {name: self.current[name] for name in names if name in self.current}, []
+        self._answer()
+        assert len(set(names)) == len(names)
+        done, left = names[: self.batch_max], names[self.batch_max :]
+        found = {name: self.current[name] for name in done if name in self.current}
+        return found if whole else {name: _without_data(record) for name, record in found.items()}, list(left)
+
+    def page(self, partition: str, from_sort: str, prefix: str, from_ms: int, to_ms: int) -> RecordPage:
+        self._answer()
+        there = sorted(name for name in self.current if partition_of(name) == partition)
+        names = [name for name in there if from_sort <= name <= prefix + BEYOND]
+        read = [self.current[name] for name in names[: self.page_items]]
+        found = [_without_data(each) for each in read if each.pending and from_ms <= each.schedule.due_ms < to_ms]
+        return RecordPage(found, len(read), read[-1].name + BEFORE if len(names) > len(read) else None)
+
+    def _answer(self) -> None:
+        if self.down():
+            raise NotConfirmed(THROTTLED)
+
+    def _write(self, new: Record) -> None:
+        """Store what the table stores of a new record. Nothing has become of its schedule yet."""
+        accepted_ms = new.changed_ms if new.accepted_ms is None else new.accepted_ms
+        self.current[new.name] = Record(
+            new.schedule,
+            new.request_number,
+            new.changed_ms,
+            new.state,
+            new.attempts,
+            wake_count=new.attempts,
+            timed=new.timed,
+            accepted_ms=accepted_ms,
+        )
+
+    def _changeable(self, read: Record) -> Record | None:
+        """Return the record if that schedule is still pending under the name."""
+        self._answer()
+        current = self.current.get(read.name)
+        return current if current is not None and current.pending and current.id == read.id else None
+
+    def _change(self, read: Record, **changes: Any) -> bool:
+        current = self._changeable(read)
+        if current is not None:
+            self.current[read.name] = replace(current, **changes)
+        return current is not None
+
+
+def _version(record: Record) -> tuple[int, str, int]:
+    return record.request_number, record.state, record.attempts
+
+
+def _attempted(read: Record) -> dict[str, Any]:
+    """Return the change of the times of all attempts. A record read without them leaves those that are there."""
+    return {"attempted_ms": read.attempted_ms} if read.attempted_ms else {}
+
+
+def _without_data(record: Record) -> Record:
+    """Return the record as a read without data has it."""
+    held = record.schedule
+    bare = Schedule(held.key, held.due_ms, "", name=held.name)
+    return Record(
+        bare,
+        record.request_number,
+        record.changed_ms,
+        record.state,
+        record.attempts,
+        wake_count=record.attempts,
+        retry_ms=record.retry_ms,
+        timed=record.timed,
+    )
 
 
 def scheduling_dependencies(

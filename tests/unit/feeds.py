@@ -20,7 +20,7 @@ class Feeding:
         self.holders = 0
 
     def put(self, *schedules):
-        self.table.put(schedules)
+        self.table.add(*schedules)
 
     def feed(self, event=None, seconds=14):
         self.holders += 1

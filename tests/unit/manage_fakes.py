@@ -1,4 +1,4 @@
-"""A catalogue and records in memory, with DynamoDB's paging, and the dependencies that use them."""
+"""A catalogue in memory, with DynamoDB's paging, and the dependencies that use it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from fakes import NOON_MS, Clock, FakeQueues, FakeTable
+from fakes import NOON_MS, Clock, FakeQueues, FakeRecords, FakeTable, as_read
 from scheduler.accepting import changes
 from scheduler.accepting.request import AcceptRules
 from scheduler.execution.worker_pool import SerialPool
@@ -45,7 +45,8 @@ class FakeManageTable:
         self.rows |= {row.key: row for row in near_names.rows(map(near_names.entry_of, schedules))}
 
     def _page(self, held, partition, from_sort, to_sort, limit):
-        assert from_sort <= to_sort
+        if from_sort > to_sort:
+            return [], None
         self.reads += 1
         self.clock.sleep(self.call_s)
         keys = sorted(key for key in held if key.partition == partition and from_sort <= key.sort <= to_sort)
@@ -54,7 +55,7 @@ class FakeManageTable:
 
     def schedule_page(self, partition, from_sort, to_sort, limit):
         things, next_sort = self._page(self.items, partition, from_sort, to_sort, limit)
-        return SchedulePage([_copy(each) for each in things], next_sort)
+        return SchedulePage([as_read(each) for each in things], next_sort)
 
     def bundles(self, partition, from_sort, to_sort, first_before_ms):
         things, next_sort = self._page(self.items, partition, from_sort, to_sort, None)
@@ -73,40 +74,17 @@ class FakeManageTable:
 
 def _stub(thing):
     bundle = thing if isinstance(thing, Bundle) else None
-    return Stub(thing.key, thing.key.due_ms, thing.name if isinstance(thing, Timer) else None, bundle)
-
-
-@dataclass
-class FakeRecords:
-    """Records by name. A batch read answers for `batch_max` names and leaves the rest."""
-
-    batch_max: int = 100
-    records: dict[str, Record] = field(default_factory=dict)
-
-    def add(self, schedule: Schedule, **fields) -> None:
-        self.records[schedule.name or ""] = Record(schedule, request_number_at(NOON_MS), NOON_MS, **fields)
-
-    def batch(self, names, whole):
-        assert len(set(names)) == len(names)
-        done, left = names[: self.batch_max], names[self.batch_max :]
-        return {name: self.records[name] for name in done if name in self.records}, list(left)
-
-
-def _copy(thing):
-    if isinstance(thing, Bundle):
-        return thing
-    return Schedule(thing.key, thing.due_ms, thing.data, thing.target, name=thing.name)
+    return Stub(thing.key, thing.key.due_ms, thing.name if isinstance(thing, Schedule) else None, bundle)
 
 
 def manage_dependencies(
     manage_table: FakeManageTable, records: FakeRecords | None = None, partition_count: int = 4
 ) -> ManageDependencies:
     table, queues = FakeTable(), FakeQueues()
-    read_records: Any = records or FakeRecords()  # Neither fake has the calls that change something.
-    read_table: Any = manage_table
+    read_table: Any = manage_table  # It lacks the calls that change something.
     key_generator = KeyGenerator(partition_count, random.Random(1), 60_000)
     return ManageDependencies(
-        read_records,
+        records or FakeRecords(),
         table,
         read_table,
         PartitionCount(table),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fakes import NOON_MS, Clock, FakeRecords, schedule
+from fakes import FAILURE, NOON_MS, Clock, FakeQueues, FakeRecords, FakeTable, schedule
 from scheduler.delivering import delivery
 from scheduler.delivering.circuit_breaker import CircuitBreaker
 from scheduler.errors import NotConfirmed, Undelivered
@@ -34,26 +34,6 @@ def webhook(due_s: float = 0, terms: str | None = None, name: str | None = None)
     return replace(made, terms=terms, name=name)
 
 
-class Records(FakeRecords):
-    def close(self, read, state, now_ms, attempts, error=""):
-        current = self.current[read.name]
-        if current.pending and current.id == read.id:
-            self.current[read.name] = replace(current, state=state, attempts=attempts, error=error)
-        return True
-
-    def cover(self, read, message_id):
-        return True
-
-    def claim(self, read, message_id, now_ms, until_ms):
-        return True
-
-    def note(self, read, wake_count, attempts, error, now_ms, retry_ms):
-        current = self.current[read.name]
-        changes = {"wake_count": wake_count, "attempts": attempts, "error": error, "retry_ms": retry_ms}
-        self.current[read.name] = replace(current, **changes)
-        return True
-
-
 @dataclass
 class Deliveries:
     answer: Callable[[float], Undelivered | None] = lambda now_s: None
@@ -63,17 +43,15 @@ class Deliveries:
     jitter: float = 0.5
     clock: Clock = field(default_factory=Clock)
     called: list[float] = field(default_factory=list)
-    kept: list[Any] = field(default_factory=list)
-    reported: list[Any] = field(default_factory=list)
     notified: list[Any] = field(default_factory=list)
     notify_tries_s: list[float] = field(default_factory=list)
-    sent: list[DeliveryJob] = field(default_factory=list)
     came_again: int = 0
     letters: list[str] = field(default_factory=list)
     """Bodies that SQS moved to the dead-letter queue."""
 
     def __post_init__(self) -> None:
-        self._records = Records()
+        self.records = FakeRecords(down=lambda: self.is_down("table"))
+        self.table, self.queues = FakeTable(), FakeQueues()
         self._waiting: list[tuple[int, str]] = []
 
     @property
@@ -87,37 +65,41 @@ class Deliveries:
     # The dependencies of a delivery.
 
     @property
-    def records(self) -> Records:
-        if self.is_down("table"):
-            raise NotConfirmed("ThrottlingException")
-        return self._records
+    def kept(self) -> list[Any]:
+        """The failures that the table keeps."""
+        return self.table.kept
+
+    @property
+    def reported(self) -> list[Any]:
+        return self.queues.reports
+
+    @property
+    def sent(self) -> list[DeliveryJob]:
+        return self.queues.jobs
+
+    def put(self, things):
+        self.table.down = self.is_down("table")
+        return self.table.put(things)
 
     def put_failed(self, reports):
-        if self.is_down("table"):
-            return BatchResult(unconfirmed=list(reports), last_error="ThrottlingException")
-        self.kept += reports
-        return BatchResult(confirmed=list(reports))
+        self.table.down = self.is_down("table")
+        return self.table.put_failed(reports)
 
     def put_near_names(self, rows):
-        return (
-            BatchResult(unconfirmed=list(rows), last_error="ThrottlingException")
-            if self.is_down("table")
-            else BatchResult(confirmed=list(rows))
-        )
+        self.table.down = self.is_down("table")
+        return self.table.put_near_names(rows)
 
     def report(self, reports):
-        if self.is_down("failures"):
-            return BatchResult(unavailable=[(each, "AccessDenied") for each in reports])
-        self.reported += reports
-        return BatchResult(confirmed=list(reports))
+        self.queues.closed = {FAILURE} if self.is_down("failures") else set()
+        return self.queues.report(reports)
 
     def send_job(self, job, now_ms):
         if self.is_down("queue"):
             return BatchResult(unconfirmed=[job], last_error="ServiceUnavailable")
-        self.sent.append(job)
+        outcome = self.queues.send_job(job, now_ms)
         at_ms = self.clock.now_ms + delivery_job.delay_s(job, now_ms, 0) * 1000
         self._waiting.append((at_ms, delivery_job.body(job)))
-        return BatchResult(confirmed=[job])
+        return outcome
 
     def notify(self, failure_target, report):
         self.notify_tries_s.append(self.now_s)
@@ -136,19 +118,18 @@ class Deliveries:
     def hold(self, named) -> Record:
         """Store a record and send the timer that wakes it."""
         record = Record(named, request_number_at(NOON_MS - 1), NOON_MS - 1)
-        self._records.current[named.name] = record
+        self.records.current[named.name] = record
         return record
 
     def current(self, name: str) -> Record:
-        return self._records.current[name]
+        return self.records.current[name]
 
     def run(self, job: DeliveryJob | str, seconds: float = 35) -> None:
         """Deliver until the queue is empty. A failed message comes again after its visibility timeout."""
-        all_ports: Any = self  # It has only the calls that these deliveries make.
         none_needed: Any = None
         dependencies = delivery.DeliveryDependencies(
-            records=_Late(self),
-            table=all_ports,
+            records=self.records,
+            table=self,
             queues=self,
             transports=self,
             notify=self.notify,
@@ -174,13 +155,3 @@ class Deliveries:
                 else:
                     self._waiting.append((received_ms + VISIBILITY_S * 1000, body))
         raise AssertionError("it never ends")
-
-
-class _Late:
-    """The records, built anew for each call, because the table may be down by then."""
-
-    def __init__(self, its: Deliveries) -> None:
-        self._its = its
-
-    def __getattr__(self, method: str) -> Any:
-        return getattr(self._its.records, method)

@@ -17,7 +17,7 @@ from scheduler.placing.sending import Queues
 
 if TYPE_CHECKING:
     from scheduler.accepting import request
-    from scheduler.placing import naming
+    from scheduler.model.name_record import Record
     from scheduler.placing.naming import NameResult
     from scheduler.placing.near_names import Row
 
@@ -28,6 +28,11 @@ class Table(Protocol):
     def put(self, things: Sequence[Schedule | Bundle]) -> BatchResult[Schedule | Bundle]: ...
     def remove_timer(self, timer: Timer) -> None: ...
     def put_near_names(self, rows: Sequence[Row]) -> BatchResult[Row]: ...
+
+
+class Records(Protocol):
+    def put(self, new: Record, even_if_pending: bool = True) -> tuple[bool, Record | None]: ...
+    def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]: ...
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class SchedulingDependencies:
     rules: request.AcceptRules
     key_generator: KeyGenerator
     reach_ms: int
-    records: Callable[[], naming.Records]
+    records: Callable[[], Records]
 
 
 @dataclass(frozen=True, slots=True)

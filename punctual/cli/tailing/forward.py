@@ -25,13 +25,14 @@ class Forwarder:
     """Posts to one URL. It follows no redirect and takes no proxy from the environment."""
 
     def __init__(self, url: str) -> None:
+        refusal = WrongUsage(f"--forward is {url!r}: write a URL such as http://127.0.0.1:8000/reminders")
         try:
             parts = urllib.parse.urlsplit(url)
             host, port = parts.hostname or "", parts.port
         except ValueError:
-            host = ""
+            raise refusal from None
         if not host or " " in host or parts.scheme not in ("http", "https") or not url.isprintable():
-            raise WrongUsage(f"--forward is {url!r}: write a URL such as http://127.0.0.1:8000/reminders")
+            raise refusal
         self._secure, self._host, self._port = parts.scheme == "https", host, port
         path = urllib.parse.quote(parts.path or "/", safe=PATH_SAFE)
         self._path = f"{path}?{urllib.parse.quote(parts.query, safe=QUERY_SAFE)}" if parts.query else path

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from fakes import NOON_MS, Clock, FakeQueues, FakeRecords, FakeTable, scheduling_dependencies
-from scheduler.accepting import receiving, scheduling
+from scheduler.accepting import scheduling
+from scheduler.accepting.from_queue import receiving
+from scheduler.accepting.from_queue.receiving import InputQueueDependencies
 from scheduler.accepting.named_batch import SLICE_INDEXES
-from scheduler.accepting.receiving import InputQueueDependencies
 from scheduler.accepting.scheduling import accept
 from scheduler.errors import NotConfirmed
 from scheduler.execution.worker_pool import SerialPool
@@ -52,12 +53,10 @@ class Queues(FakeQueues):
 
     def __init__(self):
         super().__init__()
-        self.timers, self.down = [], False
+        self.timers = []
 
     def send(self, queue_url, schedules, now_ms):
-        outcome = super().send(queue_url, [] if self.down else schedules, now_ms)
-        if self.down:
-            outcome.unconfirmed += schedules
+        outcome = super().send(queue_url, schedules, now_ms)
         self.timers += [(each.name, each.delay_s(now_ms)) for each in outcome.confirmed if each.name]
         return outcome
 

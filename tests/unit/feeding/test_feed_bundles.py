@@ -259,7 +259,7 @@ def test_a_page_of_full_bundles_fits_the_memory(feeding_):
     """A thousand full bundles would be four megabytes, and DynamoDB ends a page at one."""
     chance = random.Random(1)
     requests = dict(enumerate(Request(NOON_MS, chance.randbytes(50).hex()) for _ in range(15_000)))
-    feeding_.table.put([bundle for bundle, _ in KeyGenerator(1, chance, 60_000).bundles(requests, None)])
+    feeding_.table.add(*[bundle for bundle, _ in KeyGenerator(1, chance, 60_000).bundles(requests, None)])
     feeding_.feed(seconds=10**6)
     full = [page for _, page in feeding_.table.pages if page.next_sort is not None]
     assert len(full) > 3

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakes import NOON_MS, Clock, schedule
-from manage_fakes import FAR_MS, FakeManageTable, FakeRecords, bundles, entries, manage_dependencies, named
+from fakes import NOON_MS, Clock, FakeRecords, schedule
+from manage_fakes import FAR_MS, FakeManageTable, bundles, entries, manage_dependencies, named
 from scheduler.errors import InvalidRequest
 from scheduler.managing import operations, request
 from scheduler.managing.listing import forecast
@@ -56,7 +56,7 @@ def test_a_timer_counts_if_its_record_waits_for_it():
     for number in range(10):
         timer, record = named(number, f"n/{number}", timer_only=number % 2 == 1)
         manage_table.add(timer)
-        records.records[f"n/{number}"] = record
+        records.current[f"n/{number}"] = record
     answer = ask(
         manage_dependencies(manage_table, records), **{"from": FAR_MS / 1000, "to": FAR_MS / 1000 + 60, "bucket": 60}
     )

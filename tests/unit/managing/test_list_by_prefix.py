@@ -5,41 +5,34 @@ import json
 
 import pytest
 
-from fakes import NOON_MS, Clock
+from fakes import Clock, FakeRecords
 from manage_fakes import FAR_MS, FakeManageTable, manage_dependencies
-from scheduler.aws.name_records import partition_of
 from scheduler.errors import InvalidRequest
 from scheduler.managing import request
 from scheduler.managing.listing import by_prefix
-from scheduler.model.name_record import BEYOND, CANCELLED, PARTITIONS, Record, RecordPage, request_number_at
+from scheduler.model.name_record import CANCELLED, PARTITIONS
 from scheduler.model.schedule import Key, Schedule, sort_from
 
 
-class SlowRecords:
-    """Records in memory, with a page size. Each call takes its time."""
+class SlowRecords(FakeRecords):
+    """Records in memory, with small pages. Each call takes its time."""
 
     def __init__(self, clock, call_s=0.0, page_items=4):
-        self.clock, self.call_s, self.page_items = clock, call_s, page_items
-        self.records, self.pages = {}, 0
+        super().__init__(page_items=page_items)
+        self.clock, self.call_s, self.pages = clock, call_s, 0
 
-    def add(self, name, due_ms, **fields):
-        key = Key("0", f"{sort_from(due_ms)}#{len(self.records):016x}")
-        self.records[name] = Record(
-            Schedule(key, due_ms, f"data of {name}", name=name), request_number_at(NOON_MS), NOON_MS, **fields
-        )
+    def take(self, name, due_ms, **fields):
+        key = Key("0", f"{sort_from(due_ms)}#{len(self.current):016x}")
+        self.add(Schedule(key, due_ms, f"data of {name}", name=name), **fields)
 
-    def page(self, partition, from_sort, prefix, from_ms, to_ms):
+    def page(self, *bounds):
         self.clock.sleep(self.call_s)
         self.pages += 1
-        there = sorted(name for name in self.records if partition_of(name) == partition)
-        names = [name for name in there if from_sort <= name <= prefix + BEYOND]
-        read = [self.records[name] for name in names[: self.page_items]]
-        found = [each for each in read if each.pending and from_ms <= each.schedule.due_ms < to_ms]
-        return RecordPage(found, len(read), read[-1].name + " " if len(names) > len(read) else None)
+        return super().page(*bounds)
 
     def batch(self, names, whole):
         self.clock.sleep(self.call_s)
-        return {name: self.records[name] for name in names if name in self.records}, []
+        return super().batch(names, whole)
 
 
 def everything(records, clock, limit=7, seconds=24, **fields):
@@ -64,13 +57,13 @@ def test_every_name_is_on_exactly_one_page_however_slow_the_table_is(call_s):
     clock = Clock()
     records = SlowRecords(clock, call_s)
     for number in range(300):
-        records.add(f"a/{number}", FAR_MS + number * 7919 % 300)
-    records.add("b", FAR_MS)
-    records.add("a/gone", FAR_MS, state=CANCELLED)
+        records.take(f"a/{number}", FAR_MS + number * 7919 % 300)
+    records.take("b", FAR_MS)
+    records.take("a/gone", FAR_MS, state=CANCELLED)
     names, _ = everything(records, clock, prefix="a/")
     assert 300 == len(names) == len(set(names))
     if call_s == 0.0:
-        assert sorted(names, key=lambda name: records.records[name].schedule.due_ms) == names
+        assert sorted(names, key=lambda name: records.current[name].schedule.due_ms) == names
 
 
 def test_a_page_makes_progress_even_without_time():
@@ -78,7 +71,7 @@ def test_a_page_makes_progress_even_without_time():
     clock = Clock()
     records = SlowRecords(clock, 1.0, page_items=2)
     for number in range(20):
-        records.add(f"a/{number}", FAR_MS + number)
+        records.take(f"a/{number}", FAR_MS + number)
     names, pages = everything(records, clock, seconds=0, prefix="a/")
     assert {f"a/{number}" for number in range(20)} == set(names)
     assert 20 == len(names)
@@ -90,7 +83,7 @@ def test_only_a_counted_number_asks_for_a_longer_prefix(monkeypatch):
     clock = Clock()
     records = SlowRecords(clock, page_items=1_000)
     for number in range(200):
-        records.add(f"a/{number}", FAR_MS + number)
+        records.take(f"a/{number}", FAR_MS + number)
     monkeypatch.setattr(by_prefix, "LOOKED_AT_MAX", 100)
     records.page_items = 2
     with pytest.raises(InvalidRequest, match="wanted: a longer prefix"):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakes import NOON_MS, Clock, schedule
-from manage_fakes import FAR_MS, FakeManageTable, FakeRecords, bundles, entries, manage_dependencies, named
+from fakes import NOON_MS, Clock, FakeRecords, schedule
+from manage_fakes import FAR_MS, FakeManageTable, bundles, entries, manage_dependencies, named
 from scheduler.errors import InvalidRequest
 from scheduler.execution.worker_pool import SerialPool
 from scheduler.managing import operations, request
@@ -120,7 +120,7 @@ def test_a_timer_shows_the_schedule_it_wakes():
         timer, record = named(number, name, timer_only=number % 2 == 1)
         manage_table.add(timer)
         if number % 2 == 0 and number % 10:
-            records.records[name] = record
+            records.current[name] = record
     shown = [each for page in every_page(manage_dependencies(manage_table, records), limit=7) for each in page]
     assert [f"n/{number}" for number in range(0, 200, 2) if number % 10] == [each["name"] for each in shown]
     assert {256} == {len(each["data"]) for each in shown}

@@ -8,8 +8,8 @@ import random
 
 import pytest
 
-from fakes import NOON_MS, Clock, schedule
-from manage_fakes import FAR_MS, FakeManageTable, FakeRecords, bundles, entries, manage_dependencies, named
+from fakes import NOON_MS, Clock, FakeRecords, schedule
+from manage_fakes import FAR_MS, FakeManageTable, bundles, entries, manage_dependencies, named
 from scheduler.managing import request
 from scheduler.managing.dependencies import DuePage, SchedulePage, Stub
 from scheduler.managing.listing import forecast
@@ -66,7 +66,7 @@ def test_a_slow_table_makes_pages_smaller_and_leaves_nothing_out(seed):
     expected = [each.id for thing in manage_table.items.values() for each in entries(thing)]
     for number in range(12):
         timer, record = named(1_000 + number, f"n/{number}")
-        records.records[record.name] = record
+        records.current[record.name] = record
         manage_table.add(timer)
         expected.append(timer.id)
     for number in range(12):
