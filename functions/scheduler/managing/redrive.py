@@ -25,7 +25,7 @@ from scheduler.managing.dependencies import Failure, Failures, ManageDependencie
 from scheduler.managing.failures import DAY_MS, FailureRange
 from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import request_number_at
-from scheduler.model.schedule import Key, Schedule, index_of, is_near, key_of, random_key
+from scheduler.model.schedule import Schedule, index_of, is_near, key_of, random_key
 from scheduler.placing import naming, placement
 from scheduler.placing.naming import NameRequest
 
@@ -51,6 +51,7 @@ class _Redrive:
 
     def __init__(self, spread_ms: int, dependencies: ManageDependencies, deadline: Deadline) -> None:
         self._spread_ms, self._dependencies, self._deadline = spread_ms, dependencies, deadline
+        self._redriven: set[str] = set()
 
     def one(self, request: ManageRequest) -> dict[str, Any]:
         """Redrive the latest failure of an id that was found in time, and delete its other failures that were found."""
@@ -79,16 +80,12 @@ class _Redrive:
         span, position = request.span(), request.fields.get("next")
         partition, sort, begun_ms = _position(position, "redrive", self._deadline.now_ms())
         total: BatchResult[Failure] = BatchResult()
-        redriven: set[str] = set()
         begun = looked = False
         for failure_range, page in self._pages(failures.failure_ranges(span, begun_ms, (partition, sort))):
             if looked and self._deadline.passed():
                 return _answer(total, _next(failure_range, "redrive", begun_ms))
             looked = True
-            first_ones, others = _once(page.failures, redriven)
-            outcome = self._again(first_ones)
-            redriven.update(map(_id_of, outcome.confirmed))
-            self._delete_redriven([each for each in others if _id_of(each) in redriven])
+            outcome = self._each_once(page.failures)
             if outcome.unconfirmed and not (begun or outcome.confirmed):
                 raise NotConfirmed(f"AWS did not confirm a single one in time ({outcome.last_error}); try again")
             if outcome.unconfirmed:  # The next call reads this page again, and counts its refusals.
@@ -114,21 +111,33 @@ class _Redrive:
         filled = failures.filled(all_ranges, self._dependencies, self._deadline)
         return failures.pages(filled, STEP_MAX, self._dependencies, self._deadline)
 
+    def _each_once(self, found: Sequence[Failure]) -> BatchResult[Failure]:
+        """Redrive one failure of each schedule, and delete its others. One that has noted a new id comes first.
+
+        A schedule fails several times if a feed keeps its expiry, and cannot delete it from the table.
+        """
+        chosen: dict[str, Failure] = {}
+        for each in sorted(found, key=lambda failure: failure.again is None):
+            if _id_of(each) not in self._redriven:
+                chosen.setdefault(_id_of(each), each)
+        outcome = self._again(list(chosen.values()))
+        self._redriven.update(map(_id_of, outcome.confirmed))
+        others = [each for each in found if chosen.get(_id_of(each)) is not each]
+        self._delete([each for each in others if _id_of(each) in self._redriven])
+        return outcome
+
     def _again(self, found: Sequence[Failure]) -> BatchResult[Failure]:
         """Schedule the failures in parallel, then delete the confirmed ones."""
         total: BatchResult[Failure] = BatchResult()
         for outcome in self._dependencies.pool.run(self._one_again, found):
             total.add(outcome)
-        self._delete_redriven(total.confirmed)
+        self._delete(total.confirmed)
         return total
 
-    def _delete_redriven(self, redriven: Sequence[Failure]) -> None:
-        deleted = self._delete(redriven)
+    def _delete(self, found: Sequence[Failure]) -> None:
+        deleted = retry_batch(self._dependencies.table.delete, [each.key for each in found], self._deadline)
         if deleted.unconfirmed:  # They are scheduled again, and the next redrive would repeat them.
             log.outcome("not deleted", failures=len(deleted.unconfirmed), why=deleted.last_error)
-
-    def _delete(self, found: Sequence[Failure]) -> BatchResult[Key]:
-        return retry_batch(self._dependencies.table.delete, [each.key for each in found], self._deadline)
 
     def _one_again(self, failure: Failure) -> BatchResult[Failure]:
         if self._deadline.passed():
@@ -192,18 +201,6 @@ class _Redrive:
             return new
         key = key_of(again)
         return replace(new, key=key, index=index_of(again), due_ms=max(key.due_ms, self._deadline.now_ms()))
-
-
-def _once(found: Sequence[Failure], redriven: set[str]) -> tuple[list[Failure], list[Failure]]:
-    """Return one failure of each schedule, and the others. One that has noted a new id comes first.
-
-    A schedule fails several times if a feed keeps its expiry, and cannot delete it from the table.
-    """
-    first_ones: dict[str, Failure] = {}
-    for each in sorted(found, key=lambda failure: failure.again is None):
-        if _id_of(each) not in redriven:
-            first_ones.setdefault(_id_of(each), each)
-    return list(first_ones.values()), [each for each in found if first_ones.get(_id_of(each)) is not each]
 
 
 def _id_of(failure: Failure) -> str:
