@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import report, trials
-from bench.client import client
-from bench.deliveries import deliveries
-from bench.failures import failures
-from bench.intake import names, packing
-from bench.managing import manage
-from bench.processes import Laboratory
+from bench.laboratory.processes import Laboratory
+from bench.sections.client import client
+from bench.sections.deliveries import deliveries
+from bench.sections.failures import failures
+from bench.sections.intake import names, packing
+from bench.sections.managing import manage
+from bench.sections.virtual_stack import virtual_stack
 from bench.trials import QUICK, Figure, Size
-from bench.virtual_stack import virtual_stack
 
 SECTIONS = {
     **trials.SECTIONS,

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.cost import FAR_S, FED_BEFORE_S, NOW_S, PARTITIONS, Context, Functions, functions
-from bench.payloads import payload
-from bench.services import Services
+from bench.laboratory.payloads import payload
+from bench.laboratory.services import Services
 
 DELIVERY_BATCH = 10
 DEBOUNCED, EVERY_S, DELAY_S = 720, 5, 60

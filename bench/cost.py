@@ -31,8 +31,8 @@ from botocore.exceptions import ClientError  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
 from bench import idle  # noqa: E402
-from bench.payloads import BYTES, payload  # noqa: E402
-from bench.services import Services  # noqa: E402
+from bench.laboratory.payloads import BYTES, payload  # noqa: E402
+from bench.laboratory.services import Services  # noqa: E402
 
 MILLION = 1_000_000
 SAMPLE, NAMED_SAMPLE = 10_000, 2_000

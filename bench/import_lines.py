@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "functions"))  # The functions are no package.
 
 from punctual.local.deployment import Stack, deploy  # noqa: E402
-from punctual.local.emulator import Emulator  # noqa: E402
+from punctual.local.emulation.emulator import Emulator  # noqa: E402
 from scheduler.aws import items  # noqa: E402
 from scheduler.model.schedule import Schedule  # noqa: E402
 

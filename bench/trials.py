@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from bench.processes import Laboratory
-from bench.webhook_hosts import Host, Hosts
+from bench.laboratory.processes import Laboratory
+from bench.laboratory.webhook_hosts import Host, Hosts
 
 ROUNDS = 5
 ROUNDS_OF_LONG_ONES_MAX = 3

@@ -1,4 +1,8 @@
-"""Lambda: feed one partition. The trigger, or the feed itself, invokes it: {"partition": "3", "until": 1564378340}."""
+"""Lambda: feed one partition. The trigger, or the feed before it, invokes it: {"partition": "3", "until": 1564378340}.
+
+`until` is the time of the next tick in seconds since 1970. A feed that another feed invoked also gets a position and
+the lease: see `feeding.feed.FeedEvent`.
+"""
 
 from dataclasses import asdict
 from typing import Any

@@ -372,7 +372,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a letter whose tokens are new whenever it comes",
-        "scheduler/accepting/input_message.py",
+        "scheduler/accepting/from_queue/input_message.py",
         "        return ReceiveHistory(arrived.message_id, sent_ms, receives)\n",
         '        return ReceiveHistory(f"{arrived.message_id}{receives}", sent_ms, receives)\n',
         (1,),
@@ -380,7 +380,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a letter done with while a part of it waits",
-        "scheduler/accepting/receiving.py",
+        "scheduler/accepting/from_queue/receiving.py",
         "    return requeue or not (rest or unnotified)\n",
         "    return True\n",
         (1, 5),
@@ -388,7 +388,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a refusal of a letter that nobody is told",
-        "scheduler/accepting/receiving.py",
+        "scheduler/accepting/from_queue/receiving.py",
         "        unreported, unnotified = _report(message, refusals, reporter, share)\n",
         "        unreported, unnotified = [], []\n",
         (5,),
@@ -396,7 +396,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a number of thousands of digits in the attribute of a letter that was put back",
-        "scheduler/accepting/input_message.py",
+        "scheduler/accepting/from_queue/input_message.py",
         " or not _is_number(tries, _TRIES_MAX):",
         " or type(tries) is not int:",
         (1,),
@@ -412,7 +412,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a refusal reported again while its failure target is deaf",
-        "scheduler/accepting/input_message.py",
+        "scheduler/accepting/from_queue/input_message.py",
         "        if unnotified:\n",
         "        if False:\n",
         (7,),

@@ -28,22 +28,20 @@ from simulator.workload.callers import Callers, Change
 from simulator.workload.expected import ExpectedSchedule, ExpectedSchedules
 from simulator.workload.scenarios import (
     INTERVAL_S,
-    chains,
     changes,
     days,
     debounce,
     input_messages,
     listings,
     local_times,
-    many,
     names,
     neighbours,
     outcomes,
     redrives,
     strangers,
     targets,
-    troubles,
 )
+from simulator.workload.scenarios.alone import chains, many, troubles
 
 EPISODES_MAX = 40
 START_S_MIN, START_S_MAX = 1_000_000_000, 9_900_000_000

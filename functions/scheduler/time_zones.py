@@ -6,66 +6,81 @@ which botocore depends on. Import this module only for a request that names a zo
 
 from __future__ import annotations
 
-import difflib
 import functools
 import io
 import re
 import tarfile
+import zoneinfo
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import tzinfo
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 NAME_CHARACTERS_MAX = 64
-ZONES_MAX = 512
-"""The size of the cache of zones. It also holds the unknown names, because a batch may repeat one 10,000 times."""
+ZONES_MAX = 1_024
+"""The size of the cache of zones. It holds all 600 zones and some unknown names, none of them long."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}")
+_CHARACTERS_MIN = 3
 _NO_ZONES = ("posix/", "right/", "localtime", "posixrules", "Factory")
 """Files in the system's database that name no zone of their own. Those under `right/` count leap seconds."""
-_LENGTH_DIFFERENCE_MAX = 3
 
 
-@functools.lru_cache(ZONES_MAX)
 def find(name: str) -> tzinfo | None:
     """Return the time zone, or None if neither database has it."""
     if len(name) > NAME_CHARACTERS_MAX or not _NAME.fullmatch(name) or name.startswith(_NO_ZONES):
         return None
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # The name is unknown, no time zone, or a folder such as "America".
-        content = _bundled().get(name)
-        return None if content is None else ZoneInfo.from_file(io.BytesIO(content), key=name)
+    return _find(name)
 
 
 @functools.lru_cache(ZONES_MAX)
+def _find(name: str) -> tzinfo | None:
+    """A batch may have 10,000 unknown names. `ZoneInfo` takes half a millisecond to refuse one, so it sees few."""
+    with suppress(KeyError, ValueError, OSError):  # The file is no time zone, or cannot be read.
+        if any(Path(folder, name).is_file() for folder in zoneinfo.TZPATH):
+            return ZoneInfo(name)
+    content = _bundled().get(name)
+    return None if content is None else ZoneInfo.from_file(io.BytesIO(content), key=name)
+
+
 def nearest(name: str) -> str | None:
     """Return the known name that the caller probably meant, or None.
 
-    A comparison with all 600 names takes ten milliseconds. So only names of a similar length count, whose last part has
-    the same first letter.
+    A batch may have 10,000 unknown names, so no name is compared with all others. It has the city of the known name,
+    with one mistake at most: a character too many, missing, wrong or in the place of its neighbour.
     """
     given = name[:NAME_CHARACTERS_MAX].strip().replace(" ", "_").casefold()
-    city = _city(given)
-    alike: dict[str, str] = {}
-    for folded, known in _known().get(city[:1], {}).items():
-        if given == folded or city == _city(folded):
-            return known
-        if abs(len(folded) - len(given)) <= _LENGTH_DIFFERENCE_MAX:
-            alike[folded] = known
-    found = difflib.get_close_matches(given, alike, 1)
-    return alike[found[0]] if found else None
+    found = {known: None for part in _shorter(_city(given)) for known in _by_city().get(part, ())}
+    region = given.partition("/")[0]
+    return min(found, key=lambda known: _distance(known.casefold(), given, region), default=None)
+
+
+def _distance(known: str, given: str, region: str) -> tuple[bool, bool, bool, int]:
+    return known != given, _city(known) != _city(given), known.partition("/")[0] != region, len(known)
 
 
 def _city(name: str) -> str:
     return name.rpartition("/")[2]
 
 
+def _shorter(city: str) -> Iterator[str]:
+    """Yield a city, and what is left of it without one of its characters. Cities with one mistake share one of these.
+
+    Two characters are too few to tell a mistake from another name.
+    """
+    yield city
+    if len(city) > _CHARACTERS_MIN:
+        yield from (city[:index] + city[index + 1 :] for index in range(len(city)))
+
+
 @functools.lru_cache(1)
-def _known() -> dict[str, dict[str, str]]:
-    """Return the names by the first letter of their last part, each under its lower-case form."""
-    found: dict[str, dict[str, str]] = {}
-    for name in _bundled():
-        folded = name.casefold()
-        found.setdefault(_city(folded)[:1], {})[folded] = name
+def _by_city() -> dict[str, list[str]]:
+    """Return the known names by the texts that `_shorter` makes of their cities."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(each for each in _bundled() if not each.startswith(_NO_ZONES)):
+        for part in set(_shorter(_city(name.casefold()))):
+            found.setdefault(part, []).append(name)
     return found
 
 

@@ -183,7 +183,7 @@ def printable(text: str) -> str:
 
 def counted(count: int, what: str) -> str:
     """Return a count with its noun, such as `1 schedule` or `1,200 schedules`."""
-    plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    plural = f"{what[:-1]}ies" if what.endswith("y") and not what.endswith("ay") else f"{what}s"
     return f"{count:,} {what if count == 1 else plural}"
 
 

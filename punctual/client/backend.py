@@ -43,6 +43,10 @@ class Backend(Protocol):
         """Return the time in seconds since 1970."""
         ...
 
+    def steady(self) -> float:
+        """Return seconds by a clock that nobody sets. Only differences have a meaning."""
+        ...
+
     def sleep(self, seconds: float) -> None: ...
 
     def new_token(self) -> str:
@@ -125,6 +129,12 @@ class AwsBackend:
 
     def now(self) -> float:
         return time.time()
+
+    def steady(self) -> float:
+        """Return seconds by a clock that nobody sets, and that goes on while the machine sleeps."""
+        if not hasattr(time, "clock_gettime"):
+            return time.monotonic()
+        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -26,7 +26,7 @@ def schedule_fields(request: object, now_s: float) -> dict[str, object]:
     """
     if not isinstance(request, Mapping):
         raise InvalidSchedule(f"the request is a {type(request).__name__}; wanted: {REQUEST_WANTED}")
-    fields = {field: value for field, value in request.items() if value is not UNSET}
+    fields = {_field(field): value for field, value in request.items() if value is not UNSET}
     _one_time(fields)
     if "delay" in fields and fields.get("token") is not None:
         raise InvalidSchedule(
@@ -38,6 +38,13 @@ def schedule_fields(request: object, now_s: float) -> dict[str, object]:
         if isinstance(fields.get(field), timedelta):
             fields[field] = times.duration(field, fields[field])
     return fields
+
+
+def _field(name: object) -> str:
+    """Return the name of a field. Any other type would spoil the JSON of the whole batch."""
+    if not isinstance(name, str):
+        raise InvalidSchedule(f"the name of a field is a {type(name).__name__}; wanted: a string such as 'timestamp'")
+    return name
 
 
 def set_time(fields: dict[str, object], now_s: float) -> None:

@@ -77,7 +77,8 @@ class Scheduler(Manager):
 
         A request is a dict with the fields of the schedule function. `timestamp` may be a datetime, and `delay` a
         timedelta. The input is read as results are taken, so memory stays bounded. Requests for one name keep their
-        order. A missing stack, credentials or rights raise. Closing the iterator starts nothing new.
+        order. A missing stack, credentials or rights raise, after the results of what was under way. Closing the
+        iterator starts nothing new.
         """
         from punctual.client.many import batch, pipeline, sending  # noqa: PLC0415 - `import punctual` stays cheap.
 

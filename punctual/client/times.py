@@ -15,6 +15,8 @@ Duration: TypeAlias = "timedelta | float"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 SHOWN_CHARACTERS_MAX = 60
+SHOWN_BITS_MAX = 192
+"""Python refuses to write very large integers as text."""
 ZONE_HINT = (
     'wanted: one with an offset ("2030-01-01T09:00:00+01:00", datetime(…, tzinfo=ZoneInfo("Europe/Berlin"))), '
     'or zone="Europe/Berlin" beside it'
@@ -58,13 +60,21 @@ def duration(field: str, value: object) -> float | int:
 def seconds(field: str, value: object) -> Decimal:
     if isinstance(value, timedelta):
         found = Decimal(value // timedelta(microseconds=1)) / 1_000_000
-    elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    elif isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
         raise InvalidSchedule(f"{field} is {_shown(value)}; wanted: a timedelta or a number of seconds", field=field)
     else:
         found = Decimal(repr(value))
     if found < 0:
         raise InvalidSchedule(f"{field} is {_shown(value)}, less than 0; wanted: 0 or more seconds", field=field)
     return found
+
+
+def _is_finite(value: float) -> bool:
+    """Return whether a number is one that a float can hold. An integer may be larger."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def from_epoch(value: object) -> datetime:
@@ -101,6 +111,8 @@ def _in_utc(field: str, value: datetime) -> datetime:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > SHOWN_BITS_MAX:
+        return f"an integer of {value.bit_length()} bits"
     text = str(value) if isinstance(value, datetime | timedelta | int | float | None) else ascii(value)
     if not isinstance(value, datetime | timedelta | int | float | str | None):
         text = f"a {type(value).__name__}"

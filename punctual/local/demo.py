@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from punctual.local.deployment import Stack
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 from punctual.local.progress import BURST, FAR, SINGLES, WEBHOOKS, Accepted, Arrival, Progress, Summary, View
 from punctual.local.receiver import Receiver, Request
 

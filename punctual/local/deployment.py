@@ -17,7 +17,7 @@ from typing import Any
 import botocore.exceptions
 from samtranslator.yaml_helper import yaml_parse
 
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 from punctual.stack_files import zipped
 
 STACK_NAME = "punctual"
@@ -192,7 +192,7 @@ def put_stack(emulator: Emulator, name: str, template: dict[str, Any], parameter
         if "No updates are to be performed" not in str(error):
             raise
     wait_until_deployed(emulator, name)
-    allow_recursion(emulator, name, template)
+    set_what_is_ignored(emulator, name, template)
     return Stack(name, parameters, stack_outputs(emulator, name), emulator, template)
 
 
@@ -247,19 +247,28 @@ def failures(emulator: Emulator, name: str) -> list[str]:
     return lines[:EVENTS_SHOWN_MAX]
 
 
-def allow_recursion(emulator: Emulator, name: str, template: dict[str, Any]) -> None:
-    """Allow functions to invoke themselves if the template says so. ministack's CloudFormation ignores that setting."""
-    allowed = {
-        logical
-        for logical, function in functions(template).items()
-        if function["Properties"].get("RecursiveLoop") == "Allow"
-    }
-    resources = emulator.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
-    for resource in resources:
-        if resource["LogicalResourceId"] in allowed:
-            emulator.client("lambda").put_function_recursion_config(
-                FunctionName=resource["PhysicalResourceId"], RecursiveLoop="Allow"
-            )
+def set_what_is_ignored(emulator: Emulator, name: str, template: dict[str, Any]) -> None:
+    """Apply the settings of the template that ministack's CloudFormation ignores, with the calls for each of them."""
+    found = emulator.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
+    names = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
+    for logical, function in functions(template).items():
+        if logical in names and function["Properties"].get("RecursiveLoop") == "Allow":
+            emulator.client("lambda").put_function_recursion_config(FunctionName=names[logical], RecursiveLoop="Allow")
+    for logical, resource in template["Resources"].items():
+        if logical in names and resource["Type"] == "AWS::DynamoDB::Table":
+            set_upkeep(emulator, names[logical], resource["Properties"])
+
+
+def set_upkeep(emulator: Emulator, table: str, properties: Mapping[str, Any]) -> None:
+    """Set the time to live and the point-in-time recovery of a table, unless they are set."""
+    client = emulator.client("dynamodb")
+    ttl, recovery = (properties.get(f"{name}Specification") for name in ("TimeToLive", "PointInTimeRecovery"))
+    if ttl is not None:
+        current = client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+        if (current.get("TimeToLiveStatus") == "ENABLED") != ttl["Enabled"]:
+            client.update_time_to_live(TableName=table, TimeToLiveSpecification=dict(ttl))
+    if recovery is not None:
+        client.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=dict(recovery))
 
 
 def delete_stack(emulator: Emulator, name: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from punctual.local.deployment import Stack
-from punctual.local.emulator import HOST
+from punctual.local.emulation.isolation import HOST
 
 ENVIRONMENT_NAME = "env"
 SERVICES = ("CLOUDFORMATION", "DYNAMODB", "EVENTS", "LAMBDA", "LOGS", "S3", "SNS", "SQS", "STS")

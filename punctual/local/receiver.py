@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
-from punctual.local.emulator import HOST
+from punctual.local.emulation.isolation import HOST
 
 
 @dataclasses.dataclass(frozen=True)

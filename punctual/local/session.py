@@ -11,7 +11,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from punctual import stack_files
 from punctual.local.demo import REFUSALS, DemonstrationFailed, Plan, Queues, demonstrate
 from punctual.local.deployment import STACK_NAME, DeploymentFailed, FunctionFailed, Stack, deploy
-from punctual.local.emulator import HOST, Emulator, EmulatorFailed
+from punctual.local.emulation.emulator import Emulator
+from punctual.local.emulation.guard import EmulatorFailed
+from punctual.local.emulation.isolation import HOST
 from punctual.local.environment import environment_file, suggestions
 from punctual.local.progress import MISSING_SHOWN_MAX, Summary
 from punctual.local.receiver import Receiver

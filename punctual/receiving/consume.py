@@ -198,6 +198,9 @@ class _Workers:
                 if not error.retryable:
                     self._ends.put(error)
                 reason = str(error)
+            except Exception as error:  # noqa: BLE001 - Workers would wait for ever for a thread that has ended.
+                self._ends.put(error)
+                reason = type(error).__qualname__
         for hold in left:
             self._held.forget(hold)
             log.error("schedule %s was handled and cannot be deleted; it will come again: %s", hold.id, reason)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypedDict, overload
 
 from punctual.receiving.dedupe import Dedupe, Ids, ids_of
-from punctual.receiving.handling import Handler, checked, handle, log
+from punctual.receiving.handling import Handler, checked, handle, log, told
 from punctual.receiving.message import Message, from_parts
 
 RESERVE_S = 0.5
@@ -79,7 +79,11 @@ class _LambdaFunction:
         return {"batchItemFailures": failed}
 
     def _handled(self, record: Mapping[str, Any], left_s: float) -> bool:
-        message = _message(record, self._clock())
+        try:
+            message = _message(record, self._clock())
+        except Exception as error:  # noqa: BLE001 - One record must not fail the others of a batch.
+            log.error("cannot read message %s, and SQS will send it again: %s", record["messageId"], told(error))
+            return False
         return handle(message, self._handler, self._ids, left_s + LEASE_BEYOND_S) != "failed"
 
 

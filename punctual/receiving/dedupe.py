@@ -6,6 +6,7 @@ message was handled: a failed or crashed attempt is repeated.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import uuid
@@ -103,6 +104,8 @@ class Table:
         if not (isinstance(given, str) and given):
             raise TypeError(f'the name of the table is {name!r}; wanted: a string, as in Table("handled")')
         self.name, self._client, self._claim_s, self._clock = name, client, claim_s, clock
+        self._lock, self._process = threading.Lock(), os.getpid()
+        self._has_own_client = client is None
         self._owner = uuid.uuid4().hex
         self._claims: dict[str, str] = {}
 
@@ -126,7 +129,8 @@ class Table:
             ExpressionAttributeValues={":claimed": {"S": "claimed"}, ":now": {"N": f"{now_s:.3f}"}},
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
-        if refused is None:
+        if refused is None or refused.get("claim", {}).get("S") == claim:
+            # Refused by an item of its own: the answer of the first try was lost, and boto3 has tried again.
             self._claims[id] = claim
             return "new"
         state: str = refused.get("state", {}).get("S", "claimed")
@@ -171,11 +175,15 @@ class Table:
         return None
 
     def _own_client(self) -> Any:
-        if self._client is None:
-            import boto3  # noqa: PLC0415 - `import punctual` stays cheap.
+        if self._process != os.getpid():  # Connections and locks of a parent process do not survive a fork.
+            self._lock, self._process = threading.Lock(), os.getpid()
+            self._client = None if self._has_own_client else self._client
+        with self._lock:  # boto3 sessions are not thread-safe.
+            if self._client is None:
+                import boto3  # noqa: PLC0415 - `import punctual` stays cheap.
 
-            self._client = boto3.client("dynamodb")
-        return self._client
+                self._client = boto3.Session().client("dynamodb")
+            return self._client
 
 
 Dedupe: TypeAlias = "bool | Literal['memory'] | Table"

@@ -35,8 +35,8 @@ def handle(message: Message, handler: Handler, ids: Ids, claim_s: float | None =
     """Call the handler unless the message is a repeat. `failed` leaves the message for SQS to send again."""
     try:
         claim = ids.claim(message.id, claim_s)
-    except PunctualError as error:
-        log.error("cannot tell whether schedule %s is a repeat; SQS will send it again: %s", message.id, error)
+    except Exception as error:  # noqa: BLE001 - It must not fail the other messages of a batch.
+        log.error("cannot tell whether schedule %s is a repeat; SQS will send it again: %s", message.id, _why(error))
         return "failed"
     if claim == "done":
         log.info("schedule %s was handled before, so this repeat is deleted", message.id)
@@ -72,15 +72,20 @@ def _called(handler: Handler, message: Message) -> None:
 def _done(message: Message, ids: Ids) -> None:
     try:
         ids.done(message.id)
-    except PunctualError as error:
-        log.error("schedule %s was handled, and a repeat of it will not be recognized: %s", message.id, error)
+    except Exception as error:  # noqa: BLE001 - The message was handled.
+        log.error("schedule %s was handled, and a repeat of it will not be recognized: %s", message.id, _why(error))
 
 
 def _abandon(message: Message, ids: Ids) -> None:
     try:
         ids.abandon(message.id)
-    except PunctualError as error:
-        log.warning("schedule %s cannot be repeated before its claim expires: %s", message.id, error)
+    except Exception as error:  # noqa: BLE001 - The error of the handler counts.
+        log.warning("schedule %s cannot be repeated before its claim expires: %s", message.id, _why(error))
+
+
+def _why(error: Exception) -> str:
+    """Return what an error of Punctual says. Another one may quote data."""
+    return str(error) if isinstance(error, PunctualError) else told(error)
 
 
 def _name(handler: Handler) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from punctual.client.backend import Backend
 from punctual.client.errors import PunctualError
+from punctual.receiving.handling import told
 from punctual.receiving.message import Message, from_parts
 from punctual.receiving.output_queue import BATCH_MAX, OutputQueue
 
@@ -34,11 +35,11 @@ log = logging.getLogger("punctual")
 class Hold:
     """The hold on one message. `begun` says whether the caller has got the message."""
 
-    def __init__(self, held: Held, id: str, receipt: str, now_s: float) -> None:
+    def __init__(self, held: Held, id: str, receipt: str) -> None:
         self._held = held
         self.id, self.receipt = id, receipt
-        self.hidden_until_s = now_s + HIDDEN_S
-        self.ends_s = now_s + HOLD_S_MAX
+        self.hidden_until_s = held.steady() + HIDDEN_S
+        self.ends_s = held.steady() + HOLD_S_MAX
         self.begun = False
         self.deleted = False
         self.taken_away = False
@@ -47,7 +48,7 @@ class Hold:
     @property
     def lost(self) -> bool:
         """Whether other consumers may see the message, or have deleted it."""
-        return not self.deleted and (self.taken_away or self._held.now() >= self.hidden_until_s)
+        return not self.deleted and (self.taken_away or self._held.steady() >= self.hidden_until_s)
 
     def delete(self) -> None:
         self._held.delete(self)
@@ -56,6 +57,7 @@ class Hold:
 class Held:
     """All messages of one iterator or worker, and the thread that extends their visibility.
 
+    The steady clock measures visibility: when somebody sets the clock of the machine, no message is lost or doubled.
     `handled` gets the id of each message before it is deleted.
     """
 
@@ -66,7 +68,8 @@ class Held:
         handled: Callable[[str], None] = lambda id: None,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
-        self.queue, self.now, self._sleep = queue, backend.now, backend.sleep
+        self.queue, self.steady = queue, backend.steady
+        self._now, self._sleep = backend.now, backend.sleep
         self.handled = handled
         self._threads = backend.parallel
         self._holds: dict[str, Hold] = {}
@@ -102,10 +105,10 @@ class Held:
         return stopped()
 
     def _taken(self, received: Mapping[str, Any]) -> Message:
-        now_s = self.now()
+        now_s = self._now()
         attributes = {name: str(part.get("StringValue", "")) for name, part in _attributes(received).items()}
         schedule_id = attributes.get("id") or received["MessageId"]
-        hold = Hold(self, schedule_id, received["ReceiptHandle"], now_s)
+        hold = Hold(self, schedule_id, received["ReceiptHandle"])
         with self._lock:
             self._holds[hold.receipt] = hold
             self._start_keeper()
@@ -152,7 +155,7 @@ class Held:
 
     def extend(self) -> None:
         """Extend the visibility of the messages that need it. A failed extension is tried again at the next look."""
-        now_s = self.now()
+        now_s = self.steady()
         with self._lock:
             due = [hold for hold in self._holds.values() if hold.hidden_until_s - now_s < EXTEND_BELOW_S]
         due = [hold for hold in due if not hold.taken_away and hold.ends_s > now_s]
@@ -176,7 +179,10 @@ class Held:
 
     def _keep(self) -> None:
         while not self._wait(LOOK_EVERY_S):
-            self.extend()
+            try:
+                self.extend()
+            except Exception as error:  # noqa: BLE001 - Without this thread all messages would be lost.
+                log.warning("cannot extend the visibility of messages, and will try again: %s", told(error))
 
     # ------------------------------------------------------------------------------------------------------- the end
 

@@ -58,7 +58,10 @@ def verify_webhook(
     keys = _keys(secrets)
     id, timestamp, signatures = (_header(headers, name) for name in (ID, TIMESTAMP, SIGNATURE))
     sent_s = _sent_s(timestamp, _now_s(now))
-    content = f"{id}.{timestamp}.".encode("utf-8", "surrogateescape") + bytes(body)
+    try:
+        content = f"{id}.{timestamp}.".encode("utf-8", "surrogateescape") + bytes(body)
+    except UnicodeEncodeError:
+        raise InvalidSignature(f"the header {ID} is no text, so Punctual did not send it") from None
     if not _signed(content, signatures, keys):
         raise InvalidSignature(
             "no signature fits one of the secrets; check that the secret is that of the stack, "

@@ -10,14 +10,17 @@ from typing import Any
 
 from punctual.stack_files import stack_file
 from punctual.testing.calls import Client, ExternalProcess, Network, Process, Watcher
-from punctual.testing.dynamodb import DynamoDB
 from punctual.testing.function_loader import Source
-from punctual.testing.functions import EventSource, Function, Functions, Rule
-from punctual.testing.sns_and_events import Events, Sns
-from punctual.testing.sqs import Queue, Sqs
+from punctual.testing.services.dynamodb import DynamoDB
+from punctual.testing.services.environments import Function
+from punctual.testing.services.event_sources import EventSource
+from punctual.testing.services.functions import Functions, Rule
+from punctual.testing.services.queues import Queue
+from punctual.testing.services.sns_and_events import Events, Sns
+from punctual.testing.services.sqs import Sqs
+from punctual.testing.services.webhook_endpoints import Machines, Receivers
 from punctual.testing.template import ACCOUNT, REGION, Template
 from punctual.testing.timeline import US, Timeline
-from punctual.testing.webhook_endpoints import Machines, Receivers
 
 
 class Cloud:

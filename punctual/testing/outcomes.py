@@ -9,7 +9,7 @@ from typing import Any
 
 from punctual.testing.calls import Delivery
 from punctual.testing.function_loader import Source
-from punctual.testing.sqs import Message
+from punctual.testing.services.queues import Message
 from punctual.testing.timeline import US
 
 ENVELOPE = {"id", "due", "name", "user", "data"}

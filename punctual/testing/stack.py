@@ -16,9 +16,9 @@ from punctual.client.backend import Backend
 from punctual.testing.calls import Call, Client, Delivery, Fair, Watcher
 from punctual.testing.cloud import Cloud
 from punctual.testing.outcomes import Attempt, Delivered, Refused, Released, attempt, delivered, released
-from punctual.testing.sqs import Message
+from punctual.testing.services.queues import Message
+from punctual.testing.services.webhook_endpoints import HANGING, Behaviour
 from punctual.testing.timeline import US
-from punctual.testing.webhook_endpoints import HANGING, Behaviour
 
 START_DEFAULT = "2030-01-01T00:00:00+00:00"
 KINDS = ("sqs", "sns", "lambda", "events", "states")
@@ -204,6 +204,9 @@ class _Backend:
         return self._cloud.client(service)
 
     def now(self) -> float:
+        return self._cloud.timeline.now_s
+
+    def steady(self) -> float:
         return self._cloud.timeline.now_s
 
     def sleep(self, seconds: float) -> None:

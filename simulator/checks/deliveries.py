@@ -18,8 +18,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from punctual.testing.calls import Call, Delivery
-from punctual.testing.functions import Invocation
-from punctual.testing.sqs import Message
+from punctual.testing.services.environments import Invocation
+from punctual.testing.services.queues import Message
 from punctual.testing.timeline import US
 from simulator.checks.decoding import opened, value
 from simulator.checks.names import Names, invocation_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from punctual.testing.calls import Call
-from punctual.testing.functions import Invocation
+from punctual.testing.services.environments import Invocation
 from punctual.testing.timeline import US
 from simulator.checks.names import invocation_of
 from simulator.faults.faults import SKEW_US_MAX

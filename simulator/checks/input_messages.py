@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from punctual.testing.functions import Invocation
-from punctual.testing.sqs import Message
+from punctual.testing.services.environments import Invocation
+from punctual.testing.services.queues import Message
 from punctual.testing.timeline import US
 from simulator.checks.decoding import REQUEUE_ATTRIBUTE, opened_message
 from simulator.event_log import tag_of

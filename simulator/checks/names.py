@@ -20,8 +20,9 @@ from itertools import pairwise
 from typing import Any
 
 from punctual.testing.calls import Call
-from punctual.testing.functions import POLLERS_IDLE, Invocation
-from punctual.testing.sqs import Message
+from punctual.testing.services.environments import Invocation
+from punctual.testing.services.event_sources import POLLERS_IDLE
+from punctual.testing.services.queues import Message
 from punctual.testing.timeline import US
 from simulator.checks.decoding import id_of
 from simulator.checks.records import RecordTimes
@@ -630,7 +631,7 @@ class Names:
             self._check_second_timers(generations)
 
     def _check_second_timers(self, generations: list[Generation]) -> None:
-        """Check that each schedule has at most one second timer, however many timers find it pending.
+        """Check that each schedule has at most one backup timer, however many timers find it pending.
 
         Without this limit the timers would never end. A repeated message may set one more, and so may a send without an
         answer. A timer that came early was set again.

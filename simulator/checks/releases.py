@@ -16,8 +16,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from punctual.testing.calls import Call, Delivery, Watcher
-from punctual.testing.functions import Event, Invocation
-from punctual.testing.sqs import Message
+from punctual.testing.services.environments import Event, Invocation
+from punctual.testing.services.queues import Message
 from punctual.testing.timeline import US, Timeline
 from simulator.checks.decoding import Lying, contents, id_of, is_near_row, is_record, is_timer
 from simulator.checks.deliveries import OPERATIONS, Deliveries

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from punctual.testing.calls import Call, CallFault
-from punctual.testing.functions import Environment
+from punctual.testing.services.environments import Environment
 from punctual.testing.timeline import US
 from simulator.checks.releases import Breach, Violation
 from simulator.simulation import Simulation

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from punctual.testing.cloud import Cloud
+from punctual.testing.services.webhook_endpoints import FORGETFUL, HANGING, Behaviour
 from punctual.testing.template import ACCOUNT, REGION
-from punctual.testing.webhook_endpoints import FORGETFUL, HANGING, Behaviour
 
 FINE, SHAKY, HANGS, DEAD, GONE = (f"{manner}.example.com" for manner in ("fine", "shaky", "hangs", "dead", "gone"))
 MENDED = "mended.example.com"

@@ -19,11 +19,11 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from punctual.testing.aws_errors import refusal
 from punctual.testing.calls import Call, CallFault
-from punctual.testing.functions import COLD_START_S, Event
+from punctual.testing.services.aws_errors import refusal
+from punctual.testing.services.environments import COLD_START_S, Event
+from punctual.testing.services.webhook_endpoints import ANSWER_S_MAX, Receivers
 from punctual.testing.timeline import US, Timeline
-from punctual.testing.webhook_endpoints import ANSWER_S_MAX, Receivers
 
 SKEW_US_MAX = US // 2
 """The largest error of a clock. Two clocks differ by at most a second."""
@@ -100,7 +100,7 @@ class Faults:
     broken_off: float = 0.0
     """How often the schedule function dies when it sets a timer. Only the record is left."""
     follows_broken_off: float = 0.0
-    """How often the deliver function dies when it sets a second timer. The record says that it sets one."""
+    """How often the deliver function dies when it sets a backup timer. The record says that it sets one."""
     redrives_broken_off: float = 0.0
     """How often the manage function dies when it deletes a failure. The schedule is already on its way again."""
     doubled: int = 0

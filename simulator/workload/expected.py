@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from punctual.testing.calls import Call
-from punctual.testing.functions import Invocation
-from punctual.testing.sqs import Message
+from punctual.testing.services.environments import Invocation
+from punctual.testing.services.queues import Message
 from simulator.checks.decoding import key_due_ms
 
 BAD: tuple[tuple[dict[str, Any], str], ...] = (

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from fakes import OTHER_ARN, scheduling_dependencies
-from scheduler.accepting import receiving
+from scheduler.accepting.from_queue import receiving
 from scheduler.accepting.request import AcceptRules
 from scheduler.accepting.scheduling import accept_message
 from scheduler.aws.input_queue import InputQueue

@@ -4,7 +4,7 @@ import json
 import xml.etree.ElementTree as ET
 
 from bench import report
-from bench.payloads import BYTES, payload
+from bench.laboratory.payloads import BYTES, payload
 from bench.trials import Figure, Series, at_least, at_most
 
 FIGURES = [

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.services import Services
+from bench.laboratory.services import Services
 
 DUE = "001893456000000"
 

@@ -6,7 +6,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from bench.processes import Laboratory
+from bench.laboratory.processes import Laboratory
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """docs/cli.md says what the command does."""
 
 import io
+import json
 import re
 import shlex
 import sys
@@ -18,6 +19,7 @@ from punctual.cli.run import Run
 from punctual.testing import Stack
 
 from .conftest import Punctual, World
+from .services import Aws
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 CONTEXT = click.Context(root, info_name="punctual")
@@ -75,6 +77,21 @@ def test_every_example_runs(
     assert (3 if "redrive 3-" in line else 0) == status, capsys.readouterr().err
 
 
+def documented_fields(command: str) -> set[str]:
+    """Return the fields of the command's objects, as the page lists them."""
+    (row,) = re.findall(rf"^\| .*`{command}`.* \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    return set(re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", row)))
+
+
+@pytest.mark.parametrize("line", [["doctor"], ["verify", "--yes"]])
+def test_the_fields_of_what_inspects_a_stack_are_documented(
+    line: list[str], stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group.run([*line, "--json"], Run(world=Aws(stack)))
+    rows = [json.loads(row) for row in capsys.readouterr().out.splitlines()]
+    assert {frozenset(documented_fields(line[0]))} == {frozenset(row) for row in rows}
+
+
 def test_the_fields_of_json_are_documented(punctual: Punctual, stack: Stack) -> None:
     """Fields are only ever added. So a field that is gone from this list breaks a user's script."""
     stack.answer("api.example.com", 500)
@@ -83,6 +100,7 @@ def test_the_fields_of_json_are_documented(punctual: Punctual, stack: Stack) -> 
         "schedule": ["schedule", "x", "--in", "1h", "--name", "n"],
         "get": ["get", "n"],
         "list": ["list"],
+        "explain": ["explain", "n"],
         "move": ["move", "n", "--in", "2h"],
         "change": ["change", "n", "--user", "u"],
         "forecast": ["forecast"],
@@ -93,6 +111,4 @@ def test_the_fields_of_json_are_documented(punctual: Punctual, stack: Stack) -> 
     assert 0 == punctual("schedule", "x", "--in", "0", "--name", "f", *hook).status
     stack.advance(minutes=1)
     for command, line in calls.items():
-        (row,) = re.findall(rf"^\| .*`{command}`.* \| (.*) \|$", PAGE.read_text(), re.MULTILINE)
-        documented = set(re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", row)))
-        assert documented == set(punctual(*line, "--json").objects[0]), command
+        assert documented_fields(command) == set(punctual(*line, "--json").objects[0]), command

@@ -15,8 +15,8 @@ from botocore.exceptions import ReadTimeoutError
 
 from punctual import Scheduler
 from punctual.testing import Stack
-from punctual.testing.aws_errors import refusal
 from punctual.testing.calls import Call, CallFault
+from punctual.testing.services.aws_errors import refusal
 
 START = 1_893_456_000
 """2030-01-01T00:00:00Z"""

@@ -10,7 +10,7 @@ import pytest
 
 from punctual import InvalidSchedule, NotFound, Scheduled, Scheduler, StackNotFound
 from punctual.local.deployment import deploy
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 
 pytestmark = pytest.mark.slow
 

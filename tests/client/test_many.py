@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from punctual import AccessDenied, InvalidSchedule, Rejected, Scheduled, StackNotFound, Unconfirmed
+from punctual import AccessDenied, InvalidSchedule, Rejected, Scheduled, StackNotFound, Unconfirmed, Unreachable
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 FAR_S = 40_000
@@ -63,6 +63,24 @@ def test_a_rejected_request_has_its_place_and_stops_no_other(scheduler):
         assert part in messages
     assert isinstance(results[0], Scheduled)
     assert isinstance(results[7], Scheduled)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"data": "x", "delay": FAR_S, 1: 2},
+        {"data": "x", "delay": FAR_S, None: 2},
+        {"data": "x", "delay": 10**400},
+        {"data": "x", "delay": 10**5_000},
+    ],
+    ids=["number as field", "None as field", "delay beyond a float", "delay beyond text"],
+)
+def test_a_request_that_no_json_can_hold_is_rejected_alone(scheduler, wrong):
+    first, second, third = scheduler.schedule_many([*far(1), wrong, *far(1)])
+    assert isinstance(first, Scheduled)
+    assert isinstance(second, Rejected)
+    assert "InvalidSchedule" == second.code
+    assert isinstance(third, Scheduled)
 
 
 def test_requests_take_datetimes_and_timedeltas(scheduler, line):
@@ -152,6 +170,18 @@ def test_an_error_of_the_input_comes_after_the_results_of_what_was_read(schedule
     assert 25 == len(list(scheduler.list()))
 
 
+def test_a_request_that_raises_when_it_is_read_counts_as_an_error_of_the_input(scheduler):
+    class Broken(dict):
+        def items(self):
+            raise OSError("the row is gone")
+
+    results = []
+    with pytest.raises(OSError, match="the row is gone"):
+        results.extend(scheduler.schedule_many([*far(25), Broken(data="x")], batch_size=10))
+    assert 25 == len(results)
+    assert 25 == len(list(scheduler.list()))
+
+
 # --------------------------------------------------------------------------------------------------------------- names
 
 
@@ -218,6 +248,29 @@ def test_a_repeat_of_what_was_unconfirmed_under_its_token_makes_no_second_schedu
     line.each = lambda number: None
     assert {Scheduled} == {type(each) for each in scheduler.schedule_many(requests)}
     assert 5 == len(list(scheduler.list()))
+
+
+def test_what_a_batch_has_confirmed_stays_known_if_its_repeat_fails(scripted):
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    expired = ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "expired"}}, "Invoke")
+    scheduler, script = scripted({"results": [accepted(), UNCONFIRMED]}, expired)
+    results = []
+    with pytest.raises(Unreachable, match="expired"):
+        results.extend(scheduler.schedule_many(far(4), batch_size=2))
+    first, second = results
+    assert accepted()["id"] == first.id
+    assert isinstance(second, Unconfirmed)
+    assert script.requests[0]["token"] == second.token
+
+
+def test_a_network_that_has_worked_before_leaves_batches_unconfirmed(scripted):
+    from botocore.exceptions import EndpointConnectionError  # noqa: PLC0415
+
+    scheduler, _ = scripted({"results": [accepted()]}, EndpointConnectionError(endpoint_url="https://lambda"))
+    first, *others = scheduler.schedule_many(far(3), batch_size=1)
+    assert isinstance(first, Scheduled)
+    assert [1, 2] == [each.index for each in others if isinstance(each, Unconfirmed)]
 
 
 def test_missing_rights_raise(scheduler, line, faults):

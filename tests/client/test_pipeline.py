@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from punctual import AccessDenied
+from punctual import AccessDenied, Unconfirmed
 from punctual.client.many.batch import Batch, Member
 from punctual.client.many.pipeline import Pipeline
 
@@ -155,6 +155,35 @@ def test_closing_starts_nothing_new(gate):
     gate.let(*map(str, range(100)))
     assert gate.stopped
     assert set(gate.began) <= {"0", "1", "2", "3"}
+
+
+def test_an_error_comes_after_the_results_of_everything_that_was_under_way(gate):
+    """A caller that does not learn what was scheduled would schedule it again."""
+
+    def send(each):
+        result = gate.send(each)
+        if each.token == "1":
+            gate.await_begun("2", "3")
+            raise AccessDenied("no")
+        return result
+
+    results = []
+
+    def work():
+        try:
+            results.extend(Pipeline(map(gate.read, map(batch, range(100))), send, gate.stop, 3, True).results())
+        except AccessDenied:
+            results.append("denied")
+        return []
+
+    thread, _ = in_thread(work)
+    gate.let("0")
+    gate.await_begun("1", "2", "3")
+    gate.let(*map(str, range(1, 100)))
+    thread.join(WAIT_S)
+    assert ["0", Unconfirmed(1, "no", "1"), "2"] == results[:3]
+    assert "denied" == results[-1]
+    assert set(gate.began) <= set(map(str, range(7))), "nothing begins after the error"
 
 
 def test_an_error_comes_at_its_turn_and_stops_the_rest(gate):

@@ -13,9 +13,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 from punctual.testing.cloud import Cloud
-from punctual.testing.sqs import Queue
+from punctual.testing.services.queues import Queue
 
 REGION = "us-east-1"
 BACKENDS = ("virtual", "moto", "local")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from punctual.local.deployment import Stack, deploy
-from punctual.local.emulator import HOST, Emulator
+from punctual.local.emulation.emulator import Emulator
+from punctual.local.emulation.isolation import HOST
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE_PATH = Path(__file__).parent / "example" / "template.yml"

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from punctual.local.command import dev
 from punctual.local.deployment import Stack
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 from punctual.local.environment import python, shell, text
 from punctual.local.progress import Accepted, Progress
 from punctual.local.session import missing

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from punctual.local.demo import AT_LAST, REFUSALS, DemonstrationFailed, Plan, Queue, Queues, accept, demonstrate
 from punctual.local.deployment import Stack
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 from punctual.local.progress import BURST, FAR, SINGLES, WEBHOOKS, Accepted, Arrival, Progress
 from punctual.local.receiver import Receiver
 from punctual.local.session import OWN_WEBHOOK_HOST, Options, greeting, parameters

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from punctual.local.deployment import DeploymentFailed, FunctionFailed, Stack, deploy, localized
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 from punctual.stack_files import zipped
 
 HOPS = 20  # More than the 16 invocations after which Lambda stops a function that invokes itself.

@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 
 from punctual.local.deployment import FunctionFailed, Stack, deploy
-from punctual.local.emulator import HOST, Emulator, EmulatorFailed, PortTaken, free_port
+from punctual.local.emulation.emulator import Emulator
+from punctual.local.emulation.guard import EmulatorFailed, PortTaken, free_port
+from punctual.local.emulation.isolation import HOST
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes the way Linux shows them")
 
@@ -26,7 +28,7 @@ HOLDER = """
 import json, sys, time
 from pathlib import Path
 from punctual.local.deployment import deploy
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 
 with Emulator(auth=True) as emulator:
     deploy(emulator, Path(sys.argv[1])).invoke("Function", {})
@@ -101,7 +103,7 @@ def test_a_port_taken_at_the_last_moment_is_replaced(emulator: Emulator, monkeyp
     """An answer on the port is not enough: it must come from our own process."""
     ports = iter([emulator.port])
     free = free_port()
-    monkeypatch.setattr("punctual.local.emulator.free_port", lambda: next(ports, free))
+    monkeypatch.setattr("punctual.local.emulation.emulator.free_port", lambda: next(ports, free))
     with Emulator() as other:
         assert free == other.port
 
@@ -184,7 +186,7 @@ def test_state_survives_the_kill_of_its_holder(tmp_path: Path, repository: Path)
     script = textwrap.dedent("""
         import sys, time
         from pathlib import Path
-        from punctual.local.emulator import Emulator
+        from punctual.local.emulation.emulator import Emulator
         emulator = Emulator(state_folder=Path(sys.argv[1])).start()
         print(emulator.client("sqs").create_queue(QueueName="kept")["QueueUrl"], flush=True)
         time.sleep(60)

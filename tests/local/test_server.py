@@ -4,7 +4,7 @@ import traceback
 
 import pytest
 
-from punctual.local.server import PLACEHOLDER, exception_name, with_error_type, with_error_types
+from punctual.local.emulation.server import PLACEHOLDER, exception_name, with_error_type, with_error_types
 
 
 class Refused(Exception):

@@ -17,10 +17,14 @@ NOW = 1_893_456_000.0
 
 @dataclass
 class World:
-    """A backend with AWS by moto, and a clock that the test moves. A test may put a function before a call of SQS."""
+    """A backend with AWS by moto, and a clock that the test moves, or sets to another time.
+
+    A test may put a function before a call of SQS.
+    """
 
     sqs: Any
     time: float = NOW
+    clock_set_by: float = 0.0
     parallel: bool = True
     slept: list[float] = field(default_factory=list)
     before: dict[str, Callable[..., None]] = field(default_factory=dict)
@@ -30,6 +34,9 @@ class World:
         return _Watched(self)
 
     def now(self) -> float:
+        return self.time + self.clock_set_by
+
+    def steady(self) -> float:
         return self.time
 
     def sleep(self, seconds: float) -> None:

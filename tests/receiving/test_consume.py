@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from punctual.client.errors import AccessDenied
-from punctual.receiving.consume import consume
+from punctual.receiving.consume import DELETE_TRIES_MAX, consume
 from punctual.receiving.dedupe import Table
 
 PATIENCE_S = 60
@@ -106,6 +106,22 @@ def test_a_message_that_cannot_be_deleted_is_reported(output, caplog):
     assert (0, 1) == output.counts()
 
 
+def test_an_unexpected_error_of_a_delete_ends_the_worker(output):
+    """The deleting thread goes on until the handlers have ended, which would wait for it."""
+    output.send(*"abcdefghij")
+    tries = []
+
+    def broken(**given):
+        tries.append(len(given["Entries"]))
+        raise RuntimeError("the refreshed credentials are still expired")
+
+    output.world.before["delete_message_batch"] = broken
+    with pytest.raises(RuntimeError, match="still expired"):
+        drain(output, lambda message: None, workers=2)
+    assert len(tries) >= DELETE_TRIES_MAX
+    assert (0, 0) != output.counts()
+
+
 def test_missing_permissions_end_the_worker(output):
     """Waiting would not help."""
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}, "ResponseMetadata": {}}, "x")
@@ -187,7 +203,8 @@ def test_a_second_signal_ends_the_process(tmp_path):
         "body = {'MessageId': 'm', 'ReceiptHandle': 'r', 'Body': 'x'}\n"
         "sqs = SimpleNamespace(receive_message=lambda **_: {'Messages': [body]},\n"
         "    change_message_visibility_batch=lambda **_: {}, delete_message_batch=lambda **_: {})\n"
-        "backend = SimpleNamespace(client=lambda _: sqs, now=lambda: 0.0, sleep=lambda _: None, parallel=True)\n"
+        "still = lambda: 0.0\n"
+        "backend = SimpleNamespace(client=lambda _: sqs, now=still, steady=still, sleep=still, parallel=True)\n"
         "def hang(message):\n"
         "    print('begun', flush=True)\n"
         "    threading.Event().wait()\n"

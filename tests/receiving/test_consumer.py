@@ -52,6 +52,20 @@ def test_only_the_failed_messages_are_reported(event, caplog):
     assert "secret" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [{"body": None, "messageAttributes": None}, {"attributes": {"SentTimestamp": "soon"}}, {"attributes": None}],
+)
+def test_a_record_that_cannot_be_read_fails_alone(event, caplog, broken):
+    """Otherwise Lambda would send the whole batch again, also what was handled."""
+    batch = event("a", "b", "c")
+    batch["Records"][1] |= broken
+    seen = []
+    assert ["message-1"] == failed(consumer(lambda message: seen.append(message.id))(batch, Context()))
+    assert ["a", "c"] == seen
+    assert "cannot read message message-1" in caplog.text
+
+
 def test_no_message_is_begun_that_might_not_end(event):
     """The longest one so far tells how long the next one may take."""
     context = Context(10.0)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
@@ -125,6 +129,60 @@ def test_an_id_stays_for_fifteen_days(table, name, dynamodb, clock):
     assert 15 * 86_400 == KEPT_S
 
 
+def test_a_claim_whose_answer_was_lost_is_still_a_claim(name, dynamodb, clock):
+    """boto3 sends it again by itself. Its own item must not count as that of another worker."""
+
+    class Lossy:
+        def put_item(self, **given):
+            dynamodb.put_item(**given)
+            return dynamodb.put_item(**given)
+
+        def __getattr__(self, operation):
+            return getattr(dynamodb, operation)
+
+    table = Table(name, client=Lossy(), clock=clock)
+    assert "new" == table.claim("a")
+    assert "busy" == table.claim("a")
+    table.done("a")
+    assert "done" == table.claim("a")
+
+
+def test_threads_that_begin_together_make_one_client(name, dynamodb, monkeypatch):
+    """boto3 sessions are not thread-safe."""
+    made = []
+
+    class Session:
+        def client(self, service):
+            made.append(service)
+            time.sleep(0.05)  # The others would come meanwhile.
+            return dynamodb
+
+    monkeypatch.setattr(boto3, "Session", Session)
+    monkeypatch.setattr(boto3, "client", lambda service: Session().client(service))
+    table, together = Table(name), threading.Barrier(4)
+
+    def claim(id):
+        together.wait(60)
+        return table.claim(id)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert ["new"] * 4 == list(pool.map(claim, "abcd"))
+    assert ["dynamodb"] == made
+
+
+def test_a_table_makes_another_client_after_a_fork(name, dynamodb, monkeypatch):
+    """Two processes must not speak over one connection."""
+    made = []
+    monkeypatch.setattr(boto3.Session, "client", lambda self, service: made.append(service) or dynamodb)
+    table = Table(name)
+    table.claim("a")
+    table._lock.acquire()  # Another thread of the parent held it.
+    parent = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)
+    assert "new" == table.claim("b")
+    assert 2 == len(made)
+
+
 def test_a_missing_table_is_an_error(dynamodb):
     with pytest.raises(PunctualError, match="dynamodb:PutItem"):
         Table("nowhere", client=dynamodb).claim("a")
@@ -185,6 +243,29 @@ def test_a_message_is_not_begun_if_the_table_does_not_answer(event, caplog):
     function = consumer(dedupe=Table("nowhere"))(lambda message: pytest.fail("begun"))
     assert ["message-0"] == failed(function(event("a"), Context()))
     assert "cannot tell whether schedule a is a repeat" in caplog.text
+
+
+@pytest.mark.parametrize("broken", ["put_item", "update_item", "delete_item"])
+def test_an_unexpected_error_of_the_table_fails_no_other_message(table, event, caplog, broken):
+    """Lambda would send the whole batch again, also what was handled."""
+
+    class Failing:
+        def __getattr__(self, operation):
+            if operation == broken:
+                raise RuntimeError("the refreshed credentials are still expired")
+            return getattr(dynamodb, operation)
+
+    def handler(message):
+        if message.id == "bad":
+            raise ValueError
+
+    dynamodb = table._client
+    function = consumer(dedupe=table)(handler)
+    assert [] == failed(function(event("a"), Context()))
+    table._client = Failing()
+    expected = {"put_item": ["message-0", "message-1"], "update_item": ["message-1"], "delete_item": ["message-1"]}
+    assert expected[broken] == failed(function(event("b", "bad"), Context()))
+    assert "RuntimeError" in caplog.text
 
 
 def test_a_handled_message_is_not_repeated_if_the_table_cannot_mark_it(table, event, caplog):

@@ -36,7 +36,7 @@ def reminded(monkeypatch):
         reminded.append(order)
 
     shop = types.ModuleType("shop")
-    shop.remind = remind  # type: ignore[attr-defined]
+    shop.remind = remind
     monkeypatch.setitem(sys.modules, "shop", shop)
     return reminded
 

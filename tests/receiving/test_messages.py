@@ -186,6 +186,23 @@ def test_a_held_message_stays_hidden(output):
     assert message.lost
 
 
+@pytest.mark.parametrize("set_by", [-3_600, 50_000])
+def test_setting_the_clock_of_the_machine_loses_no_message(output, set_by):
+    """SQS counts real seconds. A clock that was set back would let the message come out twice."""
+    output.send("a")
+    held = Held(output.world, OutputQueue(output.world, output.url), wait=lambda seconds: True)
+    (message,) = held.receive(10, 0)
+    extended = []
+    output.world.before["change_message_visibility_batch"] = lambda **given: extended.extend(given["Entries"])
+    output.world.clock_set_by = set_by
+    assert not message.lost
+    output.world.time += 40
+    held.extend()
+    assert 1 == len(extended)
+    output.world.time += 40
+    assert not message.lost
+
+
 def test_a_message_is_held_for_twelve_hours_at_most(output):
     """SQS refuses more. The message then knows that it is lost."""
     output.send("a")
@@ -248,6 +265,21 @@ def test_one_thread_extends_what_is_held_until_the_end(output):
     held.close()
     assert {10} == set(looks)
     assert set(threading.enumerate()) <= others
+
+
+def test_the_thread_that_extends_survives_any_error(output, caplog):
+    """botocore raises RuntimeError for credentials that come back expired, for example."""
+    output.send("a")
+    waits = iter([False, False, True])
+    held = Held(output.world, OutputQueue(output.world, output.url), wait=lambda seconds: next(waits))
+    output.world.before["change_message_visibility_batch"] = failing(RuntimeError("still expired"), 1)
+    held._threads = False
+    (message,) = held.receive(10, 0)
+    output.world.time += 40
+    held._keep()
+    output.world.time += 40
+    assert not message.lost
+    assert "will try again: RuntimeError" in caplog.text
 
 
 def test_prefetched_messages_that_were_lost_are_left_to_other_consumers(output):

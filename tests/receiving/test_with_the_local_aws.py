@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from punctual import Scheduler
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import pytest
 
 from punctual.testing import Stack
 from punctual.testing.calls import Call, CallFault, Fair
-from punctual.testing.webhook_endpoints import HANGING, Behaviour
+from punctual.testing.services.webhook_endpoints import HANGING, Behaviour
 
 START = "2030-01-10T00:00:00Z"
 ONCE = {"attempts": 1}

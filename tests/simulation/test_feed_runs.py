@@ -3,8 +3,8 @@
 import pytest
 
 from punctual.testing import Stack
-from punctual.testing.aws_errors import refusal
 from punctual.testing.calls import CallFault, Fair
+from punctual.testing.services.aws_errors import refusal
 from punctual.testing.stack import Refused
 from scheduler.aws import items
 from scheduler.model.feed_run import FeedRun
@@ -84,6 +84,12 @@ def test_runs_are_listed_by_time_and_by_partition_across_days():
     inside = {"from": midnight - 700, "to": midnight + 700}
     assert [run for run in found if inside["from"] <= run["begun"] < inside["to"]] == runs(stack, **inside)
     assert [] == runs(stack, **{"from": midnight + DAY_S})
+    assert [] == runs(stack, to=midnight - 2 * DAY_S)
+
+
+def test_no_run_is_listed_from_the_last_day_of_all():
+    """No day comes after it."""
+    assert [] == runs(Stack(), **{"from": "9999-12-31"})
 
 
 def test_pages_of_runs_hold_each_run_once():

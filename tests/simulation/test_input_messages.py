@@ -7,7 +7,7 @@ import json
 import pytest
 
 from punctual.testing import Stack
-from punctual.testing.aws_errors import refusal
+from punctual.testing.services.aws_errors import refusal
 
 START = 1_893_456_000
 

@@ -3,8 +3,8 @@
 import pytest
 
 from punctual.testing import Refused, Stack
-from punctual.testing.aws_errors import refusal
 from punctual.testing.calls import CallFault
+from punctual.testing.services.aws_errors import refusal
 
 TARGET = {"url": "https://api.example.com/"}
 EVERYTHING = {"from": 0, "to": "2031-01-01"}

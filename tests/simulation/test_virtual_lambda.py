@@ -19,8 +19,9 @@ import pytest
 from punctual.stack_files import stack_file
 from punctual.testing.calls import Call, CallFault, Watcher
 from punctual.testing.cloud import Cloud
-from punctual.testing.functions import EventSource, Function
-from punctual.testing.sqs import Queue
+from punctual.testing.services.environments import Function
+from punctual.testing.services.event_sources import EventSource
+from punctual.testing.services.queues import Queue
 
 START = 1_893_456_000
 PROBE = """

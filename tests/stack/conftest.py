@@ -17,7 +17,7 @@ import pytest
 
 import receivers as beside
 from punctual.local.deployment import Stack, deploy
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 from receiver import Receiver, answer
 from scheduler.model.schedule import sort_from
 

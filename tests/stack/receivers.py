@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 
 FUNCTION_CODE = """
 import json, os

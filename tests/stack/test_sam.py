@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 
 ROOT = Path(__file__).parents[2]
 SAM = Path(os.environ.get("PUNCTUAL_SAM", ROOT / ".venv-sam" / "bin" / "sam"))

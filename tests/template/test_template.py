@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from scheduler import limits
-from scheduler.accepting import receiving
+from scheduler.accepting.from_queue import receiving
 from scheduler.delivering import circuit_breaker, delivery, self_polling, timers
 from scheduler.feeding import mover
 from scheduler.managing import item_lock, lookup

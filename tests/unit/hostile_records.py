@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER_ARN, schedule
 from scheduler.accepting import request
-from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE
+from scheduler.accepting.from_queue.input_message import REQUEUE_ATTRIBUTE
 
 TOPIC_ARN = "arn:aws:sns:eu-central-1:123456789012:topic"
 ID = schedule(1).id

@@ -23,8 +23,9 @@ from fakes import (
     FakeTable,
     scheduling_dependencies,
 )
-from scheduler.accepting import receiving, request, scheduling
-from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE
+from scheduler.accepting import request, scheduling
+from scheduler.accepting.from_queue import receiving
+from scheduler.accepting.from_queue.input_message import REQUEUE_ATTRIBUTE
 from scheduler.aws import failure_targets
 from scheduler.aws.queues import Queues
 from scheduler.delivering import consuming, delivery

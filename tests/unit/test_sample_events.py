@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.accepting import batch, input_message, request
+from scheduler.accepting import batch, request
+from scheduler.accepting.from_queue import input_message
 from scheduler.model import delivery_job, sqs_records, targets
 from scheduler.model.targets import AllowedTargets
 from scheduler.webhooks import allowed_hosts, webhook

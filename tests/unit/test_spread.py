@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, Clock, FakeQueues, FakeTable, scheduling_dependencies
-from scheduler.accepting import input_message, request, scheduling
+from scheduler.accepting import request, scheduling
+from scheduler.accepting.from_queue import input_message
 from scheduler.accepting.request import AcceptRules
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import DUE_MS_MAX

@@ -34,11 +34,11 @@ def no_system_zones():
     """Hide the system's time zone database."""
     zoneinfo.reset_tzpath([])
     ZoneInfo.clear_cache()
-    time_zones.find.cache_clear()
+    time_zones._find.cache_clear()
     yield
     zoneinfo.reset_tzpath()
     ZoneInfo.clear_cache()
-    time_zones.find.cache_clear()
+    time_zones._find.cache_clear()
 
 
 LOCAL_TIMES = [
@@ -89,6 +89,8 @@ def test_zones_do_not_need_the_databases_of_the_system(timestamp, zone, at, no_s
         ("Asia/Kolkatta", "Asia/Kolkata"),
         (" UTC", "UTC"),
         ("right/UTC", "UTC"),
+        ("Asia/Istambul", "Asia/Istanbul"),
+        ("Utcc", "UTC"),
     ],
 )
 def test_an_unknown_zone_is_refused_with_the_nearest_name(wrong, right):
@@ -143,6 +145,32 @@ def test_files_of_the_system_that_are_no_zones_are_refused():
     """Some systems have a second set of zones that counts leap seconds, and would be 27 seconds off."""
     for name in ("America", "posixrules", "leapseconds", "right/Europe/Berlin", "posix/Europe/Berlin", "localtime"):
         assert time_zones.find(name) is None
+
+
+def test_a_suggestion_is_a_zone():
+    """The database has files that are none."""
+    assert time_zones.nearest("Factory") is None
+    assert time_zones.nearest("posix/Berlin") == "Europe/Berlin"
+
+
+def test_many_unknown_zones_cost_little(monkeypatch):
+    """A batch may have 10,000 of them, and other callers wait meanwhile. ZoneInfo takes half a millisecond for each."""
+    searched, compared = [], []
+    monkeypatch.setattr(time_zones, "ZoneInfo", searched.append)
+    monkeypatch.setattr(time_zones, "_distance", lambda known, *_: compared.append(known))
+    for number in range(200):
+        assert time_zones.find(f"America/San_{number:05}") is None
+        assert time_zones.nearest(f"America/San_{number:05}") is None
+    assert (searched, compared) == ([], [])
+
+
+def test_a_long_name_of_a_zone_does_not_stay_in_memory():
+    """A caller may send a megabyte of it, again and again."""
+    time_zones._find.cache_clear()
+    for number in range(100):
+        with pytest.raises(InvalidSchedule):
+            due("2030-01-31", f"{number}/" + "x" * 1_000_000)
+    assert time_zones._find.cache_info().currsize == 0
 
 
 ZONES = (

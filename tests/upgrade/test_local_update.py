@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from punctual.local.deployment import deploy
-from punctual.local.emulator import Emulator
+from punctual.local.emulation.emulator import Emulator
 from receiver import Receiver, answer
 
 REPOSITORY = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import under_way
-from punctual.testing.functions import Event
+from punctual.testing.services.environments import Event
 from under_way import LATER_S, UnderWay
 
 RECORDINGS = sorted((Path(__file__).parent / "recordings").glob("*.json"))

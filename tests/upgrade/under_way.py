@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from punctual.testing import Stack
 from punctual.testing.calls import Delivery
-from punctual.testing.sqs import Message
+from punctual.testing.services.queues import Message
 
 START_S = 1_893_456_000
 RECORDED_S = START_S + 1_900

@@ -229,7 +229,7 @@ def _by_name(keyed: KeyedBatch, indexes: Sequence[int]) -> list[Group]:
 def _timers(groups: Iterable[tuple[str, Group]]) -> list[Timer]:
     """Return one timer for each name: the earliest of the timers for its current schedule.
 
-    A second timer, which a kept member has, would be late. Under a token, an earlier call may have written the current
+    A backup timer, which a kept member has, would be late. Under a token, an earlier call may have written the current
     schedule, so several results can have a timer for it.
     """
     found: list[Timer] = []

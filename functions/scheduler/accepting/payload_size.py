@@ -1,7 +1,7 @@
 """Check the payload against the target's size limit when a schedule is accepted, and not when it is due.
 
-Only topics and state machines can get too much. For SQS, Lambda and EventBridge the limit is 1 MiB. The largest data is
-half of that, even if every character is escaped and the data is in an envelope.
+Only for topics and state machines can a payload be too large. For SQS, Lambda and EventBridge the limit is 1 MiB. The
+largest payload is half of that, even if every character is escaped and the data is in an envelope.
 """
 
 from __future__ import annotations

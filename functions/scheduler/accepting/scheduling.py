@@ -1,8 +1,8 @@
 """Accept schedules: send near ones to their queue, store far ones, and answer when AWS has confirmed.
 
-A crash after the write and before the answer leaves a schedule that its caller does not know of. It is delivered all
-the same. A caller who sends the request again gets two deliveries. With a token, a far schedule is stored once, and a
-near one is delivered twice under one id.
+A crash after the write and before the answer leaves a schedule whose caller has no answer. The schedule is delivered. A
+caller who sends the request again gets two deliveries. With a token, a far schedule is stored once, and a near one is
+delivered twice under one id.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Request, Schedule, Timer, accepted, is_near
 
 if TYPE_CHECKING:
-    from scheduler.accepting.input_message import InputMessage
+    from scheduler.accepting.from_queue.input_message import InputMessage
 
 Answer = dict[str, Any]
 
@@ -43,10 +43,10 @@ def accept(event: object, dependencies: SchedulingDependencies, deadline: Deadli
 def accept_message(
     message: InputMessage, closed_for_good: bool, dependencies: SchedulingDependencies, deadline: Deadline
 ) -> list[Answer]:
-    """Accept the members of an input message that are left to accept. Return an answer for each of them.
+    """Accept the members of an input message that are not done yet. Return an answer for each of them.
 
-    SQS may deliver the message again, in whole or in part. The same members must then be the same schedules. So all
-    members get their keys and are packed as they were the first time.
+    SQS may deliver the message again, or a remainder of it. The same members must then be the same schedules. So all
+    members get keys and are packed as they were the first time, even those that are done.
     """
     context = RequestContext(
         deadline.now_ms(),
@@ -106,7 +106,7 @@ def _checked(member: object, context: RequestContext, rules: request.AcceptRules
 
 
 def _take(requests: dict[int, Request], context: RequestContext, dependencies: SchedulingDependencies) -> KeyedBatch:
-    """Pack the far members into bundles, and give the other members keys of their own.
+    """Give each member its key. Pack far members without a name or a token of their own into bundles.
 
     Under a token, near members are packed too, so that a repeat has the same bundles.
     """
@@ -157,7 +157,7 @@ def _write(
     from scheduler.accepting import named_batch
 
     slices = named_batch.slices(requests, names)
-    if len(slices) > 1:  # Several slices take long, so unnamed schedules go first, in half of the time at most.
+    if len(slices) > 1:  # Several slices take long, so unnamed schedules go first, in at most half of the time.
         put(unnamed, failures, context, dependencies, replace(deadline, deadline_s=_half_way(deadline)))
         unnamed = []
 

@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from scheduler import log
-from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE, Remainder
+from scheduler.accepting.from_queue.input_message import REQUEUE_ATTRIBUTE, Remainder
 from scheduler.aws.calls import code, confirmed
 
 

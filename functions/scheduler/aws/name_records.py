@@ -1,6 +1,6 @@
-"""The records of names in DynamoDB, in the partitions `names#0` to `names#f` by a hash, sorted by name.
+"""The records of names in DynamoDB. A hash of the name picks the partition, `names#0` to `names#f`.
 
-Every write has a condition. If the condition fails, a call that needs the current record gets it with the error.
+Every write has a condition. If the condition fails, DynamoDB returns the current record to calls that ask for it.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Records:
     def put(self, new: Record, even_if_pending: bool = True) -> tuple[bool, Record | None]:
         """Write the record. Return whether it was written, and the record that was there before.
 
-        It is not written if a later request wrote the record. It is not written either if the same schedule is there
-        already, because that may have been delivered meanwhile.
+        Do not write it if a later request wrote the current record. Do not write it either if the current record has
+        the same schedule, which may have been delivered meanwhile.
         """
         values = {":asked": {"N": str(new.request_number)}, ":id": {"S": new.id}}
         condition, names = f"{_UNLESS_ASKED_LATER} AND {_UNLESS_THE_SAME}", {"#asked": "asked", "#id": "id"}
@@ -95,7 +95,7 @@ class Records:
         return True
 
     def close(self, read: Record, state: str, now_ms: int, attempts: int, error: str = "") -> bool:
-        """Record the final state, if that schedule is still pending under the name."""
+        """Write the final state, if the schedule that was read is still pending under the name."""
         changes = "SET #state = :state, #changed = :changed, #attempts = :attempts, #error = :error, #ttl = :ttl"
         names = {"#changed": "changed", "#attempts": "attempts", "#error": "error", "#ttl": "ttl"}
         values = {
@@ -133,13 +133,13 @@ class Records:
         return self._change(read, *_with_attempts(read, changes, {**names, "#retry": "retry"}, values))
 
     def cover(self, read: Record, message_id: str) -> bool:
-        """Note that this message sets the second timer, unless another message does."""
+        """Note that this message sets the backup timer, unless another message does."""
         unless = " AND (attribute_not_exists(#covered) OR #covered = :message)"
         names, values = {"#covered": "covered_by"}, {":message": {"S": message_id}}
         return self._change(read, "SET #covered = :message", names, values, unless)
 
     def claim(self, read: Record, message_id: str, now_ms: int, until_ms: int) -> bool:
-        """Keep other messages from the first delivery until then, unless another has claimed it or a retry is noted."""
+        """Claim the first delivery for this message until then, unless another has claimed it or a retry is noted."""
         changes = "SET #claimed = :message, #until = :until"
         unclaimed = "attribute_not_exists(#claimed) OR #claimed = :message OR #until <= :now"
         names = {"#claimed": "claimed_by", "#until": "claimed_until", "#turns": "turns"}
@@ -147,7 +147,10 @@ class Records:
         return self._change(read, changes, names, values, f" AND attribute_not_exists(#turns) AND ({unclaimed})")
 
     def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]:
-        """Return the records of these names, and the names that DynamoDB did not process."""
+        """Return the records of these names, and the names that DynamoDB did not process.
+
+        Records have their data only if `whole` is set.
+        """
         request: dict[str, Any] = {"Keys": [_key(name) for name in names], "ConsistentRead": True}
         if not whole:
             request |= _WITHOUT_DATA

@@ -81,7 +81,7 @@ def conclude(
     """Do the remaining steps. Close the record last, because a closed record stops every message of the delivery.
 
     If steps remain, close the record as soon as a message carries them. The outcome is known, so `get` shows it. An
-    open record would let a second timer call the target again, and would let a cancel undo the outcome.
+    open record would let a backup timer call the target again, and would let a cancel undo the outcome.
     """
     brief = replace(deadline, tries_max=STEP_TRIES_MAX)
     others = [step for step in conclusion.left if step != CLOSE]

@@ -1,9 +1,9 @@
 """Deliver schedules: wait until they are due, check that they are still wanted, call the target, record the result.
 
 A message of the delivery queue arrives slightly early. The function waits until it is due, or sends it again with a
-delay if it is far too early. A named schedule is looked up after the wait, so that a cancel works until the last
-moment. Its result is written only if the record is unchanged. `retry` handles failed attempts, and `conclusion` handles
-final results.
+delay if it is more than five seconds early. A named schedule is looked up after the wait, so that a cancel works until
+the last moment. Its result is written only if the record is unchanged. `retry` handles failed attempts, and
+`conclusion` handles final results.
 
 A crash leaves behind:
 - The message, before the target has the schedule. It comes again.
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from scheduler.placing.near_names import Row
 
 THREADS_MAX = 2 * PER_HOST_MAX
-"""Threads for a batch and the messages that the function itself receives. Each thread waits for its own delivery. One
-host has at most half of the threads."""
+"""Threads for the batch, and for the messages that the function itself receives. Each thread waits for its own
+delivery. One host has at most half of the threads."""
 WAIT_MS_MAX = 5_000
 """The longest wait in a function. It covers the lead, the rounding of a delay, and a clock difference. A message that
 arrives earlier is sent again."""
@@ -232,8 +232,8 @@ def _wait(
 ) -> None:
     """Postpone the delivery by another message, without counting an attempt.
 
-    A delivery past its maximum age is given up. The exception is a delivery that was never tried, and that only other
-    targets keep waiting.
+    A delivery past its maximum age fails. The exceptions are a delivery to the output queue, and a delivery that was
+    never tried and waits only because of other targets.
     """
     schedule, again_ms = job.schedule, round(postponed.until_s * 1000)
     spared = schedule.target is None or (job.attempt == 1 and not postponed.silent)
@@ -264,7 +264,7 @@ def _tried(
 def _set_timer(timer: Timer, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     """Store the timer in the table if the time in its key is beyond the reach. Otherwise send its message.
 
-    The key decides, because a second timer is later than its key. The table would release it with the first timer.
+    The key decides, because a backup timer is later than its key. The table would release it with the first timer.
     """
     if timer.key.due_ms - deadline.now_ms() <= dependencies.reach_ms:
         conclusion.send(DeliveryJob(timer), dependencies, deadline)

@@ -1,15 +1,15 @@
 """Decide what a timer has to do, so that few timers exist and one of them delivers.
 
-A request sets one timer. A timer that finds another schedule pending sets a second timer for that schedule. The writer
+A request sets one timer. A timer that finds another schedule pending sets a backup timer for that schedule. The writer
 of the record may have crashed before it set the first. Without a bound, each replacement of a name would add a timer
-that never ends. So a message notes on the record that it sets the second timer:
+that never ends. So a message notes on the record that it sets the backup timer:
 - The message writes the note before it sets the timer. After a crash in between, SQS delivers the same message again.
   It finds its own id in the note, and sets the timer.
 - Every other message that finds the note drops its timer. So a schedule has two timers at most.
-- A schedule beyond the reach needs no note. Its second timer is the same item as the first.
+- A schedule beyond the reach needs no note. Its backup timer is the same item as the first.
 - A newly written record has no note. A record with a retry needs none, because its own timer has come.
 
-A first and a second timer may come together when the queue has a backlog. A late timer, and every second timer,
+A first and a backup timer may come together when the queue has a backlog. A late timer, and every backup timer,
 therefore claims the first delivery. The other timer finds the claim and is dropped. After a crash SQS delivers the
 message with the claim again. A claim expires before that.
 """
@@ -27,7 +27,7 @@ from scheduler.placing import naming
 DROP, FOLLOW, DELIVER = "drop", "follow", "deliver"
 
 LATE_MS = 1_000
-"""A first timer that is later than this may still be running when the second one comes."""
+"""A first timer that is later than this may still be running when the backup timer comes."""
 CLAIM_MS = 60_000
 """Longer than the deliver function runs, and shorter than the visibility timeout of its queue."""
 COVERED_MS = 24 * 3600 * 1000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from scheduler.errors import InvalidRequest
@@ -44,16 +44,11 @@ def runs(request: ManageRequest, dependencies: ManageDependencies, deadline: Dea
 def _days(first_ms: int, last_ms: int, place: tuple[str, str] | None) -> Iterator[tuple[str, str]]:
     """Yield the key of each day from the place on, and the sort key to begin with."""
     at, sort = place or ("", "")
-    day, last = day_of(first_ms), day_of(max(first_ms, last_ms))
-    while day <= last:
-        key = partition_of(day)
+    first, last = day_of(first_ms), day_of(last_ms)
+    for number in range((last - first).days + 1):
+        key = partition_of(first + timedelta(days=number))
         if key >= at:
             yield key, max(sort_from(first_ms), sort if key == at else "")
-        day = _next_day(day)
-
-
-def _next_day(day: date) -> date:
-    return day + timedelta(days=1)
 
 
 def _answer(found: list[FeedRun], next_place: str | None) -> dict[str, Any]:

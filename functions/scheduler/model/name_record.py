@@ -52,9 +52,9 @@ class Record:
     wake_count: int = 0
     """How often a timer started the delivery and set the next timer. Only that next timer has anything left to do."""
     covered_by: str = field(default="", compare=False)
-    """The message that sets a second timer for this schedule. No other message sets one."""
+    """The message that sets a backup timer for this schedule. No other message sets one."""
     claimed_by: str = field(default="", compare=False)
-    """The message that delivers now, if it began late or is a second timer. No other message delivers meanwhile."""
+    """The message that delivers now, if it began late or is a backup timer. No other message delivers meanwhile."""
     claimed_until_ms: int = field(default=0, compare=False)
     retry_ms: int | None = None
     """When the next attempt is, after a failed attempt or a postponement."""

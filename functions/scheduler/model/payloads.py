@@ -32,7 +32,7 @@ def detail(schedule: Schedule) -> str:
 
 
 def enveloped(schedule: Schedule) -> str:
-    """Return the envelope {"id", "due", "name", "user", "data"}. It has name and user only if the schedule has them."""
+    """Return the envelope {"id", "due", "name", "user", "data"}. It has a name and a user only if the schedule does."""
     facts = {"id": schedule.id, "due": epoch_s(schedule.due_ms), "name": schedule.name, "user": schedule.user}
     given = _compact({field: value for field, value in facts.items() if value is not None})
     return f'{given[:-1]},"data":{_value(schedule.data)}}}'
@@ -52,14 +52,14 @@ def attributes(schedule: Schedule) -> Attributes:
 
 
 def _value(text: str) -> str:
-    """Return the text as a JSON value: an object or a list unchanged, all else as a string. The data "5" too."""
+    """Return the text as a JSON value. An object or a list stays unchanged. Other data becomes a string, even "5"."""
     return text if _is_json(text, dict, list) else _compact(text)
 
 
 def _is_json(text: str, *of: type) -> bool:
     """Return whether the text is strict JSON of one of these types.
 
-    Python's parser also accepts NaN, and refuses numbers of thousands of digits. The hooks avoid both.
+    Python's parser also accepts NaN, and refuses numbers of thousands of digits. The `parse_` arguments change both.
     """
     try:
         return isinstance(json.loads(text, parse_int=str, parse_float=str, parse_constant=_no_number), of)

@@ -65,7 +65,7 @@ class Request:
     name: str | None = None
     if_exists: str = "replace"
     spread_ms: int = 0
-    """It is due up to this much later than `due_ms`, until the moment is drawn."""
+    """Before the moment is drawn: how much later than `due_ms` it may be. Afterwards it is 0."""
 
 
 @dataclass(slots=True)  # A frozen one takes three times as long to create, and a feed creates thousands a second.
@@ -107,7 +107,8 @@ class Schedule:
 class Timer(Schedule):
     """The timer of a named schedule, under the key of the schedule. It holds only what is needed to find the record.
 
-    `request_number` distinguishes it from an earlier timer under the same key. So removing that one spares this one.
+    `request_number` distinguishes it from an earlier timer under the same key. So a call that removes the earlier timer
+    does not remove this one.
     """
 
     request_number: int = 0
@@ -120,8 +121,8 @@ def timer(schedule: Schedule, request_number: int) -> Timer:
 def sound(read: Schedule, or_timer: bool = False) -> Schedule:
     """Return a schedule that was read from the table or a queue, or raise ValueError if it is invalid.
 
-    Other writers may have access there. A schedule that passes has valid types, bounds and texts. The error quotes
-    none of its content. A timer has a name, and needs no data.
+    Others may write to the table and the queues, too. A schedule that passes has valid types, bounds and texts. The
+    error quotes none of its content. With `or_timer`, a schedule with a name needs no data.
     """
     _check_number("due", read.due_ms, DUE_MS_MAX)
     if read.expires_after_ms is not None:
@@ -163,7 +164,10 @@ def is_id(value: object) -> TypeGuard[str]:
 
 
 def is_name(value: str) -> bool:
-    """Return whether it has the characters and the length of a name. A name must also not look like an id."""
+    """Return whether it has the characters and the length of a name.
+
+    `name_record` also rejects a name that looks like an id.
+    """
     return re.fullmatch(_NAME, value) is not None
 
 
@@ -196,7 +200,7 @@ def repeatable_key(due_ms: int, partition_count: int, parts: list[object]) -> Ke
 
 
 def repeatable_offset_ms(spread_ms: int, parts: list[object]) -> int:
-    """Return a moment of a spread, from 0 to its end, that depends only on the parts."""
+    """Return a number of milliseconds from 0 to `spread_ms`, both included, that depends only on the parts."""
     digest = hashlib.sha256(json.dumps(["spread", *parts]).encode()).digest()
     return int.from_bytes(digest[:8], "big") % (spread_ms + 1)
 

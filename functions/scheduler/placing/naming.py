@@ -8,8 +8,8 @@ The record decides, and a timer only wakes it. So every order of crashes and cal
   delivers it.
 
 Only the timer with the id of the record delivers. A function that finds a pending record that may lack its timer sets a
-second timer, `FOLLOWING_MS` after the first. The second one has nothing to do if the first one delivered.
-`delivering.timers` keeps the number of second timers small.
+backup timer, `FOLLOWING_MS` after the first. It has nothing to do if the first timer delivered.
+`delivering.timers` keeps the number of backup timers small.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from scheduler.model.name_record import Record
 from scheduler.model.schedule import Schedule, Timer, timer
 
 FOLLOWING_MS = 20_000
-"""Longer than a delivery takes, so that the second timer finds the outcome of the first."""
+"""Longer than a delivery takes, so that the backup timer finds the outcome of the first."""
 OLDER = "older"
 """The result of a possible repeat that was requested before the current schedule. It changes nothing."""
 ROUNDS_MAX = 20
@@ -119,13 +119,13 @@ def _written(new: Record, old: Record | None, horizon_ms: int) -> NameResult:
 
 
 def _left_alone(current: Record, now_ms: int, reach_ms: int) -> NameResult:
-    """Return the current schedule, with a second timer, because its writer may have crashed before it set the first."""
+    """Return the current schedule, with a backup timer, because its writer may have crashed before it set the first."""
     second = backup_timer(current, now_ms, reach_ms) if current.pending else None
     return NameResult(current.schedule, "" if current.pending else current.state, "kept", second)
 
 
 def backup_timer(current: Record, now_ms: int, reach_ms: int) -> Timer:
-    """Return a second timer for the record.
+    """Return a backup timer for the record.
 
     A far one has the key of the first timer, so both are the same item. A near one wakes a while after the first.
     """

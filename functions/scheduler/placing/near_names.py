@@ -87,7 +87,7 @@ def rows(entries: Iterable[Entry]) -> list[Row]:
 
 
 def entry_of(schedule: Schedule) -> Entry:
-    """Return the entry of a named schedule or timer. A second timer has the entry of the first, but wakes later."""
+    """Return the entry of a named schedule or timer. A backup timer has the entry of the first, but wakes later."""
     return Entry(schedule.id, schedule.name or "", schedule.key.due_ms)
 
 

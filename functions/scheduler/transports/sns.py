@@ -1,4 +1,4 @@
-"""Publish a message to an SNS topic. It has the same body and attributes as a message to a queue."""
+"""Publish a schedule to an SNS topic. The message has the same body and attributes as a message to a queue."""
 
 from __future__ import annotations
 

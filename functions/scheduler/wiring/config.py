@@ -20,7 +20,7 @@ QUEUES = ("OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "FAILURE_QUEUE_URL")
 
 
 class ConfigurationError(Exception):
-    """The environment lacks a variable or has an invalid one. The function cannot start, and names the variable."""
+    """The environment lacks a variable or has an invalid one. The message names it, and the function cannot start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,10 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
 def _webhooks(
     environment: Mapping[str, str],
 ) -> tuple[Hosts | None, Callable[[Mapping[str, object]], str] | None]:
-    """Return the allowed webhook hosts and the check of a webhook. Import neither if no host is allowed."""
+    """Return the allowed webhook hosts and a function that checks a webhook, or None for both if no host is allowed.
+
+    The modules of webhooks are imported only if a host is allowed, because they make a cold start longer.
+    """
     text = environment.get("WEBHOOK_HOSTS", "")
     if not text.strip():
         return None, None

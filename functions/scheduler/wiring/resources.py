@@ -127,7 +127,8 @@ class Resources:
         self, records: Sequence[Mapping[str, Any]], scheduling_dependencies: SchedulingDependencies, deadline: Deadline
     ) -> dict[str, Any]:
         """Accept messages of the input queue. Failures of users' queues are forgotten after each invocation."""
-        from scheduler.accepting import limited_queues, receiving, scheduling
+        from scheduler.accepting import limited_queues, scheduling
+        from scheduler.accepting.from_queue import receiving
         from scheduler.aws.input_queue import InputQueue
 
         limited = dataclasses.replace(

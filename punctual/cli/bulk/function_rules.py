@@ -1,6 +1,6 @@
 """Check requests on this machine by the rules of the schedule function.
 
-The rules are the function's own code, which the wheel contains.
+The rules are the code of the function itself, which the installed package contains.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ENVIRONMENT = {
     "WebhookAllowPrivate": "WEBHOOK_ALLOW_PRIVATE",
     "RequireUser": "REQUIRE_USER",
 }
-"""The variables of the function by the parameters of the template that set them."""
+"""For each parameter of the template, the environment variable of the function that it sets."""
 
 
 class Refused(Exception):
@@ -56,7 +56,7 @@ class FunctionRules:
         self._rules = self._request.AcceptRules(settings.listed, settings.require_user)
 
     def verdict(self, row: Row) -> Verdict:
-        """Return what becomes of a row. Raise Refused if the function would reject it."""
+        """Return the kind of a row. Raise Refused if the function would reject it."""
         try:
             found = self._request.parse(json.loads(row.encoded), self._now_ms, self._rules, under_token=True)
         except self._invalid as refusal:
@@ -83,7 +83,7 @@ def _environment(facts: StackFacts) -> Mapping[str, str]:
 
 
 def _module(name: str) -> Any:
-    """Import a module of the functions, which lie beside the package in the repository and inside it in the wheel."""
+    """Import a module of the functions. They are beside the package in the repository, and inside it when installed."""
     folders = [_PACKAGE.parent / "functions", _PACKAGE / "stack" / "functions"]
     folder = next((each for each in folders if (each / "scheduler").is_dir()), None)
     if folder is None:

@@ -139,7 +139,7 @@ class _Tail:
 
     def _drop_expired(self) -> None:
         """Forget the messages that SQS shows again by itself."""
-        now_s = self._run.backend.now()
+        now_s = self._held.steady()
         self._kept = {receipt: hold for receipt, hold in self._kept.items() if hold.hidden_until_s > now_s}
 
     def _release(self) -> int:

@@ -50,6 +50,11 @@ class Invoker:
         self._backend, self._outputs = backend, outputs
         self._reached = False
 
+    @property
+    def reached(self) -> bool:
+        """Whether a call has ever come through. If none has, the endpoint is probably wrong."""
+        return self._reached
+
     def schedule(self, payload: bytes) -> Any:
         """Invoke the schedule function with a request or a batch that has a token."""
         return self._invoke("ScheduleFunction", payload, Repeat.SAFE)

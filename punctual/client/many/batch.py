@@ -61,6 +61,13 @@ class Batch:
     def names(self) -> frozenset[str]:
         return frozenset(member.name for member in self.members if member.name is not None)
 
+    def unconfirmed(self, reason: str) -> list[Outcome]:
+        """Return the outcomes if nothing is known of the batch."""
+        return [
+            Unconfirmed(entry.index, reason, entry.token or self.token) if isinstance(entry, Member) else entry
+            for entry in self.entries
+        ]
+
     def payload(self) -> bytes:
         head = b'{"token":"%s","schedules":[' % self.token.encode()
         return head + b",".join(member.content for member in self.members) + b"]}"
@@ -75,13 +82,12 @@ def gathered(
     failure: Exception | None = None
     while failure is None:
         try:
-            index, each = next(source)
+            found = read(*next(source), now)
         except StopIteration:
             break
         except Exception as error:  # noqa: BLE001 - Raised below, after the requests that the input gave before.
             failure = error
             break
-        found = read(index, each, now)
         if not batch.has_room_for(found):
             yield batch
             batch = Batch(new_token())

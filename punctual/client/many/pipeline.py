@@ -3,6 +3,9 @@
 All decisions are made in the caller's thread, while it waits for the next result. The workers only send. At most
 `2 * workers` batches are held, sent or not, and the input is read when a place is free. The first batch goes alone, so
 that a missing stack or right shows before anything else is sent.
+
+When a batch fails, nothing new begins. The error is raised after the results of everything that was under way, so that
+the caller learns what was scheduled.
 """
 
 from __future__ import annotations
@@ -18,16 +21,29 @@ from punctual.client.many.batch import Batch, Outcome
 HELD_PER_WORKER = 2
 
 
+NOT_SENT = "it was not sent, because another batch failed"
+
+
 @dataclass(slots=True)
 class _Held:
     """A batch that is held: not begun yet, or with the future of its results."""
 
-    batch: Batch | None
+    batch: Batch
     names: frozenset[str]
     future: Future[list[Outcome]] | None = None
 
     def done(self) -> bool:
         return self.future is not None and self.future.done()
+
+    def failure(self) -> BaseException | None:
+        """Return the error of a batch that has failed."""
+        if self.future is None or not self.future.done() or self.future.cancelled():
+            return None
+        return self.future.exception()
+
+    def succeeded(self) -> bool:
+        """Return whether the results are there. A batch that was cancelled has none."""
+        return self.future is not None and self.done() and not self.future.cancelled() and self.failure() is None
 
 
 class Pipeline:
@@ -52,7 +68,9 @@ class Pipeline:
         try:
             while self._step():
                 head = self._held[0]
-                if head.future is not None and head.future.done():
+                if any(held.failure() for held in self._held):
+                    yield from self._last_results()
+                elif head.future is not None and head.future.done():
                     outcomes = head.future.result()
                     self._held.popleft()
                     self._proven = True
@@ -65,10 +83,26 @@ class Pipeline:
             if self._pool is not None:
                 self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def _last_results(self) -> Generator[Outcome, None, None]:
+        """Yield what is known of the batches under way, and raise the first failure."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        held = list(self._held)
+        known = [each.succeeded() for each in held]
+        failure = next(error for each in held if (error := each.failure()) is not None)
+        while known and not known[-1]:
+            known.pop()
+        for each, is_known in zip(held, known, strict=False):
+            if is_known and each.future is not None:
+                yield from each.future.result()
+            else:
+                yield from each.batch.unconfirmed(str(each.failure() or NOT_SENT))
+        raise failure
+
     def _step(self) -> bool:
         """Read a batch, or else wait for one. Return whether any is held."""
         self._begin()
-        if self._held and self._held[0].done():
+        if self._held and (self._held[0].done() or any(held.failure() for held in self._held)):
             return True
         if self._more and len(self._held) < HELD_PER_WORKER * self._workers:
             self._read()
@@ -89,13 +123,15 @@ class Pipeline:
 
     def _begin(self) -> None:
         """Send the batches that no earlier one holds up."""
+        if any(held.failure() for held in self._held):
+            return
         under_way: set[str] = set()
         self._proven = self._proven or any(held.done() for held in self._held)
         for number, held in enumerate(self._held):
             if number and not self._proven:
                 return
-            if held.batch is not None and under_way.isdisjoint(held.names):
-                held.future, held.batch = self._submit(held.batch), None
+            if held.future is None and under_way.isdisjoint(held.names):
+                held.future = self._submit(held.batch)
             if not held.done():
                 under_way |= held.names
 

@@ -16,7 +16,7 @@ from punctual.client import answers
 from punctual.client.backend import Backend
 from punctual.client.calling.aws_errors import Throttled
 from punctual.client.calling.invoking import Invoker
-from punctual.client.errors import NotConfirmed
+from punctual.client.errors import NotConfirmed, PunctualError, Unreachable
 from punctual.client.many.batch import Batch, Member, Outcome
 from punctual.client.values import Rejected, Unconfirmed
 
@@ -41,7 +41,8 @@ class Sender:
     def send(self, batch: Batch) -> list[Outcome]:
         """Return the outcome of every request, in the order of the input.
 
-        Raise the error if the stack, the credentials or the rights are missing.
+        Raise the error if the stack, the credentials or the rights are missing. Do not raise it for a batch that was
+        sent before: what is confirmed stays known, and the next batch raises it.
         """
         members = batch.members
         sent = iter(self._sent(batch, members) if members else [])
@@ -56,12 +57,20 @@ class Sender:
                 known.add(self._invoker.send(payload, self._stopped.is_set)["results"])
             except NotConfirmed as failure:
                 known.unknown(str(failure))
-            except Throttled as failure:  # The invoker has tried often enough.
+            except PunctualError as failure:
+                if not (number or self._is_passing(failure)):
+                    raise
                 known.unknown(str(failure))
-                break
+                break  # The invoker has tried often enough, or the next batch raises it.
             if not known.left or self._stopped.is_set():
                 break
         return known.of_all(batch.token)
+
+    def _is_passing(self, failure: PunctualError) -> bool:
+        """Return whether the failure is one of the moment: a throttle, or a network that has worked before."""
+        return isinstance(failure, Throttled) or (
+            isinstance(failure, Unreachable) and failure.retryable and self._invoker.reached
+        )
 
     def _pause(self, number: int, left: int) -> None:
         pause_s = min(PAUSE_S_MAX, PAUSE_S_FIRST * 2 ** (number - 1)) * random.uniform(0.5, 1)

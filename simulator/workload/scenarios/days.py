@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from punctual.testing.aws_errors import refusal
+from punctual.testing.services.aws_errors import refusal
 from punctual.testing.timeline import US
 from simulator.faults.faults import Outage
 from simulator.workload.callers import TRIES_MAX, Submission

@@ -10,8 +10,8 @@ import json
 import random
 from typing import TYPE_CHECKING, Any
 
-from punctual.testing.aws_errors import refusal
-from punctual.testing.sqs import Queue
+from punctual.testing.services.aws_errors import refusal
+from punctual.testing.services.queues import Queue
 from punctual.testing.timeline import US
 from simulator.checks.decoding import REQUEUE_ATTRIBUTE
 from simulator.workload.callers import QUEUE, Submission

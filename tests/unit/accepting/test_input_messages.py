@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.accepting import input_message
-from scheduler.accepting.input_message import LEVELS_MAX, REQUEUE_ATTRIBUTE
+from scheduler.accepting.from_queue import input_message
+from scheduler.accepting.from_queue.input_message import LEVELS_MAX, REQUEUE_ATTRIBUTE
 from scheduler.limits import BATCH_SCHEDULES_MAX, NESTING_MAX
 from scheduler.model import sqs_records
 

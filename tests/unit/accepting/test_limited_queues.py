@@ -16,8 +16,8 @@ from fakes import (
     schedule,
     scheduling_dependencies,
 )
+from scheduler.accepting.from_queue.receiving import InputQueueDependencies, receive
 from scheduler.accepting.limited_queues import SLOW_S, TRIES_MAX, LimitedQueues
-from scheduler.accepting.receiving import InputQueueDependencies, receive
 from scheduler.accepting.request import AcceptRules
 from scheduler.accepting.scheduling import accept_message
 from scheduler.model.targets import AllowedTargets

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from fakes import NOON_MS, Clock, FakeQueues, FakeRecords, FakeTable, scheduling_dependencies
-from scheduler.accepting import receiving, scheduling
+from scheduler.accepting import scheduling
+from scheduler.accepting.from_queue import receiving
+from scheduler.accepting.from_queue.receiving import InputQueueDependencies
 from scheduler.accepting.named_batch import SLICE_INDEXES
-from scheduler.accepting.receiving import InputQueueDependencies
 from scheduler.accepting.scheduling import accept
 from scheduler.errors import NotConfirmed
 from scheduler.execution.worker_pool import SerialPool

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from fakes import NOON_MS, Clock
 from scheduler.accepting import batch as batches
-from scheduler.accepting import receiving
-from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE, Remainder
-from scheduler.accepting.receiving import InputQueueDependencies
+from scheduler.accepting.from_queue import receiving
+from scheduler.accepting.from_queue.input_message import REQUEUE_ATTRIBUTE, Remainder
+from scheduler.accepting.from_queue.receiving import InputQueueDependencies
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.worker_pool import SerialPool, ThreadPool

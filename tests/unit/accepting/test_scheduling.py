@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import NOON_MS, OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, FakeTable, scheduling_dependencies
-from scheduler.accepting import input_message
-from scheduler.accepting.input_message import REQUEUE_ATTRIBUTE
+from scheduler.accepting.from_queue import input_message
+from scheduler.accepting.from_queue.input_message import REQUEUE_ATTRIBUTE
 from scheduler.accepting.request import AcceptRules
 from scheduler.accepting.scheduling import accept, accept_message
 from scheduler.errors import InvalidSchedule, NotConfirmed

@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from fakes import NOON_MS, Clock, FakeRecords, schedule
 from manage_fakes import FAR_MS, FakeManageTable, bundles, entries, manage_dependencies, named
 from scheduler.errors import InvalidRequest
+from scheduler.execution.worker_pool import SerialPool
 from scheduler.managing import operations, request
 from scheduler.managing.listing import pages as listing
 from scheduler.model.schedule import sort_from
@@ -177,3 +179,27 @@ def test_a_foreign_cursor_is_refused(value):
     """Any caller could have changed the cursor."""
     with pytest.raises(InvalidRequest, match=r"next is .*; wanted: the next of the answer before"):
         ask(manage_dependencies(FakeManageTable()), next=value)
+
+
+class CountedPool(SerialPool):
+    """A pool that notes how many pages each run reads, and how much data they hold."""
+
+    def __init__(self):
+        self.runs = []
+
+    def run(self, work, jobs):
+        results = super().run(work, jobs)
+        self.runs.append((len(results), sum(len(each.schedule.data) for page in results for each in page)))
+        return results
+
+
+@pytest.mark.parametrize(("full", "first_run"), [(True, (4, 4 * 4 * 100_000)), (False, (64, 64 * 4 * 256))])
+def test_a_full_list_reads_few_partitions_at_once(full, first_run):
+    """A page of each of 256 partitions with all data would not fit into memory. Otherwise all are read at once."""
+    manage_table, pool = FakeManageTable(), CountedPool()
+    for number in range(64 * 4):
+        manage_table.add(replace(schedule(number, FAR_MS + number, str(number % 64)), data="x" * 100_000))
+    dependencies = replace(manage_dependencies(manage_table, None, 64), pool=pool)
+    found = [each for page in every_page(dependencies, full=full) for each in page]
+    assert (first_run, max(pool.runs)) == (pool.runs[0], first_run)
+    assert list(range(64 * 4)) == [round(each["timestamp"] * 1000) - FAR_MS for each in found]

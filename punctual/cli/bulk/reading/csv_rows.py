@@ -66,6 +66,8 @@ class CsvRows:
 
     def _header(self) -> list[Column]:
         found = self._record()
+        while found is not None and not found[1].removeprefix(BYTE_ORDER_MARK).strip():
+            found = self._record()
         if found is None:
             return []
         _, text, fault = found

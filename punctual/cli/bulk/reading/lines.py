@@ -61,7 +61,8 @@ class LineReader:
         return start, self.offset, digest.hexdigest()
 
     def _read_line(self, size: int) -> bytes:
-        text = self._stream.readline(size if self.limit is None else min(size, self.limit - self.offset))
+        left = size if self.limit is None else max(0, self.limit - self.offset)
+        text = self._stream.readline(min(size, left))
         self._note(text)
         return text
 

@@ -80,10 +80,25 @@ def row_of(number: int, text: bytes, content: object, now_ms: int, encoded: byte
         encoded = None
     name = content.get("name")
     if encoded is None:
-        encoded = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        try:
+            encoded = _encoded(content)
+        except ValueError:
+            return Row(number, text, fault="it holds a number that is too large for JSON; write it as a string")
     if len(encoded) > ROW_BYTES_MAX:
         return Row(number, text[:TEXT_SHOWN_MAX], fault=too_long())
     return Row(number, text, encoded, name if isinstance(name, str) else None)
+
+
+def _encoded(content: Mapping[str, object]) -> bytes:
+    """Return valid JSON in UTF-8, because Lambda refuses a whole batch for one line that is not.
+
+    Raise ValueError for a number that JSON cannot hold, such as 1e999.
+    """
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # A lone surrogate. The function says where it is.
+        return json.dumps(content, separators=(",", ":")).encode()
 
 
 def loaded(text: bytes | str) -> Any:

@@ -1,0 +1,1 @@
+"""The subcommands that look into a deployed stack: `doctor`, `explain` and `verify`. `punctual.cli.app` names them."""

@@ -1,0 +1,96 @@
+"""Whether the feed runs: its rule, its last runs, and schedules that are overdue in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from punctual.cli import times
+from punctual.cli.inspecting.checks.finding import Answer, Check, fault, not_checked, ok
+from punctual.cli.inspecting.subject import Subject
+from punctual.client.calling.aws_errors import Refused
+from punctual.client.errors import InvalidRequest
+
+INTERVALS = 2
+"""A partition that was not fed for this many intervals is a fault. One missed feed makes nothing late."""
+PAGES_MAX = 20
+OVERDUE_S = 90
+"""A schedule that is in the table this long after its time is overdue, and not just being moved."""
+NO_FEED = "no far schedule is released"
+
+
+def rule(subject: Subject) -> Iterator[Answer]:
+    """The rule invokes the trigger function at each interval."""
+    names = [name.rsplit("|", 1)[-1] for name in subject.of_type("AWS::Events::Rule")]
+    if not names:
+        yield fault(f"{subject.stack} has no rule: {NO_FEED}", "punctual deploy makes it again")
+    for name in names:
+        try:
+            found = subject.ask("events:DescribeRule", "events", "describe_rule", Name=name)
+        except Refused as refusal:
+            if "ResourceNotFoundException" not in str(refusal):
+                raise
+            yield fault(
+                f"the rule {name} was deleted: {NO_FEED}", "make it again: set FeedIntervalMinutes to another value"
+            )
+            continue
+        if found.get("State") == "DISABLED":
+            yield fault(f"the rule {name} is disabled: {NO_FEED}", f"aws events enable-rule --name {name}")
+        else:
+            yield ok(f"the rule is enabled: {found.get('ScheduleExpression', '')}")
+
+
+def last_runs(subject: Subject) -> Iterator[Answer]:
+    """Every partition was fed within two intervals."""
+    now, span = subject.now(), timedelta(seconds=INTERVALS * subject.interval_s + OVERDUE_S)
+    updated = subject.described.get("LastUpdatedTime") or subject.described.get("CreationTime")
+    try:
+        last = _last_begun(subject, now - span, now)
+    except InvalidRequest:
+        yield not_checked("this version of the stack keeps no list of its feeds; punctual deploy updates it")
+        return
+    behind = [number for number in range(subject.partition_count) if str(number) not in last]
+    if not behind:
+        since = times.words(now - datetime.fromtimestamp(min(last.values()), UTC))
+        yield ok(f"all {subject.partition_count} partitions were fed, the first of them {since} ago")
+    elif isinstance(updated, datetime) and now - updated < span:
+        yield not_checked("the stack was deployed less than two feed intervals ago")
+    else:
+        listed = ", ".join(map(str, behind[:10])) + (" and more" if len(behind) > 10 else "")
+        yield fault(
+            f"partition {listed} was not fed in the last {times.words(span)}",
+            "check the rule, and the errors and throttles of TriggerFunction and FeedFunction; "
+            f"feed all partitions now: aws lambda invoke --function-name {subject.output('TriggerFunction')} /dev/null",
+        )
+
+
+def _last_begun(subject: Subject, start: datetime, end: datetime) -> dict[str, float]:
+    """Return when each partition was last fed."""
+    last: dict[str, float] = {}
+    fields = {"from": start.timestamp(), "to": end.timestamp()}
+    for _ in range(PAGES_MAX):
+        page = subject.manage("runs", **fields)
+        for each in page["runs"]:
+            last[each["partition"]] = max(each["begun"], last.get(each["partition"], 0.0))
+        if page.get("next") is None:
+            break
+        fields["next"] = page["next"]
+    return last
+
+
+def overdue(subject: Subject) -> Iterator[Answer]:
+    """A feed moves what has come within reach, so nothing in the table is past its time."""
+    end = subject.now() - timedelta(seconds=OVERDUE_S)
+    found = next(iter(subject.run.scheduler.list(datetime.fromtimestamp(0, UTC), end, limit=1)), None)
+    if found is None:
+        yield ok("no schedule in the table is overdue")
+        return
+    late = times.words(subject.now() - found.due)
+    yield fault(
+        f"schedules in the table are overdue, the oldest {found.name or found.id} by {late}",
+        "see the rule and the feeds above; feed all partitions now: "
+        f"aws lambda invoke --function-name {subject.output('TriggerFunction')} /dev/null",
+    )
+
+
+CHECKS = (Check("rule", rule), Check("last feeds", last_runs), Check("overdue", overdue))

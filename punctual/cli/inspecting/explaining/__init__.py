@@ -1,0 +1,1 @@
+"""The parts of `punctual explain`: the evidence that it reads, and the sentences that follow from it."""

@@ -1,0 +1,98 @@
+"""The feed of one partition around the time when it had to move a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from punctual.cli.inspecting.subject import Subject
+from punctual.client.errors import InvalidRequest, PunctualError
+
+PAGES_MAX = 5
+KEPT = timedelta(days=30)
+"""How long the stack keeps the line of a run."""
+CLOCKS_S = 60
+"""A run may begin this much later than planned, or by another clock, and is still in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRun:
+    """One run of the feed of a partition."""
+
+    begun: datetime
+    ended: datetime
+    moved: int
+    left: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """The feed that a schedule waits for. `unknown` says why its runs are not known."""
+
+    partition: str
+    reachable: datetime
+    """From this time on, a run moves the schedule to its queue."""
+    latest: datetime
+    """A run has begun by this time if the feed is healthy."""
+    since: datetime
+    """The runs are those that began from this time on."""
+    interval: timedelta
+    runs: tuple[FeedRun, ...] = ()
+    unknown: str = ""
+
+    @property
+    def first(self) -> FeedRun | None:
+        """The first run that had to move the schedule."""
+        return next((run for run in self.runs if run.begun >= self.reachable), None)
+
+    @property
+    def last(self) -> FeedRun | None:
+        return self.runs[-1] if self.runs else None
+
+    def incomplete(self, until: datetime) -> FeedRun | None:
+        """Return the first run that had to move the schedule, and left some in the table."""
+        return next((run for run in self.runs if run.left and self.reachable <= run.begun <= until), None)
+
+
+def due_of(schedule_id: str) -> datetime:
+    """Return the time of the item under this id. A bundle has the time of its latest member."""
+    return datetime.fromtimestamp(int(schedule_id.split("-")[1]) / 1000, UTC)
+
+
+def read(subject: Subject, schedule_id: str, now: datetime) -> Feed:
+    """Return the feed that moves the schedule with this id."""
+    due, interval = due_of(schedule_id), timedelta(seconds=subject.interval_s)
+    reachable = due - timedelta(seconds=subject.reach_s)
+    since = min(reachable, now) - 2 * interval - timedelta(seconds=CLOCKS_S)
+    latest = reachable + interval + timedelta(seconds=CLOCKS_S)
+    partition = schedule_id.split("-", maxsplit=1)[0]
+    runs: tuple[FeedRun, ...] = ()
+    unknown = ""
+    if now - reachable > KEPT:
+        unknown = "the stack keeps the runs of the feed for 30 days"
+    else:
+        try:
+            runs = tuple(_runs(subject, partition, since, min(now, due + timedelta(days=1)) + interval))
+        except InvalidRequest:
+            unknown = "the stack is of a version that notes no runs of the feed: punctual deploy updates it"
+        except PunctualError as failure:
+            unknown = f"the runs of the feed cannot be read: {failure}"
+    return Feed(partition, reachable, latest, since, interval, runs, unknown)
+
+
+def _runs(subject: Subject, partition: str, start: datetime, end: datetime) -> Iterator[FeedRun]:
+    fields: dict[str, Any] = {"from": start.timestamp(), "to": end.timestamp(), "partition": partition}
+    for _ in range(PAGES_MAX):
+        page = subject.manage("runs", **fields)
+        yield from map(_run, page["runs"])
+        if page.get("next") is None:
+            return
+        fields["next"] = page["next"]
+
+
+def _run(answer: Mapping[str, Any]) -> FeedRun:
+    begun, ended = (datetime.fromtimestamp(answer[field], UTC) for field in ("begun", "ended"))
+    return FeedRun(begun, ended, answer["moved"], answer["left"], answer["error"])
