@@ -332,9 +332,9 @@ MUTATIONS = (
     Mutation(
         "a change whose old id comes out too",
         "scheduler/managing/changing.py",
-        "    schedule = replace(changed, key=key)\n",
-        "    schedule = replace(changed, key=key)\n"
-        "    placement.place(replace(record.schedule, name=None), dependencies, deadline)\n",
+        "        schedule = replace(changed, key=key)\n",
+        "        schedule = replace(changed, key=key)\n"
+        "        placement.place(replace(record.schedule, name=None), dependencies, deadline)\n",
         (1, 5, 6),
         6,
     ),
@@ -553,8 +553,8 @@ MUTATIONS = (
     Mutation(
         "a retry that is not sent",
         "scheduler/delivering/retry.py",
-        "    take_up_again(woken_again(job, record, attempt + 1, retry_ms), record, failure.error,",
-        ("    return\n    take_up_again(woken_again(job, record, attempt + 1, retry_ms), record, failure.error,"),
+        "        self._take_up_again(woken_again(",
+        "        return\n        self._take_up_again(woken_again(",
         (1,),
         92,
     ),
@@ -607,15 +607,18 @@ MUTATIONS = (
     Mutation(
         "an outcome that cannot be written makes the delivery again",
         "scheduler/delivering/conclusion.py",
-        ('        log.outcome("not concluded", id=job.id, step=step, error=reason(failure))\n        return False\n'),
-        "        raise\n",
+        (
+            '            log.outcome("not concluded", id=self._job.id, step=step, error=reason(failure))\n'
+            "            return False\n"
+        ),
+        "            raise\n",
         (7,),
         4,
     ),
     Mutation(
         "an outcome that cannot be written is forgotten",
         "scheduler/delivering/conclusion.py",
-        "    send(next_job, dependencies, deadline)\n",
+        "        send(next_job, self._dependencies, deadline)\n",
         "",
         (1,),
         96,
@@ -646,8 +649,8 @@ MUTATIONS = (
     Mutation(
         "an attempt that is not counted",
         "scheduler/delivering/retry.py",
-        "woken_again(job, record, attempt + 1, retry_ms)",
-        "woken_again(job, record, attempt, retry_ms)",
+        "woken_again(job, self._record, attempt + 1, retry_ms)",
+        "woken_again(job, self._record, attempt, retry_ms)",
         (1, 7),
         92,
     ),
@@ -670,8 +673,8 @@ MUTATIONS = (
     Mutation(
         "a no for good that is tried again",
         "scheduler/delivering/retry.py",
-        "    if failure.permanent or not _in_time(job, retry_ms):\n",
-        "    if not _in_time(job, retry_ms):\n",
+        "        if failure.permanent or not _in_time(job, retry_ms):\n",
+        "        if not _in_time(job, retry_ms):\n",
         (7,),
         92,
     ),
@@ -742,8 +745,8 @@ MUTATIONS = (
     Mutation(
         "a redrive that does not note the new id on the failure",
         "scheduler/managing/redrive.py",
-        "    if old.name is not None or spread_ms or failure.again is not None:\n",
-        "    if False:\n",
+        "        if old.name is not None or self._spread_ms or failure.again is not None:\n",
+        "        if False:\n",
         (1,),
         58,
     ),

@@ -38,7 +38,7 @@ def find(name: str) -> tzinfo | None:
 def _find(name: str) -> tzinfo | None:
     """A batch may have 10,000 unknown names. `ZoneInfo` takes half a millisecond to refuse one, so it sees few."""
     with suppress(KeyError, ValueError, OSError):  # The file is no time zone, or cannot be read.
-        if any(Path(folder, name).is_file() for folder in zoneinfo.TZPATH):
+        if any(Path(folder, name).is_file() for folder in zoneinfo.TZPATH) or name in _bundled():
             return ZoneInfo(name)
     content = _bundled().get(name)
     return None if content is None else ZoneInfo.from_file(io.BytesIO(content), key=name)

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 
 ANSWER_S_MAX = 70
 """Longer than any function of the stack may run, so that a caller never gives up before Lambda does."""
+QUEUE_ANSWER_S_MAX = 25
+"""Longer than SQS waits for a message. A lost call is repeated while the messages in hand are still hidden."""
 CONNECT_S_MAX = 5
 CONNECTIONS_MAX = 64
 OTHER_CALLS_MAX = 5
@@ -111,7 +113,7 @@ class AwsBackend:
         attempts = 1 if service == "lambda" else OTHER_CALLS_MAX
         config = Config(
             connect_timeout=CONNECT_S_MAX,
-            read_timeout=ANSWER_S_MAX,
+            read_timeout=QUEUE_ANSWER_S_MAX if service == "sqs" else ANSWER_S_MAX,
             max_pool_connections=CONNECTIONS_MAX,
             retries={"mode": "standard", "total_max_attempts": attempts},
         )

@@ -66,9 +66,10 @@ class Outputs:
         if self._given is not None:
             return self._given
         with self._backend.lock():  # Many threads that start together ask once.
-            if self._found is None:
-                self._found = self._described()
-            return self._found
+            found = self._found  # Another thread may forget it at any moment.
+            if found is None:
+                found = self._found = self._described()
+            return found
 
     def forget(self) -> None:
         """Ask CloudFormation again at the next call, because the stack has changed."""

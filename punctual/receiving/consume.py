@@ -90,7 +90,7 @@ class _Workers:
             with _signals(self._ends):
                 threads = self._start()
                 end = self._ends.get()
-            self._finish(*threads)
+                self._finish(*threads)  # If no signal has come yet, the first one does not cut it short.
         finally:
             self._stop()
             self._held.close()

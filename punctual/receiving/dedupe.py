@@ -19,6 +19,9 @@ REMEMBERED_MAX = 100_000
 """How many ids the memory keeps. At 100 bytes each these are 10 MB."""
 KEPT_S = 15 * 86_400
 """How long a table keeps an id: longer than SQS keeps a message."""
+FREE_OR_OWN = "attribute_not_exists(#id) OR #claim = :claim OR (#state = :claimed AND #until < :now)"
+"""A claim whose answer was lost is there already when boto3, or a later attempt, writes it again."""
+UNSURE_MAX = 10_000
 CLAIM_S_DEFAULT = 900
 """How long a worker may take for one message before another worker may begin it."""
 
@@ -108,11 +111,12 @@ class Table:
         self._has_own_client = client is None
         self._owner = uuid.uuid4().hex
         self._claims: dict[str, str] = {}
+        self._unsure: dict[str, str] = {}
 
     def claim(self, id: str, claim_s: float | None = None) -> Claim:
         """Claim an id for this time. Return `done` or `busy` if another worker has handled or claimed it."""
         now_s = self._clock()
-        claim = f"{self._owner}-{uuid.uuid4().hex}"
+        claim = self._unsure.pop(id, None) or f"{self._owner}-{uuid.uuid4().hex}"
         until_s = now_s + (self._claim_s if claim_s is None else claim_s)
         item = {
             "id": {"S": id},
@@ -121,20 +125,34 @@ class Table:
             "until": {"N": f"{until_s:.3f}"},
             "expires": {"N": str(int(now_s) + KEPT_S)},
         }
-        refused = self._written(
-            "put_item",
-            Item=item,
-            ConditionExpression="attribute_not_exists(#id) OR (#state = :claimed AND #until < :now)",
-            ExpressionAttributeNames={"#id": "id", "#state": "state", "#until": "until"},
-            ExpressionAttributeValues={":claimed": {"S": "claimed"}, ":now": {"N": f"{now_s:.3f}"}},
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-        )
-        if refused is None or refused.get("claim", {}).get("S") == claim:
-            # Refused by an item of its own: the answer of the first try was lost, and boto3 has tried again.
+        try:
+            refused = self._written(
+                "put_item",
+                Item=item,
+                ConditionExpression=FREE_OR_OWN,
+                ExpressionAttributeNames={"#id": "id", "#state": "state", "#until": "until", "#claim": "claim"},
+                ExpressionAttributeValues={
+                    ":claimed": {"S": "claimed"},
+                    ":now": {"N": f"{now_s:.3f}"},
+                    ":claim": {"S": claim},
+                },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except Exception:
+            self._remember(id, claim)
+            raise
+        if refused is None:
             self._claims[id] = claim
             return "new"
         state: str = refused.get("state", {}).get("S", "claimed")
         return "done" if state == "done" else "busy"
+
+    def _remember(self, id: str, claim: str) -> None:
+        """Keep a claim that DynamoDB may have written, so that the next attempt here need not wait for its end."""
+        with self._lock:
+            self._unsure[id] = claim
+            if len(self._unsure) > UNSURE_MAX:
+                del self._unsure[next(iter(self._unsure))]
 
     def done(self, id: str) -> None:
         """Mark an id as done. If the claim has expired and another worker has begun, that worker decides."""

@@ -20,8 +20,8 @@ from punctual.receiving.output_queue import BATCH_MAX, OutputQueue
 
 HIDDEN_S = 60
 """How long SQS hides a message at first, and again with each extension."""
-EXTEND_BELOW_S = 30
-"""An extension is due when less than this is left. Two more looks follow if it fails."""
+EXTEND_BELOW_S = 40
+"""An extension is due when less than this is left. There is time for one lost call, or for three looks that fail."""
 LOOK_EVERY_S = 10
 HOLD_S_MAX = 43_200 - HIDDEN_S
 """SQS hides no message for more than 12 hours after it was received."""

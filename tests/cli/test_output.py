@@ -7,8 +7,7 @@ import pytest
 
 from punctual.cli.errors import WrongUsage
 from punctual.cli.output import Output, Row, counted, printable, shortened
-
-from .conftest import Terminal
+from tests.cli.conftest import Terminal
 
 
 def printed(*, as_json: bool = False, rows: list[Row]) -> str:

@@ -17,9 +17,8 @@ from punctual.cli.options import Command
 from punctual.cli.reference import page
 from punctual.cli.run import Run
 from punctual.testing import Stack
-
-from .conftest import Punctual, World
-from .services import Aws
+from tests.cli.conftest import Punctual, World
+from tests.cli.services import Aws
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 CONTEXT = click.Context(root, info_name="punctual")

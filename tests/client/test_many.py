@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from punctual import AccessDenied, InvalidSchedule, Rejected, Scheduled, StackNotFound, Unconfirmed, Unreachable
+from punctual.client.many.batch import Batch, Member
+from punctual.client.many.sending import Sender
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 FAR_S = 40_000
@@ -156,6 +158,15 @@ def test_closing_the_iterator_starts_nothing_new(scheduler, line):
     sent = len(line.requests)
     assert [] == list(results)
     assert sent == len(line.requests) <= 2
+
+
+def test_a_batch_that_a_worker_takes_while_the_iterator_closes_is_not_sent(scripted):
+    scheduler, script = scripted({"results": [accepted()]})
+    sender = Sender(scheduler._invoker, scheduler._backend)
+    sender.stop()
+    (outcome,) = sender.send(Batch("batch", [Member(3, b"{}")]))
+    assert (3, "batch") == (outcome.index, outcome.token)
+    assert [] == script.requests
 
 
 def test_an_error_of_the_input_comes_after_the_results_of_what_was_read(scheduler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
@@ -184,6 +185,16 @@ def test_an_error_comes_after_the_results_of_everything_that_was_under_way(gate)
     assert ["0", Unconfirmed(1, "no", "1"), "2"] == results[:3]
     assert "denied" == results[-1]
     assert set(gate.began) <= set(map(str, range(7))), "nothing begins after the error"
+
+
+def test_a_fork_does_not_wait_for_the_threads_of_its_parent(gate, monkeypatch):
+    gate.let(*map(str, range(100)))
+    results = pipeline(gate, map(batch, range(100)), 2)
+    assert "0" == next(results)
+    parent = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)
+    with pytest.raises(RuntimeError, match="parent process"):
+        list(results)
 
 
 def test_an_error_comes_at_its_turn_and_stops_the_rest(gate):

@@ -130,6 +130,36 @@ def test_missing_permissions_end_the_worker(output):
         consume(output.world, output.url, lambda message: None)
 
 
+def test_the_first_signal_does_not_cut_short_an_end_for_another_reason(output):
+    """The queue was removed, and then the container is. What is in hand still ends."""
+    output.send("a")
+    begun, refused, came = threading.Event(), threading.Event(), []
+    missing = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}, "ResponseMetadata": {}}, "x")
+
+    def receive(**_):
+        if begun.is_set():
+            refused.set()
+            raise missing
+
+    def handler(message):
+        begun.set()
+        refused.wait(PATIENCE_S)
+        for each in threading.enumerate():
+            if each.name == "punctual-work" and each is not threading.current_thread():
+                each.join(PATIENCE_S)  # It ends when the run does.
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    output.world.before["receive_message"] = receive
+    former = signal.signal(signal.SIGTERM, lambda *_: came.append("killed"))
+    try:
+        with pytest.raises(AccessDenied):
+            consume(output.world, output.url, handler, workers=2)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert [] == came
+    assert (0, 0) == output.counts()
+
+
 def test_a_handler_that_exits_ends_the_worker(output):
     """SystemExit is no failure of the message. It is raised in the caller's thread, and the message stays."""
     output.send("a")

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from punctual.client.errors import PunctualError
 from punctual.receiving.consumer import LEASE_BEYOND_S, consumer
@@ -145,6 +145,28 @@ def test_a_claim_whose_answer_was_lost_is_still_a_claim(name, dynamodb, clock):
     assert "busy" == table.claim("a")
     table.done("a")
     assert "done" == table.claim("a")
+
+
+def test_a_claim_that_was_written_without_an_answer_is_taken_up_by_the_next_attempt(name, dynamodb, clock, other):
+    """Otherwise the message would wait for the end of a claim that nobody works under."""
+
+    class Silent:
+        def put_item(self, **given):
+            dynamodb.put_item(**given)
+            raise ReadTimeoutError(endpoint_url="https://dynamodb")
+
+        def __getattr__(self, operation):
+            return getattr(dynamodb, operation)
+
+    table = Table(name, client=Silent(), clock=clock)
+    with pytest.raises(PunctualError, match="was lost"):
+        table.claim("a")
+    table._client = dynamodb
+    assert "busy" == other.claim("a")
+    assert "new" == table.claim("a")
+    assert "busy" == table.claim("a")
+    table.done("a")
+    assert "done" == other.claim("a")
 
 
 def test_threads_that_begin_together_make_one_client(name, dynamodb, monkeypatch):

@@ -8,12 +8,14 @@ import threading
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from punctual.client.backend import AwsBackend
 from punctual.client.errors import AccessDenied, StackNotFound, Unreachable
-from punctual.receiving.held import HIDDEN_S, HOLD_S_MAX, Held, hold_of
-from punctual.receiving.messages import Messages
+from punctual.receiving.held import EXTEND_BELOW_S, HIDDEN_S, HOLD_S_MAX, LOOK_EVERY_S, Held, hold_of
+from punctual.receiving.messages import WAIT_S, Messages
 from punctual.receiving.output_queue import OutputQueue
 
 
@@ -214,6 +216,13 @@ def test_a_message_is_held_for_twelve_hours_at_most(output):
         output.world.time += 20
         held.extend()
     assert HOLD_S_MAX - HIDDEN_S < output.world.time - begun <= 43_200
+
+
+def test_a_call_that_hangs_is_repeated_while_the_messages_are_still_hidden():
+    """A connection that died without a word delays one call until the end of its patience."""
+    session = boto3.Session(region_name="eu-central-1")
+    patience_s = AwsBackend(session).client("sqs").meta.config.read_timeout
+    assert WAIT_S < patience_s < EXTEND_BELOW_S - LOOK_EVERY_S
 
 
 def test_a_message_that_cannot_be_extended_is_lost(output, caplog):

@@ -160,6 +160,14 @@ def test_strange_signatures_beside_the_right_one_do_not_matter():
     assert accepted({**headers, "webhook-signature": value}, b"x", SECRET, NOW)
 
 
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-signature", "webhook-timestamp"])
+def test_a_header_that_is_no_text_is_refused(name):
+    """A receiver answers 401 to it, and not 500."""
+    headers = {**signed(), name: "v1,\ud800"}
+    with pytest.raises(InvalidSignature):
+        verify_webhook(headers, b'{"order": 7}', SECRET, NOW)
+
+
 def test_a_body_that_is_not_bytes_is_a_mistake():
     """A framework's parsed body has lost what was signed."""
     with pytest.raises(TypeError, match="wanted: the bytes"):

@@ -126,6 +126,6 @@ def test_pages_of_large_schedules_fit_an_answer_and_hold_each_once(named):
 
 def test_full_must_be_true_or_false():
     stack, *_ = deployed()
-    for operation, which in (("list", {}), ("get", {"name": "n"})):
+    for operation, which in (("list", {}), ("list", {"prefix": "none"}), ("get", {"name": "n"})):
         with pytest.raises(Refused, match="full is 'yes'; wanted: true or false"):
             stack.manage(operation, full="yes", **which)

@@ -153,6 +153,12 @@ def test_a_suggestion_is_a_zone():
     assert time_zones.nearest("posix/Berlin") == "Europe/Berlin"
 
 
+def test_the_database_in_dateutil_comes_last(no_system_zones, monkeypatch):
+    """A machine without a system's database may have the package tzdata, which is newer. ZoneInfo knows it."""
+    monkeypatch.setattr(time_zones, "ZoneInfo", lambda name: (name, "from tzdata"))
+    assert ("Europe/Berlin", "from tzdata") == time_zones.find("Europe/Berlin")
+
+
 def test_many_unknown_zones_cost_little(monkeypatch):
     """A batch may have 10,000 of them, and other callers wait meanwhile. ZoneInfo takes half a millisecond for each."""
     searched, compared = [], []

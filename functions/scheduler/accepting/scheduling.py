@@ -30,14 +30,7 @@ def accept(event: object, dependencies: SchedulingDependencies, deadline: Deadli
     """Accept one schedule or a batch. A batch returns an answer for each member. A single schedule raises its error."""
     if batch.is_batch(event):
         return _accept_batch(event, dependencies, deadline)
-    context = RequestContext(deadline.now_ms())
-    parsed = dependencies.key_generator.drawn(request.parse(event, context.now_ms, dependencies.rules))
-    keyed = KeyedBatch({0: dependencies.key_generator.schedule(parsed)}, [])
-    failures = _write(keyed, {0: parsed}, context, dependencies, deadline)
-    failure = _failure(keyed, 0, failures)
-    if failure is not None:
-        raise failure
-    return _accepted(keyed, 0, context.now_ms, dependencies.reach_ms)
+    return _Acceptance(RequestContext(deadline.now_ms()), dependencies, deadline).single(event)
 
 
 def accept_message(
@@ -57,74 +50,118 @@ def accept_message(
         message.history.by_older_rules,
         message.history.before_zones,
     )
-    return _accept_members(message.requests, context, dependencies, deadline, message.indexes)
+    return _Acceptance(context, dependencies, deadline).members(message.requests, message.indexes)
 
 
 def _accept_batch(
     event: list[object] | dict[str, object], dependencies: SchedulingDependencies, deadline: Deadline
 ) -> Answer:
     members, token = batch.unwrapped(event)
-    results = _accept_members(
-        members, RequestContext(deadline.now_ms(), token), dependencies, deadline, range(len(members))
-    )
+    acceptance = _Acceptance(RequestContext(deadline.now_ms(), token), dependencies, deadline)
+    results = acceptance.members(members, range(len(members)))
     rejected = sum("error" in result for result in results)
     return {"accepted": len(results) - rejected, "rejected": rejected, "results": results}
 
 
-def _accept_members(
-    members: Sequence[object],
-    context: RequestContext,
-    dependencies: SchedulingDependencies,
-    deadline: Deadline,
-    indexes: Collection[int],
-) -> list[Answer]:
-    """Accept the members at these indexes. Return an answer for each of them."""
-    checked = [_checked(member, context, dependencies.rules) for member in members]
-    drawn, token = dependencies.key_generator.drawn, context.token
-    requests = {index: drawn(each, index, token) for index, each in enumerate(checked) if isinstance(each, Request)}
-    keyed = _take(requests, context, dependencies)
-    if len(indexes) < len(members):
-        keyed = keyed.at(indexes)
-    failures = _write(keyed, requests, context, dependencies, deadline)
+class _Acceptance:
+    """Accepts the requests of one event or message."""
 
-    def answer(index: int) -> Answer:
-        each = checked[index]
-        if not isinstance(each, Request):
-            return _refusal(each)
-        return _result(keyed, index, failures, context.now_ms, dependencies.reach_ms)
+    def __init__(self, context: RequestContext, dependencies: SchedulingDependencies, deadline: Deadline) -> None:
+        self._context, self._dependencies, self._deadline = context, dependencies, deadline
 
-    return [answer(index) for index in indexes]
+    def single(self, event: object) -> Answer:
+        """Accept one schedule, or raise its error."""
+        key_generator = self._dependencies.key_generator
+        parsed = key_generator.drawn(request.parse(event, self._context.now_ms, self._dependencies.rules))
+        keyed = KeyedBatch({0: key_generator.schedule(parsed)}, [])
+        failures = self._write(keyed, {0: parsed})
+        failure = _failure(keyed, 0, failures)
+        if failure is not None:
+            raise failure
+        return self._accepted(keyed, 0)
 
+    def members(self, members: Sequence[object], indexes: Collection[int]) -> list[Answer]:
+        """Accept the members at these indexes. Return an answer for each of them."""
+        checked = [self._checked(member) for member in members]
+        drawn, token = self._dependencies.key_generator.drawn, self._context.token
+        requests = {index: drawn(each, index, token) for index, each in enumerate(checked) if isinstance(each, Request)}
+        keyed = self._take(requests)
+        if len(indexes) < len(members):
+            keyed = keyed.at(indexes)
+        failures = self._write(keyed, requests)
 
-def _checked(member: object, context: RequestContext, rules: request.AcceptRules) -> Request | InvalidSchedule:
-    under_token = context.token is not None and context.by_callers_token
-    try:
-        by_older_rules, before_zones = context.by_older_rules, context.before_zones
-        return request.parse(member, context.counted_from_ms, rules, under_token, by_older_rules, before_zones)
-    except InvalidSchedule as refusal:
-        return refusal
+        def answer(index: int) -> Answer:
+            each = checked[index]
+            if not isinstance(each, Request):
+                return _refusal(each)
+            failure = _failure(keyed, index, failures)
+            return self._accepted(keyed, index) if failure is None else _refusal(failure)
 
+        return [answer(index) for index in indexes]
 
-def _take(requests: dict[int, Request], context: RequestContext, dependencies: SchedulingDependencies) -> KeyedBatch:
-    """Give each member its key. Pack far members without a name or a token of their own into bundles.
+    def _checked(self, member: object) -> Request | InvalidSchedule:
+        context, rules = self._context, self._dependencies.rules
+        under_token = context.token is not None and context.by_callers_token
+        try:
+            by_older_rules, before_zones = context.by_older_rules, context.before_zones
+            return request.parse(member, context.counted_from_ms, rules, under_token, by_older_rules, before_zones)
+        except InvalidSchedule as refusal:
+            return refusal
 
-    Under a token, near members are packed too, so that a repeat has the same bundles.
-    """
-    keyed, token, now_ms = KeyedBatch({}, []), context.token, context.now_ms
-    company = {
-        index: each
-        for index, each in requests.items()
-        if each.token is None
-        and each.name is None
-        and (token is not None or not is_near(each.due_ms, now_ms, dependencies.reach_ms))
-    }
-    for bundle, members in dependencies.key_generator.bundles(company, token):
-        keyed.bundles.append(bundle)
-        keyed.schedules.update(members)
-    for index, each in requests.items():
-        if index not in keyed.schedules:
-            keyed.schedules[index] = dependencies.key_generator.schedule(each, index, token)
-    return keyed
+    def _take(self, requests: dict[int, Request]) -> KeyedBatch:
+        """Give each member its key. Pack far members without a name or a token of their own into bundles.
+
+        Under a token, near members are packed too, so that a repeat has the same bundles.
+        """
+        keyed, token, now_ms = KeyedBatch({}, []), self._context.token, self._context.now_ms
+        key_generator, reach_ms = self._dependencies.key_generator, self._dependencies.reach_ms
+        company = {
+            index: each
+            for index, each in requests.items()
+            if each.token is None
+            and each.name is None
+            and (token is not None or not is_near(each.due_ms, now_ms, reach_ms))
+        }
+        for bundle, members in key_generator.bundles(company, token):
+            keyed.bundles.append(bundle)
+            keyed.schedules.update(members)
+        for index, each in requests.items():
+            if index not in keyed.schedules:
+                keyed.schedules[index] = key_generator.schedule(each, index, token)
+        return keyed
+
+    def _write(self, keyed: KeyedBatch, requests: Mapping[int, Request]) -> Failures:
+        """Send or store the schedules. Return the failures by id.
+
+        A named schedule has its record written first. Then its timer is sent or stored.
+        """
+        context, dependencies, deadline = self._context, self._dependencies, self._deadline
+        now_ms = context.now_ms
+        failures: Failures = {each.id: _expired(each) for each in keyed.schedules.values() if each.expired(now_ms)}
+        unnamed: list[Schedule | Bundle] = [each for each in keyed.schedules.values() if each.name is None]
+        unnamed += keyed.bundles
+        names = [index for index, each in keyed.schedules.items() if each.name is not None]
+        if not names:
+            put(unnamed, failures, context, dependencies, deadline)
+            return failures
+        from scheduler.accepting import named_batch
+
+        slices = named_batch.slices(requests, names)
+        if len(slices) > 1:  # Several slices take long, so unnamed schedules go first, in at most half of the time.
+            put(unnamed, failures, context, dependencies, replace(deadline, deadline_s=_half_way(deadline)))
+            unnamed = []
+
+        def put_timers(timers: Sequence[Timer]) -> None:
+            put([*unnamed, *timers], failures, context, dependencies, deadline)
+
+        registrar = named_batch.Registrar(keyed, requests, failures, context, dependencies, deadline, put_timers)
+        registrar.take_in(slices)
+        return failures
+
+    def _accepted(self, keyed: KeyedBatch, index: int) -> Answer:
+        schedule, named = keyed.schedules[index], keyed.named.get(index)
+        answer = accepted(schedule, self._context.now_ms, self._dependencies.reach_ms)
+        return answer if named is None else {**answer, "state": named.state or answer["state"], "result": named.result}
 
 
 def _expired(schedule: Schedule) -> InvalidSchedule:
@@ -135,59 +172,14 @@ def _expired(schedule: Schedule) -> InvalidSchedule:
     )
 
 
-def _write(
-    keyed: KeyedBatch,
-    requests: Mapping[int, Request],
-    context: RequestContext,
-    dependencies: SchedulingDependencies,
-    deadline: Deadline,
-) -> Failures:
-    """Send or store the schedules. Return the failures by id.
-
-    A named schedule has its record written first. Then its timer is sent or stored.
-    """
-    now_ms = context.now_ms
-    failures: Failures = {each.id: _expired(each) for each in keyed.schedules.values() if each.expired(now_ms)}
-    unnamed: list[Schedule | Bundle] = [each for each in keyed.schedules.values() if each.name is None]
-    unnamed += keyed.bundles
-    names = [index for index, each in keyed.schedules.items() if each.name is not None]
-    if not names:
-        put(unnamed, failures, context, dependencies, deadline)
-        return failures
-    from scheduler.accepting import named_batch
-
-    slices = named_batch.slices(requests, names)
-    if len(slices) > 1:  # Several slices take long, so unnamed schedules go first, in at most half of the time.
-        put(unnamed, failures, context, dependencies, replace(deadline, deadline_s=_half_way(deadline)))
-        unnamed = []
-
-    def put_timers(timers: Sequence[Timer]) -> None:
-        put([*unnamed, *timers], failures, context, dependencies, deadline)
-
-    registrar = named_batch.Registrar(keyed, requests, failures, context, dependencies, deadline, put_timers)
-    registrar.take_in(slices)
-    return failures
-
-
 def _half_way(deadline: Deadline) -> float:
     return (deadline.clock() + deadline.deadline_s) / 2
-
-
-def _result(keyed: KeyedBatch, index: int, failures: Failures, now_ms: int, reach_ms: int) -> Answer:
-    failure = _failure(keyed, index, failures)
-    return _accepted(keyed, index, now_ms, reach_ms) if failure is None else _refusal(failure)
 
 
 def _failure(keyed: KeyedBatch, index: int, failures: Failures) -> InvalidSchedule | NotConfirmed | None:
     """Return the failure of a member, or None. A failure of its bundle is a failure of the member."""
     schedule = keyed.schedules[index]
     return keyed.denied.get(index) or failures.get(schedule.id) or failures.get(schedule.key.id)
-
-
-def _accepted(keyed: KeyedBatch, index: int, now_ms: int, reach_ms: int) -> Answer:
-    schedule, named = keyed.schedules[index], keyed.named.get(index)
-    answer = accepted(schedule, now_ms, reach_ms)
-    return answer if named is None else {**answer, "state": named.state or answer["state"], "result": named.result}
 
 
 def _refusal(error: Exception) -> Answer:

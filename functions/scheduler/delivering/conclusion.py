@@ -42,7 +42,7 @@ def delivered(job: DeliveryJob, record: Record | None, dependencies: DeliveryDep
     if record is not None:
         now_ms, attempted_ms = deadline.now_ms(), record.attempted_ms
         conclusion = Conclusion(DELIVERED, job.attempt, now_ms, "", (CLOSE,), attempted_ms=attempted_ms)
-        conclude(job, record, conclusion, dependencies, deadline)
+        _Ending(job, record, conclusion, dependencies, deadline).conclude()
 
 
 def not_delivered(
@@ -61,39 +61,14 @@ def not_delivered(
     attempted_ms = record.attempted_ms if record is not None else ()
     its = report
     conclusion = Conclusion(its.reason, its.attempts, its.at_ms, its.error, tuple(steps), attempted_ms=attempted_ms)
-    conclude(job, record, conclusion, dependencies, deadline)
+    _Ending(job, record, conclusion, dependencies, deadline).conclude()
 
 
 def resume(job: DeliveryJob, conclusion: Conclusion, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     """Do the remaining steps that a message carried."""
     named = job.schedule.name is not None
     record = Record(job.schedule, 0, 0, attempted_ms=conclusion.attempted_ms) if named else None
-    conclude(job, record, conclusion, dependencies, deadline)
-
-
-def conclude(
-    job: DeliveryJob,
-    record: Record | None,
-    conclusion: Conclusion,
-    dependencies: DeliveryDependencies,
-    deadline: Deadline,
-) -> None:
-    """Do the remaining steps. Close the record last, because a closed record stops every message of the delivery.
-
-    If steps remain, close the record as soon as a message carries them. The outcome is known, so `get` shows it. An
-    open record would let a backup timer call the target again, and would let a cancel undo the outcome.
-    """
-    brief = replace(deadline, tries_max=STEP_TRIES_MAX)
-    others = [step for step in conclusion.left if step != CLOSE]
-    left = [step for step in others if not _is_done(step, job, record, conclusion, dependencies, brief)]
-    if CLOSE in conclusion.left and (left or not _is_done(CLOSE, job, record, conclusion, dependencies, brief)):
-        left.append(CLOSE)
-    if not left:
-        return
-    _send_rest(job, record, replace(conclusion, left=tuple(left)), dependencies, deadline)
-    if CLOSE in left and others and record is not None:
-        with suppress(Exception):  # The message for the rest closes it otherwise.
-            _close(record, conclusion, dependencies, replace(deadline, tries_max=1))
+    _Ending(job, record, conclusion, dependencies, deadline).conclude()
 
 
 def unreadable(report: Report[str], dependencies: DeliveryDependencies, deadline: Deadline) -> None:
@@ -102,43 +77,88 @@ def unreadable(report: Report[str], dependencies: DeliveryDependencies, deadline
         _insist(call, report, deadline)
 
 
-def _is_done(
-    step: str,
-    job: DeliveryJob,
-    record: Record | None,
-    conclusion: Conclusion,
-    dependencies: DeliveryDependencies,
-    deadline: Deadline,
-) -> bool:
-    """Do one step, unless time is over, and return whether it is done. An error never repeats the delivery."""
-    if deadline.passed():
-        return False
-    try:
-        _do(step, job.schedule, record, conclusion, dependencies, deadline)
-    except Exception as failure:  # noqa: BLE001 - As above. The log and the dead-letter queue show our own bugs.
-        log.outcome("not concluded", id=job.id, step=step, error=reason(failure))
-        return False
-    return True
+def send(job: DeliveryJob, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
+    outcome = retry_batch(lambda _: dependencies.queues.send_job(job, deadline.now_ms()), [job], deadline)
+    if not outcome.confirmed:
+        raise NotConfirmed(f"a delivery job was not sent: {outcome.reason}")
 
 
-def _do(
-    step: str,
-    schedule: Schedule,
-    record: Record | None,
-    conclusion: Conclusion,
-    dependencies: DeliveryDependencies,
-    deadline: Deadline,
-) -> None:
-    report = Report(schedule, conclusion.state, conclusion.error, conclusion.at_ms, conclusion.attempts)
-    failure_target = DeliveryOptions.read(schedule.terms).failure_target
-    if step == KEEP:
-        _insist(dependencies.table.put_failed, report, deadline)
-    elif step == REPORT:
-        _insist(dependencies.queues.report, report, deadline)
-    elif step == NOTIFY and failure_target is not None:
-        retry_call(lambda: dependencies.notify(failure_target, report), deadline)
-    elif step == CLOSE and record is not None:
-        _close(record, conclusion, dependencies, deadline)
+class _Ending:
+    """The end of one delivery, and the record of its name if it has one."""
+
+    def __init__(
+        self,
+        job: DeliveryJob,
+        record: Record | None,
+        conclusion: Conclusion,
+        dependencies: DeliveryDependencies,
+        deadline: Deadline,
+    ) -> None:
+        self._job, self._record, self._conclusion = job, record, conclusion
+        self._dependencies, self._deadline = dependencies, deadline
+        self._brief = replace(deadline, tries_max=STEP_TRIES_MAX)
+
+    def conclude(self) -> None:
+        """Do the remaining steps. Close the record last, because a closed record stops every message of the delivery.
+
+        If steps remain, close the record as soon as a message carries them. The outcome is known, so `get` shows it.
+        An open record would let a backup timer call the target again, and would let a cancel undo the outcome.
+        """
+        record, steps = self._record, self._conclusion.left
+        others = [step for step in steps if step != CLOSE]
+        left = [step for step in others if not self._is_done(step)]
+        if CLOSE in steps and (left or not self._is_done(CLOSE)):
+            left.append(CLOSE)
+        if not left:
+            return
+        self._send_rest(replace(self._conclusion, left=tuple(left)))
+        if CLOSE in left and others and record is not None:
+            with suppress(Exception):  # The message for the rest closes it otherwise.
+                self._close(record, replace(self._deadline, tries_max=1))
+
+    def _is_done(self, step: str) -> bool:
+        """Do one step, unless time is over, and return whether it is done. An error never repeats the delivery."""
+        if self._brief.passed():
+            return False
+        try:
+            self._do(step)
+        except Exception as failure:  # noqa: BLE001 - As above. The log and the dead-letter queue show our own bugs.
+            log.outcome("not concluded", id=self._job.id, step=step, error=reason(failure))
+            return False
+        return True
+
+    def _do(self, step: str) -> None:
+        schedule, its, dependencies = self._job.schedule, self._conclusion, self._dependencies
+        report = Report(schedule, its.state, its.error, its.at_ms, its.attempts)
+        failure_target = DeliveryOptions.read(schedule.terms).failure_target
+        if step == KEEP:
+            _insist(dependencies.table.put_failed, report, self._brief)
+        elif step == REPORT:
+            _insist(dependencies.queues.report, report, self._brief)
+        elif step == NOTIFY and failure_target is not None:
+            retry_call(lambda: dependencies.notify(failure_target, report), self._brief)
+        elif step == CLOSE and self._record is not None:
+            self._close(self._record, self._brief)
+
+    def _close(self, record: Record, deadline: Deadline) -> None:
+        its, records = self._conclusion, self._dependencies.records
+        retry_call(lambda: records.close(record, its.state, deadline.now_ms(), its.attempts, its.error), deadline)
+
+    def _send_rest(self, rest: Conclusion) -> None:
+        """Send a delayed message with the remaining steps. It holds only the timer if nothing but the close is left."""
+        job, record, deadline = self._job, self._record, self._deadline
+        if rest.tries >= POSTPONEMENTS_MAX:
+            _give_up(job, rest)
+            return
+        schedule = job.schedule
+        if record is not None and rest.left == (CLOSE,):
+            schedule = timer(schedule, record.request_number)
+        retry_ms = deadline.now_ms() + round(pause_s(rest.tries + 1, None, deadline.jitter()) * 1000)
+        next_job = DeliveryJob(
+            schedule, job.attempt, retry_ms, job.wake_number, conclusion=replace(rest, tries=rest.tries + 1)
+        )
+        send(next_job, self._dependencies, deadline)
+        log.outcome("concluded later", id=job.id, left=rest.left)
 
 
 def _insist(
@@ -149,39 +169,8 @@ def _insist(
         raise NotConfirmed(f"a failure is not told: {outcome.reason}")
 
 
-def _close(record: Record, conclusion: Conclusion, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
-    its = conclusion
-    retry_call(
-        lambda: dependencies.records.close(record, its.state, deadline.now_ms(), its.attempts, its.error), deadline
-    )
-
-
-def _send_rest(
-    job: DeliveryJob, record: Record | None, rest: Conclusion, dependencies: DeliveryDependencies, deadline: Deadline
-) -> None:
-    """Send a delayed message with the remaining steps. It holds only the timer if nothing but the close is left."""
-    if rest.tries >= POSTPONEMENTS_MAX:
-        _give_up(job, rest)
-        return
-    schedule = job.schedule
-    if record is not None and rest.left == (CLOSE,):
-        schedule = timer(schedule, record.request_number)
-    retry_ms = deadline.now_ms() + round(pause_s(rest.tries + 1, None, deadline.jitter()) * 1000)
-    next_job = DeliveryJob(
-        schedule, job.attempt, retry_ms, job.wake_number, conclusion=replace(rest, tries=rest.tries + 1)
-    )
-    send(next_job, dependencies, deadline)
-    log.outcome("concluded later", id=job.id, left=rest.left)
-
-
 def _give_up(job: DeliveryJob, rest: Conclusion) -> None:
     if rest.left != (NOTIFY,):
         raise NotConfirmed(f"not done within {rest.tries} messages: {', '.join(rest.left)}")
     failure_target = DeliveryOptions.read(job.schedule.terms).failure_target
     log.outcome("untold", id=job.id, failure_target=failure_target, error=f"no answer to {rest.tries} messages")
-
-
-def send(job: DeliveryJob, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
-    outcome = retry_batch(lambda _: dependencies.queues.send_job(job, deadline.now_ms()), [job], deadline)
-    if not outcome.confirmed:
-        raise NotConfirmed(f"a delivery job was not sent: {outcome.reason}")

@@ -47,35 +47,12 @@ def not_delivered(
     dependencies: DeliveryDependencies,
     deadline: Deadline,
 ) -> None:
+    """Try the delivery again later, or give it up."""
+    attempt = _FailedAttempt(job, record, failure, dependencies, deadline)
     if failure.ours:
-        _not_called(job, record, failure.error, dependencies, deadline)
-        return
-    now_ms, attempt = deadline.now_ms(), job.attempt
-    longest_s = QUEUE_PAUSE_S_MAX if goes_straight(job.schedule.target) else SQS_DELAY_S_MAX
-    wait_s = pause_s(attempt, failure.retry_after_s, deadline.jitter(), longest_s)
-    retry_ms = now_ms + round(wait_s * 1000)
-    again = _worth_trying(job, failure, retry_ms)
-    log.outcome("undelivered", id=job.id, attempt=attempt, error=failure.error, again=again)
-    if not again:
-        give_up(job, record, failure.error, attempt, dependencies, deadline)
-        return
-    take_up_again(woken_again(job, record, attempt + 1, retry_ms), record, failure.error, dependencies, deadline)
-
-
-def _not_called(
-    job: DeliveryJob, record: Record | None, error: str, dependencies: DeliveryDependencies, deadline: Deadline
-) -> None:
-    """Postpone a delivery after an error of our own. The target was not called, so this costs no attempt and no age."""
-    if job.faults >= POSTPONEMENTS_MAX:
-        log.outcome("undelivered", id=job.id, attempt=job.attempt, error=error, again=False)
-        give_up(job, record, error, job.attempt - 1, dependencies, deadline)
-        return
-    log.outcome("put off", id=job.id, error=error)
-    wait_ms = round(pause_s(job.faults + 1, None, deadline.jitter()) * 1000)
-    begun_ms = None if job.begun_ms is None else job.begun_ms + wait_ms
-    next_job = woken_again(job, record, job.attempt, deadline.now_ms() + wait_ms)
-    next_job = replace(next_job, begun_ms=begun_ms, faults=job.faults + 1)
-    take_up_again(next_job, record, error, dependencies, deadline)
+        attempt.put_off()
+    else:
+        attempt.follow_up()
 
 
 def give_up(
@@ -88,37 +65,6 @@ def give_up(
 ) -> None:
     report = failed(job.schedule, error, attempts, deadline.now_ms())
     conclusion.not_delivered(job, record, report, dependencies, deadline)
-
-
-def _worth_trying(job: DeliveryJob, failure: Undelivered, retry_ms: int) -> bool:
-    """Return whether the delivery is tried again.
-
-    The stack's own queue is given up only for a permanent error. Other targets are given up at the end of their age,
-    too, and after their last attempt. Attempts do not limit a target queue, because a queue usually recovers.
-    """
-    schedule = job.schedule
-    if schedule.target is None:
-        return not failure.permanent
-    if failure.permanent or not _in_time(job, retry_ms):
-        return False
-    return goes_straight(schedule.target) or job.attempt < DeliveryOptions.read(schedule.terms).attempts_max
-
-
-def _in_time(job: DeliveryJob, retry_ms: int) -> bool:
-    return retry_ms <= last_ms(job)
-
-
-def last_ms(job: DeliveryJob) -> int:
-    """Return the last moment at which the delivery may be tried."""
-    schedule = job.schedule
-    return max(schedule.due_ms, job.begun_ms or 0) + DeliveryOptions.read(schedule.terms).age_ms_max
-
-
-def woken_again(job: DeliveryJob, record: Record | None, attempt: int, retry_ms: int) -> DeliveryJob:
-    next_job = replace(job, attempt=attempt, retry_ms=retry_ms)
-    if record is None:
-        return next_job
-    return replace(next_job, schedule=naming.timer_of(record), wake_number=max(job.wake_number, record.wake_count) + 1)
 
 
 def take_up_again(
@@ -141,3 +87,81 @@ def take_up_again(
             )
         except Exception as failure:  # noqa: BLE001 - A failed note must not repeat the attempt.
             log.outcome("not noted", id=record.id, error=reason(failure))
+
+
+def woken_again(job: DeliveryJob, record: Record | None, attempt: int, retry_ms: int) -> DeliveryJob:
+    next_job = replace(job, attempt=attempt, retry_ms=retry_ms)
+    if record is None:
+        return next_job
+    return replace(next_job, schedule=naming.timer_of(record), wake_number=max(job.wake_number, record.wake_count) + 1)
+
+
+def last_ms(job: DeliveryJob) -> int:
+    """Return the last moment at which the delivery may be tried."""
+    schedule = job.schedule
+    return max(schedule.due_ms, job.begun_ms or 0) + DeliveryOptions.read(schedule.terms).age_ms_max
+
+
+class _FailedAttempt:
+    """An attempt that failed, with the record of the name if the schedule has one."""
+
+    def __init__(
+        self,
+        job: DeliveryJob,
+        record: Record | None,
+        failure: Undelivered,
+        dependencies: DeliveryDependencies,
+        deadline: Deadline,
+    ) -> None:
+        self._job, self._record, self._failure = job, record, failure
+        self._dependencies, self._deadline = dependencies, deadline
+
+    def follow_up(self) -> None:
+        """Try again after a pause, or give up."""
+        job, failure, deadline = self._job, self._failure, self._deadline
+        now_ms, attempt = deadline.now_ms(), job.attempt
+        longest_s = QUEUE_PAUSE_S_MAX if goes_straight(job.schedule.target) else SQS_DELAY_S_MAX
+        wait_s = pause_s(attempt, failure.retry_after_s, deadline.jitter(), longest_s)
+        retry_ms = now_ms + round(wait_s * 1000)
+        again = self._is_worth_trying(retry_ms)
+        log.outcome("undelivered", id=job.id, attempt=attempt, error=failure.error, again=again)
+        if not again:
+            self._give_up(attempt)
+            return
+        self._take_up_again(woken_again(job, self._record, attempt + 1, retry_ms))
+
+    def put_off(self) -> None:
+        """Postpone after an error of our own. The target was not called, so this costs no attempt and no age."""
+        job, error = self._job, self._failure.error
+        if job.faults >= POSTPONEMENTS_MAX:
+            log.outcome("undelivered", id=job.id, attempt=job.attempt, error=error, again=False)
+            self._give_up(job.attempt - 1)
+            return
+        log.outcome("put off", id=job.id, error=error)
+        wait_ms = round(pause_s(job.faults + 1, None, self._deadline.jitter()) * 1000)
+        begun_ms = None if job.begun_ms is None else job.begun_ms + wait_ms
+        next_job = woken_again(job, self._record, job.attempt, self._deadline.now_ms() + wait_ms)
+        self._take_up_again(replace(next_job, begun_ms=begun_ms, faults=job.faults + 1))
+
+    def _give_up(self, attempts: int) -> None:
+        give_up(self._job, self._record, self._failure.error, attempts, self._dependencies, self._deadline)
+
+    def _take_up_again(self, next_job: DeliveryJob) -> None:
+        take_up_again(next_job, self._record, self._failure.error, self._dependencies, self._deadline)
+
+    def _is_worth_trying(self, retry_ms: int) -> bool:
+        """Return whether the delivery is tried again.
+
+        The stack's own queue is given up only for a permanent error. Other targets are given up at the end of their
+        age, too, and after their last attempt. Attempts do not limit a target queue, because a queue usually recovers.
+        """
+        job, failure, schedule = self._job, self._failure, self._job.schedule
+        if schedule.target is None:
+            return not failure.permanent
+        if failure.permanent or not _in_time(job, retry_ms):
+            return False
+        return goes_straight(schedule.target) or job.attempt < DeliveryOptions.read(schedule.terms).attempts_max
+
+
+def _in_time(job: DeliveryJob, retry_ms: int) -> bool:
+    return retry_ms <= last_ms(job)

@@ -50,7 +50,10 @@ class WriteRateLimiter:
         self._raised_s = self._cut_s = clock()
         self._first_throttled_s: float | None = None
         self._written = self._throttled = 0.0
-        self._reserved, self._in_flight = 0, 0
+        self._reserved = 0
+        """Units that have a turn, whether their writes have begun or not. The run must finish all of them."""
+        self._in_flight = 0
+        """Units whose writes have begun. A cut waits only for them: `_free_s` already includes the waiting ones."""
 
     def begin(self, units: int, latest_s: float) -> bool:
         """Wait until these units may be written. Return False if that would be later than `latest_s`.

@@ -9,6 +9,7 @@ sets the right timer.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -32,11 +33,7 @@ TIMER_TRIES_MAX = 3
 
 
 def cancel(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> Answer:
-    def unnamed(found: Found) -> Answer:
-        item_lock.remove(found, item_lock.new_owner(dependencies), dependencies, deadline)
-        return {"id": found.schedule.id, "state": CANCELLED}
-
-    return _change(request, unnamed, _cancel_record, dependencies, deadline)
+    return _Cancel(dependencies, deadline).make(request)
 
 
 def change(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> Answer:
@@ -53,18 +50,18 @@ def change(request: ManageRequest, dependencies: ManageDependencies, deadline: D
         except InvalidSchedule as refusal:
             raise InvalidRequest(str(refusal)) from None
 
-    return _replace(revised, request, dependencies, deadline)
+    return _Replacement(revised, dependencies, deadline).make(request)
 
 
 def move(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> Answer:
     request.which()
     due_ms = request.due_ms(deadline.now_ms())
-    return _replace(lambda old: replace(old, due_ms=due_ms), request, dependencies, deadline)
+    return _Replacement(lambda old: replace(old, due_ms=due_ms), dependencies, deadline).make(request)
 
 
 def fire(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> Answer:
     due_ms = deadline.now_ms()
-    return _replace(lambda old: replace(old, due_ms=due_ms), request, dependencies, deadline)
+    return _Replacement(lambda old: replace(old, due_ms=due_ms), dependencies, deadline).make(request)
 
 
 def cancel_record(record: Record, dependencies: ManageDependencies, deadline: Deadline) -> bool:
@@ -73,33 +70,125 @@ def cancel_record(record: Record, dependencies: ManageDependencies, deadline: De
     Return whether this call cancelled it. Raise NotConfirmed if AWS does not answer in time: the record may be
     cancelled then. A timer that stays behind wakes, finds nothing to do and goes away.
     """
-    now_ms = deadline.now_ms()
-    request_number = max(request_number_at(now_ms), record.request_number + 1)
-    unconfirmed_writes: list[NotConfirmed] = []
-
-    def cancelled() -> bool:
-        try:
-            return dependencies.records.cancel(record, request_number, now_ms)
-        except NotConfirmed as failure:
-            unconfirmed_writes.append(failure)
-            raise
-
-    if not retry_call(cancelled, deadline) and not (
-        unconfirmed_writes and _is_ours(record, request_number, now_ms, dependencies, deadline)
-    ):
-        return False
-    _remove_timer(record, now_ms, dependencies, deadline)
-    return True
+    return _Cancel(dependencies, deadline).cancelled(record)
 
 
-def _is_ours(
-    read: Record, request_number: int, now_ms: int, dependencies: ManageDependencies, deadline: Deadline
-) -> bool:
-    """Return whether this call made the current cancellation: an earlier try succeeded, but its answer was lost."""
-    current = retry_call(lambda: dependencies.records.get(read.name), deadline)
-    if current is None or current.state != CANCELLED:
-        return False
-    return (current.id, current.request_number, current.changed_ms) == (read.id, request_number, now_ms)
+class _Change(ABC):
+    """A change of one schedule: find what holds it, and change that. A subclass says how."""
+
+    def __init__(self, dependencies: ManageDependencies, deadline: Deadline) -> None:
+        self._dependencies, self._deadline = dependencies, deadline
+
+    @abstractmethod
+    def _of_item(self, found: Found) -> Answer:
+        """Change an unnamed schedule, which its item in the table holds."""
+
+    @abstractmethod
+    def _of_record(self, record: Record) -> Answer | None:
+        """Change a named schedule, which its record holds. Return None if the record has changed since it was read."""
+
+    def make(self, request: ManageRequest) -> Answer:
+        """Change the schedule. The id of a named schedule stands for its name while the name's record has that id."""
+        dependencies, deadline = self._dependencies, self._deadline
+        name, schedule_id = request.which()
+        if name:
+            return self._under_name(name, None)
+        found = lookup.find(schedule_id, dependencies, deadline)
+        if found is not None and found.schedule.name is not None:
+            return self._under_name(found.schedule.name, schedule_id)
+        now_ms = deadline.now_ms()
+        if found is None or not lookup.changeable(found.schedule.key, dependencies, now_ms):
+            raise lookup.missing(schedule_id, dependencies, now_ms)
+        return self._of_item(found)
+
+    def _under_name(self, name: str, expected_id: str | None) -> Answer:
+        for _ in range(ROUNDS_MAX):
+            record = lookup.named(name, self._dependencies, self._deadline)
+            if expected_id is not None and record.id != expected_id:
+                raise lookup.replaced(expected_id, record)
+            answer = self._of_record(record)
+            if answer is not None:
+                return answer
+        raise NotConfirmed(f"the name {name!r} is written by others all the time; try again")
+
+    def _remove_timer(self, record: Record, now_ms: int) -> None:
+        """Remove the far timer. Give up after a few tries: a timer that stays behind does no harm."""
+        if record.schedule.due_ms - now_ms > self._dependencies.reach_ms:
+            timer, few = naming.timer_of(record), replace(self._deadline, tries_max=TIMER_TRIES_MAX)
+            with suppress(NotConfirmed):
+                retry_call(lambda: self._dependencies.table.remove_timer(timer), few)
+
+
+class _Cancel(_Change):
+    def _of_item(self, found: Found) -> Answer:
+        owner = item_lock.new_owner(self._dependencies)
+        item_lock.remove(found, owner, self._dependencies, self._deadline)
+        return {"id": found.schedule.id, "state": CANCELLED}
+
+    def _of_record(self, record: Record) -> Answer | None:
+        if record.state != CANCELLED:
+            _pending(record)
+            if not self.cancelled(record):
+                return None
+        return {"id": record.id, "state": CANCELLED}
+
+    def cancelled(self, record: Record) -> bool:
+        """Do as `cancel_record` says."""
+        now_ms = self._deadline.now_ms()
+        request_number = max(request_number_at(now_ms), record.request_number + 1)
+        unconfirmed_writes: list[NotConfirmed] = []
+
+        def cancelled() -> bool:
+            try:
+                return self._dependencies.records.cancel(record, request_number, now_ms)
+            except NotConfirmed as failure:
+                unconfirmed_writes.append(failure)
+                raise
+
+        if not retry_call(cancelled, self._deadline) and not (
+            unconfirmed_writes and self._is_ours(record, request_number, now_ms)
+        ):
+            return False
+        self._remove_timer(record, now_ms)
+        return True
+
+    def _is_ours(self, read: Record, request_number: int, now_ms: int) -> bool:
+        """Return whether this call made the current cancellation: an earlier try succeeded, but its answer was lost."""
+        current = retry_call(lambda: self._dependencies.records.get(read.name), self._deadline)
+        if current is None or current.state != CANCELLED:
+            return False
+        return (current.id, current.request_number, current.changed_ms) == (read.id, request_number, now_ms)
+
+
+class _Replacement(_Change):
+    """Puts the revised schedule in the place of the old one, under a new id."""
+
+    def __init__(
+        self, revised: Callable[[Schedule], Schedule], dependencies: ManageDependencies, deadline: Deadline
+    ) -> None:
+        super().__init__(dependencies, deadline)
+        self._revised, self._begun_ms = revised, deadline.now_ms()
+
+    def _of_item(self, found: Found) -> Answer:
+        new = _in_time(self._revised(found.schedule), self._begun_ms)
+        placed = item_lock.put_in_place(found, new, self._dependencies, self._deadline)
+        return accepted(placed, self._begun_ms, self._dependencies.reach_ms)
+
+    def _of_record(self, record: Record) -> Answer | None:
+        """Put the revised schedule under the name. Its id is new, so that the old timers no longer apply."""
+        _pending(record)
+        dependencies, deadline = self._dependencies, self._deadline
+        now_ms, key_generator = deadline.now_ms(), dependencies.key_generator
+        changed = _in_time(self._revised(record.schedule), now_ms)
+        key = random_key(changed.due_ms, key_generator.partition_count, key_generator.randomness)
+        schedule = replace(changed, key=key)
+        new = Record(schedule, max(request_number_at(now_ms), record.request_number + 1), now_ms)
+        placement.get_ready(schedule, now_ms, dependencies, deadline)
+        if not retry_call(lambda: dependencies.records.put_over(record, new), deadline):
+            return None
+        placement.place(naming.timer_of(new), dependencies, deadline)
+        self._remove_timer(record, now_ms)
+        return {**accepted(schedule, now_ms, dependencies.reach_ms), "result": "replaced"}
 
 
 def _drawn(old: Schedule, wanted: Request) -> Schedule:
@@ -115,101 +204,11 @@ def _drawn(old: Schedule, wanted: Request) -> Schedule:
     )
 
 
-def _replace(
-    revised: Callable[[Schedule], Schedule],
-    request: ManageRequest,
-    dependencies: ManageDependencies,
-    deadline: Deadline,
-) -> Answer:
-    """Put the revised schedule in the place of the old one, under a new id."""
-    now_ms = deadline.now_ms()
-
-    def unnamed(found: Found) -> Answer:
-        new = _in_time(revised(found.schedule), now_ms)
-        return accepted(item_lock.put_in_place(found, new, dependencies, deadline), now_ms, dependencies.reach_ms)
-
-    def replace_record(record: Record, dependencies: ManageDependencies, deadline: Deadline) -> Answer | None:
-        return _replace_record(record, revised, dependencies, deadline)
-
-    return _change(request, unnamed, replace_record, dependencies, deadline)
-
-
 def _in_time(schedule: Schedule, now_ms: int) -> Schedule:
     """Return the schedule. Raise InvalidRequest if the feed would drop it."""
     if schedule.expired(now_ms):
         raise InvalidRequest("by its expires_after it would be dropped at once; wanted: a later moment")
     return schedule
-
-
-def _change(
-    request: ManageRequest,
-    unnamed: Callable[[Found], Answer],
-    of_record: Callable[[Record, ManageDependencies, Deadline], Answer | None],
-    dependencies: ManageDependencies,
-    deadline: Deadline,
-) -> Answer:
-    """Change the schedule. The id of a named schedule stands for its name while the name's record has that id."""
-    name, schedule_id = request.which()
-    if name:
-        return _under_name(name, None, of_record, dependencies, deadline)
-    found = lookup.find(schedule_id, dependencies, deadline)
-    if found is not None and found.schedule.name is not None:
-        return _under_name(found.schedule.name, schedule_id, of_record, dependencies, deadline)
-    now_ms = deadline.now_ms()
-    if found is None or not lookup.changeable(found.schedule.key, dependencies, now_ms):
-        raise lookup.missing(schedule_id, dependencies, now_ms)
-    return unnamed(found)
-
-
-def _under_name(
-    name: str,
-    expected_id: str | None,
-    of_record: Callable[[Record, ManageDependencies, Deadline], Answer | None],
-    dependencies: ManageDependencies,
-    deadline: Deadline,
-) -> Answer:
-    for _ in range(ROUNDS_MAX):
-        record = lookup.named(name, dependencies, deadline)
-        if expected_id is not None and record.id != expected_id:
-            raise lookup.replaced(expected_id, record)
-        answer = of_record(record, dependencies, deadline)
-        if answer is not None:
-            return answer
-    raise NotConfirmed(f"the name {name!r} is written by others all the time; try again")
-
-
-def _cancel_record(record: Record, dependencies: ManageDependencies, deadline: Deadline) -> Answer | None:
-    if record.state != CANCELLED:
-        _pending(record)
-        if not cancel_record(record, dependencies, deadline):
-            return None
-    return {"id": record.id, "state": CANCELLED}
-
-
-def _replace_record(
-    record: Record, revised: Callable[[Schedule], Schedule], dependencies: ManageDependencies, deadline: Deadline
-) -> Answer | None:
-    """Put the revised schedule under the name. Its id is new, so that the old timers no longer apply."""
-    _pending(record)
-    now_ms, key_generator = deadline.now_ms(), dependencies.key_generator
-    changed = _in_time(revised(record.schedule), now_ms)
-    key = random_key(changed.due_ms, key_generator.partition_count, key_generator.randomness)
-    schedule = replace(changed, key=key)
-    new = Record(schedule, max(request_number_at(now_ms), record.request_number + 1), now_ms)
-    placement.get_ready(schedule, now_ms, dependencies, deadline)
-    if not retry_call(lambda: dependencies.records.put_over(record, new), deadline):
-        return None
-    placement.place(naming.timer_of(new), dependencies, deadline)
-    _remove_timer(record, now_ms, dependencies, deadline)
-    return {**accepted(schedule, now_ms, dependencies.reach_ms), "result": "replaced"}
-
-
-def _remove_timer(record: Record, now_ms: int, dependencies: ManageDependencies, deadline: Deadline) -> None:
-    """Remove the far timer. Give up after a few tries: a timer that stays behind does no harm."""
-    if record.schedule.due_ms - now_ms > dependencies.reach_ms:
-        timer, few = naming.timer_of(record), replace(deadline, tries_max=TIMER_TRIES_MAX)
-        with suppress(NotConfirmed):
-            retry_call(lambda: dependencies.table.remove_timer(timer), few)
 
 
 def _pending(record: Record) -> None:

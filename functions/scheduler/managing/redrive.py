@@ -10,7 +10,7 @@ call, or one at the same time, finds that id and uses it too. So nothing is deli
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -21,11 +21,11 @@ from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_batch, retry_call
 from scheduler.limits import DUE_MS_MAX
 from scheduler.managing import failures, paging
-from scheduler.managing.dependencies import Failure, ManageDependencies
+from scheduler.managing.dependencies import Failure, Failures, ManageDependencies
 from scheduler.managing.failures import DAY_MS, FailureRange
 from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import request_number_at
-from scheduler.model.schedule import Schedule, index_of, is_near, key_of, random_key
+from scheduler.model.schedule import Key, Schedule, index_of, is_near, key_of, random_key
 from scheduler.placing import naming, placement
 from scheduler.placing.naming import NameRequest
 
@@ -35,82 +35,180 @@ SPREAD_MS_MAX = 30 * DAY_MS
 
 
 def redrive(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    spread_ms = request.duration_ms("spread", 0, SPREAD_MS_MAX, 0)
+    call = _Redrive(request.duration_ms("spread", 0, SPREAD_MS_MAX, 0), dependencies, deadline)
     if "id" in request.fields:
         others = [field for field in ("from", "to") if field in request.fields]
         if others:
             raise InvalidRequest(f"id and {others[0]} are both given; wanted: one failure, or those of a time")
-        return _redrive_one(request, spread_ms, dependencies, deadline)
+        return call.one(request)
     if "from" not in request.fields or "to" not in request.fields:
         raise InvalidRequest("id is missing, and so is from or to; wanted: an id, or both of the others")
-    return _redrive_all(request, spread_ms, dependencies, deadline)
+    return call.all(request)
 
 
-def _redrive_one(
-    request: ManageRequest, spread_ms: int, dependencies: ManageDependencies, deadline: Deadline
-) -> dict[str, Any]:
-    """Redrive the latest failure of an id that was found in time, and delete its other failures that were found."""
-    schedule_id = request.id() or ""
-    found, next_position = _failures_of(schedule_id, request.fields.get("next"), dependencies, deadline)
-    if not found and next_position is not None:
-        return _answer(BatchResult(), next_position)
-    if not found:
-        raise NotFound(f"{schedule_id} is not among the failures that are kept")
-    outcome = _again(found[-1:], spread_ms, dependencies, deadline)
-    if outcome.unconfirmed:
-        raise NotConfirmed(f"AWS did not confirm it in time ({outcome.last_error}); try again")
-    if outcome.rejected:
-        raise InvalidRequest(f"{schedule_id} {outcome.rejected[0][1]}")
-    if not outcome.confirmed:
-        raise NotFound(f"{schedule_id} is not among the failures that are kept any more")
-    retry_batch(
-        dependencies.table.delete, [each.key for each in found[:-1]], deadline
-    )  # The schedule failed more than once.
-    return _answer(outcome, None)
+class _Redrive:
+    """One call of the operation."""
+
+    def __init__(self, spread_ms: int, dependencies: ManageDependencies, deadline: Deadline) -> None:
+        self._spread_ms, self._dependencies, self._deadline = spread_ms, dependencies, deadline
+
+    def one(self, request: ManageRequest) -> dict[str, Any]:
+        """Redrive the latest failure of an id that was found in time, and delete its other failures that were found."""
+        schedule_id = request.id() or ""
+        found, next_position = self._failures_of(schedule_id, request.fields.get("next"))
+        if not found and next_position is not None:
+            return _answer(BatchResult(), next_position)
+        if not found:
+            raise NotFound(f"{schedule_id} is not among the failures that are kept")
+        outcome = self._again(found[-1:])
+        if outcome.unconfirmed:
+            raise NotConfirmed(f"AWS did not confirm it in time ({outcome.last_error}); try again")
+        if outcome.rejected:
+            raise InvalidRequest(f"{schedule_id} {outcome.rejected[0][1]}")
+        if not outcome.confirmed:
+            raise NotFound(f"{schedule_id} is not among the failures that are kept any more")
+        self._delete(found[:-1])  # The schedule failed more than once.
+        return _answer(outcome, None)
+
+    def all(self, request: ManageRequest) -> dict[str, Any]:
+        """Redrive step by step until the deadline. Leave failures that cannot be scheduled again, and count them.
+
+        Redrive only failures from before the first call. A new failure would otherwise be redriven again and again. If
+        a schedule failed several times, redrive it once, and delete its other failures.
+        """
+        span, position = request.span(), request.fields.get("next")
+        partition, sort, begun_ms = _position(position, "redrive", self._deadline.now_ms())
+        total: BatchResult[Failure] = BatchResult()
+        redriven: set[str] = set()
+        begun = looked = False
+        for failure_range, page in self._pages(failures.failure_ranges(span, begun_ms, (partition, sort))):
+            if looked and self._deadline.passed():
+                return _answer(total, _next(failure_range, "redrive", begun_ms))
+            looked = True
+            first_ones, others = _once(page.failures, redriven)
+            outcome = self._again(first_ones)
+            redriven.update(map(_id_of, outcome.confirmed))
+            self._delete_redriven([each for each in others if _id_of(each) in redriven])
+            if outcome.unconfirmed and not (begun or outcome.confirmed):
+                raise NotConfirmed(f"AWS did not confirm a single one in time ({outcome.last_error}); try again")
+            if outcome.unconfirmed:  # The next call reads this page again, and counts its refusals.
+                total.confirmed += outcome.confirmed
+                return _answer(total, _next(failure_range, "redrive", begun_ms))
+            total.add(outcome)
+            begun = begun or bool(page.failures)
+        return _answer(total, None)
+
+    def _failures_of(self, schedule_id: str, position: object) -> tuple[list[Failure], str | None]:
+        """Return the quarantined item, or else the failures of the id, and where the next call continues."""
+        dependencies, deadline = self._dependencies, self._deadline
+        partition, sort, begun_ms = _position(position, "redrive one", deadline.now_ms())
+        if position is None:  # A later call continues with the pages below, which end with the quarantine.
+            with suppress(OutOfTime):
+                quarantined = failures.quarantined_item(schedule_id, dependencies, deadline.half())
+                if quarantined is not None:
+                    return [quarantined], None
+        found, rest = failures.of_id(schedule_id, begun_ms, (partition, sort), dependencies, deadline)
+        return found, None if rest is None else _next(rest, "redrive one", begun_ms)
+
+    def _pages(self, all_ranges: Iterable[FailureRange]) -> Iterator[tuple[FailureRange, Failures]]:
+        filled = failures.filled(all_ranges, self._dependencies, self._deadline)
+        return failures.pages(filled, STEP_MAX, self._dependencies, self._deadline)
+
+    def _again(self, found: Sequence[Failure]) -> BatchResult[Failure]:
+        """Schedule the failures in parallel, then delete the confirmed ones."""
+        total: BatchResult[Failure] = BatchResult()
+        for outcome in self._dependencies.pool.run(self._one_again, found):
+            total.add(outcome)
+        self._delete_redriven(total.confirmed)
+        return total
+
+    def _delete_redriven(self, redriven: Sequence[Failure]) -> None:
+        deleted = self._delete(redriven)
+        if deleted.unconfirmed:  # They are scheduled again, and the next redrive would repeat them.
+            log.outcome("not deleted", failures=len(deleted.unconfirmed), why=deleted.last_error)
+
+    def _delete(self, found: Sequence[Failure]) -> BatchResult[Key]:
+        return retry_batch(self._dependencies.table.delete, [each.key for each in found], self._deadline)
+
+    def _one_again(self, failure: Failure) -> BatchResult[Failure]:
+        if self._deadline.passed():
+            return BatchResult(unconfirmed=[failure], last_error="time is over")
+        if failure.schedule is None:
+            return BatchResult(rejected=[(failure, "is none that can be read, so it cannot be scheduled again")])
+        try:
+            refusal = self._schedule(failure, failure.schedule)
+        except NotConfirmed as reason:
+            return BatchResult(unconfirmed=[failure], last_error=str(reason))
+        except NotFound:  # Another call has redriven and counted it.
+            return BatchResult()
+        except InvalidRequest as reason:
+            return BatchResult(rejected=[(failure, f"cannot be scheduled again: {reason}")])
+        return BatchResult(rejected=[(failure, refusal)]) if refusal else BatchResult(confirmed=[failure])
+
+    def _schedule(self, failure: Failure, old: Schedule) -> str:
+        """Schedule a failure again. Return an empty string, or the reason why it is left as it is."""
+        dependencies, now_ms = self._dependencies, self._deadline.now_ms()
+        key_generator = dependencies.key_generator
+        if old.name is not None and failure.failed_ms is None:  # A quarantined timer: its record is read when it wakes.
+            self._place(replace(old, due_ms=now_ms))
+            return ""
+        due_ms = min(DUE_MS_MAX, now_ms + round(self._spread_ms * key_generator.randomness.random()))
+        new = replace(old, due_ms=due_ms)
+        placement.get_ready(new, now_ms, dependencies, self._deadline)
+        if old.name is not None or not is_near(new.due_ms, now_ms, dependencies.reach_ms):
+            key = random_key(due_ms, key_generator.partition_count, key_generator.randomness)
+            new = replace(new, key=key, index=None)
+        if old.name is not None or self._spread_ms or failure.again is not None:
+            new = self._as_noted(failure, new)
+        if old.name is None:
+            self._place(new)
+            return ""
+        return self._register(failure, new, now_ms)
+
+    def _register(self, failure: Failure, new: Schedule, now_ms: int) -> str:
+        """Schedule a failure again under its name. Return as `_schedule` does."""
+        dependencies, asked = self._dependencies, NameRequest(new, request_number_at(now_ms), if_exists="keep")
+        named = naming.register(asked, dependencies.records, self._deadline, dependencies.reach_ms)
+        if named.timer is not None:
+            self._place(named.timer)
+        if named.result != "kept" or named.schedule.id == new.id:
+            return ""
+        retry_call(lambda: dependencies.manage_table.forget_again(failure.key, new.id), self._deadline)
+        return f"has the name {new.name!r}, under which {named.schedule.id} is pending"
+
+    def _place(self, schedule: Schedule) -> None:
+        placement.place(schedule, self._dependencies, self._deadline)
+
+    def _as_noted(self, failure: Failure, new: Schedule) -> Schedule:
+        """Return the schedule under the id that the first call noted, which may be this one.
+
+        Raise NotFound if the failure is gone.
+        """
+        manage_table = self._dependencies.manage_table
+        again = retry_call(lambda: manage_table.note_again(failure.key, new.id), self._deadline)
+        if again is None:
+            raise NotFound("the failure is gone")
+        if again == new.id:
+            return new
+        key = key_of(again)
+        return replace(new, key=key, index=index_of(again), due_ms=max(key.due_ms, self._deadline.now_ms()))
 
 
-def _failures_of(
-    schedule_id: str, position: object, dependencies: ManageDependencies, deadline: Deadline
-) -> tuple[list[Failure], str | None]:
-    """Return the quarantined item, or else the failures of the id, and where the next call continues."""
-    partition, sort, begun_ms = _position(position, "redrive one", deadline.now_ms())
-    if position is None:  # A later call continues with the pages below, which end with the quarantine.
-        with suppress(OutOfTime):
-            quarantined = failures.quarantined_item(schedule_id, dependencies, deadline.half())
-            if quarantined is not None:
-                return [quarantined], None
-    found, rest = failures.of_id(schedule_id, begun_ms, (partition, sort), dependencies, deadline)
-    return found, None if rest is None else _next(rest, "redrive one", begun_ms)
+def _once(found: Sequence[Failure], redriven: set[str]) -> tuple[list[Failure], list[Failure]]:
+    """Return one failure of each schedule, and the others. One that has noted a new id comes first.
 
-
-def _redrive_all(
-    request: ManageRequest, spread_ms: int, dependencies: ManageDependencies, deadline: Deadline
-) -> dict[str, Any]:
-    """Redrive step by step until the deadline. Leave failures that cannot be scheduled again, and count them.
-
-    Redrive only failures from before the first call. A new failure would otherwise be redriven again and again.
+    A schedule fails several times if a feed keeps its expiry, and cannot delete it from the table.
     """
-    span, (partition, sort, begun_ms) = (
-        request.span(),
-        _position(request.fields.get("next"), "redrive", deadline.now_ms()),
-    )
-    total: BatchResult[Failure] = BatchResult()
-    begun = False
-    all_ranges = failures.filled(failures.failure_ranges(span, begun_ms, (partition, sort)), dependencies, deadline)
-    looked = False
-    for failure_range, page in failures.pages(all_ranges, STEP_MAX, dependencies, deadline):
-        if looked and deadline.passed():
-            return _answer(total, _next(failure_range, "redrive", begun_ms))
-        looked = True
-        outcome = _again(page.failures, spread_ms, dependencies, deadline)
-        if outcome.unconfirmed and not (begun or outcome.confirmed):
-            raise NotConfirmed(f"AWS did not confirm a single one in time ({outcome.last_error}); try again")
-        if outcome.unconfirmed:  # The next call reads this page again, and counts its refusals.
-            total.confirmed += outcome.confirmed
-            return _answer(total, _next(failure_range, "redrive", begun_ms))
-        total.add(outcome)
-        begun = begun or bool(page.failures)
-    return _answer(total, None)
+    first_ones: dict[str, Failure] = {}
+    for each in sorted(found, key=lambda failure: failure.again is None):
+        if _id_of(each) not in redriven:
+            first_ones.setdefault(_id_of(each), each)
+    return list(first_ones.values()), [each for each in found if first_ones.get(_id_of(each)) is not each]
+
+
+def _id_of(failure: Failure) -> str:
+    """Return the id of the failed schedule. A failure that cannot be read stands for itself."""
+    return failure.schedule.id if failure.schedule is not None else " ".join(failure.key)
 
 
 def _answer(total: BatchResult[Failure], next_position: str | None) -> dict[str, Any]:
@@ -126,78 +224,3 @@ def _position(value: object, kind: str, now_ms: int) -> tuple[str, str, int]:
     if value is not None and not (paging.is_sort(sort) and paging.is_moment(begun_ms)):
         raise paging.refused(value)
     return partition, sort, begun_ms
-
-
-def _again(
-    found: Sequence[Failure], spread_ms: int, dependencies: ManageDependencies, deadline: Deadline
-) -> BatchResult[Failure]:
-    """Schedule the failures in parallel, then delete the confirmed ones."""
-
-    def one(failure: Failure) -> BatchResult[Failure]:
-        if deadline.passed():
-            return BatchResult(unconfirmed=[failure], last_error="time is over")
-        if failure.schedule is None:
-            return BatchResult(rejected=[(failure, "is none that can be read, so it cannot be scheduled again")])
-        try:
-            refusal = _schedule(failure, failure.schedule, spread_ms, dependencies, deadline)
-        except NotConfirmed as reason:
-            return BatchResult(unconfirmed=[failure], last_error=str(reason))
-        except NotFound:  # Another call has redriven and counted it.
-            return BatchResult()
-        except InvalidRequest as reason:
-            return BatchResult(rejected=[(failure, f"cannot be scheduled again: {reason}")])
-        return BatchResult(rejected=[(failure, refusal)]) if refusal else BatchResult(confirmed=[failure])
-
-    total: BatchResult[Failure] = BatchResult()
-    for outcome in dependencies.pool.run(one, found):
-        total.add(outcome)
-    deleted = retry_batch(dependencies.table.delete, [each.key for each in total.confirmed], deadline)
-    if deleted.unconfirmed:  # They are scheduled again, and the next redrive would repeat them.
-        log.outcome("not deleted", failures=len(deleted.unconfirmed), why=deleted.last_error)
-    return total
-
-
-def _schedule(
-    failure: Failure, old: Schedule, spread_ms: int, dependencies: ManageDependencies, deadline: Deadline
-) -> str:
-    """Schedule a failure again. Return an empty string, or the reason why it is left as it is."""
-    key_generator, now_ms = dependencies.key_generator, deadline.now_ms()
-    if old.name is not None and failure.failed_ms is None:  # A quarantined timer: its record is read when it wakes.
-        placement.place(replace(old, due_ms=now_ms), dependencies, deadline)
-        return ""
-    due_ms = min(DUE_MS_MAX, now_ms + round(spread_ms * key_generator.randomness.random()))
-    new = replace(old, due_ms=due_ms)
-    placement.get_ready(new, now_ms, dependencies, deadline)
-    if old.name is not None or not is_near(new.due_ms, now_ms, dependencies.reach_ms):
-        new = replace(new, key=random_key(due_ms, key_generator.partition_count, key_generator.randomness), index=None)
-    if old.name is not None or spread_ms or failure.again is not None:
-        new = _as_noted(failure, new, dependencies, deadline)
-    if old.name is None:
-        placement.place(new, dependencies, deadline)
-        return ""
-    named = naming.register(
-        NameRequest(new, request_number_at(now_ms), if_exists="keep"),
-        dependencies.records,
-        deadline,
-        dependencies.reach_ms,
-    )
-    if named.timer is not None:
-        placement.place(named.timer, dependencies, deadline)
-    if named.result != "kept" or named.schedule.id == new.id:
-        return ""
-    retry_call(lambda: dependencies.manage_table.forget_again(failure.key, new.id), deadline)
-    return f"has the name {old.name!r}, under which {named.schedule.id} is pending"
-
-
-def _as_noted(failure: Failure, new: Schedule, dependencies: ManageDependencies, deadline: Deadline) -> Schedule:
-    """Return the schedule under the id that the first call noted, which may be this one.
-
-    Raise NotFound if the failure is gone.
-    """
-    again = retry_call(lambda: dependencies.manage_table.note_again(failure.key, new.id), deadline)
-    if again is None:
-        raise NotFound("the failure is gone")
-    if again == new.id:
-        return new
-    key = key_of(again)
-    return replace(new, key=key, index=index_of(again), due_ms=max(key.due_ms, deadline.now_ms()))

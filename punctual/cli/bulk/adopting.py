@@ -67,12 +67,36 @@ def adopt(
     if disable_originals and not apply_:
         raise WrongUsage("--disable-originals needs --apply: it disables what Punctual has taken over")
     plan, path = Plan(), Path(file or f"adopt-{run.stack}.ndjson")
+    if apply_:
+        _forget_unsent(path)
     planned = _planned(run, group, prefix, plan, path if apply_ else None)
     run.output.list(["NAME", "DUE", "PLAN"], planned, empty="there are no such schedules")
     status = _apply(run, path) if apply_ else _advise(run, plan)
     if disable_originals:
         return _disable(run, group, prefix) or status
     return status
+
+
+def _forget_unsent(path: Path) -> None:
+    """Cut off the lines that earlier runs have planned and not sent. The plan of this run has those that still count.
+
+    Meanwhile an original may have fired, or somebody may have deleted it.
+    """
+    from punctual.cli.bulk.adoption.conversion import is_planned
+    from punctual.cli.bulk.sending.journal import Journal
+
+    if not path.exists():
+        return
+    journal, end = sources.journal_path(str(path), None), 0
+    if journal.exists():
+        with Journal(journal) as opened:
+            end = max((each.end for each in opened.ranges), default=0)
+    with path.open("r+b") as file:
+        file.seek(end)
+        if not all(map(is_planned, file)):
+            raise WrongUsage(f"{path} has lines that are no plan of adopt; name another file with --file")
+        if file.tell() > end:
+            file.truncate(end)
 
 
 def _conversion(run: Run, soon_s: float) -> Conversion:

@@ -10,6 +10,7 @@ the caller learns what was scheduled.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -62,6 +63,7 @@ class Pipeline:
         self._held: deque[_Held] = deque()
         self._failure: Exception | None = None
         self._more, self._proven = True, False
+        self._process = os.getpid()
 
     def results(self) -> Generator[Outcome, None, None]:
         """Yield the results. Closing the generator starts nothing new."""
@@ -80,8 +82,13 @@ class Pipeline:
                 raise self._failure
         finally:
             self._stop()
-            if self._pool is not None:
+            if self._pool is not None and not self._inherited:  # The lock of a parent's pool may never be free.
                 self._pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def _inherited(self) -> bool:
+        """Whether this process is a fork of the one that sends. It has none of its threads."""
+        return os.getpid() != self._process
 
     def _last_results(self) -> Generator[Outcome, None, None]:
         """Yield what is known of the batches under way, and raise the first failure."""
@@ -101,6 +108,8 @@ class Pipeline:
 
     def _step(self) -> bool:
         """Read a batch, or else wait for one. Return whether any is held."""
+        if self._inherited:
+            raise RuntimeError("schedule_many() belongs to the parent process; call it again in this one")
         self._begin()
         if self._held and (self._held[0].done() or any(held.failure() for held in self._held)):
             return True

@@ -44,6 +44,8 @@ class Sender:
         Raise the error if the stack, the credentials or the rights are missing. Do not raise it for a batch that was
         sent before: what is confirmed stays known, and the next batch raises it.
         """
+        if self._stopped.is_set():  # A worker took the batch just before the iterator was closed.
+            return batch.unconfirmed("it was not sent, because the iterator was closed")
         members = batch.members
         sent = iter(self._sent(batch, members) if members else [])
         return [entry if isinstance(entry, Rejected) else next(sent) for entry in batch.entries]

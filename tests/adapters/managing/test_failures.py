@@ -72,6 +72,29 @@ def test_failures_of_the_previous_version_are_redriven(stack):
     assert [] == stack.ask("failures", **DAY_BEFORE)["failures"]
 
 
+@pytest.mark.parametrize("page", [1, 1_000])
+def test_a_schedule_that_failed_several_times_is_redriven_once(stack, page):
+    """A feed keeps an expiry again if it could not delete the schedule. Beyond the reach each would get a new id."""
+    twice = [fail(stack, number, NOON_MS - 60_000 + number) for number in range(3)]
+    for number in range(3):
+        assert twice[number].id == fail(stack, number, NOON_MS - 30_000 + number).id
+    bend_pages(stack, page)
+    assert {"redriven": 3, "left": 0, "next": None} == stack.ask("redrive", spread=2_000_000, **DAY_BEFORE)
+    assert [] == stack.ask("failures", **DAY_BEFORE)["failures"]
+    assert ["data 0", "data 1", "data 2"] == stack.come_out(NOON_S + 2_000_000)
+
+
+def test_a_redrive_after_a_crash_uses_the_id_that_was_noted(stack):
+    """The schedule is under that id already, so another failure of it must not get a new one."""
+    for at_ms in (NOON_MS - 60_000, NOON_MS - 30_000):
+        each = fail(stack, 1, at_ms)
+    key = [item for item in stack.cloud.items() if item["id"] == {"S": each.id}][-1]
+    noted = f"1-{sort_from(NOON_MS + 1_000_000)}-00000000000000ff"
+    stack.cloud.dynamodb.put_item(TableName="schedules", Item={**key, "again": {"S": noted}})
+    assert 1 == stack.ask("redrive", spread=2_000_000, **DAY_BEFORE)["redriven"]
+    assert [f"{sort_from(NOON_MS + 1_000_000)}#00000000000000ff"] == [item["sort"]["S"] for item in stack.waiting()]
+
+
 def test_a_redrive_of_months_without_failures_ends_in_time(stack):
     """The answer holds the position for the next call."""
     stack.cloud.dynamodb.meta.events.register("before-call.dynamodb.Query", lambda **_: stack.clock.sleep(0.05))

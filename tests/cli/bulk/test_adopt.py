@@ -14,6 +14,7 @@ import pytest
 from moto import mock_aws
 
 from punctual.cli import group, times
+from punctual.cli.bulk import adopting
 from punctual.cli.bulk.adoption.conversion import Conversion, due_of
 from punctual.cli.run import Run
 from punctual.testing import Stack
@@ -133,6 +134,37 @@ def test_a_second_run_takes_only_what_is_new(account, capsys):
     assert "Accepted 1 of 1 lines" in capsys.readouterr().out
     account.stack.advance(days=200)
     assert ["first", "second"] == sorted(each.data for each in account.stack.released())
+
+
+def test_what_an_earlier_run_has_planned_and_not_sent_is_planned_anew(account, capsys, monkeypatch):
+    """The run was killed. Since then one original has fired, and one was deleted: neither must come out now."""
+    account.put("sent")
+    punctual(account, "--apply")
+    account.put("fired", at="2030-02-01T09:00:00")
+    account.put("deleted")
+    with monkeypatch.context() as killed:
+        killed.setattr(adopting, "_apply", lambda run, path: 1)
+        punctual(account, "--apply")
+    assert 3 == len(Path("adopt-punctual.ndjson").read_text().splitlines())
+    with Path("adopt-punctual.ndjson").open("ab") as file:
+        file.write(b'{"timestamp": "20')  # It was killed in the middle of a line.
+    account.stack.advance(days=40)
+    account.scheduler.delete_schedule(Name="deleted")
+    account.put("new")
+    capsys.readouterr()
+    assert 0 == punctual(account, "--apply")
+    assert "Accepted 1 of 1 lines" in capsys.readouterr().out
+    account.stack.advance(days=200)
+    assert ["default/new", "default/sent"] == sorted(each.name for each in account.stack.released())
+
+
+@pytest.mark.parametrize("lines", [b'{"timestamp": "2030-03-01", "data": "mine"}\n', b"notes", b"notes\n"])
+def test_a_file_of_somebody_else_is_left_alone(account, capsys, lines):
+    Path("mine.ndjson").write_bytes(lines)
+    account.put("renew")
+    assert 2 == punctual(account, "--apply", "--file", "mine.ndjson")
+    assert "name another file with --file" in capsys.readouterr().err
+    assert lines == Path("mine.ndjson").read_bytes()
 
 
 def test_a_schedule_of_that_name_is_kept(account):

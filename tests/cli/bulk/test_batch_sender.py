@@ -39,9 +39,21 @@ def sent(function: Any, rows: int = 3) -> list[dict]:
 
 def test_a_batch_goes_again_as_a_whole_until_every_line_has_an_answer():
     """The token and the places make the ids."""
-    function = Function([ACCEPTED, WAITING, WAITING], [ACCEPTED, ACCEPTED, WAITING], [ACCEPTED, ACCEPTED, REFUSED])
-    assert [ACCEPTED, ACCEPTED, REFUSED] == sent(function)
+    function = Function([ACCEPTED, WAITING, WAITING], [ACCEPTED, ACCEPTED, WAITING], [ACCEPTED, ACCEPTED, ACCEPTED])
+    assert [ACCEPTED, ACCEPTED, ACCEPTED] == sent(function)
     assert [{"token": "import-7-1", "schedules": [{"data": 0}, {"data": 1}, {"data": 2}]}] * 3 == function.events
+
+
+def test_a_refusal_after_an_unknown_outcome_says_that_the_line_may_be_scheduled():
+    """Whoever mends the line and sends it again has to look first."""
+    function = Function([REFUSED, WAITING, WAITING], [REFUSED, WAITING, REFUSED], [REFUSED, REFUSED, REFUSED])
+    first, second, third = sent(function)
+    assert REFUSED == first
+    assert second == third
+    assert {
+        "error": "InvalidSchedule",
+        "message": "no; an earlier try was not confirmed, and may have scheduled it",
+    } == third
 
 
 def test_what_is_confirmed_once_stays_confirmed():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import stat
 from pathlib import Path
@@ -116,6 +117,20 @@ def test_rejected_lines_go_to_a_file_with_their_reasons(stack, file, capsys):
     ]
     assert 0o600 == stat.S_IMODE(rejected.stat().st_mode)
     assert ["0000", "0001", "last"] == pending(stack)
+
+
+def test_rejected_lines_of_a_folder_that_cannot_be_written_lie_beside_the_journal(stack, tmp_path, monkeypatch, capsys):
+    """The user has named another place for the journal. Otherwise the import would stop at the first rejected line."""
+    folder, own = tmp_path / "read-only", tmp_path / "own"
+    folder.mkdir()
+    own.mkdir()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder and access(path, mode))
+    file, journal = write(folder / "orders.ndjson", [{"data": "no time"}, *far(1)]), own / "orders.journal"
+    assert 4 == punctual(stack, "import", file, "--journal", journal)
+    assert {"orders.journal", "orders.journal.rejected"} == {each.name for each in own.iterdir()}
+    assert [file] == list(folder.iterdir())
+    assert "orders.journal.rejected" in capsys.readouterr().err
 
 
 def test_a_table_is_known_by_its_name(stack, tmp_path):

@@ -111,6 +111,15 @@ def test_brackets_within_texts_are_not_nesting():
     assert row.fault is None
 
 
+def test_a_torn_line_with_json_in_its_data_is_read_in_one_go():
+    """A crash of the program that wrote the file leaves one. It took minutes for 100 kB, and hours for a megabyte."""
+    data = json.dumps([{"id": number} for number in range(50_000)])
+    line = json.dumps({"timestamp": 5, "data": data})[:-100]
+    torn, good = ndjson(line.encode() + b'\n{"data": 1}')
+    assert "Unterminated string" in torn.fault
+    assert good.fault is None
+
+
 def test_a_line_without_an_end_takes_no_memory():
     rows = ndjson(b'{"data": 1}\n' + b"x" * 5 * LINE_BYTES_MAX + b'\n{"data": 3}\n')
     assert [None, f"it is longer than {LINE_BYTES_MAX:,} bytes", None] == [row.fault for row in rows]

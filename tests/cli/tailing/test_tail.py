@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import pytest
 
 from punctual.cli import group
 from punctual.cli.run import Run
+from punctual.cli.tailing.forward import Forwarder
+from punctual.receiving.message import Message
 from punctual.testing import Stack
 from tests.cli.conftest import Ended, Punctual, World
 
@@ -157,12 +160,26 @@ def test_a_message_that_was_not_delivered_stays(punctual: Punctual, due: Stack) 
     assert 3 == len(received)
     assert {500} == {fields["forwarded"] for fields in ended.objects}
     assert (3, 0) == visible(due)
+    assert "no answer" in punctual("tail", "--forward", "http://a..b/").out
     refused = punctual("tail", "--forward", "http://127.0.0.1:1/")
     assert (0, 3) == (refused.status, refused.out.count("Connection refused"))
     assert (3, 0) == visible(due)
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x/", "http://", "http://x:99999/", "http://x/\n"])
+def test_a_message_of_somebody_else_is_forwarded_whatever_its_attributes_hold() -> None:
+    message = Message("→ 1", datetime(2030, 1, 1, tzinfo=UTC), "text", name="a\r\nHost: b", user="ü")
+    with receiver(200) as (url, received):
+        assert 200 == Forwarder(url + "&c=ü d").post(message)
+    ((headers, body),) = received
+    names = ("Punctual-Id", "Punctual-Name", "Punctual-User")
+    assert ["%E2%86%92 1", "a%0D%0AHost: b", "%C3%BC"] == [headers[name] for name in names]
+    assert b"text" == body
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["localhost:8000", "ftp://x/", "http://", "http://x:99999/", "http://x/\n", "http://[::1", "http://a b/"],
+)
 def test_an_impossible_url_is_wrong_usage(url: str, punctual: Punctual, due: Stack) -> None:
     ended = punctual("tail", "--forward", url)
     assert (2, 1) == (ended.status, len(ended.err.splitlines()))

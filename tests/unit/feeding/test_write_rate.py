@@ -64,6 +64,21 @@ def test_threads_share_one_pace():
     assert [0.1, 0.2, 0.3] == [round(pause_s, 1) for pause_s in slept]
 
 
+def test_a_cut_waits_only_for_writes_that_have_begun():
+    """A thread that waits for its turn has one already. It does not need the room twice."""
+    clock, slept = Clock(), []
+
+    def pause(pause_s):
+        slept.append(pause_s)
+        if len(slept) == 1:
+            throttled(limiter, clock, 50)
+
+    limiter = WriteRateLimiter(clock, pause, 100)
+    for _ in range(3):
+        limiter.begin(100, END_S)
+    assert [1.0, 1.75] == [round(pause_s, 2) for pause_s in slept]
+
+
 def test_the_first_guess_is_the_capacity_of_a_partition_key():
     """Threads that wait for a retry write less than the table accepts. A higher measured rate counts."""
     clock = Clock()

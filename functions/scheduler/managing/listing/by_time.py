@@ -27,6 +27,8 @@ from scheduler.placing.near_names import PARTITIONS
 
 AHEAD, AHEAD_ITEMS = 1.25, 8
 """Each partition is asked for its share of a page and a little more, because the distribution is random."""
+LARGE_AT_ONCE = 4
+"""How many partitions are read at once if their data is not cut. With 256 of them, memory would hold a gigabyte."""
 
 
 @dataclass(slots=True)
@@ -158,8 +160,10 @@ class Reader:
             self._round(behind, lambda cursor: self._page_of_near_names(cursor, from_ms, to_ms, items_max))
 
     def _round(self, cursors: list[PartitionCursor], page: Callable[[PartitionCursor], list[Entry]]) -> None:
-        found = self._dependencies.pool.run(page, cursors)
-        self._known = self._window.first([*self._known, *(each for entries_ in found for each in entries_)])
+        at_once = LARGE_AT_ONCE if self._window.characters_max > DATA_CHARACTERS_MAX else len(cursors)
+        for start in range(0, len(cursors), at_once):
+            found = self._dependencies.pool.run(page, cursors[start : start + at_once])
+            self._known = self._window.first([*self._known, *(each for entries_ in found for each in entries_)])
         self._rounds += 1
 
     def _page(self, cursor: PartitionCursor, items_max: int) -> list[Entry]:

@@ -36,6 +36,7 @@ BY_TIME, BY_TIME_FROM, BY_KEY = "list", "list from", "list by key"
 
 
 def list_(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    request.truth("full")  # A list that finds nothing refuses a wrong value, too.
     if request.prefix() is not None:
         return by_prefix.list_(request, dependencies, deadline)
     value = request.fields.get("next")

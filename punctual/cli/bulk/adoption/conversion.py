@@ -22,6 +22,9 @@ RETRIES_DEFAULT, AGE_S_DEFAULT = 185, 86_400
 EVENT_SOURCE, EVENT_TYPE = "punctual", "Scheduled"
 """Punctual sends these to an event bus."""
 KINDS = ("sqs", "sns", "lambda", "events", "states")
+PLANNED_FIELDS = frozenset({"timestamp", "data", "name", "retry"})
+"""Fields that every request has."""
+PLANNED_HEAD = b'{"timestamp": "'
 _AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
 _PLACEHOLDER = re.compile(r"<aws\.scheduler\.[a-z-]+>")
 
@@ -96,6 +99,17 @@ class Conversion:
         if target.get("DeadLetterConfig", {}).get("Arn"):
             request["failure_target"] = target["DeadLetterConfig"]["Arn"]
         return request
+
+
+def is_planned(line: bytes) -> bool:
+    """Return whether a line of a file is one of `Taken.line`, or a torn or empty one."""
+    if not line.strip():
+        return True
+    try:
+        request = json.loads(line)
+    except ValueError:
+        return line.startswith(PLANNED_HEAD[: len(line.rstrip())])
+    return isinstance(request, dict) and request.get("if_exists") == "keep" and PLANNED_FIELDS <= request.keys()
 
 
 def due_of(original: Original) -> datetime:

@@ -21,7 +21,8 @@ NESTING_MAX = 200
 TEXT_SHOWN_MAX = 80
 ROW_BYTES_MAX = LINE_BYTES_MAX + 1
 """The request of a row, encoded."""
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+"""A string, or what is there of one that is torn. It never looks at a character twice: a line may be long."""
 _BRACKET = re.compile(r"[\[\]{}]")
 
 

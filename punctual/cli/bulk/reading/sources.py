@@ -65,4 +65,7 @@ def journal_path(file: str, journal: str | None) -> Path:
 
 
 def rejected_path(file: str, journal: Path) -> Path:
-    return Path(f"{journal if file == STANDARD_INPUT else file}.rejected")
+    """Return where rejected lines go: beside the file, or beside the journal if the file has no folder to write to."""
+    beside = Path(f"{file}.rejected")
+    writable = beside.exists() or os.access(beside.absolute().parent, os.W_OK)
+    return Path(f"{journal}.rejected") if file == STANDARD_INPUT or not writable else beside

@@ -34,9 +34,8 @@ class BatchSender:
         waiting, idle = _unconfirmed(results), 0
         while waiting and idle < IDLE_REPEATS_MAX:
             self._backend.sleep(min(PAUSE_S_MAX, PAUSE_S_FIRST * 2**idle) * random.uniform(0.5, 1))
-            # A line that AWS has confirmed once stays confirmed.
             pairs = zip(results, self._results(payload), strict=True)
-            results = [now if "error" in then else then for then, now in pairs]
+            results = [_settled(then, now) for then, now in pairs]
             before, waiting = waiting, _unconfirmed(results)
             idle = 0 if waiting < before else idle + 1
         return results
@@ -44,6 +43,20 @@ class BatchSender:
     def _results(self, payload: bytes) -> Sequence[Result]:
         results: Sequence[Result] = self._invoker.schedule(payload)["results"]
         return results
+
+
+def _settled(then: Result, now: Result) -> Result:
+    """Return the result of two tries. What is confirmed once stays confirmed.
+
+    A refusal does not tell what an earlier try did, if that one was not confirmed.
+    """
+    if "error" not in now:
+        return now if "error" in then else then
+    if then.get("error") != NOT_CONFIRMED:
+        return then
+    if now["error"] == NOT_CONFIRMED:
+        return now
+    return {**now, "message": f"{now['message']}; an earlier try was not confirmed, and may have scheduled it"}
 
 
 def _unconfirmed(results: Sequence[Result]) -> int:

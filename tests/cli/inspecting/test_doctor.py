@@ -13,9 +13,8 @@ from punctual.cli import group
 from punctual.cli.inspecting.checks import ALL
 from punctual.cli.run import Run
 from punctual.testing import Stack
-
-from .conftest import Ended
-from .services import Aws, payload, refusal
+from tests.cli.conftest import Ended
+from tests.cli.services import Aws, payload, refusal
 
 Doctor = Callable[..., Ended]
 FED_S = 25 * 60

@@ -13,9 +13,8 @@ from punctual.cli.inspecting.verify.mailbox import Arrival, Number
 from punctual.cli.inspecting.verify.ways import Probe, Way
 from punctual.cli.run import Run
 from punctual.testing import Stack
-
-from .conftest import Ended, Terminal
-from .services import Aws
+from tests.cli.conftest import Ended, Terminal
+from tests.cli.services import Aws
 
 Verify = Callable[..., Ended]
 

@@ -8,9 +8,8 @@ import pytest
 from punctual.cli import group
 from punctual.cli.run import Run
 from punctual.testing import Stack
-
-from .conftest import Punctual
-from .services import Aws, payload
+from tests.cli.conftest import Punctual
+from tests.cli.services import Aws, payload
 
 HOOK = "https://api.example.com/hook"
 LOST_ID = "1-001893460000000-0123456789abcdef"
