@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from fakes import DELIVERY, FAILURE, NOON_MS, OUTPUT, FakeQueues, FakeRecords, FakeTable
 from manage_fakes import FakeManageTable
 from punctual.testing.cloud import Cloud
-from punctual.testing.services.sqs import Queue
+from punctual.testing.services.queues import Queue
 from scheduler.aws.feed_table import FeedTable
 from scheduler.aws.manage_table import ManageTable
 from scheduler.aws.name_records import Records

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
@@ -212,8 +213,12 @@ class FakeTable:
 
 
 def as_read(thing: Thing) -> Thing | Schedule:
-    """Return what a reader gets. A timer is read as a schedule: the table does not say which kind it was."""
-    return Schedule(thing.key, thing.due_ms, thing.data, name=thing.name) if isinstance(thing, Timer) else thing
+    """Return what a reader gets, which it may change. A timer is read as a schedule without data."""
+    if not isinstance(thing, Schedule):
+        return thing
+    if isinstance(thing, Timer):
+        return Schedule(thing.key, thing.due_ms, thing.data, name=thing.name)
+    return copy(thing)
 
 
 def _quarantine_key(item: QuarantinedItem) -> Key:

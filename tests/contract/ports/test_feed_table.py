@@ -45,6 +45,14 @@ def test_pages_have_no_gap_and_no_repeat(ports):
     assert (sorted(many, key=lambda each: each.key), [7, 7, 6]) == (seen, sizes)
 
 
+def test_a_reader_may_change_what_it_has_read(ports):
+    ports.table.put([schedule(1)])
+    for _ in range(2):
+        (found,) = ports.table.page("0", EARLIEST, LATEST, 7).schedules
+        assert "data 1" == found.data
+        found.data = "cut"
+
+
 def test_a_range_without_items_is_an_empty_last_page(ports):
     page = ports.table.page("0", EARLIEST, LATEST, 7)
     assert ([], [], [], None) == (page.schedules, page.bundles, page.unreadable, page.next_sort)

@@ -58,6 +58,15 @@ def test_pages_by_time_have_no_gap_and_no_repeat(ports, limit):
     assert max(sizes) == limit
 
 
+def test_a_reader_may_change_what_it_has_read(ports):
+    """A listing cuts the data of its entries. The next read has it whole."""
+    ports.store(schedule(1))
+    for _ in range(2):
+        (found,) = ports.manage_table.schedule_page("0", EARLIEST, LATEST, None).things
+        assert "data 1" == found.data
+        found.data = "cut"
+
+
 def test_a_timer_is_listed_as_a_schedule_without_data(ports):
     """Its record has the data."""
     named = replace(schedule(1), name="bill")
