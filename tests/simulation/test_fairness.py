@@ -6,6 +6,7 @@ import pytest
 
 from punctual.testing import Stack
 from punctual.testing.calls import Call, CallFault, Fair
+from punctual.testing.services import event_sources
 from punctual.testing.services.webhook_endpoints import HANGING, Behaviour
 
 START = "2030-01-10T00:00:00Z"
@@ -35,6 +36,16 @@ def lateness(stack, host):
     return sorted(at_s - due_s for at_s, due_s in moments)
 
 
+@pytest.fixture
+def busy_mapping(monkeypatch):
+    """Let the event source mapping have five batches in flight, as after a minute of work.
+
+    Two batches are not enough for 160 deliveries of nine seconds each: another host then waits up to six seconds.
+    """
+    monkeypatch.setattr(event_sources, "POLLERS_IDLE", event_sources.POLLERS)
+
+
+@pytest.mark.usefixtures("busy_mapping")
 @pytest.mark.parametrize("behaviour", [HANGING, Behaviour(answers_after_s=9.0)], ids=["dead", "slow"])
 def test_many_hosts_of_a_dead_domain_delay_no_other_host(behaviour):
     """The other host is new to every environment, and more dead names wait than there are threads."""
