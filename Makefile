@@ -16,7 +16,7 @@ SAM_CLI_TELEMETRY ?= 0
 export SAM_CLI_TELEMETRY
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all soak lint format lock simulate bench cost build deploy publish clean tidy-functions name-the-bucket
+.PHONY: help run test test-slow test-all soak lint format lock simulate bench cost build deploy publish clean tidy-functions name-the-bucket
 
 help: ## Show this list
 	@echo "Punctual: something happens at that moment, to the second."
@@ -30,8 +30,12 @@ run: .venv/run.stamp ## Start a local AWS and deploy (ONCE=1, PERSIST=1, DEMO=0,
 test: .venv/dev.stamp .venv-sam/sam.stamp ## Run the quick tests, about four minutes (TESTS=path, ARGS="-k word -x", WORKERS=0)
 	@$(PYTEST) -m "not slow and not soak" $(SPREAD) $(ARGS) $(TESTS)
 
-test-all: .venv/dev.stamp .venv-sam/sam.stamp ## Run all tests but those of soak, about twenty minutes
-	@$(PYTEST) -m "not soak" $(SPREAD) $(ARGS) $(TESTS)
+test-slow: .venv/dev.stamp .venv-sam/sam.stamp ## Run the tests that are marked slow, about fifteen minutes
+	@$(PYTEST) -m "slow and not soak" $(SPREAD) $(ARGS) $(TESTS)
+
+test-all: ## Run the quick tests, then the slow ones
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory test-slow
 
 soak: .venv/dev.stamp .venv-sam/sam.stamp ## Run the tests that take longer
 	@$(PYTEST) -m soak -s $(ARGS) $(TESTS)

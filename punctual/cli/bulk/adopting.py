@@ -50,7 +50,7 @@ class Plan:
 @click.option("--prefix", metavar="PREFIX", help="Only schedules whose names begin with this.")
 @click.option("--apply", "apply_", is_flag=True, help="Carry the plan out.")
 @click.option("--disable-originals", is_flag=True, help="Then disable what Punctual has taken over. Needs --apply.")
-@click.option("--file", "file", metavar="FILE", help="Where the plan is kept. Default: adopt-STACK.ndjson.")
+@click.option("--file", "file", metavar="FILE", help="The file for the plan. Default: adopt-STACK.ndjson.")
 @pass_run
 def adopt(
     run: Run, *, group: str | None, prefix: str | None, apply_: bool, disable_originals: bool, file: str | None

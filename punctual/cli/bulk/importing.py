@@ -49,7 +49,9 @@ class Settings:
 )
 @click.argument("file")
 @click.option("--format", "format_", type=click.Choice(sources.FORMATS), help="Default: csv for *.csv, else ndjson.")
-@click.option("--journal", metavar="FILE", help="Where to record what was sent. Default: FILE.journal.")
+@click.option(
+    "--journal", metavar="FILE", help="The file that records the batches that were sent. Default: FILE.journal."
+)
 @click.option("--new-run", is_flag=True, help="Forget the journal, and send every line again.")
 @click.option("--dry-run", is_flag=True, help="Check every line, say what the import would cost, and send nothing.")
 @click.option(

@@ -36,7 +36,7 @@ from punctual.cli.schedules.fields import delivery_fields, delivery_options, rea
 )
 @delivery_options
 @duration_option("--spread", help="Due at a random moment between its time and this much later.")
-@click.option("--token", metavar="TEXT", help="Makes a repeat of this very command harmless. Only with --at.")
+@click.option("--token", metavar="TEXT", help="Lets you repeat this command without a second schedule. Only with --at.")
 @pass_run
 def schedule(
     run: Run,

@@ -19,7 +19,7 @@ STANDARD_INPUT = "-"
 
 which_options = stacked(
     click.argument("name", required=False),
-    click.option("--id", metavar="ID", help="The id of the schedule, in the place of its name."),
+    click.option("--id", metavar="ID", help="The id of the schedule, instead of its name."),
 )
 """The schedule that is meant. `which` checks it."""
 
@@ -40,7 +40,10 @@ delivery_options = stacked(
     click.option("--cookie", "cookies", multiple=True, metavar="NAME=VALUE", help="A cookie of a webhook. Repeatable."),
     click.option("--user", metavar="TEXT", help="A text that is delivered with the data."),
     click.option(
-        "--attempts", type=click.IntRange(min=1), metavar="N", help="The most attempts of a delivery. Default: 12."
+        "--attempts",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="The largest number of attempts, up to 20. Default: 12.",
     ),
     duration_option("--max-age", help="How long a failed delivery is tried again. Default: 1d."),
     click.option("--failure-target", metavar="ARN", help="A queue or topic that is told if the delivery fails."),

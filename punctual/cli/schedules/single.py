@@ -37,6 +37,6 @@ def move(
 @which_options
 @pass_run
 def fire(run: Run, name: str | None, id: str | None) -> None:
-    """Release the schedule NAME now, in the place of its time."""
+    """Release the schedule NAME now, instead of at its time."""
     fired = run.scheduler.fire(**which(name, id))
     run.output.result(shown.accepted_fields(fired), shown.accepted_line(fired, run.now(), times.HERE))
