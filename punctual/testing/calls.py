@@ -199,7 +199,7 @@ class Network:
                 self.timeline.at(arrival_us, partial(self._begin_late, call, effect))
             self.timeline.sleep_until(end_us)
             raise timeout(call)
-        self.timeline.pass_until(arrival_us)
+        self.timeline.sleep_until(arrival_us)
         if fate.error_before is not None:
             self._return(call, end_us)
             raise fate.error_before
@@ -219,7 +219,7 @@ class Network:
     def _return(self, call: Call, end_us: int) -> None:
         """Wait for the answer on its way back, or raise a timeout if it takes too long."""
         back_us = self.timeline.now_us + round(call.fate.back_s * US)
-        self.timeline.pass_until(min(back_us, end_us))
+        self.timeline.sleep_until(min(back_us, end_us))
         if back_us > end_us:
             raise timeout(call)
 

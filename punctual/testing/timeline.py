@@ -140,11 +140,6 @@ class Timeline:
         self.at(moment_us, self.waker(task))
         self.park()
 
-    def pass_until(self, moment_us: int) -> None:
-        """Like `sleep_until`, but a task goes on without a pause if the moment has come."""
-        if moment_us > self.now_us or not self.in_task():
-            self.sleep_until(moment_us)
-
     def waker(self, task: Task) -> Callable[[], None]:
         """Return a function that wakes the task once, and only from its next wait."""
         ticket = task.ticket
