@@ -18,6 +18,8 @@ from punctual.local.receiver import Receiver
 from punctual.local.session import OWN_WEBHOOK_HOST, Options, greeting, parameters
 from punctual.local.view import PlainView, picture
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 60.0
 
 

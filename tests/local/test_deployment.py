@@ -11,6 +11,8 @@ from punctual.local.deployment import DeploymentFailed, FunctionFailed, Stack, d
 from punctual.local.emulation.emulator import Emulator
 from punctual.stack_files import zipped
 
+pytestmark = pytest.mark.slow
+
 HOPS = 20  # More than the 16 invocations after which Lambda stops a function that invokes itself.
 
 

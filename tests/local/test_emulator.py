@@ -22,7 +22,10 @@ from punctual.local.emulation.emulator import Emulator
 from punctual.local.emulation.guard import EmulatorFailed, PortTaken, free_port
 from punctual.local.emulation.isolation import HOST
 
-pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes the way Linux shows them")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes the way Linux shows them"),
+]
 
 HOLDER = """
 import json, sys, time

@@ -6,6 +6,8 @@ import pytest
 
 from punctual.local.emulation.server import PLACEHOLDER, exception_name, with_error_type, with_error_types
 
+pytestmark = pytest.mark.slow
+
 
 class Refused(Exception):
     pass

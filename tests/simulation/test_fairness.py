@@ -9,6 +9,8 @@ from punctual.testing.calls import Call, CallFault, Fair
 from punctual.testing.services import event_sources
 from punctual.testing.services.webhook_endpoints import HANGING, Behaviour
 
+pytestmark = pytest.mark.slow
+
 START = "2030-01-10T00:00:00Z"
 ONCE = {"attempts": 1}
 LATE_S_MAX = 1.05

@@ -15,6 +15,8 @@ from scheduler.model import delivery_job
 from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.schedule import Key, Schedule, sort_from
 
+pytestmark = pytest.mark.slow
+
 EVENTS = Path(__file__).parents[2] / "events"
 UNICODE = "Zeile\r\nnächste\t🎉 \"'\\ &<>"
 OBJECT = '{"order": 42, "note": "Grüße 🎉"}'

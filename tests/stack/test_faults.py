@@ -15,6 +15,8 @@ from scheduler.execution.deadline import Deadline
 from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding import feed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("bundled", [False, True], ids=["plain", "bundled"])
 def test_one_percent_of_partial_failures_loses_and_leaves_nothing(stack, table, output_queue, bundled):

@@ -10,6 +10,8 @@ from botocore.exceptions import ClientError
 
 import receivers as beside
 
+pytestmark = pytest.mark.slow
+
 EVENTS = Path(__file__).parents[2] / "events"
 WITHIN_S = 15
 FAR_S = 4_070_908_800

@@ -7,6 +7,8 @@ import pytest
 
 from punctual.local.deployment import FunctionFailed
 
+pytestmark = pytest.mark.slow
+
 COUNT = 100
 
 

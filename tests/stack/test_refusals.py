@@ -6,6 +6,8 @@ import pytest
 
 from punctual.local.deployment import FunctionFailed
 
+pytestmark = pytest.mark.slow
+
 FAR_S = 4_070_908_800
 DATA_BYTES_MAX = 262_144
 

@@ -14,6 +14,8 @@ from samtranslator.yaml_helper import yaml_parse
 
 from punctual.local.emulation.emulator import Emulator
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SAM = Path(os.environ.get("PUNCTUAL_SAM", ROOT / ".venv-sam" / "bin" / "sam"))
 SAM_S_MAX = 120

@@ -63,13 +63,15 @@ def test_a_listed_target_gets_near_and_far_schedules(stack, table, target_queue,
 
 
 def test_an_expired_schedule_is_reported_and_not_sent(stack, table, output_queue, failure_queue):
-    """The failure queue has it as it was sent, with the reason."""
+    """The failure queue has it as it was sent, with the reason, and the table keeps it among the failures."""
     id = table.put_due(1, time.time() - 60, expires_after={"N": "30000"})
     stack.invoke("FeedFunction", {"partition": "0"})
     (message,) = failure_queue.receive()
     report = json.loads(message.body)
     assert ("expired", id, "data 1") == (report["reason"], report["schedule"]["id"], report["schedule"]["data"])
-    assert (0, []) == (output_queue.count(), table.items())
+    (kept,) = table.items()
+    assert kept["partition"]["S"].startswith("failed#")
+    assert 0 == output_queue.count()
 
 
 def test_three_far_twins_with_one_token_are_one_schedule(stack, table):

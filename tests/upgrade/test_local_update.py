@@ -17,6 +17,8 @@ from punctual.local.deployment import deploy
 from punctual.local.emulation.emulator import Emulator
 from receiver import Receiver, answer
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 EARLIER = "cf0f838"
 REACH_S = 30

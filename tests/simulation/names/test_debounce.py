@@ -9,6 +9,8 @@ import pytest
 from punctual.testing import Refused, Stack
 from punctual.testing.calls import CallFault, Fair
 
+pytestmark = pytest.mark.slow
+
 SETTLED_S = 7_200
 """Longer than any delay, and than the return of a message after a crash."""
 NEAR_S = (5, 30, 60, 300, 870)

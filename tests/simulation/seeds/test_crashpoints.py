@@ -1,6 +1,10 @@
 """A crash at every single call of a small workload, before and after its effect."""
 
+import pytest
+
 from simulator.faults import crashpoints
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_promises_hold_at_every_crash_point():

@@ -10,7 +10,14 @@ from simulator import mutations
 from simulator.mutations import MUTATIONS, Stale
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def each_mutation():
+    """Yield the mutations. Without a noted seed the hunt takes minutes, so it belongs to `make soak`."""
+    for mutation in MUTATIONS:
+        marks = [pytest.mark.slow] if mutation.seed is not None else [pytest.mark.soak]
+        yield pytest.param(mutation, id=mutation.name, marks=marks)
+
+
+@pytest.mark.parametrize("mutation", list(each_mutation()))
 def test_a_fault_in_our_code_is_found(mutation):
     """A promise that it breaks must find it. A copy that does not run does not count."""
     found = mutations.hunt(mutation)

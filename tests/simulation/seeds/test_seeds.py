@@ -14,7 +14,7 @@ from simulator.campaign import Total
 from simulator.simulation import simulate
 
 ROOT = Path(__file__).parents[3]
-SEEDS = 300
+QUICK_SEEDS, SEEDS = 50, 300
 SOAK_SEEDS = 10_000
 FINGERPRINT = "from simulator.simulation import simulate; print(simulate({seed}).fingerprint)"
 
@@ -45,11 +45,19 @@ def stories(total: Total) -> str:
 
 def test_the_promises_hold_under_random_faults():
     """They hold under faults of every kind, and after the faults stop."""
-    total = campaign.run(range(SEEDS))
+    total = campaign.run(range(QUICK_SEEDS))
     assert not total.broken, stories(total)
-    assert total.seeds == SEEDS
+    assert total.seeds == QUICK_SEEDS
     kinds = {"crash", "partial", "timed out", "done late", "doubled", "lost", "tick missed", "tick late", "outage"}
     assert kinds <= set(total.faults)
+
+
+@pytest.mark.slow
+def test_the_promises_hold_for_three_hundred_seeds():
+    """The quick test has the first ones."""
+    total = campaign.run(range(QUICK_SEEDS, SEEDS))
+    assert not total.broken, stories(total)
+    assert total.seeds == SEEDS - QUICK_SEEDS
 
 
 @pytest.mark.soak
