@@ -22,7 +22,7 @@ from punctual.testing import Stack
 stack = Stack()
 assert __version__ == stack.output("Version")
 scheduled = Scheduler(stack).schedule("from the wheel", delay=86_400)
-stack.advance(days=1)
+stack.advance(days=1, minutes=1)
 (released,) = stack.released()
 assert (released.id, released.data) == (scheduled.id, "from the wheel")
 """

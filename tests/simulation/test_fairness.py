@@ -63,6 +63,7 @@ def test_many_hosts_of_a_dead_domain_delay_no_other_host(behaviour):
     assert late_s[-1] <= LATE_S_MAX
 
 
+@pytest.mark.usefixtures("busy_mapping")
 def test_a_service_that_hangs_delays_no_webhook():
     """A topic has no more threads than a host, and its messages do not wait for each other's timeouts."""
 
