@@ -17,7 +17,7 @@ from punctual.local.emulation.isolation import HOST
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE_PATH = Path(__file__).parent / "example" / "template.yml"
 LISTENING = "0A"  # The state of a socket, as the kernel writes it.
-GONE_S_MAX = 30.0
+GONE_S_MAX = 120.0
 POLL_S = 0.05
 
 

@@ -52,7 +52,7 @@ def test_one_percent_of_partial_failures_loses_and_leaves_nothing(stack, table, 
     for partition in "01":
         counts = feed.feed(feed.FeedEvent(partition), dependencies, deadline(now_s + 1000), partition)
         assert 0 == counts.left
-    bodies = [message.body for message in output_queue.receive(10_000, within_s=120)]
+    bodies = [message.body for message in output_queue.receive(10_000, within_s=900)]
     assert sorted(map(str, range(10_000))) == sorted(bodies)
     assert [] == table.items()
 
