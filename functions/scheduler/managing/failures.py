@@ -58,7 +58,7 @@ class Day:
 def failures(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     """Return a page of failures, in the order in which they failed."""
     span, limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
-    position = _position(request.fields.get("next"))
+    position = paging.decode_key(request.fields.get("next"), "failures")  # Older ones have one partition key for a day.
     found: list[Failure] = []
     next_position: tuple[str, str] | None = None
     for number, day in enumerate(_days(span, deadline.now_ms() + CLOCKS_MS, position)):
@@ -253,17 +253,6 @@ def _day_of(moment_ms: int) -> date:
 def _day_part(partition: str) -> str:
     """Return the day of a partition key in a form that sorts by date. The quarantine's key is returned as it is."""
     return partition[: len(FAILED) + len("2030-01-01")]
-
-
-def _position(value: object) -> tuple[str, str] | None:
-    """Return the key of the last failure shown. Older versions used one partition key for a whole day."""
-    position = paging.decode(value, "failures", str, str)
-    if position is None:
-        return None
-    partition, sort = position
-    if not paging.is_sort(sort):
-        raise paging.refused(value)
-    return partition, sort
 
 
 def _shown(failure: Failure) -> dict[str, Any]:

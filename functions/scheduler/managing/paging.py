@@ -38,6 +38,17 @@ def decode(value: object, kind: str, *types: type) -> list[Any] | None:
     return found[1:]
 
 
+def decode_key(value: object, kind: str) -> tuple[str, str] | None:
+    """Return the partition key and the sort key of a position with just these two, or None if none is given."""
+    found = decode(value, kind, str, str)
+    if found is None:
+        return None
+    partition, sort = found
+    if not is_sort(sort):
+        raise refused(value)
+    return partition, sort
+
+
 def is_of(kind: str, value: object) -> bool:
     """Return whether this is a position of this kind. A listing that ran out of time uses a kind of its own."""
     return value is not None and _parts(value)[:1] == [kind]

@@ -30,7 +30,7 @@ def runs(request: ManageRequest, dependencies: ManageDependencies, deadline: Dea
     last_ms = min(to_ms, deadline.now_ms() + CLOCKS_MS)
     found: list[FeedRun] = []
     begun = False
-    for key, from_sort in _days(first_ms, last_ms, _place(request.fields.get("next"))):
+    for key, from_sort in _days(first_ms, last_ms, paging.decode_key(request.fields.get("next"), "runs")):
         sort: str | None = from_sort
         while sort is not None and sort < sort_from(last_ms):
             if begun and (len(found) >= PAGE_RUNS_MAX or deadline.passed()):
@@ -41,9 +41,9 @@ def runs(request: ManageRequest, dependencies: ManageDependencies, deadline: Dea
     return _answer(found, None)
 
 
-def _days(first_ms: int, last_ms: int, place: tuple[str, str] | None) -> Iterator[tuple[str, str]]:
-    """Yield the key of each day from the place on, and the sort key to begin with."""
-    at, sort = place or ("", "")
+def _days(first_ms: int, last_ms: int, position: tuple[str, str] | None) -> Iterator[tuple[str, str]]:
+    """Yield the key of each day from the position on, and the sort key to begin with."""
+    at, sort = position or ("", "")
     first, last = day_of(first_ms), day_of(last_ms)
     for number in range((last - first).days + 1):
         key = partition_of(first + timedelta(days=number))
@@ -51,8 +51,8 @@ def _days(first_ms: int, last_ms: int, place: tuple[str, str] | None) -> Iterato
             yield key, max(sort_from(first_ms), sort if key == at else "")
 
 
-def _answer(found: list[FeedRun], next_place: str | None) -> dict[str, Any]:
-    return {"runs": [run.facts() for run in found], "next": next_place}
+def _answer(found: list[FeedRun], next_position: str | None) -> dict[str, Any]:
+    return {"runs": [run.facts() for run in found], "next": next_position}
 
 
 def _partition(request: ManageRequest) -> str | None:
@@ -62,13 +62,3 @@ def _partition(request: ManageRequest) -> str | None:
     if not isinstance(value, str) or value not in map(str, range(PARTITIONS_MAX)):
         raise InvalidRequest(f"partition is {shown(value)}; wanted: {PARTITION_WANTED}")
     return value
-
-
-def _place(value: object) -> tuple[str, str] | None:
-    place = paging.decode(value, "runs", str, str)
-    if place is None:
-        return None
-    key, sort = place
-    if not paging.is_sort(sort):
-        raise paging.refused(value)
-    return key, sort

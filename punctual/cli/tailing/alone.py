@@ -5,12 +5,11 @@ Both answers are of the moment. A consumer that begins later shares the messages
 
 from __future__ import annotations
 
+from punctual.cli import queue_state
 from punctual.cli.errors import CommandFailed
 from punctual.cli.run import Run
 
 IN_USE = "QueueInUse"
-PAGES_MAX = 10
-OFF = frozenset({"Disabled", "Deleting"})
 WAY_OUT = "use --take to take messages away from it"
 
 
@@ -19,8 +18,8 @@ def require_alone(run: Run) -> None:
     from punctual import AccessDenied
 
     try:
-        function = _mapped_function(run)
-        held = _held_count(run)
+        function = queue_state.mapped_function(run, run.outputs.get("OutputQueueArn"))
+        held = queue_state.message_counts(run, run.outputs.get("OutputQueueUrl"))["in flight"]
     except AccessDenied as error:
         message = f"cannot tell whether another consumer reads the queue: {error}; or {WAY_OUT}"
         raise CommandFailed(message, code=error.code) from None
@@ -33,33 +32,3 @@ def require_alone(run: Run) -> None:
             f"stop it, try again later, or {WAY_OUT}",
             code=IN_USE,
         )
-
-
-def _mapped_function(run: Run) -> str | None:
-    """Return the name of a function whose event source mapping reads the queue."""
-    from punctual.client.calling import aws_errors
-
-    more: dict[str, str] = {}
-    for _ in range(PAGES_MAX):
-        with aws_errors.translated("lambda:ListEventSourceMappings"):
-            page = run.client("lambda").list_event_source_mappings(
-                EventSourceArn=run.outputs.get("OutputQueueArn"), **more
-            )
-        for mapping in page["EventSourceMappings"]:
-            if mapping.get("State") not in OFF:
-                return str(mapping["FunctionArn"]).rpartition(":function:")[2]
-        if not page.get("NextMarker"):
-            return None
-        more = {"Marker": page["NextMarker"]}
-    return None
-
-
-def _held_count(run: Run) -> int:
-    from punctual.client.calling import aws_errors
-
-    name = "ApproximateNumberOfMessagesNotVisible"
-    with aws_errors.translated("sqs:GetQueueAttributes"):
-        answer = run.client("sqs").get_queue_attributes(
-            QueueUrl=run.outputs.get("OutputQueueUrl"), AttributeNames=[name]
-        )
-    return int(answer.get("Attributes", {}).get(name, 0))

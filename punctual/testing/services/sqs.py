@@ -77,21 +77,16 @@ class Sqs(Queues):
                 raise refusal("MissingParameter", f"The request must contain the parameter {parameter}.")
         if sum(message_size(entry) for entry in entries) > BYTES_MAX:
             raise refusal(ERROR_PREFIX + "BatchRequestTooLong", "Batch requests cannot be longer than 1048576 bytes.")
-        spoilt = set(call.fate.spoilt(len(entries))) if call.fate.spoilt else set()
-        done, failed = [], []
-        for index, entry in enumerate(entries):
-            try:
-                check_message(queue, entry, "MessageBody")
-                self._check_content(entry["MessageBody"])
-            except ClientError as error:
-                failed.append(_failed(entry, error.response["Error"]["Code"], True))
-                continue
-            if index in spoilt:
-                failed.append(_failed(entry, "InternalError", False))
-                continue
+
+        def check(entry: dict[str, Any]) -> None:
+            check_message(queue, entry, "MessageBody")
+            self._check_content(entry["MessageBody"])
+
+        def send(entry: dict[str, Any]) -> dict[str, Any]:
             message = self.put(queue, entry["MessageBody"], _attributes(entry), entry.get("DelaySeconds"), call)
-            done.append({"Id": entry["Id"], "MessageId": message.id, "MD5OfMessageBody": _md5(message.body)})
-        return _listed(done, failed)
+            return {"MessageId": message.id, "MD5OfMessageBody": _md5(message.body)}
+
+        return _each(entries, call, check, send)
 
     def _check_content(self, body: str) -> None:
         if REFUSED_CHARACTERS.search(body) or self.refused(body):
@@ -140,20 +135,12 @@ class Sqs(Queues):
         queue = self._queue(request)
         entries = request["Entries"]
         check_batch(entries)
-        spoilt = set(call.fate.spoilt(len(entries))) if call.fate.spoilt else set()
-        done, failed = [], []
-        for index, entry in enumerate(entries):
-            try:
-                check_receipt(entry["ReceiptHandle"])
-            except ClientError as error:
-                failed.append(_failed(entry, error.response["Error"]["Code"], True))
-                continue
-            if index in spoilt:
-                failed.append(_failed(entry, "InternalError", False))
-                continue
+
+        def delete(entry: dict[str, Any]) -> dict[str, Any]:
             self.remove(queue, entry["ReceiptHandle"])
-            done.append({"Id": entry["Id"]})
-        return _listed(done, failed)
+            return {}
+
+        return _each(entries, call, lambda entry: check_receipt(entry["ReceiptHandle"]), delete)
 
     def _change_message_visibility(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         _only(request, {"QueueUrl", "ReceiptHandle", "VisibilityTimeout"})
@@ -165,22 +152,20 @@ class Sqs(Queues):
         queue = self._queue(request)
         entries = request["Entries"]
         check_batch(entries)
-        spoilt = set(call.fate.spoilt(len(entries))) if call.fate.spoilt else set()
-        done, failed = [], []
-        for index, entry in enumerate(entries):
-            if index in spoilt:
-                failed.append(_failed(entry, "InternalError", False))
-                continue
-            try:
-                self._hide(queue, entry)
-            except ClientError as error:
-                failed.append(_failed(entry, error.response["Error"]["Code"], True))
-                continue
-            done.append({"Id": entry["Id"]})
-        return _listed(done, failed)
+
+        def hide(entry: dict[str, Any]) -> dict[str, Any]:
+            self._hide(queue, entry)
+            return {}
+
+        return _each(entries, call, lambda entry: self._in_flight(queue, entry), hide)
 
     def _hide(self, queue: Queue, entry: dict[str, Any]) -> None:
         """Hide a message for as long as the entry says from now on, or refuse the entry."""
+        found = self._in_flight(queue, entry)
+        found.visible_us = self.timeline.now_us + entry["VisibilityTimeout"] * US
+        self.announce(queue, found.visible_us)
+
+    def _in_flight(self, queue: Queue, entry: dict[str, Any]) -> Message:
         check_range("VisibilityTimeout", entry["VisibilityTimeout"], 0, VISIBILITY_S_MAX)
         check_receipt(entry["ReceiptHandle"])
         found = self.by_receipt(queue, entry["ReceiptHandle"])
@@ -188,8 +173,7 @@ class Sqs(Queues):
             raise refusal("InvalidParameterValue", "Value for parameter ReceiptHandle is invalid.")
         if found.visible_us <= self.timeline.now_us:
             raise refusal(ERROR_PREFIX + "MessageNotInflight", "The message referred to isn't in flight.")
-        found.visible_us = self.timeline.now_us + entry["VisibilityTimeout"] * US
-        self.announce(queue, found.visible_us)
+        return found
 
     def _get_queue_attributes(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         _only(request, {"QueueUrl", "AttributeNames"})
@@ -231,17 +215,30 @@ def _attributes(entry: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: dict(value) for name, value in entry.get("MessageAttributes", {}).items()}
 
 
+def _each(
+    entries: list[dict[str, Any]],
+    call: Call,
+    check: Callable[[dict[str, Any]], object],
+    act: Callable[[dict[str, Any]], dict[str, Any]],
+) -> dict[str, Any]:
+    """Act on each entry of a batch, and list the entries that `check` refuses or the fate of the call spoils."""
+    spoilt = set(call.fate.spoilt(len(entries))) if call.fate.spoilt else set()
+    done, failed = [], []
+    for index, entry in enumerate(entries):
+        try:
+            check(entry)
+        except ClientError as error:
+            failed.append(_failed(entry, error.response["Error"]["Code"], True))
+            continue
+        if index in spoilt:
+            failed.append(_failed(entry, "InternalError", False))
+        else:
+            done.append({"Id": entry["Id"], **act(entry)})
+    return {**({"Successful": done} if done else {}), **({"Failed": failed} if failed else {})}
+
+
 def _failed(entry: dict[str, Any], code: str, sender_fault: bool) -> dict[str, Any]:
     return {"Id": entry["Id"], "SenderFault": sender_fault, "Code": code, "Message": code}
-
-
-def _listed(done: list[dict[str, Any]], failed: list[dict[str, Any]]) -> dict[str, Any]:
-    answer = {}
-    if done:
-        answer["Successful"] = done
-    if failed:
-        answer["Failed"] = failed
-    return answer
 
 
 def _received(message: Message, request: dict[str, Any]) -> dict[str, Any]:

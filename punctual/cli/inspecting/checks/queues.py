@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from punctual.cli import times
+from punctual.cli import queue_state, times
 from punctual.cli.inspecting.checks.finding import Answer, Check, fault, not_checked, ok
 from punctual.cli.inspecting.subject import QUEUES, Subject
 from punctual.cli.output import counted
 
-COUNTS = {
-    "ApproximateNumberOfMessages": "waiting",
-    "ApproximateNumberOfMessagesNotVisible": "in flight",
-    "ApproximateNumberOfMessagesDelayed": "delayed",
-}
 OLDEST_S_MAX = {"InputQueueUrl": 1_800, "DeliveryQueueUrl": 1_800, "OutputQueueUrl": 14_400}
 """The age of the oldest message that is a fault. The alarms of the template have the same limits."""
 AGE_MINUTES = 15
@@ -24,7 +19,7 @@ DEAD_LETTERS = "look at them first: docs/operations.md, Bring back dead letters"
 def queues(subject: Subject) -> Iterator[Answer]:
     for output in QUEUES:
         name = output.removesuffix("Url")
-        numbers = _numbers(subject, output)
+        numbers = queue_state.message_counts(subject.run, subject.output(output))
         waiting = sum(numbers.values())
         text = f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in numbers.items())
         if output == "DeadLetterQueueUrl" and waiting:
@@ -33,17 +28,6 @@ def queues(subject: Subject) -> Iterator[Answer]:
             yield ok(f"{text}. Each is a report of a failed or expired schedule: punctual failures lists them")
         else:
             yield ok(text)
-
-
-def _numbers(subject: Subject, output: str) -> dict[str, int]:
-    answer = subject.ask(
-        "sqs:GetQueueAttributes",
-        "sqs",
-        "get_queue_attributes",
-        QueueUrl=subject.output(output),
-        AttributeNames=list(COUNTS),
-    )
-    return {what: int(answer["Attributes"].get(name, 0)) for name, what in COUNTS.items()}
 
 
 def ages(subject: Subject) -> Iterator[Answer]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from punctual.cli import queue_state
 from punctual.cli.inspecting.explaining import feed
 from punctual.cli.inspecting.explaining.feed import Feed
 from punctual.cli.inspecting.subject import Subject
@@ -27,11 +28,6 @@ LATE = timedelta(seconds=2)
 """Less is not late: SQS and the functions need a part of it."""
 SIMILAR_MAX = 200
 QUEUES = {"output": "OutputQueueUrl", "delivery": "DeliveryQueueUrl", "dead letters": "DeadLetterQueueUrl"}
-COUNTS = (
-    "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesNotVisible",
-    "ApproximateNumberOfMessagesDelayed",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +134,9 @@ def _queues(subject: Subject) -> dict[str, int]:
     counts: dict[str, int] = {}
     for queue, output in QUEUES.items():
         try:
-            answer = subject.ask(
-                "sqs:GetQueueAttributes",
-                "sqs",
-                "get_queue_attributes",
-                QueueUrl=subject.output(output),
-                AttributeNames=list(COUNTS),
-            )
+            counts[queue] = sum(queue_state.message_counts(subject.run, subject.output(output)).values())
         except PunctualError:
             continue
-        counts[queue] = sum(int(answer["Attributes"].get(each, 0)) for each in COUNTS)
     return counts
 
 

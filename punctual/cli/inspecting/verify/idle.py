@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from punctual.cli import queue_state
 from punctual.cli.inspecting.subject import Subject
 from punctual.cli.output import counted
 from punctual.client.errors import AccessDenied, PunctualError
-
-PAGES_MAX = 10
-OFF = ("Disabled", "Deleting")
-COUNTS = {
-    "ApproximateNumberOfMessages": "waiting",
-    "ApproximateNumberOfMessagesNotVisible": "in flight",
-    "ApproximateNumberOfMessagesDelayed": "delayed",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,36 +45,13 @@ def _busy(subject: Subject, arn: str, url: str, *, delayed: bool) -> str:
     Delayed messages of the output queue are schedules within reach. They are due later, and `verify` gives them back.
     """
     try:
-        function = _mapped_function(subject, arn)
+        function = queue_state.mapped_function(subject.run, arn)
         if function is not None:
             return f"the function {function} reads it"
-        counts = _counts(subject, url)
+        counts = queue_state.message_counts(subject.run, url)
     except AccessDenied as denied:
         return f"whether another consumer reads it cannot be told: {denied}"
     except PunctualError as failure:
         return f"it cannot be read: {failure}"
     found = [f"{counted(count, 'message')} {what}" for what, count in counts.items() if count]
     return f"it has {', '.join(found)}" if found else ""
-
-
-def _counts(subject: Subject, url: str) -> dict[str, int]:
-    answer = subject.ask(
-        "sqs:GetQueueAttributes", "sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=list(COUNTS)
-    )
-    return {what: int(answer["Attributes"].get(name, 0)) for name, what in COUNTS.items()}
-
-
-def _mapped_function(subject: Subject, arn: str) -> str | None:
-    """Return the name of a function whose event source mapping reads the queue."""
-    more: dict[str, str] = {}
-    for _ in range(PAGES_MAX):
-        page = subject.ask(
-            "lambda:ListEventSourceMappings", "lambda", "list_event_source_mappings", EventSourceArn=arn, **more
-        )
-        for mapping in page["EventSourceMappings"]:
-            if mapping.get("State") not in OFF:
-                return str(mapping["FunctionArn"]).rpartition(":function:")[2]
-        if not page.get("NextMarker"):
-            break
-        more = {"Marker": page["NextMarker"]}
-    return None
