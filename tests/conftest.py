@@ -3,14 +3,19 @@
 import gc
 import itertools
 import random
+import signal
 from collections.abc import Iterator
 
 import pytest
 
-COLLECT_EVERY = 20
-"""Tests between two collections. A collection takes longer than most tests."""
+COLLECT_EVERY = 200
+"""Tests between two collections. A collection takes as long as dozens of tests."""
 
 _ended = itertools.count(1)
+
+# A shell starts its background jobs with SIGINT ignored, and so would they start the processes that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
