@@ -1,7 +1,6 @@
 """A small template on a local AWS, and checks of what it leaves on this machine."""
 
 import dataclasses
-import signal
 import socket
 import sys
 import time
