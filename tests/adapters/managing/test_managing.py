@@ -651,6 +651,7 @@ def test_a_redrive_without_an_answer_may_repeat_and_loses_nothing(stack):
     assert [] == stack.ask("failures")["failures"]
 
 
+@pytest.mark.slow
 def test_failures_stay_while_their_queue_is_down(stack):
     """An unconfirmed redrive deletes nothing."""
     fail(stack, 1, NOON_MS - 1_000)
@@ -660,6 +661,7 @@ def test_failures_stay_while_their_queue_is_down(stack):
     assert 1 == len(stack.ask("failures")["failures"])
 
 
+@pytest.mark.slow
 def test_failures_whose_queue_is_missing_delay_no_others(stack):
     """More of them than one step has stay and are counted. The same call redrives the failures behind them."""
     for number in range(120):
@@ -671,6 +673,7 @@ def test_failures_whose_queue_is_missing_delay_no_others(stack):
         stack.ask("redrive", id=schedule(0, NOON_MS - 100_000_000, "0").id)
 
 
+@pytest.mark.slow
 def test_a_sweep_of_failures_with_a_missing_queue_continues_where_it_stopped(stack):
     """It stopped in the middle of a step. The next call reads no failure again and counts each once."""
     for number in range(350):
@@ -687,6 +690,7 @@ def test_a_sweep_of_failures_with_a_missing_queue_continues_where_it_stopped(sta
     assert (350, None) == (left, answer["next"])
 
 
+@pytest.mark.slow
 def test_failures_wait_while_the_output_queue_is_closed(stack):
     """The queue is the stack's own and never given up."""
     fail(stack, 1, NOON_MS - 1_000)

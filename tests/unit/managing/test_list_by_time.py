@@ -44,6 +44,7 @@ def order(each):
     return (each.due_ms, each.key.sort, each.key.partition, each.index or 0)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
