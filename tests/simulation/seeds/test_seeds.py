@@ -14,7 +14,7 @@ from simulator.campaign import Total
 from simulator.simulation import simulate
 
 ROOT = Path(__file__).parents[3]
-QUICK_SEEDS, SEEDS = 12, 300
+QUICK_SEEDS, SEEDS = 50, 300
 SOAK_SEEDS = 10_000
 FINGERPRINT = "from simulator.simulation import simulate; print(simulate({seed}).fingerprint)"
 
