@@ -110,6 +110,7 @@ def test_an_omitted_property_is_nowhere_and_the_rest_is_a_valid_template(names):
     transformed(made)
 
 
+@pytest.mark.slow
 def test_the_linter_of_cloudformation_accepts_the_rest():
     """Every reference resolves, and every declaration is used."""
     assert [] == lint(json.dumps(plain(DOCUMENT, set(PROPERTIES))), regions=["us-east-1"])
