@@ -44,6 +44,10 @@ class OnItsWay(Exception):
     """Too late: the schedule is queued, or released, or never existed. The table cannot say which."""
 
 
+class KeyRefused(Exception):
+    """The key is unknown, disabled or replaced, or its application is deleted. The message never holds the key."""
+
+
 class OutOfTime(Exception):
     """Reading in time order takes too long. The listing then reads the page another way, so no caller gets this."""
 

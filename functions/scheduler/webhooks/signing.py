@@ -15,6 +15,7 @@ from collections.abc import Sequence
 PREFIX = "whsec_"
 SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64
 """The limits of the convention."""
+_APPLICATION = b"punctual webhook "
 
 
 def secret(text: str) -> bytes:
@@ -29,6 +30,25 @@ def secret(text: str) -> bytes:
     if not SECRET_BYTES_MIN <= len(key) <= SECRET_BYTES_MAX:
         raise ValueError(f"stands for {len(key)} bytes; wanted: {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX}")
     return key
+
+
+def text_of(key: bytes) -> str:
+    """Return the `whsec_…` text of a key."""
+    return PREFIX + base64.b64encode(key).decode()
+
+
+def for_application(key: bytes, application_id: str) -> bytes:
+    """Return the key that signs the webhooks of an application, so that no application can sign for another.
+
+    The owner's key is the stack's own.
+    """
+    return derived(key, _APPLICATION + application_id.encode()) if application_id else key
+
+
+def derived(key: bytes, info: bytes, salt: bytes = b"") -> bytes:
+    """Return the first 32 bytes that HKDF with SHA-256 derives from a key (RFC 5869)."""
+    pseudorandom_key = hmac.new(salt or bytes(hashlib.sha256().digest_size), key, hashlib.sha256).digest()
+    return hmac.new(pseudorandom_key, info + b"\x01", hashlib.sha256).digest()
 
 
 def headers(id: str, now_s: float, body: bytes, secrets: Sequence[bytes]) -> dict[str, str]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from scheduler.accepting.keyed_batch import SchedulingDependencies
     from scheduler.accepting.request import AcceptRules
+    from scheduler.aws.applications.keyring import Keyring
+    from scheduler.aws.applications.stored import Applications
     from scheduler.aws.delivery_queue import DeliveryQueue
     from scheduler.aws.failure_targets import FailureTargets
     from scheduler.aws.lambda_function import Function
@@ -87,6 +89,19 @@ class Resources:
         from scheduler.aws.delivery_queue import DeliveryQueue
 
         return DeliveryQueue(self.client("sqs"), self.settings.delivery_queue_url)
+
+    @functools.cached_property
+    def applications(self) -> Applications:
+        from scheduler.aws.applications.stored import Applications
+
+        return Applications(self.client("dynamodb"), self.settings.table_name)
+
+    @functools.cached_property
+    def keyring(self) -> Keyring:
+        """Return the keys of the HTTP API. Each execution environment has one, because it caches answers."""
+        from scheduler.aws.applications.keyring import Keyring
+
+        return Keyring(self.applications)
 
     def _webhooks(self) -> Any:
         """Return the transport for webhooks. It is built at the cold start, so that the first webhook is on time."""
