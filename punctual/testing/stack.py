@@ -56,6 +56,10 @@ class Stack:
         """Invoke the manage function: `manage("cancel", name="bill")`. Return its answer, or raise Refused."""
         return self._invoke("ManageFunction", {"operation": operation, **fields})
 
+    def administer(self, operation: str, **fields: Any) -> Any:
+        """Invoke the admin function: `administer("create", name="billing")`. Return its answer, or raise Refused."""
+        return self._invoke("AdminFunction", {"operation": operation, **fields})
+
     def _invoke(self, output: str, request: Any) -> Any:
         answer = self.client("lambda").invoke(FunctionName=self.output(output), Payload=json.dumps(request).encode())
         content = json.loads(answer["Payload"].read())
