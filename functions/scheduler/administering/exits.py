@@ -53,10 +53,13 @@ def _arns(request: AdminRequest, field: str) -> list[str]:
 
 
 def _checked(request: AdminRequest, field: str, value: object, dependencies: AdminDependencies) -> str:
+    """Return the canonical text of a target that the stack allows. A list holds plain ARNs."""
     try:
         return targets.checked(value, dependencies.listed)
     except InvalidSchedule as refusal:
-        raise InvalidRequest(str(refusal).replace("target", field, 1)) from None
+        said = str(refusal).replace("target", field, 1)
+        wanted = targets.TARGET_WANTED if field == "default_target" else targets.LISTED_WANTED
+        raise InvalidRequest(said.replace(targets.TARGET_WANTED, wanted)) from None
 
 
 def _checked_failure(value: str, dependencies: AdminDependencies) -> str:
