@@ -90,6 +90,10 @@ class Stack:
         except Refused:  # The function has failed. Its log says why.
             return gateway.failed()
 
+    def administer(self, operation: str, **fields: Any) -> Any:
+        """Invoke the admin function: `administer("create", name="billing")`. Return its answer, or raise Refused."""
+        return self._invoke("AdminFunction", {"operation": operation, **fields})
+
     def _invoke(self, output: str, request: Any) -> Any:
         return self._invoked(self.output(output), json.dumps(request).encode())
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from scheduler.accepting.keyed_batch import SchedulingDependencies
     from scheduler.accepting.request import AcceptRules
+    from scheduler.administering.dependencies import AdminDependencies
     from scheduler.aws.applications.keyring import Keyring
     from scheduler.aws.applications.stored import Applications
     from scheduler.aws.delivery_queue import DeliveryQueue
@@ -231,6 +232,23 @@ class Resources:
             "dead_letter": its.dead_letter_queue_url,
         }
         return dict(zip(urls, self.pool.run(self.queues.message_counts, list(urls.values())), strict=True))
+
+    def for_administering(self) -> AdminDependencies:
+        from scheduler.administering.dependencies import AdminDependencies
+        from scheduler.aws.applications.administered import AdministeredApplications
+        from scheduler.aws.signing_secrets import Secrets
+
+        its = self.settings
+        secrets_manager = self.runtime.client("secretsmanager", 1) if its.webhook_secret_arn else None
+        return AdminDependencies(
+            applications=AdministeredApplications(self.client("dynamodb"), its.table_name),
+            table=self.table,
+            partition_count=its.partition_count,
+            randomness=self.runtime.randomness,
+            listed=its.listed,
+            hosts=its.webhook_hosts,
+            secrets=Secrets(secrets_manager, its.webhook_secret_arn, self.runtime.clock),
+        )
 
     def _revise(self, old: Schedule, given: Mapping[str, object], now_ms: int) -> Request:
         """Validate a change of a schedule. Most operations of the manage function change nothing."""
