@@ -2,7 +2,14 @@
 
 
 class InvalidSchedule(Exception):
-    """The request cannot be accepted as it is. Sending it again does not help."""
+    """The request cannot be accepted as it is. Sending it again does not help.
+
+    `name_taken` marks a request that may be accepted later, because another schedule has the name now.
+    """
+
+    def __init__(self, message: str = "", name_taken: bool = False) -> None:
+        super().__init__(message)
+        self.name_taken = name_taken
 
 
 class NotConfirmed(Exception):

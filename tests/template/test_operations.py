@@ -274,7 +274,7 @@ def test_another_key_does_not_replace_the_table():
 
 def test_every_function_that_uses_the_table_may_use_its_key():
     """DynamoDB calls KMS in the name of the caller."""
-    stack = deployed(TableKeyArn=KEY, ConsumerEnabled=True)
+    stack = deployed(TableKeyArn=KEY, ConsumerEnabled=True, ApiEnabled=True)
     for name, function in of_type("AWS::Serverless::Function").items():
         uses_the_table = "TABLE_NAME" in function.get("Environment", {}).get("Variables", {})
         role = stack.resources[function["Role"]["Fn::GetAtt"][0]]
@@ -295,7 +295,7 @@ def test_a_message_that_the_topic_cannot_deliver_is_in_the_dead_letter_queue():
 def test_the_runtime_changes_only_with_a_deployment(transformed):
     """SAM passes the setting to every function."""
     functions = [each for each in transformed["Resources"].values() if each["Type"] == "AWS::Lambda::Function"]
-    assert 7 == len(functions)
+    assert 8 == len(functions)
     for function in functions:
         assert {"UpdateRuntimeOn": "FunctionUpdate"} == function["Properties"]["RuntimeManagementConfig"]
 

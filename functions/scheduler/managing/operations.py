@@ -27,6 +27,10 @@ def _list(manage_request: ManageRequest, dependencies: ManageDependencies, deadl
 
 
 def _forecast(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    if manage_request.truth("estimate"):
+        from scheduler.managing.listing import estimate
+
+        return estimate.estimate(manage_request, dependencies, deadline)
     from scheduler.managing.listing import forecast
 
     return forecast.forecast(manage_request, dependencies, deadline)
@@ -99,7 +103,7 @@ OPERATIONS: dict[str, Operation] = {
 FIELDS: dict[str, tuple[str, ...]] = {
     "get": ("name", "id", "full"),
     "list": ("from", "to", "prefix", "limit", "full", "next"),
-    "forecast": ("from", "to", "bucket", "next"),
+    "forecast": ("from", "to", "bucket", "estimate", "next"),
     "cancel": ("name", "id"),
     "change": (
         "name",

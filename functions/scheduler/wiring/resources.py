@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from scheduler.feeding.feed import FeedDependencies
     from scheduler.managing.dependencies import ManageDependencies
     from scheduler.model.schedule import Request, Schedule
+    from scheduler.serving.dependencies import ServingDependencies
     from scheduler.wiring.config import Settings
     from scheduler.wiring.runtime import Runtime
 
@@ -206,6 +207,31 @@ class Resources:
             reach_ms=self.settings.reach_ms,
             revise=self._revise,
         )
+
+    def for_serving(self) -> ServingDependencies:
+        """Return what the HTTP API needs. It accepts schedules at once, and reads and changes them more rarely."""
+        from scheduler.serving.dependencies import ServingDependencies
+
+        scheduling, managing = self.for_scheduling(), functools.cache(self.for_managing)
+        return ServingDependencies(
+            authenticate=self.keyring.authenticate,
+            scheduling=lambda application: scheduling,
+            managing=lambda application: managing(),
+            queue_counts=self._message_counts,
+            allowed_origin=self.settings.allowed_origin,
+        )
+
+    def _message_counts(self) -> dict[str, dict[str, int] | None]:
+        """Return how many messages each queue of the stack holds."""
+        its = self.settings
+        urls = {
+            "output": its.output_queue_url,
+            "delivery": its.delivery_queue_url,
+            "input": its.input_queue_url,
+            "failure": its.failure_queue_url,
+            "dead_letter": its.dead_letter_queue_url,
+        }
+        return dict(zip(urls, self.pool.run(self.queues.message_counts, list(urls.values())), strict=True))
 
     def for_administering(self) -> AdminDependencies:
         from scheduler.administering.dependencies import AdminDependencies

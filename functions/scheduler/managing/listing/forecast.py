@@ -61,7 +61,7 @@ class Count:
 
 
 def forecast(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    count = _empty(request)
+    count = empty(request)
     positions = _positions(request.fields.get("next"))
     if positions is None:
         positions = _beginning(count, dependencies, deadline)
@@ -82,7 +82,8 @@ def _beginning(count: Count, dependencies: ManageDependencies, deadline: Deadlin
     return positions | dict.fromkeys(PARTITIONS, sort_from(from_ms)) if from_ms < to_ms else positions
 
 
-def _empty(request: ManageRequest) -> Count:
+def empty(request: ManageRequest) -> Count:
+    """Return a count of nothing for the range and the buckets of the request."""
     request.required("from", "to", "bucket")
     from_ms, to_ms = request.span()
     bucket_ms = request.duration_ms("bucket", 1, DUE_MS_MAX)
@@ -178,7 +179,7 @@ class Counter:
     def _in_table(self, timers: Sequence[Timer]) -> list[int]:
         soon_ms = self._patience.now_ms() + self._dependencies.reach_ms + CLOCKS_MS
         self._moved.update(schedule_id for _, schedule_id, due_ms in timers if due_ms <= soon_ms)
-        return self._awake(timers)
+        return awake(timers, self._dependencies, self._patience)
 
     def _members_dues_ms(self, bundle: Bundle) -> list[int]:
         """Return the members' due times in the range.
@@ -212,17 +213,17 @@ class Counter:
             if number and self._patience.passed():
                 return dues_ms, row.key.sort
             timers = [(each.name, each.id, each.wakes_ms) for each in row.entries if each.id not in self._moved]
-            dues_ms += self._awake(timers)
+            dues_ms += awake(timers, self._dependencies, self._patience)
         return dues_ms, page.next_sort
 
-    def _awake(self, timers: Sequence[Timer]) -> list[int]:
-        """Return the due times of the timers that a record still waits for."""
-        records = (
-            self._dependencies.current_records([name for name, _, _ in timers], False, self._patience) if timers else {}
-        )
-        found: list[int] = []
-        for name, schedule_id, due_ms in timers:
-            record = records.get(name)
-            if record is not None and record.pending and (record.id, record.wakes_ms) == (schedule_id, due_ms):
-                found.append(due_ms)
-        return found
+
+def awake(timers: Sequence[Timer], dependencies: ManageDependencies, deadline: Deadline) -> list[int]:
+    """Return the due times of the timers that a record still waits for."""
+    names = [name for name, _, _ in timers]
+    records = dependencies.current_records(names, False, deadline) if timers else {}
+    found: list[int] = []
+    for name, schedule_id, due_ms in timers:
+        record = records.get(name)
+        if record is not None and record.pending and (record.id, record.wakes_ms) == (schedule_id, due_ms):
+            found.append(due_ms)
+    return found

@@ -1,0 +1,49 @@
+"""The dependencies of the HTTP API. The use cases get theirs bound to the application of the key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from scheduler.accepting.keyed_batch import SchedulingDependencies
+from scheduler.managing.dependencies import ManageDependencies
+from scheduler.managing.status import Counts
+from scheduler.model.application import Credential
+from scheduler.serving.estimates import Estimates
+
+
+@dataclass(frozen=True)
+class ServingDependencies:
+    authenticate: Callable[[str, int], Credential]
+    """Return the credential of a key at this time, or raise KeyRefused."""
+    scheduling: Callable[[str], SchedulingDependencies]
+    managing: Callable[[str], ManageDependencies]
+    """Return what the use cases need for the application with this id."""
+    queue_counts: Callable[[], Counts]
+    """Return about how many messages each queue of the stack holds."""
+    allowed_origin: str
+    """The origin whose pages may use the API, or nothing."""
+    estimates: Estimates = field(default_factory=Estimates)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The credential of a request, and what it may use."""
+
+    credential: Credential
+    dependencies: ServingDependencies
+
+    @property
+    def is_owner(self) -> bool:
+        return not self.credential.application
+
+    def scheduling(self) -> SchedulingDependencies:
+        return self.dependencies.scheduling(self.credential.application)
+
+    def managing(self) -> ManageDependencies:
+        return self.dependencies.managing(self.credential.application)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a log line says about the caller."""
+        return {"application": self.credential.application or "owner", "key": self.credential.key_id}
