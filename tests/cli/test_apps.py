@@ -99,6 +99,23 @@ def test_an_application_is_deleted_unless_something_is_pending(punctual: Punctua
     assert "there is no application\n" == punctual("apps", "list").err
 
 
+def test_repair_says_what_it_did_and_which_keys_to_rotate(punctual: Punctual, stack: Stack) -> None:
+    """A key that was made before there was an API is unknown to API Gateway."""
+    assert "completed 0 deletions; the stack has no HTTP API\n" == punctual("apps", "repair").out
+    made = punctual("apps", "create", "early", "--json").json
+    stack.update(ApiEnabled=True)
+    punctual("apps", "create", "billing", "--json")
+    stack.update(ApiEnabled=False)
+    stack.update(ApiEnabled=True)
+
+    first, *unknown = punctual("apps", "repair").out.splitlines()
+    assert "completed 0 deletions; made 3 changes in API Gateway" == first
+    ids = sorted(made[scope]["id"] for scope in ("control", "data"))
+    assert [f"API Gateway does not know the key {id}: punctual apps rotate {id}" for id in ids] == unknown
+    again = punctual("apps", "repair", "--json").json
+    assert {"api": True, "ended": 0, "changed": 0, "left": 0, "rotate": ids} == again
+
+
 class AnswersLost(Fair):
     """The answers of the admin function are lost."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scheduler.accepting.keyed_batch import SchedulingDependencies
     from scheduler.accepting.request import AcceptRules
     from scheduler.administering.dependencies import AdminDependencies
+    from scheduler.aws.applications.gateway import Gateway
     from scheduler.aws.applications.keyring import Keyring
     from scheduler.aws.applications.stored import Applications
     from scheduler.aws.delivery_queue import DeliveryQueue
@@ -248,7 +249,16 @@ class Resources:
             listed=its.listed,
             hosts=its.webhook_hosts,
             secrets=Secrets(secrets_manager, its.webhook_secret_arn, self.runtime.clock),
+            gateway=self._gateway(),
         )
+
+    def _gateway(self) -> Gateway | None:
+        """Return the adapter of API Gateway, or None if the stack has no API."""
+        if not self.settings.api_stage:
+            return None
+        from scheduler.aws.applications.gateway import Gateway
+
+        return Gateway(self.client("apigateway"), self.settings.api_stage, self.settings.stack_name)
 
     def _revise(self, old: Schedule, given: Mapping[str, object], now_ms: int) -> Request:
         """Validate a change of a schedule. Most operations of the manage function change nothing."""

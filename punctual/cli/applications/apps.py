@@ -13,6 +13,8 @@ from punctual.cli.output import Row, counted, printable
 from punctual.cli.run import Run, pass_run
 from punctual.client.calling.invoking import Invoker, Repeat
 
+REPAIRS_MAX = 100
+"""How often `repair` calls the function, which makes about a hundred changes in its time."""
 ONCE = "a key is shown once, and the stack keeps only its hash: store it now"
 NOWHERE = (
     "it has no default target and may use no target or host, so it can schedule nothing: "
@@ -131,12 +133,23 @@ def disable(run: Run, keyid: str) -> None:
 @apps.command("repair", example="punctual apps repair")
 @pass_run
 def repair(run: Run) -> None:
-    """Complete what was left undone.
+    """Bring API Gateway in line with the applications, and complete deletions.
 
-    The stack goes on feeding a deleted application for an hour. This ends it.
+    Run it after the HTTP API was off and on again. It also says which keys API Gateway does not know, so that you can
+    rotate them.
     """
-    done = _ask(run, "repair", {}, Repeat.SETTLES)
-    run.output.result(done, f"completed {counted(done['ended'], 'deletion')}")
+    done: dict[str, Any] = {"ended": 0, "changed": 0}
+    for _ in range(REPAIRS_MAX):
+        answer = _ask(run, "repair", {}, Repeat.SETTLES)
+        done = {**answer, **{count: done[count] + answer[count] for count in ("ended", "changed")}}
+        if not done["left"]:
+            break
+    gateway = "the stack has no HTTP API"
+    if done["api"]:
+        gateway = f"made {counted(done['changed'], 'change')} in API Gateway"
+    left = f", and {done['left']} are left: run it again" if done["left"] else ""
+    unknown = [f"API Gateway does not know the key {id}: punctual apps rotate {id}" for id in done["rotate"]]
+    run.output.result(done, f"completed {counted(done['ended'], 'deletion')}; {gateway}{left}", *unknown)
 
 
 @apps.command("delete", example="punctual apps delete warehouse")
