@@ -10,9 +10,10 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from scheduler.accepting import request
+from scheduler.console import files
 from scheduler.limits import BATCH_SCHEDULES_MAX, NAME_CHARACTERS_MAX
 from scheduler.managing import operations
-from scheduler.serving import http_request, http_response, problems, routes
+from scheduler.serving import http_request, problems, routes
 from tests.api.virtual_api import problem
 from tools import api_definition
 
@@ -186,7 +187,7 @@ def test_only_the_handler_of_the_api_loads_its_modules():
 
 def test_the_policy_of_a_page_allows_no_inline_script():
     """Scripts, styles and requests come from the API itself, and nothing else."""
-    policy = dict(part.split(" ", 1) for part in http_response.PAGE_POLICY.split("; "))
+    policy = dict(part.split(" ", 1) for part in files.HEADERS["Content-Security-Policy"].split("; "))
     assert "'none'" == policy.pop("default-src") == policy.pop("frame-ancestors")
     assert {"'self'", "'none'"} == set(policy.values())
     assert {"script-src", "style-src", "connect-src"} == {name for name, value in policy.items() if value == "'self'"}
