@@ -7,7 +7,6 @@ One thread runs the stack, because the virtual AWS belongs to the thread that ma
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import sys
 import threading
@@ -17,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from punctual.local.emulation.isolation import HOST
 from punctual.testing import HttpAnswer, Stack
@@ -67,25 +66,10 @@ class ApiServer:
         """Run an action with the stack, such as `lambda stack: stack.advance(hours=1)`, and return its result."""
         return self._runner.submit(action, self._stack).result()
 
-    def new_key(self, scope: str = "control") -> str:
-        """Return a new key of the owner, with the scope `control` or `data`."""
-        key = f"pk{secrets.token_hex(20)}"
-        item = {
-            "partition": "keys",
-            "sort": hashlib.sha256(key.encode()).hexdigest(),
-            "id": f"owner-{secrets.token_hex(4)}",
-            "application": "",
-            "scope": scope,
-            "state": "active",
-        }
-
-        def put(stack: Stack) -> None:
-            stack.client("dynamodb").put_item(
-                TableName=stack.output("TableName"),
-                Item={**{name: {"S": text} for name, text in item.items()}, "created": {"N": str(int(stack.now))}},
-            )
-
-        self.run(put)
+    def new_key(self, scope: Literal["control", "data"] = "control") -> str:
+        """Return a new key of the owner."""
+        made = self.run(lambda stack: stack.administer("create", name="owner"))
+        key: str = made[scope]["key"]
         return key
 
     def _answer(self, method: str, path: str, body: str, headers: dict[str, str]) -> tuple[HttpAnswer, float]:

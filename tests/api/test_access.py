@@ -6,9 +6,8 @@ import pytest
 
 from punctual.testing import Stack
 from scheduler.serving import routes
-from tests.api.virtual_api import CONTROL_KEY, DATA_KEY, DISABLED_KEY, Api, problem
+from tests.api.virtual_api import WRONG_KEY, Api, problem
 
-WRONG_KEY = "pk" + "f" * 40
 PATHS = [
     (method, path.replace("{id}", "0-001893542400000-0123456789abcdef").replace("{name+}", "a/b"))
     for method, path in routes.KEYED
@@ -19,14 +18,14 @@ PATHS = [
 def test_a_request_without_a_key_or_with_a_wrong_one_is_refused(api, method, path):
     """API Gateway refuses a request without a key, and the function one with an unknown or disabled key."""
     problem(api(method, path, {}, key=None), 403, "KeyRefused")
-    for key in (WRONG_KEY, "x" * 5_000, "é", DISABLED_KEY):
+    for key in (WRONG_KEY, "x" * 5_000, "é", api.disabled_key):
         problem(api(method, path, {}, key=key), 403, "KeyRefused")
 
 
 @pytest.mark.parametrize(("method", "path"), PATHS)
 def test_a_data_key_may_create_and_nothing_else(api, method, path):
     """It gets 403 for all other requests, before anything is read or changed."""
-    answer = api(method, path, {}, key=DATA_KEY)
+    answer = api(method, path, {}, key=api.data_key)
     if (method, path) == ("POST", "/schedules"):
         problem(answer, 400, "InvalidSchedule", "timestamp")
     else:
@@ -45,8 +44,8 @@ def test_the_function_itself_refuses_a_request_without_a_key(api):
 
 def test_a_key_counts_in_the_header_alone(api):
     """Queries and bodies are in logs."""
-    problem(api("GET", f"/status?X-Api-Key={CONTROL_KEY}", key=None), 403, "KeyRefused")
-    problem(api("GET", "/status", key=None, headers={"Authorization": f"Bearer {CONTROL_KEY}"}), 403, "KeyRefused")
+    problem(api("GET", f"/status?X-Api-Key={api.control_key}", key=None), 403, "KeyRefused")
+    problem(api("GET", "/status", key=None, headers={"Authorization": f"Bearer {api.control_key}"}), 403, "KeyRefused")
 
 
 def test_no_log_line_holds_a_key_or_data(api):
@@ -54,11 +53,11 @@ def test_no_log_line_holds_a_key_or_data(api):
     api("POST", "/schedules", {"delay": 5, "data": "secret payload"})
     api("GET", "/status", key=WRONG_KEY)
     served = [line for line in api.stack.log() if line["outcome"] == "served"]
-    assert [(201, "owner", "owner-00000001"), (403, None, None)] == [
+    assert [(201, "owner", api.control_id), (403, None, None)] == [
         (line["status"], line.get("application"), line.get("key")) for line in served
     ]
     text = json.dumps(api.stack.log())
-    assert CONTROL_KEY not in text
+    assert api.control_key not in text
     assert WRONG_KEY not in text
     assert "secret payload" not in text
 

@@ -5,17 +5,22 @@ import json
 import pytest
 
 from punctual.testing import Stack
-from tests.api.virtual_api import DATA_KEY, NOW_S, problem
+from tests.api.virtual_api import NOW_S, problem
 
 FAR = {"timestamp": NOW_S + 86_400, "data": "x"}
 
 
 def test_one_schedule_has_the_answer_of_a_direct_invocation(api):
-    """Both ways call the same use case. The same seed gives the same id."""
+    """Both ways call the same use case."""
     answer = api("POST", "/schedules", FAR)
     assert 201 == answer.status
     assert "application/json" == answer.headers["content-type"]
-    assert Stack(ApiEnabled=True).schedule(FAR) == answer.json
+    direct = Stack(ApiEnabled=True).schedule(FAR)
+    assert [direct.keys(), direct["timestamp"], direct["state"]] == [
+        answer.json.keys(),
+        answer.json["timestamp"],
+        answer.json["state"],
+    ]
 
 
 def test_a_released_schedule_has_its_data(api):
@@ -112,6 +117,7 @@ def test_a_body_that_is_too_large_is_refused(api):
     assert 413 == api("POST", "/schedules", {"schedules": [5] * 10_001}).status
 
 
+@pytest.mark.slow
 def test_the_largest_answer_to_a_batch_fits(api):
     """Ten thousand refusals with long messages are shortened. Lambda accepts 6 MB with the body escaped once more."""
     bodies = [[{"timestamp": '"' * 100, "data": "x"}] * 10_000, [{'"' * 64: 1}] * 10_000]
@@ -153,16 +159,16 @@ def test_a_taken_name_is_a_conflict_if_it_may_not_be_replaced(api):
 
 def test_a_data_key_creates_and_replaces_nothing(api):
     """It cannot use another key's names to destroy something."""
-    created = api("POST", "/schedules", {**FAR, "name": "a"}, key=DATA_KEY)
+    created = api("POST", "/schedules", {**FAR, "name": "a"}, key=api.data_key)
     assert 201 == created.status
-    again = api("POST", "/schedules", {**FAR, "name": "a"}, key=DATA_KEY)
+    again = api("POST", "/schedules", {**FAR, "name": "a"}, key=api.data_key)
     problem(again, 409, "NameTaken", "name")
-    batch = api("POST", "/schedules", {"schedules": [{**FAR, "name": "a"}, FAR]}, key=DATA_KEY).json
+    batch = api("POST", "/schedules", {"schedules": [{**FAR, "name": "a"}, FAR]}, key=api.data_key).json
     assert (1, 1) == (batch["accepted"], batch["rejected"])
     for if_exists in ("replace", "keep"):
         body = {**FAR, "name": "a", "if_exists": if_exists}
         for wrapped in (body, [FAR, body]):
-            problem(api("POST", "/schedules", wrapped, key=DATA_KEY), 403, "NotAllowed", "if_exists")
+            problem(api("POST", "/schedules", wrapped, key=api.data_key), 403, "NotAllowed", "if_exists")
 
 
 def test_a_body_that_lambda_refuses_gets_the_same_answer(api):

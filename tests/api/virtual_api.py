@@ -4,30 +4,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from punctual.testing import HttpAnswer, Stack
-from scheduler.aws.applications.stored import credential_item
-from scheduler.model.application import Credential, digest_of
 
 NOW_S = 1_893_456_000
 """The time at which a stack starts."""
-CONTROL_KEY = "pk" + "0" * 39 + "1"
-DATA_KEY = "pk" + "0" * 39 + "2"
-DISABLED_KEY = "pk" + "0" * 39 + "3"
-
-
-def put_key(stack: Stack, key: str, credential: Credential) -> None:
-    stack.client("dynamodb").put_item(
-        TableName=stack.output("TableName"), Item=credential_item(digest_of(key), credential)
-    )
+WRONG_KEY = "pk" + "f" * 40
 
 
 class Api:
-    """Sends requests with the control key, unless another is given."""
+    """Sends requests with the control key of the owner, unless another is given."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        put_key(stack, CONTROL_KEY, Credential("owner-00000001", "", "control"))
-        put_key(stack, DATA_KEY, Credential("owner-00000002", "", "data"))
-        put_key(stack, DISABLED_KEY, Credential("owner-00000003", "", "control", "disabled"))
+        made = stack.administer("create", name="owner")
+        self.control_key, self.data_key = made["control"]["key"], made["data"]["key"]
+        self.control_id = made["control"]["id"]
+        disabled = stack.administer("create", name="owner")["control"]
+        stack.administer("disable", id=disabled["id"])
+        self.disabled_key = disabled["key"]
 
     def __call__(
         self,
@@ -35,10 +28,11 @@ class Api:
         path: str,
         body: Any = None,
         *,
-        key: str | None = CONTROL_KEY,
+        key: str | None = "",
         headers: Mapping[str, str] | None = None,
     ) -> HttpAnswer:
-        return self.stack.request(method, path, body, key=key, headers=headers)
+        """Send a request. A key of None means no key at all."""
+        return self.stack.request(method, path, body, key=self.control_key if key == "" else key, headers=headers)
 
     def created(self, **fields: Any) -> dict[str, Any]:
         """Create a schedule that is due in a day, or with other fields, and return the answer."""

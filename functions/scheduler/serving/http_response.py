@@ -10,20 +10,15 @@ from scheduler.serving.problems import CONTENT_TYPE, Problem
 
 Response = dict[str, Any]
 
-JSON_POLICY = "default-src 'none'; frame-ancestors 'none'"
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": JSON_POLICY,
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "Strict-Transport-Security": "max-age=31536000",
     "X-Content-Type-Options": "nosniff",
 }
-"""The headers of every answer. A page has another policy, and may be stored."""
+"""The headers of every answer. The files of the console have others in place of some."""
 
 
 def of_json(status: int, content: object, headers: Mapping[str, str] | None = None) -> Response:

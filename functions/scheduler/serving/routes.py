@@ -41,6 +41,8 @@ KEYED = MappingProxyType(
 OPEN: MappingProxyType[tuple[str, str], Callable[[HttpRequest], Response]] = MappingProxyType(
     {
         ("GET", "/openapi.json"): static.document,
+        ("GET", "/console"): static.page,
+        ("GET", "/console/{file+}"): static.page,
     }
 )
 """The routes that need no key."""
