@@ -40,11 +40,11 @@ def test_the_options_are_those_of_the_operation(punctual: Punctual, stack: Stack
     queue = stack.add_target("bills")
     topic = stack.add_target("alarms", "sns")
     line = ["--default-target", queue, "--failure-target", topic, "--host", "api.example.com", "--rate", "5"]
-    assert 0 == punctual("apps", "create", "billing", *line, "--burst", "7").status
+    assert 0 == punctual("apps", "create", "billing", *line, "--burst", "7", "--quota", "1000").status
 
     found = punctual("apps", "list", "--json").json
     assert (queue, [queue], [topic]) == (found["default_target"], found["targets"], found["failure_targets"])
-    assert (["api.example.com"], 5, 7) == (found["hosts"], found["rate"], found["burst"])
+    assert (["api.example.com"], 5, 7, 1000) == (found["hosts"], found["rate"], found["burst"], found["quota"])
     assert "bills" in punctual("apps", "list").out
 
 

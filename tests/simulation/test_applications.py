@@ -74,6 +74,7 @@ def test_applications_are_listed_by_name(stack):
         "hosts": [],
         "rate": 20,
         "burst": 40,
+        "quota": None,
         "created": pytest.approx(stack.now, abs=5),
     } == billing
     assert ("shop", "output", 5, 10) == (shop["name"], shop["default_target"], shop["rate"], shop["burst"])
@@ -213,6 +214,7 @@ def test_an_invalid_name_is_refused(stack, name):
         ("create", {"name": "a", "rate": 0}, "rate is 0; wanted: a whole number from 1 to 100"),
         ("create", {"name": "a", "rate": 1.5}, "rate is 1.5"),
         ("create", {"name": "a", "burst": True}, "burst is true"),
+        ("create", {"name": "a", "quota": 0}, "quota is 0; wanted: a whole number from 1 to 1000000000"),
         ("list", {"name": "a"}, "'name' is not a field of list; accepted are none"),
         ("keys", {"name": "nobody"}, "NotFound: there is no application 'nobody'"),
         ("keys", {"name": "ffffffff"}, "NotFound: there is no application 'ffffffff'"),

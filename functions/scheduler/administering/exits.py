@@ -12,7 +12,13 @@ from urllib.parse import urlsplit
 from scheduler.administering.dependencies import AdminDependencies
 from scheduler.administering.request import AdminRequest
 from scheduler.errors import InvalidRequest, InvalidSchedule
-from scheduler.limits import API_BURST_MAX, API_RATE_MAX, APPLICATION_BURST_DEFAULT, APPLICATION_RATE_DEFAULT
+from scheduler.limits import (
+    API_BURST_MAX,
+    API_RATE_MAX,
+    APPLICATION_BURST_DEFAULT,
+    APPLICATION_QUOTA_MAX,
+    APPLICATION_RATE_DEFAULT,
+)
 from scheduler.model import targets
 from scheduler.model.application import OUTPUT
 from scheduler.text import origin_only, shown
@@ -45,6 +51,7 @@ def read(request: AdminRequest, dependencies: AdminDependencies) -> dict[str, An
         "default_target": default,
         "rate": rate,
         "burst": request.whole("burst", burst_default, API_BURST_MAX),
+        "quota": request.whole("quota", 0, APPLICATION_QUOTA_MAX) if "quota" in request.fields else 0,
     }
 
 

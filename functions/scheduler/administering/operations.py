@@ -63,5 +63,6 @@ def _facts(application: Application) -> dict[str, Any]:
         "hosts": list(application.hosts),
         "rate": application.rate,
         "burst": application.burst,
+        "quota": application.quota or None,
         "created": epoch_s(application.created_ms),
     }

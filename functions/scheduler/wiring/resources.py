@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scheduler.accepting.keyed_batch import SchedulingDependencies
+    from scheduler.accepting.quota import Quotas
     from scheduler.accepting.request import AcceptRules
     from scheduler.administering.dependencies import AdminDependencies
     from scheduler.aws.applications.gateway import Gateway
@@ -218,9 +219,19 @@ class Resources:
             authenticate=self.keyring.authenticate,
             scheduling=lambda application: scheduling,
             managing=lambda application: managing(),
+            application=self.keyring.application,
+            quotas=lambda: self._quotas,
             queue_counts=self._message_counts,
             allowed_origin=self.settings.allowed_origin,
         )
+
+    @functools.cached_property
+    def _quotas(self) -> Quotas:
+        from scheduler.accepting.quota import Quotas
+        from scheduler.aws.applications.counts import Counts
+
+        counts = Counts(self.client("dynamodb"), self.settings.table_name)
+        return Quotas(counts, self.pool, f"{self.runtime.randomness.getrandbits(64):016x}")
 
     def _message_counts(self) -> dict[str, dict[str, int] | None]:
         """Return how many messages each queue of the stack holds."""

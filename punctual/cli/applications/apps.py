@@ -54,6 +54,7 @@ def apps() -> None:
 @click.option("--host", "hosts", metavar="HOST", multiple=True, help="A host of its webhooks. Repeatable.")
 @click.option("--rate", type=int, metavar="N", help="Requests a second for each of its keys. Default: 20.")
 @click.option("--burst", type=int, metavar="N", help="How many may come at once. Default: twice the rate.")
+@click.option("--quota", type=int, metavar="N", help="Schedules a day of UTC. Default: no limit.")
 @pass_run
 def create(run: Run, name: str, **given: Any) -> None:
     """Create the application NAME, and show its two keys. They are shown once.
@@ -81,7 +82,7 @@ def list_applications(run: Run) -> None:
     """List the applications by name."""
     found = _ask(run, "list", {}, Repeat.SETTLES)["applications"]
     rows = (Row(_cells(each), {**each, "created": _iso(each["created"])}) for each in found)
-    run.output.list(["name", "id", "default target", "rate", "created"], rows, empty="there is no application")
+    run.output.list(["name", "id", "default target", "limits", "created"], rows, empty="there is no application")
 
 
 @apps.command("keys", example="punctual apps keys warehouse")
@@ -172,6 +173,8 @@ def _cells(application: dict[str, Any]) -> list[str]:
     if isinstance(target, dict):
         target = target.get("url") or target.get("arn")
     rate = f"{application['rate']}/s, burst {application['burst']}"
+    if application["quota"]:
+        rate += f", {application['quota']:,} a day"
     created = _shown(application["created"])
     return [application["name"], application["application"], printable(target or "(none)"), rate, created]
 
