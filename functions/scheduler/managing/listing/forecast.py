@@ -32,6 +32,8 @@ Timer = tuple[str, str, int]
 """A name, the id of the schedule that its timer was set for, and when that timer wakes."""
 
 BUCKETS_MAX = 1_000
+KIND, OLDER_KIND = "forecast of", "forecast"
+"""The kinds of positions. An earlier version wrote the second, which has a place for each partition."""
 
 
 @dataclass(slots=True)
@@ -68,11 +70,11 @@ def forecast(request: ManageRequest, dependencies: ManageDependencies, deadline:
     counter = Counter(count, dependencies, deadline)
     while positions and not counter.passed:
         # A feed that moves a timer writes it to the index before it deletes it from the table: read the table first.
-        for kind in (False, True):
-            these = {each: sort for each, sort in positions.items() if each.startswith(NEAR) == kind}
-            positions |= counter.round(these)
+        first = sorted(positions, key=paging.order_of)[: paging.ACTIVE_MAX]
+        these = [each for each in first if each.startswith(NEAR) == first[0].startswith(NEAR)]
+        positions |= counter.round({each: positions[each] for each in these})
         positions = {each: sort for each, sort in positions.items() if sort is not None}
-    answer = {**count.answer(), "next": paging.encode("forecast", positions) if positions else None}
+    answer = {**count.answer(), "next": paging.encode(KIND, paging.grouped(positions)) if positions else None}
     return answer | near_note.about(count.from_ms, dependencies, deadline)
 
 
@@ -98,10 +100,17 @@ def empty(request: ManageRequest) -> Count:
 
 
 def _positions(value: object) -> dict[str, str | None] | None:
-    decoded = paging.decode(value, "forecast", dict)
-    if decoded is None:
-        return None
-    (positions,) = decoded
+    if paging.is_of(KIND, value):
+        (groups,) = paging.decode(value, KIND, list) or [None]
+        try:
+            positions = paging.ungrouped(groups)
+        except ValueError:
+            raise paging.refused(value) from None
+    else:
+        decoded = paging.decode(value, OLDER_KIND, dict)
+        if decoded is None:
+            return None
+        (positions,) = decoded
     if not positions or not all(_is_position(*each) for each in positions.items()):
         raise paging.refused(value)
     return dict(positions)
