@@ -111,7 +111,7 @@ def delivered(delivery: Delivery, failed: Sequence[Attempt], source: Source) -> 
         name=facts["name"],
         user=facts["user"],
         method=webhook.get("method") or ("POST" if delivery.body else "GET"),
-        headers=source.webhook_headers(webhook, facts["id"], facts["due_ms"], delivery.body),
+        headers=source.webhook_headers(webhook, facts["id"], facts["due_ms"], delivery.body, facts["application"]),
         failed_attempts=tuple(each for each in failed if each.id == facts["id"] and each.at <= at),
     )
 

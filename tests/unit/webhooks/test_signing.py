@@ -61,29 +61,5 @@ def test_an_invalid_secret_is_reported_without_showing_it(text, says):
     assert "hunter" not in str(fault.value)
 
 
-def test_each_application_signs_with_a_key_of_its_own():
-    """The owner signs with the stack's. Nobody can derive another application's key from one."""
-    stack_key = b"k" * 32
-    keys = {signing.for_application(stack_key, application) for application in ("", "1f2e3d4c", "00000000")}
-
-    assert 3 == len(keys)
-    assert stack_key == signing.for_application(stack_key, "")
-    assert all(key == signing.secret(signing.text_of(key)) for key in keys)
-
-
-@pytest.mark.parametrize(
-    ("key", "salt", "info", "okm"),
-    [
-        (
-            "0b" * 22,
-            "000102030405060708090a0b0c",
-            "f0f1f2f3f4f5f6f7f8f9",
-            "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a",
-        ),
-        ("0b" * 22, "", "", "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"),
-    ],
-)
-def test_the_derivation_is_hkdf(key, salt, info, okm):
-    """RFC 5869, test cases 1 and 3."""
-    derived = signing.derived(bytes.fromhex(key), bytes.fromhex(info), bytes.fromhex(salt))
-    assert derived.hex().startswith(okm)
+def test_a_key_is_written_as_it_is_read():
+    assert KEY == signing.secret(signing.text_of(KEY))
