@@ -77,7 +77,7 @@ class FeedEvent:
 
     @property
     def fed(self) -> str:
-        """What this feed moves, for its lease and its line."""
+        """The name of this feed in its lease and its line."""
         return f"{self.partition}#{self.application}" if self.application else self.partition
 
     @classmethod

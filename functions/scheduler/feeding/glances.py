@@ -1,8 +1,8 @@
 """Look at the items of applications that lie beside a partition.
 
 Most applications have little that is due in one partition within a tick. One query finds it, and the feed of the
-partition moves it at once. An application with more gets a feed of its own, with a lease, a position and retries of its
-own, so that its backlog delays nobody else. It gets one also if something of it could not be moved.
+partition moves it at once. An application with more gets a separate feed, with its own lease, position and retries. So
+its backlog does not delay the others. It also gets a separate feed if a schedule could not be moved.
 
 A crash leaves the items where they are. Lambda's retry of the partition's feed looks at every application again. If a
 feed of its own is already at work on an application, a glance may send what that feed sends, too: it comes out twice.

@@ -76,7 +76,7 @@ class Mover:
     def of(self, table: Table, queues: Queues) -> Mover:
         """Return a mover for the items of an application, which shares what this one knows of the queues.
 
-        Its writes have a rate of their own, because its items lie under another hash key.
+        Its writes have a separate rate, because its items have another hash key.
         """
         theirs = copy(self)
         theirs._table, theirs._queues, theirs._outgoing = table, queues, self._outgoing.of(queues)

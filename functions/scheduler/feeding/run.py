@@ -15,7 +15,7 @@ class Run:
 
     counts: FeedCounts = field(default_factory=FeedCounts)
     beside: FeedCounts = field(default_factory=FeedCounts)
-    """What the feed of a partition did for applications."""
+    """The counts of the applications that the feed of a partition looked at."""
     applications_left: tuple[str, ...] = ()
     """The applications that it did not look at."""
     behind: str | None = None

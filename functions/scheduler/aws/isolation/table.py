@@ -1,4 +1,4 @@
-"""The table of one application. What belongs to the whole stack stays in the table of the stack."""
+"""The table of one application. The number of partitions and the list of applications belong to the whole stack."""
 
 from __future__ import annotations
 
