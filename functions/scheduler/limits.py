@@ -50,3 +50,15 @@ NAME_CHARACTERS_MAX = 128
 TARGET_BYTES_MAX = 16_384
 NESTING_MAX = 100
 """Levels of `data`. No sane payload has more, and some parsers downstream fail at a few more."""
+
+# Applications. "Requests per key" are API Gateway's usage plans; the API's own throttle is the bound for all together.
+APPLICATIONS_MAX = 1_000
+"""Each costs a query for each partition and tick."""
+APPLICATION_QUOTA_MAX = 1_000_000_000
+"""The most schedules a day that a quota can name. More than the API takes in a day."""
+API_RATE_MAX = 100
+"""The requests a second that the HTTP API takes in all."""
+API_BURST_MAX = 200
+APPLICATION_RATE_DEFAULT = 20
+"""The requests a second for each key of an application that was created without a rate."""
+APPLICATION_BURST_DEFAULT = 40

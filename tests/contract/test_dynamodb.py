@@ -469,3 +469,61 @@ def test_a_query_with_filter_and_limit_has_several_pages(aws):
     assert [] == first["Items"]
     assert item("c") == first["LastEvaluatedKey"]
     assert ["d"] == sorts(aws.dynamodb.query(**asked, ExclusiveStartKey=first["LastEvaluatedKey"]))
+
+
+def test_a_set_of_texts_grows_and_shrinks(aws):
+    """A member is in it once, and its order means nothing. The attribute goes with the last member."""
+    for member in ("b", "a", "b"):
+        update(aws, "s", "ADD #m :m", {"#m": "members"}, {":m": {"SS": [member]}})
+    assert {"a", "b"} == set(got(aws, "s")["members"]["SS"])
+
+    update(aws, "s", "DELETE #m :m", {"#m": "members"}, {":m": {"SS": ["a", "c"]}})
+    assert ["b"] == got(aws, "s")["members"]["SS"]
+
+    update(aws, "s", "DELETE #m :m", {"#m": "members"}, {":m": {"SS": ["b"]}})
+    assert item("s") == got(aws, "s")
+    update(aws, "s", "DELETE #m :m", {"#m": "members"}, {":m": {"SS": ["b"]}})
+
+
+def test_a_transaction_writes_all_or_nothing(aws):
+    """One condition that does not hold keeps every item as it was, and the reasons come in the order of the items."""
+    put(aws, item("old", n={"N": "1"}))
+    absent = {"ConditionExpression": "attribute_not_exists(#s)", "ExpressionAttributeNames": {"#s": "sort"}}
+    new = {"Put": {"TableName": aws.table, "Item": item("new"), **absent}}
+    taken = {"Put": {"TableName": aws.table, "Item": item("old"), **absent}}
+    counted = {
+        "Update": {
+            "TableName": aws.table,
+            "Key": item("old"),
+            "UpdateExpression": "SET #n = :n",
+            "ExpressionAttributeNames": {"#n": "n"},
+            "ExpressionAttributeValues": {":n": {"N": "2"}},
+        }
+    }
+    failure = refused("TransactionCanceledException", aws.dynamodb.transact_write_items, TransactItems=[new, taken])
+    assert ["None", "ConditionalCheckFailed"] == [each["Code"] for each in failure.response["CancellationReasons"]]
+    assert ["old"] == sorts(query(aws))
+
+    aws.dynamodb.transact_write_items(TransactItems=[new, counted])
+    assert ["new", "old"] == sorts(query(aws))
+    assert {"N": "2"} == got(aws, "old")["n"]
+
+
+@differs(moto='it forgets the token; API reference, TransactWriteItems: "makes the call idempotent"')
+def test_a_transaction_is_done_once_under_a_token(aws):
+    """A repeat after a lost answer succeeds, although its condition no longer holds."""
+    absent = {"ConditionExpression": "attribute_not_exists(#s)", "ExpressionAttributeNames": {"#s": "sort"}}
+    new = {"Put": {"TableName": aws.table, "Item": item("new"), **absent}}
+    for _ in range(2):
+        aws.dynamodb.transact_write_items(TransactItems=[new], ClientRequestToken="t" * 36)
+    assert ["new"] == sorts(query(aws))
+
+
+def test_a_transaction_names_an_item_once(aws):
+    new = {"Put": {"TableName": aws.table, "Item": item("new")}}
+    refused("ValidationException", aws.dynamodb.transact_write_items, TransactItems=[new, new])
+
+
+def got(aws, sort: str) -> dict[str, Any]:
+    found: dict[str, Any] = aws.dynamodb.get_item(TableName=aws.table, Key=item(sort), ConsistentRead=True)["Item"]
+    return found

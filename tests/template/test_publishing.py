@@ -23,6 +23,9 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = yaml_parse((ROOT / "template.yml").read_text())
 
 SUPPORTED = {
+    "AWS::ApiGateway::Deployment",
+    "AWS::ApiGateway::RestApi",
+    "AWS::ApiGateway::Stage",
     "AWS::CloudWatch::Alarm",
     "AWS::DynamoDB::Table",
     "AWS::Events::Rule",
@@ -38,6 +41,7 @@ SUPPORTED = {
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::Queue",
     "AWS::SQS::QueuePolicy",
+    "AWS::Serverless::Api",
     "AWS::Serverless::Function",
 }
 """The entries of SAR's list that the template may need.

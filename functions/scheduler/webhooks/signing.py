@@ -15,6 +15,8 @@ from collections.abc import Sequence
 PREFIX = "whsec_"
 SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64
 """The limits of the convention."""
+APPLICATION_INFO = b"punctual application "
+"""The beginning of HKDF's `info`. The id of the application follows."""
 
 
 def secret(text: str) -> bytes:
@@ -31,6 +33,15 @@ def secret(text: str) -> bytes:
     return key
 
 
+def application_key(key: bytes, application: str) -> bytes:
+    """Return the key that signs the webhooks of an application: HKDF with SHA-256 (RFC 5869), without a salt.
+
+    Who knows it can neither find the key of the stack nor that of another application.
+    """
+    extracted = hmac.new(bytes(hashlib.sha256().digest_size), key, hashlib.sha256).digest()
+    return hmac.new(extracted, APPLICATION_INFO + application.encode() + b"\x01", hashlib.sha256).digest()
+
+
 def headers(id: str, now_s: float, body: bytes, secrets: Sequence[bytes]) -> dict[str, str]:
     """Return the three headers of a signed webhook, or none if there is no secret."""
     if not secrets:
@@ -43,3 +54,8 @@ def headers(id: str, now_s: float, body: bytes, secrets: Sequence[bytes]) -> dic
         "webhook-timestamp": timestamp,
         "webhook-signature": " ".join(f"v1,{base64.b64encode(each).decode()}" for each in signatures),
     }
+
+
+def text_of(key: bytes) -> str:
+    """Return the `whsec_…` text of a key."""
+    return PREFIX + base64.b64encode(key).decode()

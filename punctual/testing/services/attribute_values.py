@@ -15,6 +15,8 @@ NUMBER_DIGITS_MAX = 38
 def check_value(value: dict[str, Any]) -> None:
     if len(value) != 1:
         raise invalid("Supplied AttributeValue has to contain exactly one of the supported datatypes")
+    if "SS" in value and (not value["SS"] or len(set(value["SS"])) != len(value["SS"])):
+        raise invalid("One or more parameter values were invalid: A set is empty or has duplicates")
     if "N" not in value:
         return
     try:
@@ -86,6 +88,30 @@ def sum_of(sign: str, left: Value | None, right: Value | None) -> Value:
         raise invalid("An operand in the update expression has an incorrect data type")
     total = Decimal(left["N"]) + Decimal(right["N"]) * (1 if sign == "+" else -1)
     return {"N": format(total.normalize(), "f")}
+
+
+def added(old: Value | None, value: Value | None) -> Value | None:
+    """Return a number plus a number, or a set with more members."""
+    if value is None or "SS" not in value:
+        return sum_of("+", old or {"N": "0"}, value)
+    return {"SS": sorted({*_members(old), *value["SS"]})}
+
+
+def without(old: Value | None, value: Value | None) -> Value | None:
+    """Return a set without some members. DynamoDB keeps no empty set, so the attribute goes with its last member."""
+    if value is None or "SS" not in value:
+        raise invalid("Incorrect operand type for operator or function; operator: DELETE")
+    left = sorted({*_members(old)} - {*value["SS"]})
+    return {"SS": left} if left else None
+
+
+def _members(value: Value | None) -> list[str]:
+    if value is None:
+        return []
+    if "SS" not in value:
+        raise invalid("An operand in the update expression has an incorrect data type")
+    members: list[str] = value["SS"]
+    return members
 
 
 def existing(value: Value | None) -> Value:

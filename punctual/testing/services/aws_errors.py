@@ -20,3 +20,23 @@ def refusal(code: str, message: str = "", status: int = 400, **more: Any) -> Cli
 def invalid(message: str) -> ClientError:
     """Return DynamoDB's error for a request that can never succeed."""
     return refusal("ValidationException", message)
+
+
+def throttled(table: str) -> ClientError:
+    return refusal(
+        "ThrottlingException", f"Throughput exceeds the current capacity of your table or index: {table}", 400
+    )
+
+
+def only(request: dict[str, Any], known: set[str]) -> None:
+    """Raise NotImplementedError if a request to DynamoDB has another parameter than these."""
+    for parameter in request:
+        if parameter not in known:
+            raise NotImplementedError(f"the virtual DynamoDB does not know the parameter {parameter} here")
+
+
+def returned(request: dict[str, Any], *known: str) -> str:
+    wanted = str(request.get("ReturnValues", "NONE"))
+    if wanted not in known:
+        raise NotImplementedError(f"the virtual DynamoDB returns no {wanted} here")
+    return wanted

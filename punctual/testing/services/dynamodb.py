@@ -7,23 +7,33 @@ suite also checks each rule against moto and the local AWS.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
+
+from botocore.exceptions import ClientError
 
 from punctual.testing.calls import Call, Service, Watcher
 from punctual.testing.services.attribute_values import Item, copied, item_size
-from punctual.testing.services.aws_errors import invalid, refusal
+from punctual.testing.services.aws_errors import invalid, only, refusal, returned, throttled
 from punctual.testing.services.expression import PLACEHOLDERS, check_all_used, kept_by, parsed, shaped_by
-from punctual.testing.services.tables import STALE_S_MAX, Table, checked_item, checked_key, one_page, rows_after
+from punctual.testing.services.tables import (
+    STALE_S_MAX,
+    Table,
+    checked_item,
+    checked_key,
+    one_page,
+    planned_write,
+    rows_after,
+    written_key,
+)
 from punctual.testing.timeline import US, Timeline
 
 BATCH_WRITES_MAX = 25
 BATCH_GETS_MAX = 100
 BATCH_BYTES_MAX = 16 * 1024 * 1024
-WRITE_UNIT_BYTES = 1024
-WRITE_UNITS_PER_S = 1000
-"""The limit of one partition key."""
+TRANSACTION_WRITES_MAX = 100
+TOKEN_S = 600
+"""How long a token of a transaction is remembered."""
 TTL_LAG_S = 3600
-_WRITES = ("PutRequest", "DeleteRequest")
 
 
 class DynamoDB(Service):
@@ -40,7 +50,12 @@ class DynamoDB(Service):
             "query": self._query,
             "batch_write_item": self._batch_write_item,
             "batch_get_item": self._batch_get_item,
+            "transact_write_items": self._transact_write_items,
         }
+        self._staged: list[tuple[Table, tuple[str, str], Item | None]] | None = None
+        """The writes of the current transaction, which are stored together."""
+        self._transactions: dict[str, tuple[int, str]] = {}
+        """When each transaction with a token was done, and what it was."""
 
     def create_table(self, name: str, hash_name: str, range_name: str, ttl_name: str = "") -> Table:
         return self.tables.setdefault(name, Table(name, hash_name, range_name, ttl_name))
@@ -50,14 +65,14 @@ class DynamoDB(Service):
     def _get_item(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         table = self._table(request, call, {"TableName", "Key", "ConsistentRead"})
         key = checked_key(table, request["Key"])
-        found = self._read(table, key, self._as_of_us(request, call))
+        found = table.read(key, self._as_of_us(request, call), self.timeline.now_us)
         return {} if found is None else {"Item": copied(found)}
 
     def _put_item(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         table = self._table(request, call, {"TableName", "Item", "ReturnValues", *_CONDITIONAL})
         key = checked_item(table, request["Item"])
         old = self._change(table, key, request, call, lambda old: copied(request["Item"]))
-        wanted = _returned(request, "NONE", "ALL_OLD") == "ALL_OLD"
+        wanted = returned(request, "NONE", "ALL_OLD") == "ALL_OLD"
         return {"Attributes": copied(old)} if wanted and old is not None else {}
 
     def _update_item(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -82,7 +97,7 @@ class DynamoDB(Service):
         if "UpdateExpression" in request:  # The condition's check counts the names that the update uses.
             parsed(request, "UpdateExpression", used).update()
         self._change(table, key, request, call, changed, used)
-        if _returned(request, "NONE", "ALL_NEW") == "NONE":
+        if returned(request, "NONE", "ALL_NEW") == "NONE":
             return {}
         return {"Attributes": copied(table.items[key[0]][key[1]])}
 
@@ -109,8 +124,8 @@ class DynamoDB(Service):
             holds = parsed(request, "ConditionExpression", used).condition()(old or {})
         check_all_used(request, used)
         new = change(old) if holds else None
-        if not self._afford(table, key[0], max(item_size(old or {}), item_size(new or {}))):
-            _throttled(request["TableName"])
+        if not table.afford(key[0], max(item_size(old or {}), item_size(new or {})), self.timeline.now_us):
+            raise throttled(request["TableName"])
         if not holds:
             wanted = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and old is not None
             more: dict[str, Any] = {"Item": copied(old)} if wanted and old is not None else {}
@@ -122,42 +137,34 @@ class DynamoDB(Service):
 
     def _batch_write_item(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         """Write each item on its own: a batch is not a transaction. Return the rest under UnprocessedItems."""
-        _only(request, {"RequestItems"})
+        only(request, {"RequestItems"})
         writes = [(name, write) for name, writes in request["RequestItems"].items() for write in writes]
         if len(writes) > BATCH_WRITES_MAX:
             raise invalid(f"Too many items requested for the BatchWriteItem call: {len(writes)}")
-        planned = [(*self._planned(name, write), write) for name, write in writes]
+        planned = [(self._known(name), *planned_write(self._known(name), write), write) for name, write in writes]
         if len({(table.name, key) for table, key, _, _ in planned}) != len(planned):
             raise invalid("Provided list of item keys contains duplicates")
         if sum(item_size(item or {}) for _, _, item, _ in planned) > BATCH_BYTES_MAX:
             raise invalid("Collection size limit exceeded for the BatchWriteItem call")
         spoilt = set(call.fate.spoilt(len(planned))) if call.fate.spoilt else set()
         left: list[tuple[str, dict[str, Any]]] = []
+        now_us = self.timeline.now_us
         for index, (table, key, item, write) in enumerate(planned):
             old = table.get(key)
-            if index in spoilt or not self._afford(table, key[0], max(item_size(old or {}), item_size(item or {}))):
+            if index in spoilt or not table.afford(key[0], max(item_size(old or {}), item_size(item or {})), now_us):
                 left.append((table.name, write))
             else:
                 self._store(table, key, item, call)
         if len(left) == len(planned):  # "If none of the items can be processed due to insufficient throughput".
-            _throttled(planned[0][0].name)
+            raise throttled(planned[0][0].name)
         unprocessed: dict[str, list[dict[str, Any]]] = {}
         for name, write in left:
             unprocessed.setdefault(name, []).append({kind: dict(what) for kind, what in write.items()})
         return {"UnprocessedItems": unprocessed}
 
-    def _planned(self, name: str, write: dict[str, Any]) -> tuple[Table, tuple[str, str], Item | None]:
-        table = self._known(name)
-        if len(write) != 1 or next(iter(write)) not in _WRITES:
-            raise invalid("Supplied WriteRequest has to be a PutRequest or a DeleteRequest")
-        if "PutRequest" in write:
-            item = write["PutRequest"]["Item"]
-            return table, checked_item(table, item), copied(item)
-        return table, checked_key(table, write["DeleteRequest"]["Key"]), None
-
     def _batch_get_item(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         """Return the items that exist. UnprocessedKeys holds the keys that were not read, or did not fit the answer."""
-        _only(request, {"RequestItems"})
+        only(request, {"RequestItems"})
         wanted = [(name, about, key) for name, about in request["RequestItems"].items() for key in about["Keys"]]
         if len(wanted) > BATCH_GETS_MAX:
             raise invalid(f"Too many items requested for the BatchGetItem call: {len(wanted)}")
@@ -166,12 +173,12 @@ class DynamoDB(Service):
             raise invalid("Provided list of item keys contains duplicates")
         spoilt = set(call.fate.spoilt(len(planned))) if call.fate.spoilt else set()
         if len(spoilt) == len(planned):  # "If none of the items can be processed due to insufficient throughput".
-            _throttled(planned[0][0].name)
+            raise throttled(planned[0][0].name)
         found: dict[str, list[Item]] = {name: [] for name in request["RequestItems"]}
         left: dict[str, dict[str, Any]] = {}
         answer_bytes = 0
         for index, (table, about, key) in enumerate(planned):
-            item = self._read(table, key, self._as_of_us(about, call))
+            item = table.read(key, self._as_of_us(about, call), self.timeline.now_us)
             answer_bytes += item_size(item or {}) if index not in spoilt else 0
             if index in spoilt or answer_bytes > BATCH_BYTES_MAX:
                 about_left = {name: part for name, part in about.items() if name != "Keys"}
@@ -180,18 +187,52 @@ class DynamoDB(Service):
                 found[table.name].append(self._shape(about)(item))
         return {"Responses": found, "UnprocessedKeys": left}
 
+    def _transact_write_items(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
+        """Write all items if all their conditions hold, or none. A repeat under the same token does nothing."""
+        only(request, {"TransactItems", "ClientRequestToken"})
+        token, content = request.get("ClientRequestToken", ""), repr(request["TransactItems"])
+        done_us, done = self._transactions.get(token, (-TOKEN_S * US, content))
+        if token and self.timeline.now_us - done_us < TOKEN_S * US:
+            if done != content:
+                raise refusal("IdempotentParameterMismatchException", "The token was used for another request")
+            return {}
+        writes = [next(iter(each.items())) for each in request["TransactItems"]]
+        keys = [(what["TableName"], repr(written_key(self._known(what["TableName"]), what))) for _, what in writes]
+        if len(writes) > TRANSACTION_WRITES_MAX or len(set(keys)) != len(keys):
+            raise invalid("Transaction request has too many items, or multiple operations on one item")
+        self._staged = []
+        try:
+            refusals = [self._staged_refusal(kind, what, call) for kind, what in writes]
+            if any(refusals):
+                reasons = [{"Code": code or "None"} for code in refusals]
+                raise refusal("TransactionCanceledException", "Transaction cancelled", CancellationReasons=reasons)
+            planned = self._staged
+        finally:
+            self._staged = None
+        for table, key, item in planned:
+            self._store(table, key, item, call)
+        self._transactions[token] = (self.timeline.now_us, content)
+        return {}
+
+    def _staged_refusal(self, kind: str, what: dict[str, Any], call: Call) -> str:
+        """Check one write of a transaction. Return the code of its refusal, or nothing."""
+        operations = {"Put": self._put_item, "Update": self._update_item, "Delete": self._delete_item}
+        if kind not in operations or "ReturnValues" in what:
+            raise NotImplementedError(f"the virtual DynamoDB knows no such {kind} in a transaction")
+        try:
+            operations[kind](what, call)
+        except ClientError as failure:
+            if failure.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            return "ConditionalCheckFailed"
+        return ""
+
     def _shape(self, about: dict[str, Any]) -> Callable[[Item], Item]:
-        _only(about, {"Keys", "ConsistentRead", "ProjectionExpression", "ExpressionAttributeNames"})
+        only(about, {"Keys", "ConsistentRead", "ProjectionExpression", "ExpressionAttributeNames"})
         used: set[str] = set()
         shape = shaped_by(about, used)
         check_all_used(about, used)
         return shape
-
-    def _read(self, table: Table, key: tuple[str, str], as_of_us: int) -> Item | None:
-        if as_of_us == self.timeline.now_us:
-            return table.get(key)
-        rows = table.rows(key[0], as_of_us)
-        return next((item for item in rows if item[table.range_name]["S"] == key[1]), None)
 
     def _query(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         known = {"TableName", "KeyConditionExpression", "FilterExpression", "ProjectionExpression", "Limit", "Select"}
@@ -218,7 +259,7 @@ class DynamoDB(Service):
     # ------------------------------------------------------------------------------------------------------- inside
 
     def _table(self, request: dict[str, Any], call: Call, known: set[str]) -> Table:
-        _only(request, known)
+        only(request, known)
         return self._known(request["TableName"])
 
     def _known(self, name: str) -> Table:
@@ -231,18 +272,10 @@ class DynamoDB(Service):
             return self.timeline.now_us
         return self.timeline.now_us - round(min(call.fate.stale_s, STALE_S_MAX) * US)
 
-    def _afford(self, table: Table, hash_value: str, size_bytes: int) -> bool:
-        """Return whether the write fits the limit of a thousand write units a second for one key."""
-        units = max(1, -(-size_bytes // WRITE_UNIT_BYTES))
-        second = self.timeline.now_us // US
-        begun, used = table.budgets.get(hash_value, (second, 0))
-        used = used if begun == second else 0
-        if used and used + units > WRITE_UNITS_PER_S:
-            return False
-        table.budgets[hash_value] = (second, used + units)
-        return True
-
     def _store(self, table: Table, key: tuple[str, str], item: Item | None, call: Call) -> None:
+        if self._staged is not None:
+            self._staged.append((table, key, item))
+            return
         if item is None and table.get(key) is None:
             return
         old = table.store(key, item, self.timeline.now_us)
@@ -264,22 +297,3 @@ class DynamoDB(Service):
 
 
 _CONDITIONAL = (*PLACEHOLDERS, "ConditionExpression", "ReturnValuesOnConditionCheckFailure")
-
-
-def _only(request: dict[str, Any], known: set[str]) -> None:
-    for parameter in request:
-        if parameter not in known:
-            raise NotImplementedError(f"the virtual DynamoDB does not know the parameter {parameter} here")
-
-
-def _returned(request: dict[str, Any], *known: str) -> str:
-    wanted = str(request.get("ReturnValues", "NONE"))
-    if wanted not in known:
-        raise NotImplementedError(f"the virtual DynamoDB returns no {wanted} here")
-    return wanted
-
-
-def _throttled(table: str) -> NoReturn:
-    raise refusal(
-        "ThrottlingException", f"Throughput exceeds the current capacity of your table or index: {table}", 400
-    )

@@ -11,7 +11,17 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from punctual.testing.services.attribute_values import Item, Value, copied, existing, holds, sum_of, text_of
+from punctual.testing.services.attribute_values import (
+    Item,
+    Value,
+    added,
+    copied,
+    existing,
+    holds,
+    sum_of,
+    text_of,
+    without,
+)
 from punctual.testing.services.aws_errors import invalid
 
 Test = Callable[[Item], bool]
@@ -124,7 +134,7 @@ class Expression:
         changes: list[tuple[str, Callable[[Item], Value | None]]] = []
         while self._at < len(self._tokens):
             clause = self._next()
-            if clause not in ("SET", "REMOVE", "ADD"):
+            if clause not in ("SET", "REMOVE", "ADD", "DELETE"):
                 raise NotImplementedError(f"the virtual DynamoDB knows no {clause} in an update")
             changes.append(self._change(clause))
             while self._take(","):
@@ -137,9 +147,9 @@ class Expression:
         name = self._name(self._next())
         if clause == "REMOVE":
             return name, lambda item: None
-        if clause == "ADD":
-            added = self._operand()
-            return name, lambda item: sum_of("+", item.get(name) or {"N": "0"}, added(item))
+        if clause in ("ADD", "DELETE"):
+            become, operand = added if clause == "ADD" else without, self._operand()
+            return name, lambda item: become(item.get(name), operand(item))
         self._expect("=")
         left = self._assigned()
         if self._peek() not in ("+", "-"):

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from punctual.testing.services.attribute_values import Item, check_value, item_size
+from punctual.testing.services.attribute_values import Item, check_value, copied, item_size
 from punctual.testing.services.aws_errors import invalid
 from punctual.testing.services.expression import EVERYTHING, Bounds
 from punctual.testing.timeline import US
@@ -16,6 +16,10 @@ ITEM_BYTES_MAX = 400 * 1024
 PAGE_BYTES_MAX = 1024 * 1024
 HASH_BYTES_MAX = 2048
 RANGE_BYTES_MAX = 1024
+WRITE_UNIT_BYTES = 1024
+WRITE_UNITS_PER_S = 1000
+"""The limit of one partition key."""
+_WRITES = ("PutRequest", "DeleteRequest")
 STALE_S_MAX = 3.0
 """Eventually consistent reads usually lag by less than a second. No read here lags by more than this."""
 
@@ -56,6 +60,23 @@ class Table:
             self.journal.popleft()
         return old
 
+    def read(self, key: tuple[str, str], as_of_us: int, now_us: int) -> Item | None:
+        """Return an item as it was at that time."""
+        if as_of_us == now_us:
+            return self.get(key)
+        return next((item for item in self.rows(key[0], as_of_us) if item[self.range_name]["S"] == key[1]), None)
+
+    def afford(self, hash_value: str, size_bytes: int, now_us: int) -> bool:
+        """Return whether the write fits the limit of a thousand write units a second for one key."""
+        units = max(1, -(-size_bytes // WRITE_UNIT_BYTES))
+        second = now_us // US
+        begun, used = self.budgets.get(hash_value, (second, 0))
+        used = used if begun == second else 0
+        if used and used + units > WRITE_UNITS_PER_S:
+            return False
+        self.budgets[hash_value] = (second, used + units)
+        return True
+
     def rows(self, hash_value: str, as_of_us: int, bounds: Bounds = EVERYTHING) -> list[Item]:
         """Return the items of one hash key in order, as they were at that time, without most that are out of bounds."""
         order = self.order.get(hash_value, [])
@@ -73,6 +94,21 @@ class Table:
             return [rows[sort] for sort in order[start:end]]
         then = {**rows, **undone}
         return [item for sort in sorted(then) if (item := then[sort]) is not None]
+
+
+def planned_write(table: Table, write: dict[str, Any]) -> tuple[tuple[str, str], Item | None]:
+    """Return the key and the item of one write of a batch. A delete has no item."""
+    if len(write) != 1 or next(iter(write)) not in _WRITES:
+        raise invalid("Supplied WriteRequest has to be a PutRequest or a DeleteRequest")
+    if "PutRequest" in write:
+        item = write["PutRequest"]["Item"]
+        return checked_item(table, item), copied(item)
+    return checked_key(table, write["DeleteRequest"]["Key"]), None
+
+
+def written_key(table: Table, write: dict[str, Any]) -> tuple[str, str]:
+    """Return the key of one write of a transaction."""
+    return checked_item(table, write["Item"]) if "Item" in write else checked_key(table, write["Key"])
 
 
 def rows_after(table: Table, rows: list[Item], request: dict[str, Any]) -> list[Item]:

@@ -59,3 +59,7 @@ def test_an_invalid_secret_is_reported_without_showing_it(text, says):
     with pytest.raises(ValueError, match=says) as fault:
         signing.secret(text)
     assert "hunter" not in str(fault.value)
+
+
+def test_a_key_is_written_as_it_is_read():
+    assert KEY == signing.secret(signing.text_of(KEY))
