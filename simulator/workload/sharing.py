@@ -64,7 +64,11 @@ class Sharing:
         for application in APPLICATIONS:
             item = _item(application, targets, hosts)
             table.store(("meta", item["sort"]["S"]), item, cloud.timeline.now_us)
-        fed = {"partition": {"S": "meta"}, "sort": {"S": "partitions"}, "applications": {"SS": list(APPLICATIONS)}}
+        fed: dict[str, Any] = {
+            "partition": {"S": "meta"},
+            "sort": {"S": "partitions"},
+            "applications": {"SS": list(APPLICATIONS)},
+        }
         table.store(("meta", "partitions"), fed, cloud.timeline.now_us)
 
 
