@@ -16,6 +16,7 @@ from pathlib import Path
 from punctual.stack_files import stack_file
 from simulator import campaign
 from simulator.simulation import Result
+from simulator.workload.sharing import FIRST_SEED
 
 SEEDS_MAX = 200
 
@@ -34,6 +35,8 @@ class Mutation:
 
     None if a change of the scenarios has made the noted seed stale. `make soak` then hunts for another one.
     """
+    first: int = 0
+    """The first of the other seeds."""
 
 
 class Stale(Exception):
@@ -70,7 +73,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a line of a run that counts deletes for sends",
-        "scheduler/feeding/feed.py",
+        "scheduler/feeding/run.py",
         "ended_ms, counts.sent, left, error,",
         "ended_ms, counts.deleted, left, error,",
         (1,),
@@ -146,8 +149,8 @@ MUTATIONS = (
     Mutation(
         "lost partition memory",
         "scheduler/aws/table.py",
-        'return int(answer["Item"]["count"]["N"]) if "Item" in answer else 0',
-        "return 0",
+        'count = int(item["count"]["N"]) if "count" in item else 0',
+        "count = 0",
         (1, 4),
         196,
     ),
@@ -201,7 +204,7 @@ MUTATIONS = (
     Mutation(
         "no retry of what is left",
         "scheduler/feeding/feed.py",
-        "        elif run.counts.left or run.counts.held:\n",
+        "        elif run.counts.left or run.counts.held or run.applications_left:\n",
         "        elif False:\n",
         (3,),
     ),
@@ -360,7 +363,7 @@ MUTATIONS = (
     Mutation(
         "an envelope that is left off",
         "scheduler/model/payloads.py",
-        "    return enveloped(schedule) if envelope(schedule.target) else schedule.data\n",
+        "    return enveloped(schedule, application) if envelope(schedule.target) else schedule.data\n",
         "    return schedule.data\n",
         (1,),
         196,
@@ -762,6 +765,51 @@ MUTATIONS = (
         (3,),
         6,
     ),
+    Mutation(
+        "a feed that forgets an application",
+        "scheduler/feeding/trigger.py",
+        '    more = {"applications": applications} if applications else {}\n',
+        '    more = {"applications": applications[1:]} if applications else {}\n',
+        (1, 3, 4),
+        FIRST_SEED,
+        FIRST_SEED,
+    ),
+    Mutation(
+        "a timer that loses its application",
+        "scheduler/aws/queues.py",
+        '        entry = {"MessageBody": delivery_job.body(job, self._application), "DelaySeconds": delay_s}\n',
+        '        entry = {"MessageBody": delivery_job.body(job), "DelaySeconds": delay_s}\n',
+        (1, 7),
+        FIRST_SEED,
+        FIRST_SEED,
+    ),
+    Mutation(
+        "a delivery that looks for the name of an application among the owner's",
+        "scheduler/delivering/delivery.py",
+        "        dependencies = dependencies.of(job.application)\n",
+        "        pass\n",
+        (1, 7),
+        FIRST_SEED,
+        FIRST_SEED,
+    ),
+    Mutation(
+        "an application with much to do left to the next tick",
+        "scheduler/feeding/glances.py",
+        "                self.hand_over(application)\n",
+        "                pass\n",
+        (1, 3, 4),
+        FIRST_SEED + 4,
+        FIRST_SEED,
+    ),
+    Mutation(
+        "an application whose items lie with the owner's",
+        "scheduler/aws/isolation/hash_keys.py",
+        '    return f"{first}#{application}" if first is not None',
+        "    return first if first is not None",
+        (1, 4, 7),
+        FIRST_SEED,
+        FIRST_SEED,
+    ),
 )
 
 
@@ -780,11 +828,12 @@ def applied(mutation: Mutation, functions: Path | None = None) -> Iterator[Path]
         yield copy
 
 
-def hunt(mutation: Mutation, first: int = 0, processes: int | None = None) -> Result | None:
+def hunt(mutation: Mutation, first: int | None = None, processes: int | None = None) -> Result | None:
     """Return the result of the first seed that shows the fault, or None if no seed does.
 
     The noted seed runs alone first, so that no time is spent on other seeds if it shows the fault.
     """
+    first = mutation.first if first is None else first
     with applied(mutation) as folder:
         found = [] if mutation.seed is None else campaign.run([mutation.seed], folder, 1).broken
         if not found:

@@ -42,6 +42,7 @@ from simulator.workload.scenarios import (
     targets,
 )
 from simulator.workload.scenarios.alone import chains, many, troubles
+from simulator.workload.sharing import Sharing
 
 EPISODES_MAX = 40
 START_S_MIN, START_S_MAX = 1_000_000_000, 9_900_000_000
@@ -154,8 +155,17 @@ class Simulation:
         checker.delivery_queue = self.cloud.output("DeliveryQueueUrl")
         checker.input_queue = self.cloud.output("InputQueueUrl")
         checker.input_topic = self.cloud.output("InputTopicArn")
+        sharing = Sharing(self.seed)
+        hosts = allowed["WebhookHosts"].split(",")
+        sharing.store(self.cloud, [target, *allowed["TargetArns"].split(",")], hosts)
         self.callers = Callers(
-            self.cloud, self.event_log, self._fork(), checker.breach, checker.refused_by_sqs, checker.names
+            self.cloud,
+            self.event_log,
+            self._fork(),
+            checker.breach,
+            checker.refused_by_sqs,
+            checker.names,
+            sharing=sharing,
         )
 
     def deploy(self, parameters: Mapping[str, Any]) -> None:

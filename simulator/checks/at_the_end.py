@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from punctual.testing.timeline import US
-from simulator.checks.decoding import contents
+from simulator.checks.decoding import contents, partition_of
 from simulator.checks.names import ASKED_AGAIN, STOPPED, UNCONFIRMED
 from simulator.checks.releases import LEASE_IN_DOUBT, Checker
 from simulator.faults.faults import SKEW_US_MAX
@@ -69,7 +69,7 @@ class FinalChecks:
             return
         self._its.names.check_drained(until_ms)
         for item in items:
-            if not item["partition"]["S"].isdigit():
+            if not partition_of(item).isdigit():
                 continue
             for lying in contents(item).values():
                 expected = self._its.expected_schedules[lying.tag]

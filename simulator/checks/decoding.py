@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,9 +24,23 @@ class Lying:
     due_ms: int
 
 
+_APPLICATION = re.compile(r"#[0-9a-f]{8}(?=#|$)")
+
+
+def partition_of(item: dict[str, Any]) -> str:
+    """Return the hash key of an item, without the application that it belongs to."""
+    return _APPLICATION.sub("", item["partition"]["S"], count=1)
+
+
+def application_of(item: dict[str, Any]) -> str:
+    """Return the application of an item, or an empty string for the owner."""
+    found = _APPLICATION.search(item["partition"]["S"])
+    return "" if found is None else found.group()[1:]
+
+
 def id_of(key: dict[str, Any]) -> str:
     """Return the id of an item. The id of a bundle is not the id of a schedule."""
-    return f"{key['partition']['S']}-{key['sort']['S'].replace('#', '-')}"
+    return f"{partition_of(key)}-{key['sort']['S'].replace('#', '-')}"
 
 
 def key_due_ms(schedule_id: str) -> int:
@@ -34,16 +49,16 @@ def key_due_ms(schedule_id: str) -> int:
 
 
 def is_record(item: dict[str, Any]) -> bool:
-    return bool(item["partition"]["S"].startswith("names#"))
+    return partition_of(item).startswith("names#")
 
 
 def is_near_row(item: dict[str, Any]) -> bool:
     """Return whether an item belongs to the index of named schedules whose timers are in the delivery queue."""
-    return bool(item["partition"]["S"].startswith("near#"))
+    return partition_of(item).startswith("near#")
 
 
 def is_timer(item: dict[str, Any]) -> bool:
-    return "name" in item and bool(item["partition"]["S"].isdigit())
+    return "name" in item and partition_of(item).isdigit()
 
 
 def contents(item: dict[str, Any] | None) -> dict[str, Lying]:
@@ -53,7 +68,7 @@ def contents(item: dict[str, Any] | None) -> dict[str, Lying]:
     item_id = id_of(item)
     if "bundle" not in item:
         tag = tag_of(item.get("data", {}).get("S", ""))
-        return {item_id: Lying(item_id, tag, key_due_ms(item_id) if item["partition"]["S"].isdigit() else 0)}
+        return {item_id: Lying(item_id, tag, key_due_ms(item_id) if partition_of(item).isdigit() else 0)}
     members = json.loads(zlib.decompress(item["bundle"]["B"]))
     found = [Lying(f"{item_id}-{index}", tag_of(data), due_ms) for index, due_ms, data, *_ in members]
     return {lying.id: lying for lying in found}

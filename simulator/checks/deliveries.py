@@ -213,8 +213,19 @@ class Deliveries:
 
     def _check_content(self, expected: ExpectedSchedule, schedule_id: str, delivery: Delivery) -> None:
         self.check_body(expected, schedule_id, delivery.body)
+        self._check_application(expected, delivery)
         if "due_ms" in delivery.facts and delivery.facts["due_ms"] != expected.due_of(schedule_id):
             self.breach(2, expected.tag, f"it says that it is due at {delivery.facts['due_ms']}")
+
+    def _check_application(self, expected: ExpectedSchedule, delivery: Delivery) -> None:
+        """Check whose delivery a webhook or a topic is told that it is. Other targets learn it from an envelope."""
+        facts = delivery.facts
+        if "id" not in facts:
+            return
+        found = facts.get("application", "")
+        application = found.get("StringValue") if isinstance(found, dict) else found
+        if application != expected.application:
+            self.breach(7, expected.tag, f"the application is {application!r} instead of {expected.application!r}")
 
     def check_body(self, expected: ExpectedSchedule, schedule_id: str, body: str) -> None:
         """Check the body that a target received. Queues are targets too."""
@@ -226,7 +237,12 @@ class Deliveries:
                 or content.pop("id", "") != schedule_id
             ):
                 self.breach(1, expected.tag, f"its envelope is of another: {body[:80]}")
-            facts = {"name": expected.name, "user": expected.user, "data": value(expected.text)}
+            facts = {
+                "name": expected.name,
+                "user": expected.user,
+                "application": expected.application or None,
+                "data": value(expected.text),
+            }
             body, wanted = (
                 json.dumps(content),
                 json.dumps({key: fact for key, fact in facts.items() if fact is not None}),

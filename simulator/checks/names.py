@@ -24,7 +24,7 @@ from punctual.testing.services.environments import Invocation
 from punctual.testing.services.event_sources import POLLERS_IDLE
 from punctual.testing.services.queues import Message
 from punctual.testing.timeline import US
-from simulator.checks.decoding import id_of
+from simulator.checks.decoding import id_of, is_record, partition_of
 from simulator.checks.records import RecordTimes
 from simulator.event_log import EventLog, tag_of
 from simulator.faults.faults import SKEW_US_MAX, Faults
@@ -258,7 +258,7 @@ class Names:
 
     def noted_failure(self, item: dict[str, Any], lies: bool) -> None:
         """Remember a failure item that was written, changed or deleted."""
-        schedule_id, key = item["id"]["S"], (item["partition"]["S"], item["sort"]["S"])
+        schedule_id, key = item["id"]["S"], (partition_of(item), item["sort"]["S"])
         self.kept.add(schedule_id)
         self.failures.setdefault(schedule_id, set()).add(key)
         (self._lying_failures.add if lies else self._lying_failures.discard)((*key, schedule_id))
@@ -371,7 +371,7 @@ class Names:
 
     def gone(self, item: dict[str, Any]) -> None:
         """Check a record that its `ttl` deleted."""
-        if item["partition"]["S"].startswith("names#") and item["state"]["S"] == PENDING:
+        if is_record(item) and item["state"]["S"] == PENDING:
             generation = self.generations[item["sort"]["S"]][-1]
             self.breach(1, generation.expected.tag, f"the record of {generation.id} goes away though it is pending")
 

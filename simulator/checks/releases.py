@@ -19,7 +19,16 @@ from punctual.testing.calls import Call, Delivery, Watcher
 from punctual.testing.services.environments import Event, Invocation
 from punctual.testing.services.queues import Message
 from punctual.testing.timeline import US, Timeline
-from simulator.checks.decoding import Lying, contents, id_of, is_near_row, is_record, is_timer
+from simulator.checks.decoding import (
+    Lying,
+    application_of,
+    contents,
+    id_of,
+    is_near_row,
+    is_record,
+    is_timer,
+    partition_of,
+)
 from simulator.checks.deliveries import OPERATIONS, Deliveries
 from simulator.checks.feed_runs import FeedRuns, is_line
 from simulator.checks.input_messages import InputMessages
@@ -258,7 +267,7 @@ class Checker(Watcher):
 
     def wrote(self, call: Call, table: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         item = new or old or {}
-        partition = item["partition"]["S"]
+        partition = partition_of(item)
         if is_line(item):
             self.runs.wrote(call, new, self.timeline.now_us)
             return
@@ -290,13 +299,15 @@ class Checker(Watcher):
         elif is_near_row(item):
             # Listings check the index, see `Names.listed`.
             pass
-        elif item["partition"]["S"].startswith("failed#"):
+        elif partition_of(item).startswith("failed#"):
             self.names.noted_failure(item, new is not None)
         else:
             return False
         return True
 
     def _stored(self, call: Call, item: dict[str, Any], lying: Lying, expected: ExpectedSchedule) -> None:
+        if application_of(item) != expected.application:
+            self.breach(7, expected.tag, f"{lying.id} lies with {application_of(item) or 'the owner'}")
         self._ids[lying.id] = expected
         self._lay_in.setdefault(id_of(item), set()).add(lying.id)
         self._placed(call, expected, lying.id)
@@ -409,6 +420,9 @@ class Checker(Watcher):
         self.deliveries.check_body(expected, schedule_id, message.body)
         if queue != expected.queue_url:
             self.breach(1, expected.tag, f"it is in {queue} instead of {expected.queue_url}")
+        application = message.attributes.get("application", {}).get("StringValue", "")
+        if application != expected.application:
+            self.breach(7, expected.tag, f"the application is {application!r} instead of {expected.application!r}")
         user = message.attributes.get("user", {}).get("StringValue")
         if user != expected.user:
             self.breach(1, expected.tag, f"the user is {user!r} instead of {expected.user!r}")

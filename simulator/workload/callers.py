@@ -21,6 +21,7 @@ from simulator.checks.names import Names
 from simulator.event_log import EventLog
 from simulator.faults.faults import SKEW_US_MAX
 from simulator.workload.expected import ExpectedSchedule
+from simulator.workload.sharing import Sharing
 
 CALL, QUEUE, TOPIC = "call", "queue", "topic"
 """The ways in: the schedule function, the input queue and the input topic."""
@@ -75,12 +76,20 @@ class Callers:
         breach: Callable[[int, str, str], None],
         unacceptable: Container[str],
         names: Names,
+        *,
+        sharing: Sharing,
     ) -> None:
         self._cloud, self._chronicle, self._randomness = cloud, event_log, randomness
         self._breach, self._unacceptable, self._names = breach, unacceptable, names
+        self._sharing = sharing
         self._count = 0
 
     def begin(self, submission: Submission) -> None:
+        if self._sharing.on and any(each.name is not None for each in submission.expected_schedules):
+            submission.way = CALL  # The input queue is the owner's.
+        if submission.way == CALL:
+            for expected in submission.expected_schedules:
+                expected.application = self._sharing.of(submission.expected_schedules)
         self._at(submission.at_us, lambda: self._ask(submission) if submission.way == CALL else self._post(submission))
 
     def change(self, change: Change) -> None:
@@ -124,6 +133,7 @@ class Callers:
         event: Any = requests[0]
         if submission.batch:
             event = {"schedules": requests, "token": submission.token} if submission.token else requests
+        event = self._for_application(event, submission.expected_schedules[0].application)
         for expected in submission.expected_schedules:
             expected.requested_us = expected.requested_us or self._cloud.timeline.now_us
             expected.asked += 1
@@ -142,6 +152,12 @@ class Callers:
         if answer.get("FunctionError"):
             return self._read_error(submission, process, content)
         return self._read_results(submission, process, content)
+
+    def _for_application(self, event: Any, application: str) -> Any:
+        """Return the event, which names the application unless it is the owner."""
+        if not application:
+            return event
+        return {**({"schedules": event} if isinstance(event, list) else event), **self._sharing.field(application)}
 
     def _read_error(self, submission: Submission, process: ExternalProcess, content: dict[str, Any]) -> bool:
         kind, message = content["errorType"], content["errorMessage"]
@@ -267,7 +283,8 @@ class Callers:
             change.becomes.take_over(expected)
             expected.successors.append(change.becomes)
         kept_ms = expected.due_of(schedule_id)
-        content = self._manage({"operation": change.operation, "id": schedule_id, **change.more}, process, [expected])
+        event = {"operation": change.operation, "id": schedule_id, **change.more}
+        content = self._manage({**event, **self._sharing.field(expected.application)}, process, [expected])
         if content is None or "errorType" in content:
             return
         expected.heard_withdrawn.add(schedule_id)
@@ -304,6 +321,7 @@ class Callers:
         if schedule_id is None:
             return
         event: dict[str, Any] = {"operation": "redrive", "id": schedule_id}
+        event |= self._sharing.field(expected.application)
         for _ in range(TRIES_MAX):
             content = self._manage(event, process, [expected])
             if content is not None and content.get("errorType") != "NotConfirmed":
@@ -315,7 +333,9 @@ class Callers:
     def _change(self, change: Change) -> None:
         """Make the change once. A caller without an answer knows nothing about the result."""
         process, requested_us = self._external_process(), self._cloud.timeline.now_us
-        content = self._manage({"operation": change.operation, "name": change.name, **change.more}, process, [])
+        event = {"operation": change.operation, "name": change.name, **change.more}
+        whose = self._sharing.field(self._sharing.of_names(change.name))
+        content = self._manage({**event, **whose}, process, [])
         if content is None:
             return
         if "errorType" in content:
@@ -331,11 +351,18 @@ class Callers:
     def _sweep(self, change: Change) -> None:
         """Cancel page by page to the end, unless a call fails."""
         process, requested_us = self._external_process(), self._cloud.timeline.now_us
-        event = {"operation": change.operation, **change.more}
+        events = [
+            {"operation": change.operation, **change.more, **self._sharing.field(each)}
+            for each in self._sharing.each_of_prefix(change.more["prefix"])
+        ]
+        event = events.pop()
         for _ in range(PAGES_MAX):
             content = self._manage(event, process, [])
             if content is None or "errorType" in content:
                 return
+            if content["next"] is None and events:
+                event = events.pop()
+                continue
             if content["next"] is None:
                 from_ms, to_ms = round(change.more.get("from", 0) * 1000), round(change.more.get("to", DUSK_S) * 1000)
                 self._names.swept(change.more["prefix"], from_ms, to_ms, requested_us)
@@ -346,7 +373,7 @@ class Callers:
     def _list(self, change: Change) -> None:
         """List all pages up to `PAGES_MAX`, unless a call fails."""
         process, requested_us = self._external_process(), self._cloud.timeline.now_us
-        event, seen = {"operation": change.operation, **change.more}, list[str]()
+        event, seen = {"operation": change.operation, **change.more, **self._sharing.field_for_all()}, list[str]()
         for _ in range(PAGES_MAX):
             content = self._manage(event, process, [])
             if content is None or "errorType" in content:
@@ -362,7 +389,7 @@ class Callers:
         """List all pages of failures. What was in the table before and after must be among them."""
         process, from_ms = self._external_process(), round(change.more["from"] * 1000)
         owed, seen = self._names.lying_failures(from_ms), list[str]()
-        event = {"operation": change.operation, **change.more}
+        event = {"operation": change.operation, **change.more, **self._sharing.field_for_all()}
         for _ in range(PAGES_MAX):
             content = self._manage(event, process, [])
             if content is None or "errorType" in content:

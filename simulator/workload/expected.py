@@ -81,6 +81,8 @@ class ExpectedSchedule:
     repeatable: bool = False
     """The schedule has a token: its own, or that of its batch or input message."""
     by_letter: bool = False
+    application: str = ""
+    """The application that it belongs to. It is empty for the owner."""
     fault: str = ""
     """The text that the error must contain, if the request is invalid."""
     asked: int = 0
@@ -147,6 +149,7 @@ class ExpectedSchedule:
     def take_over(self, old: ExpectedSchedule) -> None:
         """Take over from the changed schedule what the change does not give."""
         given = self.change or {}
+        self.application = old.application
         if "user" not in given:
             self.user = old.user
         if "target" not in given:

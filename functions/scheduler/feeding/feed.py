@@ -231,12 +231,10 @@ def _move(
 ) -> None:
     """Move all schedules that the reader finds, and decide where the next feed begins.
 
-    The next feed begins with the schedules that this feed had no time for. It also begins with those that the stack's
-    own queues or table did not confirm, for up to `TURNS_MAX` feeds in a row. The chain skips all other unsent
-    schedules. The counts are added up at once, so that memory does not grow with the number of schedules.
+    The next feed begins with the schedules that this feed had no time for, and with those that the stack's own queues
+    or table did not confirm, for up to `TURNS_MAX` feeds in a row. The chain skips all other unsent schedules.
     """
-    adding = Lock()
-    unfinished: list[tuple[Task, FeedCounts]] = []
+    adding, unfinished = Lock(), list[tuple[Task, FeedCounts]]()
 
     def work(task: Task | Glance) -> None:
         if not isinstance(task, Task):
@@ -244,7 +242,7 @@ def _move(
                 glances.work(task.application)
             return
         counts = mover.work(task.job)
-        with adding:
+        with adding:  # At once, so that memory does not grow with the number of schedules.
             run.counts.add(counts)
             if counts.left or counts.held:
                 unfinished.append((task, counts))

