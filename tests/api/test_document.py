@@ -38,6 +38,8 @@ def test_the_routes_are_those_of_the_document():
     """Each request of the document has a route, and each route is described."""
     assert {asked for asked, keyed in described().items() if keyed} == set(routes.KEYED)
     assert {asked for asked, keyed in described().items() if not keyed} == set(routes.OPEN)
+    assert all(callable(routes.keyed_answer(asked)) for asked in routes.KEYED)
+    assert all(callable(routes.open_answer(asked)) for asked in routes.OPEN)
 
 
 def test_the_template_has_the_lines_that_are_derived_from_the_document():

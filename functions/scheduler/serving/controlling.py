@@ -8,9 +8,10 @@ from typing import Any
 
 from scheduler import VERSION
 from scheduler.execution.deadline import Deadline
+from scheduler.limits import ANSWER_BYTES_MAX
 from scheduler.managing import operations
 from scheduler.managing import status as stack_status
-from scheduler.managing.paging import ANSWER_BYTES_MAX
+from scheduler.managing.paging import NEXT_CHARACTERS_MAX
 from scheduler.model.application import OWNER_NAME
 from scheduler.serving.dependencies import Caller
 from scheduler.serving.http_request import HttpRequest
@@ -23,8 +24,6 @@ MOMENTS = ("from", "to")
 TRUTHS = ("full", "estimate")
 LIMITS_TRIED_MAX = 11
 """A page of 1,000 is halved ten times until it is a page of one."""
-NEXT_CHARACTERS_MAX = 4_000
-"""API Gateway accepts 10,240 bytes of request line and headers."""
 
 
 def get(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
@@ -149,3 +148,19 @@ def _number(text: str) -> int | float | None:
     except (ValueError, RecursionError):
         return None
     return value if type(value) in (int, float) else None
+
+
+ANSWERS = {
+    ("GET", "/schedules"): list_,
+    ("GET", "/schedules/{id}"): get,
+    ("PATCH", "/schedules/{id}"): change,
+    ("DELETE", "/schedules/{id}"): cancel,
+    ("POST", "/schedules/cancel"): cancel_where,
+    ("GET", "/names/{name+}"): get,
+    ("PATCH", "/names/{name+}"): change,
+    ("DELETE", "/names/{name+}"): cancel,
+    ("GET", "/forecast"): forecast,
+    ("GET", "/failures"): failures,
+    ("POST", "/failures/redrive"): redrive,
+    ("GET", "/status"): status,
+}

@@ -7,8 +7,7 @@ from urllib.parse import quote
 
 from scheduler.accepting import batch, scheduling
 from scheduler.execution.deadline import Deadline
-from scheduler.limits import BATCH_SCHEDULES_MAX
-from scheduler.managing.paging import ANSWER_BYTES_MAX
+from scheduler.limits import ANSWER_BYTES_MAX, BATCH_SCHEDULES_MAX
 from scheduler.model.application import DATA
 from scheduler.serving.dependencies import Caller
 from scheduler.serving.http_request import BODY_WANTED, HttpRequest
@@ -105,3 +104,6 @@ def _fitted(answer: dict[str, Any]) -> dict[str, Any]:
         for each in answer["results"]
     ]
     return {**answer, "results": results}
+
+
+ANSWERS = {("POST", "/schedules"): create, ("PUT", "/names/{name+}"): put}

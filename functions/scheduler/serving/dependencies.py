@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from scheduler.accepting.keyed_batch import SchedulingDependencies
-from scheduler.managing.dependencies import ManageDependencies
-from scheduler.managing.status import Counts
-from scheduler.model.application import Credential
 from scheduler.serving.estimates import Estimates
+
+if TYPE_CHECKING:
+    from scheduler.accepting.keyed_batch import SchedulingDependencies
+    from scheduler.managing.dependencies import ManageDependencies
+    from scheduler.managing.status import Counts
+    from scheduler.model.application import Credential
 
 
 @dataclass(frozen=True)
