@@ -4,12 +4,12 @@ from typing import Any
 
 from scheduler.administering import operations
 from scheduler.wiring import config, runtime
-from scheduler.wiring.resources import Resources
+from scheduler.wiring.administration import AdminResources
 
 RESERVE_S = 6  # A call that starts at the last moment may take 5 s, and the answer needs time too.
 
 settings = config.from_environment("TABLE_NAME", "PARTITION_COUNT")
-resources = Resources(settings, runtime.current(), threads=1)
+resources = AdminResources(settings, runtime.current(), threads=1)
 dependencies = resources.for_administering()
 
 

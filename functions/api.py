@@ -7,14 +7,14 @@ from typing import Any
 
 from scheduler.serving import server
 from scheduler.wiring import config, runtime
-from scheduler.wiring.resources import Resources
+from scheduler.wiring.serving import ApiResources
 
 RESERVE_S = 6  # A call that starts at the last moment may take 5 s. API Gateway waits for 29 s.
 
 settings = config.from_environment(
     "TABLE_NAME", *config.QUEUES, "INPUT_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "PARTITION_COUNT", "REACH_SECONDS"
 )
-resources = Resources(settings, runtime.current(), threads=16)
+resources = ApiResources(settings, runtime.current(), threads=16)
 dependencies = resources.for_serving()
 
 

@@ -1,6 +1,7 @@
 """Lambda: schedule. Anyone invokes it with {"timestamp": 1893456000, "data": "some payload"}, or a batch of these.
 
-SQS invokes it with messages of the input queue, which hold the same.
+SQS invokes it with messages of the input queue, which hold the same. With `application`, a direct call schedules for
+that application.
 """
 
 from typing import Any
@@ -21,7 +22,10 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     deadline = resources.deadline(context, RESERVE_S)
     if batch.is_from_queue(event):
         return resources.receive(event["Records"], dependencies, deadline)
-    answer = scheduling.accept(event, dependencies, deadline)
+    its = dependencies
+    if batch.is_for_application(event):
+        event, its = resources.for_named_application(event, deadline)
+    answer = scheduling.accept(event, its, deadline)
     accepted, rejected = answer.get("accepted", 1), answer.get("rejected", 0)
     log.outcome("scheduled", accepted=accepted, rejected=rejected, id=answer.get("id"))
     return answer

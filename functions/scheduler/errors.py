@@ -55,6 +55,14 @@ class KeyRefused(Exception):
     """The key is unknown, disabled or replaced, or its application is deleted. The message never holds the key."""
 
 
+class QuotaUsedUp(Exception):
+    """The application has no room for the request in its quota of the day."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class OutOfTime(Exception):
     """Reading in time order takes too long. The listing then reads the page another way, so no caller gets this."""
 

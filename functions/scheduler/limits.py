@@ -58,6 +58,8 @@ NESTING_MAX = 100
 # Applications. "Requests per key" are API Gateway's usage plans; the API's own throttle is the bound for all together.
 APPLICATIONS_MAX = 1_000
 """Each costs a query for each partition and tick."""
+APPLICATION_QUOTA_MAX = 1_000_000_000
+"""The most schedules a day that a quota can name. More than the API takes in a day."""
 API_RATE_MAX = 100
 """The requests a second that the HTTP API takes in all."""
 API_BURST_MAX = 200

@@ -66,14 +66,16 @@ class Source:
         failure: Exception = self._modules[f"{PACKAGE}.errors"].Undelivered(error, **facts)
         return failure
 
-    def webhook_headers(self, webhook: Mapping[str, Any], id: str, due_ms: int, data: str) -> dict[str, str]:
+    def webhook_headers(
+        self, webhook: Mapping[str, Any], id: str, due_ms: int, data: str, application: str = ""
+    ) -> dict[str, str]:
         """Return the headers that the functions' own transport sends with a webhook, with their names in lower case."""
         with self._in_sight():
             transport: Any = importlib.import_module(f"{PACKAGE}.transports.webhook")
         parts = {"headers": webhook.get("headers", {}), "cookies": webhook.get("cookies", {})}
         origin = SimpleNamespace(authority=urlsplit(webhook["url"]).netloc)
         schedule = SimpleNamespace(id=id, due_ms=due_ms, data=data)
-        headers = transport._headers(SimpleNamespace(origin=origin, **parts), schedule)
+        headers = transport._headers(SimpleNamespace(origin=origin, **parts), schedule, application)
         return {name.lower(): value for name, value in headers.items()}
 
     def modules(self) -> dict[str, ModuleType]:

@@ -14,6 +14,8 @@ from punctual.testing.timeline import US
 
 ENVELOPE = {"id", "due", "name", "user", "data"}
 """The fields of an envelope, for targets that get no attributes."""
+APPLICATION = "application"
+"""One more field of an envelope, if the schedule is not the owner's."""
 
 
 class Refused(Exception):
@@ -26,7 +28,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Released:
-    """A released schedule. `due` and `at` are seconds since 1970, and `queue` is the URL of its queue."""
+    """A released schedule. `due` and `at` are seconds since 1970, and `queue` is the URL of its queue.
+
+    `application` is the id of the application, or None for the owner.
+    """
 
     id: str
     data: str
@@ -35,6 +40,7 @@ class Released:
     user: str | None
     queue: str
     name: str | None = None
+    application: str | None = None
 
     @property
     def json(self) -> Any:
@@ -87,6 +93,7 @@ def released(url: str, message: Message) -> Released:
         user=attributes.get("user"),
         queue=url,
         name=attributes.get("name"),
+        application=attributes.get(APPLICATION),
     )
 
 
@@ -111,7 +118,7 @@ def delivered(delivery: Delivery, failed: Sequence[Attempt], source: Source) -> 
         name=facts["name"],
         user=facts["user"],
         method=webhook.get("method") or ("POST" if delivery.body else "GET"),
-        headers=source.webhook_headers(webhook, facts["id"], facts["due_ms"], delivery.body),
+        headers=source.webhook_headers(webhook, facts["id"], facts["due_ms"], delivery.body, facts["application"]),
         failed_attempts=tuple(each for each in failed if each.id == facts["id"] and each.at <= at),
     )
 
@@ -125,6 +132,6 @@ def _from_envelope(body: str) -> dict[str, Any]:
         content = json.loads(body)
     except ValueError:
         return {}
-    if not isinstance(content, dict) or set(content) != ENVELOPE:
+    if not isinstance(content, dict) or set(content) - {APPLICATION} != ENVELOPE:
         return {}
     return {name: content[name] for name in ("id", "name", "user")}

@@ -172,7 +172,7 @@ class Stack:
         dues_us = [
             int(order[0].split("#")[0]) * 1000
             for partition, order in table.order.items()
-            if partition.isdigit() and order
+            if partition.partition("#")[0].isdigit() and order
         ]
         return min([due_us - reach_us for due_us in dues_us], default=target_us + CLOSE_INTERVALS * 3600 * US)
 

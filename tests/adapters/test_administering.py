@@ -41,6 +41,7 @@ class Owner:
             listed=AllowedTargets(),
             hosts=Hosts.read("*.example.com", False),
             secrets=self._secrets,
+            gateway=None,
         )
 
     def _secrets(self):

@@ -15,6 +15,7 @@ from manage_fakes import FakeManageTable
 from punctual.testing.cloud import Cloud
 from punctual.testing.services.queues import Queue
 from scheduler.aws.feed_table import FeedTable
+from scheduler.aws.isolation.client import ApplicationClient
 from scheduler.aws.manage_table import ManageTable
 from scheduler.aws.name_records import Records
 from scheduler.aws.queues import Queues
@@ -26,7 +27,9 @@ from scheduler.model.schedule import Key, Schedule, sort_from
 from scheduler.placing import near_names
 from scheduler.placing.near_names import Row
 
-BACKENDS = ("fake", "virtual", "moto")
+APPLICATION = "aaaaaaaa"
+BACKENDS = ("fake", "virtual", "moto", "application")
+"""The last one: the adapters of an application, on moto."""
 EARLIEST, LATEST = " ", "~"
 """They sort before and after every sort key."""
 REGION, ACCOUNT = "eu-central-1", "123456789012"
@@ -166,18 +169,40 @@ class FaultyClient:
         return {**answer, "Failed": [*answer.get("Failed", []), *own]}
 
 
+class _ApplicationFeedTable(FeedTable):
+    """The table of an application, with the calls about the whole stack on the table of the stack."""
+
+    def __init__(self, client: Any, name: str, of_stack: FeedTable) -> None:
+        super().__init__(client, name)
+        for call in ("take_lease", "end_lease", "put_run", "remember_partitions", "recall_fed"):
+            setattr(self, call, getattr(of_stack, call))
+
+
 class AwsPorts:
     """The adapters on a stand-in for AWS, with a table and queues of their own."""
 
-    def __init__(self, dynamodb: Any, sqs: Any, table: str, urls: tuple[str, str, str], delete: Callable[[str], Any]):
-        self._dynamodb, self._sqs, self._delete_queue = FaultyClient(dynamodb), FaultyClient(sqs), delete
+    def __init__(
+        self,
+        dynamodb: Any,
+        sqs: Any,
+        table: str,
+        urls: tuple[str, str, str],
+        delete: Callable[[str], Any],
+        application: str = "",
+    ):
+        self._of_stack, self._sqs, self._delete_queue = FaultyClient(dynamodb), FaultyClient(sqs), delete
         self.output, self.delivery, self.failure = urls
-        self.table, self.records = FeedTable(self._dynamodb, table), Records(self._dynamodb, table)
-        self.manage_table = ManageTable(self._dynamodb, table)
+        self.table = FeedTable(self._of_stack, table)
         self.queues = Queues(self._sqs, self.output, self.failure, self.delivery)
+        self._dynamodb, self._runs = self._of_stack, ManageTable(self._of_stack, table)
+        if application:
+            self._dynamodb = FaultyClient(ApplicationClient(dynamodb, application))
+            self.table = _ApplicationFeedTable(self._dynamodb, table, self.table)
+            self.queues = self.queues.of(application)
+        self.records, self.manage_table = Records(self._dynamodb, table), ManageTable(self._dynamodb, table)
 
     def go_down(self) -> None:
-        self._dynamodb.down = self._sqs.down = True
+        self._dynamodb.down = self._of_stack.down = self._sqs.down = True
 
     def leave_unprocessed(self, *keys: Key) -> None:
         self._dynamodb.unprocessed = keys
@@ -204,7 +229,7 @@ class AwsPorts:
         return sorted((_data(each.schedule), each.error) for page in pages for each in page.failures)
 
     def runs(self) -> list[tuple[str, int]]:
-        page = self.manage_table.runs(partition_of(day_of(NOON_MS)), EARLIEST, LATEST, 100, None)
+        page = self._runs.runs(partition_of(day_of(NOON_MS)), EARLIEST, LATEST, 100, None)
         return [(run.partition, run.moved) for run in page.runs]
 
     def near_names(self) -> list[str]:
@@ -248,7 +273,7 @@ def on_virtual_aws() -> AwsPorts:
     return AwsPorts(*clients, "schedules", (output, delivery, failure), cloud.sqs.queues.pop)
 
 
-def on_moto(dynamodb: Any, sqs: Any) -> AwsPorts:
+def on_moto(dynamodb: Any, sqs: Any, application: str = "") -> AwsPorts:
     """Return the adapters on new resources of an account in moto."""
     table = f"schedules-{uuid.uuid4().hex}"
     keys = (("partition", "HASH"), ("sort", "RANGE"))
@@ -265,7 +290,8 @@ def on_moto(dynamodb: Any, sqs: Any) -> AwsPorts:
         )["QueueUrl"]
         for name in ("output", "delivery", "failure")
     )
-    return AwsPorts(dynamodb, sqs, table, (output, delivery, failure), lambda url: sqs.delete_queue(QueueUrl=url))
+    urls = output, delivery, failure
+    return AwsPorts(dynamodb, sqs, table, urls, lambda url: sqs.delete_queue(QueueUrl=url), application)
 
 
 def _refusal(code: str, status: int) -> ClientError:

@@ -199,9 +199,16 @@ LONGEST = {
 """The longest value of Ref per resource type: the longest name of the service, in a region with a long name."""
 
 
+API_STAGE, STACK_NAME = 10 * "a" + ":v1", 128 * "s"
+
+
 def longest(value):
     """Return the longest value that the template allows for an environment variable."""
+    if "Fn::If" in value:
+        return API_STAGE
     name = value["Ref"]
+    if name == "AWS::StackName":
+        return STACK_NAME
     if name in DOCUMENT["Resources"]:
         return LONGEST[DOCUMENT["Resources"][name]["Type"]]
     declared = DOCUMENT["Parameters"][name]

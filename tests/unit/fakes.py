@@ -88,6 +88,7 @@ class FakeTable:
     items: dict[Key, Schedule | Bundle | QuarantinedItem] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
     partitions: int = 0
+    applications: set[str] = field(default_factory=set)
     near_rows: dict[Key, Row] = field(default_factory=dict)
     undone: Callable[[Key], bool] = lambda key: False
     down: bool = False
@@ -194,8 +195,17 @@ class FakeTable:
         return BatchResult(confirmed=[count])
 
     def recall_partitions(self) -> int:
+        return self.recall_fed()[0]
+
+    def remember_applications(self, applications: Sequence[str]) -> BatchResult[str]:
+        if self.down:
+            return BatchResult(unconfirmed=list(applications), last_error=THROTTLED)
+        self.applications.update(applications)
+        return BatchResult(confirmed=sorted(self.applications))
+
+    def recall_fed(self) -> tuple[int, list[str]]:
         self._answer()
-        return self.partitions
+        return self.partitions, sorted(self.applications)
 
     def take_lease(self, lease: Lease, now_ms: int, inherited: str | None) -> Lease | None:
         self._answer()

@@ -57,7 +57,7 @@ def _target(old: Schedule, given: Mapping[str, object], rules: AcceptRules) -> s
     if "target" not in given:
         return old.target
     if given["target"] is None:
-        return None
+        return rules.target_left_out()
     target = targets.checked(given["target"], rules.listed)
     request.check_use(given, by_older_rules=False)
     return target

@@ -66,6 +66,16 @@ class AcceptRules:
 
     listed: targets.AllowedTargets = targets.AllowedTargets()
     require_user: bool = False
+    default_target: str | None = None
+    """The target of a request without one. None is the output queue."""
+    default_fault: str = ""
+    """Why a request without a target is refused, if it is."""
+
+    def target_left_out(self) -> str | None:
+        """Return the target of a request without one. Raise InvalidSchedule if the request needs one."""
+        if self.default_fault:
+            raise InvalidSchedule(self.default_fault)
+        return self.default_target
 
 
 def parse(
@@ -110,7 +120,7 @@ def _parse(
         raise InvalidSchedule(
             "delay and token are both given, and a repeat would be another moment; wanted: timestamp with a token"
         )
-    target = targets.checked(raw["target"], rules.listed) if "target" in raw else None
+    target = targets.checked(raw["target"], rules.listed) if "target" in raw else rules.target_left_out()
     due_ms = checked_due_ms(raw, now_ms)
     request = Request(
         due_ms=due_ms,

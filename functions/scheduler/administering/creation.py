@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from scheduler.administering import exits
+from scheduler.administering.admission import admit
 from scheduler.administering.dependencies import COLLIDED, DONE, NAME_TAKEN, AdminDependencies, StoredKey
 from scheduler.administering.keys import NewKey, check_room, keys_of, new_keys, webhook_secrets
 from scheduler.administering.request import AdminRequest
 from scheduler.errors import InvalidRequest, NotConfirmed
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.limits import APPLICATIONS_MAX
-from scheduler.model.application import CONTROL, DATA, OWNER_NAME, Application
+from scheduler.model.application import CONTROL, DATA, OWNER, OWNER_NAME, Application
 from scheduler.text import shown
 
 DRAWS_MAX = 5
@@ -42,6 +43,7 @@ def create(request: AdminRequest, dependencies: AdminDependencies, deadline: Dea
         if result == NAME_TAKEN:
             raise InvalidRequest(f"name is {shown(name)}, which another application has; wanted: another name")
         if result == DONE:
+            admit([key.of_gateway for key in made], application, dependencies, deadline)
             return _answer(application.id, name, made) | ({"webhook_secret": secrets[0]} if secrets else {})
     raise NotConfirmed("no free id was found; send it again")
 
@@ -64,6 +66,7 @@ def _keys_for_owner(request: AdminRequest, dependencies: AdminDependencies, dead
     add = functools.partial(dependencies.applications.add_keys, [key.stored for key in made], token)
     if retry_call(add, deadline) == COLLIDED:
         raise NotConfirmed("a key was drawn twice; send it again")
+    admit([key.of_gateway for key in made], OWNER, dependencies, deadline)
     return _answer(OWNER_NAME, OWNER_NAME, made)
 
 

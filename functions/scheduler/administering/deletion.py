@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from scheduler.administering.admission import dismiss
 from scheduler.administering.dependencies import AdminDependencies
-from scheduler.administering.keys import which
+from scheduler.administering.keys import keys_of, which
 from scheduler.administering.request import AdminRequest
 from scheduler.errors import InvalidRequest, NotConfirmed
 from scheduler.execution.deadline import Deadline, retry_call
@@ -36,6 +37,7 @@ def delete(request: AdminRequest, dependencies: AdminDependencies, deadline: Dea
         )
     end_feeding(dependencies, deadline)
     retry_call(functools.partial(dependencies.applications.delete, application, deadline.now_ms()), deadline)
+    dismiss(keys_of(application.id, dependencies, deadline), dependencies, deadline)
     return {"application": application.id, "name": application.name, "state": "deleted"}
 
 

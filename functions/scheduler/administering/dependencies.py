@@ -31,6 +31,31 @@ class DeletedApplication:
     deleted_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A usage plan of API Gateway."""
+
+    id: str
+    rate: int
+    burst: int
+    stages: tuple[str, ...]
+    """The stages that it covers, each as the id of an API, a colon and a name."""
+    is_current: bool
+    """Whether the current API is among them."""
+
+
+class Gateway(Protocol):
+    def keys(self) -> dict[str, str]: ...
+    def create_key(self, key_id: str, key: str) -> str: ...
+    def delete_key(self, gateway_id: str) -> None: ...
+    def plans(self) -> list[Plan]: ...
+    def create_plan(self, rate: int, burst: int) -> Plan: ...
+    def delete_plan(self, plan: Plan) -> None: ...
+    def members(self, plan: Plan) -> set[str]: ...
+    def add(self, plan: Plan, gateway_id: str) -> None: ...
+    def drop(self, plan: Plan, gateway_id: str) -> None: ...
+
+
 class Applications(Protocol):
     def get(self, application_id: str) -> Application | None: ...
     def id_of(self, name: str) -> str | None: ...
@@ -58,3 +83,5 @@ class AdminDependencies:
     hosts: Hosts | None
     secrets: Callable[[], Sequence[bytes]]
     """Returns the keys that sign the stack's webhooks, newest first."""
+    gateway: Gateway | None
+    """None if the stack has no API."""

@@ -12,7 +12,13 @@ from urllib.parse import urlsplit
 from scheduler.administering.dependencies import AdminDependencies
 from scheduler.administering.request import AdminRequest
 from scheduler.errors import InvalidRequest, InvalidSchedule
-from scheduler.limits import API_BURST_MAX, API_RATE_MAX, APPLICATION_BURST_DEFAULT, APPLICATION_RATE_DEFAULT
+from scheduler.limits import (
+    API_BURST_MAX,
+    API_RATE_MAX,
+    APPLICATION_BURST_DEFAULT,
+    APPLICATION_QUOTA_MAX,
+    APPLICATION_RATE_DEFAULT,
+)
 from scheduler.model import targets
 from scheduler.model.application import OUTPUT
 from scheduler.text import origin_only, shown
@@ -45,6 +51,7 @@ def read(request: AdminRequest, dependencies: AdminDependencies) -> dict[str, An
         "default_target": default,
         "rate": rate,
         "burst": request.whole("burst", burst_default, API_BURST_MAX),
+        "quota": request.whole("quota", 0, APPLICATION_QUOTA_MAX) if "quota" in request.fields else 0,
     }
 
 
@@ -53,10 +60,13 @@ def _arns(request: AdminRequest, field: str) -> list[str]:
 
 
 def _checked(request: AdminRequest, field: str, value: object, dependencies: AdminDependencies) -> str:
+    """Return the canonical text of a target that the stack allows. A list holds plain ARNs."""
     try:
         return targets.checked(value, dependencies.listed)
     except InvalidSchedule as refusal:
-        raise InvalidRequest(str(refusal).replace("target", field, 1)) from None
+        said = str(refusal).replace("target", field, 1)
+        wanted = targets.TARGET_WANTED if field == "default_target" else targets.LISTED_WANTED
+        raise InvalidRequest(said.replace(targets.TARGET_WANTED, wanted)) from None
 
 
 def _checked_failure(value: str, dependencies: AdminDependencies) -> str:

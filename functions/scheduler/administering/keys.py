@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scheduler.administering.admission import admit, dismiss
 from scheduler.administering.dependencies import COLLIDED, AdminDependencies, StoredKey
 from scheduler.administering.request import AdminRequest
 from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, Undelivered
@@ -39,6 +40,10 @@ class NewKey:
     stored: StoredKey
     text: str
     """The key itself."""
+
+    @property
+    def of_gateway(self) -> tuple[str, str]:
+        return self.stored.credential.key_id, self.text
 
     @property
     def shown(self) -> dict[str, str]:
@@ -94,13 +99,14 @@ def rotate(request: AdminRequest, dependencies: AdminDependencies, deadline: Dea
         raise InvalidRequest(
             f"the key {old.credential.key_id} was replaced before; wanted: the key that replaced it, as `keys` lists it"
         )
-    which(application_name(old.credential), dependencies, deadline)
+    application = which(old.credential.application or OWNER_NAME, dependencies, deadline)
     check_room(siblings, 1, now_ms)
     (made,) = new_keys(old.credential.application, [old.credential.scope], dependencies, now_ms)
     token = f"{dependencies.randomness.getrandbits(128):032x}"
     replace = functools.partial(dependencies.applications.replace_key, old, now_ms + grace_ms, made.stored, token)
     if retry_call(replace, deadline) == COLLIDED:
         raise NotConfirmed(f"another call replaced the key {old.credential.key_id} meanwhile; list the keys")
+    admit([made.of_gateway], application, dependencies, deadline)
     return {**made.shown, "replaces": old.credential.key_id, "ends": epoch_s(now_ms + grace_ms)}
 
 
@@ -108,6 +114,7 @@ def disable(request: AdminRequest, dependencies: AdminDependencies, deadline: De
     """Disable a key for ever. Every function refuses it within 60 seconds."""
     key, _ = _key(request.key_id(), dependencies, deadline)
     retry_call(functools.partial(dependencies.applications.disable_key, key), deadline)
+    dismiss([key], dependencies, deadline)
     return {"id": key.credential.key_id, "state": "disabled"}
 
 
@@ -133,10 +140,6 @@ def webhook_secrets(application: Application, dependencies: AdminDependencies) -
     except Undelivered as failure:
         raise NotConfirmed(f"{failure.error}; send it again") from None
     return [signing.text_of(signing.application_key(key, application.id) if application.id else key) for key in found]
-
-
-def application_name(credential: Credential) -> str:
-    return credential.application or OWNER_NAME
 
 
 def _key(key_id: str, dependencies: AdminDependencies, deadline: Deadline) -> tuple[StoredKey, list[StoredKey]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scheduler import log
-from scheduler.administering import creation, deletion, keys, request
+from scheduler.administering import creation, deletion, keys, repairing, request
 from scheduler.administering.dependencies import AdminDependencies
 from scheduler.administering.request import AdminRequest
 from scheduler.execution.deadline import Deadline, retry_call
@@ -23,21 +23,16 @@ def _list(_: AdminRequest, dependencies: AdminDependencies, deadline: Deadline) 
     return {"applications": [_facts(application) for application in sorted(found, key=lambda each: each.name)]}
 
 
-def _repair(_: AdminRequest, dependencies: AdminDependencies, deadline: Deadline) -> dict[str, Any]:
-    """End what deletions have left to do."""
-    return {"ended": deletion.end_feeding(dependencies, deadline)}
-
-
 OPERATIONS: dict[str, Operation] = {
     "create": creation.create,
     "list": _list,
     "keys": keys.keys,
     "rotate": keys.rotate,
     "disable": keys.disable,
-    "repair": _repair,
+    "repair": repairing.repair,
     "delete": deletion.delete,
 }
-_LOGGED = ("application", "id", "replaces", "state", "ended")
+_LOGGED = ("application", "id", "replaces", "state", "ended", "changed", "left")
 
 
 def administer(event: object, request_id: str, dependencies: AdminDependencies, deadline: Deadline) -> dict[str, Any]:
@@ -68,5 +63,6 @@ def _facts(application: Application) -> dict[str, Any]:
         "hosts": list(application.hosts),
         "rate": application.rate,
         "burst": application.burst,
+        "quota": application.quota or None,
         "created": epoch_s(application.created_ms),
     }

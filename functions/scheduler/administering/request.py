@@ -20,7 +20,7 @@ GRACE_S_DEFAULT, GRACE_S_MAX = 24 * 3600, 90 * 24 * 3600
 """How long a key stays valid after another has replaced it."""
 
 FIELDS: dict[str, tuple[str, ...]] = {
-    "create": ("name", "default_target", "targets", "failure_targets", "hosts", "rate", "burst"),
+    "create": ("name", "default_target", "targets", "failure_targets", "hosts", "rate", "burst", "quota"),
     "list": (),
     "keys": ("name", "webhook_secrets"),
     "rotate": ("id", "grace"),

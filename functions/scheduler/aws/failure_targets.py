@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -28,7 +29,13 @@ class FailureTargets:
     """Sends reports. `client_of` returns the client of a service, and creates it at first use."""
 
     def __init__(self, client_of: Callable[[str], Any], output_queue_url: str) -> None:
-        self._client_of, self._output_queue_url = client_of, output_queue_url
+        self._client_of, self._output_queue_url, self._application = client_of, output_queue_url, ""
+
+    def of(self, application: str) -> FailureTargets:
+        """Return the same for the reports of an application, which say so."""
+        theirs = FailureTargets(self._client_of, self._output_queue_url)
+        theirs._application = application
+        return theirs
 
     def notify(self, failure_target: str, report: Report[Any]) -> None:
         """Send the report. Raise NotConfirmed if it is worth another try.
@@ -37,6 +44,7 @@ class FailureTargets:
         the target accepts only shorter messages, truncate the report and mark it as truncated.
         """
         reported, refusal = "", None
+        report = replace(report, application=self._application)
         for bytes_max in SIZES_MAX[1:] if kind(failure_target) == SNS else SIZES_MAX:
             body = report.body(bytes_max)
             if body == reported:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -25,7 +27,7 @@ Entry = dict[str, Any]
 
 ATTRIBUTES_BYTES_MAX = 4_096
 """More than the names, types and values of our message attributes can need: id, due, a name of 128 and a user of 256
-characters."""
+characters, and an application."""
 
 DELAYED = "ApproximateNumberOfMessagesDelayed"
 VISIBLE = "ApproximateNumberOfMessages"
@@ -47,6 +49,13 @@ class Queues:
         self.output_queue_url = output_queue_url
         self._client, self._failure_queue_url = client, failure_queue_url
         self._delivery_queue_url, self._lead_ms = delivery_queue_url, lead_ms
+        self._application = ""
+
+    def of(self, application: str) -> Queues:
+        """Return the same queues for an application. Each message that they send carries it."""
+        theirs = copy(self)
+        theirs._application = application
+        return theirs
 
     def url_of(self, schedule: Schedule) -> str:
         """Return the queue that the schedule goes to next: its own, or the delivery queue."""
@@ -59,15 +68,16 @@ class Queues:
         return url in (self.output_queue_url, self._delivery_queue_url)
 
     def batches(self, queue_url: str, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
+        application = self._application
         if queue_url == self._delivery_queue_url:
-            return _cut(schedules, lambda schedule: _bytes(delivery_job.body(DeliveryJob(schedule))))
-        return _cut(schedules, lambda schedule: _bytes(body(schedule)))
+            return _cut(schedules, lambda schedule: _bytes(delivery_job.body(DeliveryJob(schedule), application)))
+        return _cut(schedules, lambda schedule: _bytes(body(schedule, application)))
 
     def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
         """Send one batch, each message with the delay that is left at `now_ms`."""
         if queue_url == self._delivery_queue_url:
             return self._send(queue_url, schedules, [self._job_entry(DeliveryJob(each), now_ms) for each in schedules])
-        return self._send(queue_url, schedules, [_entry(schedule, now_ms) for schedule in schedules])
+        return self._send(queue_url, schedules, [_entry(each, now_ms, self._application) for each in schedules])
 
     def send_job(self, job: DeliveryJob, now_ms: int) -> BatchResult[DeliveryJob]:
         """Send one delivery job, which becomes visible when its schedule is due."""
@@ -75,7 +85,9 @@ class Queues:
 
     def report(self, reports: Sequence[Report[Thing]]) -> BatchResult[Report[Thing]]:
         """Send one batch to the failure queue. The rest counts as not attempted."""
-        written = ((report, report.body()) for report in reports)  # Make each body once: it may be large.
+        application = self._application
+        # Make each body once: it may be large.
+        written = ((report, replace(report, application=application).body()) for report in reports)
         batch = next(_cut(written, lambda pair: _bytes(pair[1])))
         entries = [{"MessageBody": body} for _, body in batch]
         outcome = self._send(self._failure_queue_url, [report for report, _ in batch], entries)
@@ -120,8 +132,8 @@ class Queues:
 
     def _job_entry(self, job: DeliveryJob, now_ms: int) -> Entry:
         delay_s = delivery_job.delay_s(job, now_ms, self._lead_ms)
-        entry = {"MessageBody": delivery_job.body(job), "DelaySeconds": delay_s}
-        shared = group(job.schedule.target)
+        entry = {"MessageBody": delivery_job.body(job, self._application), "DelaySeconds": delay_s}
+        shared = group(job.schedule.target, self._application)
         # The group lets SQS share fairly: while messages for one host pile up, it hands out the others first.
         return entry if shared is None else {**entry, "MessageGroupId": shared}
 
@@ -184,11 +196,11 @@ def _bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-def _entry(schedule: Schedule, now_ms: int) -> Entry:
+def _entry(schedule: Schedule, now_ms: int, application: str) -> Entry:
     return {
-        "MessageBody": body(schedule),
+        "MessageBody": body(schedule, application),
         "DelaySeconds": schedule.delay_s(now_ms),
-        "MessageAttributes": attributes(schedule),
+        "MessageAttributes": attributes(schedule, application),
     }
 
 

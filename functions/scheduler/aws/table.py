@@ -79,11 +79,34 @@ class Table:
                 raise
         return BatchResult(confirmed=[count])
 
+    def remember_applications(self, applications: Sequence[str]) -> BatchResult[str]:
+        """Add an application to those that the feeds read. Confirm every application that the table remembers."""
+        (application,) = applications
+        try:
+            answer = confirmed(
+                self._client.update_item,
+                TableName=self._name,
+                Key=items.key(META, "partitions"),
+                UpdateExpression="ADD #applications :applications",
+                ExpressionAttributeNames={"#applications": "applications"},
+                ExpressionAttributeValues={":applications": {"SS": [application]}},
+                ReturnValues="ALL_NEW",
+            )
+        except NotConfirmed as failure:
+            return BatchResult(unconfirmed=[application], last_error=str(failure))
+        return BatchResult(confirmed=list(answer["Attributes"]["applications"]["SS"]))
+
     def recall_partitions(self) -> int:
+        return self.recall_fed()[0]
+
+    def recall_fed(self) -> tuple[int, list[str]]:
+        """Return the number of partitions to feed, and the applications whose items lie beside the owner's."""
         answer = confirmed(
             self._client.get_item, TableName=self._name, Key=items.key(META, "partitions"), ConsistentRead=True
         )
-        return int(answer["Item"]["count"]["N"]) if "Item" in answer else 0
+        item = answer.get("Item", {})
+        count = int(item["count"]["N"]) if "count" in item else 0
+        return count, sorted(item["applications"]["SS"]) if "applications" in item else []
 
     def _write(self, things: Sequence[Thing], request_of: Callable[[Thing], dict[str, Any]]) -> BatchResult[Thing]:
         """Write one batch. Items beyond its limit count as not attempted.

@@ -85,6 +85,15 @@ class DeliveryDependencies:
     delivery_queue: Callable[[], DeliveryQueue]
     """Returns the delivery queue, which is needed only while a delivery hangs."""
     reach_ms: int
+    of_application: Callable[[str], DeliveryDependencies] | None = None
+    """Returns the same for an application: its table, its records, and queues and transports that say whose it is."""
+
+    def of(self, application: str) -> DeliveryDependencies:
+        if not application:
+            return self
+        if self.of_application is None:
+            raise ValueError("these deliveries are for the owner only")
+        return self.of_application(application)
 
 
 def deliver(records: Sequence[object], dependencies: DeliveryDependencies, deadline: Deadline) -> dict[str, Any]:
@@ -147,6 +156,8 @@ def _one(message: Message, dependencies: DeliveryDependencies, deadline: Deadlin
     if job is None:
         conclusion.unreadable(unreadable(message.body, message.fault, deadline.now_ms()), dependencies, deadline)
         return
+    if job.application:
+        dependencies = dependencies.of(job.application)
     wait_ms = job.wake_ms - deadline.now_ms()
     if wait_ms > WAIT_MS_MAX or deadline.passed(wait_ms / 1000):
         conclusion.send(job, dependencies, deadline)

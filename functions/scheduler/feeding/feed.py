@@ -6,14 +6,17 @@ schedules a limited number of times.
 
 The last feed raises an error if AWS has not confirmed all schedules. Lambda then retries it after 60 and 120 s. That is
 early enough for all schedules that were in time.
+
+The feed of a partition also looks at the applications that the trigger tells (`glances`). An application with much to
+do has a feed of its own, with the lease and the line `<partition>#<application>`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from threading import Lock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scheduler import log
 from scheduler.errors import NotConfirmed, reason
@@ -27,8 +30,11 @@ from scheduler.feeding.jobs import FeedCounts
 from scheduler.feeding.lease import Lease
 from scheduler.feeding.mover import Mover
 from scheduler.feeding.reader import Position, Reader, Task
+from scheduler.feeding.run import Run
 from scheduler.limits import PARTITIONS_MAX
-from scheduler.model.feed_run import FeedRun
+
+if TYPE_CHECKING:
+    from scheduler.feeding.glances import Glance, Glances, Parts
 
 
 class Table(leasing.Table, moving.Table, reading.Table, run_line.Table, Protocol):
@@ -64,6 +70,15 @@ class FeedEvent:
     """How many feeds in a row before this one lacked a confirmation from the stack's own queues or table."""
     rounds: int = 0
     """How often this chain has gone back to the pages that it skipped."""
+    applications: tuple[str, ...] = ()
+    """The applications to look at, beside the owner's schedules."""
+    application: str = ""
+    """The only application that this feed is for. It is empty for the feed of a partition."""
+
+    @property
+    def fed(self) -> str:
+        """The name of this feed in its lease and its line."""
+        return f"{self.partition}#{self.application}" if self.application else self.partition
 
     @classmethod
     def read(cls, event: Mapping[str, Any]) -> FeedEvent:
@@ -72,7 +87,12 @@ class FeedEvent:
             raise ValueError(f"partition is {partition!r}; wanted: a string from '0' to '{PARTITIONS_MAX - 1}'")
         start = Position(**event.get("position", {}))
         chain = (event.get("horizon"), event.get("behind"), event.get("turns", 0), event.get("rounds", 0))
-        return cls(partition, event.get("until"), event.get("lease"), start, event.get("pace"), *chain)
+        found = cls(partition, event.get("until"), event.get("lease"), start, event.get("pace"), *chain)
+        if "applications" not in event and "application" not in event:
+            return found
+        from scheduler.feeding import glances
+
+        return replace(found, **glances.of_event(event))
 
     def event(self) -> dict[str, Any]:
         """Return the Lambda event that `read` turns back into this object."""
@@ -86,6 +106,8 @@ class FeedEvent:
             "behind": self.behind,
             "turns": self.turns,
             "rounds": self.rounds,
+            "applications": list(self.applications) or None,
+            "application": self.application or None,
         }
         return {name: value for name, value in facts.items() if value is not None}
 
@@ -99,25 +121,13 @@ class FeedDependencies:
     pool: WorkerPool
     reach_ms: int
     invoke_again: Callable[[dict[str, Any], Deadline], None]
+    parts_of: Callable[[str], Parts] | None = None
+    """Returns the table and the queues of an application."""
 
-
-@dataclass(slots=True)
-class Run:
-    """The result of one feed."""
-
-    counts: FeedCounts = field(default_factory=FeedCounts)
-    behind: str | None = None
-    """The first page that was skipped with unsent schedules."""
-    turns: int = 0
-    failure: str = ""
-    """Why the run failed, if it did."""
-
-    def as_line(self, lease: Lease, begun_ms: int, ended_ms: int) -> FeedRun:
-        """Return what the table keeps about this run. Schedules whose queue is gone or closed are left, too."""
-        counts = self.counts
-        left = counts.left + counts.held + counts.closed
-        error = (counts.why if left else "") or self.failure
-        return FeedRun(lease.partition, begun_ms, ended_ms, counts.sent, left, error, lease.holder)
+    def of(self, application: str) -> Parts:
+        if self.parts_of is None:
+            raise ValueError("this feed reads no applications")
+        return self.parts_of(application)
 
 
 def feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, holder: str) -> FeedCounts:
@@ -129,10 +139,10 @@ def feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, h
         leasing.Timed(dependencies.table, deadline.clock),
         int((deadline.deadline_s + moving.RESERVE_S) * 1000),
     )
-    lease = Lease(event.partition, int((event.until_s or 0) * 1000), holder, ends_ms)
+    lease = Lease(event.fed, int((event.until_s or 0) * 1000), holder, ends_ms)
     run, begun_ms = Run(), deadline.now_ms()
     if not leasing.take(lease, leases, deadline, event.inherited):
-        log.outcome("doubled", partition=event.partition)
+        log.outcome("doubled", partition=event.fed)
         return FeedCounts()
     try:
         _feed(event, dependencies, _earlier(deadline, leases.slowest_s), lease, run)
@@ -141,29 +151,49 @@ def feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, h
         raise
     finally:
         run_line.write(run.as_line(lease, begun_ms, deadline.now_ms()), dependencies.table, deadline.clock, ends_ms)
-    return run.counts
+    return run.total
 
 
 def _feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, lease: Lease, run: Run) -> None:
     handed_over = False
     try:
-        reader = Reader(
-            event.partition, dependencies.table, deadline, dependencies.reach_ms, event.start, event.horizon
-        )
-        mover = Mover(dependencies.table, dependencies.queues, deadline, event.pace)
-        _move(reader, dependencies, mover, run, event.turns)
-        log.outcome("fed", partition=event.partition, more=reader.more, **asdict(run.counts))
+        its = dependencies.of(event.application) if event.application else dependencies
+        reader = Reader(event.partition, its.table, deadline, dependencies.reach_ms, event.start, event.horizon)
+        mover = Mover(its.table, its.queues, deadline, event.pace)
+        tasks = reader.tasks(its.queues.url_of)
+        if event.applications:
+            glances = _glances(event, reader, mover, dependencies, deadline)
+            _move(
+                glances.between(tasks, event.applications),
+                reader,
+                mover,
+                run,
+                event.turns,
+                dependencies.pool,
+                glances=glances,
+            )
+            run.beside, run.applications_left = glances.counts, tuple(glances.left)
+        else:
+            _move(tasks, reader, mover, run, event.turns, dependencies.pool)
+        log.outcome("fed", partition=event.fed, more=reader.more, **asdict(run.counts))
         continuation = _continuation(event, run, reader)
+        if continuation is not None:
+            continuation = replace(continuation, applications=run.applications_left)
         if continuation is not None and event.until_s is not None and deadline.clock() < event.until_s:
             continuation = replace(continuation, inherited=lease.holder, pace=mover.units_per_s, horizon=reader.horizon)
             dependencies.invoke_again(continuation.event(), deadline)
             handed_over = True
-        elif run.counts.left or run.counts.held:
-            count = run.counts.left + run.counts.held
-            raise NotConfirmed(f"partition {event.partition}: {count} schedules were not confirmed: {run.counts.why}")
+        elif run.counts.left or run.counts.held or run.applications_left:
+            raise NotConfirmed(_unfinished(event, run))
     finally:
         if not handed_over:
             leasing.end(lease, dependencies.table)
+
+
+def _unfinished(event: FeedEvent, run: Run) -> str:
+    count, left = run.counts.left + run.counts.held, len(run.applications_left)
+    said = f"partition {event.fed}: {count} schedules were not confirmed: {run.counts.why}"
+    return f"{said}; {left} applications were not looked at: {run.beside.why}" if left else said
 
 
 def _earlier(deadline: Deadline, call_s: float) -> Deadline:
@@ -176,7 +206,29 @@ def _earlier(deadline: Deadline, call_s: float) -> Deadline:
     return deadline if over_s <= 0 else replace(deadline, deadline_s=deadline.deadline_s - min(over_s, EARLIER_S_MAX))
 
 
-def _move(reader: Reader, dependencies: FeedDependencies, mover: Mover, run: Run, turns: int) -> None:
+def _glances(
+    event: FeedEvent, reader: Reader, mover: Mover, dependencies: FeedDependencies, deadline: Deadline
+) -> Glances:
+    """Return what looks at the applications, beside the owner's schedules."""
+    from scheduler.feeding.glances import Glances
+
+    def hand_over(application: str) -> None:
+        of_its_own = FeedEvent(event.partition, event.until_s, application=application)
+        dependencies.invoke_again(of_its_own.event(), deadline)
+
+    return Glances(event.partition, reader.end, mover, dependencies.of, hand_over, deadline)
+
+
+def _move(
+    tasks: Iterator[Task | Glance],
+    reader: Reader,
+    mover: Mover,
+    run: Run,
+    turns: int,
+    pool: WorkerPool,
+    *,
+    glances: Glances | None = None,
+) -> None:
     """Move all schedules that the reader finds, and decide where the next feed begins.
 
     The next feed begins with the schedules that this feed had no time for. It also begins with those that the stack's
@@ -186,14 +238,18 @@ def _move(reader: Reader, dependencies: FeedDependencies, mover: Mover, run: Run
     adding = Lock()
     unfinished: list[tuple[Task, FeedCounts]] = []
 
-    def work(task: Task) -> None:
+    def work(task: Task | Glance) -> None:
+        if not isinstance(task, Task):
+            if glances is not None:
+                glances.work(task.application)
+            return
         counts = mover.work(task.job)
         with adding:
             run.counts.add(counts)
             if counts.left or counts.held:
                 unfinished.append((task, counts))
 
-    dependencies.pool.run(work, reader.tasks(dependencies.queues.url_of))
+    pool.run(work, tasks)
     run.turns = turns + 1 if run.counts.stuck else 0
     for task, counts in unfinished:
         if counts.left > counts.stuck or (counts.stuck and run.turns <= TURNS_MAX):
@@ -210,6 +266,8 @@ def _continuation(event: FeedEvent, run: Run, reader: Reader) -> FeedEvent | Non
     after 60 and 120 s, without the rest of the chain.
     """
     counts = run.counts
+    if not (reader.more or counts.left or counts.held) and run.applications_left and event.behind is None:
+        return replace(event, start=reader.position, turns=0)
     if reader.more:
         stands_still = counts.left and not (counts.deleted or counts.lightened)
         behind = _first(event.behind, run.behind)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -71,6 +72,16 @@ class Mover:
         self._outgoing = Outgoing(queues, deadline)
         self._failing_destinations: dict[str, str] = {}
         """The queues that do not accept reports of expired schedules, each with its reason."""
+
+    def of(self, table: Table, queues: Queues) -> Mover:
+        """Return a mover for the items of an application, which shares what this one knows of the queues.
+
+        Its writes have a separate rate, because its items have another hash key.
+        """
+        theirs = copy(self)
+        theirs._table, theirs._queues, theirs._outgoing = table, queues, self._outgoing.of(queues)
+        theirs._write_rate = WriteRateLimiter(self._patience.clock, self._patience.sleep)
+        return theirs
 
     @property
     def units_per_s(self) -> float | None:

@@ -7,6 +7,7 @@ that hangs would otherwise block all of them. The run never gives up the stack's
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -40,6 +41,12 @@ class Outgoing:
         self._proven: set[str] = set()
         self._unproven: dict[str, float] = {}
         """When a thread began to try each queue."""
+
+    def of(self, queues: Queues) -> Outgoing:
+        """Return what sends through the queues of an application. Both share what they know of each queue."""
+        theirs = copy(self)
+        theirs._queues = queues
+        return theirs
 
     def send(self, chunk: SendChunk, counts: FeedCounts) -> BatchResult[Schedule]:
         """Send the chunk, and add the schedules that are left or held to the counts."""

@@ -115,6 +115,8 @@ class Reader:
         self._partition, self._table, self._patience = partition, table, deadline
         self._upcoming = TimeRange(max(now, start.upcoming), min(reach, self.horizon))
         self._overdue = TimeRange(start.overdue, now)
+        self.end = self._upcoming.to_sort
+        """The sort key before which this feed reads."""
 
     @property
     def more(self) -> bool:
@@ -143,7 +145,7 @@ class Reader:
                     return
                 page_sort = time_range.from_sort
                 page = self._read(time_range)
-                for job in _cut(page, url_of):
+                for job in cut(page, url_of):
                     if begun and self._patience.passed(JOB_S):
                         return
                     begun = True
@@ -155,7 +157,8 @@ class Reader:
         return retry_call(lambda: self._table.page(*bounds, time_range.items_max), self._patience)
 
 
-def _cut(page: Page, url_of: Callable[[Schedule], str]) -> Iterator[Job]:
+def cut(page: Page, url_of: Callable[[Schedule], str]) -> Iterator[Job]:
+    """Yield the jobs of a page."""
     if page.unreadable:
         yield UnreadableItems(page.unreadable)
     yield from send_chunks(page.schedules, url_of)

@@ -2,6 +2,9 @@
 
 The next trigger makes up for a missed one, because a feed takes all schedules that are due. The lease ends the feeds of
 a duplicate trigger.
+
+Each feed is told the applications whose items lie beside those of its partition. An application that the table
+remembers later has only schedules beyond the reach, which is longer than the time to the next tick.
 """
 
 from __future__ import annotations
@@ -22,23 +25,25 @@ Invoke = Callable[[dict[str, Any], Deadline], None]
 
 
 def trigger(
-    until_s: float, count: int, table: partitions.Table, pool: WorkerPool, invoke: Invoke, deadline: Deadline
+    until_s: float, count: int, table: partitions.FedTable, pool: WorkerPool, invoke: Invoke, deadline: Deadline
 ) -> int:
     """Invoke the feeds, and return how many were invoked.
 
     Raise NotConfirmed after all invocations if one of them failed. Lambda then retries the trigger.
     """
 
+    partitions_to_feed, applications = partitions.to_feed(table, count, deadline)
+    more = {"applications": applications} if applications else {}
+
     def begin(partition: int) -> str:
         if deadline.passed():
             return "time is over"
         try:
-            invoke({"partition": str(partition), "until": until_s}, deadline)
+            invoke({"partition": str(partition), "until": until_s, **more}, deadline)
         except NotConfirmed as failure:
             return str(failure)
         return ""
 
-    partitions_to_feed = partitions.partitions_to_feed(table, count, deadline)
     failures = [failure for failure in pool.run(begin, partitions_to_feed) if failure]
     log.outcome("triggered", partitions=len(partitions_to_feed), failed=len(failures))
     if failures:

@@ -146,6 +146,12 @@ class ManageDependencies:
     reach_ms: int
     revise: Callable[[Schedule, Mapping[str, object], int], Request]
     """Returns a schedule with the given fields of a change at this time, or raises InvalidSchedule."""
+    application: str = ""
+    """The id of the application whose schedules these are. It is empty for the owner's."""
+    applications: Callable[[], list[str]] = list
+    """Returns the ids of all applications."""
+    of_application: Callable[[str], ManageDependencies | None] | None = None
+    """Returns the same for an application, by its name or its id, or None. Only the owner may ask."""
 
     def partitions(self, deadline: Deadline) -> list[str]:
         """Return all partitions that may hold schedules."""

@@ -52,7 +52,8 @@ def _key(old: Schedule, changed: Schedule, dependencies: ManageDependencies) -> 
     facts: list[object] = ["moved", old.id, changed.due_ms]
     if changed != replace(old, due_ms=changed.due_ms):
         facts += [changed.data, changed.target, changed.user, changed.expires_after_ms, changed.terms]
-    return repeatable_key(changed.due_ms, dependencies.key_generator.partition_count, facts)
+    key_generator = dependencies.key_generator
+    return repeatable_key(changed.due_ms, key_generator.partition_count, key_generator.hashed(facts))
 
 
 def remove(found: Found, owner: str, dependencies: ManageDependencies, deadline: Deadline) -> None:

@@ -126,12 +126,25 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "redrive": ("id", "from", "to", "spread", "next"),
     "runs": ("from", "to", "partition", "next"),
 }
+WHOSE = "application"
+"""The field that names another application. Only the owner may use it."""
+_STACKS = ("runs",)
+"""Operations about the stack as a whole. An application has none of them."""
+_OWNERS_FIELDS = {name: fields if name in _STACKS else (*fields, WHOSE) for name, fields in FIELDS.items()}
+_APPLICATIONS_FIELDS = {name: fields for name, fields in FIELDS.items() if name not in _STACKS}
 _LOGGED = ("id", "state", "total", "matched", "cancelled", "redriven", "left")
 
 
 def manage(event: object, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    manage_request = request.read(event, FIELDS)
-    answer = OPERATIONS[manage_request.operation](manage_request, dependencies, deadline)
+    """Carry out an operation for the owner, or for the application that the dependencies are bound to."""
+    manage_request = request.read(event, _APPLICATIONS_FIELDS if dependencies.application else _OWNERS_FIELDS)
+    operation = OPERATIONS[manage_request.operation]
+    if WHOSE in manage_request.fields:
+        from scheduler.managing.listing import applications
+
+        answer = applications.answer(operation, manage_request, dependencies, deadline)
+    else:
+        answer = operation(manage_request, dependencies, deadline)
     facts = {fact: answer[fact] for fact in _LOGGED if fact in answer}
     counts = {listed: len(answer[listed]) for listed in ("schedules", "failures", "runs") if listed in answer}
     log.outcome("managed", operation=manage_request.operation, **facts, **counts)

@@ -65,6 +65,8 @@ class DeliveryJob:
     faults: int = 0
     """How many times a fault of this stack prevented the call to the target. These are not attempts."""
     conclusion: Conclusion | None = None
+    application: str = ""
+    """The application whose queues sent the message. It is empty for the owner."""
 
     @property
     def id(self) -> str:
@@ -75,7 +77,8 @@ class DeliveryJob:
         return self.schedule.due_ms if self.retry_ms is None else self.retry_ms
 
 
-def body(job: DeliveryJob) -> str:
+def body(job: DeliveryJob, application: str = "") -> str:
+    """Return the message of a job. The queues of an application say whose job it is."""
     schedule = job.schedule
     facts: dict[str, object] = {
         "id": schedule.id,
@@ -92,6 +95,7 @@ def body(job: DeliveryJob) -> str:
         "begun": job.begun_ms,
         "faults": job.faults or None,
         "conclusion": None if job.conclusion is None else job.conclusion.facts(),
+        "application": application or None,
     }
     given = {field: value for field, value in facts.items() if value is not None}
     return json.dumps(given, ensure_ascii=False, separators=(",", ":"))
@@ -124,7 +128,10 @@ def read(text: str) -> DeliveryJob:
         index_of(schedule_id),
         facts.get("name"),
     )
-    job = DeliveryJob(sound(schedule, or_timer=True), attempt, retry_ms, wake_number, begun_ms, faults)
+    application = _application(facts)
+    job = DeliveryJob(
+        sound(schedule, or_timer=True), attempt, retry_ms, wake_number, begun_ms, faults, application=application
+    )
     if "conclusion" not in facts:
         return job
     return replace(job, conclusion=_conclusion(facts["conclusion"]))
@@ -144,6 +151,18 @@ def _conclusion(facts: object) -> Conclusion:
         raise ValueError("its conclusion has no steps that are known")
     steps = tuple(step for step in STEPS if step in left)
     return Conclusion(state, attempts, at_ms, error, steps, tries, _attempted(facts))
+
+
+def _application(facts: dict[str, Any]) -> str:
+    """Return the application, or raise ValueError. The messages of the owner have none."""
+    if "application" not in facts:
+        return ""
+    from scheduler.model.application import is_application_id
+
+    application = facts["application"]
+    if not is_application_id(application):
+        raise ValueError("its application is none")
+    return str(application)
 
 
 def _attempted(facts: dict[str, Any]) -> tuple[int, ...]:

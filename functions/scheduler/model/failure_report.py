@@ -40,6 +40,8 @@ class Report(Generic[Reported]):
     error: str
     at_ms: int
     attempts: int = 0
+    application: str = ""
+    """The application of the schedule. It is empty for the owner."""
 
     def body(self, bytes_max: int = SQS_MESSAGE_BYTES_MAX) -> str:
         """Return the report as JSON. It holds the schedule as it was sent, so that the reader can send it again."""
@@ -52,6 +54,8 @@ class Report(Generic[Reported]):
 
     def _body(self, last: dict[str, object]) -> str:
         facts = {"reason": self.reason, "error": self.error, "attempts": self.attempts, "at": epoch_s(self.at_ms)}
+        if self.application:
+            facts["application"] = self.application
         text = _compact({**facts, **last})
         return text if fault(text) is None else _compact({**facts, **last}, ensure_ascii=True)
 

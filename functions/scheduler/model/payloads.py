@@ -14,31 +14,40 @@ from scheduler.timestamps import epoch_s
 Attributes = dict[str, dict[str, str]]
 
 
-def body(schedule: Schedule) -> str:
+def body(schedule: Schedule, application: str = "") -> str:
     """Return the data, or the envelope if the target asks for one."""
-    return enveloped(schedule) if envelope(schedule.target) else schedule.data
+    return enveloped(schedule, application) if envelope(schedule.target) else schedule.data
 
 
-def document(schedule: Schedule) -> str:
+def document(schedule: Schedule, application: str = "") -> str:
     """Return the body for a target that accepts only JSON. A body that is not JSON becomes a JSON string."""
-    text = body(schedule)
+    text = body(schedule, application)
     return text if _is_json(text, object) else _compact(text)
 
 
-def detail(schedule: Schedule) -> str:
+def detail(schedule: Schedule, application: str = "") -> str:
     """Return the body for a target that accepts only a JSON object. Any other body goes into the field `data`."""
-    text = body(schedule)
+    text = body(schedule, application)
     return text if _is_json(text, dict) else f'{{"data":{_value(text)}}}'
 
 
-def enveloped(schedule: Schedule) -> str:
-    """Return the envelope {"id", "due", "name", "user", "data"}. It has a name and a user only if the schedule does."""
-    facts = {"id": schedule.id, "due": epoch_s(schedule.due_ms), "name": schedule.name, "user": schedule.user}
+def enveloped(schedule: Schedule, application: str = "") -> str:
+    """Return the envelope {"id", "due", "name", "user", "application", "data"}.
+
+    It has a name and a user only if the schedule does, and an application unless the schedule is the owner's.
+    """
+    facts = {
+        "id": schedule.id,
+        "due": epoch_s(schedule.due_ms),
+        "name": schedule.name,
+        "user": schedule.user,
+        "application": application or None,
+    }
     given = _compact({field: value for field, value in facts.items() if value is not None})
     return f'{given[:-1]},"data":{_value(schedule.data)}}}'
 
 
-def attributes(schedule: Schedule) -> Attributes:
+def attributes(schedule: Schedule, application: str = "") -> Attributes:
     """Return the message attributes, in the format that SQS and SNS share."""
     found = {
         "id": {"DataType": "String", "StringValue": schedule.id},
@@ -48,6 +57,8 @@ def attributes(schedule: Schedule) -> Attributes:
         found["name"] = {"DataType": "String", "StringValue": schedule.name}
     if schedule.user is not None:
         found["user"] = {"DataType": "String", "StringValue": schedule.user}
+    if application:
+        found["application"] = {"DataType": "String", "StringValue": application}
     return found
 
 

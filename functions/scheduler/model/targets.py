@@ -26,6 +26,14 @@ TARGET_WANTED = (
 
 FAILURE_TARGET_WANTED = "the ARN of a standard SQS queue or SNS topic that the stack's TargetArns lists"
 LISTED_WANTED = "an ARN that the stack's TargetArns lists; to list this one, add it there and deploy the stack again"
+_OF_APPLICATIONS = {
+    TARGET_WANTED: TARGET_WANTED.replace("the stack's TargetArns lists", "this application may use", 1).replace(
+        "left out, the output queue", "left out, the application's default target"
+    ),
+    FAILURE_TARGET_WANTED: FAILURE_TARGET_WANTED.replace("the stack's TargetArns lists", "this application may use"),
+    LISTED_WANTED: "an ARN that this application may use; the owner of the stack can add more",
+}
+"""What the same texts say to an application, which has lists of its own."""
 _HOW_TO_LIST_HOSTS = "; for webhooks, set the parameter WebhookHosts to their hosts and deploy the stack again"
 
 _ARN = re.compile(
@@ -57,12 +65,18 @@ class AllowedTargets:
     region: str = ""
     check_webhook: Callable[[Mapping[str, object]], str] | None = None
     """Returns the canonical text of a webhook, or raises InvalidSchedule. None if the stack allows no webhooks."""
+    failure_arns: frozenset[str] | None = None
+    """The failure targets of an application. The owner's are among `arns`."""
+
+    def wanted(self, text: str) -> str:
+        """Return what an error wants, as it is said to the owner or to an application."""
+        return text if self.failure_arns is None else _OF_APPLICATIONS[text]
 
 
 def checked(value: object, listed: AllowedTargets) -> str:
     """Return the canonical text of an allowed target, or raise InvalidSchedule."""
     if not isinstance(value, dict):
-        return _checked_arn("target", value, listed, TARGET_WANTED)
+        return _checked_arn("target", value, listed, listed.arns, listed.wanted(TARGET_WANTED))
     if "url" not in value:
         return _checked_object(value, listed)
     text = _checked_webhook(value, listed)
@@ -76,8 +90,9 @@ def checked_failure_target(value: object, listed: AllowedTargets) -> str:
     """Return a failure target, which is a listed queue or topic, or raise InvalidSchedule."""
     found = _ARN.fullmatch(value) if isinstance(value, str) else None
     if found is None or found["service"] not in (SQS, SNS):
-        raise InvalidSchedule(f"failure_target is {_shown(value)}; wanted: {FAILURE_TARGET_WANTED}")
-    return _checked_arn("failure_target", value, listed, FAILURE_TARGET_WANTED)
+        raise InvalidSchedule(f"failure_target is {_shown(value)}; wanted: {listed.wanted(FAILURE_TARGET_WANTED)}")
+    arns = listed.arns if listed.failure_arns is None else listed.failure_arns
+    return _checked_arn("failure_target", value, listed, arns, listed.wanted(FAILURE_TARGET_WANTED))
 
 
 def allows(value: object) -> bool:
@@ -130,10 +145,16 @@ def as_sent(target: str | None) -> Any:
         return target
 
 
-def group(target: str | None) -> str | None:
-    """Return the message group of a delivery, or None. Webhooks of one host share a group, as they may all be slow."""
+def group(target: str | None, application: str = "") -> str | None:
+    """Return the message group of a delivery, or None. Webhooks of one host share a group, as they may all be slow.
+
+    Those of two applications do not: a flood of one would delay the other.
+    """
     authority = _authority(target) if target is not None and _is_webhook(target) else None
-    return None if authority is None else authority[-GROUP_CHARACTERS_MAX:]
+    if authority is None:
+        return None
+    mark = f"{application}/" if application else ""
+    return mark + authority[-GROUP_CHARACTERS_MAX + len(mark) :]
 
 
 class Receiver(NamedTuple):
@@ -164,8 +185,8 @@ def queue_url(target: str | None, output_queue_url: str) -> str:
     return "/".join([output_queue_url.rsplit("/", 2)[0], account, name])
 
 
-def _checked_arn(field: str, value: object, listed: AllowedTargets, wanted: str) -> str:
-    """Return the ARN if the stack lists it, or raise InvalidSchedule.
+def _checked_arn(field: str, value: object, listed: AllowedTargets, arns: frozenset[str], wanted: str) -> str:
+    """Return the ARN if it is among those that are listed, or raise InvalidSchedule.
 
     An ARN of another region is always refused, because a client calls the endpoint of its own region. No service
     accepts such a call. SQS does not find the queue. SNS publishes "only to topics in the same Region". Lambda and Step
@@ -183,8 +204,8 @@ def _checked_arn(field: str, value: object, listed: AllowedTargets, wanted: str)
         raise InvalidSchedule(f"{said}; wanted: {wanted}")
     if listed.region and found["region"] != listed.region:
         raise InvalidSchedule(f"{said}, not in this stack's region {listed.region}; wanted: {wanted}")
-    if value not in listed.arns:
-        raise InvalidSchedule(f"{said}, which is not listed; wanted: {LISTED_WANTED}")
+    if value not in arns:
+        raise InvalidSchedule(f"{said}, which is not listed; wanted: {listed.wanted(LISTED_WANTED)}")
     return value
 
 
@@ -194,12 +215,13 @@ def _shown(value: object) -> str:
 
 
 def _checked_object(value: Mapping[str, object], listed: AllowedTargets) -> str:
+    wanted = listed.wanted(TARGET_WANTED)
     unknown = [field for field in value if field not in ("arn", "envelope")]
     if unknown:
-        raise InvalidSchedule(f"target has {shown(unknown[0])}, which is not a field of it; wanted: {TARGET_WANTED}")
+        raise InvalidSchedule(f"target has {shown(unknown[0])}, which is not a field of it; wanted: {wanted}")
     if "arn" not in value:
-        raise InvalidSchedule(f"target.arn is missing; wanted: {TARGET_WANTED}")
-    arn = _checked_arn("target.arn", value["arn"], listed, TARGET_WANTED)
+        raise InvalidSchedule(f"target.arn is missing; wanted: {wanted}")
+    arn = _checked_arn("target.arn", value["arn"], listed, listed.arns, wanted)
     enveloped = value.get("envelope", False)
     if not isinstance(enveloped, bool):
         raise InvalidSchedule(f"target.envelope is {shown(enveloped)}; wanted: true or false")
@@ -207,6 +229,11 @@ def _checked_object(value: Mapping[str, object], listed: AllowedTargets) -> str:
 
 
 def _checked_webhook(value: Mapping[str, object], listed: AllowedTargets) -> str:
+    if listed.check_webhook is None and listed.failure_arns is not None:
+        raise InvalidSchedule(
+            "target is a webhook, and this application may use no host; "
+            f"wanted: {listed.wanted(TARGET_WANTED)}; the owner of the stack can add hosts"
+        )
     if listed.check_webhook is None:
         raise InvalidSchedule(
             "target is a webhook, and the stack's WebhookHosts lists no host; "

@@ -28,6 +28,8 @@ class KeyGenerator:
     partition_count: int
     randomness: random.Random
     span_ms_max: int = 0
+    application: str = ""
+    """Whose keys they are. It is empty for the owner."""
 
     def schedule(self, request: Request, batch_index: int = 0, token: str | None = None) -> Schedule:
         """Return the schedule of a request.
@@ -35,7 +37,7 @@ class KeyGenerator:
         The key is random without a token. It is a hash if the request or its batch has a token, so that a repeat has
         the same key. The token of a batch is hashed together with the index.
         """
-        identity = _identity(request, batch_index, token)
+        identity = self._identity(request, batch_index, token)
         if identity is None:
             key = random_key(request.due_ms, self.partition_count, self.randomness)
         else:
@@ -44,11 +46,21 @@ class KeyGenerator:
             key = repeatable_key(request.due_ms, self.partition_count, [*identity, *facts, *rarer])
         return _keyed(request, key)
 
+    def hashed(self, parts: list[object]) -> list[object]:
+        """Return what to hash. The application comes first, so that the tokens of two applications never meet."""
+        return [self.application, *parts] if self.application else parts
+
+    def _identity(self, request: Request, batch_index: int, token: str | None) -> list[object] | None:
+        """Return what a repeat of the request has in common with it, or None if it has no token."""
+        if request.token:
+            return self.hashed(["own", request.token])
+        return self.hashed(["batch", batch_index, token]) if token else None
+
     def drawn(self, request: Request, batch_index: int = 0, token: str | None = None) -> Request:
         """Return the request with its moment drawn from its spread. A repeat under a token draws the same moment."""
         if not request.spread_ms:
             return request
-        identity = _identity(request, batch_index, token)
+        identity = self._identity(request, batch_index, token)
         if identity is None:
             offset_ms = self.randomness.randrange(request.spread_ms + 1)
         else:
@@ -80,15 +92,10 @@ class KeyGenerator:
         if token is None:
             key = random_key(due_ms, self.partition_count, self.randomness)
         else:
-            key = repeatable_key(due_ms, self.partition_count, ["bundle", token, first, *cut.texts])
+            key = repeatable_key(due_ms, self.partition_count, self.hashed(["bundle", token, first, *cut.texts]))
         return Bundle(key, cut.packed, len(members), earliest.due_ms), {
             batch_index: _keyed(each, key, index) for index, (batch_index, each) in enumerate(members)
         }
-
-
-def _identity(request: Request, batch_index: int, token: str | None) -> list[object] | None:
-    """Return what a repeat of the request has in common with it, or None if it has no token."""
-    return ["own", request.token] if request.token else ["batch", batch_index, token] if token else None
 
 
 def _keyed(request: Request, key: Key, index: int | None = None) -> Schedule:

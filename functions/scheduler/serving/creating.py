@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from scheduler.accepting import batch, scheduling
+from scheduler.errors import InvalidSchedule
 from scheduler.execution.deadline import Deadline
 from scheduler.limits import ANSWER_BYTES_MAX, BATCH_SCHEDULES_MAX
 from scheduler.model.application import DATA
@@ -27,7 +28,7 @@ def create(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
     event = _with_token(event, http.headers.get("idempotency-key"))
     if caller.credential.scope == DATA:
         event = _without_replacing(event)
-    answer = scheduling.accept(event, caller.scheduling(), deadline)
+    answer = _accepted(event, caller, deadline)
     if batch.is_batch(event):
         return of_json(200, _fitted(answer))
     return of_json(201, answer, _location(http, event, answer))
@@ -40,10 +41,24 @@ def put(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
     if event.get("name", name) != name:
         raise Problem("InvalidRequest", f"name is {shown(event['name'])}, and the path has {shown(name)}", "name")
     event = _with_token({**event, "name": name}, http.headers.get("idempotency-key"))
-    answer = scheduling.accept(event, caller.scheduling(), deadline)
+    answer = _accepted(event, caller, deadline)
     if answer.get("result") != "created":
         return of_json(200, answer)
     return of_json(201, answer, {"Location": http.full_path})
+
+
+def _accepted(event: Any, caller: Caller, deadline: Deadline) -> dict[str, Any]:
+    """Accept what the quota of the application has room for. What is certainly not accepted is given back."""
+    members = event.get("schedules") if isinstance(event, dict) else event
+    asked = len(members) if isinstance(members, list) else 1
+    give_back = caller.count(asked, deadline)
+    try:
+        answer = scheduling.accept(event, caller.scheduling(), deadline)
+    except InvalidSchedule:
+        give_back(asked)
+        raise
+    give_back(sum(result.get("error") == "InvalidSchedule" for result in answer.get("results", ())))
+    return answer
 
 
 def _check_count(event: object) -> None:

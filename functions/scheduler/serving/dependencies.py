@@ -6,13 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scheduler.errors import KeyRefused
+from scheduler.model.application import OWNER, Application, Credential
 from scheduler.serving.estimates import Estimates
 
 if TYPE_CHECKING:
     from scheduler.accepting.keyed_batch import SchedulingDependencies
+    from scheduler.accepting.quota import Quotas
+    from scheduler.execution.deadline import Deadline
     from scheduler.managing.dependencies import ManageDependencies
     from scheduler.managing.status import Counts
-    from scheduler.model.application import Credential
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,9 @@ class ServingDependencies:
     scheduling: Callable[[str], SchedulingDependencies]
     managing: Callable[[str], ManageDependencies]
     """Return what the use cases need for the application with this id."""
+    application: Callable[[str, int], Application | None]
+    """Return the application with this id at this time, or None if it does not exist."""
+    quotas: Callable[[], Quotas]
     queue_counts: Callable[[], Counts]
     """Return about how many messages each queue of the stack holds."""
     allowed_origin: str
@@ -46,6 +52,23 @@ class Caller:
     def managing(self) -> ManageDependencies:
         return self.dependencies.managing(self.credential.application)
 
+    def count(self, asked: int, deadline: Deadline) -> Callable[[int], None]:
+        """Count schedules in the quota of the application. Return a function that gives back the rejected ones.
+
+        Raise QuotaUsedUp if there is no room. The owner has no quota.
+        """
+        application = OWNER
+        if not self.is_owner:
+            found = self.dependencies.application(self.credential.application, deadline.now_ms())
+            if found is None:  # It was deleted after the key was checked.
+                raise KeyRefused(f"the application of the key {self.credential.key_id} is deleted")
+            application = found
+        return self.dependencies.quotas().take(application, asked, deadline) if application.quota else _nothing
+
     def facts(self) -> dict[str, Any]:
         """Return what a log line says about the caller."""
         return {"application": self.credential.application or "owner", "key": self.credential.key_id}
+
+
+def _nothing(_: int) -> None:
+    """Give nothing back, because nothing was counted."""

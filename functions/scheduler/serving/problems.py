@@ -10,7 +10,7 @@ import re
 from typing import Any, NamedTuple
 
 from scheduler.accepting import request
-from scheduler.errors import InvalidRequest, InvalidSchedule, KeyRefused, NotConfirmed, NotFound, OnItsWay
+from scheduler.errors import InvalidRequest, InvalidSchedule, KeyRefused, NotConfirmed, NotFound, OnItsWay, QuotaUsedUp
 
 CONTENT_TYPE = "application/problem+json"
 TYPE = "urn:punctual:error:"
@@ -42,6 +42,7 @@ _NAMES = {
     NotFound: "NotFound",
     OnItsWay: "OnItsWay",
     NotConfirmed: "NotConfirmed",
+    QuotaUsedUp: "TooManyRequests",
 }
 """A name for each error. The names of the classes belong to the code, and a rename must not change an answer."""
 
@@ -81,6 +82,8 @@ def of(error: Exception) -> Problem:
         return Problem("NameTaken", detail, "name")
     if isinstance(error, InvalidSchedule | InvalidRequest):
         return Problem(name, detail, field_of(detail))
+    if isinstance(error, QuotaUsedUp):
+        return Problem(name, detail, retry_after_s=error.retry_after_s)
     return Problem(name, detail, retry_after_s=NOT_CONFIRMED_RETRY_S if isinstance(error, NotConfirmed) else None)
 
 

@@ -32,8 +32,8 @@ https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultE
 
 
 class EventBridgeTransport:
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, application: str = "") -> None:
+        self._client, self._application = client, application
 
     def deliver(self, schedule: Schedule) -> None:
         """Put one event. Check its entry in the answer, because the call succeeds even if the entry has failed."""
@@ -41,7 +41,7 @@ class EventBridgeTransport:
             "EventBusName": arn_of(schedule.target or ""),
             "Source": SOURCE,
             "DetailType": DETAIL_TYPE,
-            "Detail": detail(schedule),
+            "Detail": detail(schedule, self._application),
         }
         answer = delivered(self._client.put_events, Entries=[entry])
         entry_answer = answer["Entries"][0] if answer.get("Entries") else {}

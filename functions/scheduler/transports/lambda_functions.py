@@ -15,15 +15,15 @@ ACCEPTED = 202
 
 
 class LambdaTransport:
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, application: str = "") -> None:
+        self._client, self._application = client, application
 
     def deliver(self, schedule: Schedule) -> None:
         answer = delivered(
             self._client.invoke,
             FunctionName=arn_of(schedule.target or ""),
             InvocationType="Event",
-            Payload=document(schedule).encode(),
+            Payload=document(schedule, self._application).encode(),
         )
         if answer["StatusCode"] != ACCEPTED:
             raise Undelivered(f"StatusCode {answer['StatusCode']}")

@@ -11,13 +11,13 @@ from scheduler.model.targets import arn_of
 
 
 class SnsTransport:
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, application: str = "") -> None:
+        self._client, self._application = client, application
 
     def deliver(self, schedule: Schedule) -> None:
         delivered(
             self._client.publish,
             TopicArn=arn_of(schedule.target or ""),
-            Message=body(schedule),
-            MessageAttributes=attributes(schedule),
+            Message=body(schedule, self._application),
+            MessageAttributes=attributes(schedule, self._application),
         )

@@ -12,8 +12,8 @@ from scheduler.model.targets import queue_url
 
 
 class SqsTransport:
-    def __init__(self, client: Any, output_queue_url: str) -> None:
-        self._client, self._output_queue_url = client, output_queue_url
+    def __init__(self, client: Any, output_queue_url: str, application: str = "") -> None:
+        self._client, self._output_queue_url, self._application = client, output_queue_url, application
 
     def deliver(self, schedule: Schedule) -> None:
         """Send the message without a delay, even if the queue has a default delay.
@@ -25,8 +25,8 @@ class SqsTransport:
             delivered(
                 self._client.send_message,
                 QueueUrl=queue_url(schedule.target, self._output_queue_url),
-                MessageBody=body(schedule),
-                MessageAttributes=attributes(schedule),
+                MessageBody=body(schedule, self._application),
+                MessageAttributes=attributes(schedule, self._application),
                 DelaySeconds=0,
             )
         except Undelivered as failure:

@@ -15,8 +15,8 @@ from scheduler.model.targets import arn_of
 
 
 class StepFunctionsTransport:
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, application: str = "") -> None:
+        self._client, self._application = client, application
 
     def deliver(self, schedule: Schedule) -> None:
         """Start the execution. The error ExecutionAlreadyExists means success.
@@ -29,7 +29,7 @@ class StepFunctionsTransport:
                 self._client.start_execution,
                 stateMachineArn=arn_of(schedule.target or ""),
                 name=schedule.id,
-                input=document(schedule),
+                input=document(schedule, self._application),
             )
         except Undelivered as failure:
             if failure.error != "ExecutionAlreadyExists":

@@ -19,6 +19,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from copy import copy
 from pathlib import Path
 
 import botocore
@@ -81,13 +82,21 @@ class WebhookTransport:
         self._hosts, self._secrets, self._clock = hosts, secrets, clock
         self._lookup, self._connect, self._bounds = lookup, connect, bounds
         self._context = context or _usual_context()
+        self._application = ""
+
+    def of(self, application: str) -> WebhookTransport:
+        """Return the transport for the webhooks of an application, which are signed with a key of its own."""
+        theirs, secrets = copy(self), self._secrets
+        theirs._application = application
+        theirs._secrets = lambda: [signing.application_key(key, application) for key in secrets()]
+        return theirs
 
     def deliver(self, schedule: Schedule) -> None:
         """Send the request once. Raise Undelivered unless the answer is 2xx."""
         webhook = self._webhook(schedule)
         body = schedule.data.encode() if schedule.data else None
         method = webhook.method or ("GET" if body is None else "POST")
-        headers = _headers(webhook, schedule) | signing.headers(
+        headers = _headers(webhook, schedule, self._application) | signing.headers(
             schedule.id, self._clock(), body or b"", self._secrets()
         )
         wire = self._wire(webhook.origin)
@@ -170,7 +179,7 @@ def retry_after_s(text: str | None, now_s: float) -> float | None:
     return min(float(RETRY_AFTER_S_MAX), max(0.0, then_s - now_s)) if math.isfinite(then_s) else None
 
 
-def _headers(webhook: Webhook, schedule: Schedule) -> dict[str, str]:
+def _headers(webhook: Webhook, schedule: Schedule, application: str = "") -> dict[str, str]:
     """Return all headers except the signature. The caller's headers replace the defaults, ignoring case."""
     defaults = {"user-agent": "punctual", "accept": "*/*"}
     if schedule.data:
@@ -182,9 +191,10 @@ def _headers(webhook: Webhook, schedule: Schedule) -> dict[str, str]:
         "host": webhook.origin.authority,
         "connection": "close",
         **{name: value for name, value in defaults.items() if name not in given},
-        **webhook.headers,
+        **{name: value for name, value in webhook.headers.items() if name.lower() != webhooks.APPLICATION_HEADER},
         "punctual-id": schedule.id,
         "punctual-due": str(epoch_s(schedule.due_ms)),
+        **({webhooks.APPLICATION_HEADER: application} if application else {}),
     }
 
 

@@ -52,6 +52,9 @@ _REFUSED_METHODS = {
     "TRACE": "which has the receiver send everything back, secrets too",
 }
 
+APPLICATION_HEADER = "punctual-application"
+"""The header that says whose webhook it is. Callers may not set it."""
+
 _SKIP_HEADER = "@@@SKIP_HEADER@@@"
 """urllib3 omits a header with this value, or refuses the request, depending on the header."""
 
@@ -101,6 +104,13 @@ class Webhook:
         return json.dumps(given, ensure_ascii=False, separators=(",", ":"))
 
 
+def for_application(refusal: str) -> str:
+    """Return what an error of `checked` says to an application, which has a list of its own."""
+    return refusal.replace(_HOW_TO_LIST, "; the owner of the stack can add hosts").replace(
+        "host the stack's WebhookHosts lists", "host this application may use"
+    )
+
+
 def checked(value: Mapping[str, object], hosts: Hosts) -> str:
     """Return the canonical text of a webhook. Raise InvalidSchedule if it is invalid or not allowed."""
     text = parse(value, hosts).text
@@ -121,12 +131,14 @@ def check_method(value: Mapping[str, object]) -> None:
 
 
 def check_headers(value: Mapping[str, object]) -> None:
-    """Raise InvalidSchedule if a webhook that passed `checked` has a header that urllib3 would not send.
+    """Raise InvalidSchedule if a webhook that passed `checked` has a header that is never sent.
 
     `parse` accepts such a header, because the table may hold such webhooks. urllib3 only omits some of these headers.
     """
     headers = value.get("headers")
     for name, content in headers.items() if isinstance(headers, dict) else ():
+        if name.lower() == APPLICATION_HEADER:
+            raise InvalidSchedule(f"target.headers[{shown(name)}] is not for callers to set; wanted: another name")
         if content == _SKIP_HEADER:
             raise InvalidSchedule(
                 f"target.headers[{shown(name)}] is {shown(content)}, which is never sent; wanted: any other value"

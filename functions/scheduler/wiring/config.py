@@ -44,6 +44,9 @@ class Settings:
     require_user: bool
     allowed_origin: str
     """The origin whose pages may use the HTTP API, or nothing."""
+    api_stage: str
+    """The id of the API and the name of its stage, with a colon in between, or nothing."""
+    stack_name: str
 
     @property
     def bundle_span_ms(self) -> int:
@@ -74,6 +77,8 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         webhook_secret_arn=environment.get("WEBHOOK_SECRET_ARN", ""),
         require_user=_truth(environment, "REQUIRE_USER"),
         allowed_origin=environment.get("ALLOWED_ORIGIN", ""),
+        api_stage=environment.get("API_STAGE", ""),
+        stack_name=environment.get("STACK_NAME", ""),
     )
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
+from scheduler.limits import APPLICATIONS_MAX, NAME_CHARACTERS_MAX
 from scheduler.placing import partitions
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from scheduler.accepting.keyed_batch import SchedulingDependencies
     from scheduler.accepting.request import AcceptRules
-    from scheduler.administering.dependencies import AdminDependencies
     from scheduler.aws.applications.keyring import Keyring
     from scheduler.aws.applications.stored import Applications
     from scheduler.aws.delivery_queue import DeliveryQueue
@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from scheduler.execution.deadline import Deadline
     from scheduler.execution.worker_pool import WorkerPool
     from scheduler.feeding.feed import FeedDependencies
+    from scheduler.feeding.glances import Parts
     from scheduler.managing.dependencies import ManageDependencies
+    from scheduler.model.application import Application
     from scheduler.model.schedule import Request, Schedule
-    from scheduler.serving.dependencies import ServingDependencies
+    from scheduler.transports import Transports
     from scheduler.wiring.config import Settings
+    from scheduler.wiring.isolation import Isolation
     from scheduler.wiring.runtime import Runtime
 
 
@@ -81,10 +84,16 @@ class Resources:
         return Records(self.client("dynamodb"), self.settings.table_name)
 
     @functools.cached_property
-    def _failure_targets(self) -> FailureTargets:
+    def failure_targets(self) -> FailureTargets:
         from scheduler.aws.failure_targets import FailureTargets
 
         return FailureTargets(self.client, self.settings.output_queue_url)
+
+    @functools.cached_property
+    def transports(self) -> Transports:
+        from scheduler.transports import Transports
+
+        return Transports(self.client, self.settings.output_queue_url, self._webhooks())
 
     @functools.cached_property
     def _delivery_queue(self) -> DeliveryQueue:
@@ -123,13 +132,27 @@ class Resources:
 
     # -------------------------------------------------------------------------------------- dependencies of a use case
 
-    def for_scheduling(self) -> SchedulingDependencies:
+    @functools.cached_property
+    def _stored_count(self) -> partitions.PartitionCount:
+        return partitions.PartitionCount(self.table)
+
+    @functools.lru_cache(APPLICATIONS_MAX)  # noqa: B019 - The resources live as long as the process.
+    def isolation(self, application_id: str) -> Isolation:
+        """Return the parts that see the items of this application and no others."""
+        from scheduler.wiring.isolation import Isolation
+
+        return Isolation(self, application_id)
+
+    def for_scheduling(self, application: Application | None = None) -> SchedulingDependencies:
+        """Return what accepts schedules: of this application, or else of the owner."""
+        if application is not None and not application.is_owner:
+            return self.isolation(application.id).for_scheduling(self.for_scheduling(), application)
         from scheduler.accepting.keyed_batch import SchedulingDependencies
         from scheduler.placing.keys import KeyGenerator
 
         return SchedulingDependencies(
             table=self.table,
-            stored_count=partitions.PartitionCount(self.table),
+            stored_count=self._stored_count,
             queues=self.queues,
             pool=self.pool,
             rules=self._rules(),
@@ -139,6 +162,31 @@ class Resources:
             reach_ms=self.settings.reach_ms,
             records=lambda: self._records,
         )
+
+    def for_named_application(
+        self, event: dict[str, object], deadline: Deadline
+    ) -> tuple[dict[str, object], SchedulingDependencies]:
+        """Return the event without the application that it names, and what accepts it. Raise InvalidSchedule."""
+        from scheduler.errors import InvalidSchedule
+        from scheduler.execution.deadline import retry_call
+        from scheduler.text import shown
+
+        named, rest = event["application"], {field: value for field, value in event.items() if field != "application"}
+        found = retry_call(lambda: self.application(named), deadline) if isinstance(named, str) else None
+        if found is None:
+            raise InvalidSchedule(f"application is {shown(named)}; wanted: the name or the id of an application")
+        return rest, self.for_scheduling(found)
+
+    def application(self, name_or_id: str) -> Application | None:
+        """Return an application by its name or its id, or None if there is none. The owner has a name, too."""
+        from scheduler.model.application import OWNER, OWNER_NAME
+
+        if name_or_id == OWNER_NAME:
+            return OWNER
+        if not 1 <= len(name_or_id) <= NAME_CHARACTERS_MAX:
+            return None
+        found = self.applications.get(self.applications.id_of(name_or_id) or name_or_id)
+        return found if found is not None and found.state == "active" else None
 
     def receive(
         self, records: Sequence[Mapping[str, Any]], scheduling_dependencies: SchedulingDependencies, deadline: Deadline
@@ -155,7 +203,7 @@ class Resources:
             accept=functools.partial(scheduling.accept_message, dependencies=limited),
             requeue=InputQueue(self.client("sqs"), self.settings.input_queue_url).requeue,
             report=self.queues.report,
-            notify=self._failure_targets.notify,
+            notify=self.failure_targets.notify,
             allows=self.settings.listed.arns.__contains__,
             pool=scheduling_dependencies.pool,
         )
@@ -166,7 +214,11 @@ class Resources:
         from scheduler.feeding import feed
 
         table = FeedTable(self.client("dynamodb"), self.settings.table_name)
-        return feed.FeedDependencies(table, self.queues, self.pool, self.settings.reach_ms, self._invoke_again)
+        reach_ms = self.settings.reach_ms
+        return feed.FeedDependencies(table, self.queues, self.pool, reach_ms, self._invoke_again, self._parts_of)
+
+    def _parts_of(self, application_id: str) -> Parts:
+        return self.isolation(application_id).for_feeding()
 
     def _invoke_again(self, event: dict[str, Any], deadline: Deadline) -> None:
         """Invoke the feed again. Most feeds finish in one run, and need no client for Lambda."""
@@ -176,22 +228,29 @@ class Resources:
 
     def for_delivery(self) -> DeliveryDependencies:
         from scheduler.delivering import circuit_breaker, delivery
-        from scheduler.transports import Transports
 
-        return delivery.DeliveryDependencies(
+        def of_application(application_id: str) -> DeliveryDependencies:
+            return self.isolation(application_id).for_delivery(owners)
+
+        owners = delivery.DeliveryDependencies(
             records=self._records,
             table=self.table,
             queues=self.queues,
-            notify=self._failure_targets.notify,
-            transports=Transports(self.client, self.settings.output_queue_url, self._webhooks()),
+            notify=self.failure_targets.notify,
+            transports=self.transports,
             pool=self.pool,
-            stored_count=partitions.PartitionCount(self.table),
+            stored_count=self._stored_count,
             breaker=circuit_breaker.CircuitBreaker(),
             delivery_queue=lambda: self._delivery_queue,
             reach_ms=self.settings.reach_ms,
+            of_application=of_application,
         )
+        return owners
 
-    def for_managing(self) -> ManageDependencies:
+    def for_managing(self, application: Application | None = None) -> ManageDependencies:
+        """Return what shows and changes schedules: of this application, or else of the owner."""
+        if application is not None and not application.is_owner:
+            return self.isolation(application.id).for_managing(self.for_managing(), application)
         from scheduler.aws.manage_table import ManageTable
         from scheduler.managing.dependencies import ManageDependencies
         from scheduler.placing.keys import KeyGenerator
@@ -200,55 +259,20 @@ class Resources:
             records=self._records,
             table=self.table,
             manage_table=ManageTable(self.client("dynamodb"), self.settings.table_name),
-            stored_count=partitions.PartitionCount(self.table),
+            stored_count=self._stored_count,
             queues=self.queues,
             pool=self.pool,
             key_generator=KeyGenerator(self.settings.partition_count, self.runtime.randomness),
             reach_ms=self.settings.reach_ms,
             revise=self._revise,
+            applications=lambda: self.table.recall_fed()[1],
+            of_application=self._managing,
         )
 
-    def for_serving(self) -> ServingDependencies:
-        """Return what the HTTP API needs. It accepts schedules at once, and reads and changes them more rarely."""
-        from scheduler.serving.dependencies import ServingDependencies
-
-        scheduling, managing = self.for_scheduling(), functools.cache(self.for_managing)
-        return ServingDependencies(
-            authenticate=self.keyring.authenticate,
-            scheduling=lambda application: scheduling,
-            managing=lambda application: managing(),
-            queue_counts=self._message_counts,
-            allowed_origin=self.settings.allowed_origin,
-        )
-
-    def _message_counts(self) -> dict[str, dict[str, int] | None]:
-        """Return how many messages each queue of the stack holds."""
-        its = self.settings
-        urls = {
-            "output": its.output_queue_url,
-            "delivery": its.delivery_queue_url,
-            "input": its.input_queue_url,
-            "failure": its.failure_queue_url,
-            "dead_letter": its.dead_letter_queue_url,
-        }
-        return dict(zip(urls, self.pool.run(self.queues.message_counts, list(urls.values())), strict=True))
-
-    def for_administering(self) -> AdminDependencies:
-        from scheduler.administering.dependencies import AdminDependencies
-        from scheduler.aws.applications.administered import AdministeredApplications
-        from scheduler.aws.signing_secrets import Secrets
-
-        its = self.settings
-        secrets_manager = self.runtime.client("secretsmanager", 1) if its.webhook_secret_arn else None
-        return AdminDependencies(
-            applications=AdministeredApplications(self.client("dynamodb"), its.table_name),
-            table=self.table,
-            partition_count=its.partition_count,
-            randomness=self.runtime.randomness,
-            listed=its.listed,
-            hosts=its.webhook_hosts,
-            secrets=Secrets(secrets_manager, its.webhook_secret_arn, self.runtime.clock),
-        )
+    def _managing(self, name_or_id: str) -> ManageDependencies | None:
+        """Return what manages an application, by its name or its id. Return None if there is none."""
+        found = self.application(name_or_id)
+        return None if found is None else self.for_managing(found)
 
     def _revise(self, old: Schedule, given: Mapping[str, object], now_ms: int) -> Request:
         """Validate a change of a schedule. Most operations of the manage function change nothing."""

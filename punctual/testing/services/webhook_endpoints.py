@@ -87,6 +87,7 @@ class Receivers(Service):
             raise refusal("NoConnection", f"{host}: no connection", 503)
         call.fate.back_s += behaviour.answers_after_s
         facts = {name: request[name] for name in ("id", "due_ms", "user", "name", "target")}
+        facts["application"] = request.get("application", "")
         if not behaviour.works:
             facts["status"] = behaviour.status if behaviour.answers_after_s < ANSWER_S_MAX else None
         delivery = Delivery(request["target"]["url"], request["body"], self.timeline.now_us, facts)
@@ -100,11 +101,17 @@ class SimulatedTransport:
 
     client: Client
     undelivered: Callable[..., Exception]
+    application: str = ""
+
+    def of(self, application: str) -> SimulatedTransport:
+        return SimulatedTransport(self.client, self.undelivered, application)
 
     def deliver(self, schedule: Any) -> None:
         target = json.loads(schedule.target)
         host = urlsplit(target["url"]).netloc
         facts = {"id": schedule.id, "due_ms": schedule.due_ms, "user": schedule.user, "name": schedule.name}
+        if self.application:
+            facts["application"] = self.application
         try:
             answer = self.client.request(target=target, body=schedule.data, **facts)
         except (ReadTimeoutError, ConnectTimeoutError):

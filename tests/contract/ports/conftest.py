@@ -1,4 +1,4 @@
-"""Three implementations of each port: the fakes, the adapters on the virtual AWS, and the adapters on moto."""
+"""The implementations of each port: the fakes, the adapters on the virtual AWS and on moto, those of an application."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from port_backends import BACKENDS, REGION, AwsPorts, FakePorts, on_moto, on_virtual_aws
+from port_backends import APPLICATION, BACKENDS, REGION, AwsPorts, FakePorts, on_moto, on_virtual_aws
 from scheduler.wiring import runtime
 
 
@@ -29,4 +29,5 @@ def ports(request: pytest.FixtureRequest) -> FakePorts | AwsPorts:
         return FakePorts()
     if request.param == "virtual":
         return on_virtual_aws()
-    return on_moto(*request.getfixturevalue("moto"))
+    application = APPLICATION if request.param == "application" else ""
+    return on_moto(*request.getfixturevalue("moto"), application)

@@ -21,6 +21,7 @@ from scheduler.aws.applications.stored import (
     read_credential,
 )
 from scheduler.aws.calls import code, confirmed
+from scheduler.aws.isolation.hash_keys import of_application
 from scheduler.aws.items import META, Item
 from scheduler.errors import NotConfirmed
 from scheduler.model.application import Application
@@ -123,7 +124,7 @@ class AdministeredApplications(Applications):
         A hash key of records holds many that are over. Any item under the hash key of a partition is pending.
         """
         named = hash_key.startswith(NAMES)
-        own = f"{NAMES}{application_id}#{hash_key.removeprefix(NAMES)}" if named else f"{hash_key}#{application_id}"
+        own = of_application(hash_key, application_id)
         names, values = {"#partition": "partition"}, {":partition": {"S": own}}
         more: dict[str, Any] = {"Limit": 1}
         if named:

@@ -16,11 +16,21 @@ NOTE = (
     "get, and by list with a prefix"
 )
 
+NOTE_FOR_APPLICATIONS = (
+    "schedules without a name that are due within reach are in their queues already, and not shown here; a named one "
+    "that is late by more than a minute is shown by get, and by list with a prefix"
+)
+
 
 def about(from_ms: int, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    """Return the note and the queue counts if the range starts within reach. A count that SQS does not give is null."""
+    """Return the note and the queue counts if the range starts within reach. A count that SQS does not give is null.
+
+    An application gets no counts, because the messages of all applications are in the same queues.
+    """
     if from_ms > deadline.now_ms() + dependencies.reach_ms:
         return {}
+    if dependencies.application:
+        return {"note": NOTE_FOR_APPLICATIONS}
     queued: dict[str, int | None] = {"output": None, "delivery": None}
     if not deadline.passed():
         with suppress(NotConfirmed):
