@@ -14,6 +14,7 @@ from scheduler.console import files
 from scheduler.limits import BATCH_SCHEDULES_MAX, NAME_CHARACTERS_MAX
 from scheduler.managing import operations
 from scheduler.serving import http_request, problems, routes
+from scheduler.serving.dependencies import WHOSE
 from tests.api.virtual_api import problem
 from tools import api_definition
 
@@ -110,7 +111,7 @@ def test_the_fields_of_the_document_are_those_of_the_use_cases():
     assert set(operations.FIELDS["redrive"]) == set(SCHEMAS["RedriveRequest"]["properties"])
     for path, operation in (("/schedules", "list"), ("/forecast", "forecast"), ("/failures", "failures")):
         parameters = [api_definition._resolved(DOCUMENT, each) for each in DOCUMENT["paths"][path]["get"]["parameters"]]
-        assert set(operations.FIELDS[operation]) == {each["name"] for each in parameters}
+        assert {*operations.FIELDS[operation], WHOSE} == {each["name"] for each in parameters}
 
 
 def test_every_error_has_a_status_that_the_document_describes():
