@@ -16,7 +16,7 @@ SAM_CLI_TELEMETRY ?= 0
 export SAM_CLI_TELEMETRY
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-all soak lint format lock api-definition simulate bench cost build deploy publish clean tidy-functions name-the-bucket
+.PHONY: help run test test-slow test-all soak lint format lock routes simulate bench cost build deploy publish clean tidy-functions name-the-bucket
 
 help: ## Show this list
 	@echo "Punctual: something happens at that moment, to the second."
@@ -76,7 +76,7 @@ publish: name-the-bucket build ## Publish to the Serverless Application Reposito
 lock: ## Make the locks anew from requirements/*.in (UPGRADE=1: with the newest versions)
 	@requirements/lock.sh$(if $(filter-out 0,$(UPGRADE)), --upgrade)
 
-api-definition: .venv/dev.stamp ## Derive the API in template.yml from openapi.json
+routes: .venv/dev.stamp ## Derive the API in template.yml from openapi.json
 	.venv/bin/python tools/api_definition.py
 
 clean: tidy-functions ## Remove everything that was made here

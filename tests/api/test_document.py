@@ -44,7 +44,7 @@ def test_the_routes_are_those_of_the_document():
 
 
 def test_the_template_has_the_lines_that_are_derived_from_the_document():
-    """`make api-definition` writes them."""
+    """`make routes` writes them."""
     text = (ROOT / "template.yml").read_text()
     assert api_definition.written(text, DOCUMENT) == text
     assert api_definition.body(DOCUMENT) == BODY
