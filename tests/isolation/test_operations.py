@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from punctual.testing import Refused
@@ -25,7 +27,7 @@ def listed(shared: Shared, whose: str, **fields) -> list[str]:
 @pytest.mark.parametrize("whose", EVERYBODY)
 @pytest.mark.parametrize("operation", ["get", "cancel", "fire", "move", "change"])
 def test_the_id_of_another_is_as_unknown_as_one_that_never_was(shared: Shared, whose: str, operation: str):
-    more = {"move": {"delay": 5}, "change": {"data": "y"}}.get(operation, {})
+    more: dict[str, Any] = {"move": {"delay": 5}, "change": {"data": "y"}}.get(operation, {})
     for other in set(EVERYBODY) - {whose}:
         schedule_id = shared.schedule(other, delay=FAR)["id"]
         assert unknown(schedule_id) == refused(shared.manage, whose, operation, id=schedule_id, **more)
@@ -36,7 +38,7 @@ def test_the_id_of_another_is_as_unknown_as_one_that_never_was(shared: Shared, w
 @pytest.mark.parametrize("delay", [NEAR, FAR])
 @pytest.mark.parametrize("operation", ["get", "cancel", "fire", "move", "change"])
 def test_the_name_of_another_is_unknown(shared: Shared, operation: str, delay: int):
-    more = {"move": {"delay": 5}, "change": {"data": "y"}}.get(operation, {})
+    more: dict[str, Any] = {"move": {"delay": 5}, "change": {"data": "y"}}.get(operation, {})
     shared.schedule(B, delay=delay, name="n")
     assert refused(shared.manage, A, operation, name="n", **more) == UNKNOWN_NAME
     assert refused(shared.manage, "", operation, name="n", **more) == UNKNOWN_NAME

@@ -302,7 +302,7 @@ def test_a_message_that_the_topic_cannot_deliver_is_in_the_dead_letter_queue():
 def test_the_runtime_changes_only_with_a_deployment(transformed):
     """SAM passes the setting to every function."""
     functions = [each for each in transformed["Resources"].values() if each["Type"] == "AWS::Lambda::Function"]
-    assert 8 == len(functions)
+    assert 10 == len(functions)
     for function in functions:
         assert {"UpdateRuntimeOn": "FunctionUpdate"} == function["Properties"]["RuntimeManagementConfig"]
 

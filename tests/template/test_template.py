@@ -373,6 +373,28 @@ def test_the_admin_function_writes_applications_and_keys_and_no_schedule(templat
     assert {META, KEYS} == set(writing["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"])
 
 
+def test_the_view_function_cannot_change_anything(template):
+    """Its role may send to no queue but that of failed invocations."""
+    allowed = {action for role, each in statements(template) if role == "ViewRole" for action in listed(each["Action"])}
+    reads = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "sqs:GetQueueAttributes", "kms:Decrypt"}
+    assert reads | {"sqs:SendMessage", "logs:CreateLogStream", "logs:PutLogEvents"} == allowed
+    (queues,) = [
+        listed(each["Resource"])
+        for role, each in statements(template)
+        if (role, each["Action"]) == ("ViewRole", "sqs:SendMessage")
+    ]
+    assert [{"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}] == queues
+
+
+def test_the_caller_function_may_do_what_the_manage_function_may(template):
+    """Its code refuses more. A target or a key that one of them lacks would be an oversight."""
+
+    def policies(role):
+        return str(template["Resources"][role]["Properties"]["Policies"]).lower()
+
+    assert policies("ManageRole") == policies("CallerRole").replace("caller", "manage")
+
+
 def test_no_role_may_use_api_gateway_without_an_api(template):
     for role in of_type(template, "AWS::IAM::Role").values():
         for policy in role["Properties"]["Policies"]:
