@@ -20,7 +20,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-"""What each file is served with: the page may load its own files and call its own API, and nothing else."""
+"""The headers of each file. The page may load its own files and call its own API, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
