@@ -150,7 +150,10 @@ def test_routes_without_a_key_have_a_lower_limit():
         for each in API["MethodSettings"][1:]
     }
     open_ = set(routes.OPEN) | {("OPTIONS", path) for path in BODY["paths"]}
-    assert {(method, "/" + path.replace("/", "~1")): (20, 20) for method, path in open_} == limits
+    wanted = {(method, "/" + path.replace("/", "~1")): (20, 20) for method, path in open_}
+    first_visits = 100 // sum(1 for each in Path(files.__file__).parent.rglob("*") if each.suffix in (".js", ".css"))
+    assert first_visits >= 3
+    assert {**wanted, ("GET", "/~1console~1{file+}"): (20, 100)} == limits
 
 
 def test_nothing_of_the_api_exists_unless_it_is_enabled():
