@@ -16,7 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE_PATH = ROOT / "template.yml"
 DOCUMENT_PATH = ROOT / "functions" / "scheduler" / "serving" / "openapi.json"
-BEGIN, END = "# Derived from openapi.json: make api-definition", "# End of the derived lines"
+BEGIN, END = "# Derived from openapi.json: make routes", "# End of the derived lines"
 INDENT = " " * 8
 
 METHODS = ("get", "post", "put", "patch", "delete")

@@ -31,6 +31,10 @@ STEP_FUNCTIONS_INPUT_BYTES_MAX = 262_144
 LAMBDA_RETRIES_MAX = 2
 LAMBDA_RETRY_WAITS_S = (60, 120)
 
+# AWS Lambda, "quotas": 6 MB for a synchronous answer.
+ANSWER_BYTES_MAX = 5_000_000
+"""This leaves room and assumes ASCII, as runtimes may write."""
+
 # The scheduler's own. The table is designed for these. template.yml repeats them, and a test compares both.
 PARTITIONS_MAX = 256
 DUE_MS_MAX = 253_402_300_799_999

@@ -27,7 +27,8 @@ Result = TypeVar("Result")
 BODY_BYTES_MAX = 10 * 1024 * 1024
 """API Gateway's own limit."""
 PREFIX = f"/{STAGE}"
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+"""The last is no method of the API. API Gateway answers 404."""
 
 
 class ApiServer:

@@ -93,3 +93,41 @@ def test_the_schedule_of_a_request_that_came_just_before_the_deletion_is_release
     stack.advance(days=1)
     assert ["late"] == [message.data for message in stack.released()]
     assert 1 == stack.administer("repair")["ended"]
+
+
+def test_the_owner_may_name_an_application_in_each_request(api, billing):
+    """Without a name, the request is about the owner's own schedules."""
+    at = f"?application={billing.name}"
+    created = api("PUT", f"/names/a{at}", {"delay": DAY_S, "data": "x"})
+    assert 201 == created.status
+    assert 201 == api("POST", f"/schedules?application={billing.id}", {"delay": DAY_S, "data": "x"}).status
+    assert [] == api("GET", "/schedules").json["schedules"]
+    assert 2 == len(billing.listed()) == len(api("GET", f"/schedules{at}").json["schedules"])
+    assert created.json["id"] == api("GET", f"/names/a{at}").json["id"]
+    assert 200 == api("PATCH", f"/names/a{at}", {"data": "y"}).status
+    assert 1 == api("POST", f"/schedules/cancel{at}", {"prefix": "a", "dry_run": False}).json["cancelled"]
+    assert 200 == api("DELETE", f"/names/a{at}").status
+    problem(api("GET", "/names/a"), 404, "NotFound")
+
+
+def test_the_owner_may_list_the_schedules_of_all_applications(api, billing, shop):
+    """Each entry says whose it is."""
+    for who in (api, billing, shop):
+        who("PUT", "/names/a", {"delay": DAY_S, "data": "x"})
+    found = api("GET", "/schedules?application=*").json["schedules"]
+    assert {"owner", billing.id, shop.id} == {each["application"] for each in found}
+    assert 3 == api("GET", "/forecast?from=2030-01-01&to=2030-01-03&bucket=86400&application=*").json["total"]
+
+
+def test_an_unknown_application_is_not_found(api):
+    """Nothing is created for anybody."""
+    for method, path, body in (("POST", "/schedules", {"delay": DAY_S, "data": "x"}), ("GET", "/schedules", None)):
+        problem(api(method, f"{path}?application=nobody", body), 404, "NotFound")
+    problem(api("POST", "/schedules?application=*", {"delay": DAY_S, "data": "x"}), 404, "NotFound")
+
+
+def test_an_application_may_name_no_other(billing, shop):
+    """It does not even learn whether the other exists."""
+    for whose in (shop.name, shop.id, "nobody", "owner", "*"):
+        for method, path in (("GET", "/schedules"), ("POST", "/schedules"), ("GET", "/names/a"), ("PUT", "/names/a")):
+            problem(billing(method, f"{path}?application={whose}", {}), 400, "InvalidRequest", "application")

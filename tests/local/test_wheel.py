@@ -25,6 +25,8 @@ scheduled = Scheduler(stack).schedule("from the wheel", delay=86_400)
 stack.advance(days=1, minutes=1)
 (released,) = stack.released()
 assert (released.id, released.data) == (scheduled.id, "from the wheel")
+served = Stack(ApiEnabled=True)
+assert [200, 200] == [served.request("GET", path).status for path in ("/openapi.json", "/console")]
 """
 
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from scheduler.errors import InvalidRequest
-from scheduler.limits import DUE_DIGITS, DUE_MS_MAX, NAME_CHARACTERS_MAX, PARTITIONS_MAX
+from scheduler.limits import ANSWER_BYTES_MAX, DUE_DIGITS, DUE_MS_MAX, NAME_CHARACTERS_MAX, PARTITIONS_MAX
 from scheduler.text import fault, shown
 
 CHARACTERS_MAX = 65_536
@@ -145,10 +145,6 @@ def is_moment(value: object) -> bool:
 def is_name(value: object) -> bool:
     """Return whether this may be a name, or the text that sorts right after a name."""
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
-
-
-ANSWER_BYTES_MAX = 5_000_000
-"""AWS Lambda, "quotas": 6 MB for a synchronous answer. This leaves room and assumes ASCII, as runtimes may write."""
 
 
 def fitting(facts: Sequence[object]) -> int:

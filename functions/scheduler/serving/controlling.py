@@ -8,11 +8,12 @@ from typing import Any
 
 from scheduler import VERSION
 from scheduler.execution.deadline import Deadline
+from scheduler.limits import ANSWER_BYTES_MAX
 from scheduler.managing import operations
 from scheduler.managing import status as stack_status
-from scheduler.managing.paging import ANSWER_BYTES_MAX
+from scheduler.managing.paging import NEXT_CHARACTERS_MAX
 from scheduler.model.application import OWNER_NAME
-from scheduler.serving.dependencies import Caller
+from scheduler.serving.dependencies import WHOSE, Caller
 from scheduler.serving.http_request import HttpRequest
 from scheduler.serving.http_response import Response, escaped_bytes, of_json
 from scheduler.serving.problems import Problem
@@ -23,54 +24,47 @@ MOMENTS = ("from", "to")
 TRUTHS = ("full", "estimate")
 LIMITS_TRIED_MAX = 11
 """A page of 1,000 is halved ten times until it is a page of one."""
-NEXT_CHARACTERS_MAX = 4_000
-"""API Gateway accepts 10,240 bytes of request line and headers."""
 
 
 def get(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
-    fields = _typed(http.fields(("full",)))
-    return _answered("get", {**_which(http), **fields}, caller, deadline)
+    return _answered("get", {**_which(http), **_query(http, caller, "full")}, caller, deadline)
 
 
 def change(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
     """Change the given fields. A delay of 0 alone fires the schedule."""
-    http.fields(())
-    fields = http.json_object()
-    for field in ("name", "id"):
+    which, fields = {**_which(http), **_query(http, caller)}, http.json_object()
+    for field in ("name", "id", WHOSE):
         if field in fields:
-            raise Problem("InvalidRequest", f"{field} is given in the body; wanted: in the path alone", field)
+            raise Problem("InvalidRequest", f"{field} is given in the body; wanted: in the address alone", field)
     is_fire = set(fields) == {"delay"} and type(fields["delay"]) in (int, float) and fields["delay"] == 0
-    return _answered("fire" if is_fire else "change", {**_which(http), **({} if is_fire else fields)}, caller, deadline)
+    return _answered("fire" if is_fire else "change", {**which, **({} if is_fire else fields)}, caller, deadline)
 
 
 def cancel(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
-    http.fields(())
-    return _answered("cancel", _which(http), caller, deadline)
+    return _answered("cancel", {**_which(http), **_query(http, caller)}, caller, deadline)
 
 
 def list_(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
-    fields = _typed(http.fields(operations.FIELDS["list"]))
+    fields = _query(http, caller, *operations.FIELDS["list"])
     return of_json(200, _fitting_page("list", "schedules", fields, caller, deadline))
 
 
 def failures(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
-    fields = _typed(http.fields(operations.FIELDS["failures"]))
+    fields = _query(http, caller, *operations.FIELDS["failures"])
     return of_json(200, _fitting_page("failures", "failures", fields, caller, deadline))
 
 
 def cancel_where(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
-    http.fields(())
-    return _answered("cancel_where", http.json_object(), caller, deadline)
+    return _answered("cancel_where", {**http.json_object(), **_query(http, caller)}, caller, deadline)
 
 
 def redrive(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
-    http.fields(())
-    return _answered("redrive", http.json_object(), caller, deadline)
+    return _answered("redrive", {**http.json_object(), **_query(http, caller)}, caller, deadline)
 
 
 def forecast(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
     """Count the schedules of each bucket. An estimate is kept for a minute."""
-    fields = _typed(http.fields(operations.FIELDS["forecast"]))
+    fields = _query(http, caller, *operations.FIELDS["forecast"])
     if fields.get("estimate") is not True:
         return _answered("forecast", fields, caller, deadline)
     estimates, now_ms = caller.dependencies.estimates, deadline.now_ms()
@@ -90,6 +84,11 @@ def status(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
     if caller.is_owner:
         answer |= stack_status.of_stack(caller.managing(), caller.dependencies.queue_counts, deadline)
     return of_json(200, answer)
+
+
+def _query(http: HttpRequest, caller: Caller, *accepted: str) -> dict[str, Any]:
+    """Return the query with numbers and truths in place of their texts. The owner may name another application."""
+    return _typed(http.fields((*accepted, *caller.fields)))
 
 
 def _which(http: HttpRequest) -> dict[str, str]:
@@ -123,7 +122,7 @@ def _fitting_page(
 
 
 def _typed(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return the query with numbers and truths in place of their texts. The use case checks what they mean."""
+    """Convert the texts of a query. The use case checks what they mean."""
     return {name: _value(name, text) for name, text in fields.items()}
 
 
@@ -149,3 +148,19 @@ def _number(text: str) -> int | float | None:
     except (ValueError, RecursionError):
         return None
     return value if type(value) in (int, float) else None
+
+
+ANSWERS = {
+    ("GET", "/schedules"): list_,
+    ("GET", "/schedules/{id}"): get,
+    ("PATCH", "/schedules/{id}"): change,
+    ("DELETE", "/schedules/{id}"): cancel,
+    ("POST", "/schedules/cancel"): cancel_where,
+    ("GET", "/names/{name+}"): get,
+    ("PATCH", "/names/{name+}"): change,
+    ("DELETE", "/names/{name+}"): cancel,
+    ("GET", "/forecast"): forecast,
+    ("GET", "/failures"): failures,
+    ("POST", "/failures/redrive"): redrive,
+    ("GET", "/status"): status,
+}

@@ -8,10 +8,9 @@ from urllib.parse import quote
 from scheduler.accepting import batch, scheduling
 from scheduler.errors import InvalidSchedule
 from scheduler.execution.deadline import Deadline
-from scheduler.limits import BATCH_SCHEDULES_MAX
-from scheduler.managing.paging import ANSWER_BYTES_MAX
+from scheduler.limits import ANSWER_BYTES_MAX, BATCH_SCHEDULES_MAX
 from scheduler.model.application import DATA
-from scheduler.serving.dependencies import Caller
+from scheduler.serving.dependencies import WHOSE, Caller
 from scheduler.serving.http_request import BODY_WANTED, HttpRequest
 from scheduler.serving.http_response import Response, escaped_bytes, of_json
 from scheduler.serving.problems import Problem
@@ -23,13 +22,13 @@ MESSAGE_CHARACTERS_MAX = 150
 
 def create(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
     """Accept one schedule, or a batch."""
-    http.fields(())
+    whose = http.fields(caller.fields).get(WHOSE)
     event = http.json_body()
     _check_count(event)
     event = _with_token(event, http.headers.get("idempotency-key"))
     if caller.credential.scope == DATA:
         event = _without_replacing(event)
-    answer = _accepted(event, caller, deadline)
+    answer = _accepted(event, caller, whose, deadline)
     if batch.is_batch(event):
         return of_json(200, _fitted(answer))
     return of_json(201, answer, _location(http, event, answer))
@@ -37,24 +36,24 @@ def create(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
 
 def put(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
     """Create the schedule under a name, or replace it."""
-    http.fields(())
+    whose = http.fields(caller.fields).get(WHOSE)
     name, event = http.parameter("name"), http.json_object()
     if event.get("name", name) != name:
         raise Problem("InvalidRequest", f"name is {shown(event['name'])}, and the path has {shown(name)}", "name")
     event = _with_token({**event, "name": name}, http.headers.get("idempotency-key"))
-    answer = _accepted(event, caller, deadline)
+    answer = _accepted(event, caller, whose, deadline)
     if answer.get("result") != "created":
         return of_json(200, answer)
     return of_json(201, answer, {"Location": http.full_path})
 
 
-def _accepted(event: Any, caller: Caller, deadline: Deadline) -> dict[str, Any]:
+def _accepted(event: Any, caller: Caller, whose: str | None, deadline: Deadline) -> dict[str, Any]:
     """Accept what the quota of the application has room for. What is certainly not accepted is given back."""
     members = event.get("schedules") if isinstance(event, dict) else event
     asked = len(members) if isinstance(members, list) else 1
     give_back = caller.count(asked, deadline)
     try:
-        answer = scheduling.accept(event, caller.scheduling(), deadline)
+        answer = scheduling.accept(event, caller.scheduling(whose, deadline), deadline)
     except InvalidSchedule:
         give_back(asked)
         raise
@@ -120,3 +119,6 @@ def _fitted(answer: dict[str, Any]) -> dict[str, Any]:
         for each in answer["results"]
     ]
     return {**answer, "results": results}
+
+
+ANSWERS = {("POST", "/schedules"): create, ("PUT", "/names/{name+}"): put}

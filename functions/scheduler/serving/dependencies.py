@@ -6,16 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from scheduler.accepting.keyed_batch import SchedulingDependencies
-from scheduler.errors import KeyRefused
-from scheduler.execution.deadline import Deadline
-from scheduler.managing.dependencies import ManageDependencies
-from scheduler.managing.status import Counts
+from scheduler.errors import KeyRefused, NotFound
+from scheduler.execution.deadline import retry_call
 from scheduler.model.application import OWNER, Application, Credential
 from scheduler.serving.estimates import Estimates
+from scheduler.text import shown
 
 if TYPE_CHECKING:
+    from scheduler.accepting.keyed_batch import SchedulingDependencies
     from scheduler.accepting.quota import Quotas
+    from scheduler.execution.deadline import Deadline
+    from scheduler.managing.dependencies import ManageDependencies
+    from scheduler.managing.status import Counts
+
+
+WHOSE = "application"
+"""The part of a query with which the owner names another application."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class ServingDependencies:
     """Return what the use cases need for the application with this id."""
     application: Callable[[str, int], Application | None]
     """Return the application with this id at this time, or None if it does not exist."""
+    named: Callable[[str], Application | None]
+    """Return the application with this name or id, or None if there is none."""
     quotas: Callable[[], Quotas]
     queue_counts: Callable[[], Counts]
     """Return about how many messages each queue of the stack holds."""
@@ -46,8 +54,19 @@ class Caller:
     def is_owner(self) -> bool:
         return not self.credential.application
 
-    def scheduling(self) -> SchedulingDependencies:
-        return self.dependencies.scheduling(self.credential.application)
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The parts of a query that depend on who asks."""
+        return (WHOSE,) if self.is_owner else ()
+
+    def scheduling(self, whose: str | None, deadline: Deadline) -> SchedulingDependencies:
+        """Return what accepts a schedule for the caller, or for the application that the owner names."""
+        if whose is None:
+            return self.dependencies.scheduling(self.credential.application)
+        found = retry_call(lambda: self.dependencies.named(whose), deadline)
+        if found is None:
+            raise NotFound(f"no application has the name or the id {shown(whose)}")
+        return self.dependencies.scheduling(found.id)
 
     def managing(self) -> ManageDependencies:
         return self.dependencies.managing(self.credential.application)

@@ -5,12 +5,12 @@ The type of a problem ends with the name that the functions use for the same err
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any, NamedTuple
 
 from scheduler.accepting import request
 from scheduler.errors import InvalidRequest, InvalidSchedule, KeyRefused, NotConfirmed, NotFound, OnItsWay, QuotaUsedUp
-from scheduler.managing import operations
 
 CONTENT_TYPE = "application/problem+json"
 TYPE = "urn:punctual:error:"
@@ -46,9 +46,6 @@ _NAMES = {
 }
 """A name for each error. The names of the classes belong to the code, and a rename must not change an answer."""
 
-_FIELDS = (
-    frozenset(request.FIELDS) | {"schedules"} | {field for fields in operations.FIELDS.values() for field in fields}
-)
 _UNKNOWN_FIELD = re.compile(r"'(?P<field>\w{1,64})' is not a field")
 _FIELD = re.compile(r"(?P<field>(?P<word>[a-z_]+)(\.[a-z_]+)*) (is|are|and|holds) ")
 
@@ -96,4 +93,13 @@ def field_of(message: str) -> str | None:
     if unknown:
         return unknown["field"]
     found = _FIELD.match(message)
-    return found["field"] if found and found["word"] in _FIELDS else None
+    return found["field"] if found and found["word"] in _fields() else None
+
+
+@functools.cache
+def _fields() -> frozenset[str]:
+    """Return the fields of all requests."""
+    from scheduler.managing import operations
+
+    of_operations = {field for fields in operations.FIELDS.values() for field in fields}
+    return frozenset(request.FIELDS) | of_operations | {"schedules"}

@@ -8,7 +8,8 @@ from typing import Any
 from scheduler import log
 from scheduler.execution.deadline import Deadline
 from scheduler.model.application import CONTROL
-from scheduler.serving import cross_origin, problems, routes
+from scheduler.serving import problems, routes
+from scheduler.serving.cross_origin import permitted, preflight
 from scheduler.serving.dependencies import Caller, ServingDependencies
 from scheduler.serving.http_request import HttpRequest, read
 from scheduler.serving.http_response import Response, of_problem
@@ -28,7 +29,7 @@ def serve(event: Mapping[str, Any], dependencies: ServingDependencies, deadline:
     except problems.KNOWN as error:
         response = of_problem(problems.of(error))
     log.outcome("served", method=http.method, route=http.resource, status=response["statusCode"], **facts)
-    return cross_origin.permitted(response, http, dependencies.allowed_origin)
+    return permitted(response, http, dependencies.allowed_origin)
 
 
 def _answered(
@@ -37,18 +38,17 @@ def _answered(
     """Return the answer, and add to the facts whose key it was."""
     asked = http.method, http.resource
     if asked in routes.OPEN:
-        return routes.OPEN[asked](http)
+        return routes.open_answer(asked)(http)
     if http.method == "OPTIONS" and dependencies.allowed_origin:
-        return cross_origin.preflight()
+        return preflight()
     if asked not in routes.KEYED:
         raise Problem("NotFound", f"{http.method} {shown(http.path)} is no request of the API; see /openapi.json")
-    needs, answer = routes.KEYED[asked]
     caller = _caller(http, dependencies, deadline)
     facts |= caller.facts()
-    if CONTROL == needs != caller.credential.scope:
+    if CONTROL == routes.KEYED[asked] != caller.credential.scope:
         raise Problem("NotAllowed", f"the key {caller.credential.key_id} may create schedules and nothing else")
     http.check_path()
-    return answer(http, caller, deadline)
+    return routes.keyed_answer(asked)(http, caller, deadline)
 
 
 def _caller(http: HttpRequest, dependencies: ServingDependencies, deadline: Deadline) -> Caller:

@@ -30,6 +30,8 @@ def page(http: HttpRequest) -> Response:
     found = files.find(path)
     if found is None:
         raise Problem("NotFound", f"the console has no file {shown(path)}")
-    return of_text(
-        200, found.content, found.content_type, {**files.HEADERS, "Cross-Origin-Opener-Policy": "same-origin"}
-    )
+    headers = {**found.headers, "Cross-Origin-Opener-Policy": "same-origin"}
+    return of_text(200, found.content, found.content_type, headers)
+
+
+ANSWERS = {("GET", "/openapi.json"): document, ("GET", "/console"): page, ("GET", "/console/{file+}"): page}

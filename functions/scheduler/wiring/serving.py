@@ -29,6 +29,7 @@ class ApiResources(Resources):
             scheduling=lambda application_id: self._scheduling(self._current(application_id)),
             managing=lambda application_id: self._managing_of(self._current(application_id)),
             application=self.keyring.application,
+            named=self.application,
             quotas=lambda: self._quotas,
             queue_counts=self._message_counts,
             allowed_origin=self.settings.allowed_origin,

@@ -13,6 +13,7 @@ FOLDER = Path(files.__file__).parent
 OURS = sorted([*FOLDER.glob("*.html"), *FOLDER.glob("*.css"), *FOLDER.rglob("app/**/*.js")])
 BYTES_MAX = 250_000
 LINES_MAX = 300
+VERSIONED = "0123456789abcdef/../index.html"
 
 
 def test_the_page_itself_has_the_empty_path():
@@ -31,10 +32,35 @@ def test_each_file_has_the_type_that_a_browser_wants(path, content_type):
 
 
 @pytest.mark.parametrize(
-    "path", ["../errors.py", "files.py", "__init__.py", "/etc/passwd", "app", "app/", "app/../index.html", "\0", "x"]
+    "path",
+    [
+        "../errors.py",
+        "files.py",
+        "__init__.py",
+        "/etc/passwd",
+        "app",
+        "app/",
+        "app/../index.html",
+        "0123456789abcdef/../index.html",
+        "\0",
+        "x",
+    ],
 )
 def test_no_path_leads_to_anything_but_a_file_of_the_page(path):
     assert find(path) is None
+
+
+def test_a_browser_keeps_the_files_of_this_version_and_asks_for_the_page():
+    link = re.search(r'href="console/(\w+/style.css)"', find().content)[1]
+    assert "no-cache" == find().headers["Cache-Control"]
+    assert "immutable" in find(link).headers["Cache-Control"]
+    assert find(link).content == find("style.css").content
+
+
+def test_a_file_behind_another_version_is_the_one_of_today_and_is_not_kept():
+    """Functions of two versions may answer during an update."""
+    other = find("0123456789abcdef/style.css")
+    assert (find("style.css").content, "no-cache") == (other.content, other.headers["Cache-Control"])
 
 
 def test_the_page_links_only_files_that_exist():

@@ -1,6 +1,6 @@
 // The HTTP API, as the console calls it. Paths count from where this file was served, whatever the stage is called.
 
-const BASE = new URL("../../", import.meta.url);
+const BASE = import.meta.url.slice(0, import.meta.url.lastIndexOf("/console/") + 1);
 const KEY = "punctual-key";
 const TIMEOUT_MS = 40_000;
 const SKEW_MS_MIN = 2_000;

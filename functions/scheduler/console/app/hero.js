@@ -23,7 +23,7 @@ export class Hero {
         {
           type: "button",
           "data-range": name,
-          "aria-label": `The next ${LONG[name]}`,
+          "aria-label": `${title}, the next ${LONG[name]}`,
           onclick: () => address.write({ range: name, zoom: null, bucket: null }),
         },
         title,

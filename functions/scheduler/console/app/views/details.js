@@ -3,7 +3,7 @@
 import { cancel, change, fire, get, path } from "../api.js";
 import { closeButton, confirm, open as openDialog } from "../dialogs.js";
 import { foreign, h, replace, toast, visible } from "../dom.js";
-import { countdown, full, lateness, number, utc, ZONE } from "../time.js";
+import { countdown, full, lateness, number, plural, utc, ZONE } from "../time.js";
 import { edit } from "./editor.js";
 import { pill, target } from "./parts.js";
 
@@ -193,7 +193,7 @@ export class Details {
   }
 }
 
-const bytes = (size) => (size < 1024 ? `${number(size)} bytes` : `${(size / 1024).toFixed(1)} KiB`);
+const bytes = (size) => (size < 1024 ? plural(size, "byte") : `${(size / 1024).toFixed(1)} KiB`);
 
 function copy(text, what, label = null) {
   const act = async () => {

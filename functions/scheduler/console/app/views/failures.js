@@ -1,6 +1,6 @@
 // What failed or expired, why, and a way to send it again.
 
-import { call, get } from "../api.js";
+import { call, get, now } from "../api.js";
 import { confirm, each, report } from "../dialogs.js";
 import { foreign, h, replace, toast } from "../dom.js";
 import { number, plural, until } from "../time.js";
@@ -8,6 +8,7 @@ import { Table } from "../table.js";
 import { emptyState, handle, moment, pill, target } from "./parts.js";
 
 const PAGE = 50;
+const LATER_S = 60; // The clocks of this page and of the API differ a little.
 const PAGES_MAX = 10_000;
 
 export class Failures {
@@ -139,7 +140,10 @@ export class Failures {
       text: "Every failure so far is scheduled again.",
       fields: [h("label", { for: "spread-all" }, "Spread over how many seconds"), spread],
       act: async (tell) => {
-        const { redriven, left } = await this.pages({ from: 0, spread: Number(spread.value) || null }, tell);
+        const { redriven, left } = await this.pages(
+          { from: 0, to: Math.ceil(now()) + LATER_S, spread: Number(spread.value) || null },
+          tell,
+        );
         toast(
           `${plural(redriven, "failure")} redriven.${left ? ` ${number(left)} cannot be scheduled again.` : ""}`,
           left ? "warn" : "done",

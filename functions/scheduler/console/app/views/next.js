@@ -173,6 +173,7 @@ export class Next {
 
   async several(rows, act, tell, word) {
     const { done, failed } = await each(rows, act, tell);
+    this.table.choose([]);
     if (done) toast(`${plural(done, "schedule")} ${word}.`);
     if (failed.length) {
       report(
@@ -180,7 +181,6 @@ export class Next {
         failed.map(({ row, error }) => `${row.name || row.id}: ${error.message}`),
       );
     }
-    this.table.choose([]);
     this.changed();
   }
 
