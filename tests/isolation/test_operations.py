@@ -24,10 +24,14 @@ def listed(shared: Shared, whose: str, **fields) -> list[str]:
     return sorted(each["data"] for each in shared.manage(whose, "list", **fields)["schedules"])
 
 
+MORE: dict[str, dict[str, Any]] = {"move": {"delay": 5}, "change": {"data": "y"}}
+"""The fields that these operations need besides an id or a name."""
+
+
 @pytest.mark.parametrize("whose", EVERYBODY)
 @pytest.mark.parametrize("operation", ["get", "cancel", "fire", "move", "change"])
 def test_the_id_of_another_is_as_unknown_as_one_that_never_was(shared: Shared, whose: str, operation: str):
-    more: dict[str, Any] = {"move": {"delay": 5}, "change": {"data": "y"}}.get(operation, {})
+    more = MORE.get(operation, {})
     for other in set(EVERYBODY) - {whose}:
         schedule_id = shared.schedule(other, delay=FAR)["id"]
         assert unknown(schedule_id) == refused(shared.manage, whose, operation, id=schedule_id, **more)
@@ -38,7 +42,7 @@ def test_the_id_of_another_is_as_unknown_as_one_that_never_was(shared: Shared, w
 @pytest.mark.parametrize("delay", [NEAR, FAR])
 @pytest.mark.parametrize("operation", ["get", "cancel", "fire", "move", "change"])
 def test_the_name_of_another_is_unknown(shared: Shared, operation: str, delay: int):
-    more: dict[str, Any] = {"move": {"delay": 5}, "change": {"data": "y"}}.get(operation, {})
+    more = MORE.get(operation, {})
     shared.schedule(B, delay=delay, name="n")
     assert refused(shared.manage, A, operation, name="n", **more) == UNKNOWN_NAME
     assert refused(shared.manage, "", operation, name="n", **more) == UNKNOWN_NAME
