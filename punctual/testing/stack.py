@@ -25,6 +25,7 @@ from punctual.testing.services.webhook_endpoints import HANGING, Behaviour
 from punctual.testing.timeline import US
 
 START_DEFAULT = "2030-01-01T00:00:00+00:00"
+Headers = Mapping[str, str]
 KINDS = ("sqs", "sns", "lambda", "events", "states")
 STEPS_MAX = 1_000_000
 """The steps of one `advance`: enough for years in which a schedule is due every ten minutes."""
@@ -61,13 +62,7 @@ class Stack:
         return self._invoke("ManageFunction", {"operation": operation, **fields})
 
     def request(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        key: str | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, method: str, path: str, body: Any = None, *, key: str | None = None, headers: Headers | None = None
     ) -> HttpAnswer:
         """Send a request to the HTTP API, which the parameter ApiEnabled turns on. Return its response.
 

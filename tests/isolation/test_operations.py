@@ -15,6 +15,9 @@ from shared_stack import FAR, NEAR, A, B, Shared, refused
 EVERYBODY = (A, B, "")
 UNKNOWN_NAME = "NotFound: nothing is known under the name 'n'; it was never given, or its outcome is too long ago"
 
+MORE: dict[str, dict[str, Any]] = {"move": {"delay": 5}, "change": {"data": "y"}}
+"""The other fields that an operation needs."""
+
 
 def unknown(schedule_id: str) -> str:
     return f"NotFound: {schedule_id} is not there: it was cancelled, moved or replaced, or never given"

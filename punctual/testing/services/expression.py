@@ -154,8 +154,7 @@ class Expression:
         left = self._assigned()
         if self._peek() not in ("+", "-"):
             return name, lambda item: existing(left(item))
-        sign = self._next()
-        right = self._assigned()
+        sign, right = self._next(), self._assigned()
         return name, lambda item: sum_of(sign, left(item), right(item))
 
     def _assigned(self) -> Operand:
@@ -255,8 +254,7 @@ class Expression:
 @lru_cache(maxsize=1000)
 def _tokens(text: str) -> tuple[str, ...]:
     tokens: list[str] = []
-    at = 0
-    text = text.rstrip()
+    at, text = 0, text.rstrip()
     if not text:
         raise invalid("The expression can not be empty;")
     while at < len(text):
