@@ -51,8 +51,9 @@ def every_view(console, api):
     yield "nothing found"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("device", [{}, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize(
+    ("scheme", "device"), [("light", {}), ("dark", {}), ("dark", PHONE)], ids=["light", "dark", "phone"]
+)
 def test_axe_finds_nothing_serious(new_page, api, scheme, device):
     schedule(api, "order/1", "order/2")
     fail(api)

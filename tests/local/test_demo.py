@@ -342,3 +342,12 @@ def test_a_users_parameters_stand_beside_those_of_the_demonstration() -> None:
         assert f"http://127.0.0.1:9000,{receiver.origin}" == given["WebhookHosts"]
     assert ("arn:x,arn:aws:sqs:singles,arn:aws:sqs:burst", "60") == (given["TargetArns"], given["ReachSeconds"])
     assert "http://127.0.0.1:9000" == parameters(Options(hosts, shows=False), queues, None)["WebhookHosts"]
+
+
+def test_the_console_is_named_only_if_the_stack_has_an_api() -> None:
+    """The API is on unless the user's parameters turn it off."""
+    assert "true" == parameters(Options(shows=False), Queues(*[Queue("u", "arn:x")] * 2), None)["ApiEnabled"]
+    assert "console" not in greeting(Path("env"), ["http://127.0.0.1:1"], None)
+    shown = greeting(Path("env"), ["http://127.0.0.1:1"], ConsoleAddress("http://127.0.0.1:2/v1/console", "pk12"))
+    assert "http://127.0.0.1:2/v1/console" in shown
+    assert "pk12" in shown

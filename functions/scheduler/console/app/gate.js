@@ -27,7 +27,7 @@ export function gate(place, { message = null, onEnter }) {
       "p",
       { class: "hint", id: "key-hint" },
       "Make one with ",
-      h("code", {}, "punctual apps keys"),
+      h("code", {}, "punctual apps create owner"),
       ". It stays in this tab, and goes when you close it.",
     ),
   );
