@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from punctual.testing import Refused
@@ -11,6 +13,8 @@ from scheduler.model.application import Application
 from shared_stack import FAR, NEAR, A, B, Shared, refused
 
 EVERYBODY = (A, B, "")
+MORE: dict[str, dict[str, Any]] = {"move": {"delay": 5}, "change": {"data": "y"}}
+"""What an operation needs beside a name or an id."""
 UNKNOWN_NAME = "NotFound: nothing is known under the name 'n'; it was never given, or its outcome is too long ago"
 
 
@@ -25,7 +29,7 @@ def listed(shared: Shared, whose: str, **fields) -> list[str]:
 @pytest.mark.parametrize("whose", EVERYBODY)
 @pytest.mark.parametrize("operation", ["get", "cancel", "fire", "move", "change"])
 def test_the_id_of_another_is_as_unknown_as_one_that_never_was(shared: Shared, whose: str, operation: str):
-    more = {"move": {"delay": 5}, "change": {"data": "y"}}.get(operation, {})
+    more = MORE.get(operation, {})
     for other in set(EVERYBODY) - {whose}:
         schedule_id = shared.schedule(other, delay=FAR)["id"]
         assert unknown(schedule_id) == refused(shared.manage, whose, operation, id=schedule_id, **more)
@@ -36,7 +40,7 @@ def test_the_id_of_another_is_as_unknown_as_one_that_never_was(shared: Shared, w
 @pytest.mark.parametrize("delay", [NEAR, FAR])
 @pytest.mark.parametrize("operation", ["get", "cancel", "fire", "move", "change"])
 def test_the_name_of_another_is_unknown(shared: Shared, operation: str, delay: int):
-    more = {"move": {"delay": 5}, "change": {"data": "y"}}.get(operation, {})
+    more = MORE.get(operation, {})
     shared.schedule(B, delay=delay, name="n")
     assert refused(shared.manage, A, operation, name="n", **more) == UNKNOWN_NAME
     assert refused(shared.manage, "", operation, name="n", **more) == UNKNOWN_NAME
