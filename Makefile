@@ -16,7 +16,7 @@ SAM_CLI_TELEMETRY ?= 0
 export SAM_CLI_TELEMETRY
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-all soak lint format lock simulate bench cost build deploy publish clean tidy-functions name-the-bucket
+.PHONY: help run test test-slow test-all soak lint format lock routes screenshots chromium simulate bench cost build deploy publish clean tidy-functions name-the-bucket
 
 help: ## Show this list
 	@echo "Punctual: something happens at that moment, to the second."
@@ -27,10 +27,10 @@ run: .venv/run.stamp ## Start a local AWS and deploy (ONCE=1, PERSIST=1, DEMO=0,
 	@.venv/bin/python -m punctual.local$(if $(filter-out 0,$(ONCE)), --once)$(if $(filter-out 0,$(PERSIST)), --persist)$(\
 	)$(if $(filter 0,$(DEMO)), --no-demo)$(if $(PORT), --port '$(PORT)')$(foreach each,$(PARAMETERS), --parameter '$(each)')
 
-test: .venv/dev.stamp .venv-sam/sam.stamp ## Run the quick tests, about four minutes (TESTS=path, ARGS="-k word -x", WORKERS=0)
+test: .venv/dev.stamp .venv-sam/sam.stamp chromium ## Run the quick tests, about four minutes (TESTS=path, ARGS="-k word -x", WORKERS=0)
 	@$(PYTEST) -m "not slow and not soak" $(SPREAD) $(ARGS) $(TESTS)
 
-test-slow: .venv/dev.stamp .venv-sam/sam.stamp ## Run the tests that are marked slow, about fifteen minutes
+test-slow: .venv/dev.stamp .venv-sam/sam.stamp chromium ## Run the tests that are marked slow, about fifteen minutes
 	@$(PYTEST) -m "slow and not soak" $(SPREAD) $(ARGS) $(TESTS)
 
 test-all: ## Run the quick tests, then the slow ones
@@ -73,12 +73,22 @@ publish: name-the-bucket build ## Publish to the Serverless Application Reposito
 	.venv-sam/bin/python tools/plain_template.py .aws-sam/packaged.yml .aws-sam/published.json $(WITHOUT)
 	$(SAM) publish --template .aws-sam/published.json
 
+screenshots: .venv/dev.stamp chromium ## Take the screenshots of the console anew
+	@.venv/bin/python -m tools.screenshots
+
 lock: ## Make the locks anew from requirements/*.in (UPGRADE=1: with the newest versions)
 	@requirements/lock.sh$(if $(filter-out 0,$(UPGRADE)), --upgrade)
+
+routes: .venv/dev.stamp ## Derive the API in template.yml from openapi.json
+	.venv/bin/python tools/api_definition.py
 
 clean: tidy-functions ## Remove everything that was made here
 	rm -rf .venv .venv-sam .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The browser tests drive the Chromium of the machine.
+chromium:
+	@requirements/chromium.sh
 
 name-the-bucket:
 	@test -n "$(BUCKET)" || { echo "Say where the package goes: make publish BUCKET=name" >&2; exit 2; }

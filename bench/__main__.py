@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench import report, trials
 from bench.laboratory.processes import Laboratory
+from bench.sections.api import api
 from bench.sections.client import client
 from bench.sections.deliveries import deliveries
 from bench.sections.failures import failures
@@ -25,6 +26,7 @@ SECTIONS = {
     "failures": failures,
     "packing": packing,
     "names": names,
+    "api": api,
     "client": client,
     "virtual_stack": virtual_stack,
 }

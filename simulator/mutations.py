@@ -144,7 +144,7 @@ MUTATIONS = (
         "            ConsistentRead=True,\n            Limit=",
         "            ConsistentRead=False,\n            Limit=",
         (1, 3, 4),
-        None,
+        80,
     ),
     Mutation(
         "lost partition memory",
@@ -184,7 +184,7 @@ MUTATIONS = (
         "retry_batch(lambda left: _try(left, chunk.queue_url, queues, deadline.now_ms()), batch, deadline)",
         "retry_batch(lambda left, at=deadline.now_ms(): _try(left, chunk.queue_url, queues, at), batch, deadline)",
         (3,),
-        None,
+        21,
     ),
     Mutation(
         "swallow an error of a write",
@@ -192,7 +192,7 @@ MUTATIONS = (
         "            return BatchResult(unconfirmed=list(things), not_attempted=not_attempted, last_error=str(failure))\n",
         "            return BatchResult(confirmed=list(things), not_attempted=not_attempted)\n",
         (1,),
-        None,
+        20,
     ),
     Mutation(
         "swallow an error of a send",
@@ -214,7 +214,7 @@ MUTATIONS = (
         "elif stuck or (number and deadline.passed()):",
         "elif stuck:",
         (1,),
-        None,
+        41,
     ),
     Mutation(
         "a lightened bundle that is no progress",
@@ -460,7 +460,7 @@ MUTATIONS = (
             "        deadline.sleep(wait_ms / 1000)\n"
         ),
         (6,),
-        None,
+        9,
     ),
     Mutation(
         "an outcome written without its condition",
@@ -468,7 +468,7 @@ MUTATIONS = (
         'ConditionExpression="#id = :id AND #state = :pending"',
         'ConditionExpression="(#id = :id OR #id <> :id) AND (#state = :pending OR #state <> :pending)"',
         (1, 6),
-        None,
+        20,
     ),
     Mutation(
         "a timer that finds another schedule and sets none for it",

@@ -1,16 +1,22 @@
 """Settings for all tests. One process repeats here hundreds of times what a cold start does once."""
 
+import functools
 import gc
-import itertools
 import random
-from collections.abc import Iterator
+import signal
 
+import botocore.loaders
 import pytest
 
-COLLECT_EVERY = 20
-"""Tests between two collections. A collection takes longer than most tests."""
+freeze = gc.freeze
+gc.freeze = lambda: None  # Clients freeze all objects, because an environment keeps them. Here they become garbage.
 
-_ended = itertools.count(1)
+# Every client of a new session reads the description of its service anew, which takes longer than most tests.
+botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
+
+# A shell starts its background jobs with SIGINT ignored, and so would they start the processes that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -19,14 +25,7 @@ def same_random_numbers(request: pytest.FixtureRequest) -> None:
     random.seed(request.node.nodeid)
 
 
-@pytest.fixture(autouse=True)
-def thawed() -> Iterator[None]:
-    """Unfreeze the garbage collector's objects after a test.
-
-    Clients freeze all objects that exist at their creation, because an environment keeps them. In a test run they
-    become garbage, which would add up to gigabytes.
-    """
-    yield
-    gc.unfreeze()
-    if next(_ended) % COLLECT_EVERY == 0:
-        gc.collect()
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules of all tests, which stay until the end."""
+    gc.collect()
+    freeze()

@@ -146,6 +146,7 @@ class Laboratory:
             "FAILURE_QUEUE_URL": f"{self.url}/000000000000/failures",
             "DELIVERY_QUEUE_URL": f"{self.url}/000000000000/delivery",
             "INPUT_QUEUE_URL": f"{self.url}/000000000000/input",
+            "DEAD_LETTER_QUEUE_URL": f"{self.url}/000000000000/dead-letters",
             "FEED_FUNCTION": "feed",
             "PARTITION_COUNT": str(trial.get("partition_count", 1)),
             "REACH_SECONDS": "900",

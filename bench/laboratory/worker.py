@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.laboratory.api_trials import post
 from bench.laboratory.client_trials import client_import, client_loop, client_stream
 
 REACH_S = 900
@@ -358,6 +359,7 @@ TRIALS: dict[str, Callable[[Trial], Any]] = {
         client_import,
         client_loop,
         client_stream,
+        post,
     )
 }
 

@@ -3,3 +3,6 @@
 Follow one schedule: `schedule.py` (the handler) -> `accepting.scheduling` -> `aws.table` or `aws.queues`. A schedule in
 the table goes on later: `feeding.feed` -> `aws.queues`. `pyproject.toml` lists which package may import which.
 """
+
+VERSION = "0.1.0"
+"""As in pyproject.toml and in the template. A test compares them."""

@@ -2,7 +2,14 @@
 
 
 class InvalidSchedule(Exception):
-    """The request cannot be accepted as it is. Sending it again does not help."""
+    """The request cannot be accepted as it is. Sending it again does not help.
+
+    `name_taken` marks a request that may be accepted later, because another schedule has the name now.
+    """
+
+    def __init__(self, message: str = "", name_taken: bool = False) -> None:
+        super().__init__(message)
+        self.name_taken = name_taken
 
 
 class NotConfirmed(Exception):
@@ -46,6 +53,14 @@ class OnItsWay(Exception):
 
 class KeyRefused(Exception):
     """The key is unknown, disabled or replaced, or its application is deleted. The message never holds the key."""
+
+
+class QuotaUsedUp(Exception):
+    """The application has no room for the request in its quota of the day."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class OutOfTime(Exception):

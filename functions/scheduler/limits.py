@@ -31,6 +31,10 @@ STEP_FUNCTIONS_INPUT_BYTES_MAX = 262_144
 LAMBDA_RETRIES_MAX = 2
 LAMBDA_RETRY_WAITS_S = (60, 120)
 
+# AWS Lambda, "quotas": 6 MB for a synchronous answer.
+ANSWER_BYTES_MAX = 5_000_000
+"""This leaves room and assumes ASCII, as runtimes may write."""
+
 # The scheduler's own. The table is designed for these. template.yml repeats them, and a test compares both.
 PARTITIONS_MAX = 256
 DUE_MS_MAX = 253_402_300_799_999
@@ -50,3 +54,15 @@ NAME_CHARACTERS_MAX = 128
 TARGET_BYTES_MAX = 16_384
 NESTING_MAX = 100
 """Levels of `data`. No sane payload has more, and some parsers downstream fail at a few more."""
+
+# Applications. "Requests per key" are API Gateway's usage plans; the API's own throttle is the bound for all together.
+APPLICATIONS_MAX = 1_000
+"""Each costs a query for each partition and tick."""
+APPLICATION_QUOTA_MAX = 1_000_000_000
+"""The most schedules a day that a quota can name. More than the API takes in a day."""
+API_RATE_MAX = 100
+"""The requests a second that the HTTP API takes in all."""
+API_BURST_MAX = 200
+APPLICATION_RATE_DEFAULT = 20
+"""The requests a second for each key of an application that was created without a rate."""
+APPLICATION_BURST_DEFAULT = 40

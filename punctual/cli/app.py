@@ -43,6 +43,9 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "failures": Entry("punctual.cli.schedules.failures:failures", "List failed deliveries."),
         "redrive": Entry("punctual.cli.schedules.failures:redrive", "Schedule failed deliveries again."),
     },
+    "Who shares the stack": {
+        "apps": Entry("punctual.cli.applications.apps:apps", "Give teams and customers keys of their own."),
+    },
     "The stack": {
         "deploy": Entry("punctual.cli.deploying.deploy:deploy", "Deploy or update the stack."),
         "destroy": Entry("punctual.cli.deploying.destroy:destroy", "Remove the stack."),

@@ -68,6 +68,21 @@ class Command(click.Command):
                     formatter.write(f"{'':>{formatter.current_indent}}{line.strip()}\n")
 
 
+class CommandGroup(Command, click.Group):
+    """A subcommand that has subcommands of its own, which its help lists first."""
+
+    command_class = Command
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
+        super().format_options(ctx, formatter)
+
+
+def command_group(name: str, *, example: str) -> Callable[[Callable[..., Any]], CommandGroup]:
+    """Make a subcommand that has subcommands of its own."""
+    return click.group(name, cls=CommandGroup, example=example)
+
+
 def command(name: str, *, example: str) -> Callable[[Callable[..., Any]], Command]:
     """Make a subcommand from a function. Its docstring is the help, and `example` one command line or more."""
     return click.command(name, cls=Command, example=example, context_settings={"show_default": False})

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from punctual.client.times import from_epoch, from_epoch_or_none
-from punctual.client.values import Failure, Forecast, Queued, Schedule, Scheduled
+from punctual.client.values import Failure, FeedRun, Forecast, Queued, Schedule, Scheduled
 
 
 def scheduled(answer: Mapping[str, Any], name: str | None) -> Scheduled:
@@ -50,6 +50,17 @@ def failure(answer: Mapping[str, Any]) -> Failure:
         error=answer["error"],
         attempts=answer["attempts"],
         target=answer["target"],
+    )
+
+
+def feed_run(answer: Mapping[str, Any]) -> FeedRun:
+    return FeedRun(
+        partition=answer["partition"],
+        begun=from_epoch(answer["begun"]),
+        ended=from_epoch(answer["ended"]),
+        moved=answer["moved"],
+        left=answer["left"],
+        error=answer["error"],
     )
 
 

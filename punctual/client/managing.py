@@ -17,6 +17,7 @@ from punctual.client.values import (
     Cancellation,
     Cancelled,
     Failure,
+    FeedRun,
     Forecast,
     Redriven,
     Schedule,
@@ -191,3 +192,15 @@ class Manager(Connection):
             done = sum(page.redriven for page in pages)
             raise NotConfirmed(f"{error}; {done} were redriven before", request_id=error.request_id) from error
         return Redriven(sum(page.redriven for page in pages), sum(page.left for page in pages))
+
+    def runs(
+        self, start: Moment | None = None, end: Moment | None = None, partition: int | str | None = None
+    ) -> Pages[FeedRun]:
+        """Iterate over the runs of the feed that began from `start` to before `end`, of all partitions or of one.
+
+        A run is one invocation of the feed function, for one partition. The stack keeps the runs of 30 days.
+        """
+        fields = request.span(start, end)
+        if partition is not None:
+            fields["partition"] = str(partition)
+        return Pages(self._invoker, "runs", fields, "runs", answers.feed_run)

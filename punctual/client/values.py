@@ -156,6 +156,21 @@ class Redriven:
     left: int
 
 
+@dataclass(frozen=True, slots=True)
+class FeedRun:
+    """One run of the feed of a partition. The stack keeps it for 30 days."""
+
+    partition: str
+    begun: datetime
+    ended: datetime
+    moved: int
+    """How many schedules the run sent to their queues."""
+    left: int
+    """How many schedules the run had to leave in the table. A later run tries them again."""
+    error: str | None
+    """Why the run left some, or why it failed."""
+
+
 def _read_json(data: str | None) -> Json:
     value: Json = json.loads(data or "")
     return value

@@ -83,6 +83,7 @@ def deploy(
 ) -> Stack:
     """Create the stack from the template, or update the existing one."""
     template = localized(yaml_parse(template_path.read_text()))
+    lead_to(emulator.endpoint_url, template)
     upload_code(emulator, template, template_path.parent)
     return put_stack(emulator, stack_name, template, as_text(parameters or {}))
 
@@ -100,6 +101,20 @@ def localized(template: dict[str, Any]) -> dict[str, Any]:
     for name in [name for name, resource in resources.items() if is_empty_policy(resource)]:
         del resources[name]
     return changed
+
+
+def lead_to(endpoint_url: str, template: dict[str, Any]) -> None:
+    """Change the address of an API in the outputs to the one under which the local AWS serves it."""
+    apis = {
+        name: resource["Properties"]["StageName"]
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Api"
+    }
+    for output in template.get("Outputs", {}).values():
+        address = output["Value"].get("Fn::Sub", "") if isinstance(output["Value"], dict) else ""
+        for api, stage in apis.items():
+            if address.startswith(f"https://${{{api}}}.execute-api."):
+                output["Value"] = {"Fn::Sub": f"{endpoint_url}/restapis/${{{api}}}/{stage}/_user_request_"}
 
 
 def policy_documents(node: Any) -> Iterator[dict[str, Any]]:

@@ -26,6 +26,9 @@ UNSET = (
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
     *(f"AWS_ENDPOINT_URL_{service}" for service in SERVICES),
 )
+PACKAGES = Path(__file__).parents[2]
+COMMAND = f"import sys; sys.path.insert(0, {str(PACKAGES)!r}); from punctual.cli.app import main; sys.exit(main())"
+"""Runs the command `punctual` of this package, wherever the shell is."""
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -47,6 +50,9 @@ def text(stack: Stack) -> str:
         f"# Connects a shell to the local stack at {stack.emulator.endpoint_url}, until that ends.",
         f"unset {' '.join(UNSET)}",
         *(f"export {name}={shlex.quote(value)}" for name, value in variables(stack).items()),
+        # In a checkout there is no such command. Elsewhere it is that of the version that runs here.
+        "unalias punctual 2>/dev/null || :",
+        f'punctual() {{ {shlex.quote(sys.executable)} -c {shlex.quote(COMMAND)} "$@"; }}',
         # Version 1 of the aws command line ignores AWS_ENDPOINT_URL for SQS.
         "unalias aws 2>/dev/null || :",
         'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }',

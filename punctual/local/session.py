@@ -5,6 +5,7 @@ import dataclasses
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,7 +22,9 @@ from punctual.local.view import view
 
 STATE_FOLDER = Path(".punctual")
 # A short reach, so that the demonstration also uses the table: a schedule 100 s ahead passes through it.
-PARAMETERS = {"FeedIntervalMinutes": "1", "ReachSeconds": "90", "DeliveryLeadSeconds": "3"}
+PARAMETERS = {"FeedIntervalMinutes": "1", "ReachSeconds": "90", "DeliveryLeadSeconds": "3", "ApiEnabled": "true"}
+OWNER = "owner"
+"""The application that the keys of the stack's owner belong to."""
 OWN_WEBHOOK_HOST = f"http://{HOST}:8080"
 """The webhook host that is allowed unless the user lists others."""
 LISTS = ("TargetArns", "WebhookHosts")
@@ -54,7 +57,7 @@ def run(options: Options) -> bool:
         queues = Queues.made(emulator)
         stack = deploy(emulator, template_path, options.stack, parameters(options, queues, receiver))
         path = stopping.enter_context(environment_file(stack, STATE_FOLDER))
-        say(greeting(path, stack.parameters["WebhookHosts"].split(",")))
+        say(greeting(path, stack.parameters["WebhookHosts"].split(","), console(stack)))
         summary = demonstrated(stack, queues, receiver) if receiver else None
         if not options.once:
             say(f"{suggestions()}\nIt stays up until Ctrl-C.")
@@ -70,14 +73,25 @@ def parameters(options: Options, queues: Queues, receiver: Receiver | None) -> d
     return {**PARAMETERS, **given, **joined}
 
 
-def greeting(path: Path, hosts: list[str]) -> str:
+class ConsoleAddress(NamedTuple):
+    url: str
+    key: str
+
+
+def console(stack: Stack) -> ConsoleAddress | None:
+    """Return the address of the console and a new key for it, or None if the user's parameters turned the API off."""
+    if "ApiUrl" not in stack.outputs:
+        return None
+    keys = stack.invoke("AdminFunction", {"operation": "create", "name": OWNER})
+    return ConsoleAddress(f"{stack.outputs['ApiUrl']}/console", keys["control"]["key"])
+
+
+def greeting(path: Path, hosts: list[str], console: ConsoleAddress | None) -> str:
     """Return the lines that say how to use the stack. They come before the demonstration."""
+    shown = f"\nOpen the console at\n{console.url}\nwith the key {console.key}." if console else ""
     return f"""\
-Deployed. Connect another shell in this folder:
-
-    . {path}
-
-Then use `punctual` or the AWS CLI. Webhooks may go to {hosts[0]}."""
+Deployed. Connect another shell in this folder with `. {path}`.
+Then use `punctual` or the AWS CLI. Webhooks may go to {hosts[0]}.{shown}"""
 
 
 def demonstrated(stack: Stack, queues: Queues, receiver: Receiver) -> Summary:

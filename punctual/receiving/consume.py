@@ -5,8 +5,8 @@ from __future__ import annotations
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Literal, TypeAlias
 
@@ -23,6 +23,9 @@ WORKERS_MAX = 1_000
 WAIT_S = 5
 """How long a request waits for messages. A request under way delays the end of the process."""
 DELETE_TRIES_MAX = 3
+LOOK_S = 1
+"""How long the main thread sleeps at a time. Python handles a signal between two steps of the main thread. A signal
+that comes just before a sleep does not wake it, and would wait for the end of that sleep."""
 
 End: TypeAlias = "Literal['signal', 'empty'] | BaseException"
 
@@ -89,7 +92,7 @@ class _Workers:
         try:
             with _signals(self._ends):
                 threads = self._start()
-                end = self._ends.get()
+                end = self._wait_for_end()
                 self._finish(*threads)  # If no signal has come yet, the first one does not cut it short.
         finally:
             self._stop()
@@ -98,6 +101,11 @@ class _Workers:
         if fault is not None:
             raise fault
 
+    def _wait_for_end(self) -> End:
+        while True:
+            with suppress(queue.Empty):
+                return self._ends.get(timeout=LOOK_S)
+
     def _start(self) -> tuple[threading.Thread, list[threading.Thread], threading.Thread]:
         workers = [self._started("work", self._work) for _ in range(self._workers)]
         return self._started("receive", self._receive), workers, self._started("delete", self._delete)
@@ -105,13 +113,12 @@ class _Workers:
     def _finish(self, receiver: threading.Thread, workers: list[threading.Thread], deleter: threading.Thread) -> None:
         """End the threads in the order in which a message passes them, so that each finishes what it has."""
         self._stop()
-        receiver.join()
+        _join([receiver])
         for _ in workers:
             self._jobs.put(None)
-        for worker in workers:
-            worker.join()
+        _join(workers)
         self._handled.put(None)
-        deleter.join()
+        _join([deleter])
 
     def _fault(self, end: End) -> BaseException | None:
         """Return the error that ended the run, or one that came while it ended."""
@@ -204,6 +211,12 @@ class _Workers:
         for hold in left:
             self._held.forget(hold)
             log.error("schedule %s was handled and cannot be deleted; it will come again: %s", hold.id, reason)
+
+
+def _join(threads: Iterable[threading.Thread]) -> None:
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(LOOK_S)
 
 
 @contextmanager

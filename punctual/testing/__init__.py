@@ -1,6 +1,7 @@
 """The stack in a virtual AWS with a clock that you move, for the tests of projects that use Punctual."""
 
+from punctual.testing.gateway import HttpAnswer
 from punctual.testing.outcomes import Attempt, Delivered, Refused, Released
 from punctual.testing.stack import Stack
 
-__all__ = ["Attempt", "Delivered", "Refused", "Released", "Stack"]
+__all__ = ["Attempt", "Delivered", "HttpAnswer", "Refused", "Released", "Stack"]

@@ -98,6 +98,8 @@ class Call:
     parameters: dict[str, Any]
     process: Process
     begun_us: int
+    invocation: object = None
+    """The invocation that made the call, or None if no function did. It may be over before AWS carries the call out."""
     fate: CallFault = field(default_factory=CallFault)
     effect_us: int | None = None
     answer: dict[str, Any] | None = None
@@ -174,7 +176,8 @@ class Network:
             raise unknown
         if service.described:
             self._check(service.name, operation, parameters)
-        call = Call(service.name, operation, parameters, process, self.timeline.now_us)
+        invocation = getattr(process, "invocation", None)
+        call = Call(service.name, operation, parameters, process, self.timeline.now_us, invocation)
         call.fate = self.faults.fate(call)
         try:
             call.answer = self._carry(call, effect, service.answer_s_max or process.answer_s_max)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from punctual.stack_files import stack_file
+from punctual.testing.api_keys import ApiKeys
 from punctual.testing.calls import Client, ExternalProcess, Network, Process, Watcher
 from punctual.testing.function_loader import Source
 from punctual.testing.services.dynamodb import DynamoDB
@@ -45,6 +46,7 @@ class Cloud:
         self.events = Events(self.timeline, self.watcher)
         self.machines = Machines(self.timeline, self.watcher)
         self.receivers = Receivers(self.timeline, self.watcher)
+        self.api_keys = ApiKeys(self.timeline, self.watcher)
         source = _source(folder or stack_file("functions"))
         source.write = write
         self.functions = Functions(
@@ -55,7 +57,7 @@ class Cloud:
             source,
             random.Random(f"{randomness.getrandbits(64)}"),
         )
-        outside = (self.sns, self.events, self.machines, self.receivers)
+        outside = (self.sns, self.events, self.machines, self.receivers, self.api_keys)
         for service in (self.dynamodb, self.sqs, self.functions, *outside):
             self.network.services[service.name] = service
         self._path = template or stack_file("template.yml")
@@ -79,6 +81,8 @@ class Cloud:
             self.sns.topics.add(self.template.resolve({"Ref": name}))
         for subscription in self.template.of_type("AWS::SNS::Subscription").values():
             self._subscribe(subscription)
+        apis = self.template.of_type("AWS::Serverless::Api").items()
+        self.api_keys.deploy(f"{self.template.name(name)}:{api['StageName']}" for name, api in apis)
         for name in self.template.of_type("AWS::Events::EventBus"):
             self.events.buses.add(self.template.name(name))
         for name, function in self.template.of_type("AWS::Serverless::Function").items():

@@ -26,6 +26,8 @@ three attempts, 60 and 120 s apart.
 """
 GRACE_CALM_S = 15
 """The same limit for a slow day on which nothing fails."""
+LEASE_WAIT_S_MAX = 3
+"""A feed that waits longer for its lease, in vain, has little time left for its work. So has each feed of its chain."""
 BUNDLE_SPAN_S = 60
 """A bundle comes within reach with its latest member. This is the longest time that a member waits for that."""
 OUTAGE_BORNE_S = 60
@@ -215,10 +217,12 @@ class FinalChecks:
         in_bundle = schedule_id.count("-") > 2
         span_us = BUNDLE_SPAN_S * US if in_bundle else 0
         from_us = max(due_us + span_us - self._its.reach_ms * 1000 + 2 * SKEW_US_MAX, stored_us)
-        for begun_us, calm in self._its.feeds_begun.get(partition, {}).values():
-            grace_us = (GRACE_CALM_S if calm and self._stays_calm(begun_us, due_us) else GRACE_S) * US
-            if from_us <= begun_us <= due_us - grace_us and not any(
-                begin_us <= due_us and end_us >= begun_us for begin_us, end_us in self._its.troubles
+        for feed in self._its.feeds_begun.get(partition, {}).values():
+            grace_us = (GRACE_CALM_S if feed.calm and self._stays_calm(feed.at_us, due_us) else GRACE_S) * US
+            if self._its.lease_waits_us[feed.id] > LEASE_WAIT_S_MAX * US:
+                continue
+            if from_us <= feed.at_us <= due_us - grace_us and not any(
+                begin_us <= due_us and end_us >= feed.at_us for begin_us, end_us in self._its.troubles
             ):
                 return True
         return False

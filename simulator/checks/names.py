@@ -774,9 +774,11 @@ class Names:
 
 
 def invocation_of(call: Call) -> Invocation | None:
-    """Return the invocation that makes the call now, or None if the caller is no function."""
-    found: Invocation | None = getattr(call.process, "invocation", None)
-    return found
+    """Return the invocation that made the call, or None if the caller is no function.
+
+    It may be over by the time AWS carries the call out, and its environment may be at work on the next one.
+    """
+    return call.invocation if isinstance(call.invocation, Invocation) else None
 
 
 def _over_before(generation: Generation, moment_us: int) -> bool:

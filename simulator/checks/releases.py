@@ -97,6 +97,15 @@ FAULTS_LOGGED = ('"not confirmed"', '"not concluded"', '"not noted"')
 """Log outcomes whose error must come from AWS, and not from our own code."""
 
 
+@dataclass(frozen=True, slots=True)
+class FeedBegun:
+    """A feed that the trigger started. `calm`: no faults were to occur at that moment."""
+
+    id: str
+    at_us: int
+    calm: bool
+
+
 @dataclass(eq=False)
 class Checker(Watcher):
     event_log: EventLog
@@ -105,10 +114,8 @@ class Checker(Watcher):
     reach_ms: int = 900_000
     refused_by_sqs: set[str] = field(default_factory=set)
     """Payloads that the virtual SQS refuses against all documentation."""
-    feeds_begun: dict[str, dict[str, tuple[int, bool]]] = field(default_factory=dict)
-    """When the first feed began, and whether no faults were to occur, by partition and tick. Doubled invocations end at
-    once.
-    """
+    feeds_begun: dict[str, dict[str, FeedBegun]] = field(default_factory=dict)
+    """The first feed, by partition and tick. Doubled invocations end at once."""
     feeds: Counter[tuple[str, float]] = field(default_factory=Counter)
     """The number of feeds that began, by partition and tick."""
     reports: Counter[str] = field(default_factory=Counter)
@@ -119,6 +126,8 @@ class Checker(Watcher):
     """When a queue outside the stack was closed or opened, in turns."""
     doubtful_leases: set[str] = field(default_factory=set)
     """Invocations that received no answer about their lease and continued without it."""
+    lease_waits_us: Counter[str] = field(default_factory=Counter)
+    """How long each of them waited for that answer."""
     partitions_changed: bool = False
     consumed_from: str = ""
     """The queue that the stack's consumer reads, or an empty string without a consumer."""
@@ -189,6 +198,7 @@ class Checker(Watcher):
             self.figures.helped += self.names.fetched(call)
         if call.operation == "update_item" and call.error is not None and not _condition_failed(call.error):
             self.doubtful_leases.add(_invocation_id(call))
+            self.lease_waits_us[_invocation_id(call)] += self.timeline.now_us - call.begun_us
         return []
 
     def _confirm_sends(self, call: Call) -> list[str]:
@@ -503,7 +513,7 @@ class Checker(Watcher):
             if invocation.environment.function.handler == "feed.handler" and "TriggerFunction" in invocation.cause:
                 partition = json.loads(invocation.payload)["partition"]
                 begun = self.feeds_begun.setdefault(partition, {})
-                begun.setdefault(invocation.payload, (now_us, self.faults.calm))
+                begun.setdefault(invocation.payload, FeedBegun(invocation.id, now_us, self.faults.calm))
             if invocation.environment.function.handler == "deliver.handler":
                 self.names.began()
             elif invocation.cause == self.input_queue:

@@ -89,6 +89,7 @@ class Room:
         return ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(CALLS_MAX))
 def test_a_crash_loses_no_member_and_makes_no_second_one(cloud, number):
     """After a crash at any call, an accepted member has one id, a refused one is reported, and the message ends."""

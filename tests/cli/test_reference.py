@@ -24,7 +24,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 CONTEXT = click.Context(root, info_name="punctual")
 NAMES = root.list_commands(CONTEXT)
 WIDTH = 80
-RUN_HERE = {"cancel", "change", "completion", "failures", "fire", "forecast", "get"}
+RUN_HERE = {"apps", "cancel", "change", "completion", "failures", "fire", "forecast", "get"}
 RUN_HERE |= {"list", "move", "redrive", "schedule", "tail"}
 """The commands that the virtual stack can serve. The tests of the other ones are elsewhere."""
 
@@ -68,12 +68,13 @@ def examples() -> list[str]:
 def test_every_example_runs(
     line: str, stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A failure with the id of the example does not exist, and that is all that may be wrong with it."""
+    """A failure or a key with the id of the example does not exist, and that is all that may be wrong with it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"data")))
     stack.schedule([{"delay": 3600, "data": "x", "name": name} for name in ("order/7", "reminder/1")])
+    stack.administer("create", name="warehouse", default_target="output")
     status = group.run(shlex.split(line)[1:], Run(world=World(stack)))
-    assert (3 if "redrive 3-" in line else 0) == status, capsys.readouterr().err
+    assert (3 if "redrive 3-" in line or " 1f2e3d4c-" in line else 0) == status, capsys.readouterr().err
 
 
 def documented_fields(command: str) -> set[str]:
@@ -111,3 +112,18 @@ def test_the_fields_of_json_are_documented(punctual: Punctual, stack: Stack) -> 
     stack.advance(minutes=1)
     for command, line in calls.items():
         assert documented_fields(command) == set(punctual(*line, "--json").objects[0]), command
+
+
+def test_the_fields_of_json_of_applications_are_documented(punctual: Punctual) -> None:
+    made = punctual("apps", "create", "billing", "--default-target", "output", "--json").json
+    calls = {
+        "apps create": ["create", "shop"],
+        "apps list": ["list"],
+        "apps keys": ["keys", "billing"],
+        "apps rotate": ["rotate", made["data"]["id"]],
+        "apps disable": ["disable", made["control"]["id"]],
+        "apps repair": ["repair"],
+        "apps delete": ["delete", "billing"],
+    }
+    for command, line in calls.items():
+        assert documented_fields(command) == set(punctual("apps", *line, "--json").objects[0]), command

@@ -37,7 +37,7 @@ def test_the_examples_run_one_after_the_other(virtual, capsys):
             continue
         exec(compile(example, str(PAGE), "exec"), names)
         ran += 1
-    assert 8 == ran
+    assert 9 == ran
     printed = capsys.readouterr().out
     assert "stored {'order': 7}" not in printed
     assert "2500 would be cancelled" in printed

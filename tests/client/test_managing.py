@@ -18,6 +18,8 @@ from punctual import (
     Scheduler,
 )
 from punctual.testing import Stack
+from scheduler.aws import items
+from scheduler.model.feed_run import FeedRun as Run
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 FAR = timedelta(hours=12)
@@ -343,3 +345,32 @@ def test_redrive_schedules_failures_again(failing):
 def test_redrive_wants_an_id_or_a_span(scheduler):
     with pytest.raises(InvalidRequest, match="id is missing"):
         scheduler.redrive()
+
+
+def test_runs_tell_what_each_run_of_the_feed_did(scheduler, stack):
+    scheduled = scheduler.schedule("x", delay=timedelta(hours=1))
+    stack.advance(hours=2)
+    partition = scheduled.id.split("-")[0]
+    runs = list(scheduler.runs(START, START + timedelta(hours=2), partition))
+    assert {partition} == {run.partition for run in runs}
+    (mover,) = [run for run in runs if run.moved]
+    assert (1, 0, None) == (mover.moved, mover.left, mover.error)
+    assert START < mover.begun <= mover.ended < scheduled.due
+
+
+def test_runs_turn_the_pages_of_all_partitions(scheduler, stack):
+    start_ms = round(START.timestamp() * 1000)
+    for number in range(1_100):
+        item = items.feed_run(Run(str(number % 3), start_ms + number, start_ms, number, 0, "", f"{number}"))
+        stack.client("dynamodb").put_item(TableName=stack.output("TableName"), Item=item)
+        if number % 500 == 0:
+            stack.advance(seconds=1)  # DynamoDB takes 1,000 writes a second for a hash key.
+    stack.advance(seconds=5)
+    assert list(range(1_100)) == [run.moved for run in scheduler.runs()]
+    assert list(range(1, 1_100, 3)) == [run.moved for run in scheduler.runs(partition=1)]
+
+
+def test_runs_take_the_number_of_a_partition_and_refuse_any_other(scheduler):
+    assert [] == list(scheduler.runs(partition=0))
+    with pytest.raises(InvalidRequest, match="partition is '256'"):
+        list(scheduler.runs(partition=256))

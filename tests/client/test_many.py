@@ -29,6 +29,7 @@ def test_results_come_in_the_order_of_the_input(scheduler):
     assert {"stored"} == {each.state for each in results}
 
 
+@pytest.mark.slow
 def test_ten_thousand_schedules_are_there_once_though_one_call_in_a_hundred_fails(scheduler, line, faults):
     """Some calls are throttled. Others time out after the function has done its work."""
     kinds = {13: faults.throttled, 63: faults.lost}

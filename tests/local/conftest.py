@@ -1,7 +1,6 @@
 """A small template on a local AWS, and checks of what it leaves on this machine."""
 
 import dataclasses
-import signal
 import socket
 import sys
 import time
@@ -142,10 +141,3 @@ def readable(family: int, host: str) -> str:
     """Return a readable address. The kernel writes words of four bytes in this machine's byte order."""
     words = [int(host[start : start + 8], 16) for start in range(0, len(host), 8)]
     return socket.inet_ntop(family, b"".join(word.to_bytes(4, sys.byteorder) for word in words))
-
-
-@pytest.fixture(autouse=True, scope="session")
-def interruptible() -> None:
-    """Restore Ctrl-C, which background processes of a shell ignore and pass on to their children."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import punctual
 from punctual.local.command import dev
 from punctual.local.deployment import Stack
 from punctual.local.emulation.emulator import Emulator
@@ -84,7 +85,10 @@ def test_an_interrupted_once_is_no_success(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_sourced_file_connects_a_shell_before_the_demonstration(folder: Path) -> None:
-    """The address, the credentials and every output are there at once. The user's own settings have no effect."""
+    """The address, the credentials, every output and the command are there at once, in any folder.
+
+    The user's own settings have no effect.
+    """
     with running(folder, "--no-demo", "--parameter", "RequireUser=true") as command:
         output = read_until(command, ". .punctual/env")
         connected = subprocess.run(
@@ -95,10 +99,23 @@ def test_a_sourced_file_connects_a_shell_before_the_demonstration(folder: Path) 
             text=True,
             check=False,
         )
+        at_work = subprocess.run(
+            [
+                "sh",
+                "-c",
+                ". .punctual/env && cd / && punctual list --json && punctual --version && punctual get nothing",
+            ],
+            cwd=folder,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert 0o600 == (folder / ".punctual" / "env").stat().st_mode & 0o777
         command.send_signal(signal.SIGINT)
         rest, _ = command.communicate(timeout=END_S_MAX)
     assert "InvalidSchedule" not in output + rest
+    assert (3, f"punctual {punctual.__version__}\n") == (at_work.returncode, at_work.stdout), at_work.stderr
     assert ("all outputs, RequireUser true, 127.0.0.1,x\n", "") == (connected.stdout, connected.stderr)
     assert [] == list(folder.iterdir())
 

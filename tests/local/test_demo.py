@@ -15,7 +15,7 @@ from punctual.local.deployment import Stack
 from punctual.local.emulation.emulator import Emulator
 from punctual.local.progress import BURST, FAR, SINGLES, WEBHOOKS, Accepted, Arrival, Progress
 from punctual.local.receiver import Receiver
-from punctual.local.session import OWN_WEBHOOK_HOST, Options, greeting, parameters
+from punctual.local.session import OWN_WEBHOOK_HOST, ConsoleAddress, Options, greeting, parameters
 from punctual.local.view import PlainView, picture
 
 pytestmark = pytest.mark.slow
@@ -272,8 +272,10 @@ def test_the_screen_of_the_whole_demonstration_is_80_by_24(real_plan: Plan) -> N
     console = Console(width=80)
     with console.capture() as captured:
         console.print(picture(progress, now_s=1e9 + 100))
+    url = "http://127.0.0.1:46259/restapis/0a1b2c3d4e/v1/_user_request_/console"
+    address = ConsoleAddress(url, "pk" + "0" * 40)
     first = ["A local AWS is up at http://127.0.0.1:46259. Deploying template.yml ..."]
-    first += greeting(Path(".punctual/env"), [OWN_WEBHOOK_HOST]).splitlines()
+    first += greeting(Path(".punctual/env"), [OWN_WEBHOOK_HOST], address).splitlines()
     first += ["The demonstration has queues of its own. Its schedules are due in 2 to 100 s.", ""]
     lines = first + [line.rstrip() for line in captured.get().splitlines()]
     assert len(lines) <= 24, lines

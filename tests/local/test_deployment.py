@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from punctual.local.deployment import DeploymentFailed, FunctionFailed, Stack, deploy, localized
+from punctual.local.deployment import DeploymentFailed, FunctionFailed, Stack, deploy, lead_to, localized
 from punctual.local.emulation.emulator import Emulator
 from punctual.stack_files import zipped
 
@@ -46,6 +46,22 @@ def test_permission_to_send_includes_batches(action: object) -> None:
     allowed, denied = {"Effect": "Allow", "Action": action}, {"Effect": "Deny", "Action": action}
     widened = {"Effect": "Allow", "Action": ["sqs:SendMessage", "sqs:SendMessageBatch"]}
     assert [widened, denied] == statements(localized(template(allowed, denied)))
+
+
+def test_the_address_of_an_api_leads_to_the_local_aws() -> None:
+    """AWS would serve it under a name that does not exist here. Other outputs stay as they are."""
+    made: dict[str, Any] = {
+        "Resources": {"Api": {"Type": "AWS::Serverless::Api", "Properties": {"StageName": "v1"}}},
+        "Outputs": {
+            "ApiUrl": {"Value": {"Fn::Sub": "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/v1"}},
+            "TableName": {"Value": {"Ref": "Table"}},
+            "Version": {"Value": "1"},
+        },
+    }
+    lead_to("http://127.0.0.1:4566", made)
+    values = {name: output["Value"] for name, output in made["Outputs"].items()}
+    assert {"Fn::Sub": "http://127.0.0.1:4566/restapis/${Api}/v1/_user_request_"} == values["ApiUrl"]
+    assert ({"Ref": "Table"}, "1") == (values["TableName"], values["Version"])
 
 
 def test_the_template_itself_stays_unchanged() -> None:

@@ -25,6 +25,8 @@ scheduled = Scheduler(stack).schedule("from the wheel", delay=86_400)
 stack.advance(days=1, minutes=1)
 (released,) = stack.released()
 assert (released.id, released.data) == (scheduled.id, "from the wheel")
+served = Stack(ApiEnabled=True)
+assert [200, 200] == [served.request("GET", path).status for path in ("/openapi.json", "/console")]
 """
 
 
@@ -76,10 +78,12 @@ def test_it_needs_boto3_alone(installed):
     assert ["boto3"] == [each for each in wanted if "extra ==" not in each]
 
 
-def test_it_has_every_module_and_the_template(installed):
+def test_it_has_every_module_the_console_and_the_template(installed):
     """A package that pyproject.toml forgets would be missing here."""
     modules = {path.relative_to(ROOT) for path in (ROOT / "punctual").rglob("*.py")}
     modules |= {Path("punctual", "stack", path.relative_to(ROOT)) for path in (ROOT / "functions").rglob("*.py")}
+    pages = (path for path in (ROOT / "functions" / "scheduler" / "console").rglob("*") if path.is_file())
+    modules |= {Path("punctual", "stack", path.relative_to(ROOT)) for path in pages if path.suffix != ".pyc"}
     modules |= {Path("punctual", "stack", "template.yml"), Path("punctual", "py.typed")}
     assert set() == {module for module in modules if not (installed / module).exists()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ class World:
     parallel: bool = True
     slept: list[float] = field(default_factory=list)
     before: dict[str, Callable[..., None]] = field(default_factory=dict)
+    one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+    """moto changes its queues without a lock of its own."""
 
     def client(self, service: str) -> Any:
         assert service == "sqs"
@@ -56,7 +59,8 @@ class _Watched:
             self._world.before.get(operation, lambda **_: None)(**parameters)
             if "WaitTimeSeconds" in parameters:
                 parameters["WaitTimeSeconds"] = 0  # Nothing else comes, and moto would wait in real time.
-            return getattr(self._world.sqs, operation)(**parameters)
+            with self._world.one_at_a_time:
+                return getattr(self._world.sqs, operation)(**parameters)
 
         return call
 

@@ -128,6 +128,7 @@ def test_the_sample_event_of_the_rule_is_accepted(stack):
     assert {"feeds": 4} == stack.invoke("TriggerFunction", json.loads((EVENTS / "trigger.json").read_text()))
 
 
+@pytest.mark.slow
 def test_partitions_beyond_a_lowered_count_are_fed_on_a_running_stack(make_stack, queue_of, table_of):
     """The count goes from 8 to 2 and back with schedules in all partitions. No schedule is orphaned."""
     stack = make_stack(PartitionCount=8)
@@ -145,6 +146,7 @@ def test_partitions_beyond_a_lowered_count_are_fed_on_a_running_stack(make_stack
     assert 200 == len(table.items())  # The same tokens over eight partitions are the same schedules.
 
 
+@pytest.mark.slow
 def test_a_feed_continues_itself_for_more_than_16_invocations(make_stack, queue_of, table_of):
     """Lambda stops other loops after about 16 invocations. This loop is allowed to run as long as needed.
 
@@ -171,6 +173,7 @@ def test_a_feed_continues_itself_for_more_than_16_invocations(make_stack, queue_
     assert 30 == stack.emulator.log_path.read_text().count('"outcome": "fed", "partition": "0"')
 
 
+@pytest.mark.slow
 def test_the_consumer_logs_each_schedule_with_its_lateness(make_stack):
     """It logs one JSON line each, with id, due time and lateness in milliseconds. Then the queue is empty."""
     stack = make_stack(ConsumerEnabled="true")
@@ -187,6 +190,7 @@ def test_the_consumer_logs_each_schedule_with_its_lateness(make_stack):
     assert "secret" not in text
 
 
+@pytest.mark.slow
 def test_the_user_is_required_if_the_owner_says_so(make_stack):
     """RequireUser, on a running stack."""
     stack = make_stack(RequireUser="true")
@@ -195,6 +199,7 @@ def test_the_user_is_required_if_the_owner_says_so(make_stack):
     assert "queued" == stack.invoke("ScheduleFunction", {"delay": 1, "data": "x", "user": "me"})["state"]
 
 
+@pytest.mark.slow
 def test_a_far_batch_is_bundled_fed_and_sent_under_the_ids_of_its_answer(make_stack, queue_of, table_of):
     """With a reach of five seconds, it takes twelve. A batch sent twice with its token is delivered once."""
     stack = make_stack(ReachSeconds=5)

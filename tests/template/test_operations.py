@@ -199,9 +199,16 @@ LONGEST = {
 """The longest value of Ref per resource type: the longest name of the service, in a region with a long name."""
 
 
+API_STAGE, STACK_NAME = 10 * "a" + ":v1", 128 * "s"
+
+
 def longest(value):
     """Return the longest value that the template allows for an environment variable."""
+    if "Fn::If" in value:
+        return API_STAGE
     name = value["Ref"]
+    if name == "AWS::StackName":
+        return STACK_NAME
     if name in DOCUMENT["Resources"]:
         return LONGEST[DOCUMENT["Resources"][name]["Type"]]
     declared = DOCUMENT["Parameters"][name]
@@ -274,7 +281,7 @@ def test_another_key_does_not_replace_the_table():
 
 def test_every_function_that_uses_the_table_may_use_its_key():
     """DynamoDB calls KMS in the name of the caller."""
-    stack = deployed(TableKeyArn=KEY, ConsumerEnabled=True)
+    stack = deployed(TableKeyArn=KEY, ConsumerEnabled=True, ApiEnabled=True)
     for name, function in of_type("AWS::Serverless::Function").items():
         uses_the_table = "TABLE_NAME" in function.get("Environment", {}).get("Variables", {})
         role = stack.resources[function["Role"]["Fn::GetAtt"][0]]
@@ -295,7 +302,7 @@ def test_a_message_that_the_topic_cannot_deliver_is_in_the_dead_letter_queue():
 def test_the_runtime_changes_only_with_a_deployment(transformed):
     """SAM passes the setting to every function."""
     functions = [each for each in transformed["Resources"].values() if each["Type"] == "AWS::Lambda::Function"]
-    assert 6 == len(functions)
+    assert 10 == len(functions)
     for function in functions:
         assert {"UpdateRuntimeOn": "FunctionUpdate"} == function["Properties"]["RuntimeManagementConfig"]
 

@@ -102,6 +102,7 @@ def test_the_figures_are_those_of_the_bench():
     assert quoted <= set((ROOT / "bench" / "results" / "results.md").read_text().splitlines())
 
 
+@pytest.mark.slow
 def test_the_costs_are_those_that_the_command_prints(readme):
     """The lines are equal."""
     printed = subprocess.run(

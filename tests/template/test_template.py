@@ -9,6 +9,8 @@ import yaml
 
 from scheduler import limits
 from scheduler.accepting.from_queue import receiving
+from scheduler.aws.applications.stored import KEYS
+from scheduler.aws.items import META
 from scheduler.delivering import circuit_breaker, delivery, self_polling, timers
 from scheduler.feeding import mover
 from scheduler.managing import item_lock, lookup
@@ -18,6 +20,8 @@ from scheduler.transports.webhook import USUAL
 from scheduler.wiring import config, runtime
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
+API_KEYS = r"arn:\$\{AWS::Partition\}:apigateway:\$\{AWS::Region\}::/(apikeys|usageplans)(/\*(/keys(/\*)?)?)?"
+"""Keys and plans of API Gateway. It chooses their ids, so no policy can name them."""
 LISTED_BY_THE_OWNER = ("TargetKeyArns", "WebhookSecretArn", "WebhookSecretKeyArn", "TableKeyArn")
 
 
@@ -325,9 +329,9 @@ def test_each_function_has_its_own_role_and_log_group(template):
 
 
 def test_asynchronous_invocations_are_retried_and_never_silently_dropped(template):
-    """A failed event goes to the dead-letter queue, which the role may use. Functions that SQS invokes need none."""
+    """A failed event goes to the dead-letter queue, which the role may use. Others need none."""
     for name, function in functions(template).items():
-        if name in ("ConsumerFunction", "DeliverFunction"):
+        if name in ("ConsumerFunction", "DeliverFunction", "ApiFunction"):
             continue
         invocation = function["EventInvokeConfig"]
         assert 2 == invocation["MaximumRetryAttempts"]
@@ -351,11 +355,65 @@ def test_the_roles_hold_no_star_and_nothing_outside_the_stack(template):
         for action in listed(statement["Action"]):
             assert re.fullmatch(r"[a-z]+:[A-Za-z]+", action), (role, action)
         for resource in listed(statement["Resource"]):
+            if role == "AdminRole" and re.fullmatch(API_KEYS, resource.get("Fn::Sub", "")):
+                continue
             if resource.get("Ref") in LISTED_BY_THE_OWNER or resource == {"Fn::Split": [",", {"Ref": "TargetArns"}]}:
                 continue
             name, attribute = resource["Fn::GetAtt"]
             assert "Arn" == attribute
             assert name in template["Resources"], (role, resource)
+
+
+def test_the_admin_function_writes_applications_and_keys_and_no_schedule(template):
+    """Its other actions on the table only read."""
+    writes = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+    found = [each for role, each in statements(template) if role == "AdminRole" and "dynamodb" in str(each["Action"])]
+    reading, writing = sorted(found, key=lambda each: "Condition" in each)
+    assert (writes, {"dynamodb:GetItem", "dynamodb:Query"}) == (set(writing["Action"]), set(reading["Action"]))
+    assert {META, KEYS} == set(writing["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"])
+
+
+def test_the_view_function_cannot_change_anything(template):
+    """Its role may send to no queue but that of failed invocations."""
+    allowed = {action for role, each in statements(template) if role == "ViewRole" for action in listed(each["Action"])}
+    reads = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "sqs:GetQueueAttributes", "kms:Decrypt"}
+    assert reads | {"sqs:SendMessage", "logs:CreateLogStream", "logs:PutLogEvents"} == allowed
+    (queues,) = [
+        listed(each["Resource"])
+        for role, each in statements(template)
+        if (role, each["Action"]) == ("ViewRole", "sqs:SendMessage")
+    ]
+    assert [{"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}] == queues
+
+
+def test_the_caller_function_may_do_what_the_manage_function_may(template):
+    """Its code refuses more. A target or a key that one of them lacks would be an oversight."""
+
+    def policies(role):
+        return str(template["Resources"][role]["Properties"]["Policies"]).lower()
+
+    assert policies("ManageRole") == policies("CallerRole").replace("caller", "manage")
+
+
+def test_no_role_may_use_api_gateway_without_an_api(template):
+    for role in of_type(template, "AWS::IAM::Role").values():
+        for policy in role["Properties"]["Policies"]:
+            if "apigateway:" in str(policy):
+                assert ("HasApi", {"Ref": "AWS::NoValue"}) == (policy["Fn::If"][0], policy["Fn::If"][2])
+
+
+def test_the_stage_takes_the_requests_that_its_keys_may_send(template):
+    """An application's rate is at most that of the whole API, and an integer that API Gateway takes."""
+    every_route = template["Resources"]["Api"]["Properties"]["MethodSettings"][0]
+    assert (limits.API_RATE_MAX, limits.API_BURST_MAX) == (
+        every_route["ThrottlingRateLimit"],
+        every_route["ThrottlingBurstLimit"],
+    )
+    assert limits.APPLICATION_RATE_DEFAULT <= limits.API_RATE_MAX
+    assert limits.APPLICATION_BURST_DEFAULT <= limits.API_BURST_MAX
+    assert template["Resources"]["Api"]["Properties"]["StageName"] == "v1"
+    stage = template["Resources"]["AdminFunction"]["Properties"]["Environment"]["Variables"]["API_STAGE"]
+    assert ["HasApi", {"Fn::Sub": "${Api}:v1"}, ""] == stage["Fn::If"]
 
 
 def test_no_role_names_a_target_without_targets(template):

@@ -66,8 +66,8 @@ class FakeManageTable:
         rows, next_sort = self._page(self.rows, partition, from_sort, to_sort, limit)
         return NearNames([row for row in rows if row.entries[0].wakes_ms < first_before_ms], next_sort)
 
-    def due_page(self, partition, from_sort, to_sort, bundles_only):
-        things, next_sort = self._page(self.items, partition, from_sort, to_sort, None)
+    def due_page(self, partition, from_sort, to_sort, bundles_only, limit=None):
+        things, next_sort = self._page(self.items, partition, from_sort, to_sort, limit)
         stubs = [_stub(each) for each in things if isinstance(each, Bundle) or not bundles_only]
         return DuePage(stubs, next_sort)
 

@@ -74,9 +74,11 @@ class ManageTable:
                 rows.append(row_of(item))
         return NearNames(rows, _next_sort(answer))
 
-    def due_page(self, partition: str, from_sort: str, to_sort: str, bundles_only: bool) -> DuePage:
+    def due_page(
+        self, partition: str, from_sort: str, to_sort: str, bundles_only: bool, limit: int | None = None
+    ) -> DuePage:
         names = {"#name": "name", "#members": "members", "#bundle": "bundle", "#first": "first"}
-        more: dict[str, Any] = _BUNDLES_ONLY if bundles_only else {}
+        more: dict[str, Any] = {**(_BUNDLES_ONLY if bundles_only else {}), **({"Limit": limit} if limit else {})}
         projection = "#partition, #sort, #name, #members, #bundle, #first"
         answer = self._query(partition, from_sort, to_sort, names, ProjectionExpression=projection, **more)
         found: list[Stub] = []
@@ -154,9 +156,11 @@ class ManageTable:
         answer = self._query(partition, from_sort, to_sort, names, values, **more)
         return Failures([_failure(item) for item in answer["Items"]], _next_sort(answer))
 
-    def runs(self, key: str, from_sort: str, to_sort: str, limit: int, partition: str | None) -> RunPage:
+    def runs(
+        self, key: str, from_sort: str, to_sort: str, limit: int, partition: str | None, newest_first: bool = False
+    ) -> RunPage:
         """Return runs of one day: those of one partition, or all. The limit counts the lines that DynamoDB reads."""
-        more: dict[str, Any] = {"Limit": limit}
+        more: dict[str, Any] = {"Limit": limit, **({"ScanIndexForward": False} if newest_first else {})}
         names: dict[str, str] = {}
         values: Item = {}
         if partition is not None:

@@ -112,6 +112,17 @@ class Queues:
             "delivery": self._approximate_count(self._delivery_queue_url, DELAYED, VISIBLE, IN_FLIGHT),
         }
 
+    def message_counts(self, queue_url: str) -> dict[str, int] | None:
+        """Return about how many messages any queue of the stack holds, by their state, or None as above."""
+        try:
+            answer = confirmed(
+                self._client.get_queue_attributes, QueueUrl=queue_url, AttributeNames=[VISIBLE, DELAYED, IN_FLIGHT]
+            )
+        except ClientError:
+            return None
+        states = {"visible": VISIBLE, "delayed": DELAYED, "in_flight": IN_FLIGHT}
+        return {state: int(answer.get("Attributes", {}).get(name, "0")) for state, name in states.items()}
+
     def _approximate_count(self, queue_url: str, *attributes: str) -> int | None:
         try:
             answer = confirmed(self._client.get_queue_attributes, QueueUrl=queue_url, AttributeNames=list(attributes))

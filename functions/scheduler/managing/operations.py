@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scheduler import log
+from scheduler.errors import InvalidRequest
 from scheduler.execution.deadline import Deadline
 from scheduler.managing import request
 from scheduler.managing.dependencies import ManageDependencies
@@ -27,6 +28,10 @@ def _list(manage_request: ManageRequest, dependencies: ManageDependencies, deadl
 
 
 def _forecast(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    if manage_request.truth("estimate"):
+        from scheduler.managing.listing import estimate
+
+        return estimate.estimate(manage_request, dependencies, deadline)
     from scheduler.managing.listing import forecast
 
     return forecast.forecast(manage_request, dependencies, deadline)
@@ -99,7 +104,7 @@ OPERATIONS: dict[str, Operation] = {
 FIELDS: dict[str, tuple[str, ...]] = {
     "get": ("name", "id", "full"),
     "list": ("from", "to", "prefix", "limit", "full", "next"),
-    "forecast": ("from", "to", "bucket", "next"),
+    "forecast": ("from", "to", "bucket", "estimate", "next"),
     "cancel": ("name", "id"),
     "change": (
         "name",
@@ -128,6 +133,12 @@ _STACKS = ("runs",)
 """Operations about the stack as a whole. An application has none of them."""
 _OWNERS_FIELDS = {name: fields if name in _STACKS else (*fields, WHOSE) for name, fields in FIELDS.items()}
 _APPLICATIONS_FIELDS = {name: fields for name, fields in FIELDS.items() if name not in _STACKS}
+VIEW = {name: _OWNERS_FIELDS[name] for name in ("get", "list", "forecast", "failures", "runs")}
+"""The operations of the view function, which change nothing."""
+CALLER = {name: FIELDS[name] for name in ("get", "list", "cancel", "change", "move", "fire", "cancel_where")}
+"""The operations of the caller function, for a program that knows its own schedules. It can name no application."""
+_WITH_PREFIX = ("list", "cancel_where")
+"""The operations that a caller may use with a prefix only."""
 _LOGGED = ("id", "state", "total", "matched", "cancelled", "redriven", "left")
 
 
@@ -145,3 +156,21 @@ def manage(event: object, dependencies: ManageDependencies, deadline: Deadline) 
     counts = {listed: len(answer[listed]) for listed in ("schedules", "failures", "runs") if listed in answer}
     log.outcome("managed", operation=manage_request.operation, **facts, **counts)
     return answer
+
+
+def view(event: object, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    """Carry out an operation that changes nothing. Raise InvalidRequest for any other.
+
+    IAM decides who may invoke a function, and does not see the payload. So each smaller right is a function of its own.
+    """
+    request.read(event, VIEW)
+    return manage(event, dependencies, deadline)
+
+
+def call(event: object, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    """Carry out an operation on schedules that the caller knows. Raise InvalidRequest for any other."""
+    asked = request.read(event, CALLER)
+    if asked.operation in _WITH_PREFIX and not asked.prefix():
+        state = "is empty" if "prefix" in asked.fields else "is missing"
+        raise InvalidRequest(f"prefix {state}; wanted from this function: the beginning of names, 1 character or more")
+    return manage(event, dependencies, deadline)

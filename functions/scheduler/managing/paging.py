@@ -5,15 +5,21 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from scheduler.errors import InvalidRequest
-from scheduler.limits import DUE_DIGITS, DUE_MS_MAX, NAME_CHARACTERS_MAX
+from scheduler.limits import ANSWER_BYTES_MAX, DUE_DIGITS, DUE_MS_MAX, NAME_CHARACTERS_MAX, PARTITIONS_MAX
 from scheduler.text import fault, shown
 
 CHARACTERS_MAX = 65_536
-"""More than the positions of 256 partitions need."""
+"""More than the positions of 256 partitions need in the form of earlier versions."""
+NEXT_CHARACTERS_MAX = 4_000
+"""The longest position that a reading returns. API Gateway accepts 10,240 bytes of request line and headers."""
+ACTIVE_MAX = 32
+"""The partitions that are read at a time. Each of them adds about 60 characters to a position."""
+NEAR_PARTITIONS_MAX = 16
 SORT_CHARACTERS_MAX = 1_024
 """Amazon DynamoDB, "quotas": bytes of a sort key."""
 
@@ -47,6 +53,52 @@ def decode_key(value: object, kind: str) -> tuple[str, str] | None:
     if not is_sort(sort):
         raise refused(value)
     return partition, sort
+
+
+def order_of(partition: str) -> tuple[bool, int, str]:
+    """Return where a partition comes in a reading of all: by its number, and the index of near names at the end."""
+    return (False, int(partition), "") if is_partition(partition) else (True, 0, partition)
+
+
+def grouped(positions: Mapping[str, Any]) -> list[list[Any]]:
+    """Return the positions of partitions in few characters: `[["000001893456000", "0-255 near#0"]]`.
+
+    Most partitions share a position, because only `ACTIVE_MAX` are read at a time.
+    """
+    partitions_at: dict[Any, list[str]] = {}
+    for partition in sorted(positions, key=order_of):
+        partitions_at.setdefault(positions[partition], []).append(partition)
+    return [[position, " ".join(_ranges(found))] for position, found in partitions_at.items()]
+
+
+def _ranges(partitions: Sequence[str]) -> Iterator[str]:
+    numbers = [int(each) for each in partitions if is_partition(each)]
+    for _, run in groupby(enumerate(numbers), key=lambda each: each[1] - each[0]):
+        found = [number for _, number in run]
+        yield str(found[0]) if len(found) == 1 else f"{found[0]}-{found[-1]}"
+    yield from (each for each in partitions if not is_partition(each))
+
+
+def ungrouped(groups: object) -> dict[str, Any]:
+    """Return the position of each partition. Raise ValueError if `grouped` cannot have written this."""
+    if not isinstance(groups, list) or len(groups) > PARTITIONS_MAX + NEAR_PARTITIONS_MAX:
+        raise ValueError("no groups")
+    found: dict[str, Any] = {}
+    for group in groups:
+        if not isinstance(group, list) or [type(part) for part in group[1:]] != [str]:
+            raise ValueError("no group")
+        for word in group[1].split(" "):
+            found |= dict.fromkeys(_partitions(word), group[0])
+    return found
+
+
+def _partitions(word: str) -> list[str]:
+    if is_partition(word) or is_near_partition(word):
+        return [word]
+    first, _, last = word.partition("-")
+    if not is_partition(first) or not is_partition(last) or not int(first) < int(last) < PARTITIONS_MAX:
+        raise ValueError("no partitions")
+    return [str(number) for number in range(int(first), int(last) + 1)]
 
 
 def is_of(kind: str, value: object) -> bool:
@@ -93,10 +145,6 @@ def is_moment(value: object) -> bool:
 def is_name(value: object) -> bool:
     """Return whether this may be a name, or the text that sorts right after a name."""
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
-
-
-ANSWER_BYTES_MAX = 5_000_000
-"""AWS Lambda, "quotas": 6 MB for a synchronous answer. This leaves room and assumes ASCII, as runtimes may write."""
 
 
 def fitting(facts: Sequence[object]) -> int:

@@ -47,6 +47,8 @@ class Application:
     burst: int = 0
     created_ms: int = 0
     state: ApplicationState = "active"
+    quota: int = 0
+    """How many schedules it may create in a day of UTC with its keys. 0 sets no limit."""
 
     @property
     def is_owner(self) -> bool:

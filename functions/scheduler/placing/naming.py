@@ -93,7 +93,8 @@ def register(name_request: NameRequest, records: Records, deadline: Deadline, re
         if old.pending and name_request.if_exists == "fail":
             raise InvalidSchedule(
                 f"name is {name_request.schedule.name!r}, under which {old.id} is pending, and if_exists is fail; "
-                "wanted: another name, or if_exists replace or keep"
+                "wanted: another name, or if_exists replace or keep",
+                name_taken=True,
             )
         request_number = max(
             request_number, old.request_number + 1

@@ -30,6 +30,7 @@ class Settings:
     delivery_queue_url: str
     failure_queue_url: str
     input_queue_url: str
+    dead_letter_queue_url: str
     feed_function: str
     function_name: str
     """The name of this function. Lambda sets it."""
@@ -41,6 +42,11 @@ class Settings:
     webhook_hosts: Hosts | None
     webhook_secret_arn: str
     require_user: bool
+    allowed_origin: str
+    """The origin whose pages may use the HTTP API, or nothing."""
+    api_stage: str
+    """The id of the API and the name of its stage, with a colon in between, or nothing."""
+    stack_name: str
 
     @property
     def bundle_span_ms(self) -> int:
@@ -59,6 +65,7 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         delivery_queue_url=environment.get("DELIVERY_QUEUE_URL", ""),
         failure_queue_url=environment.get("FAILURE_QUEUE_URL", ""),
         input_queue_url=environment.get("INPUT_QUEUE_URL", ""),
+        dead_letter_queue_url=environment.get("DEAD_LETTER_QUEUE_URL", ""),
         feed_function=environment.get("FEED_FUNCTION", ""),
         function_name=environment.get("AWS_LAMBDA_FUNCTION_NAME", ""),
         partition_count=_whole(environment, "PARTITION_COUNT", 4, 1, PARTITIONS_MAX),
@@ -69,6 +76,9 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         webhook_hosts=hosts,
         webhook_secret_arn=environment.get("WEBHOOK_SECRET_ARN", ""),
         require_user=_truth(environment, "REQUIRE_USER"),
+        allowed_origin=environment.get("ALLOWED_ORIGIN", ""),
+        api_stage=environment.get("API_STAGE", ""),
+        stack_name=environment.get("STACK_NAME", ""),
     )
 
 

@@ -10,11 +10,8 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
-from scheduler.limits import NAME_CHARACTERS_MAX
+from scheduler.limits import APPLICATIONS_MAX, NAME_CHARACTERS_MAX
 from scheduler.placing import partitions
-
-APPLICATIONS_MAX = 1_000
-"""As many applications as a stack has."""
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

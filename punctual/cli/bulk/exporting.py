@@ -55,8 +55,8 @@ def export_schedules(
     This is no snapshot: a schedule that does not move meanwhile comes exactly once. Unnamed schedules that are already
     in a queue cannot be read, so they are missing. The command says so on standard error.
     """
-    if file != STANDARD_OUTPUT and Path(file).exists() and not overwrite:
-        raise WrongUsage(f"{file} exists; give another name, or replace it with --overwrite")
+    if file != STANDARD_OUTPUT:
+        _check_place(Path(file), overwrite)
     begin, stop = resolved_range(run, start, end, zone)
     watch = Stopwatch()
     listed = run.scheduler.list(begin, stop, prefix, full=True)
@@ -77,6 +77,14 @@ def export_schedules(
     else:
         run.output.result(fields, done)
     _say_what_is_missing(run, listed)
+
+
+def _check_place(path: Path, overwrite: bool) -> None:
+    """Raise WrongUsage if the export may not replace what is there. A device must stay one."""
+    if path.exists() and not path.is_file():
+        raise WrongUsage(f"{path} is no file; give the name of a file, or leave it out for standard output")
+    if path.exists() and not overwrite:
+        raise WrongUsage(f"{path} exists; give another name, or replace it with --overwrite")
 
 
 def request_of(schedule: Schedule) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from punctual.cli import times
 from punctual.cli.errors import DONE, NOT_FOUND
 from punctual.cli.inspecting.explaining import absent
 from punctual.cli.inspecting.explaining.evidence import Evidence, gather
-from punctual.cli.inspecting.explaining.feed import Feed, FeedRun
+from punctual.cli.inspecting.explaining.feed import Feed
 from punctual.cli.inspecting.explaining.story import Story
 from punctual.cli.inspecting.subject import Subject
 from punctual.cli.options import command, zone_option
@@ -17,6 +17,9 @@ from punctual.cli.output import printable
 from punctual.cli.run import Run, pass_run
 from punctual.cli.schedules import shown
 from punctual.cli.schedules.fields import which, which_options
+
+if TYPE_CHECKING:
+    from punctual import FeedRun
 
 RUNS_SHOWN_MAX = 20
 

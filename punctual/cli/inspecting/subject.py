@@ -30,10 +30,6 @@ class Subject:
         with aws_errors.translated(action):
             return getattr(self.run.client(service), method)(**arguments)
 
-    def manage(self, operation: str, **fields: Any) -> Any:
-        """Invoke an operation of the manage function that only reads."""
-        return self._invoker.manage(operation, fields, Repeat.SETTLES)
-
     def manage_once(self, operation: str, **fields: Any) -> Any:
         """Invoke an operation, and do not try again if the function fails."""
         return self._invoker.manage(operation, fields, Repeat.NEVER)

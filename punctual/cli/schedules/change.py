@@ -18,6 +18,7 @@ from punctual.cli.schedules.fields import (
     delivery_fields,
     delivery_options,
     read_data,
+    spread_option,
     time_options,
     when,
     which,
@@ -43,6 +44,7 @@ CLEARABLE = ("target", "user", "retry", "failure-target", "expires-after", "data
     help="Read it from a file.",
 )
 @delivery_options
+@spread_option
 @click.option("--clear", type=click.Choice(CLEARABLE), multiple=True, help="Remove a field. Repeatable.")
 @pass_run
 def change(
@@ -54,6 +56,7 @@ def change(
     delay: timedelta | None,
     data: str | None,
     data_file: Path | None,
+    spread: timedelta | None,
     clear: Sequence[str],
     **delivery: Any,
 ) -> None:
@@ -63,6 +66,8 @@ def change(
     gets its default. --clear target sends it to the output queue.
     """
     fields: dict[str, Any] = {**which(name, id), **when(at, zone, delay, required=False), **delivery_fields(delivery)}
+    if spread is not None:
+        fields["spread"] = spread
     content = read_data(data, data_file)
     if content is not None:
         fields["data"] = content

@@ -9,10 +9,17 @@ from typing import Any
 import click
 
 from punctual.cli import times
-from punctual.cli.options import command, duration_option
+from punctual.cli.options import command
 from punctual.cli.run import Run, pass_run
 from punctual.cli.schedules import shown
-from punctual.cli.schedules.fields import delivery_fields, delivery_options, read_data, time_options, when
+from punctual.cli.schedules.fields import (
+    delivery_fields,
+    delivery_options,
+    read_data,
+    spread_option,
+    time_options,
+    when,
+)
 
 
 @command(
@@ -35,7 +42,7 @@ from punctual.cli.schedules.fields import delivery_fields, delivery_options, rea
     help="Read it from a file.",
 )
 @delivery_options
-@duration_option("--spread", help="Due at a random moment between its time and this much later.")
+@spread_option
 @click.option("--token", metavar="TEXT", help="Lets you repeat this command without a second schedule. Only with --at.")
 @pass_run
 def schedule(

@@ -52,6 +52,9 @@ delivery_options = stacked(
 """Every other field that both `schedule` and `change` take. `delivery_fields` reads them."""
 
 
+spread_option = duration_option("--spread", help="Due at a random moment between its time and this much later.")
+
+
 def which(name: str | None, id: str | None) -> dict[str, Any]:
     """Return the argument of the client that says which schedule is meant."""
     if (name is None) == (id is None):

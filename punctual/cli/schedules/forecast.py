@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from punctual.cli import times
+from punctual.cli.errors import CommandFailed
 from punctual.cli.options import command, duration_option, resolved_range, time_range
 from punctual.cli.output import counted
 from punctual.cli.run import Run, pass_run
@@ -62,7 +63,10 @@ def forecast(
     found = run.scheduler.forecast(first, last, size)
     if svg is not None:
         title = f"{counted(found.total, 'schedule')} from {shown_in.shown(first)} to {shown_in.shown(last)}"
-        svg.write_text(chart.svg(found.buckets, size, shown_in, title), encoding="utf-8")
+        try:
+            svg.write_text(chart.svg(found.buckets, size, shown_in, title), encoding="utf-8")
+        except OSError as fault:
+            raise CommandFailed(f"cannot write {svg}: {fault.strerror or fault}; name another file") from None
     _show(run, found, size, shown_in)
     if svg is not None:
         run.output.note(f"drawn into {svg}")

@@ -67,6 +67,10 @@ class Invoker:
         """Invoke the manage function with an operation."""
         return self._invoke("ManageFunction", request.encoded({"operation": operation, **fields}), repeat)
 
+    def administer(self, operation: str, fields: dict[str, Any], repeat: Repeat) -> Any:
+        """Invoke the admin function with an operation."""
+        return self._invoke("AdminFunction", request.encoded({"operation": operation, **fields}), repeat)
+
     def _invoke(self, output: str, payload: bytes, repeat: Repeat, stopped: Callable[[], bool] = lambda: False) -> Any:
         unknown: PunctualError | None = None
         failure: PunctualError | None = None

@@ -16,6 +16,7 @@ BILLING = Application(
     rate=20,
     burst=40,
     created_ms=1_800_000_000_000,
+    quota=1_000,
 )
 BARE = Application("00000000", "bare", state="deleted")
 KEY = new_key(7)

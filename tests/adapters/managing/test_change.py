@@ -124,6 +124,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.slow
 def test_a_change_changes_what_is_given_and_keeps_the_rest(stack, scheduled):
     """A null removes an optional field, and retry is replaced whole. The id is always new."""
     for given, after in CHANGES:

@@ -152,6 +152,7 @@ def test_an_unknown_id_differs_from_a_schedule_in_a_queue(stack):
         stack.ask("cancel", id=f"{stack.take()['id']}-0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(CALLS_MAX))
 @pytest.mark.parametrize("operation", ["cancel", "move", "change", "fire"])
 def test_a_crash_loses_nothing_and_the_change_can_be_repeated(stack, unnamed, operation, number):
@@ -207,6 +208,7 @@ def one_has_its_way(stack, operation, other, number):
     assert sorted(expected) == stack.come_out(FAR_S + 60_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["UpdateItem", "DeleteItem", "PutItem", "BatchWriteItem"])
 @pytest.mark.parametrize("operation", ["cancel", "move", "change", "fire"])
 def test_a_write_without_an_answer_counts_once(stack, unnamed, operation, call):

@@ -26,6 +26,7 @@ def old_failure(stack, number, at_ms):
     return each
 
 
+@pytest.mark.slow
 def test_failures_of_a_day_are_spread_over_keys_and_shown_in_order(stack):
     """They come page by page, with failures of the previous version under one key among them."""
     for number in range(60):
@@ -41,6 +42,7 @@ def test_failures_of_a_day_are_spread_over_keys_and_shown_in_order(stack):
         assert 60 == len({each["id"] for each in shown})
 
 
+@pytest.mark.slow
 def test_a_page_of_failures_is_in_time_and_the_next_one_continues(stack):
     """Each failure is shown once and in order, however slow the table is."""
     for number in range(60):

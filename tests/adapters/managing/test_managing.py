@@ -258,6 +258,7 @@ def shown(stack, limit=2, **fields):
     raise AssertionError("it never ends")
 
 
+@pytest.mark.slow
 def test_a_near_name_is_listed_and_counted(stack):
     """It was accepted alone or in a batch, moved near or fired. The list omits cancelled and replaced schedules."""
     stack.take(NOON_S + 600, name="a")
@@ -476,6 +477,7 @@ def test_a_sweep_reports_the_number_of_unconfirmed_cancels(stack):
 # Failures and redrive.
 
 
+@pytest.mark.slow
 def test_failures_are_shown_in_order_and_in_pages(stack):
     """They span days, each with its error. Unreadable messages and quarantined schedules are included."""
     day_ms = 86_400_000
@@ -500,6 +502,7 @@ def test_failures_are_shown_in_order_and_in_pages(stack):
     assert 3 == len(since)
 
 
+@pytest.mark.slow
 def test_one_failure_is_redriven_under_its_id(stack):
     """It is sent once and now, and its failure is deleted."""
     each = fail(stack, 1, NOON_MS - 50_000_000)
@@ -512,6 +515,7 @@ def test_one_failure_is_redriven_under_its_id(stack):
     assert 1 == len(stack.ask("failures")["failures"])
 
 
+@pytest.mark.slow
 def test_a_truncated_failure_is_not_redriven(stack):
     """It would deliver other data than the caller sent."""
     whole = replace(schedule(1), data="x" * 500_000)
@@ -562,6 +566,7 @@ def test_a_quarantined_schedule_is_found_among_any_number(stack):
     assert ["member 30"] == stack.come_out()
 
 
+@pytest.mark.slow
 def test_a_redrive_removes_both_failures_of_one_schedule(stack):
     """The schedule is sent once."""
     each = fail(stack, 1, NOON_MS - 70_000_000)
@@ -570,6 +575,7 @@ def test_a_redrive_removes_both_failures_of_one_schedule(stack):
     assert (1, []) == (len(stack.cloud.received()), stack.ask("failures")["failures"])
 
 
+@pytest.mark.slow
 def test_all_failures_of_a_time_range_are_redriven_in_steps(stack):
     """Each call has time for one page. Failures that cannot be redriven stay and are counted."""
     bend_pages(stack, 3)
@@ -591,6 +597,7 @@ def test_all_failures_of_a_time_range_are_redriven_in_steps(stack):
     assert 6 == len(stack.ask("failures")["failures"])
 
 
+@pytest.mark.slow
 def test_a_spread_reaches_beyond_the_delay_of_a_queue(stack):
     """Schedules beyond the maximum delay wait in the table, and all of them are sent."""
     for number in range(10):
@@ -600,6 +607,7 @@ def test_a_spread_reaches_beyond_the_delay_of_a_queue(stack):
     assert 5 < len(stack.waiting())
 
 
+@pytest.mark.slow
 def test_a_name_is_redriven_if_it_has_no_pending_schedule(stack):
     """It gets a new id. A later schedule of that name stays unchanged."""
     each = fail(stack, 1, NOON_MS - 1_000, name="bill")
@@ -614,6 +622,7 @@ def test_a_name_is_redriven_if_it_has_no_pending_schedule(stack):
     assert "delivered" == stack.ask("get", name="bill")["state"]
 
 
+@pytest.mark.slow
 def test_quarantined_schedules_are_redriven_too(stack):
     """By id or with all others. An unreadable item stays."""
     stack.bundle(2)
@@ -641,6 +650,7 @@ def test_a_quarantined_timer_wakes_its_record(stack):
     assert ["data"] == stack.come_out()
 
 
+@pytest.mark.slow
 def test_a_redrive_without_an_answer_may_repeat_and_loses_nothing(stack):
     """The repeat sends again and then deletes the failure."""
     each = fail(stack, 1, NOON_MS - 1_000)
@@ -651,6 +661,7 @@ def test_a_redrive_without_an_answer_may_repeat_and_loses_nothing(stack):
     assert [] == stack.ask("failures")["failures"]
 
 
+@pytest.mark.slow
 def test_failures_stay_while_their_queue_is_down(stack):
     """An unconfirmed redrive deletes nothing."""
     fail(stack, 1, NOON_MS - 1_000)
@@ -660,6 +671,7 @@ def test_failures_stay_while_their_queue_is_down(stack):
     assert 1 == len(stack.ask("failures")["failures"])
 
 
+@pytest.mark.slow
 def test_failures_whose_queue_is_missing_delay_no_others(stack):
     """More of them than one step has stay and are counted. The same call redrives the failures behind them."""
     for number in range(120):
@@ -671,6 +683,7 @@ def test_failures_whose_queue_is_missing_delay_no_others(stack):
         stack.ask("redrive", id=schedule(0, NOON_MS - 100_000_000, "0").id)
 
 
+@pytest.mark.slow
 def test_a_sweep_of_failures_with_a_missing_queue_continues_where_it_stopped(stack):
     """It stopped in the middle of a step. The next call reads no failure again and counts each once."""
     for number in range(350):
@@ -687,6 +700,7 @@ def test_a_sweep_of_failures_with_a_missing_queue_continues_where_it_stopped(sta
     assert (350, None) == (left, answer["next"])
 
 
+@pytest.mark.slow
 def test_failures_wait_while_the_output_queue_is_closed(stack):
     """The queue is the stack's own and never given up."""
     fail(stack, 1, NOON_MS - 1_000)
@@ -696,6 +710,7 @@ def test_failures_wait_while_the_output_queue_is_closed(stack):
     assert 1 == len(stack.ask("failures")["failures"])
 
 
+@pytest.mark.slow
 def test_an_undeleted_failure_is_reported(stack, capsys):
     """Its schedule is stored, and a later redrive would repeat it."""
     fail(stack, 1, NOON_MS - 1_000)
@@ -838,6 +853,7 @@ def test_a_redrive_with_an_undeleted_failure_repeats_under_one_id(stack):
     assert ["data 1", "data 2"] == stack.come_out(NOON_S + 200_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "spread"), [("bill", 0), ("bill", 100_000), (None, 100_000)])
 def test_two_concurrent_redrives_send_a_failure_under_one_id(stack, name, spread):
     """The second redrive runs between any two calls of the first one.

@@ -132,6 +132,14 @@ def test_an_existing_file_stays_unless_it_may_be_replaced(stack, tmp_path, capsy
     assert 1 == len(file.read_text().splitlines())
 
 
+def test_a_device_or_a_pipe_is_never_replaced_by_a_file(stack, tmp_path, capsys):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert 2 == punctual(stack, "export", pipe, "--overwrite")
+    assert f"error: {pipe} is no file; give the name of a file" in capsys.readouterr().err
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
 def test_an_export_that_fails_leaves_the_old_file_and_nothing_else(stack, tmp_path, capsys):
     file = tmp_path / "schedules.ndjson"
     file.write_text("mine")

@@ -127,6 +127,12 @@ def test_spread_and_zone_meet_in_one_schedule(punctual: Punctual) -> None:
     assert 1906527600 <= punctual(*line).json["timestamp"] <= 1906527600 + 3600
 
 
+def test_change_spreads_the_new_time(punctual: Punctual) -> None:
+    punctual("schedule", "x", "--in", "1h", "--name", "n")
+    line = ("change", "n", "--at", "2030-06-01T07:00Z", "--spread", "1h", "--json")
+    assert 1906527600 < punctual(*line).json["timestamp"] <= 1906527600 + 3600
+
+
 class _Changeable:
     """A stack with a manage function that answers `change` and remembers the request."""
 

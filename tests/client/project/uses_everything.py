@@ -15,6 +15,7 @@ from punctual import (
     Cancellation,
     Cancelled,
     Failure,
+    FeedRun,
     Forecast,
     FunctionFailed,
     InvalidRequest,
@@ -144,6 +145,15 @@ def failed(scheduler: Scheduler) -> Redriven:
     redriven = scheduler.redrive("2030-01-01T00:00Z", "2030-02-01T00:00Z", spread=timedelta(minutes=5))
     reveal_type(redriven.redriven)
     return scheduler.redrive(id="1-001893456000000-0123456789abcdef")
+
+
+def fed(scheduler: Scheduler) -> list[int]:
+    runs: list[FeedRun] = list(scheduler.runs("2030-01-01T00:00Z", "2030-01-02T00:00Z", partition=3))
+    for run in runs:
+        reveal_type(run)
+        reveal_type(run.begun)
+        reveal_type(run.error)
+    return [run.moved for run in scheduler.runs()]
 
 
 def handled(scheduler: Scheduler) -> str:

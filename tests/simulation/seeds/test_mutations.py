@@ -13,7 +13,7 @@ from simulator.mutations import MUTATIONS, Stale
 def each_mutation():
     """Yield the mutations. Without a noted seed the hunt takes minutes, so it belongs to `make soak`."""
     for mutation in MUTATIONS:
-        marks = [pytest.mark.slow] if mutation.seed is not None else [pytest.mark.soak]
+        marks = [pytest.mark.slow] if mutation.seed is not None else [pytest.mark.soak, pytest.mark.timeout(0)]
         yield pytest.param(mutation, id=mutation.name, marks=marks)
 
 

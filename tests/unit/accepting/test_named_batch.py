@@ -105,6 +105,7 @@ class Town:
         return set(self.records.current) == self.names_with_timers
 
 
+@pytest.mark.slow
 def test_ten_thousand_names_are_accepted_in_two_calls():
     """A write takes 3 ms, and the template sets the timeout. The caller repeats what the first call did not reach."""
     town = Town(10_000, NEAR_S, write_ms=3)

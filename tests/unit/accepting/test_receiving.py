@@ -417,6 +417,7 @@ def test_a_refusal_after_the_deadline_comes_again(fakes):
     assert [] == fakes.reports
 
 
+@pytest.mark.slow
 def test_ten_thousand_refusals_in_one_message_are_each_reported():
     """A worker pool reports them within one invocation."""
     fakes = InputQueueFakes(pool=ThreadPool(16))

@@ -195,6 +195,7 @@ def test_the_partition_count_is_stored_before_the_first_far_write(table, queues)
     assert 0 == table.partitions
 
 
+@pytest.mark.slow
 def test_the_answer_to_the_worst_batch_fits_lambdas_six_megabytes(schedule):
     """Each error is truncated to a size counted as JSON."""
     worst = "🎉" * 60

@@ -51,6 +51,7 @@ def everything(records, clock, limit=7, seconds=24, **fields):
     raise AssertionError("it never ends")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call_s", [0.0, 0.3, 2.0, 4.9])
 def test_every_name_is_on_exactly_one_page_however_slow_the_table_is(call_s):
     """Names are in order of time if all could be read in time, and otherwise in the order of their keys."""

@@ -44,6 +44,7 @@ def order(each):
     return (each.due_ms, each.key.sort, each.key.partition, each.index or 0)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
@@ -90,6 +91,7 @@ def test_nothing_is_left_out_or_shown_twice(seed, partition_count, limit, page_i
     assert len(set(shown)) == len(shown)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**32), limit=st.integers(1, 30), page_items=st.sampled_from([2, 1_000]))
 def test_pages_are_full_and_in_order_without_writes(seed, limit, page_items):

@@ -67,6 +67,7 @@ def application_item(application: Application) -> Item:
         "burst": {"N": str(application.burst)},
         "created": {"N": str(application.created_ms)},
         "state": {"S": application.state},
+        **({"quota": {"N": str(application.quota)}} if application.quota else {}),
     }
 
 
@@ -83,6 +84,7 @@ def read_application(item: Item) -> Application:
         int(item["burst"]["N"]),
         int(item["created"]["N"]),
         _one_of(ApplicationState, item["state"]["S"]),
+        int(item["quota"]["N"]) if "quota" in item else 0,
     )
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler.execution.deadline import Deadline, retry_call
-from scheduler.limits import DUE_DIGITS
+from scheduler.limits import ANSWER_BYTES_MAX, DUE_DIGITS
+from scheduler.managing import paging
 from scheduler.managing.dependencies import BATCH_WHOLE_MAX, ManageDependencies
 from scheduler.managing.listing import entries
 from scheduler.managing.listing.entries import Entry, OrderKey
-from scheduler.managing.paging import ANSWER_BYTES_MAX
 from scheduler.model.bundle import SPAN_MS_MAX, Bundle
 from scheduler.model.schedule import Schedule, sort_from
 from scheduler.placing.near_names import NEAR, PARTITIONS, Row
@@ -83,7 +83,8 @@ class Reader:
         positions, begun = self._key_position.positions, False
         while positions and not self._full and not (begun and self._patience.passed()):
             begun = True
-            partition = min(positions, key=lambda each: positions[each])
+            active = sorted(positions, key=paging.order_of)[: paging.ACTIVE_MAX]
+            partition = min(active, key=lambda each: positions[each])
             if partition.startswith(NEAR):
                 self._page_of_near_names(partition)
             else:

@@ -15,9 +15,10 @@ from typing import Any
 
 from scheduler.errors import InvalidRequest, NotConfirmed, OutOfTime
 from scheduler.execution.deadline import Deadline, retry_call
+from scheduler.limits import ANSWER_BYTES_MAX
 from scheduler.managing import lookup, paging
 from scheduler.managing.dependencies import BATCH_WHOLE_MAX, ManageDependencies
-from scheduler.managing.paging import ANSWER_BYTES_MAX, fitting
+from scheduler.managing.paging import fitting
 from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import BEFORE, PARTITIONS, Record, RecordPage
 

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 
 from scheduler.errors import OutOfTime
 from scheduler.execution.deadline import Deadline, retry_call
-from scheduler.limits import DUE_DIGITS
+from scheduler.limits import ANSWER_BYTES_MAX, DUE_DIGITS
 from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.listing import entries
 from scheduler.managing.listing.entries import Entry, OrderKey
 from scheduler.managing.lookup import DATA_CHARACTERS_MAX
-from scheduler.managing.paging import ANSWER_BYTES_MAX
 from scheduler.model.bundle import SPAN_MS_MAX, Bundle
 from scheduler.model.schedule import Schedule, sort_from
 from scheduler.placing.near_names import PARTITIONS

@@ -32,6 +32,8 @@ Timer = tuple[str, str, int]
 """A name, the id of the schedule that its timer was set for, and when that timer wakes."""
 
 BUCKETS_MAX = 1_000
+KIND, OLDER_KIND = "forecast of", "forecast"
+"""The kinds of positions. An earlier version wrote the second, which has a place for each partition."""
 
 
 @dataclass(slots=True)
@@ -61,18 +63,18 @@ class Count:
 
 
 def forecast(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    count = _empty(request)
+    count = empty(request)
     positions = _positions(request.fields.get("next"))
     if positions is None:
         positions = _beginning(count, dependencies, deadline)
     counter = Counter(count, dependencies, deadline)
     while positions and not counter.passed:
         # A feed that moves a timer writes it to the index before it deletes it from the table: read the table first.
-        for kind in (False, True):
-            these = {each: sort for each, sort in positions.items() if each.startswith(NEAR) == kind}
-            positions |= counter.round(these)
+        first = sorted(positions, key=paging.order_of)[: paging.ACTIVE_MAX]
+        these = [each for each in first if each.startswith(NEAR) == first[0].startswith(NEAR)]
+        positions |= counter.round({each: positions[each] for each in these})
         positions = {each: sort for each, sort in positions.items() if sort is not None}
-    answer = {**count.answer(), "next": paging.encode("forecast", positions) if positions else None}
+    answer = {**count.answer(), "next": paging.encode(KIND, paging.grouped(positions)) if positions else None}
     return answer | near_note.about(count.from_ms, dependencies, deadline)
 
 
@@ -82,7 +84,8 @@ def _beginning(count: Count, dependencies: ManageDependencies, deadline: Deadlin
     return positions | dict.fromkeys(PARTITIONS, sort_from(from_ms)) if from_ms < to_ms else positions
 
 
-def _empty(request: ManageRequest) -> Count:
+def empty(request: ManageRequest) -> Count:
+    """Return a count of nothing for the range and the buckets of the request."""
     request.required("from", "to", "bucket")
     from_ms, to_ms = request.span()
     bucket_ms = request.duration_ms("bucket", 1, DUE_MS_MAX)
@@ -97,10 +100,17 @@ def _empty(request: ManageRequest) -> Count:
 
 
 def _positions(value: object) -> dict[str, str | None] | None:
-    decoded = paging.decode(value, "forecast", dict)
-    if decoded is None:
-        return None
-    (positions,) = decoded
+    if paging.is_of(KIND, value):
+        (groups,) = paging.decode(value, KIND, list) or [None]
+        try:
+            positions = paging.ungrouped(groups)
+        except ValueError:
+            raise paging.refused(value) from None
+    else:
+        decoded = paging.decode(value, OLDER_KIND, dict)
+        if decoded is None:
+            return None
+        (positions,) = decoded
     if not positions or not all(_is_position(*each) for each in positions.items()):
         raise paging.refused(value)
     return dict(positions)
@@ -178,7 +188,7 @@ class Counter:
     def _in_table(self, timers: Sequence[Timer]) -> list[int]:
         soon_ms = self._patience.now_ms() + self._dependencies.reach_ms + CLOCKS_MS
         self._moved.update(schedule_id for _, schedule_id, due_ms in timers if due_ms <= soon_ms)
-        return self._awake(timers)
+        return awake(timers, self._dependencies, self._patience)
 
     def _members_dues_ms(self, bundle: Bundle) -> list[int]:
         """Return the members' due times in the range.
@@ -212,17 +222,17 @@ class Counter:
             if number and self._patience.passed():
                 return dues_ms, row.key.sort
             timers = [(each.name, each.id, each.wakes_ms) for each in row.entries if each.id not in self._moved]
-            dues_ms += self._awake(timers)
+            dues_ms += awake(timers, self._dependencies, self._patience)
         return dues_ms, page.next_sort
 
-    def _awake(self, timers: Sequence[Timer]) -> list[int]:
-        """Return the due times of the timers that a record still waits for."""
-        records = (
-            self._dependencies.current_records([name for name, _, _ in timers], False, self._patience) if timers else {}
-        )
-        found: list[int] = []
-        for name, schedule_id, due_ms in timers:
-            record = records.get(name)
-            if record is not None and record.pending and (record.id, record.wakes_ms) == (schedule_id, due_ms):
-                found.append(due_ms)
-        return found
+
+def awake(timers: Sequence[Timer], dependencies: ManageDependencies, deadline: Deadline) -> list[int]:
+    """Return the due times of the timers that a record still waits for."""
+    names = [name for name, _, _ in timers]
+    records = dependencies.current_records(names, False, deadline) if timers else {}
+    found: list[int] = []
+    for name, schedule_id, due_ms in timers:
+        record = records.get(name)
+        if record is not None and record.pending and (record.id, record.wakes_ms) == (schedule_id, due_ms):
+            found.append(due_ms)
+    return found

@@ -31,8 +31,11 @@ LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 KEY_RANGE_MS = 120_000
 """The least time range that is read in key order: twice the span of a bundle."""
 
-BY_TIME, BY_TIME_FROM, BY_KEY = "list", "list from", "list by key"
-"""The kinds of positions. The second also has a key: everything before that key was returned."""
+BY_TIME, BY_TIME_FROM, BY_KEY, BY_KEY_OLDER = "list", "list from", "list by keys", "list by key"
+"""The kinds of positions. The second also has a key: everything before that key was returned.
+
+An earlier version wrote the last, which has a place for each partition.
+"""
 
 
 def list_(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
@@ -47,7 +50,7 @@ def list_(request: ManageRequest, dependencies: ManageDependencies, deadline: De
 def _page(
     value: object, request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline
 ) -> dict[str, Any]:
-    if paging.is_of(BY_KEY, value):
+    if paging.is_of(BY_KEY, value) or paging.is_of(BY_KEY_OLDER, value):
         return _page_by_key(_key_position(value), request, dependencies, deadline)
     (from_ms, to_ms), limit = request.span(), request.limit(LIMIT_DEFAULT, LIMIT_MAX)
     order_key, floor = _decoded(value)
@@ -81,7 +84,11 @@ def _page_by_key(
     ).entries()
     if key_position.positions:
         next_token = paging.encode(
-            BY_KEY, *key_position.after, key_position.from_ms, key_position.end_ms, key_position.positions
+            BY_KEY,
+            *key_position.after,
+            key_position.from_ms,
+            key_position.end_ms,
+            paging.grouped(key_position.positions),
         )
     elif key_position.end_ms < to_ms + SPAN_MS_MAX:
         next_token = _written(key_position.after, sort_from(key_position.end_ms))
@@ -131,10 +138,15 @@ def _checked(value: object, due_ms: int, sort: str, partition: str, index: int) 
 
 
 def _key_position(value: object) -> KeyOrderPosition:
-    found = paging.decode(value, BY_KEY, int, str, str, int, int, int, dict)
-    if found is None:
-        raise paging.refused(value)
-    *order_key, from_ms, end_ms, positions = found
+    types = int, str, str, int, int, int
+    if paging.is_of(BY_KEY, value):
+        *order_key, from_ms, end_ms, groups = paging.decode(value, BY_KEY, *types, list) or []
+        try:
+            positions = paging.ungrouped(groups)
+        except ValueError:
+            raise paging.refused(value) from None
+    else:
+        *order_key, from_ms, end_ms, positions = paging.decode(value, BY_KEY_OLDER, *types, dict) or []
     sound = 0 <= from_ms <= end_ms <= END_MS + SPAN_MS_MAX and bool(positions)
     if not sound or not all(_is_position(*each) for each in positions.items()):
         raise paging.refused(value)

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from punctual.cli.inspecting.subject import Subject
 from punctual.client.errors import InvalidRequest, PunctualError
 
-PAGES_MAX = 5
+if TYPE_CHECKING:
+    from punctual import FeedRun
+
+RUNS_MAX = 5_000
 KEPT = timedelta(days=30)
 """How long the stack keeps the line of a run."""
 CLOCKS_S = 60
 """A run may begin this much later than planned, or by another clock, and is still in time."""
-
-
-@dataclass(frozen=True, slots=True)
-class FeedRun:
-    """One run of the feed of a partition."""
-
-    begun: datetime
-    ended: datetime
-    moved: int
-    left: int
-    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +67,10 @@ def read(subject: Subject, schedule_id: str, now: datetime) -> Feed:
         unknown = "the stack keeps the runs of the feed for 30 days"
     else:
         try:
-            runs = tuple(_runs(subject, partition, since, min(now, due + timedelta(days=1)) + interval))
+            end = min(now, due + timedelta(days=1)) + interval
+            runs = tuple(itertools.islice(subject.run.scheduler.runs(since, end, partition), RUNS_MAX))
         except InvalidRequest:
             unknown = "the stack is of a version that notes no runs of the feed: punctual deploy updates it"
         except PunctualError as failure:
             unknown = f"the runs of the feed cannot be read: {failure}"
     return Feed(partition, reachable, latest, since, interval, runs, unknown)
-
-
-def _runs(subject: Subject, partition: str, start: datetime, end: datetime) -> Iterator[FeedRun]:
-    fields: dict[str, Any] = {"from": start.timestamp(), "to": end.timestamp(), "partition": partition}
-    for _ in range(PAGES_MAX):
-        page = subject.manage("runs", **fields)
-        yield from map(_run, page["runs"])
-        if page.get("next") is None:
-            return
-        fields["next"] = page["next"]
-
-
-def _run(answer: Mapping[str, Any]) -> FeedRun:
-    begun, ended = (datetime.fromtimestamp(answer[field], UTC) for field in ("begun", "ended"))
-    return FeedRun(begun, ended, answer["moved"], answer["left"], answer["error"])

@@ -1,0 +1,17 @@
+"""Lambda: admin. The owner invokes it with {"operation": "create", "name": "billing"}, or another operation."""
+
+from typing import Any
+
+from scheduler.administering import operations
+from scheduler.wiring import config, runtime
+from scheduler.wiring.administration import AdminResources
+
+RESERVE_S = 6  # A call that starts at the last moment may take 5 s, and the answer needs time too.
+
+settings = config.from_environment("TABLE_NAME", "PARTITION_COUNT")
+resources = AdminResources(settings, runtime.current(), threads=1)
+dependencies = resources.for_administering()
+
+
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    return operations.administer(event, context.aws_request_id, dependencies, resources.deadline(context, RESERVE_S))

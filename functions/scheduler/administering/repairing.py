@@ -1,0 +1,89 @@
+"""Bring API Gateway in line with the table.
+
+It differs after a call that API Gateway did not confirm, after the end of a replaced key, and after the API was off and
+on again, when the new API has no plan yet. A key that was made while the API was off is unknown to API Gateway, and its
+text to us: `repair` lists it, and the owner rotates it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from scheduler.administering import admission, deletion
+from scheduler.administering.admission import Limits
+from scheduler.administering.dependencies import AdminDependencies, Gateway, Plan
+from scheduler.administering.request import AdminRequest
+from scheduler.errors import NotConfirmed
+from scheduler.execution.deadline import Deadline, retry_call
+from scheduler.model.application import OWNER
+
+Step = Callable[[], None]
+
+
+def repair(_: AdminRequest, dependencies: AdminDependencies, deadline: Deadline) -> dict[str, Any]:
+    """Change what differs, as long as there is time. `left` counts the changes that a repeat makes."""
+    ended = deletion.end_feeding(dependencies, deadline)
+    gateway = dependencies.gateway
+    if gateway is None:
+        return {"api": False, "ended": ended, "changed": 0, "left": 0, "rotate": []}
+    wanted = _wanted(dependencies, deadline)
+    known = retry_call(gateway.keys, deadline)
+    steps = _steps(wanted, known, gateway, deadline)
+    changed = _carried_out(steps, deadline)
+    rotate = sorted(wanted.keys() - known.keys())
+    return {"api": True, "ended": ended, "changed": changed, "left": len(steps) - changed, "rotate": rotate}
+
+
+def _wanted(dependencies: AdminDependencies, deadline: Deadline) -> dict[str, Limits]:
+    """Return the limits of every key that API Gateway has to know."""
+    applications = {each.id: each for each in [OWNER, *retry_call(dependencies.applications.all, deadline)]}
+    return {
+        key.credential.key_id: admission.limits_of(applications[key.credential.application])
+        for key in retry_call(dependencies.applications.all_keys, deadline)
+        if key.credential.is_usable(deadline.now_ms()) and key.credential.application in applications
+    }
+
+
+def _steps(wanted: Mapping[str, Limits], known: Mapping[str, str], gateway: Gateway, deadline: Deadline) -> list[Step]:
+    """Return the changes to make. The plans that are missing are created at once, because the changes name them."""
+    plans = retry_call(gateway.plans, deadline)
+    admitted = {key_id: limits for key_id, limits in wanted.items() if key_id in known}
+    current = {
+        limits: admission.plan_for(limits, plans, gateway, deadline) for limits in sorted(set(admitted.values()))
+    }
+    members = {plan: retry_call(functools.partial(gateway.members, plan), deadline) for plan in plans}
+    steps: list[Step] = []
+    for key_id, limits in admitted.items():
+        steps += _moves(known[key_id], current[limits], members, gateway)
+    unwanted = [known[key_id] for key_id in known if key_id not in wanted]
+    steps += [functools.partial(gateway.delete_key, gateway_id) for gateway_id in unwanted]
+    unused = [plan for plan in plans if plan not in current.values()]
+    return steps + [functools.partial(gateway.delete_plan, plan) for plan in unused]
+
+
+def _moves(gateway_id: str, plan: Plan, members: Mapping[Plan, set[str]], gateway: Gateway) -> Iterator[Step]:
+    """Yield the changes that leave a key in this plan alone. A key is in one plan of a stage at most.
+
+    The plans of an API that is gone are deleted with all that is in them.
+    """
+    for other, held in members.items():
+        if other.is_current and other != plan and gateway_id in held:
+            yield functools.partial(gateway.drop, other, gateway_id)
+    if gateway_id not in members.get(plan, ()):
+        yield functools.partial(gateway.add, plan, gateway_id)
+
+
+def _carried_out(steps: list[Step], deadline: Deadline) -> int:
+    """Return how many changes were made. Raise NotConfirmed if there were some to make, and none was made."""
+    for number, step in enumerate(steps):
+        if number and deadline.passed():
+            return number
+        try:
+            retry_call(step, deadline)
+        except NotConfirmed:
+            if not number:
+                raise
+            return number
+    return len(steps)

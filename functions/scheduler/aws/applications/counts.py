@@ -1,0 +1,63 @@
+"""The counts of each application, day and execution environment in the table."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from scheduler.aws import items
+from scheduler.aws.calls import code, confirmed
+from scheduler.model.usage import KEPT_S, Count, hash_key
+
+PAGES_MAX = 100
+"""Pages of 1 MB, each of thousands of environments."""
+
+
+class Counts:
+    def __init__(self, client: Any, table_name: str) -> None:
+        self._client, self._table_name = client, table_name
+
+    def write(self, count: Count) -> None:
+        """Write the totals of an environment, unless later ones are there."""
+        ends_s = int(datetime.fromisoformat(count.day).replace(tzinfo=UTC).timestamp()) + KEPT_S
+        try:
+            confirmed(
+                self._client.update_item,
+                TableName=self._table_name,
+                Key=items.key(*count.key),
+                UpdateExpression="SET #accepted = :accepted, #seq = :seq, #ttl = :ttl",
+                ConditionExpression="attribute_not_exists(#seq) OR #seq < :seq",
+                ExpressionAttributeNames={"#accepted": "accepted", "#seq": "seq", "#ttl": "ttl"},
+                ExpressionAttributeValues={
+                    ":accepted": {"N": str(count.accepted)},
+                    ":seq": {"N": str(count.seq)},
+                    ":ttl": {"N": str(ends_s)},
+                },
+            )
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":  # This write came through before, without an answer.
+                raise
+
+    def read(self, day: str, application: str, row: str) -> list[Count]:
+        """Return the totals of the environments of one row."""
+        found: list[Count] = []
+        more: dict[str, Any] = {}
+        for _ in range(PAGES_MAX):
+            answer = confirmed(
+                self._client.query,
+                TableName=self._table_name,
+                KeyConditionExpression="#partition = :partition",
+                ExpressionAttributeNames={"#partition": "partition"},
+                ExpressionAttributeValues={":partition": {"S": hash_key(day, application, row)}},
+                ConsistentRead=True,
+                **more,
+            )
+            for item in answer["Items"]:
+                accepted, seq = int(item["accepted"]["N"]), int(item["seq"]["N"])
+                found.append(Count(day, application, item["sort"]["S"], accepted, seq))
+            if "LastEvaluatedKey" not in answer:
+                break
+            more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return found

@@ -1,0 +1,93 @@
+"""The dependencies of the HTTP API. The use cases get theirs bound to the application of the key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from scheduler.errors import KeyRefused, NotFound
+from scheduler.execution.deadline import retry_call
+from scheduler.model.application import OWNER, Application, Credential
+from scheduler.serving.estimates import Estimates
+from scheduler.text import shown
+
+if TYPE_CHECKING:
+    from scheduler.accepting.keyed_batch import SchedulingDependencies
+    from scheduler.accepting.quota import Quotas
+    from scheduler.execution.deadline import Deadline
+    from scheduler.managing.dependencies import ManageDependencies
+    from scheduler.managing.status import Counts
+
+
+WHOSE = "application"
+"""The part of a query with which the owner names another application."""
+
+
+@dataclass(frozen=True)
+class ServingDependencies:
+    authenticate: Callable[[str, int], Credential]
+    """Return the credential of a key at this time, or raise KeyRefused."""
+    scheduling: Callable[[str], SchedulingDependencies]
+    managing: Callable[[str], ManageDependencies]
+    """Return what the use cases need for the application with this id."""
+    application: Callable[[str, int], Application | None]
+    """Return the application with this id at this time, or None if it does not exist."""
+    named: Callable[[str], Application | None]
+    """Return the application with this name or id, or None if there is none."""
+    quotas: Callable[[], Quotas]
+    queue_counts: Callable[[], Counts]
+    """Return about how many messages each queue of the stack holds."""
+    allowed_origin: str
+    """The origin whose pages may use the API, or nothing."""
+    estimates: Estimates = field(default_factory=Estimates)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The credential of a request, and what it may use."""
+
+    credential: Credential
+    dependencies: ServingDependencies
+
+    @property
+    def is_owner(self) -> bool:
+        return not self.credential.application
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The parts of a query that depend on who asks."""
+        return (WHOSE,) if self.is_owner else ()
+
+    def scheduling(self, whose: str | None, deadline: Deadline) -> SchedulingDependencies:
+        """Return what accepts a schedule for the caller, or for the application that the owner names."""
+        if whose is None:
+            return self.dependencies.scheduling(self.credential.application)
+        found = retry_call(lambda: self.dependencies.named(whose), deadline)
+        if found is None:
+            raise NotFound(f"no application has the name or the id {shown(whose)}")
+        return self.dependencies.scheduling(found.id)
+
+    def managing(self) -> ManageDependencies:
+        return self.dependencies.managing(self.credential.application)
+
+    def count(self, asked: int, deadline: Deadline) -> Callable[[int], None]:
+        """Count schedules in the quota of the application. Return a function that gives back the rejected ones.
+
+        Raise QuotaUsedUp if there is no room. The owner has no quota.
+        """
+        application = OWNER
+        if not self.is_owner:
+            found = self.dependencies.application(self.credential.application, deadline.now_ms())
+            if found is None:  # It was deleted after the key was checked.
+                raise KeyRefused(f"the application of the key {self.credential.key_id} is deleted")
+            application = found
+        return self.dependencies.quotas().take(application, asked, deadline) if application.quota else _nothing
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a log line says about the caller."""
+        return {"application": self.credential.application or "owner", "key": self.credential.key_id}
+
+
+def _nothing(_: int) -> None:
+    """Give nothing back, because nothing was counted."""

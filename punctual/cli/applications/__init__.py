@@ -1,0 +1,1 @@
+"""`punctual apps`: the teams and customers that share a stack, and their keys."""

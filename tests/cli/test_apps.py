@@ -1,0 +1,141 @@
+"""`punctual apps` creates applications and keys, shows a key once, and exits with the status of what happened."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from punctual.testing import Stack
+from punctual.testing.calls import Call, CallFault, Fair
+from tests.cli.conftest import Punctual
+
+KEY = re.compile(r"pk[0-9a-f]{40}")
+
+
+def test_create_shows_two_keys_and_says_that_it_shows_them_once(punctual: Punctual) -> None:
+    ended = punctual("apps", "create", "billing", "--default-target", "output")
+
+    first, control, data = ended.out.splitlines()
+    assert re.fullmatch(r"created the application billing \([0-9a-f]{8}\)", first)
+    assert re.fullmatch(rf"control [0-9a-f]{{8}}-[0-9a-f]{{8}}  {KEY.pattern}", control)
+    assert re.fullmatch(rf"data    [0-9a-f]{{8}}-[0-9a-f]{{8}}  {KEY.pattern}", data)
+    assert ended.err == "note: a key is shown once, and the stack keeps only its hash: store it now\n"
+
+
+def test_create_prints_one_object_with_json(punctual: Punctual) -> None:
+    made = punctual("apps", "create", "billing", "--default-target", "output", "--json").json
+
+    assert {"application", "name", "control", "data"} == made.keys()
+    for scope in ("control", "data"):
+        assert ["id", "key"] == list(made[scope])
+
+
+def test_an_application_that_can_send_nowhere_is_created_with_a_note(punctual: Punctual) -> None:
+    assert "can schedule nothing" in punctual("apps", "create", "bare").err
+    assert "can schedule nothing" not in punctual("apps", "create", "owner").err
+
+
+def test_the_options_are_those_of_the_operation(punctual: Punctual, stack: Stack) -> None:
+    queue = stack.add_target("bills")
+    topic = stack.add_target("alarms", "sns")
+    line = ["--default-target", queue, "--failure-target", topic, "--host", "api.example.com", "--rate", "5"]
+    assert 0 == punctual("apps", "create", "billing", *line, "--burst", "7", "--quota", "1000").status
+
+    found = punctual("apps", "list", "--json").json
+    assert (queue, [queue], [topic]) == (found["default_target"], found["targets"], found["failure_targets"])
+    assert (["api.example.com"], 5, 7, 1000) == (found["hosts"], found["rate"], found["burst"], found["quota"])
+    assert "bills" in punctual("apps", "list").out
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "says"),
+    [
+        (["create", "a b"], 4, "name is 'a b'; wanted: 1 to 64 of"),
+        (["create", "a", "--rate", "0"], 4, "rate is 0"),
+        (["create", "a", "--rate", "many"], 2, "'many' is not a valid integer"),
+        (["create", "a", "--default-target", ""], 4, "default_target is ''"),
+        (
+            ["create", "a", "--target", "bills"],
+            4,
+            "targets is 'bills'; wanted: an ARN that the stack's TargetArns lists",
+        ),
+        (["keys", "nobody"], 3, "there is no application 'nobody'"),
+        (["rotate", "x"], 4, "id is 'x'"),
+        (["rotate", "owner-00000000", "--grace", "soon"], 2, "'soon' is not a duration"),
+        (["disable", "owner-00000000"], 3, "there is no key owner-00000000"),
+        (["delete", "nobody"], 3, "there is no application 'nobody'"),
+        (["crate", "x"], 2, "no such command 'crate'"),
+    ],
+)
+def test_an_error_is_one_line_with_its_status(punctual: Punctual, line: list[str], status: int, says: str) -> None:
+    ended = punctual("apps", *line)
+    assert status == ended.status
+    assert says in ended.err
+    assert ("", 1) == (ended.out, len(ended.err.splitlines()))
+
+
+def test_a_key_is_never_shown_again(punctual: Punctual) -> None:
+    made = punctual("apps", "create", "billing", "--json").json
+    rotated = punctual("apps", "rotate", made["data"]["id"], "--grace", "1h", "--json").json
+    assert KEY.fullmatch(rotated["key"])
+    assert made["data"]["id"] == rotated["replaces"]
+    for line in (["keys", "billing"], ["keys", "billing", "--json"], ["list"], ["disable", rotated["id"]]):
+        ended = punctual("apps", *line)
+        assert 0 == ended.status
+        assert not KEY.search(ended.out + ended.err)
+
+
+def test_an_application_is_deleted_unless_something_is_pending(punctual: Punctual, stack: Stack) -> None:
+    made = punctual("apps", "create", "billing", "--json").json
+    item = {"partition": {"S": f"0#{made['application']}"}, "sort": {"S": "001893456000000#0123456789abcdef"}}
+    client, name = stack.client("dynamodb"), stack.output("TableName")
+    client.put_item(TableName=name, Item=item)
+    refused = punctual("apps", "delete", "billing")
+    assert (4, True) == (refused.status, "schedules of billing are pending" in refused.err)
+
+    client.delete_item(TableName=name, Key=item)
+    assert f"deleted the application billing ({made['application']})\n" == punctual("apps", "delete", "billing").out
+    assert "there is no application\n" == punctual("apps", "list").err
+
+
+def test_repair_says_what_it_did_and_which_keys_to_rotate(punctual: Punctual, stack: Stack) -> None:
+    """A key that was made before there was an API is unknown to API Gateway."""
+    assert "completed 0 deletions; the stack has no HTTP API\n" == punctual("apps", "repair").out
+    made = punctual("apps", "create", "early", "--json").json
+    stack.update(ApiEnabled=True)
+    punctual("apps", "create", "billing", "--json")
+    stack.update(ApiEnabled=False)
+    stack.update(ApiEnabled=True)
+
+    first, *unknown = punctual("apps", "repair").out.splitlines()
+    assert "completed 0 deletions; made 3 changes in API Gateway" == first
+    ids = sorted(made[scope]["id"] for scope in ("control", "data"))
+    assert [f"API Gateway does not know the key {id}: punctual apps rotate {id}" for id in ids] == unknown
+    again = punctual("apps", "repair", "--json").json
+    assert {"api": True, "ended": 0, "changed": 0, "left": 0, "rotate": ids} == again
+
+
+class AnswersLost(Fair):
+    """The answers of the admin function are lost."""
+
+    def __init__(self) -> None:
+        super().__init__(there_s=0.0, back_s=0.0)
+        self.calls = 0
+
+    def fate(self, call: Call) -> CallFault:
+        fate = super().fate(call)
+        if call.operation == "invoke":
+            self.calls += 1
+            fate.back_s = 600.0
+        return fate
+
+
+def test_a_call_that_makes_a_key_is_not_repeated(punctual: Punctual, stack: Stack) -> None:
+    """A repeat would make another key that nobody has seen."""
+    stack._cloud.network.faults = faults = AnswersLost()
+    ended = punctual("apps", "create", "billing")
+    assert (5, 1) == (ended.status, faults.calls)
+
+    stack._cloud.network.faults = Fair()
+    assert ["billing"] == [each["name"] for each in punctual("apps", "list", "--json").objects]
