@@ -13,8 +13,6 @@ from scheduler.model.application import Application
 from shared_stack import FAR, NEAR, A, B, Shared, refused
 
 EVERYBODY = (A, B, "")
-MORE: dict[str, dict[str, Any]] = {"move": {"delay": 5}, "change": {"data": "y"}}
-"""What an operation needs beside a name or an id."""
 UNKNOWN_NAME = "NotFound: nothing is known under the name 'n'; it was never given, or its outcome is too long ago"
 
 
