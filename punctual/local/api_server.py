@@ -28,8 +28,6 @@ Result = TypeVar("Result")
 BODY_BYTES_MAX = 10 * 1024 * 1024
 """API Gateway's own limit."""
 PREFIX = f"/{STAGE}"
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-"""The last is no method of the API. API Gateway answers 404."""
 
 
 class ApiServer:
@@ -88,6 +86,12 @@ class ApiServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def __getattr__(self, name: str) -> Any:
+                """Serve every method. API Gateway answers 404 to one that the API does not have."""
+                if name.startswith("do_"):
+                    return self.serve
+                raise AttributeError(name)
+
             def serve(self) -> None:
                 length = int(self.headers.get("content-length") or 0)
                 if length > BODY_BYTES_MAX:
@@ -104,13 +108,11 @@ class ApiServer:
                 self.send_header("Content-Length", str(len(content)))
                 with suppress(ConnectionError):  # The client has given up.
                     self.end_headers()
-                    self.wfile.write(content)
+                    self.wfile.write(b"" if self.command == "HEAD" else content)
 
             def log_message(self, *_: Any) -> None:
                 """Log nothing: the stack keeps the log of its functions."""
 
-        for method in METHODS:
-            setattr(Handler, f"do_{method}", Handler.serve)
         return Handler
 
 
