@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -27,8 +28,6 @@ Result = TypeVar("Result")
 BODY_BYTES_MAX = 10 * 1024 * 1024
 """API Gateway's own limit."""
 PREFIX = f"/{STAGE}"
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-"""The last is no method of the API. API Gateway answers 404."""
 
 
 class ApiServer:
@@ -87,6 +86,12 @@ class ApiServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def __getattr__(self, name: str) -> Any:
+                """Serve every method. API Gateway answers 404 to one that the API does not have."""
+                if name.startswith("do_"):
+                    return self.serve
+                raise AttributeError(name)
+
             def serve(self) -> None:
                 length = int(self.headers.get("content-length") or 0)
                 if length > BODY_BYTES_MAX:
@@ -101,14 +106,13 @@ class ApiServer:
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                with suppress(ConnectionError):  # The client has given up.
+                    self.end_headers()
+                    self.wfile.write(b"" if self.command == "HEAD" else content)
 
             def log_message(self, *_: Any) -> None:
                 """Log nothing: the stack keeps the log of its functions."""
 
-        for method in METHODS:
-            setattr(Handler, f"do_{method}", Handler.serve)
         return Handler
 
 

@@ -65,7 +65,8 @@ def test_the_console_is_below_the_address_of_the_api(server):
 
 def test_an_unknown_method_is_not_found(server):
     """As with API Gateway."""
-    assert 404 == ask(server, "TRACE", "/status")[0]
+    for method in ("TRACE", "QUERY", "HEAD"):
+        assert 404 == ask(server, method, "/status")[0]
 
 
 def test_a_stack_that_cannot_be_made_leaves_no_thread_behind():
