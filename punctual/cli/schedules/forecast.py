@@ -66,9 +66,7 @@ def forecast(
         try:
             svg.write_text(chart.svg(found.buckets, size, shown_in, title), encoding="utf-8")
         except OSError as fault:
-            raise CommandFailed(
-                f"cannot write {svg}: {fault.strerror or fault}; name another file"
-            ) from None
+            raise CommandFailed(f"cannot write {svg}: {fault.strerror or fault}; name another file") from None
     _show(run, found, size, shown_in)
     if svg is not None:
         run.output.note(f"drawn into {svg}")
