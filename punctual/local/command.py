@@ -92,4 +92,4 @@ def parameters(words: tuple[str, ...]) -> dict[str, str]:
     try:
         return stack_files.parsed_parameters(words, names)
     except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(f"--parameter: {error}") from None

@@ -123,7 +123,7 @@ def test_a_sourced_file_connects_a_shell_before_the_demonstration(folder: Path) 
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--parameter", "Reach=1"], "Reach is not a parameter of the template; did you mean ReachSeconds?"),
+        (["--parameter", "Reach=1"], "--parameter: Reach is not a parameter of the template; did you mean"),
         (["--parameter", "PartitionCount"], "'PartitionCount' is no parameter; write NAME=VALUE"),
         (["--once", "--no-demo"], "--once ends after the demonstration, so it does not go with --no-demo"),
         (["--port", "0"], "0 is not in the range 1<=x<=65535"),
