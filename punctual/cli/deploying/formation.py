@@ -72,6 +72,16 @@ def is_ours(stack: Mapping[str, Any]) -> bool:
     return stack["StackStatus"] == EMPTY or described or outputs >= OUTPUTS
 
 
+def is_deployment(change: Mapping[str, Any]) -> bool:
+    """Tell whether a change only deploys the HTTP API once more. SAM makes a new deployment each time.
+
+    If the routes were different, the API itself would be among the changes.
+    """
+    names = {each.get("Target", {}).get("Name") for each in change.get("Details", [])}
+    is_stage = change["ResourceType"] == "AWS::ApiGateway::Stage" and change["Action"] == "Modify"
+    return change["ResourceType"] == "AWS::ApiGateway::Deployment" or (is_stage and names == {"DeploymentId"})
+
+
 @dataclass(frozen=True)
 class Change:
     """The effect of a change set on one resource."""
@@ -160,15 +170,17 @@ class Formation:
 
     def _all_changes(self, change_set: ChangeSet, answer: Mapping[str, Any]) -> list[Change]:
         changes: list[Change] = []
+        deploys_again = True
         for _ in range(PAGES_MAX):
             for each in answer["Changes"]:
                 its = each["ResourceChange"]
                 replacement = its.get("Replacement", "")
                 changes.append(Change(its["Action"], its["LogicalResourceId"], its["ResourceType"], replacement))
+                deploys_again = deploys_again and is_deployment(its)
             if not answer.get("NextToken"):
                 break
             answer = self._describe(change_set, NextToken=answer["NextToken"])
-        return changes
+        return [] if deploys_again else changes
 
     def _describe(self, change_set: ChangeSet, **more: str) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = self._call("DescribeChangeSet", ChangeSetName=change_set.id, **more)

@@ -305,6 +305,44 @@ def test_no_changes_is_success(reason: str, aws: Aws, punctual: Any) -> None:
     assert "unchanged" == json.loads(punctual("deploy", "--yes", "--json")[1])["outcome"]
 
 
+def api_change(action: str, kind: str, *names: str) -> dict[str, Any]:
+    details = [{"Target": {"Attribute": "Properties", "Name": name}} for name in names]
+    its = {"Action": action, "LogicalResourceId": "Api", "ResourceType": f"AWS::ApiGateway::{kind}", "Details": details}
+    return {"Type": "Resource", "ResourceChange": its}
+
+
+AGAIN = [
+    api_change("Add", "Deployment"),
+    api_change("Remove", "Deployment"),
+    api_change("Modify", "Stage", "DeploymentId"),
+]
+
+
+def test_one_more_deployment_of_the_same_api_is_no_change(aws: Aws, punctual: Any) -> None:
+    """SAM gives the deployment of the HTTP API a new name each time."""
+    aws.exist()
+    aws.changes = AGAIN
+    assert "unchanged" == json.loads(punctual("deploy", "--yes", "--json")[1])["outcome"]
+    assert [] == aws.made("ExecuteChangeSet")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        api_change("Modify", "RestApi", "Body"),
+        api_change("Modify", "Stage", "DeploymentId", "MethodSettings"),
+        api_change("Add", "Stage"),
+        change("Modify", "FeedFunction"),
+    ],
+    ids=["routes", "throttle", "stage", "function"],
+)
+def test_a_deployment_with_another_change_is_executed(aws: Aws, punctual: Any, more: dict[str, Any]) -> None:
+    aws.exist()
+    aws.changes = [*AGAIN, more]
+    assert 0 == punctual("deploy", "--yes")[0]
+    assert 1 == len(aws.made("ExecuteChangeSet"))
+
+
 def test_declining_a_first_deployment_leaves_no_empty_stack(aws: Aws, punctual: Any, terminal: Any) -> None:
     """The question names account and region."""
     shown = terminal("n\n")
