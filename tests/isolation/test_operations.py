@@ -27,10 +27,6 @@ def listed(shared: Shared, whose: str, **fields) -> list[str]:
     return sorted(each["data"] for each in shared.manage(whose, "list", **fields)["schedules"])
 
 
-MORE: dict[str, dict[str, Any]] = {"move": {"delay": 5}, "change": {"data": "y"}}
-"""The fields that these operations need besides an id or a name."""
-
-
 @pytest.mark.parametrize("whose", EVERYBODY)
 @pytest.mark.parametrize("operation", ["get", "cancel", "fire", "move", "change"])
 def test_the_id_of_another_is_as_unknown_as_one_that_never_was(shared: Shared, whose: str, operation: str):

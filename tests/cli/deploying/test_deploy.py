@@ -338,7 +338,7 @@ def test_one_more_deployment_of_the_same_api_is_no_change(aws: Aws, punctual: An
 )
 def test_a_deployment_with_another_change_is_executed(aws: Aws, punctual: Any, more: dict[str, Any]) -> None:
     aws.exist()
-    aws.changes = [*AGAIN, more]
+    aws.changes, aws.ends_as = [*AGAIN, more], ["UPDATE_COMPLETE"]
     assert 0 == punctual("deploy", "--yes")[0]
     assert 1 == len(aws.made("ExecuteChangeSet"))
 
