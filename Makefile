@@ -9,7 +9,8 @@ export PYTHON PYTHONS
 WORKERS ?= 2
 TESTS ?= tests
 PYTEST = .venv/bin/python -m pytest
-SPREAD = -n $(WORKERS) --dist loadfile
+# The largest files first would leave the simulator's, which hold few and long tests, for the end.
+SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 SAM = .venv-sam/bin/sam
 SAM_CLI_TELEMETRY ?= 0

@@ -214,7 +214,7 @@ def test_a_moment_that_is_none_is_refused_with_a_reason(stack, moment, reason):
 
 def test_an_unknown_part_is_an_error_that_lists_what_there_is(stack):
     """Services, kinds of target and outputs."""
-    with pytest.raises(ValueError, match=r"no service 's3'; it has dynamodb, events, lambda, sns, sqs"):
+    with pytest.raises(ValueError, match=r"no service 's3'; it has apigateway, dynamodb, events, lambda, sns, sqs"):
         stack.client("s3")
     with pytest.raises(ValueError, match="no kind 'kinesis' of target; there are sqs, sns, lambda, events, states"):
         stack.add_target("mine", "kinesis")
