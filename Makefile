@@ -7,10 +7,12 @@ export PYTHON PYTHONS
 
 # Test files side by side; those of one file stay together, so that a deployed stack is shared. 0: no workers.
 WORKERS ?= 2
+# Many slow tests wait for the local AWS, whose clock is real.
+SLOW_WORKERS ?= 3
 TESTS ?= tests
 PYTEST = .venv/bin/python -m pytest
 # The largest files first would leave the simulator's, which hold few and long tests, for the end.
-SPREAD = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+SPREAD = --dist loadfile --no-loadscope-reorder
 
 SAM = .venv-sam/bin/sam
 SAM_CLI_TELEMETRY ?= 0
@@ -29,10 +31,10 @@ run: .venv/run.stamp ## Start a local AWS and deploy (ONCE=1, PERSIST=1, DEMO=0,
 	)$(if $(filter 0,$(DEMO)), --no-demo)$(if $(PORT), --port '$(PORT)')$(foreach each,$(PARAMETERS), --parameter '$(each)')
 
 test: .venv/dev.stamp .venv-sam/sam.stamp chromium ## Run the quick tests, about four minutes (TESTS=path, ARGS="-k word -x", WORKERS=0)
-	@$(PYTEST) -m "not slow and not soak" $(SPREAD) $(ARGS) $(TESTS)
+	@$(PYTEST) -m "not slow and not soak" -n $(WORKERS) $(SPREAD) $(ARGS) $(TESTS)
 
 test-slow: .venv/dev.stamp .venv-sam/sam.stamp chromium ## Run the tests that are marked slow, about fifteen minutes
-	@$(PYTEST) -m "slow and not soak" $(SPREAD) $(ARGS) $(TESTS)
+	@$(PYTEST) -m "slow and not soak" -n $(SLOW_WORKERS) $(SPREAD) $(ARGS) $(TESTS)
 
 test-all: ## Run the quick tests, then the slow ones
 	@$(MAKE) --no-print-directory test

@@ -7,6 +7,7 @@ cannot run here is in `NOT_HERE`, with the reason.
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shutil
@@ -48,6 +49,7 @@ NOT_HERE = {
     "punctual dev": "stays up until Ctrl-C; tests/local/test_command.py runs it",
     "pip install": "needs the package index; tests/local/test_wheel.py installs the wheel",
 }
+KEY_OF_THE_PAGE = "1f2e3d4c-9a8b7c6d"
 STATUSES = {"punctual redrive 3-": 3}
 """Examples with an exit status of their own. The id of the failure is made up."""
 
@@ -249,6 +251,10 @@ def test_a_command_of_the_page(line: str, shell: Callable[..., Any], stack: Stac
     empty(stack)
     if "order/7" in line:
         assert 0 == shell("punctual schedule x --in 1d --name order/7").returncode
+    if line.startswith("punctual apps ") and ("warehouse" in line or KEY_OF_THE_PAGE in line):
+        shell("punctual apps create warehouse")  # An earlier line may have created it.
+        key = json.loads(shell("punctual apps keys warehouse --json").stdout.splitlines()[0])["id"]
+        line = line.replace(KEY_OF_THE_PAGE, key)
     with closing(Receiver([answer(200)])) as server:
         asks = line.startswith("punctual redrive --from")
         prepared = line.replace("http://127.0.0.1:8000", f"http://127.0.0.1:{server.port}")

@@ -87,7 +87,7 @@ def test_the_template_is_valid(sam: Sam) -> None:
 
 
 def test_the_functions_share_one_package_with_exactly_their_code(template: dict[str, Any], emulator: Emulator) -> None:
-    """It holds the Python files of functions/, byte by byte, whatever Python the build machine has."""
+    """It holds the files of functions/, byte by byte, whatever Python the build machine has."""
     [location] = {function["CodeUri"] for function in functions(template)}
     package = zipfile.ZipFile(io.BytesIO(fetched(emulator, location)))
 
@@ -135,7 +135,8 @@ def functions(template: dict[str, Any]) -> list[dict[str, Any]]:
 def code() -> dict[str, bytes]:
     """Return the code of the functions by its path in functions/."""
     folder = ROOT / "functions"
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.py")}
+    files = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def fetched(emulator: Emulator, location: str) -> bytes:
