@@ -50,7 +50,7 @@ class Run:
         from punctual.client.calling import aws_errors
 
         with aws_errors.translated("credentials"):
-            return boto3.Session(profile_name=self.profile, region_name=self.region)
+            return boto3.Session(profile_name=self.profile or None, region_name=self.region or None)
 
     @functools.cached_property
     def backend(self) -> Backend:

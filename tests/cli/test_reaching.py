@@ -113,6 +113,7 @@ def test_no_credentials_are_one_line_and_5(line: list[str], capsys: pytest.Captu
     ("options", "said"),
     [
         ([], "there is no AWS region; set AWS_DEFAULT_REGION or add --region"),
+        (["--region", ""], "there is no AWS region; set AWS_DEFAULT_REGION or add --region"),
         (["--profile", "nope"], "The config profile (nope) could not be found"),
         (["--region", "no region"], "no region"),
         ([*REGION, "--endpoint-url", "nowhere"], "wanted: a URL such as http://127.0.0.1:4566"),
