@@ -21,7 +21,7 @@ def test_an_application_may_use_the_targets_on_its_list(shared: Shared):
     said = refused(shared.schedule, A, delay=5, target=theirs)
     assert said.startswith("InvalidSchedule: target is ")
     assert said.endswith(
-        "which is not listed; wanted: an ARN that this application may use; the owner of the stack can add more"
+        "which is not listed; wanted: an ARN that this application may use; the owner of the stack creates applications with these"
     )
     shared.stack.advance(seconds=10)
     assert ["mine"] == [each.queue.rsplit("/")[-1] for each in shared.stack.released()]
@@ -51,7 +51,7 @@ def test_webhooks_need_a_host_on_the_list_of_the_application_and_of_the_stack(sh
     for host in ("b.example.com", "a.example.org"):
         said = refused(shared.schedule, A, delay=5, target={"url": f"https://{host}/"})
         assert "an absolute URL whose host this application may use" in said
-        assert "the owner of the stack can add hosts" in said
+        assert "the owner of the stack creates applications with their hosts" in said
         assert "WebhookHosts" not in said
     said = refused(shared.schedule, B, delay=5, target={"url": "https://a.example.com/x"})
     assert "target is a webhook, and this application may use no host" in said

@@ -31,7 +31,7 @@ _OF_APPLICATIONS = {
         "left out, the output queue", "left out, the application's default target"
     ),
     FAILURE_TARGET_WANTED: FAILURE_TARGET_WANTED.replace("the stack's TargetArns lists", "this application may use"),
-    LISTED_WANTED: "an ARN that this application may use; the owner of the stack can add more",
+    LISTED_WANTED: "an ARN that this application may use; the owner of the stack creates applications with these",
 }
 """What the same texts say to an application, which has lists of its own."""
 _HOW_TO_LIST_HOSTS = "; for webhooks, set the parameter WebhookHosts to their hosts and deploy the stack again"
@@ -232,7 +232,7 @@ def _checked_webhook(value: Mapping[str, object], listed: AllowedTargets) -> str
     if listed.check_webhook is None and listed.failure_arns is not None:
         raise InvalidSchedule(
             "target is a webhook, and this application may use no host; "
-            f"wanted: {listed.wanted(TARGET_WANTED)}; the owner of the stack can add hosts"
+            f"wanted: {listed.wanted(TARGET_WANTED)}; the owner of the stack creates applications with their hosts"
         )
     if listed.check_webhook is None:
         raise InvalidSchedule(

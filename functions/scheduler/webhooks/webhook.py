@@ -106,7 +106,7 @@ class Webhook:
 
 def for_application(refusal: str) -> str:
     """Return what an error of `checked` says to an application, which has a list of its own."""
-    return refusal.replace(_HOW_TO_LIST, "; the owner of the stack can add hosts").replace(
+    return refusal.replace(_HOW_TO_LIST, "; the owner of the stack creates applications with their hosts").replace(
         "host the stack's WebhookHosts lists", "host this application may use"
     )
 

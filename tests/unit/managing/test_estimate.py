@@ -35,7 +35,7 @@ def test_few_schedules_are_counted():
     for due_ms in members:
         expected[(due_ms - FAR_MS) // HOUR_MS] += 1
     answer = ask(manage_dependencies(manage_table), **SPAN)
-    assert (expected, len(members), True, None) == (counts(answer), answer["total"], answer["estimate"], answer["next"])
+    assert (expected, len(members), False, None) == (counts(answer), answer["total"], answer["estimate"], answer["next"])
     assert 4 == manage_table.reads
     assert len(members) > 90
 
@@ -47,6 +47,7 @@ def test_many_schedules_cost_a_query_for_each_bucket():
     manage_table.add(*(schedule(number, due_ms, str(rng.randrange(4))) for number, due_ms in enumerate(dues_ms)))
     answer = ask(manage_dependencies(manage_table), **SPAN)
     assert BUCKETS + 4 == manage_table.reads
+    assert answer["estimate"]
     for number, count in enumerate(counts(answer)):
         truth = sum((due_ms - FAR_MS) // HOUR_MS == number for due_ms in dues_ms)
         assert abs(count - truth) < truth / 3

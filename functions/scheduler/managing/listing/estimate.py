@@ -31,20 +31,21 @@ PARTITIONS_LOOKED_AT_MAX = 16
 
 
 def estimate(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    """Return the answer of a forecast in one page, marked with `estimate`."""
+    """Return the answer of a forecast in one page. `estimate` says whether its counts are not exact."""
     if request.fields.get("next") is not None:
         raise InvalidRequest("next is given with estimate; wanted: one of them, because an estimate has one page")
     count = empty(request)
     estimation = _Estimation(count, dependencies, deadline)
     estimation.add_table()
     estimation.add_near_names()
-    answer = {**count.answer(), "next": None, "estimate": True}
+    answer = {**count.answer(), "next": None, "estimate": not estimation.exact}
     return answer | near_note.about(count.from_ms, dependencies, deadline)
 
 
 class _Estimation:
     def __init__(self, count: Count, dependencies: ManageDependencies, deadline: Deadline) -> None:
         self._count, self._dependencies, self._deadline = count, dependencies, deadline
+        self.exact = True
 
     def add_table(self) -> None:
         count, partitions = self._count, self._dependencies.partitions(self._deadline)
@@ -54,6 +55,7 @@ class _Estimation:
             if all(whole for _, whole in looks):
                 self._add_whole([stub for stubs, _ in looks for stub in stubs])
                 return
+        self.exact = False
         sample = partitions[self._dependencies.key_generator.randomness.randrange(len(partitions))]
         found = self._dependencies.pool.run(lambda number: self._in_bucket(sample, number), range(len(count.counts)))
         for number, seen in enumerate(found):
@@ -89,6 +91,7 @@ class _Estimation:
 
         def timers(partition: str) -> list[Timer]:
             page = retry_call(lambda: manage_table.near_names(partition, *bounds, ITEMS_MAX), deadline)
+            self.exact = self.exact and page.next_sort is None
             return [(each.name, each.id, each.wakes_ms) for row in page.rows for each in row.entries]
 
         self._add_timers([each for found in self._dependencies.pool.run(timers, NEAR_PARTITIONS) for each in found])
@@ -105,6 +108,7 @@ class _Estimation:
 
     def _add_timers(self, timers: Sequence[Timer]) -> None:
         few = len(timers) <= BATCH_STUBS_MAX
+        self.exact = self.exact and few
         dues_ms = awake(timers, self._dependencies, self._deadline) if few else [due_ms for _, _, due_ms in timers]
         for due_ms in dues_ms:
             self._count.add(due_ms)
