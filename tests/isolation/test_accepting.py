@@ -21,7 +21,8 @@ def test_an_application_may_use_the_targets_on_its_list(shared: Shared):
     said = refused(shared.schedule, A, delay=5, target=theirs)
     assert said.startswith("InvalidSchedule: target is ")
     assert said.endswith(
-        "which is not listed; wanted: an ARN that this application may use; the owner of the stack creates applications with these"
+        "which is not listed; wanted: an ARN that this application may use; "
+        "the owner of the stack creates applications with these"
     )
     shared.stack.advance(seconds=10)
     assert ["mine"] == [each.queue.rsplit("/")[-1] for each in shared.stack.released()]

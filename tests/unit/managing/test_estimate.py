@@ -35,7 +35,12 @@ def test_few_schedules_are_counted():
     for due_ms in members:
         expected[(due_ms - FAR_MS) // HOUR_MS] += 1
     answer = ask(manage_dependencies(manage_table), **SPAN)
-    assert (expected, len(members), False, None) == (counts(answer), answer["total"], answer["estimate"], answer["next"])
+    assert (expected, len(members), False, None) == (
+        counts(answer),
+        answer["total"],
+        answer["estimate"],
+        answer["next"],
+    )
     assert 4 == manage_table.reads
     assert len(members) > 90
 
