@@ -86,4 +86,4 @@ class Transports:
             return self._webhooks
         if of_kind == WEBHOOK:
             raise Undelivered("the stack's WebhookHosts lists no host any more", permanent=True)
-        raise ValueError(f"no outlet for a target of the kind {of_kind!r}")
+        raise ValueError(f"no transport for a target of the kind {of_kind!r}")
