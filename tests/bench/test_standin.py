@@ -101,6 +101,7 @@ def test_a_feed_empties_its_partition(laboratory, who):
     assert 0 == outcome["failed"]
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_ahead_feeds_scheduled_batches(laboratory):
     """The schedules take the path of bundles."""
     laboratory.run(trial="fill", count=40, size=20, ahead_s=2_000, data="json")
@@ -109,6 +110,7 @@ def test_a_clock_that_is_ahead_feeds_scheduled_batches(laboratory):
     assert 40 == laboratory.control("figures")["ids"]
 
 
+@pytest.mark.slow
 def test_a_stored_month_is_listed_hour_by_hour(laboratory):
     """Single schedules and members of bundles keep the ids under which they were stored."""
     first_s = int(time.time()) // 3_600 * 3_600 + 86_400
@@ -126,6 +128,7 @@ def test_a_stored_month_is_listed_hour_by_hour(laboratory):
     assert asked["calls_query"] > 2
 
 
+@pytest.mark.slow
 def test_a_schedule_without_a_name_costs_what_it_did_before_names_existed(laboratory):
     """Count calls and units of a thousand far schedules, requested one by one, and what a name adds to each."""
     lives = laboratory.run(trial="lives", count=1_000)
@@ -138,6 +141,7 @@ def test_a_schedule_without_a_name_costs_what_it_did_before_names_existed(labora
     assert {"calls": 4, "sqs_requests": 1, "write_units": 2, "read_units": 1} == more
 
 
+@pytest.mark.slow
 def test_a_name_postponed_for_an_hour_costs_two_wakings_a_request(laboratory):
     """The calls per request do not grow with the hour."""
     taken = laboratory.run(trial="debounce")
@@ -145,6 +149,7 @@ def test_a_name_postponed_for_an_hour_costs_two_wakings_a_request(laboratory):
     assert taken["calls"] <= 7
 
 
+@pytest.mark.slow
 def test_no_process_outlives_the_laboratory():
     """Its folder is deleted as well."""
     with Laboratory() as laboratory:

@@ -52,6 +52,7 @@ def test_a_batch_arrives_with_its_attributes(aws):
     assert {"grüße": {}, "b": attributes} == received
 
 
+@pytest.mark.slow
 def test_a_delayed_message_is_not_visible_yet(aws):
     url = aws.create_queue()
     send(aws, url, entry(0, "soon", DelaySeconds=1), entry(1, "now"))
@@ -129,6 +130,7 @@ def test_an_attribute_has_a_value(aws):
         aws.sqs.send_message(QueueUrl=aws.create_queue(), MessageBody="x", MessageAttributes=attributes)
 
 
+@pytest.mark.slow
 def test_a_received_message_is_hidden_for_a_while(aws):
     """It comes again after its visibility timeout, with another receipt handle."""
     url = aws.create_queue(visibility_s=1)

@@ -154,6 +154,7 @@ def test_the_command_is_listed_without_the_packages_of_the_local_stack(folder: P
     assert "set()\n" == listed.stdout
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_reported_in_one_line(emulator: Emulator, folder: Path) -> None:
     """The line is on standard error, without a traceback."""
     command = [*COMMAND, "--port", str(emulator.port)]

@@ -34,6 +34,7 @@ def paid(stack):
     return [each.id for each in stack.delivered()]
 
 
+@pytest.mark.slow
 def test_a_name_whose_timer_was_not_confirmed_is_redriven_under_one_id(stack):
     """The next call continues the first one. The schedule is delivered once, and no failure is left."""
     fair, stack._cloud.network.faults = stack._cloud.network.faults, NoSending()

@@ -179,6 +179,7 @@ def test_a_crash_loses_nothing_and_the_change_can_be_repeated(stack, unnamed, op
     assert len(out) <= len(expected) + (operation == "fire")  # A second move to the same time makes no third schedule.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["cancel", "move", "change", "fire"])
 @pytest.mark.parametrize("operation", ["cancel", "move", "change", "fire"])
 def test_one_of_two_concurrent_changes_succeeds(stack, operation, other):
@@ -368,6 +369,7 @@ def test_a_finished_schedule_cannot_be_changed(stack, state, refusal, operation)
     assert state == stack.ask("get", name="bill")["state"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(CALLS_MAX))
 @pytest.mark.parametrize("operation", ["move", "change", "fire"])
 def test_a_crash_during_a_change_of_a_name_does_no_harm(stack, operation, number):
@@ -388,6 +390,7 @@ def test_a_crash_during_a_change_of_a_name_does_no_harm(stack, operation, number
     )  # A second timer follows the old one.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["cancel", "move", "change", "fire"])
 @pytest.mark.parametrize("operation", ["cancel", "move", "change", "fire"])
 def test_two_concurrent_changes_of_a_name(stack, operation, other):

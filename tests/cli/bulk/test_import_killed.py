@@ -79,6 +79,7 @@ def check_once(store: Path) -> None:
     assert {f"{number}" for number in range(LINES)} == {data for _, _, data in found}
 
 
+@pytest.mark.slow
 def test_kills_in_the_middle_lose_and_double_nothing(store, file):
     for count in (1, LINES // 3, 2 * LINES // 3):
         status, _ = ended_by(signal.SIGKILL, store, file, count)

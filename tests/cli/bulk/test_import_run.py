@@ -293,6 +293,7 @@ class FullDisk(KillableDisk):
         super().append(file, content)
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_import_and_loses_nothing(path, tmp_path):
     for room in range(40):
         world, path = World(1_000 + room), tmp_path / f"{room}.journal"
