@@ -183,3 +183,23 @@ def test_a_repair_that_changes_nothing_is_an_error(stack):
     trouble(stack, error=refusal("TooManyRequestsException", "", 429))
     with pytest.raises(Refused, match="NotConfirmed"):
         stack.administer("repair")
+
+
+@pytest.mark.parametrize("moment", ["get_api_keys", "get_usage_plans", "query"])
+def test_a_repair_leaves_keys_that_are_created_meanwhile(stack, moment):
+    """An application with new limits is created before one of the calls of the repair."""
+    stack.administer("create", name="early")
+    network, made = stack._cloud.network, []
+    call = network.call
+
+    def called(service, operation, parameters, process):
+        if operation == moment and not made:
+            made.append({})
+            made[0] |= stack.administer("create", name="late", rate=7, burst=9)
+        return call(service, operation, parameters, process)
+
+    network.call = called
+    stack.administer("repair")
+    network.call = call
+    assert ids(made[0]) <= admitted(stack).keys()
+    assert IN_LINE == stack.administer("repair")

@@ -28,11 +28,11 @@ def repair(_: AdminRequest, dependencies: AdminDependencies, deadline: Deadline)
     gateway = dependencies.gateway
     if gateway is None:
         return {"api": False, "ended": ended, "changed": 0, "left": 0, "rotate": []}
-    wanted = _wanted(dependencies, deadline)
-    known = retry_call(gateway.keys, deadline)
-    steps = _steps(wanted, known, gateway, deadline)
+    known, plans = retry_call(gateway.keys, deadline), retry_call(gateway.plans, deadline)
+    wanted = _wanted(dependencies, deadline)  # Read last: a key is in the table before API Gateway has it.
+    steps = _steps(wanted, known, plans, gateway, deadline)
     changed = _carried_out(steps, deadline)
-    rotate = sorted(wanted.keys() - known.keys())
+    rotate = sorted(wanted.keys() - retry_call(gateway.keys, deadline).keys())
     return {"api": True, "ended": ended, "changed": changed, "left": len(steps) - changed, "rotate": rotate}
 
 
@@ -46,9 +46,10 @@ def _wanted(dependencies: AdminDependencies, deadline: Deadline) -> dict[str, Li
     }
 
 
-def _steps(wanted: Mapping[str, Limits], known: Mapping[str, str], gateway: Gateway, deadline: Deadline) -> list[Step]:
+def _steps(
+    wanted: Mapping[str, Limits], known: Mapping[str, str], plans: list[Plan], gateway: Gateway, deadline: Deadline
+) -> list[Step]:
     """Return the changes to make. The plans that are missing are created at once, because the changes name them."""
-    plans = retry_call(gateway.plans, deadline)
     admitted = {key_id: limits for key_id, limits in wanted.items() if key_id in known}
     current = {
         limits: admission.plan_for(limits, plans, gateway, deadline) for limits in sorted(set(admitted.values()))
@@ -60,7 +61,13 @@ def _steps(wanted: Mapping[str, Limits], known: Mapping[str, str], gateway: Gate
     unwanted = [known[key_id] for key_id in known if key_id not in wanted]
     steps += [functools.partial(gateway.delete_key, gateway_id) for gateway_id in unwanted]
     unused = [plan for plan in plans if plan not in current.values()]
-    return steps + [functools.partial(gateway.delete_plan, plan) for plan in unused]
+    return steps + [functools.partial(_delete_unused, plan, gateway) for plan in unused]
+
+
+def _delete_unused(plan: Plan, gateway: Gateway) -> None:
+    """Delete a plan, unless a key of this stage was added to it meanwhile."""
+    if not (plan.is_current and gateway.members(plan)):
+        gateway.delete_plan(plan)
 
 
 def _moves(gateway_id: str, plan: Plan, members: Mapping[Plan, set[str]], gateway: Gateway) -> Iterator[Step]:
