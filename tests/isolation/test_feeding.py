@@ -192,3 +192,22 @@ def test_a_glance_reads_as_far_as_the_feed():
     assert 1 == beside.sent(A)
     assert sort_from(NOON_MS + REACH_MS + 1) == next(iter(beside.tables[A].items)).sort[:15]
     assert glances.BETWEEN_TASKS < ITEMS_MAX
+
+
+def test_a_slow_application_does_not_outlast_the_feed(monkeypatch):
+    """What it could not move in time goes to a feed of its own, or to the next feed."""
+    beside = Beside()
+    targets = [f"arn:aws:sqs:eu-central-1:123456789012:q{number}" for number in range(20)]
+    beside.tables[A].add(*(schedule(number, target=target) for number, target in enumerate(targets)))
+    send = beside.queues[A].send
+
+    def slow(*arguments):
+        beside.clock.sleep(5)
+        return send(*arguments)
+
+    monkeypatch.setattr(beside.queues[A], "send", slow)
+    began_s = beside.clock()
+    beside.feed(A, seconds=14)
+    assert beside.clock() - began_s < 14 + 6
+    assert 0 < beside.sent(A) < 20
+    assert [A] in [each.get("applications", [each.get("application")]) for each in beside.invoked]

@@ -96,6 +96,8 @@ class Glances:
         counts = self._moved(application)
         if counts is None or counts.left or counts.held:
             try:
+                if self.deadline.passed():
+                    raise NotConfirmed("time is over")
                 self.hand_over(application)
             except NotConfirmed as failure:
                 counts = counts or FeedCounts()
@@ -117,7 +119,10 @@ class Glances:
         if page.next_sort is not None or _count(page) > ITEMS_MAX:
             return None
         counts, mover = FeedCounts(), self.mover.of(parts.table, parts.queues)
-        for job in reading.cut(page, parts.queues.url_of):
+        for number, job in enumerate(reading.cut(page, parts.queues.url_of)):
+            if number and self.deadline.passed(reading.JOB_S):
+                counts.add(FeedCounts(left=1, why="time is over"))
+                break
             counts.add(mover.work(job))
         return counts
 
