@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from scheduler.model import delivery_job, payloads
+from scheduler.model import delivery_job, payloads, targets
 from scheduler.model.application import OUTPUT
 from scheduler.model.schedule import Key, Schedule
 from scheduler.webhooks import signing
@@ -113,3 +113,17 @@ def test_two_applications_sign_with_different_keys():
     """Neither is the key of the stack."""
     key = b"k" * 32
     assert 3 == len({key, signing.application_key(key, A), signing.application_key(key, B)})
+
+
+def test_a_host_that_hangs_for_one_application_answers_another():
+    """The circuit breaker keeps them apart, and so do the message groups of SQS."""
+    one, other = (targets.receiver(f'{{"url":"{URL}"}}', whose) for whose in (A, B))
+    assert one.name != other.name
+    assert one.family == other.family
+    assert targets.receiver(f'{{"url":"{URL}"}}').name == "a.example.com"
+
+
+@pytest.mark.parametrize("target", [None, "arn:aws:lambda:eu-central-1:123456789012:function:x"])
+def test_deliveries_of_an_application_have_a_group_of_their_own(target: str | None):
+    """SQS hands out the deliveries of another group first if one has many."""
+    assert (None, A) == (targets.group(target), targets.group(target, A))

@@ -87,6 +87,11 @@ class DeliveryDependencies:
     reach_ms: int
     of_application: Callable[[str], DeliveryDependencies] | None = None
     """Returns the same for an application: its table, its records, and queues and transports that say whose it is."""
+    application: str = ""
+
+    def receiver(self, schedule: Schedule) -> Receiver:
+        """Return the receiver of a schedule. A host may hang for one application and answer another."""
+        return receiver(schedule.target, self.application)
 
     def of(self, application: str) -> DeliveryDependencies:
         if not application:
@@ -210,7 +215,7 @@ def _hand_over(job: DeliveryJob, record: Record | None, dependencies: DeliveryDe
         _wait(job, record, postponed, dependencies, deadline)
         return
     begun_ms = deadline.now_ms()
-    failure = _tried(schedule, receiver(schedule.target), dependencies, deadline)
+    failure = _tried(schedule, dependencies.receiver(schedule), dependencies, deadline)
     if record is not None and not (failure is not None and failure.ours):
         record = record.attempted(begun_ms)
     if failure is not None:
@@ -228,7 +233,7 @@ def _postpone(
     A delivery with a record does not wait for a place, because it would miss a cancel during the wait.
     """
     schedule = job.schedule
-    shared, last_s = receiver(schedule.target), retry.last_ms(job) / 1000
+    shared, last_s = dependencies.receiver(schedule), retry.last_ms(job) / 1000
     if record is None:
         return dependencies.breaker.admit(shared, last_s, deadline)
     return dependencies.breaker.begin(shared, deadline.clock(), last_s)
@@ -252,7 +257,7 @@ def _wait(
         log.outcome("undelivered", id=schedule.id, attempt=job.attempt, error=NOBODY, again=False)
         retry.give_up(job, record, NOBODY, job.attempt - 1, dependencies, deadline)
         return
-    log.outcome("put off", id=schedule.id, group=receiver(schedule.target).name)
+    log.outcome("put off", id=schedule.id, group=dependencies.receiver(schedule).name)
     next_job = retry.woken_again(job, record, job.attempt, again_ms)
     retry.take_up_again(next_job, record, record.error if record is not None else "", dependencies, deadline)
 

@@ -148,11 +148,11 @@ def as_sent(target: str | None) -> Any:
 def group(target: str | None, application: str = "") -> str | None:
     """Return the message group of a delivery, or None. Webhooks of one host share a group, as they may all be slow.
 
-    Those of two applications do not: a flood of one would delay the other.
+    Two applications never share one: a flood of one would delay the other.
     """
     authority = _authority(target) if target is not None and _is_webhook(target) else None
     if authority is None:
-        return None
+        return application or None
     mark = f"{application}/" if application else ""
     return mark + authority[-GROUP_CHARACTERS_MAX + len(mark) :]
 
@@ -166,15 +166,16 @@ class Receiver(NamedTuple):
     """Receivers that usually fail together: the last two labels of a host's name, or a service of AWS."""
 
 
-def receiver(target: str | None) -> Receiver:
-    """Return the receiver of a canonical target."""
+def receiver(target: str | None, application: str = "") -> Receiver:
+    """Return the receiver of a canonical target. Two applications share no host of a webhook."""
     authority = _authority(target) if target is not None and _is_webhook(target) else None
     if authority is None:
         return Receiver("" if target is None else arn_of(target), kind(target))
     host = authority if authority.endswith("]") else authority.rsplit(":", 1)[0]
     labels = host.split(".")
     is_name = not host.startswith("[") and not labels[-1].isdigit()
-    return Receiver(authority, ".".join(labels[-2:]) if is_name else host)
+    mark = f"{application}/" if application else ""
+    return Receiver(mark + authority, ".".join(labels[-2:]) if is_name else host)
 
 
 def queue_url(target: str | None, output_queue_url: str) -> str:

@@ -69,6 +69,7 @@ class Isolation:
             transports=self._resources.transports.of(self._id),
             stored_count=owners.stored_count.of(self._id),
             of_application=None,
+            application=self._id,
         )
 
     def for_scheduling(self, owners: SchedulingDependencies, application: Application) -> SchedulingDependencies:
