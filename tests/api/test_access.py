@@ -98,3 +98,16 @@ def test_pages_of_the_allowed_origin_may_use_the_api():
         assert "Origin" == answer.headers["vary"]
     other = api("GET", "/status", headers={"Origin": "https://app.example.com.evil.example"})
     assert "access-control-allow-origin" not in other.headers
+
+
+def test_a_data_key_does_not_learn_when_a_taken_name_is_due(api):
+    """An id holds the due time."""
+    pending = api.created(name="payroll")["id"]
+    again = {"name": "payroll", "delay": 1, "data": "y"}
+    said = problem(api("POST", "/schedules", again, key=api.data_key), 409, "NameTaken", "name")
+    assert "'payroll', which is pending, and if_exists is fail" in said
+    (result,) = api("POST", "/schedules", [again], key=api.data_key).json["results"]
+    assert "which is pending" in result["message"]
+    assert pending not in said + result["message"]
+    (result,) = api("POST", "/schedules", [{**again, "if_exists": "fail"}]).json["results"]
+    assert f"under which {pending} is pending" in result["message"], "a control key may know it"

@@ -131,3 +131,20 @@ def test_an_application_may_name_no_other(billing, shop):
     for whose in (shop.name, shop.id, "nobody", "owner", "*"):
         for method, path in (("GET", "/schedules"), ("POST", "/schedules"), ("GET", "/names/a"), ("PUT", "/names/a")):
             problem(billing(method, f"{path}?application={whose}", {}), 400, "InvalidRequest", "application")
+
+
+def test_the_owner_can_follow_the_location_of_what_was_created_for_an_application(api, billing):
+    """It names the application as the request did."""
+    at = f"?application={billing.name}"
+    day = {"delay": DAY_S, "data": "x"}
+    named = api("PUT", f"/names/q{at}", day)
+    stored = api("POST", f"/schedules{at}", day)
+    for created in (named, stored):
+        path = created.headers["location"].removeprefix("/v1")
+        assert path.endswith(at)
+        assert created.json["id"] == api("GET", path).json["id"]
+
+
+@pytest.mark.parametrize("schedule_id", ["0-999999999999999-0123456789abcdef", "0-999999999999999-0123456789abcdef-3"])
+def test_an_id_beyond_the_year_9999_is_not_found(billing, schedule_id):
+    problem(billing("POST", "/failures/redrive", {"id": schedule_id}), 404, "NotFound")

@@ -15,6 +15,7 @@ from typing import Any
 
 from scheduler.errors import OutOfTime
 from scheduler.execution.deadline import Deadline, retry_call
+from scheduler.limits import DUE_MS_MAX
 from scheduler.managing import paging
 from scheduler.managing.dependencies import Failure, Failures, ManageDependencies
 from scheduler.managing.paging import fitting
@@ -226,7 +227,7 @@ def _ranges_of(schedule_id: str, begun_ms: int, position: tuple[str, str]) -> It
     Nothing fails before it is due, apart from the difference between two clocks. The id of a bundle's member has the
     time of the latest member, but the quarantine stores each member by its own due time.
     """
-    due_ms, until_ms = key_of(schedule_id).due_ms, begun_ms + CLOCKS_MS
+    due_ms, until_ms = min(key_of(schedule_id).due_ms, DUE_MS_MAX), begun_ms + CLOCKS_MS
     since_ms = max(FIRST_MS, due_ms - SPAN_MS_MAX - CLOCKS_MS)
     for failure_range in failure_ranges((since_ms, max(due_ms + 1, until_ms)), until_ms, position, schedule_id):
         if failure_range.partition != QUARANTINE:

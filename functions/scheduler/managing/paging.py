@@ -20,7 +20,7 @@ NEXT_CHARACTERS_MAX = 4_000
 ACTIVE_MAX = 32
 """The partitions that are read at a time. Each of them adds about 60 characters to a position."""
 NEAR_PARTITIONS_MAX = 16
-SORT_CHARACTERS_MAX = 1_024
+SORT_CHARACTERS_MAX = 1_023  # DynamoDB takes 1,024 bytes, and `failures` goes on one character behind a key.
 """Amazon DynamoDB, "quotas": bytes of a sort key."""
 
 _SORT = re.compile(rf"[0-9]{{{DUE_DIGITS}}}(#.*)?", re.DOTALL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from scheduler.text import shown
 
 MESSAGE_CHARACTERS_MAX = 150
 """How much of each message is left in an answer that would be too large."""
+_PENDING = re.compile(r"under which \S+ is pending")
 
 
 def create(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
@@ -31,7 +33,7 @@ def create(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
     answer = _accepted(event, caller, whose, deadline)
     if batch.is_batch(event):
         return of_json(200, _fitted(answer))
-    return of_json(201, answer, _location(http, event, answer))
+    return of_json(201, answer, _location(http, event, answer, whose))
 
 
 def put(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
@@ -44,7 +46,7 @@ def put(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
     answer = _accepted(event, caller, whose, deadline)
     if answer.get("result") != "created":
         return of_json(200, answer)
-    return of_json(201, answer, {"Location": http.full_path})
+    return of_json(201, answer, {"Location": http.full_path + _query(whose)})
 
 
 def _accepted(event: Any, caller: Caller, whose: str | None, deadline: Deadline) -> dict[str, Any]:
@@ -54,9 +56,14 @@ def _accepted(event: Any, caller: Caller, whose: str | None, deadline: Deadline)
     give_back = caller.count(asked, deadline)
     try:
         answer = scheduling.accept(event, caller.scheduling(whose, deadline), deadline)
-    except InvalidSchedule:
+    except InvalidSchedule as refusal:
         give_back(asked)
+        if caller.credential.scope == DATA:
+            raise InvalidSchedule(_discreet(str(refusal)), refusal.name_taken) from None
         raise
+    if caller.credential.scope == DATA:
+        for refused in (each for each in answer.get("results", ()) if "message" in each):
+            refused["message"] = _discreet(refused["message"])
     give_back(sum(result.get("error") == "InvalidSchedule" for result in answer.get("results", ())))
     return answer
 
@@ -99,7 +106,16 @@ def _with_fail(member: Any) -> Any:
     return {**member, "if_exists": "fail"}
 
 
-def _location(http: HttpRequest, event: Any, answer: dict[str, Any]) -> dict[str, str]:
+def _discreet(message: str) -> str:
+    """Return the message without the id that is pending under a name: it would tell a data key when that is due."""
+    return _PENDING.sub("which is pending", message)
+
+
+def _query(whose: str | None) -> str:
+    return "" if whose is None else f"?application={quote(whose, safe='')}"
+
+
+def _location(http: HttpRequest, event: Any, answer: dict[str, Any], whose: str | None) -> dict[str, str]:
     """Return the address of the schedule. A near schedule without a name has none, because nobody can look it up."""
     if event.get("name") is not None:
         path = f"names/{quote(event['name'])}"
@@ -107,7 +123,7 @@ def _location(http: HttpRequest, event: Any, answer: dict[str, Any]) -> dict[str
         path = f"schedules/{answer['id']}"
     else:
         return {}
-    return {"Location": http.full_path.removesuffix("schedules") + path}
+    return {"Location": http.full_path.removesuffix("schedules") + path + _query(whose)}
 
 
 def _fitted(answer: dict[str, Any]) -> dict[str, Any]:
