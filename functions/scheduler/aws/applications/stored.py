@@ -6,7 +6,6 @@
 | `meta` | `application-name#<name>` | the id of the application that has this name |
 | `meta` | `partitions` | the set `applications`: the ids whose partitions the feed reads |
 | `keys` | the SHA-256 of a key | its credential |
-| `keys#<application>` | the id of a key | the SHA-256 of that key |
 
 The set is part of the item that the trigger and the lists read for the number of partitions, so it costs them no call.
 """
