@@ -18,6 +18,13 @@ def stored(api, name):
     return api.run(lambda stack: stack.manage("get", name=name, full=True))
 
 
+def change_by(console, way):
+    """Open the form for order/1: from its tick in the list, or from its details."""
+    if way == "ticked":
+        console.choose("order/1")
+    console.press("Change", None if way == "ticked" else console.show("order/1"))
+
+
 def test_a_new_schedule_appears_at_once(console, api):
     console.open()
     console.press("New schedule")
@@ -88,6 +95,85 @@ def test_a_reader_changes_the_data_and_keeps_the_rest(console, api):
     console.expect_toast("Changed.")
     answer = stored(api, "order/1")
     assert ("other data", "ada", {"attempts": 3}) == (answer["data"], answer["user"], answer["retry"])
+
+
+def test_one_that_is_ticked_is_changed_from_all_of_its_data_and_fields(console, api):
+    """The list shows 256 characters of the data, and neither retry nor user."""
+    data = "0123456789" * 100
+    schedule(api, "order/1", data=data, user="ada", retry={"attempts": 3, "max_age_s": 500}, expires_after=900)
+    console.open()
+    console.choose("order/1")
+    console.press("Change")
+    expect(console.editor.get_by_label("Data")).to_have_value(data)
+    console.editor.get_by_label("Data").fill("X" + data[1:])
+    console.save("Change")
+    console.expect_toast("1 schedule changed.")
+    answer = stored(api, "order/1")
+    assert "X" + data[1:] == answer["data"]
+    assert ({"attempts": 3, "max_age_s": 500}, "ada", 900) == (answer["retry"], answer["user"], answer["expires_after"])
+
+
+def test_one_that_is_ticked_keeps_the_other_part_of_its_retry(console, api):
+    schedule(api, "order/1", retry={"attempts": 3, "max_age_s": 500})
+    console.open()
+    console.choose("order/1")
+    console.press("Change")
+    console.editor.get_by_text("More", exact=True).click()
+    console.editor.get_by_label("Attempts").fill("5")
+    console.save("Change")
+    console.expect_toast("1 schedule changed.")
+    assert {"attempts": 5, "max_age_s": 500} == stored(api, "order/1")["retry"]
+
+
+def test_of_several_each_keeps_the_other_part_of_its_retry(console, api):
+    schedule(api, "a/1", retry={"attempts": 3, "max_age_s": 500})
+    schedule(api, "a/2", retry={"max_age_s": 700})
+    schedule(api, "a/3")
+    console.open()
+    console.choose("a/1", "a/2", "a/3")
+    console.press("Change")
+    console.editor.get_by_text("More", exact=True).click()
+    console.editor.get_by_label("Attempts").fill("5")
+    console.save("Change")
+    console.expect_toast("3 schedules changed.")
+    assert {"attempts": 5, "max_age_s": 500} == stored(api, "a/1")["retry"]
+    assert {"attempts": 5, "max_age_s": 700} == stored(api, "a/2")["retry"]
+    assert {"attempts": 5} == stored(api, "a/3")["retry"]
+
+
+def test_one_that_cannot_be_read_whole_is_not_changed(console, api):
+    (answer,) = api.run(lambda stack: stack.schedule([{"delay": 10 * HOUR_S, "data": "x"}]))["results"]
+    console.open()
+    console.rows.get_by_role("checkbox").check()
+    api.run(lambda stack: stack.manage("cancel", id=answer["id"]))
+    console.press("Change")
+    console.expect_toast(re.compile("it was cancelled"))
+    expect(console.editor).to_have_count(0)
+
+
+@pytest.mark.parametrize("data", ["a\r\nb\r\n", "a\r\nb\nc\rd"], ids=["crlf", "mixed"])
+@pytest.mark.parametrize("way", ["ticked", "shown"])
+def test_a_change_of_the_target_alone_leaves_the_ends_of_lines(console, api, data, way):
+    schedule(api, "order/1", data=data)
+    console.open()
+    change_by(console, way)
+    console.editor.get_by_label("Target", exact=True).fill("https://api.example.com/in")
+    console.save("Change")
+    console.expect_toast(re.compile("hanged"))
+    answer = stored(api, "order/1")
+    assert ({"url": "https://api.example.com/in"}, data) == (answer["target"], answer["data"])
+
+
+def test_a_change_of_the_data_keeps_its_kind_of_line_ends(console, api):
+    schedule(api, "crlf", data="a\r\nb\r\n")
+    schedule(api, "lf", data="a\nb\n")
+    console.open()
+    for name in ("crlf", "lf"):
+        console.press("Change", console.show(name))
+        console.editor.get_by_label("Data").fill("a\nc\n")
+        console.save("Change")
+        console.press("Close", console.drawer)
+    assert ("a\r\nc\r\n", "a\nc\n") == (stored(api, "crlf")["data"], stored(api, "lf")["data"])
 
 
 def test_a_field_that_is_emptied_is_removed(console, api):

@@ -44,6 +44,7 @@ class Editor {
         this.submit,
       ),
     );
+    this.before = new FormData(this.form);
     this.dialog = h("dialog", { class: "editor", "aria-labelledby": "editor-title" }, this.form);
   }
 
@@ -193,18 +194,17 @@ class Editor {
     }
   }
 
+  // A field counts as changed if it is not as the form first showed it: a form shows line ends in its own way.
   read(form, row) {
     if (this.mode === "move") return this.time(form, row);
     const found = this.mode === "create" ? this.time(form, null) : {};
     const own = (name, read = (value) => value) => {
       const value = (form.get(name) ?? "").trim();
-      const before = this.one ? text(this.one[name]) : "";
-      if (value === before.trim()) return;
+      if (value === (this.before.get(name) ?? "").trim()) return;
       if (value) found[name] = read(value);
       else if (this.one) found[name] = null;
     };
-    const data = form.get("data").replaceAll("\r\n", "\n");
-    if (data !== (this.one ? text(this.one.data) : "")) found.data = data;
+    if (form.get("data") !== this.before.get("data")) found.data = lines(form.get("data"), text(this.one?.data));
     if (this.mode === "create" && form.get("name").trim()) {
       found.name = form.get("name").trim();
       if (form.get("if_exists") !== "replace") found.if_exists = form.get("if_exists");
@@ -218,9 +218,8 @@ class Editor {
   }
 
   retry(form, found) {
-    const before = (this.one && this.one.retry) || {};
     const names = ["attempts", "max_age_s"];
-    if (names.every((name) => form.get(name) === text(before[name]))) return;
+    if (names.every((name) => form.get(name) === this.before.get(name))) return;
     const given = names.filter((name) => form.get(name));
     found.retry = given.length ? Object.fromEntries(given.map((name) => [name, Number(form.get(name))])) : null;
   }
@@ -270,6 +269,13 @@ const rounded = (moment) => Math.round(moment * 1000) / 1000;
 function text(value) {
   if (value === null || value === undefined) return "";
   return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+// A form knows line feeds alone. What had CRLF at the end of each line keeps that.
+function lines(typed, before) {
+  const plain = typed.replaceAll("\r\n", "\n");
+  const hadCrlf = before.includes("\r\n") && !/(?<!\r)\n|\r(?!\n)/.test(before);
+  return hadCrlf ? plain.replaceAll("\n", "\r\n") : plain;
 }
 
 function target(value) {

@@ -203,12 +203,21 @@ export class Next {
     });
   }
 
-  edit(rows, mode) {
+  async edit(rows, mode) {
+    const one = rows.length === 1;
+    try {
+      if (one && mode === "change") rows = [await whole(rows[0])];
+    } catch (error) {
+      return toast(error.message, "bad");
+    }
+    // Meanwhile the reader may have opened something else, or left.
+    if (!this.element.isConnected || document.querySelector("dialog[open]")) return null;
+    const act = async (row, fields) => change(row, one ? fields : await merged(row, fields));
     return edit({
       mode,
       rows,
       send: (fieldsOf, tell) =>
-        this.several(rows, (row) => change(row, fieldsOf(row)), tell, mode === "move" ? "moved" : "changed"),
+        this.several(rows, (row) => act(row, fieldsOf(row)), tell, mode === "move" ? "moved" : "changed"),
     });
   }
 
@@ -247,4 +256,13 @@ export class Next {
     }
     return sum;
   }
+}
+
+// The list cuts the data of each, and leaves out what is rarely needed. A form that starts from that would lose the rest.
+const whole = (row) => get(path(row), { full: true });
+
+// The API replaces `retry` as a whole. Of several, each keeps the part of its own that is not filled in.
+async function merged(row, fields) {
+  if (!fields.retry) return fields;
+  return { ...fields, retry: { ...(await whole(row)).retry, ...fields.retry } };
 }
