@@ -47,6 +47,7 @@ export class Table {
       this.next = page.next;
       this.pages = next ? this.pages + 1 : 1;
       this.note = page.note || null;
+      for (const row of this.rows) if (this.chosen.has(this.keyOf(row))) this.chosen.set(this.keyOf(row), row);
       this.draw();
     } catch (error) {
       if (run === this.run && !quietly) this.failed(error, () => (next ? this.more() : this.reload()));
@@ -154,7 +155,12 @@ export class Table {
   }
 
   tellChosen() {
-    for (const line of this.body.children) line.classList.toggle("chosen", this.chosen.has(line.dataset.key));
+    for (const line of this.body.children) {
+      const on = this.chosen.has(line.dataset.key);
+      line.classList.toggle("chosen", on);
+      const box = line.querySelector(".choose input");
+      if (box) box.checked = on;
+    }
     this.all.checked = this.rows.length > 0 && this.chosen.size === this.rows.length;
     this.all.indeterminate = this.chosen.size > 0 && !this.all.checked;
     this.onSelect?.([...this.chosen.values()]);
