@@ -65,8 +65,8 @@ def _steps(
 
 
 def _delete_unused(plan: Plan, gateway: Gateway) -> None:
-    """Delete a plan, unless a key of this stage was added to it meanwhile."""
-    if not (plan.is_current and gateway.members(plan)):
+    """Delete a plan, unless a key was added to it meanwhile. Keys that are gone may still be listed in it."""
+    if not (plan.is_current and gateway.members(plan) & set(gateway.keys().values())):
         gateway.delete_plan(plan)
 
 
