@@ -8,9 +8,7 @@ from scheduler.wiring.resources import Resources
 
 RESERVE_S = 6  # A call that starts at the last moment may take 5 s, and the answer needs time too.
 
-settings = config.from_environment(
-    "TABLE_NAME", "OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "PARTITION_COUNT", "REACH_SECONDS"
-)
+settings = config.from_environment(*config.MANAGING)
 resources = Resources(settings, runtime.current(), threads=16)
 dependencies = resources.for_managing()
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import ROUND_UP, Decimal
 
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import DUE_MS_MAX
 from scheduler.text import shown
 
+DAY_MS = 86_400_000
 TIMESTAMP_WANTED = 'seconds since 1970 as a number, or an ISO 8601 string such as "2030-01-31T08:00:00Z"'
 ZONE_WANTED = (
     'an IANA time zone such as "Europe/Berlin", beside a timestamp that is an ISO 8601 string without an offset'
@@ -148,3 +149,8 @@ def _not_a_date(value: str) -> str:
     if value.startswith(("cron(", "rate(")):
         return f"; {SINGLE_MOMENTS}"
     return "; the date goes without at( and )" if value.startswith("at(") else ""
+
+
+def day_of(moment_ms: int) -> date:
+    """Return the day of UTC."""
+    return datetime.fromtimestamp(moment_ms / 1000, UTC).date()

@@ -22,10 +22,11 @@ from scheduler.aws.queues import Queues
 from scheduler.model import delivery_job
 from scheduler.model.bundle import Bundle
 from scheduler.model.failure_report import QUARANTINE, failed_partitions
-from scheduler.model.feed_run import day_of, partition_of
+from scheduler.model.feed_run import partition_of
 from scheduler.model.schedule import Key, Schedule, sort_from
 from scheduler.placing import near_names
 from scheduler.placing.near_names import Row
+from scheduler.timestamps import day_of
 
 APPLICATION = "aaaaaaaa"
 BACKENDS = ("fake", "virtual", "moto", "application")

@@ -25,13 +25,14 @@ from scheduler.model import delivery_job, payloads
 from scheduler.model.bundle import Bundle
 from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.failure_report import FAILED, QUARANTINE, Report
-from scheduler.model.feed_run import FeedRun, day_of
+from scheduler.model.feed_run import FeedRun
 from scheduler.model.name_record import BEFORE, BEYOND, CANCELLED, Record, RecordPage, request_number_at
 from scheduler.model.schedule import Key, Schedule, Timer, sort_from
 from scheduler.model.targets import goes_straight, queue_url
 from scheduler.placing.keys import KeyGenerator
 from scheduler.placing.near_names import Row
 from scheduler.placing.partitions import PartitionCount
+from scheduler.timestamps import day_of
 
 OUTPUT = "https://sqs.eu-central-1.amazonaws.com/123456789012/output"
 DELIVERY = "https://sqs.eu-central-1.amazonaws.com/123456789012/delivery"

@@ -10,17 +10,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Protocol
 
 from scheduler.errors import QuotaUsedUp
 from scheduler.execution.deadline import Deadline, retry_call
+from scheduler.execution.fresh_answers import FRESH_MS
 from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.application import Application
 from scheduler.model.usage import ROWS, Count
+from scheduler.timestamps import DAY_MS, day_of
 
-FRESH_MS = 60_000
-DAY_MS = 24 * 3600 * 1000
 COUNTED_MAX = 1_000
 """The applications that one environment counts at once: all that a stack can have."""
 
@@ -55,7 +54,7 @@ class Quotas:
         if not application.quota:
             return lambda rejected: None
         now_ms = deadline.now_ms()
-        known = self._known(application.id, day_of(now_ms))
+        known = self._known(application.id, day_of(now_ms).isoformat())
         if known.read_ms is None or not 0 <= now_ms - known.read_ms < FRESH_MS:
             known.others, known.read_ms = self._others(application.id, known.day, deadline), now_ms
         left = max(0, application.quota - known.others - known.own)
@@ -86,10 +85,6 @@ class Quotas:
 
         found = [count for counts in self._pool.run(read, ROWS) for count in counts]
         return sum(count.accepted for count in found if count.environment != self._environment)
-
-
-def day_of(now_ms: int) -> str:
-    return datetime.fromtimestamp(now_ms / 1000, UTC).date().isoformat()
 
 
 def _give_back(known: _Day, rejected: int) -> None:

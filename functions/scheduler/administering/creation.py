@@ -51,9 +51,8 @@ def create(request: AdminRequest, dependencies: AdminDependencies, deadline: Dea
 def _written(
     application: Application, keys: Sequence[StoredKey], dependencies: AdminDependencies, deadline: Deadline
 ) -> str:
-    """Write the application. All tries have one token, so that a try after a lost answer changes nothing."""
-    token = f"{dependencies.randomness.getrandbits(128):032x}"
-    return retry_call(functools.partial(dependencies.applications.create, application, keys, token), deadline)
+    create_all = functools.partial(dependencies.applications.create, application, keys, dependencies.new_token())
+    return retry_call(create_all, deadline)
 
 
 def _keys_for_owner(request: AdminRequest, dependencies: AdminDependencies, deadline: Deadline) -> dict[str, Any]:
@@ -62,8 +61,8 @@ def _keys_for_owner(request: AdminRequest, dependencies: AdminDependencies, dead
             raise InvalidRequest(f"{field} is given, and the owner has the limits of the stack; wanted: the name alone")
     check_room(keys_of("", dependencies, deadline), 2, deadline.now_ms())
     made = new_keys("", (CONTROL, DATA), dependencies, deadline.now_ms())
-    token = f"{dependencies.randomness.getrandbits(128):032x}"
-    add = functools.partial(dependencies.applications.add_keys, [key.stored for key in made], token)
+    stored = [key.stored for key in made]
+    add = functools.partial(dependencies.applications.add_keys, stored, dependencies.new_token())
     if retry_call(add, deadline) == COLLIDED:
         raise NotConfirmed("a key was drawn twice; send it again")
     admit([key.of_gateway for key in made], OWNER, dependencies, deadline)

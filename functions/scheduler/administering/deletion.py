@@ -17,6 +17,7 @@ from scheduler.administering.request import AdminRequest
 from scheduler.errors import InvalidRequest, NotConfirmed
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.model.application import OWNER_NAME
+from scheduler.model.name_record import PARTITIONS
 from scheduler.placing.partitions import partitions_to_feed
 
 FED_AFTER_S = 3600
@@ -58,8 +59,7 @@ def end_feeding(dependencies: AdminDependencies, deadline: Deadline) -> int:
 def is_pending(application_id: str, dependencies: AdminDependencies, deadline: Deadline) -> bool:
     """Return whether the table holds a schedule of the application that is yet to be released."""
     far = [str(each) for each in partitions_to_feed(dependencies.table, dependencies.partition_count, deadline)]
-    named = [f"names#{digit:x}" for digit in range(16)]
-    return any(_any_under(application_id, hash_key, dependencies, deadline) for hash_key in [*far, *named])
+    return any(_any_under(application_id, hash_key, dependencies, deadline) for hash_key in [*far, *PARTITIONS])
 
 
 def _any_under(application_id: str, hash_key: str, dependencies: AdminDependencies, deadline: Deadline) -> bool:

@@ -85,3 +85,7 @@ class AdminDependencies:
     """Returns the keys that sign the stack's webhooks, newest first."""
     gateway: Gateway | None
     """None if the stack has no API."""
+
+    def new_token(self) -> str:
+        """Return a token for all tries of one write, so that a try after a lost answer changes nothing."""
+        return f"{self.randomness.getrandbits(128):032x}"

@@ -102,7 +102,7 @@ def rotate(request: AdminRequest, dependencies: AdminDependencies, deadline: Dea
     application = which(old.credential.application or OWNER_NAME, dependencies, deadline)
     check_room(siblings, 1, now_ms)
     (made,) = new_keys(old.credential.application, [old.credential.scope], dependencies, now_ms)
-    token = f"{dependencies.randomness.getrandbits(128):032x}"
+    token = dependencies.new_token()
     replace = functools.partial(dependencies.applications.replace_key, old, now_ms + grace_ms, made.stored, token)
     if retry_call(replace, deadline) == COLLIDED:
         raise NotConfirmed(f"another call replaced the key {old.credential.key_id} meanwhile; list the keys")

@@ -13,7 +13,7 @@ do has a feed of its own, with the lease and the line `<partition>#<application>
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
@@ -35,6 +35,7 @@ from scheduler.limits import PARTITIONS_MAX
 
 if TYPE_CHECKING:
     from scheduler.feeding.glances import Glance, Glances, Parts
+    from scheduler.model.schedule import Schedule
 
 
 class Table(leasing.Table, moving.Table, reading.Table, run_line.Table, Protocol):
@@ -160,21 +161,8 @@ def _feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, 
         its = dependencies.of(event.application) if event.application else dependencies
         reader = Reader(event.partition, its.table, deadline, dependencies.reach_ms, event.start, event.horizon)
         mover = Mover(its.table, its.queues, deadline, event.pace)
-        tasks = reader.tasks(its.queues.url_of)
-        if event.applications:
-            glances = _glances(event, reader, mover, dependencies, deadline)
-            _move(
-                glances.between(tasks, event.applications),
-                reader,
-                mover,
-                run,
-                event.turns,
-                dependencies.pool,
-                glances=glances,
-            )
-            run.beside, run.applications_left = glances.counts, tuple(glances.left)
-        else:
-            _move(tasks, reader, mover, run, event.turns, dependencies.pool)
+        glances = _glances(event, reader, mover, dependencies, deadline) if event.applications else None
+        _move(event, its.queues.url_of, reader, mover, run, pool=dependencies.pool, glances=glances)
         log.outcome("fed", partition=event.fed, more=reader.more, **asdict(run.counts))
         continuation = _continuation(event, run, reader)
         if continuation is not None:
@@ -220,16 +208,16 @@ def _glances(
 
 
 def _move(
-    tasks: Iterator[Task | Glance],
+    event: FeedEvent,
+    url_of: Callable[[Schedule], str],
     reader: Reader,
     mover: Mover,
     run: Run,
-    turns: int,
-    pool: WorkerPool,
     *,
-    glances: Glances | None = None,
+    pool: WorkerPool,
+    glances: Glances | None,
 ) -> None:
-    """Move all schedules that the reader finds, and decide where the next feed begins.
+    """Move all schedules that the reader finds, look at the applications, and decide where the next feed begins.
 
     The next feed begins with the schedules that this feed had no time for, and with those that the stack's own queues
     or table did not confirm, for up to `TURNS_MAX` feeds in a row. The chain skips all other unsent schedules.
@@ -247,8 +235,11 @@ def _move(
             if counts.left or counts.held:
                 unfinished.append((task, counts))
 
-    pool.run(work, tasks)
-    run.turns = turns + 1 if run.counts.stuck else 0
+    owners = reader.tasks(url_of)
+    pool.run(work, owners if glances is None else glances.between(owners, event.applications))
+    if glances is not None:
+        run.beside, run.applications_left = glances.counts, tuple(glances.left)
+    run.turns = event.turns + 1 if run.counts.stuck else 0
     for task, counts in unfinished:
         if counts.left > counts.stuck or (counts.stuck and run.turns <= TURNS_MAX):
             reader.again(task.time_range, task.page_sort)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
@@ -24,10 +24,9 @@ from scheduler.model import targets
 from scheduler.model.bundle import SPAN_MS_MAX
 from scheduler.model.failure_report import FAILED, FAILED_KEPT_S, QUARANTINE, failed_partitions
 from scheduler.model.schedule import index_of, key_of, sort_from
-from scheduler.timestamps import epoch_s
+from scheduler.timestamps import DAY_MS, day_of, epoch_s
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
-DAY_MS = 86_400_000
 CLOCKS_MS = 60_000
 """The largest difference between our clock and the clock that wrote a failure."""
 FOUND_S = 6
@@ -155,7 +154,7 @@ def failure_ranges(
     from_ms, to_ms = span
     first_ms = max(from_ms, until_ms - FAILED_KEPT_S * 1000 - DAY_MS)
     last_ms = min(to_ms, until_ms)
-    first, last = _day_of(first_ms), _day_of(last_ms)
+    first, last = day_of(first_ms), day_of(last_ms)
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     keys = [key for day in days for key in failed_partitions(day, schedule_id)]
     bounds = [*((key, first_ms, last_ms) for key in keys), (QUARANTINE, from_ms, to_ms)]
@@ -245,10 +244,6 @@ def _page(
 ) -> Failures:
     bounds = failure_range.partition, failure_range.from_sort, failure_range.to_sort
     return retry_call(lambda: dependencies.manage_table.failures(*bounds, items_max, schedule_id), deadline)
-
-
-def _day_of(moment_ms: int) -> date:
-    return datetime.fromtimestamp(moment_ms / 1000, UTC).date()
 
 
 def _day_part(partition: str) -> str:

@@ -144,7 +144,28 @@ _LOGGED = ("id", "state", "total", "matched", "cancelled", "redriven", "left")
 
 def manage(event: object, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     """Carry out an operation for the owner, or for the application that the dependencies are bound to."""
-    manage_request = request.read(event, _APPLICATIONS_FIELDS if dependencies.application else _OWNERS_FIELDS)
+    fields = _APPLICATIONS_FIELDS if dependencies.application else _OWNERS_FIELDS
+    return _carried_out(request.read(event, fields), dependencies, deadline)
+
+
+def view(event: object, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    """Carry out an operation that changes nothing. Raise InvalidRequest for any other.
+
+    IAM decides who may invoke a function, and does not see the payload. So each smaller right is a function of its own.
+    """
+    return _carried_out(request.read(event, VIEW), dependencies, deadline)
+
+
+def call(event: object, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    """Carry out an operation on schedules that the caller knows. Raise InvalidRequest for any other."""
+    asked = request.read(event, CALLER)
+    if asked.operation in _WITH_PREFIX and not asked.prefix():
+        state = "is empty" if "prefix" in asked.fields else "is missing"
+        raise InvalidRequest(f"prefix {state}; wanted from this function: the beginning of names, 1 character or more")
+    return _carried_out(asked, dependencies, deadline)
+
+
+def _carried_out(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     operation = OPERATIONS[manage_request.operation]
     if WHOSE in manage_request.fields:
         from scheduler.managing.listing import applications
@@ -156,21 +177,3 @@ def manage(event: object, dependencies: ManageDependencies, deadline: Deadline) 
     counts = {listed: len(answer[listed]) for listed in ("schedules", "failures", "runs") if listed in answer}
     log.outcome("managed", operation=manage_request.operation, **facts, **counts)
     return answer
-
-
-def view(event: object, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    """Carry out an operation that changes nothing. Raise InvalidRequest for any other.
-
-    IAM decides who may invoke a function, and does not see the payload. So each smaller right is a function of its own.
-    """
-    request.read(event, VIEW)
-    return manage(event, dependencies, deadline)
-
-
-def call(event: object, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    """Carry out an operation on schedules that the caller knows. Raise InvalidRequest for any other."""
-    asked = request.read(event, CALLER)
-    if asked.operation in _WITH_PREFIX and not asked.prefix():
-        state = "is empty" if "prefix" in asked.fields else "is missing"
-        raise InvalidRequest(f"prefix {state}; wanted from this function: the beginning of names, 1 character or more")
-    return manage(event, dependencies, deadline)

@@ -22,12 +22,13 @@ from scheduler.execution.deadline import Deadline, retry_batch, retry_call
 from scheduler.limits import DUE_MS_MAX
 from scheduler.managing import failures, paging
 from scheduler.managing.dependencies import Failure, Failures, ManageDependencies
-from scheduler.managing.failures import DAY_MS, FailureRange
+from scheduler.managing.failures import FailureRange
 from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import request_number_at
 from scheduler.model.schedule import Schedule, index_of, is_near, key_of, random_key
 from scheduler.placing import naming, placement
 from scheduler.placing.naming import NameRequest
+from scheduler.timestamps import DAY_MS
 
 STEP_MAX = 100
 """Redriven in one step: the most that a crash can repeat."""

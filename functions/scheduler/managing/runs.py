@@ -12,12 +12,12 @@ from scheduler.limits import PARTITIONS_MAX
 from scheduler.managing import paging
 from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.request import ManageRequest
-from scheduler.model.feed_run import KEPT_S, FeedRun, day_of, partition_of
+from scheduler.model.feed_run import KEPT_S, FeedRun, partition_of
 from scheduler.model.schedule import sort_from
 from scheduler.text import shown
+from scheduler.timestamps import DAY_MS, day_of
 
 PAGE_RUNS_MAX = 1_000
-DAY_MS = 86_400_000
 CLOCKS_MS = 60_000
 """The largest difference between our clock and the clock of a feed."""
 PARTITION_WANTED = f'the number of a partition as text, "0" to "{PARTITIONS_MAX - 1}"'

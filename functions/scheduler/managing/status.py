@@ -9,9 +9,9 @@ from typing import Any
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing.dependencies import ManageDependencies, Stub
 from scheduler.managing.runs import CLOCKS_MS
-from scheduler.model.feed_run import FeedRun, day_of, partition_of
+from scheduler.model.feed_run import FeedRun, partition_of
 from scheduler.model.schedule import sort_from
-from scheduler.timestamps import epoch_s
+from scheduler.timestamps import day_of, epoch_s
 
 ITEMS_MAX = 10
 """Items of a partition that are read to find its oldest schedule. Other programs may have left some that are none."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 
 from scheduler.model.schedule import Key, sort_from
-from scheduler.timestamps import epoch_s
+from scheduler.timestamps import day_of, epoch_s
 
 RUNS = "runs#"
 KEPT_S = 30 * 24 * 3600
@@ -41,10 +41,6 @@ class FeedRun:
             "left": self.left,
             "error": self.error or None,
         }
-
-
-def day_of(moment_ms: int) -> date:
-    return datetime.fromtimestamp(moment_ms / 1000, UTC).date()
 
 
 def partition_of(day: date) -> str:

@@ -14,6 +14,7 @@ backup timer, `FOLLOWING_MS` after the first. It has nothing to do if the first 
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,8 +29,14 @@ FOLLOWING_MS = 20_000
 """Longer than a delivery takes, so that the backup timer finds the outcome of the first."""
 OLDER = "older"
 """The result of a possible repeat that was requested before the current schedule. It changes nothing."""
+PENDING = "under which {id} is pending"
 ROUNDS_MAX = 20
 """How many other writers of the same name a call can outlast. One write succeeds in each round."""
+
+
+def without_id(message: str) -> str:
+    """Return a refusal of `register` without the pending id, which holds the due time of that schedule."""
+    return re.sub(PENDING.format(id=r"\S+"), "which is pending", message)
 
 
 class Records(Protocol):
@@ -92,7 +99,7 @@ def register(name_request: NameRequest, records: Records, deadline: Deadline, re
             )
         if old.pending and name_request.if_exists == "fail":
             raise InvalidSchedule(
-                f"name is {name_request.schedule.name!r}, under which {old.id} is pending, and if_exists is fail; "
+                f"name is {name_request.schedule.name!r}, {PENDING.format(id=old.id)}, and if_exists is fail; "
                 "wanted: another name, or if_exists replace or keep",
                 name_taken=True,
             )

@@ -69,11 +69,10 @@ def forecast(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
         return _answered("forecast", fields, caller, deadline)
     estimates, now_ms = caller.dependencies.estimates, deadline.now_ms()
     question = caller.credential.application, json.dumps(fields, sort_keys=True)
-    answer = estimates.get(question, now_ms)
-    if answer is None:
-        answer = _managed("forecast", fields, caller, deadline)
-        estimates.keep(question, answer, now_ms)
-    return of_json(200, answer)
+    kept = estimates.get(question, now_ms)
+    if kept is not None:
+        return of_json(200, kept.answer)
+    return of_json(200, estimates.keep(question, _managed("forecast", fields, caller, deadline), now_ms))
 
 
 def status(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:

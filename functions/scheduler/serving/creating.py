@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +10,7 @@ from scheduler.errors import InvalidSchedule
 from scheduler.execution.deadline import Deadline
 from scheduler.limits import ANSWER_BYTES_MAX, BATCH_SCHEDULES_MAX
 from scheduler.model.application import DATA
+from scheduler.placing import naming
 from scheduler.serving.dependencies import WHOSE, Caller
 from scheduler.serving.http_request import BODY_WANTED, HttpRequest
 from scheduler.serving.http_response import Response, escaped_bytes, of_json
@@ -19,7 +19,6 @@ from scheduler.text import shown
 
 MESSAGE_CHARACTERS_MAX = 150
 """How much of each message is left in an answer that would be too large."""
-_PENDING = re.compile(r"under which \S+ is pending")
 
 
 def create(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
@@ -59,11 +58,11 @@ def _accepted(event: Any, caller: Caller, whose: str | None, deadline: Deadline)
     except InvalidSchedule as refusal:
         give_back(asked)
         if caller.credential.scope == DATA:
-            raise InvalidSchedule(_discreet(str(refusal)), refusal.name_taken) from None
+            raise InvalidSchedule(naming.without_id(str(refusal)), refusal.name_taken) from None
         raise
     if caller.credential.scope == DATA:
         for refused in (each for each in answer.get("results", ()) if "message" in each):
-            refused["message"] = _discreet(refused["message"])
+            refused["message"] = naming.without_id(refused["message"])
     give_back(sum(result.get("error") == "InvalidSchedule" for result in answer.get("results", ())))
     return answer
 
@@ -104,11 +103,6 @@ def _with_fail(member: Any) -> Any:
             "NotAllowed", f"if_exists is {shown(member['if_exists'])}; wanted with a data key: fail", "if_exists"
         )
     return {**member, "if_exists": "fail"}
-
-
-def _discreet(message: str) -> str:
-    """Return the message without the id that is pending under a name: it would tell a data key when that is due."""
-    return _PENDING.sub("which is pending", message)
 
 
 def _query(whose: str | None) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from scheduler.errors import KeyRefused, NotFound
 from scheduler.execution.deadline import retry_call
-from scheduler.model.application import OWNER, Application, Credential
-from scheduler.serving.estimates import Estimates
+from scheduler.execution.fresh_answers import FreshAnswers
+from scheduler.model.application import OWNER, OWNER_NAME, Application, Credential
 from scheduler.text import shown
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WHOSE = "application"
 """The part of a query with which the owner names another application."""
+ESTIMATES_MAX = 100
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class ServingDependencies:
     """Return about how many messages each queue of the stack holds."""
     allowed_origin: str
     """The origin whose pages may use the API, or nothing."""
-    estimates: Estimates = field(default_factory=Estimates)
+    estimates: FreshAnswers[dict[str, Any]] = field(default_factory=lambda: FreshAnswers(ESTIMATES_MAX))
+    """Many open consoles ask for the same chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Caller:
 
     def facts(self) -> dict[str, Any]:
         """Return what a log line says about the caller."""
-        return {"application": self.credential.application or "owner", "key": self.credential.key_id}
+        return {"application": self.credential.application or OWNER_NAME, "key": self.credential.key_id}
 
 
 def _nothing(_: int) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 QUEUES = ("OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "FAILURE_QUEUE_URL")
 """The variables of the queues that most functions need."""
+MANAGING = ("TABLE_NAME", "OUTPUT_QUEUE_URL", "DELIVERY_QUEUE_URL", "PARTITION_COUNT", "REACH_SECONDS")
+"""The variables of the functions that show and change schedules: manage, view and caller."""
 
 
 class ConfigurationError(Exception):

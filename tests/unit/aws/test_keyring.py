@@ -2,8 +2,9 @@
 
 import pytest
 
-from scheduler.aws.applications.keyring import ANSWERS_MAX, FRESH_MS, Keyring
+from scheduler.aws.applications.keyring import ANSWERS_MAX, Keyring
 from scheduler.errors import KeyRefused, NotConfirmed
+from scheduler.execution.fresh_answers import FRESH_MS
 from scheduler.model.application import (
     CONTROL,
     DATA,

@@ -8,17 +8,14 @@ logged, stored or part of an error.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 from scheduler.errors import KeyRefused
+from scheduler.execution.fresh_answers import FreshAnswers
 from scheduler.model.application import OWNER, Application, Credential, digest_of, looks_like_key
 
-FRESH_MS = 60_000
 ANSWERS_MAX = 1_000
-"""How many answers a cache holds. The oldest answer leaves it first."""
-
-Answer = TypeVar("Answer")
+"""How many answers of each kind are kept."""
 
 
 class Stored(Protocol):
@@ -26,40 +23,15 @@ class Stored(Protocol):
     def credential(self, digest: str) -> tuple[str, Credential] | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Read(Generic[Answer]):
-    answer: Answer
-    at_ms: int
-
-    def is_fresh(self, now_ms: int) -> bool:
-        return 0 <= now_ms - self.at_ms < FRESH_MS
-
-
-class _Cache(Generic[Answer]):
-    def __init__(self) -> None:
-        self._reads: dict[str, _Read[Answer]] = {}
-
-    def get(self, name: str, now_ms: int) -> _Read[Answer] | None:
-        read = self._reads.get(name)
-        return read if read is not None and read.is_fresh(now_ms) else None
-
-    def put(self, name: str, answer: Answer, now_ms: int) -> Answer:
-        self._reads.pop(name, None)
-        while len(self._reads) >= ANSWERS_MAX:
-            del self._reads[next(iter(self._reads))]
-        self._reads[name] = _Read(answer, now_ms)
-        return answer
-
-
 class Keyring:
     """The keys and applications that this execution environment has read. One request at a time uses it."""
 
     def __init__(self, stored: Stored) -> None:
         self._stored = stored
-        self._known: _Cache[Credential] = _Cache()
-        self._unknown: _Cache[None] = _Cache()
-        """A cache of its own: a flood of wrong keys does not push out the right ones."""
-        self._applications: _Cache[Application | None] = _Cache()
+        self._known = FreshAnswers[Credential](ANSWERS_MAX)
+        self._unknown = FreshAnswers[None](ANSWERS_MAX)
+        """Apart from the others: a flood of wrong keys does not push out the right ones."""
+        self._applications = FreshAnswers[Application | None](ANSWERS_MAX)
 
     def authenticate(self, key: str, now_ms: int) -> Credential:
         """Return the credential of a key, or raise KeyRefused. Raise NotConfirmed if the table does not answer."""
@@ -82,7 +54,7 @@ class Keyring:
         if read is not None:
             return read.answer
         found = self._stored.get(application_id)
-        return self._applications.put(
+        return self._applications.keep(
             application_id, found if found is not None and found.state == "active" else None, now_ms
         )
 
@@ -94,5 +66,5 @@ class Keyring:
             return None
         found = self._stored.credential(digest)
         if found is None or not hmac.compare_digest(found[0], digest):
-            return self._unknown.put(digest, None, now_ms)
-        return self._known.put(digest, found[1], now_ms)
+            return self._unknown.keep(digest, None, now_ms)
+        return self._known.keep(digest, found[1], now_ms)

@@ -15,7 +15,7 @@ from typing import Any
 
 from scheduler.errors import InvalidRequest
 from scheduler.execution.deadline import Deadline, retry_call
-from scheduler.managing.dependencies import BATCH_STUBS_MAX, ManageDependencies, Stub
+from scheduler.managing.dependencies import BATCH_STUBS_MAX, ManageDependencies, NearNames, Stub
 from scheduler.managing.listing import near_note
 from scheduler.managing.listing.entries import near_span
 from scheduler.managing.listing.forecast import Count, Timer, awake, empty
@@ -89,12 +89,13 @@ class _Estimation:
         bounds = sort_from(from_ms), sort_from(to_ms + SPAN_MS_MAX), to_ms
         manage_table, deadline = self._dependencies.manage_table, self._deadline
 
-        def timers(partition: str) -> list[Timer]:
-            page = retry_call(lambda: manage_table.near_names(partition, *bounds, ITEMS_MAX), deadline)
-            self.exact = self.exact and page.next_sort is None
-            return [(each.name, each.id, each.wakes_ms) for row in page.rows for each in row.entries]
+        def page(partition: str) -> NearNames:
+            return retry_call(lambda: manage_table.near_names(partition, *bounds, ITEMS_MAX), deadline)
 
-        self._add_timers([each for found in self._dependencies.pool.run(timers, NEAR_PARTITIONS) for each in found])
+        pages = self._dependencies.pool.run(page, NEAR_PARTITIONS)
+        self.exact = self.exact and all(each.next_sort is None for each in pages)
+        entries = [entry for each in pages for row in each.rows for entry in row.entries]
+        self._add_timers([(entry.name, entry.id, entry.wakes_ms) for entry in entries])
 
     def _add_whole(self, stubs: Sequence[Stub]) -> None:
         """Add everything that the range holds."""
