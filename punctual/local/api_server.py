@@ -15,11 +15,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, TypeVar
 
-from punctual.local.emulation.isolation import HOST
+from punctual.local.loopback import LoopbackServer
 from punctual.testing import HttpAnswer, Stack
 from punctual.testing.gateway import STAGE
 
@@ -30,7 +30,7 @@ BODY_BYTES_MAX = 10 * 1024 * 1024
 PREFIX = f"/{STAGE}"
 
 
-class ApiServer:
+class ApiServer(LoopbackServer):
     """`with ApiServer(lambda: Stack(ApiEnabled=True)) as server:` serves the API at `server.url`."""
 
     def __init__(self, make_stack: Callable[[], Stack], *, port: int = 0, real_time: bool = False) -> None:
@@ -38,29 +38,21 @@ class ApiServer:
         self._real_time = real_time
         try:
             self._stack = self._runner.submit(make_stack).result()
-            self._server = ThreadingHTTPServer((HOST, port), self._handler())
+            super().__init__(self._handler(), port)
         except BaseException:
             self._runner.shutdown()
             raise
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__(kind, error, traceback)
         self._runner.shutdown()
 
     @property
     def url(self) -> str:
         """The address of the API, as in the output ApiUrl."""
-        return f"http://{HOST}:{self._server.server_port}{PREFIX}"
+        return f"{self.origin}{PREFIX}"
 
     def run(self, action: Callable[[Stack], Result]) -> Result:
         """Run an action with the stack, such as `lambda stack: stack.advance(hours=1)`, and return its result."""

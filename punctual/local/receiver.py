@@ -8,11 +8,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+from http.server import BaseHTTPRequestHandler
 
-from punctual.local.emulation.isolation import HOST
+from punctual.local.loopback import LoopbackServer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,32 +23,18 @@ class Request:
     taken: bool
 
 
-class Receiver:
-    """`with Receiver({"/path": 2}) as receiver:` refuses the first two requests to that path, and no others."""
+class Receiver(LoopbackServer):
+    """`with Receiver({"/path": 2}) as receiver:` refuses the first two requests to that path, and no others.
+
+    Its `origin` has the form of the WebhookHosts parameter.
+    """
 
     def __init__(self, refusals: Mapping[str, int]) -> None:
         self._refusals = dict(refusals)
         self._counts: Counter[str] = Counter()
         self._requests: list[Request] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer((HOST, 0), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def origin(self) -> str:
-        """The origin in the form of the WebhookHosts parameter."""
-        return f"http://{HOST}:{self._server.server_port}"
+        super().__init__(self._handler())
 
     def requests(self) -> list[Request]:
         """Return all requests so far."""

@@ -113,14 +113,18 @@ def test_one_that_is_ticked_is_changed_from_all_of_its_data_and_fields(console, 
     assert ({"attempts": 3, "max_age_s": 500}, "ada", 900) == (answer["retry"], answer["user"], answer["expires_after"])
 
 
-def test_one_that_is_ticked_keeps_the_other_part_of_its_retry(console, api):
-    schedule(api, "order/1", retry={"attempts": 3, "max_age_s": 500})
-    console.open()
-    console.choose("order/1")
+def change_attempts(console):
     console.press("Change")
     console.editor.get_by_text("More", exact=True).click()
     console.editor.get_by_label("Attempts").fill("5")
     console.save("Change")
+
+
+def test_one_that_is_ticked_keeps_the_other_part_of_its_retry(console, api):
+    schedule(api, "order/1", retry={"attempts": 3, "max_age_s": 500})
+    console.open()
+    console.choose("order/1")
+    change_attempts(console)
     console.expect_toast("1 schedule changed.")
     assert {"attempts": 5, "max_age_s": 500} == stored(api, "order/1")["retry"]
 
@@ -131,10 +135,7 @@ def test_of_several_each_keeps_the_other_part_of_its_retry(console, api):
     schedule(api, "a/3")
     console.open()
     console.choose("a/1", "a/2", "a/3")
-    console.press("Change")
-    console.editor.get_by_text("More", exact=True).click()
-    console.editor.get_by_label("Attempts").fill("5")
-    console.save("Change")
+    change_attempts(console)
     console.expect_toast("3 schedules changed.")
     assert {"attempts": 5, "max_age_s": 500} == stored(api, "a/1")["retry"]
     assert {"attempts": 5, "max_age_s": 700} == stored(api, "a/2")["retry"]

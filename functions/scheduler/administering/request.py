@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scheduler import timestamps
 from scheduler.errors import InvalidRequest, InvalidSchedule
 from scheduler.model.application import OWNER_NAME, application_of, is_application_id
+from scheduler.model.operation_request import OperationRequest
 from scheduler.text import did_you_mean, shown
 
 NAME_CHARACTERS_MAX = 64
@@ -34,10 +34,7 @@ _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_CHARACTERS_MAX - 1}}}")
 
 
 @dataclass(frozen=True, slots=True)
-class AdminRequest:
-    operation: str
-    fields: Mapping[str, object]
-
+class AdminRequest(OperationRequest):
     def new_name(self) -> str:
         """Return the name of an application that is to be created."""
         value = self._required("name")
@@ -87,18 +84,6 @@ class AdminRequest:
         if len(found) > most:
             raise InvalidRequest(f"{field} has {len(found)} entries; wanted: at most {most}")
         return list(dict.fromkeys(found))
-
-    def whole(self, field: str, default: int, most: int) -> int:
-        value = self.fields.get(field, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise InvalidRequest(f"{field} is {shown(value)}; wanted: a whole number from 1 to {most}")
-        return value
-
-    def truth(self, field: str) -> bool:
-        value = self.fields.get(field, False)
-        if not isinstance(value, bool):
-            raise InvalidRequest(f"{field} is {shown(value)}; wanted: true or false")
-        return value
 
     def _required(self, field: str) -> object:
         if field not in self.fields:

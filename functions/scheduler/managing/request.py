@@ -10,6 +10,7 @@ from scheduler import timestamps
 from scheduler.errors import InvalidRequest, InvalidSchedule
 from scheduler.limits import DUE_MS_MAX, NAME_CHARACTERS_MAX
 from scheduler.model.name_record import checked_name
+from scheduler.model.operation_request import OperationRequest
 from scheduler.model.schedule import OLDER_FIELDS, is_id
 from scheduler.text import did_you_mean, shown
 
@@ -25,10 +26,7 @@ _PREFIX = re.compile(rf"[A-Za-z0-9._:/-]{{0,{NAME_CHARACTERS_MAX}}}")
 
 
 @dataclass(frozen=True, slots=True)
-class ManageRequest:
-    operation: str
-    fields: Mapping[str, object]
-
+class ManageRequest(OperationRequest):
     def which(self) -> tuple[str, str]:
         """Return the name and an empty string, or an empty string and the id."""
         if ("name" in self.fields) == ("id" in self.fields):
@@ -108,10 +106,7 @@ class ManageRequest:
         return length_ms
 
     def limit(self, default: int, most: int) -> int:
-        value = self.fields.get("limit", default)
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise InvalidRequest(f"limit is {shown(value)}; wanted: a whole number from 1 to {most}")
-        return value
+        return self.whole("limit", default, most)
 
     def decided(self, field: str, wanted: str) -> bool:
         """Return true or false as the caller has decided. There is no default, because a mistake does harm."""
@@ -119,12 +114,6 @@ class ManageRequest:
         if not isinstance(value, bool):
             state = f"is {shown(value)}" if field in self.fields else "is missing"
             raise InvalidRequest(f"{field} {state}; wanted: {wanted}")
-        return value
-
-    def truth(self, field: str) -> bool:
-        value = self.fields.get(field, False)
-        if not isinstance(value, bool):
-            raise InvalidRequest(f"{field} is {shown(value)}; wanted: true or false")
         return value
 
 

@@ -15,6 +15,7 @@ from scheduler.aws.applications.stored import (
     APPLICATION_NAME,
     KEYS,
     Applications,
+    all_items,
     application_item,
     credential_item,
     read_application,
@@ -29,8 +30,6 @@ from scheduler.model.name_record import NAMES, PENDING
 
 ENDED_KEPT_S = 90 * 24 * 3600
 """How long the table keeps a key after its end, so that `keys` still shows it."""
-PAGES_MAX = 100
-"""Pages of 1 MB. A thousand applications with all their lists and keys take about ten."""
 
 _NEW = {"ConditionExpression": "attribute_not_exists(#sort)", "ExpressionAttributeNames": {"#sort": "sort"}}
 
@@ -50,7 +49,7 @@ class AdministeredApplications(Applications):
     def all_keys(self) -> list[StoredKey]:
         """Return the keys of all applications."""
         found: list[StoredKey] = []
-        for item in self._query(KEYS):
+        for item in all_items(self._client, self._table_name, KEYS):
             with suppress(KeyError, ValueError):  # Other programs may write there too.
                 found.append(StoredKey(item["sort"]["S"], read_credential(item)))
         return found
@@ -182,25 +181,4 @@ class AdministeredApplications(Applications):
         return []
 
     def _listed(self) -> Iterator[Item]:
-        return self._query(META, APPLICATION, APPLICATION + "~")
-
-    def _query(self, partition: str, from_sort: str = " ", to_sort: str = "~") -> Iterator[Item]:
-        more: dict[str, Any] = {}
-        for _ in range(PAGES_MAX):
-            answer = confirmed(
-                self._client.query,
-                TableName=self._table_name,
-                KeyConditionExpression="#partition = :partition AND #sort BETWEEN :from AND :to",
-                ExpressionAttributeNames={"#partition": "partition", "#sort": "sort"},
-                ExpressionAttributeValues={
-                    ":partition": {"S": partition},
-                    ":from": {"S": from_sort},
-                    ":to": {"S": to_sort},
-                },
-                ConsistentRead=True,
-                **more,
-            )
-            yield from answer["Items"]
-            if "LastEvaluatedKey" not in answer:
-                return
-            more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return all_items(self._client, self._table_name, META, APPLICATION, APPLICATION + "~")

@@ -8,11 +8,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from scheduler.aws import items
+from scheduler.aws.applications.stored import all_items
 from scheduler.aws.calls import code, confirmed
 from scheduler.model.usage import KEPT_S, Count, hash_key
-
-PAGES_MAX = 100
-"""Pages of 1 MB, each of thousands of environments."""
 
 
 class Counts:
@@ -42,22 +40,8 @@ class Counts:
 
     def read(self, day: str, application: str, row: str) -> list[Count]:
         """Return the totals of the environments of one row."""
-        found: list[Count] = []
-        more: dict[str, Any] = {}
-        for _ in range(PAGES_MAX):
-            answer = confirmed(
-                self._client.query,
-                TableName=self._table_name,
-                KeyConditionExpression="#partition = :partition",
-                ExpressionAttributeNames={"#partition": "partition"},
-                ExpressionAttributeValues={":partition": {"S": hash_key(day, application, row)}},
-                ConsistentRead=True,
-                **more,
-            )
-            for item in answer["Items"]:
-                accepted, seq = int(item["accepted"]["N"]), int(item["seq"]["N"])
-                found.append(Count(day, application, item["sort"]["S"], accepted, seq))
-            if "LastEvaluatedKey" not in answer:
-                break
-            more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
-        return found
+        found = all_items(self._client, self._table_name, hash_key(day, application, row))
+        return [
+            Count(day, application, item["sort"]["S"], int(item["accepted"]["N"]), int(item["seq"]["N"]))
+            for item in found
+        ]

@@ -12,6 +12,7 @@ The set is part of the item that the trigger and the lists read for the number o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, get_args
 
 from scheduler.aws import items
@@ -22,6 +23,8 @@ from scheduler.model.application import Application, ApplicationState, Credentia
 APPLICATION = "application#"
 APPLICATION_NAME = "application-name#"
 KEYS = "keys"
+PAGES_MAX = 100
+"""Pages of 1 MB. A thousand applications with all their lists and keys take about ten."""
 
 
 class Applications:
@@ -49,6 +52,29 @@ class Applications:
         )
         item: Item | None = answer.get("Item")
         return item
+
+
+def all_items(client: Any, table_name: str, partition: str, from_sort: str = " ", to_sort: str = "~") -> Iterator[Item]:
+    """Yield the items under a hash key, page by page. The reads are strongly consistent."""
+    more: dict[str, Any] = {}
+    for _ in range(PAGES_MAX):
+        answer = confirmed(
+            client.query,
+            TableName=table_name,
+            KeyConditionExpression="#partition = :partition AND #sort BETWEEN :from AND :to",
+            ExpressionAttributeNames={"#partition": "partition", "#sort": "sort"},
+            ExpressionAttributeValues={
+                ":partition": {"S": partition},
+                ":from": {"S": from_sort},
+                ":to": {"S": to_sort},
+            },
+            ConsistentRead=True,
+            **more,
+        )
+        yield from answer["Items"]
+        if "LastEvaluatedKey" not in answer:
+            return
+        more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
 
 def application_item(application: Application) -> Item:

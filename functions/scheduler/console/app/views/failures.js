@@ -5,7 +5,7 @@ import { confirm, each, report } from "../dialogs.js";
 import { foreign, h, replace, toast } from "../dom.js";
 import { number, plural, until } from "../time.js";
 import { Table } from "../table.js";
-import { emptyState, handle, moment, pill, target } from "./parts.js";
+import { clearing, emptyState, handle, moment, pill, target } from "./parts.js";
 
 const PAGE = 50;
 const LATER_S = 60; // The clocks of this page and of the API differ a little.
@@ -90,18 +90,7 @@ export class Failures {
       this.choice,
       h("strong", {}, `${number(rows.length)} selected`),
       h("button", { type: "button", class: "primary", onclick: () => this.redrive(rows) }, "Redrive"),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "quiet",
-          onclick: () => {
-            this.table.choose([]);
-            this.table.draw();
-          },
-        },
-        "Clear",
-      ),
+      clearing(this.table),
     );
   }
 

@@ -7,7 +7,7 @@ import { h, replace, toast } from "../dom.js";
 import { edit } from "./editor.js";
 import { number, plural, span } from "../time.js";
 import { Table } from "../table.js";
-import { due, emptyState, handle, keyOf, pill, target } from "./parts.js";
+import { clearing, due, emptyState, handle, keyOf, pill, target } from "./parts.js";
 
 const PAGE = 50;
 const TYPED_MS = 300;
@@ -156,18 +156,7 @@ export class Next {
       button("Move", (these) => this.edit(these, "move")),
       button("Change", (these) => this.edit(these, "change")),
       button("Cancel", (these) => this.cancel(these), "danger"),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "quiet",
-          onclick: () => {
-            this.table.choose([]);
-            this.table.draw();
-          },
-        },
-        "Clear",
-      ),
+      clearing(this.table),
     );
   }
 

@@ -58,3 +58,12 @@ export function emptyState(title, text, ...more) {
       more.map((make) => make()),
     );
 }
+
+// The button that selects nothing any more.
+export function clearing(table) {
+  const clear = () => {
+    table.choose([]);
+    table.draw();
+  };
+  return h("button", { type: "button", class: "quiet", onclick: clear }, "Clear");
+}
