@@ -9,6 +9,7 @@ import json
 import os
 import time
 import traceback
+from collections.abc import Mapping
 from types import MappingProxyType
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
@@ -26,6 +27,7 @@ LEVEL_OF = MappingProxyType(
         "not confirmed": "WARN",
         "not deleted": "WARN",
         "not helped": "WARN",
+        "not measured": "WARN",
         "not put back": "WARN",
         "secret not read": "WARN",
     }
@@ -43,14 +45,27 @@ _LEAST = _least()
 
 
 def outcome(name: str, **facts: object) -> None:
+    """Print the log line of an outcome, unless the stack logs only higher levels."""
+    level = LEVEL_OF.get(name, INFO)
+    if LEVELS.index(level) < _LEAST:
+        return
+    _write(name, facts, {} if level == INFO else _marks(level))
+
+
+def at_any_level(name: str, **facts: object) -> None:
+    """Print a log line that every `LogLevel` keeps: it has the lowest level that the stack logs, and INFO at least."""
+    _write(name, facts, _marks(LEVELS[max(_LEAST, LEVELS.index(INFO))]))
+
+
+def _marks(level: str) -> dict[str, str]:
+    return {"level": level, "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+
+
+def _write(name: str, facts: Mapping[str, object], marks: Mapping[str, str]) -> None:
     """Print one log line in a single write.
 
     Lambda passes on every write to stdout at once. Lines of several threads would mix if a line took two writes.
     """
-    level = LEVEL_OF.get(name, INFO)
-    if LEVELS.index(level) < _LEAST:
-        return
-    marks = {} if level == INFO else {"level": level, "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     print(json.dumps({"outcome": name, **facts, **marks}) + "\n", end="", flush=True)
 
 

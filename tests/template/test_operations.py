@@ -199,13 +199,19 @@ LONGEST = {
 """The longest value of Ref per resource type: the longest name of the service, in a region with a long name."""
 
 
-API_STAGE, STACK_NAME = 10 * "a" + ":v1", 128 * "s"
+API_STAGE, STACK_NAME, QUEUE_NAME = 10 * "a" + ":v1", 128 * "s", 80 * "q"
 
 
 def longest(value):
     """Return the longest value that the template allows for an environment variable."""
+    if isinstance(value, str):
+        return value
     if "Fn::If" in value:
+        return max((longest(each) for each in value["Fn::If"][1:]), key=len)
+    if "Fn::Sub" in value:
         return API_STAGE
+    if "Fn::GetAtt" in value:
+        return QUEUE_NAME
     name = value["Ref"]
     if name == "AWS::StackName":
         return STACK_NAME

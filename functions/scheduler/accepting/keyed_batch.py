@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from scheduler.errors import InvalidSchedule, NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.worker_pool import WorkerPool
+from scheduler.measuring.metrics import NO_METRICS, Metrics
 from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Schedule, Timer
 from scheduler.placing import partitions
@@ -47,6 +48,7 @@ class SchedulingDependencies:
     key_generator: KeyGenerator
     reach_ms: int
     records: Callable[[], Records]
+    metrics: Metrics = NO_METRICS
 
 
 @dataclass(frozen=True, slots=True)

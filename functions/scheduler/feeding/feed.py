@@ -32,6 +32,7 @@ from scheduler.feeding.mover import Mover
 from scheduler.feeding.reader import Position, Reader, Task
 from scheduler.feeding.run import Run
 from scheduler.limits import PARTITIONS_MAX
+from scheduler.measuring.metrics import NO_METRICS, Metrics
 
 if TYPE_CHECKING:
     from scheduler.feeding.glances import Glance, Glances, Parts
@@ -124,6 +125,7 @@ class FeedDependencies:
     invoke_again: Callable[[dict[str, Any], Deadline], None]
     parts_of: Callable[[str], Parts] | None = None
     """Returns the table and the queues of an application."""
+    metrics: Metrics = NO_METRICS
 
     def of(self, application: str) -> Parts:
         if self.parts_of is None:
@@ -151,16 +153,17 @@ def feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, h
         run.failure = reason(failure)
         raise
     finally:
+        dependencies.metrics.fed(run.total.sent, run.total.quarantined)
         run_line.write(run.as_line(lease, begun_ms, deadline.now_ms()), dependencies.table, deadline.clock, ends_ms)
     return run.total
 
 
 def _feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, lease: Lease, run: Run) -> None:
-    handed_over = False
+    handed_over, is_fed = False, False
     try:
         its = dependencies.of(event.application) if event.application else dependencies
         reader = Reader(event.partition, its.table, deadline, dependencies.reach_ms, event.start, event.horizon)
-        mover = Mover(its.table, its.queues, deadline, event.pace)
+        mover = Mover(its.table, its.queues, deadline, event.pace, dependencies.metrics)
         glances = _glances(event, reader, mover, dependencies, deadline) if event.applications else None
         _move(event, its.queues.url_of, reader, mover, run, pool=dependencies.pool, glances=glances)
         log.outcome("fed", partition=event.fed, more=reader.more, **asdict(run.counts))
@@ -173,9 +176,10 @@ def _feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, 
             handed_over = True
         elif run.counts.left or run.counts.held or run.applications_left:
             raise NotConfirmed(_unfinished(event, run))
+        is_fed = dependencies.metrics.on and not event.application
     finally:
         if not handed_over:
-            leasing.end(lease, dependencies.table)
+            leasing.end(lease, dependencies.table, deadline.now_ms() if is_fed else None)
 
 
 def _unfinished(event: FeedEvent, run: Run) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scheduler.limits import APPLICATIONS_MAX, NAME_CHARACTERS_MAX
 from scheduler.placing import partitions
+from scheduler.wiring.measured import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,11 +41,12 @@ if TYPE_CHECKING:
     from scheduler.wiring.runtime import Runtime
 
 
-class Resources:
+class Resources(Measured):
     """The parts of one function. Each is built when it is first used, and kept."""
 
     def __init__(self, settings: Settings, runtime: Runtime, threads: int) -> None:
-        self.settings, self.runtime, self.threads = settings, runtime, threads
+        super().__init__(settings, runtime)
+        self.threads = threads
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
@@ -161,6 +163,7 @@ class Resources:
             ),
             reach_ms=self.settings.reach_ms,
             records=lambda: self._records,
+            metrics=self.metrics,
         )
 
     def for_named_application(
@@ -206,6 +209,7 @@ class Resources:
             notify=self.failure_targets.notify,
             allows=self.settings.listed.arns.__contains__,
             pool=scheduling_dependencies.pool,
+            metrics=self.metrics,
         )
         return receiving.receive(records, deadline, dependencies)
 
@@ -214,8 +218,8 @@ class Resources:
         from scheduler.feeding import feed
 
         table = FeedTable(self.client("dynamodb"), self.settings.table_name)
-        reach_ms = self.settings.reach_ms
-        return feed.FeedDependencies(table, self.queues, self.pool, reach_ms, self._invoke_again, self._parts_of)
+        its = table, self.queues, self.pool, self.settings.reach_ms
+        return feed.FeedDependencies(*its, self._invoke_again, self._parts_of, self.metrics)
 
     def _parts_of(self, application_id: str) -> Parts:
         return self.isolation(application_id).for_feeding()
@@ -244,6 +248,7 @@ class Resources:
             delivery_queue=lambda: self._delivery_queue,
             reach_ms=self.settings.reach_ms,
             of_application=of_application,
+            metrics=self.metrics,
         )
         return owners
 
