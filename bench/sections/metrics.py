@@ -11,19 +11,17 @@ from bench.trials import BATCH, BatchResult, Figure, Series, Size, at_most, tell
 RATIO_MAX = 1.02
 """Metrics add at most two percent."""
 SECTION = "Metrics, beside the same function without them"
-FEEDS_PER_ROUND = 5
+CALLS, BATCHES, FEEDS = 600, 20, 5
+"""The turns of a round. A quick run has as many, because a difference of two percent needs them."""
 
 
 def metrics(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
     """Compare the function with metrics with the function without. Both take turns in one process."""
     count = size.feeds[0]
     trials: dict[str, tuple[dict[str, Any], int]] = {
-        "schedule, near, one by one: CPU per call": (_schedule("near", size.single_calls, 1), size.single_calls),
-        f"schedule, near, a batch of {BATCH:,}: CPU per call": (_schedule("near", size.batches, BATCH), size.batches),
-        f"feed of {count:,}: CPU": (
-            {"trial": "feed_with_metrics", "count": count, "rounds": FEEDS_PER_ROUND},
-            FEEDS_PER_ROUND,
-        ),
+        "schedule, near, one by one: CPU per call": (_schedule("near", CALLS, 1), CALLS),
+        f"schedule, near, a batch of {BATCH:,}: CPU per call": (_schedule("near", BATCHES, BATCH), BATCHES),
+        f"feed of {count:,}: CPU": ({"trial": "feed_with_metrics", "count": count, "rounds": FEEDS}, FEEDS),
     }
     for name, (trial, calls) in trials.items():
         series = Series()

@@ -9,7 +9,6 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Mapping
 from types import MappingProxyType
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
@@ -42,6 +41,8 @@ def _least() -> int:
 
 
 _LEAST = _least()
+_KEPT = LEVELS[max(_LEAST, LEVELS.index(INFO))]
+"""A level that is logged in any case."""
 
 
 def outcome(name: str, **facts: object) -> None:
@@ -49,24 +50,31 @@ def outcome(name: str, **facts: object) -> None:
     level = LEVEL_OF.get(name, INFO)
     if LEVELS.index(level) < _LEAST:
         return
-    _write(name, facts, {} if level == INFO else _marks(level))
+    _write(json.dumps({"outcome": name, **facts, **_marks(level)}))
 
 
-def at_any_level(name: str, **facts: object) -> None:
-    """Print a log line that every `LogLevel` keeps: it has the lowest level that the stack logs, and INFO at least."""
-    _write(name, facts, _marks(LEVELS[max(_LEAST, LEVELS.index(INFO))]))
+def at_any_level(name: str, members: str) -> None:
+    """Print a log line that every `LogLevel` keeps: it has the lowest level that the stack logs, and INFO at least.
+
+    The members of its JSON object are given as text, because an invocation that is done in a millisecond prints one.
+    """
+    marks = "" if _KEPT == INFO else f", {json.dumps(_marks(_KEPT))[1:-1]}"
+    _write(f'{{"outcome": "{name}", {members}{marks}}}')
 
 
 def _marks(level: str) -> dict[str, str]:
+    """Return what tells Lambda the level of a line. A line of the level INFO needs nothing."""
+    if level == INFO:
+        return {}
     return {"level": level, "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
 
 
-def _write(name: str, facts: Mapping[str, object], marks: Mapping[str, str]) -> None:
+def _write(line: str) -> None:
     """Print one log line in a single write.
 
     Lambda passes on every write to stdout at once. Lines of several threads would mix if a line took two writes.
     """
-    print(json.dumps({"outcome": name, **facts, **marks}) + "\n", end="", flush=True)
+    print(line + "\n", end="", flush=True)
 
 
 def where(failure: Exception) -> str:

@@ -7,7 +7,7 @@ An invocation adds up, and prints one line at its end. Zeros are not printed. An
 
 from __future__ import annotations
 
-from collections import Counter
+import json
 from collections.abc import Callable, Iterable
 from threading import Lock
 from types import MappingProxyType
@@ -52,9 +52,10 @@ class EmbeddedMetrics(Metrics):
 
     def __init__(self, stack_name: str, clock: Callable[[], float]) -> None:
         self._stack_name, self._clock, self._lock = stack_name, clock, Lock()
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] = {}
         self._lag_ms: int | None = None
         self._latenesses_ms: list[int] = []
+        self._about: dict[tuple[str, ...], str] = {}
 
     def accepting(self, accept: Callable[[], Answer]) -> Answer:
         try:
@@ -105,9 +106,9 @@ class EmbeddedMetrics(Metrics):
     def write(self) -> None:
         """Print one line, and another one for each further hundred latenesses."""
         with self._lock:
-            values: dict[str, object] = {name: count for name, count in self._counts.items() if count}
+            values: dict[str, object] = {**self._counts}
             lag_ms, latenesses_ms = self._lag_ms, self._latenesses_ms
-            self._counts, self._lag_ms, self._latenesses_ms = Counter(), None, []
+            self._counts, self._lag_ms, self._latenesses_ms = {}, None, []
         if lag_ms is not None:
             values[FEED_LAG] = lag_ms / 1000
         if latenesses_ms:
@@ -118,15 +119,20 @@ class EmbeddedMetrics(Metrics):
             self._print({LATENESS: latenesses_ms[start : start + VALUES_MAX]})
 
     def _print(self, values: dict[str, object]) -> None:
-        directive = {
-            "Namespace": NAMESPACE,
-            "Dimensions": [[DIMENSION]],
-            "Metrics": [{"Name": name, "Unit": UNITS[name]} for name in values],
-        }
-        about = {"Timestamp": int(self._clock() * 1000), "CloudWatchMetrics": [directive]}
-        log.at_any_level("metrics", _aws=about, **{DIMENSION: self._stack_name}, **values)
+        names = tuple(values)
+        about = self._about.get(names)
+        if about is None:
+            about = self._about[names] = self._about_these(names)
+        content = ", ".join(f'"{name}": {value}' for name, value in values.items())  # Numbers, or lists of numbers.
+        log.at_any_level("metrics", f'"_aws": {{"Timestamp": {int(self._clock() * 1000)}, {about}, {content}')
+
+    def _about_these(self, names: tuple[str, ...]) -> str:
+        """Return the part of a line that depends only on the names of its metrics. Few sets of names occur."""
+        metrics = [{"Name": name, "Unit": UNITS[name]} for name in names]
+        directive = {"Namespace": NAMESPACE, "Dimensions": [[DIMENSION]], "Metrics": metrics}
+        return f'"CloudWatchMetrics": [{json.dumps(directive)}]}}, "{DIMENSION}": {json.dumps(self._stack_name)}'
 
     def _count(self, name: str, count: int) -> None:
         if count:
             with self._lock:
-                self._counts[name] += count
+                self._counts[name] = self._counts.get(name, 0) + count
