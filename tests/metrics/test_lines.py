@@ -208,7 +208,7 @@ def test_more_than_a_hundred_latenesses_take_more_lines(metrics, capsys):
 
 
 def test_lateness_is_that_of_the_first_call_of_the_target(metrics, capsys):
-    """A later one is late because of the target, and a fault of our own has called nobody."""
+    """The target causes the lateness of a second call. A fault of our own made no call."""
     metrics.attempted(7, 1, Undelivered("503"))
     metrics.attempted(9_000, 2, None)
     metrics.attempted(5, 1, Undelivered("no secret", ours=True))
@@ -267,7 +267,7 @@ def test_every_log_level_keeps_the_metrics(capsys, monkeypatch, level):
 
 
 def test_a_line_of_metrics_is_info_where_the_stack_logs_that(capsys, monkeypatch):
-    """Such a line needs no level."""
+    """The line has no level then."""
     for level in ("", "DEBUG", "INFO"):
         monkeypatch.setenv("AWS_LAMBDA_LOG_LEVEL", level)
         importlib.reload(log).at_any_level("metrics", '"Fed": 1')
