@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scheduler import log
+from scheduler.counting.ledger import NO_LEDGER, Ledger
 from scheduler.delivering import conclusion, retry, timers
 from scheduler.delivering.circuit_breaker import PER_HOST_MAX, CircuitBreaker, Postponement
 from scheduler.delivering.in_flight import InFlight, Message
@@ -88,6 +89,7 @@ class DeliveryDependencies:
     of_application: Callable[[str], DeliveryDependencies] | None = None
     """Returns the same for an application: its table, its records, and queues and transports that say whose it is."""
     application: str = ""
+    ledger: Ledger = NO_LEDGER
 
     def receiver(self, schedule: Schedule) -> Receiver:
         """Return the receiver of a schedule. A host may hang for one application and answer another."""
@@ -114,6 +116,8 @@ def deliver(records: Sequence[object], dependencies: DeliveryDependencies, deadl
     def one(message: Message) -> bool:
         try:
             _one(message, dependencies, deadline)
+            if message.receipt is not None:
+                dependencies.ledger.settle(deadline)
             _dismiss(message, dependencies, deadline)
         except Exception as failure:  # noqa: BLE001 - An error must repeat only this message.
             log.outcome("not confirmed", message=message.id, error=reason(failure))
@@ -123,6 +127,7 @@ def deliver(records: Sequence[object], dependencies: DeliveryDependencies, deadl
         return True
 
     done = dependencies.pool.run(one, _tracked(batch, watch, dependencies, deadline))
+    dependencies.ledger.settle(deadline)
     again = [message.id for message, well in zip(batch, done, strict=False) if not well]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
 
