@@ -124,9 +124,9 @@ class FeedDependencies:
     pool: WorkerPool
     reach_ms: int
     invoke_again: Callable[[dict[str, Any], Deadline], None]
-    ledger: Ledger = NO_LEDGER
     parts_of: Callable[[str], Parts] | None = None
     """Returns the table and the queues of an application."""
+    ledger: Ledger = NO_LEDGER
 
     def of(self, application: str) -> Parts:
         if self.parts_of is None:

@@ -224,7 +224,7 @@ class Resources:
         table = FeedTable(self.client("dynamodb"), self.settings.table_name)
         reach_ms = self.settings.reach_ms
         its = table, self.queues, self.pool, reach_ms
-        return feed.FeedDependencies(*its, self._invoke_again, self.ledger, self._parts_of)
+        return feed.FeedDependencies(*its, self._invoke_again, self._parts_of, self.ledger)
 
     def _parts_of(self, application_id: str) -> Parts:
         return self.isolation(application_id).for_feeding()
