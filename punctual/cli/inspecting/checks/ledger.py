@@ -73,7 +73,7 @@ def _pending(name: str, subject: Subject) -> tuple[int, int]:
     while True:
         answer = subject.manage_once("forecast", **fields)
         total += answer["total"]
-        queued = answer["queued"]["delivery"] or 0
+        queued = answer.get("queued", {}).get("delivery") or 0  # An application does not see the queues.
         if answer["next"] is None:
             return total, queued
         fields["next"] = answer["next"]
