@@ -28,7 +28,6 @@ from scheduler.model.bundle import Bundle, Unpackable
 from scheduler.model.delivery_options import DeliveryOptions
 from scheduler.model.failure_report import Report
 from scheduler.model.schedule import Key, Schedule
-from scheduler.model.targets import goes_straight
 from scheduler.placing.sending import Queues as Transports
 from scheduler.placing.sending import SendChunk, send_chunks
 
@@ -144,7 +143,8 @@ class Mover:
         outcome = self._outgoing.send(chunk, counts)
         finished = self._listed(outcome.confirmed, counts)
         counts.sent += len(outcome.confirmed)
-        counts.released += sum(each.name is None and goes_straight(each.target) for each in outcome.confirmed)
+        if self._tally is not None:
+            counts.released += self._tally.straight(outcome.confirmed)
         given_up = [each for each in outcome.unavailable if now_ms - each[0].due_ms > CLOSED_MS_MAX]
         counts.closed += len(outcome.unavailable) - len(given_up)
         invalid_reason = [*outcome.rejected, *given_up]

@@ -47,7 +47,7 @@ class Tally:
 
     def begin_page(self, page: Page) -> None:
         """Count a page. If the row is not written, the next write takes the count along."""
-        expected = _straight(page.schedules) + sum(bundle.count for bundle in page.bundles)
+        expected = self.straight(page.schedules) + sum(bundle.count for bundle in page.bundles)
         with self._lock:
             self._open += expected
         try:
@@ -57,7 +57,7 @@ class Tally:
 
     def end_job(self, job: Job, counts: JobCounts) -> None:
         """Take back what was not released. Call this before the items are deleted: what ended otherwise is written."""
-        expected = _expected(job)
+        expected = self._expected(job)
         with self._lock:
             self._open -= expected
         self.ledger.take_back(self.day, released=expected - counts.released)
@@ -71,13 +71,12 @@ class Tally:
         self._open = 0
         self.ledger.settle(self._few)
 
+    @staticmethod
+    def straight(schedules: Iterable[Schedule]) -> int:
+        """Return how many go straight to the queue of their target. The delivery queue is no exit."""
+        return sum(each.name is None and goes_straight(each.target) for each in schedules)
 
-def _expected(job: Job) -> int:
-    if isinstance(job, UnreadableItems):
-        return 0
-    return sum(bundle.count for bundle in job.bundles) if isinstance(job, BundleGroup) else _straight(job.schedules)
-
-
-def _straight(schedules: Iterable[Schedule]) -> int:
-    """Return how many go straight to the queue of their target. The delivery queue is no exit."""
-    return sum(each.name is None and goes_straight(each.target) for each in schedules)
+    def _expected(self, job: Job) -> int:
+        if isinstance(job, BundleGroup):
+            return sum(bundle.count for bundle in job.bundles)
+        return 0 if isinstance(job, UnreadableItems) else self.straight(job.schedules)
