@@ -509,7 +509,7 @@ MUTATIONS = (
     Mutation(
         "a timer that finds another schedule and sets none for it",
         "scheduler/delivering/delivery.py",
-        "        _set_timer(naming.backup_timer(record, deadline.now_ms(), dependencies.reach_ms), dependencies, deadline)\n",
+        "        timers.send(naming.backup_timer(record, deadline.now_ms(), dependencies.reach_ms), dependencies, deadline)\n",
         "",
         (1,),
         None,
