@@ -116,8 +116,6 @@ def deliver(records: Sequence[object], dependencies: DeliveryDependencies, deadl
     def one(message: Message) -> bool:
         try:
             _one(message, dependencies, deadline)
-            if message.receipt is not None:
-                dependencies.ledger.settle(deadline)
             _dismiss(message, dependencies, deadline)
         except Exception as failure:  # noqa: BLE001 - An error must repeat only this message.
             log.outcome("not confirmed", message=message.id, error=reason(failure))
@@ -158,6 +156,7 @@ def _moment_s(message: Message, deadline: Deadline) -> float:
 def _dismiss(message: Message, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     receipt = message.receipt
     if receipt is not None:
+        dependencies.ledger.settle(deadline)
         retry_call(lambda: dependencies.delivery_queue().delete(receipt), deadline)
 
 

@@ -1,4 +1,4 @@
-"""Decide what a timer has to do, so that few timers exist and one of them delivers. Set a timer.
+"""Decide what a timer has to do, so that few timers exist and one of them delivers. Set timers.
 
 A request sets one timer. A timer that finds another schedule pending sets a backup timer for that schedule. The writer
 of the record may have crashed before it set the first. Without a bound, each replacement of a name would add a timer
