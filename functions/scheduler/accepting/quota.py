@@ -30,7 +30,7 @@ class Counts(Protocol):
 
 @dataclass(slots=True)
 class _Others:
-    """What the other environments have accepted for one application on one day."""
+    """The total of the other environments for one application and day."""
 
     day: str
     accepted: int

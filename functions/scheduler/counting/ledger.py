@@ -24,7 +24,7 @@ class Ledger:
         return self
 
     def today(self, deadline: Deadline) -> str:
-        """Return the day of UTC. What is counted on a day is taken back on the same day."""
+        """Return the day of UTC. Give it to `take_back`, because midnight may pass in between."""
         return ""
 
     def count(self, deadline: Deadline, day: str = "", **counts: int) -> str:

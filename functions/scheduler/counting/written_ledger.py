@@ -1,6 +1,6 @@
 """A ledger that is kept in the table, one row for each execution environment, application and day.
 
-The rows hold absolute totals with a number that grows. Of two writes the later one wins, in whatever order they arrive.
+The rows hold absolute totals with a number that grows. The highest number wins, whichever write arrives last.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What one execution environment has counted for an application on one day of UTC.
+"""The counts of one execution environment for an application and a day of UTC.
 
 Accepted + redriven = released + delivered + cancelled + replaced + expired + failed + pending.
 
@@ -45,7 +45,7 @@ class Count:
     day: str
     application: str
     environment: str
-    """Sixteen random hex digits, of which the first is the row."""
+    """Sixteen random hex digits. The first is the row."""
     seq: int
     """How many times the environment has counted that day. A later write wins."""
     totals: Mapping[str, int]

@@ -71,7 +71,7 @@ class NameResult:
     superseded_timer: Timer | None = None
     """The timer of the replaced schedule, if it is still in the table because it is far."""
     may_have_replaced: bool = False
-    """Whether a write without an answer made the record, so that nobody knows if it replaced another."""
+    """A write without an answer made the record. It is unknown whether it replaced another."""
 
 
 def register(name_request: NameRequest, records: Records, deadline: Deadline, reach_ms: int) -> NameResult:

@@ -426,7 +426,7 @@ def test_a_stack_without_a_ledger_says_how_to_begin_one(doctor: Doctor) -> None:
 
 @pytest.mark.usefixtures("few_months")
 def test_the_ledger_balances(doctor: Doctor, stack: Stack) -> None:
-    """What is pending, near or far, counts as pending."""
+    """Near and far schedules are pending until they leave."""
     stack.update(Ledger=True)
     assert ("ok", "owner: nothing was counted yet") == (ledger_of(doctor)["state"], ledger_of(doctor)["text"])
     stack.schedule([{"delay": 5, "data": "x"}, {"delay": 7200, "data": "x"}, {"delay": 7200, "data": "x", "name": "a"}])

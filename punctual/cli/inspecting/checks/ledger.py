@@ -60,7 +60,7 @@ def _total(name: str, subject: Subject) -> Counter[str]:
 
 
 def _months(now: datetime) -> Iterator[str]:
-    """Yield the months of which the table has rows, the present one first."""
+    """Yield the months that may have rows, the present one first."""
     for number in range(MONTHS_KEPT + 1):
         month = now.year * 12 + now.month - 1 - number
         yield f"{month // 12}-{month % 12 + 1:02}"
