@@ -6,6 +6,7 @@ The rows hold absolute totals with a number that grows. The highest number wins,
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
@@ -50,11 +51,16 @@ class _Rows:
     lock: Lock = field(default_factory=Lock)
 
     def of(self, day: str, application: str) -> _Row:
-        """Return a row. Forget the rows of earlier days that are written."""
+        """Return a row. Forget written rows that no invocation can need any more.
+
+        A row that is begun anew loses to the one in the table, which has a higher number. An invocation that began
+        before midnight still counts for the day before.
+        """
         found = self.held.get((day, application))
         if found is None:
+            yesterday = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
             for (earlier, whose), row in list(self.held.items()):
-                if earlier < day and row.seq == row.written_seq:
+                if earlier < yesterday and row.seq == row.written_seq:
                     del self.held[earlier, whose]
             found = self.held[day, application] = _Row()
         return found

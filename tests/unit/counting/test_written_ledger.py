@@ -129,7 +129,16 @@ def test_rows_of_earlier_days_are_forgotten_once_they_are_written(ledger, clock)
     for _ in range(5):
         ledger.count(clock.deadline(), accepted=1)
         clock.now_s += DAY_S
-    assert 1 == len(ledger._rows.held)
+    assert 2 == len(ledger._rows.held)
+
+
+def test_an_invocation_that_began_before_midnight_goes_on_with_its_row(ledger, rows, clock):
+    """Another application has begun the next day meanwhile."""
+    day = ledger.count(clock.deadline(), released=500)
+    clock.now_s += DAY_S
+    ledger.of("aaaaaaaa").count(clock.deadline(), accepted=1)
+    ledger.count(clock.deadline(), day, released=300)
+    assert {"released": 800} == rows.totals(day=DAY)
 
 
 def test_a_row_keeps_the_latest_deliveries_that_fit_into_one_write_unit(ledger, rows, clock):
