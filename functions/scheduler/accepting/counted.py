@@ -37,8 +37,10 @@ class CountedBatch:
         """Count the members that have not failed. Return whether they are counted, and note it as failures if not."""
         members = {index: each for index, each in self._keyed.schedules.items() if each.id not in failures}
         self._expected = {index: self._counts_of(index) for index in members}
+        ledger = self._dependencies.ledger
+        self._day = ledger.today(deadline)
         try:
-            self._day = self._dependencies.ledger.count(deadline, **_sum(self._expected))
+            ledger.count(deadline, self._day, **_sum(self._expected))
         except NotConfirmed as failure:
             why = NotConfirmed(f"it was not counted: {failure}; send it again")
             failures.update({each.id: why for each in members.values()})
