@@ -17,7 +17,7 @@ from typing import Any
 
 from simulator.checks.decoding import application_of, partition_of
 from simulator.checks.names import Names
-from simulator.workload.expected import ExpectedSchedule
+from simulator.workload.expected import ExpectedSchedule, Sent
 
 ENTERED = ("accepted", "redriven")
 LEFT = ("released", "delivered", "cancelled", "replaced", "expired", "failed")
@@ -82,7 +82,7 @@ class LedgerCheck:
                 its["accepted"] += by_caller
                 its["replaced"] += by_caller and each.replaces
                 its["cancelled"] += each.state == "cancelled"
-                its["delivered"] += any(sent.confirmed for sent in each.sends)
+                its["delivered"] += each.state == "delivered"
         return happened
 
     def _fates_of(self, expected: ExpectedSchedule) -> Counter[str]:
@@ -93,9 +93,14 @@ class LedgerCheck:
         return Counter(
             accepted=len(own),
             released=len(expected.sends) if straight else 0,
-            delivered=0 if straight else sum(any(s.confirmed for s in sent) for sent in expected.sends.values()),
+            delivered=0 if straight else sum(any(map(_is_final, sent)) for sent in expected.sends.values()),
             cancelled=len(cancelled),
         )
+
+
+def _is_final(sent: Sent) -> bool:
+    """Return whether a delivery ended. After a crash its message comes again, and may end in another way."""
+    return sent.confirmed and sent.invocation is not None and sent.invocation.fate == "returned"
 
 
 def _counted(items: Iterable[dict[str, Any]]) -> Counts:
