@@ -43,7 +43,8 @@ class FakePorts:
 
     def __init__(self) -> None:
         self._down = False
-        self.table, self.queues, self.manage_table = FakeTable(), FakeQueues(), FakeManageTable()
+        self.table, self.queues = FakeTable(), FakeQueues()
+        self.manage_table = self.runs_table = FakeManageTable(table=self.table)
         self.records = FakeRecords(down=lambda: self._down)
 
     def go_down(self) -> None:
@@ -59,10 +60,10 @@ class FakePorts:
         self.records.batch_max = names_max
 
     def store(self, *things: Schedule | Bundle) -> None:
-        self.manage_table.add(*things)
+        assert not self.table.put(things).not_attempted
 
     def store_rows(self, *rows: Row) -> None:
-        self.manage_table.rows |= {row.key: row for row in rows}
+        self.manage_table.add_rows(*rows)
 
     def page_records(self, items: int) -> None:
         """End a page of records after this many."""
@@ -195,7 +196,7 @@ class AwsPorts:
         self.output, self.delivery, self.failure = urls
         self.table = FeedTable(self._of_stack, table)
         self.queues = Queues(self._sqs, self.output, self.failure, self.delivery)
-        self._dynamodb, self._runs = self._of_stack, ManageTable(self._of_stack, table)
+        self._dynamodb, self.runs_table = self._of_stack, ManageTable(self._of_stack, table)
         if application:
             self._dynamodb = FaultyClient(ApplicationClient(dynamodb, application))
             self.table = _ApplicationFeedTable(self._dynamodb, table, self.table)
@@ -230,7 +231,7 @@ class AwsPorts:
         return sorted((_data(each.schedule), each.error) for page in pages for each in page.failures)
 
     def runs(self) -> list[tuple[str, int]]:
-        page = self._runs.runs(partition_of(day_of(NOON_MS)), EARLIEST, LATEST, 100, None)
+        page = self.runs_table.runs(partition_of(day_of(NOON_MS)), EARLIEST, LATEST, 100, None)
         return [(run.partition, run.moved) for run in page.runs]
 
     def near_names(self) -> list[str]:
