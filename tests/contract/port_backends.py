@@ -12,9 +12,10 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from delivery_fakes import VISIBILITY_S, FakeDeliveryQueue
 from fakes import DELIVERY, FAILURE, NOON_MS, OUTPUT, Clock, FakeQueues, FakeRecords, FakeTable
-from manage_fakes import FakeManageTable
+from manage_fakes import FakeCounts, FakeManageTable
 from punctual.testing.cloud import Cloud
 from punctual.testing.services.queues import Queue
+from scheduler.aws.applications.counts import Counts
 from scheduler.aws.delivery_queue import DeliveryQueue
 from scheduler.aws.feed_table import FeedTable
 from scheduler.aws.isolation.client import ApplicationClient
@@ -45,7 +46,7 @@ class FakePorts:
 
     def __init__(self) -> None:
         self._down = False
-        self.table, self.queues = FakeTable(), FakeQueues()
+        self.table, self.queues, self.counts = FakeTable(), FakeQueues(), FakeCounts()
         self.manage_table = self.runs_table = FakeManageTable(table=self.table)
         self.records = FakeRecords(down=lambda: self._down)
         self._clock = Clock()
@@ -53,7 +54,7 @@ class FakePorts:
 
     def go_down(self) -> None:
         """From now on, AWS answers no call."""
-        self._down = self.table.down = self.queues.down = self.delivery_queue.down = True
+        self._down = self.table.down = self.queues.down = self.counts.down = self.delivery_queue.down = True
 
     def leave_unprocessed(self, *keys: Key) -> None:
         """DynamoDB lists the writes of these keys as unprocessed."""
@@ -227,7 +228,7 @@ class AwsPorts:
         self.table = FeedTable(self._of_stack, table)
         self.queues = Queues(self._sqs, self.output, self.failure, self.delivery)
         self._dynamodb, self.runs_table = self._of_stack, ManageTable(self._of_stack, table)
-        self.delivery_queue = DeliveryQueue(self._sqs, self.delivery)
+        self.counts, self.delivery_queue = Counts(self._of_stack, table), DeliveryQueue(self._sqs, self.delivery)
         if application:
             self._dynamodb = FaultyClient(ApplicationClient(dynamodb, application))
             self.table = _ApplicationFeedTable(self._dynamodb, table, self.table)

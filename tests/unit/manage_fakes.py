@@ -1,4 +1,4 @@
-"""The dependencies of the manage function in memory: a table with DynamoDB's paging."""
+"""The dependencies of the manage function in memory: a table with DynamoDB's paging, and the rows of the ledger."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from fakes import NOON_MS, Clock, FakeQueues, FakeRecords, FakeTable, Thing, as_read
+from fakes import NOON_MS, THROTTLED, Clock, FakeQueues, FakeRecords, FakeTable, Thing, as_read
 from scheduler.accepting import changes
 from scheduler.accepting.request import AcceptRules
+from scheduler.errors import NotConfirmed
 from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding.jobs import QuarantinedItem
 from scheduler.managing.dependencies import (
@@ -30,6 +31,7 @@ from scheduler.model.bundle import Bundle
 from scheduler.model.failure_report import QUARANTINE, Report
 from scheduler.model.name_record import Record, request_number_at
 from scheduler.model.schedule import Key, Request, Schedule, Timer, key_of, sort_from
+from scheduler.model.usage import Count, hash_key
 from scheduler.placing import near_names
 from scheduler.placing.keys import KeyGenerator
 from scheduler.placing.near_names import Row
@@ -205,6 +207,30 @@ def _stub(thing: Any) -> Stub:
     return Stub(thing.key, thing.key.due_ms, thing.name if isinstance(thing, Schedule) else None, bundle)
 
 
+@dataclass
+class FakeCounts:
+    """The rows of the ledger. No call is confirmed while they are `down`."""
+
+    down: bool = False
+    rows: dict[Key, Count] = field(default_factory=dict)
+    writes: int = 0
+
+    def write(self, count: Count) -> None:
+        self.writes += 1
+        self._answer()
+        if count.key not in self.rows or self.rows[count.key].seq < count.seq:
+            self.rows[count.key] = count
+
+    def read(self, day: str, application: str, row: str) -> list[Count]:
+        self._answer()
+        of_row = hash_key(day, application, row)
+        return [count for key, count in sorted(self.rows.items()) if key.partition == of_row]
+
+    def _answer(self) -> None:
+        if self.down:
+            raise NotConfirmed(THROTTLED)
+
+
 def manage_dependencies(
     manage_table: FakeManageTable, records: FakeRecords | None = None, partition_count: int = 4
 ) -> ManageDependencies:
@@ -220,12 +246,8 @@ def manage_dependencies(
         key_generator,
         REACH_MS,
         partial(changes.revised, rules=AcceptRules()),
-        no_counts,
+        FakeCounts,
     )
-
-
-def no_counts():
-    raise AssertionError("no test here reads the ledger")
 
 
 def entries(thing):
