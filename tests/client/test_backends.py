@@ -1,4 +1,4 @@
-"""What the client may expect of its world: AWS, the testing stack, and the script of these tests."""
+"""AWS, the testing stack and the script of these tests follow the same rules towards the client."""
 
 import threading
 

@@ -176,7 +176,7 @@ class FaultyClient:
         return made(**({"Limit": self.page_items} if self.page_items else {}) | parameters)
 
     def _receive_message(self, made: Callable[..., Any], parameters: dict[str, Any]) -> Any:
-        """Receive without waiting, because nobody sends meanwhile and moto waits in real time."""
+        """Receive without waiting, because moto waits in real time."""
         answer = made(**parameters | {"WaitTimeSeconds": 0})
         received = answer.get("Messages", [])
         self.waited_s += 0 if received else parameters["WaitTimeSeconds"]

@@ -93,7 +93,7 @@ class FakeTable:
     applications: set[str] = field(default_factory=set)
     near_rows: dict[Key, Row] = field(default_factory=dict)
     marks: dict[Key, dict[str, Any]] = field(default_factory=dict)
-    """What a call has noted on an item, besides its content. A put or a delete removes it."""
+    """Notes of calls on an item, besides its content. A put or a delete removes them."""
     undone: Callable[[Key], bool] = lambda key: False
     down: bool = False
 

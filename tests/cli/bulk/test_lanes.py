@@ -72,6 +72,6 @@ def test_no_more_jobs_run_at_once_than_the_width(ways):
     ("workers", "parallel", "width"), [(8, True, 8), (8, False, 1), (1, True, 1)], ids=["aws", "virtual", "one worker"]
 )
 def test_the_virtual_aws_and_a_single_worker_get_one_lane(workers, parallel, width):
-    """The virtual AWS has one clock, so nothing may run beside it."""
+    """The virtual AWS has one clock, so its jobs run one after the other."""
     with contextlib.closing(lanes(workers, parallel)) as made:
         assert width == made.width

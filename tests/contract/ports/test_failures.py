@@ -164,7 +164,7 @@ def test_a_member_in_quarantine_is_listed_and_is_not_found_by_its_id(ports):
 
 
 def test_a_bundle_in_quarantine_stands_for_every_id_in_it(ports):
-    """It could not be unpacked, so nobody knows its members."""
+    """It could not be unpacked, so its members are unknown."""
     bundle, members = packed(NOON_MS - 5, NOON_MS)
     quarantine(ports, bundle, reason="no bundle")
     for each in members:
