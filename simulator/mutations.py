@@ -45,10 +45,10 @@ class Stale(Exception):
 
 MUTATIONS = (
     Mutation(
-        "a feed that does not count a page before it sends it",
-        "scheduler/feeding/reader.py",
-        "                    self._tally.begin_page(page)\n",
-        "                    pass\n",
+        "a feed that deletes schedules before their count is written",
+        "scheduler/feeding/tally.py",
+        "        while self._written < begun:\n            self.deadline.sleep(LOOK_S)\n",
+        "",
         (8,),
         LEDGER_SEED,
         LEDGER_SEED,

@@ -105,7 +105,8 @@ class Simulation:
             "FeedIntervalMinutes": self.interval_s // 60,
             "ConsumerEnabled": draw.random() < 0.2,
         }
-        if self.seed >= LEDGER_SEED:
+        self.checker.ledger.on = self.seed >= LEDGER_SEED
+        if self.checker.ledger.on:
             parameters["Ledger"] = True
         self._prepare(parameters)
         if parameters["ConsumerEnabled"]:
@@ -201,7 +202,7 @@ class Simulation:
             self._drive()
             self.final_checks.check_all()
             self.checker.input_messages.check_all()
-            self._check_ledger()
+            self.checker.ledger.check_all(calm=not self.faults.rates and not self.faults.outages)
             self.cloud.timeline.run(lambda: False)
             self._raise_breach()
         except Violation as broken:
@@ -211,10 +212,6 @@ class Simulation:
         trace = self.event_log.trace(breach.tag) if breach is not None else []
         fingerprint = self.event_log.fingerprint()
         return Result(self.seed, breach, trace, figures, self.faults.counted, fingerprint, sorted(self.faults.rates))
-
-    def _check_ledger(self) -> None:
-        if self.seed >= LEDGER_SEED:
-            self.checker.ledger.check_all(calm=not self.faults.rates and not self.faults.outages)
 
     def _drive(self) -> None:
         timeline = self.cloud.timeline

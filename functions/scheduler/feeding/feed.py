@@ -32,7 +32,7 @@ from scheduler.feeding.lease import Lease
 from scheduler.feeding.mover import Mover
 from scheduler.feeding.reader import Position, Reader, Task
 from scheduler.feeding.run import Run
-from scheduler.feeding.tally import Tally
+from scheduler.feeding.tally import PageCount, Tally
 from scheduler.limits import PARTITIONS_MAX
 
 if TYPE_CHECKING:
@@ -154,6 +154,8 @@ def feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, h
         run.failure = reason(failure)
         raise
     finally:
+        if deadline.clock() + run_line.CALL_S < ends_ms / 1000:
+            dependencies.ledger.settle(replace(deadline, tries_max=1))
         run_line.write(run.as_line(lease, begun_ms, deadline.now_ms()), dependencies.table, deadline.clock, ends_ms)
     return run.total
 
@@ -231,7 +233,10 @@ def _move(
     """
     adding, unfinished = Lock(), list[tuple[Task, FeedCounts]]()
 
-    def work(task: Task | Glance) -> None:
+    def work(task: Task | PageCount | Glance) -> None:
+        if isinstance(task, PageCount):
+            task.write()
+            return
         if not isinstance(task, Task):
             if glances is not None:
                 glances.work(task.application)

@@ -23,7 +23,7 @@ from scheduler.feeding import reader as reading
 from scheduler.feeding.jobs import FeedCounts
 from scheduler.feeding.mover import Mover
 from scheduler.feeding.reader import Page, Task
-from scheduler.feeding.tally import Tally
+from scheduler.feeding.tally import PageCount, Tally
 from scheduler.model.application import is_application_id
 from scheduler.model.schedule import sort_from
 
@@ -80,7 +80,9 @@ class Glances:
     """The applications that the next feed has to look at."""
     _adding: Lock = field(default_factory=Lock)
 
-    def between(self, tasks: Iterator[Task], applications: Sequence[str]) -> Iterator[Task | Glance]:
+    def between(
+        self, tasks: Iterator[Task | PageCount], applications: Sequence[str]
+    ) -> Iterator[Task | PageCount | Glance]:
         """Yield the tasks and the applications in turn. Every run looks at one application or more."""
         waiting = list(reversed(applications))
         begun = False

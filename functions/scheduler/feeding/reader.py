@@ -16,7 +16,7 @@ from scheduler.model.schedule import Schedule, sort_from
 from scheduler.placing.sending import CHUNK_SCHEDULES_MAX, send_chunks
 
 if TYPE_CHECKING:
-    from scheduler.feeding.tally import Tally
+    from scheduler.feeding.tally import PageCount, Tally
 
 JOB_S = 1
 """Longer than a job takes while AWS is healthy, so that only slow calls leave a job half done."""
@@ -135,8 +135,8 @@ class Reader:
         """Make the next feed begin at this page or earlier, because the page has unfinished schedules."""
         time_range.from_sort = min(time_range.from_sort, page_sort)
 
-    def tasks(self, url_of: Callable[[Schedule], str]) -> Iterator[Task]:
-        """Yield the tasks of both time ranges in turn, until the deadline.
+    def tasks(self, url_of: Callable[[Schedule], str]) -> Iterator[Task | PageCount]:
+        """Yield the tasks of both time ranges in turn, until the deadline. With a ledger, each page is counted.
 
         At least one task is yielded if there is any, so that a chain of feeds makes progress with little time. A time
         range moves on only after all tasks of a page were yielded. The next feed reads an unfinished page again.
@@ -151,7 +151,7 @@ class Reader:
                 page_sort = time_range.from_sort
                 page = self._read(time_range)
                 if self._tally is not None:
-                    self._tally.begin_page(page)
+                    yield self._tally.begin_page(page)
                 for job in cut(page, url_of):
                     if begun and self._patience.passed(JOB_S):
                         return
