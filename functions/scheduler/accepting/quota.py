@@ -7,25 +7,20 @@ much and never too little.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
-from typing import Protocol
 
+from scheduler.counting import reading
 from scheduler.counting.ledger import Ledger
+from scheduler.counting.reading import Counts
 from scheduler.errors import QuotaUsedUp
-from scheduler.execution.deadline import Deadline, retry_call
+from scheduler.execution.deadline import Deadline
 from scheduler.execution.fresh_answers import FRESH_MS
 from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.application import Application
-from scheduler.model.usage import ROWS, Count
 from scheduler.timestamps import DAY_MS
 
 COUNTED_MAX = 1_000
 """The applications whose totals one environment keeps: all that a stack can have."""
-
-
-class Counts(Protocol):
-    def read(self, day: str, application: str, row: str) -> list[Count]: ...
 
 
 @dataclass(slots=True)
@@ -68,9 +63,5 @@ class Quotas:
 
     def _read(self, application_id: str, day: str, deadline: Deadline) -> int:
         """Return what the other environments have counted."""
-
-        def read(row: str) -> list[Count]:
-            return retry_call(functools.partial(self._counts.read, day, application_id, row), deadline)
-
-        found = [count for counts in self._pool.run(read, ROWS) for count in counts]
-        return sum(count.totals.get("accepted", 0) for count in found if count.environment != self._environment)
+        found = reading.rows([day], application_id, self._counts, self._pool, deadline)[day]
+        return reading.total(count for count in found if count.environment != self._environment)["accepted"]
