@@ -24,6 +24,7 @@ LEVEL_OF = MappingProxyType(
         "put off": "WARN",
         "run not written": "WARN",
         "not confirmed": "WARN",
+        "not counted yet": "WARN",
         "not deleted": "WARN",
         "not helped": "WARN",
         "not measured": "WARN",

@@ -439,15 +439,15 @@ def test_every_function_gets_the_environment_it_requires(template, monkeypatch):
         variables = function.get("Environment", {}).get("Variables", {})
         with monkeypatch.context() as patched:
             for name, value in variables.items():
-                patched.setenv(name, text_of(template, value))
+                patched.setenv(name, usual(value, template))
             loaded = load(module)
         assert callable(loaded.handler)
 
 
-def text_of(template, value):
-    """Return a variable as a stack with default parameters has it. An `Fn::If` is for a parameter that is off."""
+def usual(value, template):
+    """Return the value of a variable in a stack with the default parameters, or some text for what the stack makes."""
     if "Fn::If" in value:
-        return str(value["Fn::If"][2])
+        return value["Fn::If"][2]
     return str(template["Parameters"].get(value.get("Ref"), {"Default": "x"})["Default"])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scheduler import log
-from scheduler.administering import creation, deletion, keys, repairing, request
+from scheduler.administering import creation, deletion, keys, repairing, request, usage
 from scheduler.administering.dependencies import AdminDependencies
 from scheduler.administering.request import AdminRequest
 from scheduler.execution.deadline import Deadline, retry_call
@@ -29,6 +29,7 @@ OPERATIONS: dict[str, Operation] = {
     "keys": keys.keys,
     "rotate": keys.rotate,
     "disable": keys.disable,
+    "usage": usage.usage,
     "repair": repairing.repair,
     "delete": deletion.delete,
 }

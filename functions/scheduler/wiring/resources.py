@@ -6,10 +6,10 @@ wait for them. Modules that few invocations need are imported at first use.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
+from scheduler.counting.ledger import NO_LEDGER
 from scheduler.limits import APPLICATIONS_MAX, NAME_CHARACTERS_MAX
 from scheduler.placing import partitions
 from scheduler.wiring.measured import Measured
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from scheduler.accepting.keyed_batch import SchedulingDependencies
     from scheduler.accepting.request import AcceptRules
+    from scheduler.aws.applications.counts import Counts
     from scheduler.aws.applications.keyring import Keyring
     from scheduler.aws.applications.stored import Applications
     from scheduler.aws.delivery_queue import DeliveryQueue
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from scheduler.aws.name_records import Records
     from scheduler.aws.queues import Queues
     from scheduler.aws.table import Table
+    from scheduler.counting.ledger import Ledger
     from scheduler.delivering.delivery import DeliveryDependencies
     from scheduler.execution.deadline import Deadline
     from scheduler.execution.worker_pool import WorkerPool
@@ -46,8 +48,7 @@ class Resources(Measured):
 
     def __init__(self, settings: Settings, runtime: Runtime, threads: int) -> None:
         super().__init__(settings, runtime)
-        self.threads = threads
-        self._clients: dict[str, Any] = {}
+        self.threads, self._clients = threads, dict[str, Any]()
 
     def client(self, service: str) -> Any:
         if service not in self._clients:
@@ -132,6 +133,25 @@ class Resources(Measured):
 
         return Function(self.client("lambda"), self.settings.feed_function)
 
+    @functools.cached_property
+    def environment(self) -> str:
+        """Return a random text that tells this execution environment apart."""
+        return f"{self.runtime.randomness.getrandbits(64):016x}"
+
+    @functools.cached_property
+    def counts(self) -> Counts:
+        from scheduler.aws.applications.counts import Counts
+
+        return Counts(self.client("dynamodb"), self.settings.table_name)
+
+    @functools.cached_property
+    def ledger(self) -> Ledger:
+        if not self.settings.keeps_ledger:
+            return NO_LEDGER
+        from scheduler.counting.written_ledger import WrittenLedger
+
+        return WrittenLedger.begin(self.counts, self.environment)
+
     # -------------------------------------------------------------------------------------- dependencies of a use case
 
     @functools.cached_property
@@ -163,6 +183,7 @@ class Resources(Measured):
             ),
             reach_ms=self.settings.reach_ms,
             records=lambda: self._records,
+            ledger=self.ledger,
             metrics=self.metrics,
         )
 
@@ -194,24 +215,9 @@ class Resources(Measured):
     def receive(
         self, records: Sequence[Mapping[str, Any]], scheduling_dependencies: SchedulingDependencies, deadline: Deadline
     ) -> dict[str, Any]:
-        """Accept messages of the input queue. Failures of users' queues are forgotten after each invocation."""
-        from scheduler.accepting import limited_queues, scheduling
-        from scheduler.accepting.from_queue import receiving
-        from scheduler.aws.input_queue import InputQueue
+        from scheduler.wiring import receiving
 
-        limited = dataclasses.replace(
-            scheduling_dependencies, queues=limited_queues.LimitedQueues(self.queues, self.runtime.clock)
-        )
-        dependencies = receiving.InputQueueDependencies(
-            accept=functools.partial(scheduling.accept_message, dependencies=limited),
-            requeue=InputQueue(self.client("sqs"), self.settings.input_queue_url).requeue,
-            report=self.queues.report,
-            notify=self.failure_targets.notify,
-            allows=self.settings.listed.arns.__contains__,
-            pool=scheduling_dependencies.pool,
-            metrics=self.metrics,
-        )
-        return receiving.receive(records, deadline, dependencies)
+        return receiving.receive(records, self, scheduling_dependencies, deadline)
 
     def for_feeding(self) -> FeedDependencies:
         from scheduler.aws.feed_table import FeedTable
@@ -219,7 +225,7 @@ class Resources(Measured):
 
         table = FeedTable(self.client("dynamodb"), self.settings.table_name)
         its = table, self.queues, self.pool, self.settings.reach_ms
-        return feed.FeedDependencies(*its, self._invoke_again, self._parts_of, self.metrics)
+        return feed.FeedDependencies(*its, self._invoke_again, self._parts_of, self.ledger, self.metrics)
 
     def _parts_of(self, application_id: str) -> Parts:
         return self.isolation(application_id).for_feeding()
@@ -248,6 +254,7 @@ class Resources(Measured):
             delivery_queue=lambda: self._delivery_queue,
             reach_ms=self.settings.reach_ms,
             of_application=of_application,
+            ledger=self.ledger,
             metrics=self.metrics,
         )
         return owners
@@ -272,6 +279,8 @@ class Resources(Measured):
             revise=self._revise,
             applications=lambda: self.table.recall_fed()[1],
             of_application=self._managing,
+            counts=lambda: self.counts,
+            ledger=self.ledger,
         )
 
     def _managing(self, name_or_id: str) -> ManageDependencies | None:
