@@ -1,6 +1,6 @@
 """The checks of `punctual doctor`. Each reads one part of the stack. `ALL` lists them in the order of the report."""
 
-from punctual.cli.inspecting.checks import account, feeding, functions, queues
+from punctual.cli.inspecting.checks import account, api, feeding, functions, queues
 from punctual.cli.inspecting.checks.finding import Check
 
-ALL: tuple[Check, ...] = (*account.CHECKS, *functions.CHECKS, *feeding.CHECKS, *queues.CHECKS)
+ALL: tuple[Check, ...] = (*account.CHECKS, *functions.CHECKS, *api.CHECKS, *feeding.CHECKS, *queues.CHECKS)
