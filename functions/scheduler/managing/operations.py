@@ -87,6 +87,12 @@ def _runs(manage_request: ManageRequest, dependencies: ManageDependencies, deadl
     return runs.runs(manage_request, dependencies, deadline)
 
 
+def _status(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    from scheduler.managing import status
+
+    return status.status(manage_request, dependencies, deadline)
+
+
 OPERATIONS: dict[str, Operation] = {
     "get": _get,
     "list": _list,
@@ -99,6 +105,7 @@ OPERATIONS: dict[str, Operation] = {
     "failures": _failures,
     "redrive": _redrive,
     "runs": _runs,
+    "status": _status,
 }
 """Each function imports its module when it is first called, because no caller uses all operations."""
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -126,14 +133,15 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "failures": ("from", "to", "limit", "next"),
     "redrive": ("id", "from", "to", "spread", "next"),
     "runs": ("from", "to", "partition", "next"),
+    "status": (),
 }
 WHOSE = "application"
 """The field that names another application. Only the owner may use it."""
-_STACKS = ("runs",)
+_STACKS = ("runs", "status")
 """Operations about the stack as a whole. An application has none of them."""
 _OWNERS_FIELDS = {name: fields if name in _STACKS else (*fields, WHOSE) for name, fields in FIELDS.items()}
 _APPLICATIONS_FIELDS = {name: fields for name, fields in FIELDS.items() if name not in _STACKS}
-VIEW = {name: _OWNERS_FIELDS[name] for name in ("get", "list", "forecast", "failures", "runs")}
+VIEW = {name: _OWNERS_FIELDS[name] for name in ("get", "list", "forecast", "failures", "runs", "status")}
 """The operations of the view function, which change nothing."""
 CALLER = {name: FIELDS[name] for name in ("get", "list", "cancel", "change", "move", "fire", "cancel_where")}
 """The operations of the caller function, for a program that knows its own schedules. It can name no application."""

@@ -73,7 +73,7 @@ def test_it_only_reads(doctor: Doctor, aws: Aws, stack: Stack) -> None:
         assert method.startswith(("get_", "describe_", "list_", "invoke", "query")), method
         if method == "invoke" and "Payload" in arguments:
             request = json.loads(arguments["Payload"])
-            assert request == [{}] or request["operation"] in ("list", "runs")
+            assert request == [{}] or request["operation"] in ("list", "runs", "status")
     assert ([], []) == (stack.failures(), stack.manage("list")["schedules"])
 
 
@@ -276,6 +276,15 @@ def overdue_schedules(aws: Aws) -> None:
     aws.stack.client("dynamodb").put_item(TableName=aws.stack.output("TableName"), Item=item)
 
 
+def overdue_schedules_of_an_application(aws: Aws) -> None:
+    """The owner's own are on time."""
+    made = aws.stack.administer("create", name="billing", default_target="output")["application"]
+    aws.stack.schedule({"delay": 86_400, "data": "x", "application": made})
+    sort = f"{round((aws.stack.now - 3600) * 1000):015d}#{7:016x}"
+    item = {"partition": {"S": f"2#{made}"}, "sort": {"S": sort}, "data": {"S": "x"}}
+    aws.stack.client("dynamodb").put_item(TableName=aws.stack.output("TableName"), Item=item)
+
+
 def dead_letter(aws: Aws) -> None:
     aws.stack.client("sqs").send_message(QueueUrl=aws.stack.output("DeadLetterQueueUrl"), MessageBody="{}")
 
@@ -412,7 +421,13 @@ FAULTS: dict[str, tuple[Callable[[Aws], None], str, str, str]] = {
     ),
     "no rule": (no_rule, "rule", "has no rule", "punctual deploy"),
     "no feeds": (feeds_that_do_not_run, "last feeds", "partition 0, 1, 2, 3 was not fed", "invoke --function-name"),
-    "overdue schedules": (overdue_schedules, "overdue", "by 1h", "feed all partitions now"),
+    "overdue schedules": (overdue_schedules, "overdue", "by 1h, in partition 0", "feed all partitions now"),
+    "overdue schedules of an application": (
+        overdue_schedules_of_an_application,
+        "overdue",
+        "overdue in the table: 1 schedule, the oldest by 1h, in partition 2 of the application ",
+        "feed all partitions now",
+    ),
     "dead letters": (dead_letter, "queues", "1 message in the dead-letter queue", "Bring back dead letters"),
     "old messages": (old_output_messages, "oldest messages", "OutputQueue is 5h 33m old", "start the consumer"),
     "quarantine": (quarantined, "quarantine", "quarantined: 1 item", "punctual redrive"),
@@ -428,6 +443,18 @@ def test_a_fault_has_a_name_and_a_remedy(doctor: Doctor, aws: Aws, breakage: str
     assert check == found["check"]
     assert text in found["text"]
     assert remedy in found["remedy"]
+
+
+def test_a_stack_without_the_status_is_asked_for_its_overdue_schedules(doctor: Doctor, aws: Aws) -> None:
+    """An earlier version does not know the operation."""
+    real = _virtual(aws, "lambda", "invoke")
+    unknown = {"errorType": "InvalidRequest", "errorMessage": "operation is 'status'; wanted: one of get, list"}
+    aws.answers["lambda", "invoke"] = lambda **call: (
+        payload(unknown) if b'"status"' in call.get("Payload", b"") else real(**call)
+    )
+    assert 0 == doctor("--json").status
+    overdue_schedules(aws)
+    assert "the oldest 0-" in only_fault(doctor("--json"))["text"]
 
 
 def test_without_credentials_nothing_else_is_checked(doctor: Doctor, aws: Aws) -> None:
