@@ -22,5 +22,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     else:
         until_s = resources.runtime.clock() + trigger.BY_HAND_S
     feeds = trigger.trigger(until_s, settings.partition_count, table, resources.pool, invoke, deadline)
-    resources.count_stale_partitions(feeds, resources.client("dynamodb"), deadline)
+    resources.count_stale_partitions(feeds, deadline)
     return {"feeds": feeds}

@@ -1,4 +1,4 @@
-"""Gives a function its metrics, and prints them at the end of each invocation.
+"""Gives a function its clients and its metrics, and prints the metrics at the end of each invocation.
 
 A function without metrics keeps its handler as it is.
 """
@@ -21,10 +21,16 @@ Answer = TypeVar("Answer")
 
 
 class Measured:
-    """A function that may have metrics."""
+    """The settings, the clients and the metrics of one function."""
 
-    def __init__(self, settings: Settings, runtime: Runtime) -> None:
-        self.settings, self.runtime = settings, runtime
+    def __init__(self, settings: Settings, runtime: Runtime, threads: int) -> None:
+        self.settings, self.runtime, self.threads = settings, runtime, threads
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self.runtime.client(service, self.threads)
+        return self._clients[service]
 
     @functools.cached_property
     def metrics(self) -> Metrics:
@@ -49,7 +55,7 @@ class Measured:
 
         return measuring
 
-    def count_stale_partitions(self, partitions: int, client: Any, deadline: Deadline) -> None:
+    def count_stale_partitions(self, partitions: int, deadline: Deadline) -> None:
         """Count the partitions that no feed has finished lately. Without metrics, ask nothing."""
         if not self.settings.metrics_of:
             return
@@ -57,5 +63,5 @@ class Measured:
         from scheduler.measuring import stale_partitions
 
         its = self.settings
-        table = FeedTable(client, its.table_name)
+        table = FeedTable(self.client("dynamodb"), its.table_name)
         self.metrics.stale(stale_partitions.count(range(partitions), table, its.feed_interval_s, deadline))

@@ -38,22 +38,11 @@ if TYPE_CHECKING:
     from scheduler.model.application import Application
     from scheduler.model.schedule import Request, Schedule
     from scheduler.transports import Transports
-    from scheduler.wiring.config import Settings
     from scheduler.wiring.isolation import Isolation
-    from scheduler.wiring.runtime import Runtime
 
 
 class Resources(Measured):
     """The parts of one function. Each is built when it is first used, and kept."""
-
-    def __init__(self, settings: Settings, runtime: Runtime, threads: int) -> None:
-        super().__init__(settings, runtime)
-        self.threads, self._clients = threads, dict[str, Any]()
-
-    def client(self, service: str) -> Any:
-        if service not in self._clients:
-            self._clients[service] = self.runtime.client(service, self.threads)
-        return self._clients[service]
 
     def deadline(self, context: Any, reserve_s: float) -> Deadline:
         """Return the end of the invocation, less the time that the function needs to end cleanly."""
@@ -278,6 +267,7 @@ class Resources(Measured):
             reach_ms=self.settings.reach_ms,
             revise=self._revise,
             applications=lambda: self.table.recall_fed()[1],
+            table_of=lambda application_id: self.isolation(application_id).manage_table(),
             of_application=self._managing,
             counts=lambda: self.counts,
             ledger=self.ledger,
