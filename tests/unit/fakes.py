@@ -233,14 +233,14 @@ class FakeTable:
             del self.leases[lease.partition]
 
     def mark_fed(self, lease: Lease, fed_ms: int) -> None:
-        self._answer()
+        self.answer()
         current = self.leases.get(lease.partition)
         if current and current.holder == lease.holder:
             del self.leases[lease.partition]
             self.fed_ms[lease.partition] = fed_ms
 
     def fed_times(self) -> dict[str, int]:
-        self._answer()
+        self.answer()
         return {partition: fed_ms for partition, fed_ms in self.fed_ms.items() if "#" not in partition}
 
 
