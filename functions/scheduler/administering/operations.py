@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scheduler import log
-from scheduler.administering import changing, creation, deletion, keys, listing, repairing, request
+from scheduler.administering import changing, creation, deletion, keys, listing, repairing, request, usage
 from scheduler.administering.dependencies import AdminDependencies
 from scheduler.administering.request import AdminRequest
 from scheduler.execution.deadline import Deadline
@@ -19,6 +19,7 @@ OPERATIONS: dict[str, Operation] = {
     "keys": keys.keys,
     "rotate": keys.rotate,
     "disable": keys.disable,
+    "usage": usage.usage,
     "repair": repairing.repair,
     "delete": deletion.delete,
 }
