@@ -9,6 +9,7 @@ import json
 import os
 import time
 import traceback
+from collections.abc import Mapping
 from types import MappingProxyType
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
@@ -43,13 +44,22 @@ _LEAST = _least()
 
 
 def outcome(name: str, **facts: object) -> None:
-    """Print one log line in a single write.
+    """Print one log line, unless the stack logs only higher levels."""
+    level = LEVEL_OF.get(name, INFO)
+    if LEVELS.index(level) >= _LEAST:
+        _print(name, facts, level)
+
+
+def always(name: str, **facts: object) -> None:
+    """Print one log line at every `LogLevel`. Lambda would drop a line below the level of the stack."""
+    _print(name, facts, LEVELS[max(_LEAST, LEVELS.index(INFO))])
+
+
+def _print(name: str, facts: Mapping[str, object], level: str) -> None:
+    """Print the line in a single write.
 
     Lambda passes on every write to stdout at once. Lines of several threads would mix if a line took two writes.
     """
-    level = LEVEL_OF.get(name, INFO)
-    if LEVELS.index(level) < _LEAST:
-        return
     marks = {} if level == INFO else {"level": level, "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     print(json.dumps({"outcome": name, **facts, **marks}) + "\n", end="", flush=True)
 

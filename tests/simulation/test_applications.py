@@ -103,8 +103,8 @@ def test_the_table_and_the_log_have_no_key(stack):
     assert {digest_of(text) for text in texts} == {item["sort"]["S"] for item in stored}
     assert not KEY.search(repr(all_items(stack)))
     assert not KEY.search(repr(stack.log()))
-    created, replaced, disabled = [line for line in stack.log() if line["outcome"] == "administered"]
-    assert ("create", "owner", made["application"]) == (created["operation"], created["by"], created["application"])
+    created, replaced, disabled = [line for line in stack.log() if line["outcome"] == "changed"]
+    assert ("create", "owner", made["application"]) == (created["operation"], created["who"], created["application"])
     assert [made["control"]["id"], made["data"]["id"]] == created["keys"]
     assert created["request"].startswith("virtual-AdminFunction@")
     assert (rotated["id"], made["data"]["id"]) == (replaced["id"], replaced["replaces"])
