@@ -39,7 +39,8 @@ THROTTLED = frozenset(
 
 
 OTHER_WAYS = {
-    "cloudformation:DescribeStacks": ", use Scheduler.from_outputs, or set PUNCTUAL_SCHEDULE_FUNCTION and the others"
+    "cloudformation:DescribeStacks": ", use Scheduler.from_outputs, or set PUNCTUAL_SCHEDULE_FUNCTION and the others",
+    "lambda:InvokeFunction": ", which the stack's CallerPolicy, ViewerPolicy and OperatorPolicy have",
 }
 
 

@@ -18,7 +18,8 @@ from punctual.client import errors, request
 from punctual.client.backend import Backend
 from punctual.client.calling import aws_errors
 from punctual.client.calling.aws_errors import Interrupted, Throttled
-from punctual.client.errors import FunctionFailed, NotConfirmed, PunctualError, StackNotFound, Unreachable
+from punctual.client.calling.rights import functions_for
+from punctual.client.errors import AccessDenied, FunctionFailed, NotConfirmed, PunctualError, StackNotFound, Unreachable
 from punctual.client.outputs import Outputs
 
 TRIES_MAX = 7
@@ -49,6 +50,7 @@ class Invoker:
     def __init__(self, backend: Backend, outputs: Outputs) -> None:
         self._backend, self._outputs = backend, outputs
         self._reached = False
+        self._denied: set[str] = set()
 
     @property
     def reached(self) -> bool:
@@ -64,8 +66,27 @@ class Invoker:
         return self._invoke("ScheduleFunction", payload, Repeat.NEVER, stopped)
 
     def manage(self, operation: str, fields: dict[str, Any], repeat: Repeat = Repeat.SETTLES) -> Any:
-        """Invoke the manage function with an operation."""
-        return self._invoke("ManageFunction", request.encoded({"operation": operation, **fields}), repeat)
+        """Invoke the manage function with an operation, or a function with smaller rights if IAM denies that one.
+
+        The next operations go straight to the function that IAM allowed.
+        """
+        functions = functions_for(operation)
+        denied: AccessDenied | None = None
+        for function in [each for each in functions if each not in self._denied] or functions:
+            try:
+                return self.operate(function, operation, fields, repeat)
+            except AccessDenied as error:
+                self._denied.add(function)
+                denied = denied or error
+            except StackNotFound:  # A stack of an earlier version, or outputs from the caller, may lack the function.
+                if denied is None:
+                    raise
+        assert denied is not None
+        raise denied
+
+    def operate(self, function: str, operation: str, fields: dict[str, Any], repeat: Repeat) -> Any:
+        """Invoke any function that carries out operations, by its output."""
+        return self._invoke(function, request.encoded({"operation": operation, **fields}), repeat)
 
     def administer(self, operation: str, fields: dict[str, Any], repeat: Repeat) -> Any:
         """Invoke the admin function with an operation."""
