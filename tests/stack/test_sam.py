@@ -13,6 +13,8 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from punctual.local.emulation.emulator import Emulator
+from tools.publishing import sar
+from tools.publishing.source import with_source
 
 pytestmark = pytest.mark.slow
 
@@ -31,8 +33,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tmp_path_factory.mktemp("project")
     # Other tests write __pycache__ during the copy.
     shutil.copytree(ROOT / "functions", project / "functions", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Makefile", "template.yml", "samconfig.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, project)
+    (project / "docs").mkdir()
+    for name in ("Makefile", "template.yml", "samconfig.toml", "docs/sar.md", "LICENSE"):
+        shutil.copy(ROOT / name, project / name)
     for stray in STRAYS:
         path = project / "functions" / stray
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +104,7 @@ def test_every_handler_is_in_the_package(template: dict[str, Any]) -> None:
     assert handlers <= code().keys()
 
 
-@pytest.mark.parametrize(("field", "name"), [("LicenseUrl", "LICENSE"), ("ReadmeUrl", "README.md")])
+@pytest.mark.parametrize(("field", "name"), [("LicenseUrl", "LICENSE"), ("ReadmeUrl", "docs/sar.md")])
 def test_the_package_names_licence_and_readme(
     template: dict[str, Any], emulator: Emulator, field: str, name: str
 ) -> None:
@@ -109,6 +112,13 @@ def test_the_package_names_licence_and_readme(
     location = template["Metadata"]["AWS::ServerlessRepo::Application"][field]
 
     assert (ROOT / name).read_bytes() == fetched(emulator, location)
+
+
+def test_the_packaged_template_keeps_the_rules_of_the_repository(template: dict[str, Any], project: Path) -> None:
+    """Only the address of the source is missing, which `make package` adds."""
+    published = with_source(template, "https://example.com/someone/punctual", "0" * 40)
+
+    assert [] == list(sar.faults(published, project))
 
 
 def test_a_deploy_asks_nothing_and_keeps_earlier_parameters(sam: Sam, template: dict[str, Any]) -> None:
