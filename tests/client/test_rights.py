@@ -75,14 +75,27 @@ def test_the_error_without_any_right_names_the_policies(scheduler, policy):
     """Rights may be granted later, so the client tries again at the next call."""
     found = policy()
     for _ in range(2):
-        with pytest.raises(AccessDenied, match="which the stack's CallerPolicy, ViewerPolicy and OperatorPolicy have"):
+        with pytest.raises(AccessDenied, match=r"permission, which CallerPolicy and OperatorPolicy of the stack have$"):
             scheduler.cancel("order/7")
     assert ["ManageFunction", "CallerFunction"] * 2 == found.invoked
 
 
+@pytest.mark.parametrize(
+    ("function", "operation", "policies"),
+    [
+        ("ScheduleFunction", "", "CallerPolicy and OperatorPolicy"),
+        ("ManageFunction", "get", "CallerPolicy, OperatorPolicy and ViewerPolicy"),
+        ("ManageFunction", "runs", "OperatorPolicy and ViewerPolicy"),
+        ("AdminFunction", "create", "OperatorPolicy"),
+    ],
+)
+def test_the_advice_names_the_policies_that_allow_the_call(function, operation, policies):
+    assert f", which {policies} of the stack ha" in rights.advice(function, operation)
+
+
 def test_only_the_manage_function_redrives(scheduler, policy):
     found = policy("ViewFunction", "CallerFunction")
-    with pytest.raises(AccessDenied):
+    with pytest.raises(AccessDenied, match=r"permission, which OperatorPolicy of the stack has$"):
         scheduler.redrive(id="0-001893542400000-0123456789abcdef")
     assert ["ManageFunction"] == found.invoked
 

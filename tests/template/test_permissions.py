@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from punctual.client.calling import rights
 from punctual.testing.template import Template
 from tools.publishing import sar
 
@@ -105,6 +106,12 @@ def test_a_viewer_changes_nothing(policies):
 def test_only_an_operator_may_invoke_the_manage_and_the_admin_function(policies):
     for function in ("ManageFunction", "AdminFunction"):
         assert ["OperatorPolicy"] == [name for name, each in policies.items() if function in invoked(each)]
+
+
+def test_the_error_of_the_client_names_the_policies_that_allow_a_call(policies):
+    for function in set().union(*(invoked(each) for each in policies.values())):
+        allowing = {name for name, each in policies.items() if function in invoked(each)}
+        assert allowing == set(rights.POLICIES.get(function, ("OperatorPolicy",))), function
 
 
 def test_an_operator_may_do_whatever_doctor_checks(policies):
