@@ -81,3 +81,41 @@ def test_an_operator_cancels_everything_and_checks_the_stack(as_user, stack):
     assert len(findings) > 10
     denied = {each["check"] for each in findings if "permission" in each["text"] or "you may not" in each["text"]}
     assert denied <= OTHERWISE_HERE
+
+
+@pytest.mark.parametrize(
+    ("policy", "commands"),
+    [
+        (
+            "CallerPolicy",
+            [
+                ["schedule", "x", "--in", "2d", "--name", NAME],
+                ["get", NAME],
+                ["move", NAME, "--in", "3d"],
+                ["change", NAME, "--data", "y"],
+                ["list", "--prefix", "permissions/"],
+                ["import", "lines.ndjson"],
+                ["fire", "permissions/2"],
+                ["cancel", NAME],
+                ["cancel", "--prefix", "permissions/", "--yes"],
+            ],
+        ),
+        (
+            "ViewerPolicy",
+            [["get", NAME], ["explain", NAME], ["list"], ["forecast"], ["failures"], ["export", "all.ndjson"]],
+        ),
+    ],
+)
+def test_the_commands_work_with_the_policy_that_their_help_names(
+    as_user, stack, tmp_path, monkeypatch, policy, commands
+):
+    monkeypatch.chdir(tmp_path)
+    line = {"timestamp": "2100-01-01T00:00:00Z", "data": "x", "name": "permissions/2"}
+    (tmp_path / "lines.ndjson").write_text(json.dumps(line) + "\n")
+    with as_user("CallerPolicy") as scheduler:
+        scheduler.schedule("x", delay=86_400, name=NAME)
+    as_user(policy).close()
+    for command in commands:
+        out, err = io.StringIO(), io.StringIO()
+        status = group.run([*command, "--stack", stack.name], Run(output=Output(out=out, err=err)))
+        assert 0 == status, (command, err.getvalue())
