@@ -82,7 +82,7 @@ package: name-the-bucket name-the-source build ## Upload the code and write .aws
 publish: package ## Publish to the Serverless Application Repository (as package; WITHOUT="RecursiveLoop ..." or all)
 	$(SAM) publish --template .aws-sam/published.json
 
-dist: .venv/run.stamp ## Build what a release attaches (TAG=v1.0.0)
+dist: .venv/run.stamp ## Build the files of a release (TAG=v1.0.0)
 	@.venv/bin/python -m tools.publishing.dist dist $(TAG)
 
 screenshots: .venv/dev.stamp chromium ## Take the screenshots of the console anew

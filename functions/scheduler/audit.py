@@ -17,7 +17,7 @@ from scheduler.errors import NotConfirmed
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks for a change."""
+    """The caller who asks for a change."""
 
     who: str
     """The id of a key, a Cognito identity, or the rights of the function: `owner` or `caller`."""

@@ -1,4 +1,4 @@
-"""Every check that Checkov leaves out has its reason beside it, and on the page about operations."""
+"""Each check that Checkov omits has a reason beside it, and on the page about operations."""
 
 import re
 from pathlib import Path

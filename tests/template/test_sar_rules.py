@@ -48,7 +48,7 @@ def test_the_template_keeps_every_rule(template):
 
 
 def test_the_template_of_the_repository_is_not_published_as_it_is():
-    """Its code lies in a folder, and it names no source."""
+    """Its code is in a folder, and the source is missing."""
     found = faults(yaml_parse(TEXT))
     assert "HomePageUrl is missing; SAR wants an https:// address, 2048 characters at most" in found
     assert any(
@@ -204,7 +204,7 @@ def test_a_broad_managed_policy_is_a_fault(template):
 
 
 def test_the_pages_name_the_capabilities(template):
-    """Whoever deploys the application acknowledges them."""
+    """A person who deploys the application acknowledges them."""
     needed = sar.capabilities(template)
     assert {"CAPABILITY_IAM", "CAPABILITY_RESOURCE_POLICY"} == needed
     page = (ROOT / "docs" / "install.md").read_text().split("\n## Deploy from the Serverless Application Repository")[1]

@@ -1,1 +1,1 @@
-"""What `make publish` does between `sam package` and `sam publish`: name the source, and check the template."""
+"""Prepare a publication: name the source in the packaged template, check it, and build the files of a release."""

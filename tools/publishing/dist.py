@@ -1,4 +1,4 @@
-"""Build what a release attaches: the wheel, the template with the functions beside it, and the checksums.
+"""Build the files of a release: the wheel, the template with the functions beside it, and the checksums.
 
     python -m tools.publishing.dist dist v1.0.0
 
@@ -36,7 +36,7 @@ def refused(tag: str, changelog: str) -> str:
 
 
 def write_stack(folder: Path) -> None:
-    """Write the template and the functions, which the template names as a file beside it."""
+    """Write the functions as a zip, and the template that names it."""
     code = f"punctual-functions-{punctual.__version__}.zip"
     (folder / code).write_bytes(stack_files.zipped(ROOT / "functions"))
     template = (ROOT / "template.yml").read_text(encoding="utf-8")

@@ -65,7 +65,7 @@ def faults(template: dict[str, Any], folder: Path) -> Iterator[str]:
 
 
 def capabilities(template: dict[str, Any]) -> set[str]:
-    """Return the capabilities that whoever deploys the application has to acknowledge."""
+    """Return the capabilities to acknowledge at a deployment."""
     found = set()
     for resource in all_resources(template).values():
         kind, properties = resource["Type"], resource.get("Properties", {})
@@ -133,7 +133,7 @@ def main(path: str) -> int:
     if not found:
         metadata = template["Metadata"]["AWS::ServerlessRepo::Application"]
         print(f"{metadata['Name']} {metadata['SemanticVersion']} keeps the rules of SAR.")
-        print(f"Whoever deploys it acknowledges {', '.join(sorted(capabilities(template)))}.")
+        print(f"A deployment acknowledges {', '.join(sorted(capabilities(template)))}.")
     return 1 if found else 0
 
 
