@@ -13,7 +13,14 @@ class InvalidSchedule(Exception):
 
 
 class NotConfirmed(Exception):
-    """AWS did not confirm a call in time. The call may or may not have had an effect. The caller can send it again."""
+    """AWS did not confirm a call in time. The call may or may not have had an effect. The caller can send it again.
+
+    `begun` is false if there was no time to make the call, so that it certainly had no effect.
+    """
+
+    def __init__(self, message: str = "", begun: bool = True) -> None:
+        super().__init__(message)
+        self.begun = begun
 
 
 class Undelivered(Exception):

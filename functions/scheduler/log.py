@@ -25,6 +25,7 @@ LEVEL_OF = MappingProxyType(
         "put off": "WARN",
         "run not written": "WARN",
         "not confirmed": "WARN",
+        "not counted yet": "WARN",
         "not deleted": "WARN",
         "not helped": "WARN",
         "not put back": "WARN",

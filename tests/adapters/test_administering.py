@@ -9,8 +9,10 @@ from scheduler.administering import operations
 from scheduler.administering.dependencies import AdminDependencies
 from scheduler.audit import Actor
 from scheduler.aws.applications.administered import AdministeredApplications
+from scheduler.aws.applications.counts import Counts
 from scheduler.errors import InvalidRequest, NotConfirmed, Undelivered
 from scheduler.execution.deadline import Deadline
+from scheduler.execution.worker_pool import SerialPool
 from scheduler.model.targets import AllowedTargets
 from scheduler.webhooks import signing
 from scheduler.webhooks.allowed_hosts import Hosts
@@ -36,6 +38,8 @@ class Owner:
         self.applications = AdministeredApplications(cloud.dynamodb, "schedules")
         self._dependencies = AdminDependencies(
             self.applications,
+            Counts(cloud.dynamodb, "schedules"),
+            SerialPool(),
             cloud.table,
             partition_count=2,
             randomness=self.randomness,

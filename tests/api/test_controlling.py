@@ -274,3 +274,19 @@ def test_a_page_with_large_data_fits_after_escaping(api, data):
             break
         suffix = f"&next={quote(answer.json['next'])}"
     assert 60 == seen
+
+
+def test_recent_deliveries_are_listed_for_a_day(api):
+    """The owner may name an application, and an application sees its own."""
+    team = api.stack.administer("create", name="team", default_target="output")
+    api.created(delay=5, name="order/1")
+    api.stack.schedule({"delay": 5, "data": "x", "name": "order/2", "application": "team"})
+    api.stack.advance(minutes=1)
+
+    (own,) = api("GET", "/deliveries").json["deliveries"]
+    assert ("order/1", True) == (own["name"], 0 <= own["delivered"] - own["timestamp"] < 1)
+    assert ["order/2"] == [each["name"] for each in api("GET", "/deliveries?application=team").json["deliveries"]]
+    theirs = api("GET", "/deliveries", key=team["control"]["key"]).json["deliveries"]
+    assert ["order/2"] == [each["name"] for each in theirs]
+    assert [] == api("GET", "/deliveries?day=2029-12-31").json["deliveries"]
+    problem(api("GET", "/deliveries?day=today"), 400, "InvalidRequest", "day")

@@ -58,7 +58,10 @@ class Aws:
         return {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/me"}
 
     def cloudformation_describe_stacks(self, StackName: str = "") -> dict[str, Any]:  # noqa: N803 - As boto3 names it.
-        listed = [{"ParameterKey": key, "ParameterValue": value} for key, value in self.parameters.items()]
+        listed = [
+            {"ParameterKey": key, "ParameterValue": value}
+            for key, value in (self.stack.parameters() | self.parameters).items()
+        ]
         return {"Stacks": [{"CreationTime": self.created, "Parameters": listed, **self.described}]}
 
     def cloudformation_list_stack_resources(self, **_: Any) -> dict[str, Any]:

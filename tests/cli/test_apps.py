@@ -139,3 +139,24 @@ def test_a_call_that_makes_a_key_is_not_repeated(punctual: Punctual, stack: Stac
 
     stack._cloud.network.faults = Fair()
     assert ["billing"] == [each["name"] for each in punctual("apps", "list", "--json").objects]
+
+
+def test_usage_counts_each_day_and_the_month(punctual: Punctual, stack: Stack) -> None:
+    stack.update(Ledger=True)
+    stack.schedule([{"delay": 5, "data": "x"}] * 1200)
+    stack.advance(hours=1)
+
+    header, day, total = punctual("apps", "usage", "owner").out.splitlines()
+    assert ["day", "accepted", "redriven", "released"] == header.split()[:4]
+    assert ["1,200", "0", "1,200"] == day.split()[1:4]
+    assert ["total", "1,200", "0", "1,200"] == total.split()[:4]
+    objects = punctual("apps", "usage", "owner", "--json").objects
+    assert [1200, 1200] == [each["accepted"] for each in objects]
+    assert objects[-1]["day"] is None
+
+
+def test_usage_of_a_month_without_counts_says_so(punctual: Punctual) -> None:
+    assert "nothing of owner was counted in" in punctual("apps", "usage", "owner").err
+    ended = punctual("apps", "usage", "owner", "--month", "soon")
+    assert (4, True) == (ended.status, "month is 'soon'; wanted: a month of UTC" in ended.err)
+    assert 3 == punctual("apps", "usage", "nobody").status

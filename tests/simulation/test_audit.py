@@ -28,6 +28,7 @@ LOOKS = {
     "list": {"prefix": "order/"},
     "forecast": {"from": "2030-01-01", "to": "2030-01-02", "bucket": 3600},
     "failures": {},
+    "deliveries": {"day": "2030-01-01"},
     "runs": {},
 }
 

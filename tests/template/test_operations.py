@@ -193,10 +193,13 @@ ENVIRONMENT_BYTES_MAX = 4_096
 """The limit of Lambda for all variables of a function together."""
 LONGEST = {
     "AWS::SQS::Queue": "https://sqs.ap-southeast-1.amazonaws.com.cn/123456789012/" + 80 * "q",
-    "AWS::DynamoDB::Table": 255 * "t",
+    "AWS::DynamoDB::Table": 148 * "t",
     "AWS::Serverless::Function": 64 * "f",
 }
-"""The longest value of Ref per resource type: the longest name of the service, in a region with a long name."""
+"""The longest value of Ref per resource type, in a region with a long name.
+
+CloudFormation names the table: 128 characters of the stack's name, `Table`, 13 random ones, and two dashes.
+"""
 
 
 API_STAGE, STACK_NAME = 10 * "a" + ":v1", 128 * "s"
@@ -205,7 +208,7 @@ API_STAGE, STACK_NAME = 10 * "a" + ":v1", 128 * "s"
 def longest(value):
     """Return the longest value that the template allows for an environment variable."""
     if "Fn::If" in value:
-        return API_STAGE
+        return max((each for each in value["Fn::If"][1:] if isinstance(each, str)), key=len) or API_STAGE
     name = value["Ref"]
     if name == "AWS::StackName":
         return STACK_NAME

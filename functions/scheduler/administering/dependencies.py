@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from scheduler.counting.reading import Counts
+from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.application import Application, Credential
 from scheduler.model.targets import AllowedTargets
 from scheduler.placing import partitions
@@ -75,6 +77,8 @@ class Applications(Protocol):
 @dataclass(frozen=True)
 class AdminDependencies:
     applications: Applications
+    counts: Counts
+    pool: WorkerPool
     table: partitions.Table
     partition_count: int
     randomness: random.Random

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scheduler import audit, log
-from scheduler.administering import creation, deletion, keys, repairing, request
+from scheduler.administering import creation, deletion, keys, repairing, request, usage
 from scheduler.administering.dependencies import AdminDependencies
 from scheduler.administering.request import AdminRequest
 from scheduler.audit import Actor
@@ -30,10 +30,11 @@ OPERATIONS: dict[str, Operation] = {
     "keys": keys.keys,
     "rotate": keys.rotate,
     "disable": keys.disable,
+    "usage": usage.usage,
     "repair": repairing.repair,
     "delete": deletion.delete,
 }
-_LOOKING = ("list", "keys")
+_LOOKING = ("list", "keys", "usage")
 """The operations that change nothing."""
 _LOGGED = ("id", "replaces", "state", "ended", "left")
 

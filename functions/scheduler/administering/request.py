@@ -25,6 +25,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "keys": ("name", "webhook_secrets"),
     "rotate": ("id", "grace"),
     "disable": ("id",),
+    "usage": ("name", "month"),
     "repair": (),
     "delete": ("name",),
 }

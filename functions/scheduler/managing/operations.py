@@ -89,6 +89,12 @@ def _runs(manage_request: ManageRequest, dependencies: ManageDependencies, deadl
     return runs.runs(manage_request, dependencies, deadline)
 
 
+def _deliveries(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    from scheduler.managing import deliveries
+
+    return deliveries.deliveries(manage_request, dependencies, deadline)
+
+
 OPERATIONS: dict[str, Operation] = {
     "get": _get,
     "list": _list,
@@ -100,6 +106,7 @@ OPERATIONS: dict[str, Operation] = {
     "cancel_where": _cancel_where,
     "failures": _failures,
     "redrive": _redrive,
+    "deliveries": _deliveries,
     "runs": _runs,
 }
 """Each function imports its module when it is first called, because no caller uses all operations."""
@@ -127,6 +134,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "cancel_where": ("prefix", "from", "to", "dry_run", "next"),
     "failures": ("from", "to", "limit", "next"),
     "redrive": ("id", "from", "to", "spread", "next"),
+    "deliveries": ("day",),
     "runs": ("from", "to", "partition", "next"),
 }
 WHOSE = "application"
@@ -135,12 +143,13 @@ _STACKS = ("runs",)
 """Operations about the stack as a whole. An application has none of them."""
 _OWNERS_FIELDS = {name: fields if name in _STACKS else (*fields, WHOSE) for name, fields in FIELDS.items()}
 _APPLICATIONS_FIELDS = {name: fields for name, fields in FIELDS.items() if name not in _STACKS}
-VIEW = {name: _OWNERS_FIELDS[name] for name in ("get", "list", "forecast", "failures", "runs")}
+VIEW = {name: _OWNERS_FIELDS[name] for name in ("get", "list", "forecast", "failures", "deliveries", "runs")}
 """The operations of the view function, which change nothing."""
 CALLER = {name: FIELDS[name] for name in ("get", "list", "cancel", "change", "move", "fire", "cancel_where")}
 """The operations of the caller function, for a program that knows its own schedules. It can name no application."""
 _WITH_PREFIX = ("list", "cancel_where")
 """The operations that a caller may use with a prefix only."""
+_LISTED = ("schedules", "failures", "deliveries", "runs")
 _LOGGED = ("id", "state", "total", "matched", "left")
 _COUNTED = {"cancel_where": "cancelled", "redrive": "redriven"}
 """The part of an answer that says how many schedules were changed. Every other change is of one."""
@@ -187,18 +196,21 @@ def _carried_out(
 
 def _looked(asked: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     answer = _answer(asked, dependencies, deadline)
-    counts = {listed: len(answer[listed]) for listed in ("schedules", "failures", "runs") if listed in answer}
+    counts = {listed: len(answer[listed]) for listed in _LISTED if listed in answer}
     log.outcome("managed", operation=asked.operation, **_facts(answer), **counts)
     return answer
 
 
 def _answer(asked: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     operation = OPERATIONS[asked.operation]
-    if WHOSE not in asked.fields:
-        return operation(asked, dependencies, deadline)
-    from scheduler.managing.listing import applications
+    try:
+        if WHOSE not in asked.fields:
+            return operation(asked, dependencies, deadline)
+        from scheduler.managing.listing import applications
 
-    return applications.answer(operation, asked, dependencies, deadline)
+        return applications.answer(operation, asked, dependencies, deadline)
+    finally:
+        dependencies.ledger.settle(deadline)
 
 
 def _facts(answer: dict[str, Any]) -> dict[str, Any]:

@@ -54,6 +54,10 @@ def failures(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
     return of_json(200, _fitting_page("failures", "failures", fields, caller, deadline))
 
 
+def deliveries(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
+    return _answered("deliveries", _query(http, caller, "day"), caller, deadline)
+
+
 def cancel_where(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
     return _answered("cancel_where", {**http.json_object(), **_query(http, caller)}, caller, deadline)
 
@@ -161,5 +165,6 @@ ANSWERS = {
     ("GET", "/forecast"): forecast,
     ("GET", "/failures"): failures,
     ("POST", "/failures/redrive"): redrive,
+    ("GET", "/deliveries"): deliveries,
     ("GET", "/status"): status,
 }

@@ -41,6 +41,7 @@ class Isolation:
         self.client = ApplicationClient(client, application)
         self.table = ApplicationTable(client, name, application)
         self.queues = resources.queues.of(application)
+        self.ledger = resources.ledger.of(application)
 
     def records(self) -> Records:
         from scheduler.aws.name_records import Records
@@ -51,7 +52,8 @@ class Isolation:
         from scheduler.aws.feed_table import FeedTable
         from scheduler.feeding.glances import Parts
 
-        return Parts(FeedTable(self.client, self._resources.settings.table_name), self.queues)
+        table = FeedTable(self.client, self._resources.settings.table_name)
+        return Parts(table, self.queues, self.ledger)
 
     def for_delivery(self, owners: DeliveryDependencies) -> DeliveryDependencies:
         """Return the same for every delivery, because the first one to a target creates its transport."""
@@ -70,6 +72,7 @@ class Isolation:
             stored_count=owners.stored_count.of(self._id),
             of_application=None,
             application=self._id,
+            ledger=self.ledger,
         )
 
     def for_scheduling(self, owners: SchedulingDependencies, application: Application) -> SchedulingDependencies:
@@ -81,6 +84,7 @@ class Isolation:
             rules=rules_of(application, self._resources.settings),
             key_generator=replace(owners.key_generator, application=self._id),
             records=self.records,
+            ledger=self.ledger,
         )
 
     def for_managing(self, owners: ManageDependencies, application: Application) -> ManageDependencies:
@@ -101,6 +105,7 @@ class Isolation:
             key_generator=replace(owners.key_generator, application=self._id),
             revise=revise,
             application=self._id,
+            ledger=self.ledger,
         )
 
 

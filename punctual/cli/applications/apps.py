@@ -131,6 +131,31 @@ def disable(run: Run, keyid: str) -> None:
     run.output.result(done, f"disabled the key {done['id']}; it is refused within 60 seconds")
 
 
+@apps.command(
+    "usage",
+    example="""
+    punctual apps usage billing
+    punctual apps usage owner --month 2026-10
+    """,
+)
+@click.argument("name")
+@click.option("--month", metavar="YYYY-MM", help="A month of UTC. Default: this one.")
+@pass_run
+def usage(run: Run, name: str, month: str | None) -> None:
+    """Show how many schedules of the application NAME were accepted, delivered and so on, day by day.
+
+    The name `owner` shows the schedules of the owner. The stack counts if it has the HTTP API, or with the parameter
+    Ledger. A crash counts too much, and never too little.
+    """
+    found = _ask(run, "usage", {"name": name, **({} if month is None else {"month": month})}, Repeat.SETTLES)
+    counters = list(found["total"])
+    rows = [Row([each["day"], *(f"{each[name]:,}" for name in counters)], each) for each in found["days"]]
+    if rows:
+        total = found["total"]
+        rows.append(Row(["total", *(f"{total[name]:,}" for name in counters)], {"day": None, **total}))
+    run.output.list(["day", *counters], rows, empty=f"nothing of {name} was counted in {found['month']}")
+
+
 @apps.command("repair", example="punctual apps repair")
 @pass_run
 def repair(run: Run) -> None:

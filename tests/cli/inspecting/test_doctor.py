@@ -10,7 +10,7 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 
 import punctual as client
 from punctual.cli import group
-from punctual.cli.inspecting.checks import ALL
+from punctual.cli.inspecting.checks import ALL, ledger
 from punctual.cli.run import Run
 from punctual.testing import Stack
 from tests.cli.conftest import Ended
@@ -406,3 +406,55 @@ def test_the_remedy_names_the_log_group_of_the_function(doctor: Doctor, aws: Aws
     logs = {"State": "Active", "LoggingConfig": {"LogGroup": "punctual-ScheduleLogs-XYZ"}}
     aws.answers["lambda", "get_function_configuration"] = logs
     assert "aws logs tail punctual-ScheduleLogs-XYZ --since 1h" in only_fault(doctor("--json"))["remedy"]
+
+
+@pytest.fixture
+def few_months(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The virtual table reads the rows of a year slowly."""
+    monkeypatch.setattr(ledger, "MONTHS_KEPT", 1)
+
+
+def ledger_of(doctor: Doctor) -> dict[str, Any]:
+    found = [each for each in doctor("--ledger", "--json").objects if each["check"] == "ledger"]
+    assert found, "the check was made"
+    return dict(found[0])
+
+
+def test_a_stack_without_a_ledger_says_how_to_begin_one(doctor: Doctor) -> None:
+    assert "Ledger=true" in ledger_of(doctor)["text"]
+
+
+@pytest.mark.usefixtures("few_months")
+def test_the_ledger_balances(doctor: Doctor, stack: Stack) -> None:
+    """Near and far schedules are pending until they leave."""
+    stack.update(Ledger=True)
+    assert ("ok", "owner: nothing was counted yet") == (ledger_of(doctor)["state"], ledger_of(doctor)["text"])
+    stack.schedule([{"delay": 5, "data": "x"}, {"delay": 7200, "data": "x"}, {"delay": 7200, "data": "x", "name": "a"}])
+    stack.advance(minutes=1)
+    found = ledger_of(doctor)
+    assert ("ok", "owner: 3 accepted, 1 released, 2 pending") == (found["state"], found["text"])
+    stack.advance(hours=3)
+    assert "owner: 3 accepted, 2 released, 1 delivered, 0 pending" == ledger_of(doctor)["text"]
+
+
+@pytest.mark.usefixtures("few_months")
+def test_a_schedule_that_vanished_is_a_fault(doctor: Doctor, stack: Stack) -> None:
+    """Somebody deleted its item by hand."""
+    stack.update(Ledger=True)
+    stack.schedule({"delay": 7200, "data": "x"})
+    client, name = stack.client("dynamodb"), stack.output("TableName")
+    (table,) = stack._cloud.dynamodb.tables.values()
+    (item,) = [item for key, items in table.items.items() if key.isdigit() for item in items.values()]
+    client.delete_item(TableName=name, Key={"partition": item["partition"], "sort": item["sort"]})
+    found = ledger_of(doctor)
+    assert ("fault", True) == (found["state"], "1 more entered than left or are pending" in found["text"])
+    assert "a crash" in found["remedy"]
+
+
+@pytest.mark.usefixtures("few_months")
+def test_the_ledger_of_each_application_is_compared(doctor: Doctor, stack: Stack) -> None:
+    stack.update(Ledger=True)
+    stack.administer("create", name="team", default_target="output")
+    stack.schedule({"delay": 5, "data": "x", "application": "team"})
+    found = [each["text"] for each in doctor("--ledger", "--json").objects if each["check"] == "ledger"]
+    assert ["owner: nothing was counted yet", "team: 1 accepted, 1 released, 0 pending"] == found

@@ -38,10 +38,6 @@ export function get(path, query = {}, signal = undefined) {
 }
 
 // Whether the API has a route. API Gateway answers 403 for one that it does not know.
-export async function isOffered(path, query) {
-  return (await ask("GET", path, { query })).answer.ok;
-}
-
 export async function call(method, path, request = {}) {
   return read(await ask(method, path, request));
 }

@@ -46,7 +46,6 @@ class Console {
       this.tab("failures", "Failures"),
     );
     this.panel = h("div", { id: "panel", role: "tabpanel", tabindex: "-1" });
-    this.offersDeliveries = false;
     this.shown = {};
   }
 
@@ -66,7 +65,7 @@ class Console {
   }
 
   walk(event) {
-    const tabs = [...this.tabs.children].filter((tab) => !tab.hidden);
+    const tabs = [...this.tabs.children];
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
     const to = tabs[(tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length];
@@ -74,16 +73,12 @@ class Console {
     to.click();
   }
 
-  async start() {
+  start() {
     replace(
       place("main"),
       this.hero.element,
       h("section", { class: "lists", id: "schedules", "aria-label": "Schedules" }, this.tabs, this.panel),
     );
-    this.tabs.children[1].hidden = true;
-    this.follow();
-    this.offersDeliveries = await Deliveries.offered().catch(() => false);
-    this.tabs.children[1].hidden = !this.offersDeliveries;
     this.follow();
   }
 
@@ -91,8 +86,7 @@ class Console {
   follow() {
     const state = address.read();
     this.once("hero", [state.range, state.zoom, state.bucket], () => this.hero.show(state));
-    const name =
-      state.view in this.views && (state.view !== "deliveries" || this.offersDeliveries) ? state.view : "next";
+    const name = state.view in this.views ? state.view : "next";
     const view = this.views[name];
     if (this.panel.firstChild !== view.element) {
       replace(this.panel, view.element);
