@@ -244,7 +244,7 @@ def test_the_status_of_a_healthy_stack_has_nothing_overdue(api):
     assert (punctual.__version__, "owner", "control", 4) == tuple(
         status[field] for field in ("version", "application", "scope", "partitions")
     )
-    assert status["oldest_overdue"] is None
+    assert ({"count": 0, "complete": True}, None) == (status["overdue"], status["oldest_overdue"])
     assert status["now"] - 600 <= status["last_feed"]["ended"] <= status["now"]
     assert {"output", "delivery", "input", "failure", "dead_letter"} == set(status["queues"])
 
@@ -254,7 +254,8 @@ def test_the_status_names_the_oldest_schedule_that_is_overdue(api):
     item = {"partition": {"S": "2"}, "sort": {"S": f"{(NOW_S - 60) * 1000:015d}#0123456789abcdef"}, "data": {"S": "x"}}
     api.stack.client("dynamodb").put_item(TableName=api.stack.output("TableName"), Item=item)
     status = api("GET", "/status").json
-    assert {"timestamp": NOW_S - 60, "partition": "2"} == status["oldest_overdue"]
+    assert {"timestamp": NOW_S - 60, "partition": "2", "application": "owner"} == status["oldest_overdue"]
+    assert {"count": 1, "complete": True} == status["overdue"]
     assert status["last_feed"] is None
 
 

@@ -11,7 +11,6 @@ from botocore.exceptions import ClientError
 
 from punctual.testing import Stack
 
-FUNCTIONS = ("ScheduleFunction", "TriggerFunction", "FeedFunction", "DeliverFunction", "ManageFunction")
 REGION, ACCOUNT = "eu-central-1", "123456789012"
 
 
@@ -65,7 +64,8 @@ class Aws:
         return {"Stacks": [{"CreationTime": self.created, "Parameters": listed, **self.described}]}
 
     def cloudformation_list_stack_resources(self, **_: Any) -> dict[str, Any]:
-        functions = [(name, self.stack.output(name), "AWS::Lambda::Function") for name in FUNCTIONS]
+        named = {name: each for name, each in self.outputs().items() if name.endswith("Function")}
+        functions = [(name, each, "AWS::Lambda::Function") for name, each in named.items()]
         resources = [*functions, ("TriggerFunctionTick", "the-rule", "AWS::Events::Rule")]
         keys = ("LogicalResourceId", "PhysicalResourceId", "ResourceType")
         return {"StackResourceSummaries": [dict(zip(keys, each, strict=True)) for each in resources]}

@@ -119,6 +119,7 @@ def test_the_fields_of_json_of_applications_are_documented(punctual: Punctual) -
     made = punctual("apps", "create", "billing", "--default-target", "output", "--json").json
     calls = {
         "apps create": ["create", "shop"],
+        "apps change": ["change", "billing", "--rate", "5"],
         "apps list": ["list"],
         "apps keys": ["keys", "billing"],
         "apps rotate": ["rotate", made["data"]["id"]],

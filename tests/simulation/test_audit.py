@@ -30,6 +30,7 @@ LOOKS = {
     "failures": {},
     "deliveries": {"day": "2030-01-01"},
     "runs": {},
+    "status": {},
 }
 
 
@@ -150,22 +151,25 @@ def test_a_refused_request_over_http_is_no_change(stack, api):
 
 def test_every_change_of_applications_and_keys_is_a_line(stack):
     made = stack.administer("create", name="billing", default_target="output")
+    stack.administer("change", name="billing", quota=5)
     stack.administer("rotate", id=made["data"]["id"])
     stack.administer("disable", id=made["control"]["id"])
     stack.administer("list")
     stack.administer("keys", name="billing")
+    stack.administer("usage", name="billing")
     stack.administer("repair")
     stack.administer("delete", name="billing")
     told = [(line["operation"], line["application"], line["who"]) for line in changes(stack)]
     whose = made["application"]
     assert [
         ("create", whose, "owner"),
+        ("change", whose, "owner"),
         ("rotate", whose, "owner"),
         ("disable", whose, "owner"),
         ("repair", "owner", "owner"),
         ("delete", whose, "owner"),
     ] == told
-    assert {"create", "rotate", "disable", "repair", "delete"} <= set(ADMINISTERED)
+    assert {"list", "keys", "usage", *(operation for operation, *_ in told)} == set(ADMINISTERED)
 
 
 class Silence:

@@ -6,27 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from scheduler import audit, log
-from scheduler.administering import creation, deletion, keys, repairing, request, usage
+from scheduler.administering import changing, creation, deletion, keys, listing, repairing, request, usage
 from scheduler.administering.dependencies import AdminDependencies
 from scheduler.administering.request import AdminRequest
 from scheduler.audit import Actor
-from scheduler.execution.deadline import Deadline, retry_call
-from scheduler.model import targets
-from scheduler.model.application import OUTPUT, OWNER_NAME, Application, application_of
-from scheduler.timestamps import epoch_s
+from scheduler.execution.deadline import Deadline
+from scheduler.model.application import OWNER_NAME, application_of
 
 Operation = Callable[[AdminRequest, AdminDependencies, Deadline], dict[str, Any]]
-
-
-def _list(_: AdminRequest, dependencies: AdminDependencies, deadline: Deadline) -> dict[str, Any]:
-    """Return all applications, by name."""
-    found = retry_call(dependencies.applications.all, deadline)
-    return {"applications": [_facts(application) for application in sorted(found, key=lambda each: each.name)]}
-
-
 OPERATIONS: dict[str, Operation] = {
     "create": creation.create,
-    "list": _list,
+    "change": changing.change,
+    "list": listing.list_,
     "keys": keys.keys,
     "rotate": keys.rotate,
     "disable": keys.disable,
@@ -50,27 +41,13 @@ def administer(event: object, actor: Actor, dependencies: AdminDependencies, dea
     whose = application_of(asked.get("id")) or asked.get("name", OWNER_NAME)
     with audit.unconfirmed(operation, actor, whose):
         answer = OPERATIONS[operation](admin_request, dependencies, deadline)
-    audit.changed(operation, actor, answer.get("application") or whose, answer.get("changed", 1), **_logged(answer))
+    count = answer["changed"] if operation == "repair" else 1
+    audit.changed(operation, actor, answer.get("application") or whose, count, **_logged(answer))
     return answer
 
 
 def _logged(answer: dict[str, Any]) -> dict[str, Any]:
     made = [answer[scope]["id"] for scope in ("control", "data") if scope in answer]
     facts = {fact: answer[fact] for fact in _LOGGED if fact in answer}
-    return {**facts, "keys": made} if made else facts
-
-
-def _facts(application: Application) -> dict[str, Any]:
-    default = application.default_target
-    return {
-        "application": application.id,
-        "name": application.name,
-        "default_target": default if default == OUTPUT else targets.as_sent(default),
-        "targets": list(application.targets),
-        "failure_targets": list(application.failure_targets),
-        "hosts": list(application.hosts),
-        "rate": application.rate,
-        "burst": application.burst,
-        "quota": application.quota or None,
-        "created": epoch_s(application.created_ms),
-    }
+    lists = {"keys": made, "fields": answer.get("changed")}
+    return facts | {name: value for name, value in lists.items() if isinstance(value, list) and value}

@@ -124,7 +124,8 @@ def deliver(records: Sequence[object], dependencies: DeliveryDependencies, deadl
             watch.end(message)
         return True
 
-    done = dependencies.pool.run(one, _tracked(batch, watch, dependencies, deadline))
+    tracked = _tracked(batch, watch, dependencies, deadline)
+    done = dependencies.pool.run(lambda each: log.about(each.application, one, each), tracked)
     dependencies.ledger.settle(deadline)
     again = [message.id for message, well in zip(batch, done, strict=False) if not well]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}

@@ -239,9 +239,9 @@ def _move(
             return
         if not isinstance(task, Task):
             if glances is not None:
-                glances.work(task.application)
+                log.about(task.application, glances.work, task.application)
             return
-        counts = mover.work(task.job)
+        counts = log.about(event.application, mover.work, task.job)
         with adding:  # At once, so that memory does not grow with the number of schedules.
             run.counts.add(counts)
             if counts.left or counts.held:

@@ -136,6 +136,10 @@ class ManageTable(Protocol):
     def forget_again(self, key: Key, schedule_id: str) -> None: ...
 
 
+def _no_table(application: str) -> ManageTable:
+    raise LookupError(f"{application} is not for an application to see")
+
+
 @dataclass(frozen=True)
 class ManageDependencies:
     records: Records
@@ -155,6 +159,8 @@ class ManageDependencies:
     """The id of the application whose schedules these are. It is empty for the owner's."""
     applications: Callable[[], list[str]] = list
     """Returns the ids of all applications."""
+    table_of: Callable[[str], ManageTable] = _no_table
+    """Returns the table with the items of an application, by its id. Only the owner may ask."""
     of_application: Callable[[str], ManageDependencies | None] | None = None
     """Returns the same for an application, by its name or its id, or None. Only the owner may ask."""
 

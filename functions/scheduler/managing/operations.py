@@ -95,6 +95,12 @@ def _deliveries(manage_request: ManageRequest, dependencies: ManageDependencies,
     return deliveries.deliveries(manage_request, dependencies, deadline)
 
 
+def _status(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    from scheduler.managing import status
+
+    return status.status(manage_request, dependencies, deadline)
+
+
 OPERATIONS: dict[str, Operation] = {
     "get": _get,
     "list": _list,
@@ -108,6 +114,7 @@ OPERATIONS: dict[str, Operation] = {
     "redrive": _redrive,
     "deliveries": _deliveries,
     "runs": _runs,
+    "status": _status,
 }
 """Each function imports its module when it is first called, because no caller uses all operations."""
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -136,14 +143,15 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "redrive": ("id", "from", "to", "spread", "next"),
     "deliveries": ("day",),
     "runs": ("from", "to", "partition", "next"),
+    "status": (),
 }
 WHOSE = "application"
 """The field that names another application. Only the owner may use it."""
-_STACKS = ("runs",)
+_STACKS = ("runs", "status")
 """Operations about the stack as a whole. An application has none of them."""
 _OWNERS_FIELDS = {name: fields if name in _STACKS else (*fields, WHOSE) for name, fields in FIELDS.items()}
 _APPLICATIONS_FIELDS = {name: fields for name, fields in FIELDS.items() if name not in _STACKS}
-VIEW = {name: _OWNERS_FIELDS[name] for name in ("get", "list", "forecast", "failures", "deliveries", "runs")}
+VIEW = {name: _OWNERS_FIELDS[name] for name in ("get", "list", "forecast", "failures", "deliveries", "runs", "status")}
 """The operations of the view function, which change nothing."""
 CALLER = {name: FIELDS[name] for name in ("get", "list", "cancel", "change", "move", "fire", "cancel_where")}
 """The operations of the caller function, for a program that knows its own schedules. It can name no application."""

@@ -18,6 +18,7 @@ from scheduler.model.application import OUTPUT
 
 if TYPE_CHECKING:
     from scheduler.accepting.keyed_batch import SchedulingDependencies
+    from scheduler.aws.manage_table import ManageTable
     from scheduler.aws.name_records import Records
     from scheduler.delivering.delivery import DeliveryDependencies
     from scheduler.feeding.glances import Parts
@@ -87,9 +88,12 @@ class Isolation:
             ledger=self.ledger,
         )
 
-    def for_managing(self, owners: ManageDependencies, application: Application) -> ManageDependencies:
+    def manage_table(self) -> ManageTable:
         from scheduler.aws.manage_table import ManageTable
 
+        return ManageTable(self.client, self._resources.settings.table_name)
+
+    def for_managing(self, owners: ManageDependencies, application: Application) -> ManageDependencies:
         def revise(old: Schedule, given: Mapping[str, object], now_ms: int) -> Request:
             from scheduler.accepting import changes
 
@@ -99,7 +103,7 @@ class Isolation:
             owners,
             records=self.records(),
             table=self.table,
-            manage_table=ManageTable(self.client, self._resources.settings.table_name),
+            manage_table=self.manage_table(),
             stored_count=owners.stored_count.of(self._id),
             queues=self.queues,
             key_generator=replace(owners.key_generator, application=self._id),

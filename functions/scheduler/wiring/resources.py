@@ -276,6 +276,7 @@ class Resources:
             reach_ms=self.settings.reach_ms,
             revise=self._revise,
             applications=lambda: self.table.recall_fed()[1],
+            table_of=lambda application_id: self.isolation(application_id).manage_table(),
             of_application=self._managing,
             counts=lambda: self.counts,
             ledger=self.ledger,

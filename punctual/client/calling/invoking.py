@@ -90,7 +90,7 @@ class Invoker:
 
     def administer(self, operation: str, fields: dict[str, Any], repeat: Repeat) -> Any:
         """Invoke the admin function with an operation."""
-        return self._invoke("AdminFunction", request.encoded({"operation": operation, **fields}), repeat)
+        return self.operate("AdminFunction", operation, fields, repeat)
 
     def _invoke(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 ALL_RIGHTS = "ManageFunction"
 SMALLER_RIGHTS = {
-    "ViewFunction": ("get", "list", "forecast", "failures", "deliveries", "runs"),
+    "ViewFunction": ("get", "list", "forecast", "failures", "deliveries", "runs", "status"),
     "CallerFunction": ("get", "list", "cancel", "change", "move", "fire", "cancel_where"),
 }
 """The operations of the view and of the caller function. Both refuse the others, whatever IAM allows."""
