@@ -207,6 +207,8 @@ API_STAGE, STACK_NAME = 10 * "a" + ":v1", 128 * "s"
 
 def longest(value):
     """Return the longest value that the template allows for an environment variable."""
+    if isinstance(value, str):
+        return value
     if "Fn::If" in value:
         return max((each for each in value["Fn::If"][1:] if isinstance(each, str)), key=len) or API_STAGE
     name = value["Ref"]
