@@ -13,7 +13,15 @@ class InvalidSchedule(Exception):
 
 
 class NotConfirmed(Exception):
-    """AWS did not confirm a call in time. The call may or may not have had an effect. The caller can send it again."""
+    """AWS did not confirm a call in time. The call may or may not have had an effect. The caller can send it again.
+
+    `lasting` marks a call that no retry of this code can confirm, because newer code has stored what it met. Nothing
+    has changed then, and the same call succeeds after an update of the stack.
+    """
+
+    def __init__(self, message: str = "", lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 class Undelivered(Exception):

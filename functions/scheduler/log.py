@@ -27,6 +27,7 @@ LEVEL_OF = MappingProxyType(
         "not deleted": "WARN",
         "not helped": "WARN",
         "not put back": "WARN",
+        "not read": "WARN",
         "secret not read": "WARN",
     }
 )
