@@ -67,7 +67,8 @@ def _mappings(template: Mapping[str, Any]) -> int:
 
 
 def _count(template: Mapping[str, Any], kind: str) -> int:
-    return sum(each["Type"] == kind for each in template["Resources"].values())
+    """Return how many resources of a type exist with the default parameters."""
+    return sum(each["Type"] == kind and "Condition" not in each for each in template["Resources"].values())
 
 
 def _polls(prices: Mapping[str, Any], pollers: str) -> float:

@@ -18,6 +18,8 @@ LEVEL_OF = MappingProxyType(
         "quarantined": "ERROR",
         "failed": "ERROR",
         "undelivered": "WARN",
+        "canary missed": "WARN",
+        "canary not accepted": "WARN",
         "untold": "WARN",
         "expired": "WARN",
         "postponed": "WARN",

@@ -49,6 +49,9 @@ class Settings:
     api_stage: str
     """The id of the API and the name of its stage, with a colon in between, or nothing."""
     stack_name: str
+    schedule_function: str
+    canary_queue_url: str
+    canary_queue_arn: str
 
     @property
     def bundle_span_ms(self) -> int:
@@ -81,6 +84,9 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         allowed_origin=environment.get("ALLOWED_ORIGIN", ""),
         api_stage=environment.get("API_STAGE", ""),
         stack_name=environment.get("STACK_NAME", ""),
+        schedule_function=environment.get("SCHEDULE_FUNCTION", ""),
+        canary_queue_url=environment.get("CANARY_QUEUE_URL", ""),
+        canary_queue_arn=environment.get("CANARY_QUEUE_ARN", ""),
     )
 
 
