@@ -318,7 +318,7 @@ def test_the_table_survives_accidents(template):
     assert "Retain" == table["UpdateReplacePolicy"]
     assert {"Ref": "TableProtection"} == table["Properties"]["DeletionProtectionEnabled"]
     assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
-    assert "PAY_PER_REQUEST" == table["Properties"]["BillingMode"]
+    assert ["IsProvisioned", "PROVISIONED", "PAY_PER_REQUEST"] == table["Properties"]["BillingMode"]["Fn::If"]
 
 
 def test_each_function_has_its_own_role_and_log_group(template):
