@@ -163,7 +163,7 @@ class Stack:
     def _idle_until_us(self, target_us: int) -> int:
         """Return when the first item in the table comes within reach."""
         reach_us = int(self._cloud.template.parameters["ReachSeconds"]) * US
-        (table,) = self._cloud.dynamodb.tables.values()
+        table = self._cloud.dynamodb.tables[self.output("TableName")]
         dues_us = [
             int(order[0].split("#")[0]) * 1000
             for partition, order in table.order.items()

@@ -38,13 +38,26 @@ def parameter(template, name):
     return template["Parameters"][name]
 
 
+TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
+RESTORED = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${RestoredTableName}"
+EITHER_TABLE = {"Fn::If": ["HasRestoredTable", {"Fn::Sub": RESTORED}, TABLE]}
+"""The table that a stack uses: its own, unless it goes on with one that was restored."""
+
+
+def with_own_table(statement):
+    return {**statement, "Resource": TABLE} if statement["Resource"] == EITHER_TABLE else statement
+
+
 def statements(template):
-    """Return every statement of every role, with the role's name, including those of conditional policies."""
+    """Return every statement of every role, with the role's name, including those of conditional policies.
+
+    The table stands for the one that the stack uses.
+    """
     for name, role in of_type(template, "AWS::IAM::Role").items():
         for policy in role["Properties"]["Policies"]:
             document = policy["Fn::If"][1] if "Fn::If" in policy else policy
             for statement in document["PolicyDocument"]["Statement"]:
-                yield name, statement
+                yield name, with_own_table(statement)
     for policy in of_type(template, "AWS::IAM::Policy").values():
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
             yield policy["Properties"]["Roles"][0]["Ref"], statement

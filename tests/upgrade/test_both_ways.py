@@ -57,7 +57,9 @@ def test_the_earlier_version_sends_everything_that_this_one_stored(earlier, ours
 def _run(folder: Path, *arguments: str) -> str:
     """Run the script with the code of the folder and return what it prints."""
     command = [sys.executable, str(SCRIPT), *arguments]
-    how = {"cwd": folder, "env": {**os.environ, "PYTHONPATH": str(folder)}, "timeout": RUNS_S_MAX}
-    done = subprocess.run(command, check=False, capture_output=True, text=True, **how)
+    code = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, cwd=folder, env=code, timeout=RUNS_S_MAX
+    )
     assert 0 == done.returncode, done.stderr
     return done.stdout
