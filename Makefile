@@ -49,7 +49,7 @@ lint: .venv/dev.stamp .venv-sam/sam.stamp ## Check style, types and the template
 	.venv/bin/mypy
 	.venv/bin/mypy --config-file tests/mypy.ini
 	PYTHONPATH=functions .venv/bin/lint-imports --no-cache
-	.venv/bin/cfn-lint template.yml
+	.venv/bin/cfn-lint template.yml examples/*/template.yaml
 	$(SAM) validate --lint --template-file template.yml
 
 format: .venv/dev.stamp ## Lay the code out, and repair what can be repaired without thought

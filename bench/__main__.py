@@ -16,12 +16,14 @@ from bench.sections.deliveries import deliveries
 from bench.sections.failures import failures
 from bench.sections.intake import names, packing
 from bench.sections.managing import manage
+from bench.sections.pending import pending
 from bench.sections.virtual_stack import virtual_stack
 from bench.trials import QUICK, Figure, Size
 
 SECTIONS = {
     **trials.SECTIONS,
     "manage": manage,
+    "pending": pending,
     "deliveries": deliveries,
     "failures": failures,
     "packing": packing,

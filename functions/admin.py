@@ -9,7 +9,7 @@ from scheduler.wiring.administration import AdminResources
 RESERVE_S = 6  # A call that starts at the last moment may take 5 s, and the answer needs time too.
 
 settings = config.from_environment("TABLE_NAME", "PARTITION_COUNT")
-resources = AdminResources(settings, runtime.current(), threads=1)
+resources = AdminResources(settings, runtime.current(), threads=16)
 dependencies = resources.for_administering()
 
 

@@ -7,6 +7,7 @@ the lease: see `feeding.feed.FeedEvent`.
 from dataclasses import asdict
 from typing import Any
 
+from scheduler import log
 from scheduler.feeding import feed, mover
 from scheduler.wiring import config, runtime
 from scheduler.wiring.resources import Resources
@@ -21,4 +22,5 @@ dependencies = resources.for_feeding()
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deadline = resources.deadline(context, mover.RESERVE_S)
     holder = f"{resources.runtime.randomness.getrandbits(64):016x}"
-    return asdict(feed.feed(feed.FeedEvent.read(event), dependencies, deadline, holder))
+    its = feed.FeedEvent.read(event)
+    return asdict(log.about(its.application, feed.feed, its, dependencies, deadline, holder))

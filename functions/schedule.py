@@ -27,5 +27,6 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         event, its = resources.for_named_application(event, deadline)
     answer = scheduling.accept(event, its, deadline)
     accepted, rejected = answer.get("accepted", 1), answer.get("rejected", 0)
-    log.outcome("scheduled", accepted=accepted, rejected=rejected, id=answer.get("id"))
+    facts = {"accepted": accepted, "rejected": rejected, "id": answer.get("id")}
+    log.about(its.key_generator.application, lambda: log.outcome("scheduled", **facts))
     return answer

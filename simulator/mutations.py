@@ -16,7 +16,7 @@ from pathlib import Path
 from punctual.stack_files import stack_file
 from simulator import campaign
 from simulator.simulation import Result
-from simulator.workload.sharing import FIRST_SEED
+from simulator.workload.sharing import FIRST_SEED, LEDGER_SEED
 
 SEEDS_MAX = 200
 
@@ -44,6 +44,42 @@ class Stale(Exception):
 
 
 MUTATIONS = (
+    Mutation(
+        "a feed that deletes schedules before their count is written",
+        "scheduler/feeding/tally.py",
+        "        while self._written < begun:\n            self.deadline.sleep(LOOK_S)\n",
+        "",
+        (8,),
+        LEDGER_SEED,
+        LEDGER_SEED,
+    ),
+    Mutation(
+        "a delivery under a name that is counted after its record is closed",
+        "scheduler/delivering/conclusion.py",
+        "        dependencies.ledger.settle(deadline)\n        now_ms,",
+        "        now_ms,",
+        (8,),
+        LEDGER_SEED,
+        LEDGER_SEED,
+    ),
+    Mutation(
+        "an accepted schedule that is taken back for want of an answer",
+        "scheduler/accepting/counted.py",
+        "(isinstance(failure, NotConfirmed) and not failure.begun)",
+        "isinstance(failure, NotConfirmed)",
+        (8,),
+        LEDGER_SEED,
+        LEDGER_SEED,
+    ),
+    Mutation(
+        "a count that an earlier write of its row may replace",
+        "scheduler/aws/applications/counts.py",
+        'ConditionExpression="attribute_not_exists(#seq) OR #seq < :seq"',
+        'ConditionExpression="attribute_not_exists(#seq) OR #seq <> :seq"',
+        (8,),
+        LEDGER_SEED,
+        LEDGER_SEED,
+    ),
     Mutation(
         "a chain that goes back at once to what cannot be finished",
         "scheduler/feeding/feed.py",
@@ -473,7 +509,7 @@ MUTATIONS = (
     Mutation(
         "a timer that finds another schedule and sets none for it",
         "scheduler/delivering/delivery.py",
-        "        _set_timer(naming.backup_timer(record, deadline.now_ms(), dependencies.reach_ms), dependencies, deadline)\n",
+        "        timers.send(naming.backup_timer(record, deadline.now_ms(), dependencies.reach_ms), dependencies, deadline)\n",
         "",
         (1,),
         None,

@@ -42,7 +42,7 @@ from simulator.workload.scenarios import (
     targets,
 )
 from simulator.workload.scenarios.alone import chains, many, troubles
-from simulator.workload.sharing import Sharing
+from simulator.workload.sharing import LEDGER_SEED, Sharing
 
 EPISODES_MAX = 40
 START_S_MIN, START_S_MAX = 1_000_000_000, 9_900_000_000
@@ -105,6 +105,9 @@ class Simulation:
             "FeedIntervalMinutes": self.interval_s // 60,
             "ConsumerEnabled": draw.random() < 0.2,
         }
+        self.checker.ledger.on = self.seed >= LEDGER_SEED
+        if self.checker.ledger.on:
+            parameters["Ledger"] = True
         self._prepare(parameters)
         if parameters["ConsumerEnabled"]:
             self.checker.consumed_from = self.cloud.output("OutputQueueUrl")
@@ -149,6 +152,7 @@ class Simulation:
         self.expected_schedules = ExpectedSchedules(self._fork(), self.cloud.output("OutputQueueUrl"), self.targets)
         checker = self.checker
         checker.expected_schedules = checker.names.expected_schedules = self.expected_schedules.by_tag
+        checker.ledger.expected_schedules = self.expected_schedules.by_tag
         checker.deliveries.expected_schedules, checker.deliveries.others = self.expected_schedules.by_tag, self.others
         checker.deliveries.interval_s = self.interval_s
         checker.names.closed, checker.names.interval_s = checker.closed, self.interval_s
@@ -198,6 +202,7 @@ class Simulation:
             self._drive()
             self.final_checks.check_all()
             self.checker.input_messages.check_all()
+            self.checker.ledger.check_all(calm=not self.faults.rates and not self.faults.outages)
             self.cloud.timeline.run(lambda: False)
             self._raise_breach()
         except Violation as broken:

@@ -29,7 +29,7 @@ PLAIN_HEADERS = {
     "gatewayresponse.header.X-Content-Type-Options": "'nosniff'",
 }
 ANY = "Gateway"
-GATEWAY_RESPONSES: dict[str, tuple[int, str, str, str]] = {
+GATEWAY_RESPONSES: dict[str, tuple[int | None, str, str, str]] = {
     "MISSING_AUTHENTICATION_TOKEN": (404, "NotFound", "Not found", "no such request of the API; see /openapi.json"),
     "INVALID_API_KEY": (403, "KeyRefused", "The key is not accepted", "the header X-Api-Key is missing or wrong"),
     "THROTTLED": (429, "TooManyRequests", "Too many requests", "too many requests; wait, and send it again"),
@@ -41,10 +41,15 @@ GATEWAY_RESPONSES: dict[str, tuple[int, str, str, str]] = {
         "the body is too large; wanted: at most 4000000 bytes and 10000 schedules in one request",
     ),
     "INTEGRATION_TIMEOUT": (504, "NotConfirmed", "AWS has not confirmed the request", "no answer in time; try again"),
-    "DEFAULT_4XX": (400, ANY, "The request failed", "API Gateway refused the request"),
-    "DEFAULT_5XX": (500, ANY, "The request failed", "the request failed; it may have had an effect"),
+    "DEFAULT_4XX": (None, ANY, "The request failed", "API Gateway refused the request"),
+    "DEFAULT_5XX": (None, ANY, "The request failed", "the request failed; it may have had an effect"),
 }
-"""The status, the name, the title and the detail of each answer that API Gateway gives by itself."""
+"""The status, the name, the title and the detail of each answer that API Gateway gives by itself.
+
+The defaults stand for many answers, and API Gateway keeps the status of each. It has no variable for the status that a
+body could show: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html
+lists `$context.status` for access logs alone. So their bodies have no status.
+"""
 
 
 def body(document: dict[str, Any]) -> dict[str, Any]:
@@ -104,11 +109,12 @@ def operation(needs_key: bool) -> dict[str, Any]:
     }
 
 
-def gateway_response(status: int, name: str, title: str, detail: str) -> dict[str, Any]:
-    """Return an answer with a problem document. The defaults stand for many answers, and keep the status of each."""
-    problem = {"type": PROBLEM_TYPE + name, "title": title, "status": status, "detail": detail}
+def gateway_response(status: int | None, name: str, title: str, detail: str) -> dict[str, Any]:
+    """Return an answer with a problem document."""
+    known = {} if status is None else {"status": status}
+    problem = {"type": PROBLEM_TYPE + name, "title": title, **known, "detail": detail}
     return {
-        **({} if name == ANY else {"statusCode": status}),
+        **({} if status is None else {"statusCode": status}),
         "responseParameters": {**PLAIN_HEADERS, **(RETRY_AFTER if status == 429 else {})},
         "responseTemplates": {"application/problem+json": json.dumps(problem)},
     }

@@ -294,6 +294,13 @@ def debounce(trial: Trial) -> dict[str, Any]:
     return bench_lives.debounce()
 
 
+def look(trial: Trial) -> dict[str, Any]:
+    """Count what looks at many pending schedules read."""
+    from bench import looks as bench_looks  # noqa: PLC0415 - As above.
+
+    return {"looks": bench_looks.looks(trial["count"])}
+
+
 def start(trial: Trial) -> BatchResult:
     """Time a cold start: imports and clients. The reference imports boto3 and makes the same clients."""
     watch = Stopwatch()
@@ -354,6 +361,7 @@ TRIALS: dict[str, Callable[[Trial], Any]] = {
         manage,
         lives,
         debounce,
+        look,
         start,
         clients,
         client_import,

@@ -30,6 +30,8 @@ class Message:
     """The `user` of the schedule, if it has one."""
     lateness: float = 0.0
     """The seconds between `due` and the receipt of the message."""
+    application: str | None = None
+    """The id of the application whose schedule this is. None for one of the owner."""
     hold: Hold | None = field(default=None, repr=False, compare=False)
     """The hold that hides the message from other consumers, for the iterator and the worker."""
 
@@ -70,6 +72,7 @@ def from_parts(
         name=attributes.get("name"),
         user=attributes.get("user"),
         lateness=round(now_s - due.timestamp(), 6),
+        application=attributes.get("application"),
         hold=hold,
     )
 

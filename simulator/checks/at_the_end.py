@@ -26,6 +26,8 @@ three attempts, 60 and 120 s apart.
 """
 GRACE_CALM_S = 15
 """The same limit for a slow day on which nothing fails."""
+GRACE_LEDGER_S = 6
+"""A feed writes its counts with a call for each page, and one in the end. On a slow day a call takes two seconds."""
 LEASE_WAIT_S_MAX = 3
 """A feed that waits longer for its lease, in vain, has little time left for its work. So has each feed of its chain."""
 BUNDLE_SPAN_S = 60
@@ -218,7 +220,8 @@ class FinalChecks:
         span_us = BUNDLE_SPAN_S * US if in_bundle else 0
         from_us = max(due_us + span_us - self._its.reach_ms * 1000 + 2 * SKEW_US_MAX, stored_us)
         for feed in self._its.feeds_begun.get(partition, {}).values():
-            grace_us = (GRACE_CALM_S if feed.calm and self._stays_calm(feed.at_us, due_us) else GRACE_S) * US
+            calm_s = GRACE_CALM_S + (GRACE_LEDGER_S if self._its.ledger.on else 0)
+            grace_us = (calm_s if feed.calm and self._stays_calm(feed.at_us, due_us) else GRACE_S) * US
             if self._its.lease_waits_us[feed.id] > LEASE_WAIT_S_MAX * US:
                 continue
             if from_us <= feed.at_us <= due_us - grace_us and not any(

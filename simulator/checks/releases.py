@@ -32,6 +32,7 @@ from simulator.checks.decoding import (
 from simulator.checks.deliveries import OPERATIONS, Deliveries
 from simulator.checks.feed_runs import FeedRuns, is_line
 from simulator.checks.input_messages import InputMessages
+from simulator.checks.ledger import LedgerCheck, is_count
 from simulator.checks.names import Names, invocation_of
 from simulator.event_log import EventLog, tag_of
 from simulator.faults.faults import SKEW_US_MAX, Faults
@@ -149,6 +150,7 @@ class Checker(Watcher):
         self.names = Names(self.event_log, self.breach)
         self.deliveries = Deliveries(self.event_log, self.breach, self.names)
         self.input_messages = InputMessages(self)
+        self.ledger = LedgerCheck(self.breach, self.names)
         self.runs = FeedRuns(self.breach)
 
     def attach(self, timeline: Timeline, faults: Faults) -> None:
@@ -271,7 +273,7 @@ class Checker(Watcher):
         if is_line(item):
             self.runs.wrote(call, new, self.timeline.now_us)
             return
-        if partition == "meta" or self._wrote_of_names(call, item, old, new):
+        if partition == "meta" or self._wrote_of_others(call, item, old, new):
             return
         before, after = contents(old), contents(new)
         for lying in {**before, **after}.values():
@@ -289,10 +291,13 @@ class Checker(Watcher):
             if lying.id not in after:
                 self._removed(call, lying, self.expected_schedules[lying.tag])
 
-    def _wrote_of_names(
+    def _wrote_of_others(
         self, call: Call, item: dict[str, Any], old: dict[str, Any] | None, new: dict[str, Any] | None
     ) -> bool:
-        if is_record(item):
+        """Handle an item that holds no schedule. Return whether it is one."""
+        if is_count(item):
+            self.ledger.wrote(new)
+        elif is_record(item):
             self.names.wrote(call, old, new)
         elif is_timer(item):
             self.names.timer(call, old, new)
@@ -500,6 +505,7 @@ class Checker(Watcher):
         """Check a line that a function logged."""
         if any(outcome in line for outcome in FAULTS_LOGGED) and _is_a_fault(json.loads(line)["error"]):
             self.breach(1, "", f"a delivery raised {line}")
+        self.ledger.heard(line)
         if '"consumed"' in line:
             self.consumed.add(json.loads(line)["id"])
 

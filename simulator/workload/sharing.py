@@ -16,6 +16,8 @@ from simulator.workload.expected import ExpectedSchedule
 
 FIRST_SEED = 10**9
 """The first of the seeds in which applications share the stack."""
+LEDGER_SEED = 2 * FIRST_SEED
+"""The first of the seeds in which the stack keeps a ledger, too."""
 APPLICATIONS = ("aaaaaaaa", "bbbbbbbb", "cccccccc")
 OWNER = "owner"
 ALL = "*"

@@ -1,6 +1,7 @@
 """The operations of the owner against the rules of DynamoDB, with ids that are drawn twice and secrets that change."""
 
 import base64
+import dataclasses
 import random
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from scheduler.administering import operations
 from scheduler.administering.dependencies import AdminDependencies
 from scheduler.aws.applications.administered import AdministeredApplications
-from scheduler.errors import InvalidRequest, NotConfirmed, Undelivered
+from scheduler.aws.applications.counts import Counts
+from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, Undelivered
 from scheduler.execution.deadline import Deadline
+from scheduler.execution.worker_pool import SerialPool
 from scheduler.model.targets import AllowedTargets
 from scheduler.webhooks import signing
 from scheduler.webhooks.allowed_hosts import Hosts
@@ -35,6 +38,8 @@ class Owner:
         self.applications = AdministeredApplications(cloud.dynamodb, "schedules")
         self._dependencies = AdminDependencies(
             self.applications,
+            Counts(cloud.dynamodb, "schedules"),
+            SerialPool(),
             cloud.table,
             partition_count=2,
             randomness=self.randomness,
@@ -97,6 +102,27 @@ def test_a_name_that_two_calls_want_goes_to_one(owner):
     with pytest.raises(InvalidRequest, match="which another application has"):
         owner("create", name="billing")
     assert 2 == len(owner.applications.all_keys()), "the second has left no keys"
+
+
+def test_two_changes_of_different_fields_both_hold(owner):
+    """Each writes what it changes, although it has read the application before the other has written."""
+    owner("create", name="billing", rate=5, quota=10)
+    (old,) = owner.applications.all()
+    assert owner.applications.change(old, dataclasses.replace(old, rate=7, hosts=("a.example.com",)))
+    assert owner.applications.change(old, dataclasses.replace(old, quota=0))
+    (new,) = owner.applications.all()
+    assert (7, 0, ("a.example.com",)) == (new.rate, new.quota, new.hosts)
+    assert owner.applications.change(new, new), "there is nothing to write"
+
+
+def test_an_application_that_is_deleted_meanwhile_is_not_changed(owner):
+    owner("create", name="billing")
+    (old,) = owner.applications.all()
+    owner("delete", name="billing")
+    assert not owner.applications.change(old, dataclasses.replace(old, rate=7))
+    owner.applications.get = lambda _: old
+    with pytest.raises(NotFound, match="the application billing was deleted meanwhile"):
+        owner("change", name=old.id, rate=7)
 
 
 def test_an_application_with_webhooks_gets_the_secret_that_signs_them(owner):

@@ -11,6 +11,7 @@ from typing import Any
 from fakes import NOON_MS, Clock, schedule, scheduling_dependencies
 from scheduler.accepting import changes, scheduling
 from scheduler.accepting.request import AcceptRules
+from scheduler.aws.applications.counts import Counts
 from scheduler.aws.delivery_queue import DeliveryQueue
 from scheduler.aws.manage_table import ManageTable
 from scheduler.delivering import delivery
@@ -56,6 +57,7 @@ class WholeStack:
             key_generator=KeyGenerator(self.partition_count, randomness),
             reach_ms=REACH_MS,
             revise=partial(changes.revised, rules=self.rules),
+            counts=lambda: Counts(cloud.dynamodb, "schedules"),
         )
 
     def ask(self, operation: str, **fields: Any) -> dict[str, Any]:

@@ -119,6 +119,42 @@ def test_the_owner_may_list_the_schedules_of_all_applications(api, billing, shop
     assert 3 == api("GET", "/forecast?from=2030-01-01&to=2030-01-03&bucket=86400&application=*").json["total"]
 
 
+def test_the_status_tells_an_application_about_its_own_schedules(stack, api, billing, shop):
+    """The owner learns about everybody's."""
+    billing("PUT", "/names/a", {"delay": DAY_S, "data": "x"})
+    sort = f"{round((stack.now - 60) * 1000):015d}#0123456789abcdef"
+    item = {"partition": {"S": f"2#{billing.id}"}, "sort": {"S": sort}, "data": {"S": "x"}}
+    stack.client("dynamodb").put_item(TableName=stack.output("TableName"), Item=item)
+
+    found, of_shop, of_owner = (who("GET", "/status").json for who in (billing, shop, api))
+    assert {"version", "application", "scope", "now", "overdue", "oldest_overdue"} == found.keys() == of_shop.keys()
+    assert {"timestamp": stack.now - 60, "application": billing.id} == found["oldest_overdue"]
+    assert [1, 0, 1] == [each["overdue"]["count"] for each in (found, of_shop, of_owner)]
+    assert billing.id == of_owner["oldest_overdue"]["application"]
+
+
+def test_a_change_takes_effect_within_a_minute(stack, api):
+    """An execution environment trusts what it has read for 60 seconds. Pending schedules keep their target."""
+    bills, mails = stack.add_target("bills"), stack.add_target("mails")
+    made = stack.administer("create", name="billing", default_target=bills)
+
+    def send(**fields):
+        return api("POST", "/schedules", {"delay": DAY_S, "data": "x", **fields}, key=made["data"]["key"])
+
+    assert 201 == send().status
+    problem(send(target=mails), 400, "InvalidSchedule", "target")
+    stack.administer("change", name="billing", default_target=mails, targets=[mails])
+    stack.advance(seconds=61)
+    assert 201 == send().status
+    problem(send(target=bills), 400, "InvalidSchedule", "target")
+    stack.administer("change", name="billing", quota=1)
+    stack.advance(seconds=61)
+    two = [{"delay": DAY_S, "data": "x"}] * 2
+    problem(api("POST", "/schedules", two, key=made["data"]["key"]), 429, "TooManyRequests")
+    stack.advance(days=2)
+    assert ["bills", "mails"] == sorted(each.queue.rpartition("/")[2] for each in stack.released())
+
+
 def test_an_unknown_application_is_not_found(api):
     """Nothing is created for anybody."""
     for method, path, body in (("POST", "/schedules", {"delay": DAY_S, "data": "x"}), ("GET", "/schedules", None)):

@@ -243,7 +243,7 @@ def test_the_status_of_a_healthy_stack_has_nothing_overdue(api):
     assert ("0.1.0", "owner", "control", 4) == tuple(
         status[field] for field in ("version", "application", "scope", "partitions")
     )
-    assert status["oldest_overdue"] is None
+    assert ({"count": 0, "complete": True}, None) == (status["overdue"], status["oldest_overdue"])
     assert status["now"] - 600 <= status["last_feed"]["ended"] <= status["now"]
     assert {"output", "delivery", "input", "failure", "dead_letter"} == set(status["queues"])
 
@@ -253,7 +253,8 @@ def test_the_status_names_the_oldest_schedule_that_is_overdue(api):
     item = {"partition": {"S": "2"}, "sort": {"S": f"{(NOW_S - 60) * 1000:015d}#0123456789abcdef"}, "data": {"S": "x"}}
     api.stack.client("dynamodb").put_item(TableName=api.stack.output("TableName"), Item=item)
     status = api("GET", "/status").json
-    assert {"timestamp": NOW_S - 60, "partition": "2"} == status["oldest_overdue"]
+    assert {"timestamp": NOW_S - 60, "partition": "2", "application": "owner"} == status["oldest_overdue"]
+    assert {"count": 1, "complete": True} == status["overdue"]
     assert status["last_feed"] is None
 
 
@@ -273,3 +274,19 @@ def test_a_page_with_large_data_fits_after_escaping(api, data):
             break
         suffix = f"&next={quote(answer.json['next'])}"
     assert 60 == seen
+
+
+def test_recent_deliveries_are_listed_for_a_day(api):
+    """The owner may name an application, and an application sees its own."""
+    team = api.stack.administer("create", name="team", default_target="output")
+    api.created(delay=5, name="order/1")
+    api.stack.schedule({"delay": 5, "data": "x", "name": "order/2", "application": "team"})
+    api.stack.advance(minutes=1)
+
+    (own,) = api("GET", "/deliveries").json["deliveries"]
+    assert ("order/1", True) == (own["name"], 0 <= own["delivered"] - own["timestamp"] < 1)
+    assert ["order/2"] == [each["name"] for each in api("GET", "/deliveries?application=team").json["deliveries"]]
+    theirs = api("GET", "/deliveries", key=team["control"]["key"]).json["deliveries"]
+    assert ["order/2"] == [each["name"] for each in theirs]
+    assert [] == api("GET", "/deliveries?day=2029-12-31").json["deliveries"]
+    problem(api("GET", "/deliveries?day=today"), 400, "InvalidRequest", "day")

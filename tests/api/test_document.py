@@ -24,6 +24,7 @@ TEMPLATE = yaml_parse((ROOT / "template.yml").read_text())
 API = TEMPLATE["Resources"]["Api"]["Properties"]
 BODY = API["DefinitionBody"]
 SCHEMAS = DOCUMENT["components"]["schemas"]
+DEFAULTS = ("DEFAULT_4XX", "DEFAULT_5XX")
 
 
 def described():
@@ -82,14 +83,34 @@ def test_every_answer_of_api_gateway_itself_is_a_problem_document():
         ((content_type, text),) = response["responseTemplates"].items()
         assert problems.CONTENT_TYPE == content_type
         content = json.loads(text)
-        assert {"type", "title", "status", "detail"} == set(content)
+        assert {"type", "title", "detail"} == set(content) - {"status"}
         assert content["type"].startswith(problems.TYPE)
-        assert response.get("statusCode", content["status"]) == content["status"]
-        if content["status"] == 429:
+        assert response.get("statusCode") == content.get("status")
+        if content.get("status") == 429:
             assert "'1'" == response["responseParameters"]["gatewayresponse.header.Retry-After"]
         name = content["type"].removeprefix(problems.TYPE)
-        if kind not in ("DEFAULT_4XX", "DEFAULT_5XX", "INTEGRATION_TIMEOUT"):
+        if kind not in (*DEFAULTS, "INTEGRATION_TIMEOUT"):
             assert problems.KINDS[name][:2] == (content["status"], content["title"])
+
+
+def test_no_body_tells_another_status_than_the_answer():
+    """A default stands for many answers, each with a status of its own. No variable of a body holds it."""
+    found = BODY["x-amazon-apigateway-gateway-responses"]
+    assert set(DEFAULTS) == {kind for kind, response in found.items() if "statusCode" not in response}
+    for kind in DEFAULTS:
+        ((_, text),) = found[kind]["responseTemplates"].items()
+        assert "status" not in json.loads(text)
+    assert "status" not in SCHEMAS["Problem"]["required"]
+
+
+def test_a_function_that_fails_is_a_problem_without_a_status(api):
+    """The virtual API Gateway has the answers of the template."""
+    name = api.stack.output("TableName")
+    del api.stack._cloud.dynamodb.tables[name]
+    answer = api("GET", "/schedules", key="pk" + "a" * 40)
+    assert 502 == answer.status
+    assert {"type", "title", "detail"} == answer.json.keys()
+    assert problems.CONTENT_TYPE == answer.headers["content-type"]
 
 
 def test_the_limits_in_the_document_are_those_of_the_code():

@@ -83,12 +83,22 @@ def test_an_execution_environment_counts_what_others_accepted(stack, create, app
     assert all(row[2] > stack.now + 365 * 86_400 for row in rows)
 
 
-def test_the_owner_and_an_application_without_a_quota_are_not_counted(stack, api):
-    """They pay for no write."""
+def test_the_owner_and_an_application_without_a_quota_are_counted_and_not_limited(stack, api):
     free = stack.administer("create", name="free", default_target="output")
-    assert 201 == api("POST", "/schedules", ONE).status
-    assert 201 == api("POST", "/schedules", ONE, key=free["data"]["key"]).status
-    assert {} == counts(stack)
+    for key in (None, free["data"]["key"]):
+        assert [201] * 7 == [
+            api("POST", "/schedules", ONE, **({} if key is None else {"key": key})).status for _ in range(7)
+        ]
+    assert 7 == stack.administer("usage", name="free")["total"]["accepted"]
+    assert 7 == stack.administer("usage", name="owner")["total"]["accepted"]
+
+
+def test_what_the_owner_schedules_for_an_application_counts(stack, api, create):
+    """It is never refused itself."""
+    for _ in range(6):
+        stack.schedule({**ONE, "application": "billing"})
+    stack.advance(minutes=2)
+    problem(create(ONE), 429, "TooManyRequests")
 
 
 class CountsFail(Fair):
@@ -119,13 +129,13 @@ def test_a_count_that_is_written_twice_counts_once(stack, create, fault):
 
 
 def test_nothing_is_accepted_before_it_is_counted(stack, create):
-    """The count may be too high after that, and never too low."""
+    """So what is not counted does not use up the quota."""
     stack._cloud.network.faults = CountsFail(1_000, error_before=refusal("ThrottlingException", "", 400))
     problem(create(ONE), 503, "NotConfirmed")
     assert [] == stack.manage("list")["schedules"]
 
     stack._cloud.network.faults = Fair()
-    assert [201] * 4 == [create(ONE).status for _ in range(4)]
+    assert [201] * 5 == [create(ONE).status for _ in range(5)]
     problem(create(ONE), 429, "TooManyRequests")
 
 

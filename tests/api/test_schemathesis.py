@@ -3,54 +3,17 @@
 `make soak TESTS=tests/api/test_schemathesis.py` sends more than 10,000.
 """
 
-import subprocess
-import sys
-
 import pytest
 
 from punctual.local.api_server import ApiServer
-from punctual.local.emulation.isolation import HOST
 from punctual.testing import Stack
-from tools.api_definition import DOCUMENT_PATH
-
-CHECKS = (
-    "not_a_server_error",
-    "status_code_conformance",
-    "content_type_conformance",
-    "response_headers_conformance",
-    "response_schema_conformance",
-)
-SEED = 1
-REQUEST_S_MAX = 120
-"""A request of a slow and busy machine. The function itself ends after 28 virtual seconds."""
-REPORT_CHARACTERS = 10_000
+from tests.api.fuzzing import fuzz
 
 
 def requests_without_a_fault(phases, examples, folder):
     """Send requests, check every answer, and return how many requests reached the function."""
     with ApiServer(lambda: Stack(ApiEnabled=True)) as server:
-        options = {
-            "--url": server.url,
-            "--header": f"X-Api-Key: {server.new_key()}",
-            "--checks": ",".join(CHECKS),
-            "--phases": phases,
-            "--max-examples": str(examples),
-            "--seed": str(SEED),
-            "--request-timeout": str(REQUEST_S_MAX),
-            "--generation-database": "none",
-            "--suppress-health-check": "all",
-            "--warnings": "off",
-        }
-        command = [sys.executable, "-m", "schemathesis.cli", "run", str(DOCUMENT_PATH), "--no-color"]
-        ended = subprocess.run(
-            [*command, *(word for option in options.items() for word in option)],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=folder,
-            env={"HOME": str(folder), "NO_PROXY": HOST, "PYTHONIOENCODING": "utf-8"},
-        )
-        assert 0 == ended.returncode, ended.stdout[-REPORT_CHARACTERS:] + ended.stderr[-REPORT_CHARACTERS:]
+        fuzz(server.url, server.new_key(), phases, examples, folder)
         return server.run(lambda stack: sum(line["outcome"] == "served" for line in stack.log()))
 
 

@@ -11,7 +11,6 @@ from botocore.exceptions import ClientError
 
 from punctual.testing import Stack
 
-FUNCTIONS = ("ScheduleFunction", "TriggerFunction", "FeedFunction", "DeliverFunction", "ManageFunction")
 REGION, ACCOUNT = "eu-central-1", "123456789012"
 
 
@@ -58,11 +57,15 @@ class Aws:
         return {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/me"}
 
     def cloudformation_describe_stacks(self, StackName: str = "") -> dict[str, Any]:  # noqa: N803 - As boto3 names it.
-        listed = [{"ParameterKey": key, "ParameterValue": value} for key, value in self.parameters.items()]
+        listed = [
+            {"ParameterKey": key, "ParameterValue": value}
+            for key, value in (self.stack.parameters() | self.parameters).items()
+        ]
         return {"Stacks": [{"CreationTime": self.created, "Parameters": listed, **self.described}]}
 
     def cloudformation_list_stack_resources(self, **_: Any) -> dict[str, Any]:
-        functions = [(name, self.stack.output(name), "AWS::Lambda::Function") for name in FUNCTIONS]
+        named = {name: each for name, each in self.outputs().items() if name.endswith("Function")}
+        functions = [(name, each, "AWS::Lambda::Function") for name, each in named.items()]
         resources = [*functions, ("TriggerFunctionTick", "the-rule", "AWS::Events::Rule")]
         keys = ("LogicalResourceId", "PhysicalResourceId", "ResourceType")
         return {"StackResourceSummaries": [dict(zip(keys, each, strict=True)) for each in resources]}

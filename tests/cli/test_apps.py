@@ -60,6 +60,11 @@ def test_the_options_are_those_of_the_operation(punctual: Punctual, stack: Stack
             4,
             "targets is 'bills'; wanted: an ARN that the stack's TargetArns lists",
         ),
+        (["change", "nobody", "--rate", "5"], 3, "there is no application 'nobody'"),
+        (["change", "owner", "--rate", "5"], 4, "name is owner, which has the limits of the stack"),
+        (["change", "a"], 2, "there is nothing to change: give an option such as --rate, --target or --clear quota"),
+        (["change", "a", "--quota", "5", "--clear", "quota"], 2, "quota is both given and cleared"),
+        (["change", "a", "--clear", "rate"], 2, "'rate' is not one of"),
         (["keys", "nobody"], 3, "there is no application 'nobody'"),
         (["rotate", "x"], 4, "id is 'x'"),
         (["rotate", "owner-00000000", "--grace", "soon"], 2, "'soon' is not a duration"),
@@ -73,6 +78,42 @@ def test_an_error_is_one_line_with_its_status(punctual: Punctual, line: list[str
     assert status == ended.status
     assert says in ended.err
     assert ("", 1) == (ended.out, len(ended.err.splitlines()))
+
+
+def test_change_shows_all_that_is_decided_afterwards(punctual: Punctual, stack: Stack) -> None:
+    queue, topic = stack.add_target("bills"), stack.add_target("alarms", "sns")
+    punctual("apps", "create", "billing", "--target", queue, "--failure-target", topic, "--rate", "5", "--quota", "10")
+    ended = punctual("apps", "change", "billing", "--default-target", "output", "--rate", "7", "--clear", "target")
+    first, *lines = ended.out.splitlines()
+    assert re.fullmatch(r"changed the application billing \([0-9a-f]{8}\)", first)
+    assert [
+        "default target   output",
+        "targets          (none)",
+        f"failure targets  {topic}",
+        "hosts            (none)",
+        "limits           7/s, burst 14, 10 a day",
+    ] == lines
+    assert (0, "") == (ended.status, ended.err)
+    changed = punctual("apps", "change", "billing", "--clear", "default-target", "--json")
+    assert (None, ["default_target"]) == (changed.json["default_target"], changed.json["changed"])
+    assert "can schedule nothing" in changed.err
+
+
+def test_a_change_that_allows_webhooks_says_where_their_secret_is(punctual: Punctual) -> None:
+    punctual("apps", "create", "billing", "--default-target", "output")
+    assert "" == punctual("apps", "change", "billing", "--rate", "5").err
+    ended = punctual("apps", "change", "billing", "--host", "api.example.com")
+    assert "note: punctual apps keys billing --webhook-secrets shows the secret that signs its webhooks\n" == ended.err
+
+
+def test_a_change_whose_answer_is_lost_is_sent_again(punctual: Punctual, stack: Stack) -> None:
+    """The same change once more changes nothing."""
+    punctual("apps", "create", "billing", "--default-target", "output")
+    stack._cloud.network.faults = faults = AnswersLost()
+    assert 5 == punctual("apps", "change", "billing", "--rate", "7").status
+    assert faults.calls > 1
+    stack._cloud.network.faults = Fair()
+    assert [7] == [each["rate"] for each in punctual("apps", "list", "--json").objects]
 
 
 def test_a_key_is_never_shown_again(punctual: Punctual) -> None:
@@ -139,3 +180,24 @@ def test_a_call_that_makes_a_key_is_not_repeated(punctual: Punctual, stack: Stac
 
     stack._cloud.network.faults = Fair()
     assert ["billing"] == [each["name"] for each in punctual("apps", "list", "--json").objects]
+
+
+def test_usage_counts_each_day_and_the_month(punctual: Punctual, stack: Stack) -> None:
+    stack.update(Ledger=True)
+    stack.schedule([{"delay": 5, "data": "x"}] * 1200)
+    stack.advance(hours=1)
+
+    header, day, total = punctual("apps", "usage", "owner").out.splitlines()
+    assert ["day", "accepted", "redriven", "released"] == header.split()[:4]
+    assert ["1,200", "0", "1,200"] == day.split()[1:4]
+    assert ["total", "1,200", "0", "1,200"] == total.split()[:4]
+    objects = punctual("apps", "usage", "owner", "--json").objects
+    assert [1200, 1200] == [each["accepted"] for each in objects]
+    assert objects[-1]["day"] is None
+
+
+def test_usage_of_a_month_without_counts_says_so(punctual: Punctual) -> None:
+    assert "nothing of owner was counted in" in punctual("apps", "usage", "owner").err
+    ended = punctual("apps", "usage", "owner", "--month", "soon")
+    assert (4, True) == (ended.status, "month is 'soon'; wanted: a month of UTC" in ended.err)
+    assert 3 == punctual("apps", "usage", "nobody").status

@@ -72,7 +72,8 @@ def test_every_example_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"data")))
     stack.schedule([{"delay": 3600, "data": "x", "name": name} for name in ("order/7", "reminder/1")])
-    stack.administer("create", name="warehouse", default_target="output")
+    for name in ("warehouse", "billing") if "apps usage" in line else ("warehouse",):
+        stack.administer("create", name=name, default_target="output")
     status = group.run(shlex.split(line)[1:], Run(world=World(stack)))
     assert (3 if "redrive 3-" in line or " 1f2e3d4c-" in line else 0) == status, capsys.readouterr().err
 
@@ -118,6 +119,7 @@ def test_the_fields_of_json_of_applications_are_documented(punctual: Punctual) -
     made = punctual("apps", "create", "billing", "--default-target", "output", "--json").json
     calls = {
         "apps create": ["create", "shop"],
+        "apps change": ["change", "billing", "--rate", "5"],
         "apps list": ["list"],
         "apps keys": ["keys", "billing"],
         "apps rotate": ["rotate", made["data"]["id"]],

@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from itertools import count
 from typing import Any
 
 import pytest
@@ -105,6 +106,7 @@ class Script:
         self.answers = deque(answers)
         self.requests: list[dict[str, Any]] = []
         self.now_s = float(START)
+        self._tokens = count()
 
     def backend(self) -> Script:
         return self
@@ -115,11 +117,14 @@ class Script:
     def now(self) -> float:
         return self.now_s
 
+    def steady(self) -> float:
+        return self.now_s
+
     def sleep(self, seconds: float) -> None:
         self.now_s += seconds
 
     def new_token(self) -> str:
-        return f"token-{len(self.requests)}"
+        return f"token-{next(self._tokens)}"
 
     def lock(self) -> AbstractContextManager[object]:
         return nullcontext()

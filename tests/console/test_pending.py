@@ -126,22 +126,12 @@ def test_a_name_in_full_is_found_after_its_delivery(console, api):
 
 
 @pytest.mark.slow
-def test_recent_deliveries_are_absent_where_the_api_does_not_tell_them(console):
-    console.open()
-    expect(console.page.get_by_role("tab")).to_have_text(["Next", "Failures"])
-
-
-@pytest.mark.slow
-def test_recent_deliveries_show_how_late_they_were(console):
-    def answer(route):
-        today = "day=2030-03-04" in route.request.url
-        rows = (
-            [{"id": "1", "name": "order/1", "timestamp": 1_898_845_000, "delivered": 1_898_845_000.25}] if today else []
-        )
-        route.fulfill(json={"deliveries": rows})
-
-    console.page.route("**/deliveries?*", answer)
-    console.open()
-    console.tab("Delivered")
+def test_recent_deliveries_show_how_late_they_were(console, api):
+    schedule(api, HOUR_S)
+    console.open("#view=deliveries")
+    expect(console.page.get_by_text("No deliveries yet")).to_be_visible()
+    api.run(lambda stack: stack.advance(hours=2))
+    console.page.reload()
     expect(console.rows).to_have_count(1)
-    expect(console.rows).to_contain_text("250 ms late")
+    expect(console.rows).to_contain_text("order/3600")
+    expect(console.rows).to_contain_text(re.compile(r"\d+ ms late|on time"))

@@ -10,10 +10,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from fakes import DELIVERY, FAILURE, NOON_MS, OUTPUT, FakeQueues, FakeRecords, FakeTable
-from manage_fakes import FakeManageTable
+from delivery_fakes import VISIBILITY_S, FakeDeliveryQueue
+from fakes import DELIVERY, FAILURE, NOON_MS, OUTPUT, Clock, FakeQueues, FakeRecords, FakeTable
+from manage_fakes import FakeCounts, FakeManageTable
 from punctual.testing.cloud import Cloud
 from punctual.testing.services.queues import Queue
+from scheduler.aws.applications.counts import Counts
+from scheduler.aws.delivery_queue import DeliveryQueue
 from scheduler.aws.feed_table import FeedTable
 from scheduler.aws.isolation.client import ApplicationClient
 from scheduler.aws.manage_table import ManageTable
@@ -43,12 +46,15 @@ class FakePorts:
 
     def __init__(self) -> None:
         self._down = False
-        self.table, self.queues, self.manage_table = FakeTable(), FakeQueues(), FakeManageTable()
+        self.table, self.queues, self.counts = FakeTable(), FakeQueues(), FakeCounts()
+        self.manage_table = self.runs_table = FakeManageTable(table=self.table)
         self.records = FakeRecords(down=lambda: self._down)
+        self._clock = Clock()
+        self.delivery_queue = FakeDeliveryQueue(self._clock, self._clock.sleep)
 
     def go_down(self) -> None:
         """From now on, AWS answers no call."""
-        self._down = self.table.down = self.queues.down = True
+        self._down = self.table.down = self.queues.down = self.counts.down = self.delivery_queue.down = True
 
     def leave_unprocessed(self, *keys: Key) -> None:
         """DynamoDB lists the writes of these keys as unprocessed."""
@@ -59,14 +65,22 @@ class FakePorts:
         self.records.batch_max = names_max
 
     def store(self, *things: Schedule | Bundle) -> None:
-        self.manage_table.add(*things)
+        assert not self.table.put(things).not_attempted
 
     def store_rows(self, *rows: Row) -> None:
-        self.manage_table.rows |= {row.key: row for row in rows}
+        self.manage_table.add_rows(*rows)
 
     def page_records(self, items: int) -> None:
         """End a page of records after this many."""
         self.records.page_items = items
+
+    def send_delivery(self, body: str) -> None:
+        """Put a message into the delivery queue."""
+        self.delivery_queue.add(uuid.uuid4().hex, body)
+
+    def end_visibility(self) -> None:
+        """End the time for which received messages of the delivery queue are hidden."""
+        self._clock.sleep(VISIBILITY_S)
 
     # The stored items and the sent messages.
 
@@ -79,6 +93,10 @@ class FakePorts:
 
     def runs(self) -> list[tuple[str, int]]:
         return [(run.partition, run.moved) for run in self.table.runs]
+
+    def waited_s(self) -> float:
+        """Return how long calls of the delivery queue have waited for a message."""
+        return self._clock() - NOON_MS / 1000
 
     def near_names(self) -> list[str]:
         return sorted(entry.name for row in self.table.near_rows.values() for entry in row.entries)
@@ -124,6 +142,8 @@ class FaultyClient:
         self.denied: set[str] = set()
         self.failing: set[str] = set()
         self.sent: list[tuple[str, dict[str, Any]]] = []
+        self.received: list[dict[str, Any]] = []
+        self.waited_s = 0
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def call(**parameters: Any) -> Any:
@@ -154,6 +174,18 @@ class FaultyClient:
 
     def _query(self, made: Callable[..., Any], parameters: dict[str, Any]) -> Any:
         return made(**({"Limit": self.page_items} if self.page_items else {}) | parameters)
+
+    def _receive_message(self, made: Callable[..., Any], parameters: dict[str, Any]) -> Any:
+        """Receive without waiting, because moto waits in real time."""
+        answer = made(**parameters | {"WaitTimeSeconds": 0})
+        received = answer.get("Messages", [])
+        self.waited_s += 0 if received else parameters["WaitTimeSeconds"]
+        self.received += received
+        return answer
+
+    def _delete_message(self, made: Callable[..., Any], parameters: dict[str, Any]) -> Any:
+        self.received = [each for each in self.received if each["ReceiptHandle"] != parameters["ReceiptHandle"]]
+        return made(**parameters)
 
     def _send_message_batch(self, made: Callable[..., Any], parameters: dict[str, Any]) -> Any:
         url, entries = parameters["QueueUrl"], parameters["Entries"]
@@ -195,7 +227,8 @@ class AwsPorts:
         self.output, self.delivery, self.failure = urls
         self.table = FeedTable(self._of_stack, table)
         self.queues = Queues(self._sqs, self.output, self.failure, self.delivery)
-        self._dynamodb, self._runs = self._of_stack, ManageTable(self._of_stack, table)
+        self._dynamodb, self.runs_table = self._of_stack, ManageTable(self._of_stack, table)
+        self.counts, self.delivery_queue = Counts(self._of_stack, table), DeliveryQueue(self._sqs, self.delivery)
         if application:
             self._dynamodb = FaultyClient(ApplicationClient(dynamodb, application))
             self.table = _ApplicationFeedTable(self._dynamodb, table, self.table)
@@ -220,6 +253,19 @@ class AwsPorts:
     def page_records(self, items: int) -> None:
         self._dynamodb.page_items = items
 
+    def send_delivery(self, body: str) -> None:
+        self._sqs.send_message(QueueUrl=self.delivery, MessageBody=body)
+
+    def end_visibility(self) -> None:
+        for each in self._sqs.received:
+            self._sqs.change_message_visibility(
+                QueueUrl=self.delivery, ReceiptHandle=each["ReceiptHandle"], VisibilityTimeout=0
+            )
+        self._sqs.received.clear()
+
+    def waited_s(self) -> float:
+        return self._sqs.waited_s
+
     def quarantined(self) -> list[tuple[str, str]]:
         found = self.manage_table.failures(QUARANTINE, EARLIEST, LATEST, None).failures
         return sorted((_data(each.schedule), each.reason) for each in found)
@@ -230,7 +276,7 @@ class AwsPorts:
         return sorted((_data(each.schedule), each.error) for page in pages for each in page.failures)
 
     def runs(self) -> list[tuple[str, int]]:
-        page = self._runs.runs(partition_of(day_of(NOON_MS)), EARLIEST, LATEST, 100, None)
+        page = self.runs_table.runs(partition_of(day_of(NOON_MS)), EARLIEST, LATEST, 100, None)
         return [(run.partition, run.moved) for run in page.runs]
 
     def near_names(self) -> list[str]:

@@ -171,9 +171,10 @@ def test_an_application_cannot_name_another(shared: Shared, event: dict):
         bound(shared, shared.create(A), event)
 
 
-def test_an_application_sees_no_runs_of_the_feed(shared: Shared):
-    with pytest.raises(Exception, match="operation is 'runs'; wanted: one of get, list"):
-        bound(shared, shared.create(A), {"operation": "runs"})
+@pytest.mark.parametrize("operation", ["runs", "status"])
+def test_an_application_sees_no_runs_of_the_feed(shared: Shared, operation: str):
+    with pytest.raises(Exception, match=f"operation is '{operation}'; wanted: one of get, list"):
+        bound(shared, shared.create(A), {"operation": operation})
 
 
 def test_bound_dependencies_see_only_their_application(shared: Shared):

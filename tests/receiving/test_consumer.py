@@ -31,10 +31,11 @@ def test_each_message_is_handed_over_with_its_parts(event):
     def handler(message):
         seen.append(message)
 
-    assert [] == failed(handler(event("a", "b", name="order/7", user="shop"), Context()))
+    assert [] == failed(handler(event("a", "b", name="order/7", user="shop", application="1f2e3d4c"), Context()))
     assert ["a", "b"] == [message.id for message in seen]
     assert datetime(2030, 1, 1, tzinfo=UTC) == seen[0].due
     assert ({"order": 7}, "order/7", "shop") == (seen[0].json, seen[0].name, seen[0].user)
+    assert "1f2e3d4c" == seen[0].application
     seen[0].delete()  # Lambda deletes it.
     assert not seen[0].lost
 

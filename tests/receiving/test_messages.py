@@ -46,6 +46,13 @@ def test_a_message_has_the_parts_of_its_schedule(output):
     assert ('{"order": 7}', {"order": 7}, "order/7", "shop") == (message.data, message.json, message.name, message.user)
 
 
+def test_a_message_of_an_application_names_it(output):
+    """One of the owner names none."""
+    output.send("a", application="1f2e3d4c")
+    output.send("b")
+    assert {"a": "1f2e3d4c", "b": None} == {message.id: message.application for message in messages(output)}
+
+
 def test_the_data_is_not_in_the_representation(output):
     """A log line with the message quotes no data. Neither does the error about data that is not JSON."""
     output.send("a", data="secret")

@@ -87,10 +87,50 @@ def test_a_key_is_known_from_its_creation_to_its_end(stack):
     assert {} == stack._cloud.api_keys.plans
 
 
+def test_a_change_of_the_limits_moves_the_keys_to_their_plan(stack):
+    """The keys of another application with the old limits stay where they are."""
+    billing = stack.administer("create", name="billing", rate=5, burst=8)
+    shop = stack.administer("create", name="shop", rate=5, burst=8)
+    stack.administer("create", name="other", rate=7, burst=9)
+    rotated = stack.administer("rotate", id=billing["data"]["id"])
+
+    stack.administer("change", name="billing", rate=7, burst=9)
+    moved = dict.fromkeys(ids(billing) | {rotated["id"]}, (7, 9))
+    assert {**moved, **dict.fromkeys(ids(shop), (5, 8))}.items() <= admitted(stack).items()
+    assert 2 == len(stack._cloud.api_keys.plans)
+    assert IN_LINE == stack.administer("repair")
+
+    stack.administer("change", name="shop", rate=50)
+    assert dict.fromkeys(ids(shop), (50, 100)).items() <= admitted(stack).items()
+    assert IN_LINE | {"changed": 1} == stack.administer("repair"), "the plan that no key needs"
+
+
+def test_a_change_of_anything_else_calls_nothing_of_api_gateway(stack):
+    stack.administer("create", name="billing")
+    calls = trouble(stack)
+    stack.administer("change", name="billing", default_target="output", quota=5)
+    assert 0 == calls.calls
+
+
+@pytest.mark.parametrize("again", ["change", "repair"])
+def test_limits_that_api_gateway_did_not_confirm_are_set_by_a_repeat_or_a_repair(stack, again):
+    """The table has them already."""
+    made = stack.administer("create", name="billing", rate=5)
+    trouble(stack, error=refusal("TooManyRequestsException", "", 429))
+    with pytest.raises(Refused, match="NotConfirmed: billing is changed, and API Gateway did not confirm its limits"):
+        stack.administer("change", name="billing", rate=7)
+    trouble(stack)
+    assert 7 == stack.administer("list")["applications"][0]["rate"]
+    assert (5, 10) == admitted(stack)[made["data"]["id"]]
+    stack.administer(again, **({"name": "billing", "rate": 7} if again == "change" else {}))
+    assert dict.fromkeys(ids(made), (7, 14)) == admitted(stack)
+
+
 def test_without_an_api_nothing_of_api_gateway_is_called():
     stack = Stack()
     calls = trouble(stack)
     made = stack.administer("create", name="billing")
+    stack.administer("change", name="billing", rate=7)
     stack.administer("rotate", id=made["data"]["id"])
     stack.administer("disable", id=made["control"]["id"])
     stack.administer("delete", name="billing")

@@ -215,6 +215,10 @@ def test_an_invalid_name_is_refused(stack, name):
         ("create", {"name": "a", "rate": 1.5}, "rate is 1.5"),
         ("create", {"name": "a", "burst": True}, "burst is true"),
         ("create", {"name": "a", "quota": 0}, "quota is 0; wanted: a whole number from 1 to 1000000000"),
+        ("change", {"name": "nobody", "rate": 5}, "NotFound: there is no application 'nobody'"),
+        ("change", {"name": "owner", "rate": 5}, "name is owner, which has the limits of the stack"),
+        ("change", {"rate": 5}, "name is missing"),
+        ("change", {"name": "a", "rates": 5}, "did you mean rate"),
         ("list", {"name": "a"}, "'name' is not a field of list; accepted are none"),
         ("keys", {"name": "nobody"}, "NotFound: there is no application 'nobody'"),
         ("keys", {"name": "ffffffff"}, "NotFound: there is no application 'ffffffff'"),
@@ -253,6 +257,92 @@ def test_an_application_may_use_some_of_what_the_stack_allows():
     for host in ("*", "example.com", "http://api.example.com", "*.example.org"):
         with pytest.raises(Refused, match="does not allow"):
             stack.administer("create", name="more", hosts=[host])
+
+
+def as_listed(stack, name):
+    return next(each for each in stack.administer("list")["applications"] if each["name"] == name)
+
+
+def test_a_change_replaces_what_is_given_and_keeps_the_rest():
+    stack = Stack(TargetArns=f"{QUEUE},{TOPIC}", WebhookHosts="*.example.com")
+    fields = {"targets": [QUEUE], "failure_targets": [TOPIC], "hosts": ["a.example.com"], "rate": 5, "quota": 100}
+    made = stack.administer("create", name="billing", default_target="output", **fields)
+    before = as_listed(stack, "billing")
+
+    answer = stack.administer("change", name="billing", targets=[TOPIC], quota=7)
+    wanted = {**before, "targets": [TOPIC], "quota": 7}
+    assert {**wanted, "changed": ["targets", "quota"]} == answer
+    assert wanted == as_listed(stack, "billing")
+    assert before | {"targets": [TOPIC]} == as_listed(stack, "billing") | {"quota": 100}
+    by_id = stack.administer("change", name=made["application"], burst=3)
+    assert (5, 3) == (by_id["rate"], by_id["burst"])
+
+
+def test_a_rate_without_a_burst_decides_the_burst_as_for_a_new_application(stack):
+    stack.administer("create", name="billing", rate=5, burst=6)
+    changed = stack.administer("change", name="billing", rate=30)
+    assert (30, 60) == (changed["rate"], changed["burst"])
+
+
+def test_a_null_stands_for_the_default_of_a_field():
+    stack = Stack(TargetArns=QUEUE, WebhookHosts="*.example.com")
+    fields = {"targets": [QUEUE], "failure_targets": [QUEUE], "hosts": ["a.example.com"], "rate": 5, "quota": 100}
+    stack.administer("create", name="billing", default_target="output", **fields)
+    given = ("default_target", *fields)
+    bare = stack.administer("create", name="bare")
+    changed = stack.administer("change", name="billing", burst=None, **dict.fromkeys(given))
+    new = next(each for each in stack.administer("list")["applications"] if each["application"] == bare["application"])
+    own = ("application", "name", "created")
+    assert {field: new[field] for field in new if field not in own} == {
+        field: changed[field] for field in new if field not in own
+    }
+    stored = next(each for each in all_items(stack) if each["sort"]["S"] == f"application#{changed['application']}")
+    assert {"name", "rate", "burst", "created", "state"} == stored.keys() - {"partition", "sort"}
+
+
+def test_the_default_target_stays_among_what_the_application_may_use():
+    """It is added to a list that lacks it, as for a new application."""
+    stack = Stack(TargetArns=f"{QUEUE},{TOPIC}", WebhookHosts="*.example.com")
+    stack.administer("create", name="billing", default_target=QUEUE)
+    assert [TOPIC, QUEUE] == stack.administer("change", name="billing", targets=[TOPIC])["targets"]
+    changed = stack.administer("change", name="billing", default_target="https://a.example.com/due")
+    assert ([TOPIC, QUEUE], ["a.example.com"]) == (changed["targets"], changed["hosts"])
+    assert ["a.example.com"] == stack.administer("change", name="billing", hosts=None)["hosts"]
+
+
+def test_a_kept_value_that_the_stack_no_longer_allows_does_not_hinder_a_change():
+    """A given value has to be allowed."""
+    stack = Stack(TargetArns=QUEUE)
+    stack.administer("create", name="billing", default_target=QUEUE)
+    stack.update(TargetArns=TOPIC)
+    assert [QUEUE] == stack.administer("change", name="billing", rate=7)["targets"]
+    with pytest.raises(Refused, match=r"targets is '.*, which is not listed"):
+        stack.administer("change", name="billing", targets=[QUEUE])
+
+
+@pytest.mark.parametrize("fields", [{}, {"rate": 0}, {"quota": 0}, {"hosts": ["x.example.org"]}, {"targets": "x"}])
+def test_a_change_that_is_refused_changes_nothing(stack, fields):
+    stack.administer("create", name="billing", rate=5)
+    before = as_listed(stack, "billing")
+    with pytest.raises(Refused, match="InvalidRequest"):
+        stack.administer("change", name="billing", **{**fields, **({"burst": 9} if fields else {})})
+    assert before == as_listed(stack, "billing")
+
+
+def test_a_deleted_application_cannot_be_changed(stack):
+    made = stack.administer("create", name="billing")
+    stack.administer("delete", name="billing")
+    for name in ("billing", made["application"]):
+        with pytest.raises(Refused, match="NotFound: there is no application"):
+            stack.administer("change", name=name, rate=7)
+
+
+def test_the_log_says_what_was_changed(stack):
+    made = stack.administer("create", name="billing")
+    stack.administer("change", name="billing", rate=7, quota=9)
+    line = stack.log()[-1]
+    assert ("change", "owner", made["application"]) == (line["operation"], line["by"], line["application"])
+    assert ["rate", "quota"] == line["changed"]
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,6 @@ def test_no_alarm_in_a_healthy_time(stack):
     kinds = [each.data.split()[0] for each in stack.released()]
     assert 60 == kinds.count(NEAR) == kinds.count(NAMED)
     assert 43 <= kinds.count(FAR)
-    assert all(each.at - each.due < 1 for each in stack.released())
 
 
 @pytest.mark.slow

@@ -120,5 +120,5 @@ def test_without_the_parameter_nothing_but_the_own_table_is_used():
 
 @pytest.mark.parametrize("name", ["ab", "a b", "arn:aws:dynamodb:eu-central-1:1:table/x", "x" * 256])
 def test_a_name_that_no_table_has_is_refused_before_the_deployment(name):
-    with pytest.raises(ValueError, match="the name of a table, or nothing"):
+    with pytest.raises(ValueError, match="the name of a table with at most 148 characters, or nothing"):
         Template(ROOT / "template.yml", {"RestoredTableName": name})

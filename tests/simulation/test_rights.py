@@ -32,6 +32,7 @@ def test_the_view_function_shows_what_the_manage_function_shows(stack):
     bucket = {"from": stack.now, "to": stack.now + 2 * DAY_S, "bucket": DAY_S}
     for operation, fields in (("get", WHICH), ("list", {}), ("forecast", bucket), ("failures", {}), ("runs", {})):
         assert stack.manage(operation, **fields) == ask(stack, "ViewFunction", operation, **fields)
+    assert {"now", "overdue"} < ask(stack, "ViewFunction", "status").keys() == stack.manage("status").keys()
 
 
 @pytest.mark.parametrize("operation", sorted(operations.OPERATIONS.keys() - operations.VIEW.keys()))

@@ -1,5 +1,6 @@
 """The HTTP API on the local AWS: real paths, real keys and a usage plan, and the roles of the functions enforced."""
 
+import io
 import json
 import urllib.error
 import urllib.request
@@ -8,6 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
+from punctual.cli import group
+from punctual.cli.output import Output
+from punctual.cli.run import Run
 from punctual.local.deployment import deploy
 
 pytestmark = pytest.mark.slow
@@ -118,6 +122,20 @@ def test_the_document_needs_no_key(api):
     """A client can be generated from the address alone."""
     status, _, document = api("GET", "/openapi.json", key=None)
     assert (200, [{"url": f"/{STAGE}"}]) == (status, document["servers"])
+
+
+def test_the_doctor_finds_the_api(api, monkeypatch):
+    """It reads the document through the stage, and asks every function that answers requests."""
+    for name, value in api.stack.emulator.environment().items():
+        monkeypatch.setenv(name, value)
+    out = io.StringIO()
+    run = Run(output=Output(as_json=True, out=out, err=io.StringIO()))
+    group.run(["doctor", "--json", "--stack", api.stack.name], run)
+    found = [json.loads(line) for line in out.getvalue().splitlines()]
+    asked = [(each["state"], each["text"]) for each in found if each["check"] in ("functions answer", "api")]
+    functions = ("ScheduleFunction", "ManageFunction", "ViewFunction", "CallerFunction", "AdminFunction")
+    address = f"the HTTP API answers at {api.stack.outputs['ApiUrl']}"
+    assert [*(("ok", f"{each} answers") for each in functions), ("ok", address)] == asked
 
 
 def test_too_many_requests_are_refused(api):

@@ -197,10 +197,13 @@ ENVIRONMENT_BYTES_MAX = 4_096
 """The limit of Lambda for all variables of a function together."""
 LONGEST = {
     "AWS::SQS::Queue": "https://sqs.ap-southeast-1.amazonaws.com.cn/123456789012/" + 80 * "q",
-    "AWS::DynamoDB::Table": 255 * "t",
+    "AWS::DynamoDB::Table": 148 * "t",
     "AWS::Serverless::Function": 64 * "f",
 }
-"""The longest value of Ref per resource type: the longest name of the service, in a region with a long name."""
+"""The longest value of Ref per resource type, in a region with a long name.
+
+CloudFormation names the table: 128 characters of the stack's name, `Table`, 13 random ones, and two dashes.
+"""
 
 
 QUEUE_ARN = "arn:aws-cn:sqs:ap-southeast-1:123456789012:" + 80 * "q"
@@ -210,8 +213,10 @@ API_STAGE, STACK_NAME = 10 * "a" + ":v1", 128 * "s"
 def longest(value):
     """Return the longest value that the template allows for an environment variable."""
     if "Fn::If" in value:
-        condition, *branches = value["Fn::If"]
-        return API_STAGE if condition == "HasApi" else max(map(longest, branches), key=len)
+        branches = value["Fn::If"][1:]
+        return max((each if isinstance(each, str) else longest(each) for each in branches), key=len)
+    if "Fn::Sub" in value:
+        return API_STAGE
     if "Fn::Join" in value:
         mark, parts = value["Fn::Join"]
         return mark.join(map(longest, parts))

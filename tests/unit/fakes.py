@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
@@ -24,7 +25,7 @@ from scheduler.limits import DYNAMODB_BATCH_WRITES_MAX, SQS_BATCH_BYTES_MAX, SQS
 from scheduler.model import delivery_job, payloads
 from scheduler.model.bundle import Bundle
 from scheduler.model.delivery_job import DeliveryJob
-from scheduler.model.failure_report import FAILED, QUARANTINE, Report
+from scheduler.model.failure_report import QUARANTINE, Report, failed_partitions
 from scheduler.model.feed_run import FeedRun
 from scheduler.model.name_record import BEFORE, BEYOND, CANCELLED, Record, RecordPage, request_number_at
 from scheduler.model.schedule import Key, Schedule, Timer, sort_from
@@ -91,26 +92,28 @@ class FakeTable:
     partitions: int = 0
     applications: set[str] = field(default_factory=set)
     near_rows: dict[Key, Row] = field(default_factory=dict)
+    marks: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    """Notes of calls on an item, besides its content. A put or a delete removes them."""
     undone: Callable[[Key], bool] = lambda key: False
     down: bool = False
 
     def __post_init__(self) -> None:
-        self._quarantined: dict[Key, QuarantinedItem] = {}
-        self._runs: dict[Key, FeedRun] = {}
-        self._kept: dict[Key, Report[Any]] = {}
+        self.quarantined_items: dict[Key, QuarantinedItem] = {}
+        self.run_lines: dict[Key, FeedRun] = {}
+        self.kept_items: dict[Key, Report[Any]] = {}
 
     @property
     def quarantined(self) -> list[QuarantinedItem]:
-        return list(self._quarantined.values())
+        return list(self.quarantined_items.values())
 
     @property
     def runs(self) -> list[FeedRun]:
-        return list(self._runs.values())
+        return list(self.run_lines.values())
 
     @property
     def kept(self) -> list[Report[Any]]:
         """The failures that the table keeps."""
-        return list(self._kept.values())
+        return list(self.kept_items.values())
 
     def add(self, *things: Schedule | Bundle) -> None:
         """Store any number of schedules and bundles, whatever is undone or down."""
@@ -123,18 +126,19 @@ class FakeTable:
         deleted: dict[Key, Key] = {}
         outcome = self._write(keys, lambda key: key, deleted)
         for key in deleted:
-            self.items.pop(key, None)
+            for held in (self.items, self.kept_items, self.quarantined_items):
+                held.pop(key, None)
         return outcome
 
     def quarantine(self, things: Sequence[QuarantinedItem]) -> BatchResult[QuarantinedItem]:
-        return self._write(things, _quarantine_key, self._quarantined)
+        return self._write(things, _quarantine_key, self.quarantined_items)
 
     def put_run(self, run: FeedRun) -> None:
-        self._answer()
-        self._runs[run.key] = run
+        self.answer()
+        self.run_lines[run.key] = run
 
     def put_failed(self, reports: Sequence[Report[Any]]) -> BatchResult[Report[Any]]:
-        return self._write(reports, _failure_key, self._kept)
+        return self._write(reports, _failure_key, self.kept_items)
 
     def put_near_names(self, rows: Sequence[Row]) -> BatchResult[Row]:
         return self._write(rows, lambda row: row.key, self.near_rows)
@@ -154,10 +158,12 @@ class FakeTable:
                 outcome.last_error = "UnprocessedItems"
             else:
                 held[key] = each
+                self.marks.pop(key, None)
                 outcome.confirmed.append(each)
         return outcome
 
-    def _answer(self) -> None:
+    def answer(self) -> None:
+        """Raise NotConfirmed while the table is down."""
         if self.down:
             raise NotConfirmed(THROTTLED)
 
@@ -166,16 +172,18 @@ class FakeTable:
             return BatchResult(unconfirmed=[read], last_error=THROTTLED)
         if self.items.get(read.key) == read:
             self.items[read.key] = kept
+            self.marks.pop(read.key, None)
         return BatchResult(confirmed=[read])
 
     def remove_timer(self, timer: Timer) -> None:
-        self._answer()
+        self.answer()
         current = self.items.get(timer.key)
         if isinstance(current, Timer) and current.request_number == timer.request_number:
             del self.items[timer.key]
+            self.marks.pop(timer.key, None)
 
     def page(self, partition: str, from_sort: str, to_sort: str, items_max: int) -> Page:
-        self._answer()
+        self.answer()
         keys = sorted(key for key in self.items if key.partition == partition and from_sort <= key.sort <= to_sort)
         found = [as_read(self.items[key]) for key in keys[: min(items_max, self.page_schedules_max)]]
         more = len(keys) > len(found)
@@ -205,11 +213,11 @@ class FakeTable:
         return BatchResult(confirmed=sorted(self.applications))
 
     def recall_fed(self) -> tuple[int, list[str]]:
-        self._answer()
+        self.answer()
         return self.partitions, sorted(self.applications)
 
     def take_lease(self, lease: Lease, now_ms: int, inherited: str | None) -> Lease | None:
-        self._answer()
+        self.answer()
         current = self.leases.get(lease.partition)
         if current and current.ends_ms > now_ms and current.holder != inherited:
             return current
@@ -217,7 +225,7 @@ class FakeTable:
         return None
 
     def end_lease(self, lease: Lease) -> None:
-        self._answer()
+        self.answer()
         current = self.leases.get(lease.partition)
         if current and current.holder == lease.holder:
             del self.leases[lease.partition]
@@ -239,8 +247,9 @@ def _quarantine_key(item: QuarantinedItem) -> Key:
 
 def _failure_key(report: Report[Any]) -> Key:
     content = report.schedule
-    mark = content.id if isinstance(content, Schedule) else str(content)
-    return Key(f"{FAILED}{day_of(report.at_ms)}", f"{sort_from(report.at_ms)}#{mark}")
+    text = str(content).encode(errors="backslashreplace")
+    mark = content.id if isinstance(content, Schedule) else hashlib.sha256(text).hexdigest()[:16]
+    return Key(failed_partitions(day_of(report.at_ms), mark)[-1], f"{sort_from(report.at_ms)}#{mark}")
 
 
 @dataclass

@@ -81,3 +81,19 @@ def test_every_outcome_with_a_level_is_logged_somewhere():
     """An unused entry would point to a renamed outcome."""
     code = "".join(path.read_text() for path in Path(log.__file__).parents[1].rglob("*.py"))
     assert not [name for name in log.LEVEL_OF if f'log.outcome("{name}"' not in code]
+
+
+def test_a_line_names_the_application_that_the_work_is_about(capsys):
+    """Also if the work fails. A name among the facts of the line comes first."""
+
+    def fail():
+        log.outcome("fed", partition="1")
+        raise LookupError
+
+    assert 3 == log.about("1f2e3d4c", lambda one, other: one + other, 1, 2)
+    with pytest.raises(LookupError):
+        log.about("1f2e3d4c", fail)
+    log.about("1f2e3d4c", lambda: log.outcome("served", application="owner"))
+    log.about("", lambda: log.outcome("fed"))
+    log.outcome("fed")
+    assert ["1f2e3d4c", "owner", None, None] == [line.get("application") for line in lines(capsys)]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from scheduler.counting.ledger import NO_LEDGER, Ledger
 from scheduler.errors import InvalidSchedule, NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.worker_pool import WorkerPool
@@ -47,6 +48,7 @@ class SchedulingDependencies:
     key_generator: KeyGenerator
     reach_ms: int
     records: Callable[[], Records]
+    ledger: Ledger = NO_LEDGER
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +96,8 @@ class KeyedBatch:
         schedules = {index: self.schedules[index] for index in indexes if index in self.schedules}
         keys = {each.key for each in schedules.values()}
         return KeyedBatch(schedules, [bundle for bundle in self.bundles if bundle.key in keys])
+
+    def failure_of(self, index: int, failures: Failures) -> InvalidSchedule | NotConfirmed | None:
+        """Return the failure of a member, or None. A failure of its bundle is a failure of the member."""
+        schedule = self.schedules[index]
+        return self.denied.get(index) or failures.get(schedule.id) or failures.get(schedule.key.id)

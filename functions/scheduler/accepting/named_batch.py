@@ -155,7 +155,7 @@ class Registrar:
         for number, index in enumerate(indexes):
             try:
                 if deadline.passed() and not (always and number == 0):
-                    raise NotConfirmed(NOT_REACHED)
+                    raise NotConfirmed(NOT_REACHED, begun=False)
                 known = read.get(self.requests[index].name or "") if len(indexes) == 1 else None
                 self.keyed.named[index] = self._written(index, timed, known, deadline)
             except (InvalidSchedule, NotConfirmed) as failure:
@@ -201,7 +201,7 @@ class Registrar:
     def _deny(self, each: Slice) -> None:
         for index in each.indexes:
             if self.keyed.schedules[index].id not in self.failures:
-                self.keyed.denied[index] = NotConfirmed(NOT_REACHED)
+                self.keyed.denied[index] = NotConfirmed(NOT_REACHED, begun=False)
 
 
 def _less_time_for_timers(deadline: Deadline) -> Deadline:

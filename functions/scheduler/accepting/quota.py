@@ -1,91 +1,67 @@
 """Keep an application within its quota: how many schedules it may have accepted in one day of UTC.
 
-Each execution environment counts what it accepts, and writes its total before it accepts more. Once in 60 seconds it
-reads the totals of the others. So all of them together exceed a quota by at most 60 seconds of traffic, and a crash
-counts too much and never too little.
+Each execution environment counts in the ledger what it accepts, before it accepts it. Once in 60 seconds it reads the
+totals of the others. So all of them together exceed a quota by at most 60 seconds of traffic, and a crash counts too
+much and never too little.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
+from scheduler.counting import reading
+from scheduler.counting.ledger import Ledger
+from scheduler.counting.reading import Counts
 from scheduler.errors import QuotaUsedUp
-from scheduler.execution.deadline import Deadline, retry_call
+from scheduler.execution.deadline import Deadline
 from scheduler.execution.fresh_answers import FRESH_MS
 from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.application import Application
-from scheduler.model.usage import ROWS, Count
-from scheduler.timestamps import DAY_MS, day_of
+from scheduler.timestamps import DAY_MS
 
 COUNTED_MAX = 1_000
-"""The applications that one environment counts at once: all that a stack can have."""
-
-
-class Counts(Protocol):
-    def write(self, count: Count) -> None: ...
-    def read(self, day: str, application: str, row: str) -> list[Count]: ...
+"""The applications whose totals one environment keeps: all that a stack can have."""
 
 
 @dataclass(slots=True)
-class _Day:
-    """What this environment knows about one application on one day."""
+class _Others:
+    """The total of the other environments for one application and day."""
 
     day: str
-    own: int = 0
-    seq: int = 0
-    others: int = 0
-    read_ms: int | None = None
+    accepted: int
+    read_ms: int
 
 
 class Quotas:
-    def __init__(self, counts: Counts, pool: WorkerPool, environment: str) -> None:
-        """`environment` is the random text that tells the rows of execution environments apart."""
-        self._counts, self._pool, self._environment = counts, pool, environment
-        self._days: dict[str, _Day] = {}
+    def __init__(self, counts: Counts, pool: WorkerPool, ledger: Ledger, environment: str) -> None:
+        """`environment` tells the rows of this execution environment apart. The ledger knows them already."""
+        self._counts, self._pool, self._ledger, self._environment = counts, pool, ledger, environment
+        self._others: dict[str, _Others] = {}
 
-    def take(self, application: Application, asked: int, deadline: Deadline) -> Callable[[int], None]:
-        """Count schedules before they are accepted. Raise QuotaUsedUp if there is no room for all of them.
-
-        Return a function that gives back those that were rejected. The next call writes the correction.
-        """
+    def check(self, application: Application, asked: int, deadline: Deadline) -> None:
+        """Raise QuotaUsedUp if there is no room for all of the schedules that are asked for."""
         if not application.quota:
-            return lambda rejected: None
-        now_ms = deadline.now_ms()
-        known = self._known(application.id, day_of(now_ms).isoformat())
-        if known.read_ms is None or not 0 <= now_ms - known.read_ms < FRESH_MS:
-            known.others, known.read_ms = self._others(application.id, known.day, deadline), now_ms
-        left = max(0, application.quota - known.others - known.own)
+            return
+        now_ms, day = deadline.now_ms(), self._ledger.today(deadline)
+        known = self._others.get(application.id)
+        if known is None or known.day != day or not 0 <= now_ms - known.read_ms < FRESH_MS:
+            known = self._keep(application.id, _Others(day, self._read(application.id, day, deadline), now_ms))
+        accepted = known.accepted + self._ledger.of(application.id).accepted(day)
+        left = max(0, application.quota - accepted)
         if asked > left:
             raise QuotaUsedUp(
                 f"{asked} schedules are asked for, and {left} of {application.quota} a day are left until midnight UTC",
                 max(1, -(-(DAY_MS - now_ms % DAY_MS) // 1000)),
             )
-        known.own, known.seq = known.own + asked, known.seq + 1
-        count = Count(known.day, application.id, self._environment, known.own, known.seq)
-        retry_call(functools.partial(self._counts.write, count), deadline)
-        return functools.partial(_give_back, known)
 
-    def _known(self, application_id: str, day: str) -> _Day:
-        known = self._days.get(application_id)
-        if known is None or known.day != day:
-            self._days.pop(application_id, None)
-            while len(self._days) >= COUNTED_MAX:
-                del self._days[next(iter(self._days))]
-            known = self._days[application_id] = _Day(day)
-        return known
+    def _keep(self, application_id: str, others: _Others) -> _Others:
+        self._others.pop(application_id, None)
+        while len(self._others) >= COUNTED_MAX:
+            del self._others[next(iter(self._others))]
+        self._others[application_id] = others
+        return others
 
-    def _others(self, application_id: str, day: str, deadline: Deadline) -> int:
+    def _read(self, application_id: str, day: str, deadline: Deadline) -> int:
         """Return what the other environments have counted."""
-
-        def read(row: str) -> list[Count]:
-            return retry_call(functools.partial(self._counts.read, day, application_id, row), deadline)
-
-        found = [count for counts in self._pool.run(read, ROWS) for count in counts]
-        return sum(count.accepted for count in found if count.environment != self._environment)
-
-
-def _give_back(known: _Day, rejected: int) -> None:
-    known.own -= rejected
+        found = reading.rows([day], application_id, self._counts, self._pool, deadline)[day]
+        return reading.total(count for count in found if count.environment != self._environment)["accepted"]

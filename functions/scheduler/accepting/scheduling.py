@@ -15,7 +15,7 @@ from scheduler import timestamps
 from scheduler.accepting import batch, request
 from scheduler.accepting.keyed_batch import Failures, KeyedBatch, RequestContext, SchedulingDependencies
 from scheduler.accepting.storing import put
-from scheduler.errors import InvalidSchedule, NotConfirmed
+from scheduler.errors import InvalidSchedule
 from scheduler.execution.deadline import Deadline
 from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Request, Schedule, Timer, accepted, is_near
@@ -75,7 +75,7 @@ class _Acceptance:
         parsed = key_generator.drawn(request.parse(event, self._context.now_ms, self._dependencies.rules))
         keyed = KeyedBatch({0: key_generator.schedule(parsed)}, [])
         failures = self._write(keyed, {0: parsed})
-        failure = _failure(keyed, 0, failures)
+        failure = keyed.failure_of(0, failures)
         if failure is not None:
             raise failure
         return self._accepted(keyed, 0)
@@ -94,7 +94,7 @@ class _Acceptance:
             each = checked[index]
             if not isinstance(each, Request):
                 return _refusal(each)
-            failure = _failure(keyed, index, failures)
+            failure = keyed.failure_of(index, failures)
             return self._accepted(keyed, index) if failure is None else _refusal(failure)
 
         return [answer(index) for index in indexes]
@@ -131,19 +131,32 @@ class _Acceptance:
         return keyed
 
     def _write(self, keyed: KeyedBatch, requests: Mapping[int, Request]) -> Failures:
-        """Send or store the schedules. Return the failures by id.
+        """Count, then send or store the schedules. Return the failures by id."""
+        now_ms, dependencies = self._context.now_ms, self._dependencies
+        failures: Failures = {each.id: _expired(each) for each in keyed.schedules.values() if each.expired(now_ms)}
+        if not dependencies.ledger.on:
+            self._put(keyed, requests, failures)
+            return failures
+        from scheduler.accepting.counted import CountedBatch
+
+        counted = CountedBatch(keyed, requests, self._context, dependencies)
+        if counted.begin(failures, self._deadline):
+            self._put(keyed, requests, failures)
+            counted.end(failures, self._deadline)
+        return failures
+
+    def _put(self, keyed: KeyedBatch, requests: Mapping[int, Request], failures: Failures) -> None:
+        """Send or store the schedules, and add to the failures.
 
         A named schedule has its record written first. Then its timer is sent or stored.
         """
         context, dependencies, deadline = self._context, self._dependencies, self._deadline
-        now_ms = context.now_ms
-        failures: Failures = {each.id: _expired(each) for each in keyed.schedules.values() if each.expired(now_ms)}
         unnamed: list[Schedule | Bundle] = [each for each in keyed.schedules.values() if each.name is None]
         unnamed += keyed.bundles
         names = [index for index, each in keyed.schedules.items() if each.name is not None]
         if not names:
             put(unnamed, failures, context, dependencies, deadline)
-            return failures
+            return
         from scheduler.accepting import named_batch
 
         slices = named_batch.slices(requests, names)
@@ -156,7 +169,6 @@ class _Acceptance:
 
         registrar = named_batch.Registrar(keyed, requests, failures, context, dependencies, deadline, put_timers)
         registrar.take_in(slices)
-        return failures
 
     def _accepted(self, keyed: KeyedBatch, index: int) -> Answer:
         schedule, named = keyed.schedules[index], keyed.named.get(index)
@@ -174,12 +186,6 @@ def _expired(schedule: Schedule) -> InvalidSchedule:
 
 def _half_way(deadline: Deadline) -> float:
     return (deadline.clock() + deadline.deadline_s) / 2
-
-
-def _failure(keyed: KeyedBatch, index: int, failures: Failures) -> InvalidSchedule | NotConfirmed | None:
-    """Return the failure of a member, or None. A failure of its bundle is a failure of the member."""
-    schedule = keyed.schedules[index]
-    return keyed.denied.get(index) or failures.get(schedule.id) or failures.get(schedule.key.id)
 
 
 def _refusal(error: Exception) -> Answer:

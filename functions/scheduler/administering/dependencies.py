@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from scheduler.counting.reading import Counts
+from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.application import Application, Credential
 from scheduler.model.targets import AllowedTargets
 from scheduler.placing import partitions
@@ -66,6 +68,7 @@ class Applications(Protocol):
     def add_keys(self, keys: Sequence[StoredKey], token: str) -> str: ...
     def replace_key(self, old: StoredKey, ends_ms: int, new: StoredKey, token: str) -> str: ...
     def disable_key(self, key: StoredKey) -> None: ...
+    def change(self, old: Application, new: Application) -> bool: ...
     def delete(self, application: Application, now_ms: int) -> None: ...
     def is_pending(self, application_id: str, hash_key: str, after: str | None) -> tuple[bool, str | None]: ...
     def fed(self) -> frozenset[str]: ...
@@ -75,6 +78,8 @@ class Applications(Protocol):
 @dataclass(frozen=True)
 class AdminDependencies:
     applications: Applications
+    counts: Counts
+    pool: WorkerPool
     table: partitions.Table
     partition_count: int
     randomness: random.Random

@@ -1,4 +1,4 @@
-"""Read the targets, failure targets, hosts, default target and rate that a new application may use.
+"""Read the targets, failure targets, hosts, default target and limits that an application may use.
 
 All of it has to be within what the parameters of the stack allow, because the roles of the functions allow no more.
 """
@@ -20,39 +20,69 @@ from scheduler.limits import (
     APPLICATION_RATE_DEFAULT,
 )
 from scheduler.model import targets
-from scheduler.model.application import OUTPUT
+from scheduler.model.application import OUTPUT, Application
 from scheduler.text import origin_only, shown
 
 TARGETS_MAX = 50
 """More than the stack's TargetArns has room for."""
 HOSTS_MAX = 100
+UNDECIDED = Application("", "", rate=APPLICATION_RATE_DEFAULT, burst=APPLICATION_BURST_DEFAULT)
+"""The defaults of a new application."""
 DEFAULT_WANTED = "output, an ARN, or a URL that begins with https://"
 
 
-def read(request: AdminRequest, dependencies: AdminDependencies) -> dict[str, Any]:
-    """Return the fields of the application that the caller decides."""
-    arns = [_checked(request, "targets", each, dependencies) for each in _arns(request, "targets")]
-    failure_arns = [_checked_failure(each, dependencies) for each in _arns(request, "failure_targets")]
-    hosts = request.texts("hosts", "a host such as api.example.com or *.example.com", HOSTS_MAX)
-    for host in hosts:
-        _check_host(host, dependencies)
-    default = _default_target(request, dependencies)
+def read(request: AdminRequest, dependencies: AdminDependencies, kept: Application = UNDECIDED) -> dict[str, Any]:
+    """Return the fields of the application that the caller decides. A field that is not given keeps its value.
+
+    Kept values are not checked again: the stack may have allowed them before. The default target is always among the
+    targets, or its host among the hosts.
+    """
+    arns, hosts = _targets(request, dependencies, kept), _hosts(request, dependencies, kept)
+    default = _default_target(request, dependencies) if request.gives("default_target") else kept.default_target
     if default is not None and default != OUTPUT:
         if targets.kind(default) == targets.WEBHOOK:
             hosts = _with_host_of(default, hosts)
         elif targets.arn_of(default) not in arns:
             arns.append(targets.arn_of(default))
-    rate = request.whole("rate", APPLICATION_RATE_DEFAULT, API_RATE_MAX)
-    burst_default = APPLICATION_BURST_DEFAULT if "rate" not in request.fields else min(2 * rate, API_BURST_MAX)
     return {
         "targets": tuple(arns),
-        "failure_targets": tuple(failure_arns),
+        "failure_targets": tuple(_failure_targets(request, dependencies, kept)),
         "hosts": tuple(hosts),
         "default_target": default,
-        "rate": rate,
-        "burst": request.whole("burst", burst_default, API_BURST_MAX),
-        "quota": request.whole("quota", 0, APPLICATION_QUOTA_MAX) if "quota" in request.fields else 0,
+        **_limits(request, kept),
     }
+
+
+def _limits(request: AdminRequest, kept: Application) -> dict[str, int]:
+    """Return rate, burst and quota. A rate that is given without a burst decides the burst, too."""
+    rate = request.whole("rate", kept.rate, API_RATE_MAX)
+    burst = min(2 * rate, API_BURST_MAX) if request.gives("rate") else kept.burst
+    return {
+        "rate": rate,
+        "burst": request.whole("burst", burst, API_BURST_MAX),
+        "quota": request.whole("quota", 0, APPLICATION_QUOTA_MAX) if request.gives("quota") else kept.quota,
+    }
+
+
+def _targets(request: AdminRequest, dependencies: AdminDependencies, kept: Application) -> list[str]:
+    if not request.gives("targets"):
+        return list(kept.targets)
+    return [_checked(request, "targets", each, dependencies) for each in _arns(request, "targets")]
+
+
+def _failure_targets(request: AdminRequest, dependencies: AdminDependencies, kept: Application) -> list[str]:
+    if not request.gives("failure_targets"):
+        return list(kept.failure_targets)
+    return [_checked_failure(each, dependencies) for each in _arns(request, "failure_targets")]
+
+
+def _hosts(request: AdminRequest, dependencies: AdminDependencies, kept: Application) -> list[str]:
+    if not request.gives("hosts"):
+        return list(kept.hosts)
+    hosts = request.texts("hosts", "a host such as api.example.com or *.example.com", HOSTS_MAX)
+    for host in hosts:
+        _check_host(host, dependencies)
+    return hosts
 
 
 def _arns(request: AdminRequest, field: str) -> list[str]:

@@ -6,29 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from scheduler import log
-from scheduler.administering import creation, deletion, keys, repairing, request
+from scheduler.administering import changing, creation, deletion, keys, listing, repairing, request, usage
 from scheduler.administering.dependencies import AdminDependencies
 from scheduler.administering.request import AdminRequest
-from scheduler.execution.deadline import Deadline, retry_call
-from scheduler.model import targets
-from scheduler.model.application import OUTPUT, Application
-from scheduler.timestamps import epoch_s
+from scheduler.execution.deadline import Deadline
 
 Operation = Callable[[AdminRequest, AdminDependencies, Deadline], dict[str, Any]]
-
-
-def _list(_: AdminRequest, dependencies: AdminDependencies, deadline: Deadline) -> dict[str, Any]:
-    """Return all applications, by name."""
-    found = retry_call(dependencies.applications.all, deadline)
-    return {"applications": [_facts(application) for application in sorted(found, key=lambda each: each.name)]}
-
-
 OPERATIONS: dict[str, Operation] = {
     "create": creation.create,
-    "list": _list,
+    "change": changing.change,
+    "list": listing.list_,
     "keys": keys.keys,
     "rotate": keys.rotate,
     "disable": keys.disable,
+    "usage": usage.usage,
     "repair": repairing.repair,
     "delete": deletion.delete,
 }
@@ -50,19 +41,3 @@ def administer(event: object, request_id: str, dependencies: AdminDependencies, 
         **({"keys": made} if made else {}),
     )
     return answer
-
-
-def _facts(application: Application) -> dict[str, Any]:
-    default = application.default_target
-    return {
-        "application": application.id,
-        "name": application.name,
-        "default_target": default if default == OUTPUT else targets.as_sent(default),
-        "targets": list(application.targets),
-        "failure_targets": list(application.failure_targets),
-        "hosts": list(application.hosts),
-        "rate": application.rate,
-        "burst": application.burst,
-        "quota": application.quota or None,
-        "created": epoch_s(application.created_ms),
-    }

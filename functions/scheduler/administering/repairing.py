@@ -8,18 +8,16 @@ text to us: `repair` lists it, and the owner rotates it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from scheduler.administering import admission, deletion
-from scheduler.administering.admission import Limits
+from scheduler.administering.admission import Limits, Step
 from scheduler.administering.dependencies import AdminDependencies, Gateway, Plan
 from scheduler.administering.request import AdminRequest
 from scheduler.errors import NotConfirmed
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.model.application import OWNER
-
-Step = Callable[[], None]
 
 
 def repair(_: AdminRequest, dependencies: AdminDependencies, deadline: Deadline) -> dict[str, Any]:
@@ -57,7 +55,7 @@ def _steps(
     members = {plan: retry_call(functools.partial(gateway.members, plan), deadline) for plan in plans}
     steps: list[Step] = []
     for key_id, limits in admitted.items():
-        steps += _moves(known[key_id], current[limits], members, gateway)
+        steps += admission.moves(known[key_id], current[limits], members, gateway)
     unwanted = [known[key_id] for key_id in known if key_id not in wanted]
     steps += [functools.partial(gateway.delete_key, gateway_id) for gateway_id in unwanted]
     unused = [plan for plan in plans if plan not in current.values()]
@@ -68,18 +66,6 @@ def _delete_unused(plan: Plan, gateway: Gateway) -> None:
     """Delete a plan, unless a key was added to it meanwhile. Keys that are gone may still be listed in it."""
     if not (plan.is_current and gateway.members(plan) & set(gateway.keys().values())):
         gateway.delete_plan(plan)
-
-
-def _moves(gateway_id: str, plan: Plan, members: Mapping[Plan, set[str]], gateway: Gateway) -> Iterator[Step]:
-    """Yield the changes that leave a key in this plan alone. A key is in one plan of a stage at most.
-
-    The plans of an API that is gone are deleted with all that is in them.
-    """
-    for other, held in members.items():
-        if other.is_current and other != plan and gateway_id in held:
-            yield functools.partial(gateway.drop, other, gateway_id)
-    if gateway_id not in members.get(plan, ()):
-        yield functools.partial(gateway.add, plan, gateway_id)
 
 
 def _carried_out(steps: list[Step], deadline: Deadline) -> int:

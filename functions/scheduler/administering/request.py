@@ -19,12 +19,16 @@ KEY_ID_WANTED = 'the id of a key as `keys` lists it, such as "1f2e3d4c-9a8b7c6d"
 GRACE_S_DEFAULT, GRACE_S_MAX = 24 * 3600, 90 * 24 * 3600
 """How long a key stays valid after another has replaced it."""
 
+DECIDED = ("default_target", "targets", "failure_targets", "hosts", "rate", "burst", "quota")
+"""The fields of an application that the owner decides."""
 FIELDS: dict[str, tuple[str, ...]] = {
-    "create": ("name", "default_target", "targets", "failure_targets", "hosts", "rate", "burst", "quota"),
+    "create": ("name", *DECIDED),
+    "change": ("name", *DECIDED),
     "list": (),
     "keys": ("name", "webhook_secrets"),
     "rotate": ("id", "grace"),
     "disable": ("id",),
+    "usage": ("name", "month"),
     "repair": (),
     "delete": ("name",),
 }
@@ -73,6 +77,9 @@ class AdminRequest(OperationRequest):
         if not 0 <= length_ms <= GRACE_S_MAX * 1000:
             raise InvalidRequest(f"grace is {shown(self.fields['grace'])}; wanted: {wanted}")
         return length_ms
+
+    def gives(self, field: str) -> bool:
+        return field in self.fields
 
     def texts(self, field: str, wanted: str, most: int) -> list[str]:
         """Return a list of texts without repeats. A field that is left out is an empty list."""

@@ -11,6 +11,8 @@ A crash leaves behind:
   receives the schedule twice under one id. The same happens if SQS does not accept the message for the rest.
 - The message of the delivery, between two steps. It comes again, and repeats the earlier steps.
 - The message for the rest, between that message and the close of the record. It closes the record.
+
+The ledger counts an outcome before any step, so a crash may count it once more and never misses it.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from scheduler.execution.deadline import Deadline, retry_batch, retry_call
 from scheduler.model.delivery_job import CLOSE, KEEP, NOTIFY, REPORT, Conclusion, DeliveryJob
 from scheduler.model.delivery_options import POSTPONEMENTS_MAX, DeliveryOptions, pause_s
 from scheduler.model.failure_report import Report
-from scheduler.model.name_record import DELIVERED, Record
+from scheduler.model.name_record import DELIVERED, EXPIRED, Record
 from scheduler.model.schedule import Schedule, timer
 
 if TYPE_CHECKING:
@@ -38,8 +40,10 @@ STEP_TRIES_MAX = 5
 
 
 def delivered(job: DeliveryJob, record: Record | None, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
-    """Close the record, if the schedule has a name. A success needs nothing else."""
+    """Count the delivery, and close the record if the schedule has a name. A success needs nothing else."""
+    dependencies.ledger.delivered(job.schedule, deadline)
     if record is not None:
+        dependencies.ledger.settle(deadline)
         now_ms, attempted_ms = deadline.now_ms(), record.attempted_ms
         conclusion = Conclusion(DELIVERED, job.attempt, now_ms, "", (CLOSE,), attempted_ms=attempted_ms)
         _Ending(job, record, conclusion, dependencies, deadline).conclude()
@@ -59,7 +63,9 @@ def not_delivered(
     if record is not None:
         steps.append(CLOSE)
     attempted_ms = record.attempted_ms if record is not None else ()
-    its = report
+    its, ledger, expired = report, dependencies.ledger, int(report.reason == EXPIRED)
+    ledger.add(ledger.today(deadline), expired=expired, failed=1 - expired)
+    ledger.settle(deadline)
     conclusion = Conclusion(its.reason, its.attempts, its.at_ms, its.error, tuple(steps), attempted_ms=attempted_ms)
     _Ending(job, record, conclusion, dependencies, deadline).conclude()
 

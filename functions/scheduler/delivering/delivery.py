@@ -20,17 +20,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scheduler import log
+from scheduler.counting.ledger import NO_LEDGER, Ledger
 from scheduler.delivering import conclusion, retry, timers
 from scheduler.delivering.circuit_breaker import PER_HOST_MAX, CircuitBreaker, Postponement
 from scheduler.delivering.in_flight import InFlight, Message
-from scheduler.errors import NotConfirmed, Undelivered, reason
+from scheduler.errors import Undelivered, reason
 from scheduler.execution.batch_result import BatchResult
-from scheduler.execution.deadline import Deadline, retry_batch, retry_call
+from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.failure_report import Notify, Report, expired, unreadable
 from scheduler.model.name_record import Record
-from scheduler.model.schedule import Schedule, Timer, sound
+from scheduler.model.schedule import Schedule, sound
 from scheduler.model.targets import Receiver, receiver
 from scheduler.placing import naming, partitions
 
@@ -88,6 +89,7 @@ class DeliveryDependencies:
     of_application: Callable[[str], DeliveryDependencies] | None = None
     """Returns the same for an application: its table, its records, and queues and transports that say whose it is."""
     application: str = ""
+    ledger: Ledger = NO_LEDGER
 
     def receiver(self, schedule: Schedule) -> Receiver:
         """Return the receiver of a schedule. A host may hang for one application and answer another."""
@@ -122,7 +124,9 @@ def deliver(records: Sequence[object], dependencies: DeliveryDependencies, deadl
             watch.end(message)
         return True
 
-    done = dependencies.pool.run(one, _tracked(batch, watch, dependencies, deadline))
+    tracked = _tracked(batch, watch, dependencies, deadline)
+    done = dependencies.pool.run(lambda each: log.about(each.application, one, each), tracked)
+    dependencies.ledger.settle(deadline)
     again = [message.id for message, well in zip(batch, done, strict=False) if not well]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in again]}
 
@@ -153,6 +157,7 @@ def _moment_s(message: Message, deadline: Deadline) -> float:
 def _dismiss(message: Message, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     receipt = message.receipt
     if receipt is not None:
+        dependencies.ledger.settle(deadline)
         retry_call(lambda: dependencies.delivery_queue().delete(receipt), deadline)
 
 
@@ -185,10 +190,10 @@ def _wake(message_id: str, job: DeliveryJob, name: str, dependencies: DeliveryDe
     if record is None or role == timers.DROP:
         log.outcome("dropped", id=job.id, state=record.state if record else "gone")
     elif role == timers.FOLLOW:
-        _set_timer(naming.backup_timer(record, deadline.now_ms(), dependencies.reach_ms), dependencies, deadline)
+        timers.send(naming.backup_timer(record, deadline.now_ms(), dependencies.reach_ms), dependencies, deadline)
         log.outcome("followed", id=job.id, by=record.id)
     elif record.schedule.due_ms > deadline.now_ms():
-        _set_timer(naming.timer_of(record), dependencies, deadline)
+        timers.send(naming.timer_of(record), dependencies, deadline)
     else:
         _hand_over_named(job, record, dependencies, deadline)
 
@@ -277,23 +282,3 @@ def _tried(
     finally:
         dependencies.breaker.end(shared, timed_out, begun_s, deadline.clock())
     return None
-
-
-def _set_timer(timer: Timer, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
-    """Store the timer in the table if the time in its key is beyond the reach. Otherwise send its message.
-
-    The key decides, because a backup timer is later than its key. The table would release it with the first timer.
-    """
-    if timer.key.due_ms - deadline.now_ms() <= dependencies.reach_ms:
-        conclusion.send(DeliveryJob(timer), dependencies, deadline)
-        return
-    sure = dependencies.stored_count.ensure(
-        int(timer.key.partition) + 1, deadline
-    )  # The writer of the record may not have done so.
-    stored = (
-        retry_batch(dependencies.table.put, [timer], deadline)
-        if sure.confirmed
-        else BatchResult(last_error=sure.last_error)
-    )
-    if not stored.confirmed:
-        raise NotConfirmed(f"a timer is not stored: {stored.last_error}")

@@ -49,6 +49,11 @@ class Message:
         """Return when the delivery is due. An unreadable message is due at once."""
         return 0 if self.job is None else self.job.wake_ms
 
+    @property
+    def application(self) -> str:
+        """The application whose schedule it is. It is empty for the owner, and if the message is unreadable."""
+        return "" if self.job is None else self.job.application
+
 
 class InFlight:
     def __init__(self, clock: Callable[[], float]) -> None:

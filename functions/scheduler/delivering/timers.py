@@ -1,4 +1,4 @@
-"""Decide what a timer has to do, so that few timers exist and one of them delivers.
+"""Decide what a timer has to do, so that few timers exist and one of them delivers. Set timers.
 
 A request sets one timer. A timer that finds another schedule pending sets a backup timer for that schedule. The writer
 of the record may have crashed before it set the first. Without a bound, each replacement of a name would add a timer
@@ -16,13 +16,19 @@ message with the claim again. A claim expires before that.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from scheduler.delivering import conclusion
 from scheduler.errors import NotConfirmed
-from scheduler.execution.deadline import Deadline, retry_call
+from scheduler.execution.batch_result import BatchResult
+from scheduler.execution.deadline import Deadline, retry_batch, retry_call
 from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.name_record import Record
+from scheduler.model.schedule import Timer
 from scheduler.placing import naming
+
+if TYPE_CHECKING:
+    from scheduler.delivering.delivery import DeliveryDependencies
 
 DROP, FOLLOW, DELIVER = "drop", "follow", "deliver"
 
@@ -89,3 +95,20 @@ def _own(job: DeliveryJob, record: Record, message_id: str, records: Records, de
 def _is_past(job: DeliveryJob, record: Record) -> bool:
     """Return whether a later timer continues this delivery. The record notes that timer after it was sent."""
     return job.wake_number <= record.wake_count if job.wake_number else job.attempt <= record.attempts
+
+
+def send(timer: Timer, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
+    """Store the timer in the table if the time in its key is beyond the reach. Otherwise send its message.
+
+    The key decides, because a backup timer is later than its key. The table would release it with the first timer.
+    """
+    if timer.key.due_ms - deadline.now_ms() <= dependencies.reach_ms:
+        conclusion.send(DeliveryJob(timer), dependencies, deadline)
+        return
+    # The writer of the record may not have done so.
+    sure = dependencies.stored_count.ensure(int(timer.key.partition) + 1, deadline)
+    stored: BatchResult[Timer] = BatchResult(last_error=sure.last_error)
+    if sure.confirmed:
+        stored = retry_batch(dependencies.table.put, [timer], deadline)
+    if not stored.confirmed:
+        raise NotConfirmed(f"a timer is not stored: {stored.last_error}")

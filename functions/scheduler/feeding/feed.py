@@ -19,6 +19,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scheduler import log
+from scheduler.counting.ledger import NO_LEDGER, Ledger
 from scheduler.errors import NotConfirmed, reason
 from scheduler.execution.deadline import Deadline
 from scheduler.execution.worker_pool import WorkerPool
@@ -31,6 +32,7 @@ from scheduler.feeding.lease import Lease
 from scheduler.feeding.mover import Mover
 from scheduler.feeding.reader import Position, Reader, Task
 from scheduler.feeding.run import Run
+from scheduler.feeding.tally import PageCount, Tally
 from scheduler.limits import PARTITIONS_MAX
 
 if TYPE_CHECKING:
@@ -124,6 +126,7 @@ class FeedDependencies:
     invoke_again: Callable[[dict[str, Any], Deadline], None]
     parts_of: Callable[[str], Parts] | None = None
     """Returns the table and the queues of an application."""
+    ledger: Ledger = NO_LEDGER
 
     def of(self, application: str) -> Parts:
         if self.parts_of is None:
@@ -151,6 +154,8 @@ def feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, h
         run.failure = reason(failure)
         raise
     finally:
+        if deadline.clock() + run_line.CALL_S < ends_ms / 1000:
+            dependencies.ledger.settle(replace(deadline, tries_max=1))
         run_line.write(run.as_line(lease, begun_ms, deadline.now_ms()), dependencies.table, deadline.clock, ends_ms)
     return run.total
 
@@ -159,10 +164,14 @@ def _feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, 
     handed_over = False
     try:
         its = dependencies.of(event.application) if event.application else dependencies
-        reader = Reader(event.partition, its.table, deadline, dependencies.reach_ms, event.start, event.horizon)
-        mover = Mover(its.table, its.queues, deadline, event.pace)
+        tally = Tally.begin(its.ledger, deadline)
+        bounds = deadline, dependencies.reach_ms, event.start
+        reader = Reader(event.partition, its.table, *bounds, horizon=event.horizon, tally=tally)
+        mover = Mover(its.table, its.queues, deadline, event.pace, tally)
         glances = _glances(event, reader, mover, dependencies, deadline) if event.applications else None
         _move(event, its.queues.url_of, reader, mover, run, pool=dependencies.pool, glances=glances)
+        if tally is not None:
+            tally.end()
         log.outcome("fed", partition=event.fed, more=reader.more, **asdict(run.counts))
         continuation = _continuation(event, run, reader)
         if continuation is not None:
@@ -224,12 +233,15 @@ def _move(
     """
     adding, unfinished = Lock(), list[tuple[Task, FeedCounts]]()
 
-    def work(task: Task | Glance) -> None:
+    def work(task: Task | PageCount | Glance) -> None:
+        if isinstance(task, PageCount):
+            task.write()
+            return
         if not isinstance(task, Task):
             if glances is not None:
-                glances.work(task.application)
+                log.about(task.application, glances.work, task.application)
             return
-        counts = mover.work(task.job)
+        counts = log.about(event.application, mover.work, task.job)
         with adding:  # At once, so that memory does not grow with the number of schedules.
             run.counts.add(counts)
             if counts.left or counts.held:

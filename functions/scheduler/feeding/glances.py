@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, Protocol
 
+from scheduler.counting.ledger import NO_LEDGER, Ledger
 from scheduler.errors import NotConfirmed
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.feeding import mover as moving
@@ -22,6 +23,7 @@ from scheduler.feeding import reader as reading
 from scheduler.feeding.jobs import FeedCounts
 from scheduler.feeding.mover import Mover
 from scheduler.feeding.reader import Page, Task
+from scheduler.feeding.tally import PageCount, Tally
 from scheduler.model.application import is_application_id
 from scheduler.model.schedule import sort_from
 
@@ -43,6 +45,7 @@ class Parts:
 
     table: Table
     queues: moving.Queues
+    ledger: Ledger = NO_LEDGER
 
 
 def of_event(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,7 +80,9 @@ class Glances:
     """The applications that the next feed has to look at."""
     _adding: Lock = field(default_factory=Lock)
 
-    def between(self, tasks: Iterator[Task], applications: Sequence[str]) -> Iterator[Task | Glance]:
+    def between(
+        self, tasks: Iterator[Task | PageCount], applications: Sequence[str]
+    ) -> Iterator[Task | PageCount | Glance]:
         """Yield the tasks and the applications in turn. Every run looks at one application or more."""
         waiting = list(reversed(applications))
         begun = False
@@ -118,12 +123,17 @@ class Glances:
             return None
         if page.next_sort is not None or _count(page) > ITEMS_MAX:
             return None
-        counts, mover = FeedCounts(), self.mover.of(parts.table, parts.queues)
+        tally = Tally.begin(parts.ledger, self.deadline)
+        if tally is not None:
+            tally.begin_page(page)
+        counts, mover = FeedCounts(), self.mover.of(parts.table, parts.queues, tally)
         for number, job in enumerate(reading.cut(page, parts.queues.url_of)):
             if number and self.deadline.passed(reading.JOB_S):
                 counts.add(FeedCounts(left=1, why="time is over"))
                 break
             counts.add(mover.work(job))
+        if tally is not None:
+            tally.end()
         return counts
 
 

@@ -23,6 +23,13 @@ class QuarantinedItem:
     newer: bool = False
     """Whether newer code can send it."""
 
+    @property
+    def schedule_count(self) -> int:
+        """Return how many schedules it certainly holds. An unreadable item may be none of ours."""
+        if isinstance(self.content, Bundle):
+            return self.content.count
+        return int(isinstance(self.content, Schedule))
+
 
 @dataclass(frozen=True, slots=True)
 class BundleGroup:
@@ -39,6 +46,21 @@ class UnreadableItems:
 
 
 Job = SendChunk | BundleGroup | UnreadableItems
+
+
+def item_count(job: Job) -> int:
+    if isinstance(job, BundleGroup):
+        return len(job.bundles)
+    return len(job.things if isinstance(job, UnreadableItems) else job.schedules)
+
+
+def write_units(job: Job) -> int:
+    """Estimate the write units for deleting the items of a job."""
+    if isinstance(job, BundleGroup):
+        return sum(1 + len(bundle.packed) // 1024 for bundle in job.bundles)
+    if isinstance(job, UnreadableItems):
+        return len(job.things)
+    return sum(1 + len(each.data) // 1024 for each in job.schedules)
 
 
 @dataclass(slots=True)
@@ -76,3 +98,15 @@ class FeedCounts:
         self.deleted += other.deleted
         self.lightened += other.lightened
         self.why = other.why or self.why
+
+
+@dataclass(slots=True)
+class JobCounts(FeedCounts):
+    """The counts of one job. The ledger needs three more of them."""
+
+    released: int = 0
+    """The part of `sent` that went to the queue of its target, and not to the delivery queue."""
+    dropped: int = 0
+    """The part of `expired` that ended here, and was not handed over to the deliver function."""
+    spoiled: int = 0
+    """The schedules among the quarantined things."""

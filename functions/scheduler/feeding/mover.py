@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from scheduler import log
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_batch
-from scheduler.feeding.jobs import BundleGroup, FeedCounts, Job, QuarantinedItem, UnreadableItems
+from scheduler.feeding import jobs
+from scheduler.feeding.jobs import BundleGroup, FeedCounts, Job, JobCounts, QuarantinedItem, UnreadableItems
 from scheduler.feeding.outgoing import OTHERS_TRIES_MAX, Outgoing
 from scheduler.feeding.write_rate import WriteRateLimiter
 from scheduler.model import failure_report
@@ -31,6 +32,7 @@ from scheduler.placing.sending import Queues as Transports
 from scheduler.placing.sending import SendChunk, send_chunks
 
 if TYPE_CHECKING:
+    from scheduler.feeding.tally import Tally
     from scheduler.placing.near_names import Row
 
 RESERVE_S = 6
@@ -62,8 +64,15 @@ class Queues(Transports, Protocol):
 class Mover:
     """Works on one job at a time in each thread. All threads of a run share one mover."""
 
-    def __init__(self, table: Table, queues: Queues, deadline: Deadline, units_per_s: float | None = None) -> None:
-        self._table, self._queues, self._patience = table, queues, deadline
+    def __init__(
+        self,
+        table: Table,
+        queues: Queues,
+        deadline: Deadline,
+        units_per_s: float | None = None,
+        tally: Tally | None = None,
+    ) -> None:
+        self._table, self._queues, self._patience, self._tally = table, queues, deadline, tally
         # May use the reserve: a sent schedule that is neither deleted nor written back would be sent twice.
         self._to_the_end = replace(
             deadline, deadline_s=deadline.deadline_s + RESERVE_S - 1, tries_max=TO_THE_END_TRIES_MAX
@@ -74,13 +83,14 @@ class Mover:
         self._failing_destinations: dict[str, str] = {}
         """The queues that do not accept reports of expired schedules, each with its reason."""
 
-    def of(self, table: Table, queues: Queues) -> Mover:
+    def of(self, table: Table, queues: Queues, tally: Tally | None) -> Mover:
         """Return a mover for the items of an application, which shares what this one knows of the queues.
 
         Its writes have a separate rate, because its items have another hash key.
         """
         theirs = copy(self)
         theirs._table, theirs._queues, theirs._outgoing = table, queues, self._outgoing.of(queues)
+        theirs._tally = tally
         theirs._write_rate = WriteRateLimiter(self._patience.clock, self._patience.sleep)
         return theirs
 
@@ -90,18 +100,20 @@ class Mover:
         return self._write_rate.units_per_s
 
     def work(self, job: Job) -> FeedCounts:
-        counts, units = FeedCounts(), _units(job)
+        counts, units = JobCounts(), jobs.write_units(job)
         if not self._write_rate.begin(units, self._patience.deadline_s):
-            return FeedCounts(left=_items(job), why="time is over")
+            return FeedCounts(left=jobs.item_count(job), why="time is over")
         try:
             finished = self._send_all(job, counts)
-            outcome = self._delete(finished, units / _items(job))
+            if self._tally is not None:
+                self._tally.end_job(job, counts)
+            outcome = self._delete(finished, units / jobs.item_count(job))
         finally:
             self._write_rate.end(units)
         counts.add(FeedCounts(deleted=len(outcome.confirmed), undeleted=len(outcome.unconfirmed)))
         return counts
 
-    def _send_all(self, job: Job, counts: FeedCounts) -> list[Key]:
+    def _send_all(self, job: Job, counts: JobCounts) -> list[Key]:
         """Send or quarantine the content of the job, and return the keys that are to be deleted."""
         if isinstance(job, BundleGroup):
             return [bundle.key for bundle in job.bundles if self._empty(bundle, counts)]
@@ -123,7 +135,7 @@ class Mover:
         outcome.unconfirmed += outcome.not_attempted
         return outcome
 
-    def _release(self, chunk: SendChunk, counts: FeedCounts) -> list[Schedule]:
+    def _release(self, chunk: SendChunk, counts: JobCounts) -> list[Schedule]:
         """Send, report or quarantine each schedule. Return the schedules that may be deleted."""
         now_ms = self._patience.now_ms()
         expired = [schedule for schedule in chunk.schedules if schedule.expired(now_ms)]
@@ -132,6 +144,8 @@ class Mover:
         outcome = self._outgoing.send(chunk, counts)
         finished = self._listed(outcome.confirmed, counts)
         counts.sent += len(outcome.confirmed)
+        if self._tally is not None:
+            counts.released += self._tally.straight(outcome.confirmed)
         given_up = [each for each in outcome.unavailable if now_ms - each[0].due_ms > CLOSED_MS_MAX]
         counts.closed += len(outcome.unavailable) - len(given_up)
         invalid_reason = [*outcome.rejected, *given_up]
@@ -144,14 +158,14 @@ class Mover:
             finished += self._drop(expired, now_ms, counts)
         return finished
 
-    def _stops(self, begun: bool, count: int, counts: FeedCounts) -> bool:
+    def _stops(self, begun: bool, count: int, counts: JobCounts) -> bool:
         """Return whether time is over, and count the schedules as left if so. A job may always make its first call."""
         if not (begun and count and self._patience.passed()):
             return False
         counts.add(FeedCounts(left=count, why="time is over"))
         return True
 
-    def _listed(self, sent: list[Schedule], counts: FeedCounts) -> list[Schedule]:
+    def _listed(self, sent: list[Schedule], counts: JobCounts) -> list[Schedule]:
         """Write the list rows of sent names, and return the schedules that are finished.
 
         If the row of a name cannot be written, its timer stays in the table. There the list finds it, and the next tick
@@ -165,7 +179,7 @@ class Mover:
         counts.add(FeedCounts(undeleted=len(unlisted)))
         return [each for each in sent if each.id not in unlisted]
 
-    def _empty(self, bundle: Bundle, counts: FeedCounts) -> bool:
+    def _empty(self, bundle: Bundle, counts: JobCounts) -> bool:
         """Release the members of a bundle. Return whether none is left, so that the bundle may be deleted."""
         if self._stops(counts.sent > 0, bundle.count, counts):
             return False
@@ -185,7 +199,7 @@ class Mover:
             counts.lightened += len(outcome.confirmed)
         return not kept and not broken
 
-    def _sort_out(self, bundle: Bundle, broken: Mapping[str, str], counts: FeedCounts) -> list[str]:
+    def _sort_out(self, bundle: Bundle, broken: Mapping[str, str], counts: JobCounts) -> list[str]:
         """Quarantine each unreadable member. Return those that have to stay in the bundle."""
         if self._stops(counts.sent > 0, len(broken), counts):
             return list(broken)
@@ -193,7 +207,7 @@ class Mover:
         done = {item.key for item in self._quarantine(list(unreadable.values()), counts)}
         return [text for text, item in unreadable.items() if item.key not in done]
 
-    def _drop(self, expired: Sequence[Schedule], now_ms: int, counts: FeedCounts) -> list[Schedule]:
+    def _drop(self, expired: Sequence[Schedule], now_ms: int, counts: JobCounts) -> list[Schedule]:
         """Report and keep expired schedules, so that none disappears silently. Return those that may be deleted.
 
         The report comes first. A failure queue that fails for hours then leaves one kept failure, and not one for each
@@ -212,13 +226,14 @@ class Mover:
         for schedule in kept:
             log.outcome("expired", id=schedule.id)
         finished = kept
+        counts.dropped += len(kept)
         if not self._stops(bool(kept), len(heard), counts):
             hand_over = self._queues.hand_over
             finished += self._reported("delivery queue", lambda left: hand_over(left, now_ms), heard, counts)
         counts.expired += len(finished)
         return finished
 
-    def _kept(self, reports: Sequence[Report[Schedule]], counts: FeedCounts) -> list[Schedule]:
+    def _kept(self, reports: Sequence[Report[Schedule]], counts: JobCounts) -> list[Schedule]:
         """Write the failures that the operation `failures` shows. Return the schedules whose failure is kept."""
         outcome = retry_batch(self._table.put_failed, reports, self._short)
         left, stuck = len(reports) - len(outcome.confirmed), len(outcome.unconfirmed)
@@ -230,7 +245,7 @@ class Mover:
         destination: str,
         call: Callable[[Sequence[Reported]], BatchResult[Reported]],
         expired: Sequence[Reported],
-        counts: FeedCounts,
+        counts: JobCounts,
     ) -> list[Reported]:
         """Report expired schedules to one queue, and return the confirmed ones.
 
@@ -252,19 +267,20 @@ class Mover:
             counts.add(FeedCounts(left=not_done, stuck=stuck, why=why))
         return outcome.confirmed
 
-    def _given_up(self, things: Sequence[QuarantinedItem], counts: FeedCounts) -> list[QuarantinedItem]:
+    def _given_up(self, things: Sequence[QuarantinedItem], counts: JobCounts) -> list[QuarantinedItem]:
         """Return the items to quarantine. An item of a newer format waits for newer code, for a day at most."""
         now_ms = self._patience.now_ms()
         waiting = [each for each in things if each.newer and now_ms - each.key.due_ms <= NEWER_MS_MAX]
         counts.add(FeedCounts(held=len(waiting), why=waiting[0].reason if waiting else ""))
         return [each for each in things if each not in waiting]
 
-    def _quarantine(self, things: Sequence[QuarantinedItem], counts: FeedCounts) -> list[QuarantinedItem]:
+    def _quarantine(self, things: Sequence[QuarantinedItem], counts: JobCounts) -> list[QuarantinedItem]:
         outcome = retry_batch(self._table.quarantine, things, self._patience)
         for item in outcome.confirmed:
             log.outcome("quarantined", partition=item.key.partition, sort=item.key.sort, reason=item.reason)
         left, stuck = len(things) - len(outcome.confirmed), len(outcome.unconfirmed)
         counts.add(FeedCounts(quarantined=len(outcome.confirmed), left=left, stuck=stuck, why=outcome.last_error))
+        counts.spoiled += sum(item.schedule_count for item in outcome.confirmed)
         return outcome.confirmed
 
 
@@ -273,23 +289,4 @@ def _part(key: Key, text: str, why: str) -> QuarantinedItem:
     mark = hashlib.sha256(text.encode()).hexdigest()[:16]
     return QuarantinedItem(
         Key(key.partition, f"{key.sort}-{mark}"), {"text": {"S": text}}, f"no member of a bundle: {why}"
-    )
-
-
-def _items(job: Job) -> int:
-    return (
-        len(job.bundles)
-        if isinstance(job, BundleGroup)
-        else len(job.things if isinstance(job, UnreadableItems) else job.schedules)
-    )
-
-
-def _units(job: Job) -> int:
-    """Estimate the write units for deleting the items of a job."""
-    if isinstance(job, BundleGroup):
-        return sum(1 + len(bundle.packed) // 1024 for bundle in job.bundles)
-    return (
-        len(job.things)
-        if isinstance(job, UnreadableItems)
-        else sum(1 + len(each.data) // 1024 for each in job.schedules)
     )

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.feeding.jobs import BundleGroup, Job, QuarantinedItem, UnreadableItems
 from scheduler.model.bundle import MEMBERS_MAX, Bundle
 from scheduler.model.schedule import Schedule, sort_from
 from scheduler.placing.sending import CHUNK_SCHEDULES_MAX, send_chunks
+
+if TYPE_CHECKING:
+    from scheduler.feeding.tally import PageCount, Tally
 
 JOB_S = 1
 """Longer than a job takes while AWS is healthy, so that only slow calls leave a job half done."""
@@ -105,14 +108,16 @@ class Reader:
         deadline: Deadline,
         reach_ms: int,
         start: Position,
+        *,
         horizon: str | None = None,
+        tally: Tally | None = None,
     ) -> None:
         now_ms = deadline.now_ms()
         # This clock may be behind the clock of the feed before. The border must not move back, or schedules between
         # the two time ranges would be skipped.
         now, reach = max(sort_from(now_ms), start.between), sort_from(now_ms + reach_ms)
         self.horizon = reach if horizon is None else horizon
-        self._partition, self._table, self._patience = partition, table, deadline
+        self._partition, self._table, self._patience, self._tally = partition, table, deadline, tally
         self._upcoming = TimeRange(max(now, start.upcoming), min(reach, self.horizon))
         self._overdue = TimeRange(start.overdue, now)
         self.end = self._upcoming.to_sort
@@ -130,8 +135,8 @@ class Reader:
         """Make the next feed begin at this page or earlier, because the page has unfinished schedules."""
         time_range.from_sort = min(time_range.from_sort, page_sort)
 
-    def tasks(self, url_of: Callable[[Schedule], str]) -> Iterator[Task]:
-        """Yield the tasks of both time ranges in turn, until the deadline.
+    def tasks(self, url_of: Callable[[Schedule], str]) -> Iterator[Task | PageCount]:
+        """Yield the tasks of both time ranges in turn, until the deadline. With a ledger, each page is counted.
 
         At least one task is yielded if there is any, so that a chain of feeds makes progress with little time. A time
         range moves on only after all tasks of a page were yielded. The next feed reads an unfinished page again.
@@ -145,6 +150,8 @@ class Reader:
                     return
                 page_sort = time_range.from_sort
                 page = self._read(time_range)
+                if self._tally is not None:
+                    yield self._tally.begin_page(page)
                 for job in cut(page, url_of):
                     if begun and self._patience.passed(JOB_S):
                         return

@@ -51,6 +51,7 @@ def cancel_where(request: ManageRequest, dependencies: ManageDependencies, deadl
 def _cancel(records: list[Record], dependencies: ManageDependencies, deadline: Deadline) -> Counter[str]:
     """Cancel the records in parallel. Return how many had which result."""
     begun: list[Record] = []
+    day = dependencies.ledger.count(deadline, cancelled=len(records))
 
     def one(record: Record) -> str:
         if begun and deadline.passed():
@@ -61,7 +62,9 @@ def _cancel(records: list[Record], dependencies: ManageDependencies, deadline: D
         except NotConfirmed:
             return UNCONFIRMED
 
-    return Counter(dependencies.pool.run(one, records))
+    fates = Counter(dependencies.pool.run(one, records))
+    dependencies.ledger.take_back(day, cancelled=fates[CHANGED] + fates[UNTRIED])
+    return fates
 
 
 def _decoded(value: object, prefix: str) -> tuple[int, str] | None:

@@ -68,7 +68,7 @@ def cancel_record(record: Record, dependencies: ManageDependencies, deadline: De
     """Cancel the record if it is still pending under the same id, and remove its far timer.
 
     Return whether this call cancelled it. Raise NotConfirmed if AWS does not answer in time: the record may be
-    cancelled then. A timer that stays behind wakes, finds nothing to do and goes away.
+    cancelled then. A timer that stays behind wakes, finds nothing to do and goes away. The caller counts it.
     """
     return _Cancel(dependencies, deadline).cancelled(record)
 
@@ -121,14 +121,21 @@ class _Change(ABC):
 
 class _Cancel(_Change):
     def _of_item(self, found: Found) -> Answer:
-        owner = item_lock.new_owner(self._dependencies)
-        item_lock.remove(found, owner, self._dependencies, self._deadline)
+        owner, ledger = item_lock.new_owner(self._dependencies), self._dependencies.ledger
+        day = ledger.count(self._deadline, cancelled=1)
+        try:
+            item_lock.remove(found, owner, self._dependencies, self._deadline)
+        except (NotFound, OnItsWay):
+            ledger.take_back(day, cancelled=1)
+            raise
         return {"id": found.schedule.id, "state": CANCELLED}
 
     def _of_record(self, record: Record) -> Answer | None:
         if record.state != CANCELLED:
             _pending(record)
+            day = self._dependencies.ledger.count(self._deadline, cancelled=1)
             if not self.cancelled(record):
+                self._dependencies.ledger.take_back(day, cancelled=1)
                 return None
         return {"id": record.id, "state": CANCELLED}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from scheduler.counting.ledger import NO_LEDGER, Ledger
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline
@@ -18,6 +19,7 @@ from scheduler.placing import naming, partitions, sending
 from scheduler.placing.keys import KeyGenerator
 
 if TYPE_CHECKING:
+    from scheduler.counting.reading import Counts
     from scheduler.placing.near_names import Row
 
 BATCH_WHOLE_MAX = 25
@@ -134,6 +136,10 @@ class ManageTable(Protocol):
     def forget_again(self, key: Key, schedule_id: str) -> None: ...
 
 
+def _no_table(application: str) -> ManageTable:
+    raise LookupError(f"{application} is not for an application to see")
+
+
 @dataclass(frozen=True)
 class ManageDependencies:
     records: Records
@@ -146,10 +152,15 @@ class ManageDependencies:
     reach_ms: int
     revise: Callable[[Schedule, Mapping[str, object], int], Request]
     """Returns a schedule with the given fields of a change at this time, or raises InvalidSchedule."""
+    counts: Callable[[], Counts]
+    """Returns the counts of the ledger, which few operations read."""
+    ledger: Ledger = NO_LEDGER
     application: str = ""
     """The id of the application whose schedules these are. It is empty for the owner's."""
     applications: Callable[[], list[str]] = list
     """Returns the ids of all applications."""
+    table_of: Callable[[str], ManageTable] = _no_table
+    """Returns the table with the items of an application, by its id. Only the owner may ask."""
     of_application: Callable[[str], ManageDependencies | None] | None = None
     """Returns the same for an application, by its name or its id, or None. Only the owner may ask."""
 

@@ -87,6 +87,18 @@ def _runs(manage_request: ManageRequest, dependencies: ManageDependencies, deadl
     return runs.runs(manage_request, dependencies, deadline)
 
 
+def _deliveries(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    from scheduler.managing import deliveries
+
+    return deliveries.deliveries(manage_request, dependencies, deadline)
+
+
+def _status(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    from scheduler.managing import status
+
+    return status.status(manage_request, dependencies, deadline)
+
+
 OPERATIONS: dict[str, Operation] = {
     "get": _get,
     "list": _list,
@@ -98,7 +110,9 @@ OPERATIONS: dict[str, Operation] = {
     "cancel_where": _cancel_where,
     "failures": _failures,
     "redrive": _redrive,
+    "deliveries": _deliveries,
     "runs": _runs,
+    "status": _status,
 }
 """Each function imports its module when it is first called, because no caller uses all operations."""
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -125,20 +139,23 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "cancel_where": ("prefix", "from", "to", "dry_run", "next"),
     "failures": ("from", "to", "limit", "next"),
     "redrive": ("id", "from", "to", "spread", "next"),
+    "deliveries": ("day",),
     "runs": ("from", "to", "partition", "next"),
+    "status": (),
 }
 WHOSE = "application"
 """The field that names another application. Only the owner may use it."""
-_STACKS = ("runs",)
+_STACKS = ("runs", "status")
 """Operations about the stack as a whole. An application has none of them."""
 _OWNERS_FIELDS = {name: fields if name in _STACKS else (*fields, WHOSE) for name, fields in FIELDS.items()}
 _APPLICATIONS_FIELDS = {name: fields for name, fields in FIELDS.items() if name not in _STACKS}
-VIEW = {name: _OWNERS_FIELDS[name] for name in ("get", "list", "forecast", "failures", "runs")}
+VIEW = {name: _OWNERS_FIELDS[name] for name in ("get", "list", "forecast", "failures", "deliveries", "runs", "status")}
 """The operations of the view function, which change nothing."""
 CALLER = {name: FIELDS[name] for name in ("get", "list", "cancel", "change", "move", "fire", "cancel_where")}
 """The operations of the caller function, for a program that knows its own schedules. It can name no application."""
 _WITH_PREFIX = ("list", "cancel_where")
 """The operations that a caller may use with a prefix only."""
+_LISTED = ("schedules", "failures", "deliveries", "runs")
 _LOGGED = ("id", "state", "total", "matched", "cancelled", "redriven", "left")
 
 
@@ -165,15 +182,21 @@ def call(event: object, dependencies: ManageDependencies, deadline: Deadline) ->
     return _carried_out(asked, dependencies, deadline)
 
 
-def _carried_out(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def _answer(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     operation = OPERATIONS[manage_request.operation]
-    if WHOSE in manage_request.fields:
-        from scheduler.managing.listing import applications
+    if WHOSE not in manage_request.fields:
+        return operation(manage_request, dependencies, deadline)
+    from scheduler.managing.listing import applications
 
-        answer = applications.answer(operation, manage_request, dependencies, deadline)
-    else:
-        answer = operation(manage_request, dependencies, deadline)
+    return applications.answer(operation, manage_request, dependencies, deadline)
+
+
+def _carried_out(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    try:
+        answer = _answer(manage_request, dependencies, deadline)
+    finally:
+        dependencies.ledger.settle(deadline)
     facts = {fact: answer[fact] for fact in _LOGGED if fact in answer}
-    counts = {listed: len(answer[listed]) for listed in ("schedules", "failures", "runs") if listed in answer}
+    counts = {listed: len(answer[listed]) for listed in _LISTED if listed in answer}
     log.outcome("managed", operation=manage_request.operation, **facts, **counts)
     return answer

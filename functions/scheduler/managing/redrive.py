@@ -130,8 +130,11 @@ class _Redrive:
     def _again(self, found: Sequence[Failure]) -> BatchResult[Failure]:
         """Schedule the failures in parallel, then delete the confirmed ones."""
         total: BatchResult[Failure] = BatchResult()
+        day = self._dependencies.ledger.count(self._deadline, redriven=len(found))
         for outcome in self._dependencies.pool.run(self._one_again, found):
             total.add(outcome)
+        certain = len(found) - len(total.confirmed) - len(total.unconfirmed)
+        self._dependencies.ledger.take_back(day, redriven=certain)
         self._delete(total.confirmed)
         return total
 

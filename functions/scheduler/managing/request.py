@@ -132,7 +132,7 @@ def read(event: object, operations: Mapping[str, Sequence[str]]) -> ManageReques
     fields = {field: value for field, value in event.items() if field != "operation"}
     for field in fields:
         if field not in operations[operation]:
-            other, accepted = _ELSEWHERE.get(operation, ""), ", ".join(operations[operation])
+            other, accepted = _ELSEWHERE.get(operation, ""), ", ".join(operations[operation]) or "none"
             known_there = field in operations.get(other, ())
             meant = f"; {other} takes it" if known_there else did_you_mean(field, operations[operation])
             raise InvalidRequest(f"{shown(field)} is not a field of {operation}{meant}; accepted are {accepted}")

@@ -70,6 +70,8 @@ class NameResult:
     timer: Timer | None = None
     superseded_timer: Timer | None = None
     """The timer of the replaced schedule, if it is still in the table because it is far."""
+    may_have_replaced: bool = False
+    """A write without an answer made the record. It is unknown whether it replaced another."""
 
 
 def register(name_request: NameRequest, records: Records, deadline: Deadline, reach_ms: int) -> NameResult:
@@ -82,7 +84,8 @@ def register(name_request: NameRequest, records: Records, deadline: Deadline, re
         if written or (
             old == new and new in unconfirmed_writes
         ):  # An earlier write of this call succeeded without an answer.
-            return _written(new, old if written else None, now_ms + reach_ms)
+            result = _written(new, old if written else None, now_ms + reach_ms)
+            return replace(result, may_have_replaced=not written)
         if old is None:  # The record disappeared between the conditional write and the read.
             continue
         if old.id == new.id:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from scheduler.counting.ledger import Ledger
 from scheduler.errors import InvalidRequest, NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_batch
 from scheduler.model.schedule import Schedule, is_near
+from scheduler.model.targets import goes_straight
 from scheduler.placing import near_names, partitions
 from scheduler.placing.keys import KeyGenerator
 from scheduler.placing.sending import Queues, SendChunk, send
@@ -31,6 +33,8 @@ class Dependencies(Protocol):
     def key_generator(self) -> KeyGenerator: ...
     @property
     def reach_ms(self) -> int: ...
+    @property
+    def ledger(self) -> Ledger: ...
 
 
 def get_ready(schedule: Schedule, now_ms: int, dependencies: Dependencies, deadline: Deadline) -> None:
@@ -55,7 +59,7 @@ def place(schedule: Schedule, dependencies: Dependencies, deadline: Deadline) ->
     now_ms = deadline.now_ms()
     key_is_near = is_near(schedule.key.due_ms, now_ms, dependencies.reach_ms)  # The table would release it by its key.
     if key_is_near or is_near(schedule.due_ms, now_ms, dependencies.reach_ms):
-        outcome = send(SendChunk(url, [schedule]), dependencies.queues, deadline)
+        outcome = _send(schedule, url, dependencies, deadline)
     else:
         outcome = retry_batch(dependencies.table.put, [schedule], deadline)
     if outcome.rejected:
@@ -65,6 +69,16 @@ def place(schedule: Schedule, dependencies: Dependencies, deadline: Deadline) ->
     if not outcome.confirmed:
         why = outcome.unavailable[0][1] if outcome.unavailable else outcome.last_error
         raise NotConfirmed(f"AWS did not confirm it in time ({why}); try again")
+
+
+def _send(schedule: Schedule, url: str, dependencies: Dependencies, deadline: Deadline) -> BatchResult[Any]:
+    """Send one schedule, and count it as released if its queue is its target. A schedule without an answer counts."""
+    released = int(schedule.name is None and goes_straight(schedule.target))
+    day = dependencies.ledger.count(deadline, released=released)
+    outcome = send(SendChunk(url, [schedule]), dependencies.queues, deadline)
+    if outcome.rejected or outcome.unavailable:
+        dependencies.ledger.take_back(day, released=released)
+    return outcome
 
 
 def _put_near_name(schedule: Schedule, dependencies: Dependencies, deadline: Deadline) -> None:

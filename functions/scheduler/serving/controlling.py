@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler import VERSION
-from scheduler.execution.deadline import Deadline
+from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.limits import ANSWER_BYTES_MAX
 from scheduler.managing import operations
 from scheduler.managing import status as stack_status
@@ -54,6 +54,10 @@ def failures(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
     return of_json(200, _fitting_page("failures", "failures", fields, caller, deadline))
 
 
+def deliveries(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
+    return _answered("deliveries", _query(http, caller, "day"), caller, deadline)
+
+
 def cancel_where(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
     return _answered("cancel_where", {**http.json_object(), **_query(http, caller)}, caller, deadline)
 
@@ -76,13 +80,14 @@ def forecast(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
 
 
 def status(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
-    """Return the version and whose key this is. The owner also sees the state of the stack."""
+    """Return the version, whose key this is, and what is overdue. The owner also sees the state of the stack."""
     http.fields(())
     credential = caller.credential
     answer = {"version": VERSION, "application": credential.application or OWNER_NAME, "scope": credential.scope}
-    if caller.is_owner:
-        answer |= stack_status.of_stack(caller.managing(), caller.dependencies.queue_counts, deadline)
-    return of_json(200, answer)
+    if not caller.is_owner:
+        return of_json(200, answer | stack_status.of_application(caller.managing(), deadline))
+    queues = retry_call(caller.dependencies.queue_counts, deadline)
+    return of_json(200, answer | stack_status.of_stack(caller.managing(), deadline) | {"queues": dict(queues)})
 
 
 def _query(http: HttpRequest, caller: Caller, *accepted: str) -> dict[str, Any]:
@@ -161,5 +166,6 @@ ANSWERS = {
     ("GET", "/forecast"): forecast,
     ("GET", "/failures"): failures,
     ("POST", "/failures/redrive"): redrive,
+    ("GET", "/deliveries"): deliveries,
     ("GET", "/status"): status,
 }

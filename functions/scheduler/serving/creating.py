@@ -49,21 +49,19 @@ def put(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
 
 
 def _accepted(event: Any, caller: Caller, whose: str | None, deadline: Deadline) -> dict[str, Any]:
-    """Accept what the quota of the application has room for. What is certainly not accepted is given back."""
+    """Accept what the quota of the application has room for."""
     members = event.get("schedules") if isinstance(event, dict) else event
     asked = len(members) if isinstance(members, list) else 1
-    give_back = caller.count(asked, deadline)
+    caller.check_quota(asked, deadline)
     try:
         answer = scheduling.accept(event, caller.scheduling(whose, deadline), deadline)
     except InvalidSchedule as refusal:
-        give_back(asked)
         if caller.credential.scope == DATA:
             raise InvalidSchedule(naming.without_id(str(refusal)), refusal.name_taken) from None
         raise
     if caller.credential.scope == DATA:
         for refused in (each for each in answer.get("results", ()) if "message" in each):
             refused["message"] = naming.without_id(refused["message"])
-    give_back(sum(result.get("error") == "InvalidSchedule" for result in answer.get("results", ())))
     return answer
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scheduler.errors import KeyRefused, NotFound
 from scheduler.execution.deadline import retry_call
 from scheduler.execution.fresh_answers import FreshAnswers
-from scheduler.model.application import OWNER, OWNER_NAME, Application, Credential
+from scheduler.model.application import OWNER_NAME, Application, Credential
 from scheduler.text import shown
 
 if TYPE_CHECKING:
@@ -73,23 +73,16 @@ class Caller:
     def managing(self) -> ManageDependencies:
         return self.dependencies.managing(self.credential.application)
 
-    def count(self, asked: int, deadline: Deadline) -> Callable[[int], None]:
-        """Count schedules in the quota of the application. Return a function that gives back the rejected ones.
-
-        Raise QuotaUsedUp if there is no room. The owner has no quota.
-        """
-        application = OWNER
-        if not self.is_owner:
-            found = self.dependencies.application(self.credential.application, deadline.now_ms())
-            if found is None:  # It was deleted after the key was checked.
-                raise KeyRefused(f"the application of the key {self.credential.key_id} is deleted")
-            application = found
-        return self.dependencies.quotas().take(application, asked, deadline) if application.quota else _nothing
+    def check_quota(self, asked: int, deadline: Deadline) -> None:
+        """Raise QuotaUsedUp if the application has no room for so many schedules. The owner has no quota."""
+        if self.is_owner:
+            return
+        application = self.dependencies.application(self.credential.application, deadline.now_ms())
+        if application is None:  # It was deleted after the key was checked.
+            raise KeyRefused(f"the application of the key {self.credential.key_id} is deleted")
+        if application.quota:
+            self.dependencies.quotas().check(application, asked, deadline)
 
     def facts(self) -> dict[str, Any]:
         """Return what a log line says about the caller."""
         return {"application": self.credential.application or OWNER_NAME, "key": self.credential.key_id}
-
-
-def _nothing(_: int) -> None:
-    """Give nothing back, because nothing was counted."""

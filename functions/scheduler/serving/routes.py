@@ -37,6 +37,7 @@ KEYED: MappingProxyType[Asked, Scope] = MappingProxyType(
         ("GET", "/forecast"): CONTROL,
         ("GET", "/failures"): CONTROL,
         ("POST", "/failures/redrive"): CONTROL,
+        ("GET", "/deliveries"): CONTROL,
         ("GET", "/status"): CONTROL,
     }
 )

@@ -48,7 +48,7 @@ def _answered(
     if CONTROL == routes.KEYED[asked] != caller.credential.scope:
         raise Problem("NotAllowed", f"the key {caller.credential.key_id} may create schedules and nothing else")
     http.check_path()
-    return routes.keyed_answer(asked)(http, caller, deadline)
+    return log.about(caller.credential.application, routes.keyed_answer(asked), http, caller, deadline)
 
 
 def _caller(http: HttpRequest, dependencies: ServingDependencies, deadline: Deadline) -> Caller:

@@ -21,6 +21,8 @@ class AdminResources(Resources):
         secrets_manager = self.runtime.client("secretsmanager", 1) if its.webhook_secret_arn else None
         return AdminDependencies(
             applications=AdministeredApplications(self.client("dynamodb"), its.table_name),
+            counts=self.counts,
+            pool=self.pool,
             table=self.table,
             partition_count=its.partition_count,
             randomness=self.runtime.randomness,

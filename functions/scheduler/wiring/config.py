@@ -44,6 +44,8 @@ class Settings:
     webhook_hosts: Hosts | None
     webhook_secret_arn: str
     require_user: bool
+    keeps_ledger: bool
+    """Whether what enters and what leaves the scheduler is counted in the table."""
     allowed_origin: str
     """The origin whose pages may use the HTTP API, or nothing."""
     api_stage: str
@@ -81,6 +83,7 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         webhook_hosts=hosts,
         webhook_secret_arn=environment.get("WEBHOOK_SECRET_ARN", ""),
         require_user=_truth(environment, "REQUIRE_USER"),
+        keeps_ledger=_truth(environment, "LEDGER"),
         allowed_origin=environment.get("ALLOWED_ORIGIN", ""),
         api_stage=environment.get("API_STAGE", ""),
         stack_name=environment.get("STACK_NAME", ""),

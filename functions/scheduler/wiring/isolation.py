@@ -18,6 +18,7 @@ from scheduler.model.application import OUTPUT
 
 if TYPE_CHECKING:
     from scheduler.accepting.keyed_batch import SchedulingDependencies
+    from scheduler.aws.manage_table import ManageTable
     from scheduler.aws.name_records import Records
     from scheduler.delivering.delivery import DeliveryDependencies
     from scheduler.feeding.glances import Parts
@@ -41,6 +42,7 @@ class Isolation:
         self.client = ApplicationClient(client, application)
         self.table = ApplicationTable(client, name, application)
         self.queues = resources.queues.of(application)
+        self.ledger = resources.ledger.of(application)
 
     def records(self) -> Records:
         from scheduler.aws.name_records import Records
@@ -51,7 +53,8 @@ class Isolation:
         from scheduler.aws.feed_table import FeedTable
         from scheduler.feeding.glances import Parts
 
-        return Parts(FeedTable(self.client, self._resources.settings.table_name), self.queues)
+        table = FeedTable(self.client, self._resources.settings.table_name)
+        return Parts(table, self.queues, self.ledger)
 
     def for_delivery(self, owners: DeliveryDependencies) -> DeliveryDependencies:
         """Return the same for every delivery, because the first one to a target creates its transport."""
@@ -70,6 +73,7 @@ class Isolation:
             stored_count=owners.stored_count.of(self._id),
             of_application=None,
             application=self._id,
+            ledger=self.ledger,
         )
 
     def for_scheduling(self, owners: SchedulingDependencies, application: Application) -> SchedulingDependencies:
@@ -81,11 +85,15 @@ class Isolation:
             rules=rules_of(application, self._resources.settings),
             key_generator=replace(owners.key_generator, application=self._id),
             records=self.records,
+            ledger=self.ledger,
         )
 
-    def for_managing(self, owners: ManageDependencies, application: Application) -> ManageDependencies:
+    def manage_table(self) -> ManageTable:
         from scheduler.aws.manage_table import ManageTable
 
+        return ManageTable(self.client, self._resources.settings.table_name)
+
+    def for_managing(self, owners: ManageDependencies, application: Application) -> ManageDependencies:
         def revise(old: Schedule, given: Mapping[str, object], now_ms: int) -> Request:
             from scheduler.accepting import changes
 
@@ -95,12 +103,13 @@ class Isolation:
             owners,
             records=self.records(),
             table=self.table,
-            manage_table=ManageTable(self.client, self._resources.settings.table_name),
+            manage_table=self.manage_table(),
             stored_count=owners.stored_count.of(self._id),
             queues=self.queues,
             key_generator=replace(owners.key_generator, application=self._id),
             revise=revise,
             application=self._id,
+            ledger=self.ledger,
         )
 
 

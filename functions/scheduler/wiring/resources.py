@@ -6,10 +6,10 @@ wait for them. Modules that few invocations need are imported at first use.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
+from scheduler.counting.ledger import NO_LEDGER
 from scheduler.limits import APPLICATIONS_MAX, NAME_CHARACTERS_MAX
 from scheduler.placing import partitions
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from scheduler.accepting.keyed_batch import SchedulingDependencies
     from scheduler.accepting.request import AcceptRules
+    from scheduler.aws.applications.counts import Counts
     from scheduler.aws.applications.keyring import Keyring
     from scheduler.aws.applications.stored import Applications
     from scheduler.aws.delivery_queue import DeliveryQueue
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from scheduler.aws.name_records import Records
     from scheduler.aws.queues import Queues
     from scheduler.aws.table import Table
+    from scheduler.counting.ledger import Ledger
     from scheduler.delivering.delivery import DeliveryDependencies
     from scheduler.execution.deadline import Deadline
     from scheduler.execution.worker_pool import WorkerPool
@@ -130,6 +132,25 @@ class Resources:
 
         return Function(self.client("lambda"), self.settings.feed_function)
 
+    @functools.cached_property
+    def environment(self) -> str:
+        """Return a random text that tells this execution environment apart."""
+        return f"{self.runtime.randomness.getrandbits(64):016x}"
+
+    @functools.cached_property
+    def counts(self) -> Counts:
+        from scheduler.aws.applications.counts import Counts
+
+        return Counts(self.client("dynamodb"), self.settings.table_name)
+
+    @functools.cached_property
+    def ledger(self) -> Ledger:
+        if not self.settings.keeps_ledger:
+            return NO_LEDGER
+        from scheduler.counting.written_ledger import WrittenLedger
+
+        return WrittenLedger.begin(self.counts, self.environment)
+
     # -------------------------------------------------------------------------------------- dependencies of a use case
 
     @functools.cached_property
@@ -161,6 +182,7 @@ class Resources:
             ),
             reach_ms=self.settings.reach_ms,
             records=lambda: self._records,
+            ledger=self.ledger,
         )
 
     def for_named_application(
@@ -191,23 +213,9 @@ class Resources:
     def receive(
         self, records: Sequence[Mapping[str, Any]], scheduling_dependencies: SchedulingDependencies, deadline: Deadline
     ) -> dict[str, Any]:
-        """Accept messages of the input queue. Failures of users' queues are forgotten after each invocation."""
-        from scheduler.accepting import limited_queues, scheduling
-        from scheduler.accepting.from_queue import receiving
-        from scheduler.aws.input_queue import InputQueue
+        from scheduler.wiring import receiving
 
-        limited = dataclasses.replace(
-            scheduling_dependencies, queues=limited_queues.LimitedQueues(self.queues, self.runtime.clock)
-        )
-        dependencies = receiving.InputQueueDependencies(
-            accept=functools.partial(scheduling.accept_message, dependencies=limited),
-            requeue=InputQueue(self.client("sqs"), self.settings.input_queue_url).requeue,
-            report=self.queues.report,
-            notify=self.failure_targets.notify,
-            allows=self.settings.listed.arns.__contains__,
-            pool=scheduling_dependencies.pool,
-        )
-        return receiving.receive(records, deadline, dependencies)
+        return receiving.receive(records, self, scheduling_dependencies, deadline)
 
     def for_feeding(self) -> FeedDependencies:
         from scheduler.aws.feed_table import FeedTable
@@ -215,7 +223,8 @@ class Resources:
 
         table = FeedTable(self.client("dynamodb"), self.settings.table_name)
         reach_ms = self.settings.reach_ms
-        return feed.FeedDependencies(table, self.queues, self.pool, reach_ms, self._invoke_again, self._parts_of)
+        its = table, self.queues, self.pool, reach_ms
+        return feed.FeedDependencies(*its, self._invoke_again, self._parts_of, self.ledger)
 
     def _parts_of(self, application_id: str) -> Parts:
         return self.isolation(application_id).for_feeding()
@@ -244,6 +253,7 @@ class Resources:
             delivery_queue=lambda: self._delivery_queue,
             reach_ms=self.settings.reach_ms,
             of_application=of_application,
+            ledger=self.ledger,
         )
         return owners
 
@@ -266,7 +276,10 @@ class Resources:
             reach_ms=self.settings.reach_ms,
             revise=self._revise,
             applications=lambda: self.table.recall_fed()[1],
+            table_of=lambda application_id: self.isolation(application_id).manage_table(),
             of_application=self._managing,
+            counts=lambda: self.counts,
+            ledger=self.ledger,
         )
 
     def _managing(self, name_or_id: str) -> ManageDependencies | None:

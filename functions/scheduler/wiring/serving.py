@@ -53,10 +53,8 @@ class ApiResources(Resources):
     @functools.cached_property
     def _quotas(self) -> Quotas:
         from scheduler.accepting.quota import Quotas
-        from scheduler.aws.applications.counts import Counts
 
-        counts = Counts(self.client("dynamodb"), self.settings.table_name)
-        return Quotas(counts, self.pool, f"{self.runtime.randomness.getrandbits(64):016x}")
+        return Quotas(self.counts, self.pool, self.ledger, self.environment)
 
     def _message_counts(self) -> dict[str, dict[str, int] | None]:
         """Return how many messages each queue of the stack holds."""

@@ -1,13 +1,15 @@
-"""`punctual apps`: create, list and delete applications, and replace and disable their keys."""
+"""`punctual apps`: create, change, list and delete applications, and replace and disable their keys."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
 from punctual.cli import times
+from punctual.cli.errors import WrongUsage
 from punctual.cli.options import command_group, duration_option
 from punctual.cli.output import Row, counted, printable
 from punctual.cli.run import Run, pass_run
@@ -18,8 +20,36 @@ REPAIRS_MAX = 100
 ONCE = "a key is shown once, and the stack keeps only its hash: store it now"
 NOWHERE = (
     "it has no default target and may use no target or host, so it can schedule nothing: "
-    "delete it, and create it with --default-target, --target or --host"
+    "punctual apps change it with --default-target, --target or --host"
 )
+SIGNED = "punctual apps keys {name} --webhook-secrets shows the secret that signs its webhooks"
+CLEARABLE = {
+    "default-target": "default_target",
+    "target": "targets",
+    "failure-target": "failure_targets",
+    "host": "hosts",
+    "quota": "quota",
+}
+"""The options whose values can be removed, and the fields of the operation."""
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+DECIDED: Sequence[Decorator] = (
+    click.option("--default-target", metavar="output|ARN|URL", help="Where its schedules go that name no target."),
+    click.option("--target", "targets", metavar="ARN", multiple=True, help="A target that it may use. Repeatable."),
+    click.option(
+        "--failure-target", "failure_targets", metavar="ARN", multiple=True, help="One for failures of its schedules."
+    ),
+    click.option("--host", "hosts", metavar="HOST", multiple=True, help="A host of its webhooks. Repeatable."),
+    click.option("--rate", type=int, metavar="N", help="Requests a second for each of its keys; 20 at first."),
+    click.option("--burst", type=int, metavar="N", help="How many may come at once; by default twice the rate."),
+    click.option("--quota", type=int, metavar="N", help="Schedules a day of UTC; no limit at first."),
+)
+
+
+def decided_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options for what the owner decides about an application."""
+    for option in reversed(DECIDED):
+        function = option(function)
+    return function
 
 
 @command_group(
@@ -46,23 +76,14 @@ def apps() -> None:
     """,
 )
 @click.argument("name")
-@click.option("--default-target", metavar="output|ARN|URL", help="Where its schedules go that name no target.")
-@click.option("--target", "targets", metavar="ARN", multiple=True, help="A target that it may use. Repeatable.")
-@click.option(
-    "--failure-target", "failure_targets", metavar="ARN", multiple=True, help="One for failures of its schedules."
-)
-@click.option("--host", "hosts", metavar="HOST", multiple=True, help="A host of its webhooks. Repeatable.")
-@click.option("--rate", type=int, metavar="N", help="Requests a second for each of its keys. Default: 20.")
-@click.option("--burst", type=int, metavar="N", help="How many may come at once. Default: twice the rate.")
-@click.option("--quota", type=int, metavar="N", help="Schedules a day of UTC. Default: no limit.")
+@decided_options
 @pass_run
 def create(run: Run, name: str, **given: Any) -> None:
     """Create the application NAME, and show its two keys. They are shown once.
 
     It may use no more than the stack's own parameters allow. The name `owner` makes keys for the owner of the stack.
     """
-    fields = {field: list(value) if isinstance(value, tuple) else value for field, value in given.items()}
-    fields = {field: value for field, value in fields.items() if value not in (None, [])}
+    fields = _decided(given)
     made = _ask(run, "create", {"name": name, **fields})
     what = f"created the application {name} ({made['application']})"
     if name == "owner":
@@ -74,6 +95,41 @@ def create(run: Run, name: str, **given: Any) -> None:
     run.output.note(f"note: {ONCE}")
     if name != "owner" and not {"default_target", "targets", "hosts"} & fields.keys():
         run.output.note(f"note: {NOWHERE}")
+
+
+@apps.command(
+    "change",
+    example="""
+    punctual apps change warehouse --rate 50
+    punctual apps change warehouse --host api.example.com --clear quota
+    """,
+)
+@click.argument("name")
+@decided_options
+@click.option(
+    "--clear", type=click.Choice(list(CLEARABLE)), multiple=True, help="Remove a value, or a list. Repeatable."
+)
+@pass_run
+def change(run: Run, name: str, clear: Sequence[str], **given: Any) -> None:
+    """Change what the application NAME may use, and its limits.
+
+    Options that you leave out change nothing, except that --rate alone also sets the burst. A target, failure target
+    or host replaces the whole list, so give all of them. The change takes effect within 60 seconds. Pending schedules
+    keep their targets.
+    """
+    fields, cleared = _decided(given), [CLEARABLE[each] for each in clear]
+    for option in clear:
+        if CLEARABLE[option] in fields:
+            raise WrongUsage(f"{option} is both given and cleared: leave one of the two out")
+    if not fields and not cleared:
+        raise WrongUsage("there is nothing to change: give an option such as --rate, --target or --clear quota")
+    done = _ask(run, "change", {"name": name, **fields, **dict.fromkeys(cleared)}, Repeat.SETTLES)
+    shown = {**done, "created": _iso(done["created"])}
+    run.output.result(shown, f"changed the application {done['name']} ({done['application']})", *_lines(done))
+    if not done["default_target"] and not done["targets"] and not done["hosts"]:
+        run.output.note(f"note: {NOWHERE}")
+    if done["hosts"] and {"hosts", "default_target"} & fields.keys():
+        run.output.note(f"note: {SIGNED.format(name=done['name'])}")
 
 
 @apps.command("list", example="punctual apps list")
@@ -131,6 +187,31 @@ def disable(run: Run, keyid: str) -> None:
     run.output.result(done, f"disabled the key {done['id']}; it is refused within 60 seconds")
 
 
+@apps.command(
+    "usage",
+    example="""
+    punctual apps usage billing
+    punctual apps usage owner --month 2026-10
+    """,
+)
+@click.argument("name")
+@click.option("--month", metavar="YYYY-MM", help="A month of UTC. Default: this one.")
+@pass_run
+def usage(run: Run, name: str, month: str | None) -> None:
+    """Show how many schedules of the application NAME were accepted, delivered and so on, day by day.
+
+    The name `owner` shows the schedules of the owner. The stack counts if it has the HTTP API, or with the parameter
+    Ledger. A crash counts too much, and never too little.
+    """
+    found = _ask(run, "usage", {"name": name, **({} if month is None else {"month": month})}, Repeat.SETTLES)
+    counters = list(found["total"])
+    rows = [Row([each["day"], *(f"{each[name]:,}" for name in counters)], each) for each in found["days"]]
+    if rows:
+        total = found["total"]
+        rows.append(Row(["total", *(f"{total[name]:,}" for name in counters)], {"day": None, **total}))
+    run.output.list(["day", *counters], rows, empty=f"nothing of {name} was counted in {found['month']}")
+
+
 @apps.command("repair", example="punctual apps repair")
 @pass_run
 def repair(run: Run) -> None:
@@ -168,15 +249,42 @@ def _ask(run: Run, operation: str, fields: dict[str, Any], repeat: Repeat = Repe
     return answer
 
 
+def _decided(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that the options decide. An option that is not given decides nothing."""
+    fields = {field: list(value) if isinstance(value, tuple) else value for field, value in given.items()}
+    return {field: value for field, value in fields.items() if value not in (None, [])}
+
+
 def _cells(application: dict[str, Any]) -> list[str]:
+    created = _shown(application["created"])
+    return [
+        application["name"],
+        application["application"],
+        _default_target(application),
+        _limits(application),
+        created,
+    ]
+
+
+def _lines(application: dict[str, Any]) -> Iterator[str]:
+    """Yield all that is decided about an application."""
+    yield f"default target   {_default_target(application)}"
+    for field in ("targets", "failure_targets", "hosts"):
+        listed = ", ".join(map(printable, application[field])) or "(none)"
+        yield f"{field.replace('_', ' '):<17}{listed}"
+    yield f"limits           {_limits(application)}"
+
+
+def _default_target(application: dict[str, Any]) -> str:
     target = application["default_target"]
     if isinstance(target, dict):
         target = target.get("url") or target.get("arn")
+    return printable(target or "(none)")
+
+
+def _limits(application: dict[str, Any]) -> str:
     rate = f"{application['rate']}/s, burst {application['burst']}"
-    if application["quota"]:
-        rate += f", {application['quota']:,} a day"
-    created = _shown(application["created"])
-    return [application["name"], application["application"], printable(target or "(none)"), rate, created]
+    return f"{rate}, {application['quota']:,} a day" if application["quota"] else rate
 
 
 def _shown(epoch_s: float | None) -> str:

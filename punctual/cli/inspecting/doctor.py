@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
+import click
+
 from punctual.cli.errors import DONE, FAILED, described
-from punctual.cli.inspecting.checks import ALL
+from punctual.cli.inspecting.checks import ALL, LEDGER
 from punctual.cli.inspecting.checks.finding import Check, Finding
 from punctual.cli.inspecting.subject import Subject
 from punctual.cli.options import command
@@ -20,16 +22,23 @@ FIRST = ("credentials", "stack")
 """Without these, nothing else can be checked."""
 
 
-@command("doctor", example="punctual doctor --stack punctual")
+@command(
+    "doctor",
+    example="""
+    punctual doctor --stack punctual
+    punctual doctor --ledger
+    """,
+)
+@click.option("--ledger", is_flag=True, help="Also compare what was accepted with what left and what is pending.")
 @pass_run
-def doctor(run: Run) -> int:
+def doctor(run: Run, ledger: bool) -> int:
     """Check the stack, and name each fault with its remedy.
 
     Each check is ok, a fault, or not checked: then it needs a permission that you lack, or something that this AWS
     does not have. doctor only reads. The exit status is 1 if there is a fault.
     """
     faults = unchecked = 0
-    for finding in findings(Subject(run)):
+    for finding in findings(Subject(run), (*ALL, *LEDGER) if ledger else ALL):
         faults += finding.state == "fault"
         unchecked += finding.state == "not checked"
         run.output.result(asdict(finding), *_lines(finding))
@@ -38,10 +47,10 @@ def doctor(run: Run) -> int:
     return FAILED if faults else DONE
 
 
-def findings(subject: Subject) -> Iterator[Finding]:
-    """Yield the findings of all checks. A check that cannot read what it needs is not checked."""
+def findings(subject: Subject, checks: Sequence[Check] = ALL) -> Iterator[Finding]:
+    """Yield the findings of the checks. A check that cannot read what it needs is not checked."""
     unable = ""
-    for check in ALL:
+    for check in checks:
         if unable:
             yield Finding(check.name, "not checked", f"needs {unable}")
             continue

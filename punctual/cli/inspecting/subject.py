@@ -10,10 +10,12 @@ from typing import Any
 from punctual.cli.run import Run
 from punctual.client.calling import aws_errors
 from punctual.client.calling.invoking import Invoker, Repeat
-from punctual.client.errors import AccessDenied
+from punctual.client.errors import AccessDenied, StackNotFound
 
 RESOURCE_PAGES_MAX = 20
 FUNCTIONS = ("ScheduleFunction", "TriggerFunction", "FeedFunction", "DeliverFunction", "ManageFunction")
+NEWER_FUNCTIONS = ("ViewFunction", "CallerFunction", "AdminFunction")
+"""Stacks of earlier versions lack these."""
 DESCRIBE = "cloudformation:DescribeStacks"
 QUEUES = ("InputQueueUrl", "OutputQueueUrl", "DeliveryQueueUrl", "FailureQueueUrl", "DeadLetterQueueUrl")
 
@@ -30,9 +32,13 @@ class Subject:
         with aws_errors.translated(action):
             return getattr(self.run.client(service), method)(**arguments)
 
-    def manage_once(self, operation: str, **fields: Any) -> Any:
-        """Invoke an operation, and do not try again if the function fails."""
-        return self._invoker.manage(operation, fields, Repeat.NEVER)
+    def operate_once(self, function: str, operation: str, **fields: Any) -> Any:
+        """Invoke an operation of a function, by its output. Do not try again if the function fails."""
+        return self._invoker.operate(function, operation, fields, Repeat.NEVER)
+
+    def administer_once(self, operation: str, **fields: Any) -> Any:
+        """Invoke an operation of the owner, and do not try again if the function fails."""
+        return self._invoker.administer(operation, fields, Repeat.NEVER)
 
     def schedule_once(self, payload: bytes) -> Any:
         """Invoke the schedule function, and do not try again if it fails."""
@@ -47,6 +53,13 @@ class Subject:
 
     def output(self, name: str) -> str:
         return self.run.outputs.get(name)
+
+    def optional_output(self, name: str) -> str | None:
+        """Return an output, or None if the stack has none of this name."""
+        try:
+            return self.output(name)
+        except StackNotFound:
+            return None
 
     @functools.cached_property
     def described(self) -> Mapping[str, Any]:
@@ -116,4 +129,7 @@ class Subject:
             for each in self.resources
             if each["ResourceType"] == "AWS::Lambda::Function"
         }
-        return found or {name: self.output(name) for name in FUNCTIONS}
+        if found:
+            return found
+        newer = {name: self.optional_output(name) for name in NEWER_FUNCTIONS}
+        return {name: self.output(name) for name in FUNCTIONS} | {name: each for name, each in newer.items() if each}

@@ -67,6 +67,8 @@ def headers_of(message: Message) -> dict[str, str]:
         headers["Punctual-Name"] = _in_header(message.name)
     if message.user is not None:
         headers["Punctual-User"] = _in_header(message.user)
+    if message.application is not None:
+        headers["Punctual-Application"] = _in_header(message.application)
     return headers
 
 

@@ -53,7 +53,8 @@ def tail(run: Run, forward: str | None, delete: bool, take: bool, no_wait: bool,
     Nothing is deleted without --forward or --delete: the messages stay hidden while the command runs, and are visible
     again when it ends. A message that --forward could not deliver comes again within a minute.
 
-    --forward sends the data as the body, and the headers Punctual-Id, Punctual-Due, Punctual-Name and Punctual-User.
+    --forward sends the data as the body, and the headers Punctual-Id, Punctual-Due, Punctual-Name, Punctual-User and
+    Punctual-Application.
     """
     if forward is not None and delete:
         raise click.UsageError("--forward and --delete are both given: --forward deletes what was delivered")
@@ -132,7 +133,7 @@ class _Tail:
             self._run.output.json(_fields(message, status, error))
             return
         outcome = f"{error or status}  " if self._forwarder is not None else ""
-        head = f"{self._zone.shown(message.due)}  {_lateness(message)}  {outcome}{message.name or message.id}"
+        head = f"{self._zone.shown(message.due)}  {_lateness(message)}  {outcome}{_label(message)}"
         room = max(self._run.output.width() - len(head) - 2, 0)
         data = shortened(printable(message.data[: room + 1]), room)
         self._run.output.say(f"{printable(head)}  {data}".rstrip())
@@ -160,11 +161,18 @@ def _fields(message: Message, status: int | None, error: str | None) -> dict[str
         "due": times.iso(message.due),
         "timestamp": timestamp(message.due),
         "user": message.user,
+        "application": message.application,
         "lateness": round(message.lateness, 3),
         "data": message.data,
         "forwarded": status,
         "error": error,
     }
+
+
+def _label(message: Message) -> str:
+    """Return the name or the id, with the application in front if the message is of one."""
+    whose = "" if message.application is None else f"{message.application} "
+    return whose + (message.name or message.id)
 
 
 def _lateness(message: Message) -> str:

@@ -65,11 +65,15 @@ class Invoker:
 
     def manage(self, operation: str, fields: dict[str, Any], repeat: Repeat = Repeat.SETTLES) -> Any:
         """Invoke the manage function with an operation."""
-        return self._invoke("ManageFunction", request.encoded({"operation": operation, **fields}), repeat)
+        return self.operate("ManageFunction", operation, fields, repeat)
 
     def administer(self, operation: str, fields: dict[str, Any], repeat: Repeat) -> Any:
         """Invoke the admin function with an operation."""
-        return self._invoke("AdminFunction", request.encoded({"operation": operation, **fields}), repeat)
+        return self.operate("AdminFunction", operation, fields, repeat)
+
+    def operate(self, function: str, operation: str, fields: dict[str, Any], repeat: Repeat) -> Any:
+        """Invoke any function that carries out operations, by its output."""
+        return self._invoke(function, request.encoded({"operation": operation, **fields}), repeat)
 
     def _invoke(self, output: str, payload: bytes, repeat: Repeat, stopped: Callable[[], bool] = lambda: False) -> Any:
         unknown: PunctualError | None = None

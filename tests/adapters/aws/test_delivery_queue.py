@@ -1,4 +1,4 @@
-"""The delivery queue, read by the deliver function itself."""
+"""Errors of the delivery queue. tests/contract/ports/test_delivery_queue.py has what the use case relies on."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -16,31 +16,6 @@ def delivery_queue(cloud):
 def sent(cloud, *bodies):
     for body in bodies:
         cloud.sqs.send_message(QueueUrl=cloud.delivery, MessageBody=body)
-
-
-def test_a_received_message_is_gone_after_its_delete(cloud, delivery_queue):
-    """A received message has its id, its body and its receipt handle."""
-    sent(cloud, "Grüße 🎉", "b")
-    first, second = delivery_queue.receive(10)
-    assert ["Grüße 🎉", "b"] == [first.body, second.body]
-    assert first.id != second.id
-    delivery_queue.delete(first.receipt)
-    cloud.sqs.change_message_visibility(QueueUrl=cloud.delivery, ReceiptHandle=second.receipt, VisibilityTimeout=0)
-    assert [(second.id, "b")] == [(message.id, message.body) for message in delivery_queue.receive(10)]
-
-
-def test_no_more_messages_are_received_than_wanted(cloud, delivery_queue):
-    """The queue's visibility timeout hides them from other receivers."""
-    sent(cloud, "a", "b", "c")
-    received = [message.body for most in (2, 10) for message in delivery_queue.receive(most)]
-    assert ["a", "b", "c"] == sorted(received)
-    attributes = cloud.sqs.get_queue_attributes(QueueUrl=cloud.delivery, AttributeNames=["All"])["Attributes"]
-    assert "3" == attributes["ApproximateNumberOfMessagesNotVisible"]
-
-
-def test_an_empty_queue_returns_no_messages(delivery_queue):
-    """The answer of SQS then has no list. Long polling keeps the caller from asking again at once."""
-    assert [] == delivery_queue.receive(10)
 
 
 @pytest.mark.parametrize("operation", ["ReceiveMessage", "DeleteMessage"])

@@ -69,8 +69,20 @@ def test_messages_are_shown_with_their_lateness_and_stay(punctual: Punctual, due
 
 def test_a_message_is_one_object_with_json(punctual: Punctual, due: Stack) -> None:
     fields = min(punctual("tail", "--json").objects, key=lambda each: each["name"])
-    assert {"id", "name", "due", "timestamp", "user", "lateness", "data", "forwarded", "error"} == set(fields)
+    assert {"id", "name", "due", "timestamp", "user", "application", "lateness", "data", "forwarded", "error"} == set(
+        fields
+    )
+    assert fields["application"] is None
     assert ("m/0", "ü\n", 1, '{"n":0}') == tuple(fields[each] for each in ("name", "user", "lateness", "data"))
+
+
+def test_a_message_of_an_application_names_it(punctual: Punctual, stack: Stack) -> None:
+    made = stack.administer("create", name="billing", default_target="output")["application"]
+    stack.schedule({"delay": 1, "data": "x", "name": "m", "application": made})
+    stack.advance(seconds=2)
+    assert f"  {made} m  x" in punctual("tail").out
+    stack.advance(seconds=60)
+    assert made == punctual("tail", "--json").json["application"]
 
 
 def test_a_line_fits_80_columns(punctual: Punctual, stack: Stack) -> None:
@@ -167,12 +179,12 @@ def test_a_message_that_was_not_delivered_stays(punctual: Punctual, due: Stack) 
 
 
 def test_a_message_of_somebody_else_is_forwarded_whatever_its_attributes_hold() -> None:
-    message = Message("→ 1", datetime(2030, 1, 1, tzinfo=UTC), "text", name="a\r\nHost: b", user="ü")
+    message = Message("→ 1", datetime(2030, 1, 1, tzinfo=UTC), "text", name="a\r\nHost: b", user="ü", application="ö")
     with receiver(200) as (url, received):
         assert 200 == Forwarder(url + "&c=ü d").post(message)
     ((headers, body),) = received
-    names = ("Punctual-Id", "Punctual-Name", "Punctual-User")
-    assert ["%E2%86%92 1", "a%0D%0AHost: b", "%C3%BC"] == [headers[name] for name in names]
+    names = ("Punctual-Id", "Punctual-Name", "Punctual-User", "Punctual-Application")
+    assert ["%E2%86%92 1", "a%0D%0AHost: b", "%C3%BC", "%C3%B6"] == [headers[name] for name in names]
     assert b"text" == body
 
 

@@ -1,8 +1,14 @@
 """A key is read once a minute, whether it is right or wrong, and it is never shown."""
 
-import pytest
+import random
+from dataclasses import replace
 
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from punctual.testing.cloud import Cloud
 from scheduler.aws.applications.keyring import ANSWERS_MAX, Keyring
+from scheduler.aws.applications.stored import APPLICATION, Applications, application_item, credential_item
 from scheduler.errors import KeyRefused, NotConfirmed
 from scheduler.execution.fresh_answers import FRESH_MS
 from scheduler.model.application import (
@@ -24,22 +30,26 @@ NOW = 1_800_000_000_000
 
 
 class Stored:
-    """Applications and keys, and the reads of them."""
+    """Applications and keys in the virtual DynamoDB, and the reads of them. No read is confirmed while it is `down`."""
 
     def __init__(self):
-        self.applications, self.credentials, self.reads = {BILLING.id: BILLING}, {}, []
+        cloud = Cloud(NOW / 1000, random.Random(0))
+        cloud.dynamodb.create_table("schedules", "partition", "sort", "ttl")
+        self.dynamodb, self.down, self.reads = cloud.client("dynamodb"), False, []
+        self.put(application_item(BILLING))
+
+    def put(self, item):
+        self.dynamodb.put_item(TableName="schedules", Item=item)
 
     def add(self, key, **facts):
         facts = {"application": BILLING.id, "scope": CONTROL, **facts}
-        self.credentials[digest_of(key)] = Credential(key_id_of(facts["application"], len(self.credentials)), **facts)
+        self.put(credential_item(digest_of(key), Credential(key_id_of(facts["application"], 0), **facts)))
 
-    def get(self, application_id):
-        self.reads.append(application_id)
-        return self.applications.get(application_id)
-
-    def credential(self, digest):
-        self.reads.append(digest)
-        return (digest, self.credentials[digest]) if digest in self.credentials else None
+    def get_item(self, **parameters):
+        if self.down:
+            raise ReadTimeoutError(endpoint_url="GetItem")
+        self.reads.append(parameters["Key"]["sort"]["S"].removeprefix(APPLICATION))
+        return self.dynamodb.get_item(**parameters)
 
 
 @pytest.fixture
@@ -49,7 +59,7 @@ def stored():
 
 @pytest.fixture
 def keyring(stored):
-    return Keyring(stored)
+    return Keyring(Applications(stored, "schedules"))
 
 
 def test_a_key_stands_for_its_application_and_scope(stored, keyring):
@@ -97,11 +107,17 @@ def test_a_key_that_was_rotated_ends_with_its_grace(stored, keyring):
         keyring.authenticate(KEY, NOW + 5_000)
 
 
-@pytest.mark.parametrize("gone", [None, Application(BILLING.id, "billing", state="deleted")])
-def test_the_keys_of_a_deleted_application_are_refused_within_60_seconds(stored, keyring, gone):
+def test_the_keys_of_an_unknown_application_are_refused(stored, keyring):
+    stored.add(KEY, application="0a0b0c0d")
+
+    with pytest.raises(KeyRefused, match="deleted"):
+        keyring.authenticate(KEY, NOW)
+
+
+def test_the_keys_of_a_deleted_application_are_refused_within_60_seconds(stored, keyring):
     stored.add(KEY)
     keyring.authenticate(KEY, NOW)
-    stored.applications[BILLING.id] = gone
+    stored.put(application_item(replace(BILLING, state="deleted")))
 
     with pytest.raises(KeyRefused, match="deleted"):
         keyring.authenticate(KEY, NOW + FRESH_MS)
@@ -143,15 +159,12 @@ def test_a_flood_of_wrong_keys_pushes_out_no_right_key(stored, keyring):
 
 
 def test_a_table_that_does_not_answer_refuses_no_key(stored, keyring):
-    def silent(digest):
-        raise NotConfirmed("ReadTimeoutError")
-
-    stored.credential, answers = silent, stored.credential
+    stored.add(KEY)
+    stored.down = True
     with pytest.raises(NotConfirmed):
         keyring.authenticate(KEY, NOW)
 
-    stored.credential = answers
-    stored.add(KEY)
+    stored.down = False
     assert BILLING.id == keyring.authenticate(KEY, NOW).application
 
 

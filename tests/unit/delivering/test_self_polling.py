@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from delivery_fakes import FakeDeliveryQueue
 from fakes import NOON_MS, FakeQueues, FakeRecords, FakeTable, schedule
 from punctual.testing.timeline import Timeline, WorkerPool
 from scheduler.delivering import delivery
@@ -48,7 +49,7 @@ def message(
     target = None if host is None else json.dumps({"url": f"https://{host}/"}, separators=(",", ":"))
     terms = json.dumps({"retry": {"max_age_s": max_age_s}})
     sent = replace(schedule(1, NOON_MS + round(ahead_s * 1000), target=target), data=name, terms=terms)
-    return Message(name, delivery_job.body(DeliveryJob(sent, attempt, begun_ms=sent.due_ms)), f"receipt of {name}")
+    return Message(name, delivery_job.body(DeliveryJob(sent, attempt, begun_ms=sent.due_ms)))
 
 
 class Kept(FakeTable):
@@ -72,6 +73,11 @@ class Backlog(FakeQueues):
     ended_s: float = 0.0
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
 
+    def __post_init__(self) -> None:
+        self.delivery_queue = FakeDeliveryQueue(lambda: self.timeline.now_s, self.timeline.sleep)
+        for each in self.waiting:
+            self.delivery_queue.add(each.id, each.body)
+
     @property
     def now_s(self) -> float:
         return self.timeline.now_s - NOON_MS / 1000
@@ -81,12 +87,11 @@ class Backlog(FakeQueues):
         failure = self.broken()
         if failure is not None:
             raise failure
-        taken, self.waiting = self.waiting[:most], self.waiting[most:]
-        self.timeline.sleep(0.01 if taken else 1.0)
-        return taken
+        return self.delivery_queue.receive(most)
 
     def delete(self, receipt: str) -> None:
-        self.deleted[receipt.removeprefix("receipt of ")] = self.now_s
+        self.delivery_queue.delete(receipt)
+        self.deleted[self.delivery_queue.receipts[receipt]] = self.now_s
 
     def send_job(self, job: DeliveryJob, now_ms: int) -> BatchResult[DeliveryJob]:
         (self.postponed if job.attempt == 1 else self.retried).append(job.schedule.data)
@@ -203,12 +208,12 @@ def test_a_message_that_cannot_be_deleted_fails_alone(monkeypatch):
     tries = []
 
     def refuse(receipt):
-        tries.append(receipt)
+        tries.append(backlog.delivery_queue.receipts[receipt])
         raise NotConfirmed("InternalError")
 
     monkeypatch.setattr(backlog, "delete", refuse)
     assert [] == backlog.invoke(message("hangs", "hangs"))
-    assert ("behind" in backlog.delivered, {"receipt of behind"}) == (True, set(tries))
+    assert ("behind" in backlog.delivered, {"behind"}) == (True, set(tries))
 
 
 def test_no_more_is_received_than_threads_are_free():

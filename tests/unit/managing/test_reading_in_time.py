@@ -11,7 +11,6 @@ import pytest
 from fakes import NOON_MS, Clock, FakeRecords, schedule
 from manage_fakes import FAR_MS, FakeManageTable, bundles, entries, manage_dependencies, named
 from scheduler.managing import request
-from scheduler.managing.dependencies import DuePage, SchedulePage, Stub
 from scheduler.managing.listing import forecast
 from scheduler.managing.listing import pages as listing
 from scheduler.model.bundle import Bundle, packed
@@ -97,44 +96,33 @@ def late(ids, clock):
     return {each for each in ids if int(each.split("-")[1]) < clock.now_ms - 60_000}
 
 
-class Millions:
+class Millions(FakeManageTable):
     """Millions of bundles at one time. Each page is made when it is read."""
 
-    def __init__(self, clock, bundles_each, first, page_items=250, spread_ms=1):
-        self.clock, self.count, self.first, self.page_items = clock, bundles_each, first, page_items
-        self.spread_ms = spread_ms
+    def __init__(self, clock, bundles_each, first, spread_ms=1):
+        super().__init__(items_max=250, clock=clock)
+        self.count, self.first, self.spread_ms = bundles_each, first, spread_ms
         members = 73
         texts = [json.dumps([index, FAR_MS, "x"], separators=(",", ":")) for index in range(members)]
-        self.packed, self.members, self.reads = packed(texts), members, 0
+        self.packed, self.members = packed(texts), members
 
     def _key(self, partition, number):
         return Key(partition, f"{sort_from(FAR_MS + number * self.spread_ms // self.count)}#{number:016x}")
 
-    def _page(self, partition, from_sort, to_sort, limit):
-        self.reads += 1
+    def _page(self, held, partition, from_sort, to_sort, limit, newest_first=False):
+        assert held is self.items, "no test here reads anything else"
         self.clock.sleep(0.1)
         low, high = 0, self.count
         while low < high:  # Find the first key that does not sort before.
             middle = (low + high) // 2
             low, high = (middle + 1, high) if self._key(partition, middle).sort < from_sort else (low, middle)
-        keys = [self._key(partition, low + n) for n in range(min(limit or 10**9, self.page_items, self.count - low))]
+        keys = [self._key(partition, low + n) for n in range(min(limit or 10**9, self.items_max, self.count - low))]
         found = [key for key in keys if key.sort <= to_sort]
         more = len(found) == len(keys) and keys and low + len(keys) < self.count
         first_ms = FAR_MS if self.first else None
         return [Bundle(key, self.packed, self.members, first_ms) for key in found], (
             found[-1].sort + " " if more else None
         )
-
-    def schedule_page(self, partition, from_sort, to_sort, limit):
-        return SchedulePage(*self._page(partition, from_sort, to_sort, limit))
-
-    def bundles(self, partition, from_sort, to_sort, first_before_ms):
-        things, next_sort = self._page(partition, from_sort, to_sort, None)
-        return SchedulePage([each for each in things if (each.first_ms or 0) < first_before_ms], next_sort)
-
-    def due_page(self, partition, from_sort, to_sort, bundles_only):
-        things, next_sort = self._page(partition, from_sort, to_sort, None)
-        return DuePage([Stub(each.key, each.key.due_ms, None, each) for each in things], next_sort)
 
 
 @pytest.mark.parametrize("bundles_each", [7_000, 70_000])

@@ -99,6 +99,35 @@ class AdministeredApplications(Applications):
             if code(failure) != "ConditionalCheckFailedException":  # DynamoDB has deleted a key that ended long ago.
                 raise
 
+    def change(self, old: Application, new: Application) -> bool:
+        """Write what differs. Return whether the application still exists.
+
+        Two calls that change different fields both hold. A repeat changes nothing.
+        """
+        before, after = application_item(old), application_item(new)
+        put = {name: value for name, value in after.items() if before.get(name) != value}
+        gone = [name for name in before if name not in after]
+        names = {f"#{name}": name for name in (*put, *gone, "state")}
+        setting = ["SET " + ", ".join(f"#{name} = :{name}" for name in put)] if put else []
+        removing = ["REMOVE " + ", ".join(f"#{name}" for name in gone)] if gone else []
+        if not put and not gone:
+            return True
+        try:
+            confirmed(
+                self._client.update_item,
+                TableName=self._table_name,
+                Key=items.key(META, APPLICATION + old.id),
+                UpdateExpression=" ".join([*setting, *removing]),
+                ConditionExpression="#state = :active",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={":active": {"S": "active"}, **{f":{name}": put[name] for name in put}},
+            )
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
     def delete(self, application: Application, now_ms: int) -> None:
         """Mark an application as deleted, and free its name. A repeat changes nothing."""
         marking = {

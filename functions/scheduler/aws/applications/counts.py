@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from scheduler.aws import items
 from scheduler.aws.applications.stored import all_items
 from scheduler.aws.calls import code, confirmed
-from scheduler.model.usage import KEPT_S, Count, hash_key
+from scheduler.model.usage import COUNTERS, KEPT_S, Count, Recent, hash_key
 
 
 class Counts:
@@ -18,30 +18,48 @@ class Counts:
         self._client, self._table_name = client, table_name
 
     def write(self, count: Count) -> None:
-        """Write the totals of an environment, unless later ones are there."""
-        ends_s = int(datetime.fromisoformat(count.day).replace(tzinfo=UTC).timestamp()) + KEPT_S
+        """Write the row of an environment, unless a later one is there."""
+        values = _values(count)
         try:
             confirmed(
                 self._client.update_item,
                 TableName=self._table_name,
                 Key=items.key(*count.key),
-                UpdateExpression="SET #accepted = :accepted, #seq = :seq, #ttl = :ttl",
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
                 ConditionExpression="attribute_not_exists(#seq) OR #seq < :seq",
-                ExpressionAttributeNames={"#accepted": "accepted", "#seq": "seq", "#ttl": "ttl"},
-                ExpressionAttributeValues={
-                    ":accepted": {"N": str(count.accepted)},
-                    ":seq": {"N": str(count.seq)},
-                    ":ttl": {"N": str(ends_s)},
-                },
+                ExpressionAttributeNames={f"#{name}": name for name in values},
+                ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
             )
         except ClientError as failure:
             if code(failure) != "ConditionalCheckFailedException":  # This write came through before, without an answer.
                 raise
 
     def read(self, day: str, application: str, row: str) -> list[Count]:
-        """Return the totals of the environments of one row."""
+        """Return the rows of the environments that share one hash key."""
         found = all_items(self._client, self._table_name, hash_key(day, application, row))
-        return [
-            Count(day, application, item["sort"]["S"], int(item["accepted"]["N"]), int(item["seq"]["N"]))
-            for item in found
-        ]
+        return [_count(day, application, item) for item in found]
+
+
+def _values(count: Count) -> dict[str, Any]:
+    ends_s = int(datetime.fromisoformat(count.day).replace(tzinfo=UTC).timestamp()) + KEPT_S
+    totals = {"accepted": 0, **count.totals}  # A function of an earlier version reads this one.
+    values: dict[str, Any] = {name: {"N": str(number)} for name, number in totals.items()}
+    if count.recent:
+        values["recent"] = {"L": [_recent_value(each) for each in count.recent]}
+    return {**values, "seq": {"N": str(count.seq)}, "ttl": {"N": str(ends_s)}}
+
+
+def _count(day: str, application: str, item: dict[str, Any]) -> Count:
+    totals = {name: int(item[name]["N"]) for name in COUNTERS if name in item}
+    recent = tuple(_recent(each["M"]) for each in item.get("recent", {"L": []})["L"])
+    return Count(day, application, item["sort"]["S"], int(item["seq"]["N"]), totals, recent)
+
+
+def _recent_value(recent: Recent) -> dict[str, Any]:
+    value = {"id": {"S": recent.id}, "due": {"N": str(recent.due_ms)}, "delivered": {"N": str(recent.delivered_ms)}}
+    return {"M": value if recent.name is None else {**value, "name": {"S": recent.name}}}
+
+
+def _recent(value: dict[str, Any]) -> Recent:
+    name = value["name"]["S"] if "name" in value else None
+    return Recent(value["id"]["S"], int(value["due"]["N"]), int(value["delivered"]["N"]), name)

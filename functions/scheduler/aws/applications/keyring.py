@@ -8,25 +8,23 @@ logged, stored or part of an error.
 from __future__ import annotations
 
 import hmac
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from scheduler.errors import KeyRefused
 from scheduler.execution.fresh_answers import FreshAnswers
 from scheduler.model.application import OWNER, Application, Credential, digest_of, looks_like_key
 
+if TYPE_CHECKING:
+    from scheduler.aws.applications.stored import Applications
+
 ANSWERS_MAX = 1_000
 """How many answers of each kind are kept."""
-
-
-class Stored(Protocol):
-    def get(self, application_id: str) -> Application | None: ...
-    def credential(self, digest: str) -> tuple[str, Credential] | None: ...
 
 
 class Keyring:
     """The keys and applications that this execution environment has read. One request at a time uses it."""
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: Applications) -> None:
         self._stored = stored
         self._known = FreshAnswers[Credential](ANSWERS_MAX)
         self._unknown = FreshAnswers[None](ANSWERS_MAX)

@@ -6,6 +6,7 @@ const TIMEOUT_MS = 40_000;
 const SKEW_MS_MIN = 2_000;
 
 let skewMs = 0;
+let whose = null;
 
 export const events = new EventTarget();
 
@@ -28,6 +29,11 @@ export const key = {
   forget: () => sessionStorage.removeItem(KEY),
 };
 
+// From now on every request is about the schedules of this application. Only a key of the owner may name one.
+export function actFor(application) {
+  whose = application;
+}
+
 // Seconds since 1970 by the clock of the API: the browser's own may be wrong.
 export function now() {
   return (Date.now() + skewMs) / 1000;
@@ -38,17 +44,14 @@ export function get(path, query = {}, signal = undefined) {
 }
 
 // Whether the API has a route. API Gateway answers 403 for one that it does not know.
-export async function isOffered(path, query) {
-  return (await ask("GET", path, { query })).answer.ok;
-}
-
 export async function call(method, path, request = {}) {
   return read(await ask(method, path, request));
 }
 
 async function ask(method, path, { query = {}, body, token, signal }) {
   const url = new URL(path, BASE);
-  for (const [name, value] of Object.entries(query)) {
+  const asked = path === "status" ? query : { application: whose, ...query };
+  for (const [name, value] of Object.entries(asked)) {
     if (value !== null && value !== undefined && value !== "") url.searchParams.set(name, value);
   }
   const headers = { "X-Api-Key": key.get() || "", Accept: "application/json" };

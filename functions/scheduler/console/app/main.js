@@ -15,6 +15,7 @@ import { edit } from "./views/editor.js";
 import { Failures } from "./views/failures.js";
 import { Next } from "./views/next.js";
 import { keyOf } from "./views/parts.js";
+import { Whose } from "./whose.js";
 
 const REFRESH_MS = 30_000;
 const TICK_MS = 1_000;
@@ -22,7 +23,7 @@ const place = (id) => document.getElementById(id);
 
 class Console {
   constructor(status) {
-    this.status = status;
+    this.whose = new Whose(place("whose"), status.application);
     const open = (row) => address.write({ open: keyOf(row) });
     const changed = () => this.changed();
     this.hero = new Hero();
@@ -46,7 +47,6 @@ class Console {
       this.tab("failures", "Failures"),
     );
     this.panel = h("div", { id: "panel", role: "tabpanel", tabindex: "-1" });
-    this.offersDeliveries = false;
     this.shown = {};
   }
 
@@ -66,7 +66,7 @@ class Console {
   }
 
   walk(event) {
-    const tabs = [...this.tabs.children].filter((tab) => !tab.hidden);
+    const tabs = [...this.tabs.children];
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
     const to = tabs[(tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length];
@@ -74,25 +74,22 @@ class Console {
     to.click();
   }
 
-  async start() {
+  start() {
     replace(
       place("main"),
       this.hero.element,
       h("section", { class: "lists", id: "schedules", "aria-label": "Schedules" }, this.tabs, this.panel),
     );
-    this.tabs.children[1].hidden = true;
-    this.follow();
-    this.offersDeliveries = await Deliveries.offered().catch(() => false);
-    this.tabs.children[1].hidden = !this.offersDeliveries;
     this.follow();
   }
 
   // Shows what the address says. What has not changed is not asked for again.
   follow() {
     const state = address.read();
-    this.once("hero", [state.range, state.zoom, state.bucket], () => this.hero.show(state));
-    const name =
-      state.view in this.views && (state.view !== "deliveries" || this.offersDeliveries) ? state.view : "next";
+    if (this.whose.follow(state)) pending.forget();
+    const { chosen } = this.whose;
+    this.once("hero", [chosen, state.range, state.zoom, state.bucket], () => this.hero.show(state));
+    const name = state.view in this.views ? state.view : "next";
     const view = this.views[name];
     if (this.panel.firstChild !== view.element) {
       replace(this.panel, view.element);
@@ -103,7 +100,7 @@ class Console {
       }
     }
     this.view = view;
-    this.once("view", [name, state.q, state.zoom, state.bucket], () => view.show(state));
+    this.once("view", [chosen, name, state.q, state.zoom, state.bucket], () => view.show(state));
     this.details.show(handleOf(state.open));
   }
 
@@ -152,16 +149,15 @@ let running = null;
 function enter(status) {
   running = new Console(status);
   place("bar-actions").hidden = false;
-  place("whose").textContent = status.application || "";
   running.start();
 }
 
 function leave(message = null) {
+  running?.whose.leave();
   running = null;
   key.forget();
   pending.forget();
   place("bar-actions").hidden = true;
-  place("whose").textContent = "";
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   gate(place("main"), { message, onEnter: enter });
 }

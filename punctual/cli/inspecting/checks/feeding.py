@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from punctual.cli import times
 from punctual.cli.inspecting.checks.finding import Answer, Check, fault, not_checked, ok
 from punctual.cli.inspecting.subject import Subject
+from punctual.cli.output import counted
 from punctual.client.calling.aws_errors import Refused
 from punctual.client.errors import InvalidRequest
 
@@ -17,6 +18,8 @@ INTERVALS = 2
 RUNS_MAX = 20_000
 OVERDUE_S = 90
 """A schedule that is in the table this long after its time is overdue, and not just being moved."""
+OWNER = "owner"
+"""The owner among the applications."""
 NO_FEED = "no far schedule is released"
 
 
@@ -73,14 +76,40 @@ def _last_begun(subject: Subject, start: datetime, end: datetime) -> dict[str, d
 
 def overdue(subject: Subject) -> Iterator[Answer]:
     """A feed moves what has come within reach, so nothing in the table is past its time."""
+    try:
+        found = subject.operate_once("ManageFunction", "status")
+    except InvalidRequest:  # A stack of an earlier version.
+        yield _overdue_by_list(subject)
+        return
+    oldest, overdue = found["oldest_overdue"], found["overdue"]
+    late = timedelta() if oldest is None else subject.now() - datetime.fromtimestamp(oldest["timestamp"], UTC)
+    if late > timedelta(seconds=OVERDUE_S):
+        at_least = "" if overdue["complete"] else "at least "
+        whose = "" if oldest["application"] == OWNER else f" of the application {oldest['application']}"
+        yield _overdue(
+            subject,
+            f"overdue in the table: {at_least}{counted(overdue['count'], 'schedule')}, "
+            f"the oldest by {times.words(late)}, in partition {oldest['partition']}{whose}",
+        )
+    elif overdue["complete"]:
+        yield ok("no schedule in the table is overdue")
+    else:
+        yield ok("no overdue schedule was found; there are too many applications to look at all of them in one call")
+
+
+def _overdue_by_list(subject: Subject) -> Answer:
+    """Look at the owner's own schedules."""
     end = subject.now() - timedelta(seconds=OVERDUE_S)
     found = next(iter(subject.run.scheduler.list(datetime.fromtimestamp(0, UTC), end, limit=1)), None)
     if found is None:
-        yield ok("no schedule in the table is overdue")
-        return
+        return ok("no schedule in the table is overdue")
     late = times.words(subject.now() - found.due)
-    yield fault(
-        f"schedules in the table are overdue, the oldest {found.name or found.id} by {late}",
+    return _overdue(subject, f"schedules in the table are overdue, the oldest {found.name or found.id} by {late}")
+
+
+def _overdue(subject: Subject, text: str) -> Answer:
+    return fault(
+        text,
         "see the rule and the feeds above; feed all partitions now: "
         f"aws lambda invoke --function-name {subject.output('TriggerFunction')} /dev/null",
     )

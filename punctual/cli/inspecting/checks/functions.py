@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 from punctual.cli.inspecting.checks.finding import Answer, Check, fault, not_checked, ok
-from punctual.cli.inspecting.subject import Subject
+from punctual.cli.inspecting.subject import NEWER_FUNCTIONS, Subject
 from punctual.client.calling.aws_errors import Throttled
-from punctual.client.errors import NotConfirmed, PunctualError
+from punctual.client.errors import AccessDenied, NotConfirmed, PunctualError
 
 WATCHED_MINUTES = 60
 MAPPED = {"ScheduleFunction": "InputQueueArn", "DeliverFunction": "DeliveryQueueArn"}
@@ -17,29 +17,35 @@ MAPPED = {"ScheduleFunction": "InputQueueArn", "DeliverFunction": "DeliveryQueue
 ON = ("Enabled", "Enabling", "Creating", "Updating")
 NEVER_DUE = "9000-01-01T00:00:00Z"
 """No schedule is due from then on, so a list is empty and cheap."""
-RAISING = ("ScheduleFunction", "ManageFunction")
+NO_NAME = "punctual-doctor/"
+"""The caller function wants a prefix. Names that begin with this one are unlikely."""
+RAISING = ("ScheduleFunction", "ManageFunction", *NEWER_FUNCTIONS)
 """The functions that raise an error to reject a request, which is a fault of the caller."""
 
 
 def answers(subject: Subject) -> Iterator[Answer]:
-    """The manage function lists, and the schedule function rejects a batch of one. Neither changes anything.
+    """The schedule function rejects a batch of one, and the others list. None of this changes anything.
 
     No call makes a function raise an error, because CloudWatch would count that.
     """
-    for output, probe in (("ManageFunction", _ask_manage), ("ScheduleFunction", _ask_schedule)):
+    for output, probe in PROBES.items():
+        if output in NEWER_FUNCTIONS and subject.optional_output(output) is None:
+            continue
         try:
             probe(subject)
+        except AccessDenied as denied:
+            yield not_checked(f"{output}: needs a permission: {denied}")
         except (NotConfirmed, Throttled) as failure:
             yield fault(
-                f"{output} fails: {failure}", f"read its log: aws logs tail {_log_group(subject, output)} --since 1h"
+                f"{output} fails: {failure}",
+                f"read its log: aws logs tail {log_group(subject, subject.output(output))} --since 1h",
             )
         else:
             yield ok(f"{output} answers")
 
 
-def _log_group(subject: Subject, output: str) -> str:
+def log_group(subject: Subject, function: str) -> str:
     """Return the log group of a function. CloudFormation may have made it under a name of its own."""
-    function = subject.output(output)
     try:
         found = subject.ask(
             "lambda:GetFunctionConfiguration", "lambda", "get_function_configuration", FunctionName=function
@@ -49,12 +55,26 @@ def _log_group(subject: Subject, output: str) -> str:
     return str(found.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{function}")
 
 
-def _ask_manage(subject: Subject) -> None:
-    subject.manage_once("list", limit=1, **{"from": NEVER_DUE})
-
-
 def _ask_schedule(subject: Subject) -> None:
     subject.schedule_once(b"[{}]")
+
+
+def _ask_admin(subject: Subject) -> None:
+    subject.operate_once("AdminFunction", "list")
+
+
+def _lister(function: str, **fields: str) -> Callable[[Subject], None]:
+    """Return what asks a function for a list that is empty and cheap."""
+    return lambda subject: subject.operate_once(function, "list", limit=1, **{"from": NEVER_DUE}, **fields)
+
+
+PROBES: dict[str, Callable[[Subject], None]] = {
+    "ScheduleFunction": _ask_schedule,
+    "ManageFunction": _lister("ManageFunction"),
+    "ViewFunction": _lister("ViewFunction"),
+    "CallerFunction": _lister("CallerFunction", prefix=NO_NAME),
+    "AdminFunction": _ask_admin,
+}
 
 
 def settings(subject: Subject) -> Iterator[Answer]:

@@ -1,6 +1,6 @@
-// What was delivered lately. The API keeps a few of each minute, so this is a sample and says so.
+// What was delivered lately. The stack keeps the last ten of each execution environment, so this is a sample and says so.
 
-import { get, isOffered, now } from "../api.js";
+import { get, now } from "../api.js";
 import { h } from "../dom.js";
 import { lateness, utc } from "../time.js";
 import { Table } from "../table.js";
@@ -30,15 +30,11 @@ export class Deliveries {
         h(
           "p",
           { class: "hint" },
-          "The latest deliveries of today and yesterday, at best effort: not every one is kept.",
+          "A sample of what was delivered today and yesterday. What goes straight to a queue is not among it.",
         ),
       ),
       this.table.element,
     );
-  }
-
-  static offered() {
-    return isOffered("deliveries", { day: dayOf(now()) });
   }
 
   show() {

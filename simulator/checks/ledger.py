@@ -1,0 +1,116 @@
+"""Check the ledger at the end of a run, when every schedule is settled.
+
+Each counter is at least as high as the number of schedules of that fate. A crash may have counted some of them again.
+If nothing went wrong in a run, no more schedules left than entered. The two are equal if no caller asked for a schedule
+twice: each request under one token counts as accepted, and each of two redrives at the same time as redriven.
+
+A row that the table did not take waits in the memory of an execution environment, and is lost with it. A line in the
+log says so. A run with such a line says nothing about counters that are too low.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator.checks.decoding import application_of, partition_of
+from simulator.checks.names import Names
+from simulator.workload.expected import ExpectedSchedule, Sent
+
+ENTERED = ("accepted", "redriven")
+LEFT = ("released", "delivered", "cancelled", "replaced", "expired", "failed")
+NOT_WRITTEN = '"not counted yet"'
+PROMISE = 8
+
+Counts = dict[str, Counter[str]]
+"""By application, how many schedules each counter has."""
+
+
+@dataclass(eq=False)
+class LedgerCheck:
+    breach: Callable[[int, str, str], None]
+    names: Names
+    expected_schedules: Mapping[str, ExpectedSchedule] = field(default_factory=dict)
+    rows: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    on: bool = False
+    """Whether the stack keeps a ledger."""
+    unwritten: bool = False
+    """Whether a row was not written when it should have been."""
+
+    def heard(self, line: str) -> None:
+        self.unwritten = self.unwritten or NOT_WRITTEN in line
+
+    def wrote(self, row: dict[str, Any] | None) -> None:
+        """Remember the row. The table deletes it after a year, and a run may last longer."""
+        if row is not None:
+            self.rows[row["partition"]["S"], row["sort"]["S"]] = row
+
+    def check_all(self, calm: bool) -> None:
+        """Compare the rows with what happened. In a calm run nothing went wrong."""
+        if not self.on:
+            return
+        counted, happened = _counted(self.rows.values()), self._happened()
+        for application in sorted({*counted, *happened}):
+            its, least = counted.get(application, Counter()), happened.get(application, Counter())
+            whose = application or "the owner"
+            if not self.unwritten:
+                for counter, number in sorted(least.items()):
+                    if its[counter] < number:
+                        self.breach(PROMISE, "", f"{its[counter]} of {whose} are counted as {counter}, not {number}")
+            entered, left = sum(its[each] for each in ENTERED), sum(its[each] for each in LEFT)
+            twice = its["redriven"] or any(
+                each.asked > 1 for each in self.expected_schedules.values() if each.application == application
+            )
+            if calm and (left > entered or (left < entered and not twice)):
+                self.breach(PROMISE, "", f"of {whose} {entered} entered and {left} left: {dict(its)}")
+
+    def _happened(self) -> Counts:
+        """Return how many schedules certainly had each fate."""
+        happened: Counts = {}
+        for expected in self.expected_schedules.values():
+            if expected.name is None:
+                its = happened.setdefault(expected.application, Counter())
+                its.update(self._fates_of(expected))
+        for generations in self.names.generations.values():
+            seen: set[str] = set()
+            for each in generations:
+                its = happened.setdefault(each.expected.application, Counter())
+                by_caller = each.id not in self.names.moved_ids and each.id not in seen
+                seen.add(each.id)
+                its["accepted"] += by_caller
+                its["replaced"] += by_caller and each.replaces
+                its["cancelled"] += each.state == "cancelled"
+                its["delivered"] += each.state == "delivered"
+        return happened
+
+    def _fates_of(self, expected: ExpectedSchedule) -> Counter[str]:
+        """Return the fates of the ids of an unnamed schedule."""
+        own = {*expected.stored, *expected.sends, *expected.on_its_way} - expected.moved
+        straight = expected.target is None
+        cancelled = [each for each in expected.withdrawn if expected.withdrawing[each] == {"cancel"}]
+        return Counter(
+            accepted=len(own),
+            released=len(expected.sends) if straight else 0,
+            delivered=0 if straight else sum(any(map(_is_final, sent)) for sent in expected.sends.values()),
+            cancelled=len(cancelled),
+        )
+
+
+def _is_final(sent: Sent) -> bool:
+    """Return whether a delivery ended. After a crash its message comes again, and may end in another way."""
+    return sent.confirmed and sent.invocation is not None and sent.invocation.fate == "returned"
+
+
+def _counted(items: Iterable[dict[str, Any]]) -> Counts:
+    counted: Counts = {}
+    for item in items:
+        its = counted.setdefault(application_of(item), Counter())
+        for counter in (*ENTERED, *LEFT):
+            its[counter] += int(item.get(counter, {"N": "0"})["N"])
+    return counted
+
+
+def is_count(item: dict[str, Any]) -> bool:
+    return partition_of(item).startswith("count#")
