@@ -36,10 +36,6 @@ class Subject:
         """Invoke an operation of a function, by its output. Do not try again if the function fails."""
         return self._invoker.operate(function, operation, fields, Repeat.NEVER)
 
-    def administer_once(self, operation: str, **fields: Any) -> Any:
-        """Invoke an operation of the owner, and do not try again if the function fails."""
-        return self._invoker.administer(operation, fields, Repeat.NEVER)
-
     def schedule_once(self, payload: bytes) -> Any:
         """Invoke the schedule function, and do not try again if it fails."""
         return self._invoker.send(payload, lambda: False)

@@ -30,7 +30,7 @@ def ledger(subject: Subject) -> Iterator[Answer]:
     if "true" not in (subject.parameter("Ledger", "false"), subject.parameter("ApiEnabled", "false")):
         yield not_checked("the stack keeps no ledger; punctual deploy --parameter Ledger=true begins one")
         return
-    applications = subject.administer_once("list")["applications"]
+    applications = subject.operate_once("AdminFunction", "list")["applications"]
     for name in (OWNER, *(each["name"] for each in applications)):
         yield _compared(name, subject)
 
@@ -55,7 +55,7 @@ def _compared(name: str, subject: Subject) -> Answer:
 def _total(name: str, subject: Subject) -> Counter[str]:
     total: Counter[str] = Counter()
     for month in _months(subject.now()):
-        total.update(subject.administer_once("usage", name=name, month=month)["total"])
+        total.update(subject.operate_once("AdminFunction", "usage", name=name, month=month)["total"])
     return +total
 
 
@@ -71,7 +71,7 @@ def _pending(name: str, subject: Subject) -> tuple[int, int]:
     fields: dict[str, Any] = {"from": 0, "to": END_S - 1, "bucket": END_S - 1, "application": name}
     total, queued = 0, 0
     while True:
-        answer = subject.manage_once("forecast", **fields)
+        answer = subject.operate_once("ManageFunction", "forecast", **fields)
         total += answer["total"]
         queued = answer.get("queued", {}).get("delivery") or 0  # An application does not see the queues.
         if answer["next"] is None:
