@@ -91,7 +91,8 @@ def test_the_canary_cleans_up_after_itself(stack):
 
 
 def test_its_schedules_count_as_nobodys(stack):
-    """They belong to an application without keys. The owner's lists and queues do not have them."""
+    """They belong to an application without keys. The owner's lists, queues and ledger do not have them."""
+    stack.update(Ledger=True)
     stack.schedule({"delay": 90_000, "data": "a user's"})
     stack.advance(minutes=30)
     assert ["a user's"] == [each["data"] for each in stack.manage("list")["schedules"]]
@@ -99,6 +100,9 @@ def test_its_schedules_count_as_nobodys(stack):
     assert {queue(stack).url} == {each.queue for each in stack.released()}
     assert ["punctual-canary"] == [each["name"] for each in stack.administer("list")["applications"]]
     assert [] == stack.administer("keys", name="punctual-canary")["keys"]
+    used = {name: stack.administer("usage", name=name, month="2030-01") for name in ("owner", "punctual-canary")}
+    assert 1 == used["owner"]["total"]["accepted"]
+    assert 80 < used["punctual-canary"]["total"]["accepted"]
     assert [] == stack.failures()
 
 
