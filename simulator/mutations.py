@@ -740,8 +740,8 @@ MUTATIONS = (
     Mutation(
         "a batch delivered one by one",
         "scheduler/delivering/delivery.py",
-        "    done = dependencies.pool.run(one, _tracked(batch, watch, dependencies, deadline))\n",
-        "    done = [one(message) for message in _tracked(batch, watch, dependencies, deadline)]\n",
+        "    done = dependencies.pool.run(lambda each: log.about(each.application, one, each), tracked)\n",
+        "    done = [one(message) for message in tracked]\n",
         (3,),
         61,
     ),

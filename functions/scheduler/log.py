@@ -31,6 +31,7 @@ LEVEL_OF = MappingProxyType(
         "put off": "WARN",
         "run not written": "WARN",
         "not confirmed": "WARN",
+        "not corrected yet": "WARN",
         "not counted yet": "WARN",
         "not deleted": "WARN",
         "not helped": "WARN",

@@ -61,7 +61,7 @@ def test_the_owner_sees_and_changes_the_schedules_of_the_chosen_application(cons
 
 @pytest.mark.parametrize(("typed", "told"), [("nobody", "no application has the name"), ("*", "Name one application.")])
 def test_an_application_that_cannot_be_shown_is_told(console, made, typed, told):
-    """What was seen before stays."""
+    """The page goes on showing the schedules of the owner."""
     console.open()
     console.page.locator("#choose").click()
     console.question.get_by_label("Application").fill(typed)
@@ -73,7 +73,7 @@ def test_an_application_that_cannot_be_shown_is_told(console, made, typed, told)
 
 
 def test_a_key_of_an_application_has_no_choice(console, made):
-    """What the address says of another application does not count, and no request names one."""
+    """An application in the address has no effect, and no request names one."""
     requests = []
     console.page.on("request", lambda request: requests.append(request.url))
     console.key = made["control"]["key"]

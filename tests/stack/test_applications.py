@@ -80,6 +80,21 @@ def test_repair_after_the_plan_of_a_key_is_gone(stack, administer, status_of):
     assert {"with-keys.by-hand", "with-keys.7.14"} <= set(names)
 
 
+def test_a_changed_rate_moves_the_keys_to_another_plan(stack, administer, status_of):
+    """They stay valid, and nothing is left for a repair but the plan without keys."""
+    administer("repair")
+    made = administer("create", name="growing", rate=11)
+    changed = administer("change", name="growing", rate=12, default_target="output")
+    assert (12, 24, "output") == (changed["rate"], changed["burst"], changed["default_target"])
+    assert 200 == status_of(made["control"]["key"])[0]
+    gateway = stack.emulator.client("apigateway")
+    plans = {each["name"]: each["id"] for each in gateway.get_usage_plans(limit=500)["items"]}
+    assert 2 == len(gateway.get_usage_plan_keys(usagePlanId=plans["with-keys.12.24"])["items"])
+    assert [] == gateway.get_usage_plan_keys(usagePlanId=plans["with-keys.11.22"])["items"]
+    assert (1, 0) == tuple(administer("repair")[count] for count in ("changed", "left"))
+    assert 200 == status_of(made["control"]["key"])[0]
+
+
 def test_an_application_with_a_far_schedule_is_not_deleted(stack, administer):
     made = administer("create", name="busy")
     item = {"partition": {"S": f"0#{made['application']}"}, "sort": {"S": "001893456000000#0123456789abcdef"}}

@@ -431,20 +431,23 @@ def test_the_queue_of_the_canary_stays_until_its_last_far_schedule_has_come(temp
     assert {"ScheduleRole", "FeedRole", "DeliverRole"} == senders
 
 
-def test_keys_are_written_by_the_admin_function_and_read_by_the_api_function_alone(template):
-    """Every other statement about items of the table leaves out the hash key under which keys lie.
+def leaves_out_keys(statement):
+    """Return whether the statement allows nothing under the hash key of the API's keys."""
+    condition = statement.get("Condition", {})
+    never = condition.get("ForAllValues:StringNotEquals", {}).get("dynamodb:LeadingKeys", [])
+    only = condition.get("ForAllValues:StringEquals", {}).get("dynamodb:LeadingKeys", [KEYS])
+    return KEYS in never or KEYS not in only
 
-    The canary has items under one hash key only.
-    """
-    other_keys = {"ForAllValues:StringNotEquals": {"dynamodb:LeadingKeys": [KEYS]}}
+
+def test_keys_are_written_by_the_admin_function_and_read_by_the_api_function_alone(template):
+    """Every other statement about items of the table leaves out the hash key under which keys lie."""
     writing = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
     for role, statement in statements(template):
         actions = [each for each in listed(statement["Action"]) if each.startswith("dynamodb:")]
         writes = any(each.removeprefix("dynamodb:") in writing for each in actions)
-        if not actions or role in ("AdminRole", "CanaryRole") or (role == "ApiRole" and not writes):
+        if not actions or role == "AdminRole" or (role == "ApiRole" and not writes):
             continue
-        assert {"Fn::GetAtt": ["Table", "Arn"]} == statement["Resource"], role
-        assert other_keys == statement.get("Condition"), (role, actions)
+        assert leaves_out_keys(statement), (role, actions)
 
 
 def test_the_view_function_cannot_change_anything(template):

@@ -61,7 +61,7 @@ def dismiss(keys: Sequence[StoredKey], dependencies: AdminDependencies, deadline
 
 
 def plan_for(limits: Limits, plans: Sequence[Plan], gateway: Gateway, deadline: Deadline) -> Plan:
-    """Return the plan of these limits for the current API. Create it if there is none."""
+    """Return the plan of these limits for the current API. Create it if it is missing."""
     for plan in plans:
         if plan.is_current and (plan.rate, plan.burst) == limits:
             return plan

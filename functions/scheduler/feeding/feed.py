@@ -154,8 +154,7 @@ def feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, h
         run.failure = reason(failure)
         raise
     finally:
-        if deadline.clock() + run_line.CALL_S < ends_ms / 1000:
-            dependencies.ledger.settle(replace(deadline, tries_max=1))
+        _correct(dependencies.ledger, deadline, ends_ms)
         run_line.write(run.as_line(lease, begun_ms, deadline.now_ms()), dependencies.table, deadline.clock, ends_ms)
     return run.total
 
@@ -185,6 +184,14 @@ def _feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, 
     finally:
         if not handed_over:
             leasing.end(lease, dependencies.table)
+
+
+def _correct(ledger: Ledger, deadline: Deadline, ends_ms: int) -> None:
+    """Write what the run took back. Without the time for a call, a later run of this environment does so."""
+    if deadline.clock() + run_line.CALL_S < ends_ms / 1000:
+        ledger.settle(replace(deadline, tries_max=1))
+    elif ledger.on:
+        log.outcome("not corrected yet", error="time is over")
 
 
 def _unfinished(event: FeedEvent, run: Run) -> str:

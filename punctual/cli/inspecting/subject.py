@@ -32,9 +32,13 @@ class Subject:
         with aws_errors.translated(action):
             return getattr(self.run.client(service), method)(**arguments)
 
-    def operate_once(self, function: str, operation: str, **fields: Any) -> Any:
-        """Invoke an operation of a function, by its output. Do not try again if the function fails."""
-        return self._invoker.operate(function, operation, fields, Repeat.NEVER)
+    def manage_once(self, operation: str, **fields: Any) -> Any:
+        """Invoke an operation on schedules, and do not try again if the function fails."""
+        return self._invoker.manage(operation, fields, Repeat.NEVER)
+
+    def operate_once(self, function: str, operation: str, **fields: Any) -> None:
+        """Invoke an operation of exactly this function, by its output. Do not try again if it fails."""
+        self._invoker.operate(function, operation, fields, Repeat.NEVER)
 
     def schedule_once(self, payload: bytes) -> Any:
         """Invoke the schedule function, and do not try again if it fails."""

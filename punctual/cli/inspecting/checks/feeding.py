@@ -77,7 +77,7 @@ def _last_begun(subject: Subject, start: datetime, end: datetime) -> dict[str, d
 def overdue(subject: Subject) -> Iterator[Answer]:
     """A feed moves what has come within reach, so nothing in the table is past its time."""
     try:
-        found = subject.operate_once("ManageFunction", "status")
+        found = subject.manage_once("status")
     except InvalidRequest:  # A stack of an earlier version.
         yield _overdue_by_list(subject)
         return
