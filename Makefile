@@ -21,7 +21,7 @@ SAM_CLI_TELEMETRY ?= 0
 export SAM_CLI_TELEMETRY
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-all soak lint format lock routes screenshots chromium simulate bench cost build deploy package publish dist clean tidy-functions name-the-bucket name-the-source
+.PHONY: help run test test-slow test-all soak lint format lock routes screenshots chromium simulate bench cost scale build deploy package publish dist clean tidy-functions name-the-bucket name-the-source
 
 help: ## Show this list
 	@echo "Punctual: something happens at that moment, to the second."
@@ -66,6 +66,9 @@ bench: .venv/run.stamp ## Measure calls, time and memory beside a plain boto3 lo
 
 cost: .venv/run.stamp ## Count what a million schedules cost
 	@.venv/bin/python bench/cost.py
+
+scale: .venv/run.stamp ## Calculate which limit comes first (ARGS="--rate 100000 --pending 1e9 --partitions 256")
+	@.venv/bin/python -m bench.scale $(ARGS)
 
 build: .venv-sam/sam.stamp tidy-functions ## Build what deploy sends to AWS
 	$(SAM) build --template-file template.yml

@@ -23,6 +23,8 @@ LEVEL_OF = MappingProxyType(
         "quarantined": "ERROR",
         "failed": "ERROR",
         "undelivered": "WARN",
+        "canary missed": "WARN",
+        "canary not accepted": "WARN",
         "untold": "WARN",
         "expired": "WARN",
         "postponed": "WARN",
@@ -35,6 +37,7 @@ LEVEL_OF = MappingProxyType(
         "not helped": "WARN",
         "not measured": "WARN",
         "not put back": "WARN",
+        "not read": "WARN",
         "secret not read": "WARN",
     }
 )

@@ -1,4 +1,4 @@
-"""The commands of docs/operations.md exist in the AWS CLI, and their outputs exist in the template."""
+"""The commands of operations.md and scaling.md exist in the AWS CLI, and their outputs exist in the template."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from botocore import xform_name
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "operations.md").read_text()
+PAGE = "\n".join((ROOT / "docs" / name).read_text() for name in ("operations.md", "scaling.md"))
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 COMMANDS = sorted(
     {
@@ -21,6 +21,8 @@ COMMANDS = sorted(
         if service != "configure"
     }
 )
+OF_AWS = {"OutputKey", "WriteUnitsPerSecond", "Enabled", "PointInTimeRecoveryEnabled"}
+"""Fields of AWS that commands of the page set."""
 EVERYWHERE = {"query", "output", "cli-binary-format"}
 RENAMED = {"notification-endpoint"}
 """Options with another name in the CLI than in the API."""
@@ -65,4 +67,4 @@ def test_every_parameter_on_the_page_is_in_the_template():
     without_python = re.sub(r"```python.*?```", "", PAGE, flags=re.DOTALL)
     named = set(re.findall(r"[`\" ]([A-Z][a-z][A-Za-z]+)=", without_python))
     assert len(named) > 5
-    assert named - {"OutputKey", "WriteUnitsPerSecond"} <= set(parameters)
+    assert named - OF_AWS <= set(parameters)
