@@ -9,6 +9,7 @@ does not accept a dead target as an excuse.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
@@ -164,6 +165,8 @@ class FinalChecks:
             return "sent by a caller"
         if {first.invocation.id, second.invocation.id} & self._its.doubtful_leases:
             return LEASE_IN_DOUBT
+        if expected.application and _fed_for(first) != _fed_for(second):
+            return "glance beside its own feed"
         if any(at_us > first.at_us for at_us in expected.stored.get(schedule_id, [])):
             # A call with an unknown outcome wrote it again, after a feed had sent and deleted it.
             return "written once more, late"
@@ -229,3 +232,9 @@ class FinalChecks:
             ):
                 return True
         return False
+
+
+def _fed_for(sent: Sent) -> str:
+    """Return the application whose own feed sent a message. The feed of a partition looks at all of them."""
+    payload = json.loads(sent.invocation.payload) if sent.invocation is not None else {}
+    return str(payload.get("application", ""))

@@ -99,8 +99,12 @@ class Deliveries:
             if attempt > 1 and job["retry"] > max(expected.due_of(schedule_id), begun_ms) + _age_ms_max(expected):
                 self.breach(7, expected.tag, f"{schedule_id} is to be tried again when it is too old")
         last = self._last(schedule_id, call)
-        if last is not None and last.permanent:
+        if last is not None and last.permanent and not self._has_two_timers(schedule_id):
             self.breach(7, expected.tag, f"{schedule_id} is to be tried again, and its target said no for good")
+
+    def _has_two_timers(self, schedule_id: str) -> bool:
+        """Return whether a name has two first timers. The second may come before the record of the first is closed."""
+        return sum(each.is_first for each in self.names.timer_messages.get(schedule_id, [])) > 1
 
     def _begun(self, expected: ExpectedSchedule, job: dict[str, Any], call: Call) -> int:
         """Return the time from which the age of this retry counts.

@@ -258,10 +258,12 @@ def _move(
             if counts.left or counts.held:
                 unfinished.append((task, counts))
 
+    if glances is not None:  # Before the work, because an error ends it.
+        run.beside = glances.counts
     owners = reader.tasks(url_of)
     pool.run(work, owners if glances is None else glances.between(owners, event.applications))
     if glances is not None:
-        run.beside, run.applications_left = glances.counts, tuple(glances.left)
+        run.applications_left = tuple(glances.left)
     run.turns = event.turns + 1 if run.counts.stuck else 0
     for task, counts in unfinished:
         if counts.left > counts.stuck or (counts.stuck and run.turns <= TURNS_MAX):
