@@ -36,9 +36,9 @@ class Subject:
         """Invoke an operation on schedules, and do not try again if the function fails."""
         return self._invoker.manage(operation, fields, Repeat.NEVER)
 
-    def operate_once(self, function: str, operation: str, **fields: Any) -> None:
+    def operate_once(self, function: str, operation: str, **fields: Any) -> Any:
         """Invoke an operation of exactly this function, by its output. Do not try again if it fails."""
-        self._invoker.operate(function, operation, fields, Repeat.NEVER)
+        return self._invoker.operate(function, operation, fields, Repeat.NEVER)
 
     def schedule_once(self, payload: bytes) -> Any:
         """Invoke the schedule function, and do not try again if it fails."""
