@@ -51,6 +51,8 @@ class Settings:
     api_stage: str
     """The id of the API and the name of its stage, with a colon in between, or nothing."""
     stack_name: str
+    metrics_of: str
+    """The name of the stack, if the function prints metrics of it, or nothing."""
 
     @property
     def bundle_span_ms(self) -> int:
@@ -67,9 +69,9 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         table_name=environment.get("TABLE_NAME", ""),
         output_queue_url=environment.get("OUTPUT_QUEUE_URL", ""),
         delivery_queue_url=environment.get("DELIVERY_QUEUE_URL", ""),
-        failure_queue_url=environment.get("FAILURE_QUEUE_URL", ""),
-        input_queue_url=environment.get("INPUT_QUEUE_URL", ""),
-        dead_letter_queue_url=environment.get("DEAD_LETTER_QUEUE_URL", ""),
+        failure_queue_url=_queue_url(environment, "FAILURE_QUEUE_URL"),
+        input_queue_url=_queue_url(environment, "INPUT_QUEUE_URL"),
+        dead_letter_queue_url=_queue_url(environment, "DEAD_LETTER_QUEUE_URL"),
         feed_function=environment.get("FEED_FUNCTION", ""),
         function_name=environment.get("AWS_LAMBDA_FUNCTION_NAME", ""),
         partition_count=_whole(environment, "PARTITION_COUNT", 4, 1, PARTITIONS_MAX),
@@ -84,6 +86,7 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         allowed_origin=environment.get("ALLOWED_ORIGIN", ""),
         api_stage=environment.get("API_STAGE", ""),
         stack_name=environment.get("STACK_NAME", ""),
+        metrics_of=environment.get("METRICS", ""),
     )
 
 
@@ -105,6 +108,14 @@ def _webhooks(
     except ValueError as fault:
         raise ConfigurationError(f"WEBHOOK_HOSTS: {fault}") from None
     return hosts, functools.partial(webhook.checked, hosts=hosts)
+
+
+def _queue_url(environment: Mapping[str, str], name: str) -> str:
+    """Return the URL of a queue. A name stands for the queue beside the output queue: the whole URL takes more room."""
+    text = environment.get(name, "")
+    if not text or "/" in text:
+        return text
+    return f"{environment.get('OUTPUT_QUEUE_URL', '').rpartition('/')[0]}/{text}"
 
 
 def _whole(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
