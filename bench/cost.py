@@ -1,6 +1,7 @@
 """Calculate what a million schedules cost, from counted calls and units and the prices in prices.json.
 
-The second table shows what a stack costs in a month without any schedule: see idle.py.
+The second table shows what a stack costs in a month without any schedule: see idle.py. The third one compares the two
+capacity modes of the table: see capacity.py.
 
 The real functions run against the services of the bench, without HTTP and without waiting, and the script sets their
 clock. So all counts are the same at every run. The script does not measure the functions' time: it assumes a time per
@@ -30,7 +31,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "functions")]  # The functions are no pack
 from botocore.exceptions import ClientError  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
-from bench import idle  # noqa: E402
+from bench import capacity, idle  # noqa: E402
 from bench.laboratory.payloads import BYTES, payload  # noqa: E402
 from bench.laboratory.services import Services  # noqa: E402
 
@@ -158,6 +159,10 @@ WAYS = (
 )
 
 
+STORED = {"far, one by one": "one by one", f"far, in batches of {BATCH:,}, random data": "in bundles"}
+"""The ways that the comparison of the capacity modes shows, and their names there."""
+
+
 def count(way: Way, its: Functions, assumed: dict[str, float], memory_mb: dict[str, int]) -> Counter[str]:
     """Return what AWS bills for a sample of schedules from the request to the queue."""
     its.stage.services, its.stage.now_s = Services(), NOW_S
@@ -178,6 +183,8 @@ def count(way: Way, its: Functions, assumed: dict[str, float], memory_mb: dict[s
         members = range(start, start + way.batch)
         due = [_request(way, index) for index in members]
         invoke("ScheduleFunction", due if way.batch > 1 else due[0], way.batch)
+    items, stored_bytes = its.stage.services.database.stored()
+    billed["stored_bytes"] = stored_bytes + items * capacity.ITEM_OVERHEAD_BYTES
     if way.ahead_s == FAR_S:
         its.stage.now_s = NOW_S + way.ahead_s - FED_BEFORE_S
         for partition in range(PARTITIONS):
@@ -257,8 +264,11 @@ def main() -> None:
     print()
     print("| way | dollars | calls to SQS | write units | read units |")
     print("|---|---|---|---|---|")
+    uses: list[tuple[str, capacity.Use]] = []
     for way in WAYS:
         billed = count(way, its, prices["assumed"], memory_mb)
+        if way.name in STORED:
+            uses.append((STORED[way.name], capacity.Use.of(billed, way.sample)))
         units = ("sqs_requests", "dynamodb_write_units", "dynamodb_read_units")
         numbers = [_rounded(billed[unit] * MILLION / way.sample) for unit in units]
         print(f"| {way.name} | {dollars(billed, prices, way.sample):.2f} | {' | '.join(numbers)} |")
@@ -269,6 +279,10 @@ def main() -> None:
     print("A month of a stack with the default parameters in which nothing is scheduled, without free tiers.")
     print()
     print("\n".join(idle.table(tick(its, prices["assumed"], resources), template, prices)))
+    print()
+    print("The table in a month in which far schedules come evenly, and each waits a month.")
+    print()
+    print("\n".join(capacity.table(uses, int(template["Parameters"]["WriteCapacityMin"]["Default"]), prices)))
 
 
 if __name__ == "__main__":

@@ -131,6 +131,16 @@ class Database:
     def throttle(self, throttled: bool) -> None:
         self._throttled = throttled
 
+    def stored(self) -> tuple[int, int]:
+        """Return the number of far schedules, bundles and timers, and their size as DynamoDB counts it."""
+        sizes = [
+            size
+            for name, partition in self.partitions.items()
+            if name.isdigit()
+            for _, size in partition.items.values()
+        ]
+        return len(sizes), sum(sizes)
+
     def waiting(self, partition: str, before: str) -> int:
         """Return how many items have a sort key below this one."""
         return sum(sort < before for sort in self._partition(partition).items)

@@ -15,12 +15,14 @@ class InvalidSchedule(Exception):
 class NotConfirmed(Exception):
     """AWS did not confirm a call in time. The call may or may not have had an effect. The caller can send it again.
 
-    `begun` is false if there was no time to make the call, so that it certainly had no effect.
+    `begun` is false if there was no time to make the call, so that it certainly had no effect. `lasting` marks a call
+    that no retry of this code can confirm, because newer code has stored what it met. Nothing has changed then, and the
+    same call succeeds after an update of the stack.
     """
 
-    def __init__(self, message: str = "", begun: bool = True) -> None:
+    def __init__(self, message: str = "", begun: bool = True, lasting: bool = False) -> None:
         super().__init__(message)
-        self.begun = begun
+        self.begun, self.lasting = begun, lasting
 
 
 class Undelivered(Exception):

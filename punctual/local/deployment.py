@@ -28,8 +28,10 @@ DEPLOY_S_MAX = 120.0
 DEPLOY_POLL_S = 0.1
 EVENTS_SHOWN_MAX = 10
 
-# ministack checks the name of the call as an action. AWS has no such action: SendMessage allows the batch call too.
-BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch"}
+# ministack checks the name of the call as an action. AWS has no such actions: SendMessage allows the batch call too.
+BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch", "sqs:DeleteMessage": "sqs:DeleteMessageBatch"}
+AUTO_SCALING = "AWS::ApplicationAutoScaling::"
+"""Resources that ministack does not know. The capacity of a table has no effect there."""
 # States of an unfinished stack that CloudFormation cannot update.
 NOT_UPDATABLE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
 
@@ -92,14 +94,16 @@ def localized(template: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of the template with only the changes that the local AWS needs.
 
     - Statements that deny plain HTTP are removed: the local AWS uses plain HTTP on loopback.
-    - A role that may call SendMessage also gets the action under which ministack checks the batch call.
+    - A role that may send or delete messages also gets the action under which ministack checks the batch call.
+    - Auto scaling is removed.
     """
     changed = copy.deepcopy(template)
     for document in policy_documents(changed):
         document["Statement"] = [widened(one) for one in listed(document["Statement"]) if not denies_plain_http(one)]
     resources = changed["Resources"]
-    for name in [name for name, resource in resources.items() if is_empty_policy(resource)]:
-        del resources[name]
+    for name, resource in list(resources.items()):
+        if is_empty_policy(resource) or resource["Type"].startswith(AUTO_SCALING):
+            del resources[name]
     return changed
 
 

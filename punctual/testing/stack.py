@@ -155,7 +155,7 @@ class Stack:
         interval_us = min(rule.interval_s for rule in functions.rules.values()) * US
         next_us = min(timeline.now_us + interval_us, target_us)
         idle_us = self._idle_until_us(target_us) - CLOSE_INTERVALS * interval_us
-        if idle_us > next_us:
+        if idle_us > next_us and len(functions.rules) == 1:  # The canary's rule has something to do in every minute.
             next_us = min(idle_us, target_us)
             functions.skip_ticks(next_us)
         timeline.run_until(next_us)
@@ -163,7 +163,7 @@ class Stack:
     def _idle_until_us(self, target_us: int) -> int:
         """Return when the first item in the table comes within reach."""
         reach_us = int(self._cloud.template.parameters["ReachSeconds"]) * US
-        (table,) = self._cloud.dynamodb.tables.values()
+        table = self._cloud.dynamodb.tables[self.output("TableName")]
         dues_us = [
             int(order[0].split("#")[0]) * 1000
             for partition, order in table.order.items()

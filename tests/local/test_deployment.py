@@ -40,12 +40,25 @@ def test_a_statement_that_denies_plain_http_is_left_out() -> None:
     assert ["Queue"] == list(localized(template(PLAIN_HTTP_DENIED))["Resources"])
 
 
-@pytest.mark.parametrize("action", ["sqs:SendMessage", ["sqs:SendMessage"]])
-def test_permission_to_send_includes_batches(action: object) -> None:
+@pytest.mark.parametrize("action", ["sqs:SendMessage", ["sqs:SendMessage"], "sqs:DeleteMessage"])
+def test_permission_to_send_or_delete_includes_batches(action: object) -> None:
     """AWS grants both under one name. A denial stays as narrow as it was."""
     allowed, denied = {"Effect": "Allow", "Action": action}, {"Effect": "Deny", "Action": action}
-    widened = {"Effect": "Allow", "Action": ["sqs:SendMessage", "sqs:SendMessageBatch"]}
+    (name,) = action if isinstance(action, list) else (action,)
+    widened = {"Effect": "Allow", "Action": [name, f"{name}Batch"]}
     assert [widened, denied] == statements(localized(template(allowed, denied)))
+
+
+def test_auto_scaling_is_left_out() -> None:
+    """The local AWS does not know its resources. The table works in either mode."""
+    made: dict[str, Any] = {
+        "Resources": {
+            "Table": {"Type": "AWS::DynamoDB::Table"},
+            "Reads": {"Type": "AWS::ApplicationAutoScaling::ScalableTarget"},
+            "Scaling": {"Type": "AWS::ApplicationAutoScaling::ScalingPolicy"},
+        }
+    }
+    assert ["Table"] == list(localized(made)["Resources"])
 
 
 def test_the_address_of_an_api_leads_to_the_local_aws() -> None:

@@ -1,4 +1,4 @@
-"""The commands of docs/operations.md exist in the AWS CLI, and their outputs exist in the template."""
+"""The commands of operations.md and scaling.md exist in the AWS CLI, and their outputs exist in the template."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from botocore import xform_name
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "operations.md").read_text()
+PAGE = "\n".join((ROOT / "docs" / name).read_text() for name in ("operations.md", "scaling.md"))
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 COMMANDS = sorted(
     {
@@ -21,9 +21,13 @@ COMMANDS = sorted(
         if service != "configure"
     }
 )
+OF_AWS = {"OutputKey", "WriteUnitsPerSecond", "Enabled", "PointInTimeRecoveryEnabled"}
+"""Fields of AWS that commands of the page set."""
 EVERYWHERE = {"query", "output", "cli-binary-format"}
 RENAMED = {"notification-endpoint"}
 """Options with another name in the CLI than in the API."""
+SERVICES = {"s3api": "s3"}
+"""Services with another name in the CLI than in the API."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +42,7 @@ def test_there_are_commands_to_try():
 @pytest.mark.parametrize(("service", "operation", "options"), COMMANDS)
 def test_the_aws_cli_has_the_command_and_its_options(session, service, operation, options):
     """The CLI makes its commands from the same models."""
-    model = session.get_service_model(service)
+    model = session.get_service_model(SERVICES.get(service, service))
     operations = {xform_name(name, "-"): name for name in model.operation_names}
     assert operation in operations
     shape = model.operation_model(operations[operation]).input_shape
@@ -63,4 +67,4 @@ def test_every_parameter_on_the_page_is_in_the_template():
     without_python = re.sub(r"```python.*?```", "", PAGE, flags=re.DOTALL)
     named = set(re.findall(r"[`\" ]([A-Z][a-z][A-Za-z]+)=", without_python))
     assert len(named) > 5
-    assert named - {"OutputKey", "WriteUnitsPerSecond"} <= set(parameters)
+    assert named - OF_AWS <= set(parameters)

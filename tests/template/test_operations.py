@@ -128,8 +128,12 @@ def test_a_feed_of_every_partition_can_be_reserved():
 
 
 def test_deleting_the_stack_keeps_every_message_and_a_failed_first_deployment_leaves_nothing():
-    """A deletion therefore never waits for a protected table after the queues are gone."""
-    keepers = {name for name, each in DOCUMENT["Resources"].items() if each["Type"] in KEEPERS}
+    """A deletion therefore never waits for a protected table after the queues are gone.
+
+    The canary's queue goes with the stack: it has no message of a user.
+    """
+    keepers = {name for name, each in DOCUMENT["Resources"].items() if each["Type"] in KEEPERS} - {"CanaryQueue"}
+    assert "Delete" == DOCUMENT["Resources"]["CanaryQueue"]["DeletionPolicy"]
     assert 6 == len(keepers)
     for name in keepers:
         policies = DOCUMENT["Resources"][name]
@@ -186,8 +190,8 @@ def test_every_alarm_goes_to_the_topic_if_there_is_one():
     assert 5 == len(alarms)
     topic = "arn:aws:sns:eu-central-1:123456789012:alarms"
     for name in alarms:
-        assert "AlarmActions" not in alarm(name)
-        assert [topic] == alarm(name, AlarmTopicArn=topic)["AlarmActions"]
+        assert "AlarmActions" not in alarm(name, Canary=True)
+        assert [topic] == alarm(name, Canary=True, AlarmTopicArn=topic)["AlarmActions"]
 
 
 ENVIRONMENT_BYTES_MAX = 4_096
@@ -203,6 +207,7 @@ CloudFormation names the table: 128 characters of the stack's name, `Table`, 13 
 """
 
 
+QUEUE_ARN = "arn:aws-cn:sqs:ap-southeast-1:123456789012:" + 80 * "q"
 API_STAGE, STACK_NAME, QUEUE_NAME = 10 * "a" + ":v1", 128 * "s", 80 * "q"
 
 
@@ -214,8 +219,11 @@ def longest(value):
         return max((longest(each) for each in value["Fn::If"][1:]), key=len)
     if "Fn::Sub" in value:
         return API_STAGE
+    if "Fn::Join" in value:
+        mark, parts = value["Fn::Join"]
+        return mark.join(map(longest, parts))
     if "Fn::GetAtt" in value:
-        return QUEUE_NAME
+        return QUEUE_ARN if value["Fn::GetAtt"][-1] == "Arn" else QUEUE_NAME
     name = value["Ref"]
     if name == "AWS::StackName":
         return STACK_NAME
@@ -291,7 +299,7 @@ def test_another_key_does_not_replace_the_table():
 
 def test_every_function_that_uses_the_table_may_use_its_key():
     """DynamoDB calls KMS in the name of the caller."""
-    stack = deployed(TableKeyArn=KEY, ConsumerEnabled=True, ApiEnabled=True)
+    stack = deployed(TableKeyArn=KEY, ConsumerEnabled=True, ApiEnabled=True, Canary=True)
     for name, function in of_type("AWS::Serverless::Function").items():
         uses_the_table = "TABLE_NAME" in function.get("Environment", {}).get("Variables", {})
         role = stack.resources[function["Role"]["Fn::GetAtt"][0]]
@@ -312,15 +320,16 @@ def test_a_message_that_the_topic_cannot_deliver_is_in_the_dead_letter_queue():
 def test_the_runtime_changes_only_with_a_deployment(transformed):
     """SAM passes the setting to every function."""
     functions = [each for each in transformed["Resources"].values() if each["Type"] == "AWS::Lambda::Function"]
-    assert 10 == len(functions)
+    assert 11 == len(functions)
     for function in functions:
         assert {"UpdateRuntimeOn": "FunctionUpdate"} == function["Properties"]["RuntimeManagementConfig"]
 
 
 def test_other_stacks_can_import_the_arns_they_may_be_granted():
-    """Queues, the topic, the table, and the functions that callers may invoke."""
+    """Queues, the topic, the table, and the functions that callers may invoke. The canary's queue is not for others."""
     outputs = deployed().outputs
-    for name in [*of_type("AWS::SQS::Queue"), "ScheduleFunction", "ManageFunction", "TriggerFunction", "FeedFunction"]:
+    queues = sorted({*of_type("AWS::SQS::Queue")} - {"CanaryQueue"})
+    for name in [*queues, "ScheduleFunction", "ManageFunction", "TriggerFunction", "FeedFunction"]:
         assert outputs[f"{name}Arn"].endswith(f":virtual-{name}")
     assert outputs["InputTopicArn"].startswith("arn:aws:sns:")
     assert outputs["TableArn"].endswith("/virtual-Table")

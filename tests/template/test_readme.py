@@ -11,7 +11,7 @@ from scheduler.accepting.request import FIELDS
 from scheduler.managing.operations import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def rows(text, heading):
@@ -108,9 +108,10 @@ def test_the_costs_are_those_that_the_command_prints(readme):
     printed = subprocess.run(
         [sys.executable, ROOT / "bench" / "cost.py"], capture_output=True, text=True, check=True, timeout=120
     ).stdout
-    million, idle = [block for block in printed.split("\n\n") if block.startswith("|")]
+    million, idle, capacity = [block for block in printed.split("\n\n") if block.startswith("|")]
     assert million.strip() in readme
     assert idle.strip() in (ROOT / "docs" / "operations.md").read_text()
+    assert capacity.strip() in (ROOT / "docs" / "scaling.md").read_text()
 
 
 def test_the_two_commands_come_first(readme):

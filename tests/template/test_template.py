@@ -11,6 +11,7 @@ from scheduler import limits
 from scheduler.accepting.from_queue import receiving
 from scheduler.aws.applications.stored import KEYS
 from scheduler.aws.items import META
+from scheduler.canary import watching
 from scheduler.delivering import circuit_breaker, delivery, self_polling, timers
 from scheduler.feeding import mover
 from scheduler.managing import item_lock, lookup
@@ -37,13 +38,26 @@ def parameter(template, name):
     return template["Parameters"][name]
 
 
+TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
+RESTORED = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${RestoredTableName}"
+EITHER_TABLE = {"Fn::If": ["HasRestoredTable", {"Fn::Sub": RESTORED}, TABLE]}
+"""The table that a stack uses: its own, unless it goes on with one that was restored."""
+
+
+def with_own_table(statement):
+    return {**statement, "Resource": TABLE} if statement["Resource"] == EITHER_TABLE else statement
+
+
 def statements(template):
-    """Return every statement of every role, with the role's name, including those of conditional policies."""
+    """Return every statement of every role, with the role's name, including those of conditional policies.
+
+    The table stands for the one that the stack uses.
+    """
     for name, role in of_type(template, "AWS::IAM::Role").items():
         for policy in role["Properties"]["Policies"]:
             document = policy["Fn::If"][1] if "Fn::If" in policy else policy
             for statement in document["PolicyDocument"]["Statement"]:
-                yield name, statement
+                yield name, with_own_table(statement)
     for policy in of_type(template, "AWS::IAM::Policy").values():
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
             yield policy["Properties"]["Roles"][0]["Ref"], statement
@@ -288,9 +302,13 @@ def test_a_queue_waits_six_timeouts_of_the_function_that_reads_it(template, queu
 
 
 def test_queues_keep_messages_as_long_as_possible_and_accept_our_sizes(template):
-    """Fourteen days, except for the input queue, and 256 KiB of data plus the attributes."""
+    """Fourteen days, except for the input queue, and 256 KiB of data plus the attributes.
+
+    The queue of the canary holds nothing of a user, and the canary reads it every minute.
+    """
+    kept_s = {"InputQueue": 4 * 24 * 3600, "CanaryQueue": 3600}
     for name, queue in of_type(template, "AWS::SQS::Queue").items():
-        assert (4 if name == "InputQueue" else 14) * 24 * 3600 == queue["Properties"]["MessageRetentionPeriod"], name
+        assert kept_s.get(name, 14 * 24 * 3600) == queue["Properties"]["MessageRetentionPeriod"], name
         assert limits.SQS_BATCH_BYTES_MAX == queue["Properties"]["MaximumMessageSize"], name
 
 
@@ -313,7 +331,7 @@ def test_the_table_survives_accidents(template):
     assert "Retain" == table["UpdateReplacePolicy"]
     assert {"Ref": "TableProtection"} == table["Properties"]["DeletionProtectionEnabled"]
     assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
-    assert "PAY_PER_REQUEST" == table["Properties"]["BillingMode"]
+    assert ["IsProvisioned", "PROVISIONED", "PAY_PER_REQUEST"] == table["Properties"]["BillingMode"]["Fn::If"]
 
 
 def test_each_function_has_its_own_role_and_log_group(template):
@@ -331,7 +349,7 @@ def test_each_function_has_its_own_role_and_log_group(template):
 def test_asynchronous_invocations_are_retried_and_never_silently_dropped(template):
     """A failed event goes to the dead-letter queue, which the role may use. Others need none."""
     for name, function in functions(template).items():
-        if name in ("ConsumerFunction", "DeliverFunction", "ApiFunction"):
+        if name in ("ConsumerFunction", "DeliverFunction", "ApiFunction", "CanaryFunction"):
             continue
         invocation = function["EventInvokeConfig"]
         assert 2 == invocation["MaximumRetryAttempts"]
@@ -371,6 +389,46 @@ def test_the_admin_function_writes_applications_and_keys_and_no_schedule(templat
     reading, writing = sorted(found, key=lambda each: "Condition" in each)
     assert (writes, {"dynamodb:GetItem", "dynamodb:Query"}) == (set(writing["Action"]), set(reading["Action"]))
     assert {META, KEYS} == set(writing["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"])
+
+
+def test_the_canary_writes_its_state_and_its_application_alone(template):
+    """It schedules through the schedule function, like a user. It reads its own queue, and no other."""
+    found = {
+        tuple(listed(each["Action"])): (each["Resource"], each.get("Condition"))
+        for role, each in statements(template)
+        if role == "CanaryRole"
+    }
+    own = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [META]}}
+    assert (TABLE, own) == found["dynamodb:GetItem", "dynamodb:PutItem"]
+    assert ({"Fn::GetAtt": ["ScheduleFunction", "Arn"]}, None) == found["lambda:InvokeFunction",]
+    assert {"Fn::GetAtt": ["CanaryQueue", "Arn"]} == found["sqs:ReceiveMessage", "sqs:DeleteMessage"][0]
+    assert 5 == len(found)
+    assert {("kms:Decrypt",), ("logs:CreateLogStream", "logs:PutLogEvents")} <= set(found)
+
+
+def test_a_run_of_the_canary_ends_before_the_next_and_is_not_tried_again(template):
+    """The next run looks at everything that an earlier one did not report. Five runs are one period of the alarm."""
+    function, alarm = functions(template)["CanaryFunction"], template["Resources"]["CanaryAlarm"]["Properties"]
+    assert function["Timeout"] < 60
+    assert (0, 60) == (
+        function["EventInvokeConfig"]["MaximumRetryAttempts"],
+        function["EventInvokeConfig"]["MaximumEventAgeInSeconds"],
+    )
+    assert "rate(1 minute)" == function["Events"]["Minute"]["Properties"]["Schedule"]
+    assert (300, 0, "breaching") == (alarm["Period"], alarm["Threshold"], alarm["TreatMissingData"])
+    assert (watching.METRIC, "Punctual") == (alarm["MetricName"], alarm["Namespace"])
+
+
+def test_the_queue_of_the_canary_stays_until_its_last_far_schedule_has_come(template):
+    """A feed would quarantine schedules for a missing queue. So the queue and the rights do not depend on Canary."""
+    assert "Condition" not in template["Resources"]["CanaryQueue"]
+    queue = {"Fn::GetAtt": ["CanaryQueue", "Arn"]}
+    senders = {
+        role
+        for role, each in statements(template)
+        if "sqs:SendMessage" in listed(each["Action"]) and queue in listed(each["Resource"])
+    }
+    assert {"ScheduleRole", "FeedRole", "DeliverRole"} == senders
 
 
 def leaves_out_keys(statement):
@@ -465,8 +523,10 @@ def test_every_function_gets_the_environment_it_requires(template, monkeypatch):
 
 def usual(value, template):
     """Return the value of a variable in a stack with the default parameters, or some text for what the stack makes."""
+    if isinstance(value, str):
+        return value
     if "Fn::If" in value:
-        return value["Fn::If"][2]
+        return usual(value["Fn::If"][2], template)
     return str(template["Parameters"].get(value.get("Ref"), {"Default": "x"})["Default"])
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import under_way
 from punctual.testing.services.environments import Event
-from under_way import LATER_S, UnderWay
+from under_way import LATER_S
 
 RECORDINGS = sorted((Path(__file__).parent / "recordings").glob("*.json"))
 
@@ -22,10 +22,7 @@ def recording(request):
 @pytest.fixture
 def updated(recording):
     """Return a stack of this version with the table and the queues of the earlier one."""
-    stack = UnderWay(start_s=recording["moment"] / 1e6)
-    stack.lay_down(recording)
-    stack.host_answers(200)
-    return stack
+    return under_way.replayed(recording)
 
 
 def test_the_recording_holds_every_kind_of_schedule(recording):

@@ -5,12 +5,15 @@ the version of some commit, run this file there (the file may come from a later 
 
     git worktree add ../older COMMIT && cd ../older
     PYTHONPATH=. python path/to/tests/upgrade/under_way.py > path/to/tests/upgrade/recordings/COMMIT.json
+
+With a recording as its argument, it prints what the version of the commit sends of that recording.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -222,6 +225,14 @@ class UnderWay:
         self.stack._watch.deliveries += [Delivery(target, data, now_us) for target, data in recording["delivered"]]
 
 
+def replayed(recording: dict[str, Any]) -> UnderWay:
+    """Return a stack with the table and the queues of the recording, as an update leaves them."""
+    under_way = UnderWay(start_s=recording["moment"] / 1e6)
+    under_way.lay_down(recording)
+    under_way.host_answers(200)
+    return under_way
+
+
 def record() -> dict[str, Any]:
     under_way = UnderWay()
     under_way.fill()
@@ -263,5 +274,14 @@ def _message_facts(message: Message) -> dict[str, Any]:
     }
 
 
+def main(arguments: list[str]) -> None:
+    if not arguments:
+        print(written(record()))
+        return
+    under_way = replayed(read(Path(arguments[0])))
+    under_way.stack.advance_to(LATER_S)
+    print(json.dumps(under_way.outcome()))
+
+
 if __name__ == "__main__":
-    print(written(record()))
+    main(sys.argv[1:])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scheduler import timestamps
 from scheduler.errors import InvalidRequest, InvalidSchedule
-from scheduler.model.application import OWNER_NAME, application_of, is_application_id
+from scheduler.model.application import CANARY_NAME, OWNER_NAME, application_of, is_application_id
 from scheduler.model.operation_request import OperationRequest
 from scheduler.text import did_you_mean, shown
 
@@ -47,6 +47,8 @@ class AdminRequest(OperationRequest):
             raise InvalidRequest(f"name is {shown(value)}; wanted: {NAME_WANTED}")
         if value != OWNER_NAME and value.casefold() == OWNER_NAME:
             raise InvalidRequest(f"name is {shown(value)}, which looks like the reserved name {OWNER_NAME}")
+        if value == CANARY_NAME:
+            raise InvalidRequest(f"name is {shown(value)}, which is reserved for the canary; wanted: another name")
         return value
 
     def name(self) -> str:

@@ -73,6 +73,9 @@ class FeedTable(Table):
             except (KeyError, ValueError) as fault:
                 key = Key(item["partition"]["S"], item["sort"]["S"])
                 unreadable.append(QuarantinedItem(key, item, f"no schedule: {type(fault).__name__} {fault}"))
+            except NotConfirmed as fault:
+                key = Key(item["partition"]["S"], item["sort"]["S"])
+                unreadable.append(QuarantinedItem(key, item, str(fault), newer=True))
         last = answer.get("LastEvaluatedKey")
         return Page(schedules, bundles, unreadable, last["sort"]["S"] + " " if last else None)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from scheduler import formats, log
+from scheduler.errors import NotConfirmed
 from scheduler.limits import DUE_DIGITS, DYNAMODB_ITEM_BYTES_MAX, DYNAMODB_SORT_BYTES_MAX
 from scheduler.model.bundle import MEMBERS_MAX, Bundle
 from scheduler.model.failure_report import FAILED_KEPT_S, QUARANTINE, failed_partitions
@@ -58,11 +61,12 @@ def contents(schedule: Schedule) -> Item:
 
 
 def bundle(item: Item) -> Bundle:
-    """Return the bundle of an item. Raise KeyError or ValueError if the item is not one."""
+    """Return the bundle of an item. Raise as `schedule` does."""
+    found_key = _own_key(item)
+    formats.check_item(item)
     count = int(item["members"]["N"])
     if not 1 <= count <= MEMBERS_MAX:
         raise ValueError("its members are none, or more than a bundle has")
-    found_key = _own_key(item)
     return Bundle(found_key, item["bundle"]["B"], count, _first_ms(item, found_key.due_ms))
 
 
@@ -79,13 +83,42 @@ def _first_ms(item: Item, last_ms: int) -> int | None:
 
 
 def schedule(item: Item) -> Schedule:
-    """Return the schedule of an item. Raise KeyError or ValueError if it is not one, or could never be sent."""
+    """Return the schedule of an item. Raise KeyError or ValueError if it is not one, or could never be sent.
+
+    Raise NotConfirmed if only newer code can read it.
+    """
     found_key = _own_key(item)
     return whole(found_key, found_key.due_ms, item, or_timer=True)
 
 
+def thing(item: Item) -> Schedule | Bundle | None:
+    """Return the schedule or the bundle of an item, or None if it is neither. The feed quarantines such an item.
+
+    Raise NotConfirmed if only newer code can read it.
+    """
+    try:
+        return bundle(item) if "bundle" in item else schedule(item)
+    except (KeyError, ValueError):
+        return None
+
+
+def things(found: Iterable[Item]) -> list[Schedule | Bundle]:
+    """Return the schedules and bundles among the items. The log names the items that only newer code reads."""
+    readable: list[Schedule | Bundle] = []
+    for item in found:
+        try:
+            content = thing(item)
+        except NotConfirmed as fault:
+            log.outcome("not read", partition=item["partition"]["S"], sort=item["sort"]["S"], why=str(fault))
+            continue
+        if content is not None:
+            readable.append(content)
+    return readable
+
+
 def whole(key: Key, due_ms: int, item: Item, or_timer: bool = False) -> Schedule:
-    """Return a schedule that may be released. Raise KeyError or ValueError if the item is not one."""
+    """Return a schedule that may be released. Raise as `schedule` does."""
+    formats.check_item(item)
     if CUT in item:
         raise ValueError("it was cut")
     return sound(with_contents(key, due_ms, item), or_timer)
@@ -114,11 +147,13 @@ def quarantined(quarantined_item: QuarantinedItem) -> Item:
     """
     content = quarantined_item.content
     sort = content.own_sort if isinstance(content, Schedule) else quarantined_item.key.sort
-    if isinstance(content, dict):
+    facts: Item = {"id": {"S": content.id}} if isinstance(content, Schedule) else {}
+    if quarantined_item.newer:
+        facts = {"id": {"S": quarantined_item.key.id}}
+    elif isinstance(content, dict):
         mark = hashlib.sha256(" ".join(quarantined_item.key).encode()).hexdigest()[:16]
         sort = f"{sort.encode()[: DYNAMODB_SORT_BYTES_MAX - 17].decode(errors='ignore')}-{mark}"
-    facts = {
-        **({"id": {"S": content.id}} if isinstance(content, Schedule) else {}),
+    facts |= {
         **key(QUARANTINE, sort),
         "origin": {"S": quarantined_item.key.partition},
         "reason": {"S": quarantined_item.reason},

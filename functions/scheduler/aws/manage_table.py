@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from scheduler.aws import items
 from scheduler.aws.calls import code, confirmed
 from scheduler.aws.items import Item
+from scheduler.errors import NotConfirmed
 from scheduler.managing.dependencies import (
     BUSY,
     DONE,
@@ -41,15 +42,18 @@ class ManageTable:
         self._client, self._table_name = client, table_name
 
     def get(self, key: Key) -> Schedule | Bundle | None:
-        """Return what is stored under the key, or None if it could never be released."""
+        """Return what is stored under the key, or None if it could never be released.
+
+        Raise NotConfirmed if only newer code can read it.
+        """
         item = self._item(key)
-        return _thing(item) if item is not None else None
+        return items.thing(item) if item is not None else None
 
     def schedule_page(self, partition: str, from_sort: str, to_sort: str, limit: int | None) -> SchedulePage:
         """Return the items from `from_sort` to `to_sort`: at most `limit` of any kind, or else one page of DynamoDB."""
         more: dict[str, Any] = {"Limit": limit} if limit else {}
         answer = self._query(partition, from_sort, to_sort, **more)
-        return SchedulePage(_things(answer), _next_sort(answer))
+        return SchedulePage(items.things(answer["Items"]), _next_sort(answer))
 
     def bundles(self, partition: str, from_sort: str, to_sort: str, first_before_ms: int) -> SchedulePage:
         """Return a page of the bundles that may have a member before this time.
@@ -59,7 +63,7 @@ class ManageTable:
         condition = "attribute_exists(#bundle) AND (attribute_not_exists(#first) OR #first < :before)"
         names, values = {"#bundle": "bundle", "#first": "first"}, {":before": {"N": str(first_before_ms)}}
         answer = self._query(partition, from_sort, to_sort, names, values, FilterExpression=condition)
-        return SchedulePage(_things(answer), _next_sort(answer))
+        return SchedulePage(items.things(answer["Items"]), _next_sort(answer))
 
     def near_names(
         self, partition: str, from_sort: str, to_sort: str, first_before_ms: int, limit: int | None
@@ -83,7 +87,7 @@ class ManageTable:
         answer = self._query(partition, from_sort, to_sort, names, ProjectionExpression=projection, **more)
         found: list[Stub] = []
         for item in answer["Items"]:
-            with suppress(KeyError, ValueError):  # Not a schedule: the feed quarantines it.
+            with suppress(KeyError, ValueError, NotConfirmed):  # The feed quarantines it, or newer code reads it.
                 key = items.key_in_time(item)
                 bundle = items.bundle(item) if "bundle" in item else None
                 found.append(Stub(key, key.due_ms, item["name"]["S"] if "name" in item else None, bundle))
@@ -260,17 +264,6 @@ def _as_read(read: Schedule | Bundle, owner: str, now_ms: int) -> tuple[str, Ite
     return f"attribute_not_exists(#bundle) AND attribute_exists(#sort) AND {_UNLOCKED}", values
 
 
-def _thing(item: Item) -> Schedule | Bundle | None:
-    try:
-        return items.bundle(item) if "bundle" in item else items.schedule(item)
-    except (KeyError, ValueError):  # Not a schedule: the feed quarantines it.
-        return None
-
-
-def _things(answer: dict[str, Any]) -> list[Schedule | Bundle]:
-    return [thing for item in answer["Items"] if (thing := _thing(item)) is not None]
-
-
 def _next_sort(answer: dict[str, Any]) -> str | None:
     """Return the sort key right after the last item that was read."""
     last = answer.get("LastEvaluatedKey")
@@ -280,7 +273,8 @@ def _next_sort(answer: dict[str, Any]) -> str | None:
 def _failure(item: Item) -> Failure:
     found_key, is_quarantined = Key(item["partition"]["S"], item["sort"]["S"]), item["partition"]["S"] == QUARANTINE
     schedule: Schedule | None = None
-    with suppress(KeyError, ValueError):  # An invalid text, an unreadable bundle, a foreign item or a truncated one.
+    # An invalid text, an unreadable bundle, a foreign item, a truncated one, or one that only newer code reads.
+    with suppress(KeyError, ValueError, NotConfirmed):
         schedule_id = item["id"]["S"]
         due_ms = items.key_in_time(item).due_ms if is_quarantined else int(item["due"]["N"])
         schedule = items.whole(key_of(schedule_id), due_ms, item, or_timer=is_quarantined)

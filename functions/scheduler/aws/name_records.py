@@ -11,14 +11,16 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from scheduler import formats, log
 from scheduler.aws import items
 from scheduler.aws.calls import code, confirmed
+from scheduler.errors import NotConfirmed
 from scheduler.model.name_record import BEFORE, BEYOND, CANCELLED, KEPT_S, NAMES, PENDING, Record, RecordPage
 from scheduler.model.schedule import key_of
 
 _STATE = {"#state": "state"}
 _WITHOUT_DATA: dict[str, Any] = {
-    "ProjectionExpression": "#sort, #id, #due, #state, #asked, #changed, #attempts, #retry, #timed",
+    "ProjectionExpression": "#sort, #id, #due, #state, #asked, #changed, #attempts, #retry, #timed, #v",
     "ExpressionAttributeNames": {
         **_STATE,
         "#sort": "sort",
@@ -29,10 +31,12 @@ _WITHOUT_DATA: dict[str, Any] = {
         "#attempts": "attempts",
         "#retry": "retry",
         "#timed": "timed",
+        "#v": formats.FIELD,
     },
 }
 _UNLESS_ASKED_LATER = "(attribute_not_exists(#asked) OR #asked < :asked)"
 _UNLESS_THE_SAME = "(attribute_not_exists(#id) OR #id <> :id)"
+_UNLESS_NEWER = "(attribute_not_exists(#v) OR #v <= :v)"
 _UNLESS_PENDING = "(attribute_not_exists(#state) OR #state <> :pending)"
 
 
@@ -49,10 +53,11 @@ class Records:
         """Write the record. Return whether it was written, and the record that was there before.
 
         Do not write it if a later request wrote the current record. Do not write it either if the current record has
-        the same schedule, which may have been delivered meanwhile.
+        the same schedule, which may have been delivered meanwhile. Raise NotConfirmed if only newer code can read it.
         """
-        values = {":asked": {"N": str(new.request_number)}, ":id": {"S": new.id}}
-        condition, names = f"{_UNLESS_ASKED_LATER} AND {_UNLESS_THE_SAME}", {"#asked": "asked", "#id": "id"}
+        values = {":asked": {"N": str(new.request_number)}, ":id": {"S": new.id}, ":v": {"N": str(formats.READ_MAX)}}
+        condition = f"{_UNLESS_ASKED_LATER} AND {_UNLESS_THE_SAME} AND {_UNLESS_NEWER}"
+        names = {"#asked": "asked", "#id": "id", "#v": formats.FIELD}
         if not even_if_pending:
             condition += f" AND {_UNLESS_PENDING}"
             names |= _STATE
@@ -149,13 +154,13 @@ class Records:
     def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]:
         """Return the records of these names, and the names that DynamoDB did not process.
 
-        Records have their data only if `whole` is set.
+        Records have their data only if `whole` is set. Records that only newer code reads are left out.
         """
         request: dict[str, Any] = {"Keys": [_key(name) for name in names], "ConsistentRead": True}
         if not whole:
             request |= _WITHOUT_DATA
         answer = confirmed(self._client.batch_get_item, RequestItems={self._table_name: request})
-        found = [record(item) for item in answer["Responses"].get(self._table_name, [])]
+        found = _readable(answer["Responses"].get(self._table_name, []))
         left = answer.get("UnprocessedKeys", {}).get(self._table_name, {}).get("Keys", [])
         return {each.name: each for each in found}, [each["sort"]["S"] for each in left]
 
@@ -181,7 +186,7 @@ class Records:
         last = answer.get("LastEvaluatedKey")
         # DynamoDB rejects a range that starts after its end.
         next_sort = last["sort"]["S"] + BEFORE if last and last["sort"]["S"] < prefix + BEYOND else None
-        return RecordPage([record(item) for item in answer["Items"]], answer["ScannedCount"], next_sort)
+        return RecordPage(_readable(answer["Items"]), answer["ScannedCount"], next_sort)
 
     def _change(
         self, read: Record, changes: str, names: dict[str, str], values: dict[str, Any], unless: str = ""
@@ -252,8 +257,23 @@ def _item(record: Record) -> items.Item:
     }
 
 
+def _readable(found: Sequence[items.Item]) -> list[Record]:
+    """Return the records of the items. The log names those that only newer code reads."""
+    records: list[Record] = []
+    for item in found:
+        try:
+            records.append(record(item))
+        except NotConfirmed as fault:
+            log.outcome("not read", sort=item["sort"]["S"], why=str(fault))
+    return records
+
+
 def record(item: items.Item) -> Record:
-    """Return the record of an item. Fields that a projection left out are empty."""
+    """Return the record of an item. Fields that a projection left out are empty.
+
+    Raise NotConfirmed if only newer code can read it.
+    """
+    formats.check_item(item)
     schedule = items.with_contents(key_of(item["id"]["S"]), int(item["due"]["N"]), item)
     schedule.name = item["sort"]["S"]
     return Record(

@@ -165,6 +165,8 @@ def _dismiss(message: Message, dependencies: DeliveryDependencies, deadline: Dea
 
 def _one(message: Message, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     job = message.job
+    if message.newer is not None:
+        raise message.newer
     if job is None:
         conclusion.unreadable(unreadable(message.body, message.fault, deadline.now_ms()), dependencies, deadline)
         return

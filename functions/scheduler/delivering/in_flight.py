@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 
+from scheduler.errors import NotConfirmed
 from scheduler.model import delivery_job, sqs_records
 from scheduler.model.delivery_job import DeliveryJob
 
@@ -26,12 +27,16 @@ class Message:
     """The receipt handle of a message that the function itself received. Lambda does not delete such a message."""
     job: DeliveryJob | None = field(init=False, default=None)
     fault: str = field(init=False, default="")
+    newer: NotConfirmed | None = field(init=False, default=None)
+    """Why only newer code can read it. The message then comes again."""
 
     def __post_init__(self) -> None:
         try:
             self.job = delivery_job.read(self.body)
         except ValueError as fault:
             self.fault = f"no delivery job: {fault}"
+        except NotConfirmed as newer:
+            self.newer = newer
 
     @classmethod
     def of(cls, record: object) -> Message:

@@ -92,11 +92,14 @@ def _try_all(
 
 
 def retry_call(question: Callable[[], Thing], deadline: Deadline) -> Thing:
-    """Return the result of a call, and retry it while AWS does not answer. Raise NotConfirmed at the deadline."""
+    """Return the result of a call, and retry it while AWS does not answer.
+
+    Raise NotConfirmed at the deadline, or at once if no retry can help.
+    """
     for tries in range(1, deadline.tries_max + 1):
         try:
             return question()
-        except NotConfirmed:
-            if not deadline.backoff(tries):
+        except NotConfirmed as failure:
+            if failure.lasting or not deadline.backoff(tries):
                 raise
     raise AssertionError("pause ends the tries")

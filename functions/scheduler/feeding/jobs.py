@@ -20,6 +20,8 @@ class QuarantinedItem:
     key: Key
     content: Schedule | Bundle | dict[str, Any]
     reason: str
+    newer: bool = False
+    """Whether newer code can send it."""
 
     @property
     def schedule_count(self) -> int:

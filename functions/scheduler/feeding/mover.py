@@ -43,7 +43,8 @@ TO_THE_END_TRIES_MAX = 32
 
 CLOSED_MS_MAX = 24 * 3600 * 1000
 """How long an overdue schedule waits for a queue that is missing or denies access, before it is quarantined."""
-
+NEWER_MS_MAX = CLOSED_MS_MAX
+"""How long an overdue item that only newer code can send waits for an update."""
 
 Reported = TypeVar("Reported")
 
@@ -120,7 +121,7 @@ class Mover:
         if isinstance(job, BundleGroup):
             return [bundle.key for bundle in job.bundles if self._empty(bundle, counts)]
         if isinstance(job, UnreadableItems):
-            return [item.key for item in self._quarantine(job.things, counts)]
+            return [item.key for item in self._quarantine(self._given_up(job.things, counts), counts)]
         return [schedule.key for schedule in self._release(job, counts)]
 
     def _delete(self, finished: Sequence[Key], units_each: float) -> BatchResult[Key]:
@@ -269,6 +270,13 @@ class Mover:
             stuck = not_done - len(outcome.not_attempted)
             counts.add(FeedCounts(left=not_done, stuck=stuck, why=why))
         return outcome.confirmed
+
+    def _given_up(self, things: Sequence[QuarantinedItem], counts: JobCounts) -> list[QuarantinedItem]:
+        """Return the items to quarantine. An item of a newer format waits for newer code, for a day at most."""
+        now_ms = self._patience.now_ms()
+        waiting = [each for each in things if each.newer and now_ms - each.key.due_ms <= NEWER_MS_MAX]
+        counts.add(FeedCounts(held=len(waiting), why=waiting[0].reason if waiting else ""))
+        return [each for each in things if each not in waiting]
 
     def _quarantine(self, things: Sequence[QuarantinedItem], counts: JobCounts) -> list[QuarantinedItem]:
         outcome = retry_batch(self._table.quarantine, things, self._patience)

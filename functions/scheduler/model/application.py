@@ -21,6 +21,8 @@ DATA: Scope = "data"
 """May create schedules and nothing else."""
 
 OWNER_NAME = "owner"
+CANARY_NAME = "punctual-canary"
+"""The name of the canary's application. Only the canary creates it."""
 OUTPUT = "output"
 """The default target that stands for the output queue of the stack."""
 ID_DIGITS = 8

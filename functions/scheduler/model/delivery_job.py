@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
+from scheduler import formats
 from scheduler.limits import DUE_MS_MAX, SQS_DELAY_S_MAX
 from scheduler.model.name_record import ATTEMPTS_KEPT, DELIVERED, EXPIRED, FAILED
 from scheduler.model.schedule import Schedule, index_of, is_id, key_of, sound
@@ -104,9 +105,13 @@ def body(job: DeliveryJob, application: str = "") -> str:
 def read(text: str) -> DeliveryJob:
     """Return the job in a message body. Raise ValueError if the body is not a valid job.
 
+    Raise NotConfirmed if only newer code can read it.
+
     Every permitted sender can write anything to the queue. A job that passes here can be delivered and reported.
     """
     facts = _facts(text)
+    if formats.FIELD in facts:
+        formats.check(facts[formats.FIELD])
     schedule_id = facts.get("id")
     if not is_id(schedule_id):
         raise ValueError("its id is none")

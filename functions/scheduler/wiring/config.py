@@ -53,6 +53,9 @@ class Settings:
     stack_name: str
     metrics_of: str
     """The name of the stack, if the function prints metrics of it, or nothing."""
+    schedule_function: str
+    canary_queue_url: str
+    canary_queue_arn: str
 
     @property
     def bundle_span_ms(self) -> int:
@@ -87,6 +90,9 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         api_stage=environment.get("API_STAGE", ""),
         stack_name=environment.get("STACK_NAME", ""),
         metrics_of=environment.get("METRICS", ""),
+        schedule_function=environment.get("SCHEDULE_FUNCTION", ""),
+        canary_queue_url=environment.get("CANARY_QUEUE_URL", ""),
+        canary_queue_arn=environment.get("CANARY_QUEUE_ARN", ""),
     )
 
 
