@@ -17,6 +17,7 @@ REQUESTS_MIN = 10_000
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(0)
 def test_of_ten_thousand_requests_no_answer_is_a_fault_or_unknown(emulator, tmp_path):
     stack = deploy(emulator, TEMPLATE_PATH, "fuzzed", PARAMETERS)
     try:
