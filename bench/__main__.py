@@ -16,6 +16,7 @@ from bench.sections.deliveries import deliveries
 from bench.sections.failures import failures
 from bench.sections.intake import names, packing
 from bench.sections.managing import manage
+from bench.sections.metrics import metrics
 from bench.sections.pending import pending
 from bench.sections.virtual_stack import virtual_stack
 from bench.trials import QUICK, Figure, Size
@@ -31,6 +32,7 @@ SECTIONS = {
     "api": api,
     "client": client,
     "virtual_stack": virtual_stack,
+    "metrics": metrics,
 }
 RESULTS = Path(__file__).parent / "results"
 

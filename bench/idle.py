@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from scheduler.measuring.embedded_metrics import UNITS
+
 MILLION = 1_000_000
 MINUTES = 60
 
@@ -16,7 +18,7 @@ def table(tick: Counter[str], template: Mapping[str, Any], prices: Mapping[str, 
     lines = ["| item | how much in a month | dollars |", "|---|---|---|"]
     lines += [f"| {item} | {much} | {dollars:.2f} |" for item, much, dollars in rows]
     lines.append(f"| **together** | | **{sum(dollars for _, _, dollars in rows):.2f}** |")
-    return lines + [f"| {item} | {much} | + {dollars:.2f} |" for item, much, dollars in _more(prices)]
+    return lines + [f"| {item} | {much} | + {dollars:.2f} |" for item, much, dollars in _more(template, prices)]
 
 
 def _rows(tick: Counter[str], template: Mapping[str, Any], prices: Mapping[str, Any]) -> list[tuple[str, str, float]]:
@@ -29,7 +31,7 @@ def _rows(tick: Counter[str], template: Mapping[str, Any], prices: Mapping[str, 
     writes, reads = tick["dynamodb_write_units"] * ticks, tick["dynamodb_read_units"] * ticks
     units = (writes * of["dynamodb_write_units"] + reads * of["dynamodb_read_units"]) / MILLION
     logged = tick["log_bytes"] * ticks
-    mappings, alarms = _mappings(template), _count(template, "AWS::CloudWatch::Alarm")
+    mappings, alarms = _mappings(template), len(_alarms(template, None))
     polls = mappings * _polls(prices, "pollers_of_an_idle_queue")
     return [
         ("alarms", f"{alarms}", alarms * prices["dollars_per_month"]["alarm"]),
@@ -41,16 +43,20 @@ def _rows(tick: Counter[str], template: Mapping[str, Any], prices: Mapping[str, 
     ]
 
 
-def _more(prices: Mapping[str, Any]) -> list[tuple[str, str, float]]:
-    """Return what each optional parameter adds."""
+def _more(template: Mapping[str, Any], prices: Mapping[str, Any]) -> list[tuple[str, str, float]]:
+    """Return what each optional parameter adds. A metric costs only while it has data, and zeros are not printed."""
     polls = _polls(prices, "pollers_of_an_idle_queue")
     more = _polls(prices, "pollers_of_an_idle_queue_with_a_limit") - polls
     monthly = prices["dollars_per_month"]
+    alarms, watched = _alarms(template, "HasAlarms"), _watched(template, "HasAlarms")
     return [
         ("`ConsumerEnabled=true`", f"{polls:,.0f} requests", _sqs(polls, prices)),
         ("a `…ConcurrencyMax`, each", f"{more:,.0f} requests", _sqs(more, prices)),
         ("`DeliveryPollers=2`", "2 pollers at any time", 2 * monthly["poller"]),
         ("`TableKeyArn`", "a key, without its calls", monthly["kms_key"]),
+        ("`Metrics=true`, at most", f"{len(UNITS)} metrics", len(UNITS) * monthly["custom_metric"]),
+        ("`Alarms=true`", f"{len(alarms)} more alarms on {watched} metrics", watched * monthly["alarm"]),
+        ("`Dashboard=true`", "a dashboard", monthly["dashboard"]),
     ]
 
 
@@ -66,9 +72,19 @@ def _mappings(template: Mapping[str, Any]) -> int:
     return sum(event["Type"] == "SQS" for event in events)
 
 
-def _count(template: Mapping[str, Any], kind: str) -> int:
-    """Return how many resources of a type exist with the default parameters."""
-    return sum(each["Type"] == kind and "Condition" not in each for each in template["Resources"].values())
+def _alarms(template: Mapping[str, Any], condition: str | None) -> list[Mapping[str, Any]]:
+    """Return the alarms that depend on this condition, or those that every stack has."""
+    resources = template["Resources"].values()
+    found = [each for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"]
+    return [each["Properties"] for each in found if each.get("Condition") == condition]
+
+
+def _watched(template: Mapping[str, Any], condition: str | None) -> int:
+    """Return how many metrics these alarms watch. AWS bills an alarm for each of them."""
+    return sum(
+        sum("MetricStat" in each for each in alarm["Metrics"]) if "Metrics" in alarm else 1
+        for alarm in _alarms(template, condition)
+    )
 
 
 def _polls(prices: Mapping[str, Any], pollers: str) -> float:

@@ -18,5 +18,6 @@ resources = ApiResources(settings, runtime.current(), threads=16)
 dependencies = resources.for_serving()
 
 
+@resources.measured
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return server.serve(event, dependencies, resources.deadline(context, RESERVE_S))

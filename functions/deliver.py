@@ -11,5 +11,6 @@ resources = Resources(settings, runtime.current(), delivery.THREADS_MAX)
 dependencies = resources.for_delivery()
 
 
+@resources.measured
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return delivery.deliver(event["Records"], dependencies, resources.deadline(context, delivery.RESERVE_S))

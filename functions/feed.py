@@ -19,6 +19,7 @@ resources = Resources(settings, runtime.current(), THREADS_MAX)
 dependencies = resources.for_feeding()
 
 
+@resources.measured
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deadline = resources.deadline(context, mover.RESERVE_S)
     holder = f"{resources.runtime.randomness.getrandbits(64):016x}"

@@ -18,6 +18,7 @@ resources = Resources(settings, runtime.current(), threads=16)
 dependencies = resources.for_scheduling()
 
 
+@resources.measured
 def handler(event: Any, context: Any) -> dict[str, Any]:
     deadline = resources.deadline(context, RESERVE_S)
     if batch.is_from_queue(event):

@@ -14,6 +14,7 @@ resources = Resources(settings, runtime.current(), threads=16)
 table, invoke = resources.table, resources.feed_function.invoke
 
 
+@resources.measured
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     deadline = resources.deadline(context, RESERVE_S)
     if "time" in event:
@@ -21,4 +22,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     else:
         until_s = resources.runtime.clock() + trigger.BY_HAND_S
     feeds = trigger.trigger(until_s, settings.partition_count, table, resources.pool, invoke, deadline)
+    resources.count_stale_partitions(feeds, deadline)
     return {"feeds": feeds}

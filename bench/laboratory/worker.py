@@ -21,6 +21,7 @@ from typing import Any
 
 from bench.laboratory.api_trials import post
 from bench.laboratory.client_trials import client_import, client_loop, client_stream
+from bench.laboratory.metrics_trials import feed_with_metrics, schedule_with_metrics
 
 REACH_S = 900
 FEED_TIMEOUT_S = 20
@@ -368,6 +369,8 @@ TRIALS: dict[str, Callable[[Trial], Any]] = {
         client_loop,
         client_stream,
         post,
+        feed_with_metrics,
+        schedule_with_metrics,
     )
 }
 

@@ -35,6 +35,7 @@ LEVEL_OF = MappingProxyType(
         "not counted yet": "WARN",
         "not deleted": "WARN",
         "not helped": "WARN",
+        "not measured": "WARN",
         "not put back": "WARN",
         "not read": "WARN",
         "secret not read": "WARN",
@@ -50,6 +51,8 @@ def _least() -> int:
 
 
 _LEAST = _least()
+_KEPT = LEVELS[max(_LEAST, LEVELS.index(INFO))]
+"""A level that is logged in any case."""
 _APPLICATION: ContextVar[str] = ContextVar("application", default="")
 
 
@@ -65,17 +68,37 @@ def about(application: str, work: Callable[..., Result], *arguments: Any) -> Res
 
 
 def outcome(name: str, **facts: object) -> None:
+    """Print the log line of an outcome, unless the stack logs only higher levels."""
+    level = LEVEL_OF.get(name, INFO)
+    if LEVELS.index(level) < _LEAST:
+        return
+    application = _APPLICATION.get()
+    whose = {"application": application} if application else {}
+    _write(json.dumps({"outcome": name, **whose, **facts, **_marks(level)}))
+
+
+def at_any_level(name: str, members: str) -> None:
+    """Print a log line that every `LogLevel` keeps: it has the lowest level that the stack logs, and INFO at least.
+
+    The members of its JSON object are given as text, because an invocation that is done in a millisecond prints one.
+    """
+    marks = "" if _KEPT == INFO else f", {json.dumps(_marks(_KEPT))[1:-1]}"
+    _write(f'{{"outcome": "{name}", {members}{marks}}}')
+
+
+def _marks(level: str) -> dict[str, str]:
+    """Return what tells Lambda the level of a line. A line of the level INFO needs nothing."""
+    if level == INFO:
+        return {}
+    return {"level": level, "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+
+
+def _write(line: str) -> None:
     """Print one log line in a single write.
 
     Lambda passes on every write to stdout at once. Lines of several threads would mix if a line took two writes.
     """
-    level = LEVEL_OF.get(name, INFO)
-    if LEVELS.index(level) < _LEAST:
-        return
-    marks = {} if level == INFO else {"level": level, "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-    application = _APPLICATION.get()
-    whose = {"application": application} if application else {}
-    print(json.dumps({"outcome": name, **whose, **facts, **marks}) + "\n", end="", flush=True)
+    print(line + "\n", end="", flush=True)
 
 
 def where(failure: Exception) -> str:

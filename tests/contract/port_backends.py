@@ -207,7 +207,15 @@ class _ApplicationFeedTable(FeedTable):
 
     def __init__(self, client: Any, name: str, of_stack: FeedTable) -> None:
         super().__init__(client, name)
-        for call in ("take_lease", "end_lease", "put_run", "remember_partitions", "recall_fed"):
+        for call in (
+            "take_lease",
+            "end_lease",
+            "mark_fed",
+            "fed_times",
+            "put_run",
+            "remember_partitions",
+            "recall_fed",
+        ):
             setattr(self, call, getattr(of_stack, call))
 
 

@@ -89,6 +89,8 @@ class FakeTable:
     """The size of each requested page, and the page returned."""
     items: dict[Key, Schedule | Bundle | QuarantinedItem] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
+    fed_ms: dict[str, int] = field(default_factory=dict)
+    """When each partition was finished."""
     partitions: int = 0
     applications: set[str] = field(default_factory=set)
     near_rows: dict[Key, Row] = field(default_factory=dict)
@@ -229,6 +231,17 @@ class FakeTable:
         current = self.leases.get(lease.partition)
         if current and current.holder == lease.holder:
             del self.leases[lease.partition]
+
+    def mark_fed(self, lease: Lease, fed_ms: int) -> None:
+        self.answer()
+        current = self.leases.get(lease.partition)
+        if current and current.holder == lease.holder:
+            del self.leases[lease.partition]
+            self.fed_ms[lease.partition] = fed_ms
+
+    def fed_times(self) -> dict[str, int]:
+        self.answer()
+        return {partition: fed_ms for partition, fed_ms in self.fed_ms.items() if "#" not in partition}
 
 
 def as_read(thing: Thing) -> Thing | Schedule:

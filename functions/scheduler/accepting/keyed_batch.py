@@ -10,6 +10,7 @@ from scheduler.counting.ledger import NO_LEDGER, Ledger
 from scheduler.errors import InvalidSchedule, NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.worker_pool import WorkerPool
+from scheduler.measuring.metrics import NO_METRICS, Metrics
 from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Schedule, Timer
 from scheduler.placing import partitions
@@ -49,6 +50,7 @@ class SchedulingDependencies:
     reach_ms: int
     records: Callable[[], Records]
     ledger: Ledger = NO_LEDGER
+    metrics: Metrics = NO_METRICS
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,10 @@ Answer = dict[str, Any]
 
 def accept(event: object, dependencies: SchedulingDependencies, deadline: Deadline) -> Answer:
     """Accept one schedule or a batch. A batch returns an answer for each member. A single schedule raises its error."""
+    return dependencies.metrics.accepting(lambda: _accept(event, dependencies, deadline))
+
+
+def _accept(event: object, dependencies: SchedulingDependencies, deadline: Deadline) -> Answer:
     if batch.is_batch(event):
         return _accept_batch(event, dependencies, deadline)
     return _Acceptance(RequestContext(deadline.now_ms()), dependencies, deadline).single(event)

@@ -19,6 +19,10 @@ from scheduler.model.bundle import Bundle
 from scheduler.model.feed_run import FeedRun
 from scheduler.model.schedule import Key, Schedule
 
+LEASE = "lease#"
+LEASE_PAGES_MAX = 10
+"""Pages of 1 MB: the leases of 256 partitions and of 1,000 applications, if crashes left all of them behind."""
+
 
 class FeedTable(Table):
     def write_back(self, read: Bundle, kept: Bundle) -> BatchResult[Bundle]:
@@ -120,6 +124,47 @@ class FeedTable(Table):
             if code(failure) != "ConditionalCheckFailedException":  # Another holder has it by now.
                 raise
 
+    def mark_fed(self, lease: Lease, fed_ms: int) -> None:
+        """End the lease, and keep the time. An earlier version takes a lease without a holder, too."""
+        try:
+            confirmed(
+                self._client.update_item,
+                TableName=self._name,
+                Key=_lease_key(lease),
+                UpdateExpression="SET #fed = :fed REMOVE #until, #holder, #ends",
+                ConditionExpression="#holder = :holder",
+                ExpressionAttributeNames={"#fed": "fed", "#until": "until", "#holder": "holder", "#ends": "ends"},
+                ExpressionAttributeValues={":fed": {"N": str(fed_ms)}, ":holder": {"S": lease.holder}},
+            )
+        except ClientError as failure:
+            if code(failure) != "ConditionalCheckFailedException":  # Another holder has it by now.
+                raise
+
+    def fed_times(self) -> dict[str, int]:
+        """Return when a feed last finished each partition, in milliseconds. Applications are left out."""
+        found: dict[str, int] = {}
+        start: dict[str, Any] = {}
+        for _ in range(LEASE_PAGES_MAX):
+            answer = confirmed(
+                self._client.query,
+                TableName=self._name,
+                KeyConditionExpression="#partition = :meta AND #sort BETWEEN :first AND :last",
+                ExpressionAttributeNames={"#partition": "partition", "#sort": "sort"},
+                ExpressionAttributeValues={
+                    ":meta": {"S": META},
+                    ":first": {"S": LEASE},
+                    ":last": {"S": f"{LEASE}:"},  # The colon follows the digits.
+                },
+                **start,
+            )
+            for item in answer["Items"]:
+                if "fed" in item:
+                    found[item["sort"]["S"].removeprefix(LEASE)] = int(item["fed"]["N"])
+            if "LastEvaluatedKey" not in answer:
+                break
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return found
+
 
 def _lease_key(lease: Lease) -> items.Item:
-    return items.key(META, f"lease#{lease.partition}")
+    return items.key(META, f"{LEASE}{lease.partition}")

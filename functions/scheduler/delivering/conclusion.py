@@ -57,6 +57,7 @@ def not_delivered(
     deadline: Deadline,
 ) -> None:
     """Conclude a delivery that failed finally or expired. The reason of the report becomes the state of the record."""
+    dependencies.metrics.ended(report.reason)
     steps = [KEEP, REPORT]
     if DeliveryOptions.read(job.schedule.terms).failure_target is not None:
         steps.append(NOTIFY)
@@ -81,6 +82,7 @@ def unreadable(report: Report[str], dependencies: DeliveryDependencies, deadline
     """Store and report a message without a readable delivery job. If that fails, SQS delivers the message again."""
     for call in (dependencies.table.put_failed, dependencies.queues.report):
         _insist(call, report, deadline)
+    dependencies.metrics.ended(report.reason)
 
 
 def send(job: DeliveryJob, dependencies: DeliveryDependencies, deadline: Deadline) -> None:

@@ -28,6 +28,7 @@ from scheduler.errors import Undelivered, reason
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.execution.worker_pool import WorkerPool
+from scheduler.measuring.metrics import NO_METRICS, Metrics
 from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.failure_report import Notify, Report, expired, unreadable
 from scheduler.model.name_record import Record
@@ -90,6 +91,7 @@ class DeliveryDependencies:
     """Returns the same for an application: its table, its records, and queues and transports that say whose it is."""
     application: str = ""
     ledger: Ledger = NO_LEDGER
+    metrics: Metrics = NO_METRICS
 
     def receiver(self, schedule: Schedule) -> Receiver:
         """Return the receiver of a schedule. A host may hang for one application and answer another."""
@@ -223,6 +225,7 @@ def _hand_over(job: DeliveryJob, record: Record | None, dependencies: DeliveryDe
         return
     begun_ms = deadline.now_ms()
     failure = _tried(schedule, dependencies.receiver(schedule), dependencies, deadline)
+    dependencies.metrics.attempted(begun_ms - schedule.due_ms, job.attempt, failure)
     if record is not None and not (failure is not None and failure.ours):
         record = record.attempted(begun_ms)
     if failure is not None:

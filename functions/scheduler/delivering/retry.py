@@ -128,6 +128,7 @@ class _FailedAttempt:
         if not again:
             self._give_up(attempt)
             return
+        self._dependencies.metrics.retried()
         self._take_up_again(woken_again(job, self._record, attempt + 1, retry_ms))
 
     def put_off(self) -> None:

@@ -34,6 +34,7 @@ from scheduler.feeding.reader import Position, Reader, Task
 from scheduler.feeding.run import Run
 from scheduler.feeding.tally import PageCount, Tally
 from scheduler.limits import PARTITIONS_MAX
+from scheduler.measuring.metrics import NO_METRICS, Metrics
 
 if TYPE_CHECKING:
     from scheduler.feeding.glances import Glance, Glances, Parts
@@ -127,6 +128,7 @@ class FeedDependencies:
     parts_of: Callable[[str], Parts] | None = None
     """Returns the table and the queues of an application."""
     ledger: Ledger = NO_LEDGER
+    metrics: Metrics = NO_METRICS
 
     def of(self, application: str) -> Parts:
         if self.parts_of is None:
@@ -154,19 +156,20 @@ def feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, h
         run.failure = reason(failure)
         raise
     finally:
+        dependencies.metrics.fed(run.total.sent, run.total.quarantined)
         _correct(dependencies.ledger, deadline, ends_ms)
         run_line.write(run.as_line(lease, begun_ms, deadline.now_ms()), dependencies.table, deadline.clock, ends_ms)
     return run.total
 
 
 def _feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, lease: Lease, run: Run) -> None:
-    handed_over = False
+    handed_over, is_fed = False, False
     try:
         its = dependencies.of(event.application) if event.application else dependencies
         tally = Tally.begin(its.ledger, deadline)
         bounds = deadline, dependencies.reach_ms, event.start
         reader = Reader(event.partition, its.table, *bounds, horizon=event.horizon, tally=tally)
-        mover = Mover(its.table, its.queues, deadline, event.pace, tally)
+        mover = Mover(its.table, its.queues, deadline, event.pace, tally, dependencies.metrics)
         glances = _glances(event, reader, mover, dependencies, deadline) if event.applications else None
         _move(event, its.queues.url_of, reader, mover, run, pool=dependencies.pool, glances=glances)
         if tally is not None:
@@ -181,9 +184,10 @@ def _feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, 
             handed_over = True
         elif run.counts.left or run.counts.held or run.applications_left:
             raise NotConfirmed(_unfinished(event, run))
+        is_fed = dependencies.metrics.on and not event.application
     finally:
         if not handed_over:
-            leasing.end(lease, dependencies.table)
+            leasing.end(lease, dependencies.table, deadline.now_ms() if is_fed else None)
 
 
 def _correct(ledger: Ledger, deadline: Deadline, ends_ms: int) -> None:

@@ -5,6 +5,9 @@ A lease is a conditional write that lasts as long as its feed may run. While a f
 - a feed of the next tick raises `PartitionBusy`, and Lambda retries it;
 - a feed that the holder itself invoked takes over the lease, once.
 
+The lease of a partition also tells when a feed last finished the partition, if the stack has metrics. The trigger
+reads it (`measuring.stale_partitions`).
+
 A crash leaves a lease behind. It expires before Lambda's retry, 60 s later. The lease only avoids repeats, and no
 guarantee depends on it: the feed goes on without a lease if it cannot write one.
 """
@@ -39,6 +42,8 @@ class Lease:
 class Table(Protocol):
     def take_lease(self, lease: Lease, now_ms: int, inherited: str | None) -> Lease | None: ...
     def end_lease(self, lease: Lease) -> None: ...
+    def mark_fed(self, lease: Lease, fed_ms: int) -> None:
+        """End the lease, and keep the time at which its partition was finished."""
 
 
 @dataclass(slots=True)
@@ -59,6 +64,9 @@ class Timed:
     def end_lease(self, lease: Lease) -> None:
         self.table.end_lease(lease)
 
+    def mark_fed(self, lease: Lease, fed_ms: int) -> None:
+        self.table.mark_fed(lease, fed_ms)
+
 
 def take(lease: Lease, table: Table, deadline: Deadline, inherited: str | None) -> bool:
     """Return whether this feed may go on. Raise PartitionBusy if Lambda should retry it later."""
@@ -74,7 +82,13 @@ def take(lease: Lease, table: Table, deadline: Deadline, inherited: str | None) 
     raise PartitionBusy(f"partition {lease.partition} is held by the feed of the tick before")
 
 
-def end(lease: Lease, table: Table) -> None:
-    """Release the lease, so that Lambda's retry or the next tick need not wait. It also expires by itself."""
+def end(lease: Lease, table: Table, fed_ms: int | None = None) -> None:
+    """Release the lease, so that Lambda's retry or the next tick need not wait. It also expires by itself.
+
+    `fed_ms` is the time at which the partition was finished, if the table is to keep it.
+    """
     with suppress(NotConfirmed):
-        table.end_lease(lease)
+        if fed_ms is None:
+            table.end_lease(lease)
+        else:
+            table.mark_fed(lease, fed_ms)

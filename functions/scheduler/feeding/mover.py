@@ -23,6 +23,7 @@ from scheduler.feeding import jobs
 from scheduler.feeding.jobs import BundleGroup, FeedCounts, Job, JobCounts, QuarantinedItem, UnreadableItems
 from scheduler.feeding.outgoing import OTHERS_TRIES_MAX, Outgoing
 from scheduler.feeding.write_rate import WriteRateLimiter
+from scheduler.measuring.metrics import NO_METRICS, Metrics
 from scheduler.model import failure_report
 from scheduler.model.bundle import Bundle, Unpackable
 from scheduler.model.delivery_options import DeliveryOptions
@@ -71,15 +72,17 @@ class Mover:
         deadline: Deadline,
         units_per_s: float | None = None,
         tally: Tally | None = None,
+        metrics: Metrics = NO_METRICS,
     ) -> None:
-        self._table, self._queues, self._patience, self._tally = table, queues, deadline, tally
+        self._table, self._queues, self._patience = table, queues, deadline
+        self._tally, self._metrics = tally, metrics
         # May use the reserve: a sent schedule that is neither deleted nor written back would be sent twice.
         self._to_the_end = replace(
             deadline, deadline_s=deadline.deadline_s + RESERVE_S - 1, tries_max=TO_THE_END_TRIES_MAX
         )
         self._short = replace(deadline, tries_max=OTHERS_TRIES_MAX)
         self._write_rate = WriteRateLimiter(deadline.clock, deadline.sleep, units_per_s)
-        self._outgoing = Outgoing(queues, deadline)
+        self._outgoing = Outgoing(queues, deadline, metrics)
         self._failing_destinations: dict[str, str] = {}
         """The queues that do not accept reports of expired schedules, each with its reason."""
 
@@ -223,6 +226,7 @@ class Mover:
             else:
                 heard.append(each)
         kept = self._kept(self._reported("failure queue", self._queues.report, alone, counts), counts)
+        self._metrics.ended("expired", len(kept))
         for schedule in kept:
             log.outcome("expired", id=schedule.id)
         finished = kept

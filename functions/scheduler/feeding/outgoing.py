@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline
+from scheduler.measuring.metrics import NO_METRICS, Metrics
 from scheduler.model.schedule import Schedule
 from scheduler.placing.sending import Queues, SendChunk, send
 
@@ -33,8 +34,8 @@ LOOK_S = 0.01
 class Outgoing:
     """Sends chunks and remembers which queues fail. All threads of a run share one."""
 
-    def __init__(self, queues: Queues, deadline: Deadline) -> None:
-        self._queues, self._patience, self._lock = queues, deadline, Lock()
+    def __init__(self, queues: Queues, deadline: Deadline, metrics: Metrics = NO_METRICS) -> None:
+        self._queues, self._patience, self._lock, self._metrics = queues, deadline, Lock(), metrics
         self._short = replace(deadline, tries_max=OTHERS_TRIES_MAX)
         self._closed: dict[str, str] = {}
         self._failing: dict[str, str] = {}
@@ -49,7 +50,18 @@ class Outgoing:
         return theirs
 
     def send(self, chunk: SendChunk, counts: FeedCounts) -> BatchResult[Schedule]:
-        """Send the chunk, and add the schedules that are left or held to the counts."""
+        """Send the chunk, and add the schedules that are left or held to the counts.
+
+        Schedules whose queue is missing or denies access do not count as overdue: the feed is not late for them.
+        """
+        now_ms = self._patience.now_ms()
+        outcome = self._sent(chunk, counts)
+        self._metrics.left((each.due_ms for each in outcome.confirmed), now_ms)
+        if not outcome.unavailable:
+            self._metrics.found((each.due_ms for each in chunk.schedules), now_ms)
+        return outcome
+
+    def _sent(self, chunk: SendChunk, counts: FeedCounts) -> BatchResult[Schedule]:
         url = chunk.queue_url
         if self._queues.are_ours(url):
             return self._counted(send(chunk, self._queues, self._patience), counts)

@@ -54,6 +54,8 @@ class Settings:
     schedule_function: str
     canary_queue_url: str
     canary_queue_arn: str
+    metrics_of: str
+    """The name of the stack, if the function prints metrics of it, or nothing."""
 
     @property
     def bundle_span_ms(self) -> int:
@@ -70,9 +72,9 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         table_name=environment.get("TABLE_NAME", ""),
         output_queue_url=environment.get("OUTPUT_QUEUE_URL", ""),
         delivery_queue_url=environment.get("DELIVERY_QUEUE_URL", ""),
-        failure_queue_url=environment.get("FAILURE_QUEUE_URL", ""),
-        input_queue_url=environment.get("INPUT_QUEUE_URL", ""),
-        dead_letter_queue_url=environment.get("DEAD_LETTER_QUEUE_URL", ""),
+        failure_queue_url=_queue_url(environment, "FAILURE_QUEUE_URL"),
+        input_queue_url=_queue_url(environment, "INPUT_QUEUE_URL"),
+        dead_letter_queue_url=_queue_url(environment, "DEAD_LETTER_QUEUE_URL"),
         feed_function=environment.get("FEED_FUNCTION", ""),
         function_name=environment.get("AWS_LAMBDA_FUNCTION_NAME", ""),
         partition_count=_whole(environment, "PARTITION_COUNT", 4, 1, PARTITIONS_MAX),
@@ -90,6 +92,7 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         schedule_function=environment.get("SCHEDULE_FUNCTION", ""),
         canary_queue_url=environment.get("CANARY_QUEUE_URL", ""),
         canary_queue_arn=environment.get("CANARY_QUEUE_ARN", ""),
+        metrics_of=environment.get("METRICS", ""),
     )
 
 
@@ -111,6 +114,14 @@ def _webhooks(
     except ValueError as fault:
         raise ConfigurationError(f"WEBHOOK_HOSTS: {fault}") from None
     return hosts, functools.partial(webhook.checked, hosts=hosts)
+
+
+def _queue_url(environment: Mapping[str, str], name: str) -> str:
+    """Return the URL of a queue. A name stands for the queue beside the output queue: the whole URL takes more room."""
+    text = environment.get(name, "")
+    if not text or "/" in text:
+        return text
+    return f"{environment.get('OUTPUT_QUEUE_URL', '').rpartition('/')[0]}/{text}"
 
 
 def _whole(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

@@ -34,5 +34,6 @@ def receive(
         notify=resources.failure_targets.notify,
         allows=resources.settings.listed.arns.__contains__,
         pool=scheduling_dependencies.pool,
+        metrics=resources.metrics,
     )
     return receiving.receive(records, deadline, dependencies)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from scheduler.counting.ledger import NO_LEDGER
 from scheduler.limits import APPLICATIONS_MAX, NAME_CHARACTERS_MAX
 from scheduler.placing import partitions
+from scheduler.wiring.measured import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,22 +38,11 @@ if TYPE_CHECKING:
     from scheduler.model.application import Application
     from scheduler.model.schedule import Request, Schedule
     from scheduler.transports import Transports
-    from scheduler.wiring.config import Settings
     from scheduler.wiring.isolation import Isolation
-    from scheduler.wiring.runtime import Runtime
 
 
-class Resources:
+class Resources(Measured):
     """The parts of one function. Each is built when it is first used, and kept."""
-
-    def __init__(self, settings: Settings, runtime: Runtime, threads: int) -> None:
-        self.settings, self.runtime, self.threads = settings, runtime, threads
-        self._clients: dict[str, Any] = {}
-
-    def client(self, service: str) -> Any:
-        if service not in self._clients:
-            self._clients[service] = self.runtime.client(service, self.threads)
-        return self._clients[service]
 
     def deadline(self, context: Any, reserve_s: float) -> Deadline:
         """Return the end of the invocation, less the time that the function needs to end cleanly."""
@@ -183,6 +173,7 @@ class Resources:
             reach_ms=self.settings.reach_ms,
             records=lambda: self._records,
             ledger=self.ledger,
+            metrics=self.metrics,
         )
 
     def for_named_application(
@@ -222,9 +213,8 @@ class Resources:
         from scheduler.feeding import feed
 
         table = FeedTable(self.client("dynamodb"), self.settings.table_name)
-        reach_ms = self.settings.reach_ms
-        its = table, self.queues, self.pool, reach_ms
-        return feed.FeedDependencies(*its, self._invoke_again, self._parts_of, self.ledger)
+        its = table, self.queues, self.pool, self.settings.reach_ms
+        return feed.FeedDependencies(*its, self._invoke_again, self._parts_of, self.ledger, self.metrics)
 
     def _parts_of(self, application_id: str) -> Parts:
         return self.isolation(application_id).for_feeding()
@@ -254,6 +244,7 @@ class Resources:
             reach_ms=self.settings.reach_ms,
             of_application=of_application,
             ledger=self.ledger,
+            metrics=self.metrics,
         )
         return owners
 

@@ -149,6 +149,32 @@ def test_only_its_holder_ends_a_lease(ports):
     assert ports.table.take_lease(SECOND, NOON_MS, None) is None
 
 
+def test_the_end_of_a_lease_may_keep_when_the_partition_was_fed(ports):
+    """Only the holder marks it. The time outlives later leases, and a feed takes the lease as if it were gone."""
+    ports.table.take_lease(FIRST, NOON_MS, None)
+    ports.table.mark_fed(SECOND, NOON_MS + 1)
+    assert {} == ports.table.fed_times()
+    assert FIRST == ports.table.take_lease(SECOND, NOON_MS, None)
+    ports.table.mark_fed(FIRST, NOON_MS + 2)
+    assert {"3": NOON_MS + 2} == ports.table.fed_times()
+    assert ports.table.take_lease(SECOND, NOON_MS, None) is None
+    assert {"3": NOON_MS + 2} == ports.table.fed_times()
+    ports.table.mark_fed(SECOND, NOON_MS + 9)
+    assert {"3": NOON_MS + 9} == ports.table.fed_times()
+    assert ports.table.take_lease(FIRST, NOON_MS, None) is None
+
+
+def test_the_times_are_those_of_partitions_and_not_of_applications(ports):
+    """An application with much to do has leases of its own."""
+    for number, partition in enumerate(["0", "255", "3#aaaaaaaa"]):
+        lease = replace(FIRST, partition=partition)
+        ports.table.take_lease(lease, NOON_MS, None)
+        if "#" not in partition:
+            ports.table.mark_fed(lease, NOON_MS + number)
+    ports.table.remember_partitions([4])
+    assert {"0": NOON_MS, "255": NOON_MS + 1} == ports.table.fed_times()
+
+
 def test_an_unprocessed_failure_or_quarantine_is_left_unconfirmed(ports):
     """The feed then leaves the schedule in the table."""
     item = QuarantinedItem(schedule(1).key, schedule(1), "refused")
@@ -174,6 +200,8 @@ def test_a_table_that_does_not_answer_confirms_no_work_of_a_feed(ports):
         lambda: ports.table.page("0", EARLIEST, LATEST, 7),
         lambda: ports.table.take_lease(FIRST, NOON_MS, None),
         lambda: ports.table.end_lease(FIRST),
+        lambda: ports.table.mark_fed(FIRST, NOON_MS),
+        ports.table.fed_times,
         lambda: ports.table.put_run(FeedRun("7", NOON_MS, NOON_MS + 5, 1, 0)),
     ):
         with pytest.raises(NotConfirmed):

@@ -40,3 +40,12 @@ def test_an_invalid_value_is_named_with_the_accepted_values(name, value):
     """The cold start finds it, not the first schedule."""
     with pytest.raises(config.ConfigurationError, match=f"{name} is '{value}'; wanted: "):
         config.from_environment(environment={name: value})
+
+
+def test_a_queue_may_be_given_by_its_name():
+    """It lies beside the output queue. The environment has room for 4 KB."""
+    beside = {"OUTPUT_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/1/output"}
+    named = config.from_environment(environment={**beside, "INPUT_QUEUE_URL": "input"})
+    assert "https://sqs.eu-central-1.amazonaws.com/1/input" == named.input_queue_url
+    whole = config.from_environment(environment={**beside, "INPUT_QUEUE_URL": "https://sqs.other/2/input"})
+    assert ("https://sqs.other/2/input", "") == (whole.input_queue_url, whole.failure_queue_url)

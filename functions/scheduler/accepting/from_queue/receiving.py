@@ -40,6 +40,7 @@ from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.execution.worker_pool import WorkerPool
 from scheduler.limits import SQS_MESSAGE_BYTES_MAX
+from scheduler.measuring.metrics import NO_METRICS, Metrics
 from scheduler.model import failure_report, sqs_records
 from scheduler.model.sqs_records import Arrived
 from scheduler.placing.naming import OLDER
@@ -107,6 +108,7 @@ class InputQueueDependencies:
     allows: Callable[[str], bool]
     """Returns whether the owner of the stack listed this failure target."""
     pool: WorkerPool
+    metrics: Metrics = NO_METRICS
 
 
 def receive(records: Iterable[object], deadline: Deadline, dependencies: InputQueueDependencies) -> dict[str, Any]:
@@ -153,6 +155,7 @@ def _received(
     rest = sorted([*waiting, *unreported])
     requeue = separable and _requeue(message, rest, unnotified, dependencies, deadline)
     facts = {**_counted(answers), "refused": len(refusals), "waiting": len(waiting)}
+    dependencies.metrics.received(facts["accepted"], len(refusals) - len(unreported))
     log.outcome("received", message=message.message_id, **facts, told=not (unreported or unnotified), put_back=requeue)
     return requeue or not (rest or unnotified)
 
