@@ -15,11 +15,13 @@ PYTEST = .venv/bin/python -m pytest
 SPREAD = --dist loadfile --no-loadscope-reorder
 
 SAM = .venv-sam/bin/sam
+# The commit that a publication names as its source.
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 SAM_CLI_TELEMETRY ?= 0
 export SAM_CLI_TELEMETRY
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-all soak lint format lock routes screenshots chromium simulate bench cost scale build deploy publish clean tidy-functions name-the-bucket
+.PHONY: help run test test-slow test-all soak lint format lock routes screenshots chromium simulate bench cost scale build deploy package publish dist clean tidy-functions name-the-bucket name-the-source
 
 help: ## Show this list
 	@echo "Punctual: something happens at that moment, to the second."
@@ -74,10 +76,17 @@ build: .venv-sam/sam.stamp tidy-functions ## Build what deploy sends to AWS
 deploy: build ## Deploy to your AWS account (PARAMETERS="PartitionCount=8 LogLevel=WARN", STACK=name)
 	$(SAM) deploy$(if $(STACK), --stack-name $(STACK))$(if $(PARAMETERS), --parameter-overrides $(PARAMETERS))
 
-publish: name-the-bucket build ## Publish to the Serverless Application Repository (BUCKET=name, WITHOUT="RecursiveLoop ..." or all)
+package: name-the-bucket name-the-source build ## Upload the code and write .aws-sam/published.json (BUCKET=name, SOURCE=https://...)
 	$(SAM) package --s3-bucket $(BUCKET) --output-template-file .aws-sam/packaged.yml
 	.venv-sam/bin/python tools/plain_template.py .aws-sam/packaged.yml .aws-sam/published.json $(WITHOUT)
+	.venv-sam/bin/python -m tools.publishing.source .aws-sam/published.json $(SOURCE) $(COMMIT)
+	.venv-sam/bin/python -m tools.publishing.sar .aws-sam/published.json
+
+publish: package ## Publish to the Serverless Application Repository (as package; WITHOUT="RecursiveLoop ..." or all)
 	$(SAM) publish --template .aws-sam/published.json
+
+dist: .venv/run.stamp ## Build the files of a release (TAG=v1.0.0)
+	@.venv/bin/python -m tools.publishing.dist dist $(TAG)
 
 screenshots: .venv/dev.stamp chromium ## Take the screenshots of the console anew
 	@.venv/bin/python -m tools.screenshots
@@ -97,7 +106,11 @@ chromium:
 	@requirements/chromium.sh
 
 name-the-bucket:
-	@test -n "$(BUCKET)" || { echo "Say where the package goes: make publish BUCKET=name" >&2; exit 2; }
+	@test -n "$(BUCKET)" || { echo "Say where the package goes: BUCKET=name" >&2; exit 2; }
+
+name-the-source:
+	@test -n "$(SOURCE)" || { echo "Say where the public source is: SOURCE=https://github.com/owner/name" >&2; exit 2; }
+	@test -n "$(COMMIT)" || { echo "This is no git checkout. Say which commit it is: COMMIT=40 digits" >&2; exit 2; }
 
 # The code goes to Lambda as it lies there (SkipBuild in template.yml), and what tools left in it would go along.
 tidy-functions:

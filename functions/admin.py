@@ -3,6 +3,7 @@
 from typing import Any
 
 from scheduler.administering import operations
+from scheduler.audit import Actor
 from scheduler.wiring import config, runtime
 from scheduler.wiring.administration import AdminResources
 
@@ -14,4 +15,6 @@ dependencies = resources.for_administering()
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    return operations.administer(event, context.aws_request_id, dependencies, resources.deadline(context, RESERVE_S))
+    return operations.administer(
+        event, Actor.of(context, "owner"), dependencies, resources.deadline(context, RESERVE_S)
+    )

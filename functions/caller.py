@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scheduler.audit import Actor
 from scheduler.managing import operations
 from scheduler.wiring import config, runtime
 from scheduler.wiring.resources import Resources
@@ -14,4 +15,4 @@ dependencies = resources.for_managing()
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    return operations.call(event, dependencies, resources.deadline(context, RESERVE_S))
+    return operations.call(event, dependencies, resources.deadline(context, RESERVE_S), Actor.of(context, "caller"))

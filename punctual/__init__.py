@@ -43,7 +43,7 @@ from punctual.receiving.message import Message
 from punctual.receiving.messages import Messages
 from punctual.receiving.webhook import Webhook, verify_webhook
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 __all__ = [
     "UNSET",

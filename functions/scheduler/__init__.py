@@ -4,5 +4,5 @@ Follow one schedule: `schedule.py` (the handler) -> `accepting.scheduling` -> `a
 the table goes on later: `feeding.feed` -> `aws.queues`. `pyproject.toml` lists which package may import which.
 """
 
-VERSION = "0.1.0"
-"""As in pyproject.toml and in the template. A test compares them."""
+VERSION = "1.0.0"
+"""As in punctual/__init__.py, which is the source. A test compares them."""

@@ -9,7 +9,7 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -72,9 +72,12 @@ def outcome(name: str, **facts: object) -> None:
     level = LEVEL_OF.get(name, INFO)
     if LEVELS.index(level) < _LEAST:
         return
-    application = _APPLICATION.get()
-    whose = {"application": application} if application else {}
-    _write(json.dumps({"outcome": name, **whose, **facts, **_marks(level)}))
+    _write(_line(name, facts, level))
+
+
+def always(name: str, **facts: object) -> None:
+    """Print the log line of an outcome at every `LogLevel`. Lambda would drop a line below the level of the stack."""
+    _write(_line(name, facts, _KEPT))
 
 
 def at_any_level(name: str, members: str) -> None:
@@ -84,6 +87,12 @@ def at_any_level(name: str, members: str) -> None:
     """
     marks = "" if _KEPT == INFO else f", {json.dumps(_marks(_KEPT))[1:-1]}"
     _write(f'{{"outcome": "{name}", {members}{marks}}}')
+
+
+def _line(name: str, facts: Mapping[str, object], level: str) -> str:
+    application = _APPLICATION.get()
+    whose = {"application": application} if application else {}
+    return json.dumps({"outcome": name, **whose, **facts, **_marks(level)})
 
 
 def _marks(level: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from click.shell_completion import CompletionItem, shell_complete
 import punctual
 from punctual.cli import errors
 from punctual.cli.app import SECTIONS, Entry, missing_of
-from punctual.cli.options import global_options, with_global_options
+from punctual.cli.options import Command, global_options, with_global_options
 from punctual.cli.run import Run
 
 NAME = "punctual"
@@ -41,6 +41,8 @@ class LazyGroup(click.Group):
             raise errors.CommandFailed(missing, code="MissingExtra")
         module, _, attribute = entry.place.partition(":")
         found: click.Command = getattr(importlib.import_module(module), attribute)
+        if isinstance(found, Command):
+            found.needs = entry.needs
         return with_global_options(found)
 
     def resolve_command(

@@ -43,7 +43,10 @@ def global_options() -> list[GlobalOption]:
 
 
 class Command(click.Command):
-    """A subcommand whose help ends with an example and the global options."""
+    """A subcommand whose help ends with an example, the rights that it needs, and the global options."""
+
+    needs = ""
+    """The policies or rights in AWS that it needs, if any."""
 
     def __init__(self, *arguments: Any, example: str = "", **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -56,6 +59,9 @@ class Command(click.Command):
             if record is not None:
                 records["Global options" if isinstance(parameter, GlobalOption) else "Options"].append(record)
         self.format_example(formatter)
+        if self.needs:
+            with formatter.section("Rights in AWS"):
+                formatter.write_text(self.needs)
         for heading, lines in records.items():
             if lines:
                 with formatter.section(heading):

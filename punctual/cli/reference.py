@@ -46,9 +46,11 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     usage = " ".join(command.collect_usage_pieces(context))
     yield from [f"### {context.command_path.removeprefix(f'{NAME} ')}", "", f"    {context.command_path} {usage}", ""]
     yield from [*inspect.cleandoc(command.help or "").splitlines(), ""]
-    example = command.example if isinstance(command, Command) else ""
+    example, needs = (command.example, command.needs) if isinstance(command, Command) else ("", "")
     if example:
         yield from ["```sh", *(line.strip() for line in example.strip().splitlines()), "```", ""]
+    if needs:
+        yield from [f"[Rights in AWS](permissions.md): {needs}.", ""]
     yield from _options(command, context, globally=False)
     for name, nested in sorted(getattr(command, "commands", {}).items()):
         yield from _command(nested, click.Context(nested, info_name=name, parent=context))

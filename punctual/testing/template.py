@@ -25,8 +25,10 @@ _ARNS = {
     "AWS::SNS::Topic": "arn:aws:sns:{region}:{account}:{name}",
     "AWS::Events::EventBus": "arn:aws:events:{region}:{account}:event-bus/{name}",
     "AWS::Serverless::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
+    "AWS::IAM::ManagedPolicy": "arn:aws:iam::{account}:policy/{name}",
     "AWS::IAM::Role": "arn:aws:iam::{account}:role/{name}",
 }
+_REFERRED_BY_ARN = ("AWS::IAM::ManagedPolicy", "AWS::SNS::Topic")
 
 
 class _Loader(yaml.SafeLoader):
@@ -144,7 +146,7 @@ class Template:
         kind = self._document["Resources"][name]["Type"]
         if kind == "AWS::SQS::Queue":
             return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{self.name(name)}"
-        return self._attribute(f"{name}.Arn") if kind == "AWS::SNS::Topic" else self.name(name)
+        return self._attribute(f"{name}.Arn") if kind in _REFERRED_BY_ARN else self.name(name)
 
     def _attribute(self, path: str | list[str]) -> str:
         name, _, attribute = path.partition(".") if isinstance(path, str) else (path[0], ".", path[1])

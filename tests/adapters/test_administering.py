@@ -8,6 +8,7 @@ import pytest
 
 from scheduler.administering import operations
 from scheduler.administering.dependencies import AdminDependencies
+from scheduler.audit import Actor
 from scheduler.aws.applications.administered import AdministeredApplications
 from scheduler.aws.applications.counts import Counts
 from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, Undelivered
@@ -56,7 +57,9 @@ class Owner:
 
     def __call__(self, operation, **fields):
         deadline = Deadline(lambda: self.now_s, lambda _: None, lambda: 0.0, self.now_s + 20)
-        return operations.administer({"operation": operation, **fields}, "r", self._dependencies, deadline)
+        return operations.administer(
+            {"operation": operation, **fields}, Actor("owner", "r"), self._dependencies, deadline
+        )
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
+import punctual
 from punctual.testing import Stack
 from tests.api.virtual_api import NOW_S, Api, problem
 
@@ -240,7 +241,7 @@ def test_the_status_of_a_healthy_stack_has_nothing_overdue(api):
     api.created()
     api.stack.advance(days=1)
     status = api("GET", "/status").json
-    assert ("0.1.0", "owner", "control", 4) == tuple(
+    assert (punctual.__version__, "owner", "control", 4) == tuple(
         status[field] for field in ("version", "application", "scope", "partitions")
     )
     assert ({"count": 0, "complete": True}, None) == (status["overdue"], status["oldest_overdue"])

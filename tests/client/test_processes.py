@@ -158,10 +158,9 @@ def test_the_package_needs_boto3_alone_and_is_typed():
     assert packages <= set(settings["tool"]["setuptools"]["packages"])
 
 
-def test_the_version_is_that_of_the_distribution():
+def test_the_distribution_takes_its_version_from_the_package():
     import tomllib  # noqa: PLC0415
 
-    import punctual  # noqa: PLC0415
-
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert settings["project"]["version"] == punctual.__version__
+    assert "version" in settings["project"]["dynamic"]
+    assert {"attr": "punctual.__version__"} == settings["tool"]["setuptools"]["dynamic"]["version"]

@@ -103,8 +103,8 @@ def test_the_table_and_the_log_have_no_key(stack):
     assert {digest_of(text) for text in texts} == {item["sort"]["S"] for item in stored}
     assert not KEY.search(repr(all_items(stack)))
     assert not KEY.search(repr(stack.log()))
-    created, replaced, disabled = [line for line in stack.log() if line["outcome"] == "administered"]
-    assert ("create", "owner", made["application"]) == (created["operation"], created["by"], created["application"])
+    created, replaced, disabled = [line for line in stack.log() if line["outcome"] == "changed"]
+    assert ("create", "owner", made["application"]) == (created["operation"], created["who"], created["application"])
     assert [made["control"]["id"], made["data"]["id"]] == created["keys"]
     assert created["request"].startswith("virtual-AdminFunction@")
     assert (rotated["id"], made["data"]["id"]) == (replaced["id"], replaced["replaces"])
@@ -341,8 +341,8 @@ def test_the_log_says_what_was_changed(stack):
     made = stack.administer("create", name="billing")
     stack.administer("change", name="billing", rate=7, quota=9)
     line = stack.log()[-1]
-    assert ("change", "owner", made["application"]) == (line["operation"], line["by"], line["application"])
-    assert ["rate", "quota"] == line["changed"]
+    assert ("change", "owner", made["application"]) == (line["operation"], line["who"], line["application"])
+    assert (["rate", "quota"], 1) == (line["fields"], line["count"])
 
 
 @pytest.mark.parametrize(

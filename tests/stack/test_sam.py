@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +13,16 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+import punctual
 from punctual.local.emulation.emulator import Emulator
+from tools.publishing import dist, sar
+from tools.publishing.source import with_source
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 SAM = Path(os.environ.get("PUNCTUAL_SAM", ROOT / ".venv-sam" / "bin" / "sam"))
+AWS = Path(sys.executable).parent / "aws"
 SAM_S_MAX = 120
 BUCKET = "packages"
 STRAYS = ("__pycache__/feed.pyc", "scheduler/__pycache__/feeding.pyc", ".mypy_cache/CACHEDIR.TAG", ".DS_Store")
@@ -31,8 +36,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tmp_path_factory.mktemp("project")
     # Other tests write __pycache__ during the copy.
     shutil.copytree(ROOT / "functions", project / "functions", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Makefile", "template.yml", "samconfig.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, project)
+    (project / "docs").mkdir()
+    for name in ("Makefile", "template.yml", "samconfig.toml", "docs/sar.md", "LICENSE"):
+        shutil.copy(ROOT / name, project / name)
     for stray in STRAYS:
         path = project / "functions" / stray
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +107,7 @@ def test_every_handler_is_in_the_package(template: dict[str, Any]) -> None:
     assert handlers <= code().keys()
 
 
-@pytest.mark.parametrize(("field", "name"), [("LicenseUrl", "LICENSE"), ("ReadmeUrl", "README.md")])
+@pytest.mark.parametrize(("field", "name"), [("LicenseUrl", "LICENSE"), ("ReadmeUrl", "docs/sar.md")])
 def test_the_package_names_licence_and_readme(
     template: dict[str, Any], emulator: Emulator, field: str, name: str
 ) -> None:
@@ -109,6 +115,13 @@ def test_the_package_names_licence_and_readme(
     location = template["Metadata"]["AWS::ServerlessRepo::Application"][field]
 
     assert (ROOT / name).read_bytes() == fetched(emulator, location)
+
+
+def test_the_packaged_template_keeps_the_rules_of_the_repository(template: dict[str, Any], project: Path) -> None:
+    """Only the address of the source is missing, which `make package` adds."""
+    published = with_source(template, "https://example.com/someone/punctual", "0" * 40)
+
+    assert [] == list(sar.faults(published, project))
 
 
 def test_a_deploy_asks_nothing_and_keeps_earlier_parameters(sam: Sam, template: dict[str, Any]) -> None:
@@ -121,6 +134,27 @@ def test_a_deploy_asks_nothing_and_keeps_earlier_parameters(sam: Sam, template: 
     parameters = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack["Parameters"]}
     assert "8" == parameters.pop("PartitionCount")
     assert defaults(template).items() >= parameters.items()
+
+
+def test_the_files_of_a_release_deploy_with_the_aws_cli(emulator: Emulator, tmp_path: Path) -> None:
+    """The commands are those of docs/install.md, with names that are free here."""
+    dist.write_stack(tmp_path)
+    emulator.client("s3").create_bucket(Bucket="releases")
+    section = (ROOT / "docs" / "install.md").read_text().split("\n## Deploy with the AWS CLI\n")[1]
+    commands = section.split("```sh\n")[1].split("```")[0].replace("\\\n", " ").replace("your-bucket", "releases")
+    for command in (
+        commands.replace("1.0.0", punctual.__version__).replace("name punctual", "name released").splitlines()
+    ):
+        words = [str(AWS) if word == "aws" else word for word in command.split()]
+        environment = os.environ | emulator.environment()
+        done = subprocess.run(
+            words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=SAM_S_MAX, check=False
+        )
+        assert 0 == done.returncode, done.stderr
+
+    [stack] = emulator.client("cloudformation").describe_stacks(StackName="released")["Stacks"]
+    assert "CREATE_COMPLETE" == stack["StackStatus"]
+    assert punctual.__version__ in [output["OutputValue"] for output in stack["Outputs"]]
 
 
 def defaults(template: dict[str, Any]) -> dict[str, str]:

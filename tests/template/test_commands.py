@@ -26,6 +26,8 @@ OF_AWS = {"OutputKey", "WriteUnitsPerSecond", "Enabled", "PointInTimeRecoveryEna
 EVERYWHERE = {"query", "output", "cli-binary-format"}
 RENAMED = {"notification-endpoint"}
 """Options with another name in the CLI than in the API."""
+SERVICES = {"s3api": "s3"}
+"""Services with another name in the CLI than in the API."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def test_there_are_commands_to_try():
 @pytest.mark.parametrize(("service", "operation", "options"), COMMANDS)
 def test_the_aws_cli_has_the_command_and_its_options(session, service, operation, options):
     """The CLI makes its commands from the same models."""
-    model = session.get_service_model(service)
+    model = session.get_service_model(SERVICES.get(service, service))
     operations = {xform_name(name, "-"): name for name in model.operation_names}
     assert operation in operations
     shape = model.operation_model(operations[operation]).input_shape

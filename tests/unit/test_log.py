@@ -77,6 +77,18 @@ def test_a_line_below_the_level_of_the_stack_is_not_written(capsys, monkeypatch,
     importlib.reload(log)
 
 
+@pytest.mark.parametrize(("level", "marked"), [("", None), ("INFO", None), ("WARN", "WARN"), ("ERROR", "ERROR")])
+def test_a_line_that_is_always_logged_has_the_level_of_the_stack(capsys, monkeypatch, level, marked):
+    """Lambda drops a line below that level."""
+    monkeypatch.setenv("AWS_LAMBDA_LOG_LEVEL", level)
+    importlib.reload(log).always("changed", count=1)
+    (line,) = lines(capsys)
+    assert ("changed", 1, marked) == (line["outcome"], line["count"], line.get("level"))
+    assert (marked is not None) == ("timestamp" in line)
+    monkeypatch.undo()
+    importlib.reload(log)
+
+
 def test_every_outcome_with_a_level_is_logged_somewhere():
     """An unused entry would point to a renamed outcome."""
     code = "".join(path.read_text() for path in Path(log.__file__).parents[1].rglob("*.py"))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from scheduler import log
+from scheduler import audit, log
+from scheduler.audit import Actor
 from scheduler.errors import InvalidRequest
 from scheduler.execution.deadline import Deadline
 from scheduler.managing import request
 from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.request import ManageRequest
+from scheduler.model.application import OWNER_NAME
 
 Operation = Callable[[ManageRequest, ManageDependencies, Deadline], dict[str, Any]]
 
@@ -156,13 +158,18 @@ CALLER = {name: FIELDS[name] for name in ("get", "list", "cancel", "change", "mo
 _WITH_PREFIX = ("list", "cancel_where")
 """The operations that a caller may use with a prefix only."""
 _LISTED = ("schedules", "failures", "deliveries", "runs")
-_LOGGED = ("id", "state", "total", "matched", "cancelled", "redriven", "left")
+_LOGGED = ("id", "state", "total", "matched", "left")
+_COUNTED = {"cancel_where": "cancelled", "redrive": "redriven"}
+"""The part of an answer that says how many schedules were changed. Every other change is of one."""
+CALLING = Actor("caller")
 
 
-def manage(event: object, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def manage(
+    event: object, dependencies: ManageDependencies, deadline: Deadline, actor: Actor = audit.OWNER
+) -> dict[str, Any]:
     """Carry out an operation for the owner, or for the application that the dependencies are bound to."""
     fields = _APPLICATIONS_FIELDS if dependencies.application else _OWNERS_FIELDS
-    return _carried_out(request.read(event, fields), dependencies, deadline)
+    return _carried_out(request.read(event, fields), dependencies, deadline, actor)
 
 
 def view(event: object, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
@@ -170,33 +177,49 @@ def view(event: object, dependencies: ManageDependencies, deadline: Deadline) ->
 
     IAM decides who may invoke a function, and does not see the payload. So each smaller right is a function of its own.
     """
-    return _carried_out(request.read(event, VIEW), dependencies, deadline)
+    return _looked(request.read(event, VIEW), dependencies, deadline)
 
 
-def call(event: object, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def call(event: object, dependencies: ManageDependencies, deadline: Deadline, actor: Actor = CALLING) -> dict[str, Any]:
     """Carry out an operation on schedules that the caller knows. Raise InvalidRequest for any other."""
     asked = request.read(event, CALLER)
     if asked.operation in _WITH_PREFIX and not asked.prefix():
         state = "is empty" if "prefix" in asked.fields else "is missing"
         raise InvalidRequest(f"prefix {state}; wanted from this function: the beginning of names, 1 character or more")
-    return _carried_out(asked, dependencies, deadline)
+    return _carried_out(asked, dependencies, deadline, actor)
 
 
-def _answer(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    operation = OPERATIONS[manage_request.operation]
-    if WHOSE not in manage_request.fields:
-        return operation(manage_request, dependencies, deadline)
-    from scheduler.managing.listing import applications
+def _carried_out(
+    asked: ManageRequest, dependencies: ManageDependencies, deadline: Deadline, actor: Actor
+) -> dict[str, Any]:
+    """Carry out an operation, and log who asked for it if it changes something."""
+    if asked.operation in VIEW or asked.fields.get("dry_run") is True:
+        return _looked(asked, dependencies, deadline)
+    whose = asked.fields.get(WHOSE, dependencies.application or OWNER_NAME)
+    with audit.unconfirmed(asked.operation, actor, whose):
+        answer = _answer(asked, dependencies, deadline)
+    audit.changed(asked.operation, actor, whose, answer.get(_COUNTED.get(asked.operation, ""), 1), **_facts(answer))
+    return answer
 
-    return applications.answer(operation, manage_request, dependencies, deadline)
+
+def _looked(asked: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    answer = _answer(asked, dependencies, deadline)
+    counts = {listed: len(answer[listed]) for listed in _LISTED if listed in answer}
+    log.outcome("managed", operation=asked.operation, **_facts(answer), **counts)
+    return answer
 
 
-def _carried_out(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+def _answer(asked: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    operation = OPERATIONS[asked.operation]
     try:
-        answer = _answer(manage_request, dependencies, deadline)
+        if WHOSE not in asked.fields:
+            return operation(asked, dependencies, deadline)
+        from scheduler.managing.listing import applications
+
+        return applications.answer(operation, asked, dependencies, deadline)
     finally:
         dependencies.ledger.settle(deadline)
-    facts = {fact: answer[fact] for fact in _LOGGED if fact in answer}
-    counts = {listed: len(answer[listed]) for listed in _LISTED if listed in answer}
-    log.outcome("managed", operation=manage_request.operation, **facts, **counts)
-    return answer
+
+
+def _facts(answer: dict[str, Any]) -> dict[str, Any]:
+    return {fact: answer[fact] for fact in _LOGGED if fact in answer}

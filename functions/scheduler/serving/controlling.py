@@ -106,7 +106,7 @@ def _answered(operation: str, fields: Mapping[str, Any], caller: Caller, deadlin
 def _managed(operation: str, fields: Mapping[str, Any], caller: Caller, deadline: Deadline) -> dict[str, Any]:
     if "operation" in fields:
         raise Problem("InvalidRequest", "'operation' is not a field here; the path says it", "operation")
-    return operations.manage({"operation": operation, **fields}, caller.managing(), deadline)
+    return operations.manage({"operation": operation, **fields}, caller.managing(), deadline, caller.actor)
 
 
 def _fitting_page(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from scheduler import audit
 from scheduler.accepting import batch, scheduling
 from scheduler.errors import InvalidSchedule
 from scheduler.execution.deadline import Deadline
 from scheduler.limits import ANSWER_BYTES_MAX, BATCH_SCHEDULES_MAX
-from scheduler.model.application import DATA
+from scheduler.model.application import DATA, OWNER_NAME
 from scheduler.placing import naming
 from scheduler.serving.dependencies import WHOSE, Caller
 from scheduler.serving.http_request import BODY_WANTED, HttpRequest
@@ -53,12 +54,16 @@ def _accepted(event: Any, caller: Caller, whose: str | None, deadline: Deadline)
     members = event.get("schedules") if isinstance(event, dict) else event
     asked = len(members) if isinstance(members, list) else 1
     caller.check_quota(asked, deadline)
+    named = caller.credential.application or whose or OWNER_NAME
     try:
-        answer = scheduling.accept(event, caller.scheduling(whose, deadline), deadline)
+        with audit.unconfirmed("schedule", caller.actor, named):
+            answer = scheduling.accept(event, caller.scheduling(whose, deadline), deadline)
     except InvalidSchedule as refusal:
         if caller.credential.scope == DATA:
             raise InvalidSchedule(naming.without_id(str(refusal)), refusal.name_taken) from None
         raise
+    facts = {fact: answer[fact] for fact in ("id", "state") if fact in answer}
+    audit.changed("schedule", caller.actor, named, answer.get("accepted", 1), **facts)
     if caller.credential.scope == DATA:
         for refused in (each for each in answer.get("results", ()) if "message" in each):
             refused["message"] = naming.without_id(refused["message"])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scheduler.audit import Actor
 from scheduler.errors import KeyRefused, NotFound
 from scheduler.execution.deadline import retry_call
 from scheduler.execution.fresh_answers import FreshAnswers
@@ -51,6 +52,12 @@ class Caller:
 
     credential: Credential
     dependencies: ServingDependencies
+    request: str
+    """The id of the HTTP request."""
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.credential.key_id, self.request)
 
     @property
     def is_owner(self) -> bool:

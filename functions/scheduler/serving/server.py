@@ -55,4 +55,4 @@ def _caller(http: HttpRequest, dependencies: ServingDependencies, deadline: Dead
     key = http.headers.get(KEY_HEADER.lower())
     if not key:
         raise Problem("KeyMissing", f"the header {KEY_HEADER} is missing; wanted: a key of the API")
-    return Caller(dependencies.authenticate(key, deadline.now_ms()), dependencies)
+    return Caller(dependencies.authenticate(key, deadline.now_ms()), dependencies, http.id)

@@ -51,11 +51,11 @@ class Settings:
     api_stage: str
     """The id of the API and the name of its stage, with a colon in between, or nothing."""
     stack_name: str
+    metrics_of: str
+    """The name of the stack, if the function prints metrics of it, or nothing."""
     schedule_function: str
     canary_queue_url: str
     canary_queue_arn: str
-    metrics_of: str
-    """The name of the stack, if the function prints metrics of it, or nothing."""
 
     @property
     def bundle_span_ms(self) -> int:
@@ -89,10 +89,10 @@ def from_environment(*required: str, environment: Mapping[str, str] = os.environ
         allowed_origin=environment.get("ALLOWED_ORIGIN", ""),
         api_stage=environment.get("API_STAGE", ""),
         stack_name=environment.get("STACK_NAME", ""),
+        metrics_of=environment.get("METRICS", ""),
         schedule_function=environment.get("SCHEDULE_FUNCTION", ""),
         canary_queue_url=environment.get("CANARY_QUEUE_URL", ""),
         canary_queue_arn=environment.get("CANARY_QUEUE_ARN", ""),
-        metrics_of=environment.get("METRICS", ""),
     )
 
 

@@ -14,6 +14,7 @@ from punctual.cli.run import Run, pass_run
 
 if TYPE_CHECKING:
     from punctual.cli.deploying.aws import Place
+    from punctual.cli.deploying.bucket import Bucket
     from punctual.cli.deploying.formation import Change, ChangeSet, Formation, Found
     from punctual.cli.deploying.package import Package
 
@@ -28,9 +29,18 @@ punctual deploy --stack orders --yes"""
 @click.option("--bucket", metavar="NAME", help="The bucket for the code. Default: one of your own, made if missing.")
 @click.option("--downgrade", is_flag=True, help="Deploy an older version than the stack has.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@click.option("--upload-only", is_flag=True, help="Upload code and template, print the template's address, and stop.")
 @yes_option
 @pass_run
-def deploy(run: Run, words: tuple[str, ...], bucket: str | None, downgrade: bool, dry_run: bool, yes: bool) -> None:
+def deploy(
+    run: Run,
+    words: tuple[str, ...],
+    bucket: str | None,
+    downgrade: bool,
+    dry_run: bool,
+    upload_only: bool,
+    yes: bool,
+) -> None:
     """Deploy the stack, or update it, with the template and the functions of this package.
 
     The command shows what would change, asks, and applies it. Parameters that are not given keep their values. Code and
@@ -41,6 +51,10 @@ def deploy(run: Run, words: tuple[str, ...], bucket: str | None, downgrade: bool
     from punctual.cli.deploying.package import Package, refuse_local_settings
 
     package = Package.installed()
+    if upload_only:
+        refuse_beside_upload(words, downgrade=downgrade, dry_run=dry_run)
+        upload(run, package, bucket)
+        return
     given = package.given(words)
     if not (yes or dry_run or run.output.can_ask()):
         raise WrongUsage("there is no terminal to ask: add --yes to deploy, or --dry-run to see what would change")
@@ -64,6 +78,31 @@ def deploy(run: Run, words: tuple[str, ...], bucket: str | None, downgrade: bool
         formation.execute(change_set)
     follow(run, formation, change_set, after)
     finish(run, formation, package, change_set, "created" if change_set.is_first else "updated")
+
+
+def refuse_beside_upload(words: tuple[str, ...], *, downgrade: bool, dry_run: bool) -> None:
+    """Raise WrongUsage for options that are about a stack."""
+    for option, given in {"--parameter": words, "--downgrade": downgrade, "--dry-run": dry_run}.items():
+        if given:
+            raise WrongUsage(f"{option} is about a stack, and --upload-only deploys none: leave one of them out")
+
+
+def upload(run: Run, package: Package, bucket_name: str | None) -> None:
+    """Upload code and template, and print the address of the template for Terraform, the CDK or the console."""
+    from punctual.cli.deploying.aws import Place
+    from punctual.cli.deploying.bucket import Bucket
+
+    place = Place.found(run)
+    url = uploaded(run, package, Bucket(run, place, bucket_name))
+    run.output.note(f"version {package.version}, for stacks in account {place.account}, region {place.region}")
+    run.output.result({"template": url, "version": package.version, "region": place.region}, url)
+
+
+def uploaded(run: Run, package: Package, bucket: Bucket) -> str:
+    """Upload code and template to the bucket, and return the address of the template."""
+    if bucket.prepare():
+        run.output.note(f"made the bucket {bucket.name} for the code")
+    return package.upload(bucket)
 
 
 def refuse_older(stack: str, found: Found | None, version: str, *, downgrade: bool) -> None:
@@ -101,10 +140,7 @@ def changes(
     from punctual.cli.deploying.bucket import Bucket
     from punctual.cli.deploying.formation import EMPTY
 
-    bucket = Bucket(run, place, bucket_name)
-    if bucket.prepare():
-        run.output.note(f"made the bucket {bucket.name} for the code")
-    url = package.upload(bucket)
+    url = uploaded(run, package, Bucket(run, place, bucket_name))
     is_first = found is None or found.status == EMPTY
     kept = [] if is_first or found is None else [name for name in package.parameters if name in found.parameters]
     return formation.change_set(url, parameters(given, kept), is_first=is_first)

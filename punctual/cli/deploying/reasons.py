@@ -28,6 +28,10 @@ CAUSES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "this region does not know a property yet: deploy to another region, or take an older version of punctual",
         ),
         (r"Resource handler returned message.*timed? ?out|exceeded.*time", "AWS was slow: run the command again"),
+        (
+            r"policy attached to entities",
+            "detach the policy from the roles, users and groups that have it, then run the command again",
+        ),
         (r"deletion protection|DeletionProtection", "deploy with --parameter TableProtection=false first"),
     )
 )

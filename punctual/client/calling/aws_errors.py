@@ -56,15 +56,18 @@ class Refused(PunctualError):
 
 
 @contextmanager
-def translated(action: str) -> Iterator[None]:
-    """Raise an error of Punctual for an exception of boto3. `action` is the IAM action, such as `sqs:SendMessage`."""
+def translated(action: str, advice: str = "") -> Iterator[None]:
+    """Raise an error of Punctual for an exception of boto3. `action` is the IAM action, such as `sqs:SendMessage`.
+
+    `advice` ends the error for a caller who may not call the action.
+    """
     # Only imported when AWS is called: `import punctual` stays cheap.
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     try:
         yield
     except ClientError as error:
-        raise _of_aws(error.response, action) from error
+        raise _of_aws(error.response, action, advice) from error
     except BotoCoreError as error:
         raise _of_client(error, action) from error
     except ValueError as error:  # From botocore, for an endpoint that is no URL.
@@ -73,13 +76,13 @@ def translated(action: str) -> Iterator[None]:
         raise Unreachable(f"{error}; wanted: a URL such as http://127.0.0.1:4566", retryable=False) from error
 
 
-def _of_aws(response: object, action: str) -> PunctualError:
+def _of_aws(response: object, action: str, advice: str) -> PunctualError:
     facts = response if isinstance(response, dict) else {}
     error, meta = facts.get("Error", {}), facts.get("ResponseMetadata", {})
     code, message, status = error.get("Code", ""), error.get("Message", ""), meta.get("HTTPStatusCode", 0)
     request_id = meta.get("RequestId")
     if code in DENIED:
-        other = OTHER_WAYS.get(action, "")
+        other = advice or OTHER_WAYS.get(action, "")
         return AccessDenied(
             f"you may not call {action}: {message or code}; ask for this permission{other}", request_id=request_id
         )

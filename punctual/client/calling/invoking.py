@@ -16,9 +16,9 @@ from typing import Any
 
 from punctual.client import errors, request
 from punctual.client.backend import Backend
-from punctual.client.calling import aws_errors
+from punctual.client.calling import aws_errors, rights
 from punctual.client.calling.aws_errors import Interrupted, Throttled
-from punctual.client.errors import FunctionFailed, NotConfirmed, PunctualError, StackNotFound, Unreachable
+from punctual.client.errors import AccessDenied, FunctionFailed, NotConfirmed, PunctualError, StackNotFound, Unreachable
 from punctual.client.outputs import Outputs
 
 TRIES_MAX = 7
@@ -49,6 +49,7 @@ class Invoker:
     def __init__(self, backend: Backend, outputs: Outputs) -> None:
         self._backend, self._outputs = backend, outputs
         self._reached = False
+        self._denied: set[str] = set()
 
     @property
     def reached(self) -> bool:
@@ -64,18 +65,43 @@ class Invoker:
         return self._invoke("ScheduleFunction", payload, Repeat.NEVER, stopped)
 
     def manage(self, operation: str, fields: dict[str, Any], repeat: Repeat = Repeat.SETTLES) -> Any:
-        """Invoke the manage function with an operation."""
-        return self.operate("ManageFunction", operation, fields, repeat)
+        """Invoke the manage function with an operation, or a function with smaller rights if IAM denies that one.
+
+        The next operations go straight to the function that IAM allowed.
+        """
+        functions = rights.functions_for(operation)
+        denied: AccessDenied | None = None
+        for function in [each for each in functions if each not in self._denied] or functions:
+            try:
+                return self.operate(function, operation, fields, repeat)
+            except AccessDenied as error:
+                self._denied.add(function)
+                denied = denied or error
+            except StackNotFound:  # A stack of an earlier version, or outputs from the caller, may lack the function.
+                if denied is None:
+                    raise
+        assert denied is not None
+        raise denied
+
+    def operate(self, function: str, operation: str, fields: dict[str, Any], repeat: Repeat) -> Any:
+        """Invoke any function that carries out operations, by its output."""
+        payload = request.encoded({"operation": operation, **fields})
+        return self._invoke(function, payload, repeat, advice=rights.advice(function, operation))
 
     def administer(self, operation: str, fields: dict[str, Any], repeat: Repeat) -> Any:
         """Invoke the admin function with an operation."""
         return self.operate("AdminFunction", operation, fields, repeat)
 
-    def operate(self, function: str, operation: str, fields: dict[str, Any], repeat: Repeat) -> Any:
-        """Invoke any function that carries out operations, by its output."""
-        return self._invoke(function, request.encoded({"operation": operation, **fields}), repeat)
-
-    def _invoke(self, output: str, payload: bytes, repeat: Repeat, stopped: Callable[[], bool] = lambda: False) -> Any:
+    def _invoke(
+        self,
+        output: str,
+        payload: bytes,
+        repeat: Repeat,
+        stopped: Callable[[], bool] = lambda: False,
+        *,
+        advice: str = "",
+    ) -> Any:
+        advice = advice or rights.advice(output)
         unknown: PunctualError | None = None
         failure: PunctualError | None = None
         for attempt in range(TRIES_MAX):
@@ -84,7 +110,7 @@ class Invoker:
                     break
                 self._pause(output, attempt, failure)
             try:
-                answer = self._once(output, payload)
+                answer = self._once(output, payload, advice)
             except PunctualError as error:
                 failure = error
                 unknown = error if _is_unknown(error) else unknown
@@ -108,10 +134,10 @@ class Invoker:
         log.info("%s: try %d in %.1f s (%s)", output, attempt + 1, pause_s, failure.code)
         self._backend.sleep(pause_s)
 
-    def _once(self, output: str, payload: bytes) -> Any:
+    def _once(self, output: str, payload: bytes, advice: str) -> Any:
         name = self._outputs.get(output)
         try:
-            with aws_errors.translated("lambda:InvokeFunction"):
+            with aws_errors.translated("lambda:InvokeFunction", advice):
                 answer = self._backend.client("lambda").invoke(FunctionName=name, Payload=payload)
                 content = answer["Payload"].read()
         except StackNotFound:

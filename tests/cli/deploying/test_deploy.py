@@ -371,6 +371,20 @@ def test_a_dry_run_shows_the_changes_and_makes_none(aws: Aws, punctual: Any) -> 
     assert ([], 1) == (aws.made("ExecuteChangeSet"), len(aws.made("DeleteChangeSet")))
 
 
+def test_an_upload_prints_the_address_of_the_template_and_touches_no_stack(aws: Aws, punctual: Any) -> None:
+    """Terraform, the CDK and the console take the address. It needs no terminal, because it asks nothing."""
+    status, out, err = punctual("deploy", "--upload-only")
+    assert 0 == status, err
+    address = out.strip()
+    assert re.fullmatch(rf"https://s3\.{REGION}\.amazonaws\.com/{BUCKET}/templates/[0-9a-f]{{64}}\.yml", address)
+    assert aws.objects is not None
+    assert f"CodeUri: s3://{BUCKET}/functions/" in aws.objects[address.split(f"{BUCKET}/")[1]].decode()
+    assert f"version {VERSION}, for stacks in account {ACCOUNT}, region {REGION}" in err
+    assert {"GetCallerIdentity"} == {
+        name for name, _ in aws.calls if not re.search("Bucket|Object|PublicAccessBlock", name)
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -378,6 +392,8 @@ def test_a_dry_run_shows_the_changes_and_makes_none(aws: Aws, punctual: Any) -> 
         (["--yes", "--parameter", "Partitions=8"], "did you mean PartitionCount?"),
         (["--yes", "--parameter", "PartitionCount"], "write NAME=VALUE"),
         (["--yes", "--parameter", "LogLevel=INFO", "--parameter", "LogLevel=WARN"], "LogLevel is given twice"),
+        (["--upload-only", "--parameter", "LogLevel=WARN"], "--parameter is about a stack, and --upload-only deploys"),
+        (["--upload-only", "--dry-run"], "--dry-run is about a stack"),
     ],
 )
 def test_wrong_usage_calls_nothing(arguments: list[str], complaint: str, aws: Aws, punctual: Any) -> None:
