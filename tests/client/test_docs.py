@@ -29,6 +29,7 @@ def virtual(monkeypatch):
     return stack
 
 
+@pytest.mark.slow
 def test_the_examples_run_one_after_the_other(virtual, capsys):
     names = {"__name__": "page"}
     ran = 0

@@ -12,6 +12,8 @@ import pytest
 
 import punctual
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PROJECT = Path(__file__).parent / "project" / "uses_everything.py"
 

@@ -184,6 +184,7 @@ def test_a_quote_that_is_not_closed_names_where_it_opens():
     assert "a quote that opens in line 3 is not closed up to line 4" == rows[1].fault
 
 
+@pytest.mark.slow
 def test_a_quote_that_is_not_closed_takes_no_memory():
     rows = table('delay,data\n2,"b\n' + "3,c\n" * (LINE_BYTES_MAX // 4 + 10))
     assert rows[0].fault.startswith("a quote that opens in line 2 is not closed")
