@@ -41,6 +41,7 @@ def test_a_key_of_another_application_is_never_read_as_ones_own(theirs: str):
         of_owner(theirs, B)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_no_text_leads_to_the_key_of_another(text: str):
     """Whatever a caller makes the code ask for, the key holds the own application."""

@@ -23,7 +23,7 @@ def moto() -> Iterator[tuple[Any, Any]]:
             yield current.client("dynamodb", 4), current.client("sqs", 4)
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=[*BACKENDS[:-1], pytest.param(BACKENDS[-1], marks=pytest.mark.slow)])
 def ports(request: pytest.FixtureRequest) -> FakePorts | AwsPorts:
     if request.param == "fake":
         return FakePorts()

@@ -88,6 +88,7 @@ def test_a_seed_that_found_a_fault_passes(seed):
     assert result.breach is None, "\n".join([REGRESSIONS[seed], *result.trace])
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_run_in_every_process():
     """Neither the order of sets nor the process makes a difference."""
     fingerprints = {simulate(5).fingerprint, simulate(5).fingerprint}
@@ -105,11 +106,12 @@ def test_a_seed_gives_the_same_run_in_every_process():
     assert len(fingerprints) == 1
 
 
+@pytest.mark.slow
 def test_two_seeds_give_two_runs():
     assert simulate(4).fingerprint != simulate(7).fingerprint
 
 
-@pytest.mark.parametrize("seed", CALM)
+@pytest.mark.parametrize("seed", [*CALM[:2], *(pytest.param(each, marks=pytest.mark.slow) for each in CALM[2:])])
 def test_nothing_is_repeated_or_late_without_faults(seed):
     """These seeds draw no faults."""
     result = simulate(seed)
