@@ -14,9 +14,11 @@ gc.freeze = lambda: None  # Clients freeze all objects, because an environment k
 # Every client of a new session reads the description of its service anew, which takes longer than most tests.
 botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
 
-# A shell starts its background jobs with SIGINT ignored, and so would they start the processes that tests interrupt.
+# A shell starts its background jobs with SIGINT ignored, and nohup ignores SIGHUP. Processes of tests would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
