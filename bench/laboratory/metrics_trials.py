@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from bench.laboratory.context import Context
+
 BatchResult = dict[str, float]
 Handler = Callable[[Any, Any], Any]
 TIMEOUT_S = {"schedule": 30, "feed": 20}
@@ -17,18 +19,6 @@ FAR_S, NEAR_S = 100_000, 100
 FIRST_DUE_S, SPREAD_S = 250, 500
 """All schedules of a feed are within reach, and none is overdue."""
 INVOCATIONS_MAX = 300
-
-
-class Context:
-    """The context that Lambda passes to a handler."""
-
-    function_name = "feed"
-
-    def __init__(self, timeout_s: float) -> None:
-        self._ends_s = time.monotonic() + timeout_s
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int((self._ends_s - time.monotonic()) * 1000)
 
 
 class Turns:

@@ -21,6 +21,7 @@ from typing import Any
 
 from bench.laboratory.api_trials import post
 from bench.laboratory.client_trials import client_import, client_loop, client_stream
+from bench.laboratory.context import Context
 from bench.laboratory.metrics_trials import feed_with_metrics, schedule_with_metrics
 
 REACH_S = 900
@@ -39,18 +40,6 @@ LINE_UP_S_MAX = 60
 
 Trial = dict[str, Any]
 BatchResult = dict[str, float]
-
-
-class Context:
-    """The context that Lambda passes to a handler."""
-
-    function_name = "feed"
-
-    def __init__(self, timeout_s: float) -> None:
-        self._ends_s = time.monotonic() + timeout_s
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int((self._ends_s - time.monotonic()) * 1000)
 
 
 class Stopwatch:

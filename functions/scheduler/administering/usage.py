@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from datetime import date, timedelta
 from typing import Any
 
@@ -26,16 +25,13 @@ def usage(request: AdminRequest, dependencies: AdminDependencies, deadline: Dead
     application, today = which(request.name(), dependencies, deadline), day_of(deadline.now_ms())
     days = _days(request.fields.get("month", f"{today:%Y-%m}"), today)
     found = reading.rows(days, application.id, dependencies.counts, dependencies.pool, deadline)
-    listed = [{"day": day, **reading.total(counts)} for day, counts in found.items() if counts]
-    total: Counter[str] = Counter()
-    for counts in found.values():
-        total.update(reading.total(counts))
+    totals = {day: reading.total(counts) for day, counts in found.items() if counts}
     return {
         "application": application.id or application.name,
         "name": application.name,
         "month": days[0][:7],
-        "days": listed,
-        "total": {name: total[name] for name in COUNTERS},
+        "days": [{"day": day, **counts} for day, counts in totals.items()],
+        "total": {name: sum(counts[name] for counts in totals.values()) for name in COUNTERS},
     }
 
 
