@@ -802,6 +802,14 @@ MUTATIONS = (
         6,
     ),
     Mutation(
+        "a target that timed out tried again late in an invocation",
+        "scheduler/delivering/circuit_breaker.py",
+        "(len(self._lost) < LOST_MAX and receiver not in self._timeouts)\n",
+        "len(self._lost) < LOST_MAX\n",
+        (3,),
+        1_000_300,
+    ),
+    Mutation(
         "a feed that forgets an application",
         "scheduler/feeding/trigger.py",
         '    more = {"applications": applications} if applications else {}\n',

@@ -8,6 +8,7 @@ deliver function remembers how each target answered. It does not share this with
   with no request in progress. So the dead hosts of one domain do not block the next domain.
 - A proven target has at most half of the threads.
 - A target that is silent for two seconds gets no more requests until it answers.
+- A target that timed out last gets no request late in an invocation, which would outlast the time for other messages.
 - A target is in cool-down for half a minute after three timeouts in a row. After that one request at a time tests it.
 - The stack's output queue has half of the threads, and no other limit. A postponed message would wait in a queue of the
   same service, so postponing gains nothing while that service is slow.
@@ -42,9 +43,10 @@ KEPT_FOR_TARGETS = 2
 SILENT_S = 2
 """A target that is silent for this long gets no more requests."""
 OPEN_S = 10
+"""No request to a target that timed out last begins later than this in an invocation. Otherwise the invocation would
+still wait for that target when it no longer receives messages for others."""
 LOST_MAX = 4
-"""After this many targets have timed out in an invocation, no request to an unproven target begins later than `OPEN_S`.
-Otherwise the invocation would still wait for such targets when it no longer receives messages for others."""
+"""After this many targets have timed out in an invocation, the same holds for every unproven target."""
 HANGS_S = 1
 """A request hangs if it has no answer for this long. Healthy hosts may take half a second."""
 PROVEN_S = 60
@@ -158,7 +160,7 @@ class CircuitBreaker:
         if self._is_proven(receiver, now_s):
             return None
         unproven = self._unproven(now_s)
-        is_open = now_s < self._open_until_s or len(self._lost) < LOST_MAX
+        is_open = now_s < self._open_until_s or (len(self._lost) < LOST_MAX and receiver not in self._timeouts)
         if is_open and sum(map(len, unproven.values())) < self._places(receiver, unproven):
             return None
         pause_s = PAUSE_S_MAX if receiver in self._timeouts else PAUSE_S_MIN

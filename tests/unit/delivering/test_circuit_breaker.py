@@ -291,6 +291,18 @@ def test_only_proven_targets_get_requests_late_in_an_invocation_with_many_dead_t
     assert begin(breaker, "newest", OPEN_S + 1) is None
 
 
+def test_a_target_that_timed_out_gets_no_request_late_in_an_invocation():
+    """One dead host is enough to hold every environment, after each has stopped receiving messages for others."""
+    breaker = CircuitBreaker()
+    breaker.open(0.0)
+    timed_out(breaker, "dead", 1)
+    assert begin(breaker, "dead", OPEN_S - 0.1) is None
+    end(breaker, "dead", True, OPEN_S - 0.1, OPEN_S)
+    assert OPEN_S + PAUSE_S_MAX == begin(breaker, "dead", OPEN_S)
+    breaker.open(OPEN_S + 1)
+    assert begin(breaker, "dead", OPEN_S + 1) is None
+
+
 # Waiting a moment
 
 
