@@ -25,15 +25,13 @@ from simulator.checks.decoding import opened, value
 from simulator.checks.names import Names, invocation_of
 from simulator.event_log import TAG, EventLog
 from simulator.faults.external_targets import FINE, ExternalTargets
-from simulator.faults.faults import SKEW_US_MAX, Faults
+from simulator.faults.faults import FLOAT_US, SKEW_US_MAX, Faults
 from simulator.workload.expected import ExpectedSchedule, Sent
 
 OPERATIONS = ("publish", "invoke", "put_events", "start_execution", "request")
 PERMANENT_CODES = ("NotFound",)
 ATTEMPTS_DEFAULT, AGE_S_DEFAULT = 12, 86_400
 PAUSE_S_MAX = 900
-FLOAT_US = 4
-"""In the 23rd century a float clock, like Python's, has steps of this size."""
 EXPIRY_SLACK_US = US
 
 

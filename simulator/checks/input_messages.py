@@ -7,14 +7,16 @@ accepted. A refused request must be reported (1, 5).
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from punctual.testing.calls import Call
 from punctual.testing.services.environments import Invocation
 from punctual.testing.services.queues import Message
 from punctual.testing.timeline import US
 from simulator.checks.decoding import REQUEUE_ATTRIBUTE, opened_message
+from simulator.checks.names import invocation_of
 from simulator.event_log import tag_of
 from simulator.workload.expected import ExpectedSchedule
 
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
 LETTER_S = 5
 """A cold start plus the nine other messages of the batch."""
 REPORTS_MAX = 8
-"""The limit of reports of one refusal. A crash repeats the report, and SQS and SNS may deliver a message twice. A
-failure target that does not answer adds no reports.
+"""The limit of reports of one refusal, apart from those of crashed invocations, which are repeated. A report also comes
+again if its answer was lost, and SQS and SNS may deliver a message twice. A failure target that does not answer adds no
+reports.
 """
 
 
@@ -35,7 +38,8 @@ class InputMessages:
         self._its = checker
         self.neighbours: list[ExpectedSchedule] = []
         """Schedules of a caller whose input messages were sent beside harmful messages of other callers."""
-        self._reports: Counter[str] = Counter()
+        self._reports: dict[str, list[Invocation | None]] = defaultdict(list)
+        """The invocations that reported a refusal to the failure queue, by tag."""
 
     def check_all(self) -> None:
         """Check that harmful input messages of one caller delay no input messages of another (7)."""
@@ -73,7 +77,14 @@ class InputMessages:
         for expected, _, _ in self._members(invocation):
             expected.asked += 1
 
-    def taken_in(self, invocation: Invocation) -> None:
+    def ended(self, invocation: Invocation) -> None:
+        if invocation.fate == "returned":
+            self._taken_in(invocation)
+            return
+        for reporters in self._reports.values():
+            reporters[:] = [each for each in reporters if each is not invocation]
+
+    def _taken_in(self, invocation: Invocation) -> None:
         """Treat input messages that are done as accepted, except for the part that the function put back."""
         failed = {failure["itemIdentifier"] for failure in json.loads(invocation.answer)["batchItemFailures"]}
         for expected, message_id, sent_ms in self._members(invocation):
@@ -103,7 +114,7 @@ class InputMessages:
         for schedule_id in sorted(expected.somewhere()):
             expected.accepted.setdefault(schedule_id, self._its.timeline.now_us)
 
-    def refused(self, queue: str, content: dict[str, Any]) -> None:
+    def refused(self, call: Call | None, queue: str, content: dict[str, Any]) -> None:
         """Check the report of a refused request from an input message. The report has the request as it came."""
         expected = self._expected_of(content["schedule"])
         if expected is None:
@@ -112,8 +123,9 @@ class InputMessages:
         others = self._its.deliveries.others
         failure_targets = {*others.failure_targets, others.deaf} if others is not None else set()
         expected.reported.add("target" if queue in failure_targets else "queue")
-        self._reports[expected.tag] += queue not in failure_targets
-        if self._reports[expected.tag] > REPORTS_MAX:
+        if queue not in failure_targets:
+            self._reports[expected.tag].append(invocation_of(call) if call is not None else None)
+        if len(self._reports[expected.tag]) > REPORTS_MAX:
             self._its.breach(7, expected.tag, f"the failure queue hears of it for the {REPORTS_MAX + 1}th time")
         if expected.fault and expected.fault not in content["error"]:
             self._its.breach(5, expected.tag, f"the refusal does not name {expected.fault}: {content['error']}")

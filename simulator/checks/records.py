@@ -11,7 +11,7 @@ from typing import Any
 
 from punctual.testing.calls import Call
 from punctual.testing.timeline import US
-from simulator.faults.faults import SKEW_US_MAX
+from simulator.faults.faults import FLOAT_US, SKEW_US_MAX
 
 ATTEMPTS_MAX = 20
 """The number of attempts that a record holds at most."""
@@ -28,7 +28,8 @@ class RecordTimes:
     def tried(self, schedule_id: str, call: Call) -> None:
         """Note a call of a target. A function that receives no envelope does not see the id."""
         if "DeliverFunction" in call.process.name:
-            self._tried_ms.setdefault(schedule_id, []).append((call.begun_us + call.process.skew_us) // 1000)
+            begun_ms = (call.begun_us + call.process.skew_us + FLOAT_US) // 1000
+            self._tried_ms.setdefault(schedule_id, []).append(begun_ms)
 
     def begun(self, tag: str, new: dict[str, Any], now_us: int) -> None:
         """Check a new record. It was accepted when it was written, and nobody has tried it."""

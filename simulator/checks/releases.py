@@ -388,7 +388,7 @@ class Checker(Watcher):
             self.input_messages.posted(message)
             return
         if call is None or "id" not in message.attributes:
-            self._reported(queue, message)
+            self._reported(call, queue, message)
             return
         tag = tag_of(message.body)
         expected = self.expected_schedules.get(tag)
@@ -457,11 +457,11 @@ class Checker(Watcher):
         if expires_ms is not None and begun_us // 1000 > expires_ms + EXPIRY_SLACK_MS:
             self.breach(3, expected.tag, "it comes out though it had expired")
 
-    def _reported(self, queue: str, message: Message) -> None:
+    def _reported(self, call: Call | None, queue: str, message: Message) -> None:
         """Check a message to the failure queue, or to the destination of Lambda's own failure records."""
         content = json.loads(message.body)
         if content.get("reason") == "refused":
-            self.input_messages.refused(queue, content)
+            self.input_messages.refused(call, queue, content)
             return
         if content.get("reason") not in ("expired", "failed"):
             return
@@ -547,8 +547,8 @@ class Checker(Watcher):
         if invocation.environment.function.handler == "deliver.handler":
             self.names.ended()
             self.deliveries.ended(invocation)
-        elif invocation.cause == self.input_queue and invocation.fate == "returned":
-            self.input_messages.taken_in(invocation)
+        elif invocation.cause == self.input_queue:
+            self.input_messages.ended(invocation)
         elif invocation.environment.function.handler == "feed.handler":
             self.runs.ended(invocation)
         if invocation.fate == "returned":

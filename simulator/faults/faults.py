@@ -25,6 +25,8 @@ from punctual.testing.services.environments import COLD_START_S, Event
 from punctual.testing.services.webhook_endpoints import ANSWER_S_MAX, Receivers
 from punctual.testing.timeline import US, Timeline
 
+FLOAT_US = 4
+"""In the 23rd century a float clock, like Python's, has steps of this size."""
 SKEW_US_MAX = US // 2
 """The largest error of a clock. Two clocks differ by at most a second."""
 
