@@ -17,6 +17,8 @@ from simulator.simulation import Result, Simulation
 
 SEEDS_DEFAULT = 1000
 FIRST_MAX = 10**9
+PARTS = 20
+"""Without a terminal, and so without a bar, a campaign prints this many lines while it runs."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,10 +55,16 @@ def _campaign(first: int, count: int, processes: int | None) -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("simulating", total=count)
+        printed = 0
 
         def tell(total: Total) -> None:
+            nonlocal printed
             years = total.figures.virtual_s / 31_557_600
-            progress.update(bar, completed=total.seeds, description=f"{years:,.0f} years, {len(total.broken)} broken")
+            so_far = f"{years:,.0f} years, {len(total.broken)} broken"
+            progress.update(bar, completed=total.seeds, description=so_far)
+            if not console.is_terminal and total.seeds * PARTS // count > printed:
+                printed = total.seeds * PARTS // count
+                print(f"{total.seeds:,} of {count:,} seeds, {so_far}", flush=True)
 
         total = campaign.run(range(first, first + count), processes=processes, tell=tell)
     for result in total.broken:

@@ -201,7 +201,8 @@ class Sqs(Queues):
         if queue is None:
             raise refusal(ERROR_PREFIX + "NonExistentQueue", "The specified queue does not exist.")
         if queue.closed is not None:
-            raise queue.closed
+            # A new error each time: an error collects the frames of every raise, and they refer to the virtual AWS.
+            raise ClientError(queue.closed.response, queue.closed.operation_name)
         return queue
 
 

@@ -1,5 +1,6 @@
 """A campaign runs many seeds side by side in processes."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -9,10 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from simulator.simulation import Simulation, simulate
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 LATE_S = 20
+WITH_A_CLOSED_QUEUE = 75
+
+
+def test_a_run_leaves_nothing_of_an_earlier_one_in_memory():
+    """Ten thousand runs in a few processes would otherwise need all memory of the machine."""
+    for _ in range(2):
+        simulate(WITH_A_CLOSED_QUEUE)
+    gc.collect()
+    assert 1 >= sum(isinstance(each, Simulation) for each in gc.get_objects())
 
 
 def test_no_process_outlives_a_killed_campaign():
