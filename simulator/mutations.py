@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from punctual.stack_files import stack_file
+from punctual.testing import cloud
 from simulator import campaign
-from simulator.simulation import Result
+from simulator.simulation import Result, simulate
 from simulator.workload.sharing import FIRST_SEED, LEDGER_SEED
 
 SEEDS_MAX = 200
@@ -879,8 +880,11 @@ def hunt(mutation: Mutation, first: int | None = None, processes: int | None = N
     """
     first = mutation.first if first is None else first
     with applied(mutation) as folder:
-        found = [] if mutation.seed is None else campaign.run([mutation.seed], folder, 1).broken
-        if not found:
-            others = [seed for seed in range(first, first + SEEDS_MAX) if seed != mutation.seed][: SEEDS_MAX - 1]
-            found = campaign.run(others, folder, processes, breaches_max=1).broken
+        if mutation.seed is not None:
+            result = simulate(mutation.seed, folder)
+            cloud.forget(folder)
+            if result.breach is not None:
+                return result
+        others = [seed for seed in range(first, first + SEEDS_MAX) if seed != mutation.seed][: SEEDS_MAX - 1]
+        found = campaign.run(others, folder, processes, breaches_max=1).broken
     return found[0] if found else None

@@ -196,6 +196,11 @@ def _source(folder: Path) -> Source:
     return _SOURCES[folder]
 
 
+def forget(folder: Path) -> None:
+    """Free the code of a folder that will not be used again."""
+    _SOURCES.pop(folder, None)
+
+
 def _template(path: Path, parameters: Mapping[str, Any]) -> Template:
     key = (path, repr(sorted(parameters.items())))
     if key not in _TEMPLATES:

@@ -88,8 +88,9 @@ class Queue:
         )
         received_s = time.time()
         received = answer.get("Messages", [])
-        for message in received:
-            self.client.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        if received:
+            entries = [{"Id": str(each), "ReceiptHandle": got["ReceiptHandle"]} for each, got in enumerate(received)]
+            assert not self.client.delete_message_batch(QueueUrl=self.url, Entries=entries).get("Failed")
         return [Message(message["Body"], values(message), received_s) for message in received]
 
 

@@ -16,7 +16,7 @@ NOT_HERE = {"oldest messages"}
 """The local AWS has no metrics of queues."""
 OF_OTHERS = "errors, throttles"
 """Lambda's metrics count what other tests of this hour have broken."""
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 POLL_S = 0.2
 PARTITIONS = 4
 

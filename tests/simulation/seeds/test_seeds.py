@@ -16,9 +16,7 @@ from simulator.workload.sharing import FIRST_SEED
 
 ROOT = Path(__file__).parents[3]
 QUICK_SEEDS, SEEDS = 50, 300
-STORMY = {FIRST_SEED + 27}
-"""A refused member of an input message is reported for the ninth time in a storm of two hours. The bound is eight."""
-SEEDS_WITH_APPLICATIONS = range(FIRST_SEED, FIRST_SEED + 60)
+SEEDS_WITH_APPLICATIONS = range(FIRST_SEED, FIRST_SEED + 30)
 SOAK_SEEDS = 10_000
 FINGERPRINT = "from simulator.simulation import simulate; print(simulate({seed}).fingerprint)"
 
@@ -32,6 +30,7 @@ REGRESSIONS = {
     2_003_155: "a batch sent again under its token removed the timer of what it had put under a name once more",
     23: "a member of a batch that was kept came out 20 s late, by its second timer",
     2_005_082: "a caller of fail was refused for what may have been its own write, moved meanwhile",
+    1_000_300: "a dead host was called late in every invocation, and nobody polled for the others until it timed out",
     3_007_903: "a member of a batch that kept what stands was told the refusal of a later one with the same id",
 }
 """Seeds that once found a fault in our code, with that fault.
@@ -60,7 +59,7 @@ def test_the_promises_hold_under_random_faults():
 @pytest.mark.slow
 def test_the_promises_hold_while_applications_share_the_stack():
     """The workload is that of the other seeds, and belongs to the owner and three applications."""
-    total = campaign.run([seed for seed in SEEDS_WITH_APPLICATIONS if seed not in STORMY])
+    total = campaign.run(SEEDS_WITH_APPLICATIONS)
     assert not total.broken, stories(total)
 
 
