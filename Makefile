@@ -21,7 +21,7 @@ SAM_CLI_TELEMETRY ?= 0
 export SAM_CLI_TELEMETRY
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-all soak lint format lock routes screenshots chromium simulate bench cost scale build deploy package publish dist clean tidy-functions name-the-bucket name-the-source
+.PHONY: help run test test-slow test-all soak lint lint-style lint-types lint-types-of-tests lint-imports lint-template format lock routes screenshots chromium simulate bench cost scale build deploy package publish dist clean tidy-functions name-the-bucket name-the-source
 
 help: ## Show this list
 	@echo "Punctual: something happens at that moment, to the second."
@@ -45,12 +45,24 @@ test-all: ## Run the quick tests, then the slow ones
 soak: .venv/dev.stamp .venv-sam/sam.stamp ## Run the tests that take longer
 	@$(PYTEST) -m soak -s $(ARGS) $(TESTS)
 
-lint: .venv/dev.stamp .venv-sam/sam.stamp ## Check style, types and the template
+# Five parts, so that `make -j2 lint` checks two at a time.
+lint: lint-style lint-types lint-types-of-tests lint-imports lint-template ## Check style, types, imports and the template
+
+lint-style: .venv/dev.stamp
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
+
+lint-types: .venv/dev.stamp
 	.venv/bin/mypy
+
+# After the other, whose results it uses.
+lint-types-of-tests: lint-types
 	.venv/bin/mypy --config-file tests/mypy.ini
+
+lint-imports: .venv/dev.stamp
 	PYTHONPATH=functions .venv/bin/lint-imports --no-cache
+
+lint-template: .venv/dev.stamp .venv-sam/sam.stamp
 	.venv/bin/cfn-lint template.yml examples/*/template.yaml
 	$(SAM) validate --lint --template-file template.yml
 
