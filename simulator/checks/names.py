@@ -16,6 +16,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -152,8 +153,10 @@ class Names:
     _fetched: dict[Invocation, list[tuple[str, str]]] = field(default_factory=dict)
     """The messages that invocations received themselves, as ids with bodies."""
     _delivering: int = 0
+    _jobs_sent: list[Message] = field(default_factory=list)
+    """The messages of the delivery queue."""
     _in_sight_us: list[int] = field(default_factory=list)
-    """When each herald first became visible, in order."""
+    """When each of them first became visible, in order."""
     _busy: list[list[int]] = field(default_factory=list)
     """Spans in which every poller may have held a batch: a mapping begins with `POLLERS_IDLE`."""
 
@@ -324,6 +327,7 @@ class Names:
         self.timer_messages.setdefault(schedule_id, []).append(timer_message)
         self.concluding.setdefault(schedule_id, set()).update(job.get("conclusion", {}).get("left", []))
         insort(self._in_sight_us, timer_message.visible_us)
+        self._jobs_sent.append(message)
         tags = {
             generation.expected.tag for generation in self.generations.get(name, []) if generation.id == schedule_id
         }
@@ -674,17 +678,29 @@ class Names:
         While every poller holds a batch, a message waits for the batches before it. Messages in those batches became
         visible no later, so they wait for their own due times at most `ROUNDING_S` longer. The messages between them
         and this one are past their due times. Each of them holds a poller until the function takes its delivery to
-        hang. In an unordered queue they may also be due later.
+        hang. In an unordered queue they may also be due later. Messages that were in sight before the pollers became
+        busy count if the pollers received them while this one waited.
         """
         spans = [(begin_us, ended[0] if ended else self._timeline.now_us) for begin_us, *ended in self._busy]
         busy_us = [begin_us for begin_us, end_us in spans if begin_us <= begun_us and end_us >= due_us]
         if not busy_us:
             return LATE_S_MAX
         from_us = min(busy_us) - round((LEAD_S + ROUNDING_S) * US)
-        until = bisect_right(self._in_sight_us, begun_us)
-        rounds = max(0, until - bisect_left(self._in_sight_us, from_us)) // FLIGHT_MESSAGES
+        in_sight = bisect_right(self._in_sight_us, begun_us) - bisect_left(self._in_sight_us, from_us)
+        received = bisect_right(self._received_us, begun_us) - bisect_left(self._received_us, due_us)
+        rounds = max(0, in_sight, received) // FLIGHT_MESSAGES
         round_s = HANG_S if self.orderly else LEAD_S + ROUNDING_S + HANG_S
         return LATE_S_MAX + ROUNDING_S + rounds * round_s
+
+    @cached_property
+    def _received_us(self) -> list[int]:
+        """When the messages were first received. It is complete at the end of a run."""
+        return sorted(each.first_received_us for each in self._jobs_sent if each.first_received_us is not None)
+
+    def was_withdrawn(self, name: str | None, schedule_id: str) -> bool:
+        """Return whether a cancel or a later schedule of the name ended this one while it was pending."""
+        found = [each for each in self.generations.get(name or "", []) if each.id == schedule_id]
+        return any(each.state == "cancelled" or (each.state == PENDING and each.over_us is not None) for each in found)
 
     def _was_closed(self, generation: Generation, from_us: int, to_us: int) -> bool:
         return any(from_us <= at_us <= to_us for at_us, url in self.closed if url == generation.expected.queue_url)
