@@ -843,7 +843,7 @@ MUTATIONS = (
         "                self.hand_over(application)\n",
         "                pass\n",
         (1, 3, 4),
-        FIRST_SEED + 4,
+        FIRST_SEED + 5,
         FIRST_SEED,
     ),
     Mutation(
