@@ -46,7 +46,8 @@ OPEN_S = 10
 """No request to a target that timed out last begins later than this in an invocation. Otherwise the invocation would
 still wait for that target when it no longer receives messages for others."""
 LOST_MAX = 4
-"""After this many targets have timed out in an invocation, the same holds for every unproven target."""
+"""If this many targets have timed out in an invocation or hang, the same holds for every unproven target. Otherwise the
+first place that a timeout frees would go to the next silent target."""
 HANGS_S = 1
 """A request hangs if it has no answer for this long. Healthy hosts may take half a second."""
 PROVEN_S = 60
@@ -160,7 +161,8 @@ class CircuitBreaker:
         if self._is_proven(receiver, now_s):
             return None
         unproven = self._unproven(now_s)
-        is_open = now_s < self._open_until_s or (len(self._lost) < LOST_MAX and receiver not in self._timeouts)
+        lost = self._lost.union(of for of in unproven if self._silent_s(of, now_s) >= HANGS_S)
+        is_open = now_s < self._open_until_s or (len(lost) < LOST_MAX and receiver not in self._timeouts)
         if is_open and sum(map(len, unproven.values())) < self._places(receiver, unproven):
             return None
         pause_s = PAUSE_S_MAX if receiver in self._timeouts else PAUSE_S_MIN

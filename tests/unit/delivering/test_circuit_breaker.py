@@ -291,6 +291,16 @@ def test_only_proven_targets_get_requests_late_in_an_invocation_with_many_dead_t
     assert begin(breaker, "newest", OPEN_S + 1) is None
 
 
+def test_targets_that_hang_count_as_dead_late_in_an_invocation():
+    """The first of them to time out would otherwise free its place for one more silent target."""
+    breaker = CircuitBreaker()
+    breaker.open(0.0)
+    for number in range(LOST_MAX):
+        assert begin(breaker, f"silent {number}", 0.5) is None
+    end(breaker, "silent 0", True, OPEN_S + 5, 0.5)
+    assert OPEN_S + 5 + PAUSE_S_MIN == begin(breaker, "new", OPEN_S + 5)
+
+
 def test_a_target_that_timed_out_gets_no_request_late_in_an_invocation():
     """One dead host is enough to hold every environment, after each has stopped receiving messages for others."""
     breaker = CircuitBreaker()
