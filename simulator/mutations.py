@@ -803,6 +803,15 @@ MUTATIONS = (
         6,
     ),
     Mutation(
+        "a count taken back though a write of the request had no answer",
+        "scheduler/accepting/counted.py",
+        "        if named is None or named.result == REPLACED or named.unconfirmed:\n",
+        "        if named is None or named.result == REPLACED:\n",
+        (8,),
+        2_000_000_467,
+        LEDGER_SEED,
+    ),
+    Mutation(
         "silent targets that count as dead only when they time out",
         "scheduler/delivering/circuit_breaker.py",
         "        lost = self._lost.union(of for of in unproven if self._silent_s(of, now_s) >= HANGS_S)\n",

@@ -69,7 +69,7 @@ class CountedBatch:
         if isinstance(failure, InvalidSchedule) or (isinstance(failure, NotConfirmed) and not failure.begun):
             return expected
         named = self._keyed.named.get(index)
-        if named is None or named.result == REPLACED or named.may_have_replaced:
+        if named is None or named.result == REPLACED or named.unconfirmed:
             return Counter()
         if named.result == "created":
             return Counter(replaced=expected[REPLACED])

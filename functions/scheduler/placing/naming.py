@@ -70,8 +70,8 @@ class NameResult:
     timer: Timer | None = None
     superseded_timer: Timer | None = None
     """The timer of the replaced schedule, if it is still in the table because it is far."""
-    may_have_replaced: bool = False
-    """A write without an answer made the record. It is unknown whether it replaced another."""
+    unconfirmed: bool = False
+    """A write had no answer. It is unknown whether it replaced a schedule, or AWS may still carry it out."""
 
 
 def register(name_request: NameRequest, records: Records, deadline: Deadline, reach_ms: int) -> NameResult:
@@ -85,15 +85,15 @@ def register(name_request: NameRequest, records: Records, deadline: Deadline, re
             old == new and new in unconfirmed_writes
         ):  # An earlier write of this call succeeded without an answer.
             result = _written(new, old if written else None, now_ms + reach_ms)
-            return replace(result, may_have_replaced=not written)
+            return replace(result, unconfirmed=not written)
         if old is None:  # The record disappeared between the conditional write and the read.
             continue
         if old.id == new.id:
             return _left_alone(old, now_ms, reach_ms)
         if name_request.repeats and old.request_number >= request_number:
-            return replace(_left_alone(old, now_ms, reach_ms), result=OLDER)
+            return replace(_left_alone(old, now_ms, reach_ms), result=OLDER, unconfirmed=bool(unconfirmed_writes))
         if old.pending and name_request.if_exists == "keep":
-            return _left_alone(old, now_ms, reach_ms)
+            return replace(_left_alone(old, now_ms, reach_ms), unconfirmed=bool(unconfirmed_writes))
         if (
             old.pending and name_request.if_exists == "fail" and unconfirmed_writes
         ):  # It may be this call's, moved by now.
