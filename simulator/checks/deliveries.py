@@ -59,6 +59,8 @@ class Deliveries:
     others: ExternalTargets | None = None
     interval_s: int = 600
     late_s_max: float = 0.0
+    _ids: dict[int, str] = field(default_factory=dict)
+    """The ids of deliveries to targets that do not receive them, by call. `attempts` keeps all calls."""
     _begun_ms: dict[str, dict[str, int]] = field(default_factory=dict)
     """The time from which the age of a retried delivery counts, by schedule and message. Consecutive messages share one
     age. Two independent messages of one schedule have separate ages.
@@ -205,8 +207,11 @@ class Deliveries:
             return str(parameters["name" if call.operation == "start_execution" else "id"])
         if expected.enveloped:
             return str(opened(_body(call)).get("id", ""))
-        jobs = self._jobs(call)
-        return next((each["id"] for each in jobs if self._expected(each) is expected), "")
+        if id(call) not in self._ids:
+            ids = [each["id"] for each in self._jobs(call) if self._expected(each) is expected]
+            # A request that was repeated may be stored under two ids, and both may be in one invocation.
+            self._ids[id(call)] = next((each for each in ids if each not in expected.sends), ids[0] if ids else "")
+        return self._ids[id(call)]
 
     def _jobs(self, call: Call) -> list[dict[str, Any]]:
         invocation = invocation_of(call)

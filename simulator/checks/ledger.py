@@ -1,8 +1,8 @@
 """Check the ledger at the end of a run, when every schedule is settled.
 
 Each counter is at least as high as the number of schedules of that fate. A crash may have counted some of them again.
-If nothing went wrong in a run, no more schedules left than entered, but for those that came out twice. The two are
-equal if nobody asked for a schedule twice: each request under one token counts as accepted, and so does each redrive.
+If nothing went wrong in a run, no more schedules left than entered, but for those that ended twice. The two are equal
+if nobody asked for a schedule twice: each request under one token counts as accepted, and so does each redrive.
 
 A row that the table did not take waits in the memory of an execution environment, and is lost with it. A line in the
 log says so. A run with such a line says nothing about counters that are too low. In the same way a feed without time
@@ -65,7 +65,7 @@ class LedgerCheck:
                         self.breach(PROMISE, "", f"{its[counter]} of {whose} are counted as {counter}, not {number}")
             entered, left = sum(its[each] for each in ENTERED), sum(its[each] for each in LEFT)
             own = [each for each in self.expected_schedules.values() if each.application == application]
-            repeats = sum(len(sends) - 1 for each in own for sends in each.sends.values())
+            repeats = sum(map(self._repeats_of, own))
             twice = its["redriven"] or any(each.asked > 1 for each in own)
             if (
                 calm
@@ -93,6 +93,18 @@ class LedgerCheck:
                 its["cancelled"] += each.state == "cancelled"
                 its["delivered"] += each.state == "delivered"
         return happened
+
+    def _repeats_of(self, expected: ExpectedSchedule) -> int:
+        """Return how often a schedule came out, failed or was withdrawn beyond the first time.
+
+        SQS may deliver a message twice, and a cancel or a later schedule may come in the moment of a delivery.
+        """
+        ends = Counter({schedule_id: len(sends) for schedule_id, sends in expected.sends.items()})
+        ends.update(expected.failures)
+        withdrawn = [each for each in ends if each in expected.withdrawn]
+        withdrawn += [each for each in ends if self.names.was_withdrawn(expected.name, each)]
+        ends.update(withdrawn)
+        return sum(count - 1 for count in ends.values())
 
     def _fates_of(self, expected: ExpectedSchedule) -> Counter[str]:
         """Return the fates of the ids of an unnamed schedule."""

@@ -489,6 +489,7 @@ class Checker(Watcher):
     def _failed(self, expected: ExpectedSchedule, schedule_id: str, error: str) -> None:
         """Check a failure. It is allowed only if the queue was closed for a while or SQS refuses the content."""
         expected.failed.setdefault(schedule_id, self.timeline.now_us)
+        expected.failures[schedule_id] += 1
         self.event_log.add(
             self.timeline.now_us, "failure queue", f"hears that {schedule_id} failed: {error}", [expected.tag]
         )

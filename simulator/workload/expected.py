@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -106,6 +107,8 @@ class ExpectedSchedule:
     quarantined: dict[str, str] = field(default_factory=dict)
     expired: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
+    failures: Counter[str] = field(default_factory=Counter)
+    """How often the failure queue heard of each failure. SQS may deliver a message twice."""
     withdrawing: dict[str, set[str]] = field(default_factory=dict)
     """The unnamed ids that callers want to change, each with the operations."""
     withdrawn: dict[str, int] = field(default_factory=dict)
