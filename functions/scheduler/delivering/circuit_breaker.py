@@ -165,7 +165,8 @@ class CircuitBreaker:
         is_open = now_s < self._open_until_s or (len(lost) < LOST_MAX and receiver not in self._timeouts)
         if is_open and sum(map(len, unproven.values())) < self._places(receiver, unproven):
             return None
-        pause_s = PAUSE_S_MAX if receiver in self._timeouts else PAUSE_S_MIN
+        # Each pause is one more message, and SQS may take one twice. So a dead target waits long, whoever asks next.
+        pause_s = (PAUSE_S_MAX if is_open else COOL_DOWN_S) if receiver in self._timeouts else PAUSE_S_MIN
         until_s, hangs = now_s + max(pause_s, silent_s), silent_s >= HANGS_S
         soon = is_open and not hangs and any(now_s - all_s[-1] < HANGS_S for all_s in unproven.values())
         waiters_max = WAITERS_MAX if receiver in unproven else WAITERS_FOR_OTHERS_MAX

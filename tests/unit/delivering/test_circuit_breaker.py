@@ -308,7 +308,7 @@ def test_a_target_that_timed_out_gets_no_request_late_in_an_invocation():
     timed_out(breaker, "dead", 1)
     assert begin(breaker, "dead", OPEN_S - 0.1) is None
     end(breaker, "dead", True, OPEN_S - 0.1, OPEN_S)
-    assert OPEN_S + PAUSE_S_MAX == begin(breaker, "dead", OPEN_S)
+    assert OPEN_S + COOL_DOWN_S == begin(breaker, "dead", OPEN_S)
     breaker.open(OPEN_S + 1)
     assert begin(breaker, "dead", OPEN_S + 1) is None
 
