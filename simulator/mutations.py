@@ -812,14 +812,6 @@ MUTATIONS = (
         LEDGER_SEED,
     ),
     Mutation(
-        "silent targets that count as dead only when they time out",
-        "scheduler/delivering/circuit_breaker.py",
-        "        lost = self._lost.union(of for of in unproven if self._silent_s(of, now_s) >= HANGS_S)\n",
-        "        lost = self._lost\n",
-        (3,),
-        1_006_642,
-    ),
-    Mutation(
         "a target that timed out tried again late in an invocation",
         "scheduler/delivering/circuit_breaker.py",
         "(len(lost) < LOST_MAX and receiver not in self._timeouts)\n",
