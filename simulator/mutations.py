@@ -814,8 +814,8 @@ MUTATIONS = (
     Mutation(
         "a target that timed out tried again late in an invocation",
         "scheduler/delivering/circuit_breaker.py",
-        "(len(lost) < LOST_MAX and receiver not in self._timeouts)\n",
-        "len(lost) < LOST_MAX\n",
+        "        return receiver not in self._timeouts and len(lost) < LOST_MAX\n",
+        "        return len(lost) < LOST_MAX\n",
         (3,),
         1_000_300,
     ),

@@ -338,7 +338,7 @@ class Deliveries:
             delivered = any(sent.at_us > told_us for sent in sends)
             # Step Functions has the execution once and says so.
             delivered = delivered or (":states:" in _address(expected) and bool(sends))
-            # The function may have crashed between its reports, and find a record that wants no delivery afterwards.
+            # After a crash between two reports, the function may find a record that was cancelled or replaced since.
             settled = delivered or self.names.was_withdrawn(expected.name, schedule_id)
             if "failure_target" in expected.request and schedule_id not in self.heard and not settled:
                 self.breach(1, expected.tag, f"its failure target never heard that {schedule_id} failed")

@@ -101,9 +101,9 @@ class LedgerCheck:
         """
         ends = Counter({schedule_id: len(sends) for schedule_id, sends in expected.sends.items()})
         ends.update(expected.failures)
-        withdrawn = [each for each in ends if each in expected.withdrawn]
-        withdrawn += [each for each in ends if self.names.was_withdrawn(expected.name, each)]
-        ends.update(withdrawn)
+        ends.update(
+            [each for each in ends if each in expected.withdrawn or self.names.was_withdrawn(expected.name, each)]
+        )
         return sum(count - 1 for count in ends.values())
 
     def _fates_of(self, expected: ExpectedSchedule) -> Counter[str]:

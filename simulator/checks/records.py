@@ -52,10 +52,10 @@ class RecordTimes:
             self.breach(1, tag, f"{schedule_id} is said to be tried {len(after)} times, and was {made} times")
         if after != before and not (after and self._was_made(schedule_id, after[-1])):
             self.breach(1, tag, f"{schedule_id} is said to be tried at {after[-1:]}, and was not")
-        if state == "delivered" and after == before and not (after and self._were_two(schedule_id, after[-1])):
+        if state == "delivered" and after == before and not (after and self._began_together(schedule_id, after[-1])):
             self.breach(1, tag, f"{schedule_id} is delivered, and its record does not say when it was tried")
 
-    def _were_two(self, schedule_id: str, moment_ms: int) -> bool:
+    def _began_together(self, schedule_id: str, moment_ms: int) -> bool:
         """Return whether two messages of one attempt made their calls together. The record then shows one time."""
         begun_ms = self._tried_ms.get(schedule_id, [])
         return sum(0 <= each_ms - moment_ms <= TOGETHER_MS for each_ms in begun_ms) > 1

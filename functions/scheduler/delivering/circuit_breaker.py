@@ -8,7 +8,8 @@ deliver function remembers how each target answered. It does not share this with
   with no request in progress. So the dead hosts of one domain do not block the next domain.
 - A proven target has at most half of the threads.
 - A target that is silent for two seconds gets no more requests until it answers.
-- A target that timed out last gets no request late in an invocation, which would outlast the time for other messages.
+- A target that timed out last gets no request late in an invocation. The invocation would wait for that target after it
+  has stopped receiving messages for others.
 - A target is in cool-down for half a minute after three timeouts in a row. After that one request at a time tests it.
 - The stack's output queue has half of the threads, and no other limit. A postponed message would wait in a queue of the
   same service, so postponing gains nothing while that service is slow.
@@ -161,16 +162,22 @@ class CircuitBreaker:
         if self._is_proven(receiver, now_s):
             return None
         unproven = self._unproven(now_s)
-        lost = self._lost.union(of for of in unproven if self._silent_s(of, now_s) >= HANGS_S)
-        is_open = now_s < self._open_until_s or (len(lost) < LOST_MAX and receiver not in self._timeouts)
+        is_open = self._is_open(receiver, unproven, now_s)
         if is_open and sum(map(len, unproven.values())) < self._places(receiver, unproven):
             return None
-        # Each pause is one more message, and SQS may take one twice. So a dead target waits long, whoever asks next.
+        # Each postponement sends a message, and SQS may store it twice. So a dead target's deliveries wait for long.
         pause_s = (PAUSE_S_MAX if is_open else COOL_DOWN_S) if receiver in self._timeouts else PAUSE_S_MIN
         until_s, hangs = now_s + max(pause_s, silent_s), silent_s >= HANGS_S
         soon = is_open and not hangs and any(now_s - all_s[-1] < HANGS_S for all_s in unproven.values())
         waiters_max = WAITERS_MAX if receiver in unproven else WAITERS_FOR_OTHERS_MAX
         return Postponement(until_s, hangs, waiters_max if soon else 0)
+
+    def _is_open(self, receiver: Receiver, unproven: dict[Receiver, list[float]], now_s: float) -> bool:
+        """Return whether it is early enough in the invocation to call this unproven target."""
+        if now_s < self._open_until_s:
+            return True
+        lost = self._lost.union(of for of in unproven if self._silent_s(of, now_s) >= HANGS_S)
+        return receiver not in self._timeouts and len(lost) < LOST_MAX
 
     def _places(self, receiver: Receiver, unproven: dict[Receiver, list[float]]) -> int:
         """Return how many places for unproven targets may be in use before this target has none."""

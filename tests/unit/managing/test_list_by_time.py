@@ -45,7 +45,7 @@ def order(each):
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     partition_count=st.sampled_from([1, 2, 5, 16]),
