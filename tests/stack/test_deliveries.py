@@ -14,6 +14,7 @@ from receiver import answer
 from scheduler.model import delivery_job
 from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.schedule import Key, Schedule, sort_from
+from waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -40,14 +41,6 @@ def asked(stack, **fields):
     return stack.invoke("ScheduleFunction", {"delay": 0, **fields})
 
 
-def wait_until(fact, within_s=WITHIN_S):
-    """Wait until `fact` returns something true, and return it."""
-    deadline_s = time.time() + within_s
-    while not (found := fact()) and time.time() < deadline_s:
-        time.sleep(0.1)
-    return found
-
-
 def requests(server, count=1, within_s=WITHIN_S):
     wait_until(lambda: len(server.requests) >= count, within_s)
     return list(server.requests)
@@ -60,7 +53,7 @@ def record(table, name, state):
         items = [item for item in table.items() if item["sort"]["S"] == name]
         return [item for item in items if item["state"]["S"] == state]
 
-    (item,) = wait_until(found)
+    (item,) = wait_until(found, WITHIN_S)
     return {field: next(iter(value.values())) for field, value in item.items()}
 
 
@@ -140,7 +133,7 @@ def test_a_bus_gets_an_event(stack, receivers, data, detail):
 def test_a_state_machine_starts_an_execution_under_the_id(stack, receivers, emulator):
     """The data is its input."""
     answered = asked(stack, data=OBJECT, target=receivers.machine_arn)
-    wait_until(lambda: answered["id"] in beside.executions(emulator, receivers.machine_arn, 0))
+    wait_until(lambda: answered["id"] in beside.executions(emulator, receivers.machine_arn, 0), WITHIN_S)
     assert json.loads(OBJECT) == json.loads(beside.executions(emulator, receivers.machine_arn, 0)[answered["id"]])
 
 
@@ -252,8 +245,8 @@ def test_an_existing_execution_is_success(stack, receivers, emulator, failure_re
     schedule = unchecked(receivers.machine_arn)
     for _ in range(2):
         delivery_queue.send(delivery_job.body(DeliveryJob(schedule)))
-    wait_until(lambda: schedule.id in beside.executions(emulator, receivers.machine_arn, 0))
-    wait_until(lambda: logged(stack, "delivered", schedule.id) == 2)
+    wait_until(lambda: schedule.id in beside.executions(emulator, receivers.machine_arn, 0), WITHIN_S)
+    wait_until(lambda: logged(stack, "delivered", schedule.id) == 2, WITHIN_S)
     names = [name for name in beside.executions(emulator, receivers.machine_arn, 0) if name == schedule.id]
     assert ([schedule.id], 2) == (names, logged(stack, "delivered", schedule.id))
     assert 0 == failure_reports.count()

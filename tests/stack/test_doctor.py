@@ -10,6 +10,7 @@ import pytest
 from punctual.cli import group
 from punctual.cli.output import Output
 from punctual.cli.run import Run
+from waiting import wait_until
 
 pytestmark = pytest.mark.slow
 NOT_HERE = {"oldest messages"}
@@ -17,7 +18,6 @@ NOT_HERE = {"oldest messages"}
 OF_OTHERS = "errors, throttles"
 """Lambda's metrics count what other tests of this hour have broken."""
 WITHIN_S = 120.0
-POLL_S = 0.2
 PARTITIONS = 4
 
 
@@ -52,9 +52,11 @@ def fed(stack):
     """All partitions were just fed."""
     begun_s = time.time() - 1
     stack.invoke("TriggerFunction", {})
-    wait_until(
-        lambda: PARTITIONS == len(stack.invoke("ManageFunction", {"operation": "runs", "from": begun_s})["runs"])
-    )
+
+    def has_all_runs():
+        return PARTITIONS == len(stack.invoke("ManageFunction", {"operation": "runs", "from": begun_s})["runs"])
+
+    assert wait_until(has_all_runs, WITHIN_S)
 
 
 def faults(findings):
@@ -64,13 +66,6 @@ def faults(findings):
         for each in found
         if each["state"] == "fault" and name != OF_OTHERS
     }
-
-
-def wait_until(holds):
-    deadline_s = time.monotonic() + WITHIN_S
-    while not holds():
-        assert time.monotonic() < deadline_s
-        time.sleep(POLL_S)
 
 
 def test_a_healthy_stack_has_no_fault(examine, fed):
@@ -179,11 +174,12 @@ def broken_function(stack, function):
     lambda_ = stack.emulator.client("lambda")
     variables = lambda_.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
 
+    def is_updated():
+        return "InProgress" != lambda_.get_function_configuration(FunctionName=function).get("LastUpdateStatus")
+
     def put(kept):
         lambda_.update_function_configuration(FunctionName=function, Environment={"Variables": kept})
-        wait_until(
-            lambda: "InProgress" != lambda_.get_function_configuration(FunctionName=function).get("LastUpdateStatus")
-        )
+        assert wait_until(is_updated, WITHIN_S)
 
     put({name: value for name, value in variables.items() if name != "TABLE_NAME"})
     try:

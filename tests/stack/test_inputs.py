@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import receivers as beside
+from waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -184,10 +185,7 @@ def test_a_message_that_sns_delivers_twice_is_one_schedule(input_queue, far_ones
 
 
 def wait_until_empty(queue):
-    deadline_s = time.time() + WITHIN_S
-    while queue.count() and time.time() < deadline_s:
-        time.sleep(0.1)
-    assert 0 == queue.count()
+    assert wait_until(lambda: 0 == queue.count(), WITHIN_S)
 
 
 def test_a_message_that_sqs_delivers_twice_is_one_schedule(stack, table_of):
