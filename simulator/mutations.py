@@ -604,13 +604,12 @@ MUTATIONS = (
     Mutation(
         "a retry noted before it is sent",
         "scheduler/delivering/retry.py",
-        ("    conclusion.send(next_job, dependencies, deadline)\n    if record is not None:\n"),
+        "    conclusion.send(next_job, dependencies, deadline)\n    from scheduler",
         (
-            "    if record is not None:\n"
-            "        wake_count, attempts, now_ms = next_job.wake_number - 1, next_job.attempt - 1, deadline.now_ms()\n"
-            "        retry_call(lambda: dependencies.records.note(record, wake_count, attempts, error, now_ms, next_job.wake_ms), deadline)\n"
+            "    wake_count, attempts, now_ms = next_job.wake_number - 1, next_job.attempt - 1, deadline.now_ms()\n"
+            "    retry_call(lambda: dependencies.records.note(record, wake_count, attempts, error, now_ms, next_job.wake_ms), deadline)\n"
             "    conclusion.send(next_job, dependencies, deadline)\n"
-            "    if record is not None:\n"
+            "    from scheduler"
         ),
         (1,),
         62,
@@ -618,7 +617,7 @@ MUTATIONS = (
     Mutation(
         "what is put off for a name not noted",
         "scheduler/delivering/delivery.py",
-        'retry.take_up_again(next_job, record, record.error if record is not None else "", dependencies, deadline)\n',
+        "retry.take_up_again(job, next_job, record, error, dependencies, deadline)\n",
         "conclusion.send(next_job, dependencies, deadline)\n",
         (7,),
         102,
@@ -661,7 +660,7 @@ MUTATIONS = (
     Mutation(
         "an outcome that cannot be written is forgotten",
         "scheduler/delivering/conclusion.py",
-        "        send(next_job, self._dependencies, deadline)\n",
+        "        send_next(job, next_job, self._dependencies, deadline)\n",
         "",
         (1,),
         96,
@@ -733,8 +732,8 @@ MUTATIONS = (
     Mutation(
         "the wait before the moment left out",
         "scheduler/delivering/delivery.py",
-        ("    if wait_ms > 0:\n        deadline.sleep(wait_ms / 1000)\n    if job.conclusion is not None:\n"),
-        "    if job.conclusion is not None:\n",
+        "    if wait_ms > 0:\n        deadline.sleep(wait_ms / 1000)\n    if dependencies.next_messages",
+        "    if dependencies.next_messages",
         (2,),
         196,
     ),

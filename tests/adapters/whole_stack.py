@@ -16,6 +16,7 @@ from scheduler.aws.delivery_queue import DeliveryQueue
 from scheduler.aws.manage_table import ManageTable
 from scheduler.delivering import delivery
 from scheduler.delivering.circuit_breaker import CircuitBreaker
+from scheduler.delivering.next_messages import NextMessages
 from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding import feed as feeding
 from scheduler.managing import operations
@@ -124,6 +125,7 @@ class WholeStack:
             pool=SerialPool(),
             stored_count=PartitionCount(self.cloud.table),
             breaker=CircuitBreaker(),
+            next_messages=NextMessages(),
             delivery_queue=lambda: DeliveryQueue(self.cloud.sqs, self.cloud.delivery),
             reach_ms=REACH_MS,
         )

@@ -30,6 +30,7 @@ from scheduler.aws import failure_targets
 from scheduler.aws.queues import Queues
 from scheduler.delivering import consuming, delivery
 from scheduler.delivering.circuit_breaker import CircuitBreaker
+from scheduler.delivering.next_messages import NextMessages
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.worker_pool import SerialPool
 from scheduler.limits import SNS_MESSAGE_BYTES_MAX, SQS_MESSAGE_BYTES_MAX
@@ -136,6 +137,7 @@ def test_no_record_of_the_delivery_queue_fails_another(records):
         pool=SerialPool(),
         stored_count=PartitionCount(FakeTable()),
         breaker=CircuitBreaker(),
+        next_messages=NextMessages(),
         delivery_queue=lambda: None,
         reach_ms=900_000,
     )

@@ -12,6 +12,7 @@ from typing import Any
 from fakes import FAILURE, NOON_MS, Clock, FakeQueues, FakeRecords, FakeTable, schedule
 from scheduler.delivering import delivery
 from scheduler.delivering.circuit_breaker import CircuitBreaker
+from scheduler.delivering.next_messages import NextMessages
 from scheduler.errors import NotConfirmed, Undelivered
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline
@@ -136,6 +137,7 @@ class Deliveries:
             pool=SerialPool(),
             stored_count=none_needed,
             breaker=CircuitBreaker(),
+            next_messages=NextMessages(),
             delivery_queue=lambda: none_needed,
             reach_ms=900_000,
         )

@@ -35,6 +35,8 @@ from scheduler.model.schedule import Schedule, timer
 if TYPE_CHECKING:
     from scheduler.delivering.delivery import DeliveryDependencies
 
+COPY = "copy"
+"""The log's word for a message that is dropped because it is a copy. See `next_messages`."""
 STEP_TRIES_MAX = 5
 """These attempts take less than a second. Then a message carries the rest, because other deliveries need the thread."""
 
@@ -42,7 +44,9 @@ STEP_TRIES_MAX = 5
 def delivered(job: DeliveryJob, record: Record | None, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     """Count the delivery, and close the record if the schedule has a name. A success needs nothing else."""
     dependencies.ledger.delivered(job.schedule, deadline)
-    if record is not None:
+    if record is None:
+        dependencies.next_messages.end(job, deadline.now_ms())
+    else:
         dependencies.ledger.settle(deadline)
         now_ms, attempted_ms = deadline.now_ms(), record.attempted_ms
         conclusion = Conclusion(DELIVERED, job.attempt, now_ms, "", (CLOSE,), attempted_ms=attempted_ms)
@@ -69,6 +73,8 @@ def not_delivered(
     ledger.settle(deadline)
     conclusion = Conclusion(its.reason, its.attempts, its.at_ms, its.error, tuple(steps), attempted_ms=attempted_ms)
     _Ending(job, record, conclusion, dependencies, deadline).conclude()
+    if record is None:
+        dependencies.next_messages.end(job, deadline.now_ms())
 
 
 def resume(job: DeliveryJob, conclusion: Conclusion, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
@@ -89,6 +95,13 @@ def send(job: DeliveryJob, dependencies: DeliveryDependencies, deadline: Deadlin
     outcome = retry_batch(lambda _: dependencies.queues.send_job(job, deadline.now_ms()), [job], deadline)
     if not outcome.confirmed:
         raise NotConfirmed(f"a delivery job was not sent: {outcome.reason}")
+
+
+def send_next(job: DeliveryJob, next_job: DeliveryJob, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
+    """Send the message that follows the one of `job`, unless a copy of that message was followed already."""
+    messages = dependencies.next_messages
+    if not messages.send(job, next_job, lambda: send(next_job, dependencies, deadline), deadline):
+        log.outcome("dropped", id=job.id, state=COPY)
 
 
 class _Ending:
@@ -118,6 +131,7 @@ class _Ending:
         if CLOSE in steps and (left or not self._is_done(CLOSE)):
             left.append(CLOSE)
         if not left:
+            self._dependencies.next_messages.end(self._job, self._deadline.now_ms())
             return
         self._send_rest(replace(self._conclusion, left=tuple(left)))
         if CLOSE in left and others and record is not None:
@@ -165,7 +179,7 @@ class _Ending:
         next_job = DeliveryJob(
             schedule, job.attempt, retry_ms, job.wake_number, conclusion=replace(rest, tries=rest.tries + 1)
         )
-        send(next_job, self._dependencies, deadline)
+        send_next(job, next_job, self._dependencies, deadline)
         log.outcome("concluded later", id=job.id, left=rest.left)
 
 

@@ -24,6 +24,7 @@ from scheduler.counting.ledger import NO_LEDGER, Ledger
 from scheduler.delivering import conclusion, retry, timers
 from scheduler.delivering.circuit_breaker import PER_HOST_MAX, CircuitBreaker, Postponement
 from scheduler.delivering.in_flight import InFlight, Message
+from scheduler.delivering.next_messages import NextMessages
 from scheduler.errors import Undelivered, reason
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_call
@@ -84,6 +85,7 @@ class DeliveryDependencies:
     pool: WorkerPool
     stored_count: partitions.PartitionCount
     breaker: CircuitBreaker
+    next_messages: NextMessages
     delivery_queue: Callable[[], DeliveryQueue]
     """Returns the delivery queue, which is needed only while a delivery hangs."""
     reach_ms: int
@@ -178,7 +180,9 @@ def _one(message: Message, dependencies: DeliveryDependencies, deadline: Deadlin
         return
     if wait_ms > 0:
         deadline.sleep(wait_ms / 1000)
-    if job.conclusion is not None:
+    if dependencies.next_messages.is_copy(job, deadline.now_ms()):
+        log.outcome("dropped", id=job.id, state=conclusion.COPY)
+    elif job.conclusion is not None:
         conclusion.resume(job, job.conclusion, dependencies, deadline)
     elif job.schedule.name is None:
         _hand_over(job, None, dependencies, deadline)
@@ -269,7 +273,8 @@ def _wait(
         return
     log.outcome("put off", id=schedule.id, group=dependencies.receiver(schedule).name)
     next_job = retry.woken_again(job, record, job.attempt, again_ms)
-    retry.take_up_again(next_job, record, record.error if record is not None else "", dependencies, deadline)
+    error = record.error if record is not None else ""
+    retry.take_up_again(job, next_job, record, error, dependencies, deadline)
 
 
 def _tried(

@@ -68,25 +68,32 @@ def give_up(
 
 
 def take_up_again(
-    next_job: DeliveryJob, record: Record | None, error: str, dependencies: DeliveryDependencies, deadline: Deadline
+    job: DeliveryJob,
+    next_job: DeliveryJob,
+    record: Record | None,
+    error: str,
+    dependencies: DeliveryDependencies,
+    deadline: Deadline,
 ) -> None:
     """Send the message of the next try, and note it in the record of a name.
 
     A name may have two timers, and both may be postponed to the same moment. Only the noted one delivers then.
     """
+    if record is None:
+        conclusion.send_next(job, next_job, dependencies, deadline)
+        return
     conclusion.send(next_job, dependencies, deadline)
-    if record is not None:
-        from scheduler.placing import near_names
+    from scheduler.placing import near_names
 
-        near_names.list_retry(next_job.schedule, next_job.wake_ms, dependencies.table, deadline)
-        wake_count, attempts, now_ms = next_job.wake_number - 1, next_job.attempt - 1, deadline.now_ms()
-        try:
-            retry_call(
-                lambda: dependencies.records.note(record, wake_count, attempts, error, now_ms, next_job.wake_ms),
-                deadline,
-            )
-        except Exception as failure:  # noqa: BLE001 - A failed note must not repeat the attempt.
-            log.outcome("not noted", id=record.id, error=reason(failure))
+    near_names.list_retry(next_job.schedule, next_job.wake_ms, dependencies.table, deadline)
+    wake_count, attempts, now_ms = next_job.wake_number - 1, next_job.attempt - 1, deadline.now_ms()
+    try:
+        retry_call(
+            lambda: dependencies.records.note(record, wake_count, attempts, error, now_ms, next_job.wake_ms),
+            deadline,
+        )
+    except Exception as failure:  # noqa: BLE001 - A failed note must not repeat the attempt.
+        log.outcome("not noted", id=record.id, error=reason(failure))
 
 
 def woken_again(job: DeliveryJob, record: Record | None, attempt: int, retry_ms: int) -> DeliveryJob:
@@ -148,7 +155,7 @@ class _FailedAttempt:
         give_up(self._job, self._record, self._failure.error, attempts, self._dependencies, self._deadline)
 
     def _take_up_again(self, next_job: DeliveryJob) -> None:
-        take_up_again(next_job, self._record, self._failure.error, self._dependencies, self._deadline)
+        take_up_again(self._job, next_job, self._record, self._failure.error, self._dependencies, self._deadline)
 
     def _is_worth_trying(self, retry_ms: int) -> bool:
         """Return whether the delivery is tried again.

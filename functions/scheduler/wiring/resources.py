@@ -226,7 +226,7 @@ class Resources(Measured):
         Function(self.client("lambda"), self.settings.function_name).invoke(event, deadline)
 
     def for_delivery(self) -> DeliveryDependencies:
-        from scheduler.delivering import circuit_breaker, delivery
+        from scheduler.delivering import circuit_breaker, delivery, next_messages
 
         def of_application(application_id: str) -> DeliveryDependencies:
             return self.isolation(application_id).for_delivery(owners)
@@ -240,6 +240,7 @@ class Resources(Measured):
             pool=self.pool,
             stored_count=self._stored_count,
             breaker=circuit_breaker.CircuitBreaker(),
+            next_messages=next_messages.NextMessages(),
             delivery_queue=lambda: self._delivery_queue,
             reach_ms=self.settings.reach_ms,
             of_application=of_application,

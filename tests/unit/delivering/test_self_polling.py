@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,6 +24,7 @@ from scheduler.delivering.circuit_breaker import (
 )
 from scheduler.delivering.delivery import RESERVE_S, THREADS_MAX, DeliveryDependencies
 from scheduler.delivering.in_flight import HANGS_AFTER_S, Message
+from scheduler.delivering.next_messages import NextMessages
 from scheduler.delivering.self_polling import POLL_S_MAX
 from scheduler.errors import NotConfirmed, Undelivered
 from scheduler.execution.batch_result import BatchResult
@@ -48,7 +50,8 @@ def message(
     """Return a message for a host or for the output queue. A delivery began at its due time."""
     target = None if host is None else json.dumps({"url": f"https://{host}/"}, separators=(",", ":"))
     terms = json.dumps({"retry": {"max_age_s": max_age_s}})
-    sent = replace(schedule(1, NOON_MS + round(ahead_s * 1000), target=target), data=name, terms=terms)
+    number, due_ms = zlib.crc32(name.encode()), NOON_MS + round(ahead_s * 1000)
+    sent = replace(schedule(number, due_ms, target=target), data=name, terms=terms)
     return Message(name, delivery_job.body(DeliveryJob(sent, attempt, begun_ms=sent.due_ms)))
 
 
@@ -121,6 +124,7 @@ class Backlog(FakeQueues):
             pool=WorkerPool(timeline, THREADS_MAX),
             stored_count=PartitionCount(table),
             breaker=self.breaker,
+            next_messages=NextMessages(),
             delivery_queue=lambda: self,
             reach_ms=900_000,
         )
