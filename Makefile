@@ -4,6 +4,8 @@
 # ones before `python3`, because the locks have ready-made wheels for these. PYTHON=... overrules it.
 PYTHONS = python3.13 python3.14 python3.12 python3.11 python3
 export PYTHON PYTHONS
+# Each worker and each command that a test starts would otherwise compile the project again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Test files side by side; those of one file stay together, so that a deployed stack is shared. 0: no workers.
 WORKERS ?= 2

@@ -41,6 +41,8 @@ class Deliveries:
     """The target's answer to a call at that second."""
     down: dict[str, tuple[float, float]] = field(default_factory=dict)
     """From when to when the table, the failure queue, the topic or the queue does not answer."""
+    application: str = ""
+    """Whose deliveries these are. The queues say so in each message."""
     jitter: float = 0.5
     clock: Clock = field(default_factory=Clock)
     called: list[float] = field(default_factory=list)
@@ -99,7 +101,7 @@ class Deliveries:
             return BatchResult(unconfirmed=[job], last_error="ServiceUnavailable")
         outcome = self.queues.send_job(job, now_ms)
         at_ms = self.clock.now_ms + delivery_job.delay_s(job, now_ms, 0) * 1000
-        self._waiting.append((at_ms, delivery_job.body(job)))
+        self._waiting.append((at_ms, delivery_job.body(job, self.application)))
         return outcome
 
     def notify(self, failure_target, report):
@@ -140,8 +142,9 @@ class Deliveries:
             next_messages=NextMessages(),
             delivery_queue=lambda: none_needed,
             reach_ms=900_000,
+            of_application=lambda _: dependencies,
         )
-        self._waiting.append((0, job if isinstance(job, str) else delivery_job.body(job)))
+        self._waiting.append((0, job if isinstance(job, str) else delivery_job.body(job, self.application)))
         receives: dict[str, int] = {}
         for _ in range(MESSAGES_MAX):
             if not self._waiting:

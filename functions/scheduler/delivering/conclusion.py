@@ -176,9 +176,8 @@ class _Ending:
         if record is not None and rest.left == (CLOSE,):
             schedule = timer(schedule, record.request_number)
         retry_ms = deadline.now_ms() + round(pause_s(rest.tries + 1, None, deadline.jitter()) * 1000)
-        next_job = DeliveryJob(
-            schedule, job.attempt, retry_ms, job.wake_number, conclusion=replace(rest, tries=rest.tries + 1)
-        )
+        carried = replace(rest, tries=rest.tries + 1)
+        next_job = replace(job, schedule=schedule, retry_ms=retry_ms, begun_ms=None, faults=0, conclusion=carried)
         send_next(job, next_job, self._dependencies, deadline)
         log.outcome("concluded later", id=job.id, left=rest.left)
 

@@ -31,6 +31,7 @@ REGRESSIONS = {
     23: "a member of a batch that was kept came out 20 s late, by its second timer",
     2_005_082: "a caller of fail was refused for what may have been its own write, moved meanwhile",
     1_000_300: "a dead host was called late in every invocation, and nobody polled for the others until it timed out",
+    2_000_000_996: "copies of a delivery to a dead host multiplied with every postponement, and the run did not end",
     3_007_903: "a member of a batch that kept what stands was told the refusal of a later one with the same id",
 }
 """Seeds that once found a fault in our code, with that fault.

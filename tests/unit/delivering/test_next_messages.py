@@ -19,6 +19,7 @@ from virtual_deliveries import ONCE, Deliveries, webhook
 
 FIRST = DeliveryJob(webhook())
 NEXT = replace(FIRST, attempt=2, retry_ms=NOON_MS + 30_000)
+APPLICATION = "01234567"
 FAILURE = Conclusion(FAILED, 1, NOON_MS, "answered 503", (KEEP, REPORT))
 HANGS = Undelivered("timed out", timed_out=True)
 
@@ -69,9 +70,11 @@ def test_a_first_message_that_was_delivered_is_not_remembered():
     assert messages.is_copy(NEXT, NOON_MS + 30_000)
 
 
-def test_the_steps_after_an_outcome_do_not_multiply():
+@pytest.mark.parametrize("application", ["", APPLICATION])
+def test_the_steps_after_an_outcome_do_not_multiply(application):
     """The failure queue is down for an hour."""
-    deliveries = StoredTwice(lambda now_s: Undelivered("answered 503"), down={"failures": (0, 3_600)})
+    down = {"failures": (0, 3_600)}
+    deliveries = StoredTwice(lambda now_s: Undelivered("answered 503"), down=down, application=application)
     deliveries.run(DeliveryJob(webhook(terms=ONCE)))
     assert 1 == len(deliveries.reported)
     assert len(deliveries.sent) < 50
@@ -92,7 +95,7 @@ def test_an_earlier_message_that_comes_after_the_later_one_is_delivered():
 @pytest.mark.parametrize(
     "other",
     [
-        pytest.param(replace(FIRST, application="a1"), id="of an application"),
+        pytest.param(replace(FIRST, application=APPLICATION), id="of an application"),
         pytest.param(DeliveryJob(replace(FIRST.schedule, due_ms=NOON_MS - 1)), id="redriven with the same id"),
         pytest.param(replace(FIRST, conclusion=FAILURE), id="with its outcome"),
     ],
