@@ -47,9 +47,9 @@ def _life(count: int, named: bool, its: Functions, deliver: Handler) -> dict[str
     for partition in range(PARTITIONS):
         its.feed({"partition": str(partition)}, Context())
     its.stage.now_s = NOW_S + FAR_S
-    errands, services.queue.bare = services.queue.bare, []
-    for start in range(0, len(errands), DELIVERY_BATCH):
-        bodies = errands[start : start + DELIVERY_BATCH]
+    jobs, services.queue.bare = services.queue.bare, []
+    for start in range(0, len(jobs), DELIVERY_BATCH):
+        bodies = jobs[start : start + DELIVERY_BATCH]
         deliver({"Records": [{"messageId": str(at), "body": body} for at, body in enumerate(bodies)]}, Context())
     if len(services.queue.ids) != count or services.queue.bare:
         raise RuntimeError(f"{count:,} schedules, and {len(services.queue.ids):,} came out")

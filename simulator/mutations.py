@@ -90,7 +90,7 @@ MUTATIONS = (
         5,
     ),
     Mutation(
-        "an expiry reported whenever its failure target cannot be told",
+        "an expiry reported whenever its failure target cannot be notified",
         "scheduler/feeding/mover.py",
         "        hand_over = self._queues.hand_over\n",
         (
@@ -181,7 +181,7 @@ MUTATIONS = (
         "            ConsistentRead=True,\n            Limit=",
         "            ConsistentRead=False,\n            Limit=",
         (1, 3, 4),
-        80,
+        2,
     ),
     Mutation(
         "lost partition memory",
@@ -246,7 +246,7 @@ MUTATIONS = (
         (3,),
     ),
     Mutation(
-        "a parcel that is sent on when time is over",
+        "a page that is sent on when time is over",
         "scheduler/placing/sending.py",
         "elif stuck or (number and deadline.passed()):",
         "elif stuck:",
@@ -254,7 +254,7 @@ MUTATIONS = (
         41,
     ),
     Mutation(
-        "a lightened bundle that is no progress",
+        "a bundle sent in part that is no progress",
         "scheduler/feeding/feed.py",
         "(counts.deleted or counts.lightened)",
         "counts.deleted",
@@ -270,7 +270,7 @@ MUTATIONS = (
         44,
     ),
     Mutation(
-        "a token that makes no twins",
+        "a token whose repeats get other ids",
         "scheduler/placing/keys.py",
         "        if identity is None:\n            key = ",
         "        if True:\n            key = ",
@@ -406,7 +406,7 @@ MUTATIONS = (
         196,
     ),
     Mutation(
-        "a delay in a letter that counts from its arrival",
+        "a delay in an input message that counts from its arrival",
         "scheduler/accepting/keyed_batch.py",
         "        return self.now_ms if self.sent_ms is None else self.sent_ms\n",
         "        return self.now_ms\n",
@@ -414,7 +414,7 @@ MUTATIONS = (
         196,
     ),
     Mutation(
-        "a letter whose tokens are new whenever it comes",
+        "an input message whose tokens are new whenever it comes",
         "scheduler/accepting/from_queue/input_message.py",
         "        return ReceiveHistory(arrived.message_id, sent_ms, receives)\n",
         '        return ReceiveHistory(f"{arrived.message_id}{receives}", sent_ms, receives)\n',
@@ -422,7 +422,7 @@ MUTATIONS = (
         65,
     ),
     Mutation(
-        "a letter done with while a part of it waits",
+        "an input message deleted while a part of it waits",
         "scheduler/accepting/from_queue/receiving.py",
         "    return requeue or not (rest or unnotified)\n",
         "    return True\n",
@@ -430,7 +430,7 @@ MUTATIONS = (
         1,
     ),
     Mutation(
-        "a refusal of a letter that nobody is told",
+        "a refusal of an input message that nobody is told",
         "scheduler/accepting/from_queue/receiving.py",
         "        unreported, unnotified = _report(message, refusals, reporter, share)\n",
         "        unreported, unnotified = [], []\n",
@@ -438,7 +438,7 @@ MUTATIONS = (
         1,
     ),
     Mutation(
-        "a number of thousands of digits in the attribute of a letter that was put back",
+        "a number of thousands of digits in the attribute of an input message that was put back",
         "scheduler/accepting/from_queue/input_message.py",
         " or not _is_number(tries, _TRIES_MAX):",
         " or type(tries) is not int:",
@@ -446,7 +446,7 @@ MUTATIONS = (
         1,
     ),
     Mutation(
-        "a throttled queue of others that is tried again for each letter",
+        "a throttled queue of others that is tried again for each message",
         "scheduler/accepting/limited_queues.py",
         "        if self._tries[queue_url] >= TRIES_MAX or took_s > SLOW_S:\n",
         "        if False:\n",
@@ -454,7 +454,7 @@ MUTATIONS = (
         75,
     ),
     Mutation(
-        "a refusal reported again while its failure target is deaf",
+        "a refusal reported again while its failure target is unreachable",
         "scheduler/accepting/from_queue/input_message.py",
         "        if unnotified:\n",
         "        if False:\n",
@@ -462,7 +462,7 @@ MUTATIONS = (
         1,
     ),
     Mutation(
-        "a delay beside a token that a letter may have",
+        "a delay beside a token that an input message may have",
         "scheduler/accepting/scheduling.py",
         "context.counted_from_ms, rules, under_token, by_older_rules, before_zones)",
         "context.counted_from_ms, rules, under_token, context.sent_ms is not None, before_zones)",
@@ -631,7 +631,7 @@ MUTATIONS = (
         58,
     ),
     Mutation(
-        "a failure that is not told",
+        "a failure that is not reported",
         "scheduler/delivering/retry.py",
         "    conclusion.not_delivered(job, record, report, dependencies, deadline)\n",
         "    del report\n",
@@ -639,7 +639,7 @@ MUTATIONS = (
         92,
     ),
     Mutation(
-        "a failure target that never hears",
+        "a failure target that is never notified",
         "scheduler/delivering/conclusion.py",
         "    if DeliveryOptions.read(job.schedule.terms).failure_target is not None:\n",
         "    if False:\n",
@@ -714,7 +714,7 @@ MUTATIONS = (
         40,
     ),
     Mutation(
-        "a no for good that is tried again",
+        "a permanent failure that is tried again",
         "scheduler/delivering/retry.py",
         "        if failure.permanent or not _in_time(job, retry_ms):\n",
         "        if not _in_time(job, retry_ms):\n",

@@ -236,7 +236,8 @@ class Simulation:
         self.faults.rest()
         self._draining = True
         self.close_targets(None)
-        ends_us = [outage.end_us for outage in self.faults.outages] + [deaf.end_us for deaf in self.faults.deaf]
+        ends_us = [each.end_us for each in self.faults.outages]
+        ends_us += [each.end_us for each in self.faults.closed_queues]
         over_us = max([timeline.now_us, *ends_us])
         self._tell("weather", "calm")
         timeline.run_until(over_us + (2 * self.interval_s + CLOSING_S) * US)

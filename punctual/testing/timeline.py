@@ -289,7 +289,7 @@ class WorkerPool:
                 return
             current = getcurrent()
             if not isinstance(current, Task):
-                raise Stuck("a crew works for a task")
+                raise Stuck("a worker pool works for a task")
             wake = self._timeline.waker(current)
             for task in busy:
                 task.on_end.append(partial(self._timeline.soon, wake))

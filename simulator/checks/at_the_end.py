@@ -94,7 +94,7 @@ class FinalChecks:
                 self._its.deliveries.check(expected, spans)
                 for schedule_id in sorted(expected.on_its_way) if expected.name is None else []:
                     self._check_jobs(expected, schedule_id)
-            self._check_twins(expected)
+            self._check_token(expected)
             for schedule_id, sends in expected.sends.items():
                 self._its.figures.released += 1
                 self._its.figures.repeats += len(sends) - 1
@@ -108,7 +108,7 @@ class FinalChecks:
         self._its.figures.causes += self._its.names.causes
         self._its.figures.lateness_s_max = max(self._its.figures.lateness_s_max, self._its.names.late_s_max)
 
-    def _check_twins(self, expected: ExpectedSchedule) -> None:
+    def _check_token(self, expected: ExpectedSchedule) -> None:
         """Check that repeating a request with the same token gave the same id.
 
         A repeat across a change of `PartitionCount` may get a second id.
@@ -148,7 +148,7 @@ class FinalChecks:
         for one, other in pairwise(sends):
             if self._cause(expected, schedule_id, one, other) is None:
                 self._its.breach(
-                    1, expected.tag, f"its errand {schedule_id} is sent twice, and nothing went wrong in between"
+                    1, expected.tag, f"its delivery job {schedule_id} is sent twice, and nothing went wrong in between"
                 )
 
     def _cause(self, expected: ExpectedSchedule, schedule_id: str, first: Sent, second: Sent) -> str | None:
@@ -178,7 +178,7 @@ class FinalChecks:
         if any(deletes):
             return None
         if deletes:
-            return "delete unheard"
+            return "delete unanswered"
         if first.invocation.fate == "timed out" and not self._its.faults.rates:
             calm = self._stays_calm(first.at_us, first.invocation.end_us)
             # On a day that is only slow, the function ends in time.

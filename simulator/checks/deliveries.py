@@ -89,7 +89,7 @@ class Deliveries:
             what = f"concludes {schedule_id} later: {left}"
             self.event_log.add(self._timeline.now_us, call.process.name, what, [expected.tag])
             return
-        what = f"sends the errand of {schedule_id}, attempt {attempt}"
+        what = f"sends the delivery job of {schedule_id}, attempt {attempt}"
         self.event_log.add(self._timeline.now_us, call.process.name, what, [expected.tag])
         if attempt > _attempts_max(expected):
             self.breach(7, expected.tag, f"{schedule_id} is to be tried for the {attempt}th time")

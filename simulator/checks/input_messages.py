@@ -49,7 +49,7 @@ class InputMessages:
             sends = [sent for each in expected.sends.values() for sent in each]
             late_us = min((sent.at_us for sent in sends), default=self._its.timeline.now_us) - expected.requested_us
             if late_us > LETTER_S * US:
-                self._its.breach(7, expected.tag, f"its letter was sent on after {late_us / US:.1f} s")
+                self._its.breach(7, expected.tag, f"its input message was sent on after {late_us / US:.1f} s")
 
     def posted(self, message: Message) -> None:
         """Record a message that arrived in the input queue. Its delays count from the time when it was sent."""
@@ -93,7 +93,7 @@ class InputMessages:
             expected.input_messages.discard(message_id)
             if expected.input_messages:
                 continue
-            self._note(expected, "input queue", "has its letter done with")
+            self._note(expected, "input queue", "has its message deleted")
             if expected.fault:
                 self._check_told(expected)
             elif expected.name is not None:
@@ -104,13 +104,12 @@ class InputMessages:
     def _check_told(self, expected: ExpectedSchedule) -> None:
         wanted = {"queue"} | ({"target"} if "failure_target" in expected.request else set())
         if not wanted <= expected.reported:
-            self._its.breach(
-                5, expected.tag, f"its letter is done with, and of who is to hear why only {expected.reported} did"
-            )
+            what = f"its input message is deleted, and its refusal was reported to {expected.reported} only"
+            self._its.breach(5, expected.tag, what)
 
     def _check_taken_in(self, expected: ExpectedSchedule) -> None:
         if not expected.somewhere():
-            self._its.breach(1, expected.tag, "its letter is done with, and it is neither stored nor sent")
+            self._its.breach(1, expected.tag, "its input message is deleted, and it is neither stored nor sent")
         for schedule_id in sorted(expected.somewhere()):
             expected.accepted.setdefault(schedule_id, self._its.timeline.now_us)
 
@@ -121,7 +120,7 @@ class InputMessages:
             return
         self._note(expected, "failure queue", f"hears no: {content['error'][:120]}")
         others = self._its.deliveries.others
-        failure_targets = {*others.failure_targets, others.deaf} if others is not None else set()
+        failure_targets = {*others.failure_targets, others.unreachable} if others is not None else set()
         expected.reported.add("target" if queue in failure_targets else "queue")
         if queue not in failure_targets:
             self._reports[expected.tag].append(invocation_of(call) if call is not None else None)

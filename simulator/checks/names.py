@@ -49,7 +49,7 @@ INTERVALS = 2
 """Faults may delay a far timer within the reach and this number of feed intervals before its due time."""
 
 UNCONFIRMED, ASKED_AGAIN, CAME_AGAIN, STOPPED = (
-    "send unheard",
+    "send unanswered",
     "asked for again",
     "message came again",
     "function stopped",
@@ -453,7 +453,7 @@ class Names:
             and not expected.reported
             and not may_be_late
         ):
-            self.breach(1, expected.tag, f"its letter is done with, and it never stood under {expected.name}")
+            self.breach(1, expected.tag, f"its input message is deleted, and it never stood under {expected.name}")
 
     def cancelled(self, name: str, schedule_id: str) -> None:
         """Check the answer that a schedule is cancelled."""
@@ -735,9 +735,7 @@ class Names:
         if any(timer_message.message.receives > 1 for timer_message in timer_messages):
             return CAME_AGAIN
         unsure = not all(timer_message.confirmed for timer_message in timer_messages)
-        return (
-            "second errand" if unsure or sum(timer_message.is_first for timer_message in timer_messages) > 1 else None
-        )
+        return "second job" if unsure or sum(timer_message.is_first for timer_message in timer_messages) > 1 else None
 
     def _cause(self, generation: Generation, first: Sent, second: Sent) -> str | None:
         """Return the cause of a second delivery of a named schedule, or None.

@@ -159,7 +159,7 @@ class Checker(Watcher):
         self.deliveries.attach(timeline, faults)
 
     def breach(self, promise: int, tag: str, what: str) -> None:
-        self.event_log.add(self.timeline.now_us, "witness", f"PROMISE {promise} BROKEN: {what}", [tag] if tag else [])
+        self.event_log.add(self.timeline.now_us, "checker", f"PROMISE {promise} BROKEN: {what}", [tag] if tag else [])
         self.timeline.halt(Violation(Breach(promise, tag, what)))
 
     # ------------------------------------------------------------------------------------------------------- calls

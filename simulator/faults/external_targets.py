@@ -43,7 +43,7 @@ class ExternalTargets:
     """The possible failure targets: the ARN of each, by the ARN of the topic or the URL of the queue."""
     busy: str = field(init=False)
     """The URL of a queue that is a target and may be throttled."""
-    deaf: str = field(init=False)
+    unreachable: str = field(init=False)
     """The URL of a queue that is a failure target for refusals and may not answer."""
     mended: bool = False
     """Whether the host that answered with a permanent error works again."""
@@ -54,7 +54,7 @@ class ExternalTargets:
         topic = self.cloud.add_stranger("sns", "failures-of-others")
         url = next(each.url for each in self.cloud.sqs.queues.values() if each.arn == queue)
         self.failure_targets = {url: queue, topic: topic}
-        self.busy, self.deaf = self._queue("busy"), self._queue("deaf")
+        self.busy, self.unreachable = self._queue("busy"), self._queue("unreachable")
         for host in HOSTS:
             self.cloud.receivers.behaviour[host] = lambda host=host: self._conduct(host)  # type: ignore[misc]
         for number in range(SILENT_HOSTS_MAX):
@@ -70,7 +70,7 @@ class ExternalTargets:
     def parameters(self) -> dict[str, Any]:
         """Return parameters of the template, without the queue that is a target."""
         arns = [*self.arns.values(), *self.failure_targets.values(), GONE_TOPIC]
-        arns += [self.cloud.sqs.queues[url].arn for url in (self.busy, self.deaf)]
+        arns += [self.cloud.sqs.queues[url].arn for url in (self.busy, self.unreachable)]
         return {"TargetArns": ",".join(arns), "WebhookHosts": ",".join([*HOSTS, f"*.{SILENT_DOMAIN}"])}
 
     def _conduct(self, host: str) -> Behaviour:

@@ -74,7 +74,7 @@ class Outage:
 
 
 @dataclass(frozen=True)
-class Deaf:
+class ClosedQueue:
     """A span in which one queue throttles every send."""
 
     queue_url: str
@@ -90,7 +90,7 @@ class Faults:
     randomness: random.Random
     rates: dict[str, float] = field(default_factory=dict)
     outages: list[Outage] = field(default_factory=list)
-    deaf: list[Deaf] = field(default_factory=list)
+    closed_queues: list[ClosedQueue] = field(default_factory=list)
     calm: bool = True
     begun: list[int] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
@@ -154,7 +154,7 @@ class Faults:
             self.counted["outage"] += 1
             fate.error_before = self._unreachable(call)
         elif self._is_deaf(call):
-            self.counted["deaf"] += 1
+            self.counted["closed queue"] += 1
             fate.error_before = refusal("RequestThrottled", "slow down", 403)
         elif not self.calm and self._is_broken_off(call):
             self.counted["crash"] += 1
@@ -182,7 +182,8 @@ class Faults:
     def _is_deaf(self, call: Call) -> bool:
         now_us, url = self.timeline.now_us, call.parameters.get("QueueUrl")
         sends = call.operation in ("send_message", "send_message_batch")
-        return sends and any(each.queue_url == url and each.begin_us <= now_us < each.end_us for each in self.deaf)
+        closed = [each for each in self.closed_queues if each.begin_us <= now_us < each.end_us]
+        return sends and any(each.queue_url == url for each in closed)
 
     def _kind(self) -> str:
         draw = self.randomness.random()

@@ -112,9 +112,9 @@ class _Compression:
         self.text_bytes = 0
 
     def copy(self) -> _Compression:
-        twin = copy(self)
-        twin._compressor = self._compressor.copy()
-        return twin
+        copied = copy(self)
+        copied._compressor = self._compressor.copy()
+        return copied
 
     def take(self, texts: Sequence[str]) -> None:
         """Add more members. Stop early if the bundle is already too long."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BUSY_S = 900
 """How long an external queue is throttled. Messages for it come again in that time and succeed afterwards."""
-DEAF_S = 3_600
+UNREACHABLE_S = 3_600
 """How long a failure target does not answer. SQS would deliver the message twenty times."""
 POISON = {"poison": 1}
 """A request that is refused, and that no checker waits for."""
@@ -40,7 +40,7 @@ def plan(run: Simulation) -> None:
             for _ in range(draw.randint(4, 6)):
                 _post(run, at_us, [_for_the_busy(run, at_us) for _ in range(draw.choice((1, 1, 20)))])
         if draw.random() < 0.5:
-            _close_for(run, run.others.deaf, at_us, DEAF_S)
+            _close_for(run, run.others.unreachable, at_us, UNREACHABLE_S)
             _post(run, at_us, [_refused(run, draw, at_us) for _ in range(draw.choice((1, 3)))])
         if draw.random() < 0.5:
             run.cloud.timeline.at(at_us, lambda: _poison(run))
@@ -72,7 +72,7 @@ def _refused(run: Simulation, draw: random.Random, at_us: int) -> ExpectedSchedu
     expected = run.expected_schedules.spoil(
         run.expected_schedules.make(at_us, at_us // 1000 + 60_000, plain=True, fixed=True), draw
     )
-    expected.request["failure_target"] = _queue(run, run.others.deaf).arn
+    expected.request["failure_target"] = _queue(run, run.others.unreachable).arn
     return expected
 
 

@@ -179,7 +179,7 @@ def test_a_member_is_quarantined_as_a_schedule_of_its_own(cloud):
 @pytest.mark.parametrize("text", ["x" * 500_000, "ü" * 500_000, "\ud800" * 200_000])
 def test_an_item_over_the_size_limit_is_truncated_and_marked(cloud, text):
     """The beginning and the full size stay. A message may be twice as large as an item."""
-    outcome = cloud.table.put_failed([unreadable(text, "no errand", NOON_MS)])
+    outcome = cloud.table.put_failed([unreadable(text, "no delivery job", NOON_MS)])
     assert 1 == len(outcome.confirmed)
     (item,) = cloud.items()
     whole = text.encode(errors="backslashreplace")

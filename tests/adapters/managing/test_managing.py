@@ -486,7 +486,7 @@ def test_failures_are_shown_in_order_and_in_pages(stack):
     times = [NOON_MS - 3 * day_ms, NOON_MS - 3 * day_ms + 5, NOON_MS - day_ms, NOON_MS - 7]
     for number, at_ms in enumerate(times):
         fail(stack, number, at_ms, name="bill" if number == 2 else None)
-    stack.cloud.table.put_failed([unreadable("{", "no errand", NOON_MS - 3)])
+    stack.cloud.table.put_failed([unreadable("{", "no delivery job", NOON_MS - 3)])
     stack.cloud.table.quarantine([QuarantinedItem(schedule(9).key, schedule(9), "InvalidMessageContents")])
     shown, fields = [], {}
     for _ in range(10):
@@ -497,7 +497,7 @@ def test_failures_are_shown_in_order_and_in_pages(stack):
         fields["next"] = answer["next"]
     assert [at_ms / 1000 for at_ms in times] + [(NOON_MS - 3) / 1000, None] == [each["failed"] for each in shown]
     assert ("503", 5, "failed", "bill") == tuple(shown[2][fact] for fact in ("error", "attempts", "reason", "name"))
-    assert (None, "no errand", "unreadable") == tuple(shown[4][fact] for fact in ("id", "error", "reason"))
+    assert (None, "no delivery job", "unreadable") == tuple(shown[4][fact] for fact in ("id", "error", "reason"))
     assert ("InvalidMessageContents", "quarantined") == (shown[5]["error"], shown[5]["reason"])
     since = stack.ask("failures", to=NOON_S, **{"from": NOON_S - 86_400})["failures"]
     assert times[2:] == [each["failed"] * 1000 for each in since[:2]]
@@ -583,7 +583,7 @@ def test_all_failures_of_a_time_range_are_redriven_in_steps(stack):
     bend_pages(stack, 3)
     for number in range(20):
         fail(stack, number, NOON_MS - 200_000_000 + number * 10_000_000)
-    stack.cloud.table.put_failed([unreadable("{", "no errand", NOON_MS - 190_000_000)])
+    stack.cloud.table.put_failed([unreadable("{", "no delivery job", NOON_MS - 190_000_000)])
     total, left, fields = 0, 0, {"from": NOON_S - 200_000, "to": NOON_S - 50_000}
     for _ in range(20):
         answer = operations.manage(

@@ -28,7 +28,7 @@ Result = dict[str, Any]
 
 
 class Sender(Protocol):
-    """Sends one batch, and repeats it under its token until AWS has confirmed it or patience ends."""
+    """Sends one batch, and repeats it under its token until AWS has confirmed it or the time for it is over."""
 
     def __call__(self, batch: Batch, token: str) -> Sequence[Result]:
         """Return a result for each sendable row. Raise an error of Punctual if there is no answer at all."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from punctual.testing.timeline import US
 from simulator.faults.external_targets import FINE
-from simulator.faults.faults import Deaf
+from simulator.faults.faults import ClosedQueue
 from simulator.workload.callers import Submission
 from simulator.workload.expected import ExpectedSchedule
 from simulator.workload.scenarios import INTERVAL_S
@@ -27,7 +27,7 @@ def held(run: Simulation) -> None:
     run.faults.pace_s = 1.9
     tick_us = run.start_us + draw.randint(3, 5) * INTERVAL_S * US
     (arn, url), *_ = run.targets.items()
-    run.faults.deaf.append(Deaf(url, tick_us - 30 * US, tick_us + 110 * US))
+    run.faults.closed_queues.append(ClosedQueue(url, tick_us - 30 * US, tick_us + 110 * US))
     first_ms = tick_us // 1000 + 310_000
     made = [run.expected_schedules.make(run.start_us, first_ms + number, plain=True, fixed=True) for number in range(5)]
     for expected in made:
@@ -51,7 +51,8 @@ def unreported(run: Simulation) -> None:
     draw = run.draw
     _prepare(run)
     begin_us = run.start_us + 1000 * US
-    run.faults.deaf.append(Deaf(run.cloud.output("DeliveryQueueUrl"), begin_us, begin_us + INFLOW_S * US))
+    url = run.cloud.output("DeliveryQueueUrl")
+    run.faults.closed_queues.append(ClosedQueue(url, begin_us, begin_us + INFLOW_S * US))
     failure_target = min(run.others.failure_targets.values())
     expiring = []
     for _ in range(draw.randint(1, 3)):
