@@ -246,7 +246,7 @@ MUTATIONS = (
         (3,),
     ),
     Mutation(
-        "a page that is sent on when time is over",
+        "a chunk that is sent on when time is over",
         "scheduler/placing/sending.py",
         "elif stuck or (number and deadline.passed()):",
         "elif stuck:",

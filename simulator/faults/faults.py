@@ -153,7 +153,7 @@ class Faults:
         elif outage is not None:
             self.counted["outage"] += 1
             fate.error_before = self._unreachable(call)
-        elif self._is_deaf(call):
+        elif self._is_closed(call):
             self.counted["closed queue"] += 1
             fate.error_before = refusal("RequestThrottled", "slow down", 403)
         elif not self.calm and self._is_broken_off(call):
@@ -179,7 +179,7 @@ class Faults:
             (each for each in self.outages if each.service == service and each.begin_us <= now_us < each.end_us), None
         )
 
-    def _is_deaf(self, call: Call) -> bool:
+    def _is_closed(self, call: Call) -> bool:
         now_us, url = self.timeline.now_us, call.parameters.get("QueueUrl")
         sends = call.operation in ("send_message", "send_message_batch")
         closed = [each for each in self.closed_queues if each.begin_us <= now_us < each.end_us]

@@ -14,7 +14,7 @@ from punctual.testing import Stack
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 START = 1_893_456_000
 ID = f"0-{START * 1000 + 60_000:015d}-0123456789abcdef"
-ERRAND = {"id": ID, "due": START * 1000 + 60_000, "data": "x"}
+JOB = {"id": ID, "due": START * 1000 + 60_000, "data": "x"}
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_a_dead_letter_moved_by_sqs_is_a_new_message(stack):
 
 def test_a_dead_delivery_continues(stack):
     """It is delivered under its id, or reported as expired, because its body holds everything."""
-    for job in (ERRAND, {**ERRAND, "data": "late", "expires_after": 600_000}):
+    for job in (JOB, {**JOB, "data": "late", "expires_after": 600_000}):
         bury(stack, job, "DeliveryQueueUrl")
     stack.advance(minutes=30)
     move(stack, "DeliveryQueueUrl")
@@ -157,9 +157,7 @@ FUNCTION_FAILED = {
 }
 
 
-@pytest.mark.parametrize(
-    "content", [ERRAND, {**ERRAND, "name": "bill"}, FUNCTION_FAILED, "some payload", {"order": 42}]
-)
+@pytest.mark.parametrize("content", [JOB, {**JOB, "name": "bill"}, FUNCTION_FAILED, "some payload", {"order": 42}])
 def test_a_message_moved_into_the_input_queue_by_mistake_is_refused(stack, content):
     """It schedules nothing, and the failure queue holds it unchanged."""
     post(stack, content, "DeadLetterQueueUrl")

@@ -49,7 +49,7 @@ SCHEDULES = st.builds(
     st.sampled_from([{"delay": 5, "data": "bad"}, {"timestamp": 1, "data": "bad"}, {"data": "bad"}, {}]),
     st.dictionaries(NAMES, VALUES, max_size=3) | st.just({"failure_target": OTHER_ARN}),
 )
-ERRANDS = st.builds(
+JOBS = st.builds(
     lambda good, more: {**good, **more},
     st.just({"id": ID, "due": NOON_MS, "data": "bad"}),
     st.dictionaries(NAMES, VALUES, max_size=3),
@@ -65,7 +65,7 @@ def _enveloped(text: str, parts: dict[str, Any]) -> str:
     return json.dumps({**whole, "Timestamp": "2030-01-01T00:00:00.000Z", **parts})
 
 
-CONTENTS = SCHEDULES | ERRANDS | VALUES | st.lists(SCHEDULES | VALUES, max_size=4)
+CONTENTS = SCHEDULES | JOBS | VALUES | st.lists(SCHEDULES | VALUES, max_size=4)
 BATCHES = st.fixed_dictionaries({"schedules": st.lists(SCHEDULES, max_size=4)}, optional={"token": VALUES})
 BARE = RAW | (CONTENTS | BATCHES).map(json.dumps)
 BODIES = BARE | st.builds(_enveloped, BARE, st.dictionaries(st.sampled_from(["MessageId", "Timestamp"]), TEXTS))

@@ -114,11 +114,11 @@ def test_no_record_of_the_input_queue_fails_another(records):
     assert refused == sum(url == "https://failure" for url, _ in aws.sent)
 
 
-ERRAND = {"body": json.dumps({"id": hostile.ID, "due": NOON_MS, "data": "good", "target": OTHER_ARN})}
+JOB = {"body": json.dumps({"id": hostile.ID, "due": NOON_MS, "data": "good", "target": OTHER_ARN})}
 
 
 @widely
-@given(hostile.batches(ERRAND))
+@given(hostile.batches(JOB))
 def test_no_record_of_the_delivery_queue_fails_another(records):
     """The good message is delivered. Unreadable messages are reported, and the others are delivered or postponed."""
     clock, aws, delivered, kept = Clock(), Aws(), [], []

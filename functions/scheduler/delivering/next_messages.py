@@ -2,9 +2,9 @@
 
 A retry or a postponement is a new message. SQS may store it twice, if its answer is lost. Each copy would send another
 message, and a delivery that waits for a dead target for hours would multiply. So an environment remembers the next
-message of each delivery until that message is due. It drops any earlier message of the same delivery. After the last
-one it drops the copies of that one, too. An environment does not share this with other environments, so a delivery has
-about as many messages as there are environments.
+message of each delivery until that message is due, and drops any earlier message of the same delivery. When the
+delivery has ended, it also drops the copies of the last message. An environment does not share this with other
+environments, so a delivery has about as many messages as there are environments.
 
 A named delivery needs none of this until its outcome is known, because its record decides which timer delivers.
 

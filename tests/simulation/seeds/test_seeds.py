@@ -23,7 +23,7 @@ FINGERPRINT = "from simulator.simulation import simulate; print(simulate({seed})
 CALM = (9, 45, 49, 60, 72, 74, 77)
 REGRESSIONS = {
     7: "a bundle was sent on past the end of its feed, which was stopped before it could write back what was left",
-    28: "on a slow day a parcel was sent on past the end of its feed, which was stopped before it could delete it",
+    28: "on a slow day a chunk was sent on past the end of its feed, which was stopped before it could delete it",
     1_004_300: "a bundle sent in part and written back was no progress, and its feed waited for Lambda's retry",
     4: "what the output queue refused for its content was sent to it once a minute for ever, under a name",
     101: "of a batch under one name the earlier members were accepted, though the timer of the last could not be set",
