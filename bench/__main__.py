@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -44,12 +45,20 @@ def main(arguments: list[str] | None = None) -> int:
     if options.rounds is not None:
         size = replace(size, rounds=options.rounds)
     figures: list[Figure] = []
+    failed = []
     with Laboratory() as laboratory:
         for section in options.only or SECTIONS:
-            figures += SECTIONS[section](laboratory, size)
+            try:  # A whole run takes half an hour, and one section must not cost the figures of the others.
+                figures += SECTIONS[section](laboratory, size)
+            except (RuntimeError, OSError, subprocess.SubprocessError) as failure:
+                trials.tell(f"{section} failed: {failure}")
+                failed.append(section)
     long = trials.ROUNDS_OF_LONG_ONES_MAX
     how = f"Medians of {size.rounds} rounds in which both took turns, {long} at most where one takes minutes."
     print(report.markdown(figures, how))
+    if failed:
+        print(f"Nothing is written, because these failed: {', '.join(failed)}.", file=sys.stderr)
+        return 1
     folder = options.results or (RESULTS if not (options.quick or options.only) else None)
     if folder is not None:
         report.write(figures, folder, how)

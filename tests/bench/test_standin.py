@@ -102,6 +102,14 @@ def test_a_feed_empties_its_partition(laboratory, who):
 
 
 @pytest.mark.slow
+def test_every_function_starts(laboratory):
+    """The environment has all that the template gives them. The bench measures their cold starts."""
+    made = {name: laboratory.run(trial="clients", function=name)["clients"] for name in laboratory.functions}
+    assert {"dynamodb", "sqs"} <= set(made["schedule"])
+    assert {"api", "canary", "manage"} <= set(made)
+
+
+@pytest.mark.slow
 def test_a_clock_that_is_ahead_feeds_scheduled_batches(laboratory):
     """The schedules take the path of bundles."""
     laboratory.run(trial="fill", count=40, size=20, ahead_s=2_000, data="json")

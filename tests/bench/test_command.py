@@ -1,0 +1,47 @@
+"""The command line of the bench."""
+
+import pytest
+
+import bench.__main__ as command
+from bench.trials import Figure
+
+
+class NoLaboratory:
+    """The sections here need no processes."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+
+def works(laboratory, size):
+    yield Figure("Works", "schedules per second", "", 5000.0)
+
+
+def fails(laboratory, size):
+    yield Figure("Fails", "measured before it failed", "", 7.0)
+    raise RuntimeError("a trial failed")
+
+
+@pytest.fixture(autouse=True)
+def two_sections(monkeypatch):
+    monkeypatch.setattr(command, "Laboratory", NoLaboratory)
+    monkeypatch.setattr(command, "SECTIONS", {"fails": fails, "works": works})
+
+
+def test_a_section_that_fails_takes_no_figure_from_the_others(tmp_path, capsys):
+    """All that was measured is shown, and nothing is written over the results of a whole run."""
+    assert 1 == command.main(["--results", str(tmp_path)])
+    shown = capsys.readouterr()
+    assert "schedules per second" in shown.out
+    assert "measured before it failed" in shown.out
+    assert "fails failed: a trial failed" in shown.err
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_whole_run_is_written(tmp_path, capsys):
+    assert 0 == command.main(["--only", "works", "--results", str(tmp_path)])
+    assert "schedules per second" in capsys.readouterr().out
+    assert (tmp_path / "results.json").exists()
