@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
+import moto.core.models
 import pytest
 from moto import mock_aws
 
 from scheduler.aws.feed_table import FeedTable
 from scheduler.aws.name_records import Records
 from scheduler.aws.queues import Queues
-from scheduler.wiring import runtime
+from scheduler.wiring.runtime import Clients
 
 REGION = "eu-central-1"
+
+# Two things that moto and botocore would set up for each test, and that take as long as a short one.
+moto.core.models.RESPONSES_METHODS.clear()  # It catches the calls of botocore. These are for the library `requests`.
+CLIENTS = Clients()  # They share the session.
 
 
 @dataclass
@@ -55,8 +60,7 @@ def cloud(monkeypatch) -> Iterator[Cloud]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with mock_aws(config={"lambda": {"use_docker": False}}):
-        current = runtime.current()
-        dynamodb, sqs = current.client("dynamodb", 4), current.client("sqs", 4)
+        dynamodb, sqs = CLIENTS.make("dynamodb", 4), CLIENTS.make("sqs", 4)
         dynamodb.create_table(
             TableName="schedules",
             KeySchema=[
