@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from scheduler.accepting import request
 from scheduler.console import files
@@ -16,11 +15,12 @@ from scheduler.managing import operations
 from scheduler.serving import http_request, problems, routes
 from scheduler.serving.dependencies import WHOSE
 from tests.api.virtual_api import problem
+from tests.template_document import template_document
 from tools import api_definition
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = json.loads(api_definition.DOCUMENT_PATH.read_text())
-TEMPLATE = yaml_parse((ROOT / "template.yml").read_text())
+TEMPLATE = template_document()
 API = TEMPLATE["Resources"]["Api"]["Properties"]
 BODY = API["DefinitionBody"]
 SCHEMAS = DOCUMENT["components"]["schemas"]

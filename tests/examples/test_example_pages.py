@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from tests.template_document import template_document
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 APPLICATIONS = sorted(path.parent.name for path in EXAMPLES.glob("*/template.yaml"))
@@ -56,7 +58,7 @@ def test_a_page_sets_every_parameter_without_a_default_and_no_other(name):
 
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_a_parameter_of_punctual_is_named_after_an_output_of_its_stack(name):
-    outputs = yaml_parse((ROOT / "template.yml").read_text())["Outputs"]
+    outputs = template_document()["Outputs"]
     named = [each.removeprefix("Punctual") for each in template(name)["Parameters"] if each.startswith("Punctual")]
     assert set(named) <= set(outputs)
 

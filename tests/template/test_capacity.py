@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from punctual.testing.template import Template
 
@@ -29,13 +28,12 @@ def table(template):
     return template.resources["Table"]["Properties"]
 
 
-def test_a_change_of_the_mode_keeps_the_table():
+def test_a_change_of_the_mode_keeps_the_table(table_schema):
     """No property that CloudFormation can only set on a new table differs."""
     before, after = table(made("on-demand")), table(made("provisioned"))
     changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
     assert {"BillingMode", "ProvisionedThroughput"} == changed
-    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", "AWS::DynamoDB::Table").schema
-    at_creation = [*schema["createOnlyProperties"], *schema.get("conditionalCreateOnlyProperties", [])]
+    at_creation = [*table_schema["createOnlyProperties"], *table_schema["conditionalCreateOnlyProperties"]]
     assert not changed & {path.removeprefix("/properties/") for path in at_creation}
 
 

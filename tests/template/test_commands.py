@@ -6,7 +6,8 @@ from pathlib import Path
 import botocore.session
 import pytest
 from botocore import xform_name
-from samtranslator.yaml_helper import yaml_parse
+
+from tests.template_document import template_document
 
 ROOT = Path(__file__).parents[2]
 PAGE = "\n".join((ROOT / "docs" / name).read_text() for name in ("operations.md", "scaling.md"))
@@ -53,7 +54,7 @@ def test_the_aws_cli_has_the_command_and_its_options(session, service, operation
 
 def test_every_variable_on_the_page_is_set_from_an_output_of_the_template():
     """The page itself may set it, too."""
-    outputs = yaml_parse((ROOT / "template.yml").read_text())["Outputs"]
+    outputs = template_document()["Outputs"]
     code = "".join(BLOCKS)
     taken = dict(re.findall(r"(\w+)=\$\(output (\w+)\)", code))
     assert set(taken.values()) <= set(outputs)
@@ -63,7 +64,7 @@ def test_every_variable_on_the_page_is_set_from_an_output_of_the_template():
 
 def test_every_parameter_on_the_page_is_in_the_template():
     """The page names parameters in commands and in the text."""
-    parameters = yaml_parse((ROOT / "template.yml").read_text())["Parameters"]
+    parameters = template_document()["Parameters"]
     without_python = re.sub(r"```python.*?```", "", PAGE, flags=re.DOTALL)
     named = set(re.findall(r"[`\" ]([A-Z][a-z][A-Za-z]+)=", without_python))
     assert len(named) > 5

@@ -7,16 +7,15 @@ import re
 from pathlib import Path
 
 import pytest
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
 
 from punctual.testing.template import Template
 from scheduler import limits, log
 from scheduler.feeding import jobs
+from tests.template_document import template_document
 
 PATH = Path(__file__).parents[2] / "template.yml"
-DOCUMENT = yaml_parse(PATH.read_text())
+DOCUMENT = template_document()
 TARGET = "arn:aws:sqs:eu-central-1:123456789012:orders-of-a-shop"
 KEEPERS = ("AWS::DynamoDB::Table", "AWS::SQS::Queue")
 """The resources that hold schedules."""
@@ -289,11 +288,10 @@ def test_the_table_has_the_key_of_dynamodb_or_the_owners():
     assert {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY} == encryption(TableKeyArn=KEY)
 
 
-def test_another_key_does_not_replace_the_table():
+def test_another_key_does_not_replace_the_table(table_schema):
     """The schema of CloudFormation lists the properties that replace a resource."""
-    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-central-1", "AWS::DynamoDB::Table").schema
-    assert "/properties/TableName" in schema["createOnlyProperties"]
-    anew = [*schema["createOnlyProperties"], *schema["conditionalCreateOnlyProperties"]]
+    assert "/properties/TableName" in table_schema["createOnlyProperties"]
+    anew = [*table_schema["createOnlyProperties"], *table_schema["conditionalCreateOnlyProperties"]]
     assert not [path for path in anew if "SSE" in path]
 
 

@@ -7,18 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from cfnlint.api import lint
 from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
 
 import punctual
 import scheduler
 from punctual.testing import Stack
 from punctual.testing.template import Template
+from tests.template_document import template_document
 from tools.plain_template import PROPERTIES, plain
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = yaml_parse((ROOT / "template.yml").read_text())
+DOCUMENT = template_document()
 
 ONE_BY_ONE = [{name} for name in PROPERTIES]
 
@@ -63,9 +62,9 @@ def test_an_omitted_property_is_nowhere_and_the_rest_is_a_valid_template(names):
 
 
 @pytest.mark.slow
-def test_the_linter_of_cloudformation_accepts_the_rest():
+def test_the_linter_of_cloudformation_accepts_the_rest(cfnlint):
     """Every reference resolves, and every declaration is used."""
-    assert [] == lint(json.dumps(plain(DOCUMENT, set(PROPERTIES))), regions=["us-east-1"])
+    assert [] == cfnlint.api.lint(json.dumps(plain(DOCUMENT, set(PROPERTIES))), regions=["us-east-1"])
 
 
 def test_parameters_without_an_effect_are_left_out_too():
