@@ -140,7 +140,7 @@ MUTATIONS = (
         "start=reader.position, behind=behind, turns=run.turns)",
         "start=reader.position, turns=run.turns)",
         (3,),
-        None,
+        41,
     ),
     Mutation(
         "delete before send",
@@ -322,7 +322,7 @@ MUTATIONS = (
         "        if identity is None:\n            offset_ms = ",
         "        if True:\n            offset_ms = ",
         (1, 2),
-        None,
+        82,
     ),
     Mutation(
         "a spread of an input message that is drawn again",
@@ -671,7 +671,7 @@ MUTATIONS = (
         "        conclusion.resume(job, job.conclusion, dependencies, deadline)\n",
         "        pass\n",
         (1,),
-        None,
+        51,
     ),
     Mutation(
         "an age that counts from the due time of what is overdue",
@@ -791,7 +791,7 @@ MUTATIONS = (
         "        if old.name is not None or self._spread_ms or failure.again is not None:\n",
         "        if False:\n",
         (1,),
-        None,
+        79,
     ),
     Mutation(
         "targets that have not answered given every thread",

@@ -21,10 +21,11 @@ def held(run: Simulation) -> None:
     """Plan an external queue that fails when a tick begins, on a slow day with a backlog.
 
     A chain of feeds works on the backlog. The schedules for that queue come first and are still in time minutes later.
+    A feed gets through a page before its time is over, or it would begin with these schedules again.
     """
     draw = run.draw
     _prepare(run)
-    run.faults.pace_s = 1.9
+    run.faults.pace_s = 1.2
     tick_us = run.start_us + draw.randint(3, 5) * INTERVAL_S * US
     (arn, url), *_ = run.targets.items()
     run.faults.closed_queues.append(ClosedQueue(url, tick_us - 30 * US, tick_us + 110 * US))
