@@ -40,10 +40,11 @@ def markdown(figures: Sequence[Figure], how: str) -> str:
     lines = [
         "# What it takes",
         "",
-        "The real handlers, through boto3 and HTTP, against a stand-in that takes as long as AWS does; beside them a",
-        "plain boto3 loop that makes the same calls and looks at no answer. In bold: what is wanted, and missed.",
-        f"{how} {its['cores']} cores, Python {its['python']}, boto3 {its['boto3']}; whatever else they",
-        "do shows in the seconds, and less in the ratios.",
+        "The real handlers run through boto3 and HTTP against a local server that answers as slowly as AWS.",
+        "The reference is a plain boto3 loop that makes the same calls and ignores every answer.",
+        "A bound in bold was missed.",
+        f"{how} {its['cores']} cores, Python {its['python']}, boto3 {its['boto3']}.",
+        "Other load on the machine changes the seconds more than the ratios.",
         "",
     ]
     for section, members in groupby(figures, key=lambda figure: figure.section):
