@@ -330,7 +330,7 @@ MUTATIONS = (
         "drawn(each, index, token)",
         "drawn(each, index)",
         (1, 2),
-        None,
+        82,
     ),
     Mutation(
         "a spread that ends too late",
@@ -513,7 +513,7 @@ MUTATIONS = (
         "        timers.send(naming.backup_timer(record, deadline.now_ms(), dependencies.reach_ms), dependencies, deadline)\n",
         "",
         (1,),
-        None,
+        10,
     ),
     Mutation(
         "a second timer for every timer that finds another schedule",
@@ -529,7 +529,8 @@ MUTATIONS = (
         '    covered = record.covered_by not in ("", message_id) and now_ms < record.schedule.due_ms + COVERED_MS\n',
         '    covered = record.covered_by != ""\n',
         (1,),
-        None,
+        312,
+        200,
     ),
     Mutation(
         "an older request let through",
@@ -751,7 +752,7 @@ MUTATIONS = (
         ("            _one(message, dependencies, deadline)\n            _dismiss(message, dependencies, deadline)\n"),
         ("            _dismiss(message, dependencies, deadline)\n            _one(message, dependencies, deadline)\n"),
         (1,),
-        None,
+        40,
     ),
     Mutation(
         "a received message that failed deleted all the same",
