@@ -1,7 +1,7 @@
 """Calls to the services of the virtual AWS, from the client to the effect and back.
 
 A client has the methods of a boto3 client. Every call takes virtual time to the service and back. The `faults` decides
-which faults a call meets. The default weather has none.
+which faults a call meets. By default it meets none.
 """
 
 from __future__ import annotations

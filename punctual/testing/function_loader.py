@@ -57,7 +57,7 @@ class Source:
         handler: Callable[..., Any] = getattr(module, function)
         return handler
 
-    def world_of(self, **parts: Any) -> Any:
+    def runtime_of(self, **parts: Any) -> Any:
         """Return the functions' own Runtime, with other parts."""
         return self.runtime_module.Runtime(**parts)
 

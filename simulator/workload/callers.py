@@ -79,7 +79,7 @@ class Callers:
         *,
         sharing: Sharing,
     ) -> None:
-        self._cloud, self._chronicle, self._randomness = cloud, event_log, randomness
+        self._cloud, self._event_log, self._randomness = cloud, event_log, randomness
         self._breach, self._unacceptable, self._names = breach, unacceptable, names
         self._sharing = sharing
         self._count = 0
@@ -241,7 +241,7 @@ class Callers:
     def _post(self, submission: Submission) -> None:
         process = self._external_process()
         for expected in submission.expected_schedules:
-            expected.requested_us, expected.repeatable, expected.by_letter = self._cloud.timeline.now_us, True, True
+            expected.requested_us, expected.repeatable, expected.by_message = self._cloud.timeline.now_us, True, True
         self._note(process, f"posts to the {submission.way}", submission.expected_schedules)
         requests: Any = [expected.request for expected in submission.expected_schedules]
         if not submission.batch:
@@ -420,6 +420,6 @@ class Callers:
         return ExternalProcess(f"caller {self._count}")
 
     def _note(self, process: ExternalProcess, what: str, expected_schedules: list[ExpectedSchedule]) -> None:
-        self._chronicle.add(
+        self._event_log.add(
             self._cloud.timeline.now_us, process.name, what, (expected.tag for expected in expected_schedules)
         )

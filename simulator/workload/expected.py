@@ -81,7 +81,7 @@ class ExpectedSchedule:
     expires_ms: int | None = None
     repeatable: bool = False
     """The schedule has a token: its own, or that of its batch or input message."""
-    by_letter: bool = False
+    by_message: bool = False
     application: str = ""
     """The application that it belongs to. It is empty for the owner."""
     fault: str = ""
@@ -143,7 +143,7 @@ class ExpectedSchedule:
         """Return the due time if it is the same for every repeat of the request, otherwise None."""
         if self.spread_ms:
             return None
-        return self.due_ms if "timestamp" in self.request or self.by_letter else None
+        return self.due_ms if "timestamp" in self.request or self.by_message else None
 
     def may_be_due(self, due_ms: int) -> bool:
         """Return whether the request allows this due time."""

@@ -187,11 +187,11 @@ def test_a_batch_has_at_most_25_writes(aws):
     assert {} == write(aws, *puts[:25])["UnprocessedItems"]
 
 
-@differs(moto='it sees no put and delete as twins; API reference, BatchWriteItem, "multiple operations"')
+@differs(moto='it sees no put and delete of one key; API reference, BatchWriteItem, "multiple operations"')
 def test_a_batch_names_a_key_once(aws):
     """A batch that puts or deletes the same key twice is refused."""
-    twins = [{"PutRequest": {"Item": item("a")}}, {"DeleteRequest": {"Key": item("a")}}]
-    refused("ValidationException", aws.dynamodb.batch_write_item, RequestItems={aws.table: twins})
+    same_key = [{"PutRequest": {"Item": item("a")}}, {"DeleteRequest": {"Key": item("a")}}]
+    refused("ValidationException", aws.dynamodb.batch_write_item, RequestItems={aws.table: same_key})
 
 
 def test_an_empty_batch_does_not_leave_the_client(aws):
@@ -421,8 +421,8 @@ def test_a_batch_reads_at_most_a_hundred_keys(aws):
 
 def test_a_batch_reads_a_key_once(aws):
     """The same key twice is refused, as in a batch of writes."""
-    twins = {aws.table: {"Keys": [item("a"), item("a")]}}
-    refused("ValidationException", aws.dynamodb.batch_get_item, RequestItems=twins)
+    same_key = {aws.table: {"Keys": [item("a"), item("a")]}}
+    refused("ValidationException", aws.dynamodb.batch_get_item, RequestItems=same_key)
 
 
 @differs(local='it hands out all at once; API reference, BatchGetItem: "the response size limit is exceeded"')

@@ -226,10 +226,10 @@ def test_a_message_is_held_for_twelve_hours_at_most(output):
 
 
 def test_a_call_that_hangs_is_repeated_while_the_messages_are_still_hidden():
-    """A connection that died without a word delays one call until the end of its patience."""
+    """A connection that died without a word delays one call until it times out."""
     session = boto3.Session(region_name="eu-central-1")
-    patience_s = AwsBackend(session).client("sqs").meta.config.read_timeout
-    assert WAIT_S < patience_s < EXTEND_BELOW_S - LOOK_EVERY_S
+    timeout_s = AwsBackend(session).client("sqs").meta.config.read_timeout
+    assert WAIT_S < timeout_s < EXTEND_BELOW_S - LOOK_EVERY_S
 
 
 def test_a_message_that_cannot_be_extended_is_lost(output, caplog):

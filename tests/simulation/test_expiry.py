@@ -10,7 +10,7 @@ from scheduler.model.targets import queue_url
 def test_failure_queue_and_failure_target_get_one_report_of_an_expiry():
     """The schedule is deleted from the table."""
     stack = Stack(start="2030-01-01T00:00:00Z", PartitionCount=1)
-    failure_target = stack.add_target("hearer")
+    failure_target = stack.add_target("failures")
     database, table = stack.client("dynamodb"), stack.output("TableName")
     item = {
         "partition": {"S": "0"},

@@ -14,10 +14,10 @@ FIELDS = ("timestamp", "data", "target", "name", "user", "retry", "failure_targe
 
 def deployed():
     stack = Stack(start="2030-01-01T00:00:00Z", PartitionCount=3, WebhookHosts=HOST)
-    return stack, stack.add_target("other"), stack.add_target("topic", "sns"), stack.add_target("hearer")
+    return stack, stack.add_target("other"), stack.add_target("topic", "sns"), stack.add_target("failures")
 
 
-def requests(stack, queue, topic, hearer):
+def requests(stack, queue, topic, failure_target):
     """Return requests with every field, every kind of data, and targets of several kinds."""
     hook = {"url": f"https://{HOST}/hook?a=1", "method": "PUT", "headers": {"X-A": "b"}, "cookies": {"c": "d"}}
     made = [
@@ -25,9 +25,9 @@ def requests(stack, queue, topic, hearer):
         {"data": {"order": 7, "ü": [1, 2.5, None]}},
         {"data": "0123456789" * 100, "user": "Ünal"},
         {"data": "x", "target": queue, "retry": {"max_age_s": 60}},
-        {"data": "x", "target": {"arn": topic, "envelope": True}, "failure_target": hearer},
+        {"data": "x", "target": {"arn": topic, "envelope": True}, "failure_target": failure_target},
         {"target": {"url": f"https://{HOST}/ping"}},
-        {"data": "x", "target": hook, "retry": {"attempts": 3, "max_age_s": 600}, "failure_target": hearer},
+        {"data": "x", "target": hook, "retry": {"attempts": 3, "max_age_s": 600}, "failure_target": failure_target},
         {"data": "x", "expires_after": 1.5},
         {"data": "x", "expires_after": 0, "name": "n/1"},
         {"data": "a" * 1_000, "name": "n/2", "target": hook, "user": "u", "expires_after": 60, "failure_target": topic},

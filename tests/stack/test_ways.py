@@ -75,21 +75,21 @@ def test_an_expired_schedule_is_reported_and_not_sent(stack, table, output_queue
     assert 0 == output_queue.count()
 
 
-def test_three_far_twins_with_one_token_are_one_schedule(stack, table):
+def test_three_far_repeats_with_one_token_are_one_schedule(stack, table):
     """The same request with the same token has the same id and is stored once."""
-    twin = {"timestamp": int(time.time()) + 5000, "data": "x", "token": "t"}
-    assert 1 == len({stack.invoke("ScheduleFunction", twin)["id"] for _ in range(3)})
+    request = {"timestamp": int(time.time()) + 5000, "data": "x", "token": "t"}
+    assert 1 == len({stack.invoke("ScheduleFunction", request)["id"] for _ in range(3)})
     assert 1 == len(table.items())
 
 
-def test_three_near_twins_with_one_token_have_one_id(stack, output_queue):
+def test_three_near_repeats_with_one_token_have_one_id(stack, output_queue):
     """A standard queue does not deduplicate. They may come three times, and a consumer can compare ids."""
-    twin = {"timestamp": int(time.time()) + 1, "data": "x", "token": "t"}
-    ids = {stack.invoke("ScheduleFunction", twin)["id"] for _ in range(3)}
+    request = {"timestamp": int(time.time()) + 1, "data": "x", "token": "t"}
+    ids = {stack.invoke("ScheduleFunction", request)["id"] for _ in range(3)}
     assert ids == {message.id for message in output_queue.receive(3)}
 
 
-def test_twins_in_a_batch_and_a_repeated_batch_are_stored_once(stack, table):
+def test_repeats_in_a_batch_and_a_repeated_batch_are_stored_once(stack, table):
     """The token is that of the member or of the batch."""
     far = {"timestamp": int(time.time()) + 5000, "data": "x"}
     answer = stack.invoke("ScheduleFunction", [{**far, "token": "t"}] * 5)

@@ -122,7 +122,7 @@ class Environment:
             self.timeline.at(self.timeline.now_us, lambda: invocation.end("crashed"))
 
     def _runtime(self) -> Any:
-        return self._functions.source.world_of(
+        return self._functions.source.runtime_of(
             clock=self.clock,
             sleep=self.sleep,
             randomness=self._randomness,

@@ -180,10 +180,10 @@ def test_a_partial_message_never_gets_a_later_time():
     assert SENT_MS == read(json.dumps([ONE, ONE]), again=forged).sent_ms
 
 
-HEARER = "arn:aws:sns:eu-central-1:123456789012:hearer"
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:failures-of-a-caller"
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([HEARER, HEARER + "2"]), st.text(min_size=1)), max_size=6))
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([TOPIC, TOPIC + "2"]), st.text(min_size=1)), max_size=6))
 def test_errors_for_a_failure_target_come_back_with_the_message(notes):
     """Any text may be in the errors. These members are no longer to be scheduled."""
     unnotified = sorted({input_message.Unnotified.noted(*note) for note in notes})
@@ -195,7 +195,7 @@ def test_errors_for_a_failure_target_come_back_with_the_message(notes):
 
 def test_the_previous_version_finds_all_remaining_members():
     """It reads only indexes. During an update it may receive what this version put back."""
-    part = opened([ONE] * 4).remainder([1], [input_message.Unnotified(3, HEARER, "error")])
+    part = opened([ONE] * 4).remainder([1], [input_message.Unnotified(3, TOPIC, "error")])
     assert [1, 3] == json.loads(part.again)["places"]
 
 

@@ -114,23 +114,23 @@ def test_10000_schedules_are_one_batch(schedule, table):
     assert 10_000 == sum(bundle.count for bundle in table.items.values())
 
 
-def test_far_twins_with_one_token_are_stored_once(schedule, table):
+def test_far_repeats_with_one_token_are_stored_once(schedule, table):
     """Sent three times, in one batch or one by one, they have the same id and one item."""
-    twin = {"timestamp": NOON_S + 5000, "data": "x", "token": "t"}
-    ids = {result["id"] for result in schedule([twin, twin])["results"]} | {schedule(twin)["id"]}
+    request = {"timestamp": NOON_S + 5000, "data": "x", "token": "t"}
+    ids = {result["id"] for result in schedule([request, request])["results"]} | {schedule(request)["id"]}
     assert 1 == len(ids) == len(table.items)
 
 
-def test_near_twins_in_a_batch_are_sent_once(schedule, queues):
+def test_near_repeats_in_a_batch_are_sent_once(schedule, queues):
     """A later repeat may be sent again, with the same id."""
-    twin = {"timestamp": NOON_S + 5, "data": "x", "token": "t"}
-    answer = schedule([twin, twin])
+    request = {"timestamp": NOON_S + 5, "data": "x", "token": "t"}
+    answer = schedule([request, request])
     assert (2, ["x"]) == (answer["accepted"], queues.data)
-    assert answer["results"][0]["id"] == schedule(twin)["id"]
+    assert answer["results"][0]["id"] == schedule(request)["id"]
 
 
 def test_a_batch_sent_again_with_its_token_is_stored_once(schedule, table):
-    """The index in the batch counts, so two equal members are two schedules and not twins."""
+    """The index in the batch counts, so two equal members are two schedules and no repeats."""
     batch = {"schedules": [{"timestamp": NOON_S + 5000, "data": "x"}] * 3, "token": "t"}
     first, second = schedule(batch), schedule(batch)
     assert first == second
@@ -138,7 +138,7 @@ def test_a_batch_sent_again_with_its_token_is_stored_once(schedule, table):
 
 
 def test_a_delay_in_a_batch_with_a_token_is_refused(schedule):
-    """A repeat would be due at another time and so be no twin."""
+    """A repeat would be due at another time and so be another schedule."""
     answer = schedule({"schedules": [{"delay": 5, "data": "x"}], "token": "t"})
     assert "delay and token are both given" in answer["results"][0]["message"]
 

@@ -25,12 +25,12 @@ def test_a_message_that_waits_for_its_due_time_does_not_hang(clock):
 
 def test_the_same_message_twice_counts_twice(clock):
     """SQS may deliver it twice, and each delivery ends by itself."""
-    watch, twins = InFlight(clock), [Message("a", "x"), Message("a", "x")]
-    for each in twins:
+    watch, copies = InFlight(clock), [Message("a", "x"), Message("a", "x")]
+    for each in copies:
         watch.begin(each, 0)
-    watch.end(twins[0])
+    watch.end(copies[0])
     assert (1, 0) == watch.counts()
-    watch.end(twins[1])
+    watch.end(copies[1])
     assert (0, 0) == watch.counts()
 
 

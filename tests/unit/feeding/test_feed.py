@@ -361,7 +361,7 @@ def test_a_failed_feed_releases_its_lease(feeding_):
 
 
 def test_a_continuation_inherits_the_lease_once(feeding_):
-    """A duplicate continuation finds that its twin took the lease, and ends."""
+    """A duplicate continuation finds that the other one took the lease, and ends."""
     feeding_.put(*[schedule(number) for number in range(200)])
     feeding_.feed(seconds=JOB_S)
     continuation = json.loads(feeding_.invoked.pop())
