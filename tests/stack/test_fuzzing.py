@@ -12,7 +12,7 @@ from tests.api.fuzzing import fuzz
 
 TEMPLATE_PATH = Path(__file__).parents[2] / "template.yml"
 PARAMETERS = {"FeedIntervalMinutes": 10, "DeliveryLeadSeconds": 3, "ApiEnabled": True}
-PHASES, EXAMPLES = "examples,coverage,fuzzing", 600
+PHASES, EXAMPLES = "examples,coverage,fuzzing", 750
 REQUESTS_MIN = 10_000
 
 
