@@ -44,18 +44,20 @@ def main(arguments: list[str] | None = None) -> int:
     size = QUICK if options.quick else Size()
     if options.rounds is not None:
         size = replace(size, rounds=options.rounds)
-    figures: list[Figure] = []
-    failed = []
-    with Laboratory() as laboratory:
-        for section in options.only or SECTIONS:
-            try:  # A whole run takes half an hour, and one section must not cost the figures of the others.
-                figures += SECTIONS[section](laboratory, size)
-            except (RuntimeError, OSError, subprocess.SubprocessError) as failure:
-                trials.tell(f"{section} failed: {failure}")
-                failed.append(section)
     long = trials.ROUNDS_OF_LONG_ONES_MAX
     how = f"Medians of {size.rounds} rounds in which both took turns, {long} at most where one takes minutes."
-    print(report.markdown(figures, how))
+    figures: list[Figure] = []
+    failed = []
+    try:
+        with Laboratory() as laboratory:
+            for section in options.only or SECTIONS:
+                try:  # A whole run takes an hour, and one section must not cost the figures of the others.
+                    figures += SECTIONS[section](laboratory, size)
+                except (RuntimeError, OSError, subprocess.SubprocessError) as failure:
+                    trials.tell(f"{section} failed: {failure}")
+                    failed.append(section)
+    finally:  # Also when Ctrl-C ends it.
+        print(report.markdown(figures, how))
     if failed:
         print(f"Nothing is written, because these failed: {', '.join(failed)}.", file=sys.stderr)
         return 1
@@ -70,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench",
         description="Measures the real functions against a stand-in for DynamoDB and SQS on loopback, beside a plain "
         "boto3 loop in the same run. Prints Markdown tables; what is in bold misses what is wanted of it.",
-        epilog="All of it takes about half an hour, and is written to bench/results; a part of it, or a quick one, is "
+        epilog="All of it takes about an hour, and is written to bench/results; a part of it, or a quick one, is "
         "written only where --results says.",
     )
     parser.add_argument(

@@ -25,19 +25,31 @@ def fails(laboratory, size):
     raise RuntimeError("a trial failed")
 
 
+def is_interrupted(laboratory, size):
+    yield Figure("Interrupted", "measured before Ctrl-C", "", 7.0)
+    raise KeyboardInterrupt
+
+
 @pytest.fixture(autouse=True)
-def two_sections(monkeypatch):
+def own_sections(monkeypatch):
     monkeypatch.setattr(command, "Laboratory", NoLaboratory)
-    monkeypatch.setattr(command, "SECTIONS", {"fails": fails, "works": works})
+    monkeypatch.setattr(command, "SECTIONS", {"fails": fails, "works": works, "is interrupted": is_interrupted})
 
 
 def test_a_section_that_fails_takes_no_figure_from_the_others(tmp_path, capsys):
     """All that was measured is shown, and nothing is written over the results of a whole run."""
-    assert 1 == command.main(["--results", str(tmp_path)])
+    assert 1 == command.main(["--only", "fails", "--only", "works", "--results", str(tmp_path)])
     shown = capsys.readouterr()
     assert "schedules per second" in shown.out
     assert "measured before it failed" in shown.out
     assert "fails failed: a trial failed" in shown.err
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_an_interrupted_run_shows_what_it_has_measured(tmp_path, capsys):
+    with pytest.raises(KeyboardInterrupt):
+        command.main(["--only", "is interrupted", "--results", str(tmp_path)])
+    assert "measured before Ctrl-C" in capsys.readouterr().out
     assert [] == list(tmp_path.iterdir())
 
 
