@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from simulator.checks.releases import Checker
 
 
-LETTER_S = 5
+SENT_ON_S_MAX = 5
 """A cold start plus the nine other messages of the batch."""
 REPORTS_MAX = 8
 """The limit of reports of one refusal, apart from those of crashed invocations, which are repeated. A report also comes
@@ -48,7 +48,7 @@ class InputMessages:
         for expected in self.neighbours if fair else []:
             sends = [sent for each in expected.sends.values() for sent in each]
             late_us = min((sent.at_us for sent in sends), default=self._its.timeline.now_us) - expected.requested_us
-            if late_us > LETTER_S * US:
+            if late_us > SENT_ON_S_MAX * US:
                 self._its.breach(7, expected.tag, f"its input message was sent on after {late_us / US:.1f} s")
 
     def posted(self, message: Message) -> None:

@@ -181,9 +181,9 @@ class Faults:
 
     def _is_closed(self, call: Call) -> bool:
         now_us, url = self.timeline.now_us, call.parameters.get("QueueUrl")
-        sends = call.operation in ("send_message", "send_message_batch")
-        closed = [each for each in self.closed_queues if each.begin_us <= now_us < each.end_us]
-        return sends and any(each.queue_url == url for each in closed)
+        return call.operation in ("send_message", "send_message_batch") and any(
+            each.queue_url == url and each.begin_us <= now_us < each.end_us for each in self.closed_queues
+        )
 
     def _kind(self) -> str:
         draw = self.randomness.random()

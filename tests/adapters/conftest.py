@@ -18,9 +18,10 @@ from scheduler.wiring.runtime import Clients
 
 REGION = "eu-central-1"
 
-# Two things that moto and botocore would set up for each test, and that take as long as a short one.
-moto.core.models.RESPONSES_METHODS.clear()  # It catches the calls of botocore. These are for the library `requests`.
-CLIENTS = Clients()  # They share the session.
+# Moto catches the calls of botocore without these. It would add a thousand patterns for `requests` in each test.
+moto.core.models.RESPONSES_METHODS.clear()
+CLIENTS = Clients()
+"""Makes the clients of all tests from one session. A new session takes as long as a short test."""
 
 
 @dataclass

@@ -13,7 +13,6 @@ or paths in any form. Errors are logged, stored and reported.
 from __future__ import annotations
 
 import email.utils
-import functools
 import json
 import math
 import re
@@ -161,12 +160,8 @@ class WebhookTransport:
         raise Undelivered(error, retry_after_s=retry_after_s(answer.headers.get("retry-after"), self._clock()))
 
 
-@functools.cache
 def _usual_context() -> ssl.SSLContext:
-    """Trust botocore's CA certificates, because environment variables control the path of the system's own.
-
-    All transports share the context, because it takes tens of milliseconds to read the certificates.
-    """
+    """Trust botocore's CA certificates, because environment variables control the path of the system's own."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(Path(botocore.__file__).with_name("cacert.pem"))
     return context

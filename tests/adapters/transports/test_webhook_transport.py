@@ -9,6 +9,7 @@ import hmac
 import ipaddress
 import json
 import socket
+import ssl
 import time
 from types import SimpleNamespace
 from urllib.parse import quote
@@ -29,6 +30,8 @@ from scheduler.webhooks.bounded_connection import Bounds
 NOW_S = NOON_MS / 1000
 ID = "3-001893456000000-00000000000000ff"
 SHORT = Bounds(resolve_s=0.2, connect_s=0.2, read_s=0.2, total_s=0.4)
+TRUSTS_NONE = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Reading the certificates that the transport trusts takes longer than most tests."""
 CUT_OFF_S = 2
 """Far above the time limits, for a busy machine, and far below the length of the endless answers."""
 NEW, OLD = b"n" * 24, b"o" * 32
@@ -51,7 +54,7 @@ def aimed(receiver, data="some payload", path="/", **fields):
 
 def transport(receiver, *secrets, **given):
     hosts = Hosts.read(f"http://127.0.0.1:{receiver.port}", allow_private=False)
-    return WebhookTransport(hosts, lambda: secrets, clock, **{"bounds": SHORT, **given})
+    return WebhookTransport(hosts, lambda: secrets, clock, **{"bounds": SHORT, "context": TRUSTS_NONE, **given})
 
 
 def sent(data="some payload", path="/", secrets=(), **fields):
@@ -530,7 +533,8 @@ class Internet:
 
     def transport(self, hosts="* http://a.example http://localhost", allow_private=False, **given):
         listed = Hosts.read(hosts, allow_private)
-        return WebhookTransport(listed, tuple, clock, lookup=self.lookup, connect=self.connect, bounds=SHORT, **given)
+        given = {"bounds": SHORT, "context": TRUSTS_NONE, **given}
+        return WebhookTransport(listed, tuple, clock, lookup=self.lookup, connect=self.connect, **given)
 
 
 def test_the_connection_goes_to_the_checked_address():
@@ -698,7 +702,9 @@ def test_a_certificate_of_an_unknown_authority_is_refused(authority):
     """Without a context of the test, botocore's authorities count."""
     with receiving(context=authority.serving(x509.DNSName("a.example"), [])) as receiver:
         with pytest.raises(Undelivered, match=r"its certificate: unable to get local issuer"):
-            Internet(receiver, ["93.184.216.34"]).transport().deliver(schedule("x", url="https://a.example/"))
+            Internet(receiver, ["93.184.216.34"]).transport(context=None).deliver(
+                schedule("x", url="https://a.example/")
+            )
         assert [] == receiver.requests
 
 

@@ -283,7 +283,7 @@ def test_a_message_stays_if_the_failure_queue_refuses_its_report(fakes):
     assert ([], []) == (fakes.reports, fakes.heard)
 
 
-def unreachable(fakes, *contents):
+def put_back_for_targets(fakes, *contents):
     """Return what is put back of messages whose failure targets do not answer."""
     fakes.notify_failures = 10**9
     assert [] == fakes.receive(*contents)
@@ -292,7 +292,7 @@ def unreachable(fakes, *contents):
 
 def test_a_failure_target_that_was_down_gets_the_same_report_in_the_end(fakes):
     """The message is put back for it, and the failure queue gets nothing twice."""
-    part = unreachable(fakes, asking("refuse", failure_target=TOPIC))
+    part = put_back_for_targets(fakes, asking("refuse", failure_target=TOPIC))
     assert ["0"] == fakes.receive(part)
     fakes.notify_failures = 0
     assert [] == fakes.receive(part, count=2)
@@ -304,7 +304,7 @@ def test_a_failure_target_that_was_down_gets_the_same_report_in_the_end(fakes):
 
 def test_a_failure_target_that_stays_down_is_given_up_after_a_hundred_tries(fakes, capsys):
     """The failure queue has one report of each refusal, and the log says that the failure target got none."""
-    part = unreachable(fakes, [asking("refuse", failure_target=TOPIC), asking("refuse", failure_target=TOPIC)])
+    part = put_back_for_targets(fakes, [asking("refuse", failure_target=TOPIC), asking("refuse", failure_target=TOPIC)])
     for count in range(1, receiving.NOTIFY_TRIES_MAX - 1):
         assert ["0"] == fakes.receive(part, count=count)
     assert [] == fakes.receive(part, count=receiving.NOTIFY_TRIES_MAX - 1)
@@ -327,7 +327,7 @@ def test_only_the_failing_one_of_two_failure_targets_is_notified_again(fakes):
 
 def test_a_message_that_waits_as_a_whole_is_put_back_after_its_report(fakes):
     """SQS would deliver it again without a note of the report."""
-    part = unreachable(fakes, [asking("wait"), asking("refuse", failure_target=TOPIC)])
+    part = put_back_for_targets(fakes, [asking("wait"), asking("refuse", failure_target=TOPIC)])
     assert [0, 1] == json.loads(part.again)["places"]
     assert ["0"] == fakes.receive(part)
     assert [asking("wait")] == fakes.handed[-1][0]
@@ -355,7 +355,7 @@ def test_errors_that_are_too_long_to_be_put_back_are_shortened(fakes):
     """The failure target still gets a report, which points to the complete one."""
     errors = [asking("refuse", error="x" * 300, failure_target=TOPIC, number=number) for number in range(500)]
     text = json.dumps(errors)
-    part = unreachable(fakes, text + " " * (SQS_MESSAGE_BYTES_MAX - len(text.encode()) - 10_000))
+    part = put_back_for_targets(fakes, text + " " * (SQS_MESSAGE_BYTES_MAX - len(text.encode()) - 10_000))
     assert part.size_bytes <= SQS_MESSAGE_BYTES_MAX
     fakes.notify_failures = 0
     assert [] == fakes.receive(part)
@@ -382,7 +382,7 @@ def test_only_the_unconfirmed_reports_of_a_call_are_sent_again(fakes):
 
 def test_small_and_new_messages_come_first(fakes):
     """A batch of thousands, or a message that keeps failing, delays no single schedule."""
-    part = unreachable(fakes, [asking("wait"), asking("refuse", failure_target=TOPIC)])
+    part = put_back_for_targets(fakes, [asking("wait"), asking("refuse", failure_target=TOPIC)])
     fakes.handed.clear()
     fakes.receive(part, [asking("accept")] * 3, asking("accept"), [asking("accept")] * 2)
     assert ["2", "3", "1", "x"] == [each[2] if each[2] != "0" else "x" for each in fakes.handed]
