@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import signal
 from collections import Counter
 from concurrent.futures import Future
 from pathlib import Path
@@ -17,6 +18,7 @@ from punctual.cli.bulk.reading.lines import LineReader
 from punctual.cli.bulk.reading.rows import NdjsonRows
 from punctual.cli.bulk.sending.batches import Batch, Batches
 from punctual.cli.bulk.sending.import_run import LEFT_MAX, ImportRun
+from punctual.cli.bulk.sending.interrupts import interrupts_put_off
 from punctual.cli.bulk.sending.journal import Changed, Disk, Header, Journal, JournalFault
 from punctual.cli.bulk.sending.lanes import Job, Threads
 from punctual.cli.bulk.sending.rejected import RejectedFile
@@ -90,6 +92,41 @@ class KillableDisk(Disk):
 
 def content_of(lines: list[dict]) -> bytes:
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+class InterruptedDisk(Disk):
+    """Ctrl-C comes during one of the operations, before or after its effect."""
+
+    def __init__(self, interrupted_at: int) -> None:
+        self.left = interrupted_at
+
+    def step(self) -> None:
+        self.left -= 1
+        if self.left == -1:
+            signal.raise_signal(signal.SIGINT)
+
+    def append(self, file: int, content: bytes) -> None:
+        self.step()
+        super().append(file, content)
+        self.step()
+
+
+class InterruptedThreads(Threads):
+    """Ctrl-C comes when a batch was handed over, or when one has ended."""
+
+    def __init__(self, width: int, disk: InterruptedDisk) -> None:
+        super().__init__(width)
+        self.disk = disk
+
+    def submit(self, job: Job) -> Future:
+        future = super().submit(job)
+        self.disk.step()
+        return future
+
+    def ended(self, jobs):
+        found = super().ended(jobs)
+        self.disk.step()
+        return found
 
 
 class LastFirst:
@@ -200,6 +237,37 @@ def test_a_kill_with_several_batches_under_way_loses_and_doubles_nothing(path, t
         world.left = 10**9
         import_into(world, content, path, workers=4)
         assert 40 == len(world.schedules)
+
+
+def test_an_interruption_at_any_step_leaves_nothing_that_is_sent_twice(tmp_path):
+    content = content_of(lines(16))
+    for interrupted_at in range(10**6):
+        world, path, disk = World(), tmp_path / f"{interrupted_at}.journal", InterruptedDisk(interrupted_at)
+        try:
+            import_into(world, content, path, disk, lanes=InterruptedThreads(2, disk))
+            break
+        except KeyboardInterrupt:
+            pass
+        import_into(world, content, path)
+        assert {1} == set(world.invocations.values()), interrupted_at
+        assert 16 == len(world.schedules), interrupted_at
+    assert interrupted_at > 20
+
+
+def test_a_second_interruption_ends_a_step_at_once():
+    steps = []
+
+    def step() -> None:
+        with interrupts_put_off():
+            signal.raise_signal(signal.SIGINT)
+            steps.append("after the first")
+            signal.raise_signal(signal.SIGINT)
+            steps.append("after the second")
+
+    with pytest.raises(KeyboardInterrupt):
+        step()
+    assert ["after the first"] == steps
+    assert signal.default_int_handler is signal.getsignal(signal.SIGINT)
 
 
 @pytest.mark.parametrize(

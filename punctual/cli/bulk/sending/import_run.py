@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from punctual.cli.bulk.reading.rows import Row
 from punctual.cli.bulk.sending.batches import Batch, Batches
+from punctual.cli.bulk.sending.interrupts import interrupts_put_off
 from punctual.cli.bulk.sending.journal import Journal
 from punctual.cli.bulk.sending.lanes import Lanes
 from punctual.cli.bulk.sending.rejected import RejectedFile, Rejection
@@ -78,10 +79,10 @@ class ImportRun:
         """Send the batches that were begun before, then all others. Raise the fault that stopped it, if any."""
         try:
             self._submit_all(again, batches)
+            self._await_all()
         except BaseException as fault:  # noqa: BLE001 - It is raised again, after what is under way has ended.
             self._fault = self._fault or fault
-        while self._under_way:
-            self._await_one()
+            self._await_all()
         if self._fault is not None:
             raise self._fault
         return self.tally
@@ -91,10 +92,14 @@ class ImportRun:
             if not self._make_way_for(batch):
                 self.tally.is_complete = False
                 return
-            if is_new:
-                self._journal.begin(batch.range)
-            job = functools.partial(self._send, batch, self._token(batch))
-            self._under_way[self._lanes.submit(job)] = batch
+            with interrupts_put_off():
+                self._begin(batch, is_new)
+
+    def _begin(self, batch: Batch, is_new: bool) -> None:
+        if is_new:
+            self._journal.begin(batch.range)
+        job = functools.partial(self._send, batch, self._token(batch))
+        self._under_way[self._lanes.submit(job)] = batch
 
     def _token(self, batch: Batch) -> str:
         assert self._journal.header is not None
@@ -110,14 +115,22 @@ class ImportRun:
             return False
         return all(batch.names.isdisjoint(each.names) for each in self._left)
 
+    def _await_all(self) -> None:
+        while self._under_way:
+            self._await_one()
+
     def _await_one(self) -> None:
         """Wait until a batch has ended, and record what became of it. Keep the first fault, and go on."""
         for future in self._lanes.ended(self._under_way):
-            batch = self._under_way.pop(future)
-            try:
-                self._conclude(batch, future.result())
-            except Exception as fault:  # noqa: BLE001 - It is raised at the end.
-                self._fault = self._fault or fault
+            with interrupts_put_off():
+                self._end(future)
+
+    def _end(self, future: Future[Sequence[Result]]) -> None:
+        batch = self._under_way.pop(future)
+        try:
+            self._conclude(batch, future.result())
+        except Exception as fault:  # noqa: BLE001 - It is raised at the end.
+            self._fault = self._fault or fault
 
     def _conclude(self, batch: Batch, results: Sequence[Result]) -> None:
         rejections = [Rejection(row, INVALID_LINE, row.fault) for row in batch.rows if row.fault is not None]
