@@ -61,6 +61,11 @@ class Source:
         """Return the functions' own Runtime, with other parts."""
         return self.runtime_module.Runtime(**parts)
 
+    @property
+    def call_s_max(self) -> float:
+        """Return the longest that the functions wait for an answer of AWS."""
+        return float(self._modules[f"{PACKAGE}.wiring.clients"].CALL_S_MAX)
+
     def undelivered(self, error: str, **facts: Any) -> Exception:
         """Return the functions' own Undelivered, for a transport that replaces one of theirs."""
         failure: Exception = self._modules[f"{PACKAGE}.errors"].Undelivered(error, **facts)

@@ -14,7 +14,7 @@ from moto import mock_aws
 from scheduler.aws.feed_table import FeedTable
 from scheduler.aws.name_records import Records
 from scheduler.aws.queues import Queues
-from scheduler.wiring.runtime import Clients
+from scheduler.wiring.clients import Clients
 
 REGION = "eu-central-1"
 

@@ -18,7 +18,7 @@ from scheduler.managing import item_lock, lookup
 from scheduler.model import name_record
 from scheduler.placing import naming
 from scheduler.transports.webhook import USUAL
-from scheduler.wiring import config, runtime
+from scheduler.wiring import clients, config
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 API_KEYS = r"arn:\$\{AWS::Partition\}:apigateway:\$\{AWS::Region\}::/(apikeys|usageplans)(/\*(/keys(/\*)?)?)?"
@@ -138,7 +138,7 @@ def test_three_attempts_of_a_feed_end_before_any_schedule_is_late(template):
 
 def test_a_call_that_begins_at_the_last_moment_ends_within_the_reserve(template):
     """Time remains to delete the sent items. The rest of the timeout is there for the work."""
-    assert runtime.CALL_S_MAX < mover.RESERVE_S
+    assert clients.CALL_S_MAX < mover.RESERVE_S
     assert functions(template)["FeedFunction"]["Timeout"] >= 3 * mover.RESERVE_S
 
 
@@ -151,8 +151,8 @@ def test_a_delivery_ends_before_its_timeout(template):
     timeout_s = functions(template)["DeliverFunction"]["Timeout"]
     waits_s = delivery.WAIT_MS_MAX / 1000 + circuit_breaker.HANGS_S
     assert self_polling.POLL_S_MAX + waits_s + USUAL.total_s + delivery.RESERVE_S <= timeout_s
-    assert runtime.CALL_S_MAX < delivery.RESERVE_S
-    assert USUAL.total_s + runtime.CALL_S_MAX <= naming.FOLLOWING_MS / 1000
+    assert clients.CALL_S_MAX < delivery.RESERVE_S
+    assert USUAL.total_s + clients.CALL_S_MAX <= naming.FOLLOWING_MS / 1000
 
 
 def test_a_claim_outlives_an_invocation_and_ends_before_its_message_comes_again(template):
@@ -210,7 +210,7 @@ def test_an_unconfirmed_member_is_reported_before_sqs_moves_its_message(template
     """The function puts the rest of a message back before its timeout."""
     receives = template["Resources"]["InputQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
     assert receiving.CLOSED_TRIES_MAX < receiving.TRIES_MAX < receives
-    assert runtime.CALL_S_MAX < receiving.PUT_BACK_S
+    assert clients.CALL_S_MAX < receiving.PUT_BACK_S
     timeout_s = functions(template)["ScheduleFunction"]["Timeout"]
     assert receiving.PUT_BACK_S <= timeout_s / 4
     assert receiving.PAUSE_S <= limits.SQS_DELAY_S_MAX

@@ -93,7 +93,7 @@ class Environment:
         self.name = f"{function.name}#{number}"
         self.dead = False
         self.skew_us = functions.chance.skew_us()
-        self.answer_s_max = float(functions.source.runtime_module.CALL_S_MAX)
+        self.answer_s_max = functions.source.call_s_max
         self.idle_since_us = self.timeline.now_us
         self.invocation: Invocation | None = None
         self._functions = functions

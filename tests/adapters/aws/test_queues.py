@@ -1,9 +1,6 @@
 """The queues, under the rules of SQS: valid messages, valid batches, and the meaning of each kind of error."""
 
-import gc
 import json
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -15,7 +12,6 @@ from scheduler.execution.deadline import retry_batch
 from scheduler.model import delivery_job, failure_report
 from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.schedule import Key, Schedule, sort_from, timer
-from scheduler.wiring import runtime
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:topic"
 
@@ -194,29 +190,6 @@ def test_no_call_carries_lambdas_trace_header(cloud, monkeypatch):
     cloud.queues.send(cloud.output, [schedule(1)], NOON_MS)
     assert "Authorization" in headers
     assert not [name for name in headers if "trace" in name.lower()]
-
-
-@pytest.mark.parametrize("service", ["dynamodb", "sqs", "lambda"])
-def test_clients_time_out_after_five_seconds_and_never_retry(cloud, service):
-    """A try is one call, and leaves time to act on its result."""
-    config = runtime.current().client(service, 3).meta.config
-    assert (1, 4, 1, 3) == (
-        config.connect_timeout,
-        config.read_timeout,
-        config.retries["total_max_attempts"],
-        config.max_pool_connections,
-    )
-    assert "AWS_MAX_ATTEMPTS" not in os.environ
-
-
-def test_clients_that_many_threads_want_at_once_are_complete(cloud):
-    """The first thread of a worker pool makes the client of a target's service."""
-    make, services = runtime.current().client, ["sns", "lambda", "events", "stepfunctions"] * 3
-    with ThreadPoolExecutor(len(services)) as pool:
-        made = list(pool.map(lambda service: make(service, 1), services))
-    assert [] == made[0].list_topics()["Topics"]
-    assert ["sns", "lambda", "events", "states"] * 3 == [client.meta.service_model.endpoint_prefix for client in made]
-    assert gc.isenabled()
 
 
 def test_a_batch_with_a_missing_parameter_is_sent_again_one_by_one(cloud):
