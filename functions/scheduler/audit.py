@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from scheduler import log
 from scheduler.errors import NotConfirmed
+from scheduler.value_class import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Actor:
     """The caller who asks for a change."""
 

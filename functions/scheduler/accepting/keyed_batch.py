@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Protocol
 
 from scheduler.counting.ledger import NO_LEDGER, Ledger
@@ -16,6 +16,7 @@ from scheduler.model.schedule import Schedule, Timer
 from scheduler.placing import partitions
 from scheduler.placing.keys import KeyGenerator
 from scheduler.placing.sending import Queues
+from scheduler.value_class import value_class
 
 if TYPE_CHECKING:
     from scheduler.accepting import request
@@ -37,7 +38,7 @@ class Records(Protocol):
     def batch(self, names: Sequence[str], whole: bool) -> tuple[dict[str, Record], list[str]]: ...
 
 
-@dataclass(frozen=True)
+@value_class
 class SchedulingDependencies:
     """The rules for requests, and the table and queues that accepted schedules go to."""
 
@@ -53,7 +54,7 @@ class SchedulingDependencies:
     metrics: Metrics = NO_METRICS
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RequestContext:
     """When a batch of requests is processed, and under which token.
 
@@ -77,7 +78,7 @@ class RequestContext:
         return self.now_ms if self.sent_ms is None else self.sent_ms
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class KeyedBatch:
     """The valid members of a batch, by index, with their keys.
 

@@ -26,6 +26,7 @@ from scheduler.model.name_record import REQUEST_NUMBERS_PER_MS, Record, request_
 from scheduler.model.schedule import Request, Timer
 from scheduler.placing import naming
 from scheduler.placing.naming import NameRequest, NameResult
+from scheduler.value_class import value_class
 
 if TYPE_CHECKING:
     from scheduler.accepting.keyed_batch import Failures, KeyedBatch, RequestContext, SchedulingDependencies
@@ -47,7 +48,7 @@ NOT_REACHED = "time is over; send it again"
 Group = list[NameResult]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Slice:
     """Indexes of named schedules that are registered together."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from scheduler import timestamps
 from scheduler.errors import InvalidSchedule
@@ -24,6 +23,7 @@ from scheduler.model import targets
 from scheduler.model.name_record import checked_name
 from scheduler.model.schedule import OLDER_FIELDS, Request
 from scheduler.text import deeper_than, did_you_mean, fault, shown
+from scheduler.value_class import value_class
 
 FIELDS = (
     "timestamp",
@@ -60,7 +60,7 @@ FIELD_CHARACTERS_MAX = 32
 DATA_WANTED = f"a string of 1 byte to {DATA_BYTES_MAX} bytes in UTF-8, or any JSON value but null"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class AcceptRules:
     """The rules that the owner of the stack has set."""
 

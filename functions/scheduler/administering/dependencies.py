@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from scheduler.counting.reading import Counts
@@ -12,6 +11,7 @@ from scheduler.execution.worker_pool import WorkerPool
 from scheduler.model.application import Application, Credential
 from scheduler.model.targets import AllowedTargets
 from scheduler.placing import partitions
+from scheduler.value_class import value_class
 
 if TYPE_CHECKING:
     from scheduler.webhooks.allowed_hosts import Hosts
@@ -20,20 +20,20 @@ DONE, NAME_TAKEN, COLLIDED = "done", "name taken", "collided"
 """The result of writing an application or keys. `COLLIDED`: a random id exists already, or a key has changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class StoredKey:
     digest: str
     """The SHA-256 of the key."""
     credential: Credential
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class DeletedApplication:
     id: str
     deleted_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Plan:
     """A usage plan of API Gateway."""
 
@@ -75,7 +75,7 @@ class Applications(Protocol):
     def stop_feeding(self, application_id: str) -> None: ...
 
 
-@dataclass(frozen=True)
+@value_class
 class AdminDependencies:
     applications: Applications
     counts: Counts

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from scheduler.administering.admission import admit, dismiss
@@ -29,13 +28,14 @@ from scheduler.model.application import (
 )
 from scheduler.text import shown
 from scheduler.timestamps import epoch_s
+from scheduler.value_class import value_class
 
 KEYS_MAX = 20
 """How many usable keys an application has at most."""
 KEY_BITS, KEY_ID_BITS = 160, 32
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class NewKey:
     stored: StoredKey
     text: str

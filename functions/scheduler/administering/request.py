@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from scheduler import timestamps
 from scheduler.errors import InvalidRequest, InvalidSchedule
 from scheduler.model.application import CANARY_NAME, OWNER_NAME, application_of, is_application_id
 from scheduler.model.operation_request import OperationRequest
 from scheduler.text import did_you_mean, shown
+from scheduler.value_class import value_class
 
 NAME_CHARACTERS_MAX = 64
 NAME_WANTED = (
@@ -37,7 +37,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_CHARACTERS_MAX - 1}}}")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class AdminRequest(OperationRequest):
     def new_name(self) -> str:
         """Return the name of an application that is to be created."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from scheduler import log
 from scheduler.aws.calls import code, confirmed
 from scheduler.errors import NotConfirmed, Undelivered
+from scheduler.value_class import value_class
 from scheduler.webhooks import signing
 
 FRESH_S = 300
@@ -30,7 +31,7 @@ SECRETS_MAX = 2
 SECRETS_WANTED = f"one {signing.PREFIX}… or two, newest first, with a space between them or as a JSON list"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class CachedSecrets:
     """The secrets known at a moment. A read replaces the whole object."""
 

@@ -12,7 +12,6 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from scheduler import log
@@ -20,6 +19,7 @@ from scheduler.canary.probes import Came, State
 from scheduler.errors import NotConfirmed
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.model.application import CANARY_NAME
+from scheduler.value_class import value_class
 
 METRIC = "CanaryMissed"
 
@@ -40,7 +40,7 @@ class ScheduleFunction(Protocol):
     def ask(self, event: dict[str, Any]) -> dict[str, Any]: ...
 
 
-@dataclass(frozen=True)
+@value_class
 class CanaryDependencies:
     table: Table
     queue: Queue

@@ -7,9 +7,10 @@ asks for the page alone on the next visit. After an update the page links anothe
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from scheduler.value_class import value_class
 
 _FOLDER = Path(__file__).resolve().parent
 _CONTENT_TYPES = {
@@ -33,7 +34,7 @@ HEADERS = {
 _LASTING = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class File:
     """A file of the console, as text."""
 

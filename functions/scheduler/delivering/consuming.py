@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from scheduler import log
 from scheduler.model import sqs_records
 from scheduler.model.sqs_records import Arrived
+from scheduler.value_class import value_class
 
 _DUE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,3})?")
 """Seconds since 1970, in the format that the feed and the schedule function write."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Due:
     """A schedule that has become due. Every repeat has the same `id`. `due_s` is in seconds since 1970."""
 

@@ -16,7 +16,7 @@ A crash leaves behind:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scheduler import log
@@ -36,6 +36,7 @@ from scheduler.model.name_record import Record
 from scheduler.model.schedule import Schedule, sound
 from scheduler.model.targets import Receiver, receiver
 from scheduler.placing import naming, partitions
+from scheduler.value_class import value_class
 
 if TYPE_CHECKING:
     from scheduler.delivering.self_polling import DeliveryQueue
@@ -73,7 +74,7 @@ class Transports(Protocol):
         """Call the target. Raise Undelivered if the target did not accept the schedule."""
 
 
-@dataclass(frozen=True)
+@value_class
 class DeliveryDependencies:
     """The records, queues and transports that a delivery needs."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
+from scheduler.value_class import value_class
 
 Thing = TypeVar("Thing")
 
@@ -16,7 +17,7 @@ PAUSE_S_FIRST = 0.05
 PAUSE_S_MAX = 2.0
 
 
-@dataclass(frozen=True)
+@value_class
 class Deadline:
     """A clock, a way to sleep, and the moment after which no new call begins."""
 

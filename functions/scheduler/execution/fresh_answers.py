@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from scheduler.value_class import value_class
 
 FRESH_MS = 60_000
 
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Kept(Generic[Answer]):
     answer: Answer
     at_ms: int

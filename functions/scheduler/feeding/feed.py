@@ -14,7 +14,7 @@ do has a feed of its own, with the lease and the line `<partition>#<application>
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,6 +35,7 @@ from scheduler.feeding.run import Run
 from scheduler.feeding.tally import PageCount, Tally
 from scheduler.limits import PARTITIONS_MAX
 from scheduler.measuring.metrics import NO_METRICS, Metrics
+from scheduler.value_class import value_class
 
 if TYPE_CHECKING:
     from scheduler.feeding.glances import Glance, Glances, Parts
@@ -56,7 +57,7 @@ ROUNDS_MAX = 3
 """How often a chain of feeds goes back, at its end, to the schedules that it skipped."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class FeedEvent:
     """The input of a feed. The trigger sends it, or the feed before this one."""
 
@@ -116,7 +117,7 @@ class FeedEvent:
         return {name: value for name, value in facts.items() if value is not None}
 
 
-@dataclass(frozen=True)
+@value_class
 class FeedDependencies:
     """The table, queues and settings that a feed needs."""
 

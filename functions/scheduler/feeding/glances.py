@@ -26,6 +26,7 @@ from scheduler.feeding.reader import Page, Task
 from scheduler.feeding.tally import PageCount, Tally
 from scheduler.model.application import is_application_id
 from scheduler.model.schedule import sort_from
+from scheduler.value_class import value_class
 
 ITEMS_MAX = 200
 """The items and schedules of an application that the feed of a partition moves itself: less than a second's work."""
@@ -39,7 +40,7 @@ class Table(moving.Table, reading.Table, Protocol):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Parts:
     """The table and the queues of one application."""
 
@@ -58,7 +59,7 @@ def of_event(event: Mapping[str, Any]) -> dict[str, Any]:
     return {"applications": tuple(applications), "application": application}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Glance:
     application: str
 

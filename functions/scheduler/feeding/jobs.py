@@ -8,9 +8,10 @@ from typing import Any
 from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Key, Schedule
 from scheduler.placing.sending import SendChunk
+from scheduler.value_class import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class QuarantinedItem:
     """Content that can never be sent, with its key in the table and the reason.
 
@@ -31,14 +32,14 @@ class QuarantinedItem:
         return int(isinstance(self.content, Schedule))
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class BundleGroup:
     """A few bundles, unpacked one at a time and deleted together."""
 
     bundles: list[Bundle]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class UnreadableItems:
     """Items that hold no readable schedule."""
 

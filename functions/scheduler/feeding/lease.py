@@ -21,12 +21,13 @@ from typing import Protocol
 
 from scheduler.errors import NotConfirmed, PartitionBusy
 from scheduler.execution.deadline import Deadline, retry_call
+from scheduler.value_class import value_class
 
 TRIES_MAX = 3
 """Few, because the feed needs the time."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Lease:
     """The holder of a partition and the end of its lease.
 

@@ -14,6 +14,7 @@ from scheduler.feeding.jobs import BundleGroup, Job, QuarantinedItem, Unreadable
 from scheduler.model.bundle import MEMBERS_MAX, Bundle
 from scheduler.model.schedule import Schedule, sort_from
 from scheduler.placing.sending import CHUNK_SCHEDULES_MAX, send_chunks
+from scheduler.value_class import value_class
 
 if TYPE_CHECKING:
     from scheduler.feeding.tally import PageCount, Tally
@@ -29,7 +30,7 @@ PAGE_BYTES_AIM = 262_144
 is in memory four times while it is read: as JSON bytes, as text, as items, and as parsed schedules."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Page:
     """Schedules and bundles in key order, the unreadable items between them, and the start of the next page."""
 
@@ -49,7 +50,7 @@ class Table(Protocol):
     def page(self, partition: str, from_sort: str, to_sort: str, items_max: int) -> Page: ...
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Position:
     """How far a feed has come: the sort keys where both time ranges continue, and the border between them."""
 
@@ -85,7 +86,7 @@ class TimeRange:
         self.items_max = min(PAGE_CHUNKS_MAX, max(1, fitting // CHUNK_SCHEDULES_MAX)) * CHUNK_SCHEDULES_MAX
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Task:
     """A job, with the time range and the page that it comes from."""
 

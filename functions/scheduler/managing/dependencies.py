@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scheduler.counting.ledger import NO_LEDGER, Ledger
@@ -17,6 +16,7 @@ from scheduler.model.name_record import Record, RecordPage
 from scheduler.model.schedule import Key, Request, Schedule
 from scheduler.placing import naming, partitions, sending
 from scheduler.placing.keys import KeyGenerator
+from scheduler.value_class import value_class
 
 if TYPE_CHECKING:
     from scheduler.counting.reading import Counts
@@ -31,7 +31,7 @@ DONE, BUSY, GONE = "done", "busy", "gone"
 """The result of a conditional write: done, another call holds the item, or the item has changed since it was read."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class SchedulePage:
     """The items in a range of a partition, in key order, and the sort key where the next page starts."""
 
@@ -39,7 +39,7 @@ class SchedulePage:
     next_sort: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Stub:
     """An item without its data: a schedule, the timer of a name, or a bundle that still has to be unpacked."""
 
@@ -49,7 +49,7 @@ class Stub:
     bundle: Bundle | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class DuePage:
     """The stubs in a range of a partition, in key order, and the sort key where the next page starts."""
 
@@ -57,7 +57,7 @@ class DuePage:
     next_sort: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class NearNames:
     """Rows of the index of near names, in key order, and the sort key where the next page starts."""
 
@@ -65,7 +65,7 @@ class NearNames:
     next_sort: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Failure:
     """A failed delivery or a quarantined item."""
 
@@ -80,13 +80,13 @@ class Failure:
     """The id under which a redrive has started to schedule it again."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Failures:
     failures: list[Failure]
     next_sort: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RunPage:
     """Runs of the feed, in the order in which they began, and the sort key where the next page starts."""
 
@@ -140,7 +140,7 @@ def _no_table(application: str) -> ManageTable:
     raise LookupError(f"{application} is not for an application to see")
 
 
-@dataclass(frozen=True)
+@value_class
 class ManageDependencies:
     records: Records
     table: Table

@@ -8,7 +8,7 @@ come last.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
@@ -25,6 +25,7 @@ from scheduler.model.bundle import SPAN_MS_MAX
 from scheduler.model.failure_report import FAILED, FAILED_KEPT_S, QUARANTINE, failed_partitions
 from scheduler.model.schedule import index_of, key_of, sort_from
 from scheduler.timestamps import DAY_MS, day_of, epoch_s
+from scheduler.value_class import value_class
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 CLOCKS_MS = 60_000
@@ -35,7 +36,7 @@ AHEAD, AHEAD_ITEMS = 1.25, 8
 """Each key is asked for its share of a page and a little more, because the distribution is random."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class FailureRange:
     """A partition that holds failures, and the range of sort keys to read."""
 
@@ -44,7 +45,7 @@ class FailureRange:
     to_sort: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Day:
     """The ranges of one day, or of the quarantine. Failures are read from them in order of time."""
 

@@ -6,7 +6,6 @@ schedule that has left the table. A caller that wants to know its result gives i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from scheduler.errors import NotConfirmed, NotFound, OnItsWay, OutOfTime
@@ -21,6 +20,7 @@ from scheduler.model.delivery_options import as_sent
 from scheduler.model.name_record import Record
 from scheduler.model.schedule import Key, Schedule, index_of, key_of, waiting_state
 from scheduler.timestamps import epoch_s
+from scheduler.value_class import value_class
 
 MARGIN_MS = 60_000
 """An unnamed schedule may not change in this time before its key comes within reach. It is longer than the manage
@@ -31,7 +31,7 @@ DATA_CHARACTERS_MAX = 256
 """The part of each schedule's data that a list shows. A thousand with all data would not fit an answer of Lambda."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Found:
     """A schedule in the table, and the item that holds it, as it was read."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from scheduler import timestamps
 from scheduler.errors import InvalidRequest, InvalidSchedule
@@ -13,6 +12,7 @@ from scheduler.model.name_record import checked_name
 from scheduler.model.operation_request import OperationRequest
 from scheduler.model.schedule import OLDER_FIELDS, is_id
 from scheduler.text import did_you_mean, shown
+from scheduler.value_class import value_class
 
 ID_WANTED = 'an id as it was answered, such as "3-000001893456000-0123456789abcdef"'
 PREFIX_WANTED = f"the beginning of names, 0 to {NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ : / -"
@@ -25,7 +25,7 @@ FIRST_MS, END_MS = 0, DUE_MS_MAX + 1
 _PREFIX = re.compile(rf"[A-Za-z0-9._:/-]{{0,{NAME_CHARACTERS_MAX}}}")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ManageRequest(OperationRequest):
     def which(self) -> tuple[str, str]:
         """Return the name and an empty string, or an empty string and the id."""

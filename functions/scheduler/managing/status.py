@@ -9,7 +9,6 @@ picked at random, and says that the count is not complete.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +20,7 @@ from scheduler.model.application import OWNER_NAME
 from scheduler.model.feed_run import FeedRun, partition_of
 from scheduler.model.schedule import sort_from
 from scheduler.timestamps import day_of, epoch_s
+from scheduler.value_class import value_class
 
 ITEMS_MAX = 100
 """The items that one query counts. Other programs may have left some that are no schedules."""
@@ -33,7 +33,7 @@ Counts = Mapping[str, Mapping[str, int] | None]
 """About how many messages each queue holds, or None where SQS did not answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Look:
     """A query for what is overdue in one partition of one application."""
 
@@ -42,7 +42,7 @@ class Look:
     partition: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Seen:
     count: int
     oldest: Stub | None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from scheduler.value_class import value_class
 
 Scope = Literal["control", "data"]
 KeyState = Literal["active", "disabled"]
@@ -32,7 +33,7 @@ _KEY = re.compile(r"pk[0-9a-f]{40}")
 _KEY_ID = re.compile(rf"(?P<application>{OWNER_NAME}|[0-9a-f]{{{ID_DIGITS}}})-[0-9a-f]{{{ID_DIGITS}}}")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Application:
     id: str
     """Eight hex digits that no other application ever had, or nothing for the owner."""
@@ -61,7 +62,7 @@ OWNER = Application("", OWNER_NAME, default_target=OUTPUT)
 """The owner has the lists of the stack's parameters instead of lists of its own."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Credential:
     """What the table keeps about a key. The key itself is known to its user alone."""
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from scheduler.model.schedule import Key, Request, Schedule, sound
+from scheduler.value_class import value_class
 
 PACKED_BYTES_MAX = 4_000
 """With the attribute names, the key and the count, an item has four kilobytes and costs four write units."""
@@ -31,7 +32,7 @@ class Unpackable(ValueError):
     """The item is stored as a bundle, but it is not a valid one."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Bundle:
     """A bundle as the table stores it. A change succeeds only if `packed` is still the value that was read."""
 
@@ -86,7 +87,7 @@ class Bundle:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Contents:
     """The contents of a bundle, after unpacking."""
 

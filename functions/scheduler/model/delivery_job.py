@@ -7,7 +7,7 @@ the id that it was set for. The record of the name has the rest.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 from scheduler import formats
@@ -15,6 +15,7 @@ from scheduler.limits import DUE_MS_MAX, SQS_DELAY_S_MAX
 from scheduler.model.name_record import ATTEMPTS_KEPT, DELIVERED, EXPIRED, FAILED
 from scheduler.model.schedule import Schedule, index_of, is_id, key_of, sound
 from scheduler.text import fault
+from scheduler.value_class import value_class
 
 ATTEMPT_MAX = 1_000_000
 """The largest count of attempts or turns: two years at one a minute. The stack's own queues are never given up."""
@@ -23,7 +24,7 @@ STEPS = KEEP, REPORT, NOTIFY, CLOSE = "keep", "report", "tell", "close"
 """In this order: store the failure, report it to the failure queue, notify the failure target, close the record."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Conclusion:
     """The outcome of a finished delivery, and the steps that are left."""
 
@@ -50,7 +51,7 @@ class Conclusion:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class DeliveryJob:
     schedule: Schedule
     attempt: int = 1

@@ -8,13 +8,13 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import SQS_DELAY_S_MAX
 from scheduler.model import targets
 from scheduler.text import shown
+from scheduler.value_class import value_class
 
 ATTEMPTS_DEFAULT = 12
 """Attempts over more than an hour, so that a receiver can be down for an hour. docs/reference.md lists the pauses."""
@@ -38,7 +38,7 @@ TEXTS_MAX = 256
 _BOUNDS = {"attempts": ATTEMPTS_MAX, "max_age_s": AGE_S_MAX}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class DeliveryOptions:
     attempts_max: int = ATTEMPTS_DEFAULT
     age_ms_max: int = AGE_S_DEFAULT * 1000

@@ -12,7 +12,6 @@ import hashlib
 import json
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +20,7 @@ from scheduler.model import targets
 from scheduler.model.schedule import Schedule
 from scheduler.text import fault
 from scheduler.timestamps import epoch_s
+from scheduler.value_class import value_class
 
 QUARANTINE = "quarantine"
 FAILED = "failed#"
@@ -31,7 +31,7 @@ FAILED_KEYS = tuple(f"{digit:x}" for digit in range(16))
 Reported = TypeVar("Reported")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Report(Generic[Reported]):
     """A report of an accepted schedule, or of the content that was refused or could not be read."""
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 
 from scheduler.model.schedule import Key, sort_from
 from scheduler.timestamps import day_of, epoch_s
+from scheduler.value_class import value_class
 
 RUNS = "runs#"
 KEPT_S = 30 * 24 * 3600
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class FeedRun:
     partition: str
     begun_ms: int

@@ -6,12 +6,13 @@ the record.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import NAME_CHARACTERS_MAX
 from scheduler.model.schedule import Schedule, is_id, is_name
 from scheduler.text import shown
+from scheduler.value_class import value_class
 
 NAMES = "names#"
 PARTITIONS = tuple(f"{NAMES}{digit:x}" for digit in range(16))
@@ -39,7 +40,7 @@ REQUEST_NUMBERS_PER_MS = 1_000_000
 """The units of `request_number` in a millisecond. The digits below the millisecond hold the index in a batch."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Record:
     schedule: Schedule
     """The current schedule, with its name. Its timer has the same id."""
@@ -88,7 +89,7 @@ class Record:
         return self.schedule.due_ms if self.retry_ms is None else self.retry_ms
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RecordPage:
     """Pending records without their data, the number of records scanned, and the sort key of the next page."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from scheduler.errors import InvalidRequest
 from scheduler.text import shown
+from scheduler.value_class import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class OperationRequest:
     operation: str
     fields: Mapping[str, object]

@@ -7,11 +7,12 @@ The input queue, the delivery queue and the consumer all read their records here
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeGuard
 
 from scheduler.limits import DUE_MS_MAX
 from scheduler.text import shown
+from scheduler.value_class import value_class
 
 RECEIVES_MAX = 1_000_000
 """SQS never counts this far."""
@@ -20,7 +21,7 @@ MESSAGE_ID_CHARACTERS_MAX = 128
 _DIGITS_MAX = 15
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Arrived:
     """One message of a queue, as Lambda received it."""
 

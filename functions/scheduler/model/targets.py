@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import GROUP_CHARACTERS_MAX, TARGET_BYTES_MAX
 from scheduler.text import fault, origin_only, shown
+from scheduler.value_class import value_class
 
 SQS, SNS, LAMBDA, EVENTS, STATES, WEBHOOK = "sqs", "sns", "lambda", "events", "states", "webhook"
 """The kinds of targets. A kind with an ARN has the name of its service in the ARN."""
@@ -57,7 +57,7 @@ _ORIGIN = re.compile(r"https?://(?P<authority>([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\
 _OPENING, _CLOSING = '{"arn":"', '","envelope":true}'
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class AllowedTargets:
     """The targets that the owner of the stack allows: exact ARNs in one region, and the hosts of webhooks."""
 

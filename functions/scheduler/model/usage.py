@@ -8,9 +8,10 @@ The totals are absolute. So a write whose answer was lost is made again without 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from scheduler.model.schedule import Key
+from scheduler.value_class import value_class
 
 COUNT = "count#"
 ROWS = tuple("0123456789abcdef")
@@ -26,7 +27,7 @@ RECENT_BYTES_MAX = 600
 """A row stays below 1 KB, which one write unit covers."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Recent:
     """A schedule that was delivered lately."""
 
@@ -40,7 +41,7 @@ class Recent:
         return len(self.id) + len((self.name or "").encode()) + 40
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Count:
     day: str
     application: str

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Key, Request, Schedule, random_key, repeatable_key, repeatable_offset_ms
+from scheduler.value_class import value_class
 
 if TYPE_CHECKING:
     from scheduler.placing.packing import Cut
@@ -21,7 +22,7 @@ IndexedRequest = tuple[int, Request]
 """A request with its index in the batch."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class KeyGenerator:
     """Creates keys and bundles. `span_ms_max` is how far apart the members of a bundle may be due."""
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from scheduler.errors import InvalidSchedule, NotConfirmed
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.model.name_record import Record
 from scheduler.model.schedule import Schedule, Timer, timer
+from scheduler.value_class import value_class
 
 FOLLOWING_MS = 20_000
 """Longer than a delivery takes, so that the backup timer finds the outcome of the first."""
@@ -47,7 +48,7 @@ class Table(Protocol):
     def remove_timer(self, timer: Timer) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class NameRequest:
     """A schedule with a name, and what to do if the name is taken."""
 
@@ -60,7 +61,7 @@ class NameRequest:
     """The value of `Record.timed`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class NameResult:
     """The current schedule of the name, and the timers to set and to remove."""
 

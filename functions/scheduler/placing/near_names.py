@@ -16,13 +16,14 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_batch
 from scheduler.model.bundle import SPAN_MS_MAX
 from scheduler.model.schedule import Key, Schedule, is_id, key_of, sort_from, sound
+from scheduler.value_class import value_class
 
 NEAR = "near#"
 PARTITIONS = tuple(f"{NEAR}{digit:x}" for digit in range(16))
@@ -39,7 +40,7 @@ class Table(Protocol):
     def put_near_names(self, rows: Sequence[Row]) -> BatchResult[Row]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Entry:
     """A timer in the delivery queue: its id, its name, and when it wakes the record."""
 
@@ -56,7 +57,7 @@ class Entry:
         return Schedule(key_of(self.id), self.wakes_ms, "", name=self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Row:
     key: Key
     entries: tuple[Entry, ...]

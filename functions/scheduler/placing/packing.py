@@ -20,11 +20,11 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
 
 from scheduler.limits import SQS_BATCH_MESSAGES_MAX
 from scheduler.model.bundle import LEVEL, MEMBERS_MAX, PACKED_BYTES_MAX, UNPACKED_BYTES_MAX, text_of
 from scheduler.model.schedule import Request
+from scheduler.value_class import value_class
 
 STEPS_MAX = 20
 FAILED_STEPS_MAX = 2
@@ -42,7 +42,7 @@ RATE_MIN = 0.001
 PIECE_BYTES = 4_096
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Cut:
     """The members of one bundle as JSON texts, and compressed together. A single member is not in a bundle."""
 

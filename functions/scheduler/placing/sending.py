@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_batch
 from scheduler.limits import SQS_DELAY_S_MAX
 from scheduler.model.schedule import Schedule
+from scheduler.value_class import value_class
 
 CHUNK_SCHEDULES_MAX = 50
 """Five full batches of SQS and two of DynamoDB: 0.14 calls per schedule, and a crash repeats few schedules."""
@@ -22,7 +22,7 @@ class Queues(Protocol):
     def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class SendChunk:
     """Schedules for one queue that one thread sends."""
 

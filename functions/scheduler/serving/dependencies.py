@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from scheduler.audit import Actor
@@ -12,6 +12,7 @@ from scheduler.execution.deadline import retry_call
 from scheduler.execution.fresh_answers import FreshAnswers
 from scheduler.model.application import OWNER_NAME, Application, Credential
 from scheduler.text import shown
+from scheduler.value_class import value_class
 
 if TYPE_CHECKING:
     from scheduler.accepting.keyed_batch import SchedulingDependencies
@@ -26,7 +27,7 @@ WHOSE = "application"
 ESTIMATES_MAX = 100
 
 
-@dataclass(frozen=True)
+@value_class
 class ServingDependencies:
     authenticate: Callable[[str, int], Credential]
     """Return the credential of a key at this time, or raise KeyRefused."""
@@ -46,7 +47,7 @@ class ServingDependencies:
     """Many open consoles ask for the same chart."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Caller:
     """The credential of a request, and what it may use."""
 

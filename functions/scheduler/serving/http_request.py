@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from scheduler.limits import BATCH_SCHEDULES_MAX
 from scheduler.serving.problems import Problem
 from scheduler.text import did_you_mean, shown
+from scheduler.value_class import value_class
 
 BODY_BYTES_MAX = 4_000_000
 """Lambda accepts 6 MB for the whole event, in which API Gateway escapes the body once more."""
@@ -23,7 +23,7 @@ BODY_WANTED = f"at most {BODY_BYTES_MAX} bytes and {BATCH_SCHEDULES_MAX} schedul
 _NO_SEGMENTS = ("", ".", "..")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class HttpRequest:
     method: str
     resource: str

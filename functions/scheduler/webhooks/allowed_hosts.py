@@ -8,8 +8,8 @@ is for tests.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from scheduler.value_class import value_class
 from scheduler.webhooks import ip_addresses
 from scheduler.webhooks.ip_addresses import Address
 
@@ -28,7 +28,7 @@ _NOT_FOR_2003 = frozenset("ßς\u200c\u200dẞ")
 """IDNA 2003, which Python implements, maps these characters to others. IDNA 2008 keeps them, so the hosts differ."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Origin:
     """A scheme, a normalised host and a port. A host is in lower case and ASCII, and an address in its usual form."""
 
@@ -46,7 +46,7 @@ class Origin:
         return self.host if self.port == DEFAULT_PORTS[self.scheme] else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Hosts:
     """The list of allowed hosts.
 

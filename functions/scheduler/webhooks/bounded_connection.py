@@ -12,9 +12,9 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from scheduler.value_class import value_class
 from scheduler.webhooks.ip_addresses import Address
 
 Connect = Callable[..., socket.socket]
@@ -32,7 +32,7 @@ class Oversized(Exception):
     """The server sent more bytes than allowed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Bounds:
     """The limits of one exchange. `total_s` covers all of it, from the DNS lookup to the last byte."""
 

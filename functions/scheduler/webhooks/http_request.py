@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.client
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from urllib3.connection import HTTPConnection
@@ -16,6 +15,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as Slow
 
+from scheduler.value_class import value_class
 from scheduler.webhooks.bounded_connection import BoundedConnection, Oversized
 
 HEAD_BYTES_MAX = 65_536
@@ -41,7 +41,7 @@ class Failed(Exception):
         self.timed_out = timed_out
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Answer:
     status: int
     headers: Mapping[str, str]

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import quote
 
 from scheduler.errors import InvalidSchedule
 from scheduler.limits import TARGET_BYTES_MAX
 from scheduler.text import fault, origin_only, shown
+from scheduler.value_class import value_class
 from scheduler.webhooks.allowed_hosts import Hosts, Origin, origin
 
 FIELDS = ("url", "method", "headers", "cookies")
@@ -82,7 +83,7 @@ _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _KEPT_IN_URLS = "/?:@!$&'()*+,;=-._~%"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Webhook:
     """A validated webhook. `method` is None if the caller did not set it."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scheduler.limits import LEAD_S_MAX, PARTITIONS_MAX, SQS_DELAY_S_MAX
 from scheduler.model.bundle import span_ms_max
 from scheduler.model.targets import AllowedTargets
+from scheduler.value_class import value_class
 
 if TYPE_CHECKING:
     from scheduler.webhooks.allowed_hosts import Hosts
@@ -25,7 +25,7 @@ class ConfigurationError(Exception):
     """The environment lacks a variable or has an invalid one. The message names it, and the function cannot start."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Settings:
     table_name: str
     output_queue_url: str

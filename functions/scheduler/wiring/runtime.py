@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from scheduler.execution.deadline import Deadline
 from scheduler.execution.worker_pool import ThreadPool, WorkerPool
+from scheduler.value_class import value_class
 from scheduler.wiring.clients import Clients
 
 
@@ -20,7 +21,7 @@ def _webhooks(hosts: Any, secrets: Callable[[], Sequence[bytes]], clock: Callabl
     return WebhookTransport(hosts, secrets, clock)
 
 
-@dataclass(frozen=True)
+@value_class
 class Runtime:
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep

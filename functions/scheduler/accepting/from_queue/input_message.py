@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import NamedTuple, TypeGuard
 
 from scheduler import timestamps
@@ -38,6 +38,7 @@ from scheduler.limits import BATCH_SCHEDULES_MAX, DUE_MS_MAX, NESTING_MAX
 from scheduler.model import sqs_records
 from scheduler.model.sqs_records import Arrived
 from scheduler.text import deeper_than, fault
+from scheduler.value_class import value_class
 
 LEVELS_MAX = 2 * NESTING_MAX
 """More than `data` may have, so that one member with too many is refused alone. Parsers can still read the report."""
@@ -75,7 +76,7 @@ class Unnotified(NamedTuple):
         return cls(index, failure_target, (error if fault(error) is None else ascii(error))[:ERROR_CHARACTERS_MAX])
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class InputMessage:
     message_id: str
     """The message id of SQS, for the response to SQS."""
@@ -136,7 +137,7 @@ class InputMessage:
         return Remainder(self.body, json.dumps(facts, separators=(",", ":")))
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Remainder:
     """A message for the input queue: the text of an input message, and the value of `REQUEUE_ATTRIBUTE`."""
 
@@ -151,7 +152,7 @@ class Remainder:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ReceiveHistory:
     """How SQS delivered an input message, and the earlier messages whose unfinished members it repeats."""
 

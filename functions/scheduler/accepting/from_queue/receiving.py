@@ -28,7 +28,7 @@ gets an equal share of the remaining time. A failing target queue or failure tar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from scheduler import log
@@ -44,6 +44,7 @@ from scheduler.measuring.metrics import NO_METRICS, Metrics
 from scheduler.model import failure_report, sqs_records
 from scheduler.model.sqs_records import Arrived
 from scheduler.placing.naming import OLDER
+from scheduler.value_class import value_class
 
 Answer = dict[str, Any]
 
@@ -91,7 +92,7 @@ class Accept(Protocol):
         """
 
 
-@dataclass(frozen=True)
+@value_class
 class InputQueueDependencies:
     """The functions that accept, send back and report the members of input messages."""
 

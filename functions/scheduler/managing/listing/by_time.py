@@ -23,6 +23,7 @@ from scheduler.managing.lookup import DATA_CHARACTERS_MAX
 from scheduler.model.bundle import SPAN_MS_MAX, Bundle
 from scheduler.model.schedule import Schedule, sort_from
 from scheduler.placing.near_names import PARTITIONS
+from scheduler.value_class import value_class
 
 AHEAD, AHEAD_ITEMS = 1.25, 8
 """Each partition is asked for its share of a page and a little more, because the distribution is random."""
@@ -49,7 +50,7 @@ class PartitionCursor:
         return (int(self.from_sort[:DUE_DIGITS]) - span_ms, self.from_sort) <= last[:2]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Window:
     """The entries to read: after a place, before a time, and at most `count` of them.
 

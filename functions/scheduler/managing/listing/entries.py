@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from scheduler.errors import OutOfTime
 from scheduler.execution.deadline import Deadline
@@ -11,6 +11,7 @@ from scheduler.managing.dependencies import BATCH_WHOLE_MAX, ManageDependencies
 from scheduler.model.bundle import Bundle, Unpackable
 from scheduler.model.name_record import Record
 from scheduler.model.schedule import Schedule
+from scheduler.value_class import value_class
 
 LATE_MS = 60_000
 """How long a near name is listed after its due time. A schedule that is later than this is found by its name."""
@@ -21,7 +22,7 @@ OrderKey = tuple[int, str, str, int]
 """The sort order: due time, sort key of the item, partition, index in the bundle."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Entry:
     order_key: OrderKey
     schedule: Schedule
