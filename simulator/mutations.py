@@ -178,8 +178,8 @@ MUTATIONS = (
     Mutation(
         "no consistent read",
         "scheduler/aws/feed_table.py",
-        "            ConsistentRead=True,\n            Limit=",
-        "            ConsistentRead=False,\n            Limit=",
+        "to_sort), Limit=items_max)",
+        "to_sort), Limit=items_max, ConsistentRead=False)",
         (1, 3, 4),
         2,
     ),

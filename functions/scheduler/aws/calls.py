@@ -1,8 +1,8 @@
-"""Classify the errors of AWS. Both batch calls and single calls follow these rules."""
+"""Call AWS, and classify its errors. Both batch calls and single calls follow these rules."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from botocore import exceptions
@@ -76,6 +76,60 @@ def confirmed(call: Callable[..., Answer], **arguments: Any) -> Answer:
         if passing(code(failure), failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)):
             raise NotConfirmed(code(failure)) from failure
         raise
+
+
+class ConditionFailed(Exception):
+    """DynamoDB has written nothing, because the condition of the call does not hold."""
+
+    def __init__(self, item: dict[str, Any]) -> None:
+        super().__init__("the condition failed")
+        self.item = item
+        """The item that is there, if the call asks for it with ReturnValuesOnConditionCheckFailure. Or else empty."""
+
+
+def conditional(call: Callable[..., Answer], **arguments: Any) -> Answer:
+    """Return the answer of a write with a condition, as `confirmed` does. Raise ConditionFailed if it does not hold."""
+    try:
+        return confirmed(call, **arguments)
+    except ClientError as failure:
+        if code(failure) != "ConditionalCheckFailedException":
+            raise
+        response: Any = failure.response  # The type stubs lack the item.
+        raise ConditionFailed(response.get("Item", {})) from failure
+
+
+def query(
+    client: Any,
+    table_name: str,
+    bounds: tuple[str, str, str],
+    *,
+    names: dict[str, str] | None = None,
+    values: dict[str, Any] | None = None,
+    **more: Any,
+) -> Any:
+    """Read the items of a partition from one sort key to another, both included. Most reads are strongly consistent."""
+    partition, from_sort, to_sort = bounds
+    found = {":partition": {"S": partition}, ":from": {"S": from_sort}, ":to": {"S": to_sort}}
+    arguments = {
+        "TableName": table_name,
+        "KeyConditionExpression": "#partition = :partition AND #sort BETWEEN :from AND :to",
+        "ExpressionAttributeNames": {"#partition": "partition", "#sort": "sort", **(names or {})},
+        "ExpressionAttributeValues": {**found, **(values or {})},
+        "ConsistentRead": True,
+    }
+    return confirmed(client.query, **{**arguments, **more})
+
+
+def query_all(
+    client: Any, table_name: str, bounds: tuple[str, str, str], pages_max: int, **more: Any
+) -> Iterator[dict[str, Any]]:
+    """Yield what `query` reads, page by page."""
+    for _ in range(pages_max):
+        answer = query(client, table_name, bounds, **more)
+        yield from answer["Items"]
+        if "LastEvaluatedKey" not in answer:
+            return
+        more["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
 def delivered(call: Callable[..., Answer], **arguments: Any) -> Answer:

@@ -6,13 +6,11 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from scheduler.administering.dependencies import DONE
 from scheduler.aws import items
 from scheduler.aws.applications.administered import AdministeredApplications
 from scheduler.aws.applications.stored import APPLICATION_NAME, application_item
-from scheduler.aws.calls import code, confirmed
+from scheduler.aws.calls import ConditionFailed, conditional, confirmed
 from scheduler.aws.items import META
 from scheduler.canary.probes import Came
 from scheduler.errors import NotConfirmed
@@ -31,7 +29,7 @@ class CanaryTable(AdministeredApplications):
     def claim(self, minute: int) -> bool:
         """Return whether no other run has claimed this minute or a later one."""
         try:
-            confirmed(
+            conditional(
                 self._client.put_item,
                 TableName=self._table_name,
                 Item={**items.key(META, RUN), "minute": {"N": str(minute)}},
@@ -39,9 +37,7 @@ class CanaryTable(AdministeredApplications):
                 ExpressionAttributeNames={"#minute": "minute"},
                 ExpressionAttributeValues={":minute": {"N": str(minute)}},
             )
-        except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":
-                raise
+        except ConditionFailed:
             return False
         return True
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from botocore.exceptions import ClientError
+from contextlib import suppress
 
 from scheduler.aws import items
-from scheduler.aws.calls import code, confirmed
+from scheduler.aws.calls import ConditionFailed, conditional, confirmed, query, query_all
 from scheduler.aws.items import META
 from scheduler.aws.table import Table
 from scheduler.errors import NotConfirmed
@@ -28,7 +26,7 @@ class FeedTable(Table):
     def write_back(self, read: Bundle, kept: Bundle) -> BatchResult[Bundle]:
         """Write what is left of a bundle, unless it has changed since it was read. Then another call has handled it."""
         try:
-            confirmed(
+            conditional(
                 self._client.put_item,
                 TableName=self._name,
                 Item=items.item(kept),
@@ -38,9 +36,8 @@ class FeedTable(Table):
             )
         except NotConfirmed as failure:
             return BatchResult(unconfirmed=[read], last_error=str(failure))
-        except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":
-                raise
+        except ConditionFailed:
+            pass
         return BatchResult(confirmed=[read])
 
     def page(self, partition: str, from_sort: str, to_sort: str, items_max: int) -> Page:
@@ -48,19 +45,7 @@ class FeedTable(Table):
 
         DynamoDB also ends a page at 1 MB.
         """
-        answer = confirmed(
-            self._client.query,
-            TableName=self._name,
-            KeyConditionExpression="#partition = :partition AND #sort BETWEEN :from AND :to",
-            ExpressionAttributeNames={"#partition": "partition", "#sort": "sort"},
-            ExpressionAttributeValues={
-                ":partition": {"S": partition},
-                ":from": {"S": from_sort},
-                ":to": {"S": to_sort},
-            },
-            ConsistentRead=True,
-            Limit=items_max,
-        )
+        answer = query(self._client, self._name, (partition, from_sort, to_sort), Limit=items_max)
         schedules: list[Schedule] = []
         bundles: list[Bundle] = []
         unreadable: list[QuarantinedItem] = []
@@ -85,7 +70,7 @@ class FeedTable(Table):
     def take_lease(self, lease: Lease, now_ms: int, inherited: str | None) -> Lease | None:
         """Take the lease. Return None on success, or the current lease of another holder."""
         try:
-            confirmed(
+            conditional(
                 self._client.update_item,
                 TableName=self._name,
                 Key=_lease_key(lease),
@@ -101,18 +86,15 @@ class FeedTable(Table):
                 },
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":
-                raise
-            response: Any = failure.response  # The type stubs lack the item of ALL_OLD.
-            current = response["Item"]
+        except ConditionFailed as failed:
+            current = failed.item
             until_ms, ends_ms = int(current["until"]["N"]), int(current["ends"]["N"])
             return Lease(lease.partition, until_ms, current["holder"]["S"], ends_ms)
         return None
 
     def end_lease(self, lease: Lease) -> None:
-        try:
-            confirmed(
+        with suppress(ConditionFailed):  # Another holder has it by now.
+            conditional(
                 self._client.delete_item,
                 TableName=self._name,
                 Key=_lease_key(lease),
@@ -120,14 +102,11 @@ class FeedTable(Table):
                 ExpressionAttributeNames={"#holder": "holder"},
                 ExpressionAttributeValues={":holder": {"S": lease.holder}},
             )
-        except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":  # Another holder has it by now.
-                raise
 
     def mark_fed(self, lease: Lease, fed_ms: int) -> None:
         """End the lease, and keep the time. An earlier version takes a lease without a holder, too."""
-        try:
-            confirmed(
+        with suppress(ConditionFailed):  # Another holder has it by now.
+            conditional(
                 self._client.update_item,
                 TableName=self._name,
                 Key=_lease_key(lease),
@@ -136,34 +115,12 @@ class FeedTable(Table):
                 ExpressionAttributeNames={"#fed": "fed", "#until": "until", "#holder": "holder", "#ends": "ends"},
                 ExpressionAttributeValues={":fed": {"N": str(fed_ms)}, ":holder": {"S": lease.holder}},
             )
-        except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":  # Another holder has it by now.
-                raise
 
     def fed_times(self) -> dict[str, int]:
         """Return when a feed last finished each partition, in milliseconds. Applications are left out."""
-        found: dict[str, int] = {}
-        start: dict[str, Any] = {}
-        for _ in range(LEASE_PAGES_MAX):
-            answer = confirmed(
-                self._client.query,
-                TableName=self._name,
-                KeyConditionExpression="#partition = :meta AND #sort BETWEEN :first AND :last",
-                ExpressionAttributeNames={"#partition": "partition", "#sort": "sort"},
-                ExpressionAttributeValues={
-                    ":meta": {"S": META},
-                    ":first": {"S": LEASE},
-                    ":last": {"S": f"{LEASE}:"},  # The colon follows the digits.
-                },
-                **start,
-            )
-            for item in answer["Items"]:
-                if "fed" in item:
-                    found[item["sort"]["S"].removeprefix(LEASE)] = int(item["fed"]["N"])
-            if "LastEvaluatedKey" not in answer:
-                break
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
-        return found
+        bounds = META, LEASE, f"{LEASE}:"  # The colon follows the digits.
+        leases = query_all(self._client, self._name, bounds, LEASE_PAGES_MAX, ConsistentRead=False)
+        return {each["sort"]["S"].removeprefix(LEASE): int(each["fed"]["N"]) for each in leases if "fed" in each}
 
 
 def _lease_key(lease: Lease) -> items.Item:

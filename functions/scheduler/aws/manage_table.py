@@ -8,10 +8,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from scheduler.aws import items
-from scheduler.aws.calls import code, confirmed
+from scheduler.aws.calls import ConditionFailed, conditional, confirmed, query
 from scheduler.aws.items import Item
 from scheduler.errors import NotConfirmed
 from scheduler.managing.dependencies import (
@@ -107,8 +105,8 @@ class ManageTable:
         )
 
     def let_go(self, key: Key, owner: str) -> None:
-        try:
-            confirmed(
+        with suppress(ConditionFailed):  # Another call holds it by now.
+            conditional(
                 self._client.update_item,
                 TableName=self._table_name,
                 Key=items.key(*key),
@@ -117,9 +115,6 @@ class ManageTable:
                 ExpressionAttributeNames={"#hold": "hold", "#hold_ends": "hold_ends"},
                 ExpressionAttributeValues={":holder": {"S": owner}},
             )
-        except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":  # Another call holds it by now.
-                raise
 
     def remove(self, read: Schedule | Bundle, kept: Bundle | None, owner: str, now_ms: int) -> str:
         """Replace the item with `kept`, or delete it if nothing is kept. The hold ends with this write."""
@@ -183,7 +178,7 @@ class ManageTable:
         Return the noted id, or None if the failure is gone.
         """
         try:
-            answer = confirmed(
+            answer = conditional(
                 self._client.update_item,
                 TableName=self._table_name,
                 Key=items.key(*key),
@@ -193,17 +188,15 @@ class ManageTable:
                 ExpressionAttributeValues={":id": {"S": schedule_id}},
                 ReturnValues="ALL_NEW",
             )
-        except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":
-                raise
+        except ConditionFailed:
             return None
         noted: str = answer["Attributes"]["again"]["S"]
         return noted
 
     def forget_again(self, key: Key, schedule_id: str) -> None:
         """Remove the note, because nothing is scheduled under that id."""
-        try:
-            confirmed(
+        with suppress(ConditionFailed):
+            conditional(
                 self._client.update_item,
                 TableName=self._table_name,
                 Key=items.key(*key),
@@ -212,9 +205,6 @@ class ManageTable:
                 ExpressionAttributeNames={"#again": "again"},
                 ExpressionAttributeValues={":id": {"S": schedule_id}},
             )
-        except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":
-                raise
 
     def _item(self, key: Key) -> Item | None:
         answer = confirmed(self._client.get_item, TableName=self._table_name, Key=items.key(*key), ConsistentRead=True)
@@ -232,25 +222,15 @@ class ManageTable:
     ) -> dict[str, Any]:
         if from_sort > to_sort:  # After an item exactly on the last bound. DynamoDB rejects such a range.
             return {"Items": [], "ScannedCount": 0}
-        bounds: Item = {":partition": {"S": partition}, ":from": {"S": from_sort}, ":to": {"S": to_sort}}
-        return confirmed(
-            self._client.query,
-            TableName=self._table_name,
-            KeyConditionExpression="#partition = :partition AND #sort BETWEEN :from AND :to",
-            ExpressionAttributeNames={"#partition": "partition", "#sort": "sort", **(names or {})},
-            ExpressionAttributeValues={**bounds, **(values or {})},
-            ConsistentRead=True,
-            **more,
-        )
+        bounds = partition, from_sort, to_sort
+        answer: dict[str, Any] = query(self._client, self._table_name, bounds, names=names, values=values, **more)
+        return answer
 
     def _change(self, call: Any, now_ms: int, **arguments: Any) -> str:
         try:
-            confirmed(call, TableName=self._table_name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **arguments)
-        except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":
-                raise
-            response: Any = failure.response  # The type stubs lack the item of ALL_OLD.
-            current = response.get("Item", {})
+            conditional(call, TableName=self._table_name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **arguments)
+        except ConditionFailed as failed:
+            current = failed.item
             locked = "hold" in current and int(current["hold_ends"]["N"]) > now_ms
             return BUSY if locked else GONE
         return DONE

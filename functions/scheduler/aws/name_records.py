@@ -9,11 +9,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from scheduler import formats, log
 from scheduler.aws import items
-from scheduler.aws.calls import code, confirmed
+from scheduler.aws.calls import ConditionFailed, conditional, confirmed, query
 from scheduler.errors import NotConfirmed
 from scheduler.model.name_record import BEFORE, BEYOND, CANCELLED, KEPT_S, NAMES, PENDING, Record, RecordPage
 from scheduler.model.schedule import key_of
@@ -63,7 +61,7 @@ class Records:
             names |= _STATE
             values[":pending"] = {"S": PENDING}
         try:
-            answer = confirmed(
+            answer = conditional(
                 self._client.put_item,
                 TableName=self._table_name,
                 Item=_item(new),
@@ -73,15 +71,14 @@ class Records:
                 ReturnValues="ALL_OLD",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ClientError as failure:
-            current = _current(failure)
-            return False, record(current) if current else None
+        except ConditionFailed as failed:
+            return False, record(failed.item) if failed.item else None
         return True, record(answer["Attributes"]) if "Attributes" in answer else None
 
     def put_over(self, read: Record, new: Record) -> bool:
         """Write the new record if the old one is unchanged since it was read."""
         try:
-            confirmed(
+            conditional(
                 self._client.put_item,
                 TableName=self._table_name,
                 Item=_item(new),
@@ -94,9 +91,8 @@ class Records:
                 },
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ClientError as failure:
-            current = _current(failure)
-            return current is not None and record(current) == new  # Ours, written by a try whose answer was lost.
+        except ConditionFailed as failed:  # Or the record is ours, written by a try whose answer was lost.
+            return bool(failed.item) and record(failed.item) == new
         return True
 
     def close(self, read: Record, state: str, now_ms: int, attempts: int, error: str = "") -> bool:
@@ -166,22 +162,18 @@ class Records:
 
     def page(self, partition: str, from_sort: str, prefix: str, from_ms: int, to_ms: int) -> RecordPage:
         """Return pending records with this prefix that are due in this time range, without their data."""
-        answer = confirmed(
-            self._client.query,
-            TableName=self._table_name,
-            KeyConditionExpression="#partition = :partition AND #sort BETWEEN :from AND :to",
-            FilterExpression="#state = :pending AND #due >= :from_ms AND #due < :to_ms",
-            ProjectionExpression=_WITHOUT_DATA["ProjectionExpression"],
-            ExpressionAttributeNames={**_WITHOUT_DATA["ExpressionAttributeNames"], "#partition": "partition"},
-            ExpressionAttributeValues={
-                ":partition": {"S": partition},
-                ":from": {"S": from_sort},
-                ":to": {"S": prefix + BEYOND},
+        answer = query(
+            self._client,
+            self._table_name,
+            (partition, from_sort, prefix + BEYOND),
+            names=_WITHOUT_DATA["ExpressionAttributeNames"],
+            values={
                 ":pending": {"S": PENDING},
                 ":from_ms": {"N": str(from_ms)},
                 ":to_ms": {"N": str(to_ms)},
             },
-            ConsistentRead=True,
+            FilterExpression="#state = :pending AND #due >= :from_ms AND #due < :to_ms",
+            ProjectionExpression=_WITHOUT_DATA["ProjectionExpression"],
         )
         last = answer.get("LastEvaluatedKey")
         # DynamoDB rejects a range that starts after its end.
@@ -192,7 +184,7 @@ class Records:
         self, read: Record, changes: str, names: dict[str, str], values: dict[str, Any], unless: str = ""
     ) -> bool:
         try:
-            confirmed(
+            conditional(
                 self._client.update_item,
                 TableName=self._table_name,
                 Key=_key(read.name),
@@ -201,9 +193,7 @@ class Records:
                 ExpressionAttributeNames={**_STATE, "#id": "id", **names},
                 ExpressionAttributeValues={":id": {"S": read.id}, ":pending": {"S": PENDING}, **values},
             )
-        except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":
-                raise
+        except ConditionFailed:
             return False
         return True
 
@@ -220,15 +210,6 @@ def _with_attempts(
 
 def _gone_s(now_ms: int) -> int:
     return now_ms // 1000 + KEPT_S
-
-
-def _current(failure: ClientError) -> items.Item | None:
-    """Return the item that a failed condition came with. Raise any other error."""
-    if code(failure) != "ConditionalCheckFailedException":
-        raise failure
-    response: Any = failure.response  # The type stubs lack the item of ALL_OLD.
-    current: items.Item | None = response.get("Item")
-    return current
 
 
 def partition_of(name: str) -> str:

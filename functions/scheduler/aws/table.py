@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import ClientError
-
 from scheduler.aws import items
-from scheduler.aws.calls import code, confirmed
+from scheduler.aws.calls import ConditionFailed, conditional, confirmed
 from scheduler.aws.items import META
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
@@ -47,8 +46,8 @@ class Table:
 
     def remove_timer(self, timer: Timer) -> None:
         """Remove this timer, unless a later request has set another one under the same key."""
-        try:
-            confirmed(
+        with suppress(ConditionFailed):
+            conditional(
                 self._client.delete_item,
                 TableName=self._name,
                 Key=items.key(*timer.key),
@@ -56,14 +55,11 @@ class Table:
                 ExpressionAttributeNames={"#asked": "asked"},
                 ExpressionAttributeValues={":asked": {"N": str(timer.request_number)}},
             )
-        except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":
-                raise
 
     def remember_partitions(self, counts: Sequence[int]) -> BatchResult[int]:
         (count,) = counts
         try:
-            confirmed(
+            conditional(
                 self._client.update_item,
                 TableName=self._name,
                 Key=items.key(META, "partitions"),
@@ -74,9 +70,8 @@ class Table:
             )
         except NotConfirmed as failure:
             return BatchResult(unconfirmed=[count], last_error=str(failure))
-        except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":  # As many or more are remembered.
-                raise
+        except ConditionFailed:
+            pass  # As many or more are remembered.
         return BatchResult(confirmed=[count])
 
     def remember_applications(self, applications: Sequence[str]) -> BatchResult[str]:

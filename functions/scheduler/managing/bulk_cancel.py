@@ -73,6 +73,6 @@ def _decoded(value: object, prefix: str) -> tuple[int, str] | None:
         return None
     number, sort = decoded
     sort = sort or first_sort(prefix)
-    if not (0 <= number < len(PARTITIONS) and paging.is_name(sort) and sort.startswith(prefix)):
+    if not (0 <= number < len(PARTITIONS) and paging.is_name_position(sort) and sort.startswith(prefix)):
         raise paging.refused(value)
     return number, sort

@@ -10,7 +10,8 @@ from itertools import groupby
 from typing import Any
 
 from scheduler.errors import InvalidRequest
-from scheduler.limits import ANSWER_BYTES_MAX, DUE_DIGITS, DUE_MS_MAX, NAME_CHARACTERS_MAX, PARTITIONS_MAX
+from scheduler.limits import ANSWER_BYTES_MAX, DUE_DIGITS, DUE_MS_MAX, PARTITIONS_MAX
+from scheduler.model.schedule import is_prefix
 from scheduler.text import fault, shown
 
 CHARACTERS_MAX = 65_536
@@ -26,7 +27,6 @@ SORT_CHARACTERS_MAX = 1_023  # DynamoDB takes 1,024 bytes, and `failures` goes o
 _SORT = re.compile(rf"[0-9]{{{DUE_DIGITS}}}(#.*)?", re.DOTALL)
 _PARTITION = re.compile(r"[0-9]{1,3}")
 _NEAR_PARTITION = re.compile(r"near#[0-9a-f]")
-_NAME = re.compile(rf"[A-Za-z0-9._:/-]{{0,{NAME_CHARACTERS_MAX}}} ?")
 
 
 def encode(kind: str, *parts: object) -> str:
@@ -142,9 +142,9 @@ def is_moment(value: object) -> bool:
     return type(value) is int and 0 <= value <= DUE_MS_MAX
 
 
-def is_name(value: object) -> bool:
-    """Return whether this may be a name, or the text that sorts right after a name."""
-    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+def is_name_position(value: object) -> bool:
+    """Return whether a page may go on at this: at the beginning of names, or right after a name."""
+    return isinstance(value, str) and is_prefix(value.removesuffix(" "))
 
 
 def fitting(facts: Sequence[object]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from scheduler import timestamps
@@ -10,7 +9,7 @@ from scheduler.errors import InvalidRequest, InvalidSchedule
 from scheduler.limits import DUE_MS_MAX, NAME_CHARACTERS_MAX
 from scheduler.model.name_record import checked_name
 from scheduler.model.operation_request import OperationRequest
-from scheduler.model.schedule import OLDER_FIELDS, is_id
+from scheduler.model.schedule import OLDER_FIELDS, is_id, is_prefix
 from scheduler.text import did_you_mean, shown
 from scheduler.value_class import value_class
 
@@ -21,8 +20,6 @@ _ELSEWHERE = {"cancel": "cancel_where", "cancel_where": "cancel", "list": "get",
 """Operations that callers confuse, because one is about many schedules and the other about one."""
 FIRST_MS, END_MS = 0, DUE_MS_MAX + 1
 """The range of all due times: the start is included, the end is not."""
-
-_PREFIX = re.compile(rf"[A-Za-z0-9._:/-]{{0,{NAME_CHARACTERS_MAX}}}")
 
 
 @value_class
@@ -55,7 +52,7 @@ class ManageRequest(OperationRequest):
         if "prefix" not in self.fields:
             return None
         value = self.fields["prefix"]
-        if not isinstance(value, str) or not _PREFIX.fullmatch(value):
+        if not isinstance(value, str) or not is_prefix(value):
             raise InvalidRequest(f"prefix is {shown(value)}; wanted: {PREFIX_WANTED}")
         return value
 

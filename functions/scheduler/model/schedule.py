@@ -172,6 +172,11 @@ def is_name(value: str) -> bool:
     return re.fullmatch(_NAME, value) is not None
 
 
+def is_prefix(value: str) -> bool:
+    """Return whether names may begin with it, as they all do with the empty text."""
+    return not value or is_name(value)
+
+
 def key_of(schedule_id: str) -> Key:
     """Return the key for an id. For the id of a member, that is the key of its bundle."""
     partition, due, tail = schedule_id.split("-")[:3]

@@ -21,7 +21,7 @@ from scheduler.aws.applications.stored import (
     read_application,
     read_credential,
 )
-from scheduler.aws.calls import code, confirmed
+from scheduler.aws.calls import ConditionFailed, code, conditional, confirmed
 from scheduler.aws.isolation.hash_keys import of_application
 from scheduler.aws.items import META, Item
 from scheduler.errors import NotConfirmed
@@ -85,8 +85,8 @@ class AdministeredApplications(Applications):
         return COLLIDED if self._transact([{"Update": ending}, self._put_key(new)], token) else DONE
 
     def disable_key(self, key: StoredKey) -> None:
-        try:
-            confirmed(
+        with suppress(ConditionFailed):  # DynamoDB has deleted a key that ended long ago.
+            conditional(
                 self._client.update_item,
                 TableName=self._table_name,
                 Key=items.key(KEYS, key.digest),
@@ -95,9 +95,6 @@ class AdministeredApplications(Applications):
                 ExpressionAttributeNames={"#state": "state", "#sort": "sort"},
                 ExpressionAttributeValues={":disabled": {"S": "disabled"}},
             )
-        except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":  # DynamoDB has deleted a key that ended long ago.
-                raise
 
     def change(self, old: Application, new: Application) -> bool:
         """Write what differs. Return whether the application still exists.
@@ -113,7 +110,7 @@ class AdministeredApplications(Applications):
         if not put and not gone:
             return True
         try:
-            confirmed(
+            conditional(
                 self._client.update_item,
                 TableName=self._table_name,
                 Key=items.key(META, APPLICATION + old.id),
@@ -122,9 +119,7 @@ class AdministeredApplications(Applications):
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues={":active": {"S": "active"}, **{f":{name}": put[name] for name in put}},
             )
-        except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":
-                raise
+        except ConditionFailed:
             return False
         return True
 

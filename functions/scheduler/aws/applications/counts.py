@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from scheduler.aws import items
 from scheduler.aws.applications.stored import all_items
-from scheduler.aws.calls import code, confirmed
+from scheduler.aws.calls import ConditionFailed, conditional
 from scheduler.model.usage import COUNTERS, KEPT_S, Count, Recent, hash_key
 
 
@@ -20,8 +19,8 @@ class Counts:
     def write(self, count: Count) -> None:
         """Write the row of an environment, unless a later one is there."""
         values = _values(count)
-        try:
-            confirmed(
+        with suppress(ConditionFailed):  # This write came through before, without an answer.
+            conditional(
                 self._client.update_item,
                 TableName=self._table_name,
                 Key=items.key(*count.key),
@@ -30,9 +29,6 @@ class Counts:
                 ExpressionAttributeNames={f"#{name}": name for name in values},
                 ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
             )
-        except ClientError as failure:
-            if code(failure) != "ConditionalCheckFailedException":  # This write came through before, without an answer.
-                raise
 
     def read(self, day: str, application: str, row: str) -> list[Count]:
         """Return the rows of the environments that share one hash key."""

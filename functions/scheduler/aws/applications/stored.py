@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from scheduler.aws import items
-from scheduler.aws.calls import confirmed
+from scheduler.aws.calls import confirmed, query_all
 from scheduler.aws.items import META, Item
 from scheduler.model.application import Application, ApplicationState, Credential, KeyState, Scope
 
@@ -55,26 +55,8 @@ class Applications:
 
 
 def all_items(client: Any, table_name: str, partition: str, from_sort: str = " ", to_sort: str = "~") -> Iterator[Item]:
-    """Yield the items under a hash key, page by page. The reads are strongly consistent."""
-    more: dict[str, Any] = {}
-    for _ in range(PAGES_MAX):
-        answer = confirmed(
-            client.query,
-            TableName=table_name,
-            KeyConditionExpression="#partition = :partition AND #sort BETWEEN :from AND :to",
-            ExpressionAttributeNames={"#partition": "partition", "#sort": "sort"},
-            ExpressionAttributeValues={
-                ":partition": {"S": partition},
-                ":from": {"S": from_sort},
-                ":to": {"S": to_sort},
-            },
-            ConsistentRead=True,
-            **more,
-        )
-        yield from answer["Items"]
-        if "LastEvaluatedKey" not in answer:
-            return
-        more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+    """Return the items under a hash key, which are read page by page."""
+    return query_all(client, table_name, (partition, from_sort, to_sort), PAGES_MAX)
 
 
 def application_item(application: Application) -> Item:

@@ -137,7 +137,7 @@ def _decoded_by_name(value: object, prefix: str) -> tuple[OrderKey, int, str]:
     if decoded is None:
         raise paging.refused(value)
     due_ms, name, number, sort = decoded
-    sound = paging.is_moment(due_ms) and 0 <= number < len(PARTITIONS) and paging.is_name(sort)
+    sound = paging.is_moment(due_ms) and 0 <= number < len(PARTITIONS) and paging.is_name_position(sort)
     if not sound or not sort.startswith(prefix):
         raise paging.refused(value)
     return (due_ms, name), number, sort
