@@ -7,14 +7,10 @@ from scheduler.audit import Actor
 from scheduler.wiring import config, runtime
 from scheduler.wiring.administration import AdminResources
 
-RESERVE_S = 6  # A call that starts at the last moment may take 5 s, and the answer needs time too.
-
 settings = config.from_environment("TABLE_NAME", "PARTITION_COUNT")
-resources = AdminResources(settings, runtime.current(), threads=16)
+resources = AdminResources(settings, runtime.current())
 dependencies = resources.for_administering()
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    return operations.administer(
-        event, Actor.of(context, "owner"), dependencies, resources.deadline(context, RESERVE_S)
-    )
+    return operations.administer(event, Actor.of(context, "owner"), dependencies, resources.deadline(context))

@@ -9,15 +9,13 @@ from scheduler.serving import server
 from scheduler.wiring import config, runtime
 from scheduler.wiring.serving import ApiResources
 
-RESERVE_S = 6  # A call that starts at the last moment may take 5 s. API Gateway waits for 29 s.
-
 settings = config.from_environment(
     "TABLE_NAME", *config.QUEUES, "INPUT_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "PARTITION_COUNT", "REACH_SECONDS"
 )
-resources = ApiResources(settings, runtime.current(), threads=16)
+resources = ApiResources(settings, runtime.current())
 dependencies = resources.for_serving()
 
 
 @resources.measured
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    return server.serve(event, dependencies, resources.deadline(context, RESERVE_S))
+    return server.serve(event, dependencies, resources.deadline(context))

@@ -7,12 +7,10 @@ from scheduler.managing import operations
 from scheduler.wiring import config, runtime
 from scheduler.wiring.resources import Resources
 
-RESERVE_S = 6  # A call that starts at the last moment may take 5 s, and the answer needs time too.
-
 settings = config.from_environment(*config.MANAGING)
-resources = Resources(settings, runtime.current(), threads=16)
+resources = Resources(settings, runtime.current())
 dependencies = resources.for_managing()
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    return operations.call(event, dependencies, resources.deadline(context, RESERVE_S), Actor.of(context, "caller"))
+    return operations.call(event, dependencies, resources.deadline(context), Actor.of(context, "caller"))

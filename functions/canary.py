@@ -7,8 +7,6 @@ from scheduler.canary import watching
 from scheduler.wiring import config, runtime
 from scheduler.wiring.canary import CanaryResources
 
-RESERVE_S = 6  # A call that starts at the last moment may take 5 s, and the end needs time too.
-
 settings = config.from_environment(
     "TABLE_NAME", "SCHEDULE_FUNCTION", "CANARY_QUEUE_URL", "CANARY_QUEUE_ARN", "REACH_SECONDS", "STACK_NAME"
 )
@@ -18,4 +16,4 @@ dependencies = resources.for_watching()
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     moment_s = timestamps.from_event_time(event["time"]) if "time" in event else resources.runtime.clock()
-    return watching.watch(moment_s, dependencies, resources.deadline(context, RESERVE_S))
+    return watching.watch(moment_s, dependencies, resources.deadline(context))

@@ -7,10 +7,10 @@ from scheduler.wiring import config, runtime
 from scheduler.wiring.resources import Resources
 
 settings = config.from_environment("TABLE_NAME", *config.QUEUES, "REACH_SECONDS")
-resources = Resources(settings, runtime.current(), delivery.THREADS_MAX)
+resources = Resources(settings, runtime.current(), delivery.DELIVER_THREADS_MAX)
 dependencies = resources.for_delivery()
 
 
 @resources.measured
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    return delivery.deliver(event["Records"], dependencies, resources.deadline(context, delivery.RESERVE_S))
+    return delivery.deliver(event["Records"], dependencies, resources.deadline(context, delivery.DELIVER_RESERVE_S))

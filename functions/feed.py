@@ -12,16 +12,14 @@ from scheduler.feeding import feed, mover
 from scheduler.wiring import config, runtime
 from scheduler.wiring.resources import Resources
 
-THREADS_MAX = 16  # At most this many chunks are sent but not yet deleted.
-
 settings = config.from_environment("TABLE_NAME", *config.QUEUES, "REACH_SECONDS")
-resources = Resources(settings, runtime.current(), THREADS_MAX)
+resources = Resources(settings, runtime.current(), mover.FEED_THREADS_MAX)
 dependencies = resources.for_feeding()
 
 
 @resources.measured
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    deadline = resources.deadline(context, mover.RESERVE_S)
+    deadline = resources.deadline(context, mover.FEED_RESERVE_S)
     holder = f"{resources.runtime.randomness.getrandbits(64):016x}"
     its = feed.FeedEvent.read(event)
     return asdict(log.about(its.application, feed.feed, its, dependencies, deadline, holder))

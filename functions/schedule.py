@@ -6,28 +6,19 @@ that application.
 
 from typing import Any
 
-from scheduler import log
 from scheduler.accepting import batch, scheduling
 from scheduler.wiring import config, runtime
 from scheduler.wiring.resources import Resources
 
-RESERVE_S = 6  # A call that starts at the last moment may take 5 s, and the answer needs time too.
-
 settings = config.from_environment("TABLE_NAME", *config.QUEUES, "INPUT_QUEUE_URL", "PARTITION_COUNT", "REACH_SECONDS")
-resources = Resources(settings, runtime.current(), threads=16)
+resources = Resources(settings, runtime.current())
 dependencies = resources.for_scheduling()
 
 
 @resources.measured
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    deadline = resources.deadline(context, RESERVE_S)
+    deadline = resources.deadline(context)
     if batch.is_from_queue(event):
         return resources.receive(event["Records"], dependencies, deadline)
-    its = dependencies
-    if batch.is_for_application(event):
-        event, its = resources.for_named_application(event, deadline)
-    answer = scheduling.accept(event, its, deadline)
-    accepted, rejected = answer.get("accepted", 1), answer.get("rejected", 0)
-    facts = {"accepted": accepted, "rejected": rejected, "id": answer.get("id")}
-    log.about(its.key_generator.application, lambda: log.outcome("scheduled", **facts))
-    return answer
+    event, its = resources.for_call(event, dependencies, deadline)
+    return scheduling.accept_call(event, its, deadline)

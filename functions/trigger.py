@@ -7,16 +7,14 @@ from scheduler.feeding import trigger
 from scheduler.wiring import config, runtime
 from scheduler.wiring.resources import Resources
 
-RESERVE_S = 6
-
 settings = config.from_environment("TABLE_NAME", "FEED_FUNCTION", "PARTITION_COUNT")
-resources = Resources(settings, runtime.current(), threads=16)
+resources = Resources(settings, runtime.current())
 table, invoke = resources.table, resources.feed_function.invoke
 
 
 @resources.measured
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    deadline = resources.deadline(context, RESERVE_S)
+    deadline = resources.deadline(context)
     if "time" in event:
         until_s = timestamps.from_event_time(event["time"]) + settings.feed_interval_s
     else:

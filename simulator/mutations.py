@@ -202,8 +202,8 @@ MUTATIONS = (
     Mutation(
         "lease kept for ever",
         "scheduler/feeding/feed.py",
-        ("deadline.clock),\n        int((deadline.deadline_s + moving.RESERVE_S) * 1000)"),
-        "deadline.clock), 10**15",
+        "    ends_ms = int((deadline.deadline_s + moving.FEED_RESERVE_S) * 1000)\n",
+        "    ends_ms = 10**15\n",
         (1, 3, 4),
         119,
     ),
@@ -448,7 +448,7 @@ MUTATIONS = (
     Mutation(
         "a throttled queue of others that is tried again for each message",
         "scheduler/accepting/limited_queues.py",
-        "        if self._tries[queue_url] >= TRIES_MAX or took_s > SLOW_S:\n",
+        "        if self._tries[queue_url] >= FOREIGN_QUEUE_TRIES_MAX or took_s > SLOW_S:\n",
         "        if False:\n",
         (7,),
         75,

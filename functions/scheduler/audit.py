@@ -31,7 +31,7 @@ class Actor:
         return cls(getattr(identity, "cognito_identity_id", None) or rights, getattr(context, "aws_request_id", ""))
 
 
-OWNER = Actor("owner")
+OWNER_ACTOR = Actor("owner")
 
 
 def changed(operation: str, actor: Actor, application: object, count: object, **facts: object) -> None:

@@ -51,6 +51,7 @@ BATCH_SCHEDULES_MAX = 10_000
 TOKEN_CHARACTERS_MAX = 128
 USER_CHARACTERS_MAX = 256
 NAME_CHARACTERS_MAX = 128
+APPLICATION_NAME_CHARACTERS_MAX = 64
 TARGET_BYTES_MAX = 16_384
 NESTING_MAX = 100
 """Levels of `data`. No sane payload has more, and some parsers downstream fail at a few more."""

@@ -17,7 +17,7 @@ from datetime import tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-NAME_CHARACTERS_MAX = 64
+ZONE_CHARACTERS_MAX = 64
 ZONES_MAX = 1_024
 """The size of the cache of zones. It holds all 600 zones and some unknown names, none of them long."""
 
@@ -29,7 +29,7 @@ _NO_ZONES = ("posix/", "right/", "localtime", "posixrules", "Factory")
 
 def find(name: str) -> tzinfo | None:
     """Return the time zone, or None if neither database has it."""
-    if len(name) > NAME_CHARACTERS_MAX or not _NAME.fullmatch(name) or name.startswith(_NO_ZONES):
+    if len(name) > ZONE_CHARACTERS_MAX or not _NAME.fullmatch(name) or name.startswith(_NO_ZONES):
         return None
     return _find(name)
 
@@ -50,7 +50,7 @@ def nearest(name: str) -> str | None:
     A batch may have 10,000 unknown names, so no name is compared with all others. It has the city of the known name,
     with one mistake at most: a character too many, missing, wrong or in the place of its neighbour.
     """
-    given = name[:NAME_CHARACTERS_MAX].strip().replace(" ", "_").casefold()
+    given = name[:ZONE_CHARACTERS_MAX].strip().replace(" ", "_").casefold()
     found = {known: None for part in _shorter(_city(given)) for known in _by_city().get(part, ())}
     region = given.partition("/")[0]
     return min(found, key=lambda known: _distance(known.casefold(), given, region), default=None)

@@ -18,7 +18,7 @@ Value = TypeVar("Value")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def value_class(cls: type[Value]) -> type[Value]:
-    """Make a class of values, which are equal if their fields are. Two classes have no equal values."""
+    """Make a class of values, which are equal if their fields are. Values of different classes are never equal."""
     cls.__doc__ = cls.__doc__ or cls.__name__  # Otherwise `dataclass` builds one from the signature, which takes long.
     made = dataclass(slots=True, eq=False, repr=False)(cls)
     its: Any = made
@@ -40,5 +40,5 @@ def _hash(self: Any) -> int:
 
 
 def _representation(self: Any) -> str:
-    named = (f"{each.name}={getattr(self, each.name)!r}" for each in fields(self))
+    named = (f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr)
     return f"{type(self).__qualname__}({', '.join(named)})"

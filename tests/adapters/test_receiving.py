@@ -47,7 +47,7 @@ class Room:
         """
         self.tried[message["messageId"]] += 1
         facts = {
-            "SentTimestamp": str(NOON_S * 1000 - receiving.CLOSED_MS_MAX),
+            "SentTimestamp": str(NOON_S * 1000 - receiving.UNAVAILABLE_MS_MAX),
             "ApproximateReceiveCount": str(2 * self.tried[message["messageId"]]),
         }
         own = scheduling_dependencies(

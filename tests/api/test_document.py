@@ -14,6 +14,7 @@ from scheduler.limits import BATCH_SCHEDULES_MAX, NAME_CHARACTERS_MAX
 from scheduler.managing import operations
 from scheduler.serving import http_request, problems, routes
 from scheduler.serving.dependencies import WHOSE
+from scheduler.wiring import clients
 from tests.api.virtual_api import problem
 from tests.template_document import template_document
 from tools import api_definition
@@ -125,14 +126,14 @@ def test_the_limits_in_the_document_are_those_of_the_code():
 
 def test_the_fields_of_the_document_are_those_of_the_use_cases():
     """No field is missing in one of them."""
-    assert set(request.FIELDS) == set(SCHEMAS["ScheduleRequest"]["properties"])
-    assert set(request.FIELDS) == set(SCHEMAS["NamedRequest"]["properties"])
-    assert set(operations.FIELDS["change"]) - {"name", "id"} == set(SCHEMAS["ChangeRequest"]["properties"])
-    assert set(operations.FIELDS["cancel_where"]) == set(SCHEMAS["CancelWhereRequest"]["properties"])
-    assert set(operations.FIELDS["redrive"]) == set(SCHEMAS["RedriveRequest"]["properties"])
+    assert set(request.SCHEDULE_FIELDS) == set(SCHEMAS["ScheduleRequest"]["properties"])
+    assert set(request.SCHEDULE_FIELDS) == set(SCHEMAS["NamedRequest"]["properties"])
+    assert set(operations.FIELDS_OF_OPERATION["change"]) - {"name", "id"} == set(SCHEMAS["ChangeRequest"]["properties"])
+    assert set(operations.FIELDS_OF_OPERATION["cancel_where"]) == set(SCHEMAS["CancelWhereRequest"]["properties"])
+    assert set(operations.FIELDS_OF_OPERATION["redrive"]) == set(SCHEMAS["RedriveRequest"]["properties"])
     for path, operation in (("/schedules", "list"), ("/forecast", "forecast"), ("/failures", "failures")):
         parameters = [api_definition._resolved(DOCUMENT, each) for each in DOCUMENT["paths"][path]["get"]["parameters"]]
-        assert {*operations.FIELDS[operation], WHOSE} == {each["name"] for each in parameters}
+        assert {*operations.FIELDS_OF_OPERATION[operation], WHOSE} == {each["name"] for each in parameters}
 
 
 def test_every_error_has_a_status_that_the_document_describes():
@@ -190,8 +191,7 @@ def test_the_work_ends_before_api_gateway_gives_up():
     """API Gateway waits for 29 s, the function has 28 s, and the use cases end 6 s before that."""
     function = TEMPLATE["Resources"]["ApiFunction"]["Properties"]
     assert 28 == function["Timeout"]
-    (reserve_s,) = re.findall(r"RESERVE_S = (\d+)", (ROOT / "functions" / "api.py").read_text())
-    assert 22 == function["Timeout"] - int(reserve_s)
+    assert 22 == function["Timeout"] - clients.RESERVE_S
 
 
 def test_only_the_handler_of_the_api_loads_its_modules():
@@ -215,7 +215,7 @@ def test_only_the_handler_of_the_api_loads_its_modules():
 
 def test_the_policy_of_a_page_allows_no_inline_script():
     """Scripts, styles and requests come from the API itself, and nothing else."""
-    policy = dict(part.split(" ", 1) for part in files.HEADERS["Content-Security-Policy"].split("; "))
+    policy = dict(part.split(" ", 1) for part in files.CONSOLE_HEADERS["Content-Security-Policy"].split("; "))
     assert "'none'" == policy.pop("default-src") == policy.pop("frame-ancestors")
     assert {"'self'", "'none'"} == set(policy.values())
     assert {"script-src", "style-src", "connect-src"} == {name for name, value in policy.items() if value == "'self'"}

@@ -9,7 +9,7 @@ import pytest
 from bench import scale
 from bench.scale import Stored, Wanted
 from scheduler import limits
-from scheduler.model.name_record import PARTITIONS
+from scheduler.model.name_record import NAME_PARTITIONS
 
 QUOTAS = json.loads((scale.BENCH / "quotas.json").read_text())
 ONE_BY_ONE = Stored("one by one", 2.0, 4_000)
@@ -64,7 +64,7 @@ def test_the_numbers_are_those_of_code_and_template():
     feed = template.split("\n  FeedFunction:")[1].split("\n  FeedRole:")[0]
     assert str(scale.FEED_MB) == re.search(r"MemorySize: (\d+)", feed)[1]
     spare_s = limits.SQS_DELAY_S_MAX - 600
-    assert (spare_s, limits.PARTITIONS_MAX, limits.SQS_BATCH_MESSAGES_MAX, len(PARTITIONS)) == (
+    assert (spare_s, limits.PARTITIONS_MAX, limits.SQS_BATCH_MESSAGES_MAX, len(NAME_PARTITIONS)) == (
         scale.SPARE_S,
         scale.PARTITIONS_MAX,
         scale.BATCH_MESSAGES,

@@ -291,7 +291,7 @@ class AwsPorts:
         ends_ms = 2 * NOON_MS
         pages = [
             self.manage_table.near_names(partition, EARLIEST, sort_from(ends_ms), ends_ms, None)
-            for partition in near_names.PARTITIONS
+            for partition in near_names.NEAR_NAME_PARTITIONS
         ]
         return sorted(entry.name for page in pages for row in page.rows for entry in row.entries)
 

@@ -14,7 +14,7 @@ from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding import feed as feeding
 from scheduler.feeding import glances
 from scheduler.feeding.feed import FeedEvent
-from scheduler.feeding.glances import ITEMS_MAX, Parts
+from scheduler.feeding.glances import GLANCE_ITEMS_MAX, Parts
 from shared_stack import A, B, C
 
 
@@ -70,7 +70,7 @@ def test_one_query_finds_what_an_application_has_within_reach():
 def test_an_application_with_much_to_do_gets_a_feed_of_its_own():
     """The feed of the partition moves none of it. The other applications are looked at all the same."""
     beside = Beside()
-    beside.tables[A].add(*(schedule(number) for number in range(ITEMS_MAX + 1)))
+    beside.tables[A].add(*(schedule(number) for number in range(GLANCE_ITEMS_MAX + 1)))
     beside.tables[B].add(schedule(1))
     beside.feed(A, B)
     assert (0, 1) == (beside.sent(A), beside.sent(B))
@@ -79,7 +79,7 @@ def test_an_application_with_much_to_do_gets_a_feed_of_its_own():
     assert "applications" not in own
 
     beside.feed(event=own)
-    assert ITEMS_MAX + 1 == beside.sent(A)
+    assert GLANCE_ITEMS_MAX + 1 == beside.sent(A)
     assert f"0#{A}" in {run.partition for run in beside.tables[""].runs}
 
 
@@ -131,7 +131,7 @@ def test_an_application_that_cannot_be_read_holds_up_nobody():
 def test_an_application_is_not_forgotten_if_its_feed_cannot_be_invoked():
     """Lambda retries the feed of the partition, which looks at all applications again."""
     beside = Beside(fails=True)
-    beside.tables[A].add(*(schedule(number) for number in range(ITEMS_MAX + 1)))
+    beside.tables[A].add(*(schedule(number) for number in range(GLANCE_ITEMS_MAX + 1)))
     with pytest.raises(NotConfirmed, match="throttled"):
         beside.feed(A, B)
     by_hand = {"partition": "0", "applications": [A, B]}
@@ -191,7 +191,7 @@ def test_a_glance_reads_as_far_as_the_feed():
     beside.feed(A)
     assert 1 == beside.sent(A)
     assert sort_from(NOON_MS + REACH_MS + 1) == next(iter(beside.tables[A].items)).sort[:15]
-    assert glances.BETWEEN_TASKS < ITEMS_MAX
+    assert glances.BETWEEN_TASKS < GLANCE_ITEMS_MAX
 
 
 def test_a_slow_application_does_not_outlast_the_feed(monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.feeding.glances import ITEMS_MAX
+from scheduler.feeding.glances import GLANCE_ITEMS_MAX
 from shared_stack import FAR, A, B, Shared
 
 URL = "https://a.example.com/hook"
@@ -34,7 +34,7 @@ def test_every_failed_attempt_says_whose_it_is(shared: Shared):
     assert [None, A] == whose(shared, "undelivered")
 
 
-@pytest.mark.parametrize("count", [1, ITEMS_MAX + 1])
+@pytest.mark.parametrize("count", [1, GLANCE_ITEMS_MAX + 1])
 def test_what_a_feed_quarantines_says_whose_it_is(shared: Shared, count: int):
     """The feed of the partition does it, or a feed for the application alone."""
     shared.schedule(A, delay=FAR)

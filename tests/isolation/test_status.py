@@ -94,9 +94,9 @@ def test_a_bundle_counts_with_all_of_its_members(shared: Shared):
 
 
 def test_more_than_one_query_can_count_is_told(shared: Shared):
-    for number in range(status.ITEMS_MAX + 1):
+    for number in range(status.STATUS_ITEMS_MAX + 1):
         put_overdue(shared, "", 60, number)
-    assert {"count": status.ITEMS_MAX, "complete": False} == shared.stack.manage("status")["overdue"]
+    assert {"count": status.STATUS_ITEMS_MAX, "complete": False} == shared.stack.manage("status")["overdue"]
 
 
 class Queries(Fair):

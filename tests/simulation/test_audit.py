@@ -10,7 +10,7 @@ import pytest
 from punctual.testing import Refused, Stack
 from punctual.testing.calls import CallFault
 from punctual.testing.services.aws_errors import refusal
-from scheduler.administering.request import FIELDS as ADMINISTERED
+from scheduler.administering.request import FIELDS_OF_OPERATION as ADMINISTERED
 from scheduler.managing import operations
 from tests.api.virtual_api import Api
 

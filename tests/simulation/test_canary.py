@@ -12,7 +12,7 @@ from punctual.testing import Stack
 from punctual.testing.outcomes import Refused
 from punctual.testing.template import Template
 from scheduler.canary import watching
-from scheduler.canary.probes import FAR, KINDS, NAMED, NEAR, Probe, State
+from scheduler.canary.probes import FAR, NAMED, NEAR, PROBE_KINDS, Probe, State
 
 START = 1_893_456_000
 INTERVAL_S = 600
@@ -245,7 +245,7 @@ def test_the_state_can_be_read_again_and_is_short():
             probe.marks = ["0123abcd"]
     assert state == State.read(state.text())
     assert len(state.text()) < 3_000
-    assert {*KINDS} == {each.kind for each in state.probes}
+    assert {*PROBE_KINDS} == {each.kind for each in state.probes}
 
 
 @pytest.mark.parametrize("text", ["", "null", "5", '{"a": 1}', "[[9, 1, 1, 0]]", "[[1]]"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.accepting.request import FIELDS
+from scheduler.accepting.request import SCHEDULE_FIELDS
 from scheduler.managing.operations import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +51,7 @@ def test_the_variables_are_those_of_the_template(reference, template):
 
 def test_the_fields_are_those_of_a_request(reference):
     """No field is missing or unknown."""
-    assert set(FIELDS) == {name.strip("`") for name, _ in rows(reference, "A schedule")}
+    assert set(SCHEDULE_FIELDS) == {name.strip("`") for name, _ in rows(reference, "A schedule")}
 
 
 def test_the_operations_are_those_of_the_manage_function(reference):

@@ -138,8 +138,8 @@ def test_three_attempts_of_a_feed_end_before_any_schedule_is_late(template):
 
 def test_a_call_that_begins_at_the_last_moment_ends_within_the_reserve(template):
     """Time remains to delete the sent items. The rest of the timeout is there for the work."""
-    assert clients.CALL_S_MAX < mover.RESERVE_S
-    assert functions(template)["FeedFunction"]["Timeout"] >= 3 * mover.RESERVE_S
+    assert clients.CALL_S_MAX < mover.FEED_RESERVE_S
+    assert functions(template)["FeedFunction"]["Timeout"] >= 3 * mover.FEED_RESERVE_S
 
 
 def test_a_delivery_ends_before_its_timeout(template):
@@ -150,8 +150,8 @@ def test_a_delivery_ends_before_its_timeout(template):
     """
     timeout_s = functions(template)["DeliverFunction"]["Timeout"]
     waits_s = delivery.WAIT_MS_MAX / 1000 + circuit_breaker.HANGS_S
-    assert self_polling.POLL_S_MAX + waits_s + USUAL.total_s + delivery.RESERVE_S <= timeout_s
-    assert clients.CALL_S_MAX < delivery.RESERVE_S
+    assert self_polling.POLL_S_MAX + waits_s + USUAL.total_s + delivery.DELIVER_RESERVE_S <= timeout_s
+    assert clients.CALL_S_MAX < delivery.DELIVER_RESERVE_S
     assert USUAL.total_s + clients.CALL_S_MAX <= naming.FOLLOWING_MS / 1000
 
 
@@ -174,9 +174,9 @@ def test_silent_targets_leave_threads_to_those_that_answer():
     """A batch fits into their half. Deliveries that wait for a first answer leave a thread, too."""
     kept = circuit_breaker.KEPT_FOR_FAMILIES + circuit_breaker.KEPT_FOR_TARGETS
     assert limits.SQS_BATCH_MESSAGES_MAX < circuit_breaker.UNPROVEN_MAX - kept
-    assert circuit_breaker.UNPROVEN_MAX <= delivery.THREADS_MAX / 2
-    assert circuit_breaker.UNPROVEN_MAX + circuit_breaker.WAITERS_MAX < delivery.THREADS_MAX
-    assert limits.SQS_BATCH_MESSAGES_MAX < circuit_breaker.PER_HOST_MAX <= delivery.THREADS_MAX / 2
+    assert circuit_breaker.UNPROVEN_MAX <= delivery.DELIVER_THREADS_MAX / 2
+    assert circuit_breaker.UNPROVEN_MAX + circuit_breaker.WAITERS_MAX < delivery.DELIVER_THREADS_MAX
+    assert limits.SQS_BATCH_MESSAGES_MAX < circuit_breaker.PER_HOST_MAX <= delivery.DELIVER_THREADS_MAX / 2
 
 
 def test_the_deliver_function_waits_until_an_early_message_is_due(template):
@@ -195,7 +195,7 @@ def test_a_lock_outlives_its_holder_and_ends_before_the_feed(template):
 def test_a_repeat_from_the_input_queue_finds_the_outcome_of_its_name(template):
     """The record outlives the message, so the message never finds its old name free."""
     kept_s = template["Resources"]["InputQueue"]["Properties"]["MessageRetentionPeriod"]
-    assert kept_s < name_record.KEPT_S
+    assert kept_s < name_record.RECORD_KEPT_S
     ttl = template["Resources"]["Table"]["Properties"]["TimeToLiveSpecification"]
     assert {"AttributeName": "ttl", "Enabled": True} == ttl
 
@@ -203,13 +203,13 @@ def test_a_repeat_from_the_input_queue_finds_the_outcome_of_its_name(template):
 def test_a_message_put_back_finds_the_outcome_of_its_name_too(template):
     """The queue keeps it for a full period, from the oldest age at which the function puts it back."""
     kept_s = template["Resources"]["InputQueue"]["Properties"]["MessageRetentionPeriod"]
-    assert receiving.AGE_MS_MAX / 1000 + kept_s < name_record.KEPT_S
+    assert receiving.AGE_MS_MAX / 1000 + kept_s < name_record.RECORD_KEPT_S
 
 
 def test_an_unconfirmed_member_is_reported_before_sqs_moves_its_message(template):
     """The function puts the rest of a message back before its timeout."""
     receives = template["Resources"]["InputQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
-    assert receiving.CLOSED_TRIES_MAX < receiving.TRIES_MAX < receives
+    assert receiving.CLOSED_TRIES_MAX < receiving.MESSAGE_TRIES_MAX < receives
     assert clients.CALL_S_MAX < receiving.PUT_BACK_S
     timeout_s = functions(template)["ScheduleFunction"]["Timeout"]
     assert receiving.PUT_BACK_S <= timeout_s / 4

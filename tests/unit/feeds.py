@@ -6,6 +6,7 @@ from fakes import NOON_MS, Clock, FakeQueues, FakeTable
 from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding import feed as feeding
 from scheduler.feeding.feed import FeedEvent
+from scheduler.measuring.metrics import NO_METRICS
 
 REACH_MS = 900_000
 UNTIL_S = NOON_MS / 1000 + 600
@@ -18,6 +19,7 @@ class Feeding:
         self.table, self.queues, self.clock = FakeTable(), FakeQueues(), Clock()
         self.invoked = []
         self.holders = 0
+        self.metrics = NO_METRICS
 
     def put(self, *schedules):
         self.table.add(*schedules)
@@ -30,6 +32,7 @@ class Feeding:
             SerialPool(),
             REACH_MS,
             lambda payload, _: self.invoked.append(json.dumps(payload)),
+            metrics=self.metrics,
         )
         order = FeedEvent.read(event or {"partition": "0", "until": UNTIL_S})
         return feeding.feed(order, dependencies, self.clock.deadline(seconds), f"holder {self.holders}")

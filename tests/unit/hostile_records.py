@@ -39,7 +39,9 @@ LIKE_OURS = st.sampled_from(
 )
 TEXTS = ODD | LIKE_OURS
 SCALARS = st.none() | NUMBERS | TEXTS | DIGITS
-NAMES = st.sampled_from([*request.FIELDS, *request.OLDER_FIELDS, *FIELDS_OF_OTHERS, "schedules", "\ud800", "zzz"])
+NAMES = st.sampled_from(
+    [*request.SCHEDULE_FIELDS, *request.OLDER_FIELDS, *FIELDS_OF_OTHERS, "schedules", "\ud800", "zzz"]
+)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=6
 )

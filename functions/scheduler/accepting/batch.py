@@ -27,11 +27,6 @@ def is_from_queue(event: object) -> bool:
     return isinstance(first, dict) and first.get("eventSource") == "aws:sqs"
 
 
-def is_for_application(event: object) -> TypeGuard[dict[str, object]]:
-    """Return whether the owner schedules for an application: one schedule or a batch names it."""
-    return isinstance(event, dict) and "application" in event
-
-
 def unwrapped(event: list[object] | dict[str, object]) -> tuple[list[object], str | None]:
     """Return the members and the token of a batch. Raise InvalidSchedule if the whole batch is refused."""
     members, token = _unwrapped(event) if isinstance(event, dict) else (event, None)

@@ -1,8 +1,8 @@
 """Limit the calls to failing target queues in an invocation that works for several callers.
 
 The stack's own queues are tried as long as time allows, because every caller depends on them. A target queue that is
-throttled or down gets `TRIES_MAX` calls in the whole invocation. The schedules that are left for it come again later,
-so they delay no others.
+throttled or down gets `FOREIGN_QUEUE_TRIES_MAX` calls in the whole invocation. The schedules that are left for it come
+again later, so they delay no others.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from scheduler.execution.batch_result import BatchResult
 from scheduler.model.schedule import Schedule
 from scheduler.placing.sending import Queues
 
-TRIES_MAX = 3
+FOREIGN_QUEUE_TRIES_MAX = 3
 """Calls in a row that deliver no message."""
 SLOW_S = 1
 """A call that takes longer and delivers no message is the last one, because the next would take as long."""
@@ -57,5 +57,5 @@ class LimitedQueues:
             self._tries[queue_url] = 0
             return
         self._tries[queue_url] = self._tries.get(queue_url, 0) + 1
-        if self._tries[queue_url] >= TRIES_MAX or took_s > SLOW_S:
+        if self._tries[queue_url] >= FOREIGN_QUEUE_TRIES_MAX or took_s > SLOW_S:
             self._failing[queue_url] = outcome.last_error

@@ -16,7 +16,7 @@ from scheduler.errors import InvalidSchedule
 from scheduler.model.schedule import OLDER_FIELDS
 
 RENAMED = {"date": "timestamp", "payload": "data", "failure_topic": "failure_target"}
-WEBHOOK = ("url", "method", "headers", "cookies")
+WEBHOOK_FIELDS = ("url", "method", "headers", "cookies")
 
 TOPIC_SHAPE = '{"date", "payload", "target", "user", "failure_topic"}'
 WEBHOOK_SHAPE = '{"date", "url", "method", "payload", "headers", "cookies"}'
@@ -39,7 +39,7 @@ def to_current(raw: dict[str, object]) -> dict[str, object]:
     fields = {
         RENAMED.get(field, field): value
         for field, value in raw.items()
-        if field not in WEBHOOK and not (field in _OFTEN_EMPTY and value in (None, ""))
+        if field not in WEBHOOK_FIELDS and not (field in _OFTEN_EMPTY and value in (None, ""))
     }
     if "url" in raw:
         fields["target"] = target = _target(raw)
@@ -62,7 +62,7 @@ def with_older_field_names(refusal: InvalidSchedule, raw: Mapping[str, object]) 
 
 def _not_mixed(raw: Mapping[str, object]) -> None:
     older = [field for field in raw if field in OLDER_FIELDS]
-    webhook = [field for field in older if field in WEBHOOK]
+    webhook = [field for field in older if field in WEBHOOK_FIELDS]
     present = [field for field in raw if field in _PRESENT]
     if present:
         raise _mixed(older[0], present[0])
@@ -81,7 +81,7 @@ def _mixed(one: str, other: str) -> InvalidSchedule:
 
 def _target(raw: Mapping[str, object]) -> dict[str, object]:
     """Return the webhook. The older system accepted methods in lower case, and spaces and the like in URLs."""
-    target = {field: raw[field] for field in WEBHOOK if field in raw}
+    target = {field: raw[field] for field in WEBHOOK_FIELDS if field in raw}
     method, url = target.get("method"), target["url"]
     if isinstance(method, str):
         target["method"] = method.upper()

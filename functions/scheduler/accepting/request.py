@@ -25,7 +25,7 @@ from scheduler.model.schedule import OLDER_FIELDS, Request
 from scheduler.text import deeper_than, did_you_mean, fault, shown
 from scheduler.value_class import value_class
 
-FIELDS = (
+SCHEDULE_FIELDS = (
     "timestamp",
     "delay",
     "zone",
@@ -167,13 +167,13 @@ def batch_token(batch: Mapping[str, object]) -> str | None:
 
 
 def _only_known_fields(raw: Mapping[str, object]) -> None:
-    unknown = [field for field in raw if field not in FIELDS]
+    unknown = [field for field in raw if field not in SCHEDULE_FIELDS]
     if not unknown:
         return
     field = next((known for known in MEANT_ELSEWHERE if known in unknown), str(unknown[0]))
     hint = MEANT_ELSEWHERE.get(field)
     meant = _meant(field[:FIELD_CHARACTERS_MAX]) if hint is None else f": {hint}"
-    raise InvalidSchedule(f"{shown(field)} is not a field{meant}; accepted are {', '.join(FIELDS)}")
+    raise InvalidSchedule(f"{shown(field)} is not a field{meant}; accepted are {', '.join(SCHEDULE_FIELDS)}")
 
 
 @functools.lru_cache(64)
@@ -182,7 +182,7 @@ def _meant(field: str) -> str:
 
     It is cached, because a batch may repeat a wrong field 10,000 times, and each comparison takes 0.1 ms.
     """
-    return did_you_mean(field, FIELDS)
+    return did_you_mean(field, SCHEDULE_FIELDS)
 
 
 def checked_due_ms(raw: Mapping[str, object], now_ms: int) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from scheduler import timestamps
+from scheduler import log, timestamps
 from scheduler.accepting import batch, request
 from scheduler.accepting.keyed_batch import Failures, KeyedBatch, RequestContext, SchedulingDependencies
 from scheduler.accepting.storing import put
@@ -29,6 +29,14 @@ Answer = dict[str, Any]
 def accept(event: object, dependencies: SchedulingDependencies, deadline: Deadline) -> Answer:
     """Accept one schedule or a batch. A batch returns an answer for each member. A single schedule raises its error."""
     return dependencies.metrics.accepting(lambda: _accept(event, dependencies, deadline))
+
+
+def accept_call(event: object, dependencies: SchedulingDependencies, deadline: Deadline) -> Answer:
+    """Accept what a direct call schedules, and log the counts."""
+    answer = accept(event, dependencies, deadline)
+    facts = {"accepted": answer.get("accepted", 1), "rejected": answer.get("rejected", 0), "id": answer.get("id")}
+    log.about(dependencies.key_generator.application, lambda: log.outcome("scheduled", **facts))
+    return answer
 
 
 def _accept(event: object, dependencies: SchedulingDependencies, deadline: Deadline) -> Answer:

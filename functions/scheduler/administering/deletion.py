@@ -17,12 +17,12 @@ from scheduler.administering.request import AdminRequest
 from scheduler.errors import InvalidRequest, NotConfirmed
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.model.application import OWNER_NAME
-from scheduler.model.name_record import PARTITIONS
+from scheduler.model.name_record import NAME_PARTITIONS
 from scheduler.placing.partitions import partitions_to_feed
 
 FED_AFTER_S = 3600
 """How long the feeds read a deleted application: longer than a key is trusted and a request runs."""
-PAGES_MAX = 10_000
+DELETE_PAGES_MAX = 10_000
 """Pages of 1 MB that the check reads under one hash key. The deadline ends it sooner."""
 
 
@@ -59,12 +59,12 @@ def end_feeding(dependencies: AdminDependencies, deadline: Deadline) -> int:
 def is_pending(application_id: str, dependencies: AdminDependencies, deadline: Deadline) -> bool:
     """Return whether the table holds a schedule of the application that is yet to be released."""
     far = [str(each) for each in partitions_to_feed(dependencies.table, dependencies.partition_count, deadline)]
-    return any(_any_under(application_id, hash_key, dependencies, deadline) for hash_key in [*far, *PARTITIONS])
+    return any(_any_under(application_id, hash_key, dependencies, deadline) for hash_key in [*far, *NAME_PARTITIONS])
 
 
 def _any_under(application_id: str, hash_key: str, dependencies: AdminDependencies, deadline: Deadline) -> bool:
     after: str | None = None
-    for _ in range(PAGES_MAX):
+    for _ in range(DELETE_PAGES_MAX):
         if deadline.passed():
             break
         look = functools.partial(dependencies.applications.is_pending, application_id, hash_key, after)

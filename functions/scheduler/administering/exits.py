@@ -23,9 +23,9 @@ from scheduler.model import targets
 from scheduler.model.application import OUTPUT, Application
 from scheduler.text import origin_only, shown
 
-TARGETS_MAX = 50
+APPLICATION_TARGETS_MAX = 50
 """More than the stack's TargetArns has room for."""
-HOSTS_MAX = 100
+APPLICATION_HOSTS_MAX = 100
 UNDECIDED = Application("", "", rate=APPLICATION_RATE_DEFAULT, burst=APPLICATION_BURST_DEFAULT)
 """The defaults of a new application."""
 DEFAULT_WANTED = "output, an ARN, or a URL that begins with https://"
@@ -79,14 +79,14 @@ def _failure_targets(request: AdminRequest, dependencies: AdminDependencies, kep
 def _hosts(request: AdminRequest, dependencies: AdminDependencies, kept: Application) -> list[str]:
     if not request.gives("hosts"):
         return list(kept.hosts)
-    hosts = request.texts("hosts", "a host such as api.example.com or *.example.com", HOSTS_MAX)
+    hosts = request.texts("hosts", "a host such as api.example.com or *.example.com", APPLICATION_HOSTS_MAX)
     for host in hosts:
         _check_host(host, dependencies)
     return hosts
 
 
 def _arns(request: AdminRequest, field: str) -> list[str]:
-    return request.texts(field, targets.LISTED_WANTED, TARGETS_MAX)
+    return request.texts(field, targets.LISTED_WANTED, APPLICATION_TARGETS_MAX)
 
 
 def _checked(request: AdminRequest, field: str, value: object, dependencies: AdminDependencies) -> str:

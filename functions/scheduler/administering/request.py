@@ -6,14 +6,15 @@ import re
 
 from scheduler import timestamps
 from scheduler.errors import InvalidRequest, InvalidSchedule
+from scheduler.limits import APPLICATION_NAME_CHARACTERS_MAX
 from scheduler.model.application import CANARY_NAME, OWNER_NAME, application_of, is_application_id
 from scheduler.model.operation_request import OperationRequest
 from scheduler.text import did_you_mean, shown
 from scheduler.value_class import value_class
 
-NAME_CHARACTERS_MAX = 64
-NAME_WANTED = (
-    f"1 to {NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ -, beginning with a letter or digit, and not eight hex digits"
+APPLICATION_NAME_WANTED = (
+    f"1 to {APPLICATION_NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ -, beginning with a letter or digit, "
+    "and not eight hex digits"
 )
 KEY_ID_WANTED = 'the id of a key as `keys` lists it, such as "1f2e3d4c-9a8b7c6d"'
 GRACE_S_DEFAULT, GRACE_S_MAX = 24 * 3600, 90 * 24 * 3600
@@ -21,7 +22,7 @@ GRACE_S_DEFAULT, GRACE_S_MAX = 24 * 3600, 90 * 24 * 3600
 
 DECIDED = ("default_target", "targets", "failure_targets", "hosts", "rate", "burst", "quota")
 """The fields of an application that the owner decides."""
-FIELDS: dict[str, tuple[str, ...]] = {
+FIELDS_OF_OPERATION: dict[str, tuple[str, ...]] = {
     "create": ("name", *DECIDED),
     "change": ("name", *DECIDED),
     "list": (),
@@ -34,7 +35,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 """The operations, and the fields that each accepts."""
 
-_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_CHARACTERS_MAX - 1}}}")
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{APPLICATION_NAME_CHARACTERS_MAX - 1}}}")
 
 
 @value_class
@@ -44,7 +45,7 @@ class AdminRequest(OperationRequest):
         value = self._required("name")
         fits = isinstance(value, str) and _NAME.fullmatch(value) is not None and not is_application_id(value)
         if not isinstance(value, str) or not fits:
-            raise InvalidRequest(f"name is {shown(value)}; wanted: {NAME_WANTED}")
+            raise InvalidRequest(f"name is {shown(value)}; wanted: {APPLICATION_NAME_WANTED}")
         if value != OWNER_NAME and value.casefold() == OWNER_NAME:
             raise InvalidRequest(f"name is {shown(value)}, which looks like the reserved name {OWNER_NAME}")
         if value == CANARY_NAME:
@@ -105,15 +106,17 @@ def read(event: object) -> AdminRequest:
     if not isinstance(event, dict):
         raise InvalidRequest(f'the request is {shown(event)}; wanted: an object such as {{"operation": "list"}}')
     operation = event.get("operation")
-    if not isinstance(operation, str) or operation not in FIELDS:
+    if not isinstance(operation, str) or operation not in FIELDS_OF_OPERATION:
         state = (
-            f"is {shown(operation)}{did_you_mean(operation, list(FIELDS))}" if operation is not None else "is missing"
+            f"is {shown(operation)}{did_you_mean(operation, list(FIELDS_OF_OPERATION))}"
+            if operation is not None
+            else "is missing"
         )
-        raise InvalidRequest(f"operation {state}; wanted: one of {', '.join(FIELDS)}")
+        raise InvalidRequest(f"operation {state}; wanted: one of {', '.join(FIELDS_OF_OPERATION)}")
     fields = {field: value for field, value in event.items() if field != "operation"}
     for field in fields:
-        if field not in FIELDS[operation]:
-            accepted = ", ".join(FIELDS[operation]) or "none"
-            meant = did_you_mean(field, FIELDS[operation])
+        if field not in FIELDS_OF_OPERATION[operation]:
+            accepted = ", ".join(FIELDS_OF_OPERATION[operation]) or "none"
+            meant = did_you_mean(field, FIELDS_OF_OPERATION[operation])
             raise InvalidRequest(f"{shown(field)} is not a field of {operation}{meant}; accepted are {accepted}")
     return AdminRequest(operation, fields)

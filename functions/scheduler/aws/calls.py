@@ -15,7 +15,7 @@ Answer = TypeVar("Answer")
 SESSION_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 """The session of our role has just ended. The next call uses a new one."""
 
-PASSING = frozenset(
+TRANSIENT_CODES = frozenset(
     {
         "ThrottlingException",
         "Throttling",
@@ -45,7 +45,7 @@ PASSING = frozenset(
 )
 """4xx errors that go away by themselves. All 5xx errors do."""
 
-PASSING_STATUSES = frozenset({408, 425, 429})
+TRANSIENT_STATUSES = frozenset({408, 425, 429})
 
 TIMEOUTS = (exceptions.ReadTimeoutError, exceptions.ConnectTimeoutError)
 
@@ -73,7 +73,7 @@ def confirmed(call: Callable[..., Answer], **arguments: Any) -> Answer:
     except (exceptions.ConnectionError, exceptions.HTTPClientError) as failure:
         raise NotConfirmed(type(failure).__name__) from failure
     except ClientError as failure:
-        if passing(code(failure), failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)):
+        if is_transient(code(failure), failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)):
             raise NotConfirmed(code(failure)) from failure
         raise
 
@@ -107,7 +107,10 @@ def query(
     values: dict[str, Any] | None = None,
     **more: Any,
 ) -> Any:
-    """Read the items of a partition from one sort key to another, both included. Most reads are strongly consistent."""
+    """Read the items of a partition from one sort key to another, both included.
+
+    The read is strongly consistent unless `more` says otherwise.
+    """
     partition, from_sort, to_sort = bounds
     found = {":partition": {"S": partition}, ":from": {"S": from_sort}, ":to": {"S": to_sort}}
     arguments = {
@@ -123,7 +126,7 @@ def query(
 def query_all(
     client: Any, table_name: str, bounds: tuple[str, str, str], pages_max: int, **more: Any
 ) -> Iterator[dict[str, Any]]:
-    """Yield what `query` reads, page by page."""
+    """Yield the items of up to `pages_max` pages."""
     for _ in range(pages_max):
         answer = query(client, table_name, bounds, **more)
         yield from answer["Items"]
@@ -146,8 +149,8 @@ def delivered(call: Callable[..., Answer], **arguments: Any) -> Answer:
         raise Undelivered(code(failure), permanent=True) from failure
 
 
-def passing(error_code: str, status: int) -> bool:
-    return status >= 500 or status in PASSING_STATUSES or error_code in PASSING
+def is_transient(error_code: str, status: int) -> bool:
+    return status >= 500 or status in TRANSIENT_STATUSES or error_code in TRANSIENT_CODES
 
 
 def code(failure: ClientError) -> str:

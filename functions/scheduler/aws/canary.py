@@ -19,9 +19,9 @@ from scheduler.model.application import Application
 
 RUN, STATE = "canary", "canary-state"
 """The items under `meta`: the minute of the last run, and the schedules that the canary awaits."""
-RECEIVES_MAX = 10
+CANARY_RECEIVES_MAX = 10
 """Three messages come in a minute. After an outage more are waiting, and the next runs receive the rest."""
-WAIT_S = 1
+CANARY_WAIT_S = 1
 """A receive that waits asks all servers of SQS. One that does not wait may find nothing although there is something."""
 
 
@@ -75,7 +75,7 @@ class CanaryQueue:
         """Return the messages that are in the queue. `delete` deletes them."""
         found: list[Came] = []
         self._receipts = []
-        for _ in range(RECEIVES_MAX):
+        for _ in range(CANARY_RECEIVES_MAX):
             messages = self._messages(bool(found))
             if not messages:
                 break
@@ -91,7 +91,7 @@ class CanaryQueue:
                 self._client.receive_message,
                 QueueUrl=self._queue_url,
                 MaxNumberOfMessages=SQS_BATCH_MESSAGES_MAX,
-                WaitTimeSeconds=WAIT_S,
+                WaitTimeSeconds=CANARY_WAIT_S,
                 MessageSystemAttributeNames=["SentTimestamp"],
             )
         except NotConfirmed:

@@ -68,7 +68,10 @@ class FeedTable(Table):
         confirmed(self._client.put_item, TableName=self._name, Item=items.feed_run(run))
 
     def take_lease(self, lease: Lease, now_ms: int, inherited: str | None) -> Lease | None:
-        """Take the lease. Return None on success, or the current lease of another holder."""
+        """Take the lease. Return None on success, or the lease that is in force.
+
+        That may be our own after a lost answer.
+        """
         try:
             conditional(
                 self._client.update_item,

@@ -12,7 +12,7 @@ from scheduler.errors import NotConfirmed
 from scheduler.limits import DUE_DIGITS, DYNAMODB_ITEM_BYTES_MAX, DYNAMODB_SORT_BYTES_MAX
 from scheduler.model.bundle import MEMBERS_MAX, Bundle
 from scheduler.model.failure_report import FAILED_KEPT_S, QUARANTINE, failed_partitions
-from scheduler.model.feed_run import KEPT_S as RUNS_KEPT_S
+from scheduler.model.feed_run import RUN_KEPT_S as RUNS_KEPT_S
 from scheduler.model.feed_run import FeedRun
 from scheduler.model.schedule import Key, Schedule, Timer, is_id, sort_from, sound
 

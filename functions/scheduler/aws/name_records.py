@@ -13,7 +13,7 @@ from scheduler import formats, log
 from scheduler.aws import items
 from scheduler.aws.calls import ConditionFailed, conditional, confirmed, query
 from scheduler.errors import NotConfirmed
-from scheduler.model.name_record import BEFORE, BEYOND, CANCELLED, KEPT_S, NAMES, PENDING, Record, RecordPage
+from scheduler.model.name_record import BEFORE, BEYOND, CANCELLED, NAMES, PENDING, RECORD_KEPT_S, Record, RecordPage
 from scheduler.model.schedule import key_of
 
 _STATE = {"#state": "state"}
@@ -209,7 +209,7 @@ def _with_attempts(
 
 
 def _gone_s(now_ms: int) -> int:
-    return now_ms // 1000 + KEPT_S
+    return now_ms // 1000 + RECORD_KEPT_S
 
 
 def partition_of(name: str) -> str:

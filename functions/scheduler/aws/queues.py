@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from scheduler.aws.calls import CONTENT_CODES, code, confirmed, passing
+from scheduler.aws.calls import CONTENT_CODES, code, confirmed, is_transient
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.limits import SQS_BATCH_BYTES_MAX, SQS_BATCH_MESSAGES_MAX
@@ -178,7 +178,7 @@ def _read(answer: dict[str, Any], things: Sequence[Thing]) -> BatchResult[Thing]
             continue
         entry = failed.get(index, {"Code": "NoAnswer", "SenderFault": False})
         reason = entry["Code"].removeprefix("AWS.SimpleQueueService.")
-        if not entry["SenderFault"] or passing(reason, 400):
+        if not entry["SenderFault"] or is_transient(reason, 400):
             outcome.unconfirmed.append(thing)
             outcome.last_error = reason
         elif reason in CONTENT_CODES:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 NEAR, FAR, NAMED = "near", "far", "named"
-KINDS = (NEAR, FAR, NAMED)
+PROBE_KINDS = (NEAR, FAR, NAMED)
 
 AHEAD_S = 20
 """When a near and a named schedule are due. The next run finds both."""
@@ -25,7 +25,7 @@ LATE_MS_MAX = 5_000
 """A healthy stack is late by less than a second. Cold starts and one retried call together take less than this."""
 EARLY_MS_MAX = 1_000
 """The clocks of the functions and of SQS differ by less."""
-KEPT_S = 600
+PROBE_KEPT_S = 600
 """How long after its due time a second message for a schedule is noticed: more than one feed interval."""
 MARK_CHARACTERS = 8
 """As much of a message id as tells the messages of one schedule apart."""
@@ -92,7 +92,7 @@ class State:
         """Return the state that `text` wrote. An unreadable one counts as none, so that the canary goes on."""
         try:
             probes = [
-                Probe(KINDS[kind], minute, due_s, bool(missing), list(marks))
+                Probe(PROBE_KINDS[kind], minute, due_s, bool(missing), list(marks))
                 for kind, minute, due_s, missing, *marks in json.loads(text)
             ]
             return cls(probes)
@@ -102,7 +102,8 @@ class State:
     def text(self) -> str:
         """Return the state as short JSON, because the table bills each kilobyte."""
         rows = [
-            [KINDS.index(each.kind), each.minute, each.due_s, int(each.is_missing), *each.marks] for each in self.probes
+            [PROBE_KINDS.index(each.kind), each.minute, each.due_s, int(each.is_missing), *each.marks]
+            for each in self.probes
         ]
         return json.dumps(rows, separators=(",", ":"))
 
@@ -121,6 +122,6 @@ class State:
         """Add the schedules of this minute and return them. Forget those that are long past."""
         now_s = now_ms // 1000
         ahead_s = {NEAR: AHEAD_S, FAR: reach_ms // 1000 + BEYOND_REACH_S, NAMED: AHEAD_S}
-        added = [Probe(kind, minute, now_s + ahead_s[kind]) for kind in KINDS]
-        self.probes = [each for each in self.probes if now_s < each.due_s + KEPT_S] + added
+        added = [Probe(kind, minute, now_s + ahead_s[kind]) for kind in PROBE_KINDS]
+        self.probes = [each for each in self.probes if now_s < each.due_s + PROBE_KEPT_S] + added
         return added

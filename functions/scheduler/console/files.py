@@ -23,7 +23,7 @@ INDEX = "index.html"
 VERSION_DIGITS = 16
 _VERSIONED = re.compile(rf"(?P<version>[0-9a-f]{{{VERSION_DIGITS}}})/(?P<name>.+)")
 
-HEADERS = {
+CONSOLE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -57,7 +57,7 @@ def find(path: str = "") -> File | None:
     content = found.read_text("utf-8")
     if name == INDEX:
         content = content.replace('"console/', f'"console/{_version()}/')
-    return File(content, _CONTENT_TYPES[found.suffix], HEADERS | (_LASTING if lasts else {}))
+    return File(content, _CONTENT_TYPES[found.suffix], CONSOLE_HEADERS | (_LASTING if lasts else {}))
 
 
 @lru_cache(maxsize=1)

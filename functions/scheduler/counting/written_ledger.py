@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scheduler.execution.deadline import Deadline
     from scheduler.model.schedule import Schedule
 
-TRIES_MAX = 3
+COUNT_TRIES_MAX = 3
 """A count must not hold up for long a schedule that is due."""
 
 
@@ -107,7 +107,7 @@ class WrittenLedger(Ledger):
         self._add(self.today(deadline), {"delivered": 1}, recent)
 
     def settle(self, deadline: Deadline) -> None:
-        few = replace(deadline, tries_max=TRIES_MAX)
+        few = replace(deadline, tries_max=COUNT_TRIES_MAX)
         for day, application in self._changed():
             try:
                 self._write(day, application, few)

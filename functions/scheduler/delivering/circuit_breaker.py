@@ -31,7 +31,7 @@ from scheduler.model.targets import Receiver
 TIMEOUTS_MAX = 3
 COOL_DOWN_S = 30
 """How long a target stays in cool-down. Then the next request tests it."""
-TARGETS_MAX = 1_000
+REMEMBERED_TARGETS_MAX = 1_000
 """The memory is cleared when it holds this many targets. That costs a few timeouts."""
 PER_HOST_MAX = 16
 """Requests to one target at once: half of the threads, and more than a batch."""
@@ -53,15 +53,15 @@ HANGS_S = 1
 """A request hangs if it has no answer for this long. Healthy hosts may take half a second."""
 PROVEN_S = 60
 """How long an answer proves a target."""
-PAUSE_S_MIN = 1
-PAUSE_S_MAX = 5
+POSTPONED_S_MIN = 1
+POSTPONED_S_MAX = 5
 """The pause of a delivery that other targets leave no place for, if its own target timed out before."""
 WAITERS_MAX = 15
 """How many deliveries may wait a moment for the first answer of their own target."""
 WAITERS_FOR_OTHERS_MAX = 6
 """How many deliveries may wait in total when another one begins to wait for the first answers of other targets."""
-STEP_S = 0.02
-STEPS_MAX = round(HANGS_S / STEP_S)
+WAIT_STEP_S = 0.02
+WAIT_STEPS_MAX = round(HANGS_S / WAIT_STEP_S)
 
 
 class Postponement(NamedTuple):
@@ -105,8 +105,8 @@ class CircuitBreaker:
         if postponed is None or not self._queue_up(postponed.waiters_max):
             return postponed
         try:
-            for _ in range(STEPS_MAX):
-                deadline.sleep(STEP_S)
+            for _ in range(WAIT_STEPS_MAX):
+                deadline.sleep(WAIT_STEP_S)
                 postponed = self.begin(receiver, deadline.clock(), last_s)
                 if postponed is None or not postponed.waiters_max:
                     break
@@ -155,10 +155,10 @@ class CircuitBreaker:
             return Postponement(rest_until_s)
         silent_s, under_way = self._silent_s(receiver, now_s), len(self._under_way.get(receiver, ()))
         if _is_own(receiver):
-            return Postponement(now_s + PAUSE_S_MIN, False) if under_way >= PER_HOST_MAX else None
+            return Postponement(now_s + POSTPONED_S_MIN, False) if under_way >= PER_HOST_MAX else None
         requests_max = 1 if receiver in self._until_s else PER_HOST_MAX
         if under_way >= requests_max or silent_s >= SILENT_S:
-            return Postponement(now_s + max(PAUSE_S_MIN, silent_s))
+            return Postponement(now_s + max(POSTPONED_S_MIN, silent_s))
         if self._is_proven(receiver, now_s):
             return None
         unproven = self._unproven(now_s)
@@ -166,7 +166,7 @@ class CircuitBreaker:
         if is_open and sum(map(len, unproven.values())) < self._places(receiver, unproven):
             return None
         # Each postponement sends a message, and SQS may store it twice. So a dead target's deliveries wait for long.
-        pause_s = (PAUSE_S_MAX if is_open else COOL_DOWN_S) if receiver in self._timeouts else PAUSE_S_MIN
+        pause_s = (POSTPONED_S_MAX if is_open else COOL_DOWN_S) if receiver in self._timeouts else POSTPONED_S_MIN
         until_s, hangs = now_s + max(pause_s, silent_s), silent_s >= HANGS_S
         soon = is_open and not hangs and any(now_s - all_s[-1] < HANGS_S for all_s in unproven.values())
         waiters_max = WAITERS_MAX if receiver in unproven else WAITERS_FOR_OTHERS_MAX
@@ -230,9 +230,9 @@ class CircuitBreaker:
             self._heard_s.pop(receiver, None)
 
     def _trim(self) -> None:
-        if len(self._answered_s) >= TARGETS_MAX:
+        if len(self._answered_s) >= REMEMBERED_TARGETS_MAX:
             self._answered_s.clear()
-        if len(self._timeouts) >= TARGETS_MAX:
+        if len(self._timeouts) >= REMEMBERED_TARGETS_MAX:
             self._timeouts.clear()
             self._until_s.clear()
 

@@ -42,14 +42,14 @@ if TYPE_CHECKING:
     from scheduler.delivering.self_polling import DeliveryQueue
     from scheduler.placing.near_names import Row
 
-THREADS_MAX = 2 * PER_HOST_MAX
+DELIVER_THREADS_MAX = 2 * PER_HOST_MAX
 """Threads for the batch, and for the messages that the function itself receives. Each thread waits for its own
 delivery. One host has at most half of the threads."""
 WAIT_MS_MAX = 5_000
 """The longest wait in a function. It covers the lead, the rounding of a delay, and a clock difference. A message that
 arrives earlier is sent again."""
 NOBODY = "not tried any more: its target answers nobody"
-RESERVE_S = 8
+DELIVER_RESERVE_S = 8
 """Time kept back to record the result of the last delivery."""
 
 
@@ -150,7 +150,7 @@ def _tracked(
     if hanging:
         from scheduler.delivering import self_polling
 
-        for message in self_polling.more(dependencies.delivery_queue(), watch, THREADS_MAX, begun_s, deadline):
+        for message in self_polling.more(dependencies.delivery_queue(), watch, DELIVER_THREADS_MAX, begun_s, deadline):
             yield watch.begin(message, _moment_s(message, deadline))
 
 

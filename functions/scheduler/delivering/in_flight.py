@@ -13,7 +13,7 @@ from scheduler.model.delivery_job import DeliveryJob
 HANGS_AFTER_S = 0.5
 """A delivery hangs this long after it was due. Most targets answer sooner. Messages behind it are to be less than a
 second late."""
-STEP_S = 0.01
+LOOK_STEP_S = 0.01
 """The shortest wait between two checks. An invocation may end this much late."""
 
 
@@ -80,4 +80,4 @@ class InFlight:
         """Return how long to wait: until the last message is due or the first hangs, and at least one step."""
         with self._lock:
             moments_s = list(self._from_s.values()) or [0.0]
-        return max(STEP_S, min(max(moments_s), min(moments_s) + HANGS_AFTER_S) - self._clock())
+        return max(LOOK_STEP_S, min(max(moments_s), min(moments_s) + HANGS_AFTER_S) - self._clock())

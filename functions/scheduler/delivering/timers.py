@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 DROP, FOLLOW, DELIVER = "drop", "follow", "deliver"
 
-LATE_MS = 1_000
+TIMER_LATE_MS = 1_000
 """A first timer that is later than this may still be running when the backup timer comes."""
 CLAIM_MS = 60_000
 """Longer than the deliver function runs, and shorter than the visibility timeout of its queue."""
@@ -50,7 +50,7 @@ def role(
     job: DeliveryJob, message_id: str, name: str, records: Records, reach_ms: int, deadline: Deadline
 ) -> tuple[str, Record | None]:
     """Return what this timer has to do, and the record of its name."""
-    for _ in range(naming.ROUNDS_MAX):
+    for _ in range(naming.WRITE_ROUNDS_MAX):
         record = retry_call(lambda: records.get(name), deadline)
         if record is None or not record.pending:
             return DROP, record
@@ -83,7 +83,7 @@ def _own(job: DeliveryJob, record: Record, message_id: str, records: Records, de
     now_ms = deadline.now_ms()
     is_first_delivery = not record.wake_count and job.wake_number == 1
     is_second_timer = job.schedule.due_ms > record.schedule.due_ms
-    if not is_first_delivery or not (is_second_timer or now_ms - record.schedule.due_ms > LATE_MS):
+    if not is_first_delivery or not (is_second_timer or now_ms - record.schedule.due_ms > TIMER_LATE_MS):
         return DELIVER
     if record.claimed_by not in ("", message_id) and now_ms < record.claimed_until_ms:
         return DROP

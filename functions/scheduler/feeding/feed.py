@@ -81,8 +81,8 @@ class FeedEvent:
     """The only application that this feed is for. It is empty for the feed of a partition."""
 
     @property
-    def fed(self) -> str:
-        """The name of this feed in its lease and its line."""
+    def lease_name(self) -> str:
+        """The name of this feed in its lease, its line and the log."""
         return f"{self.partition}#{self.application}" if self.application else self.partition
 
     @classmethod
@@ -142,14 +142,12 @@ def feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, h
 
     All counts are zero if another feed of the same tick, or of a later one, holds the lease.
     """
-    leases, ends_ms = (
-        leasing.Timed(dependencies.table, deadline.clock),
-        int((deadline.deadline_s + moving.RESERVE_S) * 1000),
-    )
-    lease = Lease(event.fed, int((event.until_s or 0) * 1000), holder, ends_ms)
+    leases = leasing.Timed(dependencies.table, deadline.clock)
+    ends_ms = int((deadline.deadline_s + moving.FEED_RESERVE_S) * 1000)
+    lease = Lease(event.lease_name, int((event.until_s or 0) * 1000), holder, ends_ms)
     run, begun_ms = Run(), deadline.now_ms()
     if not leasing.take(lease, leases, deadline, event.inherited):
-        log.outcome("doubled", partition=event.fed)
+        log.outcome("doubled", partition=event.lease_name)
         return FeedCounts()
     try:
         _feed(event, dependencies, _earlier(deadline, leases.slowest_s), lease, run)
@@ -175,7 +173,7 @@ def _feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, 
         _move(event, its.queues.url_of, reader, mover, run, pool=dependencies.pool, glances=glances)
         if tally is not None:
             tally.end()
-        log.outcome("fed", partition=event.fed, more=reader.more, **asdict(run.counts))
+        log.outcome("fed", partition=event.lease_name, more=reader.more, **asdict(run.counts))
         continuation = _continuation(event, run, reader)
         if continuation is not None:
             continuation = replace(continuation, applications=run.applications_left)
@@ -185,7 +183,8 @@ def _feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, 
             handed_over = True
         elif run.counts.left or run.counts.held or run.applications_left:
             raise NotConfirmed(_unfinished(event, run))
-        is_fed = dependencies.metrics.on and not event.application
+        is_finished = continuation is None and event.behind is None
+        is_fed = is_finished and dependencies.metrics.on and not event.application
     finally:
         if not handed_over:
             leasing.end(lease, dependencies.table, deadline.now_ms() if is_fed else None)
@@ -201,7 +200,7 @@ def _correct(ledger: Ledger, deadline: Deadline, ends_ms: int) -> None:
 
 def _unfinished(event: FeedEvent, run: Run) -> str:
     count, left = run.counts.left + run.counts.held, len(run.applications_left)
-    said = f"partition {event.fed}: {count} schedules were not confirmed: {run.counts.why}"
+    said = f"partition {event.lease_name}: {count} schedules were not confirmed: {run.counts.why}"
     return f"{said}; {left} applications were not looked at: {run.beside.why}" if left else said
 
 
@@ -211,7 +210,7 @@ def _earlier(deadline: Deadline, call_s: float) -> Deadline:
     The calls after the last send have to fit into the reserve. Otherwise Lambda ends the function before it has invoked
     the next feed.
     """
-    over_s = CALLS_AT_END * call_s - moving.RESERVE_S
+    over_s = CALLS_AT_END * call_s - moving.FEED_RESERVE_S
     return deadline if over_s <= 0 else replace(deadline, deadline_s=deadline.deadline_s - min(over_s, EARLIER_S_MAX))
 
 
@@ -238,26 +237,20 @@ def _move(
     pool: WorkerPool,
     glances: Glances | None,
 ) -> None:
-    """Move all schedules that the reader finds, look at the applications, and decide where the next feed begins.
-
-    The next feed begins with the schedules that this feed had no time for, and with those that the stack's own queues
-    or table did not confirm, for up to `TURNS_MAX` feeds in a row. The chain skips all other unsent schedules.
-    """
+    """Move all schedules that the reader finds, look at the applications, and decide where the next feed begins."""
     adding, unfinished = Lock(), list[tuple[Task, FeedCounts]]()
 
     def work(task: Task | PageCount | Glance) -> None:
         if isinstance(task, PageCount):
             task.write()
-            return
-        if not isinstance(task, Task):
-            if glances is not None:
-                log.about(task.application, glances.work, task.application)
-            return
-        counts = log.about(event.application, mover.work, task.job)
-        with adding:  # At once, so that memory does not grow with the number of schedules.
-            run.counts.add(counts)
-            if counts.left or counts.held:
-                unfinished.append((task, counts))
+        elif isinstance(task, Task):
+            counts = log.about(event.application, mover.work, task.job)
+            with adding:  # At once, so that memory does not grow with the number of schedules.
+                run.counts.add(counts)
+                if counts.left or counts.held:
+                    unfinished.append((task, counts))
+        elif glances is not None:
+            log.about(task.application, glances.work, task.application)
 
     if glances is not None:  # Before the work, because an error ends it.
         run.beside = glances.counts
@@ -265,6 +258,15 @@ def _move(
     pool.run(work, owners if glances is None else glances.between(owners, event.applications))
     if glances is not None:
         run.applications_left = tuple(glances.left)
+    _go_back(event, unfinished, reader, run)
+
+
+def _go_back(event: FeedEvent, unfinished: list[tuple[Task, FeedCounts]], reader: Reader, run: Run) -> None:
+    """Let the next feed begin with the schedules that this feed had no time for.
+
+    The same holds for those that the stack's own queues or table did not confirm, for up to `TURNS_MAX` feeds in a row.
+    The chain skips all other unsent schedules.
+    """
     run.turns = event.turns + 1 if run.counts.stuck else 0
     for task, counts in unfinished:
         if counts.left > counts.stuck or (counts.stuck and run.turns <= TURNS_MAX):

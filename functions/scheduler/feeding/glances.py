@@ -28,11 +28,11 @@ from scheduler.model.application import is_application_id
 from scheduler.model.schedule import sort_from
 from scheduler.value_class import value_class
 
-ITEMS_MAX = 200
+GLANCE_ITEMS_MAX = 200
 """The items and schedules of an application that the feed of a partition moves itself: less than a second's work."""
 BETWEEN_TASKS = 8
 """How many applications are looked at for each task of the owner. A glance that finds nothing is a query of 5 ms."""
-TRIES_MAX = 3
+GLANCE_TRIES_MAX = 3
 """A feed of its own has more time for an application whose items cannot be read."""
 
 
@@ -116,13 +116,13 @@ class Glances:
 
     def _moved(self, application: str) -> FeedCounts | None:
         """Move the items, and return the counts. Return None if that is too much, or if they cannot be read."""
-        parts, short = self.parts_of(application), replace(self.deadline, tries_max=TRIES_MAX)
-        bounds = self.partition, sort_from(0), self.end_sort, ITEMS_MAX
+        parts, short = self.parts_of(application), replace(self.deadline, tries_max=GLANCE_TRIES_MAX)
+        bounds = self.partition, sort_from(0), self.end_sort, GLANCE_ITEMS_MAX
         try:
             page = retry_call(lambda: parts.table.page(*bounds), short)
         except NotConfirmed:
             return None
-        if page.next_sort is not None or _count(page) > ITEMS_MAX:
+        if page.next_sort is not None or _count(page) > GLANCE_ITEMS_MAX:
             return None
         tally = Tally.begin(parts.ledger, self.deadline)
         if tally is not None:

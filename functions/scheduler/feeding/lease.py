@@ -23,7 +23,7 @@ from scheduler.errors import NotConfirmed, PartitionBusy
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.value_class import value_class
 
-TRIES_MAX = 3
+LEASE_TRIES_MAX = 3
 """Few, because the feed needs the time."""
 
 
@@ -71,7 +71,7 @@ class Timed:
 
 def take(lease: Lease, table: Table, deadline: Deadline, inherited: str | None) -> bool:
     """Return whether this feed may go on. Raise PartitionBusy if Lambda should retry it later."""
-    short = replace(deadline, tries_max=TRIES_MAX)
+    short = replace(deadline, tries_max=LEASE_TRIES_MAX)
     try:
         current = retry_call(lambda: table.take_lease(lease, deadline.now_ms(), inherited), short)
     except NotConfirmed:

@@ -36,14 +36,16 @@ if TYPE_CHECKING:
     from scheduler.feeding.tally import Tally
     from scheduler.placing.near_names import Row
 
-RESERVE_S = 6
+FEED_THREADS_MAX = 16
+"""At most so many chunks are sent and not deleted yet."""
+FEED_RESERVE_S = 6
 """Time kept back to end cleanly: the last send may take 5 s, and the schedules that it sent must be deleted."""
 
 TO_THE_END_TRIES_MAX = 32
 
-CLOSED_MS_MAX = 24 * 3600 * 1000
+UNAVAILABLE_IN_TABLE_MS_MAX = 24 * 3600 * 1000
 """How long an overdue schedule waits for a queue that is missing or denies access, before it is quarantined."""
-NEWER_MS_MAX = CLOSED_MS_MAX
+NEWER_MS_MAX = UNAVAILABLE_IN_TABLE_MS_MAX
 """How long an overdue item that only newer code can send waits for an update."""
 
 Reported = TypeVar("Reported")
@@ -78,7 +80,7 @@ class Mover:
         self._tally, self._metrics = tally, metrics
         # May use the reserve: a sent schedule that is neither deleted nor written back would be sent twice.
         self._to_the_end = replace(
-            deadline, deadline_s=deadline.deadline_s + RESERVE_S - 1, tries_max=TO_THE_END_TRIES_MAX
+            deadline, deadline_s=deadline.deadline_s + FEED_RESERVE_S - 1, tries_max=TO_THE_END_TRIES_MAX
         )
         self._short = replace(deadline, tries_max=OTHERS_TRIES_MAX)
         self._write_rate = WriteRateLimiter(deadline.clock, deadline.sleep, units_per_s)
@@ -149,7 +151,7 @@ class Mover:
         counts.sent += len(outcome.confirmed)
         if self._tally is not None:
             counts.released += self._tally.straight(outcome.confirmed)
-        given_up = [each for each in outcome.unavailable if now_ms - each[0].due_ms > CLOSED_MS_MAX]
+        given_up = [each for each in outcome.unavailable if now_ms - each[0].due_ms > UNAVAILABLE_IN_TABLE_MS_MAX]
         counts.closed += len(outcome.unavailable) - len(given_up)
         invalid_reason = [*outcome.rejected, *given_up]
         if invalid_reason and not self._stops(bool(finished), len(invalid_reason), counts):

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 OTHERS_TRIES_MAX = 3
 """Few, so that a failing queue does not delay other schedules for long."""
-UNPROVEN_MAX = 8
+UNPROVEN_QUEUES_MAX = 8
 """How many queues without an answer are tried at the same time: half of the threads of a feed."""
-SILENT_S = 1.0
+SILENT_QUEUE_S = 1.0
 """SQS usually answers in milliseconds. Threads stop waiting for a queue that takes longer than this."""
 LOOK_S = 0.01
 """How often a waiting thread checks whether the queue has answered."""
@@ -87,11 +87,11 @@ class Outgoing:
                 if url in self._proven or url in self._closed or url in self._failing:
                     return True
                 begun_s = self._unproven.get(url)
-                if begun_s is None and len(self._unproven) < UNPROVEN_MAX:
+                if begun_s is None and len(self._unproven) < UNPROVEN_QUEUES_MAX:
                     self._unproven[url] = self._patience.clock()
                     return True
                 longest_s = min(self._unproven.values()) if begun_s is None else begun_s
-            if self._patience.clock() - longest_s >= SILENT_S:
+            if self._patience.clock() - longest_s >= SILENT_QUEUE_S:
                 return False
             self._patience.sleep(LOOK_S)
 

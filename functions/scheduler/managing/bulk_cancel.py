@@ -18,7 +18,7 @@ from scheduler.managing import changing, paging
 from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.listing.by_prefix import first_sort
 from scheduler.managing.request import ManageRequest
-from scheduler.model.name_record import PARTITIONS, Record
+from scheduler.model.name_record import NAME_PARTITIONS, Record
 
 DRY_RUN_WANTED = "true to count the schedules only, or false to cancel them"
 CANCELLED, CHANGED, UNCONFIRMED, UNTRIED = "cancelled", "changed", "unconfirmed", "untried"
@@ -31,8 +31,8 @@ def cancel_where(request: ManageRequest, dependencies: ManageDependencies, deadl
     prefix, (from_ms, to_ms) = request.prefix() or "", request.span()
     number, sort = _decoded(request.fields.get("next"), prefix) or (0, first_sort(prefix))
     matched, fates, begun = 0, Counter[str](), False
-    while number < len(PARTITIONS) and not (begun and deadline.passed()):
-        start = PARTITIONS[number], sort
+    while number < len(NAME_PARTITIONS) and not (begun and deadline.passed()):
+        start = NAME_PARTITIONS[number], sort
         names = retry_call(lambda: dependencies.records.page(*start, prefix, from_ms, to_ms), deadline)  # noqa: B023 - Called at once.
         found = Counter() if dry_run else _cancel(names.records, dependencies, deadline)
         matched += len(names.records) if dry_run else found[CANCELLED] + found[CHANGED]
@@ -43,7 +43,7 @@ def cancel_where(request: ManageRequest, dependencies: ManageDependencies, deadl
             break
         begun = True
         number, sort = (number, names.next_sort) if names.next_sort is not None else (number + 1, first_sort(prefix))
-    next_place = paging.encode("sweep", number, sort) if number < len(PARTITIONS) else None
+    next_place = paging.encode("sweep", number, sort) if number < len(NAME_PARTITIONS) else None
     answer: dict[str, Any] = {"matched": matched, "cancelled": fates[CANCELLED], "next": next_place}
     return {**answer, "unconfirmed": fates[UNCONFIRMED]} if fates[UNCONFIRMED] else answer
 
@@ -73,6 +73,6 @@ def _decoded(value: object, prefix: str) -> tuple[int, str] | None:
         return None
     number, sort = decoded
     sort = sort or first_sort(prefix)
-    if not (0 <= number < len(PARTITIONS) and paging.is_name_position(sort) and sort.startswith(prefix)):
+    if not (0 <= number < len(NAME_PARTITIONS) and paging.is_name_position(sort) and sort.startswith(prefix)):
         raise paging.refused(value)
     return number, sort

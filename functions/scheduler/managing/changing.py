@@ -24,7 +24,7 @@ from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import CANCELLED, DELIVERED, Record, request_number_at
 from scheduler.model.schedule import Request, Schedule, accepted, random_key, repeatable_offset_ms
 from scheduler.placing import naming, placement
-from scheduler.placing.naming import ROUNDS_MAX
+from scheduler.placing.naming import WRITE_ROUNDS_MAX
 from scheduler.timestamps import epoch_s
 
 Answer = dict[str, Any]
@@ -102,7 +102,7 @@ class _Change(ABC):
         return self._of_item(found)
 
     def _under_name(self, name: str, expected_id: str | None) -> Answer:
-        for _ in range(ROUNDS_MAX):
+        for _ in range(WRITE_ROUNDS_MAX):
             record = lookup.named(name, self._dependencies, self._deadline)
             if expected_id is not None and record.id != expected_id:
                 raise lookup.replaced(expected_id, record)

@@ -22,17 +22,17 @@ from scheduler.managing.paging import fitting
 from scheduler.managing.request import FIRST_MS, ManageRequest
 from scheduler.model import targets
 from scheduler.model.bundle import SPAN_MS_MAX
-from scheduler.model.failure_report import FAILED, FAILED_KEPT_S, QUARANTINE, failed_partitions
+from scheduler.model.failure_report import FAILED_KEPT_S, FAILED_PARTITION, QUARANTINE, failed_partitions
 from scheduler.model.schedule import index_of, key_of, sort_from
 from scheduler.timestamps import DAY_MS, day_of, epoch_s
 from scheduler.value_class import value_class
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
-CLOCKS_MS = 60_000
+FAILURE_CLOCKS_MS = 60_000
 """The largest difference between our clock and the clock that wrote a failure."""
 FOUND_S = 6
 """Time kept back to act on the failures that were found."""
-AHEAD, AHEAD_ITEMS = 1.25, 8
+FAILURES_AHEAD, FAILURES_AHEAD_ITEMS = 1.25, 8
 """Each key is asked for its share of a page and a little more, because the distribution is random."""
 
 
@@ -62,7 +62,7 @@ def failures(request: ManageRequest, dependencies: ManageDependencies, deadline:
     position = paging.decode_key(request.fields.get("next"), "failures")  # Older ones have one partition key for a day.
     found: list[Failure] = []
     next_position: tuple[str, str] | None = None
-    for number, day in enumerate(_days(span, deadline.now_ms() + CLOCKS_MS, position)):
+    for number, day in enumerate(_days(span, deadline.now_ms() + FAILURE_CLOCKS_MS, position)):
         if number and deadline.passed():
             next_position = day.position(min(failure_range.from_sort for failure_range in day.failure_ranges))
             break
@@ -102,7 +102,7 @@ def _merged(
 ) -> tuple[list[Failure], tuple[str, str] | None]:
     """Return the first failures of a day in order of time. If time runs out, also return where the next page starts."""
     day_ranges, known = day.failure_ranges, list[Failure]()
-    items_max = min(count, round(count / len(day_ranges) * AHEAD) + AHEAD_ITEMS)
+    items_max = min(count, round(count / len(day_ranges) * FAILURES_AHEAD) + FAILURES_AHEAD_ITEMS)
     rounds = 0
     while day_ranges := [each for each in day_ranges if _may_precede(each, known, count)]:
         if rounds and deadline.passed():
@@ -227,8 +227,8 @@ def _ranges_of(schedule_id: str, begun_ms: int, position: tuple[str, str]) -> It
     Nothing fails before it is due, apart from the difference between two clocks. The id of a bundle's member has the
     time of the latest member, but the quarantine stores each member by its own due time.
     """
-    due_ms, until_ms = min(key_of(schedule_id).due_ms, DUE_MS_MAX), begun_ms + CLOCKS_MS
-    since_ms = max(FIRST_MS, due_ms - SPAN_MS_MAX - CLOCKS_MS)
+    due_ms, until_ms = min(key_of(schedule_id).due_ms, DUE_MS_MAX), begun_ms + FAILURE_CLOCKS_MS
+    since_ms = max(FIRST_MS, due_ms - SPAN_MS_MAX - FAILURE_CLOCKS_MS)
     for failure_range in failure_ranges((since_ms, max(due_ms + 1, until_ms)), until_ms, position, schedule_id):
         if failure_range.partition != QUARANTINE:
             yield failure_range
@@ -249,7 +249,7 @@ def _page(
 
 def _day_part(partition: str) -> str:
     """Return the day of a partition key in a form that sorts by date. The quarantine's key is returned as it is."""
-    return partition[: len(FAILED) + len("2030-01-01")]
+    return partition[: len(FAILED_PARTITION) + len("2030-01-01")]
 
 
 def _shown(failure: Failure) -> dict[str, Any]:

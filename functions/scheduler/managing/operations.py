@@ -117,7 +117,7 @@ OPERATIONS: dict[str, Operation] = {
     "status": _status,
 }
 """Each function imports its module when it is first called, because no caller uses all operations."""
-FIELDS: dict[str, tuple[str, ...]] = {
+FIELDS_OF_OPERATION: dict[str, tuple[str, ...]] = {
     "get": ("name", "id", "full"),
     "list": ("from", "to", "prefix", "limit", "full", "next"),
     "forecast": ("from", "to", "bucket", "estimate", "next"),
@@ -149,11 +149,13 @@ WHOSE = "application"
 """The field that names another application. Only the owner may use it."""
 _STACKS = ("runs", "status")
 """Operations about the stack as a whole. An application has none of them."""
-_OWNERS_FIELDS = {name: fields if name in _STACKS else (*fields, WHOSE) for name, fields in FIELDS.items()}
-_APPLICATIONS_FIELDS = {name: fields for name, fields in FIELDS.items() if name not in _STACKS}
+_OWNERS_FIELDS = {name: fields if name in _STACKS else (*fields, WHOSE) for name, fields in FIELDS_OF_OPERATION.items()}
+_APPLICATIONS_FIELDS = {name: fields for name, fields in FIELDS_OF_OPERATION.items() if name not in _STACKS}
 VIEW = {name: _OWNERS_FIELDS[name] for name in ("get", "list", "forecast", "failures", "deliveries", "runs", "status")}
 """The operations of the view function, which change nothing."""
-CALLER = {name: FIELDS[name] for name in ("get", "list", "cancel", "change", "move", "fire", "cancel_where")}
+CALLER = {
+    name: FIELDS_OF_OPERATION[name] for name in ("get", "list", "cancel", "change", "move", "fire", "cancel_where")
+}
 """The operations of the caller function, for a program that knows its own schedules. It can name no application."""
 _WITH_PREFIX = ("list", "cancel_where")
 """The operations that a caller may use with a prefix only."""
@@ -165,7 +167,7 @@ CALLING = Actor("caller")
 
 
 def manage(
-    event: object, dependencies: ManageDependencies, deadline: Deadline, actor: Actor = audit.OWNER
+    event: object, dependencies: ManageDependencies, deadline: Deadline, actor: Actor = audit.OWNER_ACTOR
 ) -> dict[str, Any]:
     """Carry out an operation for the owner, or for the application that the dependencies are bound to."""
     fields = _APPLICATIONS_FIELDS if dependencies.application else _OWNERS_FIELDS

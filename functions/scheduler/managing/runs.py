@@ -12,13 +12,13 @@ from scheduler.limits import PARTITIONS_MAX
 from scheduler.managing import paging
 from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.request import ManageRequest
-from scheduler.model.feed_run import KEPT_S, FeedRun, partition_of
+from scheduler.model.feed_run import RUN_KEPT_S, FeedRun, partition_of
 from scheduler.model.schedule import sort_from
 from scheduler.text import shown
 from scheduler.timestamps import DAY_MS, day_of
 
 PAGE_RUNS_MAX = 1_000
-CLOCKS_MS = 60_000
+RUN_CLOCKS_MS = 60_000
 """The largest difference between our clock and the clock of a feed."""
 PARTITION_WANTED = f'the number of a partition as text, "0" to "{PARTITIONS_MAX - 1}"'
 
@@ -26,8 +26,8 @@ PARTITION_WANTED = f'the number of a partition as text, "0" to "{PARTITIONS_MAX 
 def runs(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
     """Return a page of runs. `next` says where the following page begins, also if the time runs out."""
     (from_ms, to_ms), partition = request.span(), _partition(request)
-    first_ms = max(from_ms, deadline.now_ms() - KEPT_S * 1000 - DAY_MS)
-    last_ms = min(to_ms, deadline.now_ms() + CLOCKS_MS)
+    first_ms = max(from_ms, deadline.now_ms() - RUN_KEPT_S * 1000 - DAY_MS)
+    last_ms = min(to_ms, deadline.now_ms() + RUN_CLOCKS_MS)
     found: list[FeedRun] = []
     begun = False
     for key, from_sort in _days(first_ms, last_ms, paging.decode_key(request.fields.get("next"), "runs")):

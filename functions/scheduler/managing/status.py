@@ -15,14 +15,14 @@ from typing import Any
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing.dependencies import ManageDependencies, ManageTable, Stub
 from scheduler.managing.request import ManageRequest
-from scheduler.managing.runs import CLOCKS_MS
+from scheduler.managing.runs import RUN_CLOCKS_MS
 from scheduler.model.application import OWNER_NAME
 from scheduler.model.feed_run import FeedRun, partition_of
 from scheduler.model.schedule import sort_from
 from scheduler.timestamps import day_of, epoch_s
 from scheduler.value_class import value_class
 
-ITEMS_MAX = 100
+STATUS_ITEMS_MAX = 100
 """The items that one query counts. Other programs may have left some that are no schedules."""
 LOOKS_MAX = 1_024
 """Queries of one call: the owner's 256 partitions and those of 3 applications, or 4 partitions of 255 applications."""
@@ -118,7 +118,7 @@ def _seen(look: Look, now_ms: int, deadline: Deadline) -> Seen:
     if deadline.passed():
         return UNSEEN
     bounds = look.partition, sort_from(0), sort_from(now_ms)
-    page = retry_call(lambda: look.table.due_page(*bounds, False, limit=ITEMS_MAX), deadline)
+    page = retry_call(lambda: look.table.due_page(*bounds, False, limit=STATUS_ITEMS_MAX), deadline)
     count = sum(1 if stub.bundle is None else stub.bundle.count for stub in page.stubs)
     return Seen(count, page.stubs[0] if page.stubs else None, page.next_sort is None)
 
@@ -137,7 +137,7 @@ def _named(stub: Stub, look: Look) -> dict[str, Any]:
 
 
 def _last_run(now_ms: int, dependencies: ManageDependencies, deadline: Deadline) -> FeedRun | None:
-    manage_table, to_sort = dependencies.manage_table, sort_from(now_ms + CLOCKS_MS)
+    manage_table, to_sort = dependencies.manage_table, sort_from(now_ms + RUN_CLOCKS_MS)
     for days in range(DAYS_MAX):
         key = partition_of(day_of(now_ms) - timedelta(days=days))
         page = retry_call(

@@ -123,7 +123,15 @@ def read(text: str) -> DeliveryJob:
     faults = facts.get("faults", 0)
     if not is_count(faults):
         raise ValueError("its faults are no count")
-    schedule = Schedule(
+    schedule, application = sound(_schedule(schedule_id, facts), or_timer=True), _application(facts)
+    job = DeliveryJob(schedule, attempt, retry_ms, wake_number, begun_ms, faults, application=application)
+    if "conclusion" not in facts:
+        return job
+    return replace(job, conclusion=_conclusion(facts["conclusion"]))
+
+
+def _schedule(schedule_id: str, facts: dict[str, Any]) -> Schedule:
+    return Schedule(
         key_of(schedule_id),
         facts.get("due", -1),
         facts.get("data", ""),
@@ -134,13 +142,6 @@ def read(text: str) -> DeliveryJob:
         index_of(schedule_id),
         facts.get("name"),
     )
-    application = _application(facts)
-    job = DeliveryJob(
-        sound(schedule, or_timer=True), attempt, retry_ms, wake_number, begun_ms, faults, application=application
-    )
-    if "conclusion" not in facts:
-        return job
-    return replace(job, conclusion=_conclusion(facts["conclusion"]))
 
 
 def _conclusion(facts: object) -> Conclusion:

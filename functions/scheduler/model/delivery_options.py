@@ -21,7 +21,7 @@ ATTEMPTS_DEFAULT = 12
 ATTEMPTS_MAX = 20
 AGE_S_DEFAULT = 86_400
 AGE_S_MAX = 7 * 86_400
-PAUSE_S_FIRST = 10.0
+RETRY_PAUSE_S_FIRST = 10.0
 """Then 20, 40, 80 and so on, up to 15 minutes. A restart of the receiver costs seconds, and an outage few calls."""
 SPREAD = 0.25
 """A pause is shortened by up to this share at random. With more, twelve attempts could end within an hour."""
@@ -102,7 +102,7 @@ def pause_s(attempt: int, retry_after_s: float | None, jitter: float, longest_s:
 
     It doubles each time, with jitter so that retries spread. It is at least as long as the receiver asked for.
     """
-    own_s = min(longest_s, PAUSE_S_FIRST * 2 ** min(attempt - 1, DOUBLINGS_MAX)) * (1 - SPREAD * (1 - jitter))
+    own_s = min(longest_s, RETRY_PAUSE_S_FIRST * 2 ** min(attempt - 1, DOUBLINGS_MAX)) * (1 - SPREAD * (1 - jitter))
     return float(min(SQS_DELAY_S_MAX, max(own_s, retry_after_s or 0.0)))
 
 

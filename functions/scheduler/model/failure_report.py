@@ -23,7 +23,7 @@ from scheduler.timestamps import epoch_s
 from scheduler.value_class import value_class
 
 QUARANTINE = "quarantine"
-FAILED = "failed#"
+FAILED_PARTITION = "failed#"
 FAILED_KEPT_S = 90 * 24 * 3600
 FAILED_KEYS = tuple(f"{digit:x}" for digit in range(16))
 """The failures of a day are spread over these hash keys, because each key takes 1,000 writes a second."""
@@ -116,7 +116,7 @@ def failed_partitions(day: date, schedule_id: str | None = None) -> list[str]:
 
     An earlier version stored all failures of a day under the first key, so that key is still read.
     """
-    whole_day = f"{FAILED}{day.isoformat()}"
+    whole_day = f"{FAILED_PARTITION}{day.isoformat()}"
     marks = FAILED_KEYS if schedule_id is None else [_failed_key(schedule_id)]
     return [whole_day, *(f"{whole_day}#{mark}" for mark in marks)]
 

@@ -9,7 +9,7 @@ from scheduler.timestamps import day_of, epoch_s
 from scheduler.value_class import value_class
 
 RUNS = "runs#"
-KEPT_S = 30 * 24 * 3600
+RUN_KEPT_S = 30 * 24 * 3600
 
 
 @value_class

@@ -15,7 +15,7 @@ from scheduler.text import shown
 from scheduler.value_class import value_class
 
 NAMES = "names#"
-PARTITIONS = tuple(f"{NAMES}{digit:x}" for digit in range(16))
+NAME_PARTITIONS = tuple(f"{NAMES}{digit:x}" for digit in range(16))
 BEFORE, BEYOND = " ", "~"
 """Characters that sort before and after every character of a name."""
 
@@ -27,7 +27,7 @@ FAILED = "failed"
 CANCELLED = "cancelled"
 EXPIRED = "expired"
 
-KEPT_S = 7 * 24 * 3600
+RECORD_KEPT_S = 7 * 24 * 3600
 """How long the table keeps a record with an outcome.
 
 It is longer than a message may stay in the input queue, so that no repeat of an old request finds its name free.

@@ -16,7 +16,7 @@ from scheduler.value_class import value_class
 COUNT = "count#"
 ROWS = tuple("0123456789abcdef")
 """The rows of a day are spread over as many hash keys, so that none is hot."""
-KEPT_S = 400 * 24 * 3600
+COUNT_KEPT_S = 400 * 24 * 3600
 """A year and a month, so that last year's bill can be checked."""
 ENTERED = ("accepted", "redriven")
 LEFT = ("released", "delivered", "cancelled", "replaced", "expired", "failed")

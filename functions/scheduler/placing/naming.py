@@ -30,14 +30,14 @@ FOLLOWING_MS = 20_000
 """Longer than a delivery takes, so that the backup timer finds the outcome of the first."""
 OLDER = "older"
 """The result of a possible repeat that was requested before the current schedule. It changes nothing."""
-PENDING = "under which {id} is pending"
-ROUNDS_MAX = 20
+IS_PENDING = "under which {id} is pending"
+WRITE_ROUNDS_MAX = 20
 """How many other writers of the same name a call can outlast. One write succeeds in each round."""
 
 
 def without_id(message: str) -> str:
     """Return a refusal of `register` without the pending id, which holds the due time of that schedule."""
-    return re.sub(PENDING.format(id=r"\S+"), "which is pending", message)
+    return re.sub(IS_PENDING.format(id=r"\S+"), "which is pending", message)
 
 
 class Records(Protocol):
@@ -79,12 +79,10 @@ def register(name_request: NameRequest, records: Records, deadline: Deadline, re
     """Write the record, unless the current schedule must stay. Raise NotConfirmed if the result is unknown."""
     now_ms, request_number = deadline.now_ms(), name_request.request_number
     unconfirmed_writes: list[Record] = []
-    for _ in range(ROUNDS_MAX):
+    for _ in range(WRITE_ROUNDS_MAX):
         new = Record(name_request.schedule, request_number, now_ms, timed=name_request.timed)
         written, old = retry_call(partial(_put, new, name_request, records, unconfirmed_writes), deadline)
-        if written or (
-            old == new and new in unconfirmed_writes
-        ):  # An earlier write of this call succeeded without an answer.
+        if written or (old == new and new in unconfirmed_writes):  # An earlier write succeeded without an answer.
             result = _written(new, old if written else None, now_ms + reach_ms)
             return replace(result, unconfirmed=not written)
         if old is None:  # The record disappeared between the conditional write and the read.
@@ -95,21 +93,18 @@ def register(name_request: NameRequest, records: Records, deadline: Deadline, re
             return replace(_left_alone(old, now_ms, reach_ms), result=OLDER, unconfirmed=bool(unconfirmed_writes))
         if old.pending and name_request.if_exists == "keep":
             return replace(_left_alone(old, now_ms, reach_ms), unconfirmed=bool(unconfirmed_writes))
-        if (
-            old.pending and name_request.if_exists == "fail" and unconfirmed_writes
-        ):  # It may be this call's, moved by now.
+        if old.pending and name_request.if_exists == "fail" and unconfirmed_writes:  # It may be ours, moved by now.
             raise NotConfirmed(
                 f"AWS did not confirm what became of the name {name_request.schedule.name!r}; send it again"
             )
         if old.pending and name_request.if_exists == "fail":
             raise InvalidSchedule(
-                f"name is {name_request.schedule.name!r}, {PENDING.format(id=old.id)}, and if_exists is fail; "
+                f"name is {name_request.schedule.name!r}, {IS_PENDING.format(id=old.id)}, and if_exists is fail; "
                 "wanted: another name, or if_exists replace or keep",
                 name_taken=True,
             )
-        request_number = max(
-            request_number, old.request_number + 1
-        )  # This request came later, whatever the function's clock says.
+        # This request came later, whatever the function's clock says.
+        request_number = max(request_number, old.request_number + 1)
     raise NotConfirmed(f"the name {name_request.schedule.name!r} is written by others all the time; send it again")
 
 

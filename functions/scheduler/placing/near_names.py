@@ -25,14 +25,14 @@ from scheduler.model.bundle import SPAN_MS_MAX
 from scheduler.model.schedule import Key, Schedule, is_id, key_of, sort_from, sound
 from scheduler.value_class import value_class
 
-NEAR = "near#"
-PARTITIONS = tuple(f"{NEAR}{digit:x}" for digit in range(16))
+NEAR_NAMES = "near#"
+NEAR_NAME_PARTITIONS = tuple(f"{NEAR_NAMES}{digit:x}" for digit in range(16))
 ENTRIES_MAX = 50
 """Entries in a row: less than three kilobytes, and no more than a feed sends in one chunk."""
 ROW_BYTES_MAX = 65_536
 """More than fifty names and ids take, uncompressed."""
 RETRY_TRIES_MAX = 3
-KEPT_S = 3_600
+ROW_KEPT_S = 3_600
 """How long a row stays after its latest time. A schedule that is later still is found only by its name."""
 
 
@@ -71,7 +71,7 @@ class Row:
             "sort": {"S": self.key.sort},
             "timers": {"B": zlib.compress(json.dumps(texts, separators=(",", ":")).encode())},
             "first": {"N": str(min(each.wakes_ms for each in self.entries))},
-            "ttl": {"N": str(self.key.due_ms // 1000 + KEPT_S)},
+            "ttl": {"N": str(self.key.due_ms // 1000 + ROW_KEPT_S)},
         }
 
 
@@ -126,4 +126,4 @@ def _entry(schedule_id: object, name: str, wakes_ms: int | None = None) -> Entry
 
 def _row(entries: list[Entry]) -> Row:
     digest = hashlib.sha256("".join(f"{each.id} {each.wakes_ms} " for each in entries).encode()).hexdigest()
-    return Row(Key(f"{NEAR}{digest[0]}", f"{sort_from(entries[-1].wakes_ms)}#{digest[1:17]}"), tuple(entries))
+    return Row(Key(f"{NEAR_NAMES}{digest[0]}", f"{sort_from(entries[-1].wakes_ms)}#{digest[1:17]}"), tuple(entries))

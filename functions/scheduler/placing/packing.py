@@ -7,7 +7,7 @@ step that makes the bundle too long is undone.
 The work is bounded for any data:
 - A step adds at most as much text as the bundle already holds. The first step adds less than the previous bundle held,
   or as much as always fits. So the undone steps cost no more than the filled bundles.
-- A bundle takes at most `STEPS_MAX` steps, and ends at the second step that is too long.
+- A bundle takes at most `PACKING_STEPS_MAX` steps, and ends at the second step that is too long.
 - A step stops as soon as the compressor's output is longer than a bundle may be.
 
 The cuts depend neither on the clock nor on chance: the same members are always cut the same way.
@@ -26,7 +26,7 @@ from scheduler.model.bundle import LEVEL, MEMBERS_MAX, PACKED_BYTES_MAX, UNPACKE
 from scheduler.model.schedule import Request
 from scheduler.value_class import value_class
 
-STEPS_MAX = 20
+PACKING_STEPS_MAX = 20
 FAILED_STEPS_MAX = 2
 ALWAYS_FITS_BYTES = PACKED_BYTES_MAX - 64
 """This much text always fits. Zlib adds a few bytes to text that it cannot compress."""
@@ -148,7 +148,7 @@ class _Filling:
         target, failed = self._first_target(last_bytes), 0
         if not self._fits(target) and target > 1:
             self._fits(self._first_target(0))
-        for _ in range(STEPS_MAX if self._count else 0):
+        for _ in range(PACKING_STEPS_MAX if self._count else 0):
             target = self._next_target(after_failure=failed > 0)
             if target <= self._count or failed == FAILED_STEPS_MAX:
                 break

@@ -45,12 +45,12 @@ def cancel(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
 
 
 def list_(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
-    fields = _query(http, caller, *operations.FIELDS["list"])
+    fields = _query(http, caller, *operations.FIELDS_OF_OPERATION["list"])
     return of_json(200, _fitting_page("list", "schedules", fields, caller, deadline))
 
 
 def failures(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
-    fields = _query(http, caller, *operations.FIELDS["failures"])
+    fields = _query(http, caller, *operations.FIELDS_OF_OPERATION["failures"])
     return of_json(200, _fitting_page("failures", "failures", fields, caller, deadline))
 
 
@@ -68,7 +68,7 @@ def redrive(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
 
 def forecast(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
     """Count the schedules of each bucket. An estimate is kept for a minute."""
-    fields = _query(http, caller, *operations.FIELDS["forecast"])
+    fields = _query(http, caller, *operations.FIELDS_OF_OPERATION["forecast"])
     if fields.get("estimate") is not True:
         return _answered("forecast", fields, caller, deadline)
     estimates, now_ms = caller.dependencies.estimates, deadline.now_ms()

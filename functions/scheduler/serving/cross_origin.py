@@ -8,7 +8,7 @@ from __future__ import annotations
 from scheduler.serving.http_request import HttpRequest
 from scheduler.serving.http_response import HEADERS, Response
 
-METHODS = "GET, POST, PUT, PATCH, DELETE"
+ALLOWED_METHODS = "GET, POST, PUT, PATCH, DELETE"
 REQUEST_HEADERS = "Content-Type, Idempotency-Key, X-Api-Key"
 RESPONSE_HEADERS = "Date, Location, Retry-After"
 PREFLIGHT_S = "600"
@@ -27,7 +27,7 @@ def permitted(response: Response, http: HttpRequest, allowed_origin: str) -> Res
     if http.headers.get("origin") == allowed_origin:
         headers |= {
             "Access-Control-Allow-Origin": allowed_origin,
-            "Access-Control-Allow-Methods": METHODS,
+            "Access-Control-Allow-Methods": ALLOWED_METHODS,
             "Access-Control-Allow-Headers": REQUEST_HEADERS,
             "Access-Control-Expose-Headers": RESPONSE_HEADERS,
             "Access-Control-Max-Age": PREFLIGHT_S,

@@ -101,5 +101,5 @@ def _fields() -> frozenset[str]:
     """Return the fields of all requests."""
     from scheduler.managing import operations
 
-    of_operations = {field for fields in operations.FIELDS.values() for field in fields}
-    return frozenset(request.FIELDS) | of_operations | {"schedules"}
+    of_operations = {field for fields in operations.FIELDS_OF_OPERATION.values() for field in fields}
+    return frozenset(request.SCHEDULE_FIELDS) | of_operations | {"schedules"}

@@ -10,7 +10,7 @@ from scheduler.model.payloads import document
 from scheduler.model.schedule import Schedule
 from scheduler.model.targets import arn_of
 
-ACCEPTED = 202
+ACCEPTED_STATUS = 202
 """The status of an accepted invocation of type Event: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html"""
 
 
@@ -25,5 +25,5 @@ class LambdaTransport:
             InvocationType="Event",
             Payload=document(schedule, self._application).encode(),
         )
-        if answer["StatusCode"] != ACCEPTED:
+        if answer["StatusCode"] != ACCEPTED_STATUS:
             raise Undelivered(f"StatusCode {answer['StatusCode']}")

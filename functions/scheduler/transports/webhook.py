@@ -58,7 +58,7 @@ MEDIA_TYPES = frozenset(
 )
 """Content types that an error may name. Any other text of an answer may repeat the request."""
 
-PASSING = frozenset({408, 425, 429})
+TRANSIENT_STATUSES = frozenset({408, 425, 429})
 """The 4xx statuses that are temporary."""
 
 
@@ -155,7 +155,7 @@ class WebhookTransport:
             destination = _destination(answer.headers.get("location", ""), origin)
             raise Undelivered(f"answered {status}, and redirects are not followed: {destination}", permanent=True)
         error = f"answered {status}{_content(answer.headers.get('content-type', ''))}"
-        if 400 <= status < 500 and status not in PASSING:
+        if 400 <= status < 500 and status not in TRANSIENT_STATUSES:
             raise Undelivered(error, permanent=True)
         raise Undelivered(error, retry_after_s=retry_after_s(answer.headers.get("retry-after"), self._clock()))
 

@@ -20,7 +20,7 @@ from scheduler.webhooks.ip_addresses import Address
 Connect = Callable[..., socket.socket]
 """Called as `socket.create_connection`."""
 
-PIECE_BYTES = 16_384
+SEND_BYTES = 16_384
 """The bytes of one send: the maximum of one TLS record."""
 
 
@@ -75,9 +75,9 @@ class BoundedConnection:
 
     def sendall(self, data: bytes) -> None:
         view = memoryview(data)
-        for start in range(0, len(view), PIECE_BYTES):
+        for start in range(0, len(view), SEND_BYTES):
             self._sock.settimeout(self._deadline.within(self._read_s))
-            self._sock.sendall(view[start : start + PIECE_BYTES])
+            self._sock.sendall(view[start : start + SEND_BYTES])
 
     def recv_into(self, buffer: Any) -> int:
         if self._left_bytes <= 0:

@@ -19,10 +19,10 @@ from scheduler.value_class import value_class
 from scheduler.webhooks.bounded_connection import BoundedConnection, Oversized
 
 HEAD_BYTES_MAX = 65_536
-BODY_BYTES_MAX = 65_536
+RESPONSE_BYTES_MAX = 65_536
 INTERIM_MAX = 64
 """How many interim answers a server may send, such as 103 Early Hints (RFC 9110, 15.2)."""
-PIECE_BYTES = 4_096
+READ_BYTES = 4_096
 HEADERS_USED = frozenset(
     {b"connection", b"content-length", b"content-type", b"location", b"retry-after", b"transfer-encoding"}
 )
@@ -123,7 +123,7 @@ def exchange(wire: BoundedConnection, method: str, path: str, headers: Mapping[s
             method, "/", body=body, headers=dict(headers), redirect=False, assert_same_host=False,
             preload_content=False, decode_content=False,
         )  # fmt: skip
-        wire.allow(BODY_BYTES_MAX)
+        wire.allow(RESPONSE_BYTES_MAX)
         _read_out(response)
         response.close()
         return Answer(response.status, response.headers)
@@ -146,8 +146,8 @@ def _failed(failure: Exception) -> Failed:
 def _read_out(response: Any) -> None:
     """Read the body up to the bound, so that the server does not see an aborted connection."""
     try:
-        for _ in range(BODY_BYTES_MAX // PIECE_BYTES):
-            if not response.read(PIECE_BYTES):
+        for _ in range(RESPONSE_BYTES_MAX // READ_BYTES):
+            if not response.read(READ_BYTES):
                 break
     except (HTTPError, http.client.HTTPException, OSError, ValueError, Oversized):
         pass  # The status is already known.

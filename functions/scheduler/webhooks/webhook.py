@@ -19,10 +19,10 @@ from scheduler.text import fault, origin_only, shown
 from scheduler.value_class import value_class
 from scheduler.webhooks.allowed_hosts import Hosts, Origin, origin
 
-FIELDS = ("url", "method", "headers", "cookies")
+WEBHOOK_FIELDS = ("url", "method", "headers", "cookies")
 
 METHOD_CHARACTERS_MAX = 32
-METHODS = (
+WEBHOOK_METHODS = (
     *("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "PURGE", "PROPFIND", "PROPPATCH"),
     *("MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH"),
 )
@@ -127,8 +127,8 @@ def check_method(value: Mapping[str, object]) -> None:
     `parse` accepts such a method, because earlier versions have stored such webhooks.
     """
     method = value.get("method")
-    if isinstance(method, str) and method.upper() not in METHODS:
-        raise InvalidSchedule(f"target.method is {shown(method)}; wanted: one of {', '.join(METHODS)}")
+    if isinstance(method, str) and method.upper() not in WEBHOOK_METHODS:
+        raise InvalidSchedule(f"target.method is {shown(method)}; wanted: one of {', '.join(WEBHOOK_METHODS)}")
 
 
 def check_headers(value: Mapping[str, object]) -> None:
@@ -148,9 +148,11 @@ def check_headers(value: Mapping[str, object]) -> None:
 
 def parse(value: Mapping[str, object], hosts: Hosts) -> Webhook:
     """Parse a webhook from a caller or from the table. Raise InvalidSchedule if it is invalid or not allowed."""
-    unknown = [name for name in value if name not in FIELDS]
+    unknown = [name for name in value if name not in WEBHOOK_FIELDS]
     if unknown:
-        raise InvalidSchedule(f"{shown(str(unknown[0]))} is not a field of a webhook; accepted are {', '.join(FIELDS)}")
+        raise InvalidSchedule(
+            f"{shown(str(unknown[0]))} is not a field of a webhook; accepted are {', '.join(WEBHOOK_FIELDS)}"
+        )
     target_origin, path = _url(value.get("url"), hosts)
     headers = _pairs(value, "headers", HEADERS_MAX, HEADERS_WANTED, _header_fault, HEADER_WANTED)
     cookies = _pairs(value, "cookies", COOKIES_MAX, COOKIES_WANTED, _cookie_fault, COOKIE_WANTED)

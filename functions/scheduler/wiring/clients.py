@@ -10,6 +10,8 @@ from typing import Any
 CONNECT_S_MAX, READ_S_MAX = 1, 4
 CALL_S_MAX = CONNECT_S_MAX + READ_S_MAX
 """The longest that one call may take. AWS answers in milliseconds, so a slower call is tried again."""
+RESERVE_S = CALL_S_MAX + 1
+"""What most functions keep back: a call that begins at the last moment may take so long, and the answer needs time."""
 
 
 class Clients:
@@ -23,7 +25,7 @@ class Clients:
 
     Three unusual settings save a tenth of every call and a quarter of every cold start. Boto3 checks no parameters,
     because our adapters are typed and AWS checks them. It does not build the user agent for each call. The garbage
-    collector skips modules that stay loaded. `wiring.data_files` saves another sixth of a cold start.
+    collector skips modules that stay loaded. `data_files` makes a cold start another seventh shorter.
     """
 
     def __init__(self) -> None:

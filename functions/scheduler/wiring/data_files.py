@@ -1,8 +1,8 @@
 """Read the data files of botocore, which describe the services, in less time than botocore needs.
 
 Before botocore reads the two files of a service, it looks for such files in the folders of all 400 services. It also
-makes an `OrderedDict` of each JSON object, which takes twice as long as a plain dictionary. Those had no order when
-botocore was written.
+makes an `OrderedDict` of each JSON object, which takes twice as long as a plain dictionary. Dictionaries had no order
+when botocore was written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _READ: dict[str, Callable[[Path], bytes]] = {
 
 
 class DataFiles(Loader):
-    """The files of each service that is asked for, without a look at the others."""
+    """The files of each service that is asked for. It lists no others, and does not read `AWS_DATA_PATH`."""
 
     def __init__(self) -> None:
         super().__init__(file_loader=_JsonFiles())
@@ -44,4 +44,5 @@ class _JsonFiles(JSONFileLoader):
                 return json.loads(read(Path(file_path + ending)))
             except FileNotFoundError:
                 continue
-        return super().load_file(file_path)  # A later botocore may have files of another kind.
+        # None for a missing file, such as the `sdk-extras` of most services. A later botocore may have other kinds.
+        return super().load_file(file_path)

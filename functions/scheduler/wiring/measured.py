@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
+THREADS = 16
+"""The calls to AWS that most functions make at once."""
+
 
 class Measured:
     """The settings, the clients and the metrics of one function."""
 
-    def __init__(self, settings: Settings, runtime: Runtime, threads: int) -> None:
+    def __init__(self, settings: Settings, runtime: Runtime, threads: int = THREADS) -> None:
         self.settings, self.runtime, self.threads = settings, runtime, threads
         self._clients: dict[str, Any] = {}
 

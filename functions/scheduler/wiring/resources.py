@@ -10,8 +10,9 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from scheduler.counting.ledger import NO_LEDGER
-from scheduler.limits import APPLICATIONS_MAX, NAME_CHARACTERS_MAX
+from scheduler.limits import APPLICATION_NAME_CHARACTERS_MAX, APPLICATIONS_MAX
 from scheduler.placing import partitions
+from scheduler.wiring.clients import RESERVE_S
 from scheduler.wiring.measured import Measured
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 class Resources(Measured):
     """The parts of one function. Each is built when it is first used, and kept."""
 
-    def deadline(self, context: Any, reserve_s: float) -> Deadline:
+    def deadline(self, context: Any, reserve_s: float = RESERVE_S) -> Deadline:
         """Return the end of the invocation, less the time that the function needs to end cleanly."""
         return self.runtime.deadline(context, reserve_s)
 
@@ -176,10 +177,15 @@ class Resources(Measured):
             metrics=self.metrics,
         )
 
-    def for_named_application(
-        self, event: dict[str, object], deadline: Deadline
-    ) -> tuple[dict[str, object], SchedulingDependencies]:
-        """Return the event without the application that it names, and what accepts it. Raise InvalidSchedule."""
+    def for_call(
+        self, event: object, owners: SchedulingDependencies, deadline: Deadline
+    ) -> tuple[object, SchedulingDependencies]:
+        """Return the event without the application that it names, and what accepts it.
+
+        An event that names none is for the owner. Raise InvalidSchedule if there is no such application.
+        """
+        if not isinstance(event, dict) or "application" not in event:
+            return event, owners
         from scheduler.errors import InvalidSchedule
         from scheduler.execution.deadline import retry_call
         from scheduler.text import shown
@@ -196,7 +202,7 @@ class Resources(Measured):
 
         if name_or_id == OWNER_NAME:
             return OWNER
-        if not 1 <= len(name_or_id) <= NAME_CHARACTERS_MAX:
+        if not 1 <= len(name_or_id) <= APPLICATION_NAME_CHARACTERS_MAX:
             return None
         found = self.applications.get(self.applications.id_of(name_or_id) or name_or_id)
         return found if found is not None and found.state == "active" else None

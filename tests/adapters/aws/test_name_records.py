@@ -7,7 +7,7 @@ import pytest
 from aws_faults import lose_answer
 from fakes import NOON_MS, schedule
 from scheduler.errors import NotConfirmed
-from scheduler.model.name_record import DELIVERED, KEPT_S, Record, request_number_at
+from scheduler.model.name_record import DELIVERED, RECORD_KEPT_S, Record, request_number_at
 
 ASKED = request_number_at(NOON_MS)
 
@@ -50,7 +50,7 @@ def test_an_outcome_is_for_the_current_schedule(cloud):
     assert cloud.records.close(record(), DELIVERED, NOON_MS + 5, 3, "410")
     done = replace(record(), state=DELIVERED, changed_ms=NOON_MS + 5, attempts=3, error="410", wake_count=3)
     assert done == cloud.records.get("bill")
-    assert str((NOON_MS + 5) // 1000 + KEPT_S) == cloud.items()[0]["ttl"]["N"]
+    assert str((NOON_MS + 5) // 1000 + RECORD_KEPT_S) == cloud.items()[0]["ttl"]["N"]
     assert not cloud.records.close(record(), DELIVERED, NOON_MS + 6, 4)
     cloud.records.put(record(2, request_number_at(NOON_MS + 9)))
     assert "ttl" not in cloud.items()[0]

@@ -210,7 +210,7 @@ def test_a_wrong_header_is_refused_as_a_whole(header, fault):
 
 
 def test_a_header_may_name_every_field_of_a_request():
-    assert set(request.FIELDS) <= set(FIELDS)
+    assert set(request.SCHEDULE_FIELDS) <= set(FIELDS)
 
 
 def test_empty_lines_before_a_header_are_passed_over():

@@ -80,7 +80,7 @@ def test_a_range_that_starts_after_its_end_is_empty(ports):
     ports.store(schedule(1), bundle(NOON_MS - 5, NOON_MS))
     ports.store_rows(*near_names.rows([near_names.entry_of(replace(schedule(1), name="bill"))]))
     table, bounds = ports.manage_table, (LATEST, EARLIEST)
-    near = table.near_names(near_names.PARTITIONS[0], *bounds, 2 * NOON_MS, None)
+    near = table.near_names(near_names.NEAR_NAME_PARTITIONS[0], *bounds, 2 * NOON_MS, None)
     due, with_data = table.due_page("0", *bounds, False), table.schedule_page("0", *bounds, None)
     packed = table.bundles("0", *bounds, 2 * NOON_MS)
     assert [([], None)] * 4 == [
@@ -115,7 +115,7 @@ def test_stubs_have_the_time_and_the_name_but_no_data(ports, bundles_only):
 def rows(*wakes_ms):
     """Return one row for each time, all in the first partition."""
     found = [row for number, each in enumerate(wakes_ms) for row in near_names.rows([entry(number, each)])]
-    return [replace(row, key=Key(near_names.PARTITIONS[0], row.key.sort)) for row in found]
+    return [replace(row, key=Key(near_names.NEAR_NAME_PARTITIONS[0], row.key.sort)) for row in found]
 
 
 def entry(number, wakes_ms):
@@ -125,7 +125,7 @@ def entry(number, wakes_ms):
 def test_rows_of_near_names_are_read_if_they_have_a_timer_before_the_time(ports):
     first, second = rows(NOON_MS, NOON_MS + 60_000)
     ports.store_rows(first, second)
-    partition = near_names.PARTITIONS[0]
+    partition = near_names.NEAR_NAME_PARTITIONS[0]
     for before_ms, wanted in ((NOON_MS, []), (NOON_MS + 1, [first]), (NOON_MS + 60_001, [first, second])):
         page = ports.manage_table.near_names(partition, EARLIEST, LATEST, before_ms, None)
         assert (wanted, None) == (page.rows, page.next_sort)
@@ -137,7 +137,7 @@ def test_pages_of_near_names_count_the_rows_that_the_filter_hides(ports):
     ports.store_rows(*many)
 
     def read(from_sort):
-        page = ports.manage_table.near_names(near_names.PARTITIONS[0], from_sort, LATEST, NOON_MS + 60_001, 1)
+        page = ports.manage_table.near_names(near_names.NEAR_NAME_PARTITIONS[0], from_sort, LATEST, NOON_MS + 60_001, 1)
         return page.rows, page.next_sort
 
     found, sizes = all_pages(read)

@@ -12,7 +12,7 @@ from scheduler.model.name_record import (
     CANCELLED,
     DELIVERED,
     FAILED,
-    PARTITIONS,
+    NAME_PARTITIONS,
     Record,
     request_number_at,
 )
@@ -214,7 +214,7 @@ def test_pages_list_the_pending_records_with_a_prefix_and_a_time(ports, items):
     ports.records.cancel(record(3, name="a/3"), LATER, NOON_MS)
     ports.page_records(items)
     found, scanned = [], 0
-    for partition in PARTITIONS:
+    for partition in NAME_PARTITIONS:
         from_sort = "a/" + BEFORE
         while from_sort is not None:
             page = ports.records.page(partition, from_sort, "a/", NOON_MS + 1, NOON_MS + 5)
@@ -238,7 +238,7 @@ def test_records_that_do_not_answer_confirm_nothing(ports):
         lambda: ports.records.cover(record(), "a"),
         lambda: ports.records.claim(record(), "a", NOON_MS, RETRY_MS),
         lambda: ports.records.batch(["bill"], True),
-        lambda: ports.records.page(PARTITIONS[0], BEFORE, "", 0, RETRY_MS),
+        lambda: ports.records.page(NAME_PARTITIONS[0], BEFORE, "", 0, RETRY_MS),
     ):
         with pytest.raises(NotConfirmed):
             call()

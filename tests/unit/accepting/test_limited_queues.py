@@ -17,7 +17,7 @@ from fakes import (
     scheduling_dependencies,
 )
 from scheduler.accepting.from_queue.receiving import InputQueueDependencies, receive
-from scheduler.accepting.limited_queues import SLOW_S, TRIES_MAX, LimitedQueues
+from scheduler.accepting.limited_queues import FOREIGN_QUEUE_TRIES_MAX, SLOW_S, LimitedQueues
 from scheduler.accepting.request import AcceptRules
 from scheduler.accepting.scheduling import accept_message
 from scheduler.model.targets import AllowedTargets
@@ -49,13 +49,15 @@ def test_a_failing_target_queue_gets_three_calls_per_invocation(limited, queues,
     for _ in range(5):
         outcome = send(chunk(1), limited, clock.deadline())
         assert (1, "InternalError") == (len(outcome.unconfirmed) + len(outcome.not_attempted), outcome.last_error)
-    assert [OTHER] * TRIES_MAX == queues.calls
+    assert [OTHER] * FOREIGN_QUEUE_TRIES_MAX == queues.calls
 
 
 def test_progress_resets_the_count(limited, queues, clock):
     """A queue that fails now and then is not a failing queue."""
-    queues.failing = {f"data {number}": number for number in range(2 * TRIES_MAX)}
-    assert 2 * TRIES_MAX == len(send(chunk(2 * TRIES_MAX), limited, clock.deadline()).confirmed)
+    queues.failing = {f"data {number}": number for number in range(2 * FOREIGN_QUEUE_TRIES_MAX)}
+    assert 2 * FOREIGN_QUEUE_TRIES_MAX == len(
+        send(chunk(2 * FOREIGN_QUEUE_TRIES_MAX), limited, clock.deadline()).confirmed
+    )
 
 
 def test_a_hanging_target_queue_gets_one_call(limited, queues, clock):

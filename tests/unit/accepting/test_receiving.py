@@ -238,8 +238,8 @@ def test_a_queue_that_stays_closed_is_reported_after_a_few_tries(fakes):
 def test_a_member_that_is_never_confirmed_is_reported_in_the_end(fakes):
     """The report holds its content. It comes before SQS moves the message to the dead-letter queue."""
     waiting = asking("wait", data="x", failure_target=TOPIC)
-    assert ["0"] == fakes.receive(waiting, count=receiving.TRIES_MAX - 1)
-    assert [] == fakes.receive(waiting, count=receiving.TRIES_MAX)
+    assert ["0"] == fakes.receive(waiting, count=receiving.MESSAGE_TRIES_MAX - 1)
+    assert [] == fakes.receive(waiting, count=receiving.MESSAGE_TRIES_MAX)
     (report,) = fakes.reports
     assert (waiting, "refused") == (report["schedule"], report["reason"])
     assert report["error"].startswith("given up after 80 tries, and may be scheduled all the same: AWS did not confirm")
@@ -337,10 +337,10 @@ def test_a_message_that_waits_as_a_whole_is_put_back_after_its_report(fakes):
 def test_a_member_that_was_given_up_is_not_scheduled_again(fakes):
     """The failure queue says that it was given up, so it must not be accepted while its failure target is notified."""
     fakes.notify_failures = 10**9
-    assert [] == fakes.receive(asking("wait", failure_target=TOPIC), count=receiving.TRIES_MAX)
+    assert [] == fakes.receive(asking("wait", failure_target=TOPIC), count=receiving.MESSAGE_TRIES_MAX)
     (part,) = fakes.parts
-    assert ["0"] == fakes.receive(part, count=receiving.NOTIFY_TRIES_MAX - receiving.TRIES_MAX - 1)
-    assert [] == fakes.receive(part, count=receiving.NOTIFY_TRIES_MAX - receiving.TRIES_MAX)
+    assert ["0"] == fakes.receive(part, count=receiving.NOTIFY_TRIES_MAX - receiving.MESSAGE_TRIES_MAX - 1)
+    assert [] == fakes.receive(part, count=receiving.NOTIFY_TRIES_MAX - receiving.MESSAGE_TRIES_MAX)
     assert (1, 1) == (len(fakes.handed), len(fakes.reports))
 
 

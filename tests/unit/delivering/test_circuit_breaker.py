@@ -14,12 +14,12 @@ from scheduler.delivering.circuit_breaker import (
     KEPT_FOR_TARGETS,
     LOST_MAX,
     OPEN_S,
-    PAUSE_S_MAX,
-    PAUSE_S_MIN,
     PER_HOST_MAX,
+    POSTPONED_S_MAX,
+    POSTPONED_S_MIN,
     PROVEN_S,
+    REMEMBERED_TARGETS_MAX,
     SILENT_S,
-    TARGETS_MAX,
     TIMEOUTS_MAX,
     UNPROVEN_MAX,
     WAITERS_FOR_OTHERS_MAX,
@@ -74,7 +74,7 @@ def test_one_request_tests_the_target_after_a_cool_down():
     breaker = CircuitBreaker()
     timed_out(breaker, "slow", TIMEOUTS_MAX)
     assert begin(breaker, "slow", COOL_DOWN_S) is None
-    assert COOL_DOWN_S + 0.1 + PAUSE_S_MIN == begin(breaker, "slow", COOL_DOWN_S + 0.1)
+    assert COOL_DOWN_S + 0.1 + POSTPONED_S_MIN == begin(breaker, "slow", COOL_DOWN_S + 0.1)
     end(breaker, "slow", False, COOL_DOWN_S + 0.2)
     assert [None] * PER_HOST_MAX == [begin(breaker, "slow", COOL_DOWN_S + 0.3) for _ in range(PER_HOST_MAX)]
 
@@ -114,7 +114,7 @@ def test_one_target_has_half_of_the_threads_at_most():
     breaker = CircuitBreaker()
     proven(breaker, "busy")
     assert [None] * PER_HOST_MAX == [begin(breaker, "busy", 0.1) for _ in range(PER_HOST_MAX)]
-    assert 0.2 + PAUSE_S_MIN == begin(breaker, "busy", 0.2)
+    assert 0.2 + POSTPONED_S_MIN == begin(breaker, "busy", 0.2)
     end(breaker, "busy", False, 0.3, 0.1)
     assert begin(breaker, "busy", 0.4) is None
 
@@ -139,7 +139,7 @@ def test_any_answer_ends_the_silence():
 def test_the_memory_is_bounded():
     """Over the months, a stack may have more hosts than fit into memory."""
     breaker = CircuitBreaker()
-    for number in range(TARGETS_MAX + 1):
+    for number in range(REMEMBERED_TARGETS_MAX + 1):
         timed_out(breaker, f"dead {number}", 1)
         proven(breaker, f"fine {number}")
     assert (1, {}, {}) == (len(breaker._timeouts), breaker._under_way, breaker._heard_s)
@@ -262,9 +262,9 @@ def test_pauses_because_of_other_targets_are_short_and_do_not_double():
     for number in range(UNPROVEN_MAX):
         begin(breaker, f"dead {number}", last_s=0.0, family=f"{number % 2}")
     for now_s in (0.1, 3.0, 9.9, 100.0):
-        assert now_s + PAUSE_S_MIN == begin(breaker, "new", now_s)
-        assert now_s + PAUSE_S_MIN == begin(breaker, "another of them", now_s, family="1")
-        assert now_s + PAUSE_S_MAX == begin(breaker, "timed out", now_s)
+        assert now_s + POSTPONED_S_MIN == begin(breaker, "new", now_s)
+        assert now_s + POSTPONED_S_MIN == begin(breaker, "another of them", now_s, family="1")
+        assert now_s + POSTPONED_S_MAX == begin(breaker, "timed out", now_s)
 
 
 def test_a_delivery_learns_that_it_is_postponed_because_of_others():
@@ -298,7 +298,7 @@ def test_targets_that_hang_count_as_dead_late_in_an_invocation():
     for number in range(LOST_MAX):
         assert begin(breaker, f"silent {number}", 0.5) is None
     end(breaker, "silent 0", True, OPEN_S + 5, 0.5)
-    assert OPEN_S + 5 + PAUSE_S_MIN == begin(breaker, "new", OPEN_S + 5)
+    assert OPEN_S + 5 + POSTPONED_S_MIN == begin(breaker, "new", OPEN_S + 5)
 
 
 def test_a_target_that_timed_out_gets_no_request_late_in_an_invocation():
@@ -415,7 +415,7 @@ def test_a_slow_output_queue_has_half_of_the_threads_and_is_postponed_for_no_oth
         ]
         full = breaker.begin(output, start_s + 4, FOR_EVER_S)
         assert full is not None
-        assert start_s + 4 + PAUSE_S_MIN == full.until_s
+        assert start_s + 4 + POSTPONED_S_MIN == full.until_s
         for _ in range(PER_HOST_MAX):
             breaker.end(output, True, start_s, start_s + 4.9)
 

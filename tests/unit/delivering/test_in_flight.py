@@ -3,7 +3,7 @@
 import pytest
 
 from fakes import Clock
-from scheduler.delivering.in_flight import HANGS_AFTER_S, STEP_S, InFlight, Message
+from scheduler.delivering.in_flight import HANGS_AFTER_S, LOOK_STEP_S, InFlight, Message
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_the_same_message_twice_counts_twice(clock):
 
 @pytest.mark.parametrize(
     ("moments_s", "quiet_s"),
-    [([1001], 1), ([1001, 1003], 1 + HANGS_AFTER_S), ([0, 1000.25], 0.25), ([0], STEP_S), ([], STEP_S)],
+    [([1001], 1), ([1001, 1003], 1 + HANGS_AFTER_S), ([0, 1000.25], 0.25), ([0], LOOK_STEP_S), ([], LOOK_STEP_S)],
     ids=str,
 )
 def test_nothing_changes_until_the_last_is_due_or_the_first_hangs(clock, moments_s, quiet_s):

@@ -22,7 +22,7 @@ from scheduler.delivering.circuit_breaker import (
     UNPROVEN_MAX,
     CircuitBreaker,
 )
-from scheduler.delivering.delivery import RESERVE_S, THREADS_MAX, DeliveryDependencies
+from scheduler.delivering.delivery import DELIVER_RESERVE_S, DELIVER_THREADS_MAX, DeliveryDependencies
 from scheduler.delivering.in_flight import HANGS_AFTER_S, Message
 from scheduler.delivering.next_messages import NextMessages
 from scheduler.delivering.self_polling import POLL_S_MAX
@@ -121,7 +121,7 @@ class Backlog(FakeQueues):
             queues=self,
             transports=self,
             notify=lambda *_: None,
-            pool=WorkerPool(timeline, THREADS_MAX),
+            pool=WorkerPool(timeline, DELIVER_THREADS_MAX),
             stored_count=PartitionCount(table),
             breaker=self.breaker,
             next_messages=NextMessages(),
@@ -129,7 +129,7 @@ class Backlog(FakeQueues):
             reach_ms=900_000,
         )
         clock = lambda: timeline.now_s  # noqa: E731
-        deadline = Deadline(clock, timeline.sleep, lambda: 0.5, clock() + TIMEOUT_S - RESERVE_S)
+        deadline = Deadline(clock, timeline.sleep, lambda: 0.5, clock() + TIMEOUT_S - DELIVER_RESERVE_S)
         records = [{"messageId": each.id, "body": each.body} for each in batch]
         task = timeline.spawn(lambda: delivery.deliver(records, dependencies, deadline))
         timeline.run(lambda: not task.ended)
@@ -195,7 +195,7 @@ def test_nothing_is_received_when_the_invocation_has_little_time_left():
     assert backlog.asked
     assert max(moment_s for moment_s, _ in backlog.asked) < POLL_S_MAX
     assert max(backlog.delivered.values()) <= POLL_S_MAX + delivery.WAIT_MS_MAX / 1000
-    assert backlog.ended_s < TIMEOUT_S - RESERVE_S
+    assert backlog.ended_s < TIMEOUT_S - DELIVER_RESERVE_S
 
 
 def test_a_failed_receive_ends_the_helping_and_affects_no_message():
@@ -225,7 +225,7 @@ def test_no_more_is_received_than_threads_are_free():
     backlog = Backlog(waiting=[message(f"{number}", f"hangs-{number}") for number in range(100)])
     backlog.invoke(*[message(f"own {number}", f"hangs-{number}") for number in range(10)])
     assert all(1 <= most <= SQS_BATCH_MESSAGES_MAX for _, most in backlog.asked)
-    assert THREADS_MAX >= 10 + SQS_BATCH_MESSAGES_MAX
+    assert DELIVER_THREADS_MAX >= 10 + SQS_BATCH_MESSAGES_MAX
     beside = [name for name, moment_s in backlog.delivered.items() if not name.startswith("own") and moment_s < 9]
     assert UNPROVEN_MAX - 10 == len(beside)
 

@@ -11,12 +11,13 @@ from scheduler.errors import NotConfirmed, PartitionBusy
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import TRIES_MAX
 from scheduler.feeding import lease as leasing
-from scheduler.feeding.feed import FeedEvent
+from scheduler.feeding.feed import ROUNDS_MAX, FeedEvent
 from scheduler.feeding.jobs import QuarantinedItem
 from scheduler.feeding.lease import Lease
-from scheduler.feeding.mover import CLOSED_MS_MAX
+from scheduler.feeding.mover import UNAVAILABLE_IN_TABLE_MS_MAX
 from scheduler.feeding.outgoing import OTHERS_TRIES_MAX
 from scheduler.feeding.reader import JOB_S, PAGE_BYTES_AIM
+from scheduler.measuring.metrics import Metrics
 from scheduler.model.schedule import sort_from
 
 
@@ -156,8 +157,8 @@ def test_a_reopened_queue_gets_the_waiting_schedules(feeding_):
 def test_a_schedule_for_a_queue_closed_for_a_day_is_quarantined(feeding_):
     """It happens a millisecond after a day and not before."""
     feeding_.put(
-        schedule(1, NOON_MS - CLOSED_MS_MAX, target=OTHER_ARN),
-        schedule(2, NOON_MS - CLOSED_MS_MAX - 1, target=OTHER_ARN),
+        schedule(1, NOON_MS - UNAVAILABLE_IN_TABLE_MS_MAX, target=OTHER_ARN),
+        schedule(2, NOON_MS - UNAVAILABLE_IN_TABLE_MS_MAX - 1, target=OTHER_ARN),
     )
     feeding_.queues.closed = {OTHER}
     feeding_.feed()
@@ -167,7 +168,7 @@ def test_a_schedule_for_a_queue_closed_for_a_day_is_quarantined(feeding_):
 
 def test_the_stacks_own_queue_is_never_given_up(feeding_):
     """Its schedules stay however long it is closed, and the feed fails so that Lambda retries."""
-    feeding_.put(schedule(1, NOON_MS - 10 * CLOSED_MS_MAX))
+    feeding_.put(schedule(1, NOON_MS - 10 * UNAVAILABLE_IN_TABLE_MS_MAX))
     feeding_.queues.closed = {OUTPUT}
     with pytest.raises(NotConfirmed, match="NonExistentQueue"):
         feeding_.feed()
@@ -306,6 +307,28 @@ def test_a_feed_without_until_makes_one_pass(feeding_):
     feeding_.put(*[schedule(number) for number in range(100)])
     feeding_.feed({"partition": "0"}, seconds=JOB_S)
     assert ([], 50) == (feeding_.invoked, len(feeding_.waiting))
+
+
+class Measured(Metrics):
+    on = True
+
+
+@pytest.mark.parametrize("event", [{"until": NOON_MS / 1000}, {}], ids=["at its end", "without an end"])
+def test_a_partition_that_a_feed_leaves_unfinished_does_not_count_as_fed(feeding_, event):
+    """The alarm for stale partitions would otherwise miss a partition whose feeds cannot keep up."""
+    feeding_.metrics = Measured()
+    feeding_.put(*[schedule(number) for number in range(100)])
+    feeding_.feed({"partition": "0", **event}, seconds=JOB_S)
+    assert {} == feeding_.table.fed_ms
+    feeding_.feed({"partition": "0", **event}, seconds=14)
+    assert {"0"} == set(feeding_.table.fed_ms)
+
+
+def test_a_partition_with_skipped_schedules_does_not_count_as_fed(feeding_):
+    feeding_.metrics = Measured()
+    feeding_.put(schedule(1))
+    feeding_.feed({"partition": "0", "until": UNTIL_S, "behind": sort_from(NOON_MS), "rounds": ROUNDS_MAX})
+    assert {} == feeding_.table.fed_ms
 
 
 def test_a_feed_without_progress_does_not_invoke_itself(feeding_):
@@ -514,7 +537,7 @@ def test_a_throttled_lease_takes_little_time(feeding_):
 
     feeding_.table.take_lease = throttled
     feeding_.feed()
-    assert leasing.TRIES_MAX == len(tries) == 3
+    assert leasing.LEASE_TRIES_MAX == len(tries) == 3
 
 
 # The line of a run.

@@ -11,7 +11,7 @@ from feeds import Feeding
 from scheduler.accepting.request import AcceptRules
 from scheduler.accepting.scheduling import accept
 from scheduler.execution.batch_result import BatchResult
-from scheduler.feeding.mover import CLOSED_MS_MAX
+from scheduler.feeding.mover import UNAVAILABLE_IN_TABLE_MS_MAX
 from scheduler.feeding.reader import PAGE_BYTES_AIM
 from scheduler.model.bundle import Bundle
 from scheduler.model.schedule import Request
@@ -97,7 +97,7 @@ def test_an_expired_member_is_reported_and_the_others_are_sent(feeding_):
 
 def test_a_bundle_for_a_closed_queue_waits_and_is_quarantined_after_a_day(feeding_):
     """Single schedules do the same."""
-    packed, members = put(feeding_, *data(1, 2, target=OTHER_ARN, due_ms=NOON_MS - CLOSED_MS_MAX))
+    packed, members = put(feeding_, *data(1, 2, target=OTHER_ARN, due_ms=NOON_MS - UNAVAILABLE_IN_TABLE_MS_MAX))
     feeding_.queues.closed = {OTHER}
     assert 2 == feeding_.feed().closed
     assert [packed] == list(feeding_.table.items.values())

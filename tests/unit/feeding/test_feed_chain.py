@@ -10,7 +10,7 @@ from feeds import REACH_MS, UNTIL_S, Feeding
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.feeding.feed import CALLS_AT_END, ROUNDS_MAX, TURNS_MAX
-from scheduler.feeding.mover import RESERVE_S
+from scheduler.feeding.mover import FEED_RESERVE_S
 from scheduler.feeding.outgoing import OTHERS_TRIES_MAX
 from scheduler.feeding.reader import JOB_S
 from scheduler.limits import LAMBDA_RETRIES_MAX, LAMBDA_RETRY_WAITS_S
@@ -248,7 +248,7 @@ def test_a_feed_ends_within_its_time_even_with_slow_calls(chain, call_s):
     begun_ms = chain.clock.now_ms
     chain.feed(TICK)
     assert 1 == len(chain.invoked)
-    assert chain.clock.now_ms + call_s * 1000 <= begun_ms + (14 + RESERVE_S) * 1000
+    assert chain.clock.now_ms + call_s * 1000 <= begun_ms + (14 + FEED_RESERVE_S) * 1000
     assert 3000 == len(chain.queues.sent) + len(chain.waiting)
 
 
@@ -268,4 +268,4 @@ def test_retries_for_the_lease_do_not_count_as_one_slow_call(chain):
     chain.table.take_lease, chain.queues.send = throttled, slow
     chain.put(*[schedule(n) for n in range(3000)])
     chain.feed(TICK)
-    assert sent_s[-1] > 14 - (CALLS_AT_END * 1.4 - RESERVE_S) - JOB_S - 1.4
+    assert sent_s[-1] > 14 - (CALLS_AT_END * 1.4 - FEED_RESERVE_S) - JOB_S - 1.4

@@ -9,7 +9,7 @@ from fakes import OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, schedule
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.worker_pool import ThreadPool
 from scheduler.feeding.jobs import FeedCounts
-from scheduler.feeding.outgoing import OTHERS_TRIES_MAX, UNPROVEN_MAX, Outgoing
+from scheduler.feeding.outgoing import OTHERS_TRIES_MAX, UNPROVEN_QUEUES_MAX, Outgoing
 from scheduler.placing.sending import SendChunk
 
 WIDTH = 16
@@ -73,7 +73,7 @@ def test_all_hanging_queues_together_have_half_of_the_threads():
     """The number of such queues does not matter."""
     queues = Hanging(*[url(number) for number in range(40)])
     send_chunks = [*chunks_for(*[url(number) for number in range(40)]), *chunks_for(*[OUTPUT] * 20)]
-    tallies = run(queues, send_chunks, let_go_after=60 - UNPROVEN_MAX)
+    tallies = run(queues, send_chunks, let_go_after=60 - UNPROVEN_QUEUES_MAX)
     assert queues.let_go.is_set()
     assert (20, 40, WIDTH // 2) == (len(queues.sent), tallies["held"], len(set(queues.calls) - {OUTPUT}))
 

@@ -9,7 +9,7 @@ from manage_fakes import FAR_MS, REACH_MS, FakeManageTable, bundles, entries, ma
 from scheduler.errors import InvalidRequest
 from scheduler.managing import operations, request
 from scheduler.managing.listing import estimate
-from scheduler.placing.near_names import PARTITIONS as NEAR_PARTITIONS
+from scheduler.placing.near_names import NEAR_NAME_PARTITIONS as NEAR_PARTITIONS
 
 HOUR_MS = 3_600_000
 BUCKETS = 24
@@ -17,7 +17,7 @@ SPAN = {"from": FAR_MS / 1000, "to": (FAR_MS + BUCKETS * HOUR_MS) / 1000, "bucke
 
 
 def ask(dependencies, **fields):
-    asked = request.read({"operation": "forecast", "estimate": True, **fields}, operations.FIELDS)
+    asked = request.read({"operation": "forecast", "estimate": True, **fields}, operations.FIELDS_OF_OPERATION)
     return estimate.estimate(asked, dependencies, Clock().deadline(14))
 
 

@@ -14,7 +14,7 @@ from scheduler.managing.listing import forecast
 
 
 def ask(dependencies, seconds=14, **fields):
-    asked = request.read({"operation": "forecast", **fields}, operations.FIELDS)
+    asked = request.read({"operation": "forecast", **fields}, operations.FIELDS_OF_OPERATION)
     return forecast.forecast(asked, dependencies, Clock().deadline(seconds))
 
 

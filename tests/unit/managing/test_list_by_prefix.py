@@ -10,7 +10,7 @@ from manage_fakes import FAR_MS, FakeManageTable, manage_dependencies
 from scheduler.errors import InvalidRequest
 from scheduler.managing import request
 from scheduler.managing.listing import by_prefix
-from scheduler.model.name_record import CANCELLED, PARTITIONS
+from scheduler.model.name_record import CANCELLED, NAME_PARTITIONS
 from scheduler.model.schedule import Key, Schedule, sort_from
 
 
@@ -76,7 +76,7 @@ def test_a_page_makes_progress_even_without_time():
     names, pages = everything(records, clock, seconds=0, prefix="a/")
     assert {f"a/{number}" for number in range(20)} == set(names)
     assert 20 == len(names)
-    assert pages <= len(PARTITIONS) + 20
+    assert pages <= len(NAME_PARTITIONS) + 20
 
 
 def test_only_a_counted_number_asks_for_a_longer_prefix(monkeypatch):

@@ -19,7 +19,7 @@ from scheduler.model.schedule import sort_from
 
 
 def ask(dependencies, clock=None, **fields):
-    asked = request.read({"operation": "list", **fields}, operations.FIELDS)
+    asked = request.read({"operation": "list", **fields}, operations.FIELDS_OF_OPERATION)
     return listing.list_(asked, dependencies, (clock or Clock()).deadline())
 
 

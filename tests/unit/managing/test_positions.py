@@ -8,7 +8,7 @@ from scheduler.errors import InvalidRequest
 from scheduler.limits import PARTITIONS_MAX
 from scheduler.managing import operations, paging, request
 from scheduler.managing.listing import forecast
-from scheduler.placing.near_names import PARTITIONS as NEAR_PARTITIONS
+from scheduler.placing.near_names import NEAR_NAME_PARTITIONS as NEAR_PARTITIONS
 
 ALL = [*map(str, range(PARTITIONS_MAX)), *NEAR_PARTITIONS]
 MOMENT = "000001893456000"
@@ -59,4 +59,4 @@ def test_a_position_of_an_earlier_version_is_read():
     for value in (paging.encode("forecast", {"x": MOMENT}), paging.encode(forecast.KIND, [[MOMENT, "x"]])):
         asked = {"operation": "forecast", "from": 0, "to": 1, "bucket": 1, "next": value}
         with pytest.raises(InvalidRequest, match="next is"):
-            forecast._positions(request.read(asked, operations.FIELDS).fields["next"])
+            forecast._positions(request.read(asked, operations.FIELDS_OF_OPERATION).fields["next"])

@@ -45,7 +45,7 @@ LEVELS_MAX = 2 * NESTING_MAX
 
 WANTED = f"wanted: {SCHEDULE_WANTED}, or {batch.BATCH_WANTED}"
 
-CLOCKS_MS = 1_000
+SNS_AHEAD_MS_MAX = 1_000
 """How far SNS's clock may be ahead of SQS's.
 
 SNS may deliver a message twice. Both copies must keep the same date, because their delays count from it.
@@ -185,7 +185,9 @@ def opened(arrived: Arrived) -> InputMessage:
         if _is_envelope(envelope):
             message = replace(message, token_root=envelope["MessageId"], content=envelope["Message"])
             dated_ms = _dated_ms(envelope["Timestamp"])
-            message = replace(message, sent_ms=dated_ms if dated_ms <= history.sent_ms + CLOCKS_MS else history.sent_ms)
+            message = replace(
+                message, sent_ms=dated_ms if dated_ms <= history.sent_ms + SNS_AHEAD_MS_MAX else history.sent_ms
+            )
             message = replace(message, content=_read(envelope["Message"]))
         if not batch.is_batch(message.content):
             return replace(message, requests=[message.content])
@@ -257,11 +259,8 @@ def _unnotified(groups: object, known: frozenset[int]) -> list[Unnotified] | Non
             return None
         for failure_target, value in failure_targets.items():
             indexes = _indexes(value)
-            if (
-                not _is_text(failure_target, _FAILURE_TARGET_CHARACTERS_MAX)
-                or not indexes
-                or not known.issuperset(indexes)
-            ):
+            is_target = _is_text(failure_target, _FAILURE_TARGET_CHARACTERS_MAX)
+            if not is_target or not indexes or not known.issuperset(indexes):
                 return None
             found += [Unnotified(index, failure_target, error) for index in indexes]
     return sorted(found)
@@ -290,7 +289,7 @@ def _is_envelope(content: object) -> TypeGuard[dict[str, str]]:
     return (
         isinstance(content, dict)
         and content.get("Type") == "Notification"
-        and all(isinstance(content.get(remainder), str) for remainder in _ENVELOPE)
+        and all(isinstance(content.get(name), str) for name in _ENVELOPE)
     )
 
 

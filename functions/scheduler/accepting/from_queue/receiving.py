@@ -17,8 +17,8 @@ makes no second schedule, because its tokens are the same. Each new message hold
 duplicates cannot multiply for ever.
 
 A member that AWS never confirms is reported in the end, before SQS would move its message to the dead-letter queue. If
-its target queue stays missing or denies access, that happens after `CLOSED_TRIES_MAX` tries and `CLOSED_MS_MAX`. For
-any other reason it happens after `TRIES_MAX` tries.
+its target queue stays missing or denies access, that happens after `CLOSED_TRIES_MAX` tries and `UNAVAILABLE_MS_MAX`.
+For any other reason it happens after `MESSAGE_TRIES_MAX` tries.
 
 One message does not delay another. New messages go before repeated ones, and small ones before large ones. Each message
 gets an equal share of the remaining time. A failing target queue or failure target gets three tries in one invocation
@@ -57,22 +57,22 @@ PAUSE_S = 60
 
 A message in which all members wait is not sent back. SQS delivers it again after the visibility timeout.
 """
-CLOSED_TRIES_MAX, CLOSED_MS_MAX = 5, 10 * 60 * 1000
+CLOSED_TRIES_MAX, UNAVAILABLE_MS_MAX = 5, 10 * 60 * 1000
 """The tries and the time after which a target queue that is missing or denies access is given up.
 
 A new permission takes a minute or two to take effect everywhere. Tries alone are not enough, because SQS also counts a
 receive that Lambda throttled.
 """
-TRIES_MAX = 80
+MESSAGE_TRIES_MAX = 80
 """Four hours, if all members of a message wait.
 
 SQS moves a message to the dead-letter queue after a hundred receives, so twenty are left to report it.
 """
-NOTIFY_TRIES_MAX = TRIES_MAX + 20
+NOTIFY_TRIES_MAX = MESSAGE_TRIES_MAX + 20
 """A failure target is notified up to this many times, 180 s apart, which takes five hours.
 
-A member that is given up after `TRIES_MAX` tries gets twenty of them. SQS would move the message to the dead-letter
-queue after as many receives.
+A member that is given up after `MESSAGE_TRIES_MAX` tries gets twenty of them. SQS would move the message to the
+dead-letter queue after as many receives.
 """
 IN_SHORT = "it was refused; the report in the failure queue says why"
 """The error that a failure target gets if the errors of a message are too long to be sent back with it."""
@@ -175,7 +175,7 @@ def _answers(message: InputMessage, dependencies: InputQueueDependencies, share:
     left_s = share.deadline_s - share.clock()
     deadline = replace(share, deadline_s=share.deadline_s - min(REPORT_S, left_s / 4))
     age_ms = deadline.now_ms() - message.history.sent_ms
-    closed_for_good = message.history.tries >= CLOSED_TRIES_MAX and age_ms >= CLOSED_MS_MAX
+    closed_for_good = message.history.tries >= CLOSED_TRIES_MAX and age_ms >= UNAVAILABLE_MS_MAX
     answers = dependencies.accept(message, closed_for_good, deadline=deadline)
     return dict(zip(message.indexes, answers, strict=True))
 
@@ -190,7 +190,7 @@ def _refusals(message: InputMessage, answers: Mapping[int, Answer], now_ms: int)
         return {index: failure_report.refused(message.content, message.failure, now_ms) for index in message.indexes}
     refusals: dict[int, Refusal] = {}
     for index, answer in answers.items():
-        if "error" not in answer or (_waits(answer) and message.history.tries < TRIES_MAX):
+        if "error" not in answer or (_waits(answer) and message.history.tries < MESSAGE_TRIES_MAX):
             continue
         error = answer["message"]
         if _waits(answer):

@@ -3,8 +3,8 @@
 The failure queue keeps a report even if a failure target never answers. So each report is sent there once. An `Untold`
 notes that the failure queue has a report and one failure target has not.
 
-Callers choose the failure targets. One that does not answer gets `TRIES_MAX` tries for one refusal, and then no more
-calls in this invocation.
+Callers choose the failure targets. One that does not answer gets `REPORT_TRIES_MAX` tries for one refusal, and then no
+more calls in this invocation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Notification = tuple[Unnotified, Refusal]
 
 REPORTS_MAX = 50
 """The number of reports that one thread sends in one job."""
-TRIES_MAX = 3
+REPORT_TRIES_MAX = 3
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Reporter:
 
     def notify_all(self, notifications: Sequence[Notification], deadline: Deadline) -> list[Unnotified]:
         """Notify the failure targets. Return notes for those that did not answer."""
-        short = replace(deadline, tries_max=TRIES_MAX)
+        short = replace(deadline, tries_max=REPORT_TRIES_MAX)
 
         def notify(notification: Notification) -> bool:
             unnotified, refusal = notification

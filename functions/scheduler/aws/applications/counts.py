@@ -9,7 +9,7 @@ from typing import Any
 from scheduler.aws import items
 from scheduler.aws.applications.stored import all_items
 from scheduler.aws.calls import ConditionFailed, conditional
-from scheduler.model.usage import COUNTERS, KEPT_S, Count, Recent, hash_key
+from scheduler.model.usage import COUNT_KEPT_S, COUNTERS, Count, Recent, hash_key
 
 
 class Counts:
@@ -37,7 +37,7 @@ class Counts:
 
 
 def _values(count: Count) -> dict[str, Any]:
-    ends_s = int(datetime.fromisoformat(count.day).replace(tzinfo=UTC).timestamp()) + KEPT_S
+    ends_s = int(datetime.fromisoformat(count.day).replace(tzinfo=UTC).timestamp()) + COUNT_KEPT_S
     totals = {"accepted": 0, **count.totals}  # A function of an earlier version reads this one.
     values: dict[str, Any] = {name: {"N": str(number)} for name, number in totals.items()}
     if count.recent:

@@ -17,7 +17,7 @@ from scheduler.errors import NotConfirmed
 
 PAGE_MAX = 500
 """API Gateway, "limit" of its lists."""
-PAGES_MAX = 100
+GATEWAY_PAGES_MAX = 100
 
 
 class Gateway:
@@ -95,7 +95,7 @@ class Gateway:
 
     def _pages(self, call: Any, **arguments: Any) -> Iterator[dict[str, Any]]:
         more: dict[str, Any] = {}
-        for _ in range(PAGES_MAX):
+        for _ in range(GATEWAY_PAGES_MAX):
             answer = confirmed(call, limit=PAGE_MAX, **arguments, **more)
             yield from answer.get("items", [])
             if not answer.get("position"):

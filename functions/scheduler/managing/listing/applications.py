@@ -12,7 +12,7 @@ from typing import Any
 
 from scheduler.errors import InvalidRequest, NotFound
 from scheduler.execution.deadline import Deadline, retry_call
-from scheduler.limits import NAME_CHARACTERS_MAX
+from scheduler.limits import APPLICATION_NAME_CHARACTERS_MAX
 from scheduler.managing import paging
 from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.paging import bytes_in_list
@@ -40,7 +40,7 @@ def answer(
     rest = replace(request, fields={field: value for field, value in request.fields.items() if field != WHOSE})
     if whose == EVERY:
         return _EveryApplication(operation, rest, dependencies, deadline).answer()
-    if not isinstance(whose, str) or not 1 <= len(whose) <= NAME_CHARACTERS_MAX:
+    if not isinstance(whose, str) or not 1 <= len(whose) <= APPLICATION_NAME_CHARACTERS_MAX:
         raise InvalidRequest(f"application is {shown(whose)}; wanted: {WHOSE_WANTED}")
     found = _bound(whose, dependencies, deadline)
     if found is None:

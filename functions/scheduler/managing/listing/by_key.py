@@ -20,7 +20,7 @@ from scheduler.managing.listing import entries
 from scheduler.managing.listing.entries import Entry, OrderKey
 from scheduler.model.bundle import SPAN_MS_MAX, Bundle
 from scheduler.model.schedule import Schedule, sort_from
-from scheduler.placing.near_names import NEAR, PARTITIONS, Row
+from scheduler.placing.near_names import NEAR_NAME_PARTITIONS, NEAR_NAMES, Row
 
 NOTHING = -2
 """An index before -1, the index of a schedule that is not in a bundle, and before those of a bundle's members."""
@@ -54,7 +54,7 @@ def begin(
     positions = dict.fromkeys(dependencies.partitions(deadline), (from_sort, NOTHING))
     near_ms, until_ms = entries.near_span(from_ms, end_ms, deadline.now_ms(), dependencies.reach_ms)
     if near_ms < until_ms:
-        positions |= dict.fromkeys(PARTITIONS, (sort_from(near_ms), NOTHING))
+        positions |= dict.fromkeys(NEAR_NAME_PARTITIONS, (sort_from(near_ms), NOTHING))
     return KeyOrderPosition(after, from_ms, end_ms, positions)
 
 
@@ -85,7 +85,7 @@ class Reader:
             begun = True
             active = sorted(positions, key=paging.order_of)[: paging.ACTIVE_MAX]
             partition = min(active, key=lambda each: positions[each])
-            if partition.startswith(NEAR):
+            if partition.startswith(NEAR_NAMES):
                 self._page_of_near_names(partition)
             else:
                 self._page(partition)

@@ -20,7 +20,7 @@ from scheduler.managing import lookup, paging
 from scheduler.managing.dependencies import BATCH_WHOLE_MAX, ManageDependencies
 from scheduler.managing.paging import fitting
 from scheduler.managing.request import ManageRequest
-from scheduler.model.name_record import BEFORE, PARTITIONS, Record, RecordPage
+from scheduler.model.name_record import BEFORE, NAME_PARTITIONS, Record, RecordPage
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 LOOKED_AT_MAX = 100_000
@@ -82,8 +82,8 @@ def _page_by_name(
     prefix, span = request.prefix() or "", (max(from_ms, after[0]), to_ms)
     found: list[tuple[int, Record]] = []
     begun = False
-    while number < len(PARTITIONS) and len(found) < limit and not (begun and deadline.passed()):
-        start = PARTITIONS[number], sort
+    while number < len(NAME_PARTITIONS) and len(found) < limit and not (begun and deadline.passed()):
+        start = NAME_PARTITIONS[number], sort
         names = retry_call(lambda: dependencies.records.page(*start, prefix, *span), deadline)  # noqa: B023 - Called at once.
         found += [(number, each) for each in names.records if _order_key_of(each) > after]
         number, sort = (number, names.next_sort) if names.next_sort is not None else (number + 1, first_sort(prefix))
@@ -91,7 +91,7 @@ def _page_by_name(
     facts, count = _facts([each for _, each in found[:limit]], request, dependencies, deadline)
     if count < len(found):
         number, sort = found[count - 1][0], found[count - 1][1].name + BEFORE
-    more = number < len(PARTITIONS)
+    more = number < len(NAME_PARTITIONS)
     return {"schedules": facts, "next": paging.encode(BY_NAME, *after, number, sort) if more else None}
 
 
@@ -137,7 +137,7 @@ def _decoded_by_name(value: object, prefix: str) -> tuple[OrderKey, int, str]:
     if decoded is None:
         raise paging.refused(value)
     due_ms, name, number, sort = decoded
-    sound = paging.is_moment(due_ms) and 0 <= number < len(PARTITIONS) and paging.is_name_position(sort)
+    sound = paging.is_moment(due_ms) and 0 <= number < len(NAME_PARTITIONS) and paging.is_name_position(sort)
     if not sound or not sort.startswith(prefix):
         raise paging.refused(value)
     return (due_ms, name), number, sort
@@ -173,7 +173,7 @@ def _first(
         cursor.from_sort, cursor.ended = names.next_sort or "", names.next_sort is None
         return names
 
-    cursors, known, scanned = [PartitionCursor(each, first_sort(prefix)) for each in PARTITIONS], [], 0
+    cursors, known, scanned = [PartitionCursor(each, first_sort(prefix)) for each in NAME_PARTITIONS], [], 0
     while behind := [each for each in cursors if not each.ended]:
         if scanned > LOOKED_AT_MAX:
             raise InvalidRequest(

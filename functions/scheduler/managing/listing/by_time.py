@@ -22,7 +22,7 @@ from scheduler.managing.listing.entries import Entry, OrderKey
 from scheduler.managing.lookup import DATA_CHARACTERS_MAX
 from scheduler.model.bundle import SPAN_MS_MAX, Bundle
 from scheduler.model.schedule import Schedule, sort_from
-from scheduler.placing.near_names import PARTITIONS
+from scheduler.placing.near_names import NEAR_NAME_PARTITIONS
 from scheduler.value_class import value_class
 
 AHEAD, AHEAD_ITEMS = 1.25, 8
@@ -154,7 +154,7 @@ class Reader:
         if from_ms >= to_ms:
             return
         from_sort, to_sort = sort_from(from_ms), sort_from(to_ms + SPAN_MS_MAX)
-        self._cursors = [PartitionCursor(each, from_sort, to_sort) for each in PARTITIONS]
+        self._cursors = [PartitionCursor(each, from_sort, to_sort) for each in NEAR_NAME_PARTITIONS]
         items_max = window.count + AHEAD_ITEMS
         while behind := [each for each in self._cursors if each.may_precede(self._last, SPAN_MS_MAX)]:
             self._round(behind, lambda cursor: self._page_of_near_names(cursor, from_ms, to_ms, items_max))

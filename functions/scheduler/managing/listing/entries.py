@@ -13,9 +13,9 @@ from scheduler.model.name_record import Record
 from scheduler.model.schedule import Schedule
 from scheduler.value_class import value_class
 
-LATE_MS = 60_000
+ENTRY_LATE_MS = 60_000
 """How long a near name is listed after its due time. A schedule that is later than this is found by its name."""
-CLOCKS_MS = 60_000
+TIMER_CLOCKS_MS = 60_000
 """How far the clock that wrote a row of the index may be ahead of ours."""
 
 OrderKey = tuple[int, str, str, int]
@@ -75,4 +75,4 @@ def waits_for(record: Record, timer: Schedule) -> bool:
 
 def near_span(from_ms: int, to_ms: int, now_ms: int, reach_ms: int) -> tuple[int, int]:
     """Return the part of a time range that may hold near names. It is empty if its end is not after its start."""
-    return max(from_ms, now_ms - LATE_MS), min(to_ms, now_ms + reach_ms + CLOCKS_MS)
+    return max(from_ms, now_ms - ENTRY_LATE_MS), min(to_ms, now_ms + reach_ms + TIMER_CLOCKS_MS)

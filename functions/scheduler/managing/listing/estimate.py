@@ -22,9 +22,9 @@ from scheduler.managing.listing.forecast import Count, Timer, awake, empty
 from scheduler.managing.request import ManageRequest
 from scheduler.model.bundle import SPAN_MS_MAX, Bundle, Unpackable
 from scheduler.model.schedule import sort_from
-from scheduler.placing.near_names import PARTITIONS as NEAR_PARTITIONS
+from scheduler.placing.near_names import NEAR_NAME_PARTITIONS as NEAR_PARTITIONS
 
-ITEMS_MAX = 200
+SAMPLE_ITEMS_MAX = 200
 """The items of one query."""
 PARTITIONS_LOOKED_AT_MAX = 16
 """With more partitions, looking at each of them costs more than it tells."""
@@ -77,7 +77,7 @@ class _Estimation:
         """Return the first items from a time on, and whether these are all until the end."""
         bounds = partition, sort_from(from_ms), sort_from(to_ms)
         page = retry_call(
-            lambda: self._dependencies.manage_table.due_page(*bounds, False, limit=ITEMS_MAX), self._deadline
+            lambda: self._dependencies.manage_table.due_page(*bounds, False, limit=SAMPLE_ITEMS_MAX), self._deadline
         )
         return page.stubs, page.next_sort is None
 
@@ -90,7 +90,7 @@ class _Estimation:
         manage_table, deadline = self._dependencies.manage_table, self._deadline
 
         def page(partition: str) -> NearNames:
-            return retry_call(lambda: manage_table.near_names(partition, *bounds, ITEMS_MAX), deadline)
+            return retry_call(lambda: manage_table.near_names(partition, *bounds, SAMPLE_ITEMS_MAX), deadline)
 
         pages = self._dependencies.pool.run(page, NEAR_PARTITIONS)
         self.exact = self.exact and all(each.next_sort is None for each in pages)

@@ -21,11 +21,11 @@ from scheduler.limits import DUE_MS_MAX
 from scheduler.managing import paging
 from scheduler.managing.dependencies import BATCH_STUBS_MAX, ManageDependencies, Stub
 from scheduler.managing.listing import near_note
-from scheduler.managing.listing.entries import CLOCKS_MS, near_span
+from scheduler.managing.listing.entries import TIMER_CLOCKS_MS, near_span
 from scheduler.managing.request import ManageRequest
 from scheduler.model.bundle import SPAN_MS_MAX, Bundle, Unpackable
 from scheduler.model.schedule import sort_from
-from scheduler.placing.near_names import NEAR, PARTITIONS
+from scheduler.placing.near_names import NEAR_NAME_PARTITIONS, NEAR_NAMES
 from scheduler.timestamps import epoch_s
 
 Timer = tuple[str, str, int]
@@ -71,7 +71,7 @@ def forecast(request: ManageRequest, dependencies: ManageDependencies, deadline:
     while positions and not counter.passed:
         # A feed that moves a timer writes it to the index before it deletes it from the table: read the table first.
         first = sorted(positions, key=paging.order_of)[: paging.ACTIVE_MAX]
-        these = [each for each in first if each.startswith(NEAR) == first[0].startswith(NEAR)]
+        these = [each for each in first if each.startswith(NEAR_NAMES) == first[0].startswith(NEAR_NAMES)]
         positions |= counter.round({each: positions[each] for each in these})
         positions = {each: sort for each, sort in positions.items() if sort is not None}
     answer = {**count.answer(), "next": paging.encode(KIND, paging.grouped(positions)) if positions else None}
@@ -81,7 +81,7 @@ def forecast(request: ManageRequest, dependencies: ManageDependencies, deadline:
 def _beginning(count: Count, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, str | None]:
     positions: dict[str, str | None] = dict.fromkeys(dependencies.partitions(deadline), sort_from(count.from_ms))
     from_ms, to_ms = near_span(count.from_ms, count.to_ms, deadline.now_ms(), dependencies.reach_ms)
-    return positions | dict.fromkeys(PARTITIONS, sort_from(from_ms)) if from_ms < to_ms else positions
+    return positions | dict.fromkeys(NEAR_NAME_PARTITIONS, sort_from(from_ms)) if from_ms < to_ms else positions
 
 
 def empty(request: ManageRequest) -> Count:
@@ -141,7 +141,7 @@ class Counter:
             from_sort = positions[partition] or ""
             if self.passed:
                 return [], from_sort
-            near = partition.startswith(NEAR)
+            near = partition.startswith(NEAR_NAMES)
             return self._near_page(partition, from_sort) if near else self._page(partition, from_sort)
 
         counted = self._dependencies.pool.run(page, positions)
@@ -186,7 +186,7 @@ class Counter:
         return dues_ms + self._in_table(timers), None
 
     def _in_table(self, timers: Sequence[Timer]) -> list[int]:
-        soon_ms = self._patience.now_ms() + self._dependencies.reach_ms + CLOCKS_MS
+        soon_ms = self._patience.now_ms() + self._dependencies.reach_ms + TIMER_CLOCKS_MS
         self._moved.update(schedule_id for _, schedule_id, due_ms in timers if due_ms <= soon_ms)
         return awake(timers, self._dependencies, self._patience)
 
