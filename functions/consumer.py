@@ -6,7 +6,7 @@ from scheduler.delivering import consuming
 from scheduler.delivering.consuming import Due
 from scheduler.wiring import runtime
 
-outside = runtime.current()
+resources = runtime.current()
 
 
 def handle(schedule: Due) -> None:
@@ -14,4 +14,4 @@ def handle(schedule: Due) -> None:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    return consuming.consume(event["Records"], handle, outside.clock)
+    return consuming.consume(event["Records"], handle, resources.clock)

@@ -92,10 +92,11 @@ MUTATIONS = (
     Mutation(
         "an expiry reported whenever its failure target cannot be notified",
         "scheduler/feeding/mover.py",
-        "        hand_over = self._queues.hand_over\n",
+        "            send = partial(self._queues.send_to_delivery, now_ms=now_ms)\n",
         (
-            "        retry_batch(self._queues.report, [failure_report.expired(each, now_ms) for each in heard], self._short)\n"
-            "        hand_over = self._queues.hand_over\n"
+            "            reports = [failure_report.expired(each, now_ms) for each in with_failure_target]\n"
+            "            retry_batch(self._queues.report, reports, self._short)\n"
+            "            send = partial(self._queues.send_to_delivery, now_ms=now_ms)\n"
         ),
         (1,),
         5,
@@ -424,7 +425,7 @@ MUTATIONS = (
     Mutation(
         "an input message deleted while a part of it waits",
         "scheduler/accepting/from_queue/receiving.py",
-        "    return requeue or not (rest or unnotified)\n",
+        "    return requeue or not (remaining or unnotified)\n",
         "    return True\n",
         (1, 5),
         1,
@@ -749,8 +750,8 @@ MUTATIONS = (
     Mutation(
         "a received message deleted before it is delivered",
         "scheduler/delivering/delivery.py",
-        ("            _one(message, dependencies, deadline)\n            _dismiss(message, dependencies, deadline)\n"),
-        ("            _dismiss(message, dependencies, deadline)\n            _one(message, dependencies, deadline)\n"),
+        ("            _one(message, dependencies, deadline)\n            _delete(message, dependencies, deadline)\n"),
+        ("            _delete(message, dependencies, deadline)\n            _one(message, dependencies, deadline)\n"),
         (1,),
         40,
     ),
@@ -758,14 +759,14 @@ MUTATIONS = (
         "a received message that failed deleted all the same",
         "scheduler/delivering/delivery.py",
         "            return False\n        finally:\n",
-        ("            _dismiss(message, dependencies, deadline)\n            return False\n        finally:\n"),
+        ("            _delete(message, dependencies, deadline)\n            return False\n        finally:\n"),
         (1,),
         180,
     ),
     Mutation(
         "what is behind one that hangs left there",
         "scheduler/delivering/delivery.py",
-        "    if hanging:\n",
+        "    if stalled:\n",
         "    if False:\n",
         (3,),
         61,
@@ -878,7 +879,9 @@ def applied(mutation: Mutation, functions: Path | None = None) -> Iterator[Path]
         text = file.read_text(encoding="utf-8")
         if text.count(mutation.old) != 1:
             raise Stale(f"{mutation.name}: {mutation.old!r} stands {text.count(mutation.old)} times in {mutation.file}")
-        file.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
+        changed = text.replace(mutation.old, mutation.new)
+        compile(changed, mutation.file, "exec")  # Code that cannot be imported breaks every promise, and shows nothing.
+        file.write_text(changed, encoding="utf-8")
         yield copy
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from fakes import NOON_MS, Clock, schedule
 from scheduler.delivering import timers
-from scheduler.delivering.timers import DELIVER, DROP, FOLLOW
+from scheduler.delivering.timers import BACK_UP, DELIVER, DROP
 from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.name_record import DELIVERED, Record, request_number_at
 from scheduler.model.schedule import timer
@@ -49,24 +49,24 @@ def test_only_one_message_sets_the_second_timer(wake):
     """The same message sets it again, as its function may have crashed before. A new record has no second timer."""
     current = record(due_ms=NOON_MS + 60_000)
     wake.records.put(current)
-    assert [FOLLOW, DROP, FOLLOW] == [wake.role(STALE, message) for message in ("m1", "m2", "m1")]
+    assert [BACK_UP, DROP, BACK_UP] == [wake.role(STALE, message) for message in ("m1", "m2", "m1")]
     assert "m1" == wake.records.get("bill").covered_by
     wake.records.put(record(2, NOON_MS + 60_000, request_number_at(NOON_MS, 1)))
-    assert FOLLOW == wake.role(STALE, "m2")
+    assert BACK_UP == wake.role(STALE, "m2")
 
 
 def test_a_note_that_is_a_day_old_is_ignored(wake):
     """Its message may have been redriven from the dead-letter queue with another id."""
     wake.records.put(record())
-    assert FOLLOW == wake.role(STALE, "m1")
+    assert BACK_UP == wake.role(STALE, "m1")
     wake.clock.now_ms += timers.COVERED_MS
-    assert FOLLOW == wake.role(STALE, "m2")
+    assert BACK_UP == wake.role(STALE, "m2")
 
 
 def test_the_timer_of_a_far_schedule_is_stored_again_without_a_note(wake):
     """Every write stores the same item."""
     wake.records.put(record(due_ms=NOON_MS + REACH_MS + 1))
-    assert [FOLLOW, FOLLOW] == [wake.role(STALE, message) for message in ("m1", "m2")]
+    assert [BACK_UP, BACK_UP] == [wake.role(STALE, message) for message in ("m1", "m2")]
     assert "" == wake.records.get("bill").covered_by
 
 

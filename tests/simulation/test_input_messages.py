@@ -80,7 +80,7 @@ def test_a_missing_target_repeats_no_neighbour(stack, post, dead):
     assert [released.due for released in stack.released()[:3]] == [int(each.at) for each in stack.released()[:3]]
     errors = {report["schedule"]["data"]: report["error"] for report in stack.failures()}
     assert {"bad", "refused"} == set(errors)
-    assert "the queue is gone or closed to us: NonExistentQueue" == errors["bad"]
+    assert "the queue is missing or denies access: NonExistentQueue" == errors["bad"]
     assert 2 == len(stack.failures())
     queues = stack._cloud.sqs.queues
     assert [{}, {}] == [queues[stack.output(name)].messages for name in ("InputQueueUrl", "DeadLetterQueueUrl")]

@@ -152,7 +152,7 @@ def test_a_delivery_ends_before_its_timeout(template):
     waits_s = delivery.WAIT_MS_MAX / 1000 + circuit_breaker.HANGS_S
     assert self_polling.POLL_S_MAX + waits_s + USUAL.total_s + delivery.DELIVER_RESERVE_S <= timeout_s
     assert clients.CALL_S_MAX < delivery.DELIVER_RESERVE_S
-    assert USUAL.total_s + clients.CALL_S_MAX <= naming.FOLLOWING_MS / 1000
+    assert USUAL.total_s + clients.CALL_S_MAX <= naming.BACKUP_DELAY_MS / 1000
 
 
 def test_a_claim_outlives_an_invocation_and_ends_before_its_message_comes_again(template):
@@ -209,10 +209,10 @@ def test_a_message_put_back_finds_the_outcome_of_its_name_too(template):
 def test_an_unconfirmed_member_is_reported_before_sqs_moves_its_message(template):
     """The function puts the rest of a message back before its timeout."""
     receives = template["Resources"]["InputQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
-    assert receiving.CLOSED_TRIES_MAX < receiving.MESSAGE_TRIES_MAX < receives
-    assert clients.CALL_S_MAX < receiving.PUT_BACK_S
+    assert receiving.UNAVAILABLE_TRIES_MAX < receiving.MESSAGE_TRIES_MAX < receives
+    assert clients.CALL_S_MAX < receiving.REQUEUE_S
     timeout_s = functions(template)["ScheduleFunction"]["Timeout"]
-    assert receiving.PUT_BACK_S <= timeout_s / 4
+    assert receiving.REQUEUE_S <= timeout_s / 4
     assert receiving.PAUSE_S <= limits.SQS_DELAY_S_MAX
 
 

@@ -27,7 +27,7 @@ from scheduler.model.bundle import Bundle
 from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.failure_report import QUARANTINE, Report, failed_partitions
 from scheduler.model.feed_run import FeedRun
-from scheduler.model.name_record import BEFORE, BEYOND, CANCELLED, Record, RecordPage, request_number_at
+from scheduler.model.name_record import AFTER_NAMES, CANCELLED, FIRST_NAME, Record, RecordPage, request_number_at
 from scheduler.model.schedule import Key, Schedule, Timer, sort_from
 from scheduler.model.targets import goes_straight, queue_url
 from scheduler.placing.keys import KeyGenerator
@@ -288,7 +288,7 @@ class FakeQueues:
             return DELIVERY
         return queue_url(schedule.target, self.output_queue_url)
 
-    def are_ours(self, url: str) -> bool:
+    def is_stack_queue(self, url: str) -> bool:
         return url in (self.output_queue_url, DELIVERY)
 
     def batches(self, queue_url: str, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
@@ -334,7 +334,7 @@ class FakeQueues:
         self.jobs.append(job)
         return BatchResult(confirmed=[job])
 
-    def hand_over(self, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
+    def send_to_delivery(self, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
         batch = next(self.batches(DELIVERY, schedules))
         outcome = self.send(DELIVERY, batch, now_ms)
         outcome.not_attempted += schedules[len(batch) :]
@@ -462,10 +462,10 @@ class FakeRecords:
     def page(self, partition: str, from_sort: str, prefix: str, from_ms: int, to_ms: int) -> RecordPage:
         self._answer()
         there = sorted(name for name in self.current if partition_of(name) == partition)
-        names = [name for name in there if from_sort <= name <= prefix + BEYOND]
+        names = [name for name in there if from_sort <= name <= prefix + AFTER_NAMES]
         read = [self.current[name] for name in names[: self.page_items]]
         found = [_without_data(each) for each in read if each.pending and from_ms <= each.schedule.due_ms < to_ms]
-        return RecordPage(found, len(read), read[-1].name + BEFORE if len(names) > len(read) else None)
+        return RecordPage(found, len(read), read[-1].name + FIRST_NAME if len(names) > len(read) else None)
 
     def _answer(self) -> None:
         if self.down():

@@ -101,7 +101,7 @@ class FakeManageTable:
             self.table.marks[read.key] = {"hold": (owner, ends_ms)}
         return result
 
-    def let_go(self, key: Key, owner: str) -> None:
+    def unlock(self, key: Key, owner: str) -> None:
         self.table.answer()
         if self._hold(key)[0] == owner:
             del self.table.marks[key]

@@ -64,7 +64,7 @@ class RequestContext:
     now_ms: int
     token: str | None = None
     sent_ms: int | None = None
-    closed_for_good: bool = False
+    refuse_unavailable: bool = False
     """Whether to refuse schedules for a target queue that is missing or denies access, because it was so for long."""
     by_callers_token: bool = True
     """Whether the token is the caller's own, and not a message id. A repeat may then be sent at another time."""
@@ -88,7 +88,7 @@ class KeyedBatch:
     schedules: dict[int, Schedule]
     bundles: list[Bundle]
     named: dict[int, NameResult] = field(default_factory=dict)
-    denied: dict[int, InvalidSchedule | NotConfirmed] = field(default_factory=dict)
+    rejected: dict[int, InvalidSchedule | NotConfirmed] = field(default_factory=dict)
     """Failures to register a name, by index.
 
     The id would not do: under a token, the current schedule may have the same id and be kept for another member.
@@ -103,4 +103,4 @@ class KeyedBatch:
     def failure_of(self, index: int, failures: Failures) -> InvalidSchedule | NotConfirmed | None:
         """Return the failure of a member, or None. A failure of its bundle is a failure of the member."""
         schedule = self.schedules[index]
-        return self.denied.get(index) or failures.get(schedule.id) or failures.get(schedule.key.id)
+        return self.rejected.get(index) or failures.get(schedule.id) or failures.get(schedule.key.id)

@@ -26,23 +26,23 @@ class LimitedQueues:
         self._queues, self._clock = queues, clock
         self._tries: dict[str, int] = {}
         self._failing: dict[str, str] = {}
-        self._closed: dict[str, str] = {}
+        self._unavailable: dict[str, str] = {}
 
     def url_of(self, schedule: Schedule) -> str:
         return self._queues.url_of(schedule)
 
-    def are_ours(self, url: str) -> bool:
-        return self._queues.are_ours(url)
+    def is_stack_queue(self, url: str) -> bool:
+        return self._queues.is_stack_queue(url)
 
     def batches(self, queue_url: str, schedules: Iterable[Schedule]) -> Iterator[list[Schedule]]:
         return self._queues.batches(queue_url, schedules)
 
     def send(self, queue_url: str, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
         """Send one batch. It is `not_attempted` if the queue has failed too often in this invocation."""
-        if self._queues.are_ours(queue_url):
+        if self._queues.is_stack_queue(queue_url):
             return self._queues.send(queue_url, schedules, now_ms)
-        if queue_url in self._closed:
-            return BatchResult(unavailable=[(each, self._closed[queue_url]) for each in schedules])
+        if queue_url in self._unavailable:
+            return BatchResult(unavailable=[(each, self._unavailable[queue_url]) for each in schedules])
         if queue_url in self._failing:
             return BatchResult(not_attempted=list(schedules), last_error=self._failing[queue_url])
         begun_s = self._clock()
@@ -52,7 +52,7 @@ class LimitedQueues:
 
     def _learn(self, queue_url: str, outcome: BatchResult[Schedule], took_s: float) -> None:
         if outcome.unavailable:
-            self._closed[queue_url] = outcome.unavailable[0][1]
+            self._unavailable[queue_url] = outcome.unavailable[0][1]
         if not outcome.unconfirmed or outcome.confirmed:
             self._tries[queue_url] = 0
             return

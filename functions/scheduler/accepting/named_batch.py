@@ -119,8 +119,8 @@ class Registrar:
             [named for named in group if not (self._is_met(named) and _timer_requested_ms(named) in timed_at_ms)]
             for group in groups
         ]
-        standing_ids = [group[-1].schedule.id for group in groups]
-        self.put(_timers(zip(standing_ids, lacking, strict=True)))
+        current_ids = [group[-1].schedule.id for group in groups]
+        self.put(_timers(zip(current_ids, lacking, strict=True)))
         fail_together(groups, self.failures)
         remove_old_timers(groups, self.failures, self.dependencies, self.deadline)
         return ahead
@@ -160,7 +160,7 @@ class Registrar:
                 known = read.get(self.requests[index].name or "") if len(indexes) == 1 else None
                 self.keyed.named[index] = self._written(index, timed, known, deadline)
             except (InvalidSchedule, NotConfirmed) as failure:
-                self.keyed.denied[index] = failure
+                self.keyed.rejected[index] = failure
             else:
                 self.keyed.schedules[index] = self.keyed.named[index].schedule
 
@@ -195,14 +195,14 @@ class Registrar:
 
     def _lacks_something(self, index: int) -> bool:
         """Return whether this index may have a record without a timer, or a write without an answer."""
-        if isinstance(self.keyed.denied.get(index), NotConfirmed):
+        if isinstance(self.keyed.rejected.get(index), NotConfirmed):
             return True
         return index in self.keyed.named and self.keyed.schedules[index].id in self.failures
 
     def _deny(self, each: Slice) -> None:
         for index in each.indexes:
             if self.keyed.schedules[index].id not in self.failures:
-                self.keyed.denied[index] = NotConfirmed(NOT_REACHED, begun=False)
+                self.keyed.rejected[index] = NotConfirmed(NOT_REACHED, begun=False)
 
 
 def _less_time_for_timers(deadline: Deadline) -> Deadline:
@@ -234,8 +234,8 @@ def _timers(groups: Iterable[tuple[str, Group]]) -> list[Timer]:
     schedule, so several results can have a timer for it.
     """
     found: list[Timer] = []
-    for standing_id, group in groups:
-        own = [each.timer for each in group if each.schedule.id == standing_id and each.timer is not None]
+    for current_id, group in groups:
+        own = [each.timer for each in group if each.schedule.id == current_id and each.timer is not None]
         found += sorted(own, key=lambda timer: (timer.due_ms, -timer.request_number))[:1]
     return found
 

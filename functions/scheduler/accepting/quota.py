@@ -27,16 +27,16 @@ class Quotas:
         self._counts, self._pool, self._ledger, self._environment = counts, pool, ledger, environment
         self._others: FreshAnswers[int] = FreshAnswers(COUNTED_MAX)
 
-    def check(self, application: Application, asked: int, deadline: Deadline) -> None:
+    def check(self, application: Application, count: int, deadline: Deadline) -> None:
         """Raise QuotaUsedUp if there is no room for all of the schedules that are asked for."""
         if not application.quota:
             return
         now_ms, day = deadline.now_ms(), self._ledger.today(deadline)
         accepted = self._by_others(application.id, day, deadline) + self._ledger.of(application.id).accepted(day)
         left = max(0, application.quota - accepted)
-        if asked > left:
+        if count > left:
             raise QuotaUsedUp(
-                f"{asked} schedules are asked for, and {left} of {application.quota} a day are left until midnight UTC",
+                f"{count} schedules are asked for, and {left} of {application.quota} a day are left until midnight UTC",
                 max(1, -(-(DAY_MS - now_ms % DAY_MS) // 1000)),
             )
 

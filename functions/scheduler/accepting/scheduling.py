@@ -46,7 +46,7 @@ def _accept(event: object, dependencies: SchedulingDependencies, deadline: Deadl
 
 
 def accept_message(
-    message: InputMessage, closed_for_good: bool, dependencies: SchedulingDependencies, deadline: Deadline
+    message: InputMessage, refuse_unavailable: bool, dependencies: SchedulingDependencies, deadline: Deadline
 ) -> list[Answer]:
     """Accept the members of an input message that are not done yet. Return an answer for each of them.
 
@@ -57,7 +57,7 @@ def accept_message(
         deadline.now_ms(),
         message.token_root,
         message.sent_ms,
-        closed_for_good,
+        refuse_unavailable,
         message.has_token,
         message.history.by_older_rules,
         message.history.before_zones,
@@ -127,14 +127,14 @@ class _Acceptance:
         """
         keyed, token, now_ms = KeyedBatch({}, []), self._context.token, self._context.now_ms
         key_generator, reach_ms = self._dependencies.key_generator, self._dependencies.reach_ms
-        company = {
+        bundle_candidates = {
             index: each
             for index, each in requests.items()
             if each.token is None
             and each.name is None
             and (token is not None or not is_near(each.due_ms, now_ms, reach_ms))
         }
-        for bundle, members in key_generator.bundles(company, token):
+        for bundle, members in key_generator.bundles(bundle_candidates, token):
             keyed.bundles.append(bundle)
             keyed.schedules.update(members)
         for index, each in requests.items():

@@ -56,8 +56,8 @@ def put(
     jobs: list[SendChunk | list[Schedule | Bundle] | tuple[Row, ...]]
     jobs = [*send_chunks(near, dependencies.queues.url_of), *chunks, *_row_jobs(near)]
     for job, outcome in zip(jobs, dependencies.pool.run(work, jobs) if len(jobs) > 1 else map(work, jobs), strict=True):
-        others = isinstance(job, SendChunk) and not dependencies.queues.are_ours(job.queue_url)
-        _note(failures, outcome, closed_for_good=others and context.closed_for_good)
+        others = isinstance(job, SendChunk) and not dependencies.queues.is_stack_queue(job.queue_url)
+        _note(failures, outcome, refuse_unavailable=others and context.refuse_unavailable)
 
 
 def _near_and_far(
@@ -85,12 +85,12 @@ def _row_jobs(near: Sequence[Schedule]) -> list[tuple[Row, ...]]:
     return [tuple(rows[start : start + ROWS_MAX]) for start in range(0, len(rows), ROWS_MAX)]
 
 
-def _note(failures: Failures, outcome: BatchResult[Any], closed_for_good: bool = False) -> None:
+def _note(failures: Failures, outcome: BatchResult[Any], refuse_unavailable: bool = False) -> None:
     for thing, reason in outcome.rejected:
         failures[thing.id] = InvalidSchedule(f"the queue does not take it: {reason}")
     for thing, reason in outcome.unavailable:
-        kind = InvalidSchedule if closed_for_good else NotConfirmed
-        failures[thing.id] = kind(f"the queue is gone or closed to us: {reason}")
+        kind = InvalidSchedule if refuse_unavailable else NotConfirmed
+        failures[thing.id] = kind(f"the queue is missing or denies access: {reason}")
     for thing in _each_that_waits(outcome):
         failures[thing.id] = NotConfirmed(f"AWS did not confirm it in time ({outcome.last_error}); send it again")
 

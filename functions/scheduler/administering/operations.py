@@ -33,12 +33,12 @@ _LOGGED = ("id", "replaces", "state", "ended", "left")
 def administer(event: object, actor: Actor, dependencies: AdminDependencies, deadline: Deadline) -> dict[str, Any]:
     """Carry out an operation, and log who did what. No line holds a key."""
     admin_request = request.read(event)
-    operation, asked = admin_request.operation, admin_request.fields
+    operation, fields = admin_request.operation, admin_request.fields
     if operation in _LOOKING:
         answer = OPERATIONS[operation](admin_request, dependencies, deadline)
         log.outcome("administered", operation=operation, **_logged(answer))
         return answer
-    whose = application_of(asked.get("id")) or asked.get("name", OWNER_NAME)
+    whose = application_of(fields.get("id")) or fields.get("name", OWNER_NAME)
     with audit.unconfirmed(operation, actor, whose):
         answer = OPERATIONS[operation](admin_request, dependencies, deadline)
     count = answer["changed"] if operation == "repair" else 1

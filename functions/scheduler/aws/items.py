@@ -158,7 +158,7 @@ def quarantined(quarantined_item: QuarantinedItem) -> Item:
         "origin": {"S": quarantined_item.key.partition},
         "reason": {"S": quarantined_item.reason},
     }
-    return _fitting(dict(content) if isinstance(content, dict) else item(content), facts)
+    return _within_item(dict(content) if isinstance(content, dict) else item(content), facts)
 
 
 def failed(report: Report[Any]) -> Item:
@@ -175,8 +175,8 @@ def failed(report: Report[Any]) -> Item:
         "ttl": {"N": str(report.at_ms // 1000 + FAILED_KEPT_S)},
     }
     if text is not None:
-        return _fitting({"text": {"S": text.decode()}}, facts)
-    return _fitting(contents(schedule), {**facts, "id": {"S": schedule.id}, "due": {"N": str(schedule.due_ms)}})
+        return _within_item({"text": {"S": text.decode()}}, facts)
+    return _within_item(contents(schedule), {**facts, "id": {"S": schedule.id}, "due": {"N": str(schedule.due_ms)}})
 
 
 def feed_run(run: FeedRun) -> Item:
@@ -204,7 +204,7 @@ def read_feed_run(item: Item) -> FeedRun:
     )
 
 
-def _fitting(content: Item, facts: Item) -> Item:
+def _within_item(content: Item, facts: Item) -> Item:
     """Return the content and the facts, with the content truncated to fit an item.
 
     The longest attributes are shortened first, and `cut` holds the original size. A truncated item is for people to

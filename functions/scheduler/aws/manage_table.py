@@ -104,8 +104,8 @@ class ManageTable:
             ExpressionAttributeValues={**values, ":ends": {"N": str(ends_ms)}},
         )
 
-    def let_go(self, key: Key, owner: str) -> None:
-        with suppress(ConditionFailed):  # Another call holds it by now.
+    def unlock(self, key: Key, owner: str) -> None:
+        with suppress(ConditionFailed):  # Another call has locked it by now.
             conditional(
                 self._client.update_item,
                 TableName=self._table_name,
@@ -117,7 +117,7 @@ class ManageTable:
             )
 
     def remove(self, read: Schedule | Bundle, kept: Bundle | None, owner: str, now_ms: int) -> str:
-        """Replace the item with `kept`, or delete it if nothing is kept. The hold ends with this write."""
+        """Replace the item with `kept`, or delete it if nothing is kept. The lock ends with this write."""
         condition, values = _as_read(read, owner, now_ms)
         what: dict[str, Any] = {"Key": items.key(*read.key)} if kept is None else {"Item": items.item(kept)}
         return self._change(

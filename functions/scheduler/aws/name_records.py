@@ -13,7 +13,16 @@ from scheduler import formats, log
 from scheduler.aws import items
 from scheduler.aws.calls import ConditionFailed, conditional, confirmed, query
 from scheduler.errors import NotConfirmed
-from scheduler.model.name_record import BEFORE, BEYOND, CANCELLED, NAMES, PENDING, RECORD_KEPT_S, Record, RecordPage
+from scheduler.model.name_record import (
+    AFTER_NAMES,
+    CANCELLED,
+    FIRST_NAME,
+    NAMES,
+    PENDING,
+    RECORD_KEPT_S,
+    Record,
+    RecordPage,
+)
 from scheduler.model.schedule import key_of
 
 _STATE = {"#state": "state"}
@@ -165,7 +174,7 @@ class Records:
         answer = query(
             self._client,
             self._table_name,
-            (partition, from_sort, prefix + BEYOND),
+            (partition, from_sort, prefix + AFTER_NAMES),
             names=_WITHOUT_DATA["ExpressionAttributeNames"],
             values={
                 ":pending": {"S": PENDING},
@@ -177,7 +186,7 @@ class Records:
         )
         last = answer.get("LastEvaluatedKey")
         # DynamoDB rejects a range that starts after its end.
-        next_sort = last["sort"]["S"] + BEFORE if last and last["sort"]["S"] < prefix + BEYOND else None
+        next_sort = last["sort"]["S"] + FIRST_NAME if last and last["sort"]["S"] < prefix + AFTER_NAMES else None
         return RecordPage(_readable(answer["Items"]), answer["ScannedCount"], next_sort)
 
     def _change(

@@ -63,7 +63,7 @@ class Queues:
             return self._delivery_queue_url
         return queue_url(schedule.target, self.output_queue_url)
 
-    def are_ours(self, url: str) -> bool:
+    def is_stack_queue(self, url: str) -> bool:
         """Return whether this is a queue of the stack. Sending to those is never given up."""
         return url in (self.output_queue_url, self._delivery_queue_url)
 
@@ -94,7 +94,7 @@ class Queues:
         outcome.not_attempted += reports[len(batch) :]
         return outcome
 
-    def hand_over(self, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
+    def send_to_delivery(self, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]:
         """Send one batch to the delivery queue, whatever its targets are. The rest counts as not attempted."""
         url = self._delivery_queue_url
         batch = next(self.batches(url, schedules))

@@ -81,9 +81,9 @@ class CircuitBreaker:
     _timeouts: dict[Receiver, int] = field(default_factory=dict)
     _until_s: dict[Receiver, float] = field(default_factory=dict)
     """The end of each cool-down. An entry stays until the target answers."""
-    _under_way: dict[Receiver, list[float]] = field(default_factory=dict)
+    _in_flight: dict[Receiver, list[float]] = field(default_factory=dict)
     """The start of each request in progress, the earliest first."""
-    _heard_s: dict[Receiver, float] = field(default_factory=dict)
+    _last_answer_s: dict[Receiver, float] = field(default_factory=dict)
     """The last answer of each target with a request in progress."""
     _answered_s: dict[Receiver, float] = field(default_factory=dict)
     """The last fast answer of each target."""
@@ -125,7 +125,7 @@ class CircuitBreaker:
             postponed = self._postpone(receiver, now_s)
             if postponed is not None and (postponed.until_s <= last_s or self._is_stuck(receiver, now_s)):
                 return postponed
-            self._under_way.setdefault(receiver, []).append(now_s)
+            self._in_flight.setdefault(receiver, []).append(now_s)
             return None
 
     def end(self, receiver: Receiver, timed_out: bool, begun_s: float, now_s: float) -> None:
@@ -150,14 +150,14 @@ class CircuitBreaker:
                 self._until_s[receiver] = now_s + COOL_DOWN_S
 
     def _postpone(self, receiver: Receiver, now_s: float) -> Postponement | None:
-        rest_until_s = self._until_s.get(receiver, now_s)
-        if rest_until_s > now_s:
-            return Postponement(rest_until_s)
-        silent_s, under_way = self._silent_s(receiver, now_s), len(self._under_way.get(receiver, ()))
+        cool_down_until_s = self._until_s.get(receiver, now_s)
+        if cool_down_until_s > now_s:
+            return Postponement(cool_down_until_s)
+        silent_s, in_flight = self._silent_s(receiver, now_s), len(self._in_flight.get(receiver, ()))
         if _is_own(receiver):
-            return Postponement(now_s + POSTPONED_S_MIN, False) if under_way >= PER_HOST_MAX else None
+            return Postponement(now_s + POSTPONED_S_MIN, False) if in_flight >= PER_HOST_MAX else None
         requests_max = 1 if receiver in self._until_s else PER_HOST_MAX
-        if under_way >= requests_max or silent_s >= SILENT_S:
+        if in_flight >= requests_max or silent_s >= SILENT_S:
             return Postponement(now_s + max(POSTPONED_S_MIN, silent_s))
         if self._is_proven(receiver, now_s):
             return None
@@ -190,14 +190,14 @@ class CircuitBreaker:
 
     def _is_stuck(self, receiver: Receiver, now_s: float) -> bool:
         if receiver in self._until_s:
-            return receiver in self._under_way
+            return receiver in self._in_flight
         if self._is_proven(receiver, now_s):
             return False
         return sum(map(len, self._unproven(now_s).values())) >= UNPROVEN_MAX
 
     def _unproven(self, now_s: float) -> dict[Receiver, list[float]]:
         """Return the requests in progress to unproven targets."""
-        return {of: begun_s for of, begun_s in self._under_way.items() if not self._is_proven(of, now_s)}
+        return {of: begun_s for of, begun_s in self._in_flight.items() if not self._is_proven(of, now_s)}
 
     def _is_proven(self, receiver: Receiver, now_s: float) -> bool:
         if _is_own(receiver):
@@ -209,8 +209,8 @@ class CircuitBreaker:
 
     def _silent_s(self, receiver: Receiver, now_s: float) -> float:
         """Return how long the target has not answered."""
-        begun_s = self._under_way.get(receiver)
-        return now_s - max(begun_s[0], self._heard_s.get(receiver, 0.0)) if begun_s else 0.0
+        begun_s = self._in_flight.get(receiver)
+        return now_s - max(begun_s[0], self._last_answer_s.get(receiver, 0.0)) if begun_s else 0.0
 
     def _queue_up(self, waiters_max: int) -> bool:
         with self._lock:
@@ -221,13 +221,13 @@ class CircuitBreaker:
 
     def _leave(self, receiver: Receiver, timed_out: bool, now_s: float) -> None:
         """Remove the earliest request, whichever one ended. An answer counts for all requests to the target."""
-        begun_s = self._under_way[receiver]
+        begun_s = self._in_flight[receiver]
         begun_s.pop(0)
         if not timed_out:
-            self._heard_s[receiver] = now_s
+            self._last_answer_s[receiver] = now_s
         if not begun_s:
-            del self._under_way[receiver]
-            self._heard_s.pop(receiver, None)
+            del self._in_flight[receiver]
+            self._last_answer_s.pop(receiver, None)
 
     def _trim(self) -> None:
         if len(self._answered_s) >= REMEMBERED_TARGETS_MAX:

@@ -87,7 +87,7 @@ def resume(job: DeliveryJob, conclusion: Conclusion, dependencies: DeliveryDepen
 def unreadable(report: Report[str], dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     """Store and report a message without a readable delivery job. If that fails, SQS delivers the message again."""
     for call in (dependencies.table.put_failed, dependencies.queues.report):
-        _insist(call, report, deadline)
+        _write_report(call, report, deadline)
     dependencies.metrics.ended(report.reason)
 
 
@@ -154,9 +154,9 @@ class _Ending:
         report = Report(schedule, its.state, its.error, its.at_ms, its.attempts)
         failure_target = DeliveryOptions.read(schedule.terms).failure_target
         if step == KEEP:
-            _insist(dependencies.table.put_failed, report, self._brief)
+            _write_report(dependencies.table.put_failed, report, self._brief)
         elif step == REPORT:
-            _insist(dependencies.queues.report, report, self._brief)
+            _write_report(dependencies.queues.report, report, self._brief)
         elif step == NOTIFY and failure_target is not None:
             retry_call(lambda: dependencies.notify(failure_target, report), self._brief)
         elif step == CLOSE and self._record is not None:
@@ -182,7 +182,7 @@ class _Ending:
         log.outcome("concluded later", id=job.id, left=rest.left)
 
 
-def _insist(
+def _write_report(
     call: Callable[[Sequence[Report[Any]]], BatchResult[Report[Any]]], report: Report[Any], deadline: Deadline
 ) -> None:
     outcome = retry_batch(call, [report], deadline)

@@ -121,7 +121,7 @@ def deliver(records: Sequence[object], dependencies: DeliveryDependencies, deadl
     def one(message: Message) -> bool:
         try:
             _one(message, dependencies, deadline)
-            _dismiss(message, dependencies, deadline)
+            _delete(message, dependencies, deadline)
         except Exception as failure:  # noqa: BLE001 - An error must repeat only this message.
             log.outcome("not confirmed", message=message.id, error=reason(failure))
             return False
@@ -143,11 +143,11 @@ def _tracked(
     begun_s = deadline.clock()
     for message in batch:
         yield watch.begin(message, _moment_s(message, deadline))
-    under_way, hanging = watch.counts()
-    while under_way and not hanging:
-        deadline.sleep(watch.quiet_s())
-        under_way, hanging = watch.counts()
-    if hanging:
+    in_flight, stalled = watch.counts()
+    while in_flight and not stalled:
+        deadline.sleep(watch.idle_s())
+        in_flight, stalled = watch.counts()
+    if stalled:
         from scheduler.delivering import self_polling
 
         for message in self_polling.more(dependencies.delivery_queue(), watch, DELIVER_THREADS_MAX, begun_s, deadline):
@@ -159,7 +159,7 @@ def _moment_s(message: Message, deadline: Deadline) -> float:
     return (0 if message.wake_ms - deadline.now_ms() > WAIT_MS_MAX else message.wake_ms) / 1000
 
 
-def _dismiss(message: Message, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
+def _delete(message: Message, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     receipt = message.receipt
     if receipt is not None:
         dependencies.ledger.settle(deadline)
@@ -186,26 +186,28 @@ def _one(message: Message, dependencies: DeliveryDependencies, deadline: Deadlin
     elif job.conclusion is not None:
         conclusion.resume(job, job.conclusion, dependencies, deadline)
     elif job.schedule.name is None:
-        _hand_over(job, None, dependencies, deadline)
+        _deliver_due(job, None, dependencies, deadline)
     else:
-        _wake(message.id, job, job.schedule.name, dependencies, deadline)
+        _on_timer(message.id, job, job.schedule.name, dependencies, deadline)
 
 
-def _wake(message_id: str, job: DeliveryJob, name: str, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
+def _on_timer(
+    message_id: str, job: DeliveryJob, name: str, dependencies: DeliveryDependencies, deadline: Deadline
+) -> None:
     """Handle a timer. The record of the name decides whether this timer delivers, sets another timer or is dropped."""
     role, record = timers.role(job, message_id, name, dependencies.records, dependencies.reach_ms, deadline)
     if record is None or role == timers.DROP:
         log.outcome("dropped", id=job.id, state=record.state if record else "gone")
-    elif role == timers.FOLLOW:
+    elif role == timers.BACK_UP:
         timers.send(naming.backup_timer(record, deadline.now_ms(), dependencies.reach_ms), dependencies, deadline)
         log.outcome("followed", id=job.id, by=record.id)
     elif record.schedule.due_ms > deadline.now_ms():
         timers.send(naming.timer_of(record), dependencies, deadline)
     else:
-        _hand_over_named(job, record, dependencies, deadline)
+        _deliver_named(job, record, dependencies, deadline)
 
 
-def _hand_over_named(job: DeliveryJob, record: Record, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
+def _deliver_named(job: DeliveryJob, record: Record, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
     """Check the schedule of the record, because others may write to the table, too. Then deliver it."""
     try:
         due = replace(job, schedule=sound(record.schedule))
@@ -213,10 +215,12 @@ def _hand_over_named(job: DeliveryJob, record: Record, dependencies: DeliveryDep
         failure = Undelivered(f"under its name lies no schedule: {fault}", permanent=True)
         retry.not_delivered(job, record, failure, dependencies, deadline)
         return
-    _hand_over(due, record, dependencies, deadline)
+    _deliver_due(due, record, dependencies, deadline)
 
 
-def _hand_over(job: DeliveryJob, record: Record | None, dependencies: DeliveryDependencies, deadline: Deadline) -> None:
+def _deliver_due(
+    job: DeliveryJob, record: Record | None, dependencies: DeliveryDependencies, deadline: Deadline
+) -> None:
     schedule, begun_ms = job.schedule, deadline.now_ms()
     job = retry.begun(job, begun_ms)
     if schedule.expired(begun_ms):

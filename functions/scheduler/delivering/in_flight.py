@@ -76,7 +76,7 @@ class InFlight:
             hang_s = self._clock() - HANGS_AFTER_S
             return len(self._from_s), sum(from_s <= hang_s for from_s in self._from_s.values())
 
-    def quiet_s(self) -> float:
+    def idle_s(self) -> float:
         """Return how long to wait: until the last message is due or the first hangs, and at least one step."""
         with self._lock:
             moments_s = list(self._from_s.values()) or [0.0]

@@ -38,12 +38,12 @@ def more(
     """
     log.outcome("helping", under_way=watch.counts()[0])
     while deadline.clock() < begun_s + POLL_S_MAX:
-        under_way, hanging = watch.counts()
-        if not under_way:
+        in_flight, stalled = watch.counts()
+        if not in_flight:
             return
-        most = _most(width, under_way, hanging)
+        most = _most(width, in_flight, stalled)
         if not most:
-            deadline.sleep(watch.quiet_s())
+            deadline.sleep(watch.idle_s())
             continue
         try:
             received = delivery_queue.receive(most)
@@ -54,11 +54,11 @@ def more(
         yield from received
 
 
-def _most(width: int, under_way: int, hanging: int) -> int:
+def _most(width: int, in_flight: int, stalled: int) -> int:
     """Return how many messages to receive: as many as there are free threads, and none unless a delivery hangs.
 
     The deliveries that do not hang stay within the limit of one host. So a host that answers never exceeds its limit.
     """
-    if not hanging:
+    if not stalled:
         return 0
-    return min(SQS_BATCH_MESSAGES_MAX, width - under_way, PER_HOST_MAX - (under_way - hanging))
+    return min(SQS_BATCH_MESSAGES_MAX, width - in_flight, PER_HOST_MAX - (in_flight - stalled))

@@ -30,7 +30,7 @@ from scheduler.placing import naming
 if TYPE_CHECKING:
     from scheduler.delivering.delivery import DeliveryDependencies
 
-DROP, FOLLOW, DELIVER = "drop", "follow", "deliver"
+DROP, BACK_UP, DELIVER = "drop", "follow", "deliver"
 
 TIMER_LATE_MS = 1_000
 """A first timer that is later than this may still be running when the backup timer comes."""
@@ -67,12 +67,12 @@ def _other(record: Record, message_id: str, records: Records, reach_ms: int, dea
     """Return the role while another schedule is pending, or None if the record has changed since it was read."""
     now_ms = deadline.now_ms()
     if record.schedule.due_ms - now_ms > reach_ms:
-        return FOLLOW
+        return BACK_UP
     covered = record.covered_by not in ("", message_id) and now_ms < record.schedule.due_ms + COVERED_MS
     if covered or record.wake_count:
         return DROP
     if record.covered_by or retry_call(lambda: records.cover(record, message_id), deadline):
-        return FOLLOW
+        return BACK_UP
     return None
 
 

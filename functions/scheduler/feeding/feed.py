@@ -65,7 +65,7 @@ class FeedEvent:
     until_s: float | None = None
     inherited: str | None = None
     start: Position = Position()
-    pace: float | None = None
+    units_per_s: float | None = None
     """The write units per second that the table accepted in the feed before."""
     horizon: str | None = None
     """The sort key at which the whole chain ends. The first feed sets it."""
@@ -106,7 +106,7 @@ class FeedEvent:
             "until": self.until_s,
             "lease": self.inherited,
             "position": asdict(self.start),
-            "pace": None if self.pace is None else round(self.pace),
+            "pace": None if self.units_per_s is None else round(self.units_per_s),
             "horizon": self.horizon,
             "behind": self.behind,
             "turns": self.turns,
@@ -168,7 +168,7 @@ def _feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, 
         tally = Tally.begin(its.ledger, deadline)
         bounds = deadline, dependencies.reach_ms, event.start
         reader = Reader(event.partition, its.table, *bounds, horizon=event.horizon, tally=tally)
-        mover = Mover(its.table, its.queues, deadline, event.pace, tally, dependencies.metrics)
+        mover = Mover(its.table, its.queues, deadline, event.units_per_s, tally, dependencies.metrics)
         glances = _glances(event, reader, mover, dependencies, deadline) if event.applications else None
         _move(event, its.queues.url_of, reader, mover, run, pool=dependencies.pool, glances=glances)
         if tally is not None:
@@ -178,7 +178,8 @@ def _feed(event: FeedEvent, dependencies: FeedDependencies, deadline: Deadline, 
         if continuation is not None:
             continuation = replace(continuation, applications=run.applications_left)
         if continuation is not None and event.until_s is not None and deadline.clock() < event.until_s:
-            continuation = replace(continuation, inherited=lease.holder, pace=mover.units_per_s, horizon=reader.horizon)
+            chain: dict[str, Any] = {"inherited": lease.holder, "horizon": reader.horizon}
+            continuation = replace(continuation, units_per_s=mover.units_per_s, **chain)
             dependencies.invoke_again(continuation.event(), deadline)
             handed_over = True
         elif run.counts.left or run.counts.held or run.applications_left:

@@ -66,7 +66,10 @@ def write_units(job: Job) -> int:
 
 @dataclass(slots=True)
 class FeedCounts:
-    """Counts the schedules by result. Closed, held, left and undeleted schedules are still in the table."""
+    """Counts the schedules by result. Closed, held, left and undeleted schedules are still in the table.
+
+    The answer of the function and its log line have these names.
+    """
 
     sent: int = 0
     expired: int = 0

@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from scheduler import log
@@ -21,7 +22,7 @@ from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_batch
 from scheduler.feeding import jobs
 from scheduler.feeding.jobs import BundleGroup, FeedCounts, Job, JobCounts, QuarantinedItem, UnreadableItems
-from scheduler.feeding.outgoing import OTHERS_TRIES_MAX, Outgoing
+from scheduler.feeding.outgoing import FOREIGN_TRIES_MAX, Outgoing
 from scheduler.feeding.write_rate import WriteRateLimiter
 from scheduler.measuring.metrics import NO_METRICS, Metrics
 from scheduler.model import failure_report
@@ -29,7 +30,7 @@ from scheduler.model.bundle import Bundle, Unpackable
 from scheduler.model.delivery_options import DeliveryOptions
 from scheduler.model.failure_report import Report
 from scheduler.model.schedule import Key, Schedule
-from scheduler.placing.sending import Queues as Transports
+from scheduler.placing.sending import Queues as SendingQueues
 from scheduler.placing.sending import SendChunk, send_chunks
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ class Table(Protocol):
     def write_back(self, read: Bundle, kept: Bundle) -> BatchResult[Bundle]: ...
 
 
-class Queues(Transports, Protocol):
+class Queues(SendingQueues, Protocol):
     def report(self, reports: Sequence[Report[Schedule]]) -> BatchResult[Report[Schedule]]: ...
-    def hand_over(self, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]: ...
+    def send_to_delivery(self, schedules: Sequence[Schedule], now_ms: int) -> BatchResult[Schedule]: ...
 
 
 class Mover:
@@ -76,13 +77,13 @@ class Mover:
         tally: Tally | None = None,
         metrics: Metrics = NO_METRICS,
     ) -> None:
-        self._table, self._queues, self._patience = table, queues, deadline
+        self._table, self._queues, self._deadline = table, queues, deadline
         self._tally, self._metrics = tally, metrics
         # May use the reserve: a sent schedule that is neither deleted nor written back would be sent twice.
         self._to_the_end = replace(
             deadline, deadline_s=deadline.deadline_s + FEED_RESERVE_S - 1, tries_max=TO_THE_END_TRIES_MAX
         )
-        self._short = replace(deadline, tries_max=OTHERS_TRIES_MAX)
+        self._short = replace(deadline, tries_max=FOREIGN_TRIES_MAX)
         self._write_rate = WriteRateLimiter(deadline.clock, deadline.sleep, units_per_s)
         self._outgoing = Outgoing(queues, deadline, metrics)
         self._failing_destinations: dict[str, str] = {}
@@ -96,7 +97,7 @@ class Mover:
         theirs = copy(self)
         theirs._table, theirs._queues, theirs._outgoing = table, queues, self._outgoing.of(queues)
         theirs._tally = tally
-        theirs._write_rate = WriteRateLimiter(self._patience.clock, self._patience.sleep)
+        theirs._write_rate = WriteRateLimiter(self._deadline.clock, self._deadline.sleep)
         return theirs
 
     @property
@@ -106,7 +107,7 @@ class Mover:
 
     def work(self, job: Job) -> FeedCounts:
         counts, units = JobCounts(), jobs.write_units(job)
-        if not self._write_rate.begin(units, self._patience.deadline_s):
+        if not self._write_rate.begin(units, self._deadline.deadline_s):
             return FeedCounts(left=jobs.item_count(job), why="time is over")
         try:
             finished = self._send_all(job, counts)
@@ -142,7 +143,7 @@ class Mover:
 
     def _release(self, chunk: SendChunk, counts: JobCounts) -> list[Schedule]:
         """Send, report or quarantine each schedule. Return the schedules that may be deleted."""
-        now_ms = self._patience.now_ms()
+        now_ms = self._deadline.now_ms()
         expired = [schedule for schedule in chunk.schedules if schedule.expired(now_ms)]
         if expired:
             chunk = SendChunk(chunk.queue_url, [each for each in chunk.schedules if each not in expired])
@@ -153,11 +154,11 @@ class Mover:
             counts.released += self._tally.straight(outcome.confirmed)
         given_up = [each for each in outcome.unavailable if now_ms - each[0].due_ms > UNAVAILABLE_IN_TABLE_MS_MAX]
         counts.closed += len(outcome.unavailable) - len(given_up)
-        invalid_reason = [*outcome.rejected, *given_up]
-        if invalid_reason and not self._stops(bool(finished), len(invalid_reason), counts):
-            unreadable = [QuarantinedItem(schedule.key, schedule, reason) for schedule, reason in invalid_reason]
+        refused = [*outcome.rejected, *given_up]
+        if refused and not self._stops(bool(finished), len(refused), counts):
+            to_quarantine = [QuarantinedItem(schedule.key, schedule, reason) for schedule, reason in refused]
             finished += [
-                item.content for item in self._quarantine(unreadable, counts) if isinstance(item.content, Schedule)
+                item.content for item in self._quarantine(to_quarantine, counts) if isinstance(item.content, Schedule)
             ]
         if expired and not self._stops(bool(finished), len(expired), counts):
             finished += self._drop(expired, now_ms, counts)
@@ -165,7 +166,7 @@ class Mover:
 
     def _stops(self, begun: bool, count: int, counts: JobCounts) -> bool:
         """Return whether time is over, and count the schedules as left if so. A job may always make its first call."""
-        if not (begun and count and self._patience.passed()):
+        if not (begun and count and self._deadline.passed()):
             return False
         counts.add(FeedCounts(left=count, why="time is over"))
         return True
@@ -221,21 +222,21 @@ class Mover:
         the report to the failure queue.
         """
         alone: list[Report[Schedule]] = []
-        heard: list[Schedule] = []
+        with_failure_target: list[Schedule] = []
         for each in expired:
             if DeliveryOptions.read(each.terms).failure_target is None:
                 alone.append(failure_report.expired(each, now_ms))
             else:
-                heard.append(each)
+                with_failure_target.append(each)
         kept = self._kept(self._reported("failure queue", self._queues.report, alone, counts), counts)
         self._metrics.ended("expired", len(kept))
         for schedule in kept:
             log.outcome("expired", id=schedule.id)
         finished = kept
         counts.dropped += len(kept)
-        if not self._stops(bool(kept), len(heard), counts):
-            hand_over = self._queues.hand_over
-            finished += self._reported("delivery queue", lambda left: hand_over(left, now_ms), heard, counts)
+        if not self._stops(bool(kept), len(with_failure_target), counts):
+            send = partial(self._queues.send_to_delivery, now_ms=now_ms)
+            finished += self._reported("delivery queue", send, with_failure_target, counts)
         counts.expired += len(finished)
         return finished
 
@@ -275,13 +276,13 @@ class Mover:
 
     def _given_up(self, things: Sequence[QuarantinedItem], counts: JobCounts) -> list[QuarantinedItem]:
         """Return the items to quarantine. An item of a newer format waits for newer code, for a day at most."""
-        now_ms = self._patience.now_ms()
+        now_ms = self._deadline.now_ms()
         waiting = [each for each in things if each.newer and now_ms - each.key.due_ms <= NEWER_MS_MAX]
         counts.add(FeedCounts(held=len(waiting), why=waiting[0].reason if waiting else ""))
         return [each for each in things if each not in waiting]
 
     def _quarantine(self, things: Sequence[QuarantinedItem], counts: JobCounts) -> list[QuarantinedItem]:
-        outcome = retry_batch(self._table.quarantine, things, self._patience)
+        outcome = retry_batch(self._table.quarantine, things, self._deadline)
         for item in outcome.confirmed:
             log.outcome("quarantined", partition=item.key.partition, sort=item.key.sort, reason=item.reason)
         left, stuck = len(things) - len(outcome.confirmed), len(outcome.unconfirmed)

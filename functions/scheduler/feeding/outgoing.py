@@ -21,7 +21,7 @@ from scheduler.placing.sending import Queues, SendChunk, send
 if TYPE_CHECKING:
     from scheduler.feeding.jobs import FeedCounts
 
-OTHERS_TRIES_MAX = 3
+FOREIGN_TRIES_MAX = 3
 """Few, so that a failing queue does not delay other schedules for long."""
 UNPROVEN_QUEUES_MAX = 8
 """How many queues without an answer are tried at the same time: half of the threads of a feed."""
@@ -35,9 +35,9 @@ class Outgoing:
     """Sends chunks and remembers which queues fail. All threads of a run share one."""
 
     def __init__(self, queues: Queues, deadline: Deadline, metrics: Metrics = NO_METRICS) -> None:
-        self._queues, self._patience, self._lock, self._metrics = queues, deadline, Lock(), metrics
-        self._short = replace(deadline, tries_max=OTHERS_TRIES_MAX)
-        self._closed: dict[str, str] = {}
+        self._queues, self._deadline, self._lock, self._metrics = queues, deadline, Lock(), metrics
+        self._short = replace(deadline, tries_max=FOREIGN_TRIES_MAX)
+        self._unavailable: dict[str, str] = {}
         self._failing: dict[str, str] = {}
         self._proven: set[str] = set()
         self._unproven: dict[str, float] = {}
@@ -54,7 +54,7 @@ class Outgoing:
 
         Schedules whose queue is missing or denies access do not count as overdue: the feed is not late for them.
         """
-        now_ms = self._patience.now_ms()
+        now_ms = self._deadline.now_ms()
         outcome = self._sent(chunk, counts)
         self._metrics.left((each.due_ms for each in outcome.confirmed), now_ms)
         if not outcome.unavailable:
@@ -63,11 +63,11 @@ class Outgoing:
 
     def _sent(self, chunk: SendChunk, counts: FeedCounts) -> BatchResult[Schedule]:
         url = chunk.queue_url
-        if self._queues.are_ours(url):
-            return self._counted(send(chunk, self._queues, self._patience), counts)
+        if self._queues.is_stack_queue(url):
+            return self._counted(send(chunk, self._queues, self._deadline), counts)
         if url not in self._proven and not self._begin(url):
             return self._not_tried(chunk, counts)
-        if url in self._closed or url in self._failing:
+        if url in self._unavailable or url in self._failing:
             return self._not_tried(chunk, counts)
         outcome: BatchResult[Schedule] = BatchResult()
         try:
@@ -78,28 +78,28 @@ class Outgoing:
             counts.held += len(outcome.unconfirmed) + len(outcome.not_attempted)
             counts.why = counts.why or outcome.last_error
             return outcome
-        return self._counted(outcome, counts, closed_too=False)
+        return self._counted(outcome, counts, hold_unavailable=False)
 
     def _begin(self, url: str) -> bool:
         """Return whether this thread may try a queue without an answer. Wait while another thread tries it."""
         while True:
             with self._lock:
-                if url in self._proven or url in self._closed or url in self._failing:
+                if url in self._proven or url in self._unavailable or url in self._failing:
                     return True
                 begun_s = self._unproven.get(url)
                 if begun_s is None and len(self._unproven) < UNPROVEN_QUEUES_MAX:
-                    self._unproven[url] = self._patience.clock()
+                    self._unproven[url] = self._deadline.clock()
                     return True
                 longest_s = min(self._unproven.values()) if begun_s is None else begun_s
-            if self._patience.clock() - longest_s >= SILENT_QUEUE_S:
+            if self._deadline.clock() - longest_s >= SILENT_QUEUE_S:
                 return False
-            self._patience.sleep(LOOK_S)
+            self._deadline.sleep(LOOK_S)
 
     def _end(self, url: str, outcome: BatchResult[Schedule]) -> None:
         with self._lock:
             self._unproven.pop(url, None)
             if outcome.unavailable:
-                self._closed[url] = outcome.unavailable[0][1]
+                self._unavailable[url] = outcome.unavailable[0][1]
             elif outcome.unconfirmed and not outcome.confirmed:
                 self._failing[url] = outcome.last_error
             elif outcome.confirmed or outcome.rejected:
@@ -107,21 +107,21 @@ class Outgoing:
 
     def _not_tried(self, chunk: SendChunk, counts: FeedCounts) -> BatchResult[Schedule]:
         url = chunk.queue_url
-        if url in self._closed:
-            return BatchResult(unavailable=[(schedule, self._closed[url]) for schedule in chunk.schedules])
+        if url in self._unavailable:
+            return BatchResult(unavailable=[(schedule, self._unavailable[url]) for schedule in chunk.schedules])
         counts.held += len(chunk.schedules)
         counts.why = counts.why or self._failing.get(url, "its queue does not answer")
         return BatchResult()
 
     def _counted(
-        self, outcome: BatchResult[Schedule], counts: FeedCounts, closed_too: bool = True
+        self, outcome: BatchResult[Schedule], counts: FeedCounts, hold_unavailable: bool = True
     ) -> BatchResult[Schedule]:
         """Add unsent schedules to the counts.
 
-        With `closed_too`, hold the schedules of an unavailable queue instead of returning them: the stack's own queue
-        will recover, but an immediate retry would not help.
+        With `hold_unavailable`, hold the schedules of an unavailable queue instead of returning them: the stack's own
+        queue will recover, but an immediate retry would not help.
         """
-        if outcome.unavailable and closed_too:
+        if outcome.unavailable and hold_unavailable:
             counts.held += len(outcome.unavailable)
             counts.why = counts.why or outcome.unavailable[0][1]
             outcome.unavailable = []

@@ -52,7 +52,10 @@ class Table(Protocol):
 
 @value_class
 class Position:
-    """How far a feed has come: the sort keys where both time ranges continue, and the border between them."""
+    """How far a feed has come: the sort keys where both time ranges continue, and the border between them.
+
+    The event of the next feed has these names.
+    """
 
     overdue: str = sort_from(0)
     upcoming: str = sort_from(0)
@@ -118,7 +121,7 @@ class Reader:
         # the two time ranges would be skipped.
         now, reach = max(sort_from(now_ms), start.between), sort_from(now_ms + reach_ms)
         self.horizon = reach if horizon is None else horizon
-        self._partition, self._table, self._patience, self._tally = partition, table, deadline, tally
+        self._partition, self._table, self._deadline, self._tally = partition, table, deadline, tally
         self._upcoming = TimeRange(max(now, start.upcoming), min(reach, self.horizon))
         self._overdue = TimeRange(start.overdue, now)
         self.end = self._upcoming.to_sort
@@ -147,14 +150,14 @@ class Reader:
             for time_range in (self._upcoming, self._overdue):
                 if time_range.ended:
                     continue
-                if begun and self._patience.passed(JOB_S):
+                if begun and self._deadline.passed(JOB_S):
                     return
                 page_sort = time_range.from_sort
                 page = self._read(time_range)
                 if self._tally is not None:
                     yield self._tally.begin_page(page)
                 for job in cut(page, url_of):
-                    if begun and self._patience.passed(JOB_S):
+                    if begun and self._deadline.passed(JOB_S):
                         return
                     begun = True
                     yield Task(job, time_range, page_sort)
@@ -162,7 +165,7 @@ class Reader:
 
     def _read(self, time_range: TimeRange) -> Page:
         bounds = self._partition, time_range.from_sort, time_range.to_sort
-        return retry_call(lambda: self._table.page(*bounds, time_range.items_max), self._patience)
+        return retry_call(lambda: self._table.page(*bounds, time_range.items_max), self._deadline)
 
 
 def cut(page: Page, url_of: Callable[[Schedule], str]) -> Iterator[Job]:

@@ -32,7 +32,7 @@ class Run:
         return both
 
     def as_line(self, lease: Lease, begun_ms: int, ended_ms: int) -> FeedRun:
-        """Return what the table keeps about this run. Schedules whose queue is gone or closed are left, too."""
+        """Return what the table keeps about this run. Schedules whose queue is unavailable are left, too."""
         counts = self.total
         left = counts.left + counts.held + counts.closed
         error = (counts.why if left else "") or self.failure

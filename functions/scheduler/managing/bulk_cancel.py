@@ -21,7 +21,7 @@ from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import NAME_PARTITIONS, Record
 
 DRY_RUN_WANTED = "true to count the schedules only, or false to cancel them"
-CANCELLED, CHANGED, UNCONFIRMED, UNTRIED = "cancelled", "changed", "unconfirmed", "untried"
+CANCELLED, CHANGED, UNCONFIRMED, NOT_ATTEMPTED = "cancelled", "changed", "unconfirmed", "untried"
 """The result for a record: cancelled by this call, changed by another call since it was read, no answer, not tried."""
 
 
@@ -37,7 +37,7 @@ def cancel_where(request: ManageRequest, dependencies: ManageDependencies, deadl
         found = Counter() if dry_run else _cancel(names.records, dependencies, deadline)
         matched += len(names.records) if dry_run else found[CANCELLED] + found[CHANGED]
         fates += found
-        if found[UNCONFIRMED] or found[UNTRIED]:  # The next call finds the ones that are still pending.
+        if found[UNCONFIRMED] or found[NOT_ATTEMPTED]:  # The next call finds the ones that are still pending.
             if not fates[CANCELLED]:
                 raise NotConfirmed("AWS did not confirm a single one of them in time; try again")
             break
@@ -55,7 +55,7 @@ def _cancel(records: list[Record], dependencies: ManageDependencies, deadline: D
 
     def one(record: Record) -> str:
         if begun and deadline.passed():
-            return UNTRIED
+            return NOT_ATTEMPTED
         begun.append(record)
         try:
             return CANCELLED if changing.cancel_record(record, dependencies, deadline) else CHANGED
@@ -63,7 +63,7 @@ def _cancel(records: list[Record], dependencies: ManageDependencies, deadline: D
             return UNCONFIRMED
 
     fates = Counter(dependencies.pool.run(one, records))
-    dependencies.ledger.take_back(day, cancelled=fates[CHANGED] + fates[UNTRIED])
+    dependencies.ledger.take_back(day, cancelled=fates[CHANGED] + fates[NOT_ATTEMPTED])
     return fates
 
 

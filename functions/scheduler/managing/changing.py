@@ -19,7 +19,7 @@ from scheduler.errors import InvalidRequest, InvalidSchedule, NotConfirmed, NotF
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing import item_lock, lookup
 from scheduler.managing.dependencies import ManageDependencies
-from scheduler.managing.lookup import Found
+from scheduler.managing.lookup import StoredSchedule
 from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import CANCELLED, DELIVERED, Record, request_number_at
 from scheduler.model.schedule import Request, Schedule, accepted, random_key, repeatable_offset_ms
@@ -80,7 +80,7 @@ class _Change(ABC):
         self._dependencies, self._deadline = dependencies, deadline
 
     @abstractmethod
-    def _of_item(self, found: Found) -> Answer:
+    def _of_item(self, found: StoredSchedule) -> Answer:
         """Change an unnamed schedule, which its item in the table holds."""
 
     @abstractmethod
@@ -98,12 +98,12 @@ class _Change(ABC):
             return self._under_name(found.schedule.name, schedule_id)
         now_ms = deadline.now_ms()
         if found is None or not lookup.changeable(found.schedule.key, dependencies, now_ms):
-            raise lookup.missing(schedule_id, dependencies, now_ms)
+            raise lookup.not_found(schedule_id, dependencies, now_ms)
         return self._of_item(found)
 
     def _under_name(self, name: str, expected_id: str | None) -> Answer:
         for _ in range(WRITE_ROUNDS_MAX):
-            record = lookup.named(name, self._dependencies, self._deadline)
+            record = lookup.get_record(name, self._dependencies, self._deadline)
             if expected_id is not None and record.id != expected_id:
                 raise lookup.replaced(expected_id, record)
             answer = self._of_record(record)
@@ -120,7 +120,7 @@ class _Change(ABC):
 
 
 class _Cancel(_Change):
-    def _of_item(self, found: Found) -> Answer:
+    def _of_item(self, found: StoredSchedule) -> Answer:
         owner, ledger = item_lock.new_owner(self._dependencies), self._dependencies.ledger
         day = ledger.count(self._deadline, cancelled=1)
         try:
@@ -153,13 +153,13 @@ class _Cancel(_Change):
                 raise
 
         if not retry_call(cancelled, self._deadline) and not (
-            unconfirmed_writes and self._is_ours(record, request_number, now_ms)
+            unconfirmed_writes and self._is_own_write(record, request_number, now_ms)
         ):
             return False
         self._remove_timer(record, now_ms)
         return True
 
-    def _is_ours(self, read: Record, request_number: int, now_ms: int) -> bool:
+    def _is_own_write(self, read: Record, request_number: int, now_ms: int) -> bool:
         """Return whether this call made the current cancellation: an earlier try succeeded, but its answer was lost."""
         current = retry_call(lambda: self._dependencies.records.get(read.name), self._deadline)
         if current is None or current.state != CANCELLED:
@@ -176,7 +176,7 @@ class _Replacement(_Change):
         super().__init__(dependencies, deadline)
         self._revised, self._begun_ms = revised, deadline.now_ms()
 
-    def _of_item(self, found: Found) -> Answer:
+    def _of_item(self, found: StoredSchedule) -> Answer:
         new = _in_time(self._revised(found.schedule), self._begun_ms)
         placed = item_lock.put_in_place(found, new, self._dependencies, self._deadline)
         return accepted(placed, self._begun_ms, self._dependencies.reach_ms)

@@ -18,7 +18,7 @@ from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.limits import DUE_MS_MAX
 from scheduler.managing import paging
 from scheduler.managing.dependencies import Failure, Failures, ManageDependencies
-from scheduler.managing.paging import fitting
+from scheduler.managing.paging import count_fitting
 from scheduler.managing.request import FIRST_MS, ManageRequest
 from scheduler.model import targets
 from scheduler.model.bundle import SPAN_MS_MAX
@@ -71,7 +71,7 @@ def failures(request: ManageRequest, dependencies: ManageDependencies, deadline:
         if next_position is not None or len(found) > limit:
             break
     facts = [_shown(each) for each in found[:limit]]
-    count = fitting(facts)
+    count = count_fitting(facts)
     if len(found) > count:
         next_position = found[count - 1].key
     return {"failures": facts[:count], "next": paging.encode("failures", *next_position) if next_position else None}

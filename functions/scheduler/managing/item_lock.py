@@ -1,9 +1,9 @@
 """Take an unnamed schedule out of the table, alone or out of its bundle, and put a changed one in its place.
 
-A change holds the old item, writes the new schedule and then removes the old one. A hold is a conditional write that
-keeps other calls off for a while, longer than a call runs. The feed does not read the item during a hold, because the
+A change locks the old item, writes the new schedule and then removes the old one. A lock is a conditional write that
+keeps other calls off for a while, longer than a call runs. The feed does not read the item during a lock, because the
 item is still far from the reach.
-- A crash after the hold leaves the schedule as it was. It stays held until the hold ends.
+- A crash after the lock leaves the schedule as it was. It stays locked until the lock ends.
 - A crash after the new schedule is written leaves both, and both are released: nothing is lost. The new key is derived
   from the old id and the new content, so a repeat of the same change makes no third one.
 """
@@ -17,12 +17,12 @@ from scheduler.errors import InvalidRequest, NotConfirmed
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing import lookup
 from scheduler.managing.dependencies import BUSY, DONE, ManageDependencies
-from scheduler.managing.lookup import Found
+from scheduler.managing.lookup import StoredSchedule
 from scheduler.model.schedule import Key, Schedule, repeatable_key
 from scheduler.placing.placement import get_ready, place
 
 LOCK_MS = 60_000
-"""Longer than the manage function may run, so the holder has stopped by the time the hold ends."""
+"""Longer than the manage function may run, so the owner has stopped by the time the lock ends."""
 
 _LOCKED = "it is being changed by another call; try again"
 
@@ -31,7 +31,9 @@ def new_owner(dependencies: ManageDependencies) -> str:
     return f"{dependencies.key_generator.randomness.getrandbits(64):016x}"
 
 
-def put_in_place(found: Found, changed: Schedule, dependencies: ManageDependencies, deadline: Deadline) -> Schedule:
+def put_in_place(
+    found: StoredSchedule, changed: Schedule, dependencies: ManageDependencies, deadline: Deadline
+) -> Schedule:
     """Put a changed schedule in the place of an old one, and return it with its new id."""
     owner, key = new_owner(dependencies), _key(found.schedule, changed, dependencies)
     new = replace(changed, key=key, index=None)
@@ -41,7 +43,7 @@ def put_in_place(found: Found, changed: Schedule, dependencies: ManageDependenci
         place(new, dependencies, deadline)
     except (InvalidRequest, NotConfirmed):
         with suppress(NotConfirmed):
-            dependencies.manage_table.let_go(locked.item.key, owner)
+            dependencies.manage_table.unlock(locked.item.key, owner)
         raise
     remove(locked, owner, dependencies, deadline)
     return new
@@ -56,7 +58,7 @@ def _key(old: Schedule, changed: Schedule, dependencies: ManageDependencies) -> 
     return repeatable_key(changed.due_ms, key_generator.partition_count, key_generator.hashed(facts))
 
 
-def remove(found: Found, owner: str, dependencies: ManageDependencies, deadline: Deadline) -> None:
+def remove(found: StoredSchedule, owner: str, dependencies: ManageDependencies, deadline: Deadline) -> None:
     """Remove the schedule unless another call holds it. If a try without an answer removed it, that is a success."""
     unsure = False
     for tries in range(1, deadline.tries_max + 1):
@@ -76,7 +78,7 @@ def remove(found: Found, owner: str, dependencies: ManageDependencies, deadline:
             raise NotConfirmed(why)
 
 
-def _lock(found: Found, owner: str, dependencies: ManageDependencies, deadline: Deadline) -> Found:
+def _lock(found: StoredSchedule, owner: str, dependencies: ManageDependencies, deadline: Deadline) -> StoredSchedule:
     for tries in range(1, deadline.tries_max + 1):
         now_ms = deadline.now_ms()
         fate = retry_call(lambda: dependencies.manage_table.lock(found.item, owner, now_ms, now_ms + LOCK_MS), deadline)  # noqa: B023 - Called at once.
@@ -89,16 +91,18 @@ def _lock(found: Found, owner: str, dependencies: ManageDependencies, deadline: 
     raise NotConfirmed(_LOCKED)
 
 
-def _again(found: Found, dependencies: ManageDependencies, deadline: Deadline) -> Found | None:
+def _again(found: StoredSchedule, dependencies: ManageDependencies, deadline: Deadline) -> StoredSchedule | None:
     return lookup.find(found.schedule.id, dependencies, deadline)
 
 
-def _still_there(again: Found | None, found: Found, dependencies: ManageDependencies, deadline: Deadline) -> Found:
+def _still_there(
+    again: StoredSchedule | None, found: StoredSchedule, dependencies: ManageDependencies, deadline: Deadline
+) -> StoredSchedule:
     """Return the schedule as read again, after other members of its bundle have changed.
 
     Raise NotFound or OnItsWay if it has left the table, or if a feed may soon read it.
     """
     now_ms = deadline.now_ms()
     if again is None or not lookup.changeable(again.schedule.key, dependencies, now_ms):
-        raise lookup.missing(found.schedule.id, dependencies, now_ms)
+        raise lookup.not_found(found.schedule.id, dependencies, now_ms)
     return again

@@ -32,7 +32,7 @@ DATA_CHARACTERS_MAX = 256
 
 
 @value_class
-class Found:
+class StoredSchedule:
     """A schedule in the table, and the item that holds it, as it was read."""
 
     schedule: Schedule
@@ -51,25 +51,25 @@ def get(request: ManageRequest, dependencies: ManageDependencies, deadline: Dead
     name, schedule_id = request.which()
     full, now_ms = request.truth("full"), deadline.now_ms()
     if name:
-        return _of_record(named(name, dependencies, deadline), full, now_ms, dependencies)
+        return _of_record(get_record(name, dependencies, deadline), full, now_ms, dependencies)
     found = find(schedule_id, dependencies, deadline)
     if found is None:
         return _quarantined(schedule_id, full, dependencies, deadline)
     if found.schedule.name is not None:
-        return _of_record(awaiting(found.schedule, dependencies, deadline), full, now_ms, dependencies)
+        return _of_record(record_of(found.schedule, dependencies, deadline), full, now_ms, dependencies)
     return shown(found.schedule, None, full, now_ms, dependencies.reach_ms)
 
 
-def named(name: str, dependencies: ManageDependencies, deadline: Deadline) -> Record:
+def get_record(name: str, dependencies: ManageDependencies, deadline: Deadline) -> Record:
     record = retry_call(lambda: dependencies.records.get(name), deadline)
     if record is None:
         raise NotFound(f"nothing is known under the name {name!r}; it was never given, or its outcome is too long ago")
     return record
 
 
-def awaiting(timer: Schedule, dependencies: ManageDependencies, deadline: Deadline) -> Record:
+def record_of(timer: Schedule, dependencies: ManageDependencies, deadline: Deadline) -> Record:
     """Return the record that this timer wakes."""
-    record = named(timer.name or "", dependencies, deadline)
+    record = get_record(timer.name or "", dependencies, deadline)
     if record.id != timer.id:
         raise replaced(timer.id, record)
     return record
@@ -79,7 +79,7 @@ def replaced(schedule_id: str, record: Record) -> NotFound:
     return NotFound(f"{schedule_id} was replaced under its name {record.name!r} by {record.id}")
 
 
-def find(schedule_id: str, dependencies: ManageDependencies, deadline: Deadline) -> Found | None:
+def find(schedule_id: str, dependencies: ManageDependencies, deadline: Deadline) -> StoredSchedule | None:
     """Return the schedule stored under this id, if any. The read is strongly consistent."""
     index = index_of(schedule_id)
     item = retry_call(lambda: dependencies.manage_table.get(key_of(schedule_id)), deadline)
@@ -88,11 +88,11 @@ def find(schedule_id: str, dependencies: ManageDependencies, deadline: Deadline)
             members = item.members() if index is not None else []
         except Unpackable:  # The next feed quarantines it.
             return None
-        return next((Found(each, item) for each in members if each.index == index), None)
-    return Found(item, item) if item is not None and index is None else None
+        return next((StoredSchedule(each, item) for each in members if each.index == index), None)
+    return StoredSchedule(item, item) if item is not None and index is None else None
 
 
-def missing(schedule_id: str, dependencies: ManageDependencies, now_ms: int) -> NotFound | OnItsWay:
+def not_found(schedule_id: str, dependencies: ManageDependencies, now_ms: int) -> NotFound | OnItsWay:
     """Return the error for an id that the table does not hold."""
     if changeable(key_of(schedule_id), dependencies, now_ms):
         return NotFound(f"{schedule_id} is not there: it was cancelled, moved or replaced, or never given")
@@ -170,14 +170,14 @@ def _of_record(record: Record, full: bool, now_ms: int, dependencies: ManageDepe
 
 
 def _quarantined(schedule_id: str, full: bool, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    """Return the quarantined schedule with this id. Raise the error of `missing` if there is none."""
+    """Return the quarantined schedule with this id. Raise the error of `not_found` if there is none."""
     now_ms = deadline.now_ms()
     try:
         failure = failures.quarantined_item(schedule_id, dependencies, deadline)
     except OutOfTime:
         raise NotConfirmed(f"so much was put aside that looking for {schedule_id} took too long; try again") from None
     if failure is None:
-        raise missing(schedule_id, dependencies, now_ms)
+        raise not_found(schedule_id, dependencies, now_ms)
     schedule = failure.schedule or Schedule(key_of(schedule_id), key_of(schedule_id).due_ms, "")
     facts = shown(schedule, None, full, now_ms, dependencies.reach_ms)
     return {**facts, "id": schedule_id, "state": "failed", "error": failure.reason}

@@ -184,41 +184,47 @@ def view(event: object, dependencies: ManageDependencies, deadline: Deadline) ->
 
 def call(event: object, dependencies: ManageDependencies, deadline: Deadline, actor: Actor = CALLING) -> dict[str, Any]:
     """Carry out an operation on schedules that the caller knows. Raise InvalidRequest for any other."""
-    asked = request.read(event, CALLER)
-    if asked.operation in _WITH_PREFIX and not asked.prefix():
-        state = "is empty" if "prefix" in asked.fields else "is missing"
+    manage_request = request.read(event, CALLER)
+    if manage_request.operation in _WITH_PREFIX and not manage_request.prefix():
+        state = "is empty" if "prefix" in manage_request.fields else "is missing"
         raise InvalidRequest(f"prefix {state}; wanted from this function: the beginning of names, 1 character or more")
-    return _carried_out(asked, dependencies, deadline, actor)
+    return _carried_out(manage_request, dependencies, deadline, actor)
 
 
 def _carried_out(
-    asked: ManageRequest, dependencies: ManageDependencies, deadline: Deadline, actor: Actor
+    manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline, actor: Actor
 ) -> dict[str, Any]:
     """Carry out an operation, and log who asked for it if it changes something."""
-    if asked.operation in VIEW or asked.fields.get("dry_run") is True:
-        return _looked(asked, dependencies, deadline)
-    whose = asked.fields.get(WHOSE, dependencies.application or OWNER_NAME)
-    with audit.unconfirmed(asked.operation, actor, whose):
-        answer = _answer(asked, dependencies, deadline)
-    audit.changed(asked.operation, actor, whose, answer.get(_COUNTED.get(asked.operation, ""), 1), **_facts(answer))
+    if manage_request.operation in VIEW or manage_request.fields.get("dry_run") is True:
+        return _looked(manage_request, dependencies, deadline)
+    whose = manage_request.fields.get(WHOSE, dependencies.application or OWNER_NAME)
+    with audit.unconfirmed(manage_request.operation, actor, whose):
+        answer = _answer(manage_request, dependencies, deadline)
+    audit.changed(
+        manage_request.operation,
+        actor,
+        whose,
+        answer.get(_COUNTED.get(manage_request.operation, ""), 1),
+        **_facts(answer),
+    )
     return answer
 
 
-def _looked(asked: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    answer = _answer(asked, dependencies, deadline)
+def _looked(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    answer = _answer(manage_request, dependencies, deadline)
     counts = {listed: len(answer[listed]) for listed in _LISTED if listed in answer}
-    log.outcome("managed", operation=asked.operation, **_facts(answer), **counts)
+    log.outcome("managed", operation=manage_request.operation, **_facts(answer), **counts)
     return answer
 
 
-def _answer(asked: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
-    operation = OPERATIONS[asked.operation]
+def _answer(manage_request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
+    operation = OPERATIONS[manage_request.operation]
     try:
-        if WHOSE not in asked.fields:
-            return operation(asked, dependencies, deadline)
+        if WHOSE not in manage_request.fields:
+            return operation(manage_request, dependencies, deadline)
         from scheduler.managing.listing import applications
 
-        return applications.answer(operation, asked, dependencies, deadline)
+        return applications.answer(operation, manage_request, dependencies, deadline)
     finally:
         dependencies.ledger.settle(deadline)
 

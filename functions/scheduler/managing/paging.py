@@ -147,7 +147,7 @@ def is_name_position(value: object) -> bool:
     return isinstance(value, str) and is_prefix(value.removesuffix(" "))
 
 
-def fitting(facts: Sequence[object]) -> int:
+def count_fitting(facts: Sequence[object]) -> int:
     """Return how many of the first facts fit an answer. At least one always fits."""
     size_bytes = 0
     for count, each in enumerate(facts):

@@ -180,8 +180,8 @@ class _Redrive:
 
     def _register(self, failure: Failure, new: Schedule, now_ms: int) -> str:
         """Schedule a failure again under its name. Return as `_schedule` does."""
-        dependencies, asked = self._dependencies, NameRequest(new, request_number_at(now_ms), if_exists="keep")
-        named = naming.register(asked, dependencies.records, self._deadline, dependencies.reach_ms)
+        dependencies, name_request = self._dependencies, NameRequest(new, request_number_at(now_ms), if_exists="keep")
+        named = naming.register(name_request, dependencies.records, self._deadline, dependencies.reach_ms)
         if named.timer is not None:
             self._place(named.timer)
         if named.result != "kept" or named.schedule.id == new.id:

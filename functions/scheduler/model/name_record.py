@@ -16,7 +16,7 @@ from scheduler.value_class import value_class
 
 NAMES = "names#"
 NAME_PARTITIONS = tuple(f"{NAMES}{digit:x}" for digit in range(16))
-BEFORE, BEYOND = " ", "~"
+FIRST_NAME, AFTER_NAMES = " ", "~"
 """Characters that sort before and after every character of a name."""
 
 NAME_WANTED = f"1 to {NAME_CHARACTERS_MAX} of A-Z a-z 0-9 . _ : / -, and not of the form of an id"

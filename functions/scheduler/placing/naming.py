@@ -8,7 +8,7 @@ The record decides, and a timer only wakes it. So every order of crashes and cal
   delivers it.
 
 Only the timer with the id of the record delivers. A function that finds a pending record that may lack its timer sets a
-backup timer, `FOLLOWING_MS` after the first. It has nothing to do if the first timer delivered.
+backup timer, `BACKUP_DELAY_MS` after the first. It has nothing to do if the first timer delivered.
 `delivering.timers` keeps the number of backup timers small.
 """
 
@@ -26,7 +26,7 @@ from scheduler.model.name_record import Record
 from scheduler.model.schedule import Schedule, Timer, timer
 from scheduler.value_class import value_class
 
-FOLLOWING_MS = 20_000
+BACKUP_DELAY_MS = 20_000
 """Longer than a delivery takes, so that the backup timer finds the outcome of the first."""
 OLDER = "older"
 """The result of a possible repeat that was requested before the current schedule. It changes nothing."""
@@ -88,11 +88,11 @@ def register(name_request: NameRequest, records: Records, deadline: Deadline, re
         if old is None:  # The record disappeared between the conditional write and the read.
             continue
         if old.id == new.id:
-            return _left_alone(old, now_ms, reach_ms)
+            return _kept(old, now_ms, reach_ms)
         if name_request.repeats and old.request_number >= request_number:
-            return replace(_left_alone(old, now_ms, reach_ms), result=OLDER, unconfirmed=bool(unconfirmed_writes))
+            return replace(_kept(old, now_ms, reach_ms), result=OLDER, unconfirmed=bool(unconfirmed_writes))
         if old.pending and name_request.if_exists == "keep":
-            return replace(_left_alone(old, now_ms, reach_ms), unconfirmed=bool(unconfirmed_writes))
+            return replace(_kept(old, now_ms, reach_ms), unconfirmed=bool(unconfirmed_writes))
         if old.pending and name_request.if_exists == "fail" and unconfirmed_writes:  # It may be ours, moved by now.
             raise NotConfirmed(
                 f"AWS did not confirm what became of the name {name_request.schedule.name!r}; send it again"
@@ -125,7 +125,7 @@ def _written(new: Record, old: Record | None, horizon_ms: int) -> NameResult:
     return NameResult(new.schedule, "", result, timer_of(new), timer_of(old) if at_hand and old is not None else None)
 
 
-def _left_alone(current: Record, now_ms: int, reach_ms: int) -> NameResult:
+def _kept(current: Record, now_ms: int, reach_ms: int) -> NameResult:
     """Return the current schedule, with a backup timer, because its writer may have crashed before it set the first."""
     second = backup_timer(current, now_ms, reach_ms) if current.pending else None
     return NameResult(current.schedule, "" if current.pending else current.state, "kept", second)
@@ -139,7 +139,7 @@ def backup_timer(current: Record, now_ms: int, reach_ms: int) -> Timer:
     first = timer_of(current)
     if first.due_ms - now_ms > reach_ms:
         return first
-    return replace(first, due_ms=max(first.due_ms, now_ms) + FOLLOWING_MS)
+    return replace(first, due_ms=max(first.due_ms, now_ms) + BACKUP_DELAY_MS)
 
 
 def timer_of(record: Record) -> Timer:

@@ -64,8 +64,8 @@ def place(schedule: Schedule, dependencies: Dependencies, deadline: Deadline) ->
         outcome = retry_batch(dependencies.table.put, [schedule], deadline)
     if outcome.rejected:
         raise InvalidRequest(f"the queue does not take it: {outcome.rejected[0][1]}")
-    if outcome.unavailable and not dependencies.queues.are_ours(url):
-        raise InvalidRequest(f"its queue is gone or closed to us: {outcome.unavailable[0][1]}")
+    if outcome.unavailable and not dependencies.queues.is_stack_queue(url):
+        raise InvalidRequest(f"its queue is missing or denies access: {outcome.unavailable[0][1]}")
     if not outcome.confirmed:
         why = outcome.unavailable[0][1] if outcome.unavailable else outcome.last_error
         raise NotConfirmed(f"AWS did not confirm it in time ({why}); try again")

@@ -52,8 +52,8 @@ def put(http: HttpRequest, caller: Caller, deadline: Deadline) -> Response:
 def _accepted(event: Any, caller: Caller, whose: str | None, deadline: Deadline) -> dict[str, Any]:
     """Accept what the quota of the application has room for."""
     members = event.get("schedules") if isinstance(event, dict) else event
-    asked = len(members) if isinstance(members, list) else 1
-    caller.check_quota(asked, deadline)
+    count = len(members) if isinstance(members, list) else 1
+    caller.check_quota(count, deadline)
     named = caller.credential.application or whose or OWNER_NAME
     try:
         with audit.unconfirmed("schedule", caller.actor, named):

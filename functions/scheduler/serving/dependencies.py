@@ -81,7 +81,7 @@ class Caller:
     def managing(self) -> ManageDependencies:
         return self.dependencies.managing(self.credential.application)
 
-    def check_quota(self, asked: int, deadline: Deadline) -> None:
+    def check_quota(self, count: int, deadline: Deadline) -> None:
         """Raise QuotaUsedUp if the application has no room for so many schedules. The owner has no quota."""
         if self.is_owner:
             return
@@ -89,7 +89,7 @@ class Caller:
         if application is None:  # It was deleted after the key was checked.
             raise KeyRefused(f"the application of the key {self.credential.key_id} is deleted")
         if application.quota:
-            self.dependencies.quotas().check(application, asked, deadline)
+            self.dependencies.quotas().check(application, count, deadline)
 
     def facts(self) -> dict[str, Any]:
         """Return what a log line says about the caller."""

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from scheduler.serving.http_request import HttpRequest
     from scheduler.serving.http_response import Response
 
-Asked = tuple[str, str]
+Route = tuple[str, str]
 """The method of a request, and the path of its route."""
 
-KEYED: MappingProxyType[Asked, Scope] = MappingProxyType(
+KEYED: MappingProxyType[Route, Scope] = MappingProxyType(
     {
         ("POST", "/schedules"): DATA,
         ("GET", "/schedules"): CONTROL,
@@ -46,17 +46,17 @@ OPEN = frozenset({("GET", "/openapi.json"), ("GET", "/console"), ("GET", "/conso
 """The routes that need no key."""
 
 
-def keyed_answer(asked: Asked) -> Callable[[HttpRequest, Caller, Deadline], Response]:
+def keyed_answer(route: Route) -> Callable[[HttpRequest, Caller, Deadline], Response]:
     """Return the function that answers a request with a key."""
-    if asked in creating.ANSWERS:
-        return creating.ANSWERS[asked]
+    if route in creating.ANSWERS:
+        return creating.ANSWERS[route]
     from scheduler.serving import controlling
 
-    return controlling.ANSWERS[asked]
+    return controlling.ANSWERS[route]
 
 
-def open_answer(asked: Asked) -> Callable[[HttpRequest], Response]:
+def open_answer(route: Route) -> Callable[[HttpRequest], Response]:
     """Return the function that answers a request without a key."""
     from scheduler.serving import static
 
-    return static.ANSWERS[asked]
+    return static.ANSWERS[route]

@@ -36,19 +36,19 @@ def _answered(
     http: HttpRequest, dependencies: ServingDependencies, deadline: Deadline, facts: dict[str, Any]
 ) -> Response:
     """Return the answer, and add to the facts whose key it was."""
-    asked = http.method, http.resource
-    if asked in routes.OPEN:
-        return routes.open_answer(asked)(http)
+    route = http.method, http.resource
+    if route in routes.OPEN:
+        return routes.open_answer(route)(http)
     if http.method == "OPTIONS" and dependencies.allowed_origin:
         return preflight()
-    if asked not in routes.KEYED:
+    if route not in routes.KEYED:
         raise Problem("NotFound", f"{http.method} {shown(http.path)} is no request of the API; see /openapi.json")
     caller = _caller(http, dependencies, deadline)
     facts |= caller.facts()
-    if CONTROL == routes.KEYED[asked] != caller.credential.scope:
+    if CONTROL == routes.KEYED[route] != caller.credential.scope:
         raise Problem("NotAllowed", f"the key {caller.credential.key_id} may create schedules and nothing else")
     http.check_path()
-    return log.about(caller.credential.application, routes.keyed_answer(asked), http, caller, deadline)
+    return log.about(caller.credential.application, routes.keyed_answer(route), http, caller, deadline)
 
 
 def _caller(http: HttpRequest, dependencies: ServingDependencies, deadline: Deadline) -> Caller:

@@ -99,9 +99,9 @@ class WebhookTransport:
         headers = _headers(webhook, schedule, self._application) | signing.headers(
             schedule.id, self._clock(), body or b"", self._secrets()
         )
-        wire = self._wire(webhook.origin)
+        connection = self._connected(webhook.origin)
         try:
-            answer = exchange(wire, method, webhook.path, headers, body)
+            answer = exchange(connection, method, webhook.path, headers, body)
         except Failed as failure:
             raise Undelivered(f"{webhook.origin.host}: {failure}", timed_out=failure.timed_out) from None
         self._judge(answer, webhook.origin)
@@ -115,7 +115,7 @@ class WebhookTransport:
         except (ValueError, RecursionError, AttributeError):
             raise Undelivered("its target is no webhook", permanent=True) from None
 
-    def _wire(self, origin: Origin) -> BoundedConnection:
+    def _connected(self, origin: Origin) -> BoundedConnection:
         exchange_deadline, bounds = ExchangeDeadline(self._bounds.total_s), self._bounds
         found = self._addresses(origin, exchange_deadline)
         try:

@@ -89,7 +89,7 @@ class BoundedConnection:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         del mode  # `http.client` only reads from it.
-        return io.BufferedReader(_Intake(self))
+        return io.BufferedReader(_Reader(self))
 
     def settimeout(self, timeout_s: float | None) -> None:
         """Do nothing, because the bounds are already set."""
@@ -98,21 +98,21 @@ class BoundedConnection:
         return self._sock.fileno()
 
     def close(self) -> None:
-        """Do nothing. `http.client` calls this before the answer is read, and `hang_up` closes the socket instead."""
+        """Do nothing. `http.client` calls this before the answer is read, and `close_now` closes the socket instead."""
 
-    def hang_up(self) -> None:
+    def close_now(self) -> None:
         self._sock.close()
 
 
-class _Intake(io.RawIOBase):
-    def __init__(self, wire: BoundedConnection) -> None:
-        self._wire = wire
+class _Reader(io.RawIOBase):
+    def __init__(self, connection: BoundedConnection) -> None:
+        self._connection = connection
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        return self._wire.recv_into(buffer)
+        return self._connection.recv_into(buffer)
 
 
 def connect_to(

@@ -96,12 +96,12 @@ class _Connection(HTTPConnection):
 
     response_class = _Response
 
-    def __init__(self, *positional: Any, wire: BoundedConnection, path: str, **named: Any) -> None:
+    def __init__(self, *positional: Any, connection: BoundedConnection, path: str, **named: Any) -> None:
         super().__init__(*positional, **named)
-        self._wire, self._path = wire, path
+        self._connection, self._path = connection, path
 
     def connect(self) -> None:
-        self.sock = self._wire
+        self.sock = self._connection
 
     def putrequest(self, method: str, url: str, *positional: Any, **named: Any) -> None:
         super().putrequest(method, self._path, *positional, **named)
@@ -111,19 +111,21 @@ class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection
 
 
-def exchange(wire: BoundedConnection, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+def exchange(
+    connection: BoundedConnection, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+) -> Answer:
     """Send a request, return the status and the headers, and close the connection.
 
     The body is dropped, because it may repeat the request in any form. An error in the body does not matter.
     """
     # The pool requires a host, but does not use it.
-    pool = _Pool("connected", maxsize=1, retries=False, wire=wire, path=path)
+    pool = _Pool("connected", maxsize=1, retries=False, connection=connection, path=path)
     try:
         response = pool.urlopen(
             method, "/", body=body, headers=dict(headers), redirect=False, assert_same_host=False,
             preload_content=False, decode_content=False,
         )  # fmt: skip
-        wire.allow(RESPONSE_BYTES_MAX)
+        connection.allow(RESPONSE_BYTES_MAX)
         _read_out(response)
         response.close()
         return Answer(response.status, response.headers)
@@ -133,7 +135,7 @@ def exchange(wire: BoundedConnection, method: str, path: str, headers: Mapping[s
         raise _failed(failure) from None
     finally:
         pool.close()
-        wire.hang_up()
+        connection.close_now()
 
 
 def _failed(failure: Exception) -> Failed:

@@ -118,7 +118,7 @@ def test_a_batch_sent_one_by_one_stops_at_the_first_unconfirmed_message(cloud):
 def test_a_schedule_for_any_target_goes_to_the_delivery_queue_for_the_deliver_function(cloud):
     """It is a delivery job. One call sends ten, and the rest stays untried."""
     many = [schedule(number) for number in range(12)]
-    outcome = cloud.queues.hand_over(many, NOON_MS)
+    outcome = cloud.queues.send_to_delivery(many, NOON_MS)
     assert (many[:10], many[10:]) == (outcome.confirmed, outcome.not_attempted)
     bodies = [message["Body"] for message in cloud.received(cloud.delivery)]
     assert {each.id for each in many[:10]} == {delivery_job.read(body).id for body in bodies}

@@ -246,7 +246,7 @@ def test_a_schedule_for_a_missing_queue_cannot_be_fired(stack):
     far = schedule(1, FAR_S * 1000, target=OTHER_ARN)
     stack.cloud.table.put([far])
     for _ in range(2):
-        with pytest.raises(InvalidRequest, match="its queue is gone or closed to us: NonExistentQueue"):
+        with pytest.raises(InvalidRequest, match="its queue is missing or denies access: NonExistentQueue"):
             stack.ask("fire", id=far.id)
     assert FAR_S + 500 == stack.ask("move", id=far.id, timestamp=FAR_S + 500)["timestamp"]
 

@@ -681,7 +681,7 @@ def test_failures_whose_queue_is_missing_delay_no_others(stack):
     fail(stack, 200, NOON_MS - 1_000)
     assert {"redriven": 1, "left": 120, "next": None} == stack.ask("redrive", to=NOON_S, **SINCE_YESTERDAY)
     assert ["data 200"] == [message["Body"] for message in stack.cloud.received()]
-    with pytest.raises(InvalidRequest, match="cannot be scheduled again: its queue is gone or closed to us: Non"):
+    with pytest.raises(InvalidRequest, match="cannot be scheduled again: its queue is missing or denies access: Non"):
         stack.ask("redrive", id=schedule(0, NOON_MS - 100_000_000, "0").id)
 
 

@@ -80,9 +80,9 @@ def test_only_its_holder_lets_an_item_go(ports, item):
     """Another call that lets it go changes nothing."""
     ports.store(item)
     lock(ports, item)
-    ports.manage_table.let_go(item.key, "second")
+    ports.manage_table.unlock(item.key, "second")
     assert BUSY == lock(ports, item, "second")
-    ports.manage_table.let_go(item.key, "first")
+    ports.manage_table.unlock(item.key, "first")
     assert DONE == lock(ports, item, "second")
 
 
@@ -110,7 +110,7 @@ def test_an_item_is_removed_by_its_holder_and_by_others_once_nobody_holds_it(por
 def test_an_item_that_is_gone_is_neither_held_nor_removed(ports, item):
     """Nothing comes into being. To let it go is no error."""
     assert [GONE, GONE] == [lock(ports, item), remove(ports, item)]
-    ports.manage_table.let_go(item.key, "first")
+    ports.manage_table.unlock(item.key, "first")
     assert get(ports, item) is None
     assert [] == ports.manage_table.schedule_page("0", EARLIEST, LATEST, None).things
 
@@ -178,7 +178,7 @@ def test_a_table_that_does_not_answer_confirms_no_change_of_an_item(ports):
         lambda: get(ports, schedule(1)),
         lambda: lock(ports, schedule(1)),
         lambda: remove(ports, schedule(1)),
-        lambda: ports.manage_table.let_go(schedule(1).key, "first"),
+        lambda: ports.manage_table.unlock(schedule(1).key, "first"),
         lambda: ports.manage_table.schedule_page("0", EARLIEST, LATEST, None),
         lambda: ports.manage_table.due_page("0", EARLIEST, LATEST, False),
         lambda: ports.manage_table.bundles("0", EARLIEST, LATEST, NOON_MS),

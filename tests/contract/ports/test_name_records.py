@@ -8,10 +8,10 @@ from fakes import NOON_MS, schedule
 from scheduler.aws.name_records import partition_of
 from scheduler.errors import NotConfirmed
 from scheduler.model.name_record import (
-    BEFORE,
     CANCELLED,
     DELIVERED,
     FAILED,
+    FIRST_NAME,
     NAME_PARTITIONS,
     Record,
     request_number_at,
@@ -215,7 +215,7 @@ def test_pages_list_the_pending_records_with_a_prefix_and_a_time(ports, items):
     ports.page_records(items)
     found, scanned = [], 0
     for partition in NAME_PARTITIONS:
-        from_sort = "a/" + BEFORE
+        from_sort = "a/" + FIRST_NAME
         while from_sort is not None:
             page = ports.records.page(partition, from_sort, "a/", NOON_MS + 1, NOON_MS + 5)
             found += [(each, partition) for each in page.records]
@@ -238,7 +238,7 @@ def test_records_that_do_not_answer_confirm_nothing(ports):
         lambda: ports.records.cover(record(), "a"),
         lambda: ports.records.claim(record(), "a", NOON_MS, RETRY_MS),
         lambda: ports.records.batch(["bill"], True),
-        lambda: ports.records.page(NAME_PARTITIONS[0], BEFORE, "", 0, RETRY_MS),
+        lambda: ports.records.page(NAME_PARTITIONS[0], FIRST_NAME, "", 0, RETRY_MS),
     ):
         with pytest.raises(NotConfirmed):
             call()

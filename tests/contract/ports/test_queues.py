@@ -25,7 +25,7 @@ def test_a_schedule_goes_to_its_queue_or_else_to_the_delivery_queue(ports):
     assert (ports.output, OTHER) == (queues.url_of(ONE), queues.url_of(schedule(1, target=OTHER_ARN)))
     for each in (replace(ONE, name="bill"), schedule(1, target=TOPIC)):
         assert ports.delivery == queues.url_of(each)
-    assert [True, True, False] == [queues.are_ours(url) for url in (ports.output, ports.delivery, OTHER)]
+    assert [True, True, False] == [queues.is_stack_queue(url) for url in (ports.output, ports.delivery, OTHER)]
 
 
 def test_a_batch_holds_ten_messages_and_a_mebibyte(ports):
@@ -102,7 +102,7 @@ def test_queues_that_do_not_answer_confirm_nothing(ports):
     report, job = failure_report.expired(ONE, NOON_MS), DeliveryJob(ONE)
     for outcome, left in [
         (ports.queues.send(ports.output, [ONE, TWO], NOON_MS), [ONE, TWO]),
-        (ports.queues.hand_over([ONE, TWO], NOON_MS), [ONE, TWO]),
+        (ports.queues.send_to_delivery([ONE, TWO], NOON_MS), [ONE, TWO]),
         (ports.queues.send_job(job, NOON_MS), [job]),
         (ports.queues.report([report]), [report]),
     ]:
@@ -114,11 +114,11 @@ def test_queues_that_do_not_answer_confirm_nothing(ports):
 def test_schedules_for_any_target_are_handed_over_to_the_delivery_queue(ports):
     """One batch is sent, and the rest stays untried."""
     many = [schedule(number) for number in range(12)]
-    outcome = ports.queues.hand_over(many, NOON_MS)
+    outcome = ports.queues.send_to_delivery(many, NOON_MS)
     assert (many[:10], many[10:]) == (outcome.confirmed, outcome.not_attempted)
     assert sorted(each.data for each in many[:10]) == [data for data, _ in ports.messages(ports.delivery)]
     ports.close(ports.delivery)
-    outcome = ports.queues.hand_over(many, NOON_MS)
+    outcome = ports.queues.send_to_delivery(many, NOON_MS)
     assert (10, many[10:]) == (len(outcome.unavailable), outcome.not_attempted)
 
 

@@ -25,7 +25,7 @@ QUEUE = "arn:aws:sqs:eu-central-1:123456789012:failures"
 ACCEPTED = {"id": "0-001893456060000-0123456789abcdef", "timestamp": 1893456060, "state": "queued"}
 REFUSED = {"error": "InvalidSchedule", "message": "data is missing; wanted: data"}
 OLDER = {**ACCEPTED, "result": "older"}
-CLOSED = {"error": "InvalidSchedule", "message": "the queue is gone or closed to us"}
+CLOSED = {"error": "InvalidSchedule", "message": "the queue is missing or denies access"}
 WAITING = {"error": "NotConfirmed", "message": "AWS did not confirm it in time"}
 
 
@@ -56,7 +56,7 @@ class InputQueueFakes:
     unreportable: int | None = None
     pool: object = field(default_factory=SerialPool)
 
-    def accept(self, message, closed_for_good, *, deadline):
+    def accept(self, message, refuse_unavailable, *, deadline):
         self.clock.sleep(self.accept_s)
         members = [message.requests[index] for index in message.indexes]
         self.handed.append((members, message.sent_ms, message.token_root))
@@ -65,7 +65,12 @@ class InputQueueFakes:
         if "down" in members:
             raise NotConfirmed("throttled")
         self.time_s.append(deadline.deadline_s - self.clock())
-        fates = {"refuse": REFUSED, "wait": WAITING, "older": OLDER, "closed": CLOSED if closed_for_good else WAITING}
+        fates = {
+            "refuse": REFUSED,
+            "wait": WAITING,
+            "older": OLDER,
+            "closed": CLOSED if refuse_unavailable else WAITING,
+        }
         answers = [fates.get(each["result"], ACCEPTED) for each in members]
         return [
             {**answer, "message": each["error"] + str(each["number"])} if "error" in each else answer
@@ -226,7 +231,7 @@ def test_a_message_is_put_back_even_after_the_deadline(fakes):
 def test_a_queue_that_stays_closed_is_reported_after_a_few_tries(fakes):
     """The count covers all turns, over at least ten minutes, because SQS counts throttled invocations as tries."""
     fakes.receive([asking("accept"), asking("closed", failure_target=TOPIC)])
-    tries = receiving.CLOSED_TRIES_MAX
+    tries = receiving.UNAVAILABLE_TRIES_MAX
     fakes.clock.sleep(599)
     assert ["0"] == fakes.receive(*fakes.parts, count=tries - 1)
     fakes.clock.sleep(1)
@@ -390,7 +395,7 @@ def test_small_and_new_messages_come_first(fakes):
 
 def test_each_message_has_a_share_of_the_remaining_time(fakes):
     """One that uses all of its share leaves the others theirs. Small messages leave time to large ones."""
-    fakes.receive([asking("accept")] * 3, asking("accept"), [asking("accept")] * 2, seconds=18 + receiving.PUT_BACK_S)
+    fakes.receive([asking("accept")] * 3, asking("accept"), [asking("accept")] * 2, seconds=18 + receiving.REQUEUE_S)
     assert [4.5, 6.75, 15.0] == pytest.approx(fakes.time_s)
 
 
@@ -406,14 +411,14 @@ def test_a_forged_attribute_notifies_no_other_failure_target(fakes):
 def test_the_rest_comes_again_after_the_deadline(fakes):
     """The function begins nothing that it could not finish."""
     fakes.accept_s = 3
-    assert ["2", "3"] == fakes.receive(*[asking("accept")] * 4, seconds=5 + receiving.PUT_BACK_S)
+    assert ["2", "3"] == fakes.receive(*[asking("accept")] * 4, seconds=5 + receiving.REQUEUE_S)
     assert 2 == len(fakes.handed)
 
 
 def test_a_refusal_after_the_deadline_comes_again(fakes):
     """No time was left to report it."""
     fakes.accept_s = 6
-    assert ["0"] == fakes.receive(asking("refuse"), seconds=5 + receiving.PUT_BACK_S)
+    assert ["0"] == fakes.receive(asking("refuse"), seconds=5 + receiving.REQUEUE_S)
     assert [] == fakes.reports
 
 

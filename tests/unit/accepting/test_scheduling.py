@@ -262,9 +262,9 @@ def opened(content, again=None):
     return input_message.opened(sqs_records.read(record))
 
 
-def take_message(content, table, queues, again=None, closed_for_good=False, clock=None):
+def take_message(content, table, queues, again=None, refuse_unavailable=False, clock=None):
     taking = scheduling_dependencies(table, queues, AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1")))
-    return accept_message(opened(content, again), closed_for_good, taking, (clock or Clock()).deadline())
+    return accept_message(opened(content, again), refuse_unavailable, taking, (clock or Clock()).deadline())
 
 
 def member(rng, number):
@@ -366,6 +366,6 @@ def test_a_queue_that_stays_closed_refuses_its_messages(table, queues):
     assert ["NotConfirmed", "NotConfirmed", None] == [
         each.get("error") for each in take_message(content, table, queues)
     ]
-    answers = take_message(content, table, queues, closed_for_good=True)
+    answers = take_message(content, table, queues, refuse_unavailable=True)
     assert ["InvalidSchedule", "NotConfirmed", None] == [each.get("error") for each in answers]
-    assert "the queue is gone or closed to us: NonExistentQueue" == answers[0]["message"]
+    assert "the queue is missing or denies access: NonExistentQueue" == answers[0]["message"]

@@ -142,7 +142,7 @@ def test_the_memory_is_bounded():
     for number in range(REMEMBERED_TARGETS_MAX + 1):
         timed_out(breaker, f"dead {number}", 1)
         proven(breaker, f"fine {number}")
-    assert (1, {}, {}) == (len(breaker._timeouts), breaker._under_way, breaker._heard_s)
+    assert (1, {}, {}) == (len(breaker._timeouts), breaker._in_flight, breaker._last_answer_s)
     assert 1 == len(breaker._answered_s)
 
 

@@ -35,13 +35,13 @@ def test_the_same_message_twice_counts_twice(clock):
 
 
 @pytest.mark.parametrize(
-    ("moments_s", "quiet_s"),
+    ("moments_s", "idle_s"),
     [([1001], 1), ([1001, 1003], 1 + HANGS_AFTER_S), ([0, 1000.25], 0.25), ([0], LOOK_STEP_S), ([], LOOK_STEP_S)],
     ids=str,
 )
-def test_nothing_changes_until_the_last_is_due_or_the_first_hangs(clock, moments_s, quiet_s):
+def test_nothing_changes_until_the_last_is_due_or_the_first_hangs(clock, moments_s, idle_s):
     """Then it changes step by step."""
     watch = InFlight(clock)
     for moment_s in moments_s:
         watch.begin(Message("any", ""), moment_s)
-    assert quiet_s == watch.quiet_s()
+    assert idle_s == watch.idle_s()

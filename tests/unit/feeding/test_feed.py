@@ -15,7 +15,7 @@ from scheduler.feeding.feed import ROUNDS_MAX, FeedEvent
 from scheduler.feeding.jobs import QuarantinedItem
 from scheduler.feeding.lease import Lease
 from scheduler.feeding.mover import UNAVAILABLE_IN_TABLE_MS_MAX
-from scheduler.feeding.outgoing import OTHERS_TRIES_MAX
+from scheduler.feeding.outgoing import FOREIGN_TRIES_MAX
 from scheduler.feeding.reader import JOB_S, PAGE_BYTES_AIM
 from scheduler.measuring.metrics import Metrics
 from scheduler.model.schedule import sort_from
@@ -423,7 +423,7 @@ def test_an_order_for_an_unknown_partition_is_refused(partition):
 def test_a_continuation_begins_with_the_pace_of_the_feed_before():
     """Throttled calls cost money, and the table takes as much as it did a moment ago."""
     order = FeedEvent.read({"partition": "0", "until": UNTIL_S, "pace": 812.4})
-    assert FeedEvent.read(order.event()).pace == 812
+    assert FeedEvent.read(order.event()).units_per_s == 812
     assert "pace" not in FeedEvent.read({"partition": "0"}).event()
 
 
@@ -450,7 +450,7 @@ def test_a_target_that_fails_for_now_delays_no_other(feeding_):
     feeding_.queues.failing = {f"data {number}": 10**6 for number in range(2000)}
     with pytest.raises(NotConfirmed, match="2000 schedules were not confirmed: InternalError"):
         feeding_.feed()
-    assert OTHERS_TRIES_MAX == feeding_.queues.calls.count(OTHER)
+    assert FOREIGN_TRIES_MAX == feeding_.queues.calls.count(OTHER)
     assert 100 == len(feeding_.queues.sent)
     assert feeding_.clock.now_ms - NOON_MS < 1000
 

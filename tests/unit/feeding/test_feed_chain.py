@@ -11,7 +11,7 @@ from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.feeding.feed import CALLS_AT_END, ROUNDS_MAX, TURNS_MAX
 from scheduler.feeding.mover import FEED_RESERVE_S
-from scheduler.feeding.outgoing import OTHERS_TRIES_MAX
+from scheduler.feeding.outgoing import FOREIGN_TRIES_MAX
 from scheduler.feeding.reader import JOB_S
 from scheduler.limits import LAMBDA_RETRIES_MAX, LAMBDA_RETRY_WAITS_S
 from scheduler.model.schedule import sort_from
@@ -149,12 +149,12 @@ def test_an_expiry_that_cannot_be_reported_does_not_keep_a_chain_running(chain, 
     chain.put(late(1))
     chain.inflow(per_s, 60)
     told = []
-    chain.queues.hand_over = lambda expired, _: (
+    chain.queues.send_to_delivery = lambda expired, now_ms: (
         told.append(1) or BatchResult(unconfirmed=list(expired), last_error="throttled")
     )
     chain.run()
     assert len(chain.began_s) <= FEEDS_MAX
-    assert len(told) <= OTHERS_TRIES_MAX * len(chain.began_s)
+    assert len(told) <= FOREIGN_TRIES_MAX * len(chain.began_s)
     assert [] == chain.queues.reports
 
 

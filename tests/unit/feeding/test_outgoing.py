@@ -9,7 +9,7 @@ from fakes import OTHER, OTHER_ARN, OUTPUT, Clock, FakeQueues, schedule
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.worker_pool import ThreadPool
 from scheduler.feeding.jobs import FeedCounts
-from scheduler.feeding.outgoing import OTHERS_TRIES_MAX, UNPROVEN_QUEUES_MAX, Outgoing
+from scheduler.feeding.outgoing import FOREIGN_TRIES_MAX, UNPROVEN_QUEUES_MAX, Outgoing
 from scheduler.placing.sending import SendChunk
 
 WIDTH = 16
@@ -22,12 +22,12 @@ class Hanging(FakeQueues):
     def __init__(self, *hanging):
         super().__init__()
         self.hanging = set(hanging)
-        self.let_go = threading.Event()
+        self.unlock = threading.Event()
 
     def send(self, queue_url, schedules, now_ms):
         if queue_url in self.hanging:
             self.calls.append(queue_url)
-            self.let_go.wait(20)
+            self.unlock.wait(20)
             return BatchResult(unconfirmed=list(schedules), last_error="ReadTimeoutError")
         return super().send(queue_url, schedules, now_ms)
 
@@ -52,7 +52,7 @@ def run(queues, send_chunks, let_go_after):
             tallies["held"] += counts.held
             tallies["ended"] += 1
             if tallies["ended"] == let_go_after:
-                queues.let_go.set()
+                queues.unlock.set()
 
     ThreadPool(WIDTH).run(work, send_chunks)
     return tallies
@@ -64,9 +64,9 @@ def test_a_hanging_queue_has_one_thread_and_the_others_go_on():
     pairs = zip(chunks_for(*[OTHER] * 40), chunks_for(*[OUTPUT] * 40), strict=True)
     mixed = [chunk for pair in pairs for chunk in pair]
     tallies = run(queues, mixed, let_go_after=79)
-    assert queues.let_go.is_set()
+    assert queues.unlock.is_set()
     assert (40, 40) == (len(queues.sent), tallies["held"])
-    assert OTHERS_TRIES_MAX == queues.calls.count(OTHER)
+    assert FOREIGN_TRIES_MAX == queues.calls.count(OTHER)
 
 
 def test_all_hanging_queues_together_have_half_of_the_threads():
@@ -74,7 +74,7 @@ def test_all_hanging_queues_together_have_half_of_the_threads():
     queues = Hanging(*[url(number) for number in range(40)])
     send_chunks = [*chunks_for(*[url(number) for number in range(40)]), *chunks_for(*[OUTPUT] * 20)]
     tallies = run(queues, send_chunks, let_go_after=60 - UNPROVEN_QUEUES_MAX)
-    assert queues.let_go.is_set()
+    assert queues.unlock.is_set()
     assert (20, 40, WIDTH // 2) == (len(queues.sent), tallies["held"], len(set(queues.calls) - {OUTPUT}))
 
 

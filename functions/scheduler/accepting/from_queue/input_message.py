@@ -96,7 +96,7 @@ class InputMessage:
     @property
     def indexes(self) -> Sequence[int]:
         """Return the indexes of the members that are left to accept, in order."""
-        if not self._is_ours:
+        if not self._has_its_indexes:
             return range(max(1, len(self.requests)))
         reported = {each.batch_index for each in self.history.unnotified}
         return [index for index in self.history.indexes if index not in reported]
@@ -104,10 +104,10 @@ class InputMessage:
     @property
     def unnotified(self) -> Sequence[Unnotified]:
         """Return the notes on members that were reported before. A message that is refused as a whole has index 0."""
-        return self.history.unnotified if self._is_ours else ()
+        return self.history.unnotified if self._has_its_indexes else ()
 
     @property
-    def _is_ours(self) -> bool:
+    def _has_its_indexes(self) -> bool:
         """Return whether the indexes in the attribute belong to this message."""
         indexes = self.history.indexes
         return bool(indexes) and indexes[-1] < max(1, len(self.requests))

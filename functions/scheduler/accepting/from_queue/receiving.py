@@ -17,8 +17,8 @@ makes no second schedule, because its tokens are the same. Each new message hold
 duplicates cannot multiply for ever.
 
 A member that AWS never confirms is reported in the end, before SQS would move its message to the dead-letter queue. If
-its target queue stays missing or denies access, that happens after `CLOSED_TRIES_MAX` tries and `UNAVAILABLE_MS_MAX`.
-For any other reason it happens after `MESSAGE_TRIES_MAX` tries.
+its target queue stays missing or denies access, that happens after `UNAVAILABLE_TRIES_MAX` tries and
+`UNAVAILABLE_MS_MAX`. For any other reason it happens after `MESSAGE_TRIES_MAX` tries.
 
 One message does not delay another. New messages go before repeated ones, and small ones before large ones. Each message
 gets an equal share of the remaining time. A failing target queue or failure target gets three tries in one invocation
@@ -48,7 +48,7 @@ from scheduler.value_class import value_class
 
 Answer = dict[str, Any]
 
-PUT_BACK_S = 6
+REQUEUE_S = 6
 """Time reserved for sending the rest of a message back: one call that begins at the last moment."""
 REPORT_S = 3
 """Time reserved for reporting the refusals of a message, but at most a quarter of its share."""
@@ -57,7 +57,7 @@ PAUSE_S = 60
 
 A message in which all members wait is not sent back. SQS delivers it again after the visibility timeout.
 """
-CLOSED_TRIES_MAX, UNAVAILABLE_MS_MAX = 5, 10 * 60 * 1000
+UNAVAILABLE_TRIES_MAX, UNAVAILABLE_MS_MAX = 5, 10 * 60 * 1000
 """The tries and the time after which a target queue that is missing or denies access is given up.
 
 A new permission takes a minute or two to take effect everywhere. Tries alone are not enough, because SQS also counts a
@@ -85,10 +85,10 @@ name is free again.
 
 
 class Accept(Protocol):
-    def __call__(self, message: InputMessage, closed_for_good: bool, *, deadline: Deadline) -> list[Answer]:
+    def __call__(self, message: InputMessage, refuse_unavailable: bool, *, deadline: Deadline) -> list[Answer]:
         """Return an answer, or {"error", "message"}, for each index that is left to accept.
 
-        `closed_for_good` refuses members whose target queue is missing or denies access.
+        `refuse_unavailable` refuses members whose target queue is missing or denies access.
         """
 
 
@@ -116,7 +116,7 @@ def receive(records: Iterable[object], deadline: Deadline, dependencies: InputQu
     """Process the records. Return the ids of unfinished messages: SQS delivers these again and deletes the others."""
     arrived = [sqs_records.read(record) for record in records]
     reporter = Reporter(dependencies.report, dependencies.notify, dependencies.allows, dependencies.pool)
-    ends_s = deadline.deadline_s - PUT_BACK_S
+    ends_s = deadline.deadline_s - REQUEUE_S
     done: dict[int, bool] = {}
     for index in sorted(range(len(arrived)), key=lambda index: _rank(arrived[index])):
         share_s = max(0.0, ends_s - deadline.clock()) / (len(arrived) - len(done))
@@ -135,7 +135,7 @@ def _received(
     arrived: Arrived, dependencies: InputQueueDependencies, reporter: Reporter, deadline: Deadline, share: Deadline
 ) -> bool:
     """Process one message. Return whether SQS may delete it. `share` ends when the time for this message is over."""
-    if deadline.passed(PUT_BACK_S):
+    if deadline.passed(REQUEUE_S):
         log.outcome("postponed", message=arrived.message_id, error="time is over")
         return False
     message = input_message.opened(arrived)
@@ -153,12 +153,12 @@ def _received(
         unnotified = _kept(message, [*waiting, *unreported], unnotified, separable)
     else:
         unreported, unnotified = list(refusals), list(message.unnotified)
-    rest = sorted([*waiting, *unreported])
-    requeue = separable and _requeue(message, rest, unnotified, dependencies, deadline)
+    remaining = sorted([*waiting, *unreported])
+    requeue = separable and _requeue(message, remaining, unnotified, dependencies, deadline)
     facts = {**_counted(answers), "refused": len(refusals), "waiting": len(waiting)}
     dependencies.metrics.received(facts["accepted"], len(refusals) - len(unreported))
     log.outcome("received", message=message.message_id, **facts, told=not (unreported or unnotified), put_back=requeue)
-    return requeue or not (rest or unnotified)
+    return requeue or not (remaining or unnotified)
 
 
 def _counted(answers: Mapping[int, Answer]) -> dict[str, int]:
@@ -175,8 +175,8 @@ def _answers(message: InputMessage, dependencies: InputQueueDependencies, share:
     left_s = share.deadline_s - share.clock()
     deadline = replace(share, deadline_s=share.deadline_s - min(REPORT_S, left_s / 4))
     age_ms = deadline.now_ms() - message.history.sent_ms
-    closed_for_good = message.history.tries >= CLOSED_TRIES_MAX and age_ms >= UNAVAILABLE_MS_MAX
-    answers = dependencies.accept(message, closed_for_good, deadline=deadline)
+    refuse_unavailable = message.history.tries >= UNAVAILABLE_TRIES_MAX and age_ms >= UNAVAILABLE_MS_MAX
+    answers = dependencies.accept(message, refuse_unavailable, deadline=deadline)
     return dict(zip(message.indexes, answers, strict=True))
 
 
@@ -225,13 +225,13 @@ def _report(
 
 
 def _kept(
-    message: InputMessage, rest: Sequence[int], unnotified: Sequence[Unnotified], separable: bool
+    message: InputMessage, remaining: Sequence[int], unnotified: Sequence[Unnotified], separable: bool
 ) -> list[Unnotified]:
     """Return the notes that are worth another try and fit into the attribute. Log if none of them is kept."""
     versions = (
         [[]] if not separable or message.history.tries >= NOTIFY_TRIES_MAX else [unnotified, _shortened(unnotified), []]
     )
-    kept = next(list(each) for each in versions if not each or _fits(message.remainder(rest, each)))
+    kept = next(list(each) for each in versions if not each or _fits(message.remainder(remaining, each)))
     if unnotified and not kept:
         log.outcome("untold", message=message.message_id, members=len({each.batch_index for each in unnotified}))
     return kept
@@ -247,17 +247,17 @@ def _shortened(unnotified: Sequence[Unnotified]) -> list[Unnotified]:
 
 def _requeue(
     message: InputMessage,
-    rest: Sequence[int],
+    remaining: Sequence[int],
     unnotified: Sequence[Unnotified],
     dependencies: InputQueueDependencies,
     deadline: Deadline,
 ) -> bool:
     """Send the rest back to the queue if less is left to do than before. Return whether SQS has it."""
     before = list(message.indexes), list(message.unnotified)
-    if not (rest or unnotified) or before == (list(rest), list(unnotified)):
+    if not (remaining or unnotified) or before == (list(remaining), list(unnotified)):
         return False
     try:
-        return retry_call(lambda: dependencies.requeue(message.remainder(rest, unnotified), PAUSE_S), deadline)
+        return retry_call(lambda: dependencies.requeue(message.remainder(remaining, unnotified), PAUSE_S), deadline)
     except NotConfirmed as failure:
         log.outcome("not put back", message=message.message_id, error=str(failure))
         return False

@@ -50,7 +50,7 @@ class Gateway:
 
     def plans(self) -> list[Plan]:
         """Return the plans of this stack, in the same order each time. Some may belong to an API that is gone."""
-        found = [self._plan(plan) for plan in self._pages(self._client.get_usage_plans) if self._is_ours(plan)]
+        found = [self._plan(plan) for plan in self._pages(self._client.get_usage_plans) if self._is_of_this_stack(plan)]
         return sorted(found, key=lambda plan: plan.id)
 
     def create_plan(self, rate: int, burst: int) -> Plan:
@@ -84,7 +84,7 @@ class Gateway:
     def drop(self, plan: Plan, gateway_id: str) -> None:
         _unless_gone(self._client.delete_usage_plan_key, usagePlanId=plan.id, keyId=gateway_id)
 
-    def _is_ours(self, plan: dict[str, Any]) -> bool:
+    def _is_of_this_stack(self, plan: dict[str, Any]) -> bool:
         rate, _, burst = str(plan.get("name", "")).removeprefix(self._prefix).partition(".")
         return str(plan.get("name", "")).startswith(self._prefix) and rate.isdigit() and burst.isdigit()
 

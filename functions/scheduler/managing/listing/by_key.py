@@ -74,14 +74,14 @@ class Reader:
     ) -> None:
         self._key_position, self._to_ms, self._limit, self._bytes_of = key_position, to_ms, limit, bytes_of
         self._characters_max = characters_max
-        self._dependencies, self._patience = dependencies, deadline
+        self._dependencies, self._deadline = dependencies, deadline
         self._found: list[Entry] = []
         self._free_bytes, self._full = ANSWER_BYTES_MAX, False
 
     def entries(self) -> list[Entry]:
         """Return the page's entries in order of time, at most `limit`. At least one step is read."""
         positions, begun = self._key_position.positions, False
-        while positions and not self._full and not (begun and self._patience.passed()):
+        while positions and not self._full and not (begun and self._deadline.passed()):
             begun = True
             active = sorted(positions, key=paging.order_of)[: paging.ACTIVE_MAX]
             partition = min(active, key=lambda each: positions[each])
@@ -98,12 +98,12 @@ class Reader:
             return
         limit = self._limit + 1
         schedule_page = retry_call(
-            lambda: self._dependencies.manage_table.schedule_page(partition, sort, end_sort, limit), self._patience
+            lambda: self._dependencies.manage_table.schedule_page(partition, sort, end_sort, limit), self._deadline
         )
         self._hand_out(partition, schedule_page.things, self._of_things, BATCH_WHOLE_MAX, schedule_page.next_sort)
 
     def _page_of_near_names(self, partition: str) -> None:
-        (sort, _), now_ms = self._key_position.positions[partition], self._patience.now_ms()
+        (sort, _), now_ms = self._key_position.positions[partition], self._deadline.now_ms()
         _, to_ms = entries.near_span(
             self._key_position.from_ms, self._key_position.end_ms, now_ms, self._dependencies.reach_ms
         )
@@ -112,7 +112,7 @@ class Reader:
             del self._key_position.positions[partition]
             return
         bounds, limit = (partition, sort, end_sort, to_ms), self._limit + 1
-        page = retry_call(lambda: self._dependencies.manage_table.near_names(*bounds, limit), self._patience)
+        page = retry_call(lambda: self._dependencies.manage_table.near_names(*bounds, limit), self._deadline)
         self._hand_out(partition, page.rows, self._of_rows, 1, page.next_sort)
 
     def _hand_out(
@@ -125,7 +125,7 @@ class Reader:
     ) -> None:
         """Return items in steps until the page is full or time is over, and move the position forward."""
         for start in range(0, len(things), step):
-            if start and self._patience.passed():
+            if start and self._deadline.passed():
                 return
             for held in entries_of(things[start : start + step]):
                 if not self._take(partition, *held):
@@ -159,7 +159,7 @@ class Reader:
         alone = {each.key: entries.entry(each, most) for each in things if isinstance(each, Schedule)}
         awake = {
             each.order_key: each
-            for each in entries.awake(list(alone.values()), most, self._dependencies, self._patience)
+            for each in entries.awake(list(alone.values()), most, self._dependencies, self._deadline)
         }
         for thing in things:
             if isinstance(thing, Bundle):
@@ -177,7 +177,7 @@ class Reader:
             for start in range(0, len(timers), BATCH_WHOLE_MAX):
                 step = timers[start : start + BATCH_WHOLE_MAX]
                 awake |= {
-                    each.order_key: each for each in entries.awake(step, most, self._dependencies, self._patience)
+                    each.order_key: each for each in entries.awake(step, most, self._dependencies, self._deadline)
                 }
             yield (
                 row.key.sort,

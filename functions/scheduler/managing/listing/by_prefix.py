@@ -18,9 +18,9 @@ from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.limits import ANSWER_BYTES_MAX
 from scheduler.managing import lookup, paging
 from scheduler.managing.dependencies import BATCH_WHOLE_MAX, ManageDependencies
-from scheduler.managing.paging import fitting
+from scheduler.managing.paging import count_fitting
 from scheduler.managing.request import ManageRequest
-from scheduler.model.name_record import BEFORE, NAME_PARTITIONS, Record, RecordPage
+from scheduler.model.name_record import FIRST_NAME, NAME_PARTITIONS, Record, RecordPage
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1_000
 LOOKED_AT_MAX = 100_000
@@ -44,7 +44,7 @@ class PartitionCursor:
 
 def first_sort(prefix: str) -> str:
     """Return the sort key before every name with the prefix. DynamoDB accepts no empty bound."""
-    return prefix or BEFORE
+    return prefix or FIRST_NAME
 
 
 def list_(request: ManageRequest, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _page_by_name(
         begun = True
     facts, count = _facts([each for _, each in found[:limit]], request, dependencies, deadline)
     if count < len(found):
-        number, sort = found[count - 1][0], found[count - 1][1].name + BEFORE
+        number, sort = found[count - 1][0], found[count - 1][1].name + FIRST_NAME
     more = number < len(NAME_PARTITIONS)
     return {"schedules": facts, "next": paging.encode(BY_NAME, *after, number, sort) if more else None}
 
@@ -118,7 +118,7 @@ def _facts(
                 places.append(scanned)
                 characters += len(fact["data"] or "")
             scanned += 1
-    count = fitting(facts)
+    count = count_fitting(facts)
     return facts[:count], scanned if count == len(facts) else places[count]
 
 

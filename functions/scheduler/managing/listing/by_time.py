@@ -104,7 +104,7 @@ class Window:
 
 class Reader:
     def __init__(self, window: Window, dependencies: ManageDependencies, deadline: Deadline) -> None:
-        self._window, self._dependencies, self._patience = window, dependencies, deadline
+        self._window, self._dependencies, self._deadline = window, dependencies, deadline
         self._known: list[Entry] = []
         self._cursors: list[PartitionCursor] = []
         self._rounds = 0
@@ -118,7 +118,7 @@ class Reader:
         window = self._window
         from_sort, to_sort = window.from_sort, sort_from(window.to_ms)
         self._cursors = [
-            PartitionCursor(each, from_sort, to_sort) for each in self._dependencies.partitions(self._patience)
+            PartitionCursor(each, from_sort, to_sort) for each in self._dependencies.partitions(self._deadline)
         ]
         self._in_order_of_keys()
         self._bundles_behind()
@@ -149,7 +149,7 @@ class Reader:
             self._round(behind, self._page_of_bundles)
 
     def _near_names(self) -> None:
-        window, now_ms = self._window, self._patience.now_ms()
+        window, now_ms = self._window, self._deadline.now_ms()
         from_ms, to_ms = entries.near_span(window.from_ms, window.to_ms, now_ms, self._dependencies.reach_ms)
         if from_ms >= to_ms:
             return
@@ -171,7 +171,7 @@ class Reader:
         self._check()
         bounds = cursor.partition, cursor.from_sort, cursor.to_sort
         schedule_page = retry_call(
-            lambda: self._dependencies.manage_table.schedule_page(*bounds, items_max), self._patience
+            lambda: self._dependencies.manage_table.schedule_page(*bounds, items_max), self._deadline
         )
         alone = [each for each in schedule_page.things if isinstance(each, Schedule)]
         found = self._some([entries.entry(each, self._window.characters_max) for each in alone])
@@ -190,7 +190,7 @@ class Reader:
         if last is not None and cursor.from_sort < last[1]:
             before_ms, to_sort = before_ms + 1, min(to_sort, last[1])
         bounds = cursor.partition, cursor.from_sort, to_sort
-        schedule_page = retry_call(lambda: self._dependencies.manage_table.bundles(*bounds, before_ms), self._patience)
+        schedule_page = retry_call(lambda: self._dependencies.manage_table.bundles(*bounds, before_ms), self._deadline)
         found = self._unpacked(schedule_page.things, [])
         cursor.from_sort = schedule_page.next_sort or to_sort
         return found
@@ -201,7 +201,7 @@ class Reader:
         before_ms = min(to_ms, last[0] + 1) if last else to_ms
         bounds = cursor.partition, cursor.from_sort, cursor.to_sort
         page = retry_call(
-            lambda: self._dependencies.manage_table.near_names(*bounds, before_ms, items_max), self._patience
+            lambda: self._dependencies.manage_table.near_names(*bounds, before_ms, items_max), self._deadline
         )
         timers = [each.as_schedule() for row in page.rows for each in row.entries if from_ms <= each.wakes_ms < to_ms]
         found = self._some([entries.entry(each, self._window.characters_max) for each in timers])
@@ -215,7 +215,7 @@ class Reader:
             (each for each in found if window.holds(each) and (last is None or each.order_key < last)),
             key=lambda each: each.order_key,
         )
-        return window.taken(entries.awake(timely, window.characters_max, self._dependencies, self._patience))
+        return window.taken(entries.awake(timely, window.characters_max, self._dependencies, self._deadline))
 
     def _unpacked(self, things: Sequence[Schedule | Bundle], found: list[Entry]) -> list[Entry]:
         """Return the entries found, with the members of the bundles. Open one bundle at a time.
@@ -239,5 +239,5 @@ class Reader:
         )
 
     def _check(self) -> None:
-        if self._patience.passed():
+        if self._deadline.passed():
             raise OutOfTime

@@ -18,7 +18,7 @@ from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing.dependencies import BATCH_STUBS_MAX, ManageDependencies, NearNames, Stub
 from scheduler.managing.listing import near_note
 from scheduler.managing.listing.entries import near_span
-from scheduler.managing.listing.forecast import Count, Timer, awake, empty
+from scheduler.managing.listing.forecast import Histogram, Timer, awake, empty
 from scheduler.managing.request import ManageRequest
 from scheduler.model.bundle import SPAN_MS_MAX, Bundle, Unpackable
 from scheduler.model.schedule import sort_from
@@ -43,7 +43,7 @@ def estimate(request: ManageRequest, dependencies: ManageDependencies, deadline:
 
 
 class _Estimation:
-    def __init__(self, count: Count, dependencies: ManageDependencies, deadline: Deadline) -> None:
+    def __init__(self, count: Histogram, dependencies: ManageDependencies, deadline: Deadline) -> None:
         self._count, self._dependencies, self._deadline = count, dependencies, deadline
         self.exact = True
 

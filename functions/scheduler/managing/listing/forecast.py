@@ -37,7 +37,7 @@ KIND, OLDER_KIND = "forecast of", "forecast"
 
 
 @dataclass(slots=True)
-class Count:
+class Histogram:
     """The number of schedules in each bucket, from a start (included) to an end (excluded)."""
 
     from_ms: int
@@ -78,13 +78,13 @@ def forecast(request: ManageRequest, dependencies: ManageDependencies, deadline:
     return answer | near_note.about(count.from_ms, dependencies, deadline)
 
 
-def _beginning(count: Count, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, str | None]:
+def _beginning(count: Histogram, dependencies: ManageDependencies, deadline: Deadline) -> dict[str, str | None]:
     positions: dict[str, str | None] = dict.fromkeys(dependencies.partitions(deadline), sort_from(count.from_ms))
     from_ms, to_ms = near_span(count.from_ms, count.to_ms, deadline.now_ms(), dependencies.reach_ms)
     return positions | dict.fromkeys(NEAR_NAME_PARTITIONS, sort_from(from_ms)) if from_ms < to_ms else positions
 
 
-def empty(request: ManageRequest) -> Count:
+def empty(request: ManageRequest) -> Histogram:
     """Return a count of nothing for the range and the buckets of the request."""
     request.required("from", "to", "bucket")
     from_ms, to_ms = request.span()
@@ -96,7 +96,7 @@ def empty(request: ManageRequest) -> Count:
             f"bucket is {epoch_s(bucket_ms)}, which makes {buckets} of them; wanted: at most {BUCKETS_MAX}, "
             f"so at least {least_s} seconds for this time"
         )
-    return Count(from_ms, to_ms, bucket_ms, [0] * buckets)
+    return Histogram(from_ms, to_ms, bucket_ms, [0] * buckets)
 
 
 def _positions(value: object) -> dict[str, str | None] | None:
@@ -121,10 +121,10 @@ def _is_position(partition: str, sort: object) -> bool:
 
 
 class Counter:
-    """Counts pages in parallel, into one `Count`. It checks the clock before each page and within it."""
+    """Counts pages in parallel, into one histogram. It checks the clock before each page and within it."""
 
-    def __init__(self, count: Count, dependencies: ManageDependencies, deadline: Deadline) -> None:
-        self._count, self._dependencies, self._patience = count, dependencies, deadline
+    def __init__(self, count: Histogram, dependencies: ManageDependencies, deadline: Deadline) -> None:
+        self._count, self._dependencies, self._deadline = count, dependencies, deadline
         self._begun = False
         self._moved: set[str] = set()
         """Near timers counted in the table. A feed may move one to the index before the index is read."""
@@ -132,7 +132,7 @@ class Counter:
     @property
     def passed(self) -> bool:
         """Whether time is over. At least one page is counted, so that a caller that continues gets to the end."""
-        return self._begun and self._patience.passed()
+        return self._begun and self._deadline.passed()
 
     def round(self, positions: Mapping[str, str | None]) -> dict[str, str | None]:
         """Count a page of each partition. Return where each continues, or None if it is done."""
@@ -158,7 +158,7 @@ class Counter:
         to_sort = beyond if from_sort >= end else end
         manage_table = self._dependencies.manage_table
         due_page = retry_call(
-            lambda: manage_table.due_page(partition, from_sort, to_sort, to_sort == beyond), self._patience
+            lambda: manage_table.due_page(partition, from_sort, to_sort, to_sort == beyond), self._deadline
         )
         if self.passed:
             return [], from_sort
@@ -172,7 +172,7 @@ class Counter:
         timers: list[Timer] = []
         begun = False
         for stub in stubs:
-            if begun and self._patience.passed():
+            if begun and self._deadline.passed():
                 return dues_ms + self._in_table(timers), stub.key.sort
             if stub.bundle is not None:
                 dues_ms += self._members_dues_ms(stub.bundle)
@@ -186,9 +186,9 @@ class Counter:
         return dues_ms + self._in_table(timers), None
 
     def _in_table(self, timers: Sequence[Timer]) -> list[int]:
-        soon_ms = self._patience.now_ms() + self._dependencies.reach_ms + TIMER_CLOCKS_MS
+        soon_ms = self._deadline.now_ms() + self._dependencies.reach_ms + TIMER_CLOCKS_MS
         self._moved.update(schedule_id for _, schedule_id, due_ms in timers if due_ms <= soon_ms)
-        return awake(timers, self._dependencies, self._patience)
+        return awake(timers, self._dependencies, self._deadline)
 
     def _members_dues_ms(self, bundle: Bundle) -> list[int]:
         """Return the members' due times in the range.
@@ -207,22 +207,22 @@ class Counter:
             return []
 
     def _near_page(self, partition: str, from_sort: str) -> tuple[list[int], str | None]:
-        now_ms, count = self._patience.now_ms(), self._count
+        now_ms, count = self._deadline.now_ms(), self._count
         _, to_ms = near_span(count.from_ms, count.to_ms, now_ms, self._dependencies.reach_ms)
         to_sort = sort_from(to_ms + SPAN_MS_MAX)
         if from_sort >= to_sort:
             return [], None
         bounds = partition, from_sort, to_sort, to_ms
-        page = retry_call(lambda: self._dependencies.manage_table.near_names(*bounds, None), self._patience)
+        page = retry_call(lambda: self._dependencies.manage_table.near_names(*bounds, None), self._deadline)
         if self.passed:
             return [], from_sort
         self._begun = True
         dues_ms: list[int] = []
         for number, row in enumerate(page.rows):
-            if number and self._patience.passed():
+            if number and self._deadline.passed():
                 return dues_ms, row.key.sort
             timers = [(each.name, each.id, each.wakes_ms) for each in row.entries if each.id not in self._moved]
-            dues_ms += awake(timers, self._dependencies, self._patience)
+            dues_ms += awake(timers, self._dependencies, self._deadline)
         return dues_ms, page.next_sort
 
 

@@ -22,7 +22,7 @@ from scheduler.managing.listing.by_key import KeyOrderPosition
 from scheduler.managing.listing.by_time import Reader, Window
 from scheduler.managing.listing.entries import Entry, OrderKey
 from scheduler.managing.lookup import characters_max, shown_listed
-from scheduler.managing.paging import bytes_in_list, fitting
+from scheduler.managing.paging import bytes_in_list, count_fitting
 from scheduler.managing.request import END_MS, ManageRequest
 from scheduler.model.bundle import SPAN_MS_MAX
 from scheduler.model.schedule import sort_from
@@ -101,7 +101,7 @@ def _facts(
     """Return the facts that callers see, as many as an answer holds, and how many these are."""
     now_ms = deadline.now_ms()
     facts = [_fact(each, request, now_ms, dependencies) for each in found]
-    count = fitting(facts)
+    count = count_fitting(facts)
     return facts[:count], count
 
 
