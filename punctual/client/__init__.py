@@ -1,1 +1,4 @@
-"""The Python client. Users import everything from `punctual`; the modules here may change between versions."""
+"""The Python client. Users import everything from `punctual`; the modules here may change between versions.
+
+`punctual.receiving`, `punctual.cli` and `punctual.testing` import it.
+"""

@@ -1,4 +1,4 @@
 """Accepts schedules from direct invocations and from the input queue, in the current and the older request formats.
 
-No other use case may import it. The handlers, `wiring` and `aws` do.
+No other use case may import it. The handler, `serving`, `wiring` and `aws` do.
 """

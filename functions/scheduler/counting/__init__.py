@@ -1,4 +1,4 @@
 """Counts what enters and what leaves the scheduler, for each application and day.
 
-The use cases import it, and wiring. It imports the model and `execution`.
+It imports `model`, `execution` and the leaf modules. `placing`, the use cases and `wiring` import it.
 """

@@ -1,4 +1,5 @@
 """Checks, signs and sends webhook requests: allowed hosts, IP addresses, signatures and bounded connections.
 
-It imports only the leaf modules, such as `errors`. `accepting`, `aws`, `transports` and `wiring` import it.
+It imports only the leaf modules, such as `errors`. Only `accepting`, `administering`, `aws`, `transports` and `wiring`
+import it.
 """

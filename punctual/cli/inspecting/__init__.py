@@ -1,1 +1,4 @@
-"""The subcommands that look into a deployed stack: `doctor`, `explain` and `verify`. `punctual.cli.app` names them."""
+"""The subcommands that look into a deployed stack: `doctor`, `explain` and `verify`.
+
+`punctual.cli.app` names them. No other package imports this one.
+"""

@@ -1,4 +1,4 @@
 """Adapters for applications and keys: what the table keeps of them, and their copies in API Gateway.
 
-Only wiring imports it.
+Only `wiring` and the adapter of the canary, `aws.canary`, import it.
 """

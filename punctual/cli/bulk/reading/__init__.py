@@ -1,1 +1,4 @@
-"""Read requests from files: lines, NDJSON and CSV."""
+"""Read requests from files: lines, NDJSON and CSV.
+
+Part of `punctual.cli.bulk`. No other package imports it.
+"""

@@ -1,1 +1,4 @@
-"""The parts of `punctual explain`: the evidence that it reads, and the sentences that follow from it."""
+"""The parts of `punctual explain`: the evidence that it reads, and the sentences that follow from it.
+
+Only `punctual.cli.inspecting.explain` imports this package.
+"""

@@ -1,4 +1,7 @@
-"""`punctual verify`: send real schedules through a stack, read them back, and measure their lateness."""
+"""`punctual verify`: send real schedules through a stack, read them back, and measure their lateness.
+
+`punctual.cli.app` names it. No other package imports it.
+"""
 
 from __future__ import annotations
 
