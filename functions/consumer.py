@@ -6,7 +6,7 @@ from scheduler.delivering import consuming
 from scheduler.delivering.consuming import Due
 from scheduler.wiring import runtime
 
-resources = runtime.current()
+clock = runtime.current().clock
 
 
 def handle(schedule: Due) -> None:
@@ -14,4 +14,4 @@ def handle(schedule: Due) -> None:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    return consuming.consume(event["Records"], handle, resources.clock)
+    return consuming.consume(event["Records"], handle, clock)

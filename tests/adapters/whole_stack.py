@@ -16,6 +16,7 @@ from scheduler.aws.delivery_queue import DeliveryQueue
 from scheduler.aws.manage_table import ManageTable
 from scheduler.delivering import delivery
 from scheduler.delivering.circuit_breaker import CircuitBreaker
+from scheduler.delivering.dependencies import DeliveryDependencies
 from scheduler.delivering.next_messages import NextMessages
 from scheduler.execution.worker_pool import SerialPool
 from scheduler.feeding import feed as feeding
@@ -116,7 +117,7 @@ class WholeStack:
 
     def _deliver(self) -> None:
         """Deliver like the deliver function, including the timers that it sets again."""
-        dependencies = delivery.DeliveryDependencies(
+        dependencies = DeliveryDependencies(
             records=self.cloud.records,
             table=self.cloud.table,
             queues=self.cloud.queues,

@@ -27,22 +27,22 @@ START = 1_893_456_000
 PROBE = """
 from scheduler.wiring import runtime
 
-outside = runtime.current()
+its_runtime = runtime.current()
 count = 0
 
 
 def handler(event, context):
     global count
     count += 1
-    print(f"{int(outside.clock())} {count}")
+    print(f"{int(its_runtime.clock())} {count}")
     if "sleep" in event:
-        outside.sleep(event["sleep"])
+        its_runtime.sleep(event["sleep"])
     if event.get("raise"):
         raise RuntimeError("on purpose")
     if event.get("call"):
-        outside.client("sqs", 1).send_message(QueueUrl=event["call"], MessageBody="x")
+        its_runtime.client("sqs", 1).send_message(QueueUrl=event["call"], MessageBody="x")
     if "Records" in event:
-        outside.sleep(max(int(record["body"]) if record["body"].isdigit() else 0 for record in event["Records"]))
+        its_runtime.sleep(max(int(record["body"]) if record["body"].isdigit() else 0 for record in event["Records"]))
         failed = [record["messageId"] for record in event["Records"] if record["body"] == "bad"]
         return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
     return {"count": count}

@@ -18,9 +18,8 @@ from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline
 from scheduler.execution.worker_pool import SerialPool
-from scheduler.feeding.jobs import QuarantinedItem
+from scheduler.feeding.jobs import Page, QuarantinedItem
 from scheduler.feeding.lease import Lease
-from scheduler.feeding.reader import Page
 from scheduler.limits import DYNAMODB_BATCH_WRITES_MAX, SQS_BATCH_BYTES_MAX, SQS_BATCH_MESSAGES_MAX, SQS_DELAY_S_MAX
 from scheduler.model import delivery_job, payloads
 from scheduler.model.bundle import Bundle

@@ -30,6 +30,7 @@ from scheduler.aws import failure_targets
 from scheduler.aws.queues import Queues
 from scheduler.delivering import consuming, delivery
 from scheduler.delivering.circuit_breaker import CircuitBreaker
+from scheduler.delivering.dependencies import DeliveryDependencies
 from scheduler.delivering.next_messages import NextMessages
 from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.worker_pool import SerialPool
@@ -128,7 +129,7 @@ def test_no_record_of_the_delivery_queue_fails_another(records):
         kept.extend(report for report in reports if report.body().encode())
         return BatchResult(confirmed=list(reports))
 
-    dependencies = delivery.DeliveryDependencies(
+    dependencies = DeliveryDependencies(
         records=FakeRecords(),
         table=SimpleNamespace(put_failed=keep),
         queues=Queues(aws, OUTPUT, "https://failure", DELIVERY, 1000),

@@ -12,6 +12,7 @@ from typing import Any
 from fakes import FAILURE, NOON_MS, Clock, FakeQueues, FakeRecords, FakeTable, schedule
 from scheduler.delivering import delivery
 from scheduler.delivering.circuit_breaker import CircuitBreaker
+from scheduler.delivering.dependencies import DeliveryDependencies
 from scheduler.delivering.next_messages import NextMessages
 from scheduler.errors import NotConfirmed, Undelivered
 from scheduler.execution.batch_result import BatchResult
@@ -130,7 +131,7 @@ class Deliveries:
     def run(self, job: DeliveryJob | str, seconds: float = 35) -> None:
         """Deliver until the queue is empty. A failed message comes again after its visibility timeout."""
         none_needed: Any = None
-        dependencies = delivery.DeliveryDependencies(
+        dependencies = DeliveryDependencies(
             records=self.records,
             table=self,
             queues=self,

@@ -10,9 +10,8 @@ from scheduler.aws.items import META
 from scheduler.aws.table import Table
 from scheduler.errors import NotConfirmed
 from scheduler.execution.batch_result import BatchResult
-from scheduler.feeding.jobs import QuarantinedItem
+from scheduler.feeding.jobs import Page, QuarantinedItem
 from scheduler.feeding.lease import Lease
-from scheduler.feeding.reader import Page
 from scheduler.model.bundle import Bundle
 from scheduler.model.feed_run import FeedRun
 from scheduler.model.schedule import Key, Schedule

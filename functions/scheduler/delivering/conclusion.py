@@ -33,7 +33,7 @@ from scheduler.model.name_record import DELIVERED, EXPIRED, Record
 from scheduler.model.schedule import Schedule, timer
 
 if TYPE_CHECKING:
-    from scheduler.delivering.delivery import DeliveryDependencies
+    from scheduler.delivering.dependencies import DeliveryDependencies
 
 COPY = "copy"
 """The log's word for a message that is dropped because it is a copy. See `next_messages`."""

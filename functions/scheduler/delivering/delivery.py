@@ -15,32 +15,26 @@ A crash leaves behind:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from scheduler import log
-from scheduler.counting.ledger import NO_LEDGER, Ledger
 from scheduler.delivering import conclusion, retry, timers
-from scheduler.delivering.circuit_breaker import PER_HOST_MAX, CircuitBreaker, Postponement
+from scheduler.delivering.circuit_breaker import PER_HOST_MAX, Postponement
+from scheduler.delivering.dependencies import DeliveryDependencies
 from scheduler.delivering.in_flight import InFlight, Message
-from scheduler.delivering.next_messages import NextMessages
 from scheduler.errors import Undelivered, reason
-from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_call
-from scheduler.execution.worker_pool import WorkerPool
-from scheduler.measuring.metrics import NO_METRICS, Metrics
 from scheduler.model.delivery_job import DeliveryJob
-from scheduler.model.failure_report import Notify, Report, expired, unreadable
+from scheduler.model.failure_report import expired, unreadable
 from scheduler.model.name_record import Record
 from scheduler.model.schedule import Schedule, sound
-from scheduler.model.targets import Receiver, receiver
-from scheduler.placing import naming, partitions
-from scheduler.value_class import value_class
+from scheduler.model.targets import Receiver
+from scheduler.placing import naming
 
 if TYPE_CHECKING:
-    from scheduler.delivering.self_polling import DeliveryQueue
-    from scheduler.placing.near_names import Row
+    pass
 
 DELIVER_THREADS_MAX = 2 * PER_HOST_MAX
 """Threads for the batch, and for the messages that the function itself receives. Each thread waits for its own
@@ -51,61 +45,6 @@ arrives earlier is sent again."""
 NOBODY = "not tried any more: its target answers nobody"
 DELIVER_RESERVE_S = 8
 """Time kept back to record the result of the last delivery."""
-
-
-class Records(timers.Records, Protocol):
-    def close(self, read: Record, state: str, now_ms: int, attempts: int, error: str = "") -> bool: ...
-    def note(self, read: Record, wake_count: int, attempts: int, error: str, now_ms: int, retry_ms: int) -> bool: ...
-
-
-class Table(Protocol):
-    def put(self, things: Sequence[Schedule]) -> BatchResult[Any]: ...
-    def put_near_names(self, rows: Sequence[Row]) -> BatchResult[Row]: ...
-    def put_failed(self, reports: Sequence[Report[Any]]) -> BatchResult[Report[Any]]: ...
-
-
-class Queues(Protocol):
-    def send_job(self, job: DeliveryJob, now_ms: int) -> BatchResult[DeliveryJob]: ...
-    def report(self, reports: Sequence[Report[Any]]) -> BatchResult[Report[Any]]: ...
-
-
-class Transports(Protocol):
-    def deliver(self, schedule: Schedule) -> None:
-        """Call the target. Raise Undelivered if the target did not accept the schedule."""
-
-
-@value_class
-class DeliveryDependencies:
-    """The records, queues and transports that a delivery needs."""
-
-    records: Records
-    table: Table
-    queues: Queues
-    transports: Transports
-    notify: Notify
-    pool: WorkerPool
-    stored_count: partitions.PartitionCount
-    breaker: CircuitBreaker
-    next_messages: NextMessages
-    delivery_queue: Callable[[], DeliveryQueue]
-    """Returns the delivery queue, which is needed only while a delivery hangs."""
-    reach_ms: int
-    of_application: Callable[[str], DeliveryDependencies] | None = None
-    """Returns the same for an application: its table, its records, and queues and transports that say whose it is."""
-    application: str = ""
-    ledger: Ledger = NO_LEDGER
-    metrics: Metrics = NO_METRICS
-
-    def receiver(self, schedule: Schedule) -> Receiver:
-        """Return the receiver of a schedule. A host may hang for one application and answer another."""
-        return receiver(schedule.target, self.application)
-
-    def of(self, application: str) -> DeliveryDependencies:
-        if not application:
-            return self
-        if self.of_application is None:
-            raise ValueError("these deliveries are for the owner only")
-        return self.of_application(application)
 
 
 def deliver(records: Sequence[object], dependencies: DeliveryDependencies, deadline: Deadline) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from scheduler.model.targets import goes_straight
 from scheduler.placing import naming
 
 if TYPE_CHECKING:
-    from scheduler.delivering.delivery import DeliveryDependencies
+    from scheduler.delivering.dependencies import DeliveryDependencies
 
 QUEUE_PAUSE_S_MAX = 60
 """An SQS outage ends for all queues at once. A longer pause saves nothing, and makes more schedules late."""

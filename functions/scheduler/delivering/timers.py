@@ -16,7 +16,7 @@ message with the claim again. A claim expires before that.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from scheduler.delivering import conclusion
 from scheduler.errors import NotConfirmed
@@ -24,11 +24,11 @@ from scheduler.execution.batch_result import BatchResult
 from scheduler.execution.deadline import Deadline, retry_batch, retry_call
 from scheduler.model.delivery_job import DeliveryJob
 from scheduler.model.name_record import Record
-from scheduler.model.schedule import Timer
+from scheduler.model.schedule import Timer, is_near
 from scheduler.placing import naming
 
 if TYPE_CHECKING:
-    from scheduler.delivering.delivery import DeliveryDependencies
+    from scheduler.delivering.dependencies import DeliveryDependencies, Records
 
 DROP, BACK_UP, DELIVER = "drop", "follow", "deliver"
 
@@ -38,12 +38,6 @@ CLAIM_MS = 60_000
 """Longer than the deliver function runs, and shorter than the visibility timeout of its queue."""
 COVERED_MS = 24 * 3600 * 1000
 """The message of an older note may be in the dead-letter queue, and come back with another id."""
-
-
-class Records(Protocol):
-    def get(self, name: str) -> Record | None: ...
-    def cover(self, read: Record, message_id: str) -> bool: ...
-    def claim(self, read: Record, message_id: str, now_ms: int, until_ms: int) -> bool: ...
 
 
 def role(
@@ -66,7 +60,7 @@ def role(
 def _other(record: Record, message_id: str, records: Records, reach_ms: int, deadline: Deadline) -> str | None:
     """Return the role while another schedule is pending, or None if the record has changed since it was read."""
     now_ms = deadline.now_ms()
-    if record.schedule.due_ms - now_ms > reach_ms:
+    if not is_near(record.schedule.due_ms, now_ms, reach_ms):
         return BACK_UP
     covered = record.covered_by not in ("", message_id) and now_ms < record.schedule.due_ms + COVERED_MS
     if covered or record.wake_count:
@@ -102,7 +96,7 @@ def send(timer: Timer, dependencies: DeliveryDependencies, deadline: Deadline) -
 
     The key decides, because a backup timer is later than its key. The table would release it with the first timer.
     """
-    if timer.key.due_ms - deadline.now_ms() <= dependencies.reach_ms:
+    if is_near(timer.key.due_ms, deadline.now_ms(), dependencies.reach_ms):
         conclusion.send(DeliveryJob(timer), dependencies, deadline)
         return
     # The writer of the record may not have done so.

@@ -20,9 +20,9 @@ from scheduler.errors import NotConfirmed
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.feeding import mover as moving
 from scheduler.feeding import reader as reading
-from scheduler.feeding.jobs import FeedCounts
+from scheduler.feeding.jobs import FeedCounts, Page
 from scheduler.feeding.mover import Mover
-from scheduler.feeding.reader import Page, Task
+from scheduler.feeding.reader import Task
 from scheduler.feeding.tally import PageCount, Tally
 from scheduler.model.application import is_application_id
 from scheduler.model.schedule import sort_from

@@ -1,4 +1,4 @@
-"""The jobs of a feed, as the reader cuts them and the mover does them, and the counts of what became of them."""
+"""Pages and jobs of a feed, as the reader cuts them and the mover does them, and the counts of what became of them."""
 
 from __future__ import annotations
 
@@ -30,6 +30,22 @@ class QuarantinedItem:
         if isinstance(self.content, Bundle):
             return self.content.count
         return int(isinstance(self.content, Schedule))
+
+
+@value_class
+class Page:
+    """Schedules and bundles in key order, the unreadable items between them, and the start of the next page."""
+
+    schedules: list[Schedule]
+    bundles: list[Bundle]
+    unreadable: list[QuarantinedItem]
+    next_sort: str | None
+
+    @property
+    def size_bytes(self) -> int:
+        """Estimate the size of the page in the table, without keys and small fields."""
+        schedules_bytes = sum(len(each.data) + len(each.target or "") for each in self.schedules)
+        return schedules_bytes + sum(len(bundle.packed) for bundle in self.bundles)
 
 
 @value_class

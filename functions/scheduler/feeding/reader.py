@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from scheduler.execution.deadline import Deadline, retry_call
-from scheduler.feeding.jobs import BundleGroup, Job, QuarantinedItem, UnreadableItems
+from scheduler.feeding.jobs import BundleGroup, Job, Page, UnreadableItems
 from scheduler.model.bundle import MEMBERS_MAX, Bundle
 from scheduler.model.schedule import Schedule, sort_from
 from scheduler.placing.sending import CHUNK_SCHEDULES_MAX, send_chunks
@@ -28,22 +28,6 @@ PAGE_CHUNKS_MAX = 20
 PAGE_BYTES_AIM = 262_144
 """The size that a page should have. A query limits items but not bytes, so the page before gives the estimate. A page
 is in memory four times while it is read: as JSON bytes, as text, as items, and as parsed schedules."""
-
-
-@value_class
-class Page:
-    """Schedules and bundles in key order, the unreadable items between them, and the start of the next page."""
-
-    schedules: list[Schedule]
-    bundles: list[Bundle]
-    unreadable: list[QuarantinedItem]
-    next_sort: str | None
-
-    @property
-    def size_bytes(self) -> int:
-        """Estimate the size of the page in the table, without keys and small fields."""
-        schedules_bytes = sum(len(each.data) + len(each.target or "") for each in self.schedules)
-        return schedules_bytes + sum(len(bundle.packed) for bundle in self.bundles)
 
 
 class Table(Protocol):

@@ -15,13 +15,12 @@ from scheduler import log
 from scheduler.counting.ledger import Ledger
 from scheduler.errors import NotConfirmed
 from scheduler.execution.deadline import Deadline
-from scheduler.feeding.jobs import BundleGroup, Job, JobCounts, UnreadableItems
+from scheduler.feeding.jobs import BundleGroup, Job, JobCounts, Page, UnreadableItems
 from scheduler.model.targets import goes_straight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from scheduler.feeding.reader import Page
     from scheduler.model.schedule import Schedule
 
 LOOK_S = 0.01

@@ -22,7 +22,7 @@ from scheduler.managing.dependencies import ManageDependencies
 from scheduler.managing.lookup import StoredSchedule
 from scheduler.managing.request import ManageRequest
 from scheduler.model.name_record import CANCELLED, DELIVERED, Record, request_number_at
-from scheduler.model.schedule import Request, Schedule, accepted, random_key, repeatable_offset_ms
+from scheduler.model.schedule import Request, Schedule, accepted, is_near, random_key, repeatable_offset_ms
 from scheduler.placing import naming, placement
 from scheduler.placing.naming import WRITE_ROUNDS_MAX
 from scheduler.timestamps import epoch_s
@@ -113,7 +113,7 @@ class _Change(ABC):
 
     def _remove_timer(self, record: Record, now_ms: int) -> None:
         """Remove the far timer. Give up after a few tries: a timer that stays behind does no harm."""
-        if record.schedule.due_ms - now_ms > self._dependencies.reach_ms:
+        if not is_near(record.schedule.due_ms, now_ms, self._dependencies.reach_ms):
             timer, few = naming.timer_of(record), replace(self._deadline, tries_max=TIMER_TRIES_MAX)
             with suppress(NotConfirmed):
                 retry_call(lambda: self._dependencies.table.remove_timer(timer), few)

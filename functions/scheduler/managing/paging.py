@@ -138,6 +138,11 @@ def is_near_partition(value: object) -> bool:
     return isinstance(value, str) and _NEAR_PARTITION.fullmatch(value) is not None
 
 
+def is_position(partition: object, sort: object) -> bool:
+    """Return whether a reading may go on at this key: in a partition of schedules or of near names."""
+    return is_sort(sort) and (is_partition(partition) or is_near_partition(partition))
+
+
 def is_moment(value: object) -> bool:
     return type(value) is int and 0 <= value <= DUE_MS_MAX
 

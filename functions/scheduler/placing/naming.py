@@ -23,7 +23,7 @@ from typing import Protocol
 from scheduler.errors import InvalidSchedule, NotConfirmed
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.model.name_record import Record
-from scheduler.model.schedule import Schedule, Timer, timer
+from scheduler.model.schedule import Schedule, Timer, is_near, timer
 from scheduler.value_class import value_class
 
 BACKUP_DELAY_MS = 20_000
@@ -83,7 +83,7 @@ def register(name_request: NameRequest, records: Records, deadline: Deadline, re
         new = Record(name_request.schedule, request_number, now_ms, timed=name_request.timed)
         written, old = retry_call(partial(_put, new, name_request, records, unconfirmed_writes), deadline)
         if written or (old == new and new in unconfirmed_writes):  # An earlier write succeeded without an answer.
-            result = _written(new, old if written else None, now_ms + reach_ms)
+            result = _written(new, old if written else None, now_ms, reach_ms)
             return replace(result, unconfirmed=not written)
         if old is None:  # The record disappeared between the conditional write and the read.
             continue
@@ -118,11 +118,13 @@ def _put(
         raise
 
 
-def _written(new: Record, old: Record | None, horizon_ms: int) -> NameResult:
-    replaced = old is not None and old.pending
-    result = "replaced" if replaced else "created"
-    at_hand = replaced and old is not None and old.schedule.due_ms > horizon_ms and old.id != new.id
-    return NameResult(new.schedule, "", result, timer_of(new), timer_of(old) if at_hand and old is not None else None)
+def _written(new: Record, old: Record | None, now_ms: int, reach_ms: int) -> NameResult:
+    superseded_timer, result = None, "created"
+    if old is not None and old.pending:
+        result = "replaced"
+        if old.id != new.id and not is_near(old.schedule.due_ms, now_ms, reach_ms):
+            superseded_timer = timer_of(old)
+    return NameResult(new.schedule, "", result, timer_of(new), superseded_timer)
 
 
 def _kept(current: Record, now_ms: int, reach_ms: int) -> NameResult:
@@ -137,7 +139,7 @@ def backup_timer(current: Record, now_ms: int, reach_ms: int) -> Timer:
     A far one has the key of the first timer, so both are the same item. A near one wakes a while after the first.
     """
     first = timer_of(current)
-    if first.due_ms - now_ms > reach_ms:
+    if not is_near(first.due_ms, now_ms, reach_ms):
         return first
     return replace(first, due_ms=max(first.due_ms, now_ms) + BACKUP_DELAY_MS)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scheduler.accepting.keyed_batch import SchedulingDependencies
     from scheduler.aws.manage_table import ManageTable
     from scheduler.aws.name_records import Records
-    from scheduler.delivering.delivery import DeliveryDependencies
+    from scheduler.delivering.dependencies import DeliveryDependencies
     from scheduler.feeding.glances import Parts
     from scheduler.managing.dependencies import ManageDependencies
     from scheduler.model.application import Application

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from scheduler.aws.queues import Queues
     from scheduler.aws.table import Table
     from scheduler.counting.ledger import Ledger
-    from scheduler.delivering.delivery import DeliveryDependencies
+    from scheduler.delivering.dependencies import DeliveryDependencies
     from scheduler.execution.deadline import Deadline
     from scheduler.execution.worker_pool import WorkerPool
     from scheduler.feeding.feed import FeedDependencies
@@ -232,12 +232,14 @@ class Resources(Measured):
         Function(self.client("lambda"), self.settings.function_name).invoke(event, deadline)
 
     def for_delivery(self) -> DeliveryDependencies:
-        from scheduler.delivering import circuit_breaker, delivery, next_messages
+        from scheduler.delivering.circuit_breaker import CircuitBreaker
+        from scheduler.delivering.dependencies import DeliveryDependencies
+        from scheduler.delivering.next_messages import NextMessages
 
         def of_application(application_id: str) -> DeliveryDependencies:
             return self.isolation(application_id).for_delivery(owners)
 
-        owners = delivery.DeliveryDependencies(
+        owners = DeliveryDependencies(
             records=self._records,
             table=self.table,
             queues=self.queues,
@@ -245,8 +247,8 @@ class Resources(Measured):
             transports=self.transports,
             pool=self.pool,
             stored_count=self._stored_count,
-            breaker=circuit_breaker.CircuitBreaker(),
-            next_messages=next_messages.NextMessages(),
+            breaker=CircuitBreaker(),
+            next_messages=NextMessages(),
             delivery_queue=lambda: self._delivery_queue,
             reach_ms=self.settings.reach_ms,
             of_application=of_application,

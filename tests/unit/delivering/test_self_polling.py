@@ -22,7 +22,8 @@ from scheduler.delivering.circuit_breaker import (
     UNPROVEN_MAX,
     CircuitBreaker,
 )
-from scheduler.delivering.delivery import DELIVER_RESERVE_S, DELIVER_THREADS_MAX, DeliveryDependencies
+from scheduler.delivering.delivery import DELIVER_RESERVE_S, DELIVER_THREADS_MAX
+from scheduler.delivering.dependencies import DeliveryDependencies
 from scheduler.delivering.in_flight import HANGS_AFTER_S, Message
 from scheduler.delivering.next_messages import NextMessages
 from scheduler.delivering.self_polling import POLL_S_MAX

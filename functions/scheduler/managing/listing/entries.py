@@ -64,13 +64,14 @@ def awake(
                 yield each
                 continue
             record = records.get(each.schedule.name)
-            if record is not None and waits_for(record, each.schedule):
+            if record is not None and waits_for(record, each.schedule.id, each.schedule.due_ms):
                 record.schedule.data = record.schedule.data[:characters_max]
                 yield replace(each, schedule=record.schedule, record=record)
 
 
-def waits_for(record: Record, timer: Schedule) -> bool:
-    return record.pending and record.id == timer.id and record.wakes_ms == timer.due_ms
+def waits_for(record: Record, timer_id: str, due_ms: int) -> bool:
+    """Return whether the schedule of this record is pending, and its next timer is this one."""
+    return record.pending and (record.id, record.wakes_ms) == (timer_id, due_ms)
 
 
 def near_span(from_ms: int, to_ms: int, now_ms: int, reach_ms: int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from scheduler.limits import DUE_MS_MAX
 from scheduler.managing import paging
 from scheduler.managing.dependencies import BATCH_STUBS_MAX, ManageDependencies, Stub
 from scheduler.managing.listing import near_note
-from scheduler.managing.listing.entries import TIMER_CLOCKS_MS, near_span
+from scheduler.managing.listing.entries import TIMER_CLOCKS_MS, near_span, waits_for
 from scheduler.managing.request import ManageRequest
 from scheduler.model.bundle import SPAN_MS_MAX, Bundle, Unpackable
 from scheduler.model.schedule import sort_from
@@ -111,13 +111,9 @@ def _positions(value: object) -> dict[str, str | None] | None:
         if decoded is None:
             return None
         (positions,) = decoded
-    if not positions or not all(_is_position(*each) for each in positions.items()):
+    if not positions or not all(paging.is_position(*each) for each in positions.items()):
         raise paging.refused(value)
     return dict(positions)
-
-
-def _is_position(partition: str, sort: object) -> bool:
-    return paging.is_sort(sort) and (paging.is_partition(partition) or paging.is_near_partition(partition))
 
 
 class Counter:
@@ -233,6 +229,6 @@ def awake(timers: Sequence[Timer], dependencies: ManageDependencies, deadline: D
     found: list[int] = []
     for name, schedule_id, due_ms in timers:
         record = records.get(name)
-        if record is not None and record.pending and (record.id, record.wakes_ms) == (schedule_id, due_ms):
+        if record is not None and waits_for(record, schedule_id, due_ms):
             found.append(due_ms)
     return found

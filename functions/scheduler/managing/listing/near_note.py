@@ -8,6 +8,7 @@ from typing import Any
 from scheduler.errors import NotConfirmed
 from scheduler.execution.deadline import Deadline, retry_call
 from scheduler.managing.dependencies import ManageDependencies
+from scheduler.model.schedule import is_near
 
 NOTE = (
     "schedules without a name that are due within reach are in their queues already, and not shown here; queued is how "
@@ -27,7 +28,7 @@ def about(from_ms: int, dependencies: ManageDependencies, deadline: Deadline) ->
 
     An application gets no counts, because the messages of all applications are in the same queues.
     """
-    if from_ms > deadline.now_ms() + dependencies.reach_ms:
+    if not is_near(from_ms, deadline.now_ms(), dependencies.reach_ms):
         return {}
     if dependencies.application:
         return {"note": NOTE_FOR_APPLICATIONS}

@@ -157,4 +157,4 @@ def _key_position(value: object) -> KeyOrderPosition:
 def _is_position(partition: str, position: object) -> bool:
     if not isinstance(position, list) or [type(part) for part in position] != [str, int]:
         return False
-    return paging.is_sort(position[0]) and (paging.is_partition(partition) or paging.is_near_partition(partition))
+    return paging.is_position(partition, position[0])
