@@ -270,6 +270,27 @@ def test_a_second_interruption_ends_a_step_at_once():
     assert signal.default_int_handler is signal.getsignal(signal.SIGINT)
 
 
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL])
+def test_a_handler_that_is_no_function_stays_in_place(handler):
+    """`nohup` and shells that start a job in the background ignore Ctrl-C."""
+    former = signal.signal(signal.SIGINT, handler)
+    try:
+        with interrupts_put_off():
+            assert handler is signal.getsignal(signal.SIGINT)
+        assert handler is signal.getsignal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+def test_a_handler_that_was_not_set_from_python_stays_in_place(monkeypatch):
+    """Python shows it as None, and could not bring it back."""
+    monkeypatch.setattr(signal, "getsignal", lambda number: None)
+    with interrupts_put_off():
+        pass
+    monkeypatch.undo()
+    assert signal.default_int_handler is signal.getsignal(signal.SIGINT)
+
+
 @pytest.mark.parametrize(
     "edit",
     [
