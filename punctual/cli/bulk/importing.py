@@ -198,7 +198,7 @@ def _report(run: Run, tally: Tally, watch: Stopwatch, settings: Settings, *, sen
         "complete": tally.is_complete and not tally.unconfirmed,
         "seconds": round(watch.passed_s, 3),
         "journal": str(settings.journal),
-        "rejected_file": str(settings.rejected) if tally.rejected else None,
+        "rejected_file": str(settings.rejected) if tally.rejected > tally.unwritten else None,
     }
     if tally.lines:
         took = f"in {watch.passed_s:,.1f} s ({watch.rate(tally.lines)})"
@@ -216,9 +216,16 @@ def _explain(run: Run, tally: Tally, settings: Settings) -> None:
     note = run.output.note
     for each in tally.first_rejections:
         note(f"line {each.row.number}: {each.message}")
-    if tally.rejected:
-        more = tally.rejected - len(tally.first_rejections)
-        note(f"{f'{more:,} more. ' if more else ''}Rejected lines are in {settings.rejected}, each with its reason.")
+    more = tally.rejected - len(tally.first_rejections)
+    if more:
+        note(f"and {more:,} lines more")
+    if tally.rejected > tally.unwritten:
+        note(f"Rejected lines are in {settings.rejected}, each with its reason.")
+    if tally.unwritten:
+        note(
+            f"Rejected lines that are not yet in {settings.rejected}: {tally.unwritten:,}. "
+            "The next run sends them again, because other lines of their batch are not confirmed."
+        )
     if tally.unconfirmed:
         note(f"{tally.unconfirmed:,} lines are not confirmed ({tally.unconfirmed_because}).")
     if tally.unconfirmed or not tally.is_complete:

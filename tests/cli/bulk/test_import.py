@@ -17,6 +17,7 @@ from punctual.cli.bulk.sending.journal import Journal
 from punctual.cli.output import Output
 from punctual.cli.run import Run
 from punctual.testing import Stack
+from punctual.testing.calls import Call, CallFault, Fair
 
 README = Path(__file__).parents[3] / "README.md"
 START = 1_893_456_000
@@ -131,6 +132,36 @@ def test_rejected_lines_of_a_folder_that_cannot_be_written_lie_beside_the_journa
     assert {"orders.journal", "orders.journal.rejected"} == {each.name for each in own.iterdir()}
     assert [file] == list(folder.iterdir())
     assert "orders.journal.rejected" in capsys.readouterr().err
+
+
+class TableThrottled(Fair):
+    """DynamoDB processes no write of a batch."""
+
+    def fate(self, call: Call) -> CallFault:
+        fate = super().fate(call)
+        if call.operation == "batch_write_item":
+            fate.spoilt = lambda size: list(range(size))
+        return fate
+
+
+def test_the_user_is_told_of_rejected_lines_that_are_not_in_the_file_yet(stack, file, capsys):
+    """They are sent again with the unconfirmed lines of their batch."""
+    write(file, far(2), "no json\n")
+    rejected = Path(f"{file}.rejected")
+    stack._cloud.network.faults = TableThrottled()
+    assert 5 == punctual(stack, "import", file, "--json")
+    captured = capsys.readouterr()
+    shown = json.loads(captured.out)
+    assert (0, 1, 2, None) == tuple(shown[field] for field in ("accepted", "rejected", "unconfirmed", "rejected_file"))
+    assert f"Rejected lines that are not yet in {rejected}: 1. The next run sends them again, " in captured.err
+    assert f"Rejected lines are in {rejected}" not in captured.err
+    assert not rejected.exists()
+
+    stack._cloud.network.faults = Fair()
+    assert 4 == punctual(stack, "import", file)
+    assert f"Rejected lines are in {rejected}, each with its reason." in capsys.readouterr().err
+    assert [3] == [json.loads(line)["line"] for line in rejected.read_text().splitlines()]
+    assert ["0000", "0001"] == pending(stack)
 
 
 def test_a_table_is_known_by_its_name(stack, tmp_path):

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import weakref
 from collections import Counter
 from concurrent.futures import Future
 from pathlib import Path
@@ -20,7 +21,7 @@ from punctual.cli.bulk.sending.batches import Batch, Batches
 from punctual.cli.bulk.sending.import_run import LEFT_MAX, ImportRun
 from punctual.cli.bulk.sending.interrupts import interrupts_put_off
 from punctual.cli.bulk.sending.journal import Changed, Disk, Header, Journal, JournalFault
-from punctual.cli.bulk.sending.lanes import Job, Threads
+from punctual.cli.bulk.sending.lanes import Job, OneByOne, Threads
 from punctual.cli.bulk.sending.rejected import RejectedFile
 
 NOW_MS = 1_893_456_000_000
@@ -334,6 +335,55 @@ def test_unconfirmed_lines_are_sent_again_by_the_next_run(path):
     del world.answers["line 5"]
     assert 4 == import_into(world, content_of(lines(12)), path).accepted
     assert 12 == len(world.schedules)
+
+
+def test_a_rejected_line_is_written_once_when_its_whole_batch_is_confirmed(path):
+    """Until then, the next run sends the batch again, and may accept the line."""
+    world, rejected = World(), path.with_suffix(".rejected")
+    world.answers = {"line 5": "NotConfirmed", "line 6": "InvalidSchedule", "line 9": "InvalidSchedule"}
+    tally = import_into(world, content_of(lines(12)), path)
+    assert (2, 1) == (tally.rejected, tally.unwritten)
+    assert [10] == [json.loads(line)["line"] for line in rejected.read_text().splitlines()]
+    del world.answers["line 5"]
+    tally = import_into(world, content_of(lines(12)), path)
+    assert (1, 0) == (tally.rejected, tally.unwritten)
+    assert [10, 7] == [json.loads(line)["line"] for line in rejected.read_text().splitlines()]
+
+
+def test_a_rejected_line_that_a_killed_run_has_written_does_not_count_as_unwritten(path):
+    world, rejected = World(), path.with_suffix(".rejected")
+    world.answers = {"line 1": "InvalidSchedule"}
+    content = content_of(lines(4))
+
+    class DiskThatEnds(Disk):
+        def append(self, file: int, content: bytes) -> None:
+            if content.startswith(b"done"):
+                raise Killed
+            super().append(file, content)
+
+    with pytest.raises(Killed):
+        import_into(world, content, path, DiskThatEnds())
+    world.answers["line 2"] = "NotConfirmed"
+    tally = import_into(world, content, path)
+    assert (1, 0, 1) == (tally.rejected, tally.unwritten, tally.unconfirmed)
+    assert [2] == [json.loads(line)["line"] for line in rejected.read_text().splitlines()]
+
+
+def test_no_batch_is_held_in_memory_after_it_was_sent(path):
+    """A batch may have five megabytes, and a run after one that was cut short has dozens of them."""
+    world = World()
+    world.answers = {f"line {number}": "NotConfirmed" for number in (0, 4, 8, 12)}
+    import_into(world, content_of(lines(20)), path)
+    sent, held = list[weakref.ref[Batch]](), list[int]()
+
+    def send(batch, token):
+        held.append(sum(each() is not None for each in sent))
+        sent.append(weakref.ref(batch))
+        return World.send(world, batch, token)
+
+    world.send = send
+    import_into(world, content_of(lines(40)), path, lanes=OneByOne())
+    assert [0] * 9 == held
 
 
 def test_a_line_whose_name_is_not_confirmed_holds_up_later_lines_of_that_name(path):

@@ -1,8 +1,11 @@
 """Send the batches of a file side by side, and record in the journal what was sent and what is done.
 
-A batch is recorded before it is sent, and again after every line of it was accepted or rejected. In between, a crash
-leaves it to the next run, which sends it again under the same token. While a name is under way, no later batch with
-that name begins. So a batch that is sent again never replaces a later line of the same name.
+A batch is recorded before it is sent, and again after every line of it was accepted or rejected. After a crash in
+between, the next run sends it again under the same token. While a name is under way, no later batch with that name
+begins. So a batch that is sent again never replaces a later line of the same name.
+
+The next run also repeats a batch with unconfirmed lines. It may accept a line that was rejected, so the rejections of a
+batch are written when no line of it is unconfirmed.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ class Tally:
 
     accepted: int = 0
     rejected: int = 0
+    unwritten: int = 0
+    """Rejected lines that are not in the file of rejected lines, because other lines of their batch are unconfirmed."""
     unconfirmed: int = 0
     first_rejections: list[Rejection] = field(default_factory=list)
     unconfirmed_because: str = ""
@@ -54,7 +59,7 @@ class Tally:
 
 
 SHOWN_MAX = 10
-"""Rejections that are kept for the summary. The file has all of them."""
+"""Rejections that are kept for the summary."""
 
 
 class ImportRun:
@@ -71,12 +76,16 @@ class ImportRun:
         self._journal, self._rejected, self._send = journal, rejected, send
         self._lanes, self._progress = lanes, progress
         self._under_way: dict[Future[Sequence[Result]], Batch] = {}
-        self._left: list[Batch] = []
+        self._left: list[set[str]] = []
+        """The names in each batch with unconfirmed lines."""
         self._fault: BaseException | None = None
         self.tally = Tally()
 
-    def run(self, again: Sequence[Batch], batches: Batches) -> Tally:
-        """Send the batches that were begun before, then all others. Raise the fault that stopped it, if any."""
+    def run(self, again: list[Batch], batches: Batches) -> Tally:
+        """Send the batches that were begun before, then all others. Raise the fault that stopped it, if any.
+
+        Each batch is removed from `again` when its turn comes, so that it is not held in memory until the end.
+        """
         try:
             self._submit_all(again, batches)
             self._await_all()
@@ -87,7 +96,7 @@ class ImportRun:
             raise self._fault
         return self.tally
 
-    def _submit_all(self, again: Sequence[Batch], batches: Batches) -> None:
+    def _submit_all(self, again: list[Batch], batches: Batches) -> None:
         for batch, is_new in _in_order(again, batches):
             if not self._make_way_for(batch):
                 self.tally.is_complete = False
@@ -113,7 +122,7 @@ class ImportRun:
             self._await_one()
         if self._fault is not None or len(self._left) >= LEFT_MAX:
             return False
-        return all(batch.names.isdisjoint(each.names) for each in self._left)
+        return all(batch.names.isdisjoint(names) for names in self._left)
 
     def _await_all(self) -> None:
         while self._under_way:
@@ -143,7 +152,8 @@ class ImportRun:
                 rejections.append(Rejection(row, result["error"], result["message"]))
         self._count(batch.rows, rejections, waiting)
         if waiting:
-            self._left.append(batch)
+            self._left.append(batch.names)
+            self.tally.unwritten += len(self._rejected.missing(rejections))
         else:
             self._rejected.write(sorted(rejections, key=lambda each: each.row.number))
             self._journal.finish(batch.range.number)
@@ -158,10 +168,9 @@ class ImportRun:
         )[:SHOWN_MAX]
 
 
-def _in_order(again: Sequence[Batch], batches: Batches) -> Iterator[tuple[Batch, bool]]:
-    """Yield each batch, and whether it is new. Hold no batch after it was sent."""
-    held = list(again)
-    while held:
-        yield held.pop(0), False
+def _in_order(again: list[Batch], batches: Batches) -> Iterator[tuple[Batch, bool]]:
+    """Yield each batch, and whether it is new. Remove it from `again`."""
+    while again:
+        yield again.pop(0), False
     while (batch := batches.next()) is not None:
         yield batch, True

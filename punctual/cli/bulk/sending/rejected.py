@@ -39,9 +39,13 @@ class RejectedFile:
         self.path = path
         self._known = self._lines_of(set(repeated))
 
+    def missing(self, rejections: Iterable[Rejection]) -> list[Rejection]:
+        """Return those of the rejections that an earlier run has not written."""
+        return [each for each in rejections if each.row.number not in self._known]
+
     def write(self, rejections: Iterable[Rejection]) -> None:
         """Write the rejections, and return when they are on the disk."""
-        content = b"".join(each.encoded() for each in rejections if each.row.number not in self._known)
+        content = b"".join(each.encoded() for each in self.missing(rejections))
         if not content:
             return
         try:
