@@ -44,8 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
     size = QUICK if options.quick else Size()
     if options.rounds is not None:
         size = replace(size, rounds=options.rounds)
-    long = trials.ROUNDS_OF_LONG_ONES_MAX
-    how = f"Medians of {size.rounds} rounds in which both took turns, {long} at most where one takes minutes."
+    long = min(size.rounds, trials.ROUNDS_OF_LONG_ONES_MAX)
+    how = f"Medians of {size.rounds} rounds, or of up to {long} if a round takes minutes."
+    how += " The reference and Punctual take turns."
+    folder = options.results or (RESULTS if not (options.quick or options.only) else None)
     figures: list[Figure] = []
     failed = []
     try:
@@ -59,9 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
     finally:  # Also when Ctrl-C ends it.
         print(report.markdown(figures, how))
     if failed:
-        print(f"Nothing is written, because these failed: {', '.join(failed)}.", file=sys.stderr)
+        nothing = "" if folder is None else " So nothing was written."
+        print(f"These sections failed: {', '.join(failed)}.{nothing}", file=sys.stderr)
         return 1
-    folder = options.results or (RESULTS if not (options.quick or options.only) else None)
     if folder is not None:
         report.write(figures, folder, how)
     return 0
@@ -71,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Measures the real functions against a stand-in for DynamoDB and SQS on loopback, beside a plain "
-        "boto3 loop in the same run. Prints Markdown tables; what is in bold misses what is wanted of it.",
+        "boto3 loop in the same run. Prints Markdown tables; a bound in bold was missed.",
         epilog="All of it takes about an hour, and is written to bench/results; a part of it, or a quick one, is "
         "written only where --results says.",
     )

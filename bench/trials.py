@@ -30,7 +30,7 @@ FED_BEFORE_S = 400
 BATCH = 1_000
 IDLE_DUE_S = 365 * 86_400
 
-BatchResult = dict[str, float]
+Measurement = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Size:
     rounds: int = ROUNDS
     starts: int = STARTS
     most: int = 10_000
-    letters: int = 1_000
+    largest: int = 1_000
     burst: int = 500
     month: int = 100_000
     named: int = 10_000
@@ -61,19 +61,19 @@ QUICK = Size(
 
 
 @dataclass(frozen=True)
-class NameRequest:
+class Bound:
     """A bound on one of our figures, or on its ratio to the reference."""
 
-    bound: float
+    limit: float
     at_most: bool = True
     of_ratio: bool = True
 
     def __str__(self) -> str:
-        return f"{'≤' if self.at_most else '≥'} {self.bound:,g}{' x' if self.of_ratio else ''}"
+        return f"{'≤' if self.at_most else '≥'} {self.limit:,g}{' x' if self.of_ratio else ''}"
 
     def met_by(self, figure: Figure) -> bool:
         value = figure.ratio if self.of_ratio else figure.ours
-        return value is not None and (value <= self.bound if self.at_most else value >= self.bound)
+        return value is not None and (value <= self.limit if self.at_most else value >= self.limit)
 
 
 @dataclass(frozen=True)
@@ -86,28 +86,28 @@ class Figure:
     ours: float
     reference: float | None = None
     ratio: float | None = None
-    wanted: NameRequest | None = None
+    wanted: Bound | None = None
 
 
 @dataclass
 class Series:
     """The results of the rounds, by who ran."""
 
-    rounds: list[dict[str, BatchResult]] = field(default_factory=list)
+    rounds: list[dict[str, Measurement]] = field(default_factory=list)
 
-    def median(self, who: str, value: Callable[[BatchResult], float]) -> float:
+    def median(self, who: str, value: Callable[[Measurement], float]) -> float:
         return statistics.median(value(each[who]) for each in self.rounds)
 
-    def ratio(self, who: str, value: Callable[[BatchResult], float]) -> float:
+    def ratio(self, who: str, value: Callable[[Measurement], float]) -> float:
         return statistics.median(value(each[who]) / value(each["reference"]) for each in self.rounds)
 
 
-def at_most(bound: float, of_ratio: bool = True) -> NameRequest:
-    return NameRequest(bound, True, of_ratio)
+def at_most(limit: float, of_ratio: bool = True) -> Bound:
+    return Bound(limit, True, of_ratio)
 
 
-def at_least(bound: float, of_ratio: bool = True) -> NameRequest:
-    return NameRequest(bound, False, of_ratio)
+def at_least(limit: float, of_ratio: bool = True) -> Bound:
+    return Bound(limit, False, of_ratio)
 
 
 def tell(text: str) -> None:
@@ -142,7 +142,7 @@ def _fed(laboratory: Laboratory, count: int, throttled: bool, whos: Sequence[str
     return series
 
 
-def _feed(laboratory: Laboratory, count: int, throttled: bool, who: str) -> BatchResult:
+def _feed(laboratory: Laboratory, count: int, throttled: bool, who: str) -> Measurement:
     ahead_s = 0
     laboratory.control("reset")
     if who in ("reference", "plain"):
@@ -162,38 +162,38 @@ def _by(who: str) -> str:
     return "reference" if who == "reference" else "ours"
 
 
-def _checked(outcome: BatchResult) -> BatchResult:
+def _checked(outcome: Measurement) -> Measurement:
     """Raise if a feed lost a schedule, because its figures would be worthless."""
     if outcome["ids"] != outcome["count"]:
         raise RuntimeError(f"{outcome['count']:,.0f} schedules, and {outcome['ids']:,.0f} came out")
     return outcome
 
 
-def _per_cpu_second(outcome: BatchResult) -> float:
+def _per_cpu_second(outcome: Measurement) -> float:
     return outcome["count"] / outcome["cpu_s"]
 
 
-def _per_second(outcome: BatchResult) -> float:
+def _per_second(outcome: Measurement) -> float:
     return outcome["count"] / outcome["wall_s"]
 
 
-def _calls(outcome: BatchResult) -> float:
+def _calls(outcome: Measurement) -> float:
     return outcome["calls"] / outcome["count"]
 
 
-def _write_units(outcome: BatchResult) -> float:
+def _write_units(outcome: Measurement) -> float:
     return outcome["write_units"] / outcome["count"]
 
 
-def _repeats(outcome: BatchResult) -> float:
+def _repeats(outcome: Measurement) -> float:
     return outcome["messages"] / outcome["count"] - 1
 
 
-def _value(name: str) -> Callable[[BatchResult], float]:
+def _value(name: str) -> Callable[[Measurement], float]:
     return lambda outcome: outcome.get(name, 0)
 
 
-def _mebibytes(outcome: BatchResult) -> float:
+def _mebibytes(outcome: Measurement) -> float:
     return outcome["memory_bytes_max"] / 1_048_576
 
 
@@ -256,8 +256,8 @@ class _Liner:
         self,
         name: str,
         unit: str,
-        value: Callable[[BatchResult], float],
-        wanted: NameRequest | None = None,
+        value: Callable[[Measurement], float],
+        wanted: Bound | None = None,
         alone: bool = False,
     ) -> Figure:
         ours = self.series.median(self.who, value)
@@ -339,11 +339,11 @@ def _growth_figures(series: Series, name: str) -> Iterator[Figure]:
     yield line("read units per schedule", "", lambda outcome: outcome["read_units"] / outcome["count"])
 
 
-def _fed_in(laboratory: Laboratory, rounds: int, feed: Callable[[str], BatchResult]) -> Series:
+def _fed_in(laboratory: Laboratory, rounds: int, feed: Callable[[str], Measurement]) -> Series:
     return Series([{who: feed(who) for who in ("reference", "plain")} for _ in range(rounds)])
 
 
-def _feed_among_idle(laboratory: Laboratory, count: int, idle: int, who: str) -> BatchResult:
+def _feed_among_idle(laboratory: Laboratory, count: int, idle: int, who: str) -> Measurement:
     laboratory.control("reset")
     now_s = int(time.time())
     laboratory.control("preload", count=count, partitions=1, first_due_s=now_s + FIRST_DUE_S, spread_s=SPREAD_S)
@@ -352,7 +352,7 @@ def _feed_among_idle(laboratory: Laboratory, count: int, idle: int, who: str) ->
     return _checked({**outcome, **laboratory.control("figures"), "count": count})
 
 
-def _feed_spread(laboratory: Laboratory, count: int, partitions: int, who: str) -> BatchResult:
+def _feed_spread(laboratory: Laboratory, count: int, partitions: int, who: str) -> Measurement:
     """Run one feed per partition, side by side, as Lambda does."""
     laboratory.control("reset")
     first_due_s = int(time.time()) + FIRST_DUE_S
@@ -369,23 +369,23 @@ def _feed_spread(laboratory: Laboratory, count: int, partitions: int, who: str) 
 
 def limits(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
     """Measure memory and time of each function at its largest task. template.yml sets its limits by these figures."""
-    most, letters = size.most, size.letters
+    most, largest = size.most, size.largest
     for name, trial in (
         (f"schedule: {most:,} near ones in a batch", _filling(most, most, FIRST_DUE_S, "json")),
         (f"schedule: {most:,} far ones in a batch", _filling(most, most, BUNDLES_AHEAD_S, "hex")),
-        ("schedule: 20 far ones of 256 KiB in a batch", _filling(20, 20, BUNDLES_AHEAD_S, "letter")),
+        ("schedule: 20 far ones of 256 KiB in a batch", _filling(20, 20, BUNDLES_AHEAD_S, "largest")),
         ("trigger: 256 partitions", {"trial": "invoke", "function": "trigger", "event": {}, "partition_count": 256}),
     ):
         tell(f"limits: {name}")
         laboratory.control("reset")
         yield from _limit_figures(name, laboratory.run(**trial))
-    name = f"feed: {letters:,} of 256 KiB, one letter each, in batches"
+    name = f"feed: {largest:,} of 256 KiB, one letter each, in batches"
     tell(f"limits: {name}")
     laboratory.control("reset")
-    laboratory.run(**_filling(letters, 20, BUNDLES_AHEAD_S, "letter"))
+    laboratory.run(**_filling(largest, 20, BUNDLES_AHEAD_S, "largest"))
     ahead_s = BUNDLES_AHEAD_S - FED_BEFORE_S
     outcome = laboratory.run(trial="feed", who="ours", partitions=["0"], ahead_s=ahead_s, side_by_side=1)
-    yield from _limit_figures(name, _checked({**outcome, **laboratory.control("figures"), "count": letters}))
+    yield from _limit_figures(name, _checked({**outcome, **laboratory.control("figures"), "count": largest}))
     name = f"deliver: {CROWD} webhooks of 256 KiB at once, each answered after {SLOW_S} s"
     tell(f"limits: {name}")
     hosts = Host(SLOW_S), Host(SLOW_S)  # One host alone gets no more than half of the deliveries at once.
@@ -404,7 +404,7 @@ def _filling(count: int, batch: int, ahead_s: int, data: str) -> dict[str, Any]:
     return {"trial": "fill", "count": count, "size": batch, "ahead_s": ahead_s, "data": data}
 
 
-def _limit_figures(name: str, outcome: BatchResult) -> Iterator[Figure]:
+def _limit_figures(name: str, outcome: Measurement) -> Iterator[Figure]:
     section = "Limits: once, with a cold start"
     yield Figure(section, f"{name}: peak memory", "MiB", _mebibytes(outcome))
     yield Figure(section, f"{name}: wall", "s", outcome["wall_s"])

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-BatchResult = dict[str, float]
+Measurement = dict[str, float]
 KEY = "pk" + "0" * 40
 CREDENTIAL = {
     "partition": {"S": "keys"},
@@ -36,7 +36,7 @@ class Context:
         return int((self._ends_s - time.monotonic()) * 1000)
 
 
-def post(trial: dict[str, Any]) -> BatchResult:
+def post(trial: dict[str, Any]) -> Measurement:
     """Time `POST /schedules` and a direct invocation with the same schedule in turns, in one warm process."""
     direct, api = (importlib.import_module(name).handler for name in ("schedule", "api"))
     ahead_s = FAR_S if trial["distance"] == "far" else NEAR_S

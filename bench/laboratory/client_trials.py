@@ -7,18 +7,18 @@ import json
 import time
 from typing import Any
 
-BatchResult = dict[str, float]
+Measurement = dict[str, float]
 FAR_S = 86_400
 
 
-def client_import(trial: dict[str, Any]) -> BatchResult:
+def client_import(trial: dict[str, Any]) -> Measurement:
     """Time the import of one module."""
     began_s = time.perf_counter()
     importlib.import_module(trial["module"])
     return {"wall_s": time.perf_counter() - began_s}
 
 
-def client_loop(trial: dict[str, Any]) -> BatchResult:
+def client_loop(trial: dict[str, Any]) -> Measurement:
     """Time a plain loop of `invoke`, one schedule after the other."""
     import boto3  # noqa: PLC0415 - The other trials do without it.
 
@@ -37,7 +37,7 @@ def client_loop(trial: dict[str, Any]) -> BatchResult:
     return {"wall_s": time.perf_counter() - began_s}
 
 
-def client_stream(trial: dict[str, Any]) -> BatchResult:
+def client_stream(trial: dict[str, Any]) -> Measurement:
     """Time `schedule_many`, and check that every schedule is accepted. The worker adds the peak memory."""
     from punctual import Scheduled, Scheduler  # noqa: PLC0415 - As above.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.laboratory.context import Context
 
-BatchResult = dict[str, float]
+Measurement = dict[str, float]
 Handler = Callable[[Any, Any], Any]
 TIMEOUT_S = {"schedule": 30, "feed": 20}
 WARM_CALLS = 30
@@ -37,7 +37,7 @@ class Turns:
         finally:
             self.cpu_s[who] += time.process_time() - begun_s
 
-    def outcome(self) -> BatchResult:
+    def outcome(self) -> Measurement:
         return {f"{who}_cpu_s": seconds for who, seconds in self.cpu_s.items()}
 
 
@@ -49,7 +49,7 @@ def _handler(function: str, metrics: str) -> Handler:
     return handler
 
 
-def schedule_with_metrics(trial: dict[str, Any]) -> BatchResult:
+def schedule_with_metrics(trial: dict[str, Any]) -> Measurement:
     """Schedule one by one, or in batches."""
     turns, size = Turns("schedule"), trial["size"]
     ahead_s = FAR_S if trial["distance"] == "far" else NEAR_S
@@ -63,7 +63,7 @@ def schedule_with_metrics(trial: dict[str, Any]) -> BatchResult:
     return turns.outcome()
 
 
-def feed_with_metrics(trial: dict[str, Any]) -> BatchResult:
+def feed_with_metrics(trial: dict[str, Any]) -> Measurement:
     """Feed a partition until it is empty, again and again. The first round of each warms up."""
     from bench.laboratory.worker import control  # noqa: PLC0415 - The worker imports this module.
 

@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator
 
 BYTES = 100
-LETTER_BYTES = 262_144
+BYTES_MAX = 262_144
 """The most data that one schedule may hold."""
 
 
@@ -16,10 +16,10 @@ def payload(kind: str, index: int) -> str:
     """Return the data of one schedule.
 
     `hex` repeats nothing, so it packs to half its size at best. `json` holds similar orders of one shop. Both are a
-    hundred bytes long. `letter` is as long as the limit permits and compresses to almost nothing.
+    hundred bytes long. `largest` is as long as the limit permits, and compresses to almost nothing.
     """
-    if kind == "letter":
-        return "x" * LETTER_BYTES
+    if kind == "largest":
+        return "x" * BYTES_MAX
     chance = random.Random(f"{kind} {index}")
     if kind == "hex":
         return chance.randbytes(BYTES // 2).hex()

@@ -39,7 +39,7 @@ ITEMS_LAID = 2_000
 LINE_UP_S_MAX = 60
 
 Trial = dict[str, Any]
-BatchResult = dict[str, float]
+Measurement = dict[str, float]
 
 
 class Stopwatch:
@@ -74,7 +74,7 @@ def handler_of(function: str, ahead_s: float) -> Callable[[Any, Any], Any]:
     return handler
 
 
-def feed(trial: Trial) -> BatchResult:
+def feed(trial: Trial) -> Measurement:
     """Feed the partitions until nothing is left, with all continuations, in one warm environment.
 
     Items that a whole tick leaves behind would wait for the next tick. The trial starts that tick at once and counts
@@ -131,7 +131,7 @@ def _plain(ahead_s: float = 0) -> Any:
     return Plain(os.environ["OUTPUT_QUEUE_URL"], lambda: time.time() + ahead_s)
 
 
-def schedule_singly(trial: Trial) -> BatchResult:
+def schedule_singly(trial: Trial) -> Measurement:
     """Time our function and the plain call in turns, in one warm process, so that both meet the same noise."""
     handler, plain = handler_of("schedule", 0), _plain()
     far = trial["distance"] == "far"
@@ -147,7 +147,7 @@ def schedule_singly(trial: Trial) -> BatchResult:
     return {"ours_cpu_s": ours.cpu_s, "reference_cpu_s": reference.cpu_s}
 
 
-def schedule_batches(trial: Trial) -> BatchResult:
+def schedule_batches(trial: Trial) -> Measurement:
     """Time our function and the plain call in turns, with whole batches."""
     handler, plain = handler_of("schedule", 0), _plain()
     far = trial["distance"] == "far"
@@ -164,7 +164,7 @@ def schedule_batches(trial: Trial) -> BatchResult:
     return {"ours_cpu_s": ours.cpu_s, "reference_cpu_s": reference.cpu_s}
 
 
-def fill(trial: Trial) -> BatchResult:
+def fill(trial: Trial) -> Measurement:
     """Schedule everything for one second, in batches, as a caller would."""
     from bench.laboratory.payloads import payload  # noqa: PLC0415 - Only trials that need it import it.
 
@@ -178,7 +178,7 @@ def fill(trial: Trial) -> BatchResult:
     return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s}
 
 
-def pack(trial: Trial) -> BatchResult:
+def pack(trial: Trial) -> Measurement:
     """Pack a batch of maximum size, and compress the same bytes once."""
     import random  # noqa: PLC0415 - A timed start must not import it.
     import zlib  # noqa: PLC0415
@@ -198,7 +198,7 @@ def pack(trial: Trial) -> BatchResult:
     return {"ours_cpu_s": ours.cpu_s, "reference_cpu_s": reference.cpu_s, "fill": fill}
 
 
-def schedule_names(trial: Trial) -> BatchResult:
+def schedule_names(trial: Trial) -> Measurement:
     """Send a batch of many names again under its token until the function has accepted all of them."""
     handler, watch, calls, accepted = handler_of("schedule", 0), Stopwatch(), 0, 0
     timestamp = int(time.time()) + trial["ahead_s"]
@@ -211,14 +211,14 @@ def schedule_names(trial: Trial) -> BatchResult:
     return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s, "invocations": calls}
 
 
-def invoke(trial: Trial) -> BatchResult:
+def invoke(trial: Trial) -> Measurement:
     """Invoke any function once."""
     handler, watch = handler_of(trial["function"], 0), Stopwatch()
     watch(handler, trial["event"], Context(SCHEDULE_TIMEOUT_S))
     return {"wall_s": watch.wall_s, "cpu_s": watch.cpu_s}
 
 
-def deliver(trial: Trial) -> BatchResult:
+def deliver(trial: Trial) -> Measurement:
     """Deliver due webhooks with the most data that a schedule may hold, all in one invocation.
 
     Each host gets one before. New hosts share a part of the threads until they have answered.
@@ -296,7 +296,7 @@ def look(trial: Trial) -> dict[str, Any]:
     return {"looks": bench_looks.looks(trial["count"])}
 
 
-def start(trial: Trial) -> BatchResult:
+def start(trial: Trial) -> Measurement:
     """Time a cold start: imports and clients. The reference imports boto3 and makes the same clients."""
     watch = Stopwatch()
     if trial["who"] == "reference":

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bench.laboratory.api_trials import CREDENTIAL
 from bench.laboratory.processes import Laboratory
-from bench.trials import BatchResult, Figure, Series, Size, at_most, tell
+from bench.trials import Figure, Measurement, Series, Size, at_most, tell
 
 SECTION = "HTTP API, beside a direct invocation"
 CPU_RATIO_MAX, START_RATIO_MAX = 1.25, 1.15
@@ -38,7 +38,7 @@ def _starts(laboratory: Laboratory, size: Size) -> Series:
 
 
 def _compared(name: str, series: Series, calls: int, ratio_max: float) -> Figure:
-    def cpu_s(outcome: BatchResult) -> float:
+    def cpu_s(outcome: Measurement) -> float:
         return outcome["cpu_s"]
 
     ours, reference = (series.median(who, cpu_s) * 1000 / calls for who in ("ours", "reference"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.laboratory.processes import ROOT, Laboratory
-from bench.trials import BatchResult, Figure, Series, Size, at_least, at_most, tell
+from bench.trials import Figure, Measurement, Series, Size, at_least, at_most, tell
 from punctual.local.deployment import deploy
 from punctual.local.emulation.emulator import Emulator
 
@@ -54,5 +54,5 @@ def _imports(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
     yield Figure(SECTION, "import punctual, beside import boto3", "ms", ours, reference, ratio, at_most(IMPORT_WANTED))
 
 
-def _wall_ms(outcome: BatchResult) -> float:
+def _wall_ms(outcome: Measurement) -> float:
     return outcome["wall_s"] * 1000

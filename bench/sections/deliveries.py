@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.laboratory.processes import Laboratory
 from bench.laboratory.webhook_hosts import ANSWER_S, Host, Hosts
-from bench.trials import Figure, NameRequest, Size, at_most, tell
+from bench.trials import Bound, Figure, Size, at_most, tell
 from punctual.local.deployment import Stack, deploy
 from punctual.local.emulation.emulator import Emulator
 
@@ -121,5 +121,5 @@ def _wait(fact: Any, due_s: float) -> None:
         time.sleep(POLL_S)
 
 
-def _figure(name: str, ours: float, wanted: NameRequest | None = None) -> Figure:
+def _figure(name: str, ours: float, wanted: Bound | None = None) -> Figure:
     return Figure(SECTION, name, "s", ours, None, None, wanted)

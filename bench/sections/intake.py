@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bench.laboratory.payloads import BATCHES
 from bench.laboratory.processes import Laboratory
-from bench.trials import BatchResult, Figure, Series, Size, at_most, tell
+from bench.trials import Figure, Measurement, Series, Size, at_most, tell
 
 PACKING_S_MAX = 1.5
 """CPU seconds on one vCPU. With 512 MB the schedule function has 0.29 vCPU, so packing takes a fifth of its time."""
@@ -50,5 +50,5 @@ def names(laboratory: Laboratory, size: Size) -> Iterator[Figure]:
         yield Figure(section, f"{distance}: AWS calls per name", "", calls, wanted=wanted)
 
 
-def _cpu_s(outcome: BatchResult) -> float:
+def _cpu_s(outcome: Measurement) -> float:
     return outcome["cpu_s"]

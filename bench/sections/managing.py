@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import Any
 
 from bench.laboratory.processes import Laboratory
-from bench.trials import Figure, NameRequest, Size, at_most, tell
+from bench.trials import Bound, Figure, Size, at_most, tell
 
 PARTITIONS = 8
 HOURS, HOUR_S = 720, 3_600
@@ -72,7 +72,7 @@ def _listed(
         listed += len(wanted)
         holding += len({tuple(schedule_id.split("-")[:3]) for schedule_id in wanted})
 
-    def figure(name: str, unit: str, value: float, bound: NameRequest | None = None) -> Figure:
+    def figure(name: str, unit: str, value: float, bound: Bound | None = None) -> Figure:
         return Figure(section, f"{what}: {name}", unit, value, None, None, bound)
 
     yield figure("schedules listed", "", listed / len(spans))
@@ -101,7 +101,7 @@ def _forecast(laboratory: Laboratory, section: str, span: Span, laid: dict[str, 
         given = [count + bucket["count"] for count, bucket in zip(given, answer["buckets"], strict=True)]
     wrong = sum(ours != theirs for ours, theirs in zip(given, wanted, strict=True))
 
-    def figure(name: str, unit: str, value: float, bound: NameRequest | None = None) -> Figure:
+    def figure(name: str, unit: str, value: float, bound: Bound | None = None) -> Figure:
         return Figure(section, f"forecast of the month in {HOURS} buckets: {name}", unit, value, None, None, bound)
 
     yield figure("schedules counted", "", sum(given))

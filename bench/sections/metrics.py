@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.laboratory.processes import Laboratory
-from bench.trials import BATCH, BatchResult, Figure, Series, Size, at_most, tell
+from bench.trials import BATCH, Figure, Measurement, Series, Size, at_most, tell
 
 RATIO_MAX = 1.02
 """Metrics add at most two percent."""
@@ -38,5 +38,5 @@ def _schedule(distance: str, count: int, size: int) -> dict[str, Any]:
     return {"trial": "schedule_with_metrics", "distance": distance, "count": count, "size": size}
 
 
-def _ms(outcome: BatchResult) -> float:
+def _ms(outcome: Measurement) -> float:
     return outcome["ms"]

@@ -43,7 +43,14 @@ def test_a_section_that_fails_takes_no_figure_from_the_others(tmp_path, capsys):
     assert "schedules per second" in shown.out
     assert "measured before it failed" in shown.out
     assert "fails failed: a trial failed" in shown.err
+    assert "These sections failed: fails. So nothing was written.\n" in shown.err
     assert [] == list(tmp_path.iterdir())
+
+
+def test_a_part_that_fails_is_only_named(capsys):
+    """A part of a run writes nothing anyway."""
+    assert 1 == command.main(["--only", "fails"])
+    assert capsys.readouterr().err.endswith("These sections failed: fails.\n")
 
 
 def test_an_interrupted_run_shows_what_it_has_measured(tmp_path, capsys):
