@@ -23,7 +23,7 @@ CALLS_MAX = 10
 """More than receiving needs, so that a crash hits each of its calls."""
 TURNS_MAX = 10
 
-LETTER = [
+MEMBERS = [
     *({"timestamp": NOON_S - 2 + number, "data": f"near {number}"} for number in range(3)),
     {"timestamp": NOON_S, "data": "gone", "target": OTHER_ARN},
     *({"timestamp": NOON_S + 5000 + number, "data": f"far {number}"} for number in range(3)),
@@ -94,7 +94,7 @@ class Room:
 def test_a_crash_loses_no_member_and_makes_no_second_one(cloud, number):
     """After a crash at any call, an accepted member has one id, a refused one is reported, and the message ends."""
     room = Room(cloud)
-    waiting = [{"messageId": "letter", "body": json.dumps(LETTER)}]
+    waiting = [{"messageId": "first", "body": json.dumps(MEMBERS)}]
     for turn in range(TURNS_MAX):
         again = []
         for message in waiting:

@@ -146,12 +146,12 @@ class WholeStack:
 
         clients = (self.cloud.dynamodb, self.cloud.sqs)
         for client in clients:
-            client.meta.events.register_first("before-call.*.*", count, unique_id="house")
+            client.meta.events.register_first("before-call.*.*", count, unique_id="whole_stack")
         try:
             yield calls
         finally:
             for client in clients:
-                client.meta.events.unregister("before-call.*.*", unique_id="house")
+                client.meta.events.unregister("before-call.*.*", unique_id="whole_stack")
 
 
 @dataclass

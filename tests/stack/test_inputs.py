@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 EVENTS = Path(__file__).parents[2] / "events"
 WITHIN_S = 15
 FAR_S = 4_070_908_800
-PUBLISHER, STRANGER = "111122223333", "444455556666"
+PUBLISHER, UNLISTED = "111122223333", "444455556666"
 
 # bahrmichael/aws-scheduler, README.md, "Input": the event of the Python example, as json.dumps writes it.
 TOPIC_MESSAGE = (
@@ -170,7 +170,7 @@ def test_an_unlisted_failure_target_is_not_notified(input_queue, failure_reports
 
 def test_a_message_that_sns_delivers_twice_is_one_schedule(input_queue, far_ones):
     """Two SQS messages have one SNS id, so both have the same token."""
-    letter = {
+    notification = {
         "Type": "Notification",
         "MessageId": str(uuid.uuid4()),
         "TopicArn": "arn:aws:sns:us-east-1:000000000000:input",
@@ -178,7 +178,7 @@ def test_a_message_that_sns_delivers_twice_is_one_schedule(input_queue, far_ones
         "Timestamp": "2020-01-01T00:00:00.000Z",
     }
     for _ in range(2):
-        input_queue.send(json.dumps(letter))
+        input_queue.send(json.dumps(notification))
     assert 3 == len(far_ones(3))  # One far schedule, and a record with its timer.
     wait_until_empty(input_queue)
     assert 3 == len(far_ones(4, within_s=2))
@@ -201,15 +201,15 @@ def test_a_message_that_sqs_delivers_twice_is_one_schedule(stack, table_of):
 
 def test_a_member_for_a_missing_queue_comes_again_alone(stack, input_queue, output, failure_reports, receivers):
     """The role lets the function put it back. It comes in a minute. At the fifth try, after ten, it is reported."""
-    letter = [{"timestamp": 0, "data": "good"}, {"timestamp": 0, "data": "bad", "target": receivers.gone_arn}]
-    input_queue.send(json.dumps(letter))
+    members = [{"timestamp": 0, "data": "good"}, {"timestamp": 0, "data": "bad", "target": receivers.gone_arn}]
+    input_queue.send(json.dumps(members))
     assert ["good"] == [message.body for message in output.receive(2, within_s=5)]
     assert 1 == input_queue.count()
     input_queue.empty()
 
     event = json.loads((EVENTS / "input-put-back.json").read_text())
     (record,), sent_ms = event["Records"], round(time.time() * 1000) - 11 * 60 * 1000
-    record["body"] = json.dumps(letter)
+    record["body"] = json.dumps(members)
     record["attributes"] |= {"ApproximateReceiveCount": "4", "SentTimestamp": str(sent_ms + 60_000)}
     again = {"id": "first", "sent": sent_ms, "tries": 1, "places": [1]}
     record["messageAttributes"]["punctual-again"]["stringValue"] = json.dumps(again)
@@ -227,10 +227,10 @@ def test_the_sample_events_of_the_inputs_are_finished(stack, name):
 
 def test_only_listed_accounts_publish_from_outside(stack, output):
     """AllowedPublishers sets the topic's policy."""
-    listed, stranger = (beside.client_of(stack.emulator, account, "sns") for account in (PUBLISHER, STRANGER))
+    listed, unlisted = (beside.client_of(stack.emulator, account, "sns") for account in (PUBLISHER, UNLISTED))
     message = json.dumps({"delay": 0, "data": "from another account"})
     with pytest.raises(ClientError) as refusal:
-        stranger.publish(TopicArn=stack.outputs["InputTopicArn"], Message=message)
+        unlisted.publish(TopicArn=stack.outputs["InputTopicArn"], Message=message)
     assert "AuthorizationError" == refusal.value.response["Error"]["Code"]
     listed.publish(TopicArn=stack.outputs["InputTopicArn"], Message=message)
     assert ["from another account"] == [found.body for found in output.receive(2, within_s=5)]

@@ -78,7 +78,7 @@ def run(work):
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]], lines
 
 
-LETTER = {"body": json.dumps({"delay": 5, "data": "good"}), "attributes": SYSTEM, "messageAttributes": {}}
+MESSAGE = {"body": json.dumps({"delay": 5, "data": "good"}), "attributes": SYSTEM, "messageAttributes": {}}
 
 
 POISON = json.dumps({"id": "a", "sent": NOON_MS, "tries": 0, "places": [0]}).replace(": 0,", f": {'9' * 4_300},")
@@ -87,11 +87,11 @@ POISON = json.dumps({"id": "a", "sent": NOON_MS, "tries": 0, "places": [0]}).rep
 @widely
 @example(
     [
-        {**LETTER, "messageId": "good"},
-        {**LETTER, "messageId": "bad", "body": "5", "messageAttributes": {REQUEUE_ATTRIBUTE: {"stringValue": POISON}}},
+        {**MESSAGE, "messageId": "good"},
+        {**MESSAGE, "messageId": "bad", "body": "5", "messageAttributes": {REQUEUE_ATTRIBUTE: {"stringValue": POISON}}},
     ]
 )
-@given(hostile.batches(LETTER))
+@given(hostile.batches(MESSAGE))
 def test_no_record_of_the_input_queue_fails_another(records):
     """The good message is sent. Each other message is sent, put back, or reported."""
     clock, queues, aws = Clock(), FakeQueues(), Aws()

@@ -65,7 +65,7 @@ def test_there_is_a_sample_for_every_kind_of_target():
 def test_a_sample_of_the_inputs_is_opened(name):
     """Each input message in it holds requests."""
     opened = [input_message.opened(sqs_records.read(record)) for record in read(name)["Records"]]
-    assert all(letter.failure is None and letter.requests for letter in opened)
+    assert all(each.failure is None and each.requests for each in opened)
 
 
 def test_the_samples_for_the_deliver_function_are_delivery_jobs():

@@ -168,7 +168,7 @@ def test_a_named_schedule_has_a_spread_too():
     )
 
 
-def letter(content, receives=1, message_id="m", body=None):
+def message(content, receives=1, message_id="m", body=None):
     attributes = {"SentTimestamp": str(NOON_MS), "ApproximateReceiveCount": str(receives)}
     record = {"messageId": message_id, "body": body or json.dumps(content), "attributes": attributes}
     return input_message.opened(sqs_records.read({**record, "messageAttributes": {}}))
@@ -190,8 +190,8 @@ def test_a_message_that_comes_again_draws_the_same_moments(spreads, by_topic, al
     content = [{"delay": 800, "spread": seconds, "data": f"{number}"} for number, seconds in enumerate(spreads)]
     content = content[0] if alone else content
     body = enveloped(content) if by_topic else None
-    first = take(letter(content, body=body), Clock())
-    second = take(letter(content, 2, "n" if by_topic else "m", body), Clock(NOON_MS + 700_000))
+    first = take(message(content, body=body), Clock())
+    second = take(message(content, 2, "n" if by_topic else "m", body), Clock(NOON_MS + 700_000))
     assert [(each["id"], each["timestamp"]) for each in first] == [(each["id"], each["timestamp"]) for each in second]
 
 

@@ -1,4 +1,7 @@
-"""Values behave like frozen dataclasses with slots, which cost more."""
+"""Values behave like frozen dataclasses with slots, which cost more.
+
+They do so apart from assignments, which only the type checker forbids.
+"""
 
 from __future__ import annotations
 
@@ -49,13 +52,13 @@ def test_they_are_equal_and_hashed_as_frozen_dataclasses_are():
             assert (FrozenOrder(*one) != FrozenOrder(*other)) == (Order(*one) != Order(*other))
         assert hash(FrozenOrder(*one)) == hash(Order(*one))
         assert repr(FrozenOrder(*one)) == f"Frozen{Order(*one)!r}"
+    assert ReturnedOrder(1, note="a note") == ReturnedOrder(1)
 
 
 def test_classes_have_no_equal_values():
     assert Order(1) != ReturnedOrder(1)
     assert Order(1) != (1, ())
     assert ReturnedOrder(1, reason="late") != ReturnedOrder(1)
-    assert ReturnedOrder(1, note="a note") == ReturnedOrder(1)
 
 
 def test_a_class_without_fields_has_one_value():

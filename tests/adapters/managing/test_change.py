@@ -13,11 +13,11 @@ from scheduler.webhooks import allowed_hosts, webhook
 from whole_stack import FAR_S, NOON_S, WholeStack
 
 PLACE = "eu-central-1:123456789012"
-TOPIC, OTHER_TOPIC, LETTERS = (f"arn:aws:sns:{PLACE}:{name}" for name in ("topic", "other", "letters"))
+TOPIC, OTHER_TOPIC, FAILURES = (f"arn:aws:sns:{PLACE}:{name}" for name in ("topic", "other", "failures"))
 FUNCTION = f"arn:aws:lambda:{PLACE}:function:worker"
 HOSTS = allowed_hosts.Hosts.read("api.example.com", False)
 LISTED = AllowedTargets(
-    frozenset({TOPIC, OTHER_TOPIC, LETTERS, FUNCTION}), "eu-central-1", lambda target: webhook.checked(target, HOSTS)
+    frozenset({TOPIC, OTHER_TOPIC, FAILURES, FUNCTION}), "eu-central-1", lambda target: webhook.checked(target, HOSTS)
 )
 WEBHOOK = {"url": "https://api.example.com/hook", "method": "PUT", "headers": {"X-A": "1"}}
 EVERYTHING = {
@@ -25,7 +25,7 @@ EVERYTHING = {
     "target": {"arn": TOPIC, "envelope": True},
     "user": "me",
     "retry": {"attempts": 3, "max_age_s": 60},
-    "failure_target": LETTERS,
+    "failure_target": FAILURES,
     "expires_after": 50_000,
 }
 
@@ -90,7 +90,7 @@ BEFORE = {
     "target": f'{{"arn":"{TOPIC}","envelope":true}}',
     "user": "me",
     "retry": {"attempts": 3, "max_age_s": 60},
-    "failure_target": LETTERS,
+    "failure_target": FAILURES,
     "expires_after": 50_000,
 }
 
@@ -322,11 +322,11 @@ def test_a_time_change_is_a_move(stack):
 
 def test_an_earlier_version_reads_changed_options(stack):
     """They are stored as a new schedule's are."""
-    which = {"id": stack.accept({"timestamp": FAR_S, "data": "x", "failure_target": LETTERS})["id"]}
+    which = {"id": stack.accept({"timestamp": FAR_S, "data": "x", "failure_target": FAILURES})["id"]}
     answer = stack.ask("change", **which, retry={"max_age_s": 5, "attempts": 2})
     terms = stored(stack, answer).terms
-    assert terms == f'{{"retry":{{"attempts":2,"max_age_s":5}},"failure_target":"{LETTERS}"}}'
-    assert DeliveryOptions(2, 5_000, LETTERS) == DeliveryOptions.read(terms)
+    assert terms == f'{{"retry":{{"attempts":2,"max_age_s":5}},"failure_target":"{FAILURES}"}}'
+    assert DeliveryOptions(2, 5_000, FAILURES) == DeliveryOptions.read(terms)
     assert stored(stack, stack.ask("change", id=answer["id"], retry=None, failure_target=None)).terms is None
 
 

@@ -10,6 +10,7 @@ from aws_faults import lose_answer, refuse_call
 from fakes import NOON_MS, OTHER_ARN, Clock, schedule
 from scheduler.errors import InvalidRequest, NotConfirmed, NotFound, OnItsWay
 from scheduler.model.name_record import CANCELLED, DELIVERED, EXPIRED, FAILED
+from scheduler.placing.naming import timer_of
 from whole_stack import FAR_S, NOON_S, Crash, WholeStack
 
 GONE = (NotFound, OnItsWay)
@@ -337,16 +338,10 @@ def test_the_id_of_a_name_stands_for_the_name(stack):
     timer_left = stack.take(name="note")
     record = stack.cloud.records.get("note")
     stack.take(name="note", timestamp=FAR_S + 7)
-    stack.cloud.table.put([house_timer(record)])  # The function crashed before removing it.
+    stack.cloud.table.put([timer_of(record)])  # The function crashed before removing it.
     with pytest.raises(NotFound, match=f"{timer_left['id']} was replaced under its name 'note' by"):
         stack.ask("cancel", id=timer_left["id"])
     assert ["data"] == stack.come_out(FAR_S + 60_000)
-
-
-def house_timer(record):
-    from scheduler.placing.naming import timer_of  # noqa: PLC0415
-
-    return timer_of(record)
 
 
 @pytest.mark.parametrize(

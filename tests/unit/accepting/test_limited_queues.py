@@ -90,8 +90,8 @@ def test_our_own_queues_are_tried_until_the_deadline(limited, queues, clock, url
     assert 1 == len(send(chunk(1, url), limited, clock.deadline()).confirmed)
 
 
-@pytest.mark.parametrize(("letters", "members"), [(1, 1), (5, 1), (9, 1), (1, 60), (1, 5000)])
-def test_a_throttled_target_queue_delays_no_other_message_by_a_second(queues, clock, letters, members):
+@pytest.mark.parametrize(("bad_count", "members"), [(1, 1), (5, 1), (9, 1), (1, 60), (1, 5000)])
+def test_a_throttled_target_queue_delays_no_other_message_by_a_second(queues, clock, bad_count, members):
     """The messages for it come before the others and in the same batch."""
     plain, late_s = queues.send, []
     queues.failing = {"bad": 10**9}
@@ -106,7 +106,7 @@ def test_a_throttled_target_queue_delays_no_other_message_by_a_second(queues, cl
     rules = AcceptRules(AllowedTargets(frozenset({OTHER_ARN}), "eu-central-1"))
     taking = scheduling_dependencies(FakeTable(), LimitedQueues(queues, clock), rules)
     dependencies = InputQueueDependencies(
-        accept=lambda letter, closed, deadline: accept_message(letter, closed, taking, deadline),
+        accept=lambda message, closed, deadline: accept_message(message, closed, taking, deadline),
         requeue=lambda part, pause_s: True,
         report=queues.report,
         notify=lambda failure_target, report: None,
@@ -114,13 +114,13 @@ def test_a_throttled_target_queue_delays_no_other_message_by_a_second(queues, cl
         pool=taking.pool,
     )
     bad = [{"delay": 5, "data": "bad", "target": OTHER_ARN}] * members
-    good = [{"delay": 5, "data": f"good {number}"} for number in range(10 - letters)]
-    batch = [record(number, content) for number, content in enumerate([*[bad] * letters, *good])]
+    good = [{"delay": 5, "data": f"good {number}"} for number in range(10 - bad_count)]
+    batch = [record(number, content) for number, content in enumerate([*[bad] * bad_count, *good])]
     answer = receive(batch, clock.deadline(24), dependencies)
-    assert [f"m{number}" for number in range(letters)] == [
+    assert [f"m{number}" for number in range(bad_count)] == [
         each["itemIdentifier"] for each in answer["batchItemFailures"]
     ]
-    assert (10 - letters, True) == (len(late_s), max(late_s) < 1)
+    assert (10 - bad_count, True) == (len(late_s), max(late_s) < 1)
 
 
 def record(number, content):

@@ -257,7 +257,7 @@ def test_no_member_with_a_name_is_accepted_if_the_last_has_no_timer(schedule, qu
 
 def opened(content, again=None):
     attributes = {"SentTimestamp": str(NOON_MS), "ApproximateReceiveCount": "1"}
-    record = {"messageId": "letter", "body": json.dumps(content), "attributes": attributes}
+    record = {"messageId": "m", "body": json.dumps(content), "attributes": attributes}
     record["messageAttributes"] = {REQUEUE_ATTRIBUTE: {"stringValue": again}} if again else {}
     return input_message.opened(sqs_records.read(record))
 

@@ -149,7 +149,7 @@ def test_a_failure_that_cannot_be_stored_for_a_day_ends_in_the_dead_letter_queue
     deliveries = Deliveries(lambda _: NO, down={"table": (0, 10**9)})
     deliveries.run(DeliveryJob(webhook(terms=ONCE)))
     assert (1, 1, 0) == (len(deliveries.called), len(deliveries.reported), len(deliveries.kept))
-    (body,) = deliveries.letters
+    (body,) = deliveries.dead_letters
     deliveries.down.clear()
     deliveries.run(body)
     assert (1, 1) == (len(deliveries.called), len(deliveries.kept))
@@ -174,4 +174,4 @@ def test_a_fault_of_our_own_in_a_step_does_not_repeat_the_call():
     deliveries = Deliveries(lambda _: NO)
     deliveries.put_failed = lambda reports: 1 / 0
     deliveries.run(DeliveryJob(webhook(terms=ONCE)))
-    assert (1, 1, 1) == (len(deliveries.called), len(deliveries.reported), len(deliveries.letters))
+    assert (1, 1, 1) == (len(deliveries.called), len(deliveries.reported), len(deliveries.dead_letters))

@@ -50,7 +50,7 @@ class Deliveries:
     notified: list[Any] = field(default_factory=list)
     notify_tries_s: list[float] = field(default_factory=list)
     came_again: int = 0
-    letters: list[str] = field(default_factory=list)
+    dead_letters: list[str] = field(default_factory=list)
     """Bodies that SQS moved to the dead-letter queue."""
 
     def __post_init__(self) -> None:
@@ -157,7 +157,7 @@ class Deliveries:
                 self.came_again += 1
                 receives[body] = receives.get(body, 0) + 1
                 if receives[body] >= 10:
-                    self.letters.append(body)
+                    self.dead_letters.append(body)
                 else:
                     self._waiting.append((received_ms + VISIBILITY_S * 1000, body))
         raise AssertionError("it never ends")

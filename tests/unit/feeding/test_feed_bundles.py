@@ -175,7 +175,7 @@ def test_the_unreadable_members_leave_a_bundle_whose_queue_is_down(feeding_):
     assert 1 == len(feeding_.table.quarantined)
 
 
-def test_bundles_of_a_million_equal_letters_are_unpacked_one_at_a_time(feeding_):
+def test_bundles_of_a_million_equal_characters_are_unpacked_one_at_a_time(feeding_):
     """A page keeps its bundles packed."""
     requests = [Request(NOON_MS, "x" * 130_000)] * 40
     for packed, _ in KeyGenerator(1, random.Random(1), 60_000).bundles(dict(enumerate(requests)), None):
