@@ -193,10 +193,10 @@ class Progress:
             parts.append(Part(name, members, tuple(arrivals[one.id] for one in members if one.id in arrivals)))
         return parts
 
-    def strangers(self) -> list[Arrival]:
+    def external_arrivals(self) -> list[Arrival]:
         """Return arrivals that this run did not schedule. An earlier run on the same state did."""
         with self._lock:
-            return self._strangers()
+            return self._external_arrivals()
 
     def cancelled(self) -> list[tuple[Accepted, bool]]:
         """Return the cancelled schedules, and whether each came all the same."""
@@ -238,7 +238,7 @@ class Progress:
         Duplicates and messages of an earlier run would count as members of the burst. Then the figure of the receivers
         stands.
         """
-        if self._filled_s is None or self._duplicates_count or self._strangers():
+        if self._filled_s is None or self._duplicates_count or self._external_arrivals():
             return dict(self._arrivals)
         filled_s = self._filled_s
         burst = {id for id, accepted in self._accepted.items() if accepted.part == BURST}
@@ -247,7 +247,7 @@ class Progress:
             for id, arrival in self._arrivals.items()
         }
 
-    def _strangers(self) -> list[Arrival]:
+    def _external_arrivals(self) -> list[Arrival]:
         if not self._is_complete:  # It may be ours, with its answer still on the way.
             return []
         ours = {**self._accepted, **self._cancelled}

@@ -13,8 +13,8 @@ from punctual import stack_files
 from punctual.local.demo import REFUSALS, DemonstrationFailed, Plan, Queues, demonstrate
 from punctual.local.deployment import STACK_NAME, DeploymentFailed, FunctionFailed, Stack, deploy
 from punctual.local.emulation.emulator import Emulator
-from punctual.local.emulation.guard import EmulatorFailed
 from punctual.local.emulation.isolation import HOST
+from punctual.local.emulation.supervisor_process import EmulatorFailed
 from punctual.local.environment import environment_file, suggestions
 from punctual.local.progress import MISSING_SHOWN_MAX, Summary
 from punctual.local.receiver import Receiver

@@ -52,7 +52,7 @@ class PlainView:
         for cancelled, came in progress.cancelled():
             if came or cancelled.due_s < now_s - QUIET_S:
                 self._show_cancelled(cancelled, came, now_s)
-        for arrival in progress.strangers():
+        for arrival in progress.external_arrivals():
             self._show_arrival(arrival, EARLIER)
         if now_s >= self._quiet_since_s + PLAIN_EVERY_S:
             self._quiet_since_s = now_s
@@ -85,10 +85,10 @@ def picture(progress: Progress, now_s: float) -> RenderableType:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("due", "schedules", "came", "lateness"):
         table.add_column(title, no_wrap=True)
-    strangers, refused = progress.strangers(), progress.refused()
-    if strangers:
-        worst_s = max(arrival.lateness_s for arrival in strangers)
-        table.add_row(clock(strangers[0].due_s), EARLIER, str(len(strangers)), f"up to {lateness(worst_s)}")
+    external, refused = progress.external_arrivals(), progress.refused()
+    if external:
+        worst_s = max(arrival.lateness_s for arrival in external)
+        table.add_row(clock(external[0].due_s), EARLIER, str(len(external)), f"up to {lateness(worst_s)}")
     for part in progress.parts():
         for way in part.by_way():
             add_part(table, way, refused.get(way.accepted[0].id), now_s)

@@ -106,7 +106,7 @@ class Cloud:
         if kind == "events":
             self.events.buses.add(name)
         else:
-            known = {"sns": self.sns.topics, "lambda": self.functions.strangers, "states": self.machines.machines}
+            known = {"sns": self.sns.topics, "lambda": self.functions.external_arns, "states": self.machines.machines}
             known[kind].add(arn)
         return arn
 

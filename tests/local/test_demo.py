@@ -98,7 +98,7 @@ def test_a_delivered_cancelled_schedule_is_bad() -> None:
     for id in ("a", "c"):
         progress.arrive(Arrival(id, 100.0, 100.1))
     assert not progress.summary().is_good
-    assert [] == progress.strangers()
+    assert [] == progress.external_arrivals()
     assert str(progress.summary()).endswith("cancelled     1, 1 of them came")
 
 
@@ -171,10 +171,10 @@ def test_an_arrival_may_overtake_its_own_answer() -> None:
     """A message that comes before its request's answer is not a foreign message."""
     progress = Progress()
     progress.arrive(Arrival("a", 100.0, 100.1))
-    assert [] == progress.strangers()
+    assert [] == progress.external_arrivals()
     progress.accept(near("a", 100.0))
     progress.complete()
-    assert [] == progress.strangers()
+    assert [] == progress.external_arrivals()
     assert progress.summary().is_good
 
 

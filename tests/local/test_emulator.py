@@ -19,8 +19,8 @@ import pytest
 
 from punctual.local.deployment import FunctionFailed, Stack, deploy
 from punctual.local.emulation.emulator import Emulator
-from punctual.local.emulation.guard import EmulatorFailed, PortTaken, free_port
 from punctual.local.emulation.isolation import HOST
+from punctual.local.emulation.supervisor_process import EmulatorFailed, PortTaken, free_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -83,7 +83,7 @@ def test_nothing_is_left_when_its_holder_is_killed(
 
 
 def test_a_child_of_the_holder_does_not_keep_it_alive(traces: Any, example_path: Path, repository: Path) -> None:
-    """A forked process inherits the pipe to the guardian, but does not hold it open forever."""
+    """A forked process inherits the pipe to the supervisor, but does not hold it open forever."""
     script = HOLDER.replace("    print", "    import os\n    if not os.fork(): time.sleep(30); os._exit(0)\n    print")
     with holding(repository, script, example_path) as holder:
         seen = traces_told_by(holder, traces)
@@ -185,7 +185,7 @@ def test_state_survives_on_another_port(example_path: Path, tmp_path: Path) -> N
 
 
 def test_state_survives_the_kill_of_its_holder(tmp_path: Path, repository: Path) -> None:
-    """The guardian lets the local AWS save its state, even if no other process is left."""
+    """The supervisor lets the local AWS save its state, even if no other process is left."""
     script = textwrap.dedent("""
         import sys, time
         from pathlib import Path

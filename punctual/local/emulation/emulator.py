@@ -13,8 +13,8 @@ from typing import Any, Self
 import botocore.config
 
 from punctual.local.emulation import supervisor
-from punctual.local.emulation.guard import Guard, PortTaken, free_port
 from punctual.local.emulation.isolation import CREDENTIALS, HOST, REGION, isolated_session, isolation
+from punctual.local.emulation.supervisor_process import PortTaken, SupervisorProcess, free_port
 
 PORT_NAME = "port"
 PORT_TRIES_MAX = 5  # Another program may take the port between our choice and ministack's bind.
@@ -52,7 +52,7 @@ class Emulator:
         self._state_folder = state_folder.absolute() if state_folder else None
         self._clients: dict[str, Any] = {}
         self._clients_lock = threading.Lock()
-        self._guard: Guard | None = None
+        self._supervisor: SupervisorProcess | None = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -64,12 +64,12 @@ class Emulator:
 
     def start(self) -> Self:
         """Start the local AWS, and wait until it answers."""
-        if self._guard is not None:
+        if self._supervisor is not None:
             raise RuntimeError("this emulator is running already")
         port = self._wanted_port or self._remembered_port() or free_port()
         for attempts_left in reversed(range(PORT_TRIES_MAX)):
             try:
-                self._guard = Guard(port, self._settings, self._state_folder)
+                self._supervisor = SupervisorProcess(port, self._settings, self._state_folder)
                 break
             except PortTaken:
                 if self._wanted_port is not None or not attempts_left:
@@ -80,13 +80,13 @@ class Emulator:
 
     def stop(self) -> None:
         """End the local AWS and everything it started. A second call has no effect."""
-        guard, self._guard = self._guard, None
+        supervisor_process, self._supervisor = self._supervisor, None
         with self._clients_lock:
             for client in self._clients.values():
                 client.close()
             self._clients.clear()
-        if guard is not None:
-            guard.stop()
+        if supervisor_process is not None:
+            supervisor_process.stop()
 
     @property
     def port(self) -> int:
@@ -112,7 +112,7 @@ class Emulator:
         return self._running.process
 
     def is_running(self) -> bool:
-        return self._guard is not None and self._guard.is_running()
+        return self._supervisor is not None and self._supervisor.is_running()
 
     def environment(self) -> dict[str, str]:
         """Return the AWS_* variables that point the aws command line, or any SDK, to this local AWS only."""
@@ -150,7 +150,7 @@ class Emulator:
             (self._state_folder / PORT_NAME).write_text(str(port))
 
     @property
-    def _running(self) -> Guard:
-        if self._guard is None:
+    def _running(self) -> SupervisorProcess:
+        if self._supervisor is None:
             raise RuntimeError("this emulator is not running")
-        return self._guard
+        return self._supervisor

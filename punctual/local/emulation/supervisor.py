@@ -39,7 +39,7 @@ class StateInUse(Exception):
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="guardian", description="Run ministack until standard input closes.")
+    parser = argparse.ArgumentParser(prog="supervisor", description="Run ministack until standard input closes.")
     parser.add_argument("--state-folder", type=Path, help="keep the state of the local AWS in this folder")
     options = parser.parse_args(arguments)
     # A closing terminal sends SIGHUP to all its processes. The pipe decides when to end.
@@ -48,14 +48,14 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with state_lock(options.state_folder), private_folder() as folder:
-            guard(folder, saves=options.state_folder is not None)
+            supervise(folder, saves=options.state_folder is not None)
     except StateInUse as refusal:
         tell(refusal=str(refusal))
         return 1
     return 0
 
 
-def guard(folder: Path, saves: bool) -> None:
+def supervise(folder: Path, saves: bool) -> None:
     """Run ministack in the folder until it ends or its owner is gone."""
     parent = os.getppid()
     with (folder / LOG_NAME).open("wb") as log:

@@ -64,7 +64,7 @@ class Functions(Service):
         self.network, self.sqs, self.source, self.randomness = network, sqs, source, randomness
         self.chance: FaultPlan = NoFaults()
         self.functions: dict[str, Function] = {}
-        self.strangers: set[str] = set()
+        self.external_arns: set[str] = set()
         """The ARNs of functions outside the stack. Their invocations are accepted and kept."""
         self.rules: dict[str, Rule] = {}
         self.mappings: list[EventSource] = []
@@ -128,7 +128,7 @@ class Functions(Service):
             if parameter not in ("FunctionName", "InvocationType", "Payload"):
                 raise NotImplementedError(f"the virtual Lambda does not know the parameter {parameter}")
         name = request["FunctionName"].rpartition(":")[2]
-        if name not in self.functions and request["FunctionName"] not in self.strangers:
+        if name not in self.functions and request["FunctionName"] not in self.external_arns:
             raise refusal("ResourceNotFoundException", f"Function not found: {name}", 404)
         payload = request.get("Payload", b"{}")
         text = payload.decode() if isinstance(payload, bytes) else payload
@@ -139,7 +139,7 @@ class Functions(Service):
             json.loads(text)
         except ValueError:
             raise refusal("InvalidRequestContentException", "Could not parse request body into json") from None
-        if request["FunctionName"] in self.strangers:
+        if request["FunctionName"] in self.external_arns:
             self.watcher.received(call, Delivery(request["FunctionName"], text, self.timeline.now_us))
             return {"StatusCode": 202, "Payload": b""}
         if kind == "Event":

@@ -32,7 +32,7 @@ class PortTaken(EmulatorFailed):
     """Another program listens on the port."""
 
 
-class Guard:
+class SupervisorProcess:
     """One run of the supervisor, from its start until it has cleaned up."""
 
     def __init__(self, port: int, settings: dict[str, str], state_folder: Path | None) -> None:
@@ -44,7 +44,7 @@ class Guard:
         if state_folder is not None:
             (state_folder / "services").mkdir(parents=True, exist_ok=True)
             arguments = ["--state-folder", str(state_folder)]
-        self._guardian = subprocess.Popen(
+        self._supervisor = subprocess.Popen(
             [sys.executable, "-I", supervisor.__file__, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -63,24 +63,24 @@ class Guard:
             raise
 
     def is_running(self) -> bool:
-        return self._guardian.poll() is None
+        return self._supervisor.poll() is None
 
     def stop(self) -> None:
         """Close the pipe, which ends the supervisor, and wait until it has cleaned up."""
-        assert self._guardian.stdin is not None
-        assert self._guardian.stdout is not None
+        assert self._supervisor.stdin is not None
+        assert self._supervisor.stdout is not None
         with contextlib.suppress(BrokenPipeError):
-            self._guardian.stdin.close()
+            self._supervisor.stdin.close()
         try:
-            self._guardian.wait(STOP_S_MAX)
+            self._supervisor.wait(STOP_S_MAX)
         except subprocess.TimeoutExpired:
-            self._guardian.kill()
+            self._supervisor.kill()
             with contextlib.suppress(ProcessLookupError, AttributeError):  # It may not have told them yet.
                 os.killpg(self.process, signal.SIGKILL)
             with contextlib.suppress(AttributeError):
                 shutil.rmtree(self.folder, ignore_errors=True)
-            self._guardian.wait()
-        self._guardian.stdout.close()
+            self._supervisor.wait()
+        self._supervisor.stdout.close()
 
     def _wait_until_ready(self) -> None:
         deadline_s = time.monotonic() + READY_S_MAX
@@ -109,14 +109,14 @@ class Guard:
 
     def _hear(self, wait_s: float) -> dict[str, Any]:
         """Return the supervisor's next message."""
-        assert self._guardian.stdout is not None
-        readable, _, _ = select.select([self._guardian.stdout], [], [], wait_s)
-        line = self._guardian.stdout.readline() if readable else b""
+        assert self._supervisor.stdout is not None
+        readable, _, _ = select.select([self._supervisor.stdout], [], [], wait_s)
+        line = self._supervisor.stdout.readline() if readable else b""
         try:
             message: dict[str, Any] = json.loads(line)
         except ValueError:
-            said = (line + (self._guardian.stdout.read() if readable else b"")).decode(errors="replace")
-            raise EmulatorFailed(f"the guardian of the local AWS did not start; it said:\n{said}") from None
+            said = (line + (self._supervisor.stdout.read() if readable else b"")).decode(errors="replace")
+            raise EmulatorFailed(f"the supervisor of the local AWS did not start; it said:\n{said}") from None
         if "refusal" in message:
             raise EmulatorFailed(str(message["refusal"]))
         return message
