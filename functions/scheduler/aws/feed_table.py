@@ -17,8 +17,8 @@ from scheduler.model.feed_run import FeedRun
 from scheduler.model.schedule import Key, Schedule
 
 LEASE = "lease#"
-LEASE_PAGES_MAX = 10
-"""Pages of 1 MB: the leases of 256 partitions and of 1,000 applications, if crashes left all of them behind."""
+LEASE_PAGES_MAX = 40
+"""Pages of 1 MB: the leases of 1,000 applications in each of 256 partitions, if crashes left all of them behind."""
 
 
 class FeedTable(Table):

@@ -113,7 +113,7 @@ class Records:
             ":changed": {"N": str(now_ms)},
             ":attempts": {"N": str(attempts)},
             ":error": {"S": error},
-            ":ttl": {"N": str(_gone_s(now_ms))},
+            ":ttl": {"N": str(_ttl_s(now_ms))},
         }
         return self._change(read, *_with_attempts(read, changes, names, values))
 
@@ -125,7 +125,7 @@ class Records:
             ":state": {"S": CANCELLED},
             ":changed": {"N": str(now_ms)},
             ":asked": {"N": str(request_number)},
-            ":ttl": {"N": str(_gone_s(now_ms))},
+            ":ttl": {"N": str(_ttl_s(now_ms))},
         }
         return self._change(read, changes, names, values)
 
@@ -144,9 +144,9 @@ class Records:
 
     def cover(self, read: Record, message_id: str) -> bool:
         """Note that this message sets the backup timer, unless another message does."""
-        unless = " AND (attribute_not_exists(#covered) OR #covered = :message)"
+        also = " AND (attribute_not_exists(#covered) OR #covered = :message)"
         names, values = {"#covered": "covered_by"}, {":message": {"S": message_id}}
-        return self._change(read, "SET #covered = :message", names, values, unless)
+        return self._change(read, "SET #covered = :message", names, values, also)
 
     def claim(self, read: Record, message_id: str, now_ms: int, until_ms: int) -> bool:
         """Claim the first delivery for this message until then, unless another has claimed it or a retry is noted."""
@@ -190,7 +190,7 @@ class Records:
         return RecordPage(_readable(answer["Items"]), answer["ScannedCount"], next_sort)
 
     def _change(
-        self, read: Record, changes: str, names: dict[str, str], values: dict[str, Any], unless: str = ""
+        self, read: Record, changes: str, names: dict[str, str], values: dict[str, Any], also: str = ""
     ) -> bool:
         try:
             conditional(
@@ -198,7 +198,7 @@ class Records:
                 TableName=self._table_name,
                 Key=_key(read.name),
                 UpdateExpression=changes,
-                ConditionExpression="#id = :id AND #state = :pending" + unless,
+                ConditionExpression="#id = :id AND #state = :pending" + also,
                 ExpressionAttributeNames={**_STATE, "#id": "id", **names},
                 ExpressionAttributeValues={":id": {"S": read.id}, ":pending": {"S": PENDING}, **values},
             )
@@ -217,7 +217,7 @@ def _with_attempts(
     return changes + ", #tried = :tried", {**names, "#tried": "attempted"}, {**values, ":tried": attempted}
 
 
-def _gone_s(now_ms: int) -> int:
+def _ttl_s(now_ms: int) -> int:
     return now_ms // 1000 + RECORD_KEPT_S
 
 
@@ -261,7 +261,7 @@ def _readable(found: Sequence[items.Item]) -> list[Record]:
 def record(item: items.Item) -> Record:
     """Return the record of an item. Fields that a projection left out are empty.
 
-    Raise NotConfirmed if only newer code can read it.
+    `wake_count` is then the number of attempts. Raise NotConfirmed if only newer code can read it.
     """
     formats.check_item(item)
     schedule = items.with_contents(key_of(item["id"]["S"]), int(item["due"]["N"]), item)

@@ -115,7 +115,7 @@ class _Redrive:
     def _each_once(self, found: Sequence[Failure]) -> BatchResult[Failure]:
         """Redrive one failure of each schedule, and delete its others. One that has noted a new id comes first.
 
-        A schedule fails several times if a feed keeps its expiry, and cannot delete it from the table.
+        A schedule fails several times if a feed stores its expiry as a failure, and then cannot delete the schedule.
         """
         chosen: dict[str, Failure] = {}
         for each in sorted(found, key=lambda failure: failure.again is None):
@@ -133,8 +133,8 @@ class _Redrive:
         day = self._dependencies.ledger.count(self._deadline, redriven=len(found))
         for outcome in self._dependencies.pool.run(self._one_again, found):
             total.add(outcome)
-        certain = len(found) - len(total.confirmed) - len(total.unconfirmed)
-        self._dependencies.ledger.take_back(day, redriven=certain)
+        not_redriven = len(found) - len(total.confirmed) - len(total.unconfirmed)
+        self._dependencies.ledger.take_back(day, redriven=not_redriven)
         self._delete(total.confirmed)
         return total
 
@@ -147,7 +147,7 @@ class _Redrive:
         if self._deadline.passed():
             return BatchResult(unconfirmed=[failure], last_error="time is over")
         if failure.schedule is None:
-            return BatchResult(rejected=[(failure, "is none that can be read, so it cannot be scheduled again")])
+            return BatchResult(rejected=[(failure, "cannot be read, so it cannot be scheduled again")])
         try:
             refusal = self._schedule(failure, failure.schedule)
         except NotConfirmed as reason:

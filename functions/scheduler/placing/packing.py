@@ -5,9 +5,10 @@ takes the members step by step. After each step, a copy of it reports how long t
 step that makes the bundle too long is undone.
 
 The work is bounded for any data:
-- A step adds at most as much text as the bundle already holds. The first step adds less than the previous bundle held,
-  or as much as always fits. So the undone steps cost no more than the filled bundles.
-- A bundle takes at most `PACKING_STEPS_MAX` steps, and ends at the second step that is too long.
+- A step adds at most as much text as the bundle already holds, or a few members. The first step adds less than the
+  previous bundle held. If that is too long, it adds as much as always fits. So the undone steps cost no more than the
+  filled bundles.
+- After its first step a bundle takes at most `PACKING_STEPS_MAX` more, and ends at the second one that is too long.
 - A step stops as soon as the compressor's output is longer than a bundle may be.
 
 The cuts depend neither on the clock nor on chance: the same members are always cut the same way.
