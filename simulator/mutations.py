@@ -127,10 +127,10 @@ MUTATIONS = (
     Mutation(
         "an attempt noted for a delivery that was put off",
         "scheduler/delivering/delivery.py",
-        "    postponed = _postpone(job, record, dependencies, deadline)\n",
+        "        postponed = self._admit()\n",
         (
-            "    record = record and record.attempted(begun_ms)\n"
-            "    postponed = _postpone(job, record, dependencies, deadline)\n"
+            "        record = self._record = record and record.attempted(deadline.now_ms())\n"
+            "        postponed = self._admit()\n"
         ),
         (1,),
         1,
@@ -486,16 +486,17 @@ MUTATIONS = (
     Mutation(
         "the record read before the wait",
         "scheduler/delivering/delivery.py",
-        ("    if wait_ms > 0:\n        deadline.sleep(wait_ms / 1000)\n"),
+        ("        if wait_ms > 0:\n            deadline.sleep(wait_ms / 1000)\n"),
         (
-            "    if job.schedule.name is not None:\n"
-            "        early, records = dependencies.records.get(job.schedule.name), dependencies.records\n"
-            "        class Early:\n"
-            "            get = lambda self, name: early\n"
-            "            __getattr__ = lambda self, word: getattr(records, word)\n"
-            "        dependencies = replace(dependencies, records=Early())\n"
-            "    if wait_ms > 0:\n"
-            "        deadline.sleep(wait_ms / 1000)\n"
+            "        if job.schedule.name is not None:\n"
+            "            records = self._dependencies.records\n"
+            "            early = records.get(job.schedule.name)\n"
+            "            class Early:\n"
+            "                get = lambda self, name: early\n"
+            "                __getattr__ = lambda self, word: getattr(records, word)\n"
+            "            self._dependencies = replace(self._dependencies, records=Early())\n"
+            "        if wait_ms > 0:\n"
+            "            deadline.sleep(wait_ms / 1000)\n"
         ),
         (6,),
         9,
@@ -511,7 +512,7 @@ MUTATIONS = (
     Mutation(
         "a timer that finds another schedule and sets none for it",
         "scheduler/delivering/delivery.py",
-        "        timers.send(naming.backup_timer(record, deadline.now_ms(), dependencies.reach_ms), dependencies, deadline)\n",
+        "            timers.send(naming.backup_timer(record, deadline.now_ms(), reach_ms), dependencies, deadline)\n",
         "",
         (1,),
         10,
@@ -670,8 +671,8 @@ MUTATIONS = (
     Mutation(
         "a message that carries an outcome, and nothing is done for it",
         "scheduler/delivering/delivery.py",
-        "        conclusion.resume(job, job.conclusion, dependencies, deadline)\n",
-        "        pass\n",
+        "            conclusion.resume(job, job.conclusion, self._dependencies, deadline)\n",
+        "            pass\n",
         (1,),
         51,
     ),
@@ -710,8 +711,8 @@ MUTATIONS = (
     Mutation(
         "an expired one delivered",
         "scheduler/delivering/delivery.py",
-        "    if schedule.expired(begun_ms):\n",
-        "    if False:\n",
+        "        if schedule.expired(now_ms):\n",
+        "        if False:\n",
         (3,),
         40,
     ),
@@ -734,24 +735,24 @@ MUTATIONS = (
     Mutation(
         "the wait before the moment left out",
         "scheduler/delivering/delivery.py",
-        "    if wait_ms > 0:\n        deadline.sleep(wait_ms / 1000)\n    if dependencies.next_messages",
-        "    if dependencies.next_messages",
+        "        if wait_ms > 0:\n            deadline.sleep(wait_ms / 1000)\n        if self._dependencies.next_messages",
+        "        if self._dependencies.next_messages",
         (2,),
         196,
     ),
     Mutation(
         "a batch delivered one by one",
         "scheduler/delivering/delivery.py",
-        "    done = dependencies.pool.run(lambda each: log.about(each.application, one, each), tracked)\n",
-        "    done = [one(message) for message in tracked]\n",
+        "        done = dependencies.pool.run(lambda each: log.about(each.application, self._is_done, each), tracked)\n",
+        "        done = [self._is_done(message) for message in tracked]\n",
         (3,),
         61,
     ),
     Mutation(
         "a received message deleted before it is delivered",
         "scheduler/delivering/delivery.py",
-        ("            _one(message, dependencies, deadline)\n            _delete(message, dependencies, deadline)\n"),
-        ("            _delete(message, dependencies, deadline)\n            _one(message, dependencies, deadline)\n"),
+        ("            self._handle(message)\n            self._delete(message)\n"),
+        ("            self._delete(message)\n            self._handle(message)\n"),
         (1,),
         40,
     ),
@@ -759,15 +760,15 @@ MUTATIONS = (
         "a received message that failed deleted all the same",
         "scheduler/delivering/delivery.py",
         "            return False\n        finally:\n",
-        ("            _delete(message, dependencies, deadline)\n            return False\n        finally:\n"),
+        ("            self._delete(message)\n            return False\n        finally:\n"),
         (1,),
         180,
     ),
     Mutation(
         "what is behind one that hangs left there",
         "scheduler/delivering/delivery.py",
-        "    if stalled:\n",
-        "    if False:\n",
+        "        if stalled:\n",
+        "        if False:\n",
         (3,),
         61,
     ),
@@ -841,8 +842,8 @@ MUTATIONS = (
     Mutation(
         "a delivery that looks for the name of an application among the owner's",
         "scheduler/delivering/delivery.py",
-        "        dependencies = dependencies.of(job.application)\n",
-        "        pass\n",
+        "        dependencies = self._dependencies.of(job.application)\n",
+        "        dependencies = self._dependencies\n",
         (1, 7),
         FIRST_SEED,
         FIRST_SEED,
