@@ -1,5 +1,6 @@
 """`punctual explain`: where a schedule is, what moved it, and why it was late. The stack is virtual."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -8,11 +9,28 @@ import pytest
 from punctual.cli import group
 from punctual.cli.run import Run
 from punctual.testing import Stack
+from punctual.testing.calls import Call, CallFault, Fair
 from tests.cli.conftest import Punctual
-from tests.cli.services import Aws, payload
+from tests.cli.services import Aws, payload, refusal
 
 HOOK = "https://api.example.com/hook"
 LOST_ID = "1-001893460000000-0123456789abcdef"
+
+
+class FeedFault(Fair):
+    """The calls of the feed to the table are slow, or the table throttles what the feed reads."""
+
+    def __init__(self, *, there_s: float = 0.0, throttled: bool = False) -> None:
+        super().__init__(there_s=0.0, back_s=0.0)
+        self._slow_s, self._throttled = there_s, throttled
+
+    def fate(self, call: Call) -> CallFault:
+        fate = super().fate(call)
+        if call.service == "dynamodb" and "FeedFunction" in call.process.name:
+            fate.there_s = self._slow_s
+            if self._throttled and call.operation == "query":
+                fate.error_before = refusal("ThrottlingException")
+        return fate
 
 
 def explained(punctual: Punctual, *which: str) -> tuple[str, str]:
@@ -55,6 +73,73 @@ def test_a_schedule_within_reach_waits_for_the_next_feed(punctual: Punctual, sta
     assert "stored" == verdict
     assert "It is within reach, and the next feed of partition" in text
     assert "That feed last ran 2030-01-01 01:40:00" in text
+
+
+def test_a_schedule_that_a_throttled_feed_did_not_read_is_in_the_table(punctual: Punctual, stack: Stack) -> None:
+    """The run failed before it had read anything, so it notes an error and nothing left."""
+    punctual("schedule", "x", "--in", "2h", "--name", "bill")
+    stack._cloud.network.faults = FeedFault(throttled=True)
+    stack.advance(hours=1, minutes=55)
+    verdict, text = explained(punctual, "bill")
+    assert "stored" == verdict
+    assert "It is within reach, and the next feed of partition" in text
+    assert "The last run of that feed, 2030-01-01 01:5" in text
+    assert "failed: " in text
+    assert "ThrottlingException" in text
+
+    wait(stack, minutes=10)
+    verdict, text = explained(punctual, "bill")
+    assert "overdue" == verdict
+    assert "It is still in the table, 5m after its time." in text
+    assert "Its run of 2030-01-01 01:50:00" in text
+    assert "failed: " in text
+
+
+def test_a_schedule_that_was_late_after_a_throttled_feed_says_so(punctual: Punctual, stack: Stack) -> None:
+    punctual("schedule", "x", "--in", "2h", "--name", "bill")
+    stack._cloud.network.faults = FeedFault(throttled=True)
+    stack.advance(hours=2, minutes=5)
+    stack._cloud.network.faults = Fair(there_s=0.0, back_s=0.0)
+    stack.advance(minutes=10)
+    verdict, text = explained(punctual, "bill")
+    assert "delivered" == verdict
+    assert "moved it: its run of 2030-01-01 02:10:00" in text
+    assert "Its delivery began 10m late. The feed's run of 2030-01-01 01:50:00" in text
+    assert "failed: " in text
+
+
+def test_a_schedule_that_a_run_hands_over_is_in_the_table_until_the_next_run_moves_it(
+    punctual: Punctual, stack: Stack
+) -> None:
+    """The first run has no time to read more than a page, and leaves nothing of what it has read."""
+    stack.update(PartitionCount=1)
+    before = [{"timestamp": stack.now + 7_199, "data": "x", "name": f"order/{number}"} for number in range(50)]
+    stack.schedule([*before, {"timestamp": stack.now + 7_200, "data": "x", "name": "bill"}])
+    stack._cloud.network.faults = FeedFault(there_s=2.0)
+    stack.advance(hours=1, minutes=50, seconds=13)
+    runs = punctual("explain", "bill", "--json").json["feed"]["runs"]
+    assert [(50, 0, None)] == [(each["moved"], each["left"], each["error"]) for each in runs[-1:]]
+    verdict, text = explained(punctual, "bill")
+    assert "stored" == verdict
+    assert "It is within reach, and the next feed of partition 0" in text
+
+    moving = explained(punctual, "order/0")[1]
+    assert "moved it, in its run of 2030-01-01 01:50:00" in moving
+    stack.advance(minutes=2)
+    verdict, text = explained(punctual, "bill")
+    assert "queued" == verdict
+    assert "moved it, in its run of 2030-01-01 01:50:00" in text
+    assert "or a later one." in text
+
+
+def test_a_moved_schedule_whose_run_is_not_noted(punctual: Punctual, stack: Stack) -> None:
+    """The run has sent and deleted it, and has not ended yet."""
+    punctual("schedule", "x", "--in", "2h", "--name", "bill")
+    stack._cloud.network.faults = FeedFault(there_s=2.0)
+    stack.advance(hours=1, minutes=50, seconds=9)
+    verdict, text = explained(punctual, "bill")
+    assert "queued" == verdict
+    assert "has noted no run since 2030-01-01 01:45:00Z (5m 9s ago) that moved a schedule." in text
 
 
 def test_a_near_schedule_went_straight_to_the_queue(punctual: Punctual) -> None:
@@ -177,6 +262,17 @@ def test_an_unnamed_schedule_that_was_released(punctual: Punctual, stack: Stack)
     assert "which no consumer took in 14 days" in explained(punctual, "--id", id)[1]
 
 
+def test_an_unnamed_schedule_was_not_moved_by_a_run_that_failed(punctual: Punctual, stack: Stack) -> None:
+    id = stack.schedule({"delay": 7200, "data": "x"})["id"]
+    stack._cloud.network.faults = FeedFault(throttled=True)
+    stack.advance(hours=1, minutes=55)
+    stack._cloud.network.faults = Fair(there_s=0.0, back_s=0.0)
+    stack.advance(hours=1)
+    text = explained(punctual, "--id", id)[1]
+    assert "moved it: its run of 2030-01-01 02:00:00" in text
+    assert "01:50:00" not in text
+
+
 @pytest.mark.parametrize("name", ["bill", None])
 def test_an_overdue_schedule_says_that_the_feed_does_not_run(
     punctual: Punctual, stack: Stack, name: str | None
@@ -280,6 +376,32 @@ def test_a_stack_that_notes_no_runs_is_explained_as_far_as_it_goes(
     assert "It has left the table" in text
     assert "Which feed moved it is not known: the stack is of a version that notes no runs of the feed" in text
     assert "SQS counts" not in text
+
+
+@pytest.mark.parametrize(
+    ("minutes", "verdict", "told_as"),
+    [
+        (115, "queued", "It waits in the table for its feed, or in the delivery queue for its time."),
+        (125, "overdue", ""),
+    ],
+)
+def test_where_a_schedule_waits_is_not_known_if_the_table_cannot_be_read(
+    stack: Stack, capsys: pytest.CaptureFixture[str], minutes: int, verdict: str, told_as: str
+) -> None:
+    aws = Aws(stack)
+    stack.schedule({"delay": 7200, "data": "x", "name": "bill"})
+    disable_rule(stack)
+    wait(stack, minutes=minutes)
+    unsure = {"errorType": "NotConfirmed", "errorMessage": "AWS did not confirm it in time"}
+    real = stack.client("lambda").invoke
+    aws.answers["lambda", "invoke"] = lambda **call: payload(unsure) if b'"id"' in call["Payload"] else real(**call)
+    text = told(aws, capsys, "bill")
+    assert told_as in text
+    assert "not known: AWS did not confirm it in time" in text
+    assert "has left the table" not in text
+    assert "is still in the table" not in text.replace("Whether it is still in the table", "")
+    assert 0 == group.run(["explain", "bill", "--json"], Run(world=aws))
+    assert verdict == json.loads(capsys.readouterr().out)["verdict"]
 
 
 def test_runs_are_not_known_after_30_days(punctual: Punctual, stack: Stack) -> None:

@@ -9,7 +9,7 @@ from punctual.cli import times
 from punctual.cli.inspecting.explaining import feed as feeds
 from punctual.cli.inspecting.explaining.evidence import Evidence
 from punctual.cli.inspecting.explaining.feed import Feed
-from punctual.cli.inspecting.explaining.story import DOCTOR, Clock
+from punctual.cli.inspecting.explaining.story import DOCTOR, Clock, which_run
 from punctual.cli.output import counted
 from punctual.cli.schedules import shown
 
@@ -105,10 +105,15 @@ def _fed(feed: Feed, now: datetime, at: At) -> Iterator[str]:
         )
         if now > feed.latest:
             yield f"That feed had to run until {at(feed.latest)}: {DOCTOR}."
+    elif movers := feed.movers(now):
+        yield (
+            f"If it was accepted before {at(feed.reachable)}, the feed of partition {feed.partition} moved it"
+            f"{which_run(movers, now, at)}."
+        )
     else:
         yield (
-            f"If it was accepted before {at(feed.reachable)}, the feed of partition {feed.partition} moved it: "
-            f"its run of {at(feed.first.begun)} moved {counted(feed.first.moved, 'schedule')}."
+            f"No run of the feed of partition {feed.partition} since {at(feed.reachable)} notes that it moved "
+            "a schedule."
         )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Verdict = Literal[
     "stored", "queued", "retrying", "overdue", "delivered", "failed", "expired", "cancelled", "on its way", "unknown"
 ]
+PENDING = ("stored", "queued")
 FAILURES_MAX = 2_000
 FAILURES_KEPT = timedelta(days=90)
 AROUND = timedelta(minutes=2)
@@ -42,6 +43,10 @@ class Evidence:
     """The message of the stack about a schedule that it does not have."""
     on_its_way: bool
     feed: Feed | None
+    in_table: bool | None
+    """Whether a pending schedule still waits in the table for its feed. None if that is not known."""
+    unread: str
+    """Why it is not known whether the schedule is in the table."""
     failure: Failure | None
     queues: Mapping[str, int]
     similar: str | None
@@ -53,7 +58,7 @@ class Evidence:
             if self.failure is not None:
                 return "expired" if self.failure.reason == "expired" else "failed"
             return "on its way" if self.on_its_way else "unknown"
-        if self.schedule.state not in ("stored", "queued"):
+        if self.schedule.state not in PENDING:
             return self.schedule.state
         return self._pending(self.schedule)
 
@@ -70,19 +75,6 @@ class Evidence:
         accepted = None if self.schedule is None else self.schedule.accepted
         return accepted is not None and self.feed is not None and accepted >= self.feed.reachable
 
-    @property
-    def in_table(self) -> bool:
-        """Whether a pending schedule still waits in the table for its feed.
-
-        An unnamed schedule is only found in the table. A named one has left it if a run of the feed had to move it and
-        left nothing.
-        """
-        if self.schedule is None or self.schedule.name is None or self.schedule.state == "stored":
-            return True
-        if self.went_straight or self.feed is None or self.feed.unknown:
-            return False
-        return not any(run.begun >= self.feed.reachable and not run.left for run in self.feed.runs)
-
 
 def gather(subject: Subject, name: str | None, schedule_id: str | None) -> Evidence:
     """Read the evidence. An error of the lookup itself is raised, unless it says where the schedule may be."""
@@ -95,6 +87,8 @@ def gather(subject: Subject, name: str | None, schedule_id: str | None) -> Evide
     except OnItsWay as error:
         answer, on_its_way = str(error), True
     known_id = schedule.id if schedule is not None else schedule_id
+    its_feed = None if known_id is None else feed.read(subject, known_id, now)
+    in_table, unread = _in_table(subject, schedule)  # After the runs, so that none of them can have moved it since.
     return Evidence(
         now=now,
         name=name if schedule is None else schedule.name,
@@ -102,11 +96,33 @@ def gather(subject: Subject, name: str | None, schedule_id: str | None) -> Evide
         schedule=schedule,
         answer=answer,
         on_its_way=on_its_way,
-        feed=None if known_id is None else feed.read(subject, known_id, now),
+        feed=its_feed,
+        in_table=in_table,
+        unread=unread,
         failure=_failure(subject, name, known_id, schedule, now),
         queues=_queues(subject),
         similar=_similar(subject, name) if schedule is None and name is not None else None,
     )
+
+
+def _in_table(subject: Subject, schedule: Schedule | None) -> tuple[bool | None, str]:
+    """Return whether a pending schedule waits in the table. If that is not known, return None and the reason.
+
+    An unnamed schedule is only found in the table. A named one waits there under its id. Its state is `queued` as soon
+    as it is within reach, and a run of the feed may end before it has read everything, so neither of them can tell.
+    """
+    if schedule is None or schedule.state not in PENDING:
+        return False, ""
+    if schedule.name is None or schedule.state == "stored":
+        return True, ""
+    if schedule.attempts or schedule.next_attempt is not None:
+        return False, ""
+    try:
+        return subject.run.scheduler.get(id=schedule.id).state in PENDING, ""
+    except (NotFound, OnItsWay):
+        return False, ""
+    except PunctualError as error:
+        return None, str(error)
 
 
 def _failure(

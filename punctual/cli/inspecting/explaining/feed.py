@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 RUNS_MAX = 5_000
 KEPT = timedelta(days=30)
 """How long the stack keeps the line of a run."""
+NOTED = timedelta(seconds=60)
+"""A run that another run hands over to has ended and is noted within this time."""
 CLOCKS_S = 60
 """A run may begin this much later than planned, or by another clock, and is still in time."""
 
@@ -37,7 +40,7 @@ class Feed:
 
     @property
     def first(self) -> FeedRun | None:
-        """The first run that had to move the schedule."""
+        """The first run that had to move the schedule. It may have failed."""
         return next((run for run in self.runs if run.begun >= self.reachable), None)
 
     @property
@@ -45,8 +48,19 @@ class Feed:
         return self.runs[-1] if self.runs else None
 
     def incomplete(self, until: datetime) -> FeedRun | None:
-        """Return the first run that had to move the schedule, and left some in the table."""
-        return next((run for run in self.runs if run.left and self.reachable <= run.begun <= until), None)
+        """Return the first run that had to move the schedule, and left some in the table or failed."""
+        return next((run for run in self._runs_within_reach(until) if run.left or run.error), None)
+
+    def movers(self, until: datetime) -> list[FeedRun]:
+        """Return the runs that may have moved the schedule.
+
+        The first run that had to move it need not have done so. A run can fail, and it can end before it has read all
+        schedules within reach.
+        """
+        return [run for run in self._runs_within_reach(until) if run.moved]
+
+    def _runs_within_reach(self, until: datetime) -> Iterator[FeedRun]:
+        return (run for run in self.runs if self.reachable <= run.begun <= until)
 
 
 def due_of(schedule_id: str) -> datetime:

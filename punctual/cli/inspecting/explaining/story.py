@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from punctual.cli import times
 from punctual.cli.inspecting.explaining.evidence import LATE, Evidence
-from punctual.cli.inspecting.explaining.feed import Feed
+from punctual.cli.inspecting.explaining.feed import NOTED, Feed
 from punctual.cli.output import counted
 from punctual.cli.schedules import shown
 
 if TYPE_CHECKING:
-    from punctual import Schedule
+    from punctual import FeedRun, Schedule
 
 DOCTOR = "punctual doctor names the fault"
 UNEXPLAINED = "no reason is noted"
@@ -100,12 +100,20 @@ class Story:
                 f"No run of that feed is noted since {self._at(feed.since)}. "
                 f"If the stack is older than that, its feed does not run: {DOCTOR}."
             )
+        elif feed.last.left or feed.last.error:
+            yield f"The last run of that feed, {self._at(feed.last.begun)}, {_shortfall(feed.last)}."
         else:
             yield f"That feed last ran {self._at(feed.last.begun)}."
 
     def _queued(self) -> Iterator[str]:
-        yield "It has left the table: a message of the delivery queue delivers it at its time."
-        yield from self._moved()
+        if self._found.in_table is None:
+            yield (
+                "It waits in the table for its feed, or in the delivery queue for its time. "
+                f"Which of them is not known: {self._found.unread}."
+            )
+        else:
+            yield "It has left the table: a message of the delivery queue delivers it at its time."
+            yield from self._moved()
         yield from self._counts("delivery")
 
     def _moved(self) -> Iterator[str]:
@@ -115,15 +123,17 @@ class Story:
             return
         if self._found.went_straight:
             yield "It was within reach when it was accepted, so it went straight to the queue, without a feed."
-        elif feed.first is not None:
-            yield (
-                f"The feed of partition {feed.partition} moved it: its run of {self._at(feed.first.begun)} moved "
-                f"{counted(feed.first.moved, 'schedule')}."
-            )
         elif feed.unknown:
             yield f"Which feed moved it is not known: {feed.unknown}."
+        elif movers := feed.movers(self._began() or self._found.now):
+            yield f"The feed of partition {feed.partition} moved it{which_run(movers, self._found.now, self._at)}."
         elif self._schedule.accepted is None:
             yield "It may have gone straight to the queue, without a feed."
+        else:
+            yield (
+                f"The feed of partition {feed.partition} has noted no run since {self._at(feed.reachable)} that moved "
+                "a schedule. A run notes what it moved when it ends, and nothing if it crashes."
+            )
 
     def _retrying(self) -> Iterator[str]:
         schedule = self._schedule
@@ -137,6 +147,13 @@ class Story:
     def _overdue(self) -> Iterator[str]:
         feed, schedule = self._found.feed, self._schedule
         past = self._found.now > schedule.due
+        if self._found.in_table is None:
+            yield f"It is not delivered {_gap(self._found.now, schedule.due)} after its time."
+            yield f"Whether it is still in the table is not known: {self._found.unread}."
+            yield from self._counts("delivery")
+            yield from self._counts("dead letters")
+            yield f"To find the cause: {DOCTOR}."
+            return
         if self._found.in_table and feed is not None:
             late = f", {_gap(self._found.now, schedule.due)} after its time" if past else ""
             yield (
@@ -157,16 +174,13 @@ class Story:
         if feed.unknown:
             yield f"What that feed did is not known: {feed.unknown}."
         elif left is not None:
-            yield (
-                f"Its run of {self._at(left.begun)} left {counted(left.left, 'schedule')} in the table: "
-                f"{left.error or UNEXPLAINED}."
-            )
+            yield f"Its run of {self._at(left.begun)} {_shortfall(left)}."
         elif feed.last is None:
             yield f"No run of that feed is noted since {self._at(feed.since)}: the feed does not run."
         elif feed.first is None:
             yield f"That feed last ran {self._at(feed.last.begun)}, before it could: the feed does not run any more."
         else:
-            yield f"That feed ran {self._at(feed.last.begun)} and did not find it; the next one tries again."
+            yield f"That feed ran {self._at(feed.last.begun)} and did not move it; the next one tries again."
 
     def _delivered(self) -> Iterator[str]:
         schedule = self._schedule
@@ -239,10 +253,7 @@ class Story:
         if feed.unknown:
             return f"Whether its feed was late is not known: {feed.unknown}."
         if left is not None:
-            return (
-                f"The feed's run of {self._at(left.begun)} left {counted(left.left, 'schedule')} in the table: "
-                f"{left.error or UNEXPLAINED}."
-            )
+            return f"The feed's run of {self._at(left.begun)} {_shortfall(left)}."
         if feed.first is None:
             return f"No run of its feed is noted that could have moved it in time: {DOCTOR}."
         if feed.first.begun > feed.latest:
@@ -250,13 +261,34 @@ class Story:
                 f"Its feed was late: it had to run until {self._at(feed.latest)}, and the first run was "
                 f"{self._at(feed.first.begun)}."
             )
-        return "Its feed was in time, so it waited in the queue: see the errors and throttles of the deliver function."
+        return (
+            "Its feed began in time, so it probably waited in the queue: see the errors and throttles of the deliver "
+            "function."
+        )
 
     def _counts(self, queue: str) -> Iterator[str]:
         count = self._found.queues.get(queue)
         if count is not None and (count or queue == "delivery"):
             named = "the dead-letter queue" if queue == "dead letters" else f"the {queue} queue"
             yield f"SQS counts {counted(count, 'message')} in {named}."
+
+
+def which_run(movers: Sequence[FeedRun], now: datetime, at: Callable[[datetime], str]) -> str:
+    """Return the end of "The feed moved it". It names one run only if no other run seems to have moved the schedule.
+
+    A run may have handed over to another, which is not noted before its end.
+    """
+    first = movers[0]
+    if len(movers) > 1 or first.error or first.left or now - first.ended < NOTED:
+        return f", in its run of {at(first.begun)} or a later one"
+    return f": its run of {at(first.begun)} moved {counted(first.moved, 'schedule')}"
+
+
+def _shortfall(run: FeedRun) -> str:
+    """Say what a run did not do."""
+    if run.left:
+        return f"left {counted(run.left, 'schedule')} in the table: {run.error or UNEXPLAINED}"
+    return f"failed: {run.error}"
 
 
 def _target(schedule: Schedule) -> str:
