@@ -68,15 +68,15 @@ def _campaign(first: int, count: int, processes: int | None) -> int:
 
         total = campaign.run(range(first, first + count), processes=processes, tell=tell)
     for result in total.broken:
-        _tell_breach(result)
+        _print_violation(result)
     for line in total.lines():
         print(line)
     return 1 if total.broken else 0
 
 
-def _tell_breach(result: Result) -> None:
-    assert result.breach is not None
-    print(f"\nseed {result.seed}: promise {result.breach.promise} is broken: {result.breach.what}")
+def _print_violation(result: Result) -> None:
+    assert result.violation is not None
+    print(f"\nseed {result.seed}: promise {result.violation.promise} is broken: {result.violation.what}")
     for line in result.trace:
         print(f"  {line}")
     print(f"  replay: make simulate SEED={result.seed}\n")
@@ -97,17 +97,17 @@ def _replay(seed: int) -> int:
     for line in total.lines():
         print(line)
     print(f"fingerprint {result.fingerprint}")
-    if result.breach is not None:
-        _tell_breach(result)
-    return 1 if result.breach is not None else 0
+    if result.violation is not None:
+        _print_violation(result)
+    return 1 if result.violation is not None else 0
 
 
 def _exhaust() -> int:
     results = crashpoints.exhaust()
-    broken = [result for result in results if result.breach is not None]
+    broken = [result for result in results if result.violation is not None]
     for point in broken:
-        assert point.breach is not None
-        print(f"\n{point.name}: promise {point.breach.promise} is broken: {point.breach.what}")
+        assert point.violation is not None
+        print(f"\n{point.name}: promise {point.violation.promise} is broken: {point.violation.what}")
         for line in point.trace:
             print(f"  {line}")
     print(f"{len(results)} crash points, {len(broken)} of them with a broken promise")

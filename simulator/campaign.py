@@ -17,7 +17,7 @@ from simulator.simulation import YEAR_S, Result, simulate
 
 CHUNK = 5
 """The number of seeds that a process receives at a time."""
-BREACHES_MAX = 5
+VIOLATIONS_MAX = 5
 """The campaign stops after this number of broken seeds, because more of them teach nothing new."""
 
 
@@ -40,7 +40,7 @@ class Total:
         mine.causes += its.causes
         mine.lateness_s_max = max(mine.lateness_s_max, its.lateness_s_max)
         mine.lateness_excused_s_max = max(mine.lateness_excused_s_max, its.lateness_excused_s_max)
-        if result.breach is not None:
+        if result.violation is not None:
             self.broken.append(result)
 
     def lines(self) -> Iterator[str]:
@@ -67,7 +67,7 @@ def run(
     folder: Path | None = None,
     processes: int | None = None,
     tell: Callable[[Total], None] = lambda total: None,
-    breaches_max: int = BREACHES_MAX,
+    violations_max: int = VIOLATIONS_MAX,
 ) -> Total:
     """Run all seeds, or stop when enough of them have broken a promise."""
     total, begun_s = Total(), time.monotonic()
@@ -80,7 +80,7 @@ def run(
             waiting.add(pool.submit(_simulate, chunk, folder))
             if len(waiting) >= 2 * workers:
                 waiting = _gather(waiting, total, begun_s, tell)
-            if len(total.broken) >= breaches_max:
+            if len(total.broken) >= violations_max:
                 break
         for _ in range(len(waiting)):
             if waiting:

@@ -896,8 +896,8 @@ def hunt(mutation: Mutation, first: int | None = None, processes: int | None = N
         if mutation.seed is not None:
             result = simulate(mutation.seed, folder)
             cloud.forget(folder)
-            if result.breach is not None:
+            if result.violation is not None:
                 return result
         others = [seed for seed in range(first, first + SEEDS_MAX) if seed != mutation.seed][: SEEDS_MAX - 1]
-        found = campaign.run(others, folder, processes, breaches_max=1).broken
+        found = campaign.run(others, folder, processes, violations_max=1).broken
     return found[0] if found else None

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from punctual.testing.cloud import Cloud
 from punctual.testing.timeline import US
 from simulator.checks.at_the_end import FinalChecks
-from simulator.checks.releases import Breach, Checker, Figures, Violation
+from simulator.checks.releases import BrokenPromise, Checker, Figures, Violation
 from simulator.event_log import EventLog
 from simulator.faults import faults as fault_rates
 from simulator.faults.external_targets import ExternalTargets
@@ -58,7 +58,7 @@ class Result:
     """The result of one seed."""
 
     seed: int
-    breach: Breach | None
+    violation: Violation | None
     trace: list[str]
     figures: Figures
     faults: Counter[str]
@@ -166,7 +166,7 @@ class Simulation:
             self.cloud,
             self.event_log,
             self._fork(),
-            checker.breach,
+            checker.report_violation,
             checker.refused_by_sqs,
             checker.names,
             sharing=sharing,
@@ -196,7 +196,7 @@ class Simulation:
     # --------------------------------------------------------------------------------------------------------- drive
 
     def run(self) -> Result:
-        breach = None
+        violation = None
         try:
             self.plan()
             self._drive()
@@ -204,14 +204,14 @@ class Simulation:
             self.checker.input_messages.check_all()
             self.checker.ledger.check_all(calm=not self.faults.rates and not self.faults.outages)
             self.cloud.timeline.run(lambda: False)
-            self._raise_breach()
-        except Violation as broken:
-            breach = broken.breach
+            self._raise_violation()
+        except BrokenPromise as broken:
+            violation = broken.violation
         figures = self.checker.figures
         figures.virtual_s = (self.cloud.timeline.now_us - self.start_us) / US
-        trace = self.event_log.trace(breach.tag) if breach is not None else []
+        trace = self.event_log.trace(violation.tag) if violation is not None else []
         fingerprint = self.event_log.fingerprint()
-        return Result(self.seed, breach, trace, figures, self.faults.counted, fingerprint, sorted(self.faults.rates))
+        return Result(self.seed, violation, trace, figures, self.faults.counted, fingerprint, sorted(self.faults.rates))
 
     def _drive(self) -> None:
         timeline = self.cloud.timeline
@@ -227,8 +227,8 @@ class Simulation:
                 timeline.run_until(timeline.now_us + (REACH_S + 2 * CLOSING_S) * US)
                 return
             self._jump(upcoming)
-        self.checker.breach(4, "", f"not settled within {EPISODES_MAX} episodes")
-        self._raise_breach()
+        self.checker.report_violation(4, "", f"not settled within {EPISODES_MAX} episodes")
+        self._raise_violation()
 
     def _calm_down(self) -> None:
         """Stop the faults and let pending calls finish. Then give the system two feed intervals to drain."""
@@ -245,7 +245,7 @@ class Simulation:
         tables = self.cloud.dynamodb.tables.values()
         items = [item for table in tables for rows in table.items.values() for item in rows.values()]
         self.final_checks.check_drained(until_ms, items)
-        self._raise_breach()
+        self._raise_violation()
         self._list_failures()
 
     def _list_failures(self) -> None:
@@ -256,7 +256,7 @@ class Simulation:
             self.callers.change(Change(timeline.now_us, "failures", more={"from": from_s}))
             with self.faults.drawing_from(random.Random(f"punctual failures {self.seed}")):
                 timeline.run_until(timeline.now_us + CLOSING_S * US)
-            self._raise_breach()
+            self._raise_violation()
 
     def _jump(self, due_ms: int) -> None:
         """Advance the clock to a little before the schedule comes within reach."""
@@ -267,7 +267,7 @@ class Simulation:
             self.cloud.functions.skip_ticks(begin_us)
             timeline.run_until(begin_us)
 
-    def _raise_breach(self) -> None:
+    def _raise_violation(self) -> None:
         self.cloud.timeline.run_until(self.cloud.timeline.now_us)
 
     def _fork(self) -> random.Random:

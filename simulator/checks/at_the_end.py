@@ -68,7 +68,9 @@ class FinalChecks:
         for expected in self.unsettled(until_ms):
             if any(self._its.names.is_to_be_tried_again(schedule_id) for schedule_id in expected.on_its_way):
                 continue
-            self._its.breach(1, expected.tag, "it was accepted and did not come out, though the faults have stopped")
+            self._its.report_violation(
+                1, expected.tag, "it was accepted and did not come out, though the faults have stopped"
+            )
             return
         self._its.names.check_drained(until_ms)
         for item in items:
@@ -80,7 +82,9 @@ class FinalChecks:
                 unconfirmed = unconfirmed and not expected.spread_ms
                 due_ms = expected.due_ms if unconfirmed and expected.due_ms is not None else lying.due_ms
                 if due_ms <= until_ms:
-                    self._its.breach(4, lying.tag, f"{lying.id} is still in the table, though the faults have stopped")
+                    self._its.report_violation(
+                        4, lying.tag, f"{lying.id} is still in the table, though the faults have stopped"
+                    )
                     return
 
     def check_all(self) -> None:
@@ -99,7 +103,9 @@ class FinalChecks:
                 self._its.figures.released += 1
                 self._its.figures.repeats += len(sends) - 1
                 if expected.queue_url == self._its.consumed_from and schedule_id not in self._its.consumed:
-                    self._its.breach(1, expected.tag, f"{schedule_id} was released, and the consumer never saw it")
+                    self._its.report_violation(
+                        1, expected.tag, f"{schedule_id} was released, and the consumer never saw it"
+                    )
                 if expected.name is None:
                     self._check_repeats(expected, schedule_id, sends)
                 if expected.name is None and expected.target is None:
@@ -121,7 +127,7 @@ class FinalChecks:
             - unknown
         )
         if expected.repeatable and len(ids) > 1 and not self._its.partitions_changed:
-            self._its.breach(1, expected.tag, f"one request with one token has become {', '.join(ids)}")
+            self._its.report_violation(1, expected.tag, f"one request with one token has become {', '.join(ids)}")
 
     def _check_repeats(self, expected: ExpectedSchedule, schedule_id: str, sends: list[Sent]) -> None:
         # Sort by the start of the call. The order of arrival differs if AWS held one call up.
@@ -130,7 +136,9 @@ class FinalChecks:
         for first, second in pairwise(tried):
             cause = cause_of(expected, schedule_id, first, second)
             if cause is None:
-                self._its.breach(1, expected.tag, f"{schedule_id} is sent twice, and nothing went wrong in between")
+                self._its.report_violation(
+                    1, expected.tag, f"{schedule_id} is sent twice, and nothing went wrong in between"
+                )
                 return
             self._its.figures.causes[cause] += 1
 
@@ -147,7 +155,7 @@ class FinalChecks:
         ]
         for one, other in pairwise(sends):
             if self._cause(expected, schedule_id, one, other) is None:
-                self._its.breach(
+                self._its.report_violation(
                     1, expected.tag, f"its delivery job {schedule_id} is sent twice, and nothing went wrong in between"
                 )
 
@@ -199,7 +207,7 @@ class FinalChecks:
             return
         self._its.figures.lateness_s_max = max(self._its.figures.lateness_s_max, late_s)
         if sent.call.begun_us > due_us + SKEW_US_MAX:
-            self._its.breach(
+            self._its.report_violation(
                 3, expected.tag, f"{schedule_id} comes out {late_s:.3f} s late, though a feed had the time for it"
             )
 

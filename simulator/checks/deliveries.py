@@ -48,7 +48,7 @@ class Attempt:
 @dataclass(eq=False)
 class Deliveries:
     event_log: EventLog
-    breach: Callable[[int, str, str], None]
+    report_violation: Callable[[int, str, str], None]
     names: Names
     expected_schedules: Mapping[str, ExpectedSchedule] = field(default_factory=dict)
     heard: set[str] = field(default_factory=set)
@@ -83,7 +83,9 @@ class Deliveries:
         schedule_id = job["id"]
         expected.on_its_way.add(schedule_id)
         if schedule_id in expected.heard_withdrawn:
-            self.breach(6, expected.tag, f"{schedule_id} is on its way after a caller heard that it is not to come out")
+            self.report_violation(
+                6, expected.tag, f"{schedule_id} is on its way after a caller heard that it is not to come out"
+            )
         if "conclusion" in job:
             left = ", ".join(job["conclusion"]["left"])
             what = f"concludes {schedule_id} later: {left}"
@@ -92,15 +94,17 @@ class Deliveries:
         what = f"sends the delivery job of {schedule_id}, attempt {attempt}"
         self.event_log.add(self._timeline.now_us, call.process.name, what, [expected.tag])
         if attempt > _attempts_max(expected):
-            self.breach(7, expected.tag, f"{schedule_id} is to be tried for the {attempt}th time")
+            self.report_violation(7, expected.tag, f"{schedule_id} is to be tried for the {attempt}th time")
         if "retry" in job:
             begun_ms = self._begun(expected, job, call)
             self._begun_ms.setdefault(schedule_id, {})[message.id] = begun_ms
             if attempt > 1 and job["retry"] > max(expected.due_of(schedule_id), begun_ms) + _age_ms_max(expected):
-                self.breach(7, expected.tag, f"{schedule_id} is to be tried again when it is too old")
+                self.report_violation(7, expected.tag, f"{schedule_id} is to be tried again when it is too old")
         last = self._last(schedule_id, call)
         if last is not None and last.permanent and not self._has_two_timers(schedule_id):
-            self.breach(7, expected.tag, f"{schedule_id} is to be tried again, and its target said no for good")
+            self.report_violation(
+                7, expected.tag, f"{schedule_id} is to be tried again, and its target said no for good"
+            )
 
     def _has_two_timers(self, schedule_id: str) -> bool:
         """Return whether a name has two first timers. The second may come before the record of the first is closed."""
@@ -180,7 +184,7 @@ class Deliveries:
             return
         expected = self._expected_of(delivery.body)
         if expected is None or expected.target is None:
-            self.breach(5, "", f"a delivery that nobody asked for: {delivery.body[:60]!r}")
+            self.report_violation(5, "", f"a delivery that nobody asked for: {delivery.body[:60]!r}")
             return
         schedule_id = self._id(call, expected)
         now_us = self._timeline.now_us
@@ -188,7 +192,7 @@ class Deliveries:
         expected.sends.setdefault(schedule_id, []).append(sent)
         self.event_log.add(now_us, call.process.name, f"delivers {schedule_id} to {delivery.target}", [expected.tag])
         if delivery.target != _address(expected):
-            self.breach(1, expected.tag, f"it is at {delivery.target} instead of {_address(expected)}")
+            self.report_violation(1, expected.tag, f"it is at {delivery.target} instead of {_address(expected)}")
         self._check_content(expected, schedule_id, delivery)
         self._check_moment(expected, schedule_id, call)
         if expected.name is not None:
@@ -222,7 +226,7 @@ class Deliveries:
         self.check_body(expected, schedule_id, delivery.body)
         self._check_application(expected, delivery)
         if "due_ms" in delivery.facts and delivery.facts["due_ms"] != expected.due_of(schedule_id):
-            self.breach(2, expected.tag, f"it says that it is due at {delivery.facts['due_ms']}")
+            self.report_violation(2, expected.tag, f"it says that it is due at {delivery.facts['due_ms']}")
 
     def _check_application(self, expected: ExpectedSchedule, delivery: Delivery) -> None:
         """Check whose delivery a webhook or a topic is told that it is. Other targets learn it from an envelope."""
@@ -232,7 +236,9 @@ class Deliveries:
         found = facts.get("application", "")
         application = found.get("StringValue") if isinstance(found, dict) else found
         if application != expected.application:
-            self.breach(7, expected.tag, f"the application is {application!r} instead of {expected.application!r}")
+            self.report_violation(
+                7, expected.tag, f"the application is {application!r} instead of {expected.application!r}"
+            )
 
     def check_body(self, expected: ExpectedSchedule, schedule_id: str, body: str) -> None:
         """Check the body that a target received. Queues are targets too."""
@@ -243,7 +249,7 @@ class Deliveries:
                 round(content.pop("due", 0) * 1000) != expected.due_of(schedule_id)
                 or content.pop("id", "") != schedule_id
             ):
-                self.breach(1, expected.tag, f"its envelope is of another: {body[:80]}")
+                self.report_violation(1, expected.tag, f"its envelope is of another: {body[:80]}")
             facts = {
                 "name": expected.name,
                 "user": expected.user,
@@ -255,17 +261,17 @@ class Deliveries:
                 json.dumps({key: fact for key, fact in facts.items() if fact is not None}),
             )
         if body != wanted:
-            self.breach(1, expected.tag, f"the body is {body[:80]!r} instead of {wanted[:80]!r}")
+            self.report_violation(1, expected.tag, f"the body is {body[:80]!r} instead of {wanted[:80]!r}")
 
     def _check_moment(self, expected: ExpectedSchedule, schedule_id: str, call: Call) -> None:
         """Check by the clock of the function that the delivery is not early and has not expired."""
         begun_us = call.begun_us + call.process.skew_us
         due_us = expected.due_of(schedule_id) * 1000
         if begun_us < due_us - FLOAT_US:
-            self.breach(2, expected.tag, f"{schedule_id} is delivered {(due_us - begun_us) / US:.3f} s early")
+            self.report_violation(2, expected.tag, f"{schedule_id} is delivered {(due_us - begun_us) / US:.3f} s early")
         expires_ms = expected.expires_of(schedule_id)
         if expires_ms is not None and begun_us > expires_ms * 1000 + EXPIRY_SLACK_US:
-            self.breach(3, expected.tag, f"{schedule_id} is delivered though it had expired")
+            self.report_violation(3, expected.tag, f"{schedule_id} is delivered though it had expired")
 
     def called(self, call: Call) -> list[str]:
         """Record what the process knows about a call that has ended. Return its tags."""
@@ -281,7 +287,7 @@ class Deliveries:
                 sent.confirmed = known
         number = max((each.get("attempt", 1) for each in self._jobs(call) if each["id"] == schedule_id), default=1)
         if number > 1 and call.begun_us + call.process.skew_us < expected.due_of(schedule_id) * 1000:
-            self.breach(2, expected.tag, f"{schedule_id} is tried early")
+            self.report_violation(2, expected.tag, f"{schedule_id} is tried early")
         self.names.times.tried(schedule_id, call)
         tried = self.attempts.setdefault(schedule_id, [])
         tried.append(Attempt(call, invocation_of(call), number, _is_permanent(call)))
@@ -301,7 +307,7 @@ class Deliveries:
         for message_id, schedule_id in ids:
             made = [each for each in self.attempts.get(schedule_id, []) if each.invocation is invocation]
             if message_id in again and made and alone[schedule_id] == 1:
-                self.breach(7, "", f"{schedule_id} was tried, and its message is to come again")
+                self.report_violation(7, "", f"{schedule_id} was tried, and its message is to come again")
 
     # ------------------------------------------------------------------------------------------------------ failures
 
@@ -321,13 +327,13 @@ class Deliveries:
         if "answers nobody" in error and expected.target_host != FINE:
             return
         if not tried:
-            self.breach(1, expected.tag, f"{schedule_id} is given up, and was never tried: {error}")
+            self.report_violation(1, expected.tag, f"{schedule_id} is given up, and was never tried: {error}")
             return
         over_ms = self._last_ms(expected, schedule_id) - PAUSE_S_MAX * 1000
         if any(each.permanent for each in tried) or self._timeline.now_us // 1000 >= over_ms:
             return
         if max(each.number for each in tried) < _attempts_max(expected):
-            self.breach(1, expected.tag, f"{schedule_id} is given up before its terms are exhausted: {error}")
+            self.report_violation(1, expected.tag, f"{schedule_id} is given up before its terms are exhausted: {error}")
 
     # --------------------------------------------------------------------------------------------------- at the end
 
@@ -341,9 +347,9 @@ class Deliveries:
             # After a crash between two reports, the function may find a record that was cancelled or replaced since.
             settled = delivered or self.names.was_withdrawn(expected.name, schedule_id)
             if "failure_target" in expected.request and schedule_id not in self.heard and not settled:
-                self.breach(1, expected.tag, f"its failure target never heard that {schedule_id} failed")
+                self.report_violation(1, expected.tag, f"its failure target never heard that {schedule_id} failed")
             if schedule_id in expected.failed and schedule_id not in self.names.kept:
-                self.breach(1, expected.tag, f"{schedule_id} failed, and it is not kept")
+                self.report_violation(1, expected.tag, f"{schedule_id} failed, and it is not kept")
         for schedule_id in sorted(expected.on_its_way):
             self._check_attempts(expected, schedule_id)
             if expected.name is None and schedule_id in self.attempts:
@@ -357,7 +363,7 @@ class Deliveries:
                 if expected.asked <= 1 and not self.names.explains(
                     expected, schedule_id, first.invocation, second.invocation
                 ):
-                    self.breach(
+                    self.report_violation(
                         7, expected.tag, f"attempt {number} of {schedule_id} is made twice, and nothing went wrong"
                     )
                     return
@@ -377,7 +383,7 @@ class Deliveries:
         unsure = sum(not timer_message.confirmed for timer_message in timer_messages)
         excused = receives + max(0, first - 1) + unsure + max(0, expected.asked - 1)
         if len(tried) > _attempts_max(expected) * (1 + excused):
-            self.breach(7, expected.tag, f"{schedule_id} was tried {len(tried)} times")
+            self.report_violation(7, expected.tag, f"{schedule_id} was tried {len(tried)} times")
 
     def _check_lateness(
         self, expected: ExpectedSchedule, schedule_id: str, first: Attempt, troubles: list[tuple[int, int]]
@@ -394,7 +400,9 @@ class Deliveries:
         late_s = (begun_us - max(due_us, known_us + SKEW_US_MAX)) / US
         self.late_s_max = max(self.late_s_max, late_s)
         if late_s > self.names.late_s_allowed(due_us, begun_us) + 3 * self._faults.pace_s:
-            self.breach(3, expected.tag, f"{schedule_id} is delivered {late_s:.3f} s late, and nothing went wrong")
+            self.report_violation(
+                3, expected.tag, f"{schedule_id} is delivered {late_s:.3f} s late, and nothing went wrong"
+            )
 
 
 def _id_in(body: str) -> str:

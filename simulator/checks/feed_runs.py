@@ -26,7 +26,7 @@ def is_line(item: dict[str, Any]) -> bool:
 
 @dataclass(eq=False)
 class FeedRuns:
-    breach: Callable[[int, str, str], None]
+    report_violation: Callable[[int, str, str], None]
     lines: int = 0
     _sent: Counter[Invocation] = field(default_factory=Counter)
     """The confirmed sends of schedules that cannot have expired."""
@@ -55,7 +55,7 @@ class FeedRuns:
         """Check that a run begins nothing after its line. AWS may carry out an earlier call late."""
         invocation = _feed_of(call)
         if invocation is not None and call.begun_us > self._over_us.get(invocation, call.begun_us):
-            self.breach(1, "", f"{invocation.id} {what} after the line that says how it ended")
+            self.report_violation(1, "", f"{invocation.id} {what} after the line that says how it ended")
 
     def wrote(self, call: Call, line: dict[str, Any] | None, now_us: int) -> None:
         """Check a line. A write that AWS carried out late may belong to an invocation that is over."""
@@ -68,17 +68,19 @@ class FeedRuns:
         moved, sent = int(line["moved"]["N"]), self._sent[invocation]
         if not sent <= moved <= sent + self._doubtful[invocation]:
             at_most = f" to {sent + self._doubtful[invocation]}" if self._doubtful[invocation] else ""
-            self.breach(1, "", f"the line of {invocation.id} says that it moved {moved} instead of {sent}{at_most}")
+            self.report_violation(
+                1, "", f"the line of {invocation.id} says that it moved {moved} instead of {sent}{at_most}"
+            )
         begun_us, ended_us = int(line["sort"]["S"].split("#")[0]) * 1000, int(line["ended"]["N"]) * 1000
         earliest_us, latest_us = invocation.begun_us - SKEW_US_MAX - US, now_us + SKEW_US_MAX + US
         if not earliest_us <= begun_us <= ended_us <= latest_us:
-            self.breach(1, "", f"the line of {invocation.id} has other times than the run: {line}")
+            self.report_violation(1, "", f"the line of {invocation.id} has other times than the run: {line}")
 
     def ended(self, invocation: Invocation) -> None:
         """Check that the line of a failed run says what it left, or why it failed."""
         line = self._told.get(invocation)
         if line is not None and invocation.fate == "raised" and "error" not in line:
-            self.breach(1, "", f"{invocation.id} failed, and its line does not say why: {line}")
+            self.report_violation(1, "", f"{invocation.id} failed, and its line does not say why: {line}")
 
 
 def _feed_of(call: Call) -> Invocation | None:

@@ -49,7 +49,7 @@ class InputMessages:
             sends = [sent for each in expected.sends.values() for sent in each]
             late_us = min((sent.at_us for sent in sends), default=self._its.timeline.now_us) - expected.requested_us
             if late_us > SENT_ON_S_MAX * US:
-                self._its.breach(7, expected.tag, f"its input message was sent on after {late_us / US:.1f} s")
+                self._its.report_violation(7, expected.tag, f"its input message was sent on after {late_us / US:.1f} s")
 
     def posted(self, message: Message) -> None:
         """Record a message that arrived in the input queue. Its delays count from the time when it was sent."""
@@ -105,11 +105,13 @@ class InputMessages:
         wanted = {"queue"} | ({"target"} if "failure_target" in expected.request else set())
         if not wanted <= expected.reported:
             what = f"its input message is deleted, and its refusal was reported to {expected.reported} only"
-            self._its.breach(5, expected.tag, what)
+            self._its.report_violation(5, expected.tag, what)
 
     def _check_taken_in(self, expected: ExpectedSchedule) -> None:
         if not expected.somewhere():
-            self._its.breach(1, expected.tag, "its input message is deleted, and it is neither stored nor sent")
+            self._its.report_violation(
+                1, expected.tag, "its input message is deleted, and it is neither stored nor sent"
+            )
         for schedule_id in sorted(expected.somewhere()):
             expected.accepted.setdefault(schedule_id, self._its.timeline.now_us)
 
@@ -125,16 +127,20 @@ class InputMessages:
         if queue not in failure_targets:
             self._reports[expected.tag].append(invocation_of(call) if call is not None else None)
         if len(self._reports[expected.tag]) > REPORTS_MAX:
-            self._its.breach(7, expected.tag, f"the failure queue hears of it for the {REPORTS_MAX + 1}th time")
+            self._its.report_violation(
+                7, expected.tag, f"the failure queue hears of it for the {REPORTS_MAX + 1}th time"
+            )
         if expected.fault and expected.fault not in content["error"]:
-            self._its.breach(5, expected.tag, f"the refusal does not name {expected.fault}: {content['error']}")
+            self._its.report_violation(
+                5, expected.tag, f"the refusal does not name {expected.fault}: {content['error']}"
+            )
         # The expiry may have passed in the meantime.
         may_be = expected.tag in self._its.refused_by_sqs or expected.expires_ms is not None
         may_be = (
             may_be or any(url == expected.queue_url for _, url in self._its.closed) or "given up" in content["error"]
         )
         if not expected.fault and not may_be and not (expected.name is not None and self._its.names.refused(expected)):
-            self._its.breach(1, expected.tag, f"a good request is refused: {content['error']}")
+            self._its.report_violation(1, expected.tag, f"a good request is refused: {content['error']}")
 
     def _expected_of(self, request: dict[str, Any]) -> ExpectedSchedule | None:
         """Return the expected schedule of a request in an input message."""

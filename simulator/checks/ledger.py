@@ -31,7 +31,7 @@ Counts = dict[str, Counter[str]]
 
 @dataclass(eq=False)
 class LedgerCheck:
-    breach: Callable[[int, str, str], None]
+    report_violation: Callable[[int, str, str], None]
     names: Names
     expected_schedules: Mapping[str, ExpectedSchedule] = field(default_factory=dict)
     rows: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
@@ -62,7 +62,9 @@ class LedgerCheck:
             if not self.unwritten:
                 for counter, number in sorted(least.items()):
                     if its[counter] < number:
-                        self.breach(PROMISE, "", f"{its[counter]} of {whose} are counted as {counter}, not {number}")
+                        self.report_violation(
+                            PROMISE, "", f"{its[counter]} of {whose} are counted as {counter}, not {number}"
+                        )
             entered, left = sum(its[each] for each in ENTERED), sum(its[each] for each in LEFT)
             own = [each for each in self.expected_schedules.values() if each.application == application]
             repeats = sum(map(self._repeats_of, own))
@@ -73,7 +75,7 @@ class LedgerCheck:
                 and not self.uncorrected
                 and (left > entered + repeats or (left < entered and not twice))
             ):
-                self.breach(PROMISE, "", f"of {whose} {entered} entered and {left} left: {dict(its)}")
+                self.report_violation(PROMISE, "", f"of {whose} {entered} entered and {left} left: {dict(its)}")
 
     def _happened(self) -> Counts:
         """Return how many schedules certainly had each fate."""

@@ -117,7 +117,7 @@ class TimerMessage:
 @dataclass(eq=False)
 class Names:
     event_log: EventLog
-    breach: Callable[[int, str, str], None]
+    report_violation: Callable[[int, str, str], None]
     expected_schedules: Mapping[str, ExpectedSchedule] = field(default_factory=dict)
     generations: dict[str, list[Generation]] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
@@ -161,7 +161,7 @@ class Names:
     """Spans in which every poller may have held a batch: a mapping begins with `POLLERS_IDLE`."""
 
     def __post_init__(self) -> None:
-        self.times = RecordTimes(self.breach)
+        self.times = RecordTimes(self.report_violation)
 
     def attach(self, timeline: Any, faults: Faults) -> None:
         self._timeline, self._faults = timeline, faults
@@ -171,11 +171,11 @@ class Names:
     def wrote(self, call: Call, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         """Check a write to a record."""
         if new is None:
-            self.breach(1, "", f"{call.process.name} deletes the record of a name: {old}")
+            self.report_violation(1, "", f"{call.process.name} deletes the record of a name: {old}")
             return
         expected = self.expected_schedules.get(tag_of(new.get("data", {}).get("S", "")))
         if expected is None or expected.fault:
-            self.breach(
+            self.report_violation(
                 5, expected.tag if expected else "", f"a record that nobody may have asked for: {str(new)[:200]}"
             )
         elif call.operation == "put_item":
@@ -205,7 +205,7 @@ class Names:
             and "timestamp" in expected.request
             and not expected.may_be_due(generation.due_ms)
         ):
-            self.breach(
+            self.report_violation(
                 2, expected.tag, f"{generation.id} is due at {generation.due_ms}, and was asked for {expected.due_ms}"
             )
         instead = f" instead of {before.id}" if before is not None and generation.replaces else ""
@@ -218,9 +218,11 @@ class Names:
     def _check_new(self, generation: Generation, before: Generation | None, new: dict[str, Any]) -> None:
         tag = generation.expected.tag
         if new["state"]["S"] != PENDING or "ttl" in new:
-            self.breach(1, tag, f"{generation.id} is written afresh as {new['state']['S']}, ttl {new.get('ttl')}")
+            self.report_violation(
+                1, tag, f"{generation.id} is written afresh as {new['state']['S']}, ttl {new.get('ttl')}"
+            )
         if before is not None and generation.asked <= before.asked:
-            self.breach(
+            self.report_violation(
                 6, tag, f"{generation.id} was asked for at {generation.asked}, and {before.id} at {before.asked}"
             )
         if (
@@ -229,7 +231,7 @@ class Names:
             and before.expected is not generation.expected
             and generation.expected.if_exists != "replace"
         ):
-            self.breach(
+            self.report_violation(
                 5, tag, f"{generation.id} replaces {before.id}, and if_exists is {generation.expected.if_exists}"
             )
 
@@ -238,7 +240,7 @@ class Names:
         expected, given = generation.expected, generation.expected.change or {}
         expected.take_over(before.expected)
         if not {"timestamp", "delay"} & set(given) and generation.due_ms != before.due_ms:
-            self.breach(
+            self.report_violation(
                 1,
                 expected.tag,
                 f"{generation.id} is due at {generation.due_ms}, and {before.id} was at {before.due_ms}",
@@ -247,7 +249,7 @@ class Names:
         after_s = expected.request.get("expires_after")
         wanted = expected.user, -1 if after_s is None else round(after_s * 1000)
         if kept != wanted:
-            self.breach(1, expected.tag, f"{generation.id} has {kept} instead of {wanted} after a change")
+            self.report_violation(1, expected.tag, f"{generation.id} has {kept} instead of {wanted} after a change")
 
     def _check_redriven(self, generation: Generation, generations: list[Generation]) -> None:
         """Check that one failure is scheduled again under one id only, however many calls the redrive takes."""
@@ -257,7 +259,7 @@ class Names:
         if redriven > failures:
             name = generation.expected.name
             what = f"{generation.id} is the {redriven}th id under {name} from a redrive of {failures} failures"
-            self.breach(1, generation.expected.tag, what)
+            self.report_violation(1, generation.expected.tag, what)
 
     def noted_failure(self, item: dict[str, Any], lies: bool) -> None:
         """Remember a failure item that was written, changed or deleted."""
@@ -273,7 +275,7 @@ class Names:
     def failures_listed(self, seen: list[str], owed: set[str]) -> None:
         """Check that the operation `failures` has shown every failure that was in the table all the time."""
         for schedule_id in sorted(owed - set(seen)):
-            self.breach(1, "", f"the failure of {schedule_id} is in the table, and failures does not show it")
+            self.report_violation(1, "", f"the failure of {schedule_id} is in the table, and failures does not show it")
 
     def _change(self, call: Call, old: dict[str, Any], new: dict[str, Any]) -> None:
         generation, state = self.generations[new["sort"]["S"]][-1], new["state"]["S"]
@@ -282,13 +284,13 @@ class Names:
         generation.state, generation.asked = state, int(new["asked"]["N"])
         self.times.changed(tag, old, new)
         if was != PENDING:
-            self.breach(6, tag, f"{generation.id} was {was}, and is {state} now")
+            self.report_violation(6, tag, f"{generation.id} was {was}, and is {state} now")
         elif state != PENDING and "ttl" not in new:
-            self.breach(4, tag, f"{generation.id} is {state}, and stays for ever")
+            self.report_violation(4, tag, f"{generation.id} is {state}, and stays for ever")
         elif state == PENDING and "ttl" in new:
-            self.breach(1, tag, f"{generation.id} is pending, and is to go away by itself")
+            self.report_violation(1, tag, f"{generation.id} is pending, and is to go away by itself")
         elif not self._came_to(generation, state, call):
-            self.breach(1, tag, f"{generation.id} is noted as {state}, and it is not")
+            self.report_violation(1, tag, f"{generation.id} is noted as {state}, and it is not")
 
     def _came_to(self, generation: Generation, state: str, call: Call) -> bool:
         # A message on its way must do the steps that are left.
@@ -317,7 +319,7 @@ class Names:
             return
         self.timers.pop(timer_id, None)
         if call.operation == "batch_write_item" and timer_id not in self.timer_messages:
-            self.breach(1, "".join(tags), f"the timer of {timer_id} is deleted, and was not sent")
+            self.report_violation(1, "".join(tags), f"the timer of {timer_id} is deleted, and was not sent")
 
     def sent(self, call: Call, message: Message) -> None:
         """Record a timer that was sent to the delivery queue."""
@@ -354,7 +356,9 @@ class Names:
     def released(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent, message: Message) -> None:
         """Check that a released message has the name of its schedule, and check promise 6."""
         if message.attributes.get("name", {}).get("StringValue") != expected.name:
-            self.breach(1, expected.tag, f"its name is {message.attributes.get('name')} instead of {expected.name}")
+            self.report_violation(
+                1, expected.tag, f"its name is {message.attributes.get('name')} instead of {expected.name}"
+            )
         self.delivered(expected, schedule_id, sent)
 
     def delivered(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent) -> None:
@@ -364,27 +368,33 @@ class Names:
         due_us = expected.due_of(schedule_id) * 1000 - sent.call.process.skew_us
         places = [place for place, generation in enumerate(generations) if generation.id == schedule_id]
         if read_us is None or not places:
-            self.breach(6, expected.tag, f"{schedule_id} is delivered without a look at its record")
+            self.report_violation(6, expected.tag, f"{schedule_id} is delivered without a look at its record")
             return
         begun_us = max(read_us, due_us)
         place = max((place for place in places if generations[place].at_us <= begun_us), default=places[0])
         generations[place].sends.append(sent)
         heard = [generation.promised_us for generation in generations[place + 1 :]] + [generations[place].cancelled_us]
         if any(heard_us is not None and heard_us < begun_us for heard_us in heard):
-            self.breach(6, expected.tag, f"{schedule_id} is delivered after a caller heard that it will not be")
+            self.report_violation(
+                6, expected.tag, f"{schedule_id} is delivered after a caller heard that it will not be"
+            )
 
     def gone(self, item: dict[str, Any]) -> None:
         """Check a record that its `ttl` deleted."""
         if is_record(item) and item["state"]["S"] == PENDING:
             generation = self.generations[item["sort"]["S"]][-1]
-            self.breach(1, generation.expected.tag, f"the record of {generation.id} goes away though it is pending")
+            self.report_violation(
+                1, generation.expected.tag, f"the record of {generation.id} goes away though it is pending"
+            )
 
     # ------------------------------------------------------------------------------------------------------ answers
 
     def accepted(self, expected: ExpectedSchedule, result: dict[str, Any]) -> None:
         generation = self._current(expected.name or "", result["id"])
         if generation is None:
-            self.breach(1, expected.tag, f"accepted as {result['id']}, which never stood under {expected.name}")
+            self.report_violation(
+                1, expected.tag, f"accepted as {result['id']}, which never stood under {expected.name}"
+            )
             return
         generation.promised_us = generation.promised_us or self._timeline.now_us
         generations = self.generations[expected.name or ""]
@@ -401,9 +411,9 @@ class Names:
         # Otherwise the last request is not finished yet.
         pending = all(each.state == PENDING for each in since)
         if pending and not any(each.id in self.timer_messages or each.id in self.timers for each in since):
-            self.breach(1, expected.tag, f"{generation.id} is accepted, and no timer will wake its name")
+            self.report_violation(1, expected.tag, f"{generation.id} is accepted, and no timer will wake its name")
         if round(result["timestamp"] * 1000) != generation.due_ms:
-            self.breach(
+            self.report_violation(
                 2,
                 expected.tag,
                 f"{generation.id} is said to be due at {result['timestamp']}, and is at {generation.due_ms}",
@@ -411,13 +421,17 @@ class Names:
         if generation.expected is expected:
             generation.own = generation.own or result["result"] != "kept"
         elif result["result"] != "kept" or expected.if_exists != "keep":
-            self.breach(
+            self.report_violation(
                 5, expected.tag, f"{result['result']} {generation.id} of another, and if_exists is {expected.if_exists}"
             )
         elif _over_before(generation, expected.requested_us):
-            self.breach(1, expected.tag, f"{generation.id} is said to be kept, and was replaced before that was asked")
+            self.report_violation(
+                1, expected.tag, f"{generation.id} is said to be kept, and was replaced before that was asked"
+            )
         if result["result"] == "replaced" and not generation.replaces:
-            self.breach(6, expected.tag, f"{generation.id} is said to replace something, and nothing stood there")
+            self.report_violation(
+                6, expected.tag, f"{generation.id} is said to replace something, and nothing stood there"
+            )
 
     def refused(self, expected: ExpectedSchedule) -> bool:
         """Return whether the record of the name allows the refusal of a good request.
@@ -430,7 +444,7 @@ class Names:
             generation.expected is expected and (generation.over_us is None or generation.sends)
             for generation in generations
         ):
-            self.breach(5, expected.tag, "it is refused, and stands under its name all the same")
+            self.report_violation(5, expected.tag, "it is refused, and stands under its name all the same")
         return expected.if_exists == "fail" and any(
             generation.expected is not expected or expected.asked > 1
             for generation in generations
@@ -453,13 +467,15 @@ class Names:
             and not expected.reported
             and not may_be_late
         ):
-            self.breach(1, expected.tag, f"its input message is deleted, and it never stood under {expected.name}")
+            self.report_violation(
+                1, expected.tag, f"its input message is deleted, and it never stood under {expected.name}"
+            )
 
     def cancelled(self, name: str, schedule_id: str) -> None:
         """Check the answer that a schedule is cancelled."""
         generation = self._current(name, schedule_id)
         if generation is None or generation.state != "cancelled":
-            self.breach(
+            self.report_violation(
                 6, generation.expected.tag if generation else "", f"{schedule_id} is said to be cancelled, and is not"
             )
         else:
@@ -469,7 +485,7 @@ class Names:
         """Check the answer that a schedule has another due time now."""
         generation = self._current(name, result["id"])
         if generation is None or generation.due_ms != round(result["timestamp"] * 1000):
-            self.breach(
+            self.report_violation(
                 1,
                 generation.expected.tag if generation else "",
                 f"{result['id']} is said to stand under {name}: {result}",
@@ -489,7 +505,7 @@ class Names:
             if generation.state == "cancelled":
                 generation.cancelled_us = generation.cancelled_us or self._timeline.now_us
             elif generation.state == PENDING and generation.at_us < requested_us:
-                self.breach(
+                self.report_violation(
                     6,
                     generation.expected.tag,
                     f"{generation.id} is pending, and all of {prefix!r} are said to be cancelled",
@@ -512,9 +528,11 @@ class Names:
                     and generation.due_ms * 1000 > self._timeline.now_us
                 )
                 if waits and promised and in_time and count != 1:
-                    self.breach(1, generation.expected.tag, f"{generation.id} is pending, and is listed {count} times")
+                    self.report_violation(
+                        1, generation.expected.tag, f"{generation.id} is pending, and is listed {count} times"
+                    )
                 if count and generation.cancelled_us is not None and generation.cancelled_us < requested_us:
-                    self.breach(6, generation.expected.tag, f"{generation.id} is cancelled, and is listed")
+                    self.report_violation(6, generation.expected.tag, f"{generation.id} is cancelled, and is listed")
 
     def denied(self, name: str, error: str, requested_us: int) -> None:
         """Check the answer that there is nothing to change. It is wrong if a promised schedule is still pending."""
@@ -523,7 +541,7 @@ class Names:
             return
         generation = generations[-1]
         if generation.promised_us is not None and generation.promised_us < requested_us and generation.state == PENDING:
-            self.breach(
+            self.report_violation(
                 6,
                 generation.expected.tag,
                 f"{generation.id} is pending, and {error} is what a caller hears who would change it",
@@ -575,12 +593,14 @@ class Names:
     def check_drained(self, until_ms: int) -> None:
         for timer_id, due_ms in self.timers.items():
             if due_ms <= until_ms:
-                self.breach(4, "", f"the timer of {timer_id} is still in the table, though the faults have stopped")
+                self.report_violation(
+                    4, "", f"the timer of {timer_id} is still in the table, though the faults have stopped"
+                )
         for generations in self.generations.values():
             generation = generations[-1]
             owed = generation.state == PENDING and generation.due_ms <= until_ms and self._owed(generations, until_ms)
             if owed and not self.is_to_be_tried_again(generation.id):
-                self.breach(
+                self.report_violation(
                     1, generation.expected.tag, f"{generation.id} has no outcome, though the faults have stopped"
                 )
             self._check_reported(generations)
@@ -592,7 +612,7 @@ class Names:
             if left and not self.is_to_be_tried_again(generation.id):
                 rest = ", ".join(sorted(left))
                 what = f"{generation.id} is noted as {generation.state}, and nobody did the rest: {rest}"
-                self.breach(1, generation.expected.tag, what)
+                self.report_violation(1, generation.expected.tag, what)
 
     def _owed(self, generations: list[Generation], until_ms: int) -> bool:
         """Return whether the last turn must have an outcome.
@@ -652,7 +672,7 @@ class Names:
         early = sum(timer_message.visible_us < timer_message.due_us - EARLY_S * US for timer_message in timer_messages)
         if seconds > len(dues_us) + again + unconfirmed + early:
             what = f"{len(dues_us)} schedules under {generations[0].expected.name} have {seconds} second timers"
-            self.breach(7, generations[-1].expected.tag, what)
+            self.report_violation(7, generations[-1].expected.tag, what)
 
     def _check_lateness(self, generation: Generation, spans: list[tuple[int, int]]) -> None:
         """Check lateness by the clock of the sender, from the due time or the answer on."""
@@ -666,7 +686,7 @@ class Names:
             return
         self.late_s_max = max(self.late_s_max, late_us / US)
         if late_us > self.late_s_allowed(due_us, begun_us) * US + 3 * self._faults.pace_s * US:
-            self.breach(
+            self.report_violation(
                 3,
                 generation.expected.tag,
                 f"{generation.id} is delivered {late_us / US:.3f} s late, and nothing went wrong",
@@ -710,7 +730,7 @@ class Names:
         for first, second in pairwise(tried):
             cause = self._cause(generation, first, second)
             if cause is None:
-                self.breach(
+                self.report_violation(
                     1, generation.expected.tag, f"{generation.id} is delivered twice, and nothing went wrong in between"
                 )
                 return

@@ -23,7 +23,7 @@ TOGETHER_MS = 100
 
 @dataclass(eq=False)
 class RecordTimes:
-    breach: Callable[[int, str, str], None]
+    report_violation: Callable[[int, str, str], None]
     _tried_ms: dict[str, list[int]] = field(default_factory=dict)
     """When the deliver function began each call of a target, by schedule."""
 
@@ -37,23 +37,23 @@ class RecordTimes:
         """Check a new record. It was accepted when it was written, and nobody has tried it."""
         accepted_us = int(new["accepted"]["N"]) * 1000
         if not now_us - CALL_S_MAX * US - SKEW_US_MAX <= accepted_us <= now_us + SKEW_US_MAX:
-            self.breach(1, tag, f"{new['id']['S']} is said to be accepted at {accepted_us // 1000}")
+            self.report_violation(1, tag, f"{new['id']['S']} is said to be accepted at {accepted_us // 1000}")
         if "attempted" in new:
-            self.breach(1, tag, f"{new['id']['S']} is new, and is said to be tried")
+            self.report_violation(1, tag, f"{new['id']['S']} is new, and is said to be tried")
 
     def changed(self, tag: str, old: dict[str, Any], new: dict[str, Any]) -> None:
         """Check a changed record: its acceptance stays, and every new attempt was made."""
         schedule_id, state = new["id"]["S"], new["state"]["S"]
         if old.get("accepted") != new.get("accepted"):
-            self.breach(1, tag, f"the acceptance of {schedule_id} has changed")
+            self.report_violation(1, tag, f"the acceptance of {schedule_id} has changed")
         before, after = _attempted(old), _attempted(new)
         made = len(self._tried_ms.get(schedule_id, [])) + len(self._tried_ms.get("", []))
         if len(after) > min(ATTEMPTS_MAX, made):  # A doubled message makes more attempts than its number says.
-            self.breach(1, tag, f"{schedule_id} is said to be tried {len(after)} times, and was {made} times")
+            self.report_violation(1, tag, f"{schedule_id} is said to be tried {len(after)} times, and was {made} times")
         if after != before and not (after and self._was_made(schedule_id, after[-1])):
-            self.breach(1, tag, f"{schedule_id} is said to be tried at {after[-1:]}, and was not")
+            self.report_violation(1, tag, f"{schedule_id} is said to be tried at {after[-1:]}, and was not")
         if state == "delivered" and after == before and not (after and self._began_together(schedule_id, after[-1])):
-            self.breach(1, tag, f"{schedule_id} is delivered, and its record does not say when it was tried")
+            self.report_violation(1, tag, f"{schedule_id} is delivered, and its record does not say when it was tried")
 
     def _began_together(self, schedule_id: str, moment_ms: int) -> bool:
         """Return whether two messages of one attempt made their calls together. The record then shows one time."""

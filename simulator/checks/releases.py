@@ -60,7 +60,7 @@ EXPIRY_SLACK_MS = 30_000
 
 
 @dataclass(frozen=True)
-class Breach:
+class Violation:
     """A promise that was not kept."""
 
     promise: int
@@ -68,12 +68,12 @@ class Breach:
     what: str
 
 
-class Violation(Exception):
-    """Ends a run."""
+class BrokenPromise(Exception):
+    """Ends a run with the violation that the checkers found first."""
 
-    def __init__(self, breach: Breach) -> None:
-        super().__init__(f"promise {breach.promise}, {breach.tag or 'nobody in particular'}: {breach.what}")
-        self.breach = breach
+    def __init__(self, violation: Violation) -> None:
+        super().__init__(f"promise {violation.promise}, {violation.tag or 'nobody in particular'}: {violation.what}")
+        self.violation = violation
 
 
 @dataclass
@@ -147,20 +147,21 @@ class Checker(Watcher):
     """The schedules that were ever seen in an item, by item id."""
 
     def __post_init__(self) -> None:
-        self.names = Names(self.event_log, self.breach)
-        self.deliveries = Deliveries(self.event_log, self.breach, self.names)
+        self.names = Names(self.event_log, self.report_violation)
+        self.deliveries = Deliveries(self.event_log, self.report_violation, self.names)
         self.input_messages = InputMessages(self)
-        self.ledger = LedgerCheck(self.breach, self.names)
-        self.runs = FeedRuns(self.breach)
+        self.ledger = LedgerCheck(self.report_violation, self.names)
+        self.runs = FeedRuns(self.report_violation)
 
     def attach(self, timeline: Timeline, faults: Faults) -> None:
         self.timeline, self.faults = timeline, faults
         self.names.attach(timeline, faults)
         self.deliveries.attach(timeline, faults)
 
-    def breach(self, promise: int, tag: str, what: str) -> None:
+    def report_violation(self, promise: int, tag: str, what: str) -> None:
+        """Log a violation and end the run. `tag` names the schedule, or is empty if there is none."""
         self.event_log.add(self.timeline.now_us, "checker", f"PROMISE {promise} BROKEN: {what}", [tag] if tag else [])
-        self.timeline.halt(Violation(Breach(promise, tag, what)))
+        self.timeline.halt(BrokenPromise(Violation(promise, tag, what)))
 
     # ------------------------------------------------------------------------------------------------------- calls
 
@@ -278,14 +279,14 @@ class Checker(Watcher):
         before, after = contents(old), contents(new)
         for lying in {**before, **after}.values():
             if lying.tag not in self.expected_schedules:
-                self.breach(5, lying.tag, f"an item that nobody asked for: {item}")
+                self.report_violation(5, lying.tag, f"an item that nobody asked for: {item}")
                 return
         if partition == "quarantine":
             self._quarantined(call, item, self.expected_schedules[next(iter({**before, **after}.values())).tag])
             return
         for lying in after.values():
             if call.operation == "put_item" and lying.id not in before:
-                self.breach(1, lying.tag, f"{lying.id} is written back, and had gone")
+                self.report_violation(1, lying.tag, f"{lying.id} is written back, and had gone")
             self._stored(call, item, lying, self.expected_schedules[lying.tag])
         for lying in before.values():
             if lying.id not in after:
@@ -312,7 +313,7 @@ class Checker(Watcher):
 
     def _stored(self, call: Call, item: dict[str, Any], lying: Lying, expected: ExpectedSchedule) -> None:
         if application_of(item) != expected.application:
-            self.breach(7, expected.tag, f"{lying.id} lies with {application_of(item) or 'the owner'}")
+            self.report_violation(7, expected.tag, f"{lying.id} lies with {application_of(item) or 'the owner'}")
         self._ids[lying.id] = expected
         self._lay_in.setdefault(id_of(item), set()).add(lying.id)
         self._placed(call, expected, lying.id)
@@ -327,7 +328,9 @@ class Checker(Watcher):
             expected.heard_withdrawn.discard(lying.id)
         self.event_log.add(self.timeline.now_us, call.process.name, f"stores {lying.id}", [expected.tag])
         if expected.fault:
-            self.breach(5, expected.tag, f"a bad request left {lying.id} in the table: {str(expected.request)[:200]}")
+            self.report_violation(
+                5, expected.tag, f"a bad request left {lying.id} in the table: {str(expected.request)[:200]}"
+            )
 
     def _placed(self, call: Call, expected: ExpectedSchedule, schedule_id: str) -> None:
         """Record a move, if the manage function wrote the schedule to the table or to a queue."""
@@ -339,7 +342,9 @@ class Checker(Watcher):
         if not expected.spread_ms or schedule_id in expected.moved or schedule_id in self.names.moved_ids:
             return
         if not expected.may_be_due(due_ms) or expected.dues.setdefault(schedule_id, due_ms) != due_ms:
-            self.breach(2, expected.tag, f"{schedule_id} is due at {due_ms}, outside its spread or drawn again")
+            self.report_violation(
+                2, expected.tag, f"{schedule_id} is due at {due_ms}, outside its spread or drawn again"
+            )
 
     def _removed(self, call: Call, lying: Lying, expected: ExpectedSchedule) -> None:
         self.event_log.add(self.timeline.now_us, call.process.name, f"deletes {lying.id}", [expected.tag])
@@ -349,15 +354,15 @@ class Checker(Watcher):
             elsewhere = expected.moved & expected.somewhere()
             elsewhere |= {each.tag for each in expected.successors if each.somewhere()}
             if "cancel" not in expected.withdrawing[lying.id] and not elsewhere:
-                self.breach(1, expected.tag, f"{lying.id} is taken away to be moved, and is nowhere else")
+                self.report_violation(1, expected.tag, f"{lying.id} is taken away to be moved, and is nowhere else")
         elif not expected.settled(lying.id) and lying.id not in expected.on_its_way:
-            self.breach(1, expected.tag, f"{lying.id} is deleted, and was not sent")
+            self.report_violation(1, expected.tag, f"{lying.id} is deleted, and was not sent")
         elif lying.id in expected.expired and not {lying.id} & {
             *self.names.kept,
             *expected.sends,
             *expected.on_its_way,
         }:
-            self.breach(1, expected.tag, f"{lying.id} is deleted as expired, and its failure is not kept")
+            self.report_violation(1, expected.tag, f"{lying.id} is deleted as expired, and its failure is not kept")
 
     def _quarantined(self, call: Call, item: dict[str, Any], expected: ExpectedSchedule) -> None:
         """Check a quarantined schedule.
@@ -375,7 +380,7 @@ class Checker(Watcher):
             self.timeline.now_us, call.process.name, f"puts aside {schedule_id}: {item['reason']['S']}", [expected.tag]
         )
         if expected.tag not in self.refused_by_sqs:
-            self.breach(1, expected.tag, f"{schedule_id} is put aside: {item['reason']['S']}")
+            self.report_violation(1, expected.tag, f"{schedule_id} is put aside: {item['reason']['S']}")
 
     def sent(self, call: Call | None, queue: str, message: Message) -> None:
         if call is not None:
@@ -394,7 +399,7 @@ class Checker(Watcher):
         expected = self.expected_schedules.get(tag)
         schedule_id = message.attributes["id"]["StringValue"]
         if expected is None:
-            self.breach(5, tag, f"a message that nobody asked for: {message.body[:60]!r}")
+            self.report_violation(5, tag, f"a message that nobody asked for: {message.body[:60]!r}")
             return
         self._ids[schedule_id] = expected
         self._placed(call, expected, schedule_id)
@@ -408,7 +413,7 @@ class Checker(Watcher):
             self.timeline.now_us, call.process.name, f"sends {schedule_id} with {delay_s} s to go{again}", [tag]
         )
         if schedule_id in expected.heard_withdrawn:
-            self.breach(6, tag, f"{schedule_id} comes out after a caller heard that it is cancelled")
+            self.report_violation(6, tag, f"{schedule_id} comes out after a caller heard that it is cancelled")
         self._check_content(expected, queue, message)
         self._check_moment(expected, schedule_id, sent, due_of(message))
         if expected.name is not None:
@@ -420,22 +425,26 @@ class Checker(Watcher):
 
     def _check_content(self, expected: ExpectedSchedule, queue: str, message: Message) -> None:
         if expected.fault:
-            self.breach(5, expected.tag, "a bad request came out")
+            self.report_violation(5, expected.tag, "a bad request came out")
         schedule_id = message.attributes["id"]["StringValue"]
         self.deliveries.check_body(expected, schedule_id, message.body)
         if queue != expected.queue_url:
-            self.breach(1, expected.tag, f"it is in {queue} instead of {expected.queue_url}")
+            self.report_violation(1, expected.tag, f"it is in {queue} instead of {expected.queue_url}")
         application = message.attributes.get("application", {}).get("StringValue", "")
         if application != expected.application:
-            self.breach(7, expected.tag, f"the application is {application!r} instead of {expected.application!r}")
+            self.report_violation(
+                7, expected.tag, f"the application is {application!r} instead of {expected.application!r}"
+            )
         user = message.attributes.get("user", {}).get("StringValue")
         if user != expected.user:
-            self.breach(1, expected.tag, f"the user is {user!r} instead of {expected.user!r}")
+            self.report_violation(1, expected.tag, f"the user is {user!r} instead of {expected.user!r}")
         wanted_ms = expected.due_of(schedule_id)
         if expected.fixed_ms is not None and expected.name is None and schedule_id not in expected.moved:
             wanted_ms = expected.fixed_ms
         if due_of(message) != wanted_ms:
-            self.breach(2, expected.tag, f"it says that it is due at {due_of(message)} instead of {wanted_ms}")
+            self.report_violation(
+                2, expected.tag, f"it says that it is due at {due_of(message)} instead of {wanted_ms}"
+            )
 
     def _check_moment(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent, due_ms: int) -> None:
         """Check by the clock of the sender that the message is not early and has no needless delay.
@@ -446,16 +455,18 @@ class Checker(Watcher):
         due_us = due_ms * 1000
         if sent.visible_us + skew_us < due_us:
             early_s = (due_us - sent.visible_us - skew_us) / US
-            self.breach(2, expected.tag, f"it comes out {early_s:.3f} s early")
+            self.report_violation(2, expected.tag, f"it comes out {early_s:.3f} s early")
         begun_us = sent.call.begun_us + skew_us
         way_us = sent.at_us - sent.call.begun_us
         over_us = sent.visible_us + skew_us - max(due_us, begun_us) - way_us
         # The clock of the functions has a resolution of milliseconds.
         if over_us > US + 1000:
-            self.breach(3, expected.tag, f"its delay is {over_us / US:.3f} s too long at the time of the call")
+            self.report_violation(
+                3, expected.tag, f"its delay is {over_us / US:.3f} s too long at the time of the call"
+            )
         expires_ms = expected.expires_of(schedule_id)
         if expires_ms is not None and begun_us // 1000 > expires_ms + EXPIRY_SLACK_MS:
-            self.breach(3, expected.tag, "it comes out though it had expired")
+            self.report_violation(3, expected.tag, "it comes out though it had expired")
 
     def _reported(self, call: Call | None, queue: str, message: Message) -> None:
         """Check a message to the failure queue, or to the destination of Lambda's own failure records."""
@@ -478,13 +489,15 @@ class Checker(Watcher):
         expected.expired[schedule["id"]] = self.timeline.now_us
         self.reports[schedule["id"]] += 1
         if self.reports[schedule["id"]] > REPORTS_MAX:
-            self.breach(1, expected.tag, f"its expiry is reported for the {self.reports[schedule['id']]}th time")
+            self.report_violation(
+                1, expected.tag, f"its expiry is reported for the {self.reports[schedule['id']]}th time"
+            )
         self.event_log.add(
             self.timeline.now_us, "failure queue", f"hears that {schedule['id']} expired", [expected.tag]
         )
         expires_ms = expected.expires_of(schedule["id"])
         if expires_ms is None or self.timeline.now_us // 1000 + SKEW_US_MAX // 1000 <= expires_ms:
-            self.breach(1, expected.tag, "it was dropped as expired, and had not")
+            self.report_violation(1, expected.tag, "it was dropped as expired, and had not")
 
     def _failed(self, expected: ExpectedSchedule, schedule_id: str, error: str) -> None:
         """Check a failure. It is allowed only if the queue was closed for a while or SQS refuses the content."""
@@ -498,14 +511,14 @@ class Checker(Watcher):
             return
         was_closed = any(url == expected.queue_url for _, url in self.closed)
         if not was_closed and expected.tag not in self.refused_by_sqs:
-            self.breach(1, expected.tag, f"{schedule_id} is given up: {error}")
+            self.report_violation(1, expected.tag, f"{schedule_id} is given up: {error}")
 
     # ----------------------------------------------------------------------------------------------------- other events
 
     def heard(self, line: str) -> None:
         """Check a line that a function logged."""
         if any(outcome in line for outcome in FAULTS_LOGGED) and _is_a_fault(json.loads(line)["error"]):
-            self.breach(1, "", f"a delivery raised {line}")
+            self.report_violation(1, "", f"a delivery raised {line}")
         self.ledger.heard(line)
         if '"consumed"' in line:
             self.consumed.add(json.loads(line)["id"])
@@ -542,7 +555,7 @@ class Checker(Watcher):
         self.feeds[tick] += 1
         # Without a lease, each doubled invocation has a chain of its own.
         if self.feeds[tick] > FEEDS_MAX * (1 + self.faults.doubled):
-            self.breach(7, "", f"partition {tick[0]} is fed for the {self.feeds[tick]}th time in one tick")
+            self.report_violation(7, "", f"partition {tick[0]} is fed for the {self.feeds[tick]}th time in one tick")
 
     def _ended(self, invocation: Invocation) -> None:
         if invocation.environment.function.handler == "deliver.handler":
@@ -559,7 +572,7 @@ class Checker(Watcher):
         what = invocation.fate if invocation.error is None else f"raised {_name(invocation.error)}: {invocation.error}"
         self.event_log.add(self.timeline.now_us, invocation.environment.name, what[:200])
         if invocation.error is not None and type(invocation.error).__name__ not in OWN_ERRORS:
-            self.breach(1, "", f"{invocation.id} raised {_name(invocation.error)}: {invocation.error}")
+            self.report_violation(1, "", f"{invocation.id} raised {_name(invocation.error)}: {invocation.error}")
         if invocation.fate == "timed out":
             self.faults.counted["function timed out"] += 1
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from punctual.testing.calls import Call, CallFault
 from punctual.testing.services.environments import Environment
 from punctual.testing.timeline import US
-from simulator.checks.releases import Breach, Violation
+from simulator.checks.releases import BrokenPromise, Violation
 from simulator.simulation import Simulation
 from simulator.workload.callers import CALL, QUEUE, TOPIC, Submission
 from simulator.workload.scenarios import INTERVAL_S
@@ -27,7 +27,7 @@ class Point:
     """One run: the call that crashed, and the result."""
 
     name: str
-    breach: Breach | None
+    violation: Violation | None
     trace: list[str]
 
 
@@ -107,5 +107,5 @@ def _point(plan: One, name: str) -> Point:
     simulation = Small(plan)
     result = simulation.run()
     if plan.number >= 0 and len(plan.seen) <= plan.number:
-        raise Violation(Breach(0, "", f"{name}: it was never reached"))
-    return Point(name, result.breach, result.trace)
+        raise BrokenPromise(Violation(0, "", f"{name}: it was never reached"))
+    return Point(name, result.violation, result.trace)

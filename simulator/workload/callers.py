@@ -73,14 +73,14 @@ class Callers:
         cloud: Cloud,
         event_log: EventLog,
         randomness: random.Random,
-        breach: Callable[[int, str, str], None],
+        report_violation: Callable[[int, str, str], None],
         unacceptable: Container[str],
         names: Names,
         *,
         sharing: Sharing,
     ) -> None:
         self._cloud, self._event_log, self._randomness = cloud, event_log, randomness
-        self._breach, self._unacceptable, self._names = breach, unacceptable, names
+        self._report_violation, self._unacceptable, self._names = report_violation, unacceptable, names
         self._sharing = sharing
         self._count = 0
 
@@ -126,7 +126,9 @@ class Callers:
             self._cloud.timeline.sleep(self._randomness.uniform(0.1, RETRY_WAIT_S_MAX))
         if submission.must:
             left = next(expected for expected in submission.expected_schedules if not expected.accepted)
-            self._breach(1, left.tag, f"asked for {submission.tries} times on a day without faults, and never accepted")
+            self._report_violation(
+                1, left.tag, f"asked for {submission.tries} times on a day without faults, and never accepted"
+            )
 
     def _try(self, submission: Submission, process: ExternalProcess) -> bool:
         requests: list[Any] = [expected.request for expected in submission.expected_schedules]
@@ -171,7 +173,7 @@ class Callers:
     def _read_results(self, submission: Submission, process: ExternalProcess, content: dict[str, Any]) -> bool:
         results = content["results"] if submission.batch else [content]
         if len(results) != len(submission.expected_schedules):
-            self._breach(
+            self._report_violation(
                 1,
                 submission.expected_schedules[0].tag,
                 f"{len(results)} answers to {len(submission.expected_schedules)} requests",
@@ -193,7 +195,7 @@ class Callers:
         due_ms = round(result["timestamp"] * 1000)
         self._note(process, f"hears {result['state']} as {schedule_id}", [expected])
         if expected.fault:
-            self._breach(5, expected.tag, f"a bad request was accepted: {expected.request}")
+            self._report_violation(5, expected.tag, f"a bad request was accepted: {expected.request}")
         if expected.name is not None:
             self._names.accepted(expected, result)
         if result.get("result") == "kept":
@@ -201,11 +203,15 @@ class Callers:
         if expected.due_ms is None:
             expected.due_ms = due_ms
         if "delay" in expected.request and not self._plausible(expected, due_ms):
-            self._breach(2, expected.tag, f"accepted for {due_ms}, asked for with {expected.request['delay']} s to go")
+            self._report_violation(
+                2, expected.tag, f"accepted for {due_ms}, asked for with {expected.request['delay']} s to go"
+            )
         if expected.spread_ms and expected.dues.setdefault(schedule_id, due_ms) != due_ms:
-            self._breach(2, expected.tag, f"accepted for {due_ms}, and it is due at {expected.dues[schedule_id]}")
+            self._report_violation(
+                2, expected.tag, f"accepted for {due_ms}, and it is due at {expected.dues[schedule_id]}"
+            )
         if not expected.may_be_due(due_ms) and "timestamp" in expected.request:
-            self._breach(2, expected.tag, f"accepted for {due_ms}, asked for {expected.due_ms}")
+            self._report_violation(2, expected.tag, f"accepted for {due_ms}, asked for {expected.due_ms}")
         expected.accepted.setdefault(schedule_id, self._cloud.timeline.now_us)
         if (
             expected.name is None
@@ -214,7 +220,7 @@ class Callers:
             and schedule_id not in expected.on_its_way
             and schedule_id not in expected.quarantined
         ):
-            self._breach(1, expected.tag, "accepted, but neither stored nor sent")
+            self._report_violation(1, expected.tag, "accepted, but neither stored nor sent")
 
     def _plausible(self, expected: ExpectedSchedule, due_ms: int) -> bool:
         """Return whether a due time fits a delay.
@@ -232,9 +238,9 @@ class Callers:
         if expected.name is not None and not expected.fault and self._names.refused(expected):
             return
         if not expected.fault and expected.tag not in self._unacceptable:
-            self._breach(1, expected.tag, f"a good request is refused: {message}")
+            self._report_violation(1, expected.tag, f"a good request is refused: {message}")
         if expected.fault and expected.fault not in message:
-            self._breach(5, expected.tag, f"the refusal does not name {expected.fault}: {message}")
+            self._report_violation(5, expected.tag, f"the refusal does not name {expected.fault}: {message}")
 
     # --------------------------------------------------------------------------------------------------- input messages
 
@@ -289,7 +295,7 @@ class Callers:
             return
         expected.heard_withdrawn.add(schedule_id)
         if schedule_id not in expected.withdrawn:
-            self._breach(6, expected.tag, f"{schedule_id} is said to be out of the way, and is not")
+            self._report_violation(6, expected.tag, f"{schedule_id} is said to be out of the way, and is not")
         if change.operation != "cancel":
             self._moved(change, change.becomes or expected, content, requested_us, kept_ms)
 
@@ -300,9 +306,11 @@ class Callers:
         new_id, due_ms = content["id"], round(content["timestamp"] * 1000)
         expected.accepted.setdefault(new_id, self._cloud.timeline.now_us)
         if new_id not in expected.somewhere():
-            self._breach(1, expected.tag, f"it is said to be moved to {new_id}, which is neither stored nor sent")
+            self._report_violation(
+                1, expected.tag, f"it is said to be moved to {new_id}, which is neither stored nor sent"
+            )
         if due_ms != expected.due_of(new_id):
-            self._breach(
+            self._report_violation(
                 2, expected.tag, f"{new_id} is said to be due at {due_ms}, and is at {expected.due_of(new_id)}"
             )
         from_ms = (requested_us - SKEW_US_MAX) // 1000
@@ -313,7 +321,7 @@ class Callers:
             from_ms = kept_ms if change.at_ms is None else change.at_ms
             to_ms = from_ms + change.spread_ms
         if not from_ms <= due_ms <= to_ms:
-            self._breach(2, expected.tag, f"{new_id} is due at {due_ms} by {change.operation} to {from_ms}")
+            self._report_violation(2, expected.tag, f"{new_id} is due at {due_ms} by {change.operation} to {from_ms}")
 
     def _redrive(self, expected: ExpectedSchedule) -> None:
         """Redrive by the id in the caller's answer. Repeat until an answer says that nothing is left."""
@@ -346,7 +354,7 @@ class Callers:
             self._names.moved(change.name, content)
             due_ms, at_ms = round(content["timestamp"] * 1000), change.at_ms
             if at_ms is not None and not at_ms <= due_ms <= at_ms + change.spread_ms:
-                self._breach(2, "", f"{content['id']} is due at {due_ms} by a change to {at_ms}")
+                self._report_violation(2, "", f"{content['id']} is due at {due_ms} by a change to {at_ms}")
 
     def _sweep(self, change: Change) -> None:
         """Cancel page by page to the end, unless a call fails."""
@@ -368,7 +376,7 @@ class Callers:
                 self._names.swept(change.more["prefix"], from_ms, to_ms, requested_us)
                 return
             event["next"] = content["next"]
-        self._breach(4, "", f"a sweep of {change.more} comes to no end")
+        self._report_violation(4, "", f"a sweep of {change.more} comes to no end")
 
     def _list(self, change: Change) -> None:
         """List all pages up to `PAGES_MAX`, unless a call fails."""

@@ -27,6 +27,6 @@ def test_the_promises_hold_under_random_faults_with_metrics():
 
         simulation.cloud.functions.source.write = listen
         result = simulation.run()
-        assert result.breach is None, f"seed {seed}: {result.breach}\n" + "\n".join(result.trace)
+        assert result.violation is None, f"seed {seed}: {result.violation}\n" + "\n".join(result.trace)
     assert found <= set(UNITS)
     assert {"Accepted", "Fed", "FeedLag", "Delivered", "Lateness", "Retried", "Failed", "Expired"} <= found

@@ -22,9 +22,9 @@ def test_a_fault_in_our_code_is_found(mutation):
     """A promise that it breaks must find it. A copy that does not run does not count."""
     found = mutations.hunt(mutation)
     assert found is not None, f"{mutation.name}: nothing noticed within {mutations.SEEDS_MAX} seeds"
-    assert found.breach is not None
-    assert found.breach.promise in mutation.promises
-    assert not any(word in found.breach.what for word in ("NameError", "ImportError", "AttributeError", "TypeError"))
+    assert found.violation is not None
+    assert found.violation.promise in mutation.promises
+    assert not any(word in found.violation.what for word in ("NameError", "ImportError", "AttributeError", "TypeError"))
 
 
 def test_a_mutation_with_missing_text_fails_loudly():

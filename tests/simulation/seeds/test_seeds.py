@@ -49,7 +49,12 @@ def stories(total: Total) -> str:
     """Return the failed seeds and the story of each."""
     told = []
     for result in total.broken:
-        told += [f"seed {result.seed}: {result.breach}", *result.trace, f"replay: make simulate SEED={result.seed}", ""]
+        told += [
+            f"seed {result.seed}: {result.violation}",
+            *result.trace,
+            f"replay: make simulate SEED={result.seed}",
+            "",
+        ]
     return "\n".join(told)
 
 
@@ -90,7 +95,7 @@ def test_the_promises_hold_for_ten_thousand_seeds():
 def test_a_seed_that_found_a_fault_passes(seed):
     """The list names the fault of each."""
     result = simulate(seed)
-    assert result.breach is None, "\n".join([REGRESSIONS[seed], *result.trace])
+    assert result.violation is None, "\n".join([REGRESSIONS[seed], *result.trace])
 
 
 @pytest.mark.slow
