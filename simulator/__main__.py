@@ -59,7 +59,7 @@ def _campaign(first: int, count: int, processes: int | None) -> int:
 
         def tell(total: Total) -> None:
             nonlocal printed
-            years = total.figures.virtual_s / 31_557_600
+            years = total.stats.virtual_s / 31_557_600
             so_far = f"{years:,.0f} years, {len(total.broken)} broken"
             progress.update(bar, completed=total.seeds, description=so_far)
             if not console.is_terminal and total.seeds * PARTS // count > printed:

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simulator.checks.releases import LEASE_IN_DOUBT, Figures
+from simulator.checks.releases import LEASE_IN_DOUBT, RunStats
 from simulator.simulation import YEAR_S, Result, simulate
 
 CHUNK = 5
@@ -23,16 +23,16 @@ VIOLATIONS_MAX = 5
 
 @dataclass
 class Total:
-    """The figures of all seeds so far."""
+    """The statistics of all seeds so far."""
 
     seeds: int = 0
-    figures: Figures = field(default_factory=Figures)
+    stats: RunStats = field(default_factory=RunStats)
     faults: Counter[str] = field(default_factory=Counter)
     broken: list[Result] = field(default_factory=list)
     took_s: float = 0.0
 
     def add(self, result: Result) -> None:
-        mine, its = self.figures, result.figures
+        mine, its = self.stats, result.stats
         self.seeds += 1
         self.faults += result.faults
         for name in ("schedules", "released", "repeats", "helped", "invocations", "calls", "virtual_s"):
@@ -45,7 +45,7 @@ class Total:
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of the summary."""
-        its = self.figures
+        its = self.stats
         each = 1000 / max(1, its.released)
         sure = its.repeats - its.causes[LEASE_IN_DOUBT]
         years = its.virtual_s / YEAR_S

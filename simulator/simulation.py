@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from punctual.testing.cloud import Cloud
 from punctual.testing.timeline import US
 from simulator.checks.at_the_end import FinalChecks
-from simulator.checks.releases import BrokenPromise, Checker, Figures, Violation
+from simulator.checks.releases import BrokenPromise, Checker, RunStats, Violation
 from simulator.event_log import EventLog
 from simulator.faults import faults as fault_rates
 from simulator.faults.external_targets import ExternalTargets
@@ -60,7 +60,7 @@ class Result:
     seed: int
     violation: Violation | None
     trace: list[str]
-    figures: Figures
+    stats: RunStats
     faults: Counter[str]
     fingerprint: str
     kinds: list[str] = field(default_factory=list)
@@ -207,11 +207,11 @@ class Simulation:
             self._raise_violation()
         except BrokenPromise as broken:
             violation = broken.violation
-        figures = self.checker.figures
-        figures.virtual_s = (self.cloud.timeline.now_us - self.start_us) / US
+        stats = self.checker.stats
+        stats.virtual_s = (self.cloud.timeline.now_us - self.start_us) / US
         trace = self.event_log.trace(violation.tag) if violation is not None else []
         fingerprint = self.event_log.fingerprint()
-        return Result(self.seed, violation, trace, figures, self.faults.counted, fingerprint, sorted(self.faults.rates))
+        return Result(self.seed, violation, trace, stats, self.faults.counted, fingerprint, sorted(self.faults.rates))
 
     def _drive(self) -> None:
         timeline = self.cloud.timeline

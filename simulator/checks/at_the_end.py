@@ -93,15 +93,15 @@ class FinalChecks:
                 self._its.troubles.append((outage.begin_us, outage.end_us))
         spans = [*self._its.troubles, *self._its.names.crashes, *self._its.faults.spans()]
         for expected in self._its.expected_schedules.values():
-            self._its.figures.schedules += 1
+            self._its.stats.schedules += 1
             if expected.target is not None:
                 self._its.deliveries.check(expected, spans)
                 for schedule_id in sorted(expected.on_its_way) if expected.name is None else []:
                     self._check_jobs(expected, schedule_id)
             self._check_token(expected)
             for schedule_id, sends in expected.sends.items():
-                self._its.figures.released += 1
-                self._its.figures.repeats += len(sends) - 1
+                self._its.stats.released += 1
+                self._its.stats.repeats += len(sends) - 1
                 if expected.queue_url == self._its.consumed_from and schedule_id not in self._its.consumed:
                     self._its.report_violation(
                         1, expected.tag, f"{schedule_id} was released, and the consumer never saw it"
@@ -111,8 +111,8 @@ class FinalChecks:
                 if expected.name is None and expected.target is None:
                     self._check_lateness(expected, schedule_id, sends[0])
         self._its.names.check_all(self._its.troubles)
-        self._its.figures.causes += self._its.names.causes
-        self._its.figures.lateness_s_max = max(self._its.figures.lateness_s_max, self._its.names.late_s_max)
+        self._its.stats.causes += self._its.names.causes
+        self._its.stats.lateness_s_max = max(self._its.stats.lateness_s_max, self._its.names.late_s_max)
 
     def _check_token(self, expected: ExpectedSchedule) -> None:
         """Check that repeating a request with the same token gave the same id.
@@ -140,7 +140,7 @@ class FinalChecks:
                     1, expected.tag, f"{schedule_id} is sent twice, and nothing went wrong in between"
                 )
                 return
-            self._its.figures.causes[cause] += 1
+            self._its.stats.causes[cause] += 1
 
     def _check_jobs(self, expected: ExpectedSchedule, schedule_id: str) -> None:
         """Check that each delivery job is sent once, or again only for a known reason."""
@@ -203,9 +203,9 @@ class FinalChecks:
         excused = stored is None or not self._had_its_feed(schedule_id, due_us, stored[0])
         excused = excused or self._was_closed(expected.queue_url, due_us)
         if excused:
-            self._its.figures.lateness_excused_s_max = max(self._its.figures.lateness_excused_s_max, late_s)
+            self._its.stats.lateness_excused_s_max = max(self._its.stats.lateness_excused_s_max, late_s)
             return
-        self._its.figures.lateness_s_max = max(self._its.figures.lateness_s_max, late_s)
+        self._its.stats.lateness_s_max = max(self._its.stats.lateness_s_max, late_s)
         if sent.call.begun_us > due_us + SKEW_US_MAX:
             self._its.report_violation(
                 3, expected.tag, f"{schedule_id} comes out {late_s:.3f} s late, though a feed had the time for it"

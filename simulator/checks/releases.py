@@ -77,8 +77,8 @@ class BrokenPromise(Exception):
 
 
 @dataclass
-class Figures:
-    """The figures of a run, beside its pass or failure."""
+class RunStats:
+    """The statistics of a run, beside its pass or failure."""
 
     schedules: int = 0
     released: int = 0
@@ -111,7 +111,7 @@ class FeedBegun:
 class Checker(Watcher):
     event_log: EventLog
     expected_schedules: dict[str, ExpectedSchedule] = field(default_factory=dict)
-    figures: Figures = field(default_factory=Figures)
+    stats: RunStats = field(default_factory=RunStats)
     reach_ms: int = 900_000
     refused_by_sqs: set[str] = field(default_factory=set)
     """Payloads that the virtual SQS refuses against all documentation."""
@@ -166,7 +166,7 @@ class Checker(Watcher):
     # ------------------------------------------------------------------------------------------------------- calls
 
     def called(self, call: Call) -> None:
-        self.figures.calls += 1
+        self.stats.calls += 1
         tags = self._confirm(call)
         # `deliveries` records the outcome of a delivery.
         delivers = call.operation in OPERATIONS and "DeliverFunction" in call.process.name
@@ -198,7 +198,7 @@ class Checker(Watcher):
         if call.operation == "get_item" and is_record(call.parameters["Key"]):
             self.names.read(call)
         if call.operation == "receive_message" and call.parameters["QueueUrl"] == self.delivery_queue:
-            self.figures.helped += self.names.fetched(call)
+            self.stats.helped += self.names.fetched(call)
         if call.operation == "update_item" and call.error is not None and not _condition_failed(call.error):
             self.doubtful_leases.add(_invocation_id(call))
             self.lease_waits_us[_invocation_id(call)] += self.timeline.now_us - call.begun_us
@@ -526,7 +526,7 @@ class Checker(Watcher):
     def fell(self, kind: str, **facts: Any) -> None:
         now_us = self.timeline.now_us
         if kind == "began":
-            self.figures.invocations += 1
+            self.stats.invocations += 1
             invocation: Invocation = facts["invocation"]
             if invocation.environment.function.handler == "feed.handler":
                 self._fed(json.loads(invocation.payload))

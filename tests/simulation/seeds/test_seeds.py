@@ -126,5 +126,5 @@ def test_nothing_is_repeated_or_late_without_faults(seed):
     """These seeds draw no faults."""
     result = simulate(seed)
     assert not result.faults
-    assert 0 == result.figures.repeats
-    assert result.figures.lateness_s_max < 1.1
+    assert 0 == result.stats.repeats
+    assert result.stats.lateness_s_max < 1.1
