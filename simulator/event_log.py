@@ -1,4 +1,4 @@
-"""The event log of a run, the story of one schedule in it, and a fingerprint of the whole."""
+"""The event log of a run, the trace of one schedule in it, and a fingerprint of the whole."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ TAG = re.compile(r"s\d{6}")
 """Every payload of a simulation begins with the tag of its schedule. The tag identifies the schedule everywhere."""
 TAG_CHARACTERS_MAX = 256
 """The tag is within this number of characters. In an envelope an id, a time and a name precede it."""
+FAULT_EVENTS = "weather"
+"""The source of the entries about faults. A fingerprint contains the word, so another word would change every one."""
 TRACE_LINES_MAX = 60
 NEAR_US = 30 * US
-"""The story of a schedule includes events of a process this long before or after the process handled the schedule."""
+"""The trace of a schedule includes events of a process this long before or after the process handled the schedule."""
 
 
 def tag_of(data: str) -> str:
@@ -58,7 +60,7 @@ class EventLog:
         def belongs(entry: Entry) -> bool:
             if tag in entry.tags:
                 return True
-            if entry.who in ("stack", "weather", "lambda"):
+            if entry.who in ("stack", FAULT_EVENTS, "lambda"):
                 return from_us <= entry.at_us <= to_us
             near = (abs(entry.at_us - at_us) <= NEAR_US for at_us in hands.get(entry.who, ()))
             return not entry.tags and any(near)

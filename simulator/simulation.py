@@ -20,7 +20,7 @@ from punctual.testing.cloud import Cloud
 from punctual.testing.timeline import US
 from simulator.checks.at_the_end import FinalChecks
 from simulator.checks.releases import BrokenPromise, Checker, RunStats, Violation
-from simulator.event_log import EventLog
+from simulator.event_log import FAULT_EVENTS, EventLog
 from simulator.faults import faults as fault_rates
 from simulator.faults.external_targets import ExternalTargets
 from simulator.faults.faults import Faults
@@ -186,7 +186,7 @@ class Simulation:
             if error is not None and self._draining:
                 return
             if queue.closed is not error:
-                self._tell("weather", "the other queue is closed" if error else "the other queue is open again")
+                self._tell(FAULT_EVENTS, "the other queue is closed" if error else "the other queue is open again")
                 self.checker.closed.append((self.cloud.timeline.now_us, url))
             queue.closed = error
 
@@ -202,7 +202,7 @@ class Simulation:
             self._drive()
             self.final_checks.check_all()
             self.checker.input_messages.check_all()
-            self.checker.ledger.check_all(calm=not self.faults.rates and not self.faults.outages)
+            self.checker.ledger.check_all(quiet=not self.faults.rates and not self.faults.outages)
             self.cloud.timeline.run(lambda: False)
             self._raise_violation()
         except BrokenPromise as broken:
@@ -216,10 +216,10 @@ class Simulation:
     def _drive(self) -> None:
         timeline = self.cloud.timeline
         for _ in range(EPISODES_MAX):
-            self.faults.rage()
+            self.faults.start()
             self._draining = False
             timeline.run_until(timeline.now_us + round(self.draw.choice((900, 1800, 3600, 7200)) * US))
-            self._calm_down()
+            self._drain()
             ahead = [at_us // 1000 for at_us in self.requested_us if at_us > timeline.now_us]
             upcoming = min([*self.final_checks.pending_ms(), *ahead], default=None)
             if upcoming is None:
@@ -230,16 +230,16 @@ class Simulation:
         self.checker.report_violation(4, "", f"not settled within {EPISODES_MAX} episodes")
         self._raise_violation()
 
-    def _calm_down(self) -> None:
+    def _drain(self) -> None:
         """Stop the faults and let pending calls finish. Then give the system two feed intervals to drain."""
         timeline = self.cloud.timeline
-        self.faults.rest()
+        self.faults.stop()
         self._draining = True
         self.close_targets(None)
         ends_us = [each.end_us for each in self.faults.outages]
         ends_us += [each.end_us for each in self.faults.closed_queues]
         over_us = max([timeline.now_us, *ends_us])
-        self._tell("weather", "calm")
+        self._tell(FAULT_EVENTS, "calm")
         timeline.run_until(over_us + (2 * self.interval_s + CLOSING_S) * US)
         until_ms = over_us // 1000
         tables = self.cloud.dynamodb.tables.values()

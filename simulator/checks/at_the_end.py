@@ -25,7 +25,7 @@ GRACE_S = 240
 """A feed that begins this long before a due time releases the schedule in time, even if single calls fail. Lambda makes
 three attempts, 60 and 120 s apart.
 """
-GRACE_CALM_S = 15
+GRACE_QUIET_S = 15
 """The same limit for a slow day on which nothing fails."""
 GRACE_LEDGER_S = 6
 """A feed writes its counts with a call for each page, and one in the end. On a slow day a call takes two seconds."""
@@ -188,9 +188,9 @@ class FinalChecks:
         if deletes:
             return "delete unanswered"
         if first.invocation.fate == "timed out" and not self._its.faults.rates:
-            calm = self._stays_calm(first.at_us, first.invocation.end_us)
+            quiet = self._stays_quiet(first.at_us, first.invocation.end_us)
             # On a day that is only slow, the function ends in time.
-            return None if calm else STOPPED
+            return None if quiet else STOPPED
         return STOPPED if first.invocation.fate in ("crashed", "timed out") else None
 
     def _check_lateness(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent) -> None:
@@ -219,7 +219,7 @@ class FinalChecks:
             for begin_us, end_us in zip(moments_us[::2], moments_us[1::2], strict=False)
         )
 
-    def _stays_calm(self, from_us: int, to_us: int) -> bool:
+    def _stays_quiet(self, from_us: int, to_us: int) -> bool:
         faulty = any(from_us <= begun_us <= to_us for begun_us in self._its.faults.begun)
         outages = any(each.begin_us <= to_us and each.end_us >= from_us for each in self._its.faults.outages)
         return not faulty and not outages
@@ -231,8 +231,8 @@ class FinalChecks:
         span_us = BUNDLE_SPAN_S * US if in_bundle else 0
         from_us = max(due_us + span_us - self._its.reach_ms * 1000 + 2 * SKEW_US_MAX, stored_us)
         for feed in self._its.feeds_begun.get(partition, {}).values():
-            calm_s = GRACE_CALM_S + (GRACE_LEDGER_S if self._its.ledger.on else 0)
-            grace_us = (calm_s if feed.calm and self._stays_calm(feed.at_us, due_us) else GRACE_S) * US
+            quiet_s = GRACE_QUIET_S + (GRACE_LEDGER_S if self._its.ledger.on else 0)
+            grace_us = (quiet_s if feed.quiet and self._stays_quiet(feed.at_us, due_us) else GRACE_S) * US
             if self._its.lease_waits_us[feed.id] > LEASE_WAIT_S_MAX * US:
                 continue
             if from_us <= feed.at_us <= due_us - grace_us and not any(

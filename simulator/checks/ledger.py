@@ -51,8 +51,8 @@ class LedgerCheck:
         if row is not None:
             self.rows[row["partition"]["S"], row["sort"]["S"]] = row
 
-    def check_all(self, calm: bool) -> None:
-        """Compare the rows with what happened. In a calm run nothing went wrong."""
+    def check_all(self, quiet: bool) -> None:
+        """Compare the rows with what happened. In a quiet run no faults occurred."""
         if not self.on:
             return
         counted, happened = _counted(self.rows.values()), self._happened()
@@ -70,7 +70,7 @@ class LedgerCheck:
             repeats = sum(map(self._repeats_of, own))
             twice = its["redriven"] or any(each.asked > 1 for each in own)
             if (
-                calm
+                quiet
                 and not self.unwritten
                 and not self.uncorrected
                 and (left > entered + repeats or (left < entered and not twice))

@@ -34,7 +34,7 @@ from simulator.checks.feed_runs import FeedRuns, is_line
 from simulator.checks.input_messages import InputMessages
 from simulator.checks.ledger import LedgerCheck, is_count
 from simulator.checks.names import Names, invocation_of
-from simulator.event_log import EventLog, tag_of
+from simulator.event_log import FAULT_EVENTS, EventLog, tag_of
 from simulator.faults.faults import SKEW_US_MAX, Faults
 from simulator.workload.expected import ExpectedSchedule, Sent, due_of
 
@@ -100,11 +100,11 @@ FAULTS_LOGGED = ('"not confirmed"', '"not concluded"', '"not noted"')
 
 @dataclass(frozen=True, slots=True)
 class FeedBegun:
-    """A feed that the trigger started. `calm`: no faults were to occur at that moment."""
+    """A feed that the trigger started. `quiet`: no faults were to occur at that moment."""
 
     id: str
     at_us: int
-    calm: bool
+    quiet: bool
 
 
 @dataclass(eq=False)
@@ -533,7 +533,7 @@ class Checker(Watcher):
             if invocation.environment.function.handler == "feed.handler" and "TriggerFunction" in invocation.cause:
                 partition = json.loads(invocation.payload)["partition"]
                 begun = self.feeds_begun.setdefault(partition, {})
-                begun.setdefault(invocation.payload, FeedBegun(invocation.id, now_us, self.faults.calm))
+                begun.setdefault(invocation.payload, FeedBegun(invocation.id, now_us, self.faults.quiet))
             if invocation.environment.function.handler == "deliver.handler":
                 self.names.began()
             elif invocation.cause == self.input_queue:
@@ -548,7 +548,7 @@ class Checker(Watcher):
             self.event_log.add(now_us, "lambda", f"{kind}: {event.function} {event.payload[:100]}")
         elif kind == "tick":
             delays_s = ", ".join(f"{delay_s:.1f} s late" for delay_s in facts["delays_s"]) or "missed"
-            self.event_log.add(now_us, "weather", f"tick {delays_s}")
+            self.event_log.add(now_us, FAULT_EVENTS, f"tick {delays_s}")
 
     def _fed(self, event: dict[str, Any]) -> None:
         tick = event["partition"], event["until"]

@@ -89,7 +89,7 @@ class Small(Simulation):
 
     def _drive(self) -> None:
         self.cloud.timeline.run_until(self.start_us + SPAN_S * US)
-        self._calm_down()
+        self._drain()
 
 
 def exhaust() -> list[Point]:

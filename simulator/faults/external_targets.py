@@ -34,7 +34,7 @@ AGES_S = (30, 120, 3600)
 class ExternalTargets:
     cloud: Cloud
     randomness: random.Random
-    calm: Callable[[], bool]
+    quiet: Callable[[], bool]
     """Whether the faults have stopped."""
     counted: Counter[str]
     """Faults by kind."""
@@ -78,7 +78,7 @@ class ExternalTargets:
             return Behaviour(503, works=False)
         if host == GONE or (host == MENDED and not self.mended):
             return Behaviour(404, works=False)
-        if host in (FINE, MENDED) or self.calm():
+        if host in (FINE, MENDED) or self.quiet():
             return Behaviour()
         return HANGING if host == HANGS else self._shaky()
 

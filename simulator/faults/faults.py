@@ -1,6 +1,7 @@
 """The faults, all drawn from the seed. Each kind has its own rate. A seed has some of the kinds, weak or strong.
 
-Nothing goes wrong while `calm` is true. A failure in that time is a fault of our own.
+While `quiet` is true, only planned outages and closed queues occur. Any other failure in that time is a fault of our
+own.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Faults:
     rates: dict[str, float] = field(default_factory=dict)
     outages: list[Outage] = field(default_factory=list)
     closed_queues: list[ClosedQueue] = field(default_factory=list)
-    calm: bool = True
+    quiet: bool = True
     begun: list[int] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
     pace_s: float = 0.0
@@ -110,19 +111,21 @@ class Faults:
     tell: Callable[[str, str], None] = lambda who, what: None
     _of_lines: random.Random = field(default_factory=lambda: random.Random("punctual lines of runs"))
 
-    def rage(self) -> None:
-        self.calm = not self.rates
-        self.begun += [] if self.calm else [self.timeline.now_us]
+    def start(self) -> None:
+        """Let faults occur from now on, if this seed has any."""
+        self.quiet = not self.rates
+        self.begun += [] if self.quiet else [self.timeline.now_us]
 
-    def rest(self) -> None:
-        if not self.calm:
+    def stop(self) -> None:
+        """Let no faults occur from now on."""
+        if not self.quiet:
             self.ended.append(self.timeline.now_us)
-        self.calm = True
+        self.quiet = True
 
     def spans(self) -> list[tuple[int, int]]:
         """Return the spans in which anything could go wrong."""
-        raging = list(zip_longest(self.begun, self.ended, fillvalue=self.timeline.now_us))
-        return raging + [(outage.begin_us, outage.end_us) for outage in self.outages]
+        spans = list(zip_longest(self.begun, self.ended, fillvalue=self.timeline.now_us))
+        return spans + [(outage.begin_us, outage.end_us) for outage in self.outages]
 
     # ------------------------------------------------------------------------------------------------------------ calls
 
@@ -148,7 +151,7 @@ class Faults:
         if self.pace_s:
             fate.back_s += self.pace_s * (0.4 + 0.2 * draw())
         outage = self._outage(call.service)
-        if self.leases_throttled and not self.calm and call.operation == "update_item" and _is_lease(call):
+        if self.leases_throttled and not self.quiet and call.operation == "update_item" and _is_lease(call):
             fate.error_before = refusal("ThrottlingException", "slow down", 400)
         elif outage is not None:
             self.counted["outage"] += 1
@@ -156,13 +159,13 @@ class Faults:
         elif self._is_closed(call):
             self.counted["closed queue"] += 1
             fate.error_before = refusal("RequestThrottled", "slow down", 403)
-        elif not self.calm and self._is_broken_off(call):
+        elif not self.quiet and self._is_broken_off(call):
             self.counted["crash"] += 1
             fate.crash = "before"
-        elif not self.calm:
+        elif not self.quiet:
             kind = self._kind()
             if kind:
-                self._befall(call, fate, kind)
+                self._apply(call, fate, kind)
         return fate
 
     def _is_broken_off(self, call: Call) -> bool:
@@ -193,7 +196,7 @@ class Faults:
                 return kind
         return "stale" if self.randomness.random() < self.rates.get("stale", 0.0) else ""
 
-    def _befall(self, call: Call, fate: CallFault, kind: str) -> None:
+    def _apply(self, call: Call, fate: CallFault, kind: str) -> None:
         draw = self.randomness
         if kind == "error before":
             fate.error_before = self._breakdown(call)
@@ -210,10 +213,10 @@ class Faults:
         elif kind == "stale":
             fate.stale_s = draw.uniform(0.1, 2.0)
         else:
-            self._hold_up(call, fate, kind)
+            self._delay(call, fate, kind)
         self.counted[kind] += 1
 
-    def _hold_up(self, call: Call, fate: CallFault, kind: str) -> None:
+    def _delay(self, call: Call, fate: CallFault, kind: str) -> None:
         draw = self.randomness
         if kind == "slow":
             fate.there_s, fate.back_s = draw.uniform(0.1, 2.0), draw.uniform(0.1, 2.0)
@@ -282,7 +285,7 @@ class Faults:
         return [0.0, self.randomness.uniform(0, 30)] if self._strikes("doubled") else [0.0]
 
     def _strikes(self, kind: str) -> bool:
-        if self.calm or self.randomness.random() >= self.rates.get(kind, 0.0):
+        if self.quiet or self.randomness.random() >= self.rates.get(kind, 0.0):
             return False
         self.counted[kind] += 1
         return True

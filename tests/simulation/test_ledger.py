@@ -13,7 +13,7 @@ from punctual.testing.services.aws_errors import refusal
 from punctual.testing.stack import Refused
 from simulator import campaign
 from simulator.workload.sharing import LEDGER_SEED
-from tests.simulation.seeds.test_seeds import stories
+from tests.simulation.seeds.test_seeds import traces
 
 HOOK = {"url": "https://hooks.example.com/due"}
 DAY_S = 86_400
@@ -235,11 +235,11 @@ def test_a_row_fits_into_one_write_unit(stack):
 
 def test_the_ledger_misses_nothing_under_random_faults():
     total = campaign.run(range(LEDGER_SEED, LEDGER_SEED + 2))
-    assert not total.broken, stories(total)
+    assert not total.broken, traces(total)
 
 
 @pytest.mark.slow
 def test_the_ledger_misses_nothing_in_more_seeds():
     """`make simulate SEEDS=1000 FIRST=2000000000` runs a thousand."""
     total = campaign.run(range(LEDGER_SEED + 2, LEDGER_SEED + 12))
-    assert not total.broken, stories(total)
+    assert not total.broken, traces(total)

@@ -25,12 +25,12 @@ class Trouble:
     """Faults in which a process dies at some of its calls."""
 
     def __init__(self, draw, callers, deliveries):
-        self.draw, self.calm = draw, False
+        self.draw, self.quiet = draw, False
         self.rates = {"ScheduleFunction": callers, "ManageFunction": callers, "DeliverFunction": deliveries}
 
     def fate(self, call):
         rate = next((rate for name, rate in self.rates.items() if name in call.process.name), 0)
-        if not self.calm and self.draw.random() < rate:
+        if not self.quiet and self.draw.random() < rate:
             return CallFault(0, 0, crash=self.draw.choice(("before", "after")))
         return CallFault(0, 0)
 
@@ -126,7 +126,7 @@ def test_at_most_two_timers_wake_per_request(seed, callers, deliveries):
     handed, pattern = watch_wakings(stack), Pattern(seed, stack)
     for _ in range(120):
         pattern.step()
-    trouble.calm = True
+    trouble.quiet = True
     stack.advance(seconds=SETTLED_S)
     again = sum(handed.values()) - len(handed)
     assert len(handed) <= 2 * pattern.requests + again

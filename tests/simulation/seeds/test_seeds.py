@@ -25,7 +25,7 @@ SEEDS_WITH_APPLICATIONS = range(FIRST_SEED, FIRST_SEED + 30)
 SOAK_SEEDS = 10_000
 FINGERPRINT = "from simulator.simulation import simulate; print(simulate({seed}).fingerprint)"
 
-CALM = (9, 45, 49, 60, 72, 74, 77)
+QUIET = (9, 45, 49, 60, 72, 74, 77)
 REGRESSIONS = {
     7: "a bundle was sent on past the end of its feed, which was stopped before it could write back what was left",
     28: "on a slow day a chunk was sent on past the end of its feed, which was stopped before it could delete it",
@@ -45,8 +45,8 @@ A changed workload makes another run of the seed. The mutations then keep the fa
 """
 
 
-def stories(total: Total) -> str:
-    """Return the failed seeds and the story of each."""
+def traces(total: Total) -> str:
+    """Return the failed seeds and the trace of each."""
     told = []
     for result in total.broken:
         told += [
@@ -61,7 +61,7 @@ def stories(total: Total) -> str:
 def test_the_promises_hold_under_random_faults():
     """They hold under faults of every kind, and after the faults stop."""
     total = campaign.run(QUICK_SEEDS)
-    assert not total.broken, stories(total)
+    assert not total.broken, traces(total)
     assert 50 == total.seeds
     kinds = {"crash", "partial", "timed out", "done late", "doubled", "lost", "tick missed", "tick late", "outage"}
     assert kinds <= set(total.faults)
@@ -71,7 +71,7 @@ def test_the_promises_hold_under_random_faults():
 def test_the_promises_hold_while_applications_share_the_stack():
     """The workload is that of the other seeds, and belongs to the owner and three applications."""
     total = campaign.run(SEEDS_WITH_APPLICATIONS)
-    assert not total.broken, stories(total)
+    assert not total.broken, traces(total)
 
 
 @pytest.mark.slow
@@ -79,7 +79,7 @@ def test_the_promises_hold_while_applications_share_the_stack():
 def test_the_promises_hold_for_more_seeds(first):
     """The quick test has fifty of the first ones."""
     total = campaign.run(SLOW_SEEDS[first : first + CHUNK])
-    assert not total.broken, stories(total)
+    assert not total.broken, traces(total)
 
 
 @pytest.mark.soak
@@ -88,7 +88,7 @@ def test_the_promises_hold_for_ten_thousand_seeds():
     """The same test with more seeds."""
     total = campaign.run(range(1_000_000, 1_000_000 + SOAK_SEEDS))
     print(*total.lines(), sep="\n")
-    assert not total.broken, stories(total)
+    assert not total.broken, traces(total)
 
 
 @pytest.mark.parametrize("seed", REGRESSIONS, ids=str)
@@ -121,7 +121,7 @@ def test_two_seeds_give_two_runs():
     assert simulate(4).fingerprint != simulate(7).fingerprint
 
 
-@pytest.mark.parametrize("seed", [*CALM[:2], *(pytest.param(each, marks=pytest.mark.slow) for each in CALM[2:])])
+@pytest.mark.parametrize("seed", [*QUIET[:2], *(pytest.param(each, marks=pytest.mark.slow) for each in QUIET[2:])])
 def test_nothing_is_repeated_or_late_without_faults(seed):
     """These seeds draw no faults."""
     result = simulate(seed)
