@@ -79,7 +79,7 @@ class Simulation:
         self.faults.tell = self._tell
         self.checker.attach(self.cloud.timeline, self.faults)
         self.cloud.network.faults = self.faults
-        self.cloud.functions.chance = self.faults
+        self.cloud.functions.faults = self.faults
         self.cloud.sqs.refused = self._refused_by_sqs
         self.cloud.sns.copies = self.faults.copies_of_message
         self.interval_s = INTERVAL_S

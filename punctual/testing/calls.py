@@ -75,7 +75,9 @@ class CallFault:
 
 
 class NetworkFaults(Protocol):
-    def fate(self, call: Call) -> CallFault: ...
+    def call_fault(self, call: Call) -> CallFault:
+        """Return the faults of a call that is about to begin."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Fair:
     there_s: float = THERE_S
     back_s: float = BACK_S
 
-    def fate(self, call: Call) -> CallFault:
+    def call_fault(self, call: Call) -> CallFault:
         return CallFault(self.there_s, self.back_s)
 
 
@@ -100,7 +102,7 @@ class Call:
     begun_us: int
     invocation: object = None
     """The invocation that made the call, or None if no function did. It may be over before AWS carries the call out."""
-    fate: CallFault = field(default_factory=CallFault)
+    fault: CallFault = field(default_factory=CallFault)
     effect_us: int | None = None
     answer: dict[str, Any] | None = None
     error: BaseException | None = None
@@ -178,7 +180,7 @@ class Network:
             self._check(service.name, operation, parameters)
         invocation = getattr(process, "invocation", None)
         call = Call(service.name, operation, parameters, process, self.timeline.now_us, invocation)
-        call.fate = self.faults.fate(call)
+        call.fault = self.faults.call_fault(call)
         try:
             call.answer = self._carry(call, effect, service.answer_s_max or process.answer_s_max)
             return call.answer
@@ -192,36 +194,36 @@ class Network:
             self.watcher.called(call)
 
     def _carry(self, call: Call, effect: Effect, answer_s_max: float) -> dict[str, Any]:
-        fate = call.fate
-        if fate.crash == "before":
+        fault = call.fault
+        if fault.crash == "before":
             self._crash(call.process)
         end_us = call.begun_us + round(answer_s_max * US)
-        arrival_us = call.begun_us + round(fate.there_s * US)
+        arrival_us = call.begun_us + round(fault.there_s * US)
         if arrival_us > end_us:
-            if fate.error_before is None:
+            if fault.error_before is None:
                 self.timeline.at(arrival_us, partial(self._begin_late, call, effect))
             self.timeline.sleep_until(end_us)
             raise timeout(call)
         self.timeline.sleep_until(arrival_us)
-        if fate.error_before is not None:
+        if fault.error_before is not None:
             self._return(call, end_us)
-            raise fate.error_before
+            raise fault.error_before
         call.effect_us = self.timeline.now_us
         try:
             answer = effect(call.parameters, call)
         except ClientError:
             self._return(call, end_us)
             raise
-        if fate.crash == "after":
+        if fault.crash == "after":
             self._crash(call.process)
         self._return(call, end_us)
-        if fate.error_after is not None:
-            raise fate.error_after
+        if fault.error_after is not None:
+            raise fault.error_after
         return answer
 
     def _return(self, call: Call, end_us: int) -> None:
         """Wait for the answer on its way back, or raise a timeout if it takes too long."""
-        back_us = self.timeline.now_us + round(call.fate.back_s * US)
+        back_us = self.timeline.now_us + round(call.fault.back_s * US)
         self.timeline.sleep_until(min(back_us, end_us))
         if back_us > end_us:
             raise timeout(call)

@@ -187,11 +187,11 @@ class FinalChecks:
             return None
         if deletes:
             return "delete unanswered"
-        if first.invocation.fate == "timed out" and not self._its.faults.rates:
+        if first.invocation.outcome == "timed out" and not self._its.faults.rates:
             quiet = self._stays_quiet(first.at_us, first.invocation.end_us)
             # On a day that is only slow, the function ends in time.
             return None if quiet else STOPPED
-        return STOPPED if first.invocation.fate in ("crashed", "timed out") else None
+        return STOPPED if first.invocation.outcome in ("crashed", "timed out") else None
 
     def _check_lateness(self, expected: ExpectedSchedule, schedule_id: str, sent: Sent) -> None:
         """Check lateness by the clock of the sender, without the time that AWS took for the send."""

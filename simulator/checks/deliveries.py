@@ -298,7 +298,7 @@ class Deliveries:
 
     def ended(self, invocation: Invocation) -> None:
         """Check that no message of a delivery with a known result comes again. A retry uses a new message."""
-        if invocation.fate != "returned" or invocation in self.unsent:
+        if invocation.outcome != "returned" or invocation in self.unsent:
             return
         failures = (json.loads(invocation.answer) or {}).get("batchItemFailures", [])
         again = {failure["itemIdentifier"] for failure in failures}

@@ -79,7 +79,7 @@ class FeedRuns:
     def ended(self, invocation: Invocation) -> None:
         """Check that the line of a failed run says what it left, or why it failed."""
         line = self._told.get(invocation)
-        if line is not None and invocation.fate == "raised" and "error" not in line:
+        if line is not None and invocation.outcome == "raised" and "error" not in line:
             self.report_violation(1, "", f"{invocation.id} failed, and its line does not say why: {line}")
 
 

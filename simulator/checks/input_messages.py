@@ -78,7 +78,7 @@ class InputMessages:
             expected.asked += 1
 
     def ended(self, invocation: Invocation) -> None:
-        if invocation.fate == "returned":
+        if invocation.outcome == "returned":
             self._taken_in(invocation)
             return
         for reporters in self._reports.values():

@@ -1,8 +1,8 @@
 """Check the ledger at the end of a run, when every schedule is settled.
 
-Each counter is at least as high as the number of schedules of that fate. A crash may have counted some of them again.
-If nothing went wrong in a run, no more schedules left than entered, but for those that ended twice. The two are equal
-if nobody asked for a schedule twice: each request under one token counts as accepted, and so does each redrive.
+Each counter is at least as high as the number of schedules with that outcome. A crash may have counted some of them
+again. If nothing went wrong in a run, no more schedules left than entered, but for those that ended twice. The two are
+equal if nobody asked for a schedule twice: each request under one token counts as accepted, and so does each redrive.
 
 A row that the table did not take waits in the memory of an execution environment, and is lost with it. A line in the
 log says so. A run with such a line says nothing about counters that are too low. In the same way a feed without time
@@ -78,12 +78,12 @@ class LedgerCheck:
                 self.report_violation(PROMISE, "", f"of {whose} {entered} entered and {left} left: {dict(its)}")
 
     def _happened(self) -> Counts:
-        """Return how many schedules certainly had each fate."""
+        """Return how many schedules certainly had each outcome."""
         happened: Counts = {}
         for expected in self.expected_schedules.values():
             if expected.name is None:
                 its = happened.setdefault(expected.application, Counter())
-                its.update(self._fates_of(expected))
+                its.update(self._outcomes_of(expected))
         for generations in self.names.generations.values():
             seen: set[str] = set()
             for each in generations:
@@ -108,8 +108,8 @@ class LedgerCheck:
         )
         return sum(count - 1 for count in ends.values())
 
-    def _fates_of(self, expected: ExpectedSchedule) -> Counter[str]:
-        """Return the fates of the ids of an unnamed schedule."""
+    def _outcomes_of(self, expected: ExpectedSchedule) -> Counter[str]:
+        """Return the outcomes of the ids of an unnamed schedule."""
         own = {*expected.stored, *expected.sends, *expected.on_its_way} - expected.moved
         straight = expected.target is None
         cancelled = [each for each in expected.withdrawn if expected.withdrawing[each] == {"cancel"}]
@@ -123,7 +123,7 @@ class LedgerCheck:
 
 def _is_final(sent: Sent) -> bool:
     """Return whether a delivery ended. After a crash its message comes again, and may end in another way."""
-    return sent.confirmed and sent.invocation is not None and sent.invocation.fate == "returned"
+    return sent.confirmed and sent.invocation is not None and sent.invocation.outcome == "returned"
 
 
 def _counted(items: Iterable[dict[str, Any]]) -> Counts:

@@ -746,7 +746,7 @@ class Names:
             return UNCONFIRMED
         if expected.asked > 1:
             return ASKED_AGAIN
-        if first.invocation.fate != "returned":
+        if first.invocation.outcome != "returned":
             return STOPPED
         return self._cause_in_messages(schedule_id)
 
@@ -768,7 +768,7 @@ class Names:
             return UNCONFIRMED
         if generation.expected.asked > 1:
             return ASKED_AGAIN
-        if first.invocation.fate != "returned" or first.invocation is second.invocation:
+        if first.invocation.outcome != "returned" or first.invocation is second.invocation:
             return STOPPED
         if self._messages(first.invocation, generation.id) & self._messages(second.invocation, generation.id):
             return CAME_AGAIN
@@ -795,7 +795,7 @@ class Names:
     ) -> bool:
         """Return whether something explains that these two invocations made the same attempt."""
         hands = [first, second]
-        stopped = any(hand is None or hand.fate != "returned" for hand in hands)
+        stopped = any(hand is None or hand.outcome != "returned" for hand in hands)
         if stopped or self._cause_in_messages(schedule_id) == CAME_AGAIN:
             return True
         if expected.name is None:

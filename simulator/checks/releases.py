@@ -173,7 +173,7 @@ class Checker(Watcher):
         if call.answer is None and not delivers and not (call.error is not None and _condition_failed(call.error)):
             hand = invocation_of(call)
             self.names.troubled |= {hand} if hand is not None else set()
-        if call.error is None and call.answer is not None and not call.fate.spoilt:
+        if call.error is None and call.answer is not None and not call.fault.spoilt:
             return
         if call.error is not None and _condition_failed(call.error):
             return
@@ -565,15 +565,17 @@ class Checker(Watcher):
             self.input_messages.ended(invocation)
         elif invocation.environment.function.handler == "feed.handler":
             self.runs.ended(invocation)
-        if invocation.fate == "returned":
+        if invocation.outcome == "returned":
             return
-        if invocation.fate == "crashed":
+        if invocation.outcome == "crashed":
             self.names.crashes.append((invocation.begun_us, self.timeline.now_us))
-        what = invocation.fate if invocation.error is None else f"raised {_name(invocation.error)}: {invocation.error}"
+        what = invocation.outcome
+        if invocation.error is not None:
+            what = f"raised {_name(invocation.error)}: {invocation.error}"
         self.event_log.add(self.timeline.now_us, invocation.environment.name, what[:200])
         if invocation.error is not None and type(invocation.error).__name__ not in OWN_ERRORS:
             self.report_violation(1, "", f"{invocation.id} raised {_name(invocation.error)}: {invocation.error}")
-        if invocation.fate == "timed out":
+        if invocation.outcome == "timed out":
             self.faults.counted["function timed out"] += 1
 
 

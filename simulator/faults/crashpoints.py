@@ -39,13 +39,13 @@ class One:
     moment: str
     seen: list[str] = field(default_factory=list)
 
-    def fate(self, call: Call) -> CallFault:
-        fate = CallFault()
+    def call_fault(self, call: Call) -> CallFault:
+        fault = CallFault()
         if isinstance(call.process, Environment):
             self.seen.append(f"{call.process.function.name} at {call.operation}")
             if len(self.seen) - 1 == self.number:
-                fate.crash = self.moment
-        return fate
+                fault.crash = self.moment
+        return fault
 
 
 class Small(Simulation):

@@ -129,12 +129,12 @@ class Faults:
 
     # ------------------------------------------------------------------------------------------------------------ calls
 
-    def fate(self, call: Call) -> CallFault:
+    def call_fault(self, call: Call) -> CallFault:
         """Draw the faults of a call. Lines of runs have a source of their own, and change nothing for other calls."""
         if not _is_run_line(call):
-            return self._fate(call)
+            return self._draw_call_fault(call)
         with self.drawing_from(self._of_lines):
-            return self._fate(call)
+            return self._draw_call_fault(call)
 
     @contextmanager
     def drawing_from(self, source: random.Random) -> Iterator[None]:
@@ -145,28 +145,28 @@ class Faults:
         finally:
             self.randomness = usual
 
-    def _fate(self, call: Call) -> CallFault:
+    def _draw_call_fault(self, call: Call) -> CallFault:
         draw = self.randomness.random
-        fate = CallFault(0.002 + 0.006 * draw() + self.pace_s * (0.4 + 0.2 * draw()), 0.001 + 0.004 * draw())
+        fault = CallFault(0.002 + 0.006 * draw() + self.pace_s * (0.4 + 0.2 * draw()), 0.001 + 0.004 * draw())
         if self.pace_s:
-            fate.back_s += self.pace_s * (0.4 + 0.2 * draw())
+            fault.back_s += self.pace_s * (0.4 + 0.2 * draw())
         outage = self._outage(call.service)
         if self.leases_throttled and not self.quiet and call.operation == "update_item" and _is_lease(call):
-            fate.error_before = refusal("ThrottlingException", "slow down", 400)
+            fault.error_before = refusal("ThrottlingException", "slow down", 400)
         elif outage is not None:
             self.counted["outage"] += 1
-            fate.error_before = self._unreachable(call)
+            fault.error_before = self._unreachable(call)
         elif self._is_closed(call):
             self.counted["closed queue"] += 1
-            fate.error_before = refusal("RequestThrottled", "slow down", 403)
+            fault.error_before = refusal("RequestThrottled", "slow down", 403)
         elif not self.quiet and self._is_broken_off(call):
             self.counted["crash"] += 1
-            fate.crash = "before"
+            fault.crash = "before"
         elif not self.quiet:
             kind = self._kind()
             if kind:
-                self._apply(call, fate, kind)
-        return fate
+                self._apply(call, fault, kind)
+        return fault
 
     def _is_broken_off(self, call: Call) -> bool:
         draw = self.randomness.random
@@ -196,34 +196,34 @@ class Faults:
                 return kind
         return "stale" if self.randomness.random() < self.rates.get("stale", 0.0) else ""
 
-    def _apply(self, call: Call, fate: CallFault, kind: str) -> None:
+    def _apply(self, call: Call, fault: CallFault, kind: str) -> None:
         draw = self.randomness
         if kind == "error before":
-            fate.error_before = self._breakdown(call)
+            fault.error_before = self._breakdown(call)
         elif kind == "error after":
-            fate.error_after = self._breakdown(call)
+            fault.error_after = self._breakdown(call)
         elif kind == "throttled":
-            fate.error_before = refusal(draw.choice(THROTTLES[call.service]), "slow down", 400)
+            fault.error_before = refusal(draw.choice(THROTTLES[call.service]), "slow down", 400)
         elif kind == "partial":
             if not call.operation.endswith(("_batch", "batch_write_item", "put_events")):
                 return
-            fate.spoilt = self._subset
+            fault.spoilt = self._subset
         elif kind == "crash":
-            fate.crash = draw.choice(("before", "after"))
+            fault.crash = draw.choice(("before", "after"))
         elif kind == "stale":
-            fate.stale_s = draw.uniform(0.1, 2.0)
+            fault.stale_s = draw.uniform(0.1, 2.0)
         else:
-            self._delay(call, fate, kind)
+            self._delay(call, fault, kind)
         self.counted[kind] += 1
 
-    def _delay(self, call: Call, fate: CallFault, kind: str) -> None:
+    def _delay(self, call: Call, fault: CallFault, kind: str) -> None:
         draw = self.randomness
         if kind == "slow":
-            fate.there_s, fate.back_s = draw.uniform(0.1, 2.0), draw.uniform(0.1, 2.0)
+            fault.there_s, fault.back_s = draw.uniform(0.1, 2.0), draw.uniform(0.1, 2.0)
         elif kind == "timed out":
-            fate.back_s = _patience_s(call) + 1.0
+            fault.back_s = _patience_s(call) + 1.0
         elif kind == "done late":
-            fate.there_s = _patience_s(call) + draw.uniform(0.1, 3.0)
+            fault.there_s = _patience_s(call) + draw.uniform(0.1, 3.0)
 
     def _subset(self, size: int) -> list[int]:
         """Return some, all but some, or all indexes of a batch."""

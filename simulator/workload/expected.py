@@ -176,9 +176,8 @@ class ExpectedSchedule:
         return self.due_of(schedule_id) + after_ms
 
     def settled(self, schedule_id: str) -> bool:
-        return any(
-            schedule_id in fates for fates in (self.sends, self.quarantined, self.expired, self.failed, self.withdrawn)
-        )
+        outcomes = (self.sends, self.quarantined, self.expired, self.failed, self.withdrawn)
+        return any(schedule_id in ids for ids in outcomes)
 
     def somewhere(self) -> set[str]:
         """Return the ids that were ever seen in the table, in a queue, or with an outcome."""

@@ -108,14 +108,14 @@ class CountsFail(Fair):
         super().__init__(there_s=0.0, back_s=0.0)
         self.left, self.fault = times, fault
 
-    def fate(self, call):
-        fate = super().fate(call)
+    def call_fault(self, call):
+        fault = super().call_fault(call)
         is_count = call.operation == "update_item" and call.parameters["Key"]["partition"]["S"].startswith("count#")
         if is_count and self.left:
             self.left -= 1
             for name, value in self.fault.items():
-                setattr(fate, name, value)
-        return fate
+                setattr(fault, name, value)
+        return fault
 
 
 @pytest.mark.parametrize("fault", [{"back_s": 60.0}, {"error_before": refusal("ThrottlingException", "", 400)}])

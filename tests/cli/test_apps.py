@@ -164,12 +164,12 @@ class AnswersLost(Fair):
         super().__init__(there_s=0.0, back_s=0.0)
         self.calls = 0
 
-    def fate(self, call: Call) -> CallFault:
-        fate = super().fate(call)
+    def call_fault(self, call: Call) -> CallFault:
+        fault = super().call_fault(call)
         if call.operation == "invoke":
             self.calls += 1
-            fate.back_s = 600.0
-        return fate
+            fault.back_s = 600.0
+        return fault
 
 
 def test_a_call_that_makes_a_key_is_not_repeated(punctual: Punctual, stack: Stack) -> None:

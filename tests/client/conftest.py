@@ -36,7 +36,7 @@ class Line:
     def last(self) -> Any:
         return self.requests[-1]
 
-    def fate(self, call: Call) -> CallFault:
+    def call_fault(self, call: Call) -> CallFault:
         if call.service != "lambda" or call.process.name != "outside":
             return CallFault(0.0, 0.0)
         self.requests.append(json.loads(call.parameters["Payload"]))

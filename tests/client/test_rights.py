@@ -17,7 +17,7 @@ class Policy:
     def __init__(self, *allowed):
         self.allowed, self.invoked = allowed, []
 
-    def fate(self, call):
+    def call_fault(self, call):
         if call.service != "lambda" or call.process.name != "outside":
             return CallFault(0.0, 0.0)
         function = call.parameters["FunctionName"].removeprefix("virtual-")

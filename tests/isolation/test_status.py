@@ -106,10 +106,10 @@ class Queries(Fair):
         super().__init__(there_s=0.0, back_s=0.0)
         self.partitions: list[str] = []
 
-    def fate(self, call: Call) -> CallFault:
+    def call_fault(self, call: Call) -> CallFault:
         if call.operation == "query":
             self.partitions.append(call.parameters["ExpressionAttributeValues"][":partition"]["S"])
-        return super().fate(call)
+        return super().call_fault(call)
 
 
 def test_the_number_of_queries_is_bounded():

@@ -105,11 +105,11 @@ class Refusing(Fair):
         super().__init__(there_s=0.0, back_s=0.0)
         self.asked, self.error, self.which = (service, operation), error, which
 
-    def fate(self, call):
-        fate = super().fate(call)
+    def call_fault(self, call):
+        fault = super().call_fault(call)
         if (call.service, call.operation) == self.asked and self.which(call.parameters):
-            fate.error_before = self.error
-        return fate
+            fault.error_before = self.error
+        return fault
 
 
 def the_output_queue_is_down():

@@ -118,9 +118,9 @@ class Calls(Fair):
         super().__init__(there_s=0.0, back_s=0.0)
         self.counted = Counter()
 
-    def fate(self, call):
+    def call_fault(self, call):
         self.counted[call.process.name.split("#")[0].removeprefix("virtual-"), call.operation] += 1
-        return super().fate(call)
+        return super().call_fault(call)
 
 
 def test_metrics_add_one_read_in_a_tick_and_no_other_call():
@@ -145,11 +145,11 @@ def test_a_feed_that_fails_prints_what_it_did():
     """The queue of the stack takes nothing, so the feed raises an error. The schedules are overdue meanwhile."""
 
     class Down(Fair):
-        def fate(self, call):
-            fate = super().fate(call)
+        def call_fault(self, call):
+            fault = super().call_fault(call)
             if call.operation == "send_message_batch" and "OutputQueue" in call.parameters["QueueUrl"]:
-                fate.error_before = refusal("ServiceUnavailable", "", 503)
-            return fate
+                fault.error_before = refusal("ServiceUnavailable", "", 503)
+            return fault
 
     stack = Stack(PartitionCount=1, Metrics=True)
     stack.schedule([{"timestamp": stack.now + 1_500, "data": "x", "token": f"t{number}"} for number in range(3)])

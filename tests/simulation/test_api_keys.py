@@ -38,12 +38,12 @@ class Trouble(Fair):
         super().__init__(there_s=0.0, back_s=0.0)
         self.error, self.there_s_of_gateway, self.calls = error, there_s, 0
 
-    def fate(self, call):
-        fate = super().fate(call)
+    def call_fault(self, call):
+        fault = super().call_fault(call)
         if call.service == "apigateway":
             self.calls += 1
-            fate.error_before, fate.there_s = self.error, self.there_s_of_gateway
-        return fate
+            fault.error_before, fault.there_s = self.error, self.there_s_of_gateway
+        return fault
 
 
 def trouble(stack, **fault):

@@ -444,13 +444,13 @@ class Trouble(Fair):
         super().__init__(there_s=0.0, back_s=0.0)
         self.left, self.fault = times, fault
 
-    def fate(self, call):
-        fate = super().fate(call)
+    def call_fault(self, call):
+        fault = super().call_fault(call)
         if call.operation == "transact_write_items" and self.left:
             self.left -= 1
             for name, value in self.fault.items():
-                setattr(fate, name, value)
-        return fate
+                setattr(fault, name, value)
+        return fault
 
 
 @pytest.mark.parametrize("fault", [{"back_s": 60.0}, {"error_before": refusal("ThrottlingException", "", 400)}])

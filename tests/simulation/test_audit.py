@@ -175,7 +175,7 @@ def test_every_change_of_applications_and_keys_is_a_line(stack):
 class Silence:
     """DynamoDB fails for every function."""
 
-    def fate(self, call):
+    def call_fault(self, call):
         broken = call.service == "dynamodb" and call.process.name != "outside"
         return CallFault(0.0, 0.0, error_before=refusal("InternalServerError", "broken", 500) if broken else None)
 

@@ -68,7 +68,7 @@ def test_a_service_that_hangs_delays_no_webhook():
     """A topic has no more threads than a host, and its messages do not wait for each other's timeouts."""
 
     class Hanging(Fair):
-        def fate(self, call: Call) -> CallFault:
+        def call_fault(self, call: Call) -> CallFault:
             return CallFault(100.0 if call.service == "sns" else 0.004, 0.002)
 
     stack = Stack(start=START, WebhookHosts="*")

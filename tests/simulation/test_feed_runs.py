@@ -19,21 +19,21 @@ class RunsFail(Fair):
         super().__init__(there_s=0.0, back_s=0.0)
         self.fault, self.seen = fault, 0
 
-    def fate(self, call):
-        fate = super().fate(call)
+    def call_fault(self, call):
+        fault = super().call_fault(call)
         if call.operation == "put_item" and call.parameters["Item"]["partition"]["S"].startswith("runs#"):
             self.seen += 1
-            return self.fault(fate)
-        return fate
+            return self.fault(fault)
+        return fault
 
 
 def refused(_):
     return CallFault(0.0, 0.0, error_before=refusal("AccessDeniedException", "not allowed", 400))
 
 
-def lost(fate):
-    fate.back_s = 60.0
-    return fate
+def lost(fault):
+    fault.back_s = 60.0
+    return fault
 
 
 def runs(stack, **fields):

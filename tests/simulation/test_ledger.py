@@ -140,15 +140,15 @@ class CountsFail(Fair):
 
     down = True
 
-    def fate(self, call):
-        fate = super().fate(call)
+    def call_fault(self, call):
+        fault = super().call_fault(call)
         if (
             self.down
             and call.operation == "update_item"
             and call.parameters["Key"]["partition"]["S"].startswith("count#")
         ):
-            fate.error_before = refusal("ThrottlingException", "", 400)
-        return fate
+            fault.error_before = refusal("ThrottlingException", "", 400)
+        return fault
 
 
 def test_nothing_is_accepted_that_cannot_be_counted(stack):

@@ -13,7 +13,7 @@ EVERYTHING = {"from": 0, "to": "2031-01-01"}
 class NoSending:
     """An SQS that confirms nothing."""
 
-    def fate(self, call):
+    def call_fault(self, call):
         closed = call.service == "sqs" and call.operation == "send_message_batch"
         return CallFault(0, 0, error_before=refusal("ServiceUnavailable", "down", 503) if closed else None)
 

@@ -52,7 +52,7 @@ def handler(event, context):
 class Crashing:
     """Faults that crash every call of a function."""
 
-    def fate(self, call: Call) -> CallFault:
+    def call_fault(self, call: Call) -> CallFault:
         return CallFault(crash="" if call.process.name == "outside" else "before")
 
 

@@ -146,7 +146,7 @@ class DynamoDB(Service):
             raise invalid("Provided list of item keys contains duplicates")
         if sum(item_size(item or {}) for _, _, item, _ in planned) > BATCH_BYTES_MAX:
             raise invalid("Collection size limit exceeded for the BatchWriteItem call")
-        spoilt = set(call.fate.spoilt(len(planned))) if call.fate.spoilt else set()
+        spoilt = set(call.fault.spoilt(len(planned))) if call.fault.spoilt else set()
         left: list[tuple[str, dict[str, Any]]] = []
         now_us = self.timeline.now_us
         for index, (table, key, item, write) in enumerate(planned):
@@ -171,7 +171,7 @@ class DynamoDB(Service):
         planned = [(self._known(name), about, checked_key(self._known(name), key)) for name, about, key in wanted]
         if len({(table.name, key) for table, _, key in planned}) != len(planned):
             raise invalid("Provided list of item keys contains duplicates")
-        spoilt = set(call.fate.spoilt(len(planned))) if call.fate.spoilt else set()
+        spoilt = set(call.fault.spoilt(len(planned))) if call.fault.spoilt else set()
         if len(spoilt) == len(planned):  # "If none of the items can be processed due to insufficient throughput".
             raise throttled(planned[0][0].name)
         found: dict[str, list[Item]] = {name: [] for name in request["RequestItems"]}
@@ -270,7 +270,7 @@ class DynamoDB(Service):
     def _as_of_us(self, request: dict[str, Any], call: Call) -> int:
         if request.get("ConsistentRead", False):
             return self.timeline.now_us
-        return self.timeline.now_us - round(min(call.fate.stale_s, STALE_S_MAX) * US)
+        return self.timeline.now_us - round(min(call.fault.stale_s, STALE_S_MAX) * US)
 
     def _store(self, table: Table, key: tuple[str, str], item: Item | None, call: Call) -> None:
         if self._staged is not None:

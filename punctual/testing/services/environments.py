@@ -92,7 +92,7 @@ class Environment:
         self.function = function
         self.name = f"{function.name}#{number}"
         self.dead = False
-        self.skew_us = functions.chance.skew_us()
+        self.skew_us = functions.faults.skew_us()
         self.answer_s_max = functions.source.call_s_max
         self.idle_since_us = self.timeline.now_us
         self.invocation: Invocation | None = None
@@ -140,7 +140,7 @@ class Invocation:
     def __init__(self, functions: Functions, environment: Environment, payload: str, number: int, cause: str) -> None:
         self.id = f"{environment.function.name}@{number}"
         self.environment, self.payload, self.cause = environment, payload, cause
-        self.fate = ""
+        self.outcome = ""
         """Empty while it runs, then `returned`, `raised`, `crashed` or `timed out`."""
         self.answer = "null"
         self.error: Exception | None = None
@@ -168,7 +168,7 @@ class Invocation:
         self.answer = json.dumps(answer)
 
     def _returned(self) -> None:
-        if self.fate:
+        if self.outcome:
             return
         error = self._task.fault
         if isinstance(error, Crash) or self.environment.dead:
@@ -181,13 +181,13 @@ class Invocation:
         else:
             self._functions.timeline.halt(error)
 
-    def end(self, fate: str) -> None:
+    def end(self, outcome: str) -> None:
         """End the invocation once, from the event loop, and stop all its remaining work."""
-        if self.fate:
+        if self.outcome:
             return
-        self.fate = fate
+        self.outcome = outcome
         self._alarm.cancel()
-        self.environment.dead = self.environment.dead or fate in ("crashed", "timed out")
+        self.environment.dead = self.environment.dead or outcome in ("crashed", "timed out")
         self.environment.invocation = None
         for task in self._tasks:
             task.kill(Crash())

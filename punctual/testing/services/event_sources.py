@@ -77,7 +77,7 @@ class Poller:
         If the mapping reports item failures, only the messages in the report have failed.
         """
         self._busy -= 1
-        if invocation.fate == "returned":
+        if invocation.outcome == "returned":
             failed = _failed_items(invocation.answer) if self._mapping.item_failures else []
             if None not in failed:
                 for message_id, receipt in receipts.items():

@@ -62,7 +62,7 @@ class Functions(Service):
     ) -> None:
         super().__init__(timeline, watcher)
         self.network, self.sqs, self.source, self.randomness = network, sqs, source, randomness
-        self.chance: FaultPlan = NoFaults()
+        self.faults: FaultPlan = NoFaults()
         self.functions: dict[str, Function] = {}
         self.external_arns: set[str] = set()
         """The ARNs of functions outside the stack. Their invocations are accepted and kept."""
@@ -104,7 +104,7 @@ class Functions(Service):
         warm = [each for each in self._warm[name] if self._is_warm(each)]
         self._warm[name] = warm
         self._count += 1
-        stays = warm and self.chance.stays_warm()
+        stays = warm and self.faults.stays_warm()
         environment = warm.pop() if stays else Environment(self, function, self._count)
         invocation = Invocation(self, environment, payload, self._count, cause)
         self.running.append(invocation)
@@ -154,11 +154,11 @@ class Functions(Service):
     def wait_for(self, invocation: Invocation) -> None:
         current = getcurrent()
         if isinstance(current, Task):
-            if not invocation.fate:
+            if not invocation.outcome:
                 invocation.on_end.append(self.timeline.waker(current))
                 self.timeline.park()
         else:
-            self.timeline.run(lambda: not invocation.fate)
+            self.timeline.run(lambda: not invocation.outcome)
 
     # ------------------------------------------------------------------------------------------ asynchronous invocation
 
@@ -167,7 +167,7 @@ class Functions(Service):
         self._owe(event, QUEUEING_S)
 
     def _owe(self, event: Event, wait_s: float) -> None:
-        copies = self.chance.copies(event)
+        copies = self.faults.copies(event)
         if copies != 1:
             self.watcher.fell("lost" if not copies else "doubled", event=event)
         for copy in range(copies):
@@ -185,7 +185,7 @@ class Functions(Service):
         if age_s > self.functions[event.function].event_age_s:
             self._fail(event, "EventAgeExceeded", None)
             return
-        delay_s = self.chance.cold_start_s() if not self._warm[event.function] else 0.0
+        delay_s = self.faults.cold_start_s() if not self._warm[event.function] else 0.0
         self.timeline.after(delay_s, lambda: self._run(event))
 
     def _run(self, event: Event) -> None:
@@ -193,7 +193,7 @@ class Functions(Service):
         invocation.on_end.append(lambda: self._after(event, invocation))
 
     def _after(self, event: Event, invocation: Invocation) -> None:
-        if invocation.fate == "returned":
+        if invocation.outcome == "returned":
             return
         function = self.functions[event.function]
         if event.attempt > function.retries:
@@ -261,11 +261,11 @@ class Payload:
 
 
 def _answered(invocation: Invocation) -> dict[str, Any]:
-    if invocation.fate == "returned":
+    if invocation.outcome == "returned":
         return {"StatusCode": 200, "Payload": Payload(invocation.answer.encode())}
     if invocation.error is not None:
         fault = {"errorType": type(invocation.error).__name__, "errorMessage": str(invocation.error)}
-    elif invocation.fate == "timed out":
+    elif invocation.outcome == "timed out":
         seconds = invocation.environment.function.timeout_s
         fault = {"errorType": "Sandbox.Timedout", "errorMessage": f"Task timed out after {seconds}.00 seconds"}
     else:

@@ -80,7 +80,7 @@ class Events(Service):
         entries = request["Entries"]
         if len(entries) > EVENTS_MAX:
             raise refusal("ValidationException", "Member must have length less than or equal to 10")
-        spoilt = set(call.fate.spoilt(len(entries))) if call.fate.spoilt else set()
+        spoilt = set(call.fault.spoilt(len(entries))) if call.fault.spoilt else set()
         results = []
         for index, entry in enumerate(entries):
             bus = entry.get("EventBusName", "default")

@@ -222,8 +222,8 @@ def _each(
     check: Callable[[dict[str, Any]], object],
     act: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> dict[str, Any]:
-    """Act on each entry of a batch, and list the entries that `check` refuses or the fate of the call spoils."""
-    spoilt = set(call.fate.spoilt(len(entries))) if call.fate.spoilt else set()
+    """Act on each entry of a batch, and list the entries that `check` refuses or the fault of the call spoils."""
+    spoilt = set(call.fault.spoilt(len(entries))) if call.fault.spoilt else set()
     done, failed = [], []
     for index, entry in enumerate(entries):
         try:

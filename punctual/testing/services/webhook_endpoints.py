@@ -85,7 +85,7 @@ class Receivers(Service):
         behaviour = self.behaviour[host]() if host in self.behaviour else self.otherwise
         if behaviour is None:
             raise refusal("NoConnection", f"{host}: no connection", 503)
-        call.fate.back_s += behaviour.answers_after_s
+        call.fault.back_s += behaviour.answers_after_s
         facts = {name: request[name] for name in ("id", "due_ms", "user", "name", "target")}
         facts["application"] = request.get("application", "")
         if not behaviour.works:

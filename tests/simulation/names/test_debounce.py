@@ -28,7 +28,7 @@ class Trouble:
         self.draw, self.quiet = draw, False
         self.rates = {"ScheduleFunction": callers, "ManageFunction": callers, "DeliverFunction": deliveries}
 
-    def fate(self, call):
+    def call_fault(self, call):
         rate = next((rate for name, rate in self.rates.items() if name in call.process.name), 0)
         if not self.quiet and self.draw.random() < rate:
             return CallFault(0, 0, crash=self.draw.choice(("before", "after")))

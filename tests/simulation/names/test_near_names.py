@@ -57,10 +57,10 @@ class FirstAnswersLost(Fair):
         super().__init__(there_s=0.0, back_s=0.0)
         self.seen: set[str] = set()
 
-    def fate(self, call):
-        fate = CallFault(0, 0)
+    def call_fault(self, call):
+        fault = CallFault(0, 0)
         key = str(call.parameters.get("Key"))
         if call.operation == "update_item" and key not in self.seen:
             self.seen.add(key)
-            fate.error_after = refusal("InternalServerError", "x", 500)
-        return fate
+            fault.error_after = refusal("InternalServerError", "x", 500)
+        return fault
