@@ -38,7 +38,7 @@ from simulator.workload.scenarios import (
     neighbours,
     outcomes,
     redrives,
-    strangers,
+    silent_hosts,
     targets,
 )
 from simulator.workload.scenarios.alone import chains, many, troubles
@@ -133,7 +133,7 @@ class Simulation:
             targets.plan_crowds(self)
             input_messages.plan(self)
             changes.plan(self)
-            strangers.plan(self)
+            silent_hosts.plan(self)
             listings.plan(self)
             neighbours.plan(self)
             outcomes.plan(self)
@@ -146,14 +146,15 @@ class Simulation:
         target = self.cloud.add_queue("other")
         self.targets[target] = next(queue.url for queue in self.cloud.sqs.queues.values() if queue.arn == target)
         own = random.Random(f"punctual others {self.seed}")
-        self.others = ExternalTargets(self.cloud, own, lambda: self._draining, self.faults.counted)
-        allowed = self.others.parameters()
+        self.external_targets = ExternalTargets(self.cloud, own, lambda: self._draining, self.faults.counted)
+        allowed = self.external_targets.parameters()
         self.deploy({**parameters, **allowed, "TargetArns": f"{target},{allowed['TargetArns']}"})
         self.expected_schedules = ExpectedSchedules(self._fork(), self.cloud.output("OutputQueueUrl"), self.targets)
         checker = self.checker
         checker.expected_schedules = checker.names.expected_schedules = self.expected_schedules.by_tag
         checker.ledger.expected_schedules = self.expected_schedules.by_tag
-        checker.deliveries.expected_schedules, checker.deliveries.others = self.expected_schedules.by_tag, self.others
+        checker.deliveries.expected_schedules = self.expected_schedules.by_tag
+        checker.deliveries.external_targets = self.external_targets
         checker.deliveries.interval_s = self.interval_s
         checker.names.closed, checker.names.interval_s = checker.closed, self.interval_s
         checker.delivery_queue = self.cloud.output("DeliveryQueueUrl")

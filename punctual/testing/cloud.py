@@ -96,7 +96,7 @@ class Cloud:
         self.sqs.create_queue(Queue(url=f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}", arn=arn))
         return arn
 
-    def add_stranger(self, kind: str, name: str) -> str:
+    def add_external_target(self, kind: str, name: str) -> str:
         """Add a topic, function, event bus or state machine that does not belong to the stack, and return its ARN.
 
         `kind` is `sns`, `lambda`, `events` or `states`.

@@ -208,7 +208,7 @@ class Stack:
         """
         if kind not in KINDS:
             raise ValueError(f"there is no kind {kind!r} of target; there are {', '.join(KINDS)}")
-        arn = self._cloud.add_queue(name) if kind == "sqs" else self._cloud.add_stranger(kind, name)
+        arn = self._cloud.add_queue(name) if kind == "sqs" else self._cloud.add_external_target(kind, name)
         listed = [each for each in str(self._parameters.get("TargetArns", "")).split(",") if each]
         self.update(TargetArns=",".join([*listed, arn]))
         return arn

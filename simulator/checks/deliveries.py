@@ -56,7 +56,7 @@ class Deliveries:
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     unsent: set[Invocation] = field(default_factory=set)
     """Invocations in which the delivery queue did not confirm a message."""
-    others: ExternalTargets | None = None
+    external_targets: ExternalTargets | None = None
     interval_s: int = 600
     late_s_max: float = 0.0
     _ids: dict[int, str] = field(default_factory=dict)
@@ -179,7 +179,7 @@ class Deliveries:
 
     def received(self, call: Call, delivery: Delivery) -> None:
         """Check a delivery that a target or a failure target received."""
-        if self.others is not None and delivery.target in self.others.failure_targets:
+        if self.external_targets is not None and delivery.target in self.external_targets.failure_targets:
             self.hears(delivery.body)
             return
         expected = self._expected_of(delivery.body)

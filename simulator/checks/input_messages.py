@@ -121,8 +121,8 @@ class InputMessages:
         if expected is None:
             return
         self._note(expected, "failure queue", f"hears no: {content['error'][:120]}")
-        others = self._its.deliveries.others
-        failure_targets = {*others.failure_targets, others.unreachable} if others is not None else set()
+        external = self._its.deliveries.external_targets
+        failure_targets = {*external.failure_targets, external.unreachable} if external is not None else set()
         expected.reported.add("target" if queue in failure_targets else "queue")
         if queue not in failure_targets:
             self._reports[expected.tag].append(invocation_of(call) if call is not None else None)

@@ -476,7 +476,7 @@ class Checker(Watcher):
             return
         if content.get("reason") not in ("expired", "failed"):
             return
-        if self.deliveries.others is not None and queue in self.deliveries.others.failure_targets:
+        if self.deliveries.external_targets is not None and queue in self.deliveries.external_targets.failure_targets:
             self.deliveries.hears(message.body)
             return
         schedule = content["schedule"]

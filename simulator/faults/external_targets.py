@@ -16,7 +16,7 @@ from punctual.testing.cloud import Cloud
 from punctual.testing.services.webhook_endpoints import FORGETFUL, HANGING, Behaviour
 from punctual.testing.template import ACCOUNT, REGION
 
-FINE, SHAKY, HANGS, DEAD, GONE = (f"{manner}.example.com" for manner in ("fine", "shaky", "hangs", "dead", "gone"))
+FINE, SHAKY, HANGS, DEAD, GONE = (f"{name}.example.com" for name in ("fine", "shaky", "hangs", "dead", "gone"))
 MENDED = "mended.example.com"
 """A host that answers with a permanent error until the scenario mends it."""
 HOSTS = (FINE, SHAKY, HANGS, DEAD, GONE, MENDED)
@@ -49,16 +49,16 @@ class ExternalTargets:
     """Whether the host that answered with a permanent error works again."""
 
     def __post_init__(self) -> None:
-        self.arns = {kind: self.cloud.add_stranger(kind, "other") for kind in KINDS}
+        self.arns = {kind: self.cloud.add_external_target(kind, "other") for kind in KINDS}
         queue = self.cloud.add_queue("failures-of-others")
-        topic = self.cloud.add_stranger("sns", "failures-of-others")
+        topic = self.cloud.add_external_target("sns", "failures-of-others")
         url = next(each.url for each in self.cloud.sqs.queues.values() if each.arn == queue)
         self.failure_targets = {url: queue, topic: topic}
         self.busy, self.unreachable = self._queue("busy"), self._queue("unreachable")
         for host in HOSTS:
-            self.cloud.receivers.behaviour[host] = lambda host=host: self._conduct(host)  # type: ignore[misc]
+            self.cloud.receivers.behaviour[host] = lambda host=host: self._behaviour(host)  # type: ignore[misc]
         for number in range(SILENT_HOSTS_MAX):
-            self.cloud.receivers.behaviour[silent_host(number)] = lambda: self._conduct(HANGS)
+            self.cloud.receivers.behaviour[silent_host(number)] = lambda: self._behaviour(HANGS)
 
     def mend(self) -> None:
         self.mended = True
@@ -73,7 +73,7 @@ class ExternalTargets:
         arns += [self.cloud.sqs.queues[url].arn for url in (self.busy, self.unreachable)]
         return {"TargetArns": ",".join(arns), "WebhookHosts": ",".join([*HOSTS, f"*.{SILENT_DOMAIN}"])}
 
-    def _conduct(self, host: str) -> Behaviour:
+    def _behaviour(self, host: str) -> Behaviour:
         if host == DEAD:
             return Behaviour(503, works=False)
         if host == GONE or (host == MENDED and not self.mended):
@@ -103,7 +103,7 @@ def silent_host(number: int) -> str:
     return f"c{number}.{SILENT_DOMAIN}"
 
 
-def request(draw: random.Random, others: ExternalTargets, named: bool) -> tuple[Any, dict[str, Any]]:
+def request(draw: random.Random, targets: ExternalTargets, named: bool) -> tuple[Any, dict[str, Any]]:
     """Draw a target and the settings of its delivery.
 
     Functions and buses see the id of a named schedule only in the envelope.
@@ -116,7 +116,7 @@ def request(draw: random.Random, others: ExternalTargets, named: bool) -> tuple[
         if draw.random() < 0.3:
             target |= {"method": "PUT", "headers": {"x-own": "1"}}
     else:
-        target = GONE_TOPIC if kind == "gone" else others.arns[kind]
+        target = GONE_TOPIC if kind == "gone" else targets.arns[kind]
         if draw.random() < 0.3 or (named and kind in ("lambda", "events")):
             target = {"arn": target, "envelope": True}
     # The default takes more than an hour.
@@ -126,5 +126,5 @@ def request(draw: random.Random, others: ExternalTargets, named: bool) -> tuple[
         if draw.random() < 0.4:
             terms["retry"]["max_age_s"] = draw.choice(AGES_S)
     if draw.random() < 0.4:
-        terms["failure_target"] = draw.choice(sorted(others.failure_targets.values()))
+        terms["failure_target"] = draw.choice(sorted(targets.failure_targets.values()))
     return target, terms

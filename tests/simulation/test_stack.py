@@ -111,7 +111,7 @@ def test_a_second_target_does_not_replace_the_first():
     """A target that the stack was created with stays as well."""
     first = "arn:aws:sns:eu-central-1:123456789012:first"
     stack = Stack(TargetArns=first)
-    stack._cloud.add_stranger("sns", "first")
+    stack._cloud.add_external_target("sns", "first")
     second = stack.add_target("second")
     stack.schedule([{"delay": 1, "data": "x", "target": target} for target in (first, second)])
     stack.advance(seconds=5)

@@ -43,7 +43,7 @@ def _expected(
     due_ms = at_us // 1000 + round((ahead_s + draw.choice((0.0, 0.0, 0.5, 20.0))) * 1000)
     expected = run.expected_schedules.make(at_us, due_ms, token, draw.random() < 0.5, fixed)
     if "target" not in expected.request and draw.random() < 0.3:
-        run.expected_schedules.direct(expected, *external_targets.request(draw, run.others, False), None)
+        run.expected_schedules.direct(expected, *external_targets.request(draw, run.external_targets, False), None)
     elif draw.random() < 0.05:
         run.checker.refused_by_sqs.add(expected.tag)
     if draw.random() < 0.15:
@@ -52,5 +52,5 @@ def _expected(
         else:
             run.expected_schedules.spoil(expected, draw)
         if draw.random() < 0.5:
-            expected.request["failure_target"] = draw.choice(sorted(run.others.failure_targets.values()))
+            expected.request["failure_target"] = draw.choice(sorted(run.external_targets.failure_targets.values()))
     return expected

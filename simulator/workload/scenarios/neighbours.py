@@ -36,11 +36,11 @@ def plan(run: Simulation) -> None:
     for _ in range(draw.randint(1, 2)):
         at_us = run.start_us + round(draw.uniform(0, 3600) * US)
         if draw.random() < 0.5:
-            _close_for(run, run.others.busy, at_us, BUSY_S)
+            _close_for(run, run.external_targets.busy, at_us, BUSY_S)
             for _ in range(draw.randint(4, 6)):
                 _post(run, at_us, [_for_the_busy(run, at_us) for _ in range(draw.choice((1, 1, 20)))])
         if draw.random() < 0.5:
-            _close_for(run, run.others.unreachable, at_us, UNREACHABLE_S)
+            _close_for(run, run.external_targets.unreachable, at_us, UNREACHABLE_S)
             _post(run, at_us, [_refused(run, draw, at_us) for _ in range(draw.choice((1, 3)))])
         if draw.random() < 0.5:
             run.cloud.timeline.at(at_us, lambda: _poison(run))
@@ -63,7 +63,7 @@ def _good(run: Simulation, at_us: int) -> ExpectedSchedule:
 
 def _for_the_busy(run: Simulation, at_us: int) -> ExpectedSchedule:
     expected = run.expected_schedules.make(at_us, at_us // 1000 + 2_000, plain=True, fixed=True)
-    queue = _queue(run, run.others.busy)
+    queue = _queue(run, run.external_targets.busy)
     expected.request["target"], expected.queue_url = queue.arn, queue.url
     return expected
 
@@ -72,7 +72,7 @@ def _refused(run: Simulation, draw: random.Random, at_us: int) -> ExpectedSchedu
     expected = run.expected_schedules.spoil(
         run.expected_schedules.make(at_us, at_us // 1000 + 60_000, plain=True, fixed=True), draw
     )
-    expected.request["failure_target"] = _queue(run, run.others.unreachable).arn
+    expected.request["failure_target"] = _queue(run, run.external_targets.unreachable).arn
     return expected
 
 

@@ -38,7 +38,7 @@ def _submit(run: Simulation, draw: random.Random, at_us: int, ahead_s: float) ->
             expected = run.expected_schedules.make(at_us, due_ms, plain=True, fixed=True)
         terms: dict[str, Any] = {"retry": {"attempts": draw.choice((1, 3, 5))}}
         if draw.random() < 0.7:
-            terms["failure_target"] = draw.choice(sorted(run.others.failure_targets.values()))
+            terms["failure_target"] = draw.choice(sorted(run.external_targets.failure_targets.values()))
         made.append(
             run.expected_schedules.direct(
                 expected, {"url": f"https://{draw.choice((GONE, DEAD, SHAKY))}/hook"}, terms, None

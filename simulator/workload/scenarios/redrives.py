@@ -29,7 +29,7 @@ def plan(run: Simulation) -> None:
         run.faults.redrives_broken_off = draw.choice((0.0, 0.2, 0.5))
     at_us = run.start_us + round(draw.uniform(0, 600) * US)
     mended_us = at_us + 120 * US
-    run.cloud.timeline.at(mended_us, run.others.mend)
+    run.cloud.timeline.at(mended_us, run.external_targets.mend)
     for number in range(draw.randint(2, NAMES_MAX)):
         name = f"redrive/{number}"
         run.checker.names.only_redriven.add(name)

@@ -54,9 +54,8 @@ def _submit(run: Simulation, draw: random.Random, at_us: int, focus_us: int) -> 
             made.append(run.expected_schedules.wrap(expected, next(iter(run.targets))))
             continue
         expires_s = draw.choice((20, 60, 600)) if focus_us > at_us + 60 * US and draw.random() < 0.3 else None
-        made.append(
-            run.expected_schedules.direct(expected, *external_targets.request(draw, run.others, named), expires_s)
-        )
+        target, terms = external_targets.request(draw, run.external_targets, named)
+        made.append(run.expected_schedules.direct(expected, target, terms, expires_s))
     run.requested_us.append(at_us)
     run.callers.begin(Submission(at_us, made, size > 1, None, 1))
 

@@ -54,7 +54,7 @@ def unreported(run: Simulation) -> None:
     begin_us = run.start_us + 1000 * US
     url = run.cloud.output("DeliveryQueueUrl")
     run.faults.closed_queues.append(ClosedQueue(url, begin_us, begin_us + INFLOW_S * US))
-    failure_target = min(run.others.failure_targets.values())
+    failure_target = min(run.external_targets.failure_targets.values())
     expiring = []
     for _ in range(draw.randint(1, 3)):
         expected = run.expected_schedules.make(run.start_us, run.start_us // 1000 + 2_200_000, plain=True, fixed=True)
