@@ -130,7 +130,7 @@ class Simulation:
             names.plan(self)
             debounce.plan(self)
             targets.plan(self)
-            targets.plan_crowds(self)
+            targets.plan_bursts(self)
             input_messages.plan(self)
             changes.plan(self)
             silent_hosts.plan(self)

@@ -24,7 +24,7 @@ def stack_with(hosts, behaviour):
     return stack
 
 
-def crowd(stack, due, targets, data="x"):
+def schedule_all(stack, due, targets, data="x"):
     stack.schedule([{"timestamp": due, "data": data, "target": target, "retry": ONCE} for target in targets])
 
 
@@ -54,9 +54,9 @@ def test_many_hosts_of_a_dead_domain_delay_no_other_host(behaviour):
     hosts = [f"c{number}.dead.example" for number in range(40)]
     stack = stack_with(hosts, behaviour)
     due = stack.now + 120
-    crowd(stack, due, [webhook(host) for host in hosts] * 4)
+    schedule_all(stack, due, [webhook(host) for host in hosts] * 4)
     for number in range(80):
-        crowd(stack, due + number * 0.5, [webhook("fine.example")])
+        schedule_all(stack, due + number * 0.5, [webhook("fine.example")])
     stack.advance(seconds=120 + 60)
     late_s = lateness(stack, "fine.example")
     assert 80 == len(late_s)
@@ -76,9 +76,9 @@ def test_a_service_that_hangs_delays_no_webhook():
     stack._cloud.network.faults = Hanging(0, 0)
     due = stack.now + 120
     for wave in range(2):
-        crowd(stack, due + wave * 3, [topic] * 160)
+        schedule_all(stack, due + wave * 3, [topic] * 160)
     for number in range(80):
-        crowd(stack, due + number * 0.5, [webhook("fine.example")])
+        schedule_all(stack, due + number * 0.5, [webhook("fine.example")])
     stack.advance(seconds=120 + 60)
     late_s = lateness(stack, "fine.example")
     assert 80 == len(late_s)
@@ -89,7 +89,7 @@ def test_a_burst_to_a_healthy_host_is_not_slowed_in_new_environments():
     """The environments do not know the host at first, and postpone nothing."""
     stack = Stack(start=START, WebhookHosts="*")
     due = stack.now + 120
-    crowd(stack, due, [webhook("fine.example")] * 500)
+    schedule_all(stack, due, [webhook("fine.example")] * 500)
     stack.advance(seconds=120 + 30)
     late_s = lateness(stack, "fine.example")
     assert 500 == len(late_s)
@@ -97,12 +97,12 @@ def test_a_burst_to_a_healthy_host_is_not_slowed_in_new_environments():
     assert not [line for line in stack.log() if line.get("outcome") == "put off"]
 
 
-def test_a_crowd_for_a_dead_host_does_not_slow_a_burst_to_a_new_host():
+def test_a_burst_to_a_dead_host_does_not_slow_a_burst_to_a_new_host():
     """The first answer of the new host lifts its limit, and the rest of the burst waits for it."""
     stack = stack_with(["dead.example"], HANGING)
     due = stack.now + 120
-    crowd(stack, due, [webhook("dead.example")] * 100)
-    crowd(stack, due + 5, [webhook("fine.example")] * 100)
+    schedule_all(stack, due, [webhook("dead.example")] * 100)
+    schedule_all(stack, due + 5, [webhook("fine.example")] * 100)
     stack.advance(seconds=120 + 60)
     late_s = lateness(stack, "fine.example")
     assert 100 == len(late_s)

@@ -28,14 +28,14 @@ def plan(run: Simulation) -> None:
         run.faults.broken_off = 0.2
     names = [f"name/{number}" for number in range(draw.randint(1, 3))]
     for _ in range(draw.randint(1, 3)):
-        _scene(run, draw, names, run.start_us + round(draw.uniform(0, 3600) * US))
+        _plan_requests(run, draw, names, run.start_us + round(draw.uniform(0, 3600) * US))
     if draw.random() < 0.5:
         _sweep(run, draw)
     for outage in run.faults.outages:
-        _scene(run, draw, names, outage.begin_us + round(draw.uniform(-5, 40) * US))
+        _plan_requests(run, draw, names, outage.begin_us + round(draw.uniform(-5, 40) * US))
 
 
-def _scene(run: Simulation, draw: random.Random, names: list[str], begin_us: int) -> None:
+def _plan_requests(run: Simulation, draw: random.Random, names: list[str], begin_us: int) -> None:
     """Plan requests around one time: soon, at the edge of the reach, beyond it, or far away."""
     ahead_s = draw.choice(
         (0.0, 1.0, 3.0, 30.0, 899.5, 901.0, 1500.0, draw.uniform(900, 7200), 10 ** draw.uniform(4, 9))

@@ -1,4 +1,4 @@
-"""Schedules for targets that are not queues, and crowds of schedules for hosts that hang.
+"""Schedules for targets that are not queues, and bursts of schedules for hosts that hang.
 
 They are near and far, single and in batches, with and without names.
 """
@@ -16,12 +16,12 @@ from simulator.workload.callers import Submission
 if TYPE_CHECKING:
     from simulator.simulation import Simulation
 
-QUIET = 0.5
-"""The share of runs without faults that have no crowd. A run with a crowd takes as long as ten others."""
+WITHOUT_BURST = 0.5
+"""The share of runs without faults that have no burst. A run with a burst takes as long as ten others."""
 HUGE = 100
 """More deliveries than all environments together can make to one host at once. Each is tried once."""
 ATTEMPTS = 5
-"""The attempts of a delivery in a smaller crowd. A delivery to a hanging host fails after some minutes, so the run does
+"""The attempts of a delivery in a smaller burst. A delivery to a hanging host fails after some minutes, so the run does
 not last for days.
 """
 
@@ -60,13 +60,13 @@ def _submit(run: Simulation, draw: random.Random, at_us: int, focus_us: int) -> 
     run.callers.begin(Submission(at_us, made, size > 1, None, 1))
 
 
-def plan_crowds(run: Simulation) -> None:
+def plan_bursts(run: Simulation) -> None:
     """Plan many schedules for a hanging and a healthy host around one time, in a run without other faults.
 
     The scenario has its own random source.
     """
     draw = random.Random(f"punctual crowds {run.seed}")
-    if run.faults.rates or draw.random() < QUIET:
+    if run.faults.rates or draw.random() < WITHOUT_BURST:
         return
     run.cloud.sqs.twice = 0.0
     for _ in range(draw.randint(1, 2)):
@@ -88,7 +88,7 @@ def plan_crowds(run: Simulation) -> None:
 
 
 def _replaced(run: Simulation, draw: random.Random, at_us: int, begin_us: int) -> None:
-    """Add named schedules to a crowd. Each is near and is replaced before it is due, so it has two timers."""
+    """Add named schedules to a burst. Each is near and is replaced before it is due, so it has two timers."""
     for _ in range(draw.choice((0, 2, 8))):
         name, host = f"crowd/{len(run.expected_schedules.by_tag)}", draw.choice((HANGS, HANGS, FINE))
         for number in range(2):

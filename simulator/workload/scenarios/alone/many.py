@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CHANCE = 0.03
 """A run with this many names takes as long as ten others."""
-SLOW_NAMES, STORM_NAMES = 240, 210
+NAMES_ON_SLOW_DAY, NAMES_WITH_FAULTS = 240, 210
 PACE_S = 2.4
 """Sixteen parallel writes of records take this long, so 160 of them need 24 s."""
 SLOW_S = 600
@@ -43,7 +43,7 @@ def plan(run: Simulation) -> bool:
     if not slow and draw.random() < 0.5:
         ahead_s = 300
     made = []
-    for number in range(SLOW_NAMES if slow else STORM_NAMES):
+    for number in range(NAMES_ON_SLOW_DAY if slow else NAMES_WITH_FAULTS):
         due_ms = at_us // 1000 + (ahead_s + number * apart_s) * 1000
         made.append(run.expected_schedules.make_named(at_us, due_ms, f"many/{number}", "replace", None, True))
     run.requested_us.append(at_us)
