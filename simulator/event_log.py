@@ -42,6 +42,7 @@ class EventLog:
         self.entries.append(Entry(at_us, who, what, tuple(tags)))
 
     def fingerprint(self) -> str:
+        """Return a hash of all entries. Another wording of an entry changes it, so entries keep some older words."""
         digest = hashlib.sha256()
         for entry in self.entries:
             digest.update(f"{entry.at_us} {entry.who} {entry.what} {' '.join(entry.tags)}\n".encode())

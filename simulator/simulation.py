@@ -74,7 +74,7 @@ class Simulation:
         start_s = self.draw.choice((1_700_000_000, self.draw.randrange(START_S_MIN, START_S_MAX)))
         self.checker = Checker(self.event_log)
         self.final_checks = FinalChecks(self.checker)
-        self.cloud = Cloud(start_s, self._fork(), watcher=self.checker, folder=folder, write=self.checker.heard)
+        self.cloud = Cloud(start_s, self._fork(), watcher=self.checker, folder=folder, write=self.checker.logged)
         self.faults = Faults(self.cloud.timeline, self._fork())
         self.faults.tell = self._tell
         self.checker.attach(self.cloud.timeline, self.faults)

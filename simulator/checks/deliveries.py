@@ -51,7 +51,7 @@ class Deliveries:
     report_violation: Callable[[int, str, str], None]
     names: Names
     expected_schedules: Mapping[str, ExpectedSchedule] = field(default_factory=dict)
-    heard: set[str] = field(default_factory=set)
+    reported: set[str] = field(default_factory=set)
     """The ids of the failures that a failure target has received."""
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     unsent: set[Invocation] = field(default_factory=set)
@@ -82,9 +82,9 @@ class Deliveries:
             return
         schedule_id = job["id"]
         expected.on_its_way.add(schedule_id)
-        if schedule_id in expected.heard_withdrawn:
+        if schedule_id in expected.reported_withdrawn:
             self.report_violation(
-                6, expected.tag, f"{schedule_id} is on its way after a caller heard that it is not to come out"
+                6, expected.tag, f"{schedule_id} is on its way after a caller was told that it will not come out"
             )
         if "conclusion" in job:
             left = ", ".join(job["conclusion"]["left"])
@@ -180,7 +180,7 @@ class Deliveries:
     def received(self, call: Call, delivery: Delivery) -> None:
         """Check a delivery that a target or a failure target received."""
         if self.external_targets is not None and delivery.target in self.external_targets.failure_targets:
-            self.hears(delivery.body)
+            self.failure_reported(delivery.body)
             return
         expected = self._expected_of(delivery.body)
         if expected is None or expected.target is None:
@@ -311,7 +311,7 @@ class Deliveries:
 
     # ------------------------------------------------------------------------------------------------------ failures
 
-    def hears(self, body: str) -> None:
+    def failure_reported(self, body: str) -> None:
         """Record a failure report that a failure target received."""
         content = json.loads(body)
         if content["reason"] == "refused":
@@ -319,7 +319,7 @@ class Deliveries:
             if found:
                 self.expected_schedules[found.group()].reported.add("target")
             return
-        self.heard.add(content["schedule"]["id"])
+        self.reported.add(content["schedule"]["id"])
 
     def failed(self, expected: ExpectedSchedule, schedule_id: str, error: str) -> None:
         """Check that the target refused a failed delivery for good, or that the retry settings are exhausted."""
@@ -346,8 +346,8 @@ class Deliveries:
             delivered = delivered or (":states:" in _address(expected) and bool(sends))
             # After a crash between two reports, the function may find a record that was cancelled or replaced since.
             settled = delivered or self.names.was_withdrawn(expected.name, schedule_id)
-            if "failure_target" in expected.request and schedule_id not in self.heard and not settled:
-                self.report_violation(1, expected.tag, f"its failure target never heard that {schedule_id} failed")
+            if "failure_target" in expected.request and schedule_id not in self.reported and not settled:
+                self.report_violation(1, expected.tag, f"its failure target got no report that {schedule_id} failed")
             if schedule_id in expected.failed and schedule_id not in self.names.kept:
                 self.report_violation(1, expected.tag, f"{schedule_id} failed, and it is not kept")
         for schedule_id in sorted(expected.on_its_way):

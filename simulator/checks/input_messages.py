@@ -95,13 +95,13 @@ class InputMessages:
                 continue
             self._note(expected, "input queue", "has its message deleted")
             if expected.fault:
-                self._check_told(expected)
+                self._check_reported(expected)
             elif expected.name is not None:
                 self._its.names.taken_in(expected, sent_ms)
             elif not expected.reported:
                 self._check_taken_in(expected)
 
-    def _check_told(self, expected: ExpectedSchedule) -> None:
+    def _check_reported(self, expected: ExpectedSchedule) -> None:
         wanted = {"queue"} | ({"target"} if "failure_target" in expected.request else set())
         if not wanted <= expected.reported:
             what = f"its input message is deleted, and its refusal was reported to {expected.reported} only"
@@ -128,7 +128,7 @@ class InputMessages:
             self._reports[expected.tag].append(invocation_of(call) if call is not None else None)
         if len(self._reports[expected.tag]) > REPORTS_MAX:
             self._its.report_violation(
-                7, expected.tag, f"the failure queue hears of it for the {REPORTS_MAX + 1}th time"
+                7, expected.tag, f"the failure queue gets a report of it for the {REPORTS_MAX + 1}th time"
             )
         if expected.fault and expected.fault not in content["error"]:
             self._its.report_violation(

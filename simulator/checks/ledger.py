@@ -42,7 +42,8 @@ class LedgerCheck:
     uncorrected: bool = False
     """Whether a feed had no time to take back what it did not release."""
 
-    def heard(self, line: str) -> None:
+    def logged(self, line: str) -> None:
+        """Remember whether a function logged that it left counters too low or too high."""
         self.unwritten = self.unwritten or NOT_WRITTEN in line
         self.uncorrected = self.uncorrected or NOT_CORRECTED in line
 

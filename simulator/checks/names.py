@@ -373,10 +373,10 @@ class Names:
         begun_us = max(read_us, due_us)
         place = max((place for place in places if generations[place].at_us <= begun_us), default=places[0])
         generations[place].sends.append(sent)
-        heard = [generation.promised_us for generation in generations[place + 1 :]] + [generations[place].cancelled_us]
-        if any(heard_us is not None and heard_us < begun_us for heard_us in heard):
+        told_us = [each.promised_us for each in generations[place + 1 :]] + [generations[place].cancelled_us]
+        if any(at_us is not None and at_us < begun_us for at_us in told_us):
             self.report_violation(
-                6, expected.tag, f"{schedule_id} is delivered after a caller heard that it will not be"
+                6, expected.tag, f"{schedule_id} is delivered after a caller was told that it will not be"
             )
 
     def gone(self, item: dict[str, Any]) -> None:
@@ -544,7 +544,7 @@ class Names:
             self.report_violation(
                 6,
                 generation.expected.tag,
-                f"{generation.id} is pending, and {error} is what a caller hears who would change it",
+                f"{generation.id} is pending, and a caller who would change it gets {error}",
             )
 
     def _current(self, name: str, schedule_id: str) -> Generation | None:
@@ -615,9 +615,9 @@ class Names:
                 self.report_violation(1, generation.expected.tag, what)
 
     def _owed(self, generations: list[Generation], until_ms: int) -> bool:
-        """Return whether the last turn must have an outcome.
+        """Return whether the last generation must have an outcome.
 
-        It must if a caller was promised it. It also must if the timer of a promised turn that it replaced has to wake
+        It must if a caller was promised it. It also must if it replaced a promised generation, whose timer has to wake
         it.
         """
         if generations[-1].promised_us is not None or generations[-1].sends:

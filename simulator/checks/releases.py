@@ -325,7 +325,7 @@ class Checker(Watcher):
         expected.stored.setdefault(lying.id, []).append(self.timeline.now_us)
         if expected.asked > 1:
             # The caller has sent the request once more.
-            expected.heard_withdrawn.discard(lying.id)
+            expected.reported_withdrawn.discard(lying.id)
         self.event_log.add(self.timeline.now_us, call.process.name, f"stores {lying.id}", [expected.tag])
         if expected.fault:
             self.report_violation(
@@ -412,8 +412,8 @@ class Checker(Watcher):
         self.event_log.add(
             self.timeline.now_us, call.process.name, f"sends {schedule_id} with {delay_s} s to go{again}", [tag]
         )
-        if schedule_id in expected.heard_withdrawn:
-            self.report_violation(6, tag, f"{schedule_id} comes out after a caller heard that it is cancelled")
+        if schedule_id in expected.reported_withdrawn:
+            self.report_violation(6, tag, f"{schedule_id} comes out after a caller was told that it is cancelled")
         self._check_content(expected, queue, message)
         self._check_moment(expected, schedule_id, sent, due_of(message))
         if expected.name is not None:
@@ -477,7 +477,7 @@ class Checker(Watcher):
         if content.get("reason") not in ("expired", "failed"):
             return
         if self.deliveries.external_targets is not None and queue in self.deliveries.external_targets.failure_targets:
-            self.deliveries.hears(message.body)
+            self.deliveries.failure_reported(message.body)
             return
         schedule = content["schedule"]
         expected = self.expected_schedules.get(tag_of(schedule["data"]))
@@ -515,11 +515,11 @@ class Checker(Watcher):
 
     # ----------------------------------------------------------------------------------------------------- other events
 
-    def heard(self, line: str) -> None:
+    def logged(self, line: str) -> None:
         """Check a line that a function logged."""
         if any(outcome in line for outcome in FAULTS_LOGGED) and _is_a_fault(json.loads(line)["error"]):
             self.report_violation(1, "", f"a delivery raised {line}")
-        self.ledger.heard(line)
+        self.ledger.logged(line)
         if '"consumed"' in line:
             self.consumed.add(json.loads(line)["id"])
 

@@ -293,7 +293,7 @@ class Callers:
         content = self._manage({**event, **self._sharing.field(expected.application)}, process, [expected])
         if content is None or "errorType" in content:
             return
-        expected.heard_withdrawn.add(schedule_id)
+        expected.reported_withdrawn.add(schedule_id)
         if schedule_id not in expected.withdrawn:
             self._report_violation(6, expected.tag, f"{schedule_id} is said to be out of the way, and is not")
         if change.operation != "cancel":

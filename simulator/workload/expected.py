@@ -108,12 +108,12 @@ class ExpectedSchedule:
     expired: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     failures: Counter[str] = field(default_factory=Counter)
-    """How often the failure queue heard of each failure. SQS may deliver a message twice."""
+    """How often each failure was reported to the failure queue. SQS may deliver a message twice."""
     withdrawing: dict[str, set[str]] = field(default_factory=dict)
     """The unnamed ids that callers want to change, each with the operations."""
     withdrawn: dict[str, int] = field(default_factory=dict)
     """The ids among them that were removed from the table."""
-    heard_withdrawn: set[str] = field(default_factory=set)
+    reported_withdrawn: set[str] = field(default_factory=set)
     """The ids among them that must not be released any more, because a caller received that answer."""
     moved: set[str] = field(default_factory=set)
     """Ids that came from a change."""

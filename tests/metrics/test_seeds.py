@@ -17,10 +17,10 @@ def test_the_promises_hold_under_random_faults_with_metrics():
     for seed in SEEDS:
         simulation = Simulation(seed)
         simulation.parameters = {"Metrics": True}
-        heard = simulation.checker.heard
+        logged = simulation.checker.logged
 
-        def listen(text, heard=heard):
-            heard(text)
+        def listen(text, logged=logged):
+            logged(text)
             if '"_aws"' in text:
                 (directive,) = json.loads(text)["_aws"]["CloudWatchMetrics"]
                 found.update(each["Name"] for each in directive["Metrics"])

@@ -157,8 +157,8 @@ def test_a_failing_failure_target_causes_one_report_in_the_failure_queue(stack, 
     assert (["good"], 1) == (out(stack), len(stack.failures()))
     target.closed = None
     stack.advance(hours=2)
-    (heard,) = [json.loads(message.body) for message in target.messages.values()]
-    assert ("refused", "no time") == (heard["reason"], heard["schedule"]["data"])
+    (report,) = [json.loads(message.body) for message in target.messages.values()]
+    assert ("refused", "no time") == (report["reason"], report["schedule"]["data"])
     assert {} == stack._cloud.sqs.queues[stack.output("InputQueueUrl")].messages
 
 

@@ -87,14 +87,14 @@ def _poison(run: Simulation) -> None:
 def _close_for(run: Simulation, url: str, at_us: int, seconds: int) -> None:
     """Close a queue for a while and tell the checker, so that it accepts late and refused schedules for the queue."""
 
-    def turn(closed: bool) -> None:
+    def set_closed(closed: bool) -> None:
         queue = _queue(run, url)
         if (queue.closed is not None) != closed:
             queue.closed = THROTTLED if closed else None
             run.checker.closed.append((run.cloud.timeline.now_us, url))
 
-    run.cloud.timeline.at(at_us, lambda: turn(True))
-    run.cloud.timeline.at(at_us + seconds * US, lambda: turn(False))
+    run.cloud.timeline.at(at_us, lambda: set_closed(True))
+    run.cloud.timeline.at(at_us + seconds * US, lambda: set_closed(False))
 
 
 def _queue(run: Simulation, url: str) -> Queue:
