@@ -137,11 +137,11 @@ def test_rejected_lines_of_a_folder_that_cannot_be_written_lie_beside_the_journa
 class TableThrottled(Fair):
     """DynamoDB processes no write of a batch."""
 
-    def fate(self, call: Call) -> CallFault:
-        fate = super().fate(call)
+    def call_fault(self, call: Call) -> CallFault:
+        fault = super().call_fault(call)
         if call.operation == "batch_write_item":
-            fate.spoilt = lambda size: list(range(size))
-        return fate
+            fault.spoilt = lambda size: list(range(size))
+        return fault
 
 
 def test_the_user_is_told_of_rejected_lines_that_are_not_in_the_file_yet(stack, file, capsys):

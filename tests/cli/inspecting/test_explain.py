@@ -24,13 +24,13 @@ class FeedFault(Fair):
         super().__init__(there_s=0.0, back_s=0.0)
         self._slow_s, self._throttled = there_s, throttled
 
-    def fate(self, call: Call) -> CallFault:
-        fate = super().fate(call)
+    def call_fault(self, call: Call) -> CallFault:
+        fault = super().call_fault(call)
         if call.service == "dynamodb" and "FeedFunction" in call.process.name:
-            fate.there_s = self._slow_s
+            fault.there_s = self._slow_s
             if self._throttled and call.operation == "query":
-                fate.error_before = refusal("ThrottlingException")
-        return fate
+                fault.error_before = refusal("ThrottlingException")
+        return fault
 
 
 def explained(punctual: Punctual, *which: str) -> tuple[str, str]:
