@@ -153,8 +153,8 @@ class Queues:
             if _is_about_the_queue(reason):
                 return BatchResult(unavailable=[(thing, reason) for thing in things])
             if len(things) == 1:
-                fate = [(things[0], reason)]
-                return BatchResult(rejected=fate) if reason in CONTENT_CODES else BatchResult(unavailable=fate)
+                result = [(things[0], reason)]
+                return BatchResult(rejected=result) if reason in CONTENT_CODES else BatchResult(unavailable=result)
             total: BatchResult[Thing] = BatchResult()
             for index, (thing, entry) in enumerate(zip(things, entries, strict=True)):
                 if total.unconfirmed:

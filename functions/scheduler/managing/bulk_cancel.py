@@ -30,22 +30,22 @@ def cancel_where(request: ManageRequest, dependencies: ManageDependencies, deadl
     dry_run = request.decided("dry_run", DRY_RUN_WANTED)
     prefix, (from_ms, to_ms) = request.prefix() or "", request.span()
     number, sort = _decoded(request.fields.get("next"), prefix) or (0, first_sort(prefix))
-    matched, fates, begun = 0, Counter[str](), False
+    matched, results, begun = 0, Counter[str](), False
     while number < len(NAME_PARTITIONS) and not (begun and deadline.passed()):
         start = NAME_PARTITIONS[number], sort
         names = retry_call(lambda: dependencies.records.page(*start, prefix, from_ms, to_ms), deadline)  # noqa: B023 - Called at once.
         found = Counter() if dry_run else _cancel(names.records, dependencies, deadline)
         matched += len(names.records) if dry_run else found[CANCELLED] + found[CHANGED]
-        fates += found
+        results += found
         if found[UNCONFIRMED] or found[NOT_ATTEMPTED]:  # The next call finds the ones that are still pending.
-            if not fates[CANCELLED]:
+            if not results[CANCELLED]:
                 raise NotConfirmed("AWS did not confirm a single one of them in time; try again")
             break
         begun = True
         number, sort = (number, names.next_sort) if names.next_sort is not None else (number + 1, first_sort(prefix))
     next_place = paging.encode("sweep", number, sort) if number < len(NAME_PARTITIONS) else None
-    answer: dict[str, Any] = {"matched": matched, "cancelled": fates[CANCELLED], "next": next_place}
-    return {**answer, "unconfirmed": fates[UNCONFIRMED]} if fates[UNCONFIRMED] else answer
+    answer: dict[str, Any] = {"matched": matched, "cancelled": results[CANCELLED], "next": next_place}
+    return {**answer, "unconfirmed": results[UNCONFIRMED]} if results[UNCONFIRMED] else answer
 
 
 def _cancel(records: list[Record], dependencies: ManageDependencies, deadline: Deadline) -> Counter[str]:
@@ -62,9 +62,9 @@ def _cancel(records: list[Record], dependencies: ManageDependencies, deadline: D
         except NotConfirmed:
             return UNCONFIRMED
 
-    fates = Counter(dependencies.pool.run(one, records))
-    dependencies.ledger.take_back(day, cancelled=fates[CHANGED] + fates[NOT_ATTEMPTED])
-    return fates
+    results = Counter(dependencies.pool.run(one, records))
+    dependencies.ledger.take_back(day, cancelled=results[CHANGED] + results[NOT_ATTEMPTED])
+    return results
 
 
 def _decoded(value: object, prefix: str) -> tuple[int, str] | None:

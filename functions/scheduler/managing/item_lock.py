@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from scheduler.errors import InvalidRequest, NotConfirmed
 from scheduler.execution.deadline import Deadline, retry_call
@@ -64,12 +65,12 @@ def remove(found: StoredSchedule, owner: str, dependencies: ManageDependencies, 
     for tries in range(1, deadline.tries_max + 1):
         why = _LOCKED
         try:
-            fate = dependencies.manage_table.remove(found.item, found.rest(), owner, deadline.now_ms())
+            result = dependencies.manage_table.remove(found.item, found.rest(), owner, deadline.now_ms())
         except NotConfirmed as failure:
-            fate, unsure, why = BUSY, True, str(failure)
-        if fate == DONE:
+            result, unsure, why = BUSY, True, str(failure)
+        if result == DONE:
             return
-        if fate != BUSY:
+        if result != BUSY:
             again = _again(found, dependencies, deadline)
             if again is None and unsure:
                 return
@@ -81,10 +82,11 @@ def remove(found: StoredSchedule, owner: str, dependencies: ManageDependencies, 
 def _lock(found: StoredSchedule, owner: str, dependencies: ManageDependencies, deadline: Deadline) -> StoredSchedule:
     for tries in range(1, deadline.tries_max + 1):
         now_ms = deadline.now_ms()
-        fate = retry_call(lambda: dependencies.manage_table.lock(found.item, owner, now_ms, now_ms + LOCK_MS), deadline)  # noqa: B023 - Called at once.
-        if fate == DONE:
+        lock = partial(dependencies.manage_table.lock, found.item, owner, now_ms, now_ms + LOCK_MS)
+        result = retry_call(lock, deadline)
+        if result == DONE:
             return found
-        if fate != BUSY:
+        if result != BUSY:
             found = _still_there(_again(found, dependencies, deadline), found, dependencies, deadline)
         if not deadline.backoff(tries):
             break
