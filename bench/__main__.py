@@ -39,7 +39,8 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # SIGTERM then runs the clean-up, too.
     size = QUICK if options.quick else Size()
     if options.rounds is not None:
@@ -48,6 +49,12 @@ def main(arguments: list[str] | None = None) -> int:
     how = f"Medians of {size.rounds} rounds, or of up to {long} if a round takes minutes."
     how += " The reference and Punctual take turns."
     folder = options.results or (RESULTS if not (options.quick or options.only) else None)
+    known: list[Figure] = []
+    if folder is not None and options.only and not options.quick:
+        try:
+            known = report.known(folder)
+        except ValueError as fault:
+            parser.error(str(fault))
     figures: list[Figure] = []
     failed = []
     try:
@@ -65,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"These sections failed: {', '.join(failed)}.{nothing}", file=sys.stderr)
         return 1
     if folder is not None:
-        report.write(figures, folder, how)
+        report.write(report.merged(known, figures), folder, how)
     return 0
 
 
@@ -75,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Measures the real functions against a stand-in for DynamoDB and SQS on loopback, beside a plain "
         "boto3 loop in the same run. Prints Markdown tables; a bound in bold was missed.",
         epilog="All of it takes about an hour, and is written to bench/results; a part of it, or a quick one, is "
-        "written only where --results says.",
+        "written only where --results says. A part replaces its sections there, and leaves the others.",
     )
     parser.add_argument(
         "--only", action="append", choices=list(SECTIONS), help="this section alone; may be given again for more"

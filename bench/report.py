@@ -13,7 +13,7 @@ from pathlib import Path
 
 import boto3
 
-from bench.trials import Figure
+from bench.trials import Bound, Figure
 
 WIDTH, HEIGHT, MARGIN = 480, 300, 60
 LINES = 4
@@ -22,6 +22,29 @@ OURS, REFERENCE = "#0b6e4f", "#9a9a9a"
 
 def machine() -> dict[str, str | int]:
     return {"cores": os.cpu_count() or 1, "python": platform.python_version(), "boto3": boto3.__version__}
+
+
+def known(folder: Path) -> list[Figure]:
+    """Return the figures in a folder, or none if it has no results. Raise ValueError if another machine made them."""
+    file = folder / "results.json"
+    if not file.exists():
+        return []
+    results = json.loads(file.read_text())
+    if results["machine"] != machine():
+        raise ValueError(f"the results in {folder} are those of another machine")
+    return [
+        Figure(**{**each, "wanted": Bound.read(each["wanted"]) if each["wanted"] else None})
+        for each in results["figures"]
+    ]
+
+
+def merged(known: Sequence[Figure], figures: Sequence[Figure]) -> list[Figure]:
+    """Return the known figures, with the new ones in place of those of the same sections. New sections come last."""
+    sections = list(dict.fromkeys(each.section for each in (*known, *figures)))
+    measured = {each.section for each in figures}
+    return [
+        each for section in sections for each in (figures if section in measured else known) if each.section == section
+    ]
 
 
 def write(figures: Sequence[Figure], folder: Path, how: str) -> None:

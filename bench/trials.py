@@ -71,6 +71,12 @@ class Bound:
     def __str__(self) -> str:
         return f"{'≤' if self.at_most else '≥'} {self.limit:,g}{' x' if self.of_ratio else ''}"
 
+    @classmethod
+    def read(cls, text: str) -> Bound:
+        """Return the bound that `str` has written."""
+        sign, limit, *unit = text.split(" ")
+        return cls(float(limit.replace(",", "")), sign == "≤", unit == ["x"])
+
     def met_by(self, figure: Figure) -> bool:
         value = figure.ratio if self.of_ratio else figure.ours
         return value is not None and (value <= self.limit if self.at_most else value >= self.limit)
