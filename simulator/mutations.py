@@ -547,7 +547,7 @@ MUTATIONS = (
         "scheduler/aws/name_records.py",
         '        **({"timed": {"N": str(record.timed)}} if record.timed else {}),\n',
         '        **({"timed": {"N": str(record.timed)}} if record.timed else {}),\n'
-        '        "ttl": {"N": str(_gone_s(record.changed_ms))},\n',
+        '        "ttl": {"N": str(_ttl_s(record.changed_ms))},\n',
         (1,),
         147,
     ),
