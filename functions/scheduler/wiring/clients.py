@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 
@@ -35,10 +36,11 @@ class Clients:
     def _session(self) -> Any:
         import botocore.session
 
-        from scheduler.wiring.data_files import DataFiles
-
         session = botocore.session.get_session()
-        session.register_component("data_loader", DataFiles())
+        with suppress(ImportError):  # A later botocore may load its files in another way, and then does so itself.
+            from scheduler.wiring.data_files import DataFiles
+
+            session.register_component("data_loader", DataFiles())
         return session
 
     def make(self, service: str, connections: int) -> Any:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import botocore.loaders
 import botocore.session
 import pytest
 from botocore.loaders import JSONFileLoader
@@ -76,6 +78,14 @@ def test_a_service_that_botocore_does_not_know_is_named(monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     with pytest.raises(Exception, match="carrier-pigeon"):
         Clients().make("carrier-pigeon", 1)
+
+
+def test_a_botocore_with_other_loaders_reads_its_files_itself(monkeypatch):
+    """Every function needs its clients, also after an update of the runtime."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.delattr(botocore.loaders, "JSONFileLoader")
+    monkeypatch.delitem(sys.modules, "scheduler.wiring.data_files")
+    assert "https://sqs.eu-central-1.amazonaws.com" == Clients().make("sqs", 1).meta.endpoint_url
 
 
 def test_files_of_a_later_botocore_are_read_as_it_reads_them(monkeypatch):
